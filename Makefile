@@ -1,0 +1,44 @@
+# Two commands do everything on a machine with Python 3.11 or later and make: `make demo` and `make test`.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test test-all check format bench docs clean
+
+setup: $(VENV)/.ready  ## make the environment with the pinned versions
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup  ## from no preferences to an aligned model, on the starter model, in some minutes
+	$(BIN)/penchant demo --output runs/demo
+
+test: setup  ## the fast tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: setup  ## all tests, also those with the real model and killed processes
+	$(BIN)/python -m pytest -q
+
+check: setup  ## lint, format, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## the figures of docs/performance.md; TRL_PYTHON names an interpreter that has TRL
+	$(BIN)/python benchmarks/dpo_throughput.py $(if $(TRL_PYTHON),--trl-python $(TRL_PYTHON),--skip-trl)
+	$(BIN)/python benchmarks/sampling_throughput.py
+
+docs: setup  ## write the parts of docs/ that the code knows
+	$(BIN)/python docs/make.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

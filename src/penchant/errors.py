@@ -1,0 +1,40 @@
+"""The errors a user can cause, each one sentence that says what, where, got, and what to do.
+
+PenchantError
+├── UserError          exit code 2: a wrong path, option, row or model; the user can mend it
+│   ├── DataError      a file or a row of it
+│   ├── ModelError     a model folder, name or file
+│   ├── ConfigError    an option or a configuration file
+│   └── OutputError    a folder or a disk that cannot take the result
+└── TrainingError      exit code 1: the run stopped itself because going on would have hidden a fault
+"""
+
+__all__ = ["ConfigError", "DataError", "ModelError", "OutputError", "PenchantError", "TrainingError", "UserError"]
+
+
+class PenchantError(Exception):
+    """Anything Penchant raises on purpose."""
+
+
+class UserError(PenchantError):
+    """The user can mend it; shown without a traceback, exit code 2."""
+
+
+class DataError(UserError):
+    """A data file, or a row of one."""
+
+
+class ModelError(UserError):
+    """A model folder, name or file."""
+
+
+class ConfigError(UserError):
+    """An option or a configuration file."""
+
+
+class OutputError(UserError):
+    """A place that cannot take the result."""
+
+
+class TrainingError(PenchantError):
+    """Training stopped itself; exit code 1."""
