@@ -1,0 +1,37 @@
+"""chosen, rejected as two whole conversations: the prompt is what they share, the last message is the response."""
+
+from penchant.data.files import Row
+from penchant.data.importers.base import Importer, last_response, messages_field
+from penchant.data.records import PreferencePair
+from penchant.data.verdicts import BadRow
+
+__all__ = ["SHARED_PREFIX"]
+
+
+def matches(row: Row) -> bool:
+    return "prompt" not in row and isinstance(row.get("chosen"), list) and isinstance(row.get("rejected"), list)
+
+
+def convert(row: Row) -> PreferencePair:
+    chosen, rejected = messages_field(row, "chosen"), messages_field(row, "rejected")
+    responses = last_response(chosen, "chosen"), last_response(rejected, "rejected")
+    prompt = chosen[:-1]
+    if prompt != rejected[:-1]:
+        reason = "the two conversations differ before their last message"
+        raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
+    if not prompt:
+        raise BadRow("missing_field", "the two conversations share no prompt", "add the messages before the response")
+    return PreferencePair(prompt=prompt, chosen=responses[0], rejected=responses[1])
+
+
+_QUESTION = {"role": "user", "content": "What is the sun?"}
+SHARED_PREFIX = Importer(
+    name="shared_prefix",
+    description="chosen, rejected (message lists that differ in the last message only)",
+    example={
+        "chosen": [_QUESTION, {"role": "assistant", "content": "A star, the nearest one."}],
+        "rejected": [_QUESTION, {"role": "assistant", "content": "A lamp."}],
+    },
+    matches=matches,
+    convert=convert,
+)

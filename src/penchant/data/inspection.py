@@ -1,0 +1,76 @@
+"""What is wrong with a record that could be read: empty and equal responses, duplicates, contradictions.
+
+An inspector is called with the records in order and remembers them, so that it can name the earlier row.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from penchant.data.records import Demonstration, Document, Origin, PreferencePair, Prompt, prompt_key
+from penchant.data.verdicts import BadRow, Verdict
+
+__all__ = ["Inspector", "inspect_demonstrations", "inspect_pairs", "inspect_prompts"]
+
+Record_contra = TypeVar("Record_contra", contravariant=True)
+Inspector = Callable[[Record_contra, Origin], Verdict | None]
+"""Raises BadRow for a record that cannot be used; returns a warning for one that can; None for one without fault."""
+
+
+def inspect_pairs() -> Inspector[PreferencePair]:
+    """A new inspector of pairs."""
+    seen: dict[tuple[str, str, str], Origin] = {}
+
+    def inspect(pair: PreferencePair, origin: Origin) -> Verdict | None:
+        chosen, rejected = pair.chosen.strip(), pair.rejected.strip()
+        for side, text in (("chosen", chosen), ("rejected", rejected)):
+            if not text:
+                raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
+        if chosen == rejected:
+            raise BadRow("equal_responses", "chosen and rejected are the same text", "remove the row")
+        prompt = prompt_key(pair.prompt)
+        earlier = seen.get((prompt, chosen, rejected))
+        opposite = seen.get((prompt, rejected, chosen))
+        seen.setdefault((prompt, chosen, rejected), origin)
+        if opposite:
+            reason = f"it prefers the response that {opposite} rejects"
+            return Verdict("contradicts", origin, reason, "keep both if people disagree, else remove one")
+        return _duplicate(origin, earlier)
+
+    return inspect
+
+
+def inspect_demonstrations() -> Inspector[Demonstration | Document]:
+    """A new inspector of demonstrations and documents."""
+    seen: dict[str, Origin] = {}
+
+    def inspect(record: Demonstration | Document, origin: Origin) -> Verdict | None:
+        if isinstance(record, Document):
+            key, texts = record.text, [record.text]
+        else:
+            key = prompt_key(record.messages)
+            texts = [message.content for message in record.messages if message.role == "assistant"]
+        if not all(text.strip() for text in texts):
+            raise BadRow("empty_response", "the text to learn is empty", "write it, or remove the row")
+        return _duplicate(origin, _remember(seen, key, origin))
+
+    return inspect
+
+
+def inspect_prompts() -> Inspector[Prompt]:
+    """A new inspector of prompts."""
+    seen: dict[str, Origin] = {}
+
+    def inspect(prompt: Prompt, origin: Origin) -> Verdict | None:
+        return _duplicate(origin, _remember(seen, prompt_key(prompt.messages), origin))
+
+    return inspect
+
+
+def _remember(seen: dict[str, Origin], key: str, origin: Origin) -> Origin | None:
+    earlier = seen.get(key)
+    seen.setdefault(key, origin)
+    return earlier
+
+
+def _duplicate(origin: Origin, earlier: Origin | None) -> Verdict | None:
+    return Verdict("duplicate", origin, f"it repeats {earlier}", "remove it if unintended") if earlier else None

@@ -1,0 +1,174 @@
+"""The records every other room works on: messages, candidates, comparisons, pairs, demonstrations, prompts.
+
+All are frozen: a change is a new record. `Comparison` is what a person answered; `PreferencePair` is what training
+reads; `pairs_from_comparisons` is the one function that turns the first into the second.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
+
+__all__ = [
+    "Candidate",
+    "Comparison",
+    "Demonstration",
+    "Document",
+    "Message",
+    "Origin",
+    "Outcome",
+    "PreferencePair",
+    "Prompt",
+    "Role",
+    "Source",
+    "pairs_from_comparisons",
+    "prompt_key",
+]
+
+Role = Literal["system", "user", "assistant", "tool"]
+Outcome = Literal["a", "b", "tie", "both_bad"]
+
+
+def _encodable(text: str) -> str:
+    # JSON can spell half a surrogate pair ("\\ud800"), which no tokeniser, file or hash can take later
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("string_unicode", "half of a surrogate pair is not a character") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Origin(_Record):
+    """Where a record was read; prints as `file:line`.
+
+    `line` counts from 1: the line of a .jsonl, .csv or .txt file where the row begins, the row of a .json array or
+    a .parquet file.
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Message(_Record):
+    """One turn of a conversation."""
+
+    role: Role
+    content: Text
+
+
+class Source(_Record):
+    """The model that wrote a candidate and how it was sampled; None where it is not known."""
+
+    model: str
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+
+
+class Candidate(_Record):
+    """One response somebody may prefer; `source` is None for a text a human wrote."""
+
+    text: Text
+    source: Source | None = None
+
+
+class Comparison(_Record):
+    """Two candidates for one prompt and, once a person has answered, which is better.
+
+    `outcome` is None until somebody answers. "both_bad" is not a tie: a tie says the two are as good as each other,
+    both_bad says that neither should be learned from. `strength` counts from 1 (slightly better) upwards.
+    `shown_first` is the candidate the person saw first, recorded so that a bias towards a place can be measured.
+    """
+
+    id: Text
+    prompt: tuple[Message, ...]
+    a: Candidate
+    b: Candidate
+    outcome: Outcome | None = None
+    strength: int | None = Field(default=None, ge=1)
+    annotator: Text | None = None
+    shown_first: Literal["a", "b"] | None = None
+    created_at: datetime | None = None
+    meta: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class PreferencePair(_Record):
+    """What preference training reads: for `prompt`, `chosen` is preferred to `rejected`.
+
+    weight: factor on the pair's loss, at least 0. probability: soft label p(chosen > rejected), in [0, 1].
+    margin: how much better chosen is, in the units of the reward, for losses that have a margin.
+    """
+
+    prompt: tuple[Message, ...]
+    chosen: Text
+    rejected: Text
+    weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
+    probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    margin: float = Field(default=0.0, allow_inf_nan=False)
+    origin: Origin | None = None
+
+    def swap(self) -> "PreferencePair":
+        """The opposite preference: chosen and rejected trade places, all else stays; swapping twice undoes it."""
+        return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen})
+
+
+class Demonstration(_Record):
+    """A conversation to imitate by next-token training; its last message is the assistant's."""
+
+    messages: tuple[Message, ...]
+    origin: Origin | None = None
+
+
+class Document(_Record):
+    """Plain text for next-token training, without a conversation around it."""
+
+    text: Text
+    origin: Origin | None = None
+
+
+class Prompt(_Record):
+    """A conversation that waits for an answer, for sampling."""
+
+    messages: tuple[Message, ...]
+    id: Text
+    origin: Origin | None = None
+
+
+def prompt_key(messages: Sequence[Message]) -> str:
+    """The identity of a prompt: canonical JSON of its messages, as `[{"content": ..., "role": ...}, ...]`.
+
+    Keys sorted, no spaces, everything outside ASCII escaped. Two prompts are the same prompt if and only if their
+    keys are equal: no stripping, no lower-casing.
+    """
+    rows = [{"content": message.content, "role": message.role} for message in messages]
+    return json.dumps(rows, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+
+
+def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[PreferencePair]:
+    """Turn answers into training pairs, in order.
+
+    Outcome "a" makes a chosen and b rejected, "b" the other way round. A tie, both_bad and a comparison nobody has
+    answered make no pair; whoever calls counts them (`len(comparisons) - len(pairs)`).
+    """
+    pairs = []
+    for comparison in comparisons:
+        a, b = comparison.a.text, comparison.b.text
+        if comparison.outcome == "a":
+            pairs.append(PreferencePair(prompt=comparison.prompt, chosen=a, rejected=b))
+        elif comparison.outcome == "b":
+            pairs.append(PreferencePair(prompt=comparison.prompt, chosen=b, rejected=a))
+    return pairs

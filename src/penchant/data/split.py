@@ -1,0 +1,64 @@
+"""Split pairs into training and held-out by prompt, so that no prompt is on both sides.
+
+A prompt's place is u = int(first 16 hex digits of sha256("{seed}\\n{prompt_key}")) / 2**64, a number in [0, 1); it is
+held out if u < fraction. The place of a prompt depends on nothing but itself and the seed: reordering or appending
+rows moves no prompt, and a larger fraction only adds prompts to the held-out side.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from penchant.data.records import Message, prompt_key
+from penchant.errors import ConfigError
+
+__all__ = ["group_by_prompt", "split_by_prompt"]
+
+
+class HasPrompt(Protocol):
+    """A record with a prompt: a PreferencePair or a Comparison."""
+
+    @property
+    def prompt(self) -> tuple[Message, ...]: ...
+
+
+Item = TypeVar("Item", bound=HasPrompt)
+
+
+def group_by_prompt(items: Iterable[Item]) -> dict[str, list[Item]]:
+    """Items by `prompt_key`, both the prompts and the items of one prompt in the order they came."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(prompt_key(item.prompt), []).append(item)
+    return groups
+
+
+def split_by_prompt(pairs: Sequence[Item], fraction: float, seed: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Return (train, held_out): all pairs of one prompt on the same side, each side in the order given.
+
+    fraction: expected share of the prompts (not of the pairs) held out, 0 <= fraction < 1. With at least two prompts
+    and fraction > 0 neither side is empty: if the rule holds out nobody, the prompt with the lowest place is held
+    out; if it holds out everybody, the one with the highest place stays. In that case, which only files of a few
+    prompts meet, appending rows can move that one prompt. With a single prompt everything is for training.
+
+    Raises ConfigError for a fraction outside [0, 1).
+    """
+    if not 0 <= fraction < 1:
+        raise ConfigError(f"the held-out fraction must be at least 0 and below 1, got {fraction}; 0.1 is usual.")
+    places = {key: _place(key, seed) for key in group_by_prompt(pairs)}
+    held_out = {key for key, place in places.items() if place < fraction}
+    if len(places) < 2:
+        held_out = set()
+    elif fraction > 0 and not held_out:
+        held_out = {min(places, key=places.__getitem__)}
+    elif len(held_out) == len(places):
+        held_out.remove(max(places, key=places.__getitem__))
+    sides: tuple[list[Item], list[Item]] = [], []
+    for pair in pairs:
+        sides[prompt_key(pair.prompt) in held_out].append(pair)
+    return tuple(sides[0]), tuple(sides[1])
+
+
+def _place(key: str, seed: int) -> float:
+    digest = hashlib.sha256(f"{seed}\n{key}".encode()).hexdigest()
+    return int(digest[:16], 16) / 2**64

@@ -1,0 +1,93 @@
+"""Every row gets a verdict: keep, or a code with a reason and a fix.
+
+error      the row cannot be used: loading stops, or drops and counts it, as the user chose
+warning    the row is kept and counted: the user should know
+no_pair    the row is sound but says nothing a pair could hold (a tie): skipped and counted
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import ValidationError
+
+from penchant.data.records import Origin
+
+__all__ = ["CODES", "BadRow", "Code", "Severity", "Verdict", "bad_row_from_validation"]
+
+Severity = Literal["keep", "error", "warning", "no_pair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """How grave a verdict is and what it means."""
+
+    severity: Severity
+    meaning: str
+
+
+CODES: dict[str, Code] = {
+    "keep": Code("keep", "nothing to remark"),
+    "empty_response": Code("error", "a response is empty, or white space only"),
+    "equal_responses": Code("error", "chosen and rejected are the same text once stripped"),
+    "prompts_differ": Code("error", "chosen and rejected do not answer the same prompt"),
+    "missing_field": Code("error", "a field the format needs is absent or null"),
+    "bad_type": Code("error", "a field, or the row, is not of the shape the format needs"),
+    "invalid_json": Code("error", "the line is not JSON"),
+    "not_utf8": Code("error", "the line is not UTF-8 text"),
+    "too_long_line": Code("error", "the line is longer than the size limit"),
+    "prompt_too_long": Code("error", "the prompt alone is longer than the limit of tokens"),
+    "equal_after_truncation": Code("error", "what is left of the two responses within the limit is the same"),
+    "template_boundary": Code("error", "the chat template does not continue its own prompt with the response"),
+    "duplicate": Code("warning", "the same record as an earlier row"),
+    "contradicts": Code("warning", "an earlier row prefers the other one of the same two responses"),
+    "tie": Code("no_pair", "the person found the two as good as each other"),
+    "both_bad": Code("no_pair", "the person found neither acceptable"),
+    "unanswered": Code("no_pair", "nobody has answered yet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one row, why it matters there and what to do about it."""
+
+    code: str
+    origin: Origin
+    reason: str
+    fix: str
+
+    @property
+    def severity(self) -> Severity:
+        return CODES[self.code].severity
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.reason}; {self.fix}"
+
+
+class BadRow(Exception):
+    """A row that yields no record; `code` is one of CODES. The loader turns it into a Verdict, so no user meets it."""
+
+    def __init__(self, code: str, reason: str, fix: str) -> None:
+        super().__init__(f"{reason}; {fix}")
+        self.code = code
+        self.reason = reason
+        self.fix = fix
+
+    def at(self, origin: Origin) -> Verdict:
+        """The verdict for the row read at `origin`."""
+        return Verdict(self.code, origin, self.reason, self.fix)
+
+
+def bad_row_from_validation(error: ValidationError) -> BadRow:
+    """The first complaint of pydantic as a BadRow that names the field."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return BadRow("missing_field", f"the field '{field}' is missing", f"add '{field}' to the row")
+    if first["type"] == "string_unicode":
+        return BadRow(
+            "not_utf8",
+            f"'{field}' holds half of a surrogate pair, which is not a character",
+            "write the text again as UTF-8",
+        )
+    complaint = first["msg"][:1].lower() + first["msg"][1:]
+    return BadRow("bad_type", f"the field '{field}' is wrong: {complaint}", f"correct '{field}'")

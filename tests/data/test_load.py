@@ -1,0 +1,250 @@
+"""Loading gives every row a verdict, and nothing is dropped without being counted."""
+
+import gzip
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from penchant.data import (
+    Candidate,
+    Comparison,
+    Message,
+    load_demonstrations,
+    load_pairs,
+    load_prompts,
+)
+from penchant.errors import ConfigError, DataError
+
+
+def row(prompt="Q", chosen="good", rejected="bad", **more):
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected, **more}
+
+
+def write(path, rows):
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+BAD_ROWS = {
+    "empty_response": (row(rejected=" \n"), "the rejected response is empty"),
+    "equal_responses": (row(chosen="same", rejected=" same "), "chosen and rejected are the same text"),
+    "prompts_differ": (
+        row(chosen=[{"role": "user", "content": "other"}, {"role": "assistant", "content": "x"}]),
+        "not the prompt",
+    ),
+    "missing_field": ({"messages": []}, "the field 'prompt' is missing"),
+    "bad_type": (row(probability=2), "the field 'probability' is wrong: input should be less than or equal to 1"),
+    "not_utf8": (row(chosen="\ud800"), "'chosen' holds half of a surrogate pair"),
+    "invalid_json": ("{", "the line is not JSON"),
+    "too_long_line": (row(chosen="x" * 1_000_001), "longer than 1,000,000 bytes"),
+}
+
+
+@pytest.mark.parametrize("code", BAD_ROWS)
+def test_a_bad_row_is_an_error_that_names_the_place_the_number_and_the_way_on(tmp_path, code):
+    bad, reason = BAD_ROWS[code]
+    path = write(tmp_path / "pairs.jsonl", [row("1"), row("2"), bad, row("3"), bad])
+    with pytest.raises(DataError) as caught:
+        load_pairs(path)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path}:3: ")
+    assert reason in sentence
+    assert sentence.endswith("(2 bad rows in 5 read; `--on-bad-row drop` skips them).")
+
+
+def test_half_a_surrogate_pair_is_not_text(tmp_path):
+    path = write(tmp_path / "pairs.jsonl", [row(chosen="\ud800"), row(prompt="\ud800"), row()])
+    loaded = load_pairs(path, on_bad_row="drop")
+    assert loaded.verdict_counts == {"not_utf8": 2, "keep": 1}
+    assert "'chosen' holds half of a surrogate pair" in loaded.problems[0].reason
+
+
+def test_bytes_that_are_not_utf8_spoil_one_row_only(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(json.dumps(row()).encode() + b'\n{"prompt": "\xff"}\n')
+    assert load_pairs(path, on_bad_row="drop").verdict_counts == {"keep": 1, "not_utf8": 1}
+    with pytest.raises(DataError, match=r"pairs\.jsonl:2: the line is not UTF-8 .*\(1 bad row in 2 read"):
+        load_pairs(path)
+
+
+def test_dropping_leaves_bad_rows_out_and_counts_every_one(tmp_path):
+    path = write(tmp_path / "pairs.jsonl", [row("1"), *(bad for bad, _ in BAD_ROWS.values()), row("2")])
+    loaded = load_pairs(path, on_bad_row="drop")
+    assert [str(pair.origin) for pair in loaded.pairs] == [f"{path}:1", f"{path}:10"]
+    assert loaded.verdict_counts == {"keep": 2, **dict.fromkeys(BAD_ROWS, 1)}
+    assert [(problem.code, problem.origin.line) for problem in loaded.problems] == [
+        (code, line) for line, code in enumerate(BAD_ROWS, start=2)
+    ]
+
+
+def test_duplicates_and_contradictions_are_kept_counted_and_name_the_earlier_row(tmp_path):
+    path = write(
+        tmp_path / "pairs.jsonl", [row(), row(chosen=" good"), row(chosen="bad", rejected="good"), row("other")]
+    )
+    loaded = load_pairs(path)
+    assert len(loaded.pairs) == 4
+    assert loaded.verdict_counts == {"keep": 2, "duplicate": 1, "contradicts": 1}
+    assert [str(problem).partition(";")[0] for problem in loaded.problems] == [
+        f"{path}:2: it repeats {path}:1",
+        f"{path}:3: it prefers the response that {path}:1 rejects",
+    ]
+
+
+def test_answers_become_pairs_and_ties_are_counted_not_refused(tmp_path):
+    comparisons = [
+        Comparison(
+            id=str(i),
+            prompt=(Message(role="user", content=str(i)),),
+            a=Candidate(text="A"),
+            b=Candidate(text="B"),
+            outcome=outcome,
+        )
+        for i, outcome in enumerate(["a", "b", "tie", "both_bad", None])
+    ]
+    path = write(tmp_path / "votes.jsonl", [comparison.model_dump_json() for comparison in comparisons])
+    loaded = load_pairs(path)
+    assert loaded.format == "comparisons"
+    assert [(pair.chosen, pair.origin.line) for pair in loaded.pairs] == [("A", 1), ("B", 2)]
+    assert loaded.verdict_counts == {"keep": 2, "tie": 1, "both_bad": 1, "unanswered": 1}
+    with pytest.raises(DataError, match=r"no row can be used \(1 tie\); see .*ties\.jsonl:1: the comparison '2'"):
+        load_pairs(write(tmp_path / "ties.jsonl", [comparisons[2].model_dump_json()]))
+
+
+def test_nothing_left_after_dropping_is_an_error(tmp_path):
+    path = write(tmp_path / "pairs.jsonl", [row(chosen=""), row(chosen="")])
+    with pytest.raises(DataError, match=r"no row can be used \(2 empty_response\)"):
+        load_pairs(path, on_bad_row="drop")
+
+
+def test_an_unknown_format_lists_its_columns_and_the_accepted_shapes(tmp_path):
+    path = write(tmp_path / "pairs.jsonl", [{"question": "Q", "better": "x"}, {"worse": "y"}])
+    with pytest.raises(DataError) as caught:
+        load_pairs(path)
+    assert "(question, better, worse)" in str(caught.value)
+    assert "prompt (text or messages), chosen, rejected" in str(caught.value)
+
+
+def test_a_file_without_one_readable_row_names_the_first(tmp_path):
+    with pytest.raises(DataError, match=r"pairs\.jsonl:1: the line is not JSON.*2 bad rows in 2 read"):
+        load_pairs(write(tmp_path / "pairs.jsonl", ["{", "["]), on_bad_row="drop")
+
+
+def test_a_bad_first_row_does_not_decide_the_format(tmp_path):
+    rows = ["{", {"prompt": "only"}, row("1"), row("2")]
+    loaded = load_pairs(write(tmp_path / "pairs.jsonl", rows), on_bad_row="drop")
+    assert (loaded.format, len(loaded.pairs)) == ("prompt_chosen_rejected", 2)
+    assert loaded.verdict_counts["missing_field"] == 1
+
+
+def test_a_limit_stops_after_so_many_pairs_and_reads_no_further(tmp_path):
+    path = write(tmp_path / "pairs.jsonl", [row("1"), row(chosen=""), row("2"), row(chosen=""), row("3")])
+    loaded = load_pairs(path, on_bad_row="drop", limit=2)
+    assert [pair.prompt[0].content for pair in loaded.pairs] == ["1", "2"]
+    assert loaded.verdict_counts == {"keep": 2, "empty_response": 1}
+    assert len(load_pairs([path, path], on_bad_row="drop", limit=4).pairs) == 4
+    assert len(load_pairs(path, limit=1).pairs) == 1
+
+
+def test_several_files_may_have_several_formats_and_share_one_digest(tmp_path):
+    first = write(tmp_path / "a.jsonl", [row("1")])
+    second = write(tmp_path / "b.csv", ["prompt,chosen,rejected", "2,x,y"])
+    third = write(
+        tmp_path / "c.jsonl", [{"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "\n\nHuman: q\n\nAssistant: b"}]
+    )
+    loaded = load_pairs([first, str(second), third])
+    assert loaded.format == "prompt_chosen_rejected, hh_transcripts"
+    assert [str(pair.origin) for pair in loaded.pairs] == [f"{first}:1", f"{second}:2", f"{third}:1"]
+    content = first.read_bytes() + second.read_bytes() + third.read_bytes()
+    assert loaded.digest == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("options", [{"limit": 0}, {"on_bad_row": "skip"}])
+def test_a_wrong_option_is_refused(tmp_path, options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        load_pairs(write(tmp_path / "pairs.jsonl", [row()]), **options)
+
+
+def test_no_file_at_all_is_refused():
+    with pytest.raises(DataError, match="no data file"):
+        load_pairs([])
+
+
+def test_demonstrations_with_nothing_to_learn_are_refused(tmp_path):
+    rows = [{"prompt": "Q", "completion": "R"}, {"prompt": "Q", "completion": " "}, {"prompt": "Q", "completion": "R"}]
+    loaded = load_demonstrations(write(tmp_path / "d.jsonl", rows), on_bad_row="drop")
+    assert loaded.verdict_counts == {"keep": 1, "empty_response": 1, "duplicate": 1}
+
+
+def test_a_text_file_holds_documents_or_prompts(tmp_path):
+    path = write(tmp_path / "t.txt", ["one", "two", "", "three", "one"])
+    assert [document.text for document in load_demonstrations(path).demonstrations] == ["one\ntwo", "three\none"]
+    prompts = load_prompts(path)
+    assert [prompt.messages[0].content for prompt in prompts.prompts] == ["one", "two", "three", "one"]
+    assert prompts.verdict_counts == {"keep": 3, "duplicate": 1}
+
+
+def test_ten_thousand_rows_load_in_well_under_two_seconds(tmp_path):
+    turn = "word " * 60
+    path = write(tmp_path / "p.jsonl", [row(f"{i} {turn}", f"a {turn}", f"b {turn}") for i in range(10_000)])
+    start = time.process_time()
+    assert load_pairs(path).verdict_counts == {"keep": 10_000}
+    assert time.process_time() - start < 2.0
+
+
+def test_real_transcripts_are_read_and_their_bad_rows_found_exactly(shared):
+    folder = shared / "data" / "hh_rlhf"
+    path = folder / "helpful-base.test.part-dev.jsonl.gz"
+    quirks = [json.loads(line) for line in (folder / "quirk_rows_index.jsonl").read_text().splitlines()]
+    expected = {
+        (code, quirk["row"] + 1)
+        for quirk in quirks
+        for name, code in (("prompts_differ", "prompts_differ"), ("empty_rejected", "empty_response"))
+        if name in quirk["quirks"]
+    }
+    loaded = load_pairs(path, on_bad_row="drop")
+    assert {(problem.code, problem.origin.line) for problem in loaded.problems} == expected
+    assert loaded.verdict_counts == {"keep": 1695, "empty_response": 3, "prompts_differ": 5}
+    assert all(pair.prompt[-1].role == "user" for pair in loaded.pairs)
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        first = json.loads(stream.readline())
+    assert first["chosen"].endswith("\n\nAssistant: " + loaded.pairs[0].chosen)
+
+
+def test_real_preference_and_instruction_files_are_read_whole(shared):
+    pairs = load_pairs(shared / "data" / "sft" / "dpo_en_demo.sharegpt.json.gz")
+    assert (len(pairs.pairs), pairs.format) == (300, "sharegpt_pair")
+    assert sum(pair.prompt[0].role == "system" for pair in pairs.pairs) == 80
+    alpaca = load_demonstrations(shared / "data" / "sft" / "alpaca_en_demo.json.gz", on_bad_row="drop")
+    assert (len(alpaca.demonstrations), alpaca.format) == (999, "alpaca")
+    chats = load_demonstrations(shared / "data" / "sft" / "fastchat_dummy_conversation.sharegpt.json")
+    assert (len(chats.demonstrations), chats.format) == (500, "sharegpt")
+    stories = load_demonstrations(shared / "data" / "tinystories" / "tinystories_sample.txt.gz")
+    assert (len(stories.demonstrations), stories.format) == (2016, "text")
+
+
+def test_message_lists_survive_parquet_and_the_nulls_it_fills_in(tmp_path):
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    import pyarrow.parquet
+
+    rows = [
+        {"prompt": [{"role": "user", "content": "Q", "from": None}], "chosen": "R", "rejected": "S", "margin": None},
+        {"prompt": [{"role": "user", "content": "Q2", "from": None}], "chosen": None, "rejected": "S", "margin": 1.0},
+    ]
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    loaded = load_pairs(tmp_path / "a.parquet", on_bad_row="drop")
+    assert loaded.pairs[0].prompt == (Message(role="user", content="Q"),)
+    assert loaded.verdict_counts == {"keep": 1, "missing_field": 1}
+
+
+def test_the_program_in_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    program = text.split("```python\n")[1].split("```")[0]
+    write(tmp_path / "pairs.jsonl", [row("1"), row("2"), row(chosen="")])
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(program, names)
+    assert capsys.readouterr().out == "prompt_chosen_rejected {'keep': 2, 'empty_response': 1}\n"
+    assert len(names["train"]) == len(names["held_out"]) == 1
