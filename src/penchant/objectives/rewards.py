@@ -1,0 +1,63 @@
+"""What a policy's log-probs say about reward: the implicit reward and the preference it predicts.
+
+Shapes: B pairs.
+"""
+
+import torch
+from torch import Tensor
+
+from penchant.objectives.batch import PairBatch
+
+__all__ = ["implicit_rewards", "preference_probability"]
+
+
+def implicit_rewards(batch: PairBatch, beta: float) -> tuple[Tensor, Tensor]:
+    """beta (log pi - log pi_ref) of each side: the reward that the policy is optimal for.
+
+    Known up to a constant of the prompt, which cancels between two responses to it. Gradients flow; call `.detach()`
+    on the results where they are only logged.
+
+    Args:
+        batch: B pairs with a reference.
+        beta: the beta that the policy is trained with, > 0.
+
+    Returns:
+        Chosen and rejected rewards, each of shape (B,).
+
+    Raises:
+        ValueError: the pairs have no reference.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, implicit_rewards
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> implicit_rewards(batch, beta=0.1)
+        (tensor([0.1000]), tensor([-0.1000]))
+
+    Reference:
+        Direct Preference Optimization, arXiv 2305.18290, eq. 5.
+    """
+    return beta * batch.log_ratio_chosen_B, beta * batch.log_ratio_rejected_B
+
+
+def preference_probability(reward_chosen_B: Tensor, reward_rejected_B: Tensor) -> Tensor:
+    """sigmoid(reward_chosen - reward_rejected): the Bradley-Terry probability that chosen beats rejected.
+
+    Args:
+        reward_chosen_B: rewards of shape (B,), from `implicit_rewards` or a reward model.
+        reward_rejected_B: the same for the rejected responses.
+
+    Returns:
+        Probabilities of shape (B,).
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, implicit_rewards, preference_probability
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> preference_probability(*implicit_rewards(batch, beta=0.1))
+        tensor([0.5498])
+
+    Reference:
+        Direct Preference Optimization, arXiv 2305.18290, eq. 1 and 6.
+    """
+    return torch.sigmoid(reward_chosen_B - reward_rejected_B)
