@@ -1,0 +1,1 @@
+"""What the training changed: accuracy, win rate, KL, judges."""

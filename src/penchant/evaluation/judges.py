@@ -1,0 +1,142 @@
+"""Judges: functions that give one response a score, so that two responses to a prompt can be compared.
+
+A judge stands in for a person. The DPO paper does the same in its controlled sentiment experiment, where a classifier
+gives the true reward (arXiv 2305.18290, section 6): cheap, the same every time, and as narrow as its one number.
+"""
+
+import difflib
+import importlib
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from penchant.errors import ConfigError
+
+__all__ = ["JUDGES", "FunctionJudge", "Judge", "load_judge", "positivity", "prefer"]
+
+
+class Judge(Protocol):
+    """Anything with a name and a score; a higher score is a better response."""
+
+    @property
+    def name(self) -> str:
+        """What the ledger and the report call this judge."""
+
+    def score(self, prompt: str, response: str) -> float:
+        """A finite number for one response; the scale is the judge's own."""
+
+
+@dataclass(frozen=True)
+class FunctionJudge:
+    """A judge made of a function `(prompt, response) -> float`.
+
+    Raises:
+        ConfigError: from `score`, when the function returns something that is not a finite number.
+    """
+
+    name: str
+    function: Callable[[str, str], Any]
+
+    def score(self, prompt: str, response: str) -> float:
+        """The function's value as a float."""
+        return _finite(self.name, self.function(prompt, response), response)
+
+
+def positivity() -> Judge:
+    """How positive the words of a response are: VADER's compound score, from -1 (gloomy) to 1 (sunny).
+
+    VADER is a lexicon of rated words with rules for negation and emphasis (Hutto and Gilbert, ICWSM 2014). It reads no
+    meaning: irony, facts and the prompt are lost on it, and a model can learn to please it with cheerful words alone.
+    It is a stand-in for a person that anybody can run, not a measure of quality.
+
+    Raises:
+        ConfigError: the package vaderSentiment is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package reads its lexicon in a way that newer Pythons deprecate
+        try:
+            from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+        except ImportError as error:
+            raise ConfigError(
+                "The judge 'positivity' needs the package vaderSentiment, which is not installed: "
+                "run pip install 'penchant[sentiment]'."
+            ) from error
+        analyzer = SentimentIntensityAnalyzer()
+    return FunctionJudge("positivity", lambda prompt, response: analyzer.polarity_scores(response)["compound"])
+
+
+JUDGES: dict[str, Callable[[], Judge]] = {"positivity": positivity}
+
+
+def load_judge(spec: str) -> Judge:
+    """The judge called `spec`: a name of JUDGES, or `module:function` for a function of your own.
+
+    `module:function` imports the module, which RUNS ITS CODE, so take it only from an option that the user typed, never
+    from a data file or a downloaded configuration. The module is looked for where Python looks, then in the current
+    folder. The function is called as `function(prompt, response)` and returns a number, higher for better.
+
+    Raises:
+        ValueError: `spec` is neither a known name nor of the form `module:function`.
+        ConfigError: the module or the function is not there, or a package the judge needs is missing.
+    """
+    if ":" in spec:
+        return _import_judge(spec)
+    if spec not in JUDGES:
+        close = difflib.get_close_matches(spec, JUDGES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(JUDGES)}, or module:function."
+        raise ValueError(f"There is no judge {spec!r}: {hint}")
+    return JUDGES[spec]()
+
+
+def prefer(judge: Judge, prompt: str, a: str, b: str) -> Literal["a", "b", "tie"]:
+    """Which of two responses the judge scores higher; equal scores tie.
+
+    Raises:
+        ConfigError: a score is not a finite number, which would otherwise pass for a tie.
+    """
+    score_a = _finite(judge.name, judge.score(prompt, a), a)
+    score_b = _finite(judge.name, judge.score(prompt, b), b)
+    if score_a == score_b:
+        return "tie"
+    return "a" if score_a > score_b else "b"
+
+
+def _import_judge(spec: str) -> Judge:
+    module_name, _, function_name = spec.partition(":")
+    if not module_name or module_name.startswith(".") or not function_name.isidentifier():
+        raise ValueError(f"The judge {spec!r} is not of the form module:function, such as my_judges:brevity.")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last, so that a file here never hides an installed package
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # the user's own file may fail in any way while it is imported
+        raise ConfigError(
+            f"The judge {spec!r} cannot be imported ({type(error).__name__}: {error}); "
+            f"mend the module, or run where Python finds it: its path, then {os.getcwd()}."
+        ) from error
+    function = getattr(module, function_name, None)
+    if function is None:
+        raise ConfigError(
+            f"The judge {spec!r} is not there: {module.__file__} has no {function_name!r}; check its name."
+        )
+    if not callable(function):
+        raise ConfigError(
+            f"The judge {spec!r} is a {type(function).__name__}, not a function; name a function of (prompt, response)."
+        )
+    return FunctionJudge(spec, function)
+
+
+def _finite(name: str, value: Any, response: str) -> float:
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise ConfigError(
+            f"The judge {name!r} returned {value!r} for the response {response[:60]!r}; it must return a finite number."
+        )
+    return score

@@ -1,0 +1,163 @@
+"""What to look at: rules that read a run's numbers and speak up where something usually goes wrong."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from penchant.report.series import Rows, Series, log_prob_change, series
+
+__all__ = ["RULES", "Advice", "advise"]
+
+Run = Mapping[str, Any]
+Comparison = Mapping[str, Any] | None
+
+FALL_NATS = 0.5  # a smaller fall of the chosen log-prob per response is rounding and noise
+SATURATED_MARGIN = 10.0
+RISE = 0.01  # a held-out loss this little above its best is flat
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One remark: `warning` asks for action, `note` for attention."""
+
+    rule: str
+    level: Literal["warning", "note"]
+    title: str
+    text: str
+
+
+def advise(run: Run, metrics: Rows, comparison: Comparison = None) -> list[Advice]:
+    """Every remark whose rule fires, warnings first, in the order of RULES."""
+    remarks = [remark for rule in RULES if (remark := rule(run, metrics, comparison)) is not None]
+    return sorted(remarks, key=lambda remark: remark.level != "warning")
+
+
+def non_finite(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """A loss or gradient norm that was NaN or infinite, which no figure can draw."""
+    steps = [
+        str(row.get("step", position))
+        for position, row in enumerate(metrics)
+        if any(_is_non_finite(row.get(key)) for key in ("loss", "grad_norm", "eval_loss"))
+    ]
+    if not steps:
+        return None
+    listed = ", ".join(steps[:5]) + (", ..." if len(steps) > 5 else "")
+    text = (
+        f"The loss or the gradient norm was not a finite number at {_count(len(steps), 'step')} ({listed}). "
+        "The figures leave these out. Lower the learning rate, or look at the rows of those steps."
+    )
+    return Advice("non_finite", "warning", "Some steps were not finite", text)
+
+
+def chosen_fell(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """Likelihood displacement: the model now gives the preferred responses themselves less probability."""
+    change = log_prob_change(run, metrics)
+    if change is None:
+        return None
+    chosen, rejected = change.total(change.chosen), change.total(change.rejected)
+    if -chosen <= FALL_NATS + change.noise():
+        return None
+    text = (
+        f"The log-prob of chosen responses changed by {chosen:+.1f} nats per response, that of rejected ones by "
+        f"{rejected:+.1f}. The loss only asks for a gap between the two, so both can fall while probability moves to "
+        "text that is in neither. Read the samples; a larger beta, a lower learning rate, fewer steps or an added "
+        "next-token term on the chosen responses hold it back."
+    )
+    return Advice("chosen_fell", "warning", "Chosen responses became less likely", text)
+
+
+def saturated(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """Every pair is told apart with room to spare: nothing is left to learn but the training set."""
+    accuracy, margin = series(metrics, "rewards/accuracies"), series(metrics, "rewards/margins")
+    if not accuracy or not margin:
+        return None
+    if accuracy.mean_of_last() < 0.999 or margin.mean_of_last() <= SATURATED_MARGIN:
+        return None
+    text = (
+        f"At the end every training pair was ranked correctly with a mean margin of {margin.mean_of_last():.1f}; a "
+        "margin of 5 already means a probability above 99%. Further steps mostly push the model away from its "
+        "reference. Stop earlier, lower the learning rate or raise beta, and trust the held-out figures only."
+    )
+    return Advice("saturated", "warning", "Training pairs are saturated", text)
+
+
+def overfit(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """The held-out loss turned upwards while the training loss went on falling."""
+    train, held_out = series(metrics, "loss"), series(metrics, "eval_loss")
+    if len(train) < 2 or len(held_out) < 2:
+        return None
+    best = min(range(len(held_out)), key=held_out.values.__getitem__)
+    turn, rise = held_out.steps[best], held_out.values[-1] - held_out.values[best]
+    until = [v for s, v in zip(train.steps, train.values, strict=True) if s <= turn] or [train.values[0]]
+    at_turn = Series((), tuple(until)).mean_of_last()
+    if rise <= RISE or train.mean_of_last() >= at_turn:
+        return None
+    text = (
+        f"The held-out loss was lowest at step {turn:g} ({held_out.values[best]:.3f}) and rose to "
+        f"{held_out.values[-1]:.3f}, while the training loss fell from {at_turn:.3f} to {train.mean_of_last():.3f}. "
+        "The model learns its training pairs by heart: use the checkpoint of the lowest held-out loss, or more data."
+    )
+    return Advice("overfit", "warning", "Held-out loss rose while training loss fell", text)
+
+
+def nothing_learned(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """The loss still stands at ln 2 with no margin, where DPO starts."""
+    loss, margin = series(metrics, "loss"), series(metrics, "rewards/margins")
+    if len(loss) < 10 or not margin:
+        return None
+    if abs(loss.mean_of_last() - math.log(2)) > 0.003 or abs(margin.mean_of_last()) > 0.02:
+        return None
+    text = (
+        f"After {_count(len(loss), 'step')} the loss is {loss.mean_of_last():.3f}: still ln 2, where DPO starts. "
+        "Raise the learning rate (adapters need about ten times that of full fine-tuning), train longer, or check that "
+        "weights are being updated at all."
+    )
+    return Advice("nothing_learned", "warning", "The loss has not moved", text)
+
+
+def win_rate_unclear(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """The win rate's interval holds one half, or lies below it."""
+    rate = (comparison or {}).get("win_rate") or {}
+    low, high = rate.get("low"), rate.get("high")
+    if low is None or high is None or low > 0.5:
+        return None
+    interval = f"The interval of the win rate runs from {low:.1%} to {high:.1%}"
+    if high < 0.5:
+        text = f"{interval}: the judge prefers the model as it was before training."
+        return Advice("win_rate_unclear", "warning", "The judge prefers the model before training", text)
+    text = f"{interval}, so this comparison cannot say which model is better. Compare on more prompts."
+    return Advice("win_rate_unclear", "note", "The win rate is not settled", text)
+
+
+def grew_longer(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """Responses became half as long again: judges and people often reward length itself."""
+    pairs = (comparison or {}).get("pairs") or []
+    before = sum(len(str(pair.get("before", "")).split()) for pair in pairs)
+    after = sum(len(str(pair.get("after", "")).split()) for pair in pairs)
+    if len(pairs) < 5 or before == 0 or after < 1.5 * before:
+        return None
+    text = (
+        f"Responses grew from {before / len(pairs):.0f} to {after / len(pairs):.0f} words on average. Length alone can "
+        "win comparisons: look at whether the extra words say anything, or compare at equal length."
+    )
+    return Advice("grew_longer", "note", "Responses became longer", text)
+
+
+RULES: Sequence[Callable[[Run, Rows, Comparison], Advice | None]] = (
+    non_finite,
+    chosen_fell,
+    saturated,
+    overfit,
+    nothing_learned,
+    win_rate_unclear,
+    grew_longer,
+)
+
+
+def _is_non_finite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _count(num: int, noun: str) -> str:
+    return f"{num:,} {noun}" + ("" if num == 1 else "s")

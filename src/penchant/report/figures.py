@@ -1,0 +1,225 @@
+"""Training curves as inline SVG that takes its colours and its font from the page, light or dark.
+
+Lines are drawn in placeholder colours, which become CSS variables in the SVG text, and words stay text. The same
+numbers give the same bytes: no date, fixed identifiers.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penchant.report.series import LogProbChange, Rows, Series, log_prob_change, series, smooth, thin
+
+__all__ = ["Figure", "Line", "curves", "draw", "figures", "number"]
+
+PLACEHOLDERS = {"#010203": "var(--ink)", "#020304": "var(--muted)", "#030405": "var(--grid)"} | {
+    "#040506": "var(--first)",
+    "#050607": "var(--second)",
+}
+INK, MUTED, GRID, FIRST, SECOND = PLACEHOLDERS
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series of a figure: its label and colour, and how it is drawn.
+
+    `marked` puts a dot on every point; `noisy` adds a running mean to a long series; `dashed` dashes it.
+    """
+
+    label: str
+    series: Series
+    colour: str
+    marked: bool = False
+    noisy: bool = True
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure: `legend` holds (label, last value, CSS class) and `svg` is safe to embed as it is."""
+
+    title: str
+    note: str
+    svg: str
+    legend: tuple[tuple[str, str, str], ...]
+    small: bool = False
+
+
+def number(value: float) -> str:
+    """A value in four significant digits at most, with thousands separated: 0.6931, 12.35, 1,204, 5e-07."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 0.001 else f"{value:.4g}"
+
+
+def figures(run: Mapping[str, Any], metrics: Rows) -> list[Figure]:
+    """All figures that the metric rows have data for, the large ones first."""
+    starts_at = " DPO starts at ln 2 = 0.693." if len(series(metrics, "rewards/margins")) else ""
+    drawn = [
+        curves("Loss", _train_and_held_out(metrics, "loss"), f"Lower is better.{starts_at}"),
+        curves(
+            "Reward accuracy",
+            _train_and_held_out(metrics, "rewards/accuracies"),
+            "Share of pairs whose chosen response has the higher reward. The dashed line is chance.",
+            level=0.5,
+            limits=(0.0, 1.02),
+        ),
+        curves(
+            "Reward margin",
+            _train_and_held_out(metrics, "rewards/margins"),
+            "Reward of the chosen minus reward of the rejected response; reward is beta times the change in log-prob.",
+            level=0.0,
+        ),
+        _log_prob_figure(log_prob_change(run, metrics)),
+        *(
+            curves(title, [Line(label, series(metrics, key), FIRST, noisy=noisy)], "", small=True)
+            for title, key, label, noisy in (
+                ("Learning rate", "learning_rate", "rate", False),
+                ("Gradient norm", "grad_norm", "norm", True),
+                ("Speed", "tokens_per_second", "tokens/s", True),
+            )
+        ),
+    ]
+    return [figure for figure in drawn if figure is not None]
+
+
+def curves(
+    title: str,
+    lines: Sequence[Line],
+    note: str,
+    *,
+    level: float | None = None,
+    limits: tuple[float, float] | None = None,
+    small: bool = False,
+) -> Figure | None:
+    """One figure over steps, or None where no line has a point."""
+    lines = [line for line in lines if len(line.series)]
+    if not lines:
+        return None
+    legend = tuple(
+        (
+            line.label,
+            number(line.series.values[-1]),
+            PLACEHOLDERS[line.colour][6:-1] + (" dashed" if line.dashed else ""),
+        )
+        for line in lines
+    )
+    windows = [smooth(line.series)[1] for line in lines if line.noisy]
+    if max(windows, default=1) > 1:
+        note = f"{note} Thin: every step. Thick: mean of {max(windows)} steps.".strip()
+    return Figure(title, note, draw(title, lines, level, limits, small), legend, small)
+
+
+def draw(
+    title: str,
+    lines: Sequence[Line],
+    level: float | None = None,
+    limits: tuple[float, float] | None = None,
+    small: bool = False,
+) -> str:
+    """The SVG element of one figure."""
+    import matplotlib  # slow to import, and only a report needs it
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure as Canvas
+
+    style = {"svg.hashsalt": f"penchant {title}", "svg.fonttype": "none", "font.size": 10, "path.simplify": False}
+    with matplotlib.rc_context(style):
+        canvas = Canvas(figsize=(4.3, 1.7) if small else (5.6, 3.1), layout="constrained")
+        axes = canvas.add_subplot()
+        canvas.patch.set_visible(False)
+        axes.patch.set_visible(False)
+        _frame(axes, lines, level, limits)
+        for line in lines:
+            _plot(axes, line)
+        if limits:
+            axes.set_ylim(*limits)
+        buffer = io.StringIO()
+        FigureCanvasSVG(canvas).print_svg(
+            buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
+    return _embeddable(buffer.getvalue(), _spoken(title, lines))
+
+
+def _train_and_held_out(metrics: Rows, key: str) -> list[Line]:
+    return [
+        Line("training", series(metrics, key), FIRST),
+        Line("held-out", series(metrics, f"eval_{key}"), SECOND, marked=True, noisy=False),
+    ]
+
+
+def _log_prob_figure(change: LogProbChange | None) -> Figure | None:
+    if change is None:
+        return None
+    measured = {
+        "held-out": "Nats per held-out response, against the first evaluation.",
+        "reference": "Nats per training response, against the reference.",
+        "batches": "Nats per response, against the first batch, whose pairs were others: read the trend only.",
+    }[change.source]
+    marked = change.source == "held-out"
+    return curves(
+        "Change of log-probability",
+        [
+            Line("chosen", change.chosen, FIRST, marked, noisy=not marked),
+            Line("rejected", change.rejected, SECOND, marked, noisy=not marked, dashed=True),
+        ],
+        f"{measured} DPO only widens the gap between the two lines, so both can sink together (likelihood "
+        "displacement): the chosen responses then become less likely too.",
+        level=0.0,
+    )
+
+
+def _frame(axes: Any, lines: Sequence[Line], level: float | None, limits: tuple[float, float] | None) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(MUTED)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED, length=0, pad=5)
+    axes.set_xlabel("step", color=MUTED)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    values = [value for line in lines for value in line.series.values]
+    if limits is None and min(values) > 0 and max(values) > 30 * sorted(values)[len(values) // 2]:
+        axes.set_yscale("log")  # one spike would press everything else flat
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, position: number(round(value, 12))))
+    if level is not None:
+        axes.axhline(level, color=MUTED, linewidth=1, dashes=(4, 3))
+
+
+def _plot(axes: Any, line: Line) -> None:
+    main, window = smooth(line.series) if line.noisy else (line.series, 1)
+    main = thin(main)
+    if window > 1:
+        raw = thin(line.series)
+        axes.plot(raw.steps, raw.values, color=line.colour, linewidth=0.8, alpha=0.35)
+    dashes = {"dashes": (3, 1.5)} if line.dashed else {"solid_capstyle": "round"}
+    axes.plot(main.steps, main.values, color=line.colour, linewidth=2, **dashes)
+    dots = slice(None) if line.marked and len(main) <= 40 else slice(-1, None)
+    style = {"marker": "o", "linestyle": "none", "color": line.colour, "markersize": 5, "clip_on": False}
+    axes.plot(main.steps[dots], main.values[dots], **style)
+
+
+def _spoken(title: str, lines: Sequence[Line]) -> str:
+    ends = "; ".join(f"{line.label} ends at {number(line.series.values[-1])}" for line in lines)
+    return f"{title} over steps: {ends}"
+
+
+def _embeddable(svg: str, label: str) -> str:
+    """The bare element, free of prologue, page-wide style, fonts and size; with theme colours and a spoken name."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\s*<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' transform="rotate\(-?0 [^"]*"| id="(?:\w+_\d+|matplotlib\.axis_\d)"', "", svg)
+    svg = re.sub(r'font(?:-size|-family)?: [^;"]*;? ?', "", svg)
+    for placeholder, variable in PLACEHOLDERS.items():
+        svg = svg.replace(placeholder, variable)
+    box = re.search(r'viewBox="[^"]*"', svg)
+    assert box is not None
+    opening = f'<svg {box.group()} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    return re.sub(r"<svg[^>]*>", lambda match: opening, svg, count=1, flags=re.DOTALL).strip()

@@ -1,0 +1,94 @@
+"""One run as one HTML file that needs no network and runs no script."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from penchant.errors import OutputError
+from penchant.report.advice import advise
+from penchant.report.figures import figures
+from penchant.report.view import ledger, pairs, row_counts, subtitle, tiles, training_samples
+
+__all__ = ["render_report", "write_report"]
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def write_report(
+    run: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]],
+    samples: Sequence[Mapping[str, Any]],
+    comparison: Mapping[str, Any] | None,
+    path: str | Path,
+) -> None:
+    """Write the report of one run to `path`, whole or not at all.
+
+    The page is written to a temporary file in the same folder and renamed, so an older report stays until the new one
+    is complete. Everything but `run` may be empty; what is absent is left out.
+
+    Args:
+        run: the ledger. Read by name: command, model, started_at, finished_at, peak_memory_bytes,
+            unique_tokens_per_second, num_train_pairs, num_held_out_pairs, rows, reference_digest, config; every other
+            field is listed as it is.
+        metrics: one row a step, under TRL's names ("loss", "rewards/margins", ...); evaluations start with "eval_".
+        samples: {"step", "prompt", "response"}: the same prompts answered at several steps.
+        comparison: {"judge", "num_prompts", "mean_before", "mean_after", "win_rate": {"rate", "low", "high", "wins",
+            "losses", "ties"}, "kl": {"mean", "low", "high"} in nats per response, "pairs": [{"prompt", "before",
+            "after", "score_before", "score_after"}]}, or None.
+        path: the HTML file; its folder is made where it is missing.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    target = Path(path)
+    page = render_report(run, metrics, samples, comparison).encode("utf-8", "replace")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(page)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The report {target} cannot be written ({error.strerror}); choose a folder that takes files."
+        ) from error
+
+
+def render_report(
+    run: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]],
+    samples: Sequence[Mapping[str, Any]] = (),
+    comparison: Mapping[str, Any] | None = None,
+) -> str:
+    """The page as a string: the same arguments give the same text. Every value is escaped; only figures are markup."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(files("penchant.report").joinpath("template.html").read_text(encoding="utf-8"))
+    return template.render(
+        policy=POLICY,
+        title=f"{_name(run.get('command'))} report",
+        subtitle=subtitle(run),
+        tiles=tiles(run, metrics, comparison),
+        advice=advise(run, metrics, comparison),
+        figures=[(figure, Markup(figure.svg)) for figure in figures(run, metrics)],
+        judge=comparison.get("judge") if comparison else None,
+        pairs=pairs(comparison),
+        samples=training_samples(samples),
+        rows=row_counts(run),
+        ledger=ledger(run),
+    )
+
+
+def _name(command: object) -> str:
+    """The command as a heading: initials in capitals, words with one."""
+    name = str(command or "training")
+    return name.upper() if name in {"dpo", "sft", "rlhf"} else name.capitalize()

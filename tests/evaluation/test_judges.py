@@ -1,0 +1,124 @@
+"""Judges score responses, compare two of them, and refuse what they cannot judge."""
+
+import builtins
+import json
+import sys
+
+import pytest
+
+from penchant.data.prompt_sets import PROMPT_SETS, prompt_file
+from penchant.errors import ConfigError
+from penchant.evaluation.judges import JUDGES, FunctionJudge, load_judge, prefer
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    """Writes a module of the user's into the current folder, and forgets it afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def write(source: str) -> None:
+        (tmp_path / "judges_of_mine.py").write_text(source, encoding="utf-8")
+
+    yield write
+    sys.modules.pop("judges_of_mine", None)
+
+
+def test_positivity_ranks_sunny_above_plain_above_gloomy():
+    judge = load_judge("positivity")
+    sunny = judge.score("How was it?", "It was wonderful, I loved every happy minute!")
+    plain = judge.score("How was it?", "It took place on Tuesday.")
+    gloomy = judge.score("How was it?", "It was terrible, a sad and horrible failure.")
+    assert 0.5 < sunny <= 1
+    assert plain == 0
+    assert -1 <= gloomy < -0.5
+
+
+def test_positivity_understands_negation_and_takes_any_text():
+    judge = load_judge("positivity")
+    assert judge.score("", "This is not good.") < 0 < judge.score("", "This is good.")
+    for text in ["", " \n", "\x00", "\ud800", "😀" * 50, "word " * 2000]:
+        assert -1 <= judge.score("", text) <= 1
+
+
+def test_prefer_names_the_better_side_and_swaps_with_the_sides():
+    judge = load_judge("positivity")
+    assert prefer(judge, "Tell me.", "I love it.", "I hate it.") == "a"
+    assert prefer(judge, "Tell me.", "I hate it.", "I love it.") == "b"
+    assert prefer(judge, "Tell me.", "A table.", "A chair.") == "tie"
+
+
+def test_a_score_that_is_no_number_is_refused_instead_of_passing_for_a_tie():
+    for value in [float("nan"), float("inf"), None, "much"]:
+        judge = FunctionJudge("odd", lambda prompt, response, value=value: value)
+        with pytest.raises(ConfigError, match="finite number"):
+            prefer(judge, "p", "a", "b")
+
+
+def test_every_judge_in_the_table_loads_under_its_name():
+    for name in JUDGES:
+        assert load_judge(name).name == name
+
+
+def test_a_misspelt_judge_gets_a_suggestion():
+    with pytest.raises(ValueError, match="did you mean 'positivity'"):
+        load_judge("positivty")
+    with pytest.raises(ValueError, match="module:function"):
+        load_judge("zzz")
+
+
+def test_a_missing_package_is_answered_with_what_to_install(monkeypatch):
+    real_import = builtins.__import__
+
+    def without_vader(name, *args, **kwargs):
+        if name.startswith("vaderSentiment"):
+            raise ImportError(name)
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_vader)
+    with pytest.raises(ConfigError, match=r"pip install 'penchant\[sentiment\]'"):
+        load_judge("positivity")
+
+
+def test_a_function_of_the_users_own_judges(own_module):
+    own_module("def brevity(prompt, response):\n    return -len(response)\n")
+    judge = load_judge("judges_of_mine:brevity")
+    assert judge.name == "judges_of_mine:brevity"
+    assert prefer(judge, "p", "short", "rather longer") == "a"
+
+
+def test_a_file_in_the_current_folder_does_not_hide_an_installed_module(own_module, tmp_path):
+    (tmp_path / "colorsys.py").write_text("raise RuntimeError('the wrong file ran')", encoding="utf-8")
+    assert load_judge("colorsys:rgb_to_hsv").name == "colorsys:rgb_to_hsv"
+
+
+@pytest.mark.parametrize(
+    ("source", "spec", "words"),
+    [
+        ("x = 3", "judges_of_mine:x", "not a function"),
+        ("x = 3", "judges_of_mine:absent", "has no 'absent'"),
+        ("import no_such_package_at_all", "judges_of_mine:f", "no_such_package_at_all"),
+        ("def f(:", "judges_of_mine:f", "SyntaxError"),
+        ("", "no_such_module_at_all:f", "no_such_module_at_all"),
+    ],
+)
+def test_a_judge_that_cannot_be_imported_says_why(own_module, source, spec, words):
+    own_module(source)
+    with pytest.raises(ConfigError, match=words):
+        load_judge(spec)
+
+
+@pytest.mark.parametrize("spec", [":f", "m:", "m:f:g", "m:not a name", ".m:f"])
+def test_a_malformed_spec_is_refused_before_anything_is_imported(spec):
+    with pytest.raises(ValueError, match="module:function"):
+        load_judge(spec)
+
+
+def test_the_shipped_prompts_are_three_hundred_and_distinct():
+    lines = [line for name in PROMPT_SETS for line in prompt_file(name).read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == len({row["id"] for row in rows}) == len({row["prompt"].lower() for row in rows}) == 300
+    assert all(set(row) == {"id", "prompt"} for row in rows)
+    assert all(8 <= len(row["prompt"].split()) <= 30 for row in rows)
+    starts = [tuple(row["prompt"].lower().split()[:4]) for row in rows]
+    assert max(starts.count(start) for start in starts) <= 3
