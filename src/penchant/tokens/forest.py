@@ -1,0 +1,212 @@
+"""A forest: token sequences folded into prefix trees, so that what they share is run once.
+
+Shape suffixes: T packed tokens, K scored tokens, R responses (sequences), S segments.
+
+Every sequence is a path from a root to a node of a compressed prefix tree. What several sequences have in common (a
+system prompt, a prompt with two responses, the earlier turns of a conversation) is one segment, whatever its depth;
+there is no special case for any of them. Segments are packed one after the other in depth-first order, without
+padding, and a token sees exactly the tokens of its own path:
+
+    i sees j   iff   j <= i  and  enter[j] <= enter[i] < exit[j]
+
+where [enter, exit) is the Euler-tour interval of a token's segment.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Forest", "Segment", "TokenSequence", "shared_prefix_length"]
+
+MIN_SHARED = 8
+"""A split that saves fewer tokens than this costs more in bookkeeping than it saves in arithmetic."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenSequence:
+    """One response in its whole context.
+
+    ids: (n,) int64, prompt and completion. scored: (n,) bool, True where the token's log-probability counts. The
+    first token can never be scored, as nothing predicts it.
+    """
+
+    ids: NDArray[np.int64]
+    scored: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        assert self.ids.shape == self.scored.shape, "ids and scored must have one entry a token"
+        assert len(self.ids) > 0, "a sequence has at least one token"
+        assert not self.scored[0], "no token predicts the first one"
+
+    @classmethod
+    def of(cls, prompt: Sequence[int], completion: Sequence[int]) -> TokenSequence:
+        """A prompt that is only read, followed by a completion of which every token is scored."""
+        ids = np.array([*prompt, *completion], dtype=np.int64)
+        return cls(ids, np.arange(len(ids)) >= len(prompt))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of packed tokens [start, stop) whose first token stands at `position`; parent is an index or -1."""
+
+    start: int
+    stop: int
+    position: int
+    parent: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """One packed micro-batch of prefix trees.
+
+    input_ids_T, position_ids_T: the packed tokens and their positions. hidden_index_K, target_ids_K, response_of_K:
+    the packed state that predicts each scored token, the token, and the sequence it belongs to.
+    """
+
+    input_ids_T: NDArray[np.int64]
+    position_ids_T: NDArray[np.int64]
+    hidden_index_K: NDArray[np.int64]
+    target_ids_K: NDArray[np.int64]
+    response_of_K: NDArray[np.int64]
+    segments: tuple[Segment, ...]
+    num_responses: int
+
+    @classmethod
+    def plant(cls, sequences: Sequence[TokenSequence], *, share: bool = True, min_shared: int = MIN_SHARED) -> Forest:
+        """Fold `sequences` into prefix trees; with share=False every sequence is a tree of its own."""
+        assert sequences, "a forest has at least one sequence"
+        ids = [sequence.ids for sequence in sequences]
+        chunks, segments, leaf_of = _fold(ids, min_shared) if share else _lay_side_by_side(ids)
+        hidden_index, targets, response_of = [], [], []
+        for r, sequence in enumerate(sequences):
+            packed_index = _path_index(segments, leaf_of[r])
+            (scored,) = np.nonzero(sequence.scored)
+            hidden_index.append(packed_index[scored - 1])
+            targets.append(sequence.ids[scored])
+            response_of.append(np.full(len(scored), r, dtype=np.int64))
+        return cls(
+            input_ids_T=np.concatenate(chunks),
+            position_ids_T=np.concatenate([np.arange(s.position, s.position + len(s)) for s in segments]),
+            hidden_index_K=np.concatenate(hidden_index),
+            target_ids_K=np.concatenate(targets),
+            response_of_K=np.concatenate(response_of),
+            segments=tuple(segments),
+            num_responses=len(sequences),
+        )
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens run through the model: the unique ones."""
+        return len(self.input_ids_T)
+
+    @cached_property
+    def max_position(self) -> int:
+        return int(self.position_ids_T.max())
+
+    def lineage(self, index: int) -> list[int]:
+        """Segment indices from the root down to `index`, itself included."""
+        path = [index]
+        while self.segments[path[-1]].parent >= 0:
+            path.append(self.segments[path[-1]].parent)
+        return path[::-1]
+
+    def spans(self, index: int) -> list[tuple[int, int]]:
+        """Packed [start, stop) ranges that segment `index` sees, in path order; neighbours are merged."""
+        merged: list[tuple[int, int]] = []
+        for ancestor in self.lineage(index):
+            segment = self.segments[ancestor]
+            if merged and merged[-1][1] == segment.start:
+                merged[-1] = (merged[-1][0], segment.stop)
+            else:
+                merged.append((segment.start, segment.stop))
+        return merged
+
+    def enter_exit(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Euler-tour interval of every token's segment, two arrays (T,)."""
+        exits = np.arange(1, len(self.segments) + 1)
+        for index in range(len(self.segments) - 1, -1, -1):
+            parent = self.segments[index].parent
+            if parent >= 0:
+                exits[parent] = max(exits[parent], exits[index])
+        lengths = [len(segment) for segment in self.segments]
+        return np.repeat(np.arange(len(self.segments)), lengths), np.repeat(exits, lengths)
+
+    def visible(self) -> NDArray[np.bool_]:
+        """The attention rule written out densely, (T, T): row i is True where token i sees token j."""
+        enter, leave = self.enter_exit()
+        index = np.arange(self.num_tokens)
+        inside = (enter[None, :] <= enter[:, None]) & (enter[:, None] < leave[None, :])
+        return inside & (index[None, :] <= index[:, None])
+
+
+def shared_prefix_length(a: NDArray[np.int64], b: NDArray[np.int64]) -> int:
+    """How many leading tokens `a` and `b` have in common."""
+    length = min(len(a), len(b))
+    differs = a[:length] != b[:length]
+    return int(differs.argmax()) if differs.any() else length
+
+
+_Folded = tuple[list[NDArray[np.int64]], list[Segment], list[int]]
+
+
+def _lay_side_by_side(ids: list[NDArray[np.int64]]) -> _Folded:
+    starts = np.cumsum([0, *map(len, ids)])
+    segments = [Segment(int(a), int(b), 0, -1) for a, b in itertools.pairwise(starts)]
+    return ids, segments, list(range(len(ids)))
+
+
+def _fold(ids: list[NDArray[np.int64]], min_shared: int) -> _Folded:
+    order = sorted(range(len(ids)), key=lambda r: ids[r].tolist())
+    ordered = [ids[r] for r in order]
+    common = [0, *(shared_prefix_length(a, b) for a, b in itertools.pairwise(ordered))]
+    chunks: list[NDArray[np.int64]] = []
+    segments: list[Segment] = []
+    leaf_of = [-1] * len(ids)
+
+    def runs(low: int, high: int, threshold: int) -> Iterator[tuple[int, int]]:
+        """Neighbours in sorted order whose common prefix reaches `threshold`."""
+        begin = low
+        for i in range(low + 1, high + 1):
+            identical = i < high and common[i] == len(ordered[i]) == len(ordered[i - 1])
+            if i == high or (common[i] < threshold and not identical):
+                yield begin, i
+                begin = i
+
+    def grow(low: int, high: int, parent: int, depth: int) -> None:
+        for begin, end in runs(low, high, depth + min_shared):
+            stop = min((common[i] for i in range(begin + 1, end)), default=len(ordered[begin]))
+            node = parent
+            if stop > depth:
+                start = segments[-1].stop if segments else 0
+                segments.append(Segment(start, start + stop - depth, depth, parent))
+                chunks.append(ordered[begin][depth:stop])
+                node = len(segments) - 1
+            if stop == len(ordered[end - 1]):  # the longest of the run ends here, so all of them do
+                for i in range(begin, end):
+                    leaf_of[order[i]] = node
+            else:
+                grow(begin, end, node, stop)
+
+    grow(0, len(ids), -1, 0)
+    return chunks, segments, leaf_of
+
+
+def _path_index(segments: list[Segment], leaf: int) -> NDArray[np.int64]:
+    """Packed index of every position on the path from the root to `leaf`."""
+    parts = []
+    while leaf >= 0:
+        parts.append(np.arange(segments[leaf].start, segments[leaf].stop))
+        leaf = segments[leaf].parent
+    return np.concatenate(parts[::-1])
