@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+NUM_THREADS = torch.get_num_threads()
+torch.set_num_threads(1)  # tiny matrices are slower on several threads; module fixtures must not differ from tests
+
 
 @pytest.fixture(autouse=True)
-def _one_thread_for_tiny_models(request):
-    """Tiny matrices are slower on several threads than on one; tests with the real model take all there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if request.node.get_closest_marker("slow") else 1)
-    yield
-    torch.set_num_threads(before)
+def _all_threads_for_the_real_model(request):
+    """Slow tests take what there is."""
+    torch.set_num_threads(NUM_THREADS if request.node.get_closest_marker("slow") else 1)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ class ChatEncoder:
         return self._render(prompt, add_generation_prompt=True)
 
     def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
-        """Ids of the prompt, with the tokenizer's beginning-of-text token where the template writes none."""
+        """Ids of the prompt; a chat template writes its own special tokens, "plain" has the tokenizer's."""
         ids = self.tokenizer.encode(self.prompt_text(prompt), add_special_tokens=self.is_plain)
         while self.is_plain and ids and ids[-1] in self.end_ids:
             ids.pop()  # some tokenizers close every text with an end token; a prompt goes on
@@ -163,8 +163,13 @@ class ChatEncoder:
         return "" if self.tokenizer.decode(joined, skip_special_tokens=True).strip() == "xy" else "\n"
 
     def _close(self, ids: list[int]) -> list[int]:
-        """Cut behind the last end-of-turn token; add one where the template writes none."""
+        """Cut behind the end-of-turn token that closes the turn; add one where the template writes none.
+
+        Only white space may follow it: an end token in the middle of a text closes nothing.
+        """
         for index in range(len(ids) - 1, -1, -1):
             if ids[index] in self.end_ids:
                 return ids[: index + 1]
+            if self.tokenizer.decode([ids[index]], skip_special_tokens=False).strip():
+                break
         return ids if self.tokenizer.eos_token_id is None else [*ids, self.tokenizer.eos_token_id]

@@ -12,29 +12,34 @@ __all__ = ["pack"]
 def pack(items: Sequence[Sequence[TokenSequence]], token_budget: int, *, share: bool = True) -> list[list[int]]:
     """Split `items` (a pair is an item of two sequences) into micro-batches of at most `token_budget` unique tokens.
 
-    Items that share a prefix are put side by side. An item larger than the budget is a micro-batch of its own. Every
+    A common prefix counts as shared whatever its length, so a micro-batch may exceed the budget by what a forest finds too
+    short to share. Items that share a prefix are put side by side. An item larger than the budget is a micro-batch of its own. Every
     index appears exactly once. With share=False every token counts.
     """
     assert token_budget > 0, "a token budget is positive"
     order = sorted(range(len(items)), key=lambda i: items[i][0].ids.tolist()) if share else list(range(len(items)))
     batches: list[list[int]] = []
+    inside: list[TokenSequence] = []
     used = 0
-    previous: TokenSequence | None = None
     for i in order:
-        cost = _cost(items[i], previous, share)
+        cost = _cost(items[i], inside if share else None)
         if not batches or used + cost > token_budget:
             batches.append([])
-            used, cost = 0, _cost(items[i], None, share)
+            inside, used = [], 0
+            cost = _cost(items[i], inside if share else None)
         batches[-1].append(i)
+        inside += items[i]
         used += cost
-        previous = items[i][0]
     return batches
 
 
-def _cost(item: Sequence[TokenSequence], previous: TokenSequence | None, share: bool) -> int:
+def _cost(item: Sequence[TokenSequence], inside: Sequence[TokenSequence] | None) -> int:
+    """Tokens that the item adds to a micro-batch that holds `inside` already; None: nothing is shared."""
+    if inside is None:
+        return sum(map(len, item))
     total = 0
+    present = list(inside)
     for sequence in item:
-        shared = shared_prefix_length(previous.ids, sequence.ids) if share and previous is not None else 0
-        total += len(sequence) - shared
-        previous = sequence
+        total += len(sequence) - max((shared_prefix_length(other.ids, sequence.ids) for other in present), default=0)
+        present.append(sequence)
     return total

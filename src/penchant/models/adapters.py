@@ -1,0 +1,56 @@
+"""LoRA adapters through peft; the reference policy of such a run is the same network with the adapter off."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from penchant.errors import ConfigError
+from penchant.models.language_model import LanguageModel
+
+__all__ = ["attach", "quiet_peft"]
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """peft reads a name that transformers is about to drop; that is not the user's concern."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        yield
+
+
+def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str], seed: int) -> None:
+    """Freeze the weights and add an adapter of this rank to `targets` (none: every linear layer but the head).
+
+    The adapter starts as zero, so the policy starts as its reference. A model that came with an adapter goes on
+    training that one. Raises ConfigError for targets the model does not have.
+    """
+    if model.is_adapter:
+        raise ConfigError(
+            "the model already is a LoRA adapter, which is trained further without a new one; leave out --lora"
+        )
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    head = next((name for name, module in model.network.named_modules() if module is model.head), "lm_head")
+    if any(head == target or head.endswith(f".{target}") for target in targets):
+        raise ConfigError(f"lora.targets {', '.join(targets)}: the head ({head}) takes no adapter here; leave it out")
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        target_modules=list(targets) or "all-linear",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            with quiet_peft():
+                model.network = get_peft_model(model.network, config)
+        except ValueError as error:
+            raise ConfigError(f"lora.targets {', '.join(targets)}: the model has no such modules ({error})") from error
+    for written in model.network.peft_config.values():
+        written.base_model_name_or_path = str(model.path.resolve())  # found from any folder, by peft too
+    model.network.eval()

@@ -1,0 +1,42 @@
+"""A model's tokenizer and chat format without its weights: all that looking at data needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from penchant.models.load import _base_of_adapter, _read_json, _read_tokenizer, is_adapter_folder, resolve
+from penchant.tokens.encoding import ChatEncoder
+
+__all__ = ["TextSide", "load_text_side"]
+
+
+@dataclass(frozen=True)
+class TextSide:
+    """context_length: the longest sequence the model was built for, in tokens; None where its config does not say."""
+
+    encoder: ChatEncoder
+    context_length: int | None
+
+
+def load_text_side(
+    name: str, *, chat_template: str | None = None, say: Callable[[str], None] = lambda _: None
+) -> TextSide:
+    """What `load_model` would encode text with, in a fraction of a second. Raises ModelError."""
+    path = base = resolve(name, say)
+    if is_adapter_folder(path):
+        base = resolve(_base_of_adapter(path), say)
+    tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
+    config = _read_json(base / "config.json")
+    encoder = ChatEncoder(tokenizer, template=chat_template, end_ids=_end_ids(base, config))
+    return TextSide(encoder, config.get("max_position_embeddings"))
+
+
+def _end_ids(base: Path, config: dict[str, object]) -> list[int]:
+    generation = base / "generation_config.json"
+    ends: list[int] = []
+    for source in (_read_json(generation) if generation.is_file() else {}, config):
+        value = source.get("eos_token_id")
+        ends += [value] if isinstance(value, int) else value if isinstance(value, list) else []
+    return list(dict.fromkeys(ends))

@@ -1,0 +1,107 @@
+"""Log-probabilities of chosen tokens without ever holding the logits of more than a chunk of rows.
+
+Shape suffixes: K scored tokens, V vocabulary, H hidden.
+
+log p(y_k) = z_k[y_k] - logsumexp(z_k),  z_k = W h_k (+ b).  Its gradient needs softmax(z_k), which is computed again on
+the way back from the saved log-sum-exp: four matrix products in all for a trained head, three for a frozen one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["token_logprobs"]
+
+CHUNK_BYTES = 128 * 2**20
+"""Logits held at once."""
+
+
+def token_logprobs(
+    hidden_KH: Tensor,
+    weight_VH: Tensor,
+    targets_K: Tensor,
+    bias_V: Tensor | None = None,
+    *,
+    softcap: float | None = None,
+) -> Tensor:
+    """Natural-log probability of each target token, (K,) in fp32 (fp64 where the states are).
+
+    hidden_KH: the states that predict the tokens. weight_VH, bias_V: the language-model head. softcap: logits become
+    softcap * tanh(logits / softcap), as Gemma 2 does. Gradients are exact for hidden, weight and bias; the head's
+    gradient is accumulated in fp32.
+    """
+    return _TokenLogprobs.apply(hidden_KH, weight_VH, bias_V, targets_K, softcap)
+
+
+def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None, out: Tensor | None) -> Tensor:
+    z = torch.mm(h, weight.t(), out=out) if out is not None else torch.mm(h, weight.t()).to(_wide(h))
+    if bias is not None:
+        z += bias
+    return z if softcap is None else z.div_(softcap).tanh_().mul_(softcap)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    """The dtype of logits and sums: fp32, or that of `x` where it is wider."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, h_KH: Tensor, w_VH: Tensor, b_V: Tensor | None, targets_K: Tensor, softcap: float | None
+    ) -> Tensor:
+        if torch.is_autocast_enabled(h_KH.device.type):
+            h_KH = h_KH.to(torch.get_autocast_dtype(h_KH.device.type))
+        ctx.head_dtype = w_VH.dtype
+        w = w_VH.to(h_KH.dtype)
+        logprobs_K = torch.empty(len(h_KH), dtype=_wide(h_KH), device=h_KH.device)
+        lse_K = torch.empty_like(logprobs_K)
+        with torch.autocast(h_KH.device.type, enabled=False):
+            for rows, buffer in _chunks(h_KH, w):
+                z = _logits(h_KH[rows], w, b_V, softcap, buffer)
+                lse_K[rows] = torch.logsumexp(z, dim=-1)
+                logprobs_K[rows] = z.gather(1, targets_K[rows, None])[:, 0] - lse_K[rows]
+        ctx.save_for_backward(h_KH, w, b_V, targets_K, lse_K)
+        ctx.softcap = softcap
+        return logprobs_K
+
+    @staticmethod
+    def backward(ctx: Any, grad_K: Tensor) -> tuple[Tensor | None, ...]:
+        h_KH, w, b_V, targets_K, lse_K = ctx.saved_tensors
+        need_h, need_w, need_b = ctx.needs_input_grad[:3]
+        dh_KH = torch.empty_like(h_KH) if need_h else None
+        dw_VH = torch.zeros(w.shape, dtype=_wide(w), device=w.device) if need_w else None
+        db_V = torch.zeros_like(b_V, dtype=_wide(w)) if need_b else None
+        for rows, buffer in _chunks(h_KH, w):
+            z = _logits(h_KH[rows], w, b_V, ctx.softcap, buffer)
+            slope = None if ctx.softcap is None else 1 - (z / ctx.softcap).square_()
+            # d logp / d z = onehot - softmax; the buffer of logits becomes that gradient in place
+            dz = z.sub_(lse_K[rows, None]).exp_().mul_(-grad_K[rows, None])
+            dz.scatter_add_(1, targets_K[rows, None], grad_K[rows, None])
+            if slope is not None:
+                dz *= slope
+            if db_V is not None:
+                db_V += dz.sum(0)
+            dz = dz.to(h_KH.dtype)
+            if dh_KH is not None:
+                dh_KH[rows] = dz @ w
+            if dw_VH is not None:
+                if dz.dtype == dw_VH.dtype:
+                    dw_VH.addmm_(dz.t(), h_KH[rows])
+                else:
+                    dw_VH += dz.t() @ h_KH[rows]
+        dw_VH = None if dw_VH is None else dw_VH.to(ctx.head_dtype)
+        return dh_KH, dw_VH, db_V, None, None
+
+
+def _chunks(h_KH: Tensor, w_VH: Tensor) -> list[tuple[slice, Tensor | None]]:
+    """Row slices of equal size with one buffer that all of them write their logits to (not in half precision)."""
+    size = max(1, CHUNK_BYTES // (4 * len(w_VH)))
+    num = max(1, -(-len(h_KH) // size))
+    size = -(-len(h_KH) // num)
+    buffer = h_KH.new_empty(size, len(w_VH)) if h_KH.dtype == _wide(h_KH) and len(h_KH) else None
+    slices = [slice(start, min(start + size, len(h_KH))) for start in range(0, len(h_KH), max(size, 1))]
+    return [(s, None if buffer is None else buffer[: s.stop - s.start]) for s in slices]

@@ -1,0 +1,117 @@
+"""How this machine computes: device, precision, and settings that are measured rather than hoped for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from penchant.errors import ConfigError
+
+__all__ = ["Numerics", "choose_numerics", "flush_denormals", "gemm_rate", "process_peak_bytes"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Where and in which precision a forward runs; `mode` names it in ledgers and cache keys."""
+
+    device: torch.device
+    compute_dtype: torch.dtype
+
+    @property
+    def mode(self) -> str:
+        return f"{self.device.type}-{str(self.compute_dtype).removeprefix('torch.')}"
+
+    def autocast(self) -> torch.autocast:
+        """Weights stay fp32; matrix products run in the compute dtype."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.compute_dtype is torch.bfloat16, cache_enabled=True
+        )
+
+
+def flush_denormals() -> None:
+    """Treat denormal numbers as zero. Call before the first tensor operation: the setting is per thread, inherited.
+
+    Saturated pairs put denormals into the backward matrix products, where each costs hundreds of cycles.
+    """
+    torch.set_flush_denormal(True)
+
+
+def choose_numerics(device: str = "auto", dtype: str = "auto") -> Numerics:
+    """The device and precision to compute in. Raises ConfigError for one that this machine does not have."""
+    if device not in DEVICES:
+        raise ConfigError(f"device is one of {', '.join(DEVICES)}, got '{device}'; choose one of them")
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype is one of {', '.join(DTYPES)}, got '{dtype}'; choose one of them")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, present in available.items() if present)
+    if not available[device]:
+        raise ConfigError(f"device '{device}' was asked for, but PyTorch sees none on this machine; use device 'cpu'")
+    if device == "cpu":
+        use_fastest_exact_matmul()
+    if dtype == "auto":
+        wide = device == "cuda" and torch.cuda.is_bf16_supported()
+        dtype = "bfloat16" if wide else "float32"
+    return Numerics(torch.device(device), getattr(torch, dtype))
+
+
+@cache
+def use_fastest_exact_matmul() -> str:
+    """Pick the CPU's matrix-product library by measurement, keeping full fp32 accuracy; returns what was chosen.
+
+    PyTorch has two fp32 products on CPU: BLAS, and oneDNN, which it uses when reduced precision is allowed. On
+    processors without bf16 matrix units oneDNN computes in fp32 all the same, and on many it is twice as fast as
+    BLAS. Where it does reduce precision, the error shows and BLAS stays.
+    """
+    rates = {}
+    for precision in ("highest", "medium"):
+        torch.set_float32_matmul_precision(precision)
+        rates[precision] = gemm_rate()
+        if precision == "medium" and _product_error() > 2e-6:
+            rates[precision] = 0.0
+    best = max(rates, key=lambda p: rates[p])
+    torch.set_float32_matmul_precision(best)
+    return best
+
+
+def gemm_rate(rows: int = 768, inner: int = 576, cols: int = 1536, seconds: float = 0.04) -> float:
+    """Measured floating-point operations per second of an fp32 matrix product of this shape; best of many."""
+    a, b = torch.randn(rows, inner), torch.randn(cols, inner)
+    torch.nn.functional.linear(a, b)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        begin = time.perf_counter()
+        torch.nn.functional.linear(a, b)
+        best = min(best, time.perf_counter() - begin)
+    return 2 * rows * inner * cols / best
+
+
+def _product_error() -> float:
+    """Relative error of products in the three layouts that training uses, against float64."""
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(256, 576, generator=generator)
+    b = torch.randn(640, 576, generator=generator)
+    c = torch.randn(256, 640, generator=generator)
+    errors = []
+    for x, y in ((a, b.t()), (c, b), (c.t(), a)):
+        exact = x.double() @ y.double()
+        errors.append(float((torch.mm(x, y).double() - exact).norm() / exact.norm()))
+    return max(errors)
+
+
+def process_peak_bytes() -> int:
+    """The most memory this process has held, in bytes; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,80 @@
+"""What sampling is asked for and what it gives back: a prompt, its responses, and the job in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.errors import ModelError
+from penchant.models.language_model import LanguageModel
+from penchant.models.sampler import SamplingParams, uniforms
+
+__all__ = ["Job", "Request", "Response"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt to be answered.
+
+    key: what the prompt is, for seeding; the same key gives the same responses wherever it stands. indices: which of
+    its responses to write; none means all. attempt: another attempt draws other responses.
+    """
+
+    prompt_ids: tuple[int, ...]
+    key: str
+    indices: tuple[int, ...] = ()
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Response:
+    """A sampled response.
+
+    token_ids: with the end token, if one was sampled. finished: False where it was cut for its length. logprob: the
+    sum of natural log-probabilities of its tokens under the whole distribution at temperature 1.
+    """
+
+    key: str
+    index: int
+    token_ids: tuple[int, ...]
+    finished: bool
+    logprob: float
+    attempt: int = 0
+
+
+@dataclass(eq=False)
+class Job:
+    """A request under way: limit is the most tokens a response may get; done holds its finished responses."""
+
+    request: Request
+    prompt: NDArray[np.int64]
+    indices: tuple[int, ...]
+    limit: int
+    done: list[Response] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: LanguageModel, request: Request, params: SamplingParams, num_responses: int) -> Job:
+        num, context = len(request.prompt_ids), model.context_length
+        if not num:
+            raise ModelError(f"prompt {request.key}: holds no token to start from; write a prompt that is not empty")
+        if num >= context:
+            raise ModelError(
+                f"prompt {request.key}: its {num} tokens leave no room in the model's context of {context}; "
+                "shorten it, or pass a model with a longer context"
+            )
+        indices = request.indices or tuple(range(num_responses))
+        return cls(request, np.array(request.prompt_ids), indices, min(params.max_new_tokens, context - num))
+
+    def uniforms(self, index: int, params: SamplingParams) -> NDArray[np.float64]:
+        return uniforms(params.seed, self.request.key, index, self.request.attempt, self.limit)
+
+    def finish(self, index: int, token_ids: list[int], ended: bool, logprob: float) -> bool:
+        """Take in one response; True when it was the last of the prompt's."""
+        request = self.request
+        self.done.append(Response(request.key, index, tuple(token_ids), ended, logprob, request.attempt))
+        return len(self.done) == len(self.indices)
+
+    def responses(self) -> list[Response]:
+        return sorted(self.done, key=lambda response: response.index)

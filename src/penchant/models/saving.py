@@ -1,0 +1,45 @@
+"""A model folder that other tools load: weights, tokenizer, chat template, generation config; whole or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from penchant.models.language_model import LanguageModel
+
+__all__ = ["save_merged", "save_model"]
+
+READABLE = 0o644
+
+
+def save_model(model: LanguageModel, folder: Path) -> None:
+    """Write the model, or its adapter, with everything `from_pretrained` needs. Raises OSError."""
+    _save(model.network, model, folder)
+
+
+def save_merged(model: LanguageModel, folder: Path) -> None:
+    """Write a plain model with the adapter folded into its weights; a whole model is copied. Raises OSError."""
+    network = model.network.merge_and_unload() if model.is_adapter else model.network
+    _save(network, model, folder)
+
+
+def _save(network: object, model: LanguageModel, folder: Path) -> None:
+    scratch = folder.with_name(f".{folder.name}.writing")
+    shutil.rmtree(scratch, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        network.save_pretrained(scratch)  # type: ignore[attr-defined]  # transformers or peft
+        if model.encoder.template:
+            model.tokenizer.chat_template = model.encoder.template
+        model.tokenizer.save_pretrained(scratch)
+        if model.is_adapter and not (scratch / "generation_config.json").exists():
+            model.causal_lm.generation_config.save_pretrained(scratch)
+        for file in scratch.iterdir():
+            file.chmod(READABLE)  # safetensors writes for its owner alone; a server often runs as somebody else
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(scratch, folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
