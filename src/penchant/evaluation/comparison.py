@@ -1,0 +1,120 @@
+"""Before and after: the reference and the policy answer the same held-out prompts, a judge scores both.
+
+Also the price: KL(policy || reference) per response, estimated on the policy's own samples at temperature 1 as the mean
+of log pi(y|x) - log pi_ref(y|x), in nats (unbiased; the DPO paper's x-axis, arXiv 2305.18290, figure 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from penchant.data import Prompt
+from penchant.evaluation.judges import Judge
+from penchant.evaluation.winrate import paired_means, win_rate
+from penchant.models.generate import Request, Response, generate
+from penchant.models.language_model import LanguageModel
+from penchant.models.sampler import SamplingParams
+from penchant.tokens import TokenSequence
+
+__all__ = ["Answers", "answer", "compare_answers", "policy_sequences"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model's sampled responses by prompt id, `num_responses` each."""
+
+    responses: dict[str, list[Response]]
+    texts: dict[str, list[str]]
+
+
+def answer(
+    model: LanguageModel,
+    prompts: Sequence[Prompt],
+    params: SamplingParams,
+    *,
+    num_responses: int,
+    batch_size: int,
+    on_progress: Progress = lambda _done, _total: None,
+) -> Answers:
+    """Sample responses to every prompt."""
+    requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in prompts]
+    found: dict[str, list[Response]] = {}
+    for responses in generate(model, requests, params, num_responses=num_responses, batch_size=batch_size):
+        found[responses[0].key] = responses
+        on_progress(len(found), len(prompts))
+    texts = {key: [model.encoder.decode(r.token_ids).strip() for r in rs] for key, rs in found.items()}
+    return Answers(found, texts)
+
+
+def policy_sequences(model: LanguageModel, prompts: Sequence[Prompt], answers: Answers) -> list[TokenSequence]:
+    """Prompt and sampled tokens of every response, in the prompts' order."""
+    return [
+        TokenSequence.of(model.encoder.encode_prompt(prompt.messages), response.token_ids)
+        for prompt in prompts
+        for response in answers.responses[prompt.id]
+    ]
+
+
+def compare_answers(
+    prompts: Sequence[Prompt],
+    before: Answers,
+    after: Answers,
+    judge: Judge,
+    log_ratios: np.ndarray,
+    params: SamplingParams,
+    *,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Judge both sides response by response and summarise, as the report and `comparison.json` show it.
+
+    log_ratios: log pi(y|x) - log pi_ref(y|x) of the policy's temperature-1 samples, in the prompts' order. Intervals
+    are 95%: of the win rate by Tango's score method, of means by a bootstrap over prompts.
+    """
+    pairs = []
+    for prompt in prompts:
+        question = prompt.messages[-1].content
+        for a, b in zip(before.texts[prompt.id], after.texts[prompt.id], strict=True):
+            pairs.append(
+                {
+                    "id": prompt.id,
+                    "prompt": question,
+                    "before": a,
+                    "after": b,
+                    "score_before": judge.score(question, a),
+                    "score_after": judge.score(question, b),
+                }
+            )
+    wins = sum(p["score_after"] > p["score_before"] for p in pairs)
+    losses = sum(p["score_after"] < p["score_before"] for p in pairs)
+    rate = win_rate(wins, losses, len(pairs) - wins - losses)
+    ids = [p["id"] for p in pairs]
+    means = paired_means([p["score_before"] for p in pairs], [p["score_after"] for p in pairs], ids, seed=seed)
+    per_prompt = len(log_ratios) // len(prompts)
+    kl = paired_means(
+        [0.0] * len(log_ratios), log_ratios.tolist(), [p.id for p in prompts for _ in range(per_prompt)], seed=seed
+    )
+    return {
+        "judge": judge.name,
+        "num_prompts": len(prompts),
+        "num_responses": len(pairs),
+        "sampling": replace(params).__dict__,
+        "mean_before": means.before,
+        "mean_after": means.after,
+        "difference": {"mean": means.difference, "low": means.low, "high": means.high},
+        "win_rate": {
+            "rate": rate.rate,
+            "low": rate.low,
+            "high": rate.high,
+            "wins": wins,
+            "losses": losses,
+            "ties": len(pairs) - wins - losses,
+        },
+        "kl": {"mean": kl.after, "low": kl.low, "high": kl.high},
+        "pairs": pairs,
+    }

@@ -1,0 +1,126 @@
+"""A language model as the reward model it secretly is (arXiv 2305.18290, eq. 5): rewards of both responses of a pair.
+
+    reward = beta (log pi(y|x) - log pi_ref(y|x)),    p(chosen > rejected) = sigmoid(reward_chosen - reward_rejected)
+
+Shapes: B pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from penchant.data import Origin
+from penchant.evaluation.winrate import WinRate, win_rate
+from penchant.models.forward import score_sequences
+from penchant.models.language_model import LanguageModel
+from penchant.objectives import PairBatch, implicit_rewards, preference_probability
+from penchant.tokens import EncodedPair, TokenSequence, pack
+
+__all__ = ["PairScore", "Summary", "response_logprobs", "score_rewards", "sequence_logprobs", "summarise"]
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """What the model thinks of one pair. Log-probs in nats, summed over the response; num_tokens: those scored."""
+
+    origin: Origin
+    reward_chosen: float
+    reward_rejected: float
+    margin: float
+    probability: float
+    correct: bool
+    policy_chosen: float
+    policy_rejected: float
+    reference_chosen: float
+    reference_rejected: float
+    num_tokens_chosen: int
+    num_tokens_rejected: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """accuracy: share of pairs with a margin above 0, one of exactly 0 counted half, with its 95% interval.
+
+    num_prompts: distinct prompts; where there are fewer than pairs, the interval is narrower than the truth, as it
+    takes pairs as independent.
+    """
+
+    accuracy: WinRate
+    mean_margin: float
+    mean_probability: float
+    num_prompts: int
+
+
+def sequence_logprobs(
+    model: LanguageModel,
+    items: Sequence[Sequence[TokenSequence]],
+    *,
+    token_budget: int = 2048,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Tensor:
+    """Summed log-prob of every sequence of every item, float64 on the CPU, in order; items hold equally many."""
+    width = len(items[0]) if items else 1
+    logprobs = torch.empty(len(items), width, dtype=torch.float64)
+    done = 0
+    with torch.no_grad():
+        for indices in pack(items, token_budget, share=model.shares):
+            scores = score_sequences(model, [sequence for i in indices for sequence in items[i]])
+            logprobs[indices] = scores.double().cpu().view(-1, width)
+            done += len(indices)
+            on_progress(done, len(items))
+    return logprobs.view(-1)
+
+
+def response_logprobs(
+    model: LanguageModel,
+    pairs: Sequence[EncodedPair],
+    *,
+    token_budget: int,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Tensor:
+    """Summed log-prob of every chosen and rejected response, (B, 2) float64 on the CPU, in the order of `pairs`."""
+    sequences = [pair.sequences for pair in pairs]
+    return sequence_logprobs(model, sequences, token_budget=token_budget, on_progress=on_progress).view(-1, 2)
+
+
+def score_rewards(
+    pairs: Sequence[EncodedPair], policy_B2: Tensor, reference_B2: Tensor, beta: float
+) -> list[PairScore]:
+    """The implicit reward of both sides of every pair, from two results of `response_logprobs`; order is kept."""
+    lengths_B2 = torch.tensor([[int(s.scored.sum()) for s in pair.sequences] for pair in pairs], dtype=torch.float64)
+    batch = PairBatch.hard(*policy_B2.unbind(1), *reference_B2.unbind(1), *lengths_B2.unbind(1))
+    chosen_B, rejected_B = implicit_rewards(batch, beta)
+    probability_B = preference_probability(chosen_B, rejected_B)
+    return [
+        PairScore(
+            origin=pair.origin,
+            reward_chosen=float(chosen_B[i]),
+            reward_rejected=float(rejected_B[i]),
+            margin=float(chosen_B[i] - rejected_B[i]),
+            probability=float(probability_B[i]),
+            correct=bool(chosen_B[i] > rejected_B[i]),
+            policy_chosen=float(policy_B2[i, 0]),
+            policy_rejected=float(policy_B2[i, 1]),
+            reference_chosen=float(reference_B2[i, 0]),
+            reference_rejected=float(reference_B2[i, 1]),
+            num_tokens_chosen=int(lengths_B2[i, 0]),
+            num_tokens_rejected=int(lengths_B2[i, 1]),
+        )
+        for i, pair in enumerate(pairs)
+    ]
+
+
+def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summary:
+    """How often, and how surely, the model prefers what people preferred. Raises ValueError where there is no pair."""
+    margins = [score.margin for score in scores]
+    wins, losses = sum(m > 0 for m in margins), sum(m < 0 for m in margins)
+    return Summary(
+        accuracy=win_rate(wins, losses, len(margins) - wins - losses),
+        mean_margin=sum(margins) / len(margins),
+        mean_probability=sum(score.probability for score in scores) / len(scores),
+        num_prompts=len({pair.chosen.ids[~pair.chosen.scored].tobytes() for pair in pairs}),
+    )

@@ -1,0 +1,159 @@
+"""Checkpoints that are whole or absent: written aside, synced, listed in a manifest, then renamed into place.
+
+A checkpoint is a folder `step-N` with `weights.safetensors` (the trained parameters), `optimiser.safetensors`,
+`state.json` and `manifest.json` (size and sha256 of the others). Never pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+__all__ = ["Checkpoint", "newest_checkpoint", "restore", "save_checkpoint", "sync_folder", "write_atomically"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint. state: what the loop wrote."""
+
+    folder: Path
+    state: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    parameters: Mapping[str, torch.nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    state: Mapping[str, Any],
+    *,
+    keep: int,
+) -> Path:
+    """Write `folder/step-N` and remove all but the `keep` newest. Raises OSError when the disk is full.
+
+    An interrupted write leaves only a folder that starts with a dot, which is never read and is removed next time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".writing-*"):
+        shutil.rmtree(leftover)
+    target, scratch = folder / f"step-{step}", folder / f".writing-{step}"
+    if target.exists():
+        if not _fault(target):
+            return target  # of the same step, so with the same content
+        shutil.rmtree(target)
+    scratch.mkdir()
+    try:
+        save_file(
+            {name: p.detach().cpu().contiguous() for name, p in parameters.items()}, scratch / "weights.safetensors"
+        )
+        save_file(_optimiser_tensors(parameters, optimiser), scratch / "optimiser.safetensors")
+        (scratch / "state.json").write_text(json.dumps({"step": step, **state}, indent=2), encoding="utf-8")
+        manifest = {file.name: _fingerprint(file) for file in sorted(scratch.iterdir())}
+        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        for file in scratch.iterdir():
+            _sync_file(file)
+        sync_folder(scratch)
+        os.replace(scratch, target)
+        sync_folder(folder)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    found = _by_step(folder)
+    newest = found.index(target)  # what is of a later step was damaged, or this run would have begun there
+    for stale in (*found[:newest], *found[newest + keep :]):
+        shutil.rmtree(stale)
+    return target
+
+
+def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+    """The newest checkpoint that verifies; says so for each it had to skip. None where there is none."""
+    for candidate in _by_step(folder):
+        fault = _fault(candidate)
+        if not fault:
+            return Checkpoint(candidate, json.loads((candidate / "state.json").read_text(encoding="utf-8")))
+        say(f"skipped checkpoint {candidate.name}: {fault}")
+    return None
+
+
+def _fault(checkpoint: Path) -> str:
+    """What is wrong with a checkpoint folder, or "" if it verifies."""
+    try:
+        manifest = json.loads((checkpoint / "manifest.json").read_text(encoding="utf-8"))
+        damaged = [name for name, expected in manifest.items() if _fingerprint(checkpoint / name) != expected]
+    except (OSError, ValueError, AttributeError) as error:
+        return f"it is incomplete ({error})"
+    if damaged or not {"weights.safetensors", "optimiser.safetensors", "state.json"} <= set(manifest):
+        return f"{', '.join(damaged) or 'its manifest'} is damaged"
+    return ""
+
+
+def restore(
+    checkpoint: Checkpoint, parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
+) -> None:
+    """Put a checkpoint's tensors into the parameters and the optimiser, bit for bit."""
+    weights = load_file(checkpoint.folder / "weights.safetensors")
+    assert set(weights) == set(parameters), "a checkpoint holds exactly the trained parameters"
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+    for key, tensor in load_file(checkpoint.folder / "optimiser.safetensors").items():
+        name, slot = key.rsplit("/", 1)
+        parameter = parameters[name]
+        device = "cpu" if slot == "step" and not optimiser.defaults.get("fused") else parameter.device
+        optimiser.state[parameter][slot] = tensor.to(device)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content so that a reader sees the old or the new, never a part."""
+    scratch = path.with_name(f".{path.name}.writing")
+    scratch.write_text(text, encoding="utf-8")
+    _sync_file(scratch)
+    os.replace(scratch, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _optimiser_tensors(
+    parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    return {
+        f"{name}/{slot}": value.detach().cpu().contiguous()
+        for name, parameter in parameters.items()
+        for slot, value in optimiser.state.get(parameter, {}).items()
+    }
+
+
+def _fingerprint(file: Path) -> list[int | str]:
+    with file.open("rb") as stream:
+        return [file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()]
+
+
+def _sync_file(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _by_step(folder: Path) -> list[Path]:
+    """Checkpoint folders, newest first."""
+    found = [p for p in folder.glob("step-*") if p.is_dir() and p.name.removeprefix("step-").isdigit()]
+    return sorted(found, key=lambda p: int(p.name.removeprefix("step-")), reverse=True)

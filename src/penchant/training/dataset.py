@@ -1,0 +1,114 @@
+"""From files to what the loop trains on: rows, verdicts, tokens, and the side that is held out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from penchant.data import Verdict, load_demonstrations, load_pairs, split_by_prompt
+from penchant.errors import DataError
+from penchant.models.language_model import LanguageModel
+from penchant.tokens import EncodedExample, EncodedPair, Limits, tokenise_demonstrations, tokenise_pairs
+from penchant.training.config import DataConfig
+
+__all__ = ["Dataset", "check_rows", "demonstration_dataset", "limits_of", "pair_dataset"]
+
+Item = TypeVar("Item", EncodedPair, EncodedExample)
+
+
+@dataclass(frozen=True)
+class Dataset(Generic[Item]):
+    """Encoded items, and what the ledger says about them."""
+
+    train: tuple[Item, ...]
+    held_out: tuple[Item, ...]
+    facts: dict[str, Any]
+
+
+def pair_dataset(
+    config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
+) -> Dataset[EncodedPair]:
+    """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on."""
+    loaded = load_pairs(config.files, on_bad_row="drop", limit=config.max_rows)
+    train, held_out = split_by_prompt(loaded.pairs, config.held_out, seed)
+    limits = limits_of(config, model)
+    sides = [tokenise_pairs(model.encoder, side, limits) for side in (train, held_out)]
+    facts = _facts(config, loaded, sides, say)
+    return _dataset(sides[0].items, sides[1].items, facts, config)
+
+
+def demonstration_dataset(
+    config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
+) -> Dataset[EncodedExample]:
+    """Conversations or plain text; every record is its own prompt for the split. Raises DataError."""
+    import numpy as np
+
+    loaded = load_demonstrations(config.files, on_bad_row="drop", limit=config.max_rows)
+    records = loaded.demonstrations
+    order = np.random.default_rng(seed).permutation(len(records))
+    num_held_out = min(len(records) - 1, max(1, round(config.held_out * len(records)))) if config.held_out else 0
+    chosen = set(order[:num_held_out].tolist())
+    parts = ([r for i, r in enumerate(records) if i not in chosen], [records[i] for i in sorted(chosen)])
+    sides = [tokenise_demonstrations(model.encoder, part, limits_of(config, model)) for part in parts]
+    facts = _facts(config, loaded, sides, say)
+    return _dataset(sides[0].items, sides[1].items, facts, config)
+
+
+def limits_of(config: DataConfig, model: LanguageModel) -> Limits:
+    """The length limits, within what the model was built for."""
+    max_length = min(config.max_length, model.context_length)
+    return Limits(max_length, min(config.max_prompt_length or max_length - 1, max_length - 1))
+
+
+def check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, say: Callable[[str], None]) -> None:
+    """Say which rows are left out, and why; stop where the user asked for it or too many are bad. Raises DataError."""
+    bad = [verdict for verdict in problems if verdict.severity == "error"]
+    if not bad:
+        return
+    count = f"{len(bad)} of {num_rows} rows are bad"
+    if config.on_bad_row == "error":
+        raise DataError(f"{bad[0]} ({count}; `--on-bad-row drop` skips them)")
+    if len(bad) > config.max_bad_share * num_rows:
+        raise DataError(
+            f"{bad[0]} ({count}, more than the share of {config.max_bad_share:g} that may be dropped; "
+            "mend them, or raise data.max_bad_share)"
+        )
+    by_code = Counter(verdict.code for verdict in bad)
+    say(f"left out {count}: " + ", ".join(f"{number} {code}" for code, number in by_code.items()))
+    for verdict in bad[:3]:
+        say(f"  {verdict}")
+    if len(bad) > 3:
+        say(f"  and {len(bad) - 3} more, all listed in run.json")
+
+
+def _facts(config: DataConfig, loaded: Any, sides: Sequence[Any], say: Callable[[str], None]) -> dict[str, Any]:
+    num_rows = sum(loaded.verdict_counts.values())
+    late = [verdict for side in sides for verdict in side.problems]
+    check_rows([*loaded.problems, *late], num_rows, config, say)
+    rows = Counter(loaded.verdict_counts)
+    earlier = {verdict.origin: verdict.code for verdict in loaded.problems}
+    for origin, code in {verdict.origin: verdict.code for verdict in late}.items():
+        rows[earlier.get(origin, "keep")] -= 1
+        rows[code] += 1
+    num_truncated = sum(side.num_truncated for side in sides)
+    if num_truncated:
+        say(f"cut {num_truncated} responses at {config.max_length} tokens (prompt and response together)")
+    return {
+        "data": list(config.files),
+        "data_format": loaded.format,
+        "data_digest": loaded.digest,
+        "rows": dict(rows),
+        "problems": [f"{v.code}: {v}" for v in [*loaded.problems, *late]],
+        "num_truncated": num_truncated,
+    }
+
+
+def _dataset(
+    train: tuple[Item, ...], held_out: tuple[Item, ...], facts: dict[str, Any], config: DataConfig
+) -> Dataset[Item]:
+    if not train:
+        raise DataError(f"{', '.join(config.files)}: nothing is left to train on; lower data.held_out or add rows")
+    facts |= {"num_train_pairs": len(train), "num_held_out_pairs": len(held_out)}
+    return Dataset(train, held_out, facts)

@@ -1,0 +1,198 @@
+"""A whole run: load, split, score the reference, train, write the model.
+
+`run_dpo` and `run_sft` differ in their data and their task; the rest is the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penchant.errors import ConfigError, TrainingError
+from penchant.models import adapters, saving
+from penchant.models.language_model import LanguageModel
+from penchant.models.load import load_model, read_chat_template
+from penchant.models.numerics import choose_numerics, process_peak_bytes
+from penchant.models.starter import cache_folder
+from penchant.objectives import PairFunction, bind, get_objective, mixture, sft
+from penchant.tokens import EncodedPair
+from penchant.training.checkpoint import newest_checkpoint
+from penchant.training.config import DPOConfig, ModelConfig, ObjectiveConfig, RunConfig, SFTConfig
+from penchant.training.dataset import Dataset, demonstration_dataset, pair_dataset
+from penchant.training.interrupt import listening
+from penchant.training.loop import Loop, Reporter
+from penchant.training.reference import ReferenceCache, reference_logprobs
+from penchant.training.run_folder import RunFolder, disk_errors_explained
+from penchant.training.samples import FixedPrompts
+from penchant.training.step import Item, NextTokenTask, PreferenceTask, StepResult, Task
+
+__all__ = ["Evaluate", "run_dpo", "run_sft"]
+
+Evaluate = Callable[[LanguageModel, Task[Any], Sequence[Any], int], dict[str, float]]
+"""(model, task, held-out items, token budget) to metrics."""
+
+
+def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume: bool = False) -> RunFolder:
+    """Train on preference pairs and return the finished run folder.
+
+    Raises UserError for what the user can mend, TrainingError when the run stopped itself, Interrupted after saving.
+    """
+    objective, beta = _objective(config.dpo)
+    model, text = _load(config.model, config.model.name, config, reporter)
+    data = pair_dataset(config.data, model, config.seed, reporter.say)
+    folder = RunFolder.create(config, "dpo", resume=resume)
+    sequences = [s for pair in (*data.train, *data.held_out) for s in pair.sequences]
+    reference_model = model
+    if config.model.reference is not None:
+        reference_model, _ = _load(config.model, config.model.reference, config, reporter)
+        if len(reference_model.tokenizer) != len(model.tokenizer):
+            raise ConfigError(
+                f"model.reference: {config.model.reference} has {len(reference_model.tokenizer)} tokens and "
+                f"{config.model.name} has {len(model.tokenizer)}; both must share one tokenizer"
+            )
+    cache = ReferenceCache(cache_folder() / "reference", reference_model.digest, reference_model.numerics.mode)
+    with disk_errors_explained(cache.path):
+        reference = reference_logprobs(
+            reference_model,
+            sequences,
+            cache,
+            token_budget=config.optimiser.token_budget,
+            say=reporter.say,
+            on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
+        )
+    folder.note(model_digest=model.digest, reference_digest=reference_model.digest, chat_template=text, **data.facts)
+    is_own_reference = reference_model.digest == model.digest
+    del reference_model
+    return _train(
+        config,
+        model,
+        PreferenceTask(objective, beta, reference),
+        data,
+        folder,
+        reporter,
+        evaluate,
+        group_of=lambda pair: pair.chosen.ids[~pair.chosen.scored].tobytes(),
+        default_learning_rate=(1e-6, 1e-5),
+        on_first_step=_rewards_are_zero if is_own_reference else lambda _: None,
+        resume=resume,
+    )
+
+
+def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume: bool = False) -> RunFolder:
+    """Next-token training on demonstrations or plain text; as `run_dpo` otherwise."""
+    model, text = _load(config.model, config.model.name, config, reporter)
+    data = demonstration_dataset(config.data, model, config.seed, reporter.say)
+    folder = RunFolder.create(config, "sft", resume=resume)
+    folder.note(model_digest=model.digest, chat_template=text, **data.facts)
+    return _train(
+        config,
+        model,
+        NextTokenTask(),
+        data,
+        folder,
+        reporter,
+        evaluate,
+        group_of=id,
+        default_learning_rate=(2e-5, 2e-4),
+        on_first_step=lambda _: None,
+        resume=resume,
+    )
+
+
+def _objective(config: ObjectiveConfig) -> tuple[PairFunction, float]:
+    """The bound objective with its auxiliary term, and the beta that rewards are shown with."""
+    try:
+        row = get_objective(config.objective)
+        function = bind(row, **config.parameters)
+        if config.sft_weight:
+            function = mixture([(1.0, function), (config.sft_weight, sft)])
+    except ValueError as error:
+        raise ConfigError(f"dpo: {error}") from error
+    return function, config.beta or row.defaults.get("beta", 1.0)
+
+
+def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) -> tuple[LanguageModel, str | None]:
+    text = read_chat_template(config.chat_template)
+    numerics = choose_numerics(config.device, config.dtype)
+    model = load_model(
+        name,
+        numerics,
+        chat_template=text,
+        share=config.share_prefixes,
+        longest=run.data.max_length,
+        say=reporter.say,
+    )
+    return model, text
+
+
+def _train(
+    config: RunConfig,
+    model: LanguageModel,
+    task: Task[Item],
+    data: Dataset[Any],
+    folder: RunFolder,
+    reporter: Reporter,
+    evaluate: Evaluate,
+    *,
+    group_of: Callable[[Any], Any],
+    default_learning_rate: tuple[float, float],
+    on_first_step: Callable[[StepResult[Any]], None],
+    resume: bool,
+) -> RunFolder:
+    if config.model.lora is not None:
+        adapters.attach(model, config.model.lora.rank, config.model.lora.alpha, config.model.lora.targets, config.seed)
+    if config.model.gradient_checkpointing:
+        model.checkpoint_activations()
+    budget = config.optimiser.token_budget
+    asked = [item.sequences[0] for item in data.held_out or data.train]
+    fixed = FixedPrompts(asked, config.save.num_samples, config.save.sample_tokens)
+    loop = Loop(
+        model=model,
+        task=task,
+        items=data.train,
+        group_of=group_of,
+        optimiser_config=config.optimiser,
+        save_config=config.save,
+        learning_rate=config.optimiser.learning_rate or default_learning_rate[model.is_adapter],
+        seed=config.seed,
+        folder=folder,
+        reporter=reporter,
+        evaluate=lambda: evaluate(model, task, data.held_out, budget) if data.held_out else {},
+        answer=lambda step: fixed.answer(model, step),
+        on_first_step=on_first_step,
+    )
+    trained = sum(p.numel() for p in loop.parameters.values())
+    folder.require_space(4 * trained * (3 * config.save.keep_checkpoints + 4))
+    with listening() as stop:
+        if resume:
+            if checkpoint := newest_checkpoint(folder.checkpoints, reporter.say):
+                loop.resume(checkpoint)
+            else:
+                folder.keep_until(0)
+            reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
+        loop.run(stop)
+    with disk_errors_explained(folder.path):
+        saving.save_model(model, folder.model)
+        folder.finish(
+            num_parameters_trained=trained,
+            num_steps=loop.num_steps,
+            num_tokens=loop.num_tokens,
+            training_seconds=round(loop.seconds, 2),
+            unique_tokens_per_second=round(loop.num_tokens / max(loop.seconds, 1e-9), 1),
+            peak_memory_bytes=process_peak_bytes(),
+            why_unshared=model.why_unshared,
+            numerics=model.numerics.mode,
+        )
+    return folder
+
+
+def _rewards_are_zero(result: StepResult[EncodedPair]) -> None:
+    """Before its first step a policy is its own reference: rewards are zero and the loss is that of a coin toss."""
+    worst = max(abs(result.means["rewards/chosen"]), abs(result.means["rewards/rejected"]))
+    size = abs(result.means["logps/chosen"]) + abs(result.means["logps/rejected"])
+    if not worst <= 1e-3 * max(1.0, size):
+        raise TrainingError(
+            f"before the first step rewards must be zero, as the policy is its own reference; got {worst:.3g} and a "
+            f"loss of {result.means['loss']:.4f} (ln 2 = {math.log(2):.4f} is expected of DPO); nothing was trained"
+        )

@@ -1,0 +1,186 @@
+"""The run folder: resolved configuration, ledger, metrics, samples, checkpoints, model, report.
+
+config.yaml  run.json  metrics.jsonl  samples.jsonl  checkpoints/step-N/  model/  report.html
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import math
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+
+from penchant.errors import OutputError
+from penchant.training.checkpoint import write_atomically
+from penchant.training.config import RunConfig
+
+__all__ = ["RunFolder", "append_rows", "disk_errors_explained", "read_ledger", "read_rows_written"]
+
+
+class RunFolder:
+    """One run's folder. Ledger and metrics are written so that a crash leaves what was there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.model = path / "model"
+        self.metrics = path / "metrics.jsonl"
+        self.samples = path / "samples.jsonl"
+        self.report = path / "report.html"
+        self.ledger: dict[str, Any] = {}
+
+    @classmethod
+    def create(cls, config: RunConfig, command: str, *, resume: bool) -> RunFolder:
+        """Begin a run, or go on with the one that is there. Raises OutputError."""
+        folder = cls(Path(config.output))
+        began = (folder.path / "run.json").is_file()
+        if began and not resume:
+            raise OutputError(
+                f"{folder.path}: already holds a run; pass --resume to go on with it, or another --output"
+            )
+        if resume and not began:
+            raise OutputError(f"{folder.path}: holds no run to resume; leave out --resume, or correct --output")
+        if not began and folder.path.exists() and not _is_fresh(folder.path):
+            raise OutputError(f"{folder.path}: exists and is not an empty folder; choose another --output")
+        settings = config.model_dump(mode="json")
+        with disk_errors_explained(folder.path):
+            if began:
+                folder._take_up(settings)
+                return folder
+            folder.path.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder.path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+            folder.ledger = {"command": command, "config": settings, "versions": _versions(), "started_at": _now()}
+            folder.note(status="running")
+        return folder
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to run.json, on disk before this returns."""
+        self.ledger.update(facts)
+        write_atomically(self.path / "run.json", json.dumps(self.ledger, indent=2, ensure_ascii=False) + "\n")
+
+    def finish(self, **facts: Any) -> None:
+        """Mark the run as finished."""
+        self.note(status="finished", finished_at=_now(), **facts)
+
+    def keep_until(self, step: int) -> None:
+        """Forget metrics and samples of steps after `step`, and all for 0: a resumed run computes them again."""
+        for path in (self.metrics, self.samples):
+            if path.is_file():
+                rows = [row for row in read_rows_written(path) if step > 0 and row["step"] <= step]
+                write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+    def require_space(self, num_bytes: int) -> None:
+        """Refuse to begin what the disk cannot hold. Raises OutputError."""
+        free = shutil.disk_usage(self.path).free
+        if free < num_bytes:
+            raise OutputError(
+                f"{self.path}: {free / 1e9:.1f} GB are free and the run needs about {num_bytes / 1e9:.1f} GB "
+                "(the model and its checkpoints); free some, or choose another --output"
+            )
+
+    def _take_up(self, settings: dict[str, Any]) -> None:
+        try:
+            self.ledger = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise OutputError(f"{self.path}/run.json: damaged ({error}); begin again in another --output") from error
+        if self.ledger.get("status") == "finished":
+            raise OutputError(f"{self.path}: this run is finished; choose another --output to train further")
+        changed = sorted(_differences(self.ledger["config"], settings))
+        if changed:
+            raise OutputError(
+                f"{self.path}: the run was begun with another {', '.join(changed)}; resume with the same settings "
+                f"(they are in {self.path / 'config.yaml'})"
+            )
+
+
+@contextmanager
+def disk_errors_explained(path: Path) -> Iterator[None]:
+    """Turn a full disk or a forbidden folder into an OutputError."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        number = error.errno if isinstance(error, OSError) else _os_error_number(error)
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(
+                f"{path}: the disk is full; free some space and go on with --resume, nothing half-written is used"
+            ) from error
+        if number in (errno.EACCES, errno.EROFS, errno.EPERM):
+            reason = os.strerror(number)
+            raise OutputError(f"{path}: may not be written to ({reason}); choose another --output") from error
+        raise
+
+
+def _os_error_number(error: SafetensorError) -> int | None:
+    """The safetensors library reports the system's errors as text: "... (os error 28)"."""
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found.group(1)) if found else None
+
+
+def read_ledger(run: Path) -> dict[str, Any]:
+    """run.json of a run folder. Raises OutputError."""
+    try:
+        ledger = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OutputError(f"{run}: holds no run.json, so it is not a run folder; pass the --output of a run") from error
+    except ValueError as error:
+        raise OutputError(f"{run}/run.json: damaged ({error}); the run cannot be read") from error
+    assert isinstance(ledger, dict), "run.json holds one object"
+    return ledger
+
+
+def _is_fresh(path: Path) -> bool:
+    """Whether the folder is empty but for what a run leaves that was killed while it began."""
+    return path.is_dir() and all(p.name in ("config.yaml", ".config.yaml.writing") for p in path.iterdir())
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no word for a number that is not finite; null keeps the line readable for other tools."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def append_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Add JSON lines to a file."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+
+def read_rows_written(path: Path) -> list[dict[str, Any]]:
+    """Rows of metrics.jsonl or samples.jsonl; a torn last line is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in old.keys() | new.keys():
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differences(a, b, f"{prefix}{key}.")
+        elif a != b and prefix + key != "output":
+            yield prefix + key
+
+
+def _versions() -> dict[str, str]:
+    packages = ("penchant", "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
+    cores = {"cores": str(os.cpu_count())}
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}, **cores}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

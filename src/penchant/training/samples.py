@@ -1,0 +1,43 @@
+"""The same few held-out prompts answered at every evaluation, so that one can read what training does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from penchant.models.generate import Request, generate
+from penchant.models.language_model import LanguageModel
+from penchant.models.sampler import SamplingParams
+from penchant.tokens import TokenSequence
+
+__all__ = ["FixedPrompts"]
+
+
+class FixedPrompts:
+    """The first `num` distinct prompts among the sequences, answered greedily with at most `max_new_tokens`."""
+
+    def __init__(self, sequences: Sequence[TokenSequence], num: int, max_new_tokens: int) -> None:
+        prompts = dict.fromkeys(tuple(s.ids[: _prompt_length(s)].tolist()) for s in sequences)
+        self.requests = [Request(ids, key=str(i)) for i, ids in enumerate(list(prompts)[:num])]
+        self.params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
+
+    def answer(self, model: LanguageModel, step: int) -> list[dict[str, Any]]:
+        """One row a prompt: step, prompt, response."""
+        room = model.context_length - self.params.max_new_tokens
+        requests = [r for r in self.requests if len(r.prompt_ids) <= room]
+        answered = {r.key: r for rs in generate(model, requests, self.params, num_responses=1) for r in rs}
+        return [
+            {
+                "step": step,
+                "prompt": model.encoder.decode(request.prompt_ids).strip(),
+                "response": model.encoder.decode(answered[request.key].token_ids).strip(),
+            }
+            for request in requests
+        ]
+
+
+def _prompt_length(sequence: TokenSequence) -> int:
+    """Tokens before the first scored one."""
+    return int(np.argmax(sequence.scored))

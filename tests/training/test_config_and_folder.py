@@ -1,0 +1,161 @@
+"""Settings are refused or read; a run folder is begun once, gone on with unchanged, and finished once."""
+
+import json
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+
+from penchant.errors import OutputError
+from penchant.training.config import DPOConfig, SFTConfig
+from penchant.training.run_folder import RunFolder, append_rows, disk_errors_explained, read_rows_written
+
+
+def config(tmp_path, **sections):
+    return DPOConfig.model_validate(
+        {"output": str(tmp_path / "run"), "model": {"name": "m"}, "data": {"files": ["f"]}, **sections}
+    )
+
+
+def sections_of(schema, path=()):
+    yield path
+    for name, field in schema.model_fields.items():
+        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from sections_of(kind, (*path, name))
+
+
+@pytest.mark.parametrize("schema", [DPOConfig, SFTConfig])
+def test_an_unknown_key_is_refused_in_every_section(schema, tmp_path):
+    base = {"output": "o", "model": {"name": "m"}, "data": {"files": ["f"]}}
+    for path in sections_of(schema):
+        settings = json.loads(json.dumps(base))
+        place = settings
+        for name in path:
+            place = place.setdefault(name, {})
+        place["lerning_rate"] = 1
+        with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+            schema.model_validate(settings)
+
+
+def test_settings_cannot_be_changed_afterwards(tmp_path):
+    settings = config(tmp_path)
+    for section in (settings, settings.model, settings.data, settings.optimiser, settings.save, settings.dpo):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(section, next(iter(type(section).model_fields)), "x")
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("optimiser", {"learning_rate": 0}),
+        ("optimiser", {"batch_size": 0}),
+        ("optimiser", {"warmup_ratio": 1}),
+        ("optimiser", {"schedule": "sqrt"}),
+        ("data", {"files": []}),
+        ("data", {"files": ["f"], "held_out": 1.0}),
+        ("data", {"files": ["f"], "max_length": 100, "max_prompt_length": 100}),
+        ("dpo", {"beta": 0}),
+        ("dpo", {"label_smoothing": 0.5}),
+        ("model", {"name": "m", "dtype": "float16"}),
+        ("model", {"name": "m", "lora": {"rank": 0}}),
+    ],
+)
+def test_a_value_without_meaning_is_refused(tmp_path, section, values):
+    with pytest.raises(ValidationError):
+        config(tmp_path, **{section: values})
+
+
+def test_sft_refuses_a_reference_it_would_not_read():
+    with pytest.raises(ValidationError, match="not read by sft"):
+        SFTConfig.model_validate({"output": "o", "model": {"name": "m", "reference": "r"}, "data": {"files": ["f"]}})
+
+
+def test_a_new_run_writes_its_settings_and_a_running_ledger(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    ledger = json.loads((folder.path / "run.json").read_text())
+    assert ledger["status"] == "running"
+    assert ledger["config"] == config(tmp_path).model_dump(mode="json")
+    assert {"torch", "transformers", "penchant", "python"} <= set(ledger["versions"])
+
+
+def test_a_folder_that_holds_a_run_or_anything_else_is_not_overwritten(tmp_path):
+    RunFolder.create(config(tmp_path), "dpo", resume=False)
+    with pytest.raises(OutputError, match="already holds a run; pass --resume"):
+        RunFolder.create(config(tmp_path), "dpo", resume=False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("x")
+    with pytest.raises(OutputError, match="not an empty folder"):
+        RunFolder.create(config(tmp_path, output=str(tmp_path / "other")), "dpo", resume=False)
+    with pytest.raises(OutputError, match="not an empty folder"):
+        RunFolder.create(config(tmp_path, output=str(tmp_path / "other" / "thesis.txt")), "dpo", resume=False)
+
+
+def test_there_is_nothing_to_resume_in_an_empty_place(tmp_path):
+    with pytest.raises(OutputError, match="holds no run to resume"):
+        RunFolder.create(config(tmp_path), "dpo", resume=True)
+
+
+def test_a_run_is_not_resumed_with_other_settings_which_are_named(tmp_path):
+    RunFolder.create(config(tmp_path), "dpo", resume=False)
+    RunFolder.create(config(tmp_path), "dpo", resume=True)
+    with pytest.raises(OutputError, match=r"another dpo.beta, optimiser.batch_size; resume with the same settings"):
+        RunFolder.create(config(tmp_path, dpo={"beta": 0.3}, optimiser={"batch_size": 3}), "dpo", resume=True)
+
+
+def test_a_finished_run_is_not_resumed(tmp_path):
+    RunFolder.create(config(tmp_path), "dpo", resume=False).finish()
+    with pytest.raises(OutputError, match="this run is finished"):
+        RunFolder.create(config(tmp_path), "dpo", resume=True)
+
+
+def test_a_damaged_ledger_is_one_sentence(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    (folder.path / "run.json").write_text("{")
+    with pytest.raises(OutputError, match=r"run.json: damaged"):
+        RunFolder.create(config(tmp_path), "dpo", resume=True)
+
+
+def test_a_moved_run_is_resumed_where_it_lies(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    folder.path.rename(tmp_path / "moved")
+    RunFolder.create(config(tmp_path, output=str(tmp_path / "moved")), "dpo", resume=True)
+
+
+def test_a_torn_metrics_line_is_left_out_and_later_steps_are_forgotten(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    append_rows(folder.metrics, [{"step": step} for step in range(1, 5)])
+    with folder.metrics.open("a") as file:
+        file.write('{"step": 5, "lo')
+    assert [row["step"] for row in read_rows_written(folder.metrics)] == [1, 2, 3, 4]
+    folder.keep_until(2)
+    append_rows(folder.metrics, [{"step": 3}])
+    assert [row["step"] for row in read_rows_written(folder.metrics)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        OSError(122, "Disk quota exceeded"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_the_users_to_mend(tmp_path, error):
+    with pytest.raises(OutputError, match="the disk is full"), disk_errors_explained(tmp_path):
+        raise error
+
+
+def test_a_forbidden_folder_is_the_users_to_mend_and_other_faults_stay_what_they_are(tmp_path):
+    with pytest.raises(OutputError, match="may not be written to"), disk_errors_explained(tmp_path):
+        raise PermissionError(13, "Permission denied")
+    for error in (OSError(5, "Input/output error"), SafetensorError("header too large")):
+        with pytest.raises(type(error)), disk_errors_explained(tmp_path):
+            raise error
+
+
+def test_a_run_the_disk_cannot_hold_is_refused_before_it_begins(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    folder.require_space(1)
+    with pytest.raises(OutputError, match=r"GB are free and the run needs about 1000000000\.0 GB"):
+        folder.require_space(10**18)

@@ -1,0 +1,375 @@
+"""Whole runs on a tiny real model: they learn, stop, go on bit for bit, and refuse to hide a fault."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from penchant.errors import ConfigError, DataError, OutputError, TrainingError
+from penchant.training import checkpoint
+from penchant.training import run as run_module
+from penchant.training.interrupt import Interrupted
+from penchant.training.run_folder import RunFolder, read_rows_written
+from penchant.training.step import PreferenceTask
+
+TIMINGS = {"tokens_per_second", "step_seconds"}
+
+
+def rows(folder):
+    return [{k: v for k, v in row.items() if k not in TIMINGS} for row in read_rows_written(folder.metrics)]
+
+
+def weights(folder):
+    (file,) = (folder.path / "model").glob("*.safetensors")
+    return file.read_bytes()
+
+
+def steps(folder):
+    return [row for row in rows(folder) if "grad_norm" in row]
+
+
+def test_dpo_learns_which_of_its_pairs_are_preferred(dpo, stories260k):
+    folder = dpo(data={"held_out": 0}, optimiser={"epochs": 8, "learning_rate": 1e-3, "batch_size": 16})
+    first, last = steps(folder)[0], steps(folder)[-1]
+    assert first["loss"] == pytest.approx(0.6931, abs=1e-3)
+    assert first["rewards/margins"] == pytest.approx(0, abs=1e-4)
+    assert last["rewards/accuracies"] > 0.9
+    assert last["loss"] < 0.6 < first["loss"]
+    assert last["rewards/chosen"] > last["rewards/rejected"]
+    AutoModelForCausalLM.from_pretrained(folder.model)
+
+
+def test_what_was_learned_is_in_the_saved_model(dpo, pairs, model):
+    from penchant.models.forward import score_sequences
+    from penchant.models.load import load_model
+
+    folder = dpo(data={"held_out": 0}, optimiser={"epochs": 8, "learning_rate": 1e-3, "batch_size": 16})
+    trained = load_model(str(folder.path), model.numerics, chat_template="plain")
+    with torch.no_grad():
+        sequences = [s for pair in pairs for s in pair.sequences]
+        gain = score_sequences(trained, sequences) - score_sequences(model, sequences)
+    assert float((gain[0::2] > gain[1::2]).float().mean()) > 0.9
+    assert trained.digest != model.digest
+
+
+def test_sft_lowers_its_loss(sft):
+    folder = sft(data={"held_out": 0}, optimiser={"epochs": 6, "learning_rate": 2e-3, "batch_size": 8})
+    losses = [row["loss"] for row in steps(folder)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_held_out_rows_are_measured_after_every_epoch_and_never_trained_on(dpo):
+    folder = dpo()
+    evaluations = [row for row in rows(folder) if "eval_loss" in row]
+    assert [row["epoch"] for row in evaluations] == [1.0, 2.0]
+    ledger = json.loads((folder.path / "run.json").read_text())
+    assert ledger["num_train_pairs"] + ledger["num_held_out_pairs"] == 16
+    assert ledger["num_held_out_pairs"] == 4
+
+
+def test_the_ledger_names_data_weights_reference_and_outcome(dpo, model, pairs_file):
+    import hashlib
+
+    folder = dpo()
+    ledger = json.loads((folder.path / "run.json").read_text())
+    assert ledger["status"] == "finished"
+    assert ledger["model_digest"] == ledger["reference_digest"] == model.digest
+    assert ledger["data_digest"] == hashlib.sha256(pairs_file.read_bytes()).hexdigest()
+    assert ledger["num_steps"] == len(steps(folder)) == 6
+    assert ledger["rows"] == {"keep": 16}
+    assert ledger["num_tokens"] == steps(folder)[-1]["num_tokens"]
+
+
+def test_the_same_settings_give_the_same_bits_and_another_seed_does_not(dpo, tmp_path):
+    first, second = (dpo(output=str(tmp_path / name)) for name in "ab")
+    assert weights(first) == weights(second)
+    assert rows(first) == rows(second)
+    assert weights(dpo(output=str(tmp_path / "c"), seed=1)) != weights(first)
+
+
+LORA = {"lora": {"rank": 4}}
+KINDS = {"full": {}, "LoRA": LORA}
+
+
+def stop_by(number):
+    return lambda: os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"])
+def test_a_stopped_run_saves_and_goes_on_bit_for_bit(dpo, make_reporter, tmp_path, kind, number, code):
+    options = {"model": KINDS[kind], "save": {"eval_every": 2}}
+    straight = dpo(output=str(tmp_path / "straight"), **options)
+    with pytest.raises(Interrupted, match="after step 4 of 6, saved; go on with --resume") as caught:
+        dpo(make_reporter({4: stop_by(number)}), output=str(tmp_path / "stopped"), **options)
+    assert caught.value.exit_code == code
+    reporter = make_reporter()
+    resumed = dpo(reporter, output=str(tmp_path / "stopped"), resume=True, **options)
+    assert "resumed at step 4 of 6" in reporter.said
+    assert weights(resumed) == weights(straight)
+    assert rows(resumed) == rows(straight)
+
+
+def test_a_resumed_run_multiplies_as_it_began_whatever_was_measured_since(dpo, make_reporter):
+    before = torch.get_float32_matmul_precision()
+    try:
+        with pytest.raises(Interrupted):
+            dpo(make_reporter({2: stop_by(signal.SIGTERM)}))
+        other = "highest" if before != "highest" else "medium"
+        torch.set_float32_matmul_precision(other)
+        dpo(resume=True)
+        assert torch.get_float32_matmul_precision() == before
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_the_answers_to_fixed_prompts_are_recorded_and_the_same_after_a_stop(dpo, make_reporter, tmp_path):
+    options = {"save": {"num_samples": 2, "sample_tokens": 6, "eval_every": 2}}
+    straight = dpo(output=str(tmp_path / "straight"), **options)
+    with pytest.raises(Interrupted):
+        dpo(make_reporter({3: stop_by(signal.SIGTERM)}), output=str(tmp_path / "stopped"), **options)
+    resumed = dpo(output=str(tmp_path / "stopped"), resume=True, **options)
+    answers = read_rows_written(straight.samples)
+    assert [row["step"] for row in answers] == [0, 0, 2, 2, 4, 4, 6, 6]
+    assert read_rows_written(resumed.samples) == answers
+    assert all(row["prompt"] and row["response"] for row in answers)
+
+
+def crash():
+    raise RuntimeError("the power went")
+
+
+@pytest.mark.parametrize("command", ["dpo", "sft"])
+def test_a_crashed_run_goes_on_from_its_checkpoint_bit_for_bit(request, make_reporter, tmp_path, command):
+    train = request.getfixturevalue(command)
+    options = {"save": {"checkpoint_every": 2}, "optimiser": {"batch_size": 2, "epochs": 2}}
+    straight = train(output=str(tmp_path / "straight"), **options)
+    with pytest.raises(RuntimeError, match="the power went"):
+        train(make_reporter({5: crash}), output=str(tmp_path / "crashed"), **options)
+    reporter = make_reporter()
+    resumed = train(reporter, output=str(tmp_path / "crashed"), resume=True, **options)
+    assert any("resumed at step 4" in text for text in reporter.said)
+    assert weights(resumed) == weights(straight)
+    assert rows(resumed) == rows(straight)
+
+
+def test_a_run_that_crashed_before_its_first_checkpoint_begins_again_without_doubled_metrics(
+    dpo, make_reporter, tmp_path
+):
+    straight = dpo(output=str(tmp_path / "straight"))
+    with pytest.raises(RuntimeError):
+        dpo(make_reporter({3: crash}), output=str(tmp_path / "crashed"))
+    resumed = dpo(output=str(tmp_path / "crashed"), resume=True)
+    assert rows(resumed) == rows(straight)
+    assert weights(resumed) == weights(straight)
+
+
+def test_a_damaged_newest_checkpoint_is_skipped_aloud_and_the_end_is_the_same(dpo, make_reporter, tmp_path):
+    options = {"save": {"checkpoint_every": 1, "keep_checkpoints": 2}}
+    straight = dpo(output=str(tmp_path / "straight"), **options)
+    with pytest.raises(RuntimeError):
+        dpo(make_reporter({5: crash}), output=str(tmp_path / "crashed"), **options)
+    (tmp_path / "crashed" / "checkpoints" / "step-4" / "weights.safetensors").write_bytes(b"")
+    reporter = make_reporter()
+    resumed = dpo(reporter, output=str(tmp_path / "crashed"), resume=True, **options)
+    assert any("skipped checkpoint step-4" in text for text in reporter.said)
+    assert weights(resumed) == weights(straight)
+    assert rows(resumed) == rows(straight)
+
+
+def test_a_full_disk_ends_the_run_with_one_sentence_and_it_goes_on_when_there_is_room(dpo, tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    options = {"save": {"checkpoint_every": 2}}
+    straight = dpo(output=str(tmp_path / "straight"), **options)
+    original, calls = checkpoint.save_file, []
+
+    def full(*args):
+        calls.append(1)
+        if len(calls) == 4:  # the optimiser of the second checkpoint
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        return original(*args)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OutputError, match="the disk is full; free some space and go on with --resume"):
+        dpo(output=str(tmp_path / "full"), **options)
+    assert [p.name for p in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-2"]
+    resumed = dpo(output=str(tmp_path / "full"), resume=True, **options)
+    assert weights(resumed) == weights(straight)
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """Make the loss of the given lines of the file not a number."""
+
+    def lines(*bad):
+        class Poisoned(PreferenceTask):
+            def losses(self, model, items):
+                loss, metrics = super().losses(model, items)
+                factor = float("nan") if any(item.origin.line in bad for item in items) else 1.0
+                return loss * factor, metrics
+
+        monkeypatch.setattr(run_module, "PreferenceTask", Poisoned)
+
+    return lines
+
+
+ONE_BY_ONE = {"data": {"held_out": 0}, "optimiser": {"batch_size": 1, "epochs": 1}, "save": {"checkpoint_every": 1}}
+
+
+def test_a_non_finite_step_is_skipped_aloud_and_leaves_the_weights_alone(dpo, poison, make_reporter, tmp_path):
+    from safetensors.torch import load_file
+
+    poison(7)
+    kept = {}
+    folder_of = tmp_path / "run" / "checkpoints"
+
+    def remember(step):
+        file = folder_of / f"step-{step}" / "weights.safetensors"
+        return lambda: kept.update({step: load_file(file)}) if file.exists() else None
+
+    class Remember(make_reporter):
+        def progress(self, what, done, total, facts):
+            if what == "training" and done > 1:
+                remember(done - 1)()
+
+    reporter = Remember()
+    folder = dpo(reporter, **ONE_BY_ONE)
+    skipped = [row["step"] for row in steps(folder) if row.get("skipped")]
+    (step,) = skipped
+    assert any(f"step {step}: loss or gradient is not finite" in text and ":7" in text for text in reporter.said)
+    changed = {n: not torch.equal(kept[step][n], kept[step - 1][n]) for n in kept[step]}
+    assert not any(changed.values()), "the skipped step moved nothing"
+    assert any(not torch.equal(kept[step + 1][n], kept[step][n]) for n in kept[step]), "the next one did"
+    assert all(torch.isfinite(w).all() for w in load_file(folder.model / "model.safetensors").values())
+
+
+def test_too_many_non_finite_steps_in_a_row_stop_the_run_and_name_the_rows(dpo, poison, make_reporter):
+    poison(*range(1, 17))
+    reporter = make_reporter()
+    with pytest.raises(TrainingError, match=r"pairs.jsonl:\d+; 2 steps in a row, so training stopped"):
+        dpo(reporter, **{**ONE_BY_ONE, "optimiser": {"batch_size": 1, "epochs": 1, "max_bad_steps": 2}})
+    assert len([text for text in reporter.said if "the step was skipped" in text]) == 1
+
+
+def test_a_reference_that_is_not_the_policy_is_found_before_the_first_step(dpo, monkeypatch):
+    original = run_module.reference_logprobs
+    monkeypatch.setattr(
+        run_module, "reference_logprobs", lambda *a, **k: {key: v - 3 for key, v in original(*a, **k).items()}
+    )
+    with pytest.raises(TrainingError, match="rewards must be zero"):
+        dpo()
+
+
+def test_another_reference_is_used_and_named(dpo, sft, tmp_path, model):
+    other = sft(output=str(tmp_path / "other"), optimiser={"learning_rate": 1e-3})
+    folder = dpo(output=str(tmp_path / "run"), model={"reference": str(other.path)})
+    ledger = json.loads((folder.path / "run.json").read_text())
+    assert ledger["reference_digest"] != ledger["model_digest"] == model.digest
+    assert abs(steps(folder)[0]["rewards/chosen"]) > 1e-3, "the policy is not its own reference"
+
+
+def test_a_second_run_on_the_same_data_scores_no_reference_again(dpo, tmp_path, monkeypatch):
+    dpo(output=str(tmp_path / "one"))
+    costs = []
+    original = run_module.reference_logprobs
+
+    def counted(model, *args, **options):
+        before = model.num_tokens_run
+        values = original(model, *args, **options)
+        costs.append(model.num_tokens_run - before)
+        return values
+
+    monkeypatch.setattr(run_module, "reference_logprobs", counted)
+    dpo(output=str(tmp_path / "two"), dpo={"beta": 0.5}, optimiser={"learning_rate": 1e-5})
+    assert costs[0] < 4 * 60
+
+
+def test_the_number_of_bad_rows_decides_whether_a_run_begins(dpo, tmp_path, pairs_file):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(pairs_file.read_text() + '{"prompt": "x", "chosen": "same", "rejected": "same"}\n')
+    folder = dpo(output=str(tmp_path / "dropped"), data={"files": [str(bad)]})
+    ledger = json.loads((folder.path / "run.json").read_text())
+    assert ledger["rows"] == {"keep": 16, "equal_responses": 1}
+    assert "bad.jsonl:17" in ledger["problems"][0]
+    with pytest.raises(DataError, match=r"bad.jsonl:17"):
+        dpo(output=str(tmp_path / "refused"), data={"files": [str(bad)], "on_bad_row": "error"})
+    assert not (tmp_path / "refused").exists(), "nothing was begun"
+    with pytest.raises(DataError, match=r"more than the share of 0\.01"):
+        dpo(output=str(tmp_path / "refused"), data={"files": [str(bad)], "max_bad_share": 0.01})
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [({"objective": "dop"}, "dop"), ({"objective": "dpo", "label_smoothing": 0.1}, "label_smoothing")],
+)
+def test_an_objective_or_parameter_that_is_not_there_is_refused(dpo, objective, message):
+    with pytest.raises(ConfigError, match=message):
+        dpo(dpo=objective)
+
+
+def test_a_chat_template_that_cannot_be_read_is_refused(dpo):
+    with pytest.raises(ConfigError, match="'plain' or a readable Jinja file"):
+        dpo(model={"chat_template": "/nowhere.jinja"})
+
+
+def test_activation_checkpointing_gives_the_same_metrics(dpo, tmp_path):
+    plain = dpo(output=str(tmp_path / "plain"))
+    frugal = dpo(output=str(tmp_path / "frugal"), model={"gradient_checkpointing": True})
+    for one, other in zip(steps(plain), steps(frugal), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+
+
+def test_max_steps_ends_a_run_early_with_a_measurement(dpo):
+    folder = dpo(optimiser={"max_steps": 2})
+    assert [row["step"] for row in steps(folder)] == [1, 2]
+    assert rows(folder)[-1]["step"] == 2
+    assert "eval_loss" in rows(folder)[-1]
+
+
+def penchant(*arguments, **options):
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([sys.executable, "-m", "penchant", *arguments], **quiet, **options)
+
+
+def wait_for_steps(folder, count, process):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (folder / "metrics.jsonl").exists() and len(read_rows_written(folder / "metrics.jsonl")) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"the run ended with {process.poll()} before it made {count} steps")
+
+
+def precision_of(run):
+    (file,) = run.glob("checkpoints/step-*/state.json")
+    return json.loads(file.read_text())["matmul_precision"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=str
+)
+def test_a_process_that_is_stopped_or_killed_goes_on_bit_for_bit(tmp_path, stories260k, pairs_file, number, code):
+    arguments = ["dpo", "--model", str(stories260k), "--data", str(pairs_file), "--chat-template", "plain"]
+    arguments += ["--epochs", "4", "--batch-size", "2", "--learning-rate", "3e-4", "--device", "cpu"]
+    arguments += ["--set", "save.checkpoint_every=1", "--set", "save.num_samples=0", "--dtype", "float32"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    assert penchant(*arguments, "--output", str(straight), env=environment).wait(300) == 0
+    process = penchant(*arguments, "--output", str(broken), env=environment)
+    wait_for_steps(broken, 5, process)
+    process.send_signal(number)
+    assert process.wait(60) == code
+    assert not (broken / "model").exists()
+    assert penchant(*arguments, "--output", str(broken), "--resume", env=environment).wait(300) == 0
+    if precision_of(broken) != precision_of(straight):
+        pytest.skip("the two processes measured another fastest matrix product, which differs in the last bit")
+    assert rows(RunFolder(broken)) == rows(RunFolder(straight))
+    assert weights(RunFolder(broken)) == weights(RunFolder(straight))

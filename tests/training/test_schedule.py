@@ -1,0 +1,55 @@
+"""The learning rate of every step by hand, and an order of batches that depends on seed and epoch alone."""
+
+import itertools
+
+import pytest
+
+from penchant.training.schedule import batches_of_epoch, learning_rate_factor, num_batches
+
+
+def factors(num_steps, warmup, schedule):
+    return [learning_rate_factor(step, num_steps, warmup, schedule) for step in range(num_steps)]
+
+
+def test_a_linear_schedule_rises_to_one_and_falls_to_just_above_zero():
+    assert factors(10, 0.2, "linear") == pytest.approx([0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+
+
+def test_a_constant_schedule_stays_at_one_after_the_warmup():
+    assert factors(5, 0.4, "constant") == [0.5, 1, 1, 1, 1]
+
+
+def test_a_cosine_schedule_is_one_half_halfway():
+    values = factors(8, 0.0, "cosine")
+    assert values[0] == 1.0
+    assert values[4] == pytest.approx(0.5)
+    assert values[2] == pytest.approx(0.5 * (1 + 2**-0.5))
+    assert all(a > b for a, b in itertools.pairwise(values))
+
+
+def test_the_warmup_is_rounded_up_and_a_single_step_has_the_full_rate():
+    assert factors(10, 0.11, "constant")[:3] == [0.5, 1.0, 1.0]
+    for schedule in ("linear", "cosine", "constant"):
+        assert factors(1, 0.1, schedule) == [1.0]
+        assert all(0 < value <= 1 for value in factors(7, 0.9, schedule))
+
+
+ITEMS = [(prompt, response) for response in range(3) for prompt in "abcdefg"]
+
+
+def epoch_of(epoch=0, seed=0, size=4):
+    return batches_of_epoch(ITEMS, lambda item: item[0], batch_size=size, epoch=epoch, seed=seed)
+
+
+def test_every_item_comes_once_and_the_items_of_a_prompt_are_neighbours():
+    batches = epoch_of()
+    flat = [item for batch in batches for item in batch]
+    assert sorted(flat) == sorted(ITEMS)
+    assert [prompt for prompt, _ in flat][::3] == [prompt for prompt, _ in flat][2::3]
+    assert [len(batch) for batch in batches] == [4, 4, 4, 4, 4, 1]
+    assert len(batches) == num_batches(len(ITEMS), 4)
+
+
+def test_the_order_follows_seed_and_epoch_alone():
+    assert epoch_of(1, 5) == epoch_of(1, 5)
+    assert len({str(epoch_of(epoch, seed)) for epoch in range(2) for seed in range(3)}) == 6

@@ -1,0 +1,157 @@
+"""One step: the same gradient however it is cut, ln 2 at the start, and nothing non-finite let through."""
+
+import math
+
+import pytest
+import torch
+
+from penchant.data import Demonstration, Document, Message
+from penchant.models.forward import score_sequences
+from penchant.objectives import bind, get_objective
+from penchant.tokens import Limits, tokenise_demonstrations
+from penchant.training.reference import reference_logprobs, sequence_key
+from penchant.training.step import NextTokenTask, PreferenceTask, accumulate
+
+BETA = 0.3
+
+
+@pytest.fixture
+def task(model, pairs):
+    reference = reference_logprobs(model, [s for pair in pairs for s in pair.sequences], None, token_budget=500)
+    return PreferenceTask(bind(get_objective("dpo"), beta=BETA), BETA, reference)
+
+
+def gradient(model, task, items, budget, clip=1e9):
+    parameters = list(model.network.parameters())
+    model.network.zero_grad(set_to_none=True)
+    result = accumulate(model, task, items, parameters, token_budget=budget, max_grad_norm=clip)
+    return torch.cat([p.grad.flatten() for p in parameters]), result
+
+
+def test_the_split_into_micro_batches_changes_neither_gradient_nor_metrics(model, task, pairs):
+    whole, one = gradient(model, task, pairs, 10_000)
+    cut, many = gradient(model, task, pairs, 50)
+    assert float((whole - cut).norm() / whole.norm()) < 1e-5
+    for metrics in (one.means, many.means):
+        metrics.pop("rewards/accuracies")  # rewards are zero here, and rounding decides which is larger
+    assert one.means == pytest.approx(many.means, rel=1e-4, abs=1e-4)
+    assert one.num_tokens < many.num_tokens, "more is shared in a larger micro-batch"
+
+
+def test_sharing_changes_no_gradient(model, task, pairs):
+    shared, _ = gradient(model, task, pairs, 300)
+    model.stop_sharing("compared")
+    apart, _ = gradient(model, task, pairs, 300)
+    assert float((shared - apart).norm() / apart.norm()) < 1e-4
+
+
+def test_before_the_first_step_the_loss_is_ln_2_and_rewards_are_zero(model, task, pairs):
+    _, result = gradient(model, task, pairs, 300)
+    assert result.means["loss"] == pytest.approx(math.log(2), abs=1e-5)
+    assert result.means["rewards/chosen"] == pytest.approx(0, abs=1e-4)
+    assert result.means["rewards/rejected"] == pytest.approx(0, abs=1e-4)
+    assert result.finite
+
+
+def test_metrics_are_those_computed_pair_by_pair(model, task, pairs):
+    shifted = {key: value - (i % 5) for i, (key, value) in enumerate(task.reference.items())}
+    moved = PreferenceTask(task.objective, BETA, shifted)
+    _, result = gradient(model, moved, pairs[:5], 100)
+    rows = []
+    with torch.no_grad():
+        for pair in pairs[:5]:
+            chosen, rejected = (float(x) for x in score_sequences(model, pair.sequences))
+            rewards = [
+                BETA * (score - shifted[sequence_key(s)])
+                for score, s in zip((chosen, rejected), pair.sequences, strict=True)
+            ]
+            rows.append((*rewards, chosen, rejected))
+    count = len(rows)
+    expected = {
+        "rewards/chosen": sum(r[0] for r in rows) / count,
+        "rewards/rejected": sum(r[1] for r in rows) / count,
+        "rewards/margins": sum(r[0] - r[1] for r in rows) / count,
+        "rewards/accuracies": sum(r[0] > r[1] for r in rows) / count,
+        "logps/chosen": sum(r[2] for r in rows) / count,
+        "logps/rejected": sum(r[3] for r in rows) / count,
+        "loss": sum(math.log1p(math.exp(r[1] - r[0])) for r in rows) / count,
+    }
+    assert result.means == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_the_gradient_is_clipped_to_its_norm_and_the_norm_before_is_reported(model, task, pairs):
+    free, before = gradient(model, task, pairs, 300)
+    clipped, result = gradient(model, task, pairs, 300, clip=0.5 * before.grad_norm)
+    assert result.grad_norm == pytest.approx(before.grad_norm, rel=1e-5)
+    torch.testing.assert_close(clipped, 0.5 * free, rtol=1e-3, atol=1e-6)
+
+
+def test_weights_of_pairs_scale_their_part_of_the_gradient(model, task, pairs):
+    from dataclasses import replace
+
+    doubled = [replace(pair, weight=2.0) for pair in pairs[:4]]
+    plain, _ = gradient(model, task, pairs[:4], 300)
+    heavy, _ = gradient(model, task, doubled, 300)
+    torch.testing.assert_close(heavy, 2 * plain, rtol=1e-3, atol=1e-6)
+
+
+def test_a_non_finite_loss_is_not_finite_and_names_the_rows_of_its_micro_batch(model, task, pairs):
+    poisoned = dict(task.reference)
+    poisoned[sequence_key(pairs[3].chosen)] = float("nan")
+    _, result = gradient(model, PreferenceTask(task.objective, BETA, poisoned), pairs, 1)
+    assert not result.finite
+    assert result.bad_items == (pairs[3],)
+
+
+def test_a_non_finite_gradient_behind_a_finite_loss_is_caught(model, task, pairs):
+    class Sharp(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * float("inf")
+
+    sharp = PreferenceTask(lambda batch: Sharp.apply(task.objective(batch)), BETA, task.reference)
+    _, result = gradient(model, sharp, pairs[:2], 300)
+    assert math.isfinite(result.means["loss"])
+    assert not result.finite
+    assert result.bad_items == tuple(pairs[:2])
+
+
+LIMITS = Limits(200, 199)
+
+
+def test_next_token_loss_is_transformers_own_on_the_assistants_turns(model):
+    turns = ("Once upon a time", " there was a dog.", " The dog ran", " and ran to the park.")
+    messages = tuple(Message(role=("user", "assistant")[i % 2], content=text) for i, text in enumerate(turns))
+    items = tokenise_demonstrations(model.encoder, [Demonstration(messages=messages)], LIMITS).items
+    loss, _ = NextTokenTask().losses(model, items)
+    sequence = items[0].sequence
+    labels = torch.from_numpy(sequence.ids).clone()
+    labels[~torch.from_numpy(sequence.scored)] = -100
+    model.stop_sharing("compared")
+    theirs = model.network(torch.from_numpy(sequence.ids)[None], labels=labels[None]).loss
+    assert float(loss.detach()) / NextTokenTask().count(items[0]) == pytest.approx(float(theirs.detach()), rel=1e-4)
+    assert 0 < sequence.scored.sum() < len(sequence) - 1
+
+
+def test_next_token_loss_of_a_document_counts_every_token_but_the_first(model):
+    items = tokenise_demonstrations(model.encoder, [Document(text="Tom likes his big dog.")], LIMITS).items
+    loss, _ = NextTokenTask().losses(model, items)
+    ids = torch.from_numpy(items[0].sequence.ids)[None]
+    model.stop_sharing("compared")
+    theirs = model.network(ids, labels=ids).loss
+    assert NextTokenTask().count(items[0]) == ids.shape[1] - 1
+    assert float(loss.detach()) / (ids.shape[1] - 1) == pytest.approx(float(theirs.detach()), rel=1e-4)
+
+
+def test_the_mean_of_next_token_training_is_over_tokens_not_texts(model):
+    texts = [Document(text="Hi."), Document(text="Once upon a time there was a little girl who liked to play.")]
+    items = tokenise_demonstrations(model.encoder, texts, LIMITS).items
+    _, result = gradient(model, NextTokenTask(), items, 1)
+    with torch.no_grad():
+        scores = score_sequences(model, [item.sequence for item in items])
+    total = sum(int(item.sequence.scored.sum()) for item in items)
+    assert result.means["loss"] == pytest.approx(-float(scores.sum()) / total, rel=1e-5)
