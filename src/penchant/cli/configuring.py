@@ -1,0 +1,162 @@
+"""One configuration from four places: defaults < YAML file < environment < command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from penchant.errors import ConfigError
+
+__all__ = ["build_config", "known_keys"]
+
+Config = TypeVar("Config", bound=BaseModel)
+PREFIX = "PENCHANT_"
+NOT_SETTINGS = {"PENCHANT_CACHE"}
+
+
+def build_config(
+    schema: type[Config],
+    *,
+    file: Path | None = None,
+    settings: Sequence[str] = (),
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """The validated configuration. Raises ConfigError that names the key, what it got and what to do.
+
+    file: YAML. settings: "section.key=value" of --set, values in YAML. flags: dotted keys to values; None means the
+    flag was not given. environment: PENCHANT_SECTION__KEY=value.
+    """
+    keys, texts = known_keys(schema), _text_keys(schema)
+    merged: dict[str, tuple[Any, str]] = {}
+    if file is not None:
+        merged |= {key: (value, str(file)) for key, value in _flatten(_read_yaml(file), keys)}
+    for name, text in (os.environ if environment is None else environment).items():
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
+            key = name.removeprefix(PREFIX).lower().replace("__", ".")
+            _put(merged, key, text if key in texts else _value(text, name), name)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes section.key=value, got '{setting}'; for example --set optimiser.epochs=2")
+        key = key.strip()
+        _put(merged, key, text if key in texts else _value(text, f"--set {key}"), "--set")
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _put(merged, key, value, "the command line")
+    for key, (_, where) in merged.items():
+        _check_known(key, keys, where)
+    nested = _nest({key: value for key, (value, _) in merged.items()})
+    try:
+        return schema.model_validate(nested)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, merged)) from None
+
+
+def known_keys(schema: type[BaseModel], prefix: str = "") -> dict[str, bool]:
+    """Dotted keys of a schema; True where the key is a section."""
+    keys: dict[str, bool] = {}
+    for name, field in schema.model_fields.items():
+        section = _section_of(field.annotation)
+        keys[prefix + name] = section is not None
+        if section is not None:
+            keys |= known_keys(section, f"{prefix}{name}.")
+    return keys
+
+
+def _text_keys(schema: type[BaseModel], prefix: str = "") -> set[str]:
+    """Dotted keys whose value is text, so that `--set output=2024` is not a number."""
+    found: set[str] = set()
+    for name, field in schema.model_fields.items():
+        if section := _section_of(field.annotation):
+            found |= _text_keys(section, f"{prefix}{name}.")
+        elif field.annotation is str or str in getattr(field.annotation, "__args__", ()):
+            found.add(prefix + name)
+    return found
+
+
+def _put(merged: dict[str, tuple[Any, str]], key: str, value: Any, where: str) -> None:
+    """Let a later setting win, a whole section over what was said about its parts."""
+    for inner in [known for known in merged if known.startswith(f"{key}.")]:
+        if value is None:
+            del merged[inner]
+    merged[key] = (value, where)
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}); check the path of --config") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = f":{error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        raise ConfigError(f"{file}{where}: not YAML ({str(error).splitlines()[0]}); mend the file") from error
+    if not isinstance(content or {}, dict):
+        raise ConfigError(f"{file}: expected sections of keys, got {type(content).__name__}; see docs/configuration.md")
+    return content or {}
+
+
+def _flatten(content: Mapping[str, Any], keys: Mapping[str, bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and keys.get(key, False):
+            yield from _flatten(value, keys, f"{key}.")
+        else:
+            yield key, value
+
+
+def _value(text: str, where: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: '{text}' is not a YAML value; quote it") from error
+    if isinstance(value, str):
+        try:
+            return float(value)  # YAML 1.1 reads 1e-6 as text
+        except ValueError:
+            return value
+    return value
+
+
+def _check_known(key: str, keys: Mapping[str, bool], where: str) -> None:
+    if key in keys:
+        return
+    near = get_close_matches(key, keys, 1) or [k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]][:1]
+    hint = f"did you mean '{near[0]}'?" if near else f"the keys are {', '.join(k for k in keys if not keys[k])}"
+    raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in sorted(flat.items(), key=lambda item: item[0].count(".")):
+        *sections, last = key.split(".")
+        place = nested
+        for section in sections:
+            inner = place.get(section)
+            place[section] = place = dict(inner) if isinstance(inner, Mapping) else {}
+        place[last] = value
+    return nested
+
+
+def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> str:
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if problem["type"] == "missing":
+        return f"the setting '{key}' is missing; give it on the command line or in the file of --config"
+    if not key:
+        return f"{message}; change one of them"
+    value, where = merged.get(key, (problem.get("input"), "the configuration"))
+    return f"{where}: '{key}' is {value!r}: {message}; correct it"

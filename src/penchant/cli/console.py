@@ -1,0 +1,89 @@
+"""What a command shows: progress bars on a terminal, plain lines elsewhere; errors as one sentence."""
+
+from __future__ import annotations
+
+import sys
+import time
+import unicodedata
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+__all__ = ["Reporter", "sanitise"]
+
+SHOWN = {
+    "loss": "loss {:.4f}",
+    "rewards/margins": "margin {:+.3f}",
+    "rewards/accuracies": "accuracy {:.2f}",
+    "tokens_per_second": "{:.0f} tokens/s",
+}
+SECONDS_BETWEEN_LINES = 10.0
+JOINERS = "\u200c\u200d"
+"""Unprintable by the letter, but Persian, Hindi and emoji are spelt with them."""
+
+
+def sanitise(text: str) -> str:
+    """Foreign text made safe to show: what could move the cursor, colour or reverse what follows becomes U+FFFD.
+
+    That is every control character but newline and tab, among them the escape of ANSI sequences, and the marks that
+    reorder text (bidirectional overrides and isolates). Letters and spaces of every script stay as they are.
+    """
+    return "".join(c if _is_safe(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _is_safe(c: str) -> bool:
+    return c.isprintable() or c in "\n\t" or c in JOINERS or unicodedata.category(c) == "Zs"
+
+
+class Reporter:
+    """Progress on standard error, so that standard output stays for results."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
+        self._last_line = 0.0
+
+    def __enter__(self) -> Reporter:
+        if self.console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[facts]}"),
+            )
+            self._bar = Progress(*columns, console=self.console)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """One line of plain text; control characters of foreign text never reach the terminal."""
+        self.console.print(escape(sanitise(text)), soft_wrap=True)
+
+    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
+        """Show how far `what` is."""
+        if total == 0:
+            return
+        shown = "  ".join(form.format(facts[name]) for name, form in SHOWN.items() if name in facts)
+        if self._bar is not None:
+            if what not in self._tasks:
+                self._tasks[what] = self._bar.add_task(what, total=total, facts="")
+            self._bar.update(self._tasks[what], completed=done, total=total, facts=shown)
+            return
+        now = time.monotonic()
+        began = self._began.setdefault(what, now)
+        if done == total or now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            left = f"  about {(now - began) * (total - done) / done:.0f} s left" if 0 < done < total else ""
+            print(f"{what} {done}/{total}  {shown}{left}".rstrip(), file=sys.stderr, flush=True)

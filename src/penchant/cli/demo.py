@@ -1,0 +1,76 @@
+"""`penchant demo`: the whole way on the starter model, as a sequence of ordinary commands."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["NAME", "command", "steps"]
+
+NAME = "demo"
+MODEL = "smollm2-135m"
+RESUMABLE = ("sample", "dpo")
+
+
+def steps(output: Path) -> list[tuple[str, list[str]]]:
+    """What is done, and by which command."""
+    samples, votes, run = str(output / "samples.jsonl"), str(output / "votes.jsonl"), str(output / "run")
+    short = ["--max-new-tokens", "40"]
+    return [
+        ("Fetch the starter model, once", ["models", "pull", MODEL]),
+        (
+            "Sample two responses to each of 245 prompts",
+            ["sample", "--prompts", "everyday-train", "--temperature", "0.9", *short, "--output", samples],
+        ),
+        (
+            "Let a stand-in for a person prefer one of the two (nobody is asked: it likes sunny words)",
+            ["judge", samples, "--judge", "positivity", "--output", votes],
+        ),
+        (
+            "Train on these preferences",
+            ["dpo", "--data", votes, "--epochs", "2", "--learning-rate", "1e-5", "--output", run],
+        ),
+        (
+            "Compare before and after on 55 prompts that were not trained on",
+            ["eval", run, "--prompts", "everyday-test", "--num-responses", "2", *short],
+        ),
+    ]
+
+
+def command(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for everything.")] = Path("runs/demo"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none.")] = False,
+) -> None:
+    """Sample, prefer, train and compare on the starter model: the main job in some minutes.
+
+    Every step is one ordinary command, printed before it runs. Steps that are done are not done again.
+
+    [bold]Example[/bold]
+
+        penchant demo --output runs/demo
+    """
+    began = time.monotonic()
+    for number, (title, arguments) in enumerate(steps(output), start=1):
+        typer.secho(f"\n# {title}", bold=True)
+        typer.echo(f"$ penchant {shlex.join(arguments)}")
+        if dry_run:
+            continue
+        done = output / f".step-{number}-done"
+        if done.exists():
+            typer.echo("(done already)")
+            continue
+        half_done = arguments[0] in RESUMABLE and Path(arguments[-1]).exists()
+        command_line = [sys.executable, "-m", "penchant", *arguments, *(["--resume"] if half_done else [])]
+        code = subprocess.run(command_line, check=False).returncode
+        if code:
+            raise typer.Exit(code)
+        output.mkdir(parents=True, exist_ok=True)
+        done.touch()
+    if not dry_run:
+        typer.echo(f"\n{time.monotonic() - began:.0f} s in all; open {output / 'run' / 'report.html'}")

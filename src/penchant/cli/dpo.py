@@ -1,0 +1,72 @@
+"""`penchant dpo`: from a file of preferences to an aligned model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from penchant.cli import options
+
+__all__ = ["NAME", "command"]
+
+NAME = "dpo"
+
+
+def command(
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Preference files; may be repeated.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
+    model: options.Model = "smollm2-135m",
+    config: options.ConfigFile = None,
+    objective: Annotated[str | None, typer.Option(help="dpo, cdpo, ipo_sum or ipo_mean.")] = None,
+    beta: Annotated[float | None, typer.Option(help="Strength of the pull to the reference.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak; default 1e-6, with LoRA 1e-5.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times through the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pairs an optimiser step.")] = None,
+    max_pairs: Annotated[int | None, typer.Option(help="At most so many pairs, from the start of the data.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of prompt and response together.")] = None,
+    max_prompt_length: Annotated[int | None, typer.Option(help="Tokens of the prompt.")] = None,
+    lora: Annotated[bool, typer.Option("--lora", help="Train a low-rank adapter instead of all weights.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Of the data's order and split, and the adapter.")] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    chat_template: options.ChatTemplate = None,
+    on_bad_row: options.OnBadRow = None,
+    settings: options.Settings = None,
+    resume: options.Resume = False,
+) -> None:
+    """Train a model on preferences by Direct Preference Optimization.
+
+    [bold]Examples[/bold]
+
+        penchant dpo --model smollm2-135m --data pairs.jsonl --output runs/first
+
+        penchant dpo -m ./my-sft -d pairs.jsonl -o runs/lora --lora --epochs 2 --beta 0.05
+
+        penchant dpo --config runs/first/config.yaml --output runs/ipo --objective ipo_mean
+
+        penchant dpo --data pairs.jsonl --output runs/first --resume
+    """
+    from penchant.cli.training import train
+    from penchant.training.config import DPOConfig
+
+    flags = {
+        "data.files": data,
+        "output": output,
+        "model.name": model if model != "smollm2-135m" or config is None else None,
+        "dpo.objective": objective,
+        "dpo.beta": beta,
+        "optimiser.learning_rate": learning_rate,
+        "optimiser.epochs": epochs,
+        "optimiser.batch_size": batch_size,
+        "data.max_rows": max_pairs,
+        "data.max_length": max_length,
+        "data.max_prompt_length": max_prompt_length,
+        "model.lora": {} if lora else None,
+        "seed": seed,
+        "model.device": device,
+        "model.dtype": dtype,
+        "model.chat_template": chat_template,
+        "data.on_bad_row": on_bad_row,
+    }
+    train(DPOConfig, flags, config, settings or [], resume=resume)

@@ -1,0 +1,65 @@
+"""`penchant export`: one plain model folder that every other tool loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["NAME", "command"]
+
+NAME = "export"
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def command(
+    run: Annotated[str, typer.Argument(help="A run folder, or any other model that --model takes elsewhere.")],
+    merged: Annotated[Path, typer.Option("--merged", help="The folder to write; an adapter is folded into its model.")],
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Of the written weights: float32, bfloat16 or float16.")
+    ] = "float32",
+) -> None:
+    """Write a model that needs no adapter: the trained weights, tokenizer and chat template in one folder.
+
+    Load it with transformers' AutoModelForCausalLM.from_pretrained, or serve it with vLLM, llama.cpp or Ollama.
+
+    [bold]Examples[/bold]
+
+        penchant export runs/lora --merged ./my-model
+
+        penchant export runs/lora --merged ./my-model --dtype bfloat16
+    """
+    from penchant.errors import ConfigError
+
+    if dtype not in DTYPES:
+        raise ConfigError(f"--dtype is one of {', '.join(DTYPES)}, got '{dtype}'; choose one of them")
+    _require_room(merged)
+    from penchant.cli.console import Reporter
+
+    with Reporter() as reporter:
+        import torch
+
+        from penchant.models.load import load_model, resolve
+        from penchant.models.numerics import choose_numerics
+        from penchant.models.saving import save_model
+        from penchant.training.run_folder import disk_errors_explained
+
+        path = resolve(run, reporter.say)
+        model = load_model(str(path), choose_numerics("cpu", "float32"), share=False)
+        kind = "adapter folded into its model" if model.is_adapter else "whole model"
+        if model.is_adapter:
+            model.network = model.network.merge_and_unload()  # in float32; only the result is rounded
+        model.network.to(getattr(torch, dtype))
+        with disk_errors_explained(merged):
+            save_model(model, merged)
+        size = sum(file.stat().st_size for file in merged.iterdir())
+        reporter.say(f"{run}: {kind}, {dtype}, {size / 1e6:,.0f} MB")
+    typer.echo(merged)
+
+
+def _require_room(folder: Path) -> None:
+    from penchant.errors import OutputError
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder}: exists and is not an empty folder; choose another --merged")

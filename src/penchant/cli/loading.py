@@ -1,0 +1,19 @@
+"""Load a model for a command that does not train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penchant.cli.console import Reporter
+
+__all__ = ["load"]
+
+
+def load(name: str, device: str | None, dtype: str | None, chat_template: str | None, reporter: Reporter) -> Any:
+    """The language model that `--model`, `--device`, `--dtype` and `--chat-template` name. Raises UserError."""
+    from penchant.models.load import load_model, read_chat_template
+    from penchant.models.numerics import choose_numerics, flush_denormals
+
+    flush_denormals()
+    numerics = choose_numerics(device or "auto", dtype or "auto")
+    return load_model(name, numerics, chat_template=read_chat_template(chat_template), say=reporter.say)

@@ -1,0 +1,78 @@
+"""The command `penchant`: its verbs, and what happens when one fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from penchant import __version__
+from penchant.cli import chat, check, demo, dpo, evaluate, export, judge, models, report, sample, score, sft
+from penchant.errors import PenchantError, UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="penchant",
+    help="Turn what people prefer into a better language model.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.add_typer(models.app, name="models")
+for verb in (check, sample, judge, sft, dpo, score, evaluate, chat, export, report, demo):
+    app.command(name=verb.NAME)(verb.command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"penchant {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Show the version and stop.", callback=_show_version)
+    ] = False,
+) -> None:
+    """Turn what people prefer into a better language model."""
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 our fault or a run that stopped itself, 2 the user's mistake, 130 Ctrl-C."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        app()
+    except PenchantError as error:
+        if debug:
+            traceback.print_exc()
+        _fail(str(error), 2 if isinstance(error, UserError) else 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except BaseException as error:
+        if (code := getattr(error, "exit_code", None)) is not None and not isinstance(error, SystemExit):
+            _fail(str(error), code)
+        if debug or isinstance(error, SystemExit):
+            raise
+        _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    from penchant.cli.console import sanitise
+
+    print(f"penchant: {sanitise(message)}", file=sys.stderr)
+    sys.exit(code)

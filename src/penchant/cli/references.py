@@ -1,0 +1,105 @@
+"""The reference policy that a model was trained against: which it is, and how to have it in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penchant.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from penchant.models.language_model import LanguageModel
+    from penchant.models.numerics import Numerics
+
+__all__ = ["Reference", "find_reference", "ledger_of"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """name: of the model to load; None where it is the policy itself with its adapter off. digest: what it must have.
+
+    numerics, template: those of the policy, so that both compute and read alike.
+    """
+
+    name: str | None
+    digest: str | None
+    numerics: Numerics
+    template: str
+
+    @property
+    def is_adapter_off(self) -> bool:
+        """Whether nothing need be loaded: use `policy.as_reference()`."""
+        return self.name is None
+
+    def load(self, say: Callable[[str], None]) -> LanguageModel:
+        """Load it and make sure that it is the one. Raises ModelError."""
+        from penchant.models.load import load_model
+
+        assert self.name is not None, "the policy with its adapter off is in memory already"
+        try:
+            model = load_model(self.name, self.numerics, chat_template=self.template, say=say)
+        except ModelError as error:
+            raise ModelError(f"the reference cannot be loaded: {error}, or name another with --reference") from error
+        if self.digest is not None and model.digest != self.digest:
+            raise ModelError(
+                f"{self.name}: its weights have the digest {model.digest[:12]}, but the run was trained against "
+                f"{self.digest[:12]}; pass the folder of the reference as it was with --reference"
+            )
+        return model
+
+    @contextmanager
+    def in_place_of(self, policy: LanguageModel, say: Callable[[str], None]) -> Iterator[LanguageModel]:
+        """The reference model: loaded, or the policy with its adapter off. Raises ModelError."""
+        if self.is_adapter_off:
+            with policy.as_reference():
+                yield policy
+        else:
+            yield self.load(say)
+
+
+def ledger_of(name: str) -> dict[str, Any] | None:
+    """run.json of the run folder called `name`, or of the run whose model/ it is; None for any other model."""
+    from penchant.training.run_folder import read_ledger
+
+    path = Path(name).expanduser()
+    if (path / "run.json").is_file():
+        return read_ledger(path)
+    if path.name == "model" and (path.parent / "run.json").is_file():
+        return read_ledger(path.parent)
+    return None
+
+
+def find_reference(name: str, policy: LanguageModel, explicit: str | None, option: str) -> Reference:
+    """The reference of the model called `name`, which was loaded as `policy`.
+
+    One given explicitly wins. Then the adapter switched off, where that is what the run was trained against. Then the
+    model that the run's ledger names, which must have the digest it had. Raises ConfigError where nothing names one;
+    `option` is how a user would.
+    """
+
+    def reference(name: str | None, digest: str | None) -> Reference:
+        return Reference(name, digest, policy.numerics, policy.encoder.template)
+
+    if explicit is not None:
+        return reference(explicit, None)
+    ledger: Mapping[str, Any] = ledger_of(name) or {}
+    digest = ledger.get("reference_digest")
+    if policy.is_adapter and digest in (None, _digest_of_base(policy)):
+        return reference(None, None)
+    if digest is None:
+        raise ConfigError(
+            f"{name}: is neither a run of `penchant dpo` nor an adapter; name its reference with {option}"
+        )
+    settings = ledger["config"]["model"]
+    return reference(settings.get("reference") or settings["name"], digest)
+
+
+def _digest_of_base(policy: LanguageModel) -> str:
+    from penchant.models.load import resolve, weights_digest
+
+    config = json.loads((policy.path / "adapter_config.json").read_text(encoding="utf-8"))
+    return weights_digest(resolve(config["base_model_name_or_path"]))

@@ -1,0 +1,75 @@
+"""`penchant sample`: two responses to every prompt, to be compared."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from penchant.cli import options
+
+__all__ = ["NAME", "command"]
+
+NAME = "sample"
+
+
+def command(
+    prompts: Annotated[
+        str, typer.Option("--prompts", "-p", help="A file of prompts, or everyday-train, everyday-test.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON lines to write.")],
+    model: options.Model = "smollm2-135m",
+    num_responses: Annotated[int, typer.Option(min=1, help="Responses a prompt; every two make a comparison.")] = 2,
+    temperature: options.Temperature = 0.8,
+    top_p: options.TopP = 1.0,
+    top_k: options.TopK = 0,
+    max_new_tokens: options.MaxNewTokens = 256,
+    max_prompts: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the start.")] = None,
+    batch_size: options.BatchSize = 64,
+    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    chat_template: options.ChatTemplate = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file in --output.")] = False,
+) -> None:
+    """Sample responses from a model and write them as comparisons that wait for an answer.
+
+    [bold]Examples[/bold]
+
+        penchant sample --prompts everyday-train --output samples.jsonl
+
+        penchant sample --model runs/first --prompts my.jsonl --temperature 1 --top-p 0.95 --output more.jsonl
+
+        penchant sample --prompts questions.txt --num-responses 4 --max-new-tokens 64 --output four.jsonl
+    """
+    from penchant.cli.console import Reporter
+    from penchant.cli.loading import load
+    from penchant.data import load_prompts
+    from penchant.data.prompt_sets import prompt_file
+    from penchant.models.sampler import SamplingParams
+
+    params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
+    loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
+    with Reporter() as reporter:
+        language_model = load(model, device, dtype, chat_template, reporter)
+        from penchant.evaluation.candidates import sample_to_file
+
+        begin = time.perf_counter()
+        done = sample_to_file(
+            language_model,
+            loaded.prompts,
+            params,
+            output,
+            num_responses=num_responses,
+            batch_size=batch_size,
+            resume=resume,
+            on_progress=lambda n, total: reporter.progress("sampling", n, total, {}),
+        )
+        seconds = time.perf_counter() - begin
+        found = f" ({done.num_found} were there)" if done.num_found else ""
+        reporter.say(f"{done.num_prompts} prompts answered{found}, {done.num_tokens} tokens in {seconds:.0f} s")
+        if done.num_identical:
+            reporter.say(f"{done.num_identical} prompts got identical responses, flagged; a higher temperature helps")
+        reporter.say(f"samples {output}")

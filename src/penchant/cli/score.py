@@ -1,0 +1,187 @@
+"""`penchant score`: the model as a reward model, on pairs that people judged."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penchant.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penchant.cli.console import Reporter
+    from penchant.evaluation.scoring import PairScore, Summary
+    from penchant.models.language_model import LanguageModel
+    from penchant.tokens import EncodedPair
+
+__all__ = ["NAME", "command"]
+
+NAME = "score"
+NUM_SHOWN = 10
+TOKEN_BUDGET = 2048
+
+
+def command(
+    model: options.Model,
+    data: Annotated[list[str], typer.Option("--data", "-d", help="Preference files; may be repeated.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="JSON lines to write; - for standard output.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option("--reference", help="The model it was trained against.")] = None,
+    beta: Annotated[float | None, typer.Option("--beta", help="Scale of the rewards; default: the run's.")] = None,
+    max_pairs: Annotated[int | None, typer.Option(min=1, help="At most so many pairs, from the start.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=8, help="Tokens of prompt and response; default: the run's.")
+    ] = None,
+    on_bad_row: options.OnBadRow = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    chat_template: options.ChatTemplate = None,
+) -> None:
+    """Score pairs with the reward that a trained model holds: beta times what its log-prob gained on the reference.
+
+    Shows the reward of both responses, the margin, the probability that chosen beats rejected, and how often the model
+    agrees with the people who chose. A run folder knows its reference and its beta; other models need --reference.
+
+    [bold]Examples[/bold]
+
+        penchant score --model runs/first --data held_out.jsonl
+
+        penchant score --model runs/first --data held_out.jsonl --output scores.jsonl
+
+        penchant score --model ./aligned --reference ./sft --beta 0.1 --data held_out.jsonl --output - | jq .margin
+    """
+    from penchant.cli.console import Reporter
+    from penchant.cli.loading import load
+    from penchant.cli.references import find_reference, ledger_of
+    from penchant.errors import ConfigError, OutputError
+
+    if output not in (None, "-") and Path(str(output)).exists():
+        raise OutputError(f"{output}: exists already; choose another --output")
+    if beta is not None and not 0 < beta < float("inf"):
+        raise ConfigError(f"--beta is above 0, got {beta}; leave it out for the run's own")
+    with Reporter() as reporter:
+        ledger = ledger_of(model) or {}
+        policy = load(model, device, dtype, chat_template, reporter)
+        source = find_reference(model, policy, reference, "--reference")
+        beta = beta or _beta_of(ledger, reporter)
+        longest = max_length or ledger.get("config", {}).get("data", {}).get("max_length", 1024)
+        pairs = _read_pairs(policy, data, max_pairs, min(longest, policy.context_length), on_bad_row, reporter)
+
+        from penchant.evaluation.scoring import response_logprobs, score_rewards, summarise
+
+        def scored(network: LanguageModel, what: str) -> Any:
+            return response_logprobs(
+                network,
+                pairs,
+                token_budget=TOKEN_BUDGET,
+                on_progress=lambda done, total: reporter.progress(what, done, total, {}),
+            )
+
+        policy_B2 = scored(policy, "policy")
+        if source.is_adapter_off:
+            with policy.as_reference():
+                reference_B2 = scored(policy, "reference")
+        else:
+            vocabulary = policy.tokenizer.get_vocab()
+            del policy  # one model in memory at a time
+            other = source.load(reporter.say)
+            _require_same_tokens(other, vocabulary)
+            reference_B2 = scored(other, "reference")
+    scores = score_rewards(pairs, policy_B2, reference_B2, beta)
+    if output is not None:
+        _write(output, scores)
+    _show(scores, summarise(pairs, scores), beta, to_stderr=output == "-")
+
+
+def _beta_of(ledger: dict[str, Any], reporter: Reporter) -> float:
+    from penchant.objectives import get_objective
+
+    settings = ledger.get("config", {}).get("dpo")
+    if settings is None:
+        reporter.say("beta is 0.1, as the model is no run of `penchant dpo` and no --beta was given")
+        return 0.1
+    return float(settings.get("beta") or get_objective(settings["objective"]).defaults.get("beta", 1.0))
+
+
+def _read_pairs(
+    policy: LanguageModel, files: list[str], limit: int | None, max_length: int, on_bad_row: Any, reporter: Reporter
+) -> Sequence[EncodedPair]:
+    from penchant.data import load_pairs
+    from penchant.errors import DataError
+    from penchant.tokens import Limits, tokenise_pairs
+
+    loaded = load_pairs(files, on_bad_row=on_bad_row or "drop", limit=limit)
+    tokenised = tokenise_pairs(policy.encoder, loaded.pairs, Limits(max_length, max_length - 1))
+    bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
+    if bad and (on_bad_row == "error" or not tokenised.items):
+        raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")
+    if bad:
+        counts = Counter(verdict.code for verdict in bad)
+        reporter.say(f"left out {len(bad)} bad rows: " + ", ".join(f"{n} {code}" for code, n in counts.items()))
+    if tokenised.num_truncated:
+        reporter.say(f"cut {tokenised.num_truncated} responses at {max_length} tokens (prompt and response together)")
+    return tokenised.items
+
+
+def _require_same_tokens(reference: LanguageModel, vocabulary: dict[str, int]) -> None:
+    from penchant.errors import ModelError
+
+    if reference.tokenizer.get_vocab() != vocabulary:
+        raise ModelError(
+            f"{reference.name}: its tokenizer is not the policy's, so their log-probs cannot be compared; "
+            "pass the model that the policy was trained from"
+        )
+
+
+def _write(output: str, scores: Sequence[PairScore]) -> None:
+    from dataclasses import asdict
+
+    from penchant.training.checkpoint import write_atomically
+    from penchant.training.run_folder import disk_errors_explained
+
+    rows = [{**asdict(score), "origin": str(score.origin)} for score in scores]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if output == "-":
+        typer.echo(text, nl=False)
+        return
+    with disk_errors_explained(Path(output)):
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(Path(output), text)
+
+
+def _show(scores: Sequence[PairScore], summary: Summary, beta: float, *, to_stderr: bool) -> None:
+    from functools import partial
+
+    from rich.console import Console
+
+    from penchant.cli.tables import print_table
+
+    console = Console(stderr=to_stderr, highlight=False)
+    say = partial(console.print, markup=False, soft_wrap=True)
+    rows = [
+        (
+            str(s.origin),
+            f"{s.reward_chosen:+.3f}",
+            f"{s.reward_rejected:+.3f}",
+            f"{s.margin:+.3f}",
+            f"{s.probability:.3f}",
+            "yes" if s.correct else "no",
+        )
+        for s in scores[:NUM_SHOWN]
+    ]
+    print_table(console, ("pair", "reward chosen", "reward rejected", "margin", "p(chosen)", "correct"), rows)
+    if len(scores) > NUM_SHOWN:
+        say(f"and {len(scores) - NUM_SHOWN} more")
+    rate = summary.accuracy
+    say(f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)")
+    console.print(
+        f"margin    {summary.mean_margin:+.4f} on average, p(chosen) {summary.mean_probability:.3f}, beta {beta:g}"
+    )
+    if summary.num_prompts < rate.num:
+        say(f"they have {summary.num_prompts} prompts; pairs of one prompt go together, so the true interval is wider")

@@ -1,0 +1,62 @@
+"""`penchant sft`: next-token training on demonstrations or plain text."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from penchant.cli import options
+
+__all__ = ["NAME", "command"]
+
+NAME = "sft"
+
+
+def command(
+    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Conversations or text; repeatable.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
+    model: options.Model = "smollm2-135m",
+    config: options.ConfigFile = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak; default 2e-5, with LoRA 2e-4.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times through the data.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts a step.")] = None,
+    max_rows: Annotated[int | None, typer.Option(help="At most so many rows, from the start of the data.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens of a text; plain text is cut into pieces.")] = None,
+    lora: Annotated[bool, typer.Option("--lora", help="Train a low-rank adapter instead of all weights.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Of the data's order and split, and the adapter.")] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    chat_template: options.ChatTemplate = None,
+    on_bad_row: options.OnBadRow = None,
+    settings: options.Settings = None,
+    resume: options.Resume = False,
+) -> None:
+    """Train a model on next tokens: the assistant's turns of conversations, or all of plain text.
+
+    [bold]Examples[/bold]
+
+        penchant sft --model smollm2-135m --data demonstrations.jsonl --output runs/sft
+
+        penchant sft -m ./base --chat-template plain -d stories.txt.gz -o runs/stories --max-length 512
+    """
+    from penchant.cli.training import train
+    from penchant.training.config import SFTConfig
+
+    flags = {
+        "data.files": data,
+        "output": output,
+        "model.name": model if model != "smollm2-135m" or config is None else None,
+        "optimiser.learning_rate": learning_rate,
+        "optimiser.epochs": epochs,
+        "optimiser.batch_size": batch_size,
+        "data.max_rows": max_rows,
+        "data.max_length": max_length,
+        "model.lora": {} if lora else None,
+        "seed": seed,
+        "model.device": device,
+        "model.dtype": dtype,
+        "model.chat_template": chat_template,
+        "data.on_bad_row": on_bad_row,
+    }
+    train(SFTConfig, flags, config, settings or [], resume=resume)

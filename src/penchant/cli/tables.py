@@ -1,0 +1,35 @@
+"""A table: ruled on a terminal, aligned columns of plain text elsewhere, so that it can be cut and grepped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from penchant.cli.console import sanitise
+
+__all__ = ["print_table"]
+
+
+def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print `rows` under `columns`; foreign text is made safe, numbers stand to the right."""
+    safe = [[sanitise(cell).replace("\n", " ") for cell in row] for row in rows]
+    right = [bool(safe) and all(_is_number(row[i]) for row in safe) for i in range(len(columns))]
+    if console.is_terminal:
+        table = Table()
+        for name, is_number in zip(columns, right, strict=True):
+            table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        for row in safe:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *safe, strict=True)]
+    for row in (columns, *safe):
+        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+        console.out("  ".join(cells).rstrip(), highlight=False)
+
+
+def _is_number(cell: str) -> bool:
+    return bool(cell) and cell[-1].isdigit() and cell.strip("+-").replace(",", "").replace(".", "").isdigit()

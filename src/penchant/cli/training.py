@@ -1,0 +1,46 @@
+"""What `penchant dpo` and `penchant sft` have in common: settings in, run, report out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from penchant.cli.configuring import build_config
+from penchant.cli.console import Reporter
+from penchant.models.numerics import flush_denormals
+
+__all__ = ["train"]
+
+
+def train(
+    schema: type[Any], flags: Mapping[str, Any], file: Path | None, settings: Sequence[str], *, resume: bool
+) -> None:
+    """Run a training command from its flags to its report."""
+    config = build_config(schema, file=file, settings=settings, flags=flags)
+    flush_denormals()
+    from penchant.cli.report import write_run_report
+    from penchant.evaluation.preference import evaluate_task
+    from penchant.training.config import DPOConfig
+    from penchant.training.run import run_dpo, run_sft
+    from penchant.training.run_folder import read_rows_written
+
+    with Reporter() as reporter:
+        if isinstance(config, DPOConfig):
+            folder = run_dpo(config, reporter, evaluate_task, resume=resume)
+        else:
+            folder = run_sft(config, reporter, evaluate_task, resume=resume)
+        write_run_report(folder.path)
+        _summarise(reporter, folder.ledger, read_rows_written(folder.metrics))
+        reporter.say(f"model   {folder.model}\nreport  {folder.report}")
+
+
+def _summarise(reporter: Reporter, ledger: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> None:
+    last = next((row for row in reversed(metrics) if "eval_loss" in row), None)
+    if last is not None:
+        facts = f"held out ({ledger['num_held_out_pairs']}): loss {last['eval_loss']:.4f}"
+        if "eval_rewards/accuracies" in last:
+            facts += f"  accuracy {last['eval_rewards/accuracies']:.3f}  margin {last['eval_rewards/margins']:+.4f}"
+        reporter.say(facts)
+    speed, peak = ledger["unique_tokens_per_second"], ledger["peak_memory_bytes"] / 1e9
+    reporter.say(f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak:.1f} GB at most")

@@ -1,0 +1,138 @@
+"""`penchant chat` answers lines of standard input, remembers what was said, and leaves when asked."""
+
+import io
+import sys
+
+import pytest
+
+from penchant.cli.chat import Conversation
+from penchant.errors import ModelError
+from penchant.models.generate import SamplingParams
+from penchant.models.load import load_model
+from penchant.models.numerics import choose_numerics
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+
+
+@pytest.fixture
+def chat(penchant, monkeypatch):
+    def run(name, said, *more):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        return penchant("chat", name, "--max-new-tokens", "12", "--seed", "3", *more)
+
+    return run
+
+
+@pytest.fixture
+def story_chat(chat, stories260k):
+    return lambda said, *more: chat(stories260k, said, "--chat-template", "plain", *more)
+
+
+@pytest.fixture(scope="module")
+def story_model(stories260k):
+    return load_model(str(stories260k), choose_numerics("cpu", "float32"), chat_template="plain")
+
+
+def talk(model, max_new_tokens=12, reference=None):
+    return Conversation(model, reference, SamplingParams(0.0, 1.0, 0, max_new_tokens, 0))
+
+
+def test_a_line_of_standard_input_is_answered_on_standard_output_and_the_end_leaves(story_chat):
+    result = story_chat("Once upon a time\n")
+    assert result.code == 0, result.err
+    assert result.out.strip()
+    assert "Once upon" not in result.out
+
+
+def test_the_same_seed_gives_the_same_answers_and_another_seed_others(story_chat):
+    said = "Once upon a time\nand then\n"
+    assert story_chat(said).out == story_chat(said).out
+    assert story_chat(said).out != story_chat(said, "--seed", "4").out
+
+
+def test_the_conversation_is_remembered_until_reset(story_chat):
+    cold = ("--temperature", "0")
+    first = story_chat("Once upon a time\n", *cold).out
+    assert story_chat("Once upon a time\n/reset\nOnce upon a time\n", *cold).out == first * 2
+    assert story_chat("Once upon a time\nOnce upon a time\n", *cold).out != first * 2
+
+
+def test_commands_are_not_sent_to_the_model(story_chat):
+    result = story_chat("/help\n\n/nonsense\n/quit\nOnce upon a time\n")
+    assert result.code == 0
+    assert result.out == ""
+    assert result.err.count("/reset forgets") == 2
+    assert "there is no command /nonsense" in result.err
+
+
+def test_compare_shows_both_and_the_reference_is_the_model_before_its_adapter(chat, make_run, story_chat):
+    cold = ("--temperature", "0")
+    result = chat(make_run(lora=True), "Once upon a time\n", "--compare", *cold)
+    assert result.code == 0, result.err
+    policy, reference = result.out.split("reference: ")
+    assert policy.startswith("policy: ")
+    assert reference == story_chat("Once upon a time\n", *cold).out
+    assert chat(make_run(lora=True), "Once upon a time\n", *cold).out == policy.removeprefix("policy: ")
+
+
+def test_compare_loads_the_reference_of_a_whole_model(chat, make_run, story_chat):
+    result = chat(make_run(lora=False), "Once upon a time\n", "--compare", "--temperature", "0")
+    assert result.code == 0, result.err
+    assert result.out.split("reference: ")[1] == story_chat("Once upon a time\n", "--temperature", "0").out
+
+
+def test_a_reference_without_compare_would_not_be_read_and_is_refused(story_chat, stories260k):
+    assert story_chat("hi\n", "--reference", str(stories260k)).code == 2
+
+
+def test_a_comparison_with_a_model_that_knows_no_reference_asks_for_one(story_chat):
+    result = story_chat("hi\n", "--compare")
+    assert result.code == 2
+    assert "--reference" in result.err
+
+
+@pytest.mark.parametrize("leaving", [EOFError, KeyboardInterrupt])
+def test_ctrl_d_and_ctrl_c_at_the_prompt_leave_cleanly(penchant, monkeypatch, stories260k, leaving):
+    def say_nothing(prompt):
+        raise leaving
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", say_nothing)
+    result = penchant("chat", stories260k, "--chat-template", "plain")
+    assert result.code == 0
+    assert "Traceback" not in result.err
+
+
+def test_the_oldest_turns_are_forgotten_when_the_context_is_full_and_it_is_said(story_model):
+    said, conversation = [], talk(story_model, max_new_tokens=30)
+    for turn in range(8):
+        conversation.reply(f"Once upon a time there was cat number {turn}. " + "It ran. " * 20, said.append)
+    assert said
+    assert "forgotten" in said[0]
+    assert conversation.messages[0].role == "user"
+    assert "number 0" not in conversation.messages[0].content
+    assert "number 7" in conversation.messages[-2].content
+    assert [m.role for m in conversation.messages] == ["user", "assistant"] * (len(conversation.messages) // 2)
+
+
+def test_what_is_too_long_alone_is_refused_and_the_conversation_stays_as_it_was(story_model):
+    conversation = talk(story_model)
+    conversation.reply("Once upon a time", print)
+    before = list(conversation.messages)
+    with pytest.raises(ModelError, match="too long"):
+        conversation.reply("word " * 1000, print)
+    assert conversation.messages == before
+
+
+def test_the_conversation_goes_on_with_the_policys_answer(story_model):
+    conversation = talk(story_model, reference=story_model_beside(story_model))
+    answers = conversation.reply("Once upon a time", print)
+    assert set(answers) == {"policy", "reference"}
+    assert conversation.messages[-1].content == answers["policy"]
+
+
+def story_model_beside(model):
+    """The same weights as a second model: a reference that is no adapter switched off."""
+    import dataclasses
+
+    return dataclasses.replace(model)

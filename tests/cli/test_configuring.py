@@ -1,0 +1,173 @@
+"""One configuration from four places, and a sentence that finds the mistake when there is one."""
+
+from typing import Annotated
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from penchant.cli.configuring import build_config, known_keys
+from penchant.errors import ConfigError
+from penchant.training.config import DPOConfig
+
+
+class Adapter(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rank: int = 16
+    alpha: float = 32.0
+
+
+class Optimiser(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    epochs: int = 1
+    adapter: Adapter | None = None
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str = "default"
+    optimiser: Optimiser = Optimiser()
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "config.yaml"
+
+    def write(text):
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def build(**places):
+    return build_config(Schema, **{"environment": {}, **places})
+
+
+def test_each_place_wins_over_the_one_before_it(file):
+    path = file("optimiser:\n  epochs: 2\n")
+    environment = {"PENCHANT_OPTIMISER__EPOCHS": "3"}
+    settings, flags = ["optimiser.epochs=4"], {"optimiser.epochs": 5}
+    assert build().optimiser.epochs == 1
+    assert build(file=path).optimiser.epochs == 2
+    assert build(file=path, environment=environment).optimiser.epochs == 3
+    assert build(file=path, environment=environment, settings=settings).optimiser.epochs == 4
+    assert build(file=path, environment=environment, settings=settings, flags=flags).optimiser.epochs == 5
+
+
+def test_places_are_joined_key_by_key_not_section_by_section(file):
+    path = file("name: from file\noptimiser:\n  epochs: 2\n  learning_rate: 0.5\n")
+    config = build(file=path, environment={"PENCHANT_OPTIMISER__EPOCHS": "3"}, flags={"name": "from flag"})
+    assert (config.name, config.optimiser.epochs, config.optimiser.learning_rate) == ("from flag", 3, 0.5)
+
+
+def test_a_flag_that_was_not_given_changes_nothing(file):
+    assert build(file=file("name: kept\n"), flags={"name": None, "optimiser.epochs": None}).name == "kept"
+
+
+def test_the_last_of_two_settings_of_one_key_counts():
+    assert build(settings=["optimiser.epochs=2", "optimiser.epochs=7"]).optimiser.epochs == 7
+
+
+@pytest.mark.parametrize("text", ["1e-6", "1E-6", "0.000001", "1.0e-6"])
+def test_a_small_number_may_be_written_in_any_way_in_any_place(file, text):
+    from_file = build(file=file(f"optimiser:\n  learning_rate: {text}\n"))
+    from_environment = build(environment={"PENCHANT_OPTIMISER__LEARNING_RATE": text})
+    from_setting = build(settings=[f"optimiser.learning_rate={text}"])
+    assert {c.optimiser.learning_rate for c in (from_file, from_environment, from_setting)} == {1e-6}
+
+
+def test_an_empty_section_switches_on_what_is_off_by_default_and_keeps_what_the_file_says_of_it(file):
+    assert build().optimiser.adapter is None
+    assert build(flags={"optimiser.adapter": {}}).optimiser.adapter == Adapter()
+    path = file("optimiser:\n  adapter:\n    rank: 4\n")
+    assert build(file=path, flags={"optimiser.adapter": {}}).optimiser.adapter == Adapter(rank=4)
+
+
+def test_variables_that_are_no_settings_are_left_alone():
+    assert build(environment={"PENCHANT_CACHE": "/somewhere", "HOME": "/root"}) == Schema()
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ({"settings": ["optimiser.epoch=2"]}, "--set"),
+        ({"environment": {"PENCHANT_OPTIMISER__EPOCH": "2"}}, "PENCHANT_OPTIMISER__EPOCH"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_one_and_where_it_was_written(place, named):
+    with pytest.raises(ConfigError, match=r"did you mean 'optimiser\.epochs'") as caught:
+        build(**place)
+    assert named in str(caught.value)
+
+
+def test_an_unknown_section_of_a_file_is_refused_with_the_nearest_one(file):
+    path = file("optimizer:\n  epochs: 2\n")
+    with pytest.raises(ConfigError, match="did you mean 'optimiser'") as caught:
+        build(file=path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_key_written_without_its_section_is_found():
+    with pytest.raises(ConfigError, match=r"did you mean 'optimiser\.learning_rate'"):
+        build(settings=["learning_rate=1"])
+
+
+def test_a_key_like_no_other_lists_them_all():
+    with pytest.raises(ConfigError, match=r"the keys are name, optimiser\.learning_rate"):
+        build(settings=["zzz=1"])
+
+
+def test_yaml_that_is_none_names_the_file_and_the_line(file):
+    path = file("name: a\noptimiser:\n  epochs: [1\nname: b\n")
+    with pytest.raises(ConfigError, match="not YAML") as caught:
+        build(file=path)
+    assert f"{path}:4" in str(caught.value)
+
+
+def test_a_file_that_is_a_list_or_not_there_is_refused(file, tmp_path):
+    with pytest.raises(ConfigError, match="got list"):
+        build(file=file("- a\n- b\n"))
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read"):
+        build(file=tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("name: é".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin\.yaml"):
+        build(file=path)
+
+
+def test_an_empty_file_is_no_setting(file):
+    assert build(file=file("# nothing yet\n")) == Schema()
+
+
+def test_a_setting_without_a_value_shows_how_it_is_written():
+    with pytest.raises(ConfigError, match=r"section\.key=value, got 'optimiser\.epochs'"):
+        build(settings=["optimiser.epochs"])
+
+
+def test_a_value_out_of_range_names_the_key_the_value_and_where_it_was_written(file):
+    path = file("optimiser:\n  learning_rate: -1\n")
+    with pytest.raises(
+        ConfigError, match=r"'optimiser\.learning_rate' is -1: input should be greater than 0"
+    ) as caught:
+        build(file=path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_value_may_hold_an_equals_sign():
+    assert build(settings=["name=a=b"]).name == "a=b"
+
+
+def test_a_missing_setting_is_named():
+    with pytest.raises(ConfigError, match=r"'(output|model|data)' is missing"):
+        build_config(DPOConfig, environment={})
+
+
+def test_every_key_of_the_schema_is_known_and_sections_are_marked():
+    keys = known_keys(DPOConfig)
+    assert keys["model.lora"] is True
+    assert keys["model.lora.rank"] is False
+    assert keys["optimiser.learning_rate"] is False

@@ -1,0 +1,107 @@
+"""Exit codes: 0 done, 1 our fault, 2 the user's mistake, 130 Ctrl-C; a traceback only with --debug."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from penchant import __version__
+from penchant.cli import main as module
+from penchant.errors import ConfigError, DataError, ModelError, OutputError, TrainingError
+
+
+@pytest.fixture
+def failing(penchant, monkeypatch):
+    """`failing(error)`: the command whose only verb raises `error`."""
+
+    def run(error, *more):
+        app = typer.Typer(pretty_exceptions_enable=False)
+        app.callback()(lambda: None)
+
+        @app.command()
+        def verb() -> None:
+            raise error
+
+        monkeypatch.setattr(module, "app", app)
+        return penchant("verb", *more)
+
+    return run
+
+
+@pytest.mark.parametrize("kind", [DataError, ModelError, ConfigError, OutputError])
+def test_a_users_mistake_is_one_sentence_and_exit_code_2(failing, kind):
+    result = failing(kind("rows.jsonl:3: the row is empty; remove it"))
+    assert result.code == 2
+    assert result.err == "penchant: rows.jsonl:3: the row is empty; remove it\n"
+    assert result.out == ""
+
+
+def test_a_run_that_stopped_itself_is_exit_code_1(failing):
+    result = failing(TrainingError("the loss is not a number"))
+    assert (result.code, result.err) == (1, "penchant: the loss is not a number\n")
+
+
+def test_our_own_fault_is_exit_code_1_and_says_so_without_a_traceback(failing):
+    result = failing(ZeroDivisionError("division by zero"))
+    assert result.code == 1
+    assert "ZeroDivisionError: division by zero" in result.err
+    assert "fault of Penchant" in result.err
+    assert "--debug" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_debug_shows_where_a_users_mistake_was_found(failing):
+    result = failing(DataError("a bad row"), "--debug")
+    assert result.code == 2
+    assert "Traceback" in result.err
+    assert result.err.rstrip().endswith("penchant: a bad row")
+
+
+def test_debug_lets_our_own_fault_through_with_its_traceback(failing):
+    with pytest.raises(ZeroDivisionError):
+        failing(ZeroDivisionError("division by zero"), "--debug")
+
+
+def test_an_error_shows_nothing_of_a_foreign_text_that_steers_the_terminal(failing):
+    result = failing(DataError("row \x1b[2J\u202e is bad"))
+    assert result.err == "penchant: row \ufffd[2J\ufffd is bad\n"
+
+
+def test_ctrl_c_is_exit_code_130(failing):
+    result = failing(KeyboardInterrupt())
+    assert result.code == 130
+    assert "Traceback" not in result.err
+
+
+def test_an_unknown_option_or_verb_is_exit_code_2(penchant):
+    assert penchant("dpo", "--nonsense").code == 2
+    assert penchant("nonsense").code == 2
+
+
+def test_the_version_is_shown(penchant):
+    result = penchant("--version")
+    assert (result.code, result.out) == (0, f"penchant {__version__}\n")
+
+
+def test_every_verb_has_help_with_an_example(penchant):
+    verbs = [command.name for command in module.app.registered_commands]
+    verbs += [group.name for group in module.app.registered_groups]
+    assert "dpo" in verbs
+    for verb in verbs:
+        result = penchant(verb, "--help")
+        assert result.code == 0
+        assert f"penchant {verb}" in result.out.replace("Usage: penchant", ""), f"{verb} shows no example"
+
+
+def test_help_loads_no_heavy_library():
+    heavy = ("torch", "transformers", "peft", "numpy", "matplotlib", "pydantic")
+    code = f"import sys, penchant.cli.main; print([m for m in {heavy!r} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_the_module_is_the_command():
+    shown = subprocess.run([sys.executable, "-m", "penchant", "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0
+    assert "dpo" in shown.stdout

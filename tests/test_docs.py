@@ -1,0 +1,96 @@
+"""The docs say what the code does: help and settings are regenerated, commands parse, links lead somewhere."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from penchant.cli.demo import steps
+from penchant.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def make_docs():
+    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "docs" / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["commands.md", "settings.md"])
+def test_pages_written_by_the_code_are_up_to_date(name):
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == make_docs().PAGES[name](), "run `make docs`"
+
+
+def commands_in(text):
+    """Every `penchant ...` line of a console block, and of the examples in help texts."""
+    blocks = re.findall(r"```console\n(.*?)```", text, flags=re.S)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("penchant ")]
+
+
+def parse(line):
+    """Parse a command line as the command would, without running it."""
+    words = shlex.split(line.split(" | ")[0])[1:]
+    command = get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    command.make_context("penchant", words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_command_in_the_docs_is_one_that_the_program_takes(page):
+    for line in commands_in(page.read_text(encoding="utf-8")):
+        parse(line)
+
+
+def test_every_example_in_a_help_text_is_one_that_the_program_takes():
+    lines = [
+        line.strip()
+        for command in app.registered_commands
+        for line in (command.callback.__doc__ or "").splitlines()
+        if line.strip().startswith("penchant ")
+    ]
+    assert len(lines) > 10
+    for line in lines:
+        parse(line)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readmes_give_the_demo_as_the_demo_runs_it(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for _, arguments in steps(Path("runs/demo")):
+        given = [line for line in commands_in(text) if set(shlex.split(line)[1:]) == set(arguments)]
+        assert given, f"{name} lacks: penchant {shlex.join(arguments)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_within_the_project_lead_to_files(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_way_from_command_to_loss_is_six_short_files_that_import_each_other():
+    text = (ROOT / "docs" / "follow-one-batch.md").read_text(encoding="utf-8")
+    files = re.findall(r"\*\*`(src/penchant/[\w/]+\.py)`\*\*", text)
+    assert len(files) == 6
+    sources = [(ROOT / file).read_text(encoding="utf-8") for file in files]
+    assert sum(source.count("\n") for source in sources) < 900
+    assert "import train" in sources[0]
+    for source, target in (
+        (sources[1], "training.loop"),
+        (sources[2], "training.step"),
+        (sources[3], "models.forward"),
+    ):
+        assert f"from penchant.{target} import" in source
+    assert "from penchant.objectives import" in sources[4]
+
+
+def test_the_readmes_have_the_same_sections_and_commands():
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+    assert len(re.findall(r"^## ", english, re.M)) == len(re.findall(r"^## ", chinese, re.M))
+    assert commands_in(english) == commands_in(chinese)
