@@ -21,9 +21,9 @@ GEMM_SHAPES = ((1024, 576, 1536), (1024, 1536, 576), (1024, 576, 576), (1024, 20
 
 
 def main() -> None:
-    from penchant.models.numerics import flush_denormals
+    from penchant.models.numerics import prepare_process
 
-    flush_denormals()
+    prepare_process()
     job = read_json(Path(sys.argv[1]))
     write_json(Path(sys.argv[2]), {"prepare": prepare, "train": train}[job["action"]](job))
 

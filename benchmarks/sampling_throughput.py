@@ -27,7 +27,7 @@ from penchant.data import Message
 from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model
-from penchant.models.numerics import choose_numerics, flush_denormals, gemm_rate
+from penchant.models.numerics import choose_numerics, gemm_rate, prepare_process
 from penchant.models.sampler import SamplingParams
 
 NUM_RESPONSES = 2
@@ -57,7 +57,7 @@ def main() -> None:
     options = parse_options()
     if options.threads:
         torch.set_num_threads(options.threads)
-    flush_denormals()
+    prepare_process()
     model = load_model(options.model, choose_numerics("cpu", "float32"), chat_template=options.chat_template)
     chosen = torch.get_float32_matmul_precision()
     prompts = read_prompts(model, options.prompts, options.num_prompts)

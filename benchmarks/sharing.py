@@ -56,9 +56,9 @@ def measure(
     token_budget: int | None,
 ) -> dict[str, Any]:
     """Run both experiments in this process."""
-    from penchant.models.numerics import flush_denormals
+    from penchant.models.numerics import prepare_process
 
-    flush_denormals()
+    prepare_process()
     from penchant.data import load_pairs
     from penchant.models.load import load_model
     from penchant.models.numerics import choose_numerics

@@ -12,8 +12,8 @@ __all__ = ["load"]
 def load(name: str, device: str | None, dtype: str | None, chat_template: str | None, reporter: Reporter) -> Any:
     """The language model that `--model`, `--device`, `--dtype` and `--chat-template` name. Raises UserError."""
     from penchant.models.load import load_model, read_chat_template
-    from penchant.models.numerics import choose_numerics, flush_denormals
+    from penchant.models.numerics import choose_numerics, prepare_process
 
-    flush_denormals()
+    prepare_process()
     numerics = choose_numerics(device or "auto", dtype or "auto")
     return load_model(name, numerics, chat_template=read_chat_template(chat_template), say=reporter.say)

@@ -8,7 +8,7 @@ from typing import Any
 
 from penchant.cli.configuring import build_config
 from penchant.cli.console import Reporter
-from penchant.models.numerics import flush_denormals
+from penchant.models.numerics import prepare_process
 
 __all__ = ["train"]
 
@@ -18,7 +18,7 @@ def train(
 ) -> None:
     """Run a training command from its flags to its report."""
     config = build_config(schema, file=file, settings=settings, flags=flags)
-    flush_denormals()
+    prepare_process()
     from penchant.cli.report import write_run_report
     from penchant.evaluation.preference import evaluate_task
     from penchant.training.config import DPOConfig

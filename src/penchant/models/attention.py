@@ -12,9 +12,11 @@ does not compute (a sliding window shorter than the sequence, soft-capped scores
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
@@ -85,49 +87,86 @@ class TreeLayout:
         if device.type == "cuda":
             self._block_mask = _flex_mask(forest, device)
         else:
-            self._blocks = _query_blocks(forest)
+            self._forest = forest
+            self._blocks: list[_Block] = []
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         if self.device.type == "cuda":
             return _flex(query, key, value, self._block_mask, scale).transpose(1, 2)
         dtype = value.dtype
+        if not self._blocks:
+            self._blocks = _blocks(self._forest, dtype, self.device)
         out = _TreeAttention.apply(query[0].to(dtype), key[0].to(dtype), value[0], scale, self._blocks)
         return out.transpose(0, 1)[None]
 
 
 _Span = tuple[int, int]
-_Block = tuple[_Span, tuple[_Span, ...]]
 
 
-def _query_blocks(forest: Forest) -> list[_Block]:
-    """Every block of query rows with the packed spans of the keys it sees; the last span ends where the rows do."""
-    blocks: list[_Block] = []
-    for index, segment in enumerate(forest.segments):
-        spans = forest.spans(index)
-        for start in range(segment.start, segment.stop, QUERY_BLOCK):
-            stop = min(start + QUERY_BLOCK, segment.stop)
-            blocks.append(((start, stop), (*spans[:-1], (spans[-1][0], stop))))
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Neighbouring query rows [start, stop) of one tree and the packed spans of the keys that any of them sees.
+
+    hidden_SM: minus infinity where row s does not see key m, else zero. A pair's tree of usual size is one or two
+    blocks, its keys one contiguous slice.
+    """
+
+    start: int
+    stop: int
+    spans: tuple[_Span, ...]
+    hidden_SM: Tensor
+
+    def rows(self, x_NTD: Tensor, groups: int) -> Tensor:
+        """Query rows with the heads that share a key head folded into them, (G, N/G * S, D)."""
+        return x_NTD[:, self.start : self.stop].reshape(groups, -1, x_NTD.shape[-1])
+
+    def keys(self, x_GTD: Tensor) -> Tensor:
+        """The keys or values that the rows see, (G, M, D)."""
+        if len(self.spans) == 1:
+            return x_GTD[:, self.spans[0][0] : self.spans[0][1]]
+        return torch.cat([x_GTD[:, low:high] for low, high in self.spans], dim=1)
+
+    def add_to(self, sum_GTD: Tensor, part_GMD: Tensor) -> None:
+        """Add what belongs to the keys of this block to where they stand."""
+        offset = 0
+        for low, high in self.spans:
+            sum_GTD[:, low:high] += part_GMD[:, offset : offset + high - low]
+            offset += high - low
+
+    def probabilities(self, q: Tensor, k: Tensor) -> Tensor:
+        """Softmax of the masked scores of scaled queries, (G, N/G * S, M)."""
+        scores = torch.bmm(q, k.transpose(1, 2))
+        scores.view(len(q), -1, *self.hidden_SM.shape).add_(self.hidden_SM)
+        return torch.softmax(scores, dim=-1)
+
+
+def _blocks(forest: Forest, dtype: torch.dtype, device: torch.device) -> list[_Block]:
+    """Cut every tree into blocks of at most QUERY_BLOCK rows."""
+    enter, leave = forest.enter_exit()
+    roots = [segment.start for segment in forest.segments if segment.parent < 0]
+    blocks = []
+    for low, high in pairwise([*roots, forest.num_tokens]):
+        for start in range(low, high, QUERY_BLOCK):
+            stop = min(start + QUERY_BLOCK, high)
+            seen = {span for i in np.unique(enter[start:stop]) for span in forest.spans(int(i)) if span[0] < stop}
+            spans = _union(sorted((a, min(b, stop)) for a, b in seen))
+            rows = np.arange(start, stop)[:, None]
+            keys = np.concatenate([np.arange(a, b) for a, b in spans])[None, :]
+            sees = (keys <= rows) & (enter[keys] <= enter[rows]) & (enter[rows] < leave[keys])
+            hidden = torch.zeros(sees.shape, dtype=dtype).masked_fill_(torch.from_numpy(~sees), float("-inf"))
+            blocks.append(_Block(start, stop, spans, hidden.to(device)))
     return blocks
 
 
-def _gather(x_GTD: Tensor, spans: tuple[_Span, ...]) -> Tensor:
-    if len(spans) == 1:
-        return x_GTD[:, spans[0][0] : spans[0][1]]
-    return torch.cat([x_GTD[:, start:stop] for start, stop in spans], dim=1)
-
-
-def _probabilities(q: Tensor, k: Tensor, rows: int) -> Tensor:
-    """Attention probabilities of one block: q (G, N/G * rows, D) scaled, k (G, m, D), the last `rows` causal."""
-    scores = torch.bmm(q, k.transpose(1, 2))
-    own = scores.view(q.shape[0], -1, rows, k.shape[1])[..., -rows:]
-    own += _future(rows, q.dtype, q.device)
-    return torch.softmax(scores, dim=-1)
-
-
-@lru_cache(maxsize=2 * QUERY_BLOCK)
-def _future(rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Minus infinity where the key comes after the query, (rows, rows)."""
-    return torch.full((rows, rows), float("-inf"), dtype=dtype, device=device).triu_(1)
+def _union(spans: list[_Span]) -> tuple[_Span, ...]:
+    """Sorted spans with those that touch or overlap made one."""
+    merged: list[_Span] = []
+    for low, high in spans:
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
 
 
 class _TreeAttention(torch.autograd.Function):
@@ -135,14 +174,14 @@ class _TreeAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q_NTD: Tensor, k_GTD: Tensor, v_GTD: Tensor, scale: float, blocks: list[_Block]) -> Tensor:
-        groups, width = k_GTD.shape[0], q_NTD.shape[-1]
+        groups = len(k_GTD)
         q_NTD = q_NTD * scale
         out_NTD = torch.empty_like(q_NTD)
         with torch.autocast(q_NTD.device.type, enabled=False):
-            for (start, stop), spans in blocks:
-                q = q_NTD[:, start:stop].reshape(groups, -1, width)
-                p = _probabilities(q, _gather(k_GTD, spans), stop - start)
-                out_NTD[:, start:stop] = torch.bmm(p, _gather(v_GTD, spans)).view(-1, stop - start, width)
+            for block in blocks:
+                p = block.probabilities(block.rows(q_NTD, groups), block.keys(k_GTD))
+                out = torch.bmm(p, block.keys(v_GTD))
+                out_NTD[:, block.start : block.stop] = out.view(len(q_NTD), -1, out.shape[-1])
         ctx.save_for_backward(q_NTD, k_GTD, v_GTD)
         ctx.blocks, ctx.scale = blocks, scale
         return out_NTD
@@ -150,25 +189,19 @@ class _TreeAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_NTD: Tensor) -> tuple[Tensor | None, ...]:
         q_NTD, k_GTD, v_GTD = ctx.saved_tensors
-        groups, width = k_GTD.shape[0], q_NTD.shape[-1]
+        groups = len(k_GTD)
         dq_NTD = torch.empty_like(q_NTD)
         dk_GTD, dv_GTD = torch.zeros_like(k_GTD), torch.zeros_like(v_GTD)
-        for (start, stop), spans in ctx.blocks:
-            rows = stop - start
-            q = q_NTD[:, start:stop].reshape(groups, -1, width)
-            grad = grad_NTD[:, start:stop].reshape(groups, -1, width)
-            k, v = _gather(k_GTD, spans), _gather(v_GTD, spans)
-            p = _probabilities(q, k, rows)
-            dv = torch.bmm(p.transpose(1, 2), grad)
+        for block in ctx.blocks:
+            q, grad = block.rows(q_NTD, groups), block.rows(grad_NTD, groups)
+            k, v = block.keys(k_GTD), block.keys(v_GTD)
+            p = block.probabilities(q, k)
+            block.add_to(dv_GTD, torch.bmm(p.transpose(1, 2), grad))
             ds = torch._softmax_backward_data(torch.bmm(grad, v.transpose(1, 2)), p, -1, p.dtype)
-            dq_NTD[:, start:stop] = torch.bmm(ds, k).view(-1, rows, width)
-            dk = torch.bmm(ds.transpose(1, 2), q)
-            offset = 0
-            for low, high in spans:
-                dk_GTD[:, low:high] += dk[:, offset : offset + high - low]
-                dv_GTD[:, low:high] += dv[:, offset : offset + high - low]
-                offset += high - low
-        return dq_NTD * ctx.scale, dk_GTD, dv_GTD, None, None
+            dq = torch.bmm(ds, k)
+            dq_NTD[:, block.start : block.stop] = dq.view(len(q_NTD), -1, dq.shape[-1])
+            block.add_to(dk_GTD, torch.bmm(ds.transpose(1, 2), q))
+        return dq_NTD.mul_(ctx.scale), dk_GTD, dv_GTD, None, None
 
 
 def _flex_mask(forest: Forest, device: torch.device) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 __all__ = ["token_logprobs"]
 
-CHUNK_BYTES = 128 * 2**20
+CHUNK_BYTES = 64 * 2**20
 """Logits held at once."""
 
 

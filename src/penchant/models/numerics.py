@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -10,9 +12,10 @@ import torch
 
 from penchant.errors import ConfigError
 
-__all__ = ["Numerics", "choose_numerics", "flush_denormals", "gemm_rate", "process_peak_bytes"]
+__all__ = ["Numerics", "choose_numerics", "gemm_rate", "prepare_process", "process_peak_bytes"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # names and numbers of malloc.h
 DTYPES = ("auto", "float32", "bfloat16")
 
 
@@ -34,12 +37,18 @@ class Numerics:
         )
 
 
-def flush_denormals() -> None:
-    """Treat denormal numbers as zero. Call before the first tensor operation: the setting is per thread, inherited.
+def prepare_process() -> None:
+    """Settings of the whole process; call before the first tensor operation, as threads inherit them.
 
-    Saturated pairs put denormals into the backward matrix products, where each costs hundreds of cycles.
+    Denormal numbers count as zero: saturated pairs put them into the backward matrix products, where each costs
+    hundreds of cycles. Freed memory is kept (glibc only): by default every large tensor is asked of the system and
+    given back, and touching its pages anew took longer than computing what goes in them.
     """
     torch.set_flush_denormal(True)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 64 * 2**20)):
+            mallopt(option, value)
 
 
 def choose_numerics(device: str = "auto", dtype: str = "auto") -> Numerics:
@@ -111,7 +120,5 @@ def process_peak_bytes() -> int:
         import resource
     except ImportError:
         return 0
-    import sys
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -12,9 +12,9 @@ __all__ = ["pack"]
 def pack(items: Sequence[Sequence[TokenSequence]], token_budget: int, *, share: bool = True) -> list[list[int]]:
     """Split `items` (a pair is an item of two sequences) into micro-batches of at most `token_budget` unique tokens.
 
-    A common prefix counts as shared whatever its length, so a micro-batch may exceed the budget by what a forest finds too
-    short to share. Items that share a prefix are put side by side. An item larger than the budget is a micro-batch of its own. Every
-    index appears exactly once. With share=False every token counts.
+    Items that share a prefix are put side by side. An item larger than the budget is a micro-batch of its own. Every
+    index appears exactly once. A common prefix counts as shared whatever its length, so what a forest finds too short
+    to share may exceed the budget a little. With share=False every token counts.
     """
     assert token_budget > 0, "a token budget is positive"
     order = sorted(range(len(items)), key=lambda i: items[i][0].ids.tolist()) if share else list(range(len(items)))

@@ -86,7 +86,7 @@ class OptimiserConfig(Section):
     epochs: Positive = 1
     max_steps: Positive | None = Field(None, description="stop after so many optimiser steps")
     batch_size: Positive = Field(8, description="pairs, or texts, an optimiser step")
-    token_budget: Positive = Field(1024, description="unique tokens a micro-batch; changes memory, not the gradient")
+    token_budget: Positive = Field(768, description="unique tokens a micro-batch; changes memory, not the gradient")
     max_bad_steps: Positive = Field(3, description="stop after so many non-finite steps in a row")
 
 
