@@ -125,3 +125,12 @@ def test_beta_is_found_wherever_the_config_keeps_it():
 )
 def test_numbers_are_short(value, shown):
     assert number(value) == shown
+
+
+def test_a_policy_that_began_as_its_reference_is_measured_from_step_zero_by_its_rewards():
+    run = {"beta": 0.5, "reference_digest": "a", "model_digest": "a"}
+    rows = [{"step": 10, "eval_rewards/chosen": -1.0, "eval_rewards/rejected": -2.0}]
+    change = log_prob_change(run, rows)
+    assert (change.chosen.steps, change.chosen.values) == ((0.0, 10.0), (0.0, -2.0))
+    assert change.rejected.values == (0.0, -4.0)
+    assert log_prob_change({**run, "model_digest": "b"}, rows) is None

@@ -21,12 +21,13 @@ RESUMABLE = ("sample", "dpo")
 def steps(output: Path) -> list[tuple[str, list[str]]]:
     """What is done, and by which command."""
     samples, votes, run = str(output / "samples.jsonl"), str(output / "votes.jsonl"), str(output / "run")
-    short = ["--max-new-tokens", "40"]
+    short, warm = ["--max-new-tokens", "40"], ["--temperature", "0.9"]
+    steady = ["--set", "optimiser.schedule=constant"]  # 52 steps are too few to spend half of them on slowing down
     return [
         ("Fetch the starter model, once", ["models", "pull", MODEL]),
         (
             "Sample two responses to each of 245 prompts",
-            ["sample", "--prompts", "everyday-train", "--temperature", "0.9", *short, "--output", samples],
+            ["sample", "--prompts", "everyday-train", *warm, *short, "--output", samples],
         ),
         (
             "Let a stand-in for a person prefer one of the two (nobody is asked: it likes sunny words)",
@@ -34,11 +35,11 @@ def steps(output: Path) -> list[tuple[str, list[str]]]:
         ),
         (
             "Train on these preferences",
-            ["dpo", "--data", votes, "--epochs", "2", "--learning-rate", "1e-5", "--output", run],
+            ["dpo", "--data", votes, "--epochs", "2", "--learning-rate", "2e-5", *steady, "--output", run],
         ),
         (
             "Compare before and after on 55 prompts that were not trained on",
-            ["eval", run, "--prompts", "everyday-test", "--num-responses", "2", *short],
+            ["eval", run, "--prompts", "everyday-test", "--num-responses", "2", *warm, *short],
         ),
     ]
 

@@ -74,7 +74,8 @@ def compare_answers(
     """Judge both sides response by response and summarise, as the report and `comparison.json` show it.
 
     log_ratios: log pi(y|x) - log pi_ref(y|x) of the policy's temperature-1 samples, in the prompts' order. Intervals
-    are 95%: of the win rate by Tango's score method, of means by a bootstrap over prompts.
+    are 95%: of the win rate by Tango's score method, or by a bootstrap over prompts where each has several answers; of
+    means by that bootstrap.
     """
     pairs = []
     for prompt in prompts:
@@ -94,6 +95,11 @@ def compare_answers(
     losses = sum(p["score_after"] < p["score_before"] for p in pairs)
     rate = win_rate(wins, losses, len(pairs) - wins - losses)
     ids = [p["id"] for p in pairs]
+    low, high = rate.low, rate.high
+    if len(pairs) > len(prompts):  # answers to one prompt resemble each other, so prompts are what is resampled
+        credit = [0.5 + 0.5 * np.sign(p["score_after"] - p["score_before"]) for p in pairs]
+        clustered = paired_means([0.0] * len(pairs), credit, ids, seed=seed)
+        low, high = clustered.low, clustered.high
     means = paired_means([p["score_before"] for p in pairs], [p["score_after"] for p in pairs], ids, seed=seed)
     per_prompt = len(log_ratios) // len(prompts)
     kl = paired_means(
@@ -109,8 +115,8 @@ def compare_answers(
         "difference": {"mean": means.difference, "low": means.low, "high": means.high},
         "win_rate": {
             "rate": rate.rate,
-            "low": rate.low,
-            "high": rate.high,
+            "low": low,
+            "high": high,
             "wins": wins,
             "losses": losses,
             "ties": len(pairs) - wins - losses,

@@ -155,7 +155,7 @@ def _log_prob_figure(change: LogProbChange | None) -> Figure | None:
     if change is None:
         return None
     measured = {
-        "held-out": "Nats per held-out response, against the first evaluation.",
+        "held-out": "Nats per held-out response, against the first point.",
         "reference": "Nats per training response, against the reference.",
         "batches": "Nats per response, against the first batch, whose pairs were others: read the trend only.",
     }[change.source]

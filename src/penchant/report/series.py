@@ -109,17 +109,25 @@ def find_beta(config: object) -> float | None:
 
 def log_prob_change(run: Mapping[str, Any], rows: Rows) -> LogProbChange | None:
     """The best measurement of the log-prob change that the rows allow, or None where they hold no log-probs."""
+    beta = run.get("beta") or find_beta(run.get("config"))
+    earned = series(rows, "eval_rewards/chosen"), series(rows, "eval_rewards/rejected")
+    if min(map(len, earned)) >= 1 and beta and run.get("reference_digest", 0) == run.get("model_digest", 1):
+        return LogProbChange(_from_zero(earned[0], beta), _from_zero(earned[1], beta), "held-out")
     held_out = series(rows, "eval_logps/chosen"), series(rows, "eval_logps/rejected")
     if min(map(len, held_out)) >= 2:
         return LogProbChange(_from_start(held_out[0]), _from_start(held_out[1]), "held-out")
     rewards = series(rows, "rewards/chosen"), series(rows, "rewards/rejected")
-    beta = find_beta(run.get("config"))
-    if min(map(len, rewards)) >= 1 and beta is not None and run.get("reference_digest"):
+    if min(map(len, rewards)) >= 1 and beta and run.get("reference_digest"):
         return LogProbChange(_divided(rewards[0], beta), _divided(rewards[1], beta), "reference")
     batches = series(rows, "logps/chosen"), series(rows, "logps/rejected")
     if min(map(len, batches)) >= 1:
         return LogProbChange(_from_start(batches[0]), _from_start(batches[1]), "batches")
     return None
+
+
+def _from_zero(rewards: Series, beta: float) -> Series:
+    """A policy that began as its own reference: reward / beta is its change since step 0, where it is zero."""
+    return Series((0.0, *rewards.steps), (0.0, *(value / beta for value in rewards.values)))
 
 
 def _from_start(line: Series) -> Series:

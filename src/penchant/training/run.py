@@ -61,7 +61,9 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             say=reporter.say,
             on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
         )
-    folder.note(model_digest=model.digest, reference_digest=reference_model.digest, chat_template=text, **data.facts)
+    folder.note(
+        model_digest=model.digest, reference_digest=reference_model.digest, beta=beta, chat_template=text, **data.facts
+    )
     is_own_reference = reference_model.digest == model.digest
     del reference_model
     return _train(
