@@ -69,10 +69,25 @@ class Loop(Generic[Item]):
             weight_decay=config.weight_decay,
             fused=self.model.numerics.device.type in ("cpu", "cuda"),
         )
+        self._allocate()
         self.steps_per_epoch = num_batches(len(self.items), config.batch_size)
         self.num_steps = config.epochs * self.steps_per_epoch
         if config.max_steps is not None:
             self.num_steps = min(self.num_steps, config.max_steps)
+
+    def _allocate(self) -> None:
+        """Gradients and AdamW's moments before the first activation, so that long-lived memory lies together."""
+        for parameter in self.parameters.values():
+            parameter.grad = torch.zeros_like(parameter)
+            step = torch.zeros((), device=parameter.device if self.optimiser.defaults["fused"] else "cpu")
+            moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+            self.optimiser.state[parameter] = {"step": step, **moments}
+
+    def release(self) -> None:
+        """Let go of gradients and moments; what is left is the model."""
+        self.optimiser.state.clear()
+        for parameter in self.parameters.values():
+            parameter.grad = None
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, bit for bit as if never stopped."""

@@ -174,6 +174,7 @@ def _train(
                 folder.keep_until(0)
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
         loop.run(stop)
+    loop.release()
     with disk_errors_explained(folder.path):
         saving.save_model(model, folder.model)
         folder.finish(
