@@ -1,5 +1,6 @@
 """Fixtures every room's tests use."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,18 @@ NUM_THREADS = torch.get_num_threads()
 torch.set_num_threads(1)  # tiny matrices are slower on several threads; module fixtures must not differ from tests
 
 
+CACHE = os.environ.get("PENCHANT_CACHE")
+
+
 @pytest.fixture(autouse=True)
-def _all_threads_for_the_real_model(request):
-    """Slow tests take what there is."""
-    torch.set_num_threads(NUM_THREADS if request.node.get_closest_marker("slow") else 1)
+def _the_real_model_has_what_there_is(request, monkeypatch):
+    """Slow tests take all threads, and the user's own cache whatever another test's session has set."""
+    is_slow = request.node.get_closest_marker("slow") is not None
+    torch.set_num_threads(NUM_THREADS if is_slow else 1)
+    if is_slow and CACHE is None:
+        monkeypatch.delenv("PENCHANT_CACHE", raising=False)
+    elif is_slow:
+        monkeypatch.setenv("PENCHANT_CACHE", CACHE)
 
 
 @pytest.fixture(scope="session")
