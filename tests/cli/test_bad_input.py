@@ -135,3 +135,11 @@ def test_a_model_without_tokenizer_names_the_folder(penchant, tmp_path, stories2
     assert result.code == 2
     assert str(folder) in result.err
     assert "tokenizer" in result.err
+
+
+def test_margins_that_the_objective_does_not_read_are_refused_before_anything_is_written(dpo, tmp_path):
+    rows = [{**GOOD, "prompt": f"Once upon a time {i}", "margin": 0.5} for i in range(4)]
+    result, sentence, output = dpo(write(tmp_path / "rows.jsonl", rows), "--objective", "ipo_sum")
+    assert result.code == 2, result.err
+    assert "ipo_sum does not read margins" in sentence
+    assert not output.exists()

@@ -79,11 +79,11 @@ def test_soft_labels_given_to_an_objective_that_ignores_them_are_refused(pairs):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_hard_labels_without_margins_suit_every_objective(pairs, name):
-    refuse_unread(get_objective(name), pairs([1.0, 2.0]))
+    assert refuse_unread(get_objective(name), pairs([1.0, 2.0])) is None
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_what_an_objective_reads_is_never_refused(pairs, name):
     row = get_objective(name)
     soft = {"probability": [0.3], "margin": [0.5]}
-    refuse_unread(row, pairs([1.0], **{field: soft[field] for field in row.reads}))
+    assert refuse_unread(row, pairs([1.0], **{field: soft[field] for field in row.reads})) is None

@@ -119,7 +119,9 @@ def test_a_damaged_ledger_is_one_sentence(tmp_path):
 def test_a_moved_run_is_resumed_where_it_lies(tmp_path):
     folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
     folder.path.rename(tmp_path / "moved")
-    RunFolder.create(config(tmp_path, output=str(tmp_path / "moved")), "dpo", resume=True)
+    resumed = RunFolder.create(config(tmp_path, output=str(tmp_path / "moved")), "dpo", resume=True)
+    assert resumed.path == tmp_path / "moved"
+    assert resumed.ledger["started_at"] == folder.ledger["started_at"]
 
 
 def test_a_torn_metrics_line_is_left_out_and_later_steps_are_forgotten(tmp_path):

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
+
+import torch
 
 from penchant.errors import ConfigError, TrainingError
 from penchant.models import adapters, saving
@@ -15,7 +18,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.numerics import choose_numerics, process_peak_bytes
 from penchant.models.starter import cache_folder
-from penchant.objectives import PairFunction, bind, get_objective, mixture, sft
+from penchant.objectives import PairBatch, PairFunction, bind, get_objective, mixture, refuse_unread, sft
 from penchant.tokens import EncodedPair
 from penchant.training.checkpoint import newest_checkpoint
 from penchant.training.config import DPOConfig, ModelConfig, ObjectiveConfig, RunConfig, SFTConfig
@@ -41,6 +44,7 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     objective, beta = _objective(config.dpo)
     model, text = _load(config.model, config.model.name, config, reporter)
     data = pair_dataset(config.data, model, config.seed, reporter.say)
+    _refuse_unread_labels(config.dpo.objective, (*data.train, *data.held_out))
     folder = RunFolder.create(config, "dpo", resume=resume)
     sequences = [s for pair in (*data.train, *data.held_out) for s in pair.sequences]
     reference_model = model
@@ -112,6 +116,19 @@ def _objective(config: ObjectiveConfig) -> tuple[PairFunction, float]:
     except ValueError as error:
         raise ConfigError(f"dpo: {error}") from error
     return function, config.beta or row.defaults.get("beta", 1.0)
+
+
+def _refuse_unread_labels(name: str, pairs: Sequence[EncodedPair]) -> None:
+    """Soft labels and margins that the objective would ignore are an error, never a silence. Raises ConfigError."""
+    batch = replace(
+        PairBatch.hard(*torch.zeros(6, len(pairs))),
+        probability_B=torch.tensor([pair.probability for pair in pairs]),
+        margin_B=torch.tensor([pair.margin for pair in pairs]),
+    )
+    try:
+        refuse_unread(get_objective(name), batch)
+    except ValueError as error:
+        raise ConfigError(f"dpo.objective: {error}") from error
 
 
 def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) -> tuple[LanguageModel, str | None]:
