@@ -8,7 +8,7 @@ import torch
 
 from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
-from penchant.training.reference import NUM_VERIFIED, ReferenceCache, reference_logprobs, sequence_key
+from penchant.training.reference import NUM_VERIFIED, ReferenceCache, reference_logprobs
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_values_are_the_models_own(model, sequences, score):
     values, _ = score(model)
     with torch.no_grad():
         expected = score_sequences(model, sequences)
-    assert [values[sequence_key(s)] for s in sequences] == pytest.approx(expected.tolist(), rel=1e-5)
+    assert [values[s.key] for s in sequences] == pytest.approx(expected.tolist(), rel=1e-5)
 
 
 def test_a_second_run_computes_nothing_but_its_sample(model, sequences, score):
@@ -79,7 +79,7 @@ def test_changed_weights_find_nothing(stories260k, tmp_path, sequences, score, m
     assert cost > sample_cost(sequences)
     with torch.no_grad():
         expected = score_sequences(changed, sequences[:3])
-    assert [values[sequence_key(s)] for s in sequences[:3]] == pytest.approx(expected.tolist(), rel=1e-4)
+    assert [values[s.key] for s in sequences[:3]] == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def cache_file(tmp_path):
@@ -130,6 +130,6 @@ def test_the_key_knows_tokens_and_which_are_scored(sequences):
     from penchant.tokens import TokenSequence
 
     ids = sequences[0].ids.tolist()
-    keys = {sequence_key(TokenSequence.of(ids[:n], ids[n:])) for n in (1, 5, 6)}
+    keys = {TokenSequence.of(ids[:n], ids[n:]).key for n in (1, 5, 6)}
     assert len(keys) == 3
-    assert sequence_key(TokenSequence.of(ids[:5], ids[5:])) in keys
+    assert TokenSequence.of(ids[:5], ids[5:]).key in keys

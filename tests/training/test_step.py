@@ -9,7 +9,7 @@ from penchant.data import Demonstration, Document, Message
 from penchant.models.forward import score_sequences
 from penchant.objectives import bind, get_objective
 from penchant.tokens import Limits, tokenise_demonstrations
-from penchant.training.reference import reference_logprobs, sequence_key
+from penchant.training.reference import reference_logprobs
 from penchant.training.step import NextTokenTask, PreferenceTask, accumulate
 
 BETA = 0.3
@@ -45,6 +45,23 @@ def test_sharing_changes_no_gradient(model, task, pairs):
     assert float((shared - apart).norm() / apart.norm()) < 1e-4
 
 
+def test_a_response_of_several_pairs_is_scored_once_and_counts_in_each(model, pairs):
+    both = [s for pair in pairs[:2] for s in pair.sequences]
+    often = [both[i] for i in (0, 1, 2, 0, 3, 0)]
+    weights = torch.arange(1.0, 7.0)
+    parameter = next(model.network.parameters())
+    (weights * score_sequences(model, often)).sum().backward()
+    gradient_often, parameter.grad = parameter.grad, None
+    before = model.num_tokens_run
+    once = score_sequences(model, both)
+    num_once = model.num_tokens_run - before
+    (torch.tensor([1.0 + 4 + 6, 2, 3, 5]) * once).sum().backward()
+    torch.testing.assert_close(gradient_often, parameter.grad, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(score_sequences(model, often), once[[0, 1, 2, 0, 3, 0]])
+    assert model.num_tokens_run - before == 2 * num_once
+
+
 def test_before_the_first_step_the_loss_is_ln_2_and_rewards_are_zero(model, task, pairs):
     _, result = gradient(model, task, pairs, 300)
     assert result.means["loss"] == pytest.approx(math.log(2), abs=1e-5)
@@ -62,8 +79,7 @@ def test_metrics_are_those_computed_pair_by_pair(model, task, pairs):
         for pair in pairs[:5]:
             chosen, rejected = (float(x) for x in score_sequences(model, pair.sequences))
             rewards = [
-                BETA * (score - shifted[sequence_key(s)])
-                for score, s in zip((chosen, rejected), pair.sequences, strict=True)
+                BETA * (score - shifted[s.key]) for score, s in zip((chosen, rejected), pair.sequences, strict=True)
             ]
             rows.append((*rewards, chosen, rejected))
     count = len(rows)
@@ -96,8 +112,9 @@ def test_weights_of_pairs_scale_their_part_of_the_gradient(model, task, pairs):
 
 
 def test_a_non_finite_loss_is_not_finite_and_names_the_rows_of_its_micro_batch(model, task, pairs):
+    model.stop_sharing("so that a budget of one token is one pair")
     poisoned = dict(task.reference)
-    poisoned[sequence_key(pairs[3].chosen)] = float("nan")
+    poisoned[pairs[3].chosen.key] = float("nan")
     _, result = gradient(model, PreferenceTask(task.objective, BETA, poisoned), pairs, 1)
     assert not result.finite
     assert result.bad_items == (pairs[3],)

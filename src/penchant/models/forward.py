@@ -32,10 +32,16 @@ def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
 
 
 def score_sequences(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor:
-    """Summed log-probability of the scored tokens of every sequence, (R,) in nats; differentiable."""
-    forest = Forest.plant(sequences, share=model.shares)
+    """Summed log-probability of the scored tokens of every sequence, (R,) in nats; differentiable.
+
+    A response that stands in several pairs is run and scored once.
+    """
+    unique = {sequence.key: sequence for sequence in sequences}
+    forest = Forest.plant(list(unique.values()), share=model.shares)
     response_of_K = torch.from_numpy(forest.response_of_K).to(model.numerics.device)
-    return sum_by_response(score_forest(model, forest), response_of_K, len(sequences))
+    logp_U = sum_by_response(score_forest(model, forest), response_of_K, len(unique))
+    place = {key: u for u, key in enumerate(unique)}
+    return logp_U[[place[sequence.key] for sequence in sequences]]
 
 
 def score_pairs(model: LanguageModel, pairs: Sequence[EncodedPair], reference_R: Tensor) -> PairBatch:

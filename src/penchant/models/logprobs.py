@@ -15,7 +15,7 @@ from torch import Tensor
 
 __all__ = ["token_logprobs"]
 
-CHUNK_BYTES = 64 * 2**20
+CHUNK_BYTES = 32 * 2**20
 """Logits held at once."""
 
 
@@ -43,6 +43,12 @@ def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | Non
     return z if softcap is None else z.div_(softcap).tanh_().mul_(softcap)
 
 
+def _logsumexp_(z: Tensor) -> Tensor:
+    """log sum exp of every row, (rows,), computed in the memory of `z`: a second copy of the logits is never held."""
+    top = z.amax(dim=-1, keepdim=True)
+    return z.sub_(top).exp_().sum(dim=-1).log_() + top[:, 0]
+
+
 def _wide(x: Tensor) -> torch.dtype:
     """The dtype of logits and sums: fp32, or that of `x` where it is wider."""
     return torch.promote_types(x.dtype, torch.float32)
@@ -62,8 +68,9 @@ class _TokenLogprobs(torch.autograd.Function):
         with torch.autocast(h_KH.device.type, enabled=False):
             for rows, buffer in _chunks(h_KH, w):
                 z = _logits(h_KH[rows], w, b_V, softcap, buffer)
-                lse_K[rows] = torch.logsumexp(z, dim=-1)
-                logprobs_K[rows] = z.gather(1, targets_K[rows, None])[:, 0] - lse_K[rows]
+                target_logit = z.gather(1, targets_K[rows, None])[:, 0]
+                lse_K[rows] = _logsumexp_(z)
+                logprobs_K[rows] = target_logit - lse_K[rows]
         ctx.save_for_backward(h_KH, w, b_V, targets_K, lse_K)
         ctx.softcap = softcap
         return logprobs_K

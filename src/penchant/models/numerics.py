@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from penchant.errors import ConfigError
 __all__ = ["Numerics", "choose_numerics", "gemm_rate", "prepare_process", "process_peak_bytes"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # names and numbers of malloc.h
+M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = 1, -1, -2, -4  # names and numbers of malloc.h
 DTYPES = ("auto", "float32", "bfloat16")
+KEPT_KERNELS = 16
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ def prepare_process() -> None:
 
     Denormal numbers count as zero: saturated pairs put them into the backward matrix products, where each costs
     hundreds of cycles. Freed memory is kept (glibc only): by default every large tensor is asked of the system and
-    given back, and touching its pages anew took longer than computing what goes in them.
+    given back, and touching its pages anew took longer than computing what goes in them. oneDNN keeps the kernels of
+    one micro-batch, not of a thousand: each kept one lies between activations, where larger ones no longer fit. A
+    variable that the user has set stays.
     """
     torch.set_flush_denormal(True)
+    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(name, str(KEPT_KERNELS))
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 64 * 2**20)):
+        for option, value in ((M_MXFAST, 0), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 64 * 2**20)):
             mallopt(option, value)
 
 

@@ -14,6 +14,7 @@ where [enter, exit) is the Euler-tour interval of a token's segment.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ class TokenSequence:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def key(self) -> bytes:
+        """What identifies a response in its context: its tokens and which of them are scored."""
+        return hashlib.blake2b(self.ids.tobytes() + b"|" + self.scored.tobytes(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ cannot outlive a model that was trained again at the same path.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -19,15 +18,10 @@ from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.tokens import TokenSequence, pack
 
-__all__ = ["ReferenceCache", "reference_logprobs", "sequence_key"]
+__all__ = ["ReferenceCache", "reference_logprobs"]
 
 NUM_VERIFIED = 4
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
-
-
-def sequence_key(sequence: TokenSequence) -> bytes:
-    """What identifies a response in its context: its tokens and which of them are scored."""
-    return hashlib.blake2b(sequence.ids.tobytes() + b"|" + sequence.scored.tobytes(), digest_size=16).digest()
 
 
 class ReferenceCache:
@@ -72,12 +66,12 @@ def reference_logprobs(
     say: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[bytes, float]:
-    """Summed log-prob of every sequence under `model`, by `sequence_key`, in nats.
+    """Summed log-prob of every sequence under `model`, by its key, in nats.
 
     Values found in the cache are used after a few of them were computed again and agreed; if they do not, the cache
     is dropped, aloud, and everything is computed.
     """
-    unique = {sequence_key(s): s for s in sequences}
+    unique = {s.key: s for s in sequences}
     known = {} if cache is None else {key: cache.values[key] for key in unique if key in cache.values}
     if known and not _verified(model, unique, known):
         say("cached reference log-probs disagree with the model; computing them again")

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
-
-import torch
 
 from penchant.errors import ConfigError, TrainingError
 from penchant.models import adapters, saving
+from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.numerics import choose_numerics, process_peak_bytes
 from penchant.models.starter import cache_folder
-from penchant.objectives import PairBatch, PairFunction, bind, get_objective, mixture, refuse_unread, sft
 from penchant.tokens import EncodedPair
 from penchant.training.checkpoint import newest_checkpoint
-from penchant.training.config import DPOConfig, ModelConfig, ObjectiveConfig, RunConfig, SFTConfig
+from penchant.training.config import DPOConfig, ModelConfig, RunConfig, SFTConfig
 from penchant.training.dataset import Dataset, demonstration_dataset, pair_dataset
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop, Reporter
+from penchant.training.objective import choose_objective, refuse_unread_labels
 from penchant.training.reference import ReferenceCache, reference_logprobs
 from penchant.training.run_folder import RunFolder, disk_errors_explained
 from penchant.training.samples import FixedPrompts
@@ -41,10 +39,10 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
 
     Raises UserError for what the user can mend, TrainingError when the run stopped itself, Interrupted after saving.
     """
-    objective, beta = _objective(config.dpo)
+    objective, beta = choose_objective(config.dpo)
     model, text = _load(config.model, config.model.name, config, reporter)
     data = pair_dataset(config.data, model, config.seed, reporter.say)
-    _refuse_unread_labels(config.dpo.objective, (*data.train, *data.held_out))
+    refuse_unread_labels(config.dpo.objective, (*data.train, *data.held_out))
     folder = RunFolder.create(config, "dpo", resume=resume)
     sequences = [s for pair in (*data.train, *data.held_out) for s in pair.sequences]
     reference_model = model
@@ -106,31 +104,6 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     )
 
 
-def _objective(config: ObjectiveConfig) -> tuple[PairFunction, float]:
-    """The bound objective with its auxiliary term, and the beta that rewards are shown with."""
-    try:
-        row = get_objective(config.objective)
-        function = bind(row, **config.parameters)
-        if config.sft_weight:
-            function = mixture([(1.0, function), (config.sft_weight, sft)])
-    except ValueError as error:
-        raise ConfigError(f"dpo: {error}") from error
-    return function, config.beta or row.defaults.get("beta", 1.0)
-
-
-def _refuse_unread_labels(name: str, pairs: Sequence[EncodedPair]) -> None:
-    """Soft labels and margins that the objective would ignore are an error, never a silence. Raises ConfigError."""
-    batch = replace(
-        PairBatch.hard(*torch.zeros(6, len(pairs))),
-        probability_B=torch.tensor([pair.probability for pair in pairs]),
-        margin_B=torch.tensor([pair.margin for pair in pairs]),
-    )
-    try:
-        refuse_unread(get_objective(name), batch)
-    except ValueError as error:
-        raise ConfigError(f"dpo.objective: {error}") from error
-
-
 def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) -> tuple[LanguageModel, str | None]:
     text = read_chat_template(config.chat_template)
     numerics = choose_numerics(config.device, config.dtype)
@@ -161,6 +134,7 @@ def _train(
 ) -> RunFolder:
     if config.model.lora is not None:
         adapters.attach(model, config.model.lora.rank, config.model.lora.alpha, config.model.lora.targets, config.seed)
+    remember_less(model.network)
     if config.model.gradient_checkpointing:
         model.checkpoint_activations()
     budget = config.optimiser.token_budget

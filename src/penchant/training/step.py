@@ -17,7 +17,6 @@ from penchant.models.forward import score_forest, score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairFunction, implicit_rewards
 from penchant.tokens import EncodedExample, EncodedPair, Forest, TokenSequence, pack
-from penchant.training.reference import sequence_key
 
 __all__ = ["Item", "NextTokenTask", "PreferenceTask", "StepResult", "Tally", "Task", "accumulate"]
 
@@ -67,7 +66,7 @@ class Task(Protocol[Item]):
 
 @dataclass(frozen=True)
 class PreferenceTask:
-    """A preference objective; reference: summed log-prob of every response by `sequence_key`."""
+    """A preference objective; reference: summed log-prob of every response by the sequence's key."""
 
     objective: PairFunction
     beta: float
@@ -77,7 +76,7 @@ class PreferenceTask:
         return 1.0
 
     def losses(self, model: LanguageModel, items: Sequence[EncodedPair]) -> tuple[Tensor, dict[str, Tensor]]:
-        reference_R = torch.tensor([self.reference[sequence_key(s)] for pair in items for s in pair.sequences])
+        reference_R = torch.tensor([self.reference[s.key] for pair in items for s in pair.sequences])
         batch = score_pairs(model, items, reference_R)
         loss = (batch.weight_B * self.objective(batch)).sum()
         with torch.no_grad():
@@ -140,6 +139,7 @@ def accumulate(
         tally.add(loss, sum(task.count(item) for item in items), sums)
         if not torch.isfinite(loss.detach()):
             bad += items
+        del loss, sums  # nodes of a spent graph would lie between the next activations, and memory would not be reused
     grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm, foreach=True))
     finite = not bad and math.isfinite(grad_norm)
     num_tokens = model.num_tokens_run - tokens_before
