@@ -60,6 +60,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", choices=("full", "lora"))
     parser.add_argument("--skip-trl", action="store_true")
     parser.add_argument("--skip-sharing", action="store_true")
+    parser.add_argument("--skip-trials", action="store_true", help="TRL's first layout, without trying the others")
+    parser.add_argument("--same-matmul", action="store_true", help="TRL also with Penchant's matrix-product setting")
     parser.add_argument("--quick", action="store_true", help="fewer pairs and variants, full fine-tuning alone")
     parser.add_argument("--output", type=Path, help="write everything measured as JSON")
     parser.add_argument("--markdown", type=Path, help="write the tables as Markdown")
@@ -163,16 +165,14 @@ class Benchmark:
             yield {"side": "penchant", "name": f"Penchant, {name}", **self.timed("penchant", f"{mode} {name}", job)}
 
     def trl_runs(self, mode: str, at_best: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """As shipped; at its best; at its best and with the matrix-product setting that Penchant chose."""
+        """As shipped; at its best; if asked for, at its best with the matrix-product setting that Penchant chose."""
         if not self.trl_python:
             return
         precision = self.result["prepared"]["matmul_precision"]
-        variants = {
-            "TRL, as shipped": {},
-            "TRL, at its best": at_best,
-            "TRL, at its best, Penchant's matmul setting": {**at_best, "matmul_precision": precision},
-        }
-        for name, settings in list(variants.items())[: 2 if self.options.quick else 3]:
+        variants = {"TRL, as shipped": {}, "TRL, at its best": at_best}
+        if self.options.same_matmul:
+            variants["TRL, at its best, Penchant's matmul setting"] = {**at_best, "matmul_precision": precision}
+        for name, settings in variants.items():
             yield {"side": "trl", "name": name, **self.trl(mode, name, settings)}
 
     def trl(self, mode: str, name: str, settings: dict[str, Any], num_pairs: int | None = None) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class Benchmark:
             {"attention": "eager", "gradient_checkpointing": False},
             {"attention": "sdpa", "gradient_checkpointing": True},
         ]
-        if self.options.quick:
+        if self.options.quick or self.options.skip_trials:
             return {**tuned, **layouts[0]}
         tried = []
         for layout in layouts:

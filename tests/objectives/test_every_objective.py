@@ -17,7 +17,7 @@ EVERY = pytest.mark.parametrize("row", OBJECTIVES.values(), ids=OBJECTIVES)
 @pytest.fixture
 def mixed(pairs) -> PairBatch:
     """Four unlike pairs, with soft labels, margins and weights."""
-    batch = pairs([-3.0, 0.4, 1.1, 6.0], probability=[1.0, 0.7, 0.2, 0.9], margin=[0.0, 0.5, -0.3, 1.0])
+    batch = pairs([0.4, -3.0, 6.0, 1.1], probability=[1.0, 0.7, 0.2, 0.9], margin=[0.0, 0.5, -0.3, 1.0])
     return replace(
         batch,
         length_chosen_B=torch.tensor([1.0, 5.0, 9.0, 2.0], dtype=torch.float64),

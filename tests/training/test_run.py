@@ -12,8 +12,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from penchant.errors import ConfigError, DataError, OutputError, TrainingError
+from penchant.objectives import OBJECTIVES
 from penchant.training import checkpoint
 from penchant.training import run as run_module
+from penchant.training.config import ObjectiveConfig
 from penchant.training.interrupt import Interrupted
 from penchant.training.run_folder import RunFolder, read_rows_written
 from penchant.training.step import PreferenceTask
@@ -312,6 +314,32 @@ def test_the_number_of_bad_rows_decides_whether_a_run_begins(dpo, tmp_path, pair
 def test_an_objective_or_parameter_that_is_not_there_is_refused(dpo, objective, message):
     with pytest.raises(ConfigError, match=message):
         dpo(dpo=objective)
+
+
+def test_every_parameter_of_every_objective_can_be_set():
+    parameters = {name for row in OBJECTIVES.values() for name in row.defaults}
+    assert parameters == set(ObjectiveConfig.model_fields) - {"objective", "sft_weight"}
+    for name in parameters:
+        assert ObjectiveConfig(**{name: 0.25}).parameters == {name: 0.25}
+
+
+def test_an_objective_that_needs_no_reference_scores_none(dpo, reporter, monkeypatch):
+    monkeypatch.setattr(run_module, "reference_logprobs", None)
+    folder = dpo(dpo={"objective": "simpo", "gamma": 0.5})
+    first = steps(folder)[0]
+    assert first["rewards/chosen"] == pytest.approx(2.0 * first["logps/chosen"], rel=1e-5), "beta log pi"
+    assert json.loads((folder.path / "run.json").read_text())["reference_digest"] == ""
+
+
+def test_a_reference_that_the_objective_does_not_read_is_refused(dpo, stories260k):
+    with pytest.raises(ConfigError, match=r"model\.reference is not read by simpo, which needs none; leave it out"):
+        dpo(dpo={"objective": "simpo"}, model={"reference": str(stories260k)})
+
+
+@pytest.mark.parametrize("name", [row.name for row in OBJECTIVES.values() if row.batch_coupled])
+def test_an_objective_of_whole_batches_is_refused_with_the_reason(dpo, name):
+    with pytest.raises(ConfigError, match=f"{name} compares all pairs of a batch with each other"):
+        dpo(dpo={"objective": name})
 
 
 def test_a_chat_template_that_cannot_be_read_is_refused(dpo):

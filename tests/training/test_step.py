@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from penchant.data import Demonstration, Document, Message
+from penchant.models import adapters
 from penchant.models.forward import score_sequences
-from penchant.objectives import bind, get_objective
+from penchant.objectives import OBJECTIVES, bind, get_objective
 from penchant.tokens import Limits, tokenise_demonstrations
 from penchant.training.reference import reference_logprobs
 from penchant.training.step import NextTokenTask, PreferenceTask, accumulate
@@ -60,6 +61,31 @@ def test_a_response_of_several_pairs_is_scored_once_and_counts_in_each(model, pa
     with torch.no_grad():
         torch.testing.assert_close(score_sequences(model, often), once[[0, 1, 2, 0, 3, 0]])
     assert model.num_tokens_run - before == 2 * num_once
+
+
+OF_SINGLE_PAIRS = [row for row in OBJECTIVES.values() if not row.batch_coupled]
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
+@pytest.mark.parametrize("row", OF_SINGLE_PAIRS, ids=lambda row: row.name)
+def test_every_objective_has_the_same_gradient_shared_cut_and_unshared(model, task, pairs, row, lora):
+    if lora:
+        adapters.attach(model, 4, 8.0, (), seed=0)
+    reference = {key: value + 0.5 * (i % 3) - 0.3 for i, (key, value) in enumerate(task.reference.items())}
+    own = PreferenceTask(bind(row), row.defaults.get("beta", 1.0), reference)
+    parameters = [p for p in model.network.parameters() if p.requires_grad]
+
+    def gradient_of(budget):
+        model.network.zero_grad(set_to_none=True)
+        accumulate(model, own, pairs[:6], parameters, token_budget=budget, max_grad_norm=1e9)
+        return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+
+    whole, cut = gradient_of(10_000), gradient_of(60)
+    model.stop_sharing("compared")
+    apart = gradient_of(10_000)
+    assert whole.norm() > 0
+    assert float((whole - cut).norm() / whole.norm()) < 1e-4
+    assert float((whole - apart).norm() / whole.norm()) < 1e-3
 
 
 def test_before_the_first_step_the_loss_is_ln_2_and_rewards_are_zero(model, task, pairs):

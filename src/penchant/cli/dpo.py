@@ -18,7 +18,7 @@ def command(
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.Model = "smollm2-135m",
     config: options.ConfigFile = None,
-    objective: Annotated[str | None, typer.Option(help="dpo, cdpo, ipo_sum or ipo_mean.")] = None,
+    objective: Annotated[str | None, typer.Option(help="What is minimised; `penchant objectives` lists them.")] = None,
     beta: Annotated[float | None, typer.Option(help="Strength of the pull to the reference.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak; default 1e-6, with LoRA 1e-5.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.")] = None,

@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from penchant import __version__
-from penchant.cli import chat, check, demo, dpo, evaluate, export, judge, models, report, sample, score, sft
+from penchant.cli import (
+    chat,
+    check,
+    demo,
+    dpo,
+    evaluate,
+    export,
+    judge,
+    lab,
+    models,
+    objectives,
+    report,
+    sample,
+    score,
+    sft,
+)
 from penchant.errors import PenchantError, UserError
 
 __all__ = ["app", "main"]
@@ -25,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(models.app, name="models")
-for verb in (check, sample, judge, sft, dpo, score, evaluate, chat, export, report, demo):
+for verb in (check, sample, judge, sft, dpo, objectives, lab, score, evaluate, chat, export, report, demo):
     app.command(name=verb.NAME)(verb.command)
 
 

@@ -1,17 +1,27 @@
 """Preference objectives as pure functions on tensors: no files, no configuration, no device moves.
 
 batch.py      PairBatch: what every objective is computed from
-pairwise.py   the preference losses, one function each
+pairwise.py   DPO, conservative DPO and the two IPOs
+margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py   the others, by what they look at
 auxiliary.py  the SFT term, and mixtures of weighted terms
-registry.py   the table of objectives and its readers
+table.py      one row for each objective
+registry.py   what reads the table
 rewards.py    implicit rewards and the preference they predict
 sequence.py   token log-probs to response log-probs
 """
 
 from penchant.objectives.auxiliary import mixture, sft
 from penchant.objectives.batch import PairBatch, PairFunction
+from penchant.objectives.coupled import aot, aot_unpaired
+from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
+from penchant.objectives.lengths import dpo_norm, r_dpo
+from penchant.objectives.logistic import preference_cross_entropy
+from penchant.objectives.margin import discopop, exo_pair, hinge, robust
+from penchant.objectives.objective import Objective, Paper
+from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpop, nca_pair, sppo_hard
 from penchant.objectives.pairwise import cdpo, dpo, ipo_mean, ipo_sum
-from penchant.objectives.registry import OBJECTIVES, Objective, Paper, bind, get_objective, refuse_unread
+from penchant.objectives.referencefree import cpo, orpo, simpo
+from penchant.objectives.registry import OBJECTIVES, bind, get_objective, refuse_unread
 from penchant.objectives.rewards import implicit_rewards, preference_probability
 from penchant.objectives.sequence import sum_by_response
 
@@ -21,16 +31,38 @@ __all__ = [
     "PairBatch",
     "PairFunction",
     "Paper",
+    "aot",
+    "aot_unpaired",
+    "apo_down",
+    "apo_zero",
+    "bco_pair",
     "bind",
     "cdpo",
+    "chi_po",
+    "cpo",
+    "discopop",
     "dpo",
+    "dpo_alpha",
+    "dpo_forward_kl",
+    "dpo_js",
+    "dpo_norm",
+    "dpop",
+    "exo_pair",
     "get_objective",
+    "hinge",
     "implicit_rewards",
     "ipo_mean",
     "ipo_sum",
     "mixture",
+    "nca_pair",
+    "orpo",
+    "preference_cross_entropy",
     "preference_probability",
+    "r_dpo",
     "refuse_unread",
+    "robust",
     "sft",
+    "simpo",
+    "sppo_hard",
     "sum_by_response",
 ]

@@ -98,6 +98,11 @@ class PairBatch:
         )
 
     @property
+    def reference(self) -> tuple[Tensor, Tensor]:
+        """Log-probs of chosen and rejected under the reference, each (B,), in nats. ValueError without a reference."""
+        return _present(self.reference_chosen_B), _present(self.reference_rejected_B)
+
+    @property
     def log_ratio_chosen_B(self) -> Tensor:
         """log pi(chosen) - log pi_ref(chosen), shape (B,), in nats. ValueError without a reference."""
         return self.policy_chosen_B - _present(self.reference_chosen_B)

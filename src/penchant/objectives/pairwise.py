@@ -5,10 +5,10 @@ tokens; p = soft label p(chosen > rejected); m = margin; |w|, |l| = completion t
 No function reads `weight_B`: the caller weighs and averages.
 """
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
+from penchant.objectives.logistic import preference_cross_entropy
 
 __all__ = ["cdpo", "dpo", "ipo_mean", "ipo_sum"]
 
@@ -41,7 +41,7 @@ def dpo(batch: PairBatch, *, beta: float) -> Tensor:
         Direct Preference Optimization, arXiv 2305.18290, eq. 7. Margin: Llama 2, arXiv 2307.09288, eq. 2 (for reward
         models); Direct Preference Optimization with an Offset, arXiv 2402.10571.
     """
-    return _cross_entropy(beta * batch.delta_B - batch.margin_B, batch.probability_B)
+    return preference_cross_entropy(beta * batch.delta_B - batch.margin_B, batch.probability_B)
 
 
 def cdpo(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
@@ -73,7 +73,7 @@ def cdpo(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
         https://ericmitchell.ai/cdpo.pdf.
     """
     probability_B = batch.probability_B * (1 - label_smoothing) + (1 - batch.probability_B) * label_smoothing
-    return _cross_entropy(beta * batch.delta_B - batch.margin_B, probability_B)
+    return preference_cross_entropy(beta * batch.delta_B - batch.margin_B, probability_B)
 
 
 def ipo_sum(batch: PairBatch, *, beta: float) -> Tensor:
@@ -137,11 +137,6 @@ def ipo_mean(batch: PairBatch, *, beta: float) -> Tensor:
         batch.log_ratio_chosen_B / batch.length_chosen_B - batch.log_ratio_rejected_B / batch.length_rejected_B
     )
     return _squared(per_token_B, batch.probability_B, beta)
-
-
-def _cross_entropy(logit_B: Tensor, probability_B: Tensor) -> Tensor:
-    # logsigmoid, not log(sigmoid): the latter is log 0 once the logit falls below about -100 in float32.
-    return -probability_B * F.logsigmoid(logit_B) - (1 - probability_B) * F.logsigmoid(-logit_B)
 
 
 def _squared(delta_B: Tensor, probability_B: Tensor, beta: float) -> Tensor:

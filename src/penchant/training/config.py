@@ -109,11 +109,17 @@ class ObjectiveConfig(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     sft_weight: Annotated[float, Field(ge=0)] = Field(0.0, description="weight of the SFT term on the chosen side")
 
+    alpha: float | None = Field(None, description="of r_dpo and dpo_alpha")
+    gamma: float | None = Field(None, description="of simpo")
+    nll_weight: float | None = Field(None, description="of cpo")
+    odds_weight: float | None = Field(None, description="of orpo")
+    penalty: float | None = Field(None, description="of dpop")
+    tau: float | None = Field(None, description="of discopop")
+
     @property
     def parameters(self) -> dict[str, float]:
-        """The parameters that were set, by name."""
-        named = {"beta": self.beta, "label_smoothing": self.label_smoothing}
-        return {name: value for name, value in named.items() if value is not None}
+        """The objective's parameters that were set, by name."""
+        return self.model_dump(exclude={"objective", "sft_weight"}, exclude_none=True)
 
 
 class RunConfig(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 
@@ -12,11 +13,19 @@ from penchant.objectives import PairBatch, PairFunction, bind, get_objective, mi
 from penchant.tokens import EncodedPair
 from penchant.training.config import ObjectiveConfig
 
-__all__ = ["choose_objective", "refuse_unread_labels"]
+__all__ = ["ChosenObjective", "choose_objective", "refuse_unread_labels"]
 
 
-def choose_objective(config: ObjectiveConfig) -> tuple[PairFunction, float]:
-    """The bound objective with its auxiliary term, and the beta that rewards are shown with."""
+class ChosenObjective(NamedTuple):
+    """The function that is minimised, the beta that rewards are shown with, and whether a reference is scored."""
+
+    function: PairFunction
+    beta: float
+    needs_reference: bool
+
+
+def choose_objective(config: ObjectiveConfig) -> ChosenObjective:
+    """The bound objective with its auxiliary term. Raises ConfigError for one that this trainer cannot run."""
     try:
         row = get_objective(config.objective)
         function = bind(row, **config.parameters)
@@ -24,7 +33,12 @@ def choose_objective(config: ObjectiveConfig) -> tuple[PairFunction, float]:
             function = mixture([(1.0, function), (config.sft_weight, sft)])
     except ValueError as error:
         raise ConfigError(f"dpo: {error}") from error
-    return function, config.beta or row.defaults.get("beta", 1.0)
+    if row.batch_coupled:
+        raise ConfigError(
+            f"dpo.objective: {row.name} compares all pairs of a batch with each other, and the trainer cuts a batch "
+            "into micro-batches; choose an objective of single pairs"
+        )
+    return ChosenObjective(function, config.beta or row.defaults.get("beta", 1.0), row.needs_reference)
 
 
 def refuse_unread_labels(name: str, pairs: Sequence[EncodedPair]) -> None:

@@ -16,7 +16,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.numerics import choose_numerics, process_peak_bytes
 from penchant.models.starter import cache_folder
-from penchant.tokens import EncodedPair
+from penchant.tokens import EncodedPair, TokenSequence
 from penchant.training.checkpoint import newest_checkpoint
 from penchant.training.config import DPOConfig, ModelConfig, RunConfig, SFTConfig
 from penchant.training.dataset import Dataset, demonstration_dataset, pair_dataset
@@ -39,46 +39,36 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
 
     Raises UserError for what the user can mend, TrainingError when the run stopped itself, Interrupted after saving.
     """
-    objective, beta = choose_objective(config.dpo)
+    objective = choose_objective(config.dpo)
+    if config.model.reference is not None and not objective.needs_reference:
+        raise ConfigError(f"model.reference is not read by {config.dpo.objective}, which needs none; leave it out")
     model, text = _load(config.model, config.model.name, config, reporter)
     data = pair_dataset(config.data, model, config.seed, reporter.say)
     refuse_unread_labels(config.dpo.objective, (*data.train, *data.held_out))
     folder = RunFolder.create(config, "dpo", resume=resume)
     sequences = [s for pair in (*data.train, *data.held_out) for s in pair.sequences]
-    reference_model = model
-    if config.model.reference is not None:
-        reference_model, _ = _load(config.model, config.model.reference, config, reporter)
-        if len(reference_model.tokenizer) != len(model.tokenizer):
-            raise ConfigError(
-                f"model.reference: {config.model.reference} has {len(reference_model.tokenizer)} tokens and "
-                f"{config.model.name} has {len(model.tokenizer)}; both must share one tokenizer"
-            )
-    cache = ReferenceCache(cache_folder() / "reference", reference_model.digest, reference_model.numerics.mode)
-    with disk_errors_explained(cache.path):
-        reference = reference_logprobs(
-            reference_model,
-            sequences,
-            cache,
-            token_budget=config.optimiser.token_budget,
-            say=reporter.say,
-            on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
-        )
+    if objective.needs_reference:
+        reference, reference_digest = _score_reference(config, model, sequences, reporter)
+    else:
+        reference, reference_digest = {s.key: 0.0 for s in sequences}, ""
     folder.note(
-        model_digest=model.digest, reference_digest=reference_model.digest, beta=beta, chat_template=text, **data.facts
+        model_digest=model.digest,
+        reference_digest=reference_digest,
+        beta=objective.beta,
+        chat_template=text,
+        **data.facts,
     )
-    is_own_reference = reference_model.digest == model.digest
-    del reference_model
     return _train(
         config,
         model,
-        PreferenceTask(objective, beta, reference),
+        PreferenceTask(objective.function, objective.beta, reference),
         data,
         folder,
         reporter,
         evaluate,
         group_of=lambda pair: pair.chosen.ids[~pair.chosen.scored].tobytes(),
         default_learning_rate=(1e-6, 1e-5),
-        on_first_step=_rewards_are_zero if is_own_reference else lambda _: None,
+        on_first_step=_rewards_are_zero if reference_digest == model.digest else lambda _: None,
         resume=resume,
     )
 
@@ -102,6 +92,30 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
         on_first_step=lambda _: None,
         resume=resume,
     )
+
+
+def _score_reference(
+    config: DPOConfig, model: LanguageModel, sequences: Sequence[TokenSequence], reporter: Reporter
+) -> tuple[dict[bytes, float], str]:
+    """Log-probs of all responses under the reference policy by key, and the digest of its weights."""
+    if config.model.reference is not None:
+        policy, (model, _) = model, _load(config.model, config.model.reference, config, reporter)
+        if len(policy.tokenizer) != len(model.tokenizer):
+            raise ConfigError(
+                f"model.reference: {config.model.reference} has {len(model.tokenizer)} tokens and "
+                f"{config.model.name} has {len(policy.tokenizer)}; both must share one tokenizer"
+            )
+    cache = ReferenceCache(cache_folder() / "reference", model.digest, model.numerics.mode)
+    with disk_errors_explained(cache.path):
+        reference = reference_logprobs(
+            model,
+            sequences,
+            cache,
+            token_budget=config.optimiser.token_budget,
+            say=reporter.say,
+            on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
+        )
+    return reference, model.digest
 
 
 def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) -> tuple[LanguageModel, str | None]:

@@ -1,0 +1,127 @@
+"""`penchant lab`: the claims of the theory, computed in a world small enough to list."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["NAME", "command"]
+
+NAME = "lab"
+
+
+def command(
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="Names of experiments, or 'all'; none lists them.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder for figures (SVG, PNG) and numbers (JSON).")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="An option of the experiment, name=value; may be repeated.")
+    ] = None,
+) -> None:
+    """Check what the mathematics claims: each experiment prints its claim, what was measured and whether it held.
+
+    Everything is exact, in float64, and takes seconds. The exit code is 1 if a claim did not hold.
+
+    [bold]Examples[/bold]
+
+        penchant lab
+
+        penchant lab optimum overfitting --output runs/lab
+
+        penchant lab temperature --set num_responses=5 --set seed=3
+    """
+    from rich.console import Console
+
+    from penchant.lab import EXPERIMENTS
+
+    console = Console()
+    if not experiments:
+        _list(console, EXPERIMENTS)
+        return
+    chosen = list(EXPERIMENTS) if experiments == ["all"] else experiments
+    calls = [(name, *_prepare(EXPERIMENTS, name, settings or [])) for name in chosen]
+    held = True
+    for name, function, options in calls:
+        result = function(**options).as_dict()
+        _show(console, result)
+        if output is not None:
+            for path in _write(output / name, result):
+                console.print(f"  {path}", highlight=False, soft_wrap=True)
+        held = held and result["held"]
+    if not held:
+        raise typer.Exit(1)
+
+
+def _list(console: Any, experiments: Any) -> None:
+    from penchant.cli.tables import print_table
+
+    rows = []
+    for name, function in experiments.items():
+        options = ", ".join(f"{p.name}={p.default}" for p in inspect.signature(function).parameters.values())
+        rows.append((name, (inspect.getdoc(function) or "").splitlines()[0], options or "none"))
+    print_table(console, ("experiment", "what it does", "options"), rows)
+
+
+def _prepare(experiments: Any, name: str, settings: Sequence[str]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function and its options. Raises ConfigError for what is not there or of another kind."""
+    from difflib import get_close_matches
+
+    from penchant.errors import ConfigError
+
+    if name not in experiments:
+        near = get_close_matches(name, experiments, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(experiments)}"
+        raise ConfigError(f"lab: there is no experiment '{name}'; {hint}")
+    function = experiments[name]
+    parameters = inspect.signature(function).parameters
+    options: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or key not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise ConfigError(f"lab {name}: --set takes option=value of its options ({known}), got '{setting}'")
+        kind = type(parameters[key].default)
+        try:
+            options[key] = kind(text)
+        except ValueError:
+            raise ConfigError(
+                f"lab {name}: {key} is {kind.__name__} such as {parameters[key].default}, got '{text}'"
+            ) from None
+    return function, options
+
+
+def _show(console: Any, result: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from penchant.cli.tables import print_table
+
+    console.print(Text(result["name"], style="bold"))
+    console.print(Text(result["claim"]))
+    for words, good in result["checks"].items():
+        console.print(Text(f"  {'held  ' if good else 'FAILED'}  {words}", style="" if good else "bold red"))
+    print_table(console, ("measured", "value"), [(name, f"{value:.6g}") for name, value in result["measured"].items()])
+    console.print(Text("The claim held." if result["held"] else "The claim did NOT hold.", style="bold"))
+
+
+def _write(stem: Path, result: dict[str, Any]) -> list[Path]:
+    from penchant.errors import OutputError
+    from penchant.report.lecture import draw_figure
+
+    written = [stem.with_name(stem.name + ".json")]
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        written[0].write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        for number, figure in enumerate(result["figures"], 1):
+            name = stem.name if len(result["figures"]) == 1 else f"{stem.name}-{number}"
+            written += draw_figure(figure, stem.with_name(name))
+    except OSError as error:
+        raise OutputError(f"{stem.parent}: cannot be written ({error.strerror}); choose another --output") from error
+    return written

@@ -1,0 +1,39 @@
+"""The experiments of the lab: each a function from a few options to a Result, in seconds and reproducible.
+
+optimum.py       three routes to the same policy
+identities.py    the derivation of DPO, line by line
+cycles.py        preferences that no reward explains
+overfitting.py   a preference that is certain
+finite_data.py   preferences that only look certain, and what helps
+displacement.py  the chosen response becomes less likely
+temperature.py   what T does to a distribution
+frontier.py      reward against KL
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from penchant.lab.experiments.cycles import cycles
+from penchant.lab.experiments.displacement import displacement
+from penchant.lab.experiments.finite_data import finite_data
+from penchant.lab.experiments.frontier import frontier
+from penchant.lab.experiments.identities import identities
+from penchant.lab.experiments.optimum import optimum
+from penchant.lab.experiments.overfitting import overfitting
+from penchant.lab.experiments.temperature import temperature
+from penchant.lab.result import Result
+
+__all__ = ["EXPERIMENTS"]
+
+EXPERIMENTS: Mapping[str, Callable[..., Result]] = MappingProxyType(
+    {
+        "temperature": temperature,
+        "identities": identities,
+        "optimum": optimum,
+        "frontier": frontier,
+        "cycles": cycles,
+        "overfitting": overfitting,
+        "finite_data": finite_data,
+        "displacement": displacement,
+    }
+)

@@ -1,0 +1,139 @@
+"""DPO under other divergences than the reverse KL: the log-ratio r is replaced by f'(exp r).
+
+Every f-divergence as regulariser gives a reward beta f'(pi / pi_ref) up to a constant of the prompt, and so a DPO of
+its own; the reverse KL's f' is log, which is dpo itself. Notation: r = log pi - log pi_ref of a response, in nats,
+z = beta (f'(r_w) - f'(r_l)) - m, p = soft label. Shapes: B pairs.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from penchant.objectives.batch import PairBatch
+from penchant.objectives.logistic import preference_cross_entropy
+
+__all__ = ["chi_po", "dpo_alpha", "dpo_forward_kl", "dpo_js"]
+
+CHI_EXPONENT = 20.0
+"""The ratio pi / pi_ref in chi_po stops growing here, in nats: beyond it the exponential swamps every other pair."""
+
+
+def dpo_forward_kl(batch: PairBatch, *, beta: float) -> Tensor:
+    """dpo with f'(r) = 1 - exp(-r).
+
+    Forward KL covers the reference: a response that loses likelihood pays exponentially, one that gains earns at
+    most beta.
+
+    Args:
+        batch: B pairs with a reference; the soft label and the margin are read.
+        beta: strength of the pull to the reference, > 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("dpo_forward_kl", beta=0.1)(batch)
+        tensor([0.5825])
+
+    Reference:
+        Beyond Reverse KL: Generalizing Direct Preference Optimization with Diverse Divergence Constraints,
+        arXiv 2309.16240, table 1.
+    """
+    return _of_divergence(batch, beta, lambda r: 1 - _capped_exp(-r))
+
+
+def dpo_js(batch: PairBatch, *, beta: float) -> Tensor:
+    """dpo with f'(r) = log 2 + logsigmoid(r): the Jensen-Shannon divergence.
+
+    Bounded above by beta log 2: a gain in likelihood soon earns nothing more.
+
+    Args:
+        batch: B pairs with a reference; the soft label and the margin are read.
+        beta: strength of the pull to the reference, > 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("dpo_js", beta=0.1)(batch)
+        tensor([0.6444])
+
+    Reference:
+        arXiv 2309.16240, table 1.
+    """
+    return _of_divergence(batch, beta, lambda r: math.log(2) + F.logsigmoid(r))
+
+
+def dpo_alpha(batch: PairBatch, *, beta: float, alpha: float) -> Tensor:
+    """dpo with f'(r) = (exp((alpha - 1) r) - 1) / (alpha - 1); at alpha = 1 its limit r, which is dpo.
+
+    alpha = 0 is the forward KL; between 0 and 1 it lies between the two.
+
+    Args:
+        batch: B pairs with a reference; the soft label and the margin are read.
+        beta: strength of the pull to the reference, > 0.
+        alpha: order of the divergence, 0 <= alpha <= 1.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("dpo_alpha", beta=0.1, alpha=0.5)(batch)
+        tensor([0.5943])
+
+    Reference:
+        arXiv 2309.16240, table 1.
+    """
+    order = alpha - 1
+    if order == 0:
+        return _of_divergence(batch, beta, lambda r: r)
+    return _of_divergence(batch, beta, lambda r: (_capped_exp(order * r) - 1) / order)
+
+
+def chi_po(batch: PairBatch, *, beta: float) -> Tensor:
+    """dpo with f'(r) = exp(r) + r, the ratio itself added to its logarithm.
+
+    The chi-squared divergence beside KL: pessimism about responses that the data does not cover, which is what DPO
+    lacks when it over-optimises. The exponent is capped at 20 nats.
+
+    Args:
+        batch: B pairs with a reference; the soft label and the margin are read.
+        beta: strength of the pull to the reference, > 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("chi_po", beta=0.1)(batch)
+        tensor([0.4991])
+
+    Reference:
+        Correcting the Mythos of KL-Regularization: Direct Alignment without Overoptimization via Chi-Squared
+        Preference Optimization, arXiv 2407.13399, algorithm 1, without its clipping of the difference.
+    """
+    return _of_divergence(batch, beta, lambda r: torch.exp(r.clamp(max=CHI_EXPONENT)) + r)
+
+
+def _of_divergence(batch: PairBatch, beta: float, slope: Callable[[Tensor], Tensor]) -> Tensor:
+    rewards_B = slope(batch.log_ratio_chosen_B) - slope(batch.log_ratio_rejected_B)
+    return preference_cross_entropy(beta * rewards_B - batch.margin_B, batch.probability_B)
+
+
+def _capped_exp(x: Tensor) -> Tensor:
+    """exp that stays finite, with room for the differences and products that follow."""
+    return torch.exp(x.clamp(max=math.log(torch.finfo(x.dtype).max) - 8))

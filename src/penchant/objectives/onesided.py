@@ -1,0 +1,168 @@
+"""Objectives that judge each side by itself: the chosen response should rise, not only the difference.
+
+Notation: s_w and s_l are the log-ratios of chosen and rejected, in nats. All want hard labels. Shapes: B pairs.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from penchant.objectives.batch import PairBatch
+
+__all__ = ["apo_down", "apo_zero", "bco_pair", "dpop", "nca_pair", "sppo_hard"]
+
+
+def nca_pair(batch: PairBatch, *, beta: float) -> Tensor:
+    """-logsigmoid(r_w) - (logsigmoid(-r_w) + logsigmoid(-r_l)) / 2, where r = beta s.
+
+    Noise contrastive: each side is told from a sample of the reference, so that the likelihood of the chosen one
+    itself is held up.
+
+    Args:
+        batch: B pairs with a reference and hard labels.
+        beta: strength of the pull to the reference, > 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("nca_pair", beta=0.1)(batch)
+        tensor([1.3388])
+
+    Reference:
+        Noise Contrastive Alignment of Language Models with Explicit Rewards, arXiv 2402.05369.
+    """
+    chosen_B, rejected_B = beta * batch.log_ratio_chosen_B, beta * batch.log_ratio_rejected_B
+    return -F.logsigmoid(chosen_B) - 0.5 * F.logsigmoid(-chosen_B) - 0.5 * F.logsigmoid(-rejected_B)
+
+
+def bco_pair(batch: PairBatch, *, beta: float) -> Tensor:
+    """-logsigmoid(r_w) - logsigmoid(-r_l), where r = beta s.
+
+    A classifier of good and bad whose logit is the implicit reward. The paper also takes a running mean of the
+    rewards off both; without it the threshold is zero.
+
+    Args:
+        batch: B pairs with a reference and hard labels.
+        beta: strength of the pull to the reference, > 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("bco_pair", beta=0.1)(batch)
+        tensor([1.2888])
+
+    Reference:
+        Binary Classifier Optimization for Large Language Model Alignment, arXiv 2404.04656, without its shift.
+    """
+    return -F.logsigmoid(beta * batch.log_ratio_chosen_B) - F.logsigmoid(-beta * batch.log_ratio_rejected_B)
+
+
+def sppo_hard(batch: PairBatch, *, beta: float) -> Tensor:
+    """(s_w - 1/(2 beta))^2 + (s_l + 1/(2 beta))^2.
+
+    Self-play with the winner's probability taken to be 1: both log-ratios have a target of their own.
+
+    Args:
+        batch: B pairs with a reference and hard labels.
+        beta: inverse of the paper's eta, > 0.
+
+    Returns:
+        Tensor of shape (B,), in nats squared.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("sppo_hard", beta=0.5)(batch)
+        tensor([0.])
+
+    Reference:
+        Self-Play Preference Optimization for Language Model Alignment, arXiv 2405.00675, eq. 4.7.
+    """
+    target = 1 / (2 * beta)
+    return (batch.log_ratio_chosen_B - target) ** 2 + (batch.log_ratio_rejected_B + target) ** 2
+
+
+def apo_zero(batch: PairBatch, *, beta: float) -> Tensor:
+    """1 - sigmoid(beta s_w) + sigmoid(beta s_l): up with the chosen, down with the rejected.
+
+    For chosen responses that are better than what the model says by itself.
+
+    Args:
+        batch: B pairs with a reference and hard labels.
+        beta: strength of the pull to the reference, > 0.
+
+    Returns:
+        Tensor of shape (B,), in (0, 2).
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("apo_zero", beta=0.1)(batch)
+        tensor([0.9500])
+
+    Reference:
+        Anchored Preference Optimization and Contrastive Revisions, arXiv 2408.06266, eq. 7.
+    """
+    return torch.sigmoid(-beta * batch.log_ratio_chosen_B) + torch.sigmoid(beta * batch.log_ratio_rejected_B)
+
+
+def apo_down(batch: PairBatch, *, beta: float) -> Tensor:
+    """sigmoid(beta s_w) + 1 - sigmoid(beta D): down with both, with the rejected more.
+
+    For chosen responses that are worse than what the model says by itself.
+
+    Args:
+        batch: B pairs with a reference and hard labels.
+        beta: strength of the pull to the reference, > 0.
+
+    Returns:
+        Tensor of shape (B,), in (0, 2).
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("apo_down", beta=0.1)(batch)
+        tensor([0.9751])
+
+    Reference:
+        Anchored Preference Optimization and Contrastive Revisions, arXiv 2408.06266, eq. 8.
+    """
+    return torch.sigmoid(beta * batch.log_ratio_chosen_B) + torch.sigmoid(-beta * batch.delta_B)
+
+
+def dpop(batch: PairBatch, *, beta: float, penalty: float) -> Tensor:
+    """-logsigmoid(beta (D - penalty max(0, -s_w))).
+
+    DPO, with a penalty where the chosen response has become less likely than under the reference.
+
+    Args:
+        batch: B pairs with a reference and hard labels.
+        beta: strength of the pull to the reference, > 0.
+        penalty: the paper's lambda, >= 0; 0 is dpo.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-11.0], [-14.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("dpop", beta=0.1, penalty=5.0)(batch)
+        tensor([0.8544])
+
+    Reference:
+        Smaug: Fixing Failure Modes of Preference Optimisation with DPO-Positive, arXiv 2402.13228, eq. 3.
+    """
+    fallen_B = F.relu(-batch.log_ratio_chosen_B)
+    return -F.logsigmoid(beta * (batch.delta_B - penalty * fallen_B))

@@ -1,0 +1,107 @@
+"""Objectives that need no reference: the policy's own log-probs are the reward.
+
+Notation: w and l are the log-probs of chosen and rejected, |w| and |l| their completion tokens. Shapes: B pairs.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from penchant.objectives.batch import PairBatch
+from penchant.objectives.logistic import preference_cross_entropy
+
+__all__ = ["cpo", "orpo", "simpo"]
+
+
+def simpo(batch: PairBatch, *, beta: float, gamma: float) -> Tensor:
+    """-p logsigmoid(z - gamma) - (1 - p) logsigmoid(-z - gamma), where z = beta (w / |w| - l / |l|) - m.
+
+    The reward is what sampling maximises, the average log-prob of a token, and whoever wins should do so by gamma.
+
+    Args:
+        batch: B pairs, lengths of at least one token; no reference; the soft label and the margin are read.
+        beta: scale of the reward, > 0.
+        gamma: the target margin in units of reward, >= 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("simpo", beta=2.0, gamma=1.0)(batch)
+        tensor([0.2204])
+
+    Reference:
+        SimPO: Simple Preference Optimization with a Reference-Free Reward, arXiv 2405.14734, eq. 6.
+    """
+    chosen_B = batch.policy_chosen_B / batch.length_chosen_B
+    rejected_B = batch.policy_rejected_B / batch.length_rejected_B
+    z_B = beta * (chosen_B - rejected_B) - batch.margin_B
+    p_B = batch.probability_B
+    return -p_B * F.logsigmoid(z_B - gamma) - (1 - p_B) * F.logsigmoid(-z_B - gamma)
+
+
+def cpo(batch: PairBatch, *, beta: float, nll_weight: float) -> Tensor:
+    """dpo with the reference taken to be uniform, z = beta (w - l) - m, and nll_weight (-w / |w|) added.
+
+    Under a soft label the added term is the cross-entropy expected over which side won.
+
+    Args:
+        batch: B pairs, lengths of at least one token; no reference; the soft label and the margin are read.
+        beta: scale of the reward, > 0.
+        nll_weight: weight of the cross-entropy of the response that won, >= 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("cpo", beta=0.1, nll_weight=1.0)(batch)
+        tensor([2.3544])
+
+    Reference:
+        Contrastive Preference Optimization, arXiv 2401.08417, section 3; the NLL term averaged over tokens.
+    """
+    z_B = beta * (batch.policy_chosen_B - batch.policy_rejected_B) - batch.margin_B
+    p_B = batch.probability_B
+    nll_B = -p_B * batch.policy_chosen_B / batch.length_chosen_B
+    nll_B = nll_B - (1 - p_B) * batch.policy_rejected_B / batch.length_rejected_B
+    return preference_cross_entropy(z_B, p_B) + nll_weight * nll_B
+
+
+def orpo(batch: PairBatch, *, odds_weight: float) -> Tensor:
+    """-w / |w| - odds_weight logsigmoid(log odds(w) - log odds(l)), odds(x) = q / (1 - q), q = exp(x / |x|).
+
+    Supervised fine-tuning on the chosen response with the odds ratio of the two as the only contrast: one stage
+    where others take two.
+
+    Args:
+        batch: B pairs, lengths of at least one token; no reference, hard labels.
+        odds_weight: the paper's lambda, >= 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("orpo", odds_weight=0.1)(batch)
+        tensor([1.8235])
+
+    Reference:
+        ORPO: Monolithic Preference Optimization without Reference Model, arXiv 2403.07691, eq. 6 and 7.
+    """
+    chosen_B = batch.policy_chosen_B / batch.length_chosen_B
+    rejected_B = batch.policy_rejected_B / batch.length_rejected_B
+    return -chosen_B - odds_weight * F.logsigmoid(_log_odds(chosen_B) - _log_odds(rejected_B))
+
+
+def _log_odds(mean_logprob_B: Tensor) -> Tensor:
+    # A certain response has infinite odds; one rounding step below certainty is as sure as the dtype can say.
+    logprob_B = mean_logprob_B.clamp(max=-torch.finfo(mean_logprob_B.dtype).eps)
+    return logprob_B - torch.log(-torch.expm1(logprob_B))

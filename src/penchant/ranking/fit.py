@@ -1,0 +1,219 @@
+"""What a fit of abilities says: the ranking, differences with intervals, and how many votes are still missing.
+
+Shapes: I items, K coefficients (position, covariates, log_nu), P = I + K parameters.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from scipy.special import expit
+
+from penchant.errors import ConfigError, DataError
+from penchant.ranking.elo import to_elo
+from penchant.ranking.votes import FloatArray
+
+__all__ = ["Fit", "Interval", "refuse_confidence", "two_sided_quantile"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A point estimate and its confidence limits."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Abilities in natural-log units with mean zero; only differences mean anything.
+
+    Attributes:
+        items: I names.
+        ability_I: abilities theta.
+        coefficients: position, covariates and log_nu, each in log-odds for one unit of the covariate.
+        covariance_PP: of abilities (around their mean) and coefficients; the intervals come from it.
+        model_covariance_PP: the same if the model were exactly true and votes independent.
+        log_likelihood: in nats, the prior not counted.
+        nu: tie parameter of Davidson's model; 0 in Bradley-Terry's, where a tie is half a win for each side.
+        notes: sentences a reader of the abilities must know, such as phantom votes or few clusters.
+
+    Example:
+        >>> from penchant.ranking import Votes, fit_bradley_terry
+        >>> fit = fit_bradley_terry(Votes.from_counts([("a", "b", 75, 25, 0)]))
+        >>> fit.order, round(fit.difference("a", "b").estimate, 4), round(fit.elo["a"] - fit.elo["b"], 1)
+        (('a', 'b'), 1.0986, 190.8)
+    """
+
+    items: tuple[str, ...]
+    ability_I: FloatArray
+    coefficients: Mapping[str, float]
+    covariance_PP: FloatArray
+    model_covariance_PP: FloatArray
+    log_likelihood: float
+    nu: float
+    notes: tuple[str, ...]
+
+    @property
+    def abilities(self) -> dict[str, float]:
+        """Ability of each item, in natural-log units."""
+        return dict(zip(self.items, self.ability_I.tolist(), strict=True))
+
+    @property
+    def elo(self) -> dict[str, float]:
+        """Ability of each item in Elo points: 1000 + 400 / ln 10 * theta."""
+        return dict(zip(self.items, to_elo(self.ability_I).tolist(), strict=True))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Items from best to worst."""
+        return tuple(self.items[i] for i in np.argsort(-self.ability_I, kind="stable"))
+
+    def difference(self, item: str, other: str, confidence: float = 0.95) -> Interval:
+        """theta_item - theta_other with confidence limits, natural-log units (times `ELO_PER_NAT`: Elo points).
+
+        The interval of a difference is not the sum of two intervals around an anchor: abilities are correlated.
+
+        Raises:
+            ConfigError: an item that is not there, twice the same one, or a confidence outside (0, 1).
+            DataError: the votes show no spread in this difference, so the sandwich has no width.
+
+        Example:
+            >>> from penchant.ranking import Votes, fit_bradley_terry
+            >>> fit = fit_bradley_terry(Votes.from_counts([("a", "b", 75, 25, 0)]), covariance="model")
+            >>> round(fit.difference("a", "b").low, 3)  # ln 3 - 1.96 sqrt(1 / 75 + 1 / 25)
+            0.646
+        """
+        i, j = self._pair(item, other)
+        variance = self._variance(item, other)
+        return _interval(self.ability_I[i] - self.ability_I[j], variance, confidence)
+
+    def win_probability(self, item: str, other: str, confidence: float = 0.95) -> Interval:
+        """1 / (1 + exp(-difference)), on neutral ground: position and covariates at zero.
+
+        Bradley-Terry: the expected score, wins plus half the ties. Davidson: the probability of a win when one of the
+        two wins; `davidson_probabilities` gives win, tie and loss.
+
+        Raises:
+            ConfigError: as `difference`.
+
+        Example:
+            >>> from penchant.ranking import Votes, fit_bradley_terry
+            >>> fit = fit_bradley_terry(Votes.from_counts([("a", "b", 75, 25, 0)]))
+            >>> round(fit.win_probability("a", "b").estimate, 6)
+            0.75
+        """
+        limits = self.difference(item, other, confidence)
+        return Interval(*(float(expit(value)) for value in (limits.estimate, limits.low, limits.high)))
+
+    def coefficient(self, name: str, confidence: float = 0.95) -> Interval:
+        """A coefficient (position, a covariate, log_nu) with confidence limits.
+
+        Raises:
+            ConfigError: the fit has no such coefficient, or a confidence outside (0, 1).
+
+        Example:
+            >>> from penchant.ranking import Votes, fit_bradley_terry
+            >>> votes = Votes.from_counts([("a", "b", 6, 4, 0), ("b", "a", 6, 4, 0)])
+            >>> round(fit_bradley_terry(votes, position=True).coefficient("position").estimate, 4)  # ln (6 / 4)
+            0.4055
+        """
+        if name not in self.coefficients:
+            raise ConfigError(f"The fit has no coefficient {name!r}; it has {', '.join(self.coefficients) or 'none'}.")
+        k = len(self.items) + list(self.coefficients).index(name)
+        return _interval(self.coefficients[name], self.covariance_PP[k, k], confidence)
+
+    def votes_to_separate(self, item: str, other: str, confidence: float = 0.95) -> float:
+        """How many more votes between these two would put zero outside the interval of their difference.
+
+        A direct vote carries information p (1 - p) about the difference, divided by d, how much wider than the model's
+        the variance of votes like these has turned out (ties make d smaller, clusters larger); so, with V the variance
+        now and z the normal quantile, n = d ((z / difference)^2 - 1 / V) / (p (1 - p)).
+        It takes the difference to be as estimated: a plan, not a promise; half of such plans fall short.
+
+        Returns:
+            A whole number, 0 where the two are separated already, and inf where the estimates are equal.
+
+        Raises:
+            ConfigError: as `difference`.
+
+        Example:
+            >>> from penchant.ranking import Votes, fit_bradley_terry
+            >>> fit = fit_bradley_terry(Votes.from_counts([("a", "b", 11, 9, 0)]), covariance="model")
+            >>> fit.votes_to_separate("a", "b")
+            366.0
+        """
+        i, j = self._pair(item, other)
+        difference = float(self.ability_I[i] - self.ability_I[j])
+        z = two_sided_quantile(confidence)
+        if difference == 0:
+            return math.inf
+        variance = self._variance(item, other)
+        design_effect = variance / _contrast(self.model_covariance_PP, i, j)
+        missing = design_effect * ((z / difference) ** 2 - 1 / variance) / _information(difference, self.nu)
+        return float(max(math.ceil(missing), 0))
+
+    def _pair(self, item: str, other: str) -> tuple[int, int]:
+        for name in (item, other):
+            if name not in self.items:
+                raise ConfigError(f"The fit has no item {name!r}; it has {', '.join(self.items)}.")
+        if item == other:
+            raise ConfigError(f"A difference needs two items; got {item!r} twice.")
+        return self.items.index(item), self.items.index(other)
+
+    def _variance(self, item: str, other: str) -> float:
+        i, j = self._pair(item, other)
+        variance = _contrast(self.covariance_PP, i, j)
+        if variance < 1e-9 * _contrast(self.model_covariance_PP, i, j):
+            raise DataError(
+                f"The votes on {item!r} and {other!r} show no spread to make an interval from (nothing but ties, or "
+                f"too few clusters); use covariance='model', or cluster by less."
+            )
+        return variance
+
+
+def refuse_confidence(confidence: float) -> None:
+    """Nothing where 0 < confidence < 1.
+
+    Raises:
+        ConfigError: otherwise.
+
+    Example:
+        >>> refuse_confidence(0.95)
+    """
+    if not 0 < confidence < 1:
+        raise ConfigError(f"Confidence must lie between 0 and 1; got {confidence}.")
+
+
+def two_sided_quantile(confidence: float) -> float:
+    """Normal quantile z with P(|Z| < z) = confidence.
+
+    Raises:
+        ConfigError: a confidence outside (0, 1).
+
+    Example:
+        >>> round(two_sided_quantile(0.95), 2)
+        1.96
+    """
+    refuse_confidence(confidence)
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def _interval(estimate: float, variance: float, confidence: float) -> Interval:
+    reach = two_sided_quantile(confidence) * math.sqrt(variance)
+    return Interval(float(estimate), float(estimate - reach), float(estimate + reach))
+
+
+def _contrast(covariance_PP: FloatArray, i: int, j: int) -> float:
+    """Variance of parameter i minus parameter j."""
+    return float(covariance_PP[i, i] + covariance_PP[j, j] - 2 * covariance_PP[i, j])
+
+
+def _information(difference: float, nu: float) -> float:
+    """Of one vote about the difference, nu known; p (1 - p) where nu = 0."""
+    up, down = math.exp(difference / 2), math.exp(-difference / 2)
+    total = up + down + nu
+    return (up + down) / total / 4 - ((up - down) / total / 2) ** 2

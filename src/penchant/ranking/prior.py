@@ -1,0 +1,96 @@
+"""Priors that keep abilities finite where the votes alone do not: phantom votes, or a normal distribution.
+
+Shapes: I items.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from penchant.errors import ConfigError
+from penchant.ranking.votes import FloatArray
+
+__all__ = ["Gaussian", "Penalty", "PhantomVotes", "Prior", "as_prior"]
+
+
+class Penalty(NamedTuple):
+    """Log-density up to a constant, its gradient (I,), and minus its second derivatives (I,); items are independent."""
+
+    value: float
+    gradient_I: FloatArray
+    information_I: FloatArray
+
+
+@dataclass(frozen=True)
+class PhantomVotes:
+    """Half a win and half a loss for each item against an opponent of ability zero.
+
+    Example:
+        >>> PhantomVotes().penalty(np.zeros(1)).information_I  # one even vote
+        array([0.25])
+    """
+
+    note = "Every item has half a phantom win and half a phantom loss, which draw abilities together."
+
+    def penalty(self, ability_I: FloatArray) -> Penalty:
+        """log sigma(theta) / 2 + log sigma(-theta) / 2 for each item."""
+        win_I, lose_I = expit(ability_I), expit(-ability_I)
+        value = -np.logaddexp(ability_I / 2, -ability_I / 2).sum()
+        return Penalty(float(value), (lose_I - win_I) / 2, win_I * lose_I)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Abilities drawn from a normal distribution, which is ridge regression.
+
+    For leaderboards of others: a logistic regression without intercept on log-10 strengths, L2 penalty C = 1, every
+    battle counted twice, as in the arena code of FastChat, is `Gaussian(2**0.5 * math.log(10))`.
+
+    Args:
+        deviation: standard deviation in natural-log units, > 0.
+
+    Raises:
+        ConfigError: a deviation that is not above zero.
+
+    Example:
+        >>> Gaussian(2.0).penalty(np.array([1.0])).gradient_I
+        array([-0.25])
+    """
+
+    deviation: float
+
+    def __post_init__(self) -> None:
+        if not self.deviation > 0:
+            raise ConfigError(f"The deviation of the prior must be above 0; got {self.deviation}.")
+
+    @property
+    def note(self) -> str:
+        """What a reader of the abilities must know."""
+        return f"Abilities are drawn together by a normal prior of standard deviation {self.deviation:.4g}."
+
+    def penalty(self, ability_I: FloatArray) -> Penalty:
+        """-theta^2 / (2 deviation^2) for each item."""
+        scaled_I = ability_I / self.deviation**2
+        return Penalty(float(-ability_I @ scaled_I / 2), -scaled_I, np.full(len(ability_I), self.deviation**-2))
+
+
+Prior = PhantomVotes | Gaussian
+
+
+def as_prior(prior: bool | Prior) -> Prior | None:
+    """True is phantom votes and False no prior.
+
+    Raises:
+        ConfigError: anything else that is no prior.
+
+    Example:
+        >>> as_prior(True)
+        PhantomVotes()
+    """
+    if isinstance(prior, PhantomVotes | Gaussian):
+        return prior
+    if not isinstance(prior, bool):
+        raise ConfigError(f"The prior must be True (phantom votes), False or Gaussian(deviation); got {prior!r}.")
+    return PhantomVotes() if prior else None

@@ -1,0 +1,76 @@
+"""`penchant lab`: claims, numbers, figures, and an exit code that tells whether a claim held."""
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+from PIL import Image
+
+from penchant.lab import EXPERIMENTS
+from penchant.lab.experiments.temperature import temperature
+
+
+def test_the_experiments_are_listed_with_their_options(penchant):
+    shown = penchant("lab").out
+    assert all(name in shown for name in EXPERIMENTS)
+    assert "num_responses=8" in shown
+
+
+def test_an_experiment_shows_its_claim_every_check_and_the_numbers_it_measured(penchant):
+    result, expected = penchant("lab", "temperature", "--set", "seed=3"), temperature(seed=3)
+    assert result.code == 0
+    shown = " ".join(result.out.split())
+    assert expected.claim in shown
+    assert "The claim held." in shown
+    for check in expected.checks:
+        assert f"held {check}" in shown
+    for name, value in expected.measured.items():
+        assert f"{name} {value:.6g}" in shown
+
+
+def test_figures_and_numbers_are_written_and_readable(penchant, tmp_path):
+    result = penchant("lab", "temperature", "optimum", "--output", tmp_path)
+    assert result.code == 0
+    for name in ("temperature", "optimum"):
+        content = json.loads((tmp_path / f"{name}.json").read_text())
+        assert content["held"] is True
+        drawings = sorted(tmp_path.glob(f"{name}*.svg"))
+        assert len(drawings) == len(content["figures"]) > 0
+        for drawing in drawings:
+            text = " ".join(ElementTree.parse(drawing).getroot().itertext())
+            assert any(figure["title"] in text for figure in content["figures"])
+            with Image.open(drawing.with_suffix(".png")) as image:
+                assert image.width > 1000
+                assert len(image.convert("RGB").getcolors(2**24)) > 50, "something is drawn"
+
+
+def test_the_same_run_writes_the_same_bytes(penchant, tmp_path):
+    for folder in "ab":
+        penchant("lab", "temperature", "--output", tmp_path / folder)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files
+    assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
+
+
+def test_a_claim_that_does_not_hold_is_said_and_gives_exit_code_1(penchant, monkeypatch):
+    def wrong():
+        return replace(temperature(), checks={"two and two are five": False})
+
+    monkeypatch.setattr("penchant.lab.EXPERIMENTS", {"wrong": wrong})
+    result = penchant("lab", "wrong")
+    assert result.code == 1
+    assert "FAILED  two and two are five" in result.out
+    assert "did NOT hold" in result.out
+
+
+def test_what_is_not_there_is_refused(penchant):
+    for arguments, words in (
+        (["optimun"], "there is no experiment 'optimun'; did you mean 'optimum'?"),
+        (["temperature", "--set", "heat=3"], "--set takes option=value of its options (seed, num_responses)"),
+        (["temperature", "--set", "seed=hot"], "seed is int such as 0, got 'hot'"),
+        (["temperature", "--set", "num_responses=1"], "num_responses"),
+    ):
+        result = penchant("lab", *arguments)
+        assert result.code == 2
+        assert words in result.err
+        assert result.err.count("\n") == 1

@@ -1,0 +1,31 @@
+"""`penchant objectives`: the whole table, and one row of it."""
+
+import pytest
+
+from penchant.objectives import OBJECTIVES
+
+
+def test_every_objective_is_listed_with_its_defaults_and_when_to_use_it(penchant):
+    lines = penchant("objectives").out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(OBJECTIVES)
+    for line, row in zip(lines, OBJECTIVES.values(), strict=True):
+        assert row.when in line
+        assert all(f"{name} {value:g}" in line for name, value in row.defaults.items())
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_one_is_shown_in_full(penchant, name):
+    row, shown = OBJECTIVES[name], penchant("objectives", name).out
+    for fact in (row.formula, row.paper.title, row.paper.arxiv, row.when):
+        assert fact in shown
+    assert ("not by `penchant dpo`" in shown) == row.batch_coupled
+
+
+def test_a_name_of_trl_shows_what_it_is_here(penchant):
+    assert penchant("objectives", "sigmoid_norm").out.split()[1] == "dpo_norm"
+
+
+def test_a_name_that_is_not_there_is_refused_with_the_nearest(penchant):
+    result = penchant("objectives", "simpoo")
+    assert result.code == 2
+    assert "there is no objective 'simpoo'; did you mean 'simpo'?" in result.err
