@@ -76,12 +76,6 @@ def ours(name, token_logps, reference, **parameters):
     return bind(name, **parameters)(batch).mean()
 
 
-def compare(mine, theirs, token_logps):
-    assert mine.item() == pytest.approx(theirs.item(), rel=1e-6, abs=1e-12)
-    gradients = [torch.autograd.grad(loss, token_logps)[0] for loss in (mine, theirs)]
-    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
-
-
 @pytest.mark.parametrize("beta", [0.1, 1.5])
 @pytest.mark.parametrize("trl_name", [name for name in TRL_LOSSES if name != "sft"])
 def test_value_and_gradient_are_those_of_trl(trl_loss, trl_name, beta):
@@ -89,7 +83,10 @@ def test_value_and_gradient_are_those_of_trl(trl_loss, trl_name, beta):
     row = OBJECTIVES[TRL_LOSSES[trl_name]]
     extra = {key: 0.2 for key in ("label_smoothing", "tau") if key in row.defaults}
     theirs = trl_loss(trl_name, token_logps, mask, reference, beta=beta, **extra)
-    compare(ours(row.name, token_logps, reference, beta=beta, **extra), theirs, token_logps)
+    mine = ours(row.name, token_logps, reference, beta=beta, **extra)
+    assert mine.item() == pytest.approx(theirs.item(), rel=1e-6, abs=1e-12)
+    gradients = [torch.autograd.grad(loss, token_logps)[0] for loss in (mine, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
