@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
+settings.register_profile("steady", deadline=None)  # how long an example takes decides nothing
+settings.load_profile("steady")
 NUM_THREADS = torch.get_num_threads()
 torch.set_num_threads(1)  # tiny matrices are slower on several threads; module fixtures must not differ from tests
 

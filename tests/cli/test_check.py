@@ -142,6 +142,15 @@ def test_demonstrations_are_checked_too_and_what_is_scored_is_in_brackets(check)
     assert result.out.rstrip().endswith("</s>]]")
 
 
+def test_labelled_responses_are_checked_too_with_lengths_of_good_and_bad(check):
+    rows = [{"prompt": "Once", "completion": c, "label": g} for c, g in ((" upon a time", True), (" a cat", False))]
+    result = check([*rows, {"prompt": "Once", "completion": " ", "label": True}])
+    assert result.code == 1
+    assert "3 rows of labelled, format labelled; 1 cannot be used" in result.out
+    lengths = [line.split()[:2] for line in result.out.splitlines() if line.split()[:1] in (["good"], ["bad"])]
+    assert lengths == [["good", "1"], ["bad", "1"]]
+
+
 def test_documents_are_checked_too(check):
     result = check([{"text": "Once upon a time there was a cat."}])
     assert result.code == 0, result.err

@@ -2,23 +2,26 @@
 
 import pytest
 
-from penchant.objectives import OBJECTIVES
+from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES
+
+EVERY = {**OBJECTIVES, **LABELLED_OBJECTIVES}
 
 
 def test_every_objective_is_listed_with_its_defaults_and_when_to_use_it(penchant):
     lines = penchant("objectives").out.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == list(OBJECTIVES)
-    for line, row in zip(lines, OBJECTIVES.values(), strict=True):
+    assert [line.split()[0] for line in lines] == list(EVERY)
+    for line, row in zip(lines, EVERY.values(), strict=True):
         assert row.when in line
         assert all(f"{name} {value:g}" in line for name, value in row.defaults.items())
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", EVERY)
 def test_one_is_shown_in_full(penchant, name):
-    row, shown = OBJECTIVES[name], penchant("objectives", name).out
+    row, shown = EVERY[name], penchant("objectives", name).out
     for fact in (row.formula, row.paper.title, row.paper.arxiv, row.when):
         assert fact in shown
-    assert ("not by `penchant dpo`" in shown) == row.batch_coupled
+    assert ("one more forward pass" in shown) == row.batch_coupled
+    assert ("labelled good or bad" in shown) == (name in LABELLED_OBJECTIVES)
 
 
 def test_a_name_of_trl_shows_what_it_is_here(penchant):

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from penchant.data import Demonstration, Document, Message, PreferencePair, prompt_key
-from penchant.data.importers import DEMONSTRATION_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
+from penchant.data import Demonstration, Document, Labelled, Message, PreferencePair, prompt_key
+from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
 from penchant.data.verdicts import CODES, BadRow
 
-ALL = (*PAIR_IMPORTERS, *DEMONSTRATION_IMPORTERS, *PROMPT_IMPORTERS)
-TABLES = {
-    importer.name: table for table in (PAIR_IMPORTERS, DEMONSTRATION_IMPORTERS, PROMPT_IMPORTERS) for importer in table
-}
+EVERY_TABLE = (PAIR_IMPORTERS, LABELLED_IMPORTERS, DEMONSTRATION_IMPORTERS, PROMPT_IMPORTERS)
+ALL = tuple(importer for table in EVERY_TABLE for importer in table)
+TABLES = {importer.name: table for table in EVERY_TABLE for importer in table}
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "data.md"
 
 
@@ -47,6 +46,18 @@ def test_the_first_importer_that_matches_an_example_is_its_own(importer):
 @pytest.mark.parametrize("importer", PAIR_IMPORTERS, ids=lambda importer: importer.name)
 def test_every_pair_format_reads_its_example_as_the_same_pair(importer):
     assert importer.convert(importer.example) == SUN_PAIR
+
+
+@pytest.mark.parametrize(("spelled", "good"), [(True, True), ("true", True), ("1", True), (0, False), ("False", False)])
+def test_a_label_is_read_as_json_and_csv_spell_it(spelled, good):
+    row = {"prompt": "What is the sun?", "completion": "A star, the nearest one.", "label": spelled}
+    expected = Labelled(prompt=(QUESTION,), response="A star, the nearest one.", desirable=good)
+    assert read(LABELLED_IMPORTERS, row) == expected
+
+
+def test_a_label_that_is_neither_true_nor_false_is_a_bad_row():
+    row = {"prompt": "Q", "completion": "R", "label": "good"}
+    assert complaint(LABELLED_IMPORTERS, row) == ("bad_type", "'label' must be true or false, got 'good'")
 
 
 def test_every_demonstration_format_reads_its_example():

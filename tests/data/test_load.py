@@ -12,7 +12,9 @@ from penchant.data import (
     Candidate,
     Comparison,
     Message,
+    guess_kind,
     load_demonstrations,
+    load_labelled,
     load_pairs,
     load_prompts,
 )
@@ -111,6 +113,48 @@ def test_answers_become_pairs_and_ties_are_counted_not_refused(tmp_path):
     assert loaded.verdict_counts == {"keep": 2, "tie": 1, "both_bad": 1, "unanswered": 1}
     with pytest.raises(DataError, match=r"no row can be used \(1 tie\); see .*ties\.jsonl:1: the comparison '2'"):
         load_pairs(write(tmp_path / "ties.jsonl", [comparisons[2].model_dump_json()]))
+
+
+def label(good, prompt="Q", completion="R"):
+    return {"prompt": prompt, "completion": completion, "label": good}
+
+
+def test_labels_are_loaded_with_empty_twice_told_and_contradicting_rows_found(tmp_path):
+    rows = [label(True), label(True), label(False), label(False, completion=" "), label(False, completion="S")]
+    loaded = load_labelled(write(tmp_path / "l.jsonl", rows), on_bad_row="drop")
+    assert loaded.verdict_counts == {"keep": 2, "duplicate": 1, "contradicts": 1, "empty_response": 1}
+    assert [(one.response, one.desirable, one.origin.line) for one in loaded.labelled] == [
+        ("R", True, 1),
+        ("R", True, 2),
+        ("R", False, 3),
+        ("S", False, 5),
+    ]
+    assert "l.jsonl:1 the other way" in str(loaded.problems[1])
+
+
+def test_pairs_are_taken_apart_into_labels_and_the_limit_counts_pairs(tmp_path):
+    path = write(tmp_path / "p.jsonl", [row(), row(prompt="Q2", weight=0.5), row(prompt="Q3")])
+    loaded = load_labelled(path, limit=2)
+    assert [(one.response, one.desirable, one.weight) for one in loaded.labelled] == [
+        ("good", True, 1.0),
+        ("bad", False, 1.0),
+        ("good", True, 0.5),
+        ("bad", False, 0.5),
+    ]
+
+
+@pytest.mark.parametrize("field", [{"probability": 0.9}, {"margin": 0.5}], ids=str)
+def test_a_soft_label_or_margin_cannot_be_taken_apart(tmp_path, field):
+    path = write(tmp_path / "p.jsonl", [row(), row(prompt="Q2", **field)])
+    with pytest.raises(DataError, match=r"p\.jsonl:2: the pair has a soft label or a margin, which a single label"):
+        load_labelled(path)
+
+
+def test_the_kind_of_a_file_is_guessed_from_its_rows(tmp_path):
+    kinds = {"pairs": row(), "labelled": label(True), "demonstrations": {"prompt": "Q", "completion": "R"}}
+    for kind, one in kinds.items():
+        assert guess_kind(write(tmp_path / f"{kind}.jsonl", [one])) == kind
+    assert guess_kind(write(tmp_path / "strange.jsonl", [{"x": 1}])) == "pairs", "whose loader says what is wrong"
 
 
 def test_nothing_left_after_dropping_is_an_error(tmp_path):

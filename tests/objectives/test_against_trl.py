@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from penchant.objectives import OBJECTIVES, PairBatch, bind
+from penchant.objectives import OBJECTIVES, LabelledBatch, PairBatch, bind, bind_token_weights, mean_kl, wpo_weight
 from penchant.objectives.table import TRL_NAMES
 
 LENGTHS = torch.tensor([[3, 7], [1, 2], [5, 5]])
@@ -17,6 +17,7 @@ TRL_LOSSES = {
     **{name: name for name in ("aot_unpaired", "apo_zero", "apo_down", "discopop", "sft")},
     **TRL_NAMES,
 }
+NEITHER = {"ld_alpha": None, "use_weighting": False}
 DIVERGENCES = {"forward_kl": "dpo_forward_kl", "js_divergence": "dpo_js", "alpha_divergence": "dpo_alpha"}
 
 
@@ -29,22 +30,24 @@ def trl_loss():
     def loss(loss_type, token_logps, mask, reference, **settings):
         flat = torch.zeros_like(token_logps)
         outputs = SimpleNamespace(
-            log_probs=token_logps, entropy=flat, mean_logits=flat, is_top1=flat.bool(), log_sum_sq_probs=flat
+            log_probs=token_logps,
+            entropy=flat,
+            mean_logits=flat,
+            is_top1=flat.bool(),
+            log_sum_sq_probs=settings.pop("collision", flat),
         )
         trainer = SimpleNamespace(
             model=SimpleNamespace(training=False),
             accelerator=SimpleNamespace(device="cpu", gather=lambda x: x, gather_for_metrics=lambda x: x),
             aux_loss_enabled=False,
             precompute_ref_logps=True,
-            ld_alpha=None,
-            use_weighting=False,
             f_alpha_divergence_coef=0.5,
             loss_types=[loss_type],
             loss_weights=[1.0],
             args=SimpleNamespace(discopop_tau=settings.pop("tau", 0.05)),
             _metrics=defaultdict(lambda: defaultdict(list)),
             _total_train_tokens=0,
-            **{"f_divergence_type": "reverse_kl", "label_smoothing": 0.0, **settings},
+            **{"f_divergence_type": "reverse_kl", "label_smoothing": 0.0, **NEITHER, **settings},
         )
         whole = torch.cat([torch.zeros(len(mask), 1, dtype=mask.dtype), mask], dim=1)
         inputs = {
@@ -97,6 +100,74 @@ def test_the_divergences_are_those_of_trl(trl_loss, divergence):
     theirs = trl_loss("sigmoid", *given, beta=0.4, f_divergence_type=divergence)
     mine = ours(DIVERGENCES[divergence], token_logps, reference, beta=0.4)
     assert mine.item() == pytest.approx(theirs.item(), rel=1e-6 if single else 1e-12)
+
+
+def test_length_desensitisation_is_that_of_trl(trl_loss):
+    token_logps, mask, reference = case()
+    theirs = trl_loss("sigmoid", token_logps, mask, reference, beta=0.4, ld_alpha=0.3)
+    weights = bind_token_weights("ld_dpo", ld_alpha=0.3)
+    lengths = [(int(own), int(other)) for own, other in torch.cat([LENGTHS, LENGTHS.flip(1)])]
+    rows = [weights(own, other) for own, other in lengths]
+    weighted = token_logps * torch.stack([torch.nn.functional.pad(row, (0, TOKENS - len(row))) for row in rows])
+    mine = ours("ld_dpo", weighted, reference, beta=0.4)
+    assert mine.item() == pytest.approx(theirs.item(), rel=1e-6)
+    gradients = [torch.autograd.grad(loss, token_logps)[0] * mask for loss in (mine, theirs)]  # TRL's padding is 0
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-9)
+
+
+def test_wpo_weighs_pairs_as_trl_does(trl_loss):
+    token_logps, mask, reference = case()
+    collision = -torch.rand(token_logps.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    theirs = trl_loss("sigmoid", token_logps, mask, reference, beta=0.4, use_weighting=True, collision=collision)
+    alignment = ((token_logps - collision) * mask).sum(1) / mask.sum(1)
+    chosen_B, rejected_B = token_logps.sum(1).chunk(2)
+    batch = PairBatch.hard(chosen_B, rejected_B, *reference.chunk(2), *LENGTHS.double().unbind(1))
+    mine = (wpo_weight(*alignment.chunk(2)) * bind("dpo", beta=0.4)(batch)).mean()
+    assert mine.item() == pytest.approx(theirs.item(), rel=1e-6)
+    gradients = [torch.autograd.grad(loss, token_logps)[0] for loss in (mine, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
+
+
+def test_kto_is_that_of_trl():
+    pytest.importorskip("trl", reason="TRL is the oracle here; install the extra `oracle`")
+    from trl.trainer.kto_trainer import KTOTrainer
+
+    token_logps, mask, reference = case()
+    mismatched, mismatched_reference = torch.tensor([[-3.0, -4.0, -9.0], [-5.0, -4.5, -9.5]]).double()
+    label = torch.tensor([True, False, False, True, True, False])
+    flat = torch.zeros_like(token_logps)
+    outputs = SimpleNamespace(log_probs=token_logps, entropy=flat, mean_logits=flat, is_top1=flat.bool())
+    whole = torch.cat([torch.zeros(len(mask), 1, dtype=mask.dtype), mask], dim=1)
+    trainer = SimpleNamespace(
+        model=SimpleNamespace(training=False),
+        accelerator=SimpleNamespace(device="cpu", gather_for_metrics=lambda x: x),
+        aux_loss_enabled=False,
+        precompute_ref_logps=True,
+        calculate_KL=True,
+        beta=0.4,
+        loss_type="kto",
+        desirable_weight=1.2,
+        undesirable_weight=0.8,
+        _compute_kl_logps=lambda *_: mismatched,
+        _metrics=defaultdict(lambda: defaultdict(list)),
+        _total_train_tokens=0,
+    )
+    inputs = {
+        "input_ids": torch.zeros_like(whole),
+        "attention_mask": torch.ones_like(whole),
+        "completion_mask": whole,
+        "label": label,
+        "ref_logps": reference,
+        "ref_KL_logps": mismatched_reference,
+    }
+    theirs = KTOTrainer._compute_loss(trainer, lambda **_: outputs, inputs, False)
+    baseline = mean_kl(0.4 * (mismatched - mismatched_reference), torch.ones(3))
+    assert baseline > 0
+    batch = LabelledBatch(token_logps.sum(1), reference, label, torch.ones_like(reference), baseline)
+    mine = bind("kto", beta=0.4, desirable_weight=1.2, undesirable_weight=0.8)(batch).mean()
+    assert mine.item() == pytest.approx(theirs.item(), rel=1e-6)
+    gradients = [torch.autograd.grad(loss, token_logps)[0] for loss in (mine, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
 
 
 def test_the_sft_term_is_trls_up_to_how_responses_of_unlike_length_are_averaged(trl_loss):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import penchant.objectives
-from penchant.objectives import OBJECTIVES, Objective
+from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, Objective
 
 PAGE = Path(__file__).parents[2] / "docs" / "objectives.md"
 MODULES = [module.name for module in pkgutil.iter_modules(penchant.objectives.__path__, "penchant.objectives.")]
@@ -18,7 +18,11 @@ MODULES = [module.name for module in pkgutil.iter_modules(penchant.objectives.__
 
 def test_the_room_exports_exactly_these_names():
     assert penchant.objectives.__all__ == [
+        "LABELLED_OBJECTIVES",
         "OBJECTIVES",
+        "LabelledBatch",
+        "LabelledFunction",
+        "LabelledObjective",
         "Objective",
         "PairBatch",
         "PairFunction",
@@ -27,11 +31,15 @@ def test_the_room_exports_exactly_these_names():
         "aot_unpaired",
         "apo_down",
         "apo_zero",
+        "bco",
         "bco_pair",
         "bind",
+        "bind_token_weights",
         "cdpo",
         "chi_po",
         "cpo",
+        "decaying",
+        "desensitised",
         "discopop",
         "dpo",
         "dpo_alpha",
@@ -45,6 +53,8 @@ def test_the_room_exports_exactly_these_names():
         "implicit_rewards",
         "ipo_mean",
         "ipo_sum",
+        "kto",
+        "mean_kl",
         "mixture",
         "nca_pair",
         "orpo",
@@ -52,11 +62,13 @@ def test_the_room_exports_exactly_these_names():
         "preference_probability",
         "r_dpo",
         "refuse_unread",
+        "reward_shift",
         "robust",
         "sft",
         "simpo",
         "sppo_hard",
         "sum_by_response",
+        "wpo_weight",
     ]
     assert all(hasattr(penchant.objectives, name) for name in penchant.objectives.__all__)
 
@@ -87,7 +99,7 @@ def page_row(row: Objective) -> str:
 
 def test_the_page_has_the_row_of_every_objective():
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
-    expected = [page_row(row) for row in OBJECTIVES.values()]
+    expected = [page_row(row) for row in (*OBJECTIVES.values(), *LABELLED_OBJECTIVES.values())]
     assert lines == expected, "put these lines in docs/objectives.md:\n" + "\n".join(expected)
 
 

@@ -30,6 +30,8 @@ BY_HAND = {
     "dpo": ({"beta": 0.3}, nll(0.3 * D)),
     "cdpo": ({"beta": 0.3, "label_smoothing": 0.2}, 0.8 * nll(0.3 * D) + 0.2 * nll(-0.3 * D)),
     "robust": ({"beta": 0.3, "label_smoothing": 0.2}, (0.8 * nll(0.3 * D) - 0.2 * nll(-0.3 * D)) / 0.6),
+    "ld_dpo": ({"beta": 0.3, "ld_alpha": 0.5}, nll(0.3 * D)),  # of log-probs already weighted
+    "d2po": ({"beta": 0.3, "gamma": 0.5}, nll(0.3 * D)),
     "hinge": ({"beta": 0.3}, 1 - 0.3 * D),
     "ipo_sum": ({"beta": 0.3}, (D - 1 / 0.6) ** 2),
     "ipo_mean": ({"beta": 0.3}, (S_W / 5 - S_L / 4 - 1 / 0.6) ** 2),

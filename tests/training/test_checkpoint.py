@@ -27,7 +27,7 @@ class Trainee:
         self.optimiser.step()
 
     def save(self, folder, step, keep=1):
-        return save_checkpoint(folder, step, self.parameters, self.optimiser, {"num_tokens": 7}, keep=keep)
+        return save_checkpoint(folder, step, self.parameters, self.optimiser, {"num_tokens": 7}, {}, keep=keep)
 
 
 def steps_in(folder):
@@ -48,7 +48,7 @@ def test_a_checkpoint_comes_back_bit_for_bit_and_training_goes_on_as_if_never_st
 
 def test_it_holds_no_pickle(tmp_path):
     names = {p.name for p in Trainee().save(tmp_path, 1).iterdir()}
-    assert names == {"weights.safetensors", "optimiser.safetensors", "state.json", "manifest.json"}
+    assert names == {"weights.safetensors", "optimiser.safetensors", "task.safetensors", "state.json", "manifest.json"}
 
 
 def test_the_newest_are_kept_and_counted_as_numbers(tmp_path):

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from penchant.errors import ConfigError, DataError, OutputError, TrainingError
-from penchant.objectives import OBJECTIVES
+from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES
 from penchant.training import checkpoint
 from penchant.training import run as run_module
 from penchant.training.config import ObjectiveConfig
@@ -217,7 +217,7 @@ def poison(monkeypatch):
                 factor = float("nan") if any(item.origin.line in bad for item in items) else 1.0
                 return loss * factor, metrics
 
-        monkeypatch.setattr(run_module, "PreferenceTask", Poisoned)
+        monkeypatch.setattr("penchant.training.objective.PreferenceTask", Poisoned)
 
     return lines
 
@@ -317,8 +317,13 @@ def test_an_objective_or_parameter_that_is_not_there_is_refused(dpo, objective, 
 
 
 def test_every_parameter_of_every_objective_can_be_set():
-    parameters = {name for row in OBJECTIVES.values() for name in row.defaults}
-    assert parameters == set(ObjectiveConfig.model_fields) - {"objective", "sft_weight"}
+    parameters = {name for row in (*OBJECTIVES.values(), *LABELLED_OBJECTIVES.values()) for name in row.defaults}
+    assert parameters == set(ObjectiveConfig.model_fields) - {
+        "objective",
+        "sft_weight",
+        "weighting",
+        "moving_reference",
+    }
     for name in parameters:
         assert ObjectiveConfig(**{name: 0.25}).parameters == {name: 0.25}
 
@@ -336,10 +341,80 @@ def test_a_reference_that_the_objective_does_not_read_is_refused(dpo, stories260
         dpo(dpo={"objective": "simpo"}, model={"reference": str(stories260k)})
 
 
-@pytest.mark.parametrize("name", [row.name for row in OBJECTIVES.values() if row.batch_coupled])
-def test_an_objective_of_whole_batches_is_refused_with_the_reason(dpo, name):
-    with pytest.raises(ConfigError, match=f"{name} compares all pairs of a batch with each other"):
-        dpo(dpo={"objective": name})
+LEARNED = [
+    *({"objective": name} for name in ("kto", "bco", "aot", "aot_unpaired", "ld_dpo", "d2po")),
+    {"objective": "dpo", "weighting": "wpo"},
+    {"objective": "dpo", "moving_reference": {"every": 2, "mixup": 0.5}},
+    {"objective": "kto", "moving_reference": {"every": 3, "mixup": 0.2}},
+]
+
+
+@pytest.mark.parametrize("objective", LEARNED, ids=lambda o: "-".join(o[k] for k in o if isinstance(o[k], str)))
+def test_every_kind_of_task_learns_to_tell_the_sides_apart(dpo, objective):
+    folder = dpo(dpo=objective, optimiser={"epochs": 4, "learning_rate": 1e-3})
+    first, last = steps(folder)[0], steps(folder)[-1]
+    assert abs(first["rewards/chosen"]) < 1e-3, "the policy is its own reference"
+    assert last["rewards/chosen"] > last["rewards/rejected"]
+    evaluated = [row for row in rows(folder) if "eval_loss" in row]
+    assert evaluated[-1]["eval_rewards/chosen"] > evaluated[-1]["eval_rewards/rejected"]
+
+
+@pytest.mark.parametrize("objective", LEARNED[-3:-1] + LEARNED[:3], ids=str)
+def test_every_kind_of_task_resumes_bit_for_bit(dpo, tmp_path, make_reporter, objective):
+    options = {"dpo": objective, "save": {"checkpoint_every": 1}}
+    straight = dpo(output=str(tmp_path / "straight"), **options)
+    with pytest.raises(Interrupted):
+        dpo(make_reporter({3: lambda: os.kill(os.getpid(), signal.SIGTERM)}), output=str(tmp_path / "cut"), **options)
+    resumed = dpo(output=str(tmp_path / "cut"), resume=True, **options)
+    assert weights(resumed) == weights(straight)
+
+
+@pytest.fixture
+def labels_file(tmp_path, pairs_file):
+    pairs = [json.loads(line) for line in pairs_file.read_text().splitlines()]
+    labelled = [(p["prompt"], p[side], side == "chosen") for p in pairs for side in ("chosen", "rejected")]
+    path = tmp_path / "labels.jsonl"
+    lines = [json.dumps({"prompt": p, "completion": c, "label": good}) + "\n" for p, c, good in labelled]
+    path.write_text("".join(lines))
+    return path
+
+
+def test_labelled_responses_train_as_the_pairs_they_were_taken_from(dpo, labels_file, tmp_path):
+    alone = dpo(output=str(tmp_path / "alone"), dpo={"objective": "kto"}, data={"files": [str(labels_file)]})
+    apart = dpo(output=str(tmp_path / "apart"), dpo={"objective": "kto"})
+    assert [row["loss"] for row in steps(alone)] == pytest.approx([row["loss"] for row in steps(apart)], rel=1e-5)
+    assert len(steps(alone)) == 2 * 24 / 4, "two responses of 12 pairs, 2 epochs, 4 a step"
+
+
+def test_labels_are_refused_by_an_objective_of_pairs_with_what_to_use(dpo, labels_file):
+    with pytest.raises(
+        DataError, match=r"labels\.jsonl: its responses are labelled one by one.*--objective kto or bco"
+    ):
+        dpo(data={"files": [str(labels_file)]})
+
+
+REFUSED = [
+    ({"dpo": {"objective": "kto", "sft_weight": 0.1}}, r"dpo\.sft_weight is not read by kto"),
+    ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weighs single pairs, and bco has none"),
+    ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weighs single pairs, and aot has none"),
+    ({"dpo": {"objective": "simpo", "moving_reference": {}}}, r"dpo\.moving_reference is not read by simpo"),
+    ({"dpo": {"moving_reference": {}}, "model": {"lora": {}}}, r"mean of two adapters is not an adapter"),
+    ({"dpo": {"moving_reference": {}}, "model": {"reference": "."}}, r"starts at the model itself"),
+]
+
+
+@pytest.mark.parametrize(("sections", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_settings_that_do_not_go_together_are_refused_with_the_reason(dpo, sections, message):
+    with pytest.raises(ConfigError, match=message):
+        dpo(**sections)
+
+
+def test_weights_of_pairs_are_refused_where_ranks_are_compared(dpo, pairs_file, tmp_path):
+    path = tmp_path / "weighted.jsonl"
+    pairs = [json.loads(line) | {"weight": 2.0} for line in pairs_file.read_text().splitlines()]
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    with pytest.raises(ConfigError, match="aot compares ranks within a batch, which have no weight"):
+        dpo(dpo={"objective": "aot"}, data={"files": [str(path)]})
 
 
 def test_a_chat_template_that_cannot_be_read_is_refused(dpo):

@@ -8,10 +8,12 @@ import torch
 from penchant.data import Demonstration, Document, Message
 from penchant.models import adapters
 from penchant.models.forward import score_sequences
-from penchant.objectives import OBJECTIVES, bind, get_objective
+from penchant.objectives import OBJECTIVES, bind, bind_token_weights, get_objective
 from penchant.tokens import Limits, tokenise_demonstrations
+from penchant.training.coupled import CoupledTask
+from penchant.training.next_token import NextTokenTask
 from penchant.training.reference import reference_logprobs
-from penchant.training.step import NextTokenTask, PreferenceTask, accumulate
+from penchant.training.step import PreferenceTask, accumulate
 
 BETA = 0.3
 
@@ -63,21 +65,23 @@ def test_a_response_of_several_pairs_is_scored_once_and_counts_in_each(model, pa
     assert model.num_tokens_run - before == 2 * num_once
 
 
-OF_SINGLE_PAIRS = [row for row in OBJECTIVES.values() if not row.batch_coupled]
-
-
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
-@pytest.mark.parametrize("row", OF_SINGLE_PAIRS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", OBJECTIVES.values(), ids=OBJECTIVES)
 def test_every_objective_has_the_same_gradient_shared_cut_and_unshared(model, task, pairs, row, lora):
     if lora:
         adapters.attach(model, 4, 8.0, (), seed=0)
-    reference = {key: value + 0.5 * (i % 3) - 0.3 for i, (key, value) in enumerate(task.reference.items())}
-    own = PreferenceTask(bind(row), row.defaults.get("beta", 1.0), reference)
+    items = pairs[:6]
+    if weights := bind_token_weights(row):
+        items = [pair.weigh_tokens(lambda *lengths: weights(*lengths).numpy()) for pair in items]
+    scores = reference_logprobs(model, [s for pair in items for s in pair.sequences], None, token_budget=500)
+    reference = {key: value + 0.5 * (i % 3) - 0.3 for i, (key, value) in enumerate(scores.items())}
+    kind = CoupledTask if row.batch_coupled else PreferenceTask
+    own = kind(bind(row), row.defaults.get("beta", 1.0), reference)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
 
     def gradient_of(budget):
         model.network.zero_grad(set_to_none=True)
-        accumulate(model, own, pairs[:6], parameters, token_budget=budget, max_grad_norm=1e9)
+        accumulate(model, own, items, parameters, token_budget=budget, max_grad_norm=1e9)
         return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
 
     whole, cut = gradient_of(10_000), gradient_of(60)

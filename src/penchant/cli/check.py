@@ -112,7 +112,7 @@ def _show_lengths(console: Console, findings: Findings, max_length: int) -> None
         for name, facts in _statistics(findings).items()
     ]
     print_table(console, ("tokens", "number", "mean", "p95", "max"), rows)
-    what = "responses are" if findings.kind == "pairs" else "conversations are"
+    what = "conversations are" if findings.kind == "demonstrations" else "responses are"
     _say(console, f"{findings.num_cut} {what} cut at {max_length} tokens (--max-length)")
     _say(console, f"{findings.saved_by_sharing:.1%} of all tokens need not be run, as shared prefixes are run once")
 

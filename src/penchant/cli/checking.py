@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from penchant.data import (
+    Labelled,
     LoadedDemonstrations,
+    LoadedLabelled,
     LoadedPairs,
     Message,
     PreferencePair,
     Verdict,
+    guess_kind,
     load_demonstrations,
+    load_labelled,
     load_pairs,
 )
-from penchant.data.files import scan_rows
-from penchant.data.importers import DEMONSTRATION_IMPORTERS, PAIR_IMPORTERS
-from penchant.data.verdicts import BadRow
 from penchant.tokens import (
     ChatEncoder,
     EncodedExample,
+    EncodedLabelled,
     EncodedPair,
     Forest,
     Limits,
@@ -33,6 +34,7 @@ from penchant.tokens import (
     TokenSequence,
     pack,
     tokenise_demonstrations,
+    tokenise_labelled,
     tokenise_pairs,
 )
 
@@ -56,13 +58,13 @@ class Remark:
 
 @dataclass(frozen=True)
 class Findings:
-    """kind: "pairs" or "demonstrations". lengths: by part, the tokens of every one before any cut."""
+    """kind: "pairs", "labelled" or "demonstrations". lengths: by part, the tokens of every one before any cut."""
 
     kind: str
     format: str
     rows: dict[str, int]
     problems: tuple[Verdict, ...]
-    items: tuple[EncodedPair | EncodedExample, ...]
+    items: tuple[EncodedPair | EncodedLabelled | EncodedExample, ...]
     lengths: dict[str, list[int]]
     num_cut: int
     saved_by_sharing: float
@@ -83,14 +85,19 @@ def check_files(
 ) -> Findings:
     """Read and tokenise the files as training would. Raises DataError for what cannot be read at all."""
     measuring = _MeasuringEncoder(encoder)
-    loaded: LoadedPairs | LoadedDemonstrations
+    loaded: LoadedPairs | LoadedLabelled | LoadedDemonstrations
     tokenised: Tokenised[Any]
-    if _hold_pairs(files[0]):
-        kind, loaded = "pairs", load_pairs(files, on_bad_row="drop")
+    kind = guess_kind(files[0])
+    if kind == "pairs":
+        loaded = load_pairs(files, on_bad_row="drop")
         tokenised = tokenise_pairs(measuring, loaded.pairs, limits, _counter(len(loaded.pairs), on_progress))
         lengths = measuring.lengths_of(loaded.pairs)
+    elif kind == "labelled":
+        loaded = load_labelled(files, on_bad_row="drop")
+        tokenised = tokenise_labelled(measuring, loaded.labelled, limits, _counter(len(loaded.labelled), on_progress))
+        lengths = measuring.lengths_by_label(loaded.labelled)
     else:
-        kind, loaded = "demonstrations", load_demonstrations(files, on_bad_row="drop")
+        loaded = load_demonstrations(files, on_bad_row="drop")
         records = loaded.demonstrations
         tokenised = tokenise_demonstrations(measuring, records, limits, _counter(len(records), on_progress))
         lengths = {"text": measuring.texts}
@@ -141,16 +148,12 @@ class _MeasuringEncoder(ChatEncoder):
         rejected = [self.responses[key] for p in pairs if (key := (p.prompt, p.rejected)) in self.responses]
         return {"prompt": self.prompts, "chosen": chosen, "rejected": rejected}
 
-
-def _hold_pairs(file: Path) -> bool:
-    """Whether the first readable rows look like preferences; if they look like nothing known, their loader says so."""
-    readable = (row for _, row in scan_rows(file) if not isinstance(row, BadRow))
-    rows = list(islice(readable, 20))
-    pairs, texts = (
-        sum(any(importer.matches(row) for importer in importers) for row in rows)
-        for importers in (PAIR_IMPORTERS, DEMONSTRATION_IMPORTERS)
-    )
-    return bool(pairs >= texts)
+    def lengths_by_label(self, records: Sequence[Labelled]) -> dict[str, list[int]]:
+        lengths: dict[str, list[int]] = {"good": [], "bad": []}
+        for record in records:
+            if (key := (record.prompt, record.response)) in self.responses:
+                lengths["good" if record.desirable else "bad"].append(self.responses[key])
+        return {"prompt": self.prompts, **lengths}
 
 
 def _counter(total: int, on_progress: Callable[[int, int], None]) -> Callable[[], None]:
@@ -168,7 +171,7 @@ def _count_rows(counts: dict[str, int], early: Sequence[Verdict], late: Sequence
     return {code: number for code, number in rows.items() if number}
 
 
-def _saved_by_sharing(items: Sequence[EncodedPair | EncodedExample], token_budget: int) -> float:
+def _saved_by_sharing(items: Sequence[EncodedPair | EncodedLabelled | EncodedExample], token_budget: int) -> float:
     """Share of tokens that need not be run, as every shared prefix of a micro-batch is run once."""
     total = unique = 0
     for batch in pack([item.sequences for item in items], token_budget):
@@ -186,7 +189,7 @@ def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, list[int]]]:
 
 
 def _token_remarks(
-    items: Sequence[EncodedPair | EncodedExample], encoder: ChatEncoder, limits: Limits
+    items: Sequence[EncodedPair | EncodedLabelled | EncodedExample], encoder: ChatEncoder, limits: Limits
 ) -> Iterator[Remark]:
     found: dict[str, list[str]] = {}
     inside: Counter[int] = Counter()

@@ -27,11 +27,15 @@ def command(
 
     from penchant.cli.tables import print_table
     from penchant.errors import ConfigError
-    from penchant.objectives import OBJECTIVES, get_objective
+    from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, LabelledObjective, get_objective
 
     console = Console()
     if name is None:
-        rows = [(row.name, _parameters(row.defaults), row.when) for row in OBJECTIVES.values()]
+        rows = [
+            (row.name, _parameters(row.defaults), row.when)
+            for table in (OBJECTIVES, LABELLED_OBJECTIVES)
+            for row in table.values()
+        ]
         print_table(console, ("objective", "defaults", "when"), rows)
         return
     try:
@@ -48,8 +52,10 @@ def command(
         "source": f"{row.paper.title}, {address}, {row.paper.equation}",
         "when": row.when,
     }
+    if isinstance(row, LabelledObjective):
+        facts["data"] = "responses labelled good or bad (prompt, completion, label), or pairs taken apart"
     if row.batch_coupled:
-        facts["training"] = "not by `penchant dpo`: it compares all pairs of a batch, which is cut into micro-batches"
+        facts["training"] = "compares all pairs of a batch with each other, which costs one more forward pass"
     print_table(console, ("", ""), list(facts.items()))
 
 

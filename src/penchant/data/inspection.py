@@ -6,10 +6,10 @@ An inspector is called with the records in order and remembers them, so that it 
 from collections.abc import Callable
 from typing import TypeVar
 
-from penchant.data.records import Demonstration, Document, Origin, PreferencePair, Prompt, prompt_key
+from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, prompt_key
 from penchant.data.verdicts import BadRow, Verdict
 
-__all__ = ["Inspector", "inspect_demonstrations", "inspect_pairs", "inspect_prompts"]
+__all__ = ["Inspector", "inspect_demonstrations", "inspect_labelled", "inspect_pairs", "inspect_prompts"]
 
 Record_contra = TypeVar("Record_contra", contravariant=True)
 Inspector = Callable[[Record_contra, Origin], Verdict | None]
@@ -33,6 +33,25 @@ def inspect_pairs() -> Inspector[PreferencePair]:
         seen.setdefault((prompt, chosen, rejected), origin)
         if opposite:
             reason = f"it prefers the response that {opposite} rejects"
+            return Verdict("contradicts", origin, reason, "keep both if people disagree, else remove one")
+        return _duplicate(origin, earlier)
+
+    return inspect
+
+
+def inspect_labelled() -> Inspector[Labelled]:
+    """A new inspector of labelled responses."""
+    seen: dict[tuple[str, str, bool], Origin] = {}
+
+    def inspect(record: Labelled, origin: Origin) -> Verdict | None:
+        prompt, response = prompt_key(record.prompt), record.response.strip()
+        if not response:
+            raise BadRow("empty_response", "the response is empty", "write one, or remove the row")
+        opposite = seen.get((prompt, response, not record.desirable))
+        earlier = seen.get((prompt, response, record.desirable))
+        seen.setdefault((prompt, response, record.desirable), origin)
+        if opposite:
+            reason = f"it labels the response of {opposite} the other way"
             return Verdict("contradicts", origin, reason, "keep both if people disagree, else remove one")
         return _duplicate(origin, earlier)
 

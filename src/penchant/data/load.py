@@ -5,32 +5,49 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from penchant.data.files import Row, TxtRows, scan_rows
-from penchant.data.importers import DEMONSTRATION_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS, Importer
-from penchant.data.inspection import Inspector, inspect_demonstrations, inspect_pairs, inspect_prompts
-from penchant.data.records import Demonstration, Document, Origin, PreferencePair, Prompt
+from penchant.data.importers import (
+    DEMONSTRATION_IMPORTERS,
+    LABELLED_IMPORTERS,
+    PAIR_IMPORTERS,
+    PROMPT_IMPORTERS,
+    Importer,
+)
+from penchant.data.inspection import (
+    Inspector,
+    inspect_demonstrations,
+    inspect_labelled,
+    inspect_pairs,
+    inspect_prompts,
+)
+from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, labelled_from_pairs
 from penchant.data.verdicts import BadRow, Verdict, bad_row_from_validation
 from penchant.errors import ConfigError, DataError
 
 __all__ = [
+    "Kind",
     "LoadedDemonstrations",
+    "LoadedLabelled",
     "LoadedPairs",
     "LoadedPrompts",
     "OnBadRow",
+    "guess_kind",
     "load_demonstrations",
+    "load_labelled",
     "load_pairs",
     "load_prompts",
 ]
 
+Kind = Literal["pairs", "labelled", "demonstrations"]
 OnBadRow = Literal["error", "drop"]
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-Record = TypeVar("Record", PreferencePair, Demonstration | Document, Prompt)
+Record = TypeVar("Record", PreferencePair, Labelled, Demonstration | Document, Prompt)
 
 NUM_ROWS_TO_DETECT = 20
 
@@ -55,6 +72,13 @@ class LoadedPairs(_Report):
     """Preference pairs and how they were read."""
 
     pairs: tuple[PreferencePair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedLabelled(_Report):
+    """Labelled responses and how they were read."""
+
+    labelled: tuple[Labelled, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +110,23 @@ def load_pairs(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | Non
     return LoadedPairs(*report, pairs=records)
 
 
+def load_labelled(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> LoadedLabelled:
+    """Load responses labelled good or bad; options and errors as for `load_pairs`.
+
+    Files of preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs.
+    """
+    files = _check_options(paths, on_bad_row, limit)
+    if guess_kind(files[0]) == "pairs":
+        pairs, report = _load(files, PAIR_IMPORTERS, inspect_pairs, on_bad_row, limit)
+        for pair in pairs:
+            if pair.probability != 1 or pair.margin:
+                what = "a soft label or a margin, which a single label cannot hold"
+                raise DataError(f"{pair.origin}: the pair has {what}; remove it or use an objective of pairs.")
+        return LoadedLabelled(*report, labelled=tuple(labelled_from_pairs(pairs)))
+    records, report = _load(files, LABELLED_IMPORTERS, inspect_labelled, on_bad_row, limit)
+    return LoadedLabelled(*report, labelled=records)
+
+
 def load_demonstrations(
     paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | None = None
 ) -> LoadedDemonstrations:
@@ -98,6 +139,18 @@ def load_prompts(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | N
     """Load prompts, one for each line of a .txt file; options and errors as for `load_pairs`."""
     records, report = _load(paths, PROMPT_IMPORTERS, inspect_prompts, on_bad_row, limit, txt="lines")
     return LoadedPrompts(*report, prompts=records)
+
+
+def guess_kind(path: str | os.PathLike[str]) -> Kind:
+    """What most of a file's first rows look like; pairs where they look like nothing known, whose loader says so."""
+    readable = (row for _, row in scan_rows(Path(path)) if not isinstance(row, BadRow))
+    rows = list(islice(readable, NUM_ROWS_TO_DETECT))
+    tables: dict[Kind, Sequence[Importer[Any]]] = {
+        "pairs": PAIR_IMPORTERS,
+        "labelled": LABELLED_IMPORTERS,
+        "demonstrations": DEMONSTRATION_IMPORTERS,
+    }
+    return max(tables, key=lambda kind: sum(any(one.matches(row) for one in tables[kind]) for row in rows))
 
 
 _ReportFields = tuple[dict[str, int], tuple[Verdict, ...], str, str]

@@ -17,6 +17,7 @@ __all__ = [
     "Comparison",
     "Demonstration",
     "Document",
+    "Labelled",
     "Message",
     "Origin",
     "Outcome",
@@ -24,6 +25,7 @@ __all__ = [
     "Prompt",
     "Role",
     "Source",
+    "labelled_from_pairs",
     "pairs_from_comparisons",
     "prompt_key",
 ]
@@ -126,6 +128,19 @@ class PreferencePair(_Record):
         return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen})
 
 
+class Labelled(_Record):
+    """One response that somebody called good or bad by itself, as a thumb up or down does.
+
+    weight: factor on its loss, at least 0.
+    """
+
+    prompt: tuple[Message, ...]
+    response: Text
+    desirable: bool
+    weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
+    origin: Origin | None = None
+
+
 class Demonstration(_Record):
     """A conversation to imitate by next-token training; its last message is the assistant's."""
 
@@ -172,3 +187,15 @@ def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[Preference
         elif comparison.outcome == "b":
             pairs.append(PreferencePair(prompt=comparison.prompt, chosen=b, rejected=a))
     return pairs
+
+
+def labelled_from_pairs(pairs: Iterable[PreferencePair]) -> list[Labelled]:
+    """Take pairs apart, in order: each chosen response is good, each rejected one is bad.
+
+    A preference says which of two is better, not that one is good: use it where no labels were collected.
+    """
+    return [
+        Labelled(prompt=pair.prompt, response=text, desirable=desirable, weight=pair.weight, origin=pair.origin)
+        for pair in pairs
+        for text, desirable in ((pair.chosen, True), (pair.rejected, False))
+    ]

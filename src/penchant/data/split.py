@@ -16,7 +16,7 @@ __all__ = ["group_by_prompt", "split_by_prompt"]
 
 
 class HasPrompt(Protocol):
-    """A record with a prompt: a PreferencePair or a Comparison."""
+    """A record with a prompt: a PreferencePair, a Labelled or a Comparison."""
 
     @property
     def prompt(self) -> tuple[Message, ...]: ...

@@ -39,7 +39,7 @@ CODES: dict[str, Code] = {
     "equal_after_truncation": Code("error", "what is left of the two responses within the limit is the same"),
     "template_boundary": Code("error", "the chat template does not continue its own prompt with the response"),
     "duplicate": Code("warning", "the same record as an earlier row"),
-    "contradicts": Code("warning", "an earlier row prefers the other one of the same two responses"),
+    "contradicts": Code("warning", "an earlier row says the opposite of the same response or pair"),
     "tie": Code("no_pair", "the person found the two as good as each other"),
     "both_bad": Code("no_pair", "the person found neither acceptable"),
     "unanswered": Code("no_pair", "nobody has answered yet"),

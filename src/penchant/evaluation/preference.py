@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -15,22 +15,31 @@ __all__ = ["evaluate_task"]
 
 
 class Task(Protocol):
-    """The two questions asked of a training task."""
+    """What is asked of a training task."""
 
     def count(self, item: Any) -> float: ...
 
-    def losses(self, model: LanguageModel, items: Sequence[Any]) -> tuple[Tensor, dict[str, Tensor]]: ...
+    def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[Any]]) -> Task: ...
+
+    def losses(
+        self, model: LanguageModel, items: Sequence[Any]
+    ) -> tuple[Tensor, Mapping[str, tuple[Tensor, float]]]: ...
 
 
 def evaluate_task(model: LanguageModel, task: Task, items: Sequence[Any], token_budget: int) -> dict[str, float]:
-    """Mean loss and metrics over all items, each under its training name with the prefix `eval_`."""
+    """Mean loss and metrics over all items, each under its training name with the prefix `eval_`.
+
+    To an objective that compares the pairs of a batch, all items are one batch.
+    """
     sums: dict[str, float] = {}
-    count = 0.0
+    counts: dict[str, float] = {}
+    packed = pack([item.sequences for item in items], token_budget, share=model.shares)
+    micro_batches = [[items[i] for i in indices] for indices in packed]
     with torch.no_grad():
-        for indices in pack([item.sequences for item in items], token_budget, share=model.shares):
-            batch = [items[i] for i in indices]
+        task = task.for_batch(model, micro_batches)
+        for batch in micro_batches:
             loss, metrics = task.losses(model, batch)
-            for name, value in {"loss": loss, **metrics}.items():
+            for name, (value, count) in {"loss": (loss, sum(map(task.count, batch))), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
-            count += sum(task.count(item) for item in batch)
-    return {f"eval_{name}": value / count for name, value in sums.items()}
+                counts[name] = counts.get(name, 0.0) + count
+    return {f"eval_{name}": value / counts[name] for name, value in sums.items() if counts[name]}

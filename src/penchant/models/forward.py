@@ -1,6 +1,6 @@
 """The hot path: from a packed forest to the log-probabilities that an objective reads.
 
-Shape suffixes: T packed tokens, K scored tokens, R responses, B pairs, H hidden.
+Shape suffixes: T packed tokens, K scored tokens, R responses, U unique responses, B pairs, H hidden.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from penchant.models.attention import TreeLayout
 from penchant.models.language_model import LanguageModel
-from penchant.models.logprobs import token_logprobs
-from penchant.objectives import PairBatch, sum_by_response
+from penchant.models.logprobs import token_logprobs_and_collision
+from penchant.models.unshared import score_one_by_one
+from penchant.objectives import PairBatch, sum_by_response, wpo_weight
 from penchant.tokens import EncodedPair, Forest, TokenSequence
 
 __all__ = ["score_forest", "score_pairs", "score_sequences"]
@@ -26,30 +27,28 @@ def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
     exactly (`model.shares` is False) runs sequence by sequence through its own code; the forest must then have been
     planted with share=False.
     """
-    model.num_tokens_run += forest.num_tokens
-    with model.numerics.autocast():
-        return _shared(model, forest) if model.shares else _one_by_one(model, forest)
+    return _score(model, forest, collision=False)[0]
 
 
 def score_sequences(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor:
     """Summed log-probability of the scored tokens of every sequence, (R,) in nats; differentiable.
 
-    A response that stands in several pairs is run and scored once.
+    Tokens count with their weights, where a sequence has any. A response that stands in several pairs is run and
+    scored once.
     """
-    unique = {sequence.key: sequence for sequence in sequences}
-    forest = Forest.plant(list(unique.values()), share=model.shares)
-    response_of_K = torch.from_numpy(forest.response_of_K).to(model.numerics.device)
-    logp_U = sum_by_response(score_forest(model, forest), response_of_K, len(unique))
-    place = {key: u for u, key in enumerate(unique)}
-    return logp_U[[place[sequence.key] for sequence in sequences]]
+    return _score_sequences(model, sequences, aligned=False)[0]
 
 
-def score_pairs(model: LanguageModel, pairs: Sequence[EncodedPair], reference_R: Tensor) -> PairBatch:
+def score_pairs(
+    model: LanguageModel, pairs: Sequence[EncodedPair], reference_R: Tensor, *, wpo: bool = False
+) -> PairBatch:
     """What an objective reads of these pairs, every tensor (B,).
 
-    reference_R: the reference's summed log-probs, chosen and rejected in turn, (2B,).
+    reference_R: the reference's summed log-probs, chosen and rejected in turn, (2B,). wpo: weigh every pair by how
+    likely the policy is to write it itself, see `wpo_weight`.
     """
-    policy_R = score_sequences(model, [sequence for pair in pairs for sequence in pair.sequences])
+    sequences = [sequence for pair in pairs for sequence in pair.sequences]
+    policy_R, alignment_R = _score_sequences(model, sequences, aligned=wpo)
     reference_R = reference_R.to(policy_R.device)
 
     def column(values: list[float]) -> Tensor:
@@ -62,13 +61,39 @@ def score_pairs(model: LanguageModel, pairs: Sequence[EncodedPair], reference_R:
         reference_rejected_B=reference_R[1::2],
         length_chosen_B=column([float(pair.chosen.scored.sum()) for pair in pairs]),
         length_rejected_B=column([float(pair.rejected.scored.sum()) for pair in pairs]),
-        weight_B=column([pair.weight for pair in pairs]),
+        weight_B=column([pair.weight for pair in pairs]) * wpo_weight(alignment_R[0::2], alignment_R[1::2]),
         probability_B=column([pair.probability for pair in pairs]),
         margin_B=column([pair.margin for pair in pairs]),
     )
 
 
-def _shared(model: LanguageModel, forest: Forest) -> Tensor:
+def _score_sequences(
+    model: LanguageModel, sequences: Sequence[TokenSequence], *, aligned: bool
+) -> tuple[Tensor, Tensor]:
+    """Summed log-probs and, if `aligned`, the mean of log p - log sum p^2 over the tokens (else 0), (R,) each."""
+    unique = {sequence.key: sequence for sequence in sequences}
+    forest = Forest.plant(list(unique.values()), share=model.shares)
+    response_of_K = torch.from_numpy(forest.response_of_K).to(model.numerics.device)
+    logp_K, collision_K = _score(model, forest, collision=aligned)
+    weight_K = 1.0 if forest.weight_K is None else torch.from_numpy(forest.weight_K).to(logp_K)
+    logp_U = sum_by_response(logp_K * weight_K, response_of_K, len(unique))
+    alignment_U = torch.zeros_like(logp_U)
+    if aligned:
+        num_tokens_U = torch.bincount(response_of_K, minlength=len(unique))
+        alignment_U = sum_by_response((logp_K - collision_K).detach(), response_of_K, len(unique)) / num_tokens_U
+    place = {key: u for u, key in enumerate(unique)}
+    places_R = [place[sequence.key] for sequence in sequences]
+    return logp_U[places_R], alignment_U[places_R]
+
+
+def _score(model: LanguageModel, forest: Forest, *, collision: bool) -> tuple[Tensor, Tensor]:
+    """Log-prob of each scored token and, if asked for, log sum of the squared probabilities there, (K,) each."""
+    model.num_tokens_run += forest.num_tokens
+    with model.numerics.autocast():
+        return _shared(model, forest, collision) if model.shares else score_one_by_one(model, forest)
+
+
+def _shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor]:
     device = model.numerics.device
     hidden_TH = model.body(
         input_ids=torch.from_numpy(forest.input_ids_T).to(device)[None],
@@ -78,23 +103,5 @@ def _shared(model: LanguageModel, forest: Forest) -> Tensor:
     ).last_hidden_state[0]
     hidden_KH = hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(device))
     targets_K = torch.from_numpy(forest.target_ids_K).to(device)
-    return token_logprobs(hidden_KH, model.head.weight, targets_K, model.head.bias, softcap=model.logit_softcap)
-
-
-def _one_by_one(model: LanguageModel, forest: Forest) -> Tensor:
-    device = model.numerics.device
-    input_ids_T = torch.from_numpy(forest.input_ids_T).to(device)
-    hidden_index_K = torch.from_numpy(forest.hidden_index_K).to(device)
-    targets_K = torch.from_numpy(forest.target_ids_K).to(device)
-    logprobs_K = torch.empty(len(targets_K), device=device)
-    for segment in forest.segments:
-        assert segment.parent < 0, "sequences of a model that cannot share lie side by side"
-        (inside,) = torch.nonzero((hidden_index_K >= segment.start) & (hidden_index_K < segment.stop), as_tuple=True)
-        logits = model.network(
-            input_ids=input_ids_T[None, segment.start : segment.stop],
-            use_cache=False,
-            logits_to_keep=hidden_index_K[inside] - segment.start,
-        ).logits[0]
-        own = torch.log_softmax(logits.float(), dim=-1).gather(1, targets_K[inside, None])[:, 0]
-        logprobs_K = logprobs_K.index_copy(0, inside, own)
-    return logprobs_K
+    weight_VH, bias_V, softcap = model.head.weight, model.head.bias, model.logit_softcap
+    return token_logprobs_and_collision(hidden_KH, weight_VH, targets_K, bias_V, softcap=softcap, collision=collision)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["token_logprobs"]
+__all__ = ["token_logprobs", "token_logprobs_and_collision"]
 
 CHUNK_BYTES = 32 * 2**20
 """Logits held at once."""
@@ -33,7 +33,24 @@ def token_logprobs(
     softcap * tanh(logits / softcap), as Gemma 2 does. Gradients are exact for hidden, weight and bias; the head's
     gradient is accumulated in fp32.
     """
-    return _TokenLogprobs.apply(hidden_KH, weight_VH, bias_V, targets_K, softcap)
+    return token_logprobs_and_collision(hidden_KH, weight_VH, targets_K, bias_V, softcap=softcap, collision=False)[0]
+
+
+def token_logprobs_and_collision(
+    hidden_KH: Tensor,
+    weight_VH: Tensor,
+    targets_K: Tensor,
+    bias_V: Tensor | None = None,
+    *,
+    softcap: float | None = None,
+    collision: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """As `token_logprobs`, and log sum_v p(v)^2 of every distribution, (K,), without a gradient.
+
+    The collision probability sum_v p(v)^2 is that of two draws being the same token. collision: whether to measure it,
+    which costs a pass over the logits; if not, the second tensor is 0.
+    """
+    return _TokenLogprobs.apply(hidden_KH, weight_VH, bias_V, targets_K, softcap, collision)
 
 
 def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None, out: Tensor | None) -> Tensor:
@@ -43,10 +60,14 @@ def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | Non
     return z if softcap is None else z.div_(softcap).tanh_().mul_(softcap)
 
 
-def _logsumexp_(z: Tensor) -> Tensor:
-    """log sum exp of every row, (rows,), computed in the memory of `z`: a second copy of the logits is never held."""
+def _logsumexp_(z: Tensor, *, collision: bool) -> tuple[Tensor, Tensor | float]:
+    """log sum exp of every row and, if asked for, log sum p^2, each (rows,).
+
+    Computed in the memory of `z`: a second copy of the logits is never held.
+    """
     top = z.amax(dim=-1, keepdim=True)
-    return z.sub_(top).exp_().sum(dim=-1).log_() + top[:, 0]
+    log_sum = z.sub_(top).exp_().sum(dim=-1).log_()
+    return log_sum + top[:, 0], z.square_().sum(dim=-1).log_() - 2 * log_sum if collision else 0.0
 
 
 def _wide(x: Tensor) -> torch.dtype:
@@ -57,26 +78,33 @@ def _wide(x: Tensor) -> torch.dtype:
 class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, h_KH: Tensor, w_VH: Tensor, b_V: Tensor | None, targets_K: Tensor, softcap: float | None
-    ) -> Tensor:
+        ctx: Any,
+        h_KH: Tensor,
+        w_VH: Tensor,
+        b_V: Tensor | None,
+        targets_K: Tensor,
+        softcap: float | None,
+        collision: bool,
+    ) -> tuple[Tensor, Tensor]:
         if torch.is_autocast_enabled(h_KH.device.type):
             h_KH = h_KH.to(torch.get_autocast_dtype(h_KH.device.type))
         ctx.head_dtype = w_VH.dtype
         w = w_VH.to(h_KH.dtype)
         logprobs_K = torch.empty(len(h_KH), dtype=_wide(h_KH), device=h_KH.device)
-        lse_K = torch.empty_like(logprobs_K)
+        lse_K, collision_K = torch.empty_like(logprobs_K), torch.zeros_like(logprobs_K)
         with torch.autocast(h_KH.device.type, enabled=False):
             for rows, buffer in _chunks(h_KH, w):
                 z = _logits(h_KH[rows], w, b_V, softcap, buffer)
                 target_logit = z.gather(1, targets_K[rows, None])[:, 0]
-                lse_K[rows] = _logsumexp_(z)
+                lse_K[rows], collision_K[rows] = _logsumexp_(z, collision=collision)
                 logprobs_K[rows] = target_logit - lse_K[rows]
         ctx.save_for_backward(h_KH, w, b_V, targets_K, lse_K)
         ctx.softcap = softcap
-        return logprobs_K
+        ctx.mark_non_differentiable(collision_K)
+        return logprobs_K, collision_K
 
     @staticmethod
-    def backward(ctx: Any, grad_K: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_K: Tensor, _grad_of_collision: Tensor) -> tuple[Tensor | None, ...]:
         h_KH, w, b_V, targets_K, lse_K = ctx.saved_tensors
         need_h, need_w, need_b = ctx.needs_input_grad[:3]
         dh_KH = torch.empty_like(h_KH) if need_h else None
@@ -101,7 +129,7 @@ class _TokenLogprobs(torch.autograd.Function):
                 else:
                     dw_VH += dz.t() @ h_KH[rows]
         dw_VH = None if dw_VH is None else dw_VH.to(ctx.head_dtype)
-        return dh_KH, dw_VH, db_V, None, None
+        return dh_KH, dw_VH, db_V, None, None, None
 
 
 def _chunks(h_KH: Tensor, w_VH: Tensor) -> list[tuple[slice, Tensor | None]]:

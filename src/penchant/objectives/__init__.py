@@ -4,6 +4,8 @@ batch.py      PairBatch: what every objective is computed from
 pairwise.py   DPO, conservative DPO and the two IPOs
 margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py   the others, by what they look at
 auxiliary.py  the SFT term, and mixtures of weighted terms
+labelled.py   KTO and BCO, which read single responses labelled good or bad
+token_weights.py, weighting.py   weights of tokens within a response, and of pairs
 table.py      one row for each objective
 registry.py   what reads the table
 rewards.py    implicit rewards and the preference they predict
@@ -14,19 +16,33 @@ from penchant.objectives.auxiliary import mixture, sft
 from penchant.objectives.batch import PairBatch, PairFunction
 from penchant.objectives.coupled import aot, aot_unpaired
 from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
+from penchant.objectives.labelled import LabelledBatch, LabelledFunction, bco, kto, mean_kl, reward_shift
 from penchant.objectives.lengths import dpo_norm, r_dpo
 from penchant.objectives.logistic import preference_cross_entropy
 from penchant.objectives.margin import discopop, exo_pair, hinge, robust
-from penchant.objectives.objective import Objective, Paper
+from penchant.objectives.objective import LabelledObjective, Objective, Paper
 from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpop, nca_pair, sppo_hard
 from penchant.objectives.pairwise import cdpo, dpo, ipo_mean, ipo_sum
 from penchant.objectives.referencefree import cpo, orpo, simpo
-from penchant.objectives.registry import OBJECTIVES, bind, get_objective, refuse_unread
+from penchant.objectives.registry import (
+    LABELLED_OBJECTIVES,
+    OBJECTIVES,
+    bind,
+    bind_token_weights,
+    get_objective,
+    refuse_unread,
+)
 from penchant.objectives.rewards import implicit_rewards, preference_probability
 from penchant.objectives.sequence import sum_by_response
+from penchant.objectives.token_weights import decaying, desensitised
+from penchant.objectives.weighting import wpo_weight
 
 __all__ = [
+    "LABELLED_OBJECTIVES",
     "OBJECTIVES",
+    "LabelledBatch",
+    "LabelledFunction",
+    "LabelledObjective",
     "Objective",
     "PairBatch",
     "PairFunction",
@@ -35,11 +51,15 @@ __all__ = [
     "aot_unpaired",
     "apo_down",
     "apo_zero",
+    "bco",
     "bco_pair",
     "bind",
+    "bind_token_weights",
     "cdpo",
     "chi_po",
     "cpo",
+    "decaying",
+    "desensitised",
     "discopop",
     "dpo",
     "dpo_alpha",
@@ -53,6 +73,8 @@ __all__ = [
     "implicit_rewards",
     "ipo_mean",
     "ipo_sum",
+    "kto",
+    "mean_kl",
     "mixture",
     "nca_pair",
     "orpo",
@@ -60,9 +82,11 @@ __all__ = [
     "preference_probability",
     "r_dpo",
     "refuse_unread",
+    "reward_shift",
     "robust",
     "sft",
     "simpo",
     "sppo_hard",
     "sum_by_response",
+    "wpo_weight",
 ]

@@ -1,4 +1,4 @@
-"""What the table holds for each objective."""
+"""What the tables hold for each objective."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-__all__ = ["Objective", "Paper"]
+__all__ = ["LabelledObjective", "Objective", "Paper"]
 
 
 class Paper(NamedTuple):
@@ -32,6 +32,9 @@ class Objective:
         formula: in plain text.
         paper: the source.
         when: when to use it, in a line.
+        token_weights: (tokens of a response, of the other response, *, parameters) -> weights of its tokens; None
+            where all count 1. The log-probs the function gets are then sums with these weights.
+        token_parameters: those of its parameters that belong to the token weights.
 
     Example:
         >>> from penchant.objectives import OBJECTIVES
@@ -49,3 +52,23 @@ class Objective:
     needs_reference: bool = True
     normalisation: Literal["sum", "mean"] = "sum"
     batch_coupled: bool = False
+    token_weights: Callable[..., Tensor] | None = None
+    token_parameters: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class LabelledObjective(Objective):
+    """One row of the table of objectives that read single labelled responses instead of pairs.
+
+    Args:
+        baseline: (rewards of shape (R,), labels of shape (R,)) -> what rewards are measured from, a scalar.
+        mismatched: whether those rewards are of responses put to another prompt, or of the batch itself.
+
+    Example:
+        >>> from penchant.objectives import LABELLED_OBJECTIVES
+        >>> LABELLED_OBJECTIVES["kto"].mismatched
+        True
+    """
+
+    baseline: Callable[[Tensor, Tensor], Tensor] = field(kw_only=True)
+    mismatched: bool = field(kw_only=True)

@@ -1,18 +1,24 @@
-"""The few functions that read the table of objectives."""
+"""The few functions that read the tables of objectives."""
 
 import math
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
-from penchant.objectives.batch import PairBatch, PairFunction
-from penchant.objectives.objective import Objective
-from penchant.objectives.table import ROWS, TRL_NAMES
+from torch import Tensor
 
-__all__ = ["OBJECTIVES", "bind", "get_objective", "refuse_unread"]
+from penchant.objectives.batch import PairBatch
+from penchant.objectives.objective import LabelledObjective, Objective
+from penchant.objectives.table import LABELLED_ROWS, ROWS, TRL_NAMES
+
+__all__ = ["LABELLED_OBJECTIVES", "OBJECTIVES", "bind", "bind_token_weights", "get_objective", "refuse_unread"]
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType({row.name: row for row in ROWS})
+"""Those of pairs, by name."""
+LABELLED_OBJECTIVES: Mapping[str, LabelledObjective] = MappingProxyType({row.name: row for row in LABELLED_ROWS})
+"""Those of single responses labelled good or bad, by name."""
 
 _AT_LEAST_0: tuple[Callable[[float], bool], str] = (lambda value: value >= 0, "at least 0")
 
@@ -22,8 +28,11 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "label_smoothing": (lambda value: 0 <= value < 0.5, "at least 0 and less than 0.5"),
     "exo_pair.label_smoothing": (lambda value: 0 < value < 0.5, "greater than 0 and less than 0.5"),
     "tau": (lambda value: 0 < value < 1, "greater than 0 and less than 1"),
+    "d2po.gamma": (lambda value: 0 < value <= 1, "greater than 0 and at most 1"),
+    "ld_alpha": (lambda value: 0 <= value <= 1, "at least 0 and at most 1"),
     "dpo_alpha.alpha": (lambda value: 0 <= value <= 1, "at least 0 and at most 1"),
     **dict.fromkeys(("alpha", "gamma", "odds_weight", "penalty", "nll_weight"), _AT_LEAST_0),
+    **dict.fromkeys(("desirable_weight", "undesirable_weight"), _AT_LEAST_0),
 }
 
 
@@ -40,15 +49,14 @@ def get_objective(name: str) -> Objective:
         >>> get_objective("sigmoid_norm").name
         'dpo_norm'
     """
+    known = {**OBJECTIVES, **LABELLED_OBJECTIVES}
     own = TRL_NAMES.get(name, name)
-    if own not in OBJECTIVES:
-        raise ValueError(
-            f"there is no objective {name!r}{_suggest(name, OBJECTIVES)}; choose from {', '.join(OBJECTIVES)}"
-        )
-    return OBJECTIVES[own]
+    if own not in known:
+        raise ValueError(f"there is no objective {name!r}{_suggest(name, known)}; choose from {', '.join(known)}")
+    return known[own]
 
 
-def bind(objective: str | Objective, /, **parameters: float) -> PairFunction:
+def bind(objective: str | Objective, /, **parameters: float) -> Callable[[Any], Tensor]:
     """Settle an objective's parameters, taking defaults for those not given.
 
     Args:
@@ -56,7 +64,7 @@ def bind(objective: str | Objective, /, **parameters: float) -> PairFunction:
         parameters: values by name.
 
     Returns:
-        A function from B pairs to a loss of shape (B,).
+        A function from B pairs to a loss of shape (B,), or from R labelled responses to one of shape (R,).
 
     Raises:
         ValueError: no such objective, a parameter it does not have, or a value out of range.
@@ -68,6 +76,32 @@ def bind(objective: str | Objective, /, **parameters: float) -> PairFunction:
         >>> bind("ipo_sum", beta=0.25)(batch)
         tensor([0.])
     """
+    row, settled = _settle(objective, parameters)
+    return partial(row.function, **{key: value for key, value in settled.items() if key not in row.token_parameters})
+
+
+def bind_token_weights(objective: str | Objective, /, **parameters: float) -> Callable[[int, int], Tensor] | None:
+    """Settle the parameters of an objective's token weights; parameters and errors as for `bind`.
+
+    Returns:
+        A function from the completion tokens of a response and of the one beside it to weights of shape (n,); None for
+        an objective whose tokens all count 1.
+
+    Example:
+        >>> from penchant.objectives import bind_token_weights
+        >>> bind_token_weights("d2po", gamma=0.5)(3, 3)
+        tensor([1.0000, 0.5000, 0.2500])
+        >>> bind_token_weights("dpo") is None
+        True
+    """
+    row, settled = _settle(objective, parameters)
+    if row.token_weights is None:
+        return None
+    return partial(row.token_weights, **{key: settled[key] for key in row.token_parameters})
+
+
+def _settle(objective: str | Objective, parameters: Mapping[str, float]) -> tuple[Objective, dict[str, float]]:
+    """The row, and its parameters with defaults for those not given."""
     row = get_objective(objective) if isinstance(objective, str) else objective
     if objective == "sigmoid" and "label_smoothing" in parameters:
         raise ValueError(
@@ -79,7 +113,7 @@ def bind(objective: str | Objective, /, **parameters: float) -> PairFunction:
             known = ", ".join(row.defaults) or "none"
             raise ValueError(f"{row.name} has no parameter {key!r}{_suggest(key, row.defaults)}; it has {known}")
         _refuse_out_of_range(row.name, key, value)
-    return partial(row.function, **{**row.defaults, **parameters})
+    return row, {**row.defaults, **parameters}
 
 
 def refuse_unread(objective: Objective, batch: PairBatch) -> None:

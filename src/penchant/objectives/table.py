@@ -1,4 +1,4 @@
-"""The table of objectives: one row each. A row is all that the trainer, the page of the docs and the tests need.
+"""The tables of objectives: one row each. A row is all that the trainer, the page of the docs and the tests need.
 
 Defaults are those of the papers where they name one. D is the difference of the log-ratios s_w and s_l, p the soft
 label, m the margin, e label smoothing, len a number of completion tokens; see docs/objectives.md.
@@ -9,14 +9,16 @@ from types import MappingProxyType
 from penchant.objectives.auxiliary import sft
 from penchant.objectives.coupled import aot, aot_unpaired
 from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
+from penchant.objectives.labelled import bco, kto, mean_kl, reward_shift
 from penchant.objectives.lengths import dpo_norm, r_dpo
 from penchant.objectives.margin import discopop, exo_pair, hinge, robust
-from penchant.objectives.objective import Objective, Paper
+from penchant.objectives.objective import LabelledObjective, Objective, Paper
 from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpop, nca_pair, sppo_hard
 from penchant.objectives.pairwise import cdpo, dpo, ipo_mean, ipo_sum
 from penchant.objectives.referencefree import cpo, orpo, simpo
+from penchant.objectives.token_weights import decaying, desensitised
 
-__all__ = ["ROWS", "TRL_NAMES"]
+__all__ = ["LABELLED_ROWS", "ROWS", "TRL_NAMES"]
 
 _IPO = "A General Theoretical Paradigm to Understand Learning from Human Preferences"
 _DIVERGENCES = "Beyond Reverse KL"
@@ -165,6 +167,28 @@ ROWS = (
         reads=_SOFT_AND_MARGIN,
     ),
     Objective(
+        "ld_dpo",
+        dpo,
+        formula="dpo, where tokens past the shorter response's length count ld_alpha",
+        paper=Paper("Length Desensitization in DPO", "2409.06411", "LD-DPO loss"),
+        when="The longer response wins by being longer, but what it says first should count whole.",
+        defaults={"beta": 0.1, "ld_alpha": 0.5},
+        reads=_SOFT_AND_MARGIN,
+        token_weights=desensitised,
+        token_parameters=frozenset({"ld_alpha"}),
+    ),
+    Objective(
+        "d2po",
+        dpo,
+        formula="dpo, where token t = 0, 1, ... of a response counts gamma^t",
+        paper=Paper("Earlier Tokens Contribute More", "2502.14340", "D2PO loss"),
+        when="Long responses that are decided early; answers grow longer.",
+        defaults={"beta": 0.1, "gamma": 0.98},
+        reads=_SOFT_AND_MARGIN,
+        token_weights=decaying,
+        token_parameters=frozenset({"gamma"}),
+    ),
+    Objective(
         "dpo_forward_kl",
         dpo_forward_kl,
         formula="dpo with s replaced by 1 - exp(-s)",
@@ -257,6 +281,29 @@ ROWS = (
         when="Added to another objective where the chosen log-prob falls.",
         needs_reference=False,
         normalisation="mean",
+    ),
+)
+
+LABELLED_ROWS = (
+    LabelledObjective(
+        "kto",
+        kto,
+        formula="w (1 - sigmoid(beta s - z)) if good, w (1 - sigmoid(z - beta s)) if bad, z = beta max(0, KL)",
+        paper=Paper("KTO: Model Alignment as Prospect Theoretic Optimization", "2402.01306", "KTO loss"),
+        when="Single responses with a thumb up or down; noisy or unequal labels.",
+        defaults={"beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.0},
+        baseline=mean_kl,
+        mismatched=True,
+    ),
+    LabelledObjective(
+        "bco",
+        bco,
+        formula="-logsigmoid(beta s - d) if good, -logsigmoid(d - beta s) if bad, d = (mean good + mean bad) / 2",
+        paper=Paper("Binary Classifier Optimization", "2404.04656", "with the shift"),
+        when="Single responses with a thumb up or down, of one kind of prompt.",
+        defaults={"beta": 0.1},
+        baseline=reward_shift,
+        mismatched=False,
     ),
 )
 

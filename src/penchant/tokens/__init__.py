@@ -2,6 +2,7 @@
 
 from penchant.tokens.encoding import BoundaryError, ChatEncoder
 from penchant.tokens.forest import Forest, Segment, TokenSequence
+from penchant.tokens.labelled import EncodedLabelled, tokenise_labelled
 from penchant.tokens.packing import pack
 from penchant.tokens.pairs import (
     EncodedExample,
@@ -16,6 +17,7 @@ __all__ = [
     "BoundaryError",
     "ChatEncoder",
     "EncodedExample",
+    "EncodedLabelled",
     "EncodedPair",
     "Forest",
     "Limits",
@@ -24,5 +26,6 @@ __all__ = [
     "Tokenised",
     "pack",
     "tokenise_demonstrations",
+    "tokenise_labelled",
     "tokenise_pairs",
 ]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -34,16 +34,19 @@ class TokenSequence:
     """One response in its whole context.
 
     ids: (n,) int64, prompt and completion. scored: (n,) bool, True where the token's log-probability counts. The
-    first token can never be scored, as nothing predicts it.
+    first token can never be scored, as nothing predicts it. weights: one factor for each scored token's log-prob, in
+    order; None where all count 1.
     """
 
     ids: NDArray[np.int64]
     scored: NDArray[np.bool_]
+    weights: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         assert self.ids.shape == self.scored.shape, "ids and scored must have one entry a token"
         assert len(self.ids) > 0, "a sequence has at least one token"
         assert not self.scored[0], "no token predicts the first one"
+        assert self.weights is None or len(self.weights) == self.scored.sum(), "one weight for each scored token"
 
     @classmethod
     def of(cls, prompt: Sequence[int], completion: Sequence[int]) -> TokenSequence:
@@ -54,10 +57,17 @@ class TokenSequence:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def weighted(self, weights: NDArray[np.float32]) -> TokenSequence:
+        """The same tokens with a factor for each scored one, in order."""
+        return replace(self, weights=weights)
+
     @cached_property
     def key(self) -> bytes:
-        """What identifies a response in its context: its tokens and which of them are scored."""
-        return hashlib.blake2b(self.ids.tobytes() + b"|" + self.scored.tobytes(), digest_size=16).digest()
+        """What identifies a response in its context: its tokens, which of them are scored, and their weights."""
+        parts = [self.ids.tobytes(), self.scored.tobytes()]
+        if self.weights is not None and not (self.weights == 1).all():
+            parts.append(self.weights.astype(np.float32).tobytes())
+        return hashlib.blake2b(b"|".join(parts), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,8 @@ class Forest:
     """One packed micro-batch of prefix trees.
 
     input_ids_T, position_ids_T: the packed tokens and their positions. hidden_index_K, target_ids_K, response_of_K:
-    the packed state that predicts each scored token, the token, and the sequence it belongs to.
+    the packed state that predicts each scored token, the token, and the sequence it belongs to. weight_K: factors on
+    the tokens' log-probs, None where all are 1.
     """
 
     input_ids_T: NDArray[np.int64]
@@ -88,6 +99,7 @@ class Forest:
     response_of_K: NDArray[np.int64]
     segments: tuple[Segment, ...]
     num_responses: int
+    weight_K: NDArray[np.float32] | None = None
 
     @classmethod
     def plant(cls, sequences: Sequence[TokenSequence], *, share: bool = True, min_shared: int = MIN_SHARED) -> Forest:
@@ -110,6 +122,7 @@ class Forest:
             response_of_K=np.concatenate(response_of),
             segments=tuple(segments),
             num_responses=len(sequences),
+            weight_K=_weights(sequences),
         )
 
     @property
@@ -207,6 +220,13 @@ def _fold(ids: list[NDArray[np.int64]], min_shared: int) -> _Folded:
 
     grow(0, len(ids), -1, 0)
     return chunks, segments, leaf_of
+
+
+def _weights(sequences: Sequence[TokenSequence]) -> NDArray[np.float32] | None:
+    if all(sequence.weights is None for sequence in sequences):
+        return None
+    ones = (np.ones(sequence.scored.sum(), dtype=np.float32) for sequence in sequences)
+    return np.concatenate([one if s.weights is None else s.weights for s, one in zip(sequences, ones, strict=True)])
 
 
 def _path_index(segments: list[Segment], leaf: int) -> NDArray[np.int64]:

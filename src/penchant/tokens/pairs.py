@@ -7,16 +7,26 @@ same rule on both sides, and then has no end-of-turn token; how many were cut is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penchant.data import Demonstration, Document, Message, Origin, PreferencePair, Verdict
 from penchant.tokens.encoding import BoundaryError, ChatEncoder
 from penchant.tokens.forest import TokenSequence
 
-__all__ = ["EncodedExample", "EncodedPair", "Limits", "Tokenised", "tokenise_demonstrations", "tokenise_pairs"]
+__all__ = [
+    "NOWHERE",
+    "EncodedExample",
+    "EncodedPair",
+    "Limits",
+    "Tokenised",
+    "prompt_too_long",
+    "tokenise_demonstrations",
+    "tokenise_pairs",
+]
 
 NOWHERE = Origin(file="<memory>", line=1)
 
@@ -43,6 +53,20 @@ class EncodedPair:
     @property
     def sequences(self) -> tuple[TokenSequence, TokenSequence]:
         return self.chosen, self.rejected
+
+    @property
+    def referenced(self) -> tuple[TokenSequence, TokenSequence]:
+        """What the reference policy is asked for."""
+        return self.sequences
+
+    def weigh_tokens(self, weights_of: Callable[[int, int], NDArray[np.float32]]) -> EncodedPair:
+        """The pair with weights for its scored tokens, from the number of them on its own and on the other side."""
+        num_chosen, num_rejected = (int(side.scored.sum()) for side in self.sequences)
+        return replace(
+            self,
+            chosen=self.chosen.weighted(weights_of(num_chosen, num_rejected)),
+            rejected=self.rejected.weighted(weights_of(num_rejected, num_chosen)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +118,7 @@ def tokenise_pairs(
             )
             continue
         if len(prompt) > limits.max_prompt_length:
-            problems.append(_too_long(len(prompt), limits.max_prompt_length, origin))
+            problems.append(prompt_too_long(len(prompt), limits.max_prompt_length, origin))
             continue
         room = limits.max_length - len(prompt)
         chosen, rejected = (response[:room] for response in responses)
@@ -150,7 +174,7 @@ def tokenise_demonstrations(
             )
             continue
         if not any(scored[: limits.max_length]):
-            problems.append(_too_long(scored.index(True), limits.max_length, origin))
+            problems.append(prompt_too_long(scored.index(True), limits.max_length, origin))
             continue
         num_truncated += len(ids) > limits.max_length
         sequence = TokenSequence(
@@ -170,7 +194,8 @@ def _pieces(ids: list[int], max_length: int) -> list[TokenSequence]:
     return pieces
 
 
-def _too_long(length: int, limit: int, origin: Origin) -> Verdict:
+def prompt_too_long(length: int, limit: int, origin: Origin) -> Verdict:
+    """The verdict for a prompt, or what stands before the first scored token, over the limit."""
     return Verdict(
         "prompt_too_long",
         origin,

@@ -1,7 +1,8 @@
 """Checkpoints that are whole or absent: written aside, synced, listed in a manifest, then renamed into place.
 
 A checkpoint is a folder `step-N` with `weights.safetensors` (the trained parameters), `optimiser.safetensors`,
-`state.json` and `manifest.json` (size and sha256 of the others). Never pickle.
+`task.safetensors` (what the task keeps beside them), `state.json` and `manifest.json` (size and sha256 of the others).
+Never pickle.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from torch import Tensor
 __all__ = ["Checkpoint", "newest_checkpoint", "restore", "save_checkpoint", "sync_folder", "write_atomically"]
 
 
+WRITTEN = {"weights.safetensors", "optimiser.safetensors", "task.safetensors", "state.json"}
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A verified checkpoint. state: what the loop wrote."""
@@ -36,10 +40,13 @@ def save_checkpoint(
     parameters: Mapping[str, torch.nn.Parameter],
     optimiser: torch.optim.Optimizer,
     state: Mapping[str, Any],
+    task: Mapping[str, Tensor],
     *,
     keep: int,
 ) -> Path:
     """Write `folder/step-N` and remove all but the `keep` newest. Raises OSError when the disk is full.
+
+    task: tensors of the task beside the weights, such as a reference that moves; often none.
 
     An interrupted write leaves only a folder that starts with a dot, which is never read and is removed next time.
     """
@@ -57,6 +64,7 @@ def save_checkpoint(
             {name: p.detach().cpu().contiguous() for name, p in parameters.items()}, scratch / "weights.safetensors"
         )
         save_file(_optimiser_tensors(parameters, optimiser), scratch / "optimiser.safetensors")
+        save_file({name: tensor.cpu().contiguous() for name, tensor in task.items()}, scratch / "task.safetensors")
         (scratch / "state.json").write_text(json.dumps({"step": step, **state}, indent=2), encoding="utf-8")
         manifest = {file.name: _fingerprint(file) for file in sorted(scratch.iterdir())}
         (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
@@ -92,15 +100,15 @@ def _fault(checkpoint: Path) -> str:
         damaged = [name for name, expected in manifest.items() if _fingerprint(checkpoint / name) != expected]
     except (OSError, ValueError, AttributeError) as error:
         return f"it is incomplete ({error})"
-    if damaged or not {"weights.safetensors", "optimiser.safetensors", "state.json"} <= set(manifest):
+    if damaged or not set(manifest) >= WRITTEN:
         return f"{', '.join(damaged) or 'its manifest'} is damaged"
     return ""
 
 
 def restore(
     checkpoint: Checkpoint, parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
-) -> None:
-    """Put a checkpoint's tensors into the parameters and the optimiser, bit for bit."""
+) -> dict[str, Tensor]:
+    """Put a checkpoint's tensors into the parameters and the optimiser, bit for bit; returns those of the task."""
     weights = load_file(checkpoint.folder / "weights.safetensors")
     assert set(weights) == set(parameters), "a checkpoint holds exactly the trained parameters"
     with torch.no_grad():
@@ -111,6 +119,7 @@ def restore(
         parameter = parameters[name]
         device = "cpu" if slot == "step" and not optimiser.defaults.get("fused") else parameter.device
         optimiser.state[parameter][slot] = tensor.to(device)
+    return load_file(checkpoint.folder / "task.safetensors")
 
 
 def write_atomically(path: Path, text: str) -> None:

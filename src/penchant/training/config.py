@@ -11,6 +11,7 @@ __all__ = [
     "DataConfig",
     "LoraConfig",
     "ModelConfig",
+    "MovingReferenceConfig",
     "ObjectiveConfig",
     "OptimiserConfig",
     "RunConfig",
@@ -101,6 +102,13 @@ class SaveConfig(Section):
     sample_tokens: Positive = Field(64, description="longest of these answers, in tokens")
 
 
+class MovingReferenceConfig(Section):
+    """TR-DPO (arXiv 2404.09656): the reference follows the policy."""
+
+    every: Positive = Field(512, description="optimiser steps between moves")
+    mixup: Annotated[float, Field(gt=0, le=1)] = Field(0.6, description="share of the way; 1 makes it the policy")
+
+
 class ObjectiveConfig(Section):
     """What is minimised; parameters left out take the objective's own defaults."""
 
@@ -108,18 +116,23 @@ class ObjectiveConfig(Section):
     beta: Annotated[float, Field(gt=0)] | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | None = None
     sft_weight: Annotated[float, Field(ge=0)] = Field(0.0, description="weight of the SFT term on the chosen side")
+    weighting: Literal["none", "wpo"] = Field("none", description="wpo: pairs count by how on-policy they are")
+    moving_reference: MovingReferenceConfig | None = None
 
     alpha: float | None = Field(None, description="of r_dpo and dpo_alpha")
-    gamma: float | None = Field(None, description="of simpo")
+    desirable_weight: float | None = Field(None, description="of kto: weight of good responses")
+    gamma: float | None = Field(None, description="of simpo and d2po")
+    ld_alpha: float | None = Field(None, description="of ld_dpo")
     nll_weight: float | None = Field(None, description="of cpo")
     odds_weight: float | None = Field(None, description="of orpo")
     penalty: float | None = Field(None, description="of dpop")
     tau: float | None = Field(None, description="of discopop")
+    undesirable_weight: float | None = Field(None, description="of kto: weight of bad responses")
 
     @property
     def parameters(self) -> dict[str, float]:
         """The objective's parameters that were set, by name."""
-        return self.model_dump(exclude={"objective", "sft_weight"}, exclude_none=True)
+        return self.model_dump(exclude={"objective", "sft_weight", "weighting", "moving_reference"}, exclude_none=True)
 
 
 class RunConfig(Section):

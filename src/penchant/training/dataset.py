@@ -7,15 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from penchant.data import Verdict, load_demonstrations, load_pairs, split_by_prompt
+from penchant.data import Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
-from penchant.tokens import EncodedExample, EncodedPair, Limits, tokenise_demonstrations, tokenise_pairs
+from penchant.tokens import (
+    EncodedExample,
+    EncodedLabelled,
+    EncodedPair,
+    Limits,
+    tokenise_demonstrations,
+    tokenise_labelled,
+    tokenise_pairs,
+)
 from penchant.training.config import DataConfig
 
-__all__ = ["Dataset", "check_rows", "demonstration_dataset", "limits_of", "pair_dataset"]
+__all__ = ["Dataset", "check_rows", "demonstration_dataset", "labelled_dataset", "limits_of", "pair_dataset"]
 
-Item = TypeVar("Item", EncodedPair, EncodedExample)
+Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample)
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,27 @@ def pair_dataset(
     config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
 ) -> Dataset[EncodedPair]:
     """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on."""
+    if guess_kind(config.files[0]) == "labelled":
+        raise DataError(
+            f"{config.files[0]}: its responses are labelled one by one, and this objective reads pairs; use "
+            "--objective kto or bco"
+        )
     loaded = load_pairs(config.files, on_bad_row="drop", limit=config.max_rows)
     train, held_out = split_by_prompt(loaded.pairs, config.held_out, seed)
     limits = limits_of(config, model)
     sides = [tokenise_pairs(model.encoder, side, limits) for side in (train, held_out)]
+    facts = _facts(config, loaded, sides, say)
+    return _dataset(sides[0].items, sides[1].items, facts, config)
+
+
+def labelled_dataset(
+    config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
+) -> Dataset[EncodedLabelled]:
+    """Labelled responses, or pairs taken apart, split by prompt. Raises DataError."""
+    loaded = load_labelled(config.files, on_bad_row="drop", limit=config.max_rows)
+    train, held_out = split_by_prompt(loaded.labelled, config.held_out, seed)
+    limits = limits_of(config, model)
+    sides = [tokenise_labelled(model.encoder, side, limits) for side in (train, held_out)]
     facts = _facts(config, loaded, sides, say)
     return _dataset(sides[0].items, sides[1].items, facts, config)
 

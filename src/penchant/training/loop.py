@@ -16,7 +16,8 @@ from penchant.training.config import OptimiserConfig, SaveConfig
 from penchant.training.interrupt import Interrupted, StopRequest
 from penchant.training.run_folder import RunFolder, append_rows, disk_errors_explained
 from penchant.training.schedule import batches_of_epoch, learning_rate_factor, num_batches
-from penchant.training.step import Item, StepResult, Task, accumulate
+from penchant.training.step import StepResult, accumulate
+from penchant.training.task import Item, Task
 
 __all__ = ["Loop", "Reporter"]
 
@@ -91,7 +92,7 @@ class Loop(Generic[Item]):
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, bit for bit as if never stopped."""
-        restore(checkpoint, self.parameters, self.optimiser)
+        self.task.restore(restore(checkpoint, self.parameters, self.optimiser))
         state = checkpoint.state
         self.step, self.bad_in_a_row, self.num_tokens = state["step"], state["bad_in_a_row"], state["num_tokens"]
         self.seconds = state["seconds"]
@@ -150,6 +151,7 @@ class Loop(Generic[Item]):
         else:
             self._refuse(result)
         self.step += 1
+        self.task.after_step(self.model, self.step)
         elapsed = time.perf_counter() - begin
         self.num_tokens += result.num_tokens
         self.seconds += elapsed
@@ -201,6 +203,7 @@ class Loop(Generic[Item]):
                 self.parameters,
                 self.optimiser,
                 state,
+                self.task.state(),
                 keep=self.save_config.keep_checkpoints,
             )
 

@@ -16,17 +16,19 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.numerics import choose_numerics, process_peak_bytes
 from penchant.models.starter import cache_folder
-from penchant.tokens import EncodedPair, TokenSequence
+from penchant.tokens import TokenSequence
 from penchant.training.checkpoint import newest_checkpoint
 from penchant.training.config import DPOConfig, ModelConfig, RunConfig, SFTConfig
-from penchant.training.dataset import Dataset, demonstration_dataset, pair_dataset
+from penchant.training.dataset import Dataset, demonstration_dataset
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop, Reporter
-from penchant.training.objective import choose_objective, refuse_unread_labels
+from penchant.training.next_token import NextTokenTask
+from penchant.training.objective import choose_objective
 from penchant.training.reference import ReferenceCache, reference_logprobs
 from penchant.training.run_folder import RunFolder, disk_errors_explained
 from penchant.training.samples import FixedPrompts
-from penchant.training.step import Item, NextTokenTask, PreferenceTask, StepResult, Task
+from penchant.training.step import StepResult
+from penchant.training.task import Item, Task
 
 __all__ = ["Evaluate", "run_dpo", "run_sft"]
 
@@ -39,14 +41,11 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
 
     Raises UserError for what the user can mend, TrainingError when the run stopped itself, Interrupted after saving.
     """
-    objective = choose_objective(config.dpo)
-    if config.model.reference is not None and not objective.needs_reference:
-        raise ConfigError(f"model.reference is not read by {config.dpo.objective}, which needs none; leave it out")
+    objective = choose_objective(config)
     model, text = _load(config.model, config.model.name, config, reporter)
-    data = pair_dataset(config.data, model, config.seed, reporter.say)
-    refuse_unread_labels(config.dpo.objective, (*data.train, *data.held_out))
+    data = objective.dataset(config, model, reporter.say)
     folder = RunFolder.create(config, "dpo", resume=resume)
-    sequences = [s for pair in (*data.train, *data.held_out) for s in pair.sequences]
+    sequences = [s for item in (*data.train, *data.held_out) for s in item.referenced]
     if objective.needs_reference:
         reference, reference_digest = _score_reference(config, model, sequences, reporter)
     else:
@@ -61,12 +60,12 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     return _train(
         config,
         model,
-        PreferenceTask(objective.function, objective.beta, reference),
+        objective.task(reference, model),
         data,
         folder,
         reporter,
         evaluate,
-        group_of=lambda pair: pair.chosen.ids[~pair.chosen.scored].tobytes(),
+        group_of=_prompt_of,
         default_learning_rate=(1e-6, 1e-5),
         on_first_step=_rewards_are_zero if reference_digest == model.digest else lambda _: None,
         resume=resume,
@@ -195,12 +194,19 @@ def _train(
     return folder
 
 
-def _rewards_are_zero(result: StepResult[EncodedPair]) -> None:
+def _prompt_of(item: Any) -> bytes:
+    first = item.sequences[0]
+    return bytes(first.ids[~first.scored].tobytes())
+
+
+def _rewards_are_zero(result: StepResult[Any]) -> None:
     """Before its first step a policy is its own reference: rewards are zero and the loss is that of a coin toss."""
-    worst = max(abs(result.means["rewards/chosen"]), abs(result.means["rewards/rejected"]))
-    size = abs(result.means["logps/chosen"]) + abs(result.means["logps/rejected"])
-    if not worst <= 1e-3 * max(1.0, size):
+    worst, size = (
+        [abs(result.means.get(f"{of}/{side}", 0.0)) for side in ("chosen", "rejected")] for of in ("rewards", "logps")
+    )
+    if not max(worst) <= 1e-3 * max(1.0, sum(size)):
         raise TrainingError(
-            f"before the first step rewards must be zero, as the policy is its own reference; got {worst:.3g} and a "
-            f"loss of {result.means['loss']:.4f} (ln 2 = {math.log(2):.4f} is expected of DPO); nothing was trained"
+            f"before the first step rewards must be zero, as the policy is its own reference; got {max(worst):.3g} "
+            f"and a loss of {result.means['loss']:.4f} (ln 2 = {math.log(2):.4f} is expected of DPO); nothing was "
+            "trained"
         )

@@ -1,106 +1,61 @@
 """One optimiser step: micro-batches by token budget, the loss of each, one gradient, whatever the split.
 
-Shape suffixes: B pairs of a micro-batch, R responses (2B), K scored tokens.
+Shape suffixes: B pairs of a micro-batch, R responses (2B).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic
 
 import torch
 from torch import Tensor
 
-from penchant.models.forward import score_forest, score_pairs
+from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
-from penchant.objectives import PairFunction, implicit_rewards
-from penchant.tokens import EncodedExample, EncodedPair, Forest, TokenSequence, pack
+from penchant.objectives import PairBatch, PairFunction, implicit_rewards
+from penchant.tokens import EncodedPair, pack
+from penchant.training.task import Item, Metrics, Tally, Task
 
-__all__ = ["Item", "NextTokenTask", "PreferenceTask", "StepResult", "Tally", "Task", "accumulate"]
-
-
-class Encoded(Protocol):
-    """What the loop needs of an item: its token sequences, and where it came from."""
-
-    @property
-    def sequences(self) -> tuple[TokenSequence, ...]: ...
-
-    @property
-    def origin(self) -> Any: ...
-
-
-Item = TypeVar("Item", bound=Encoded)
-
-
-@dataclass
-class Tally:
-    """Sums over items, so that a mean is taken once, over all of them. `loss` and metrics are sums of `count` terms."""
-
-    loss: float = 0.0
-    count: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
-
-    def add(self, loss: Tensor, count: float, sums: Mapping[str, Tensor]) -> None:
-        self.loss += float(loss.detach())
-        self.count += count
-        for name, value in sums.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
-
-    def means(self, prefix: str = "") -> dict[str, float]:
-        return {f"{prefix}{name}": value / self.count for name, value in {"loss": self.loss, **self.sums}.items()}
-
-
-class Task(Protocol[Item]):
-    """What is learned from an item."""
-
-    def count(self, item: Item) -> float:
-        """How many terms of the mean loss this item contributes: pairs or scored tokens."""
-        ...
-
-    def losses(self, model: LanguageModel, items: Sequence[Item]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Summed loss of the items, differentiable, and sums of metrics."""
-        ...
+__all__ = ["PreferenceTask", "StepResult", "accumulate"]
 
 
 @dataclass(frozen=True)
-class PreferenceTask:
-    """A preference objective; reference: summed log-prob of every response by the sequence's key."""
+class PreferenceTask(Task[EncodedPair]):
+    """A preference objective; reference: summed log-prob of every response by the sequence's key.
+
+    wpo: whether a pair counts by how likely the policy is to write it itself.
+    """
 
     objective: PairFunction
     beta: float
     reference: Mapping[bytes, float]
+    wpo: bool = False
 
-    def count(self, item: EncodedPair) -> float:
-        return 1.0
+    def reference_of(self, items: Sequence[EncodedPair]) -> Tensor:
+        """Reference log-probs of chosen and rejected in turn, (R,)."""
+        return torch.tensor([self.reference[s.key] for pair in items for s in pair.sequences])
 
-    def losses(self, model: LanguageModel, items: Sequence[EncodedPair]) -> tuple[Tensor, dict[str, Tensor]]:
-        reference_R = torch.tensor([self.reference[s.key] for pair in items for s in pair.sequences])
-        batch = score_pairs(model, items, reference_R)
-        loss = (batch.weight_B * self.objective(batch)).sum()
+    def losses(self, model: LanguageModel, items: Sequence[EncodedPair]) -> tuple[Tensor, Metrics]:
+        batch = score_pairs(model, items, self.reference_of(items), wpo=self.wpo)
+        loss = self.loss(batch, items)
         with torch.no_grad():
             chosen_B, rejected_B = implicit_rewards(batch, self.beta)
-            return loss, {
-                "rewards/chosen": chosen_B.sum(),
-                "rewards/rejected": rejected_B.sum(),
-                "rewards/margins": (chosen_B - rejected_B).sum(),
-                "rewards/accuracies": (chosen_B > rejected_B).float().sum(),
-                "logps/chosen": batch.policy_chosen_B.sum(),
-                "logps/rejected": batch.policy_rejected_B.sum(),
+            metrics = {
+                "rewards/chosen": chosen_B,
+                "rewards/rejected": rejected_B,
+                "rewards/margins": chosen_B - rejected_B,
+                "rewards/accuracies": (chosen_B > rejected_B).float(),
+                "logps/chosen": batch.policy_chosen_B,
+                "logps/rejected": batch.policy_rejected_B,
             }
+            return loss, {name: (value_B.sum(), float(len(items))) for name, value_B in metrics.items()}
 
-
-@dataclass(frozen=True)
-class NextTokenTask:
-    """Cross-entropy of the scored tokens, in nats a token."""
-
-    def count(self, item: EncodedExample) -> float:
-        return float(item.sequence.scored.sum())
-
-    def losses(self, model: LanguageModel, items: Sequence[EncodedExample]) -> tuple[Tensor, dict[str, Tensor]]:
-        forest = Forest.plant([item.sequence for item in items], share=model.shares)
-        return -score_forest(model, forest).sum(), {}
+    def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:
+        """Summed loss of the items, whose numbers are in `batch`."""
+        return (batch.weight_B * self.objective(batch)).sum()
 
 
 @dataclass(frozen=True)
@@ -131,15 +86,18 @@ def accumulate(
     """
     total = sum(task.count(item) for item in batch)
     tally, bad, tokens_before = Tally(), [], model.num_tokens_run
-    for indices in pack([item.sequences for item in batch], token_budget, share=model.shares):
+    packed = pack([item.sequences for item in batch], token_budget, share=model.shares)
+    micro_batches = [[batch[i] for i in indices] for indices in packed]
+    task = task.for_batch(model, micro_batches)
+    for items in micro_batches:
         before_micro_batch()
-        items = [batch[i] for i in indices]
-        loss, sums = task.losses(model, items)
+        loss, metrics = task.losses(model, items)
         (loss / total).backward()
-        tally.add(loss, sum(task.count(item) for item in items), sums)
+        tally.add(loss, sum(task.count(item) for item in items), metrics)
         if not torch.isfinite(loss.detach()):
             bad += items
-        del loss, sums  # nodes of a spent graph would lie between the next activations, and memory would not be reused
+        # nodes of a spent graph would lie between the next activations, and memory would not be reused
+        del loss, metrics
     grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm, foreach=True))
     finite = not bad and math.isfinite(grad_norm)
     num_tokens = model.num_tokens_run - tokens_before

@@ -6,14 +6,15 @@ from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT
 from penchant.data.importers.hh import HH
+from penchant.data.importers.labelled import LABELLED
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
 from penchant.data.importers.sharegpt_pair import SHAREGPT_PAIR
 from penchant.data.importers.text import TEXT
-from penchant.data.records import Demonstration, Document, PreferencePair, Prompt
+from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt
 
-__all__ = ["DEMONSTRATION_IMPORTERS", "PAIR_IMPORTERS", "PROMPT_IMPORTERS", "Importer"]
+__all__ = ["DEMONSTRATION_IMPORTERS", "LABELLED_IMPORTERS", "PAIR_IMPORTERS", "PROMPT_IMPORTERS", "Importer"]
 
 PAIR_IMPORTERS: tuple[Importer[PreferencePair], ...] = (
     COMPARISON,
@@ -22,6 +23,8 @@ PAIR_IMPORTERS: tuple[Importer[PreferencePair], ...] = (
     SHARED_PREFIX,
     HH,
 )
+
+LABELLED_IMPORTERS: tuple[Importer[Labelled], ...] = (LABELLED,)
 
 DEMONSTRATION_IMPORTERS: tuple[Importer[Demonstration | Document], ...] = (
     MESSAGES,

@@ -1,0 +1,55 @@
+"""Weights of single tokens within a response's log-prob: log pi(y) becomes sum over t of w_t log pi(y_t).
+
+An objective with token weights is another objective computed from these sums, under policy and reference alike.
+Shapes: n completion tokens.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["decaying", "desensitised"]
+
+
+def desensitised(length: int, other_length: int, *, ld_alpha: float) -> Tensor:
+    """LD-DPO: tokens past the length of the shorter response count `ld_alpha`.
+
+    Args:
+        length: n, completion tokens of this response.
+        other_length: completion tokens of the response beside it.
+        ld_alpha: 1 is the objective without weights, 0 cuts the longer response to the shorter one's length.
+
+    Returns:
+        Tensor of shape (n,).
+
+    Example:
+        >>> from penchant.objectives import desensitised
+        >>> desensitised(4, 2, ld_alpha=0.5), desensitised(2, 4, ld_alpha=0.5)
+        (tensor([1.0000, 1.0000, 0.5000, 0.5000]), tensor([1., 1.]))
+
+    Reference:
+        Length Desensitization in Direct Preference Optimization, arXiv 2409.06411.
+    """
+    weight = torch.ones(length)
+    weight[other_length:] = ld_alpha
+    return weight
+
+
+def decaying(length: int, _other_length: int, *, gamma: float) -> Tensor:
+    """D2PO: token t (from 0) counts gamma^t, so that early tokens decide.
+
+    Args:
+        length: n, completion tokens of this response.
+        gamma: decay a token, 0 < gamma <= 1; 1 is the objective without weights.
+
+    Returns:
+        Tensor of shape (n,).
+
+    Example:
+        >>> from penchant.objectives import decaying
+        >>> decaying(3, 9, gamma=0.5)
+        tensor([1.0000, 0.5000, 0.2500])
+
+    Reference:
+        Earlier Tokens Contribute More, arXiv 2502.14340.
+    """
+    return torch.tensor(gamma) ** torch.arange(length)

@@ -1,0 +1,56 @@
+"""Objectives that compare all pairs of a batch, cut into micro-batches all the same, with the exact gradient.
+
+The loss of a batch depends on the model through two numbers a pair, its log-probs. They are computed for the whole
+batch first, without a graph; the derivative of the loss in each of them is then a constant. A micro-batch's share of
+the gradient is its log-probs times these constants (the two passes of Gao et al. 2021, arXiv 2101.06983, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import torch
+from torch import Tensor
+
+from penchant.models.forward import score_pairs
+from penchant.models.language_model import LanguageModel
+from penchant.objectives import PairBatch
+from penchant.tokens import EncodedPair
+from penchant.training.step import PreferenceTask
+
+__all__ = ["CoupledTask"]
+
+
+@dataclass(frozen=True)
+class CoupledTask(PreferenceTask):
+    """A preference objective of whole batches. terms: by item, its loss and its derivatives in the two log-probs."""
+
+    terms: Mapping[int, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict)
+
+    def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[EncodedPair]]) -> CoupledTask:
+        with torch.no_grad():
+            scored = [score_pairs(model, items, self.reference_of(items)) for items in micro_batches]
+        batch = _joined(scored)
+        with torch.enable_grad():
+            sides = [side.clone().requires_grad_() for side in (batch.policy_chosen_B, batch.policy_rejected_B)]
+            loss_B = self.objective(replace(batch, policy_chosen_B=sides[0], policy_rejected_B=sides[1]))
+            slopes = torch.autograd.grad(loss_B.sum(), sides)
+        items = [item for micro_batch in micro_batches for item in micro_batch]
+        terms = zip(loss_B.detach(), *slopes, strict=True)
+        return replace(self, terms={id(item): term for item, term in zip(items, terms, strict=True)})
+
+    def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:
+        terms = [torch.stack(self.terms[id(item)]) for item in items]
+        loss_B, chosen_B, rejected_B = torch.stack(terms, dim=1)
+        change_B = chosen_B * _only_gradient(batch.policy_chosen_B)
+        return (loss_B + change_B + rejected_B * _only_gradient(batch.policy_rejected_B)).sum()
+
+
+def _only_gradient(x: Tensor) -> Tensor:
+    """Zero, with the gradient of `x`."""
+    return x - x.detach()
+
+
+def _joined(batches: Sequence[PairBatch]) -> PairBatch:
+    return PairBatch(**{f.name: torch.cat([getattr(batch, f.name) for batch in batches]) for f in fields(PairBatch)})

@@ -1,0 +1,77 @@
+"""TR-DPO: a reference policy that follows the policy, every few steps by a share of the way.
+
+    pi_ref <- mixup * pi + (1 - mixup) * pi_ref, in the weights, every `every` optimiser steps
+
+(Gorbatovski et al. 2024, arXiv 2404.09656, eq. 7 and 8: mixup < 1 is its soft update, mixup 1 its hard one.) Until the
+first move the reference is the model as it was, and its cached log-probs serve; then every batch asks it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penchant.models.forward import score_sequences
+from penchant.models.language_model import LanguageModel
+from penchant.training.task import Item, Metrics, Task
+
+__all__ = ["MovingReference"]
+
+
+@dataclass
+class MovingReference(Task[Item]):
+    """Another task, with a reference that moves. weights: those of the reference, empty until it has moved."""
+
+    inner: Any
+    start: Mapping[str, Tensor]
+    every: int
+    mixup: float
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def count(self, item: Item) -> float:
+        return self.inner.count(item)
+
+    def losses(self, model: LanguageModel, items: Sequence[Item]) -> tuple[Tensor, Metrics]:
+        return self.inner.losses(model, items)
+
+    def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[Item]]) -> Task[Item]:
+        if not self.weights:
+            return self.inner.for_batch(model, micro_batches)
+        reference: dict[bytes, float] = {}
+        with torch.no_grad(), self._in_place_of(model):
+            for items in micro_batches:
+                sequences = [sequence for item in items for sequence in item.referenced]
+                values = score_sequences(model, sequences).tolist()
+                reference |= {s.key: value for s, value in zip(sequences, values, strict=True)}
+        return replace(self.inner, reference=reference).for_batch(model, micro_batches)
+
+    def after_step(self, model: LanguageModel, step: int) -> None:
+        if step % self.every:
+            return
+        self.weights = self.weights or dict(self.start)
+        for name, parameter in model.network.named_parameters():
+            self.weights[name] = torch.lerp(self.weights[name], parameter.detach(), self.mixup)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.weights
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.weights = {name: tensor.to(self.start[name].device) for name, tensor in state.items()}
+
+    @contextmanager
+    def _in_place_of(self, model: LanguageModel) -> Iterator[None]:
+        """The reference's weights in the model, for a while."""
+        parameters = dict(model.network.named_parameters())
+        policy = {name: parameter.data for name, parameter in parameters.items()}
+        try:
+            for name, parameter in parameters.items():
+                parameter.data = self.weights[name]
+            yield
+        finally:
+            for name, parameter in parameters.items():
+                parameter.data = policy[name]

@@ -1,0 +1,75 @@
+"""What is learned from an item, and the sums that its losses and metrics are gathered in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from torch import Tensor
+
+from penchant.models.language_model import LanguageModel
+from penchant.tokens import TokenSequence
+
+__all__ = ["Encoded", "Item", "Metrics", "Tally", "Task"]
+
+
+class Encoded(Protocol):
+    """What the loop needs of an item: its token sequences, and where it came from."""
+
+    @property
+    def sequences(self) -> tuple[TokenSequence, ...]: ...
+
+    @property
+    def origin(self) -> Any: ...
+
+
+Item = TypeVar("Item", bound=Encoded)
+Metrics = Mapping[str, tuple[Tensor, float]]
+"""By name: a sum, and of how many terms."""
+
+
+class Task(Generic[Item]):
+    """What is learned from an item. A subclass gives `losses`, and the rest where it needs it."""
+
+    def count(self, item: Item) -> float:
+        """How many terms of the mean loss this item contributes."""
+        return 1.0
+
+    def losses(self, model: LanguageModel, items: Sequence[Item]) -> tuple[Tensor, Metrics]:
+        """Summed loss of the items, differentiable, and metrics."""
+        raise NotImplementedError
+
+    def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[Item]]) -> Task[Item]:
+        """The task whose `losses` are right for micro-batches of this batch.
+
+        Where an item's loss depends on the others of its batch, what it depends on is computed here.
+        """
+        return self
+
+    def after_step(self, model: LanguageModel, step: int) -> None:
+        """Called when optimiser step number `step` (from 1) is done."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Tensors that a checkpoint must hold beside the weights."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+
+
+@dataclass
+class Tally:
+    """Sums over items, so that a mean is taken once, over all of them."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
+
+    def add(self, loss: Tensor, count: float, metrics: Metrics) -> None:
+        for name, (value, number) in {"loss": (loss, count), **metrics}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
+            self.counts[name] = self.counts.get(name, 0.0) + number
+
+    def means(self) -> dict[str, float]:
+        """Mean of everything that has terms."""
+        return {name: value / self.counts[name] for name, value in self.sums.items() if self.counts[name]}
