@@ -136,3 +136,14 @@ def test_real_votes_on_five_models_run_in_one_order(shared):
     assert split.cyclic_share < 0.1
     best = split.items[int(split.score_I.argmax())]
     assert best == fit_bradley_terry(votes).order[0]
+
+
+def test_a_short_list_of_cycles_has_the_surest_of_all():
+    rng = np.random.default_rng(0)
+    votes = Votes.from_counts([(a, b, *rng.integers(0, 12, size=2), 0) for a, b in combinations("abcdefgh", 2)])
+    every = hodge_rank(votes, num_cycles=1000).cycles
+    assert len(every) > 5
+    assert [cycle.z for cycle in every] == sorted((cycle.z for cycle in every), reverse=True)
+    assert len({cycle.items[0] for cycle in every}) > 2
+    for num in (0, 1, 4):
+        assert hodge_rank(votes, num_cycles=num).cycles == every[:num]

@@ -1,6 +1,7 @@
 """Intervals: the sandwich against slow loops, the bootstrap and the truth; how many votes are missing."""
 
 import math
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -11,7 +12,7 @@ import pytest
 from penchant.errors import ConfigError, DataError
 from penchant.ranking import Gaussian, Votes, bootstrap, davidson_probabilities, fit_bradley_terry, fit_davidson
 from penchant.ranking.newton import Likelihood, maximise
-from penchant.ranking.sandwich import sandwich
+from penchant.ranking.sandwich import DENSE_SCORES, cluster_labels, sandwich
 
 by_model = partial(fit_bradley_terry, covariance="model")
 
@@ -102,8 +103,10 @@ def test_every_answer_given_five_times_over_says_no_more_once_clustered(simulate
     assert deviation(naive, "a", "b") == pytest.approx(deviation(once, "a", "b") / math.sqrt(5), rel=1e-2)
 
 
-def test_many_items_a_cluster_and_few_items_a_cluster_give_the_same_sandwich(simulate):
+@pytest.mark.parametrize("limit", [DENSE_SCORES, 0])
+def test_many_items_a_cluster_and_few_items_a_cluster_give_the_same_sandwich(simulate, monkeypatch, limit):
     """Clusters that fill most of a row are summed dense, others sparse: twenty items and eight straddle the limit."""
+    monkeypatch.setattr(sys.modules["penchant.ranking.sandwich"], "DENSE_SCORES", limit)
     votes = simulate(4, num_items=8, num_votes=400, num_prompts=15)
     spread = replace(votes, items=(*votes.items, *"ijklmnopqrstuvwxyz"))
     extra = np.arange(8, 26)
@@ -119,6 +122,11 @@ def test_many_items_a_cluster_and_few_items_a_cluster_give_the_same_sandwich(sim
     fit = fit_bradley_terry(joined)
     expected = slow_sandwich(joined, fit, [(1, joined.clusters["prompt"].tolist())])
     assert fit.covariance_PP == pytest.approx(expected, rel=1e-6, abs=1e-8)
+    columns = (joined.left_V, joined.right_V, joined.outcome_V, joined.weight_V)
+    twice = np.repeat(np.arange(len(joined)), 2)
+    doubled = Votes(joined.items, *(column[twice] for column in columns), clusters={"vote": twice})
+    expected = slow_sandwich(doubled, fit_bradley_terry(doubled), [(1, twice.tolist())])
+    assert fit_bradley_terry(doubled).covariance_PP == pytest.approx(expected, rel=1e-6, abs=1e-8)
     fine = replace(joined, clusters={"vote": np.arange(len(joined))})
     assert fit_bradley_terry(fine).covariance_PP == pytest.approx(
         fit_bradley_terry(fine, clusters=()).covariance_PP, rel=1e-8, abs=1e-10
@@ -293,3 +301,71 @@ def test_newton_shortens_a_step_that_goes_too_far_and_gives_up_aloud():
 
     with pytest.raises(DataError, match="can grow for ever"):
         maximise(endless, 1)
+
+
+def test_the_interval_of_an_ability_is_around_the_mean_of_all(triangle):
+    fit = by_model(triangle)
+    for item in fit.items:
+        others = [fit.difference(item, other).estimate for other in fit.items if other != item]
+        assert fit.ability(item).estimate == pytest.approx(sum(others) / 3)
+    with pytest.raises(ConfigError, match="no item 'z'; it has a, b, c"):
+        fit.ability("z")
+    # The variance of a mean of differences, by the covariance that the differences themselves have.
+    v = {pair: (deviation(fit, *pair)) ** 2 for pair in (("a", "b"), ("a", "c"), ("b", "c"))}
+    expected = (2 * v["a", "b"] + 2 * v["a", "c"] - v["b", "c"]) / 9
+    interval = fit.ability("a")
+    assert ((interval.high - interval.low) / (2 * 1.959964)) ** 2 == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_bootstrap_tells_abilities_and_missing_votes_as_the_sandwich_does(simulate):
+    votes = simulate(8, num_votes=800)
+    fit = fit_bradley_terry(votes, clusters=())
+    again = bootstrap(votes, by_model, clusters=(), num_resamples=600)
+    for item in votes.items:
+        ours, theirs = fit.ability(item), again.ability(item)
+        assert theirs.estimate == ours.estimate
+        assert (theirs.high - theirs.low) / (ours.high - ours.low) == pytest.approx(1.0, abs=0.15)
+        column = again.draws_BP[:, votes.items.index(item)]
+        assert (theirs.low, theirs.high) == pytest.approx(np.quantile(column, [0.025, 0.975]).tolist())
+    confidence = 1 - 1e-9  # so that hardly any two are separated
+    planned = fit.votes_to_separate("a", "b", confidence)
+    assert again.votes_to_separate("a", "b", confidence) == pytest.approx(planned, rel=0.15)
+    with pytest.raises(ConfigError, match="no item 'z'"):
+        again.ability("z")
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_half_of_the_plans_that_collect_as_many_votes_as_said_separate_the_two(copies):
+    """Votes in clusters of equal answers are worth a fourth of single ones, so the plan asks for four times as many."""
+    rng = np.random.default_rng(0)
+    start = Votes.from_counts([("a", "b", 60, 48, 0)])
+    columns = [np.repeat(column, copies) for column in (start.left_V, start.right_V, start.outcome_V)]
+    labels = np.repeat(np.arange(108), copies)
+    fit = fit_bradley_terry(Votes(start.items, *columns, np.ones(108 * copies), clusters={"unit": labels}))
+    num_units = round(fit.votes_to_separate("a", "b") / copies)
+    separated, num_plans = 0, 400
+    for _ in range(num_plans):
+        won_U = rng.random(num_units) < fit.win_probability("a", "b").estimate
+        outcome_V = np.concatenate([columns[2], np.repeat(np.where(won_U, 1, -1), copies)])
+        more = np.zeros(num_units * copies, dtype=int)
+        votes = Votes(
+            start.items,
+            np.concatenate([columns[0], more]),
+            np.concatenate([columns[1], more + 1]),
+            outcome_V,
+            np.ones(len(outcome_V)),
+            clusters={"unit": np.repeat(np.arange(108 + num_units), copies)},
+        )
+        separated += fit_bradley_terry(votes).difference("a", "b").low > 0
+    assert 0.42 < separated / num_plans < 0.58
+
+
+def test_labels_of_clusters_may_be_large_and_have_gaps(simulate):
+    votes = simulate(9)
+    sparse = replace(votes, clusters={name: 7 + 1_000_003 * label_V for name, label_V in votes.clusters.items()})
+    for names in (["prompt"], ["annotator"], ["prompt", "annotator"]):
+        labels, num = cluster_labels(votes, names)
+        gapped, same_num = cluster_labels(sparse, names)
+        assert (gapped == labels).all()
+        assert num == same_num == len(np.unique(labels)) == labels.max() + 1
+    assert (fit_bradley_terry(sparse).covariance_PP == fit_bradley_terry(votes).covariance_PP).all()

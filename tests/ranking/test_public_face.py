@@ -12,27 +12,35 @@ import pytest
 import penchant.ranking
 
 MODULES = [module.name for module in pkgutil.iter_modules(penchant.ranking.__path__, "penchant.ranking.")]
-PUBLIC = [getattr(penchant.ranking, name) for name in penchant.ranking.__all__]
 
 
 def test_the_room_exports_exactly_these_names():
     assert penchant.ranking.__all__ == [
         "ELO_PER_NAT",
         "Agreement",
+        "Ballots",
         "Bootstrap",
         "Cycle",
         "Fit",
         "Gaussian",
+        "Group",
         "HodgeRank",
         "Interval",
+        "Method",
+        "Neighbours",
         "PhantomVotes",
+        "Share",
+        "Standing",
+        "Standings",
         "Unrankable",
         "Votes",
+        "alpha_reading",
         "bootstrap",
         "cohen_kappa",
         "components",
         "davidson_probabilities",
         "expected_score",
+        "first_shown_share",
         "fit_bradley_terry",
         "fit_davidson",
         "fleiss_kappa",
@@ -42,6 +50,7 @@ def test_the_room_exports_exactly_these_names():
         "online_elo",
         "raw_agreement",
         "refuse_unrankable",
+        "standings",
         "strength",
         "strong_components",
         "to_elo",
@@ -55,9 +64,23 @@ def test_the_examples_in_the_docstrings_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_every_public_function_has_an_example():
-    functions = [thing for thing in PUBLIC if inspect.isfunction(thing)]
-    assert [function.__name__ for function in functions if "Example:" not in (function.__doc__ or "")] == []
+def public_functions():
+    """Every function that a module of the room names, and every method of its classes."""
+    for module in map(importlib.import_module, MODULES):
+        for thing in (getattr(module, name) for name in module.__all__):
+            if inspect.isfunction(thing):
+                yield f"{module.__name__}.{thing.__name__}", thing
+            elif inspect.isclass(thing) and thing.__module__ == module.__name__:
+                for name, member in vars(thing).items():
+                    method = getattr(member, "__func__", member)
+                    if inspect.isfunction(method) and not name.startswith("_"):
+                        yield f"{thing.__name__}.{name}", method
+
+
+def test_every_public_function_and_method_has_an_example():
+    functions = dict(public_functions())
+    assert len(functions) > 60
+    assert [name for name, function in functions.items() if "Example:\n" not in (function.__doc__ or "")] == []
 
 
 def test_the_room_starts_without_torch():

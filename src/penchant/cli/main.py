@@ -21,6 +21,7 @@ from penchant.cli import (
     lab,
     models,
     objectives,
+    rank,
     report,
     sample,
     score,
@@ -40,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(models.app, name="models")
-for verb in (check, sample, judge, sft, dpo, objectives, lab, score, evaluate, chat, export, report, demo):
+for verb in (check, sample, judge, rank, sft, dpo, objectives, lab, score, evaluate, chat, export, report, demo):
     app.command(name=verb.NAME)(verb.command)
 
 

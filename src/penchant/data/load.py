@@ -37,6 +37,10 @@ __all__ = [
     "LoadedPairs",
     "LoadedPrompts",
     "OnBadRow",
+    "check_options",
+    "detect",
+    "digest_of",
+    "first_of",
     "guess_kind",
     "load_demonstrations",
     "load_labelled",
@@ -115,7 +119,7 @@ def load_labelled(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | 
 
     Files of preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs.
     """
-    files = _check_options(paths, on_bad_row, limit)
+    files = check_options(paths, on_bad_row, limit)
     if guess_kind(files[0]) == "pairs":
         pairs, report = _load(files, PAIR_IMPORTERS, inspect_pairs, on_bad_row, limit)
         for pair in pairs:
@@ -165,7 +169,7 @@ def _load(
     *,
     txt: TxtRows = "documents",
 ) -> tuple[tuple[Record, ...], _ReportFields]:
-    files = _check_options(paths, on_bad_row, limit)
+    files = check_options(paths, on_bad_row, limit)
     tally: _Tally[Record] = _Tally()
     formats: dict[str, None] = {}
     inspector = inspect()
@@ -173,7 +177,7 @@ def _load(
         if limit is not None and len(tally.records) >= limit:
             break
         rows = scan_rows(file, txt=txt)
-        importer, rows = _detect(file, rows, importers)
+        importer, rows = detect(file, rows, importers)
         formats[importer.name] = None
         for line, row in rows:
             tally.add(*_judge(row, Origin(file=str(file), line=line), importer, inspector))
@@ -181,11 +185,11 @@ def _load(
                 break
     errors = [verdict for verdict in tally.problems if verdict.severity == "error"]
     if errors and on_bad_row == "error":
-        raise DataError(_first_of(errors, sum(tally.counts.values())))
+        raise DataError(first_of(errors, sum(tally.counts.values())))
     if not tally.records:
         found = ", ".join(f"{count} {code}" for code, count in tally.counts.items())
         raise DataError(f"{', '.join(map(str, files))}: no row can be used ({found}); see {tally.problems[0]}.")
-    report = dict(tally.counts), tuple(tally.problems), ", ".join(formats), _digest(files)
+    report = dict(tally.counts), tuple(tally.problems), ", ".join(formats), digest_of(files)
     return tuple(tally.records), report
 
 
@@ -220,7 +224,7 @@ def _judge(
         return None, bad.at(origin)
 
 
-def _detect(
+def detect(
     file: Path, rows: Iterator[tuple[int, Row | BadRow]], importers: tuple[Importer[Record], ...]
 ) -> tuple[Importer[Record], Iterator[tuple[int, Row | BadRow]]]:
     """The importer that most of the first rows match (the table's order decides for one row), and all the rows."""
@@ -239,18 +243,20 @@ def _detect(
         return next(importer for importer in importers if importer.name == winner), chain(head, rows)
     if not readable:
         bad = [row.at(Origin(file=str(file), line=line)) for line, row in head if isinstance(row, BadRow)]
-        raise DataError(_first_of(bad, len(head)))
+        raise DataError(first_of(bad, len(head)))
     shapes = "; or ".join(importer.description for importer in importers)
     columns = ", ".join(dict.fromkeys(str(name) for row in readable for name in row)) or "none"
     raise DataError(f"{file}: no known format has its columns ({columns}); give rows with {shapes}.")
 
 
-def _first_of(errors: Sequence[Verdict], num_rows: int) -> str:
+def first_of(errors: Sequence[Verdict], num_rows: int) -> str:
+    """What to say where bad rows are an error: the first of them, how many there are, and the way on."""
     count = "1 bad row" if len(errors) == 1 else f"{len(errors)} bad rows"
     return f"{errors[0]} ({count} in {num_rows} read; `--on-bad-row drop` skips them)."
 
 
-def _check_options(paths: Paths, on_bad_row: str, limit: int | None) -> list[Path]:
+def check_options(paths: Paths, on_bad_row: str, limit: int | None) -> list[Path]:
+    """The files as a list. Raises DataError where there is none, ConfigError for a wrong option."""
     files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     if not files:
         raise DataError("no data file was given; name at least one.")
@@ -261,7 +267,8 @@ def _check_options(paths: Paths, on_bad_row: str, limit: int | None) -> list[Pat
     return files
 
 
-def _digest(files: Sequence[Path]) -> str:
+def digest_of(files: Sequence[Path]) -> str:
+    """sha256 (hex) over the bytes of the files, one after the other."""
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:

@@ -10,10 +10,23 @@ bootstrap.py      intervals from clusters of votes drawn again
 elo.py            the Elo scale, and the online rule
 agreement.py      raw agreement, kappas, alpha
 cycles.py         HodgeRank: what no single order explains
+ballots.py        what people answered, both-bad and all, before it is decided what counts
+position.py       how often the side shown first wins
+method.py         the choices of a ranking
+group.py          one group of connected items as a table
+standings.py      all of the above in one call, as records and as a plain dict
 design.py, newton.py, sandwich.py, estimate.py   how a fit is made
 """
 
-from penchant.ranking.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha, raw_agreement
+from penchant.ranking.agreement import (
+    Agreement,
+    alpha_reading,
+    cohen_kappa,
+    fleiss_kappa,
+    krippendorff_alpha,
+    raw_agreement,
+)
+from penchant.ranking.ballots import Ballots
 from penchant.ranking.bootstrap import Bootstrap, bootstrap
 from penchant.ranking.bradley_terry import fit_bradley_terry
 from penchant.ranking.connectivity import Unrankable, components, refuse_unrankable, strong_components, unrankable
@@ -21,26 +34,39 @@ from penchant.ranking.cycles import Cycle, HodgeRank, hodge_rank
 from penchant.ranking.davidson import davidson_probabilities, fit_davidson
 from penchant.ranking.elo import ELO_PER_NAT, expected_score, log_ability_from_elo, online_elo, strength, to_elo
 from penchant.ranking.fit import Fit, Interval
+from penchant.ranking.group import Group, Neighbours, Standing
+from penchant.ranking.method import Method
+from penchant.ranking.position import Share, first_shown_share
 from penchant.ranking.prior import Gaussian, PhantomVotes
+from penchant.ranking.standings import Standings, standings
 from penchant.ranking.votes import Votes
 
 __all__ = [
     "ELO_PER_NAT",
     "Agreement",
+    "Ballots",
     "Bootstrap",
     "Cycle",
     "Fit",
     "Gaussian",
+    "Group",
     "HodgeRank",
     "Interval",
+    "Method",
+    "Neighbours",
     "PhantomVotes",
+    "Share",
+    "Standing",
+    "Standings",
     "Unrankable",
     "Votes",
+    "alpha_reading",
     "bootstrap",
     "cohen_kappa",
     "components",
     "davidson_probabilities",
     "expected_score",
+    "first_shown_share",
     "fit_bradley_terry",
     "fit_davidson",
     "fleiss_kappa",
@@ -50,6 +76,7 @@ __all__ = [
     "online_elo",
     "raw_agreement",
     "refuse_unrankable",
+    "standings",
     "strength",
     "strong_components",
     "to_elo",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from penchant.errors import DataError
 
-__all__ = ["Agreement", "cohen_kappa", "fleiss_kappa", "krippendorff_alpha", "raw_agreement"]
+__all__ = ["Agreement", "alpha_reading", "cohen_kappa", "fleiss_kappa", "krippendorff_alpha", "raw_agreement"]
 
 Units = Sequence[Sequence[Hashable]]
 
@@ -69,6 +69,28 @@ def krippendorff_alpha(units: Units) -> Agreement:
     num = pooled.total()
     observed = sum(count.total() * (1 - _agreeing_share(count)) for count in counts) / num
     return _agreement(1 - observed / (1 - _agreeing_share(pooled)), counts)
+
+
+def alpha_reading(alpha: float) -> str:
+    """What a value of alpha means, in words; votes on responses of language models mostly lie between 0.1 and 0.5.
+
+    Example:
+        >>> alpha_reading(0.3)
+        'people agree somewhat; one person says little about the next, many together say more'
+
+    Reference:
+        K. Krippendorff, Content Analysis, 2004, section 11.4: rely on 0.8 and above, conclude with care from 0.667.
+    """
+    for least, words in (
+        (0.8, "people agree so well that one can stand for the others"),
+        (0.667, "people agree well enough for careful conclusions"),
+        (0.4, "people agree fairly; a vote is a matter of judgement as well as of quality"),
+        (0.1, "people agree somewhat; one person says little about the next, many together say more"),
+        (-0.1, "people agree hardly more than if everybody had answered at random"),
+    ):
+        if alpha >= least:
+            return words
+    return "people contradict each other more than chance would: some may have read the question the other way round"
 
 
 def fleiss_kappa(units: Units) -> Agreement:

@@ -4,12 +4,12 @@ Shapes: V votes, B draws, P parameters, G clusters.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penchant.errors import ConfigError, DataError
-from penchant.ranking.fit import Fit, Interval, refuse_confidence
+from penchant.ranking.fit import Fit, Interval, position_of, refuse_confidence
 from penchant.ranking.sandwich import cluster_labels
 from penchant.ranking.votes import FloatArray, Votes
 
@@ -18,19 +18,68 @@ __all__ = ["Bootstrap", "bootstrap"]
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """The fit of all votes, and the abilities and coefficients (B, P) of B resamples."""
+    """The fit of all votes, and the abilities and coefficients (B, P) of B resamples.
+
+    Example:
+        >>> from functools import partial
+        >>> from penchant.ranking import Votes, bootstrap, fit_bradley_terry
+        >>> votes = Votes.from_counts([("a", "b", 30, 20, 0), ("b", "a", 25, 25, 0)])
+        >>> fit_votes = partial(fit_bradley_terry, covariance="model", position=True)
+        >>> draws = bootstrap(votes, fit_votes, num_resamples=50)
+        >>> draws.draws_BP.shape
+        (50, 3)
+    """
 
     fit: Fit
     draws_BP: FloatArray
 
+    def ability(self, item: str, confidence: float = 0.95) -> Interval:
+        """theta_item of the fit around the mean, with percentiles of the resamples as limits.
+
+        Example:
+            >>> from penchant.ranking import Fit
+            >>> fit = Fit(("a", "b"), np.array([0.5, -0.5]), {}, np.eye(2), np.eye(2), 0.0, 0.0, ())
+            >>> Bootstrap(fit, np.array([[0.0, 0.0], [1.0, -1.0]])).ability("a", 0.5)
+            Interval(estimate=0.5, low=0.25, high=0.75)
+        """
+        i = position_of(item, self.fit.items)
+        return _percentiles(float(self.fit.ability_I[i]), self.draws_BP[:, i], confidence)
+
     def difference(self, item: str, other: str, confidence: float = 0.95) -> Interval:
-        """theta_item - theta_other of the fit, with percentiles of the resamples as limits."""
+        """theta_item - theta_other of the fit, with percentiles of the resamples as limits.
+
+        Example:
+            >>> from penchant.ranking import Fit
+            >>> fit = Fit(("a", "b"), np.array([0.5, -0.5]), {}, np.eye(2), np.eye(2), 0.0, 0.0, ())
+            >>> Bootstrap(fit, np.array([[0.0, 0.0], [1.0, -1.0]])).difference("a", "b", 0.5)
+            Interval(estimate=1.0, low=0.5, high=1.5)
+        """
         estimate = self.fit.difference(item, other).estimate
         i, j = self.fit.items.index(item), self.fit.items.index(other)
         return _percentiles(estimate, self.draws_BP[:, i] - self.draws_BP[:, j], confidence)
 
+    def votes_to_separate(self, item: str, other: str, confidence: float = 0.95) -> float:
+        """`Fit.votes_to_separate` with the covariance of the resamples.
+
+        Example:
+            >>> from functools import partial
+            >>> from penchant.ranking import Votes, bootstrap, fit_bradley_terry
+            >>> votes = Votes.from_counts([("a", "b", 90, 10, 0)])
+            >>> bootstrap(votes, partial(fit_bradley_terry, covariance="model")).votes_to_separate("a", "b")
+            0.0
+        """
+        covariance_PP = np.cov(self.draws_BP, rowvar=False)
+        return replace(self.fit, covariance_PP=covariance_PP).votes_to_separate(item, other, confidence)
+
     def coefficient(self, name: str, confidence: float = 0.95) -> Interval:
-        """A coefficient of the fit, with percentiles of the resamples as limits."""
+        """A coefficient of the fit, with percentiles of the resamples as limits.
+
+        Example:
+            >>> from penchant.ranking import Fit
+            >>> fit = Fit(("a", "b"), np.array([0.5, -0.5]), {"position": 0.2}, np.eye(3), np.eye(3), 0.0, 0.0, ())
+            >>> Bootstrap(fit, np.array([[0.0, 0.0, 0.0], [1.0, -1.0, 1.0]])).coefficient("position", 0.5)
+            Interval(estimate=0.2, low=0.25, high=0.75)
+        """
         estimate = self.fit.coefficient(name).estimate
         column = len(self.fit.items) + list(self.fit.coefficients).index(name)
         return _percentiles(estimate, self.draws_BP[:, column], confidence)

@@ -64,7 +64,7 @@ def hodge_rank(votes: Votes, *, num_cycles: int = 10) -> HodgeRank:
 
     Args:
         votes: V votes.
-        num_cycles: length of the list of cycles.
+        num_cycles: greatest length of the list of cycles.
 
     Example:
         >>> from penchant.ranking import Votes, hodge_rank
@@ -88,7 +88,6 @@ def hodge_rank(votes: Votes, *, num_cycles: int = 10) -> HodgeRank:
     residual_II = np.where(met_II, flow_II - (score_I[:, None] - score_I[None]), 0.0)
     left_over, whole = (float((weight_II * part_II**2).sum() / 2) for part_II in (residual_II, flow_II))
     num_circles = int(met_II.sum()) // 2 - len(votes.items) + len(components(votes))
-    cycles = _majority_cycles(votes.items, flow_II, variance_II)
     return HodgeRank(
         items=votes.items,
         score_I=score_I,
@@ -96,7 +95,7 @@ def hodge_rank(votes: Votes, *, num_cycles: int = 10) -> HodgeRank:
         residual_II=residual_II,
         cyclic_share=left_over / whole if whole > 0 else 0.0,
         p_value=float(gammaincc(num_circles / 2, left_over / 2)) if num_circles > 0 else None,
-        cycles=tuple(cycles[:num_cycles]),
+        cycles=tuple(_majority_cycles(votes.items, flow_II, variance_II, num_cycles)),
     )
 
 
@@ -109,15 +108,18 @@ def _wins(votes: Votes) -> FloatArray:
     return (won + lost).reshape(num, num)
 
 
-def _majority_cycles(items: tuple[str, ...], flow_II: FloatArray, variance_II: FloatArray) -> list[Cycle]:
-    """Every i > j > k > i by majority, each once: i is its first item in the order of `items`."""
-    found = []
+def _majority_cycles(
+    items: tuple[str, ...], flow_II: FloatArray, variance_II: FloatArray, num_cycles: int
+) -> list[Cycle]:
+    """The surest of i > j > k > i by majority, each once: i is its first item in the order of `items`."""
+    found: list[Cycle] = []
     for i in range(len(items)):
         beaten_J = i + 1 + np.flatnonzero(flow_II[i, i + 1 :] > 0)
         beating_K = i + 1 + np.flatnonzero(flow_II[i, i + 1 :] < 0)
         rows, columns = np.nonzero(flow_II[np.ix_(beaten_J, beating_K)] > 0)
-        for j, k in zip(beaten_J[rows], beating_K[columns], strict=True):
-            curl = float(flow_II[i, j] + flow_II[j, k] + flow_II[k, i])
-            error = float(variance_II[i, j] + variance_II[j, k] + variance_II[k, i]) ** 0.5
-            found.append(Cycle((items[i], items[j], items[k]), curl, curl / error))
-    return sorted(found, key=lambda cycle: -cycle.z)
+        j_N, k_N = beaten_J[rows], beating_K[columns]
+        curl_N = flow_II[i, j_N] + flow_II[j_N, k_N] + flow_II[k_N, i]
+        z_N = curl_N / np.sqrt(variance_II[i, j_N] + variance_II[j_N, k_N] + variance_II[k_N, i])
+        for n in np.argsort(-z_N, kind="stable")[:num_cycles]:
+            found.append(Cycle((items[i], items[j_N[n]], items[k_N[n]]), float(curl_N[n]), float(z_N[n])))
+    return sorted(found, key=lambda cycle: -cycle.z)[:num_cycles]

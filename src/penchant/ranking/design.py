@@ -56,6 +56,12 @@ class Design:
     def of(cls, votes: Votes, *, position: bool, covariates: Sequence[str]) -> "Design":
         """The design of these votes.
 
+        Example:
+            >>> votes = Votes.from_counts([("a", "b", 2, 1, 0), ("b", "a", 1, 0, 0)])
+            >>> design = Design.of(votes, position=True, covariates=())
+            >>> design.weight_C, design.score_C, design.x_CK.tolist()
+            (array([3., 1.]), array([2., 1.]), [[1.0], [1.0]])
+
         Raises:
             ConfigError: a covariate that the votes do not have, or one named twice.
             DataError: a covariate that is always 0, or that the abilities and the other coefficients explain fully.
@@ -93,18 +99,37 @@ class Design:
         return design
 
     def push(self, parameter_P: FloatArray) -> FloatArray:
-        """eta = X parameter, shape (C,)."""
+        """eta = X parameter, shape (C,).
+
+        Example:
+            >>> design = Design.of(Votes.from_counts([("a", "b", 2, 1, 0)]), position=False, covariates=())
+            >>> design.push(np.array([0.5, -0.25]))
+            array([0.75])
+        """
         ability_I, coefficient_K = np.split(parameter_P, [self.num_items])
         return ability_I[self.left_C] - ability_I[self.right_C] + self.x_CK @ coefficient_K
 
     def pull(self, value_C: FloatArray) -> FloatArray:
-        """X' value, shape (P,)."""
+        """X' value, shape (P,).
+
+        Example:
+            >>> design = Design.of(Votes.from_counts([("a", "b", 2, 1, 0)]), position=False, covariates=())
+            >>> design.pull(np.array([3.0]))
+            array([ 3., -3.])
+        """
         num = self.num_items
         ability_I = total(self.left_C, value_C, num) - total(self.right_C, value_C, num)
         return np.concatenate([ability_I, self.x_CK.T @ value_C])
 
     def gram(self, weight_C: FloatArray) -> FloatArray:
-        """X' diag(weight) X, shape (P, P); the block of the items is the Laplacian of the graph of votes."""
+        """X' diag(weight) X, shape (P, P); the block of the items is the Laplacian of the graph of votes.
+
+        Example:
+            >>> design = Design.of(Votes.from_counts([("a", "b", 2, 1, 0)]), position=False, covariates=())
+            >>> design.gram(np.array([3.0]))
+            array([[ 3., -3.],
+                   [-3.,  3.]])
+        """
         num = self.num_items
         pair_II = total(self.left_C * num + self.right_C, weight_C, num * num).reshape(num, num)
         gram_PP = np.zeros((num + len(self.names),) * 2)

@@ -46,7 +46,13 @@ def estimate(
     covariance: Covariance,
     clusters: Sequence[str] | None,
 ) -> Fit:
-    """Fit a model; the options are those of `fit_bradley_terry`."""
+    """Fit a model; the options are those of `fit_bradley_terry`.
+
+    Example:
+        >>> from penchant.ranking.bradley_terry import fit_bradley_terry  # which calls this with its own PairModel
+        >>> round(fit_bradley_terry(Votes.from_counts([("a", "b", 3, 1, 0)])).difference("a", "b").estimate, 4)
+        1.0986
+    """
     clusters = _checked_clusters(votes, covariance, clusters)
     belief = as_prior(prior)
     if belief is None:

@@ -15,7 +15,7 @@ from penchant.errors import ConfigError, DataError
 from penchant.ranking.elo import to_elo
 from penchant.ranking.votes import FloatArray
 
-__all__ = ["Fit", "Interval", "refuse_confidence", "two_sided_quantile"]
+__all__ = ["Fit", "Interval", "position_of", "refuse_confidence", "two_sided_quantile"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,23 @@ class Fit:
     def order(self) -> tuple[str, ...]:
         """Items from best to worst."""
         return tuple(self.items[i] for i in np.argsort(-self.ability_I, kind="stable"))
+
+    def ability(self, item: str, confidence: float = 0.95) -> Interval:
+        """theta_item around the mean of all items, with confidence limits, natural-log units.
+
+        Two such intervals may overlap and the difference of the two be clear all the same: see `difference`.
+
+        Raises:
+            ConfigError: an item that is not there, or a confidence outside (0, 1).
+
+        Example:
+            >>> from penchant.ranking import Votes, fit_bradley_terry
+            >>> fit = fit_bradley_terry(Votes.from_counts([("a", "b", 75, 25, 0)]), covariance="model")
+            >>> round(fit.ability("a").low, 3)  # half of ln 3 - 1.96 sqrt(1 / 75 + 1 / 25)
+            0.323
+        """
+        i = position_of(item, self.items)
+        return _interval(self.ability_I[i], self.covariance_PP[i, i], confidence)
 
     def difference(self, item: str, other: str, confidence: float = 0.95) -> Interval:
         """theta_item - theta_other with confidence limits, natural-log units (times `ELO_PER_NAT`: Elo points).
@@ -131,7 +148,8 @@ class Fit:
 
         A direct vote carries information p (1 - p) about the difference, divided by d, how much wider than the model's
         the variance of votes like these has turned out (ties make d smaller, clusters larger); so, with V the variance
-        now and z the normal quantile, n = d ((z / difference)^2 - 1 / V) / (p (1 - p)).
+        now and z the normal quantile, n = d ((z / difference)^2 - 1 / V) / (p (1 - p)). With Davidson's ties
+        1/4 (1 - P(tie)) - (P(win) - P(loss))^2 / 4 takes the place of p (1 - p).
         It takes the difference to be as estimated: a plan, not a promise; half of such plans fall short.
 
         Returns:
@@ -157,12 +175,10 @@ class Fit:
         return float(max(math.ceil(missing), 0))
 
     def _pair(self, item: str, other: str) -> tuple[int, int]:
-        for name in (item, other):
-            if name not in self.items:
-                raise ConfigError(f"The fit has no item {name!r}; it has {', '.join(self.items)}.")
-        if item == other:
+        i, j = position_of(item, self.items), position_of(other, self.items)
+        if i == j:
             raise ConfigError(f"A difference needs two items; got {item!r} twice.")
-        return self.items.index(item), self.items.index(other)
+        return i, j
 
     def _variance(self, item: str, other: str) -> float:
         i, j = self._pair(item, other)
@@ -173,6 +189,21 @@ class Fit:
                 f"too few clusters); use covariance='model', or cluster by less."
             )
         return variance
+
+
+def position_of(item: str, items: tuple[str, ...]) -> int:
+    """Where an item stands among the items of a fit.
+
+    Raises:
+        ConfigError: it is not there.
+
+    Example:
+        >>> position_of("b", ("a", "b"))
+        1
+    """
+    if item not in items:
+        raise ConfigError(f"The fit has no item {item!r}; it has {', '.join(items)}.")
+    return items.index(item)
 
 
 def refuse_confidence(confidence: float) -> None:

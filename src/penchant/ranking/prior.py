@@ -3,6 +3,7 @@
 Shapes: I items.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,7 +36,12 @@ class PhantomVotes:
     note = "Every item has half a phantom win and half a phantom loss, which draw abilities together."
 
     def penalty(self, ability_I: FloatArray) -> Penalty:
-        """log sigma(theta) / 2 + log sigma(-theta) / 2 for each item."""
+        """log sigma(theta) / 2 + log sigma(-theta) / 2 for each item.
+
+        Example:
+            >>> PhantomVotes().penalty(np.zeros(1)).gradient_I
+            array([0.])
+        """
         win_I, lose_I = expit(ability_I), expit(-ability_I)
         value = -np.logaddexp(ability_I / 2, -ability_I / 2).sum()
         return Penalty(float(value), (lose_I - win_I) / 2, win_I * lose_I)
@@ -49,10 +55,10 @@ class Gaussian:
     battle counted twice, as in the arena code of FastChat, is `Gaussian(2**0.5 * math.log(10))`.
 
     Args:
-        deviation: standard deviation in natural-log units, > 0.
+        deviation: standard deviation in natural-log units, > 0 and finite.
 
     Raises:
-        ConfigError: a deviation that is not above zero.
+        ConfigError: another deviation.
 
     Example:
         >>> Gaussian(2.0).penalty(np.array([1.0])).gradient_I
@@ -62,8 +68,8 @@ class Gaussian:
     deviation: float
 
     def __post_init__(self) -> None:
-        if not self.deviation > 0:
-            raise ConfigError(f"The deviation of the prior must be above 0; got {self.deviation}.")
+        if not 0 < self.deviation < math.inf:
+            raise ConfigError(f"The deviation of the prior must be above 0 and finite; got {self.deviation}.")
 
     @property
     def note(self) -> str:
@@ -71,7 +77,12 @@ class Gaussian:
         return f"Abilities are drawn together by a normal prior of standard deviation {self.deviation:.4g}."
 
     def penalty(self, ability_I: FloatArray) -> Penalty:
-        """-theta^2 / (2 deviation^2) for each item."""
+        """-theta^2 / (2 deviation^2) for each item.
+
+        Example:
+            >>> Gaussian(2.0).penalty(np.array([1.0])).value
+            -0.125
+        """
         scaled_I = ability_I / self.deviation**2
         return Penalty(float(-ability_I @ scaled_I / 2), -scaled_I, np.full(len(ability_I), self.deviation**-2))
 

@@ -19,6 +19,8 @@ FEW_CLUSTERS = 30
 """Below so many clusters the interval is likely too narrow; the result says so."""
 
 ROWS_AT_ONCE = 8192
+DENSE_SCORES = 2**24
+"""Scores of all clusters up to so many numbers (128 MB) are summed dense."""
 
 
 def sandwich(information_PP: FloatArray, meat_PP: FloatArray, least_PP: FloatArray) -> FloatArray:
@@ -68,6 +70,13 @@ def meat(
     Raises:
         DataError: all votes that count are in one cluster.
 
+    Example:
+        >>> votes = Votes.from_columns(["a"] * 2, ["b"] * 2, ["left", "right"])
+        >>> design = Design.of(votes, position=False, covariates=())
+        >>> meat(votes, design, np.array([0.5, -0.5]), np.empty((2, 0)), ())  # 2 votes, each 1/4, times 2 / (2 - 1)
+        array([[ 1., -1.],
+               [-1.,  1.]])
+
     Reference:
         K.-Y. Liang and S. L. Zeger, Longitudinal Data Analysis Using Generalized Linear Models, Biometrika 73, 1986;
         several ways: Cameron, Gelbach and Miller, 2011 (see `sandwich`).
@@ -79,17 +88,23 @@ def meat(
     for size in range(1, len(clusters) + 1):
         for names in combinations(clusters, size):
             label_V, num = cluster_labels(votes, names)
-            score_GP = _cluster_scores(design, residual_V, extra_VE, label_V)
-            total_PP -= (-1) ** size * _corrected(_gram(score_GP), num, " and ".join(names))
+            clustered_PP = _clustered_meat(design, residual_V, extra_VE, label_V)
+            total_PP -= (-1) ** size * _corrected(clustered_PP, num, " and ".join(names))
     return total_PP
 
 
 def cluster_labels(votes: Votes, names: Sequence[str]) -> tuple[IntArray, int]:
-    """Labels (V,) from 0 of the clusters that agree in every name, and how many of them hold a vote that counts."""
+    """Labels (V,) from 0 of the clusters that agree in every name, and how many of them hold a vote that counts.
+
+    Example:
+        >>> ways = {"prompt": ["p", "p", "q"], "annotator": ["Ann", "Bo", "Bo"]}
+        >>> votes = Votes.from_columns(["a"] * 3, ["b"] * 3, ["left"] * 3, clusters=ways)
+        >>> cluster_labels(votes, ["prompt"]), cluster_labels(votes, ["prompt", "annotator"])
+        ((array([0, 0, 1]), 2), (array([0, 1, 2]), 3))
+    """
     label_V = np.zeros(len(votes), dtype=np.int64)
     for name in names:
-        label_V = label_V * (votes.clusters[name].max() + 1) + votes.clusters[name]
-        label_V = np.unique(label_V, return_inverse=True)[1]
+        label_V = _from_zero(label_V * (votes.clusters[name].max() + 1) + votes.clusters[name])
     return label_V, int(np.count_nonzero(np.bincount(label_V, votes.weight_V)))
 
 
@@ -111,29 +126,56 @@ def _separate_meat(design: Design, residual_V: FloatArray, extra_VE: FloatArray)
     return meat_PP
 
 
-def _gram(score_GP: csr_array) -> FloatArray:
-    """S' S; clusters that touch many items are quicker dense, some rows at a time."""
-    num_clusters, num_parameters = score_GP.shape
-    if score_GP.nnz < 0.1 * num_clusters * num_parameters:
-        return np.asarray((score_GP.T @ score_GP).toarray())
+def _clustered_meat(design: Design, residual_V: FloatArray, extra_VE: FloatArray, label_V: IntArray) -> FloatArray:
+    """Votes alone in their cluster are summed by cell, as most are where two ways of clustering cross."""
+    alone_V = np.bincount(label_V)[label_V] == 1
+    meat_PP = _separate_meat(design, residual_V * alone_V, extra_VE * alone_V[:, None])
+    together = np.flatnonzero(~alone_V)
+    if len(together):
+        label_N, cell_N = _from_zero(label_V[together]), design.cell_V[together]
+        meat_PP += _gram(*_scores(design, cell_N, residual_V[together], extra_VE[together]), label_N, len(meat_PP))
+    return meat_PP
+
+
+def _scores(
+    design: Design, cell_N: IntArray, residual_N: FloatArray, extra_NE: FloatArray
+) -> tuple[list[FloatArray], list[IntArray]]:
+    """Each vote's derivative of the log-likelihood, where it is not 0: values and the parameters they are of."""
+    values = [residual_N, -residual_N]
+    columns = [design.left_C[cell_N], design.right_C[cell_N]]
+    others = [*(residual_N * x_C[cell_N] for x_C in design.x_CK.T), *extra_NE.T]
+    for column, value_N in enumerate(others, start=design.num_items):
+        values.append(value_N)
+        columns.append(np.full(len(cell_N), column))
+    return values, columns
+
+
+def _gram(values: list[FloatArray], columns: list[IntArray], label_N: IntArray, num_parameters: int) -> FloatArray:
+    """S' S, where S (G, P) holds the sum of the scores of each cluster.
+
+    Dense where it is small, else sparse, as a cluster touches few items; clusters that touch many are quicker dense
+    again, some rows at a time.
+    """
+    shape = (int(label_N.max()) + 1, num_parameters)
+    if shape[0] * shape[1] <= DENSE_SCORES:
+        codes = np.concatenate([label_N * num_parameters + column_N for column_N in columns])
+        score_GP = total(codes, np.concatenate(values), shape[0] * shape[1]).reshape(shape)
+        return score_GP.T @ score_GP
+    rows = np.tile(label_N, len(values))
+    sparse_GP = csr_array((np.concatenate(values), (rows, np.concatenate(columns))), shape=shape)
+    if sparse_GP.nnz < 0.1 * shape[0] * shape[1]:
+        return np.asarray((sparse_GP.T @ sparse_GP).toarray())
     gram_PP = np.zeros((num_parameters, num_parameters))
-    for start in range(0, num_clusters, ROWS_AT_ONCE):
-        rows = score_GP[start : start + ROWS_AT_ONCE].toarray()
-        gram_PP += rows.T @ rows
+    for start in range(0, shape[0], ROWS_AT_ONCE):
+        score_RP = sparse_GP[start : start + ROWS_AT_ONCE].toarray()
+        gram_PP += score_RP.T @ score_RP
     return gram_PP
 
 
-def _cluster_scores(design: Design, residual_V: FloatArray, extra_VE: FloatArray, label_V: IntArray) -> csr_array:
-    """The u_g of every cluster as rows of a sparse matrix (G, P): a cluster touches few items."""
-    cell_V, num_design = design.cell_V, design.num_items + len(design.names)
-    values = [residual_V, -residual_V]
-    columns = [design.left_C[cell_V], design.right_C[cell_V]]
-    for k in range(len(design.names)):
-        values.append(residual_V * design.x_CK[cell_V, k])
-        columns.append(np.full(len(cell_V), design.num_items + k))
-    for e, extra_V in enumerate(extra_VE.T, start=num_design):
-        values.append(extra_V)
-        columns.append(np.full(len(cell_V), e))
-    rows = np.tile(label_V, len(values))
-    shape = (int(label_V.max()) + 1, num_design + extra_VE.shape[1])
-    return csr_array((np.concatenate(values), (rows, np.concatenate(columns))), shape=shape)
+def _from_zero(code_V: IntArray) -> IntArray:
+    """The same groups numbered from 0 without gaps, in order of their codes; without sorting where codes are small."""
+    if code_V.max() > 8 * len(code_V):
+        return np.unique(code_V, return_inverse=True)[1]
+    occurs = np.zeros(code_V.max() + 1, dtype=bool)
+    occurs[code_V] = True
+    return (np.cumsum(occurs) - 1)[code_V]

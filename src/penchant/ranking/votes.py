@@ -167,7 +167,12 @@ class Votes:
         return (self.outcome_V + 1) / 2
 
     def reweighted(self, weight_V: ArrayLike) -> Self:
-        """The same votes with other weights."""
+        """The same votes with other weights.
+
+        Example:
+            >>> Votes.from_columns(["a"], ["b"], ["left"]).reweighted([2.0]).weight_V
+            array([2.])
+        """
         return replace(self, weight_V=np.asarray(weight_V, dtype=np.float64))
 
     def among(self, items: Iterable[str]) -> Self:

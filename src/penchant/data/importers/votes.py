@@ -1,0 +1,265 @@
+"""Votes: who met whom and who won, from comparisons, arena battles, tables of winners and tables of counts.
+
+A row of a file is one vote, or none (nobody has answered yet), or several (counts, several annotators).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Literal
+
+from penchant.data.files import Row
+from penchant.data.importers.base import Importer, field
+from penchant.data.records import Candidate, Comparison, prompt_key
+from penchant.data.verdicts import BadRow
+
+__all__ = ["VOTE_IMPORTERS", "Vote"]
+
+Side = Literal["left", "right"]
+
+OUTCOMES = {
+    **dict.fromkeys(("left", "a", "model_a"), "left"),
+    **dict.fromkeys(("right", "b", "model_b"), "right"),
+    **dict.fromkeys(("tie", "draw"), "tie"),
+    **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
+}
+UNANSWERED = (None, "", "na", "none", "null")
+MAX_COUNT = 1_000_000
+"""Most votes a row of counts may stand for; a larger number is nearly always not a count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One answer. outcome: left, right, tie or both_bad. None stands for what the file does not record.
+
+    unit: what was judged: the same prompt, the same two items and, where recorded, the same two texts, in any order.
+    """
+
+    left: str
+    right: str
+    outcome: str
+    prompt: str | None = None
+    unit: str | None = None
+    annotator: str | None = None
+    shown_first: Side | None = None
+
+
+def _digest(*parts: Any) -> str:
+    """A prompt or a unit is only ever compared, so a short digest stands for it."""
+    return blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def _unit(prompt: str | None, left: tuple[str, Any], right: tuple[str, Any]) -> str | None:
+    """None without a prompt: two items that met twice then met over different things."""
+    return None if prompt is None else _digest(prompt, sorted((left, right), key=str))
+
+
+def _item(row: Row, name: str) -> str:
+    value = field(row, name)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadRow("bad_type", f"'{name}' must name an item, got {value!r}", f"write '{name}' as a text")
+    if not str(value).strip():
+        raise BadRow("missing_field", f"'{name}' is blank", "name the item")
+    return str(value).strip()
+
+
+def _side_items(row: Row, left: str, right: str) -> tuple[str, str]:
+    return _refuse_same(_item(row, left), _item(row, right))
+
+
+def _refuse_same(left: str, right: str) -> tuple[str, str]:
+    if left == right:
+        raise BadRow("bad_type", f"'{left}' is compared with itself", "remove the row, or tell its two versions apart")
+    return left, right
+
+
+def _outcome(row: Row, name: str) -> str | None:
+    """left, right, tie, both_bad, or None where nobody has answered."""
+    if name not in row:
+        raise BadRow("missing_field", f"the field '{name}' is missing", f"add '{name}' to the row")
+    value = row[name].strip().lower() if isinstance(row[name], str) else row[name]
+    if value in UNANSWERED:
+        return None
+    if not isinstance(value, str) or value not in OUTCOMES:
+        known = "left, right (or a, b; model_a, model_b), tie or both_bad"
+        raise BadRow("bad_type", f"'{name}' is {row[name]!r}, which is no outcome", f"write {known}")
+    return OUTCOMES[value]
+
+
+def _optional(row: Row, *names: str) -> str | None:
+    """The first of these fields that is filled, as text."""
+    found = (row[name] for name in names if row.get(name) not in (None, ""))
+    value = next(found, None)
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def _shown_first(row: Row) -> Side | None:
+    value = _optional(row, "shown_first")
+    if value is None:
+        return None
+    sides: dict[str, Side] = {"left": "left", "right": "right"}
+    side = sides.get(OUTCOMES.get(value.strip().lower(), ""))
+    if side is None:
+        raise BadRow("bad_type", f"'shown_first' is {value!r}, which is no side", "write left or right (or a or b)")
+    return side
+
+
+def _source_name(candidate: Candidate) -> str:
+    """The model, and how it was sampled where that is known and not neutral; the seed makes no other item."""
+    source = candidate.source
+    if source is None:
+        return "human"
+    settings = {"t": source.temperature, "top_p": source.top_p, "top_k": source.top_k}
+    neutral = {"t": None, "top_p": 1.0, "top_k": 0}
+    shown = [f"{k}={v:g}" for k, v in settings.items() if v is not None and v != neutral[k]]
+    return " ".join([source.model, *shown])
+
+
+def _comparison(row: Row) -> tuple[Vote, ...]:
+    comparison = Comparison.model_validate(row)
+    left, right = _refuse_same(_source_name(comparison.a), _source_name(comparison.b))
+    if comparison.outcome is None:
+        return ()
+    prompt = _digest(prompt_key(comparison.prompt))
+    shown: dict[str | None, Side] = {"a": "left", "b": "right"}
+    vote = Vote(
+        left,
+        right,
+        OUTCOMES[comparison.outcome],
+        prompt,
+        _unit(prompt, (left, comparison.a.text), (right, comparison.b.text)),
+        comparison.annotator,
+        shown.get(comparison.shown_first),
+    )
+    return (vote,)
+
+
+def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
+    """One winner a row: an arena's battles, with or without conversations, or a table."""
+    outcome = _outcome(row, "winner")
+    items = _side_items(row, left, right)
+    if outcome is None:
+        return ()
+    answers = [row.get(f"conversation_{side}") for side in "ab"]
+    asked = _questions(answers[0]) or _optional(row, "prompt", "instruction", "question")
+    prompt = None if asked is None else _digest(asked)
+    unit = _unit(prompt, (items[0], answers[0]), (items[1], answers[1]))
+    annotator = _optional(row, "annotator", "judge", "worker")
+    return (Vote(*items, outcome, prompt, unit, annotator, _shown_first(row)),)
+
+
+def _questions(conversation: object) -> str | None:
+    """What the person asked, turn by turn: the prompt of a conversation with an arena's model."""
+    turns = conversation if isinstance(conversation, list) else []
+    asked = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
+    return json.dumps(asked) if asked else None
+
+
+def _counts(row: Row, *, left: str, right: str, counts: tuple[str, ...]) -> tuple[Vote, ...]:
+    """Wins of the left, wins of the right (none in a table of winner, loser, count), ties."""
+    items = _side_items(row, left, right)
+    if all(_blank(row.get(name)) for name in counts):
+        return ()
+    votes: list[Vote] = []
+    for outcome, name in zip(("left", "right", "tie"), counts, strict=False):
+        votes += [Vote(*items, outcome)] * _count(row, name)
+    return tuple(votes)
+
+
+def _blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in UNANSWERED)
+
+
+def _count(row: Row, name: str) -> int:
+    value = field(row, name)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= MAX_COUNT or number != int(number):
+        limits = f"a whole number from 0 to {MAX_COUNT:,}"
+        raise BadRow("bad_type", f"'{name}' is {value!r}, which is no count", f"write {limits}")
+    return int(number)
+
+
+def _panda(row: Row) -> tuple[Vote, ...]:
+    """cmp_key names the two models; every annotatorN answers 1 (the first), 2 (the second) or 0 (a tie)."""
+    models = str(field(row, "cmp_key")).split("_")
+    if len(models) != 2:
+        raise BadRow("bad_type", f"'cmp_key' is {row['cmp_key']!r}", "write two names with one underscore between")
+    left, right = _refuse_same(*models)
+    prompt = _digest(row.get("instruction"), row.get("input"))
+    unit = _unit(prompt, (left, row.get("response1")), (right, row.get("response2")))
+    return tuple(Vote(left, right, outcome, prompt, unit, name) for name, outcome in _panda_answers(row))
+
+
+def _panda_answers(row: Row) -> Iterator[tuple[str, str]]:
+    sides = {"0": "tie", "1": "left", "2": "right"}
+    for name in sorted(name for name in row if name.startswith("annotator")):
+        if _blank(row[name]):
+            continue
+        if str(row[name]) not in sides:
+            raise BadRow("bad_type", f"'{name}' is {row[name]!r}, which is no outcome", "write 0 (tie), 1 or 2")
+        yield name, sides[str(row[name])]
+
+
+def _has(row: Row, *, names: tuple[str, ...]) -> bool:
+    return set(names) <= row.keys()
+
+
+def _table(name: str, left: str, right: str, *counts: str, example: tuple[Any, ...]) -> Importer[tuple[Vote, ...]]:
+    """A table of counts under the spellings that real tables have."""
+    names = (left, right, *counts)
+    return Importer(
+        name=name,
+        description=", ".join(names),
+        example=dict(zip(names, example, strict=True)),
+        matches=partial(_has, names=names),
+        convert=partial(_counts, left=left, right=right, counts=counts),
+    )
+
+
+VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
+    Importer(
+        name="comparisons",
+        description="id, prompt (messages), a, b (each with text and source), outcome (a, b, tie or both_bad)",
+        example={
+            "id": "sun-1",
+            "prompt": [{"role": "user", "content": "What is the sun?"}],
+            "a": {"text": "A star, the nearest one.", "source": {"model": "before"}},
+            "b": {"text": "A lamp.", "source": {"model": "after"}},
+            "outcome": "a",
+        },
+        matches=partial(_has, names=("prompt", "a", "b")),
+        convert=_comparison,
+    ),
+    Importer(
+        name="arena_battles",
+        description="model_a, model_b, winner (model_a, model_b, tie or tie (bothbad))",
+        example={"model_a": "tea", "model_b": "coffee", "winner": "model_a", "judge": "Ann"},
+        matches=partial(_has, names=("model_a", "model_b", "winner")),
+        convert=partial(_battle, left="model_a", right="model_b"),
+    ),
+    Importer(
+        name="winners",
+        description="left, right, winner (left, right, tie or both_bad)",
+        example={"left": "tea", "right": "coffee", "winner": "left"},
+        matches=partial(_has, names=("left", "right", "winner")),
+        convert=partial(_battle, left="left", right="right"),
+    ),
+    Importer(
+        name="pandalm",
+        description="cmp_key (two models with an underscore between), annotator1, annotator2, ... (0 tie, 1 or 2)",
+        example={"cmp_key": "tea_coffee", "instruction": "Wake me.", "annotator1": 1, "annotator2": 0},
+        matches=partial(_has, names=("cmp_key", "annotator1")),
+        convert=_panda,
+    ),
+    _table("counts", "left", "right", "left_wins", "right_wins", "ties", example=("tea", "coffee", 3, 1, 2)),
+    _table("counts_decided", "left", "right", "left_wins", "right_wins", example=("tea", "coffee", 3, 1)),
+    _table("counts_home", "home.team", "away.team", "home.wins", "away.wins", example=("Rome", "Oslo", 4, 3)),
+    _table("counts_contests", "row", "col", "win", "loss", "tie", example=("1", "2", 2, 16, 7)),
+    _table("counts_won", "winner", "loser", "count", example=("tea", "coffee", 33)),
+    _table("counts_cited", "winner_cited", "loser_citing", "count", example=("Nature", "Science", 33)),
+)
