@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-all check format bench docs clean
+.PHONY: setup demo test test-all mutation check format bench docs clean
 
 setup: $(VENV)/.ready  ## make the environment with the pinned versions
 
@@ -20,8 +20,13 @@ demo: setup  ## from no preferences to an aligned model, on the starter model, i
 test: setup  ## the fast tests
 	$(BIN)/python -m pytest -q -m "not slow"
 
-test-all: setup  ## all tests, also those with the real model and killed processes
-	$(BIN)/python -m pytest -q
+test-all: setup  ## all tests, also those with the real model and killed processes, and the branches they take
+	$(BIN)/python -m pytest -q --cov
+
+mutation: setup  ## break the objectives in every way mutmut knows and see that a test fails; docs/mutation.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 check: setup  ## lint, format, types, import rules
 	$(BIN)/ruff check .

@@ -22,7 +22,13 @@ def commands_page() -> str:
 
     names = sorted(command.name for command in app.registered_commands if command.name)
     parts = ["# Commands\n\nWritten by `make docs` from the commands themselves.\n"]
-    for words in ([], *([name] for name in names), ["models"], ["models", "pull"]):
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    parts_of = [
+        [name, part.name or part.callback.__name__]
+        for name, sub in sorted(groups.items())
+        for part in sub.registered_commands
+    ]
+    for words in ([], *([name] for name in sorted([*names, *filter(None, groups)])), *parts_of):
         result = CliRunner().invoke(
             app, [*words, "--help"], env={"COLUMNS": str(WIDTH), "TERM": "dumb", "NO_COLOR": "1"}
         )

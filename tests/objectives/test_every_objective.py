@@ -98,6 +98,27 @@ def test_an_optional_field_changes_the_loss_exactly_where_the_row_says_it_is_rea
 
 
 @EVERY
+def test_a_soft_label_gives_the_loss_expected_over_which_side_won(row, mixed):
+    if "probability" not in row.reads:
+        return
+    certain = replace(mixed, probability_B=torch.ones_like(mixed.probability_B))
+    opposite = replace(certain.swap(), probability_B=certain.probability_B)
+    p_B = mixed.probability_B
+    expected = p_B * bind(row.name)(certain) + (1 - p_B) * bind(row.name)(opposite)
+    torch.testing.assert_close(bind(row.name)(mixed), expected, rtol=1e-12, atol=1e-12)
+
+
+@EVERY
+def test_a_margin_asks_for_more_of_whom_the_label_prefers(row, pairs):
+    if "margin" not in row.reads:
+        return
+    losses = [bind(row.name)(pairs([0.5, -2.0], probability=[1.0, 0.0], margin=[m, m])).tolist() for m in (0.0, 0.3)]
+    (before, before_opposite), (after, after_opposite) = losses
+    assert after > before
+    assert after_opposite < before_opposite
+
+
+@EVERY
 def test_a_reference_is_required_exactly_where_the_row_says_so(row, mixed):
     without = replace(mixed, reference_chosen_B=None, reference_rejected_B=None)
     if row.needs_reference:

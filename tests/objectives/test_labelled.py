@@ -147,11 +147,16 @@ def test_bco_with_its_shift_bounds_dpo_from_above():
     ("changed", "message"),
     [
         ({"policy_R": torch.zeros(2, 2)}, r"policy_R has shape \(2, 2\); give one number a response"),
-        ({"reference_R": torch.zeros(3)}, r"reference_R has shape \(3,\) but policy_R has \(4,\)"),
+        (
+            {"reference_R": torch.zeros(3)},
+            r"reference_R has shape \(3,\) but policy_R has \(4,\); "
+            r"give every field one number a response, shape \(R,\)$",
+        ),
+        ({"weight_R": torch.zeros(3)}, r"weight_R has shape \(3,\) but policy_R has \(4,\)"),
         ({"desirable_R": torch.ones(4)}, r"desirable_R is of torch\.float32; give True for good"),
         ({"baseline": torch.zeros(4)}, r"baseline has shape \(4,\); give one number for all"),
     ],
-    ids=["matrix", "length", "labels", "baseline"],
+    ids=["matrix", "length", "weight", "labels", "baseline"],
 )
 def test_tensors_that_do_not_fit_are_refused(changed, message):
     with pytest.raises(ValueError, match=message):
@@ -188,5 +193,5 @@ def test_wpo_weights_of_the_policys_own_draws_average_at_most_one_in_the_logarit
     p = torch.softmax(torch.randn(6, generator=torch.Generator().manual_seed(3), dtype=torch.float64), 0)
     alignment = p.log() - p.square().sum().log()
     assert float((p * alignment).sum()) < 0 < float(alignment.max())
-    assert wpo_weight(alignment, alignment * 0).tolist() == pytest.approx((p / p.square().sum()).tolist())
+    assert wpo_weight(alignment, alignment).tolist() == pytest.approx((p / p.square().sum()).square().tolist())
     assert not wpo_weight(alignment.requires_grad_(), alignment).requires_grad

@@ -14,7 +14,9 @@ NAME = "dpo"
 
 
 def command(
-    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Preference files; may be repeated.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", "-d", help="Preference files, or a project of votes; may be repeated.")
+    ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.Model = "smollm2-135m",
     config: options.ConfigFile = None,

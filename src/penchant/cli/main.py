@@ -11,6 +11,7 @@ import typer
 
 from penchant import __version__
 from penchant.cli import (
+    annotate,
     chat,
     check,
     demo,
@@ -26,6 +27,7 @@ from penchant.cli import (
     sample,
     score,
     sft,
+    votes,
 )
 from penchant.errors import PenchantError, UserError
 
@@ -41,7 +43,25 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(models.app, name="models")
-for verb in (check, sample, judge, rank, sft, dpo, objectives, lab, score, evaluate, chat, export, report, demo):
+app.add_typer(votes.app, name=votes.NAME)
+VERBS = (
+    check,
+    sample,
+    annotate,
+    judge,
+    rank,
+    sft,
+    dpo,
+    objectives,
+    lab,
+    score,
+    evaluate,
+    chat,
+    export,
+    report,
+    demo,
+)
+for verb in VERBS:
     app.command(name=verb.NAME)(verb.command)
 
 

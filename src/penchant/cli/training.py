@@ -8,6 +8,7 @@ from typing import Any
 
 from penchant.cli.configuring import build_config
 from penchant.cli.console import Reporter
+from penchant.cli.projects import resolve_projects
 from penchant.models.numerics import prepare_process
 
 __all__ = ["train"]
@@ -19,6 +20,8 @@ def train(
     """Run a training command from its flags to its report."""
     config = build_config(schema, file=file, settings=settings, flags=flags)
     prepare_process()
+    files = resolve_projects(config.data.files, _answers_as(config))
+    config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
     from penchant.cli.report import write_run_report
     from penchant.evaluation.preference import evaluate_task
     from penchant.training.config import DPOConfig
@@ -33,6 +36,16 @@ def train(
         write_run_report(folder.path)
         _summarise(reporter, folder.ledger, read_rows_written(folder.metrics))
         reporter.say(f"model   {folder.model}\nreport  {folder.report}")
+
+
+def _answers_as(config: Any) -> str:
+    """What a training command makes of people's answers."""
+    from penchant.objectives import LABELLED_OBJECTIVES
+    from penchant.training.config import DPOConfig
+
+    if not isinstance(config, DPOConfig):
+        return "sft"
+    return "kto" if config.dpo.objective in LABELLED_OBJECTIVES else "pairs"
 
 
 def _summarise(reporter: Reporter, ledger: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
     pi_ref <- mixup * pi + (1 - mixup) * pi_ref, in the weights, every `every` optimiser steps
 
-(Gorbatovski et al. 2024, arXiv 2404.09656, eq. 7 and 8: mixup < 1 is its soft update, mixup 1 its hard one.) Until the
+(Gorbatovski et al. 2024, arXiv 2404.09656: mixup < 1 is its soft update, mixup 1 its hard one.) Until the
 first move the reference is the model as it was, and its cached log-probs serve; then every batch asks it anew.
 """
 

@@ -1,0 +1,170 @@
+"""`penchant annotate`: ask people which of two responses is better, in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from penchant.feedback.project import Project
+    from penchant.feedback.store import Store
+
+__all__ = ["NAME", "command"]
+
+NAME = "annotate"
+
+
+def command(
+    project: Annotated[Path, typer.Argument(help="The project's folder; made where there is none.")],
+    tasks: Annotated[
+        list[Path] | None, typer.Option("--tasks", help="Comparisons to ask, as penchant sample writes them.")
+    ] = None,
+    gold: Annotated[
+        list[Path] | None, typer.Option("--gold", help="Comparisons with a known answer, to check people by.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; anything but this machine needs --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8765,
+    token: Annotated[
+        str | None, typer.Option(help="Your own way in: 32 or more letters and digits, or 'new' for a fresh one.")
+    ] = None,
+    public_url: Annotated[
+        str | None, typer.Option("--public-url", help="How people open it through a proxy: https://votes.example.org")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="For a new project: postgresql+psycopg://..., instead of a file in the folder.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="For a new project: shown at the top.")] = None,
+    guidelines: Annotated[
+        Path | None, typer.Option(help="For a new project: a Markdown file of what annotators should know.")
+    ] = None,
+    overlap: Annotated[int | None, typer.Option(min=1, help="For a new project: answers a pair.")] = None,
+) -> None:
+    """Ask people which of two responses is better, in the browser.
+
+    Prints a link: open it, and you are asked. Its page "Admin" invites others, shows how far they agree, and exports
+    what they said. Only this machine can open it unless --host says otherwise. Ctrl-C stops; nothing is lost.
+
+    [bold]Examples[/bold]
+
+        penchant annotate votes --tasks samples.jsonl
+
+        penchant annotate votes --tasks samples.jsonl --gold known.jsonl --overlap 2 --guidelines guide.md
+
+        penchant annotate votes --host 0.0.0.0 --token new --public-url https://votes.example.org
+    """
+    from penchant.errors import ConfigError
+
+    _require_packages()
+    from penchant.feedback.store import Store
+    from penchant.feedback.web.serving import address_of, is_loopback, listen, read_token, serve
+
+    if not is_loopback(host) and token is None:
+        raise ConfigError(f"--host {host}: others could open it, so give --token new, or a token of 32 characters")
+    address_of(host, port, public_url)
+    asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
+    opened = _open(project, {name: value for name, value in asked.items() if value is not None})
+    listening = listen(host, port)
+    with listening, Store.open(opened) as store:
+        _load(store, tasks or [], gold=False)
+        _load(store, gold or [], gold=True)
+        address = address_of(host, listening.getsockname()[1], public_url)
+        secret = read_token(opened.path, token)
+        app = _app(store, opened, address, secret)
+        _greet(store, address, secret)
+        serve(app, listening)
+
+
+def _require_packages() -> None:
+    from importlib.util import find_spec
+
+    from penchant.errors import ConfigError
+
+    missing = [name for name in ("fastapi", "uvicorn", "sqlalchemy", "alembic", "markdown_it") if not find_spec(name)]
+    if missing:
+        raise ConfigError(f"annotate: {', '.join(missing)} not installed; run pip install 'penchant[annotate]'")
+
+
+def _read(guidelines: Path | None) -> str | None:
+    from penchant.errors import ConfigError
+
+    try:
+        return None if guidelines is None else guidelines.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"--guidelines {guidelines}: cannot be read ({reason}); give a Markdown file") from error
+
+
+def _open(folder: Path, asked: dict[str, Any]) -> Project:
+    """The project; settings are written into a new one, and must agree with one that is there."""
+    import yaml
+
+    from penchant.errors import ConfigError
+    from penchant.feedback.project import CONFIG_NAME, Project
+
+    file = folder / CONFIG_NAME
+    is_new = not file.exists()
+    project = Project.open(folder, create=True)
+    if is_new and asked:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        for name, value in asked.items():
+            line = yaml.safe_dump({name: value}, allow_unicode=True).rstrip()
+            lines = [line if old.startswith(f"{name}:") else old for old in lines]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return Project.open(folder)
+    for name, value in asked.items():
+        if (there := getattr(project.config, name)) != value:
+            got = "another text" if name == "guidelines" else repr(there)
+            raise ConfigError(f"--{name}: {file} has {got}; change it there")
+    return project
+
+
+def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:
+    from penchant.errors import DataError
+    from penchant.feedback.imports import import_file
+
+    for file in files:
+        added = import_file(store, file, gold=gold, unanswered=not gold)
+        if added.refused and not added.added and not added.known:
+            raise DataError(f"{file}: none of its rows can be asked; the first: {added.refused[0]}")
+        _say(f"{file}: {added.added} {'gold pairs' if gold else 'pairs'} added, {added.known} were there")
+        for reason in added.refused[:3]:
+            _say(f"  left out: {reason}")
+        if len(added.refused) > 3:
+            _say(f"  and {len(added.refused) - 3} more were left out")
+
+
+def _app(store: Store, project: Project, address: Any, secret: str) -> Any:
+    from penchant.errors import ConfigError
+    from penchant.feedback.web import create_app
+    from penchant.feedback.web.sessions import OWNER_NAME, Owner
+
+    mine = next((person for person in store.annotators() if person.name == OWNER_NAME), None)
+    if mine is None:
+        mine = store.invite(OWNER_NAME, role="admin").annotator
+    if mine.role != "admin" or mine.disabled_at is not None:
+        raise ConfigError(f"{project.path}: the annotator '{OWNER_NAME}' there is somebody else; rename them first")
+    return create_app(
+        store,
+        project,
+        allowed_hosts=address.allowed_hosts,
+        secure=address.is_secure,
+        owner=Owner(secret, mine.id),
+    )
+
+
+def _greet(store: Store, address: Any, secret: str) -> None:
+    counts = store.counts()
+    _say(f"{counts.tasks} pairs, {counts.answered} answers")
+    if not counts.tasks:
+        _say("There is nothing to ask yet; stop with Ctrl-C and give --tasks FILE")
+    typer.echo(f"Open  {address.base}/join/{secret}")
+    _say("The link is your key; do not share it. Invite others on the page Admin. Ctrl-C stops.")
+
+
+def _say(text: str) -> None:
+    from penchant.cli.console import sanitise
+
+    typer.echo(sanitise(text), err=True)

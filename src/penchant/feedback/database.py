@@ -1,0 +1,126 @@
+"""Where SQLite and PostgreSQL differ: how a connection is made, and how one writer at a time is had.
+
+SQLite writes through one connection behind a lock, in BEGIN IMMEDIATE, with a rollback journal and synchronous=FULL: a
+commit that returned is on the disk. Reads go through connections of their own that cannot write. PostgreSQL writes in
+ordinary transactions that hold an advisory lock, so that a choice sees every earlier choice; the unique constraints of
+the schema stand behind both.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from penchant.errors import ConfigError, DataError
+
+__all__ = ["Database"]
+
+BUSY_SECONDS = 30
+SYNCHRONOUS = "FULL"
+ADVISORY_LOCK = 0x50454E43  # any number, the same in every process; advisory locks are per database
+
+
+class Database:
+    """Transactions to read and to write in.
+
+    Raises ConfigError for a URL that names no database we can open, and DataError where what is there is not one;
+    passwords are not shown.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        try:
+            self.url: URL = make_url(url)
+        except ArgumentError:
+            raise ConfigError(
+                "database: not a database URL; write one such as postgresql+psycopg://user@host/name"
+            ) from None
+        shown = self.url.render_as_string(hide_password=True)
+        self.name = (self.url.database or shown) if self._is_sqlite else shown
+        if self.url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ConfigError(f"database: {self.name} is of an unknown kind; use sqlite or postgresql+psycopg")
+        self._lock = threading.RLock() if self._is_sqlite else None
+        self._writer, self._reader = self._engines()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for engine in {self._writer, self._reader}:
+            engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database."""
+        with self._translated(), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """The one transaction that writes at this moment; committed on leaving, rolled back by an exception."""
+        with self._translated():
+            if self._lock is not None:
+                with self._lock, self._writer.begin() as connection:
+                    yield connection
+            else:
+                with self._writer.begin() as connection:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+                    yield connection
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    def _engines(self) -> tuple[Engine, Engine]:
+        try:
+            if not self._is_sqlite:
+                engine = create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+                return engine, engine
+            options: dict[str, Any] = {"check_same_thread": False, "timeout": BUSY_SECONDS}
+            writer = create_engine(self.url, poolclass=StaticPool, connect_args=options)
+            reader = create_engine(self.url, poolclass=QueuePool, max_overflow=50, connect_args=options)
+        except (NoSuchModuleError, ImportError) as error:
+            raise ConfigError(
+                f"database: {self.name} needs a driver that is not installed ({error}); "
+                "run pip install 'penchant[postgresql]' and write postgresql+psycopg://..."
+            ) from error
+        _prepare_sqlite(writer, "BEGIN IMMEDIATE", read_only=False)
+        _prepare_sqlite(reader, "BEGIN", read_only=True)
+        return writer, reader
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Faults of the database itself as the user's errors; a broken constraint stays ours."""
+        try:
+            yield
+        except DatabaseError as error:
+            reason = str(error.orig).strip().splitlines()[0] if error.orig and str(error.orig).strip() else "no reason"
+            if "not a database" in reason or "malformed" in reason:
+                raise DataError(
+                    f"{self.name}: not a database that can be read ({reason}); restore it from a copy"
+                ) from error
+            if type(error).__name__ == "OperationalError":
+                raise ConfigError(
+                    f"{self.name}: the database cannot be used ({reason}); check that it is there, "
+                    "that it can be written, and that nobody holds it locked"
+                ) from error
+            raise
+
+
+def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool) -> None:
+    """Transactions are begun by us: the driver's own way begins them late, and never immediately."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        pragmas = ["foreign_keys=ON", f"synchronous={SYNCHRONOUS}", f"query_only={'ON' if read_only else 'OFF'}"]
+        if not read_only:
+            pragmas.insert(0, "journal_mode=DELETE")
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def _began(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)

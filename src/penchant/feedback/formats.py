@@ -1,0 +1,107 @@
+"""Answers as rows of the formats that others read: pairs, KTO, SFT, Chatbot Arena, and our own comparisons.
+
+Each function turns the current answers of a project into rows; training's three go through `training_pairs`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from penchant.data.records import Candidate, Comparison, Message, Outcome
+from penchant.feedback.training import How, detail, training_pairs, verdict, votes_by_task
+
+__all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "arena_rows", "kto_rows", "pair_rows", "raw_rows", "sft_rows"]
+
+Row = dict[str, Any]
+
+WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
+"""What an outcome is called in the data of Chatbot Arena."""
+
+FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
+"""The outcomes that change when the two sides trade places."""
+
+HUMAN = "human"
+"""The arena's name, here, for a text without a source."""
+
+
+def pair_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """prompt, chosen, rejected as lists of messages; probability where it is not 1."""
+    for pair in training_pairs(comparisons, how).pairs:
+        row = {
+            "prompt": _messages(pair.prompt),
+            "chosen": _messages([_said(pair.chosen)]),
+            "rejected": _messages([_said(pair.rejected)]),
+        }
+        yield row if pair.probability == 1 else row | {"probability": pair.probability}
+
+
+def kto_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """prompt, completion, label: true for the preferred response, false for the other, and for both of both_bad."""
+    comparisons = list(comparisons)
+    for pair in training_pairs(comparisons, how).pairs:
+        for text, label in ((pair.chosen, True), (pair.rejected, False)):
+            yield {"prompt": _messages(pair.prompt), "completion": _messages([_said(text)]), "label": label}
+    for votes in votes_by_task(comparisons)[0].values():
+        if verdict(votes) == "both_bad":
+            for candidate in (votes[0].a, votes[0].b):
+                completion = _messages([_said(candidate.text)])
+                yield {"prompt": _messages(votes[0].prompt), "completion": completion, "label": False}
+
+
+def sft_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """messages: the prompt and the preferred response, each conversation once."""
+    seen = set()
+    for pair in training_pairs(comparisons, how).pairs:
+        if (conversation := (*pair.prompt, _said(pair.chosen))) not in seen:
+            seen.add(conversation)
+            yield {"messages": _messages(conversation)}
+
+
+def arena_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """Every main answer as a battle of Chatbot Arena; `how` plays no part, each vote is a row."""
+    return (arena_row(comparison) for comparison in comparisons if (detail(comparison, "kind") or "main") == "main")
+
+
+def arena_row(comparison: Comparison) -> Row:
+    """One battle: model_a is the side the person saw first; the language is left out, as nobody was asked for it."""
+    a, b, outcome = comparison.a, comparison.b, comparison.outcome
+    if comparison.shown_first == "b":
+        a, b, outcome = b, a, FLIPPED.get(outcome, outcome)
+    row: Row = {
+        "question_id": comparison.id,
+        "model_a": _model(a),
+        "model_b": _model(b),
+        "winner": WINNERS.get(str(outcome)),
+        "judge": comparison.annotator,
+        "conversation_a": _messages((*comparison.prompt, _said(a.text))),
+        "conversation_b": _messages((*comparison.prompt, _said(b.text))),
+        "turn": sum(message.role == "user" for message in comparison.prompt),
+        "anony": True,
+    }
+    return row if comparison.created_at is None else row | {"tstamp": comparison.created_at.timestamp()}
+
+
+def raw_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """Every current answer as a comparison, of every kind, with everything that is known of it."""
+    return (comparison.model_dump(mode="json") for comparison in comparisons)
+
+
+ROWS: dict[str, Callable[[Iterable[Comparison], How], Iterator[Row]]] = {
+    "pairs": pair_rows,
+    "kto": kto_rows,
+    "sft": sft_rows,
+    "arena": arena_rows,
+    "raw": raw_rows,
+}
+"""The formats by name."""
+
+
+def _model(candidate: Candidate) -> str:
+    return HUMAN if candidate.source is None else candidate.source.model
+
+
+def _said(text: str) -> Message:
+    return Message(role="assistant", content=text)
+
+
+def _messages(messages: Sequence[Message]) -> list[Row]:
+    return [message.model_dump() for message in messages]

@@ -1,0 +1,172 @@
+"""What the store holds, read back: comparisons, progress, disagreements, counts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from penchant.data.records import Comparison
+from penchant.feedback.database import Database
+from penchant.feedback.leases import eligible_main
+from penchant.feedback.people import UNKNOWN, require
+from penchant.feedback.project import ProjectConfig
+from penchant.feedback.records import Counts, Disagreement, Progress
+from penchant.feedback.rows import has_answer, read_answer, select_current, texts_of
+from penchant.feedback.schema import annotators, answers, assignments, tasks
+from penchant.feedback.tasks import ANSWER_FIELD
+
+__all__ = ["comparisons", "counts", "disagreements", "progress"]
+
+PAGE = 500
+RECENT = 500  # answers from which speed is told
+BREAK_SECONDS = 600
+DECIDED = ("a", "b", "tie", "both_bad")
+
+
+def comparisons(database: Database, *, current: bool) -> Iterator[Comparison]:
+    """Answers as comparisons, in the order in which they came; skips and withdrawn answers are not among them.
+
+    Read in pages, so that a slow reader locks nobody out; answers that come in meanwhile are left out.
+    """
+    with database.read() as connection:
+        last = connection.scalar(select(func.max(answers.c.id))) or 0
+    later = answers.alias("superseding")
+    superseded = select(later.c.supersedes).where(later.c.supersedes.is_not(None), later.c.id <= last)
+    query = _with_everything().where(answers.c.id <= last, answers.c.outcome.in_(DECIDED))
+    if current:
+        query = query.where(answers.c.id.not_in(superseded))
+    after = 0
+    while True:
+        with database.read() as connection:
+            page = connection.execute(query.where(answers.c.id > after).limit(PAGE)).mappings().all()
+        yield from map(_comparison, page)
+        if len(page) < PAGE:
+            return
+        after = page[-1]["answer_id"]
+
+
+def _with_everything() -> Select[Any]:
+    said = ("key", "outcome", "strength", "reasons", "comment", "shown_first", "seconds", "flags", "created_at")
+    return (
+        select(
+            answers.c.id.label("answer_id"),
+            *(answers.c[name] for name in said),
+            *(assignments.c[name] for name in ("kind", "chosen_by", "probability")),
+            *(tasks.c[name] for name in ("prompt", "a", "b", "gold", "meta")),
+            tasks.c.id.label("task_id"),
+            annotators.c.name,
+        )
+        .join(assignments, assignments.c.id == answers.c.assignment_id)
+        .join(tasks, tasks.c.id == answers.c.task_id)
+        .join(annotators, annotators.c.id == answers.c.annotator_id)
+        .order_by(answers.c.id)
+    )
+
+
+def _comparison(row: Any) -> Comparison:
+    details = {name: row[name] for name in ("key", "kind", "chosen_by", "probability", "seconds", "flags", "reasons")}
+    details["comment"] = row["comment"]
+    if row["gold"] is not None:
+        details["gold"] = row["gold"]
+    return Comparison(
+        id=row["task_id"],
+        annotator=None if row["name"] == UNKNOWN else row["name"],
+        meta=row["meta"] | {ANSWER_FIELD: details},
+        **{name: row[name] for name in ("prompt", "a", "b", "outcome", "strength", "shown_first", "created_at")},
+    )
+
+
+def progress(connection: Connection, config: ProjectConfig, annotator_id: int | None) -> Progress:
+    """Of one person, or of the project: then what counts is main answers, `overlap` of them a task."""
+    query = select_current().where(answers.c.outcome != "skip")
+    if annotator_id is None:
+        query = query.where(answers.c.assignment_id.in_(select(assignments.c.id).where(assignments.c.kind == "main")))
+        answered = _count(connection, query)
+        num_of = query.with_only_columns(func.count().label("num")).group_by(answers.c.task_id).subquery()
+        # imported answers may be more than `overlap`
+        surplus = select(func.sum(num_of.c.num - config.overlap)).where(num_of.c.num > config.overlap)
+        num_tasks = _count(connection, select(tasks.c.id).where(tasks.c.gold.is_(None)))
+        total = num_tasks * config.overlap + int(connection.scalar(surplus) or 0)
+    else:
+        require(connection, annotator_id)
+        query = query.where(answers.c.annotator_id == annotator_id)
+        answered = _count(connection, query)
+        eligible = _count(connection, select(tasks.c.id).where(eligible_main(config, annotator_id)))
+        total = answered + eligible + _count(connection, _open().where(assignments.c.annotator_id == annotator_id))
+    return Progress(answered=answered, total=total, **_speed(connection, query))
+
+
+def _speed(connection: Connection, query: Select[Any]) -> dict[str, float | None]:
+    recent = query.with_only_columns(answers.c.annotator_id, answers.c.created_at, answers.c.seconds)
+    rows = connection.execute(recent.order_by(answers.c.id.desc()).limit(RECENT)).all()
+    times = defaultdict(list)
+    for row in rows:
+        times[row.annotator_id].append(row.created_at)
+    gaps = [(later - earlier).total_seconds() for own in times.values() for earlier, later in pairwise(sorted(own))]
+    worked = [gap for gap in gaps if gap <= BREAK_SECONDS]
+    seconds = [row.seconds for row in rows if row.seconds is not None]
+    return {
+        "seconds_median": median(seconds) if seconds else None,
+        "per_hour": 3600 * len(worked) / sum(worked) if sum(worked) else None,
+    }
+
+
+def disagreements(connection: Connection) -> list[Disagreement]:
+    """Tasks whose current main answers are not all the same, in the order of the tasks."""
+    split = (
+        _decided("main")
+        .with_only_columns(answers.c.task_id)
+        .group_by(answers.c.task_id)
+        .having(func.count(answers.c.outcome.distinct()) > 1)
+    )
+    wanted = connection.execute(select(tasks).where(tasks.c.id.in_(split)).order_by(tasks.c.position)).all()
+    votes = defaultdict(list)
+    named = _decided("main").join(annotators, annotators.c.id == answers.c.annotator_id)
+    named = named.where(answers.c.task_id.in_(split)).add_columns(annotators.c.name)
+    for row in connection.execute(named.order_by(answers.c.id)):
+        votes[row.task_id].append((row.name, read_answer(row)))
+    verdicts = {row.task_id: read_answer(row) for row in connection.execute(_decided("adjudication"))}
+    return [
+        Disagreement(task_id=row.id, answers=tuple(votes[row.id]), adjudication=verdicts.get(row.id), **texts_of(row))
+        for row in wanted
+    ]
+
+
+def counts(connection: Connection) -> Counts:
+    """Everything counted."""
+    query = (
+        select_current()
+        .with_only_columns(answers.c.outcome, answers.c.flags, assignments.c.kind, annotators.c.name)
+        .join(assignments, assignments.c.id == answers.c.assignment_id)
+        .join(annotators, annotators.c.id == answers.c.annotator_id)
+    )
+    rows = connection.execute(query).all()
+    decided = [row for row in rows if row.outcome != "skip"]
+    return Counts(
+        tasks=_count(connection, select(tasks.c.id).where(tasks.c.gold.is_(None))),
+        gold=_count(connection, select(tasks.c.id).where(tasks.c.gold.is_not(None))),
+        answered=len(decided),
+        open=_count(connection, _open()),
+        skipped=len(rows) - len(decided),
+        by_outcome=dict.fromkeys(DECIDED, 0) | Counter(row.outcome for row in decided),
+        by_annotator=Counter(row.name for row in decided),
+        by_kind=Counter(row.kind for row in decided),
+        flags=Counter(flag for row in decided for flag in row.flags),
+    )
+
+
+def _decided(kind: str) -> Select[Any]:
+    query = select_current().join(assignments, assignments.c.id == answers.c.assignment_id)
+    return query.where(assignments.c.kind == kind, answers.c.outcome != "skip")
+
+
+def _open() -> Select[Any]:
+    waiting = select(assignments.c.id).where(assignments.c.kind != "adjudication")
+    return waiting.where(assignments.c.released_at.is_(None), ~has_answer())
+
+
+def _count(connection: Connection, query: Select[Any]) -> int:
+    return int(connection.scalar(select(func.count()).select_from(query.subquery())) or 0)

@@ -1,0 +1,93 @@
+"""Annotators and the tokens that let them in; of a token only its hash is stored."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from penchant.errors import ConfigError
+from penchant.feedback.records import Annotator, Invitation, Refused, Role
+from penchant.feedback.rows import has_answer, insert_row
+from penchant.feedback.schema import annotators, assignments
+
+__all__ = ["UNKNOWN", "all_annotators", "annotator_by_token", "disable", "find_or_add", "invite", "require"]
+
+UNKNOWN = "(unknown)"
+"""Whoever gave imported answers that name nobody."""
+
+MAX_NAME = 100
+COLUMNS = [annotators.c[name] for name in Annotator.model_fields]
+
+
+def invite(connection: Connection, name: str, role: Role, now: datetime) -> Invitation:
+    """A new person, or a new token for one who is there: the old one stops working, and a disabled person is let in."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable() or name == UNKNOWN:
+        raise ConfigError(f"a name is 1 to {MAX_NAME} printable characters, not {UNKNOWN}; got {name!r}")
+    if role not in ("annotator", "admin"):
+        raise ConfigError(f"a role is annotator or admin; got {role!r}")
+    annotator_id = find_or_add(connection, name, now)
+    token = secrets.token_urlsafe(32)
+    connection.execute(
+        update(annotators)
+        .where(annotators.c.id == annotator_id)
+        .values(role=role, token_hash=_hash(token), disabled_at=None)
+    )
+    return Invitation(annotator=_read(connection, annotator_id), token=token)
+
+
+def annotator_by_token(connection: Connection, token: str) -> Annotator | None:
+    """Whose token it is; the search is by hash, so its time says nothing about a token."""
+    hashed = _hash(token)
+    row = connection.execute(select(*COLUMNS, annotators.c.token_hash).where(annotators.c.token_hash == hashed)).first()
+    if row is None or row.disabled_at is not None or not hmac.compare_digest(row.token_hash, hashed):
+        return None
+    return Annotator(**{name: row._mapping[name] for name in Annotator.model_fields})
+
+
+def all_annotators(connection: Connection) -> list[Annotator]:
+    """Everybody, in the order in which they came; those who gave imported answers too."""
+    rows = connection.execute(select(*COLUMNS).order_by(annotators.c.id))
+    return [Annotator(**row._mapping) for row in rows]
+
+
+def disable(connection: Connection, annotator_id: int, now: datetime) -> None:
+    """Let a person in no more; their open pairs go back to the others, their answers stay."""
+    if _read(connection, annotator_id).disabled_at is not None:
+        return
+    connection.execute(update(annotators).where(annotators.c.id == annotator_id).values(disabled_at=now))
+    connection.execute(
+        update(assignments)
+        .where(assignments.c.annotator_id == annotator_id, assignments.c.released_at.is_(None), ~has_answer())
+        .values(released_at=now)
+    )
+
+
+def require(connection: Connection, annotator_id: int) -> Annotator:
+    """The person; raises Refused for one who is not there or disabled."""
+    annotator = _read(connection, annotator_id)
+    if annotator.disabled_at is not None:
+        raise Refused("disabled", f"{annotator.name} may no longer answer; ask for a new invitation")
+    return annotator
+
+
+def find_or_add(connection: Connection, name: str, now: datetime) -> int:
+    """The id of the person of this name, who is added without a token if need be."""
+    found = connection.scalar(select(annotators.c.id).where(annotators.c.name == name))
+    if found is not None:
+        return int(found)
+    row = {"name": name, "role": "annotator", "created_at": now}
+    return insert_row(connection, annotators, row)
+
+
+def _read(connection: Connection, annotator_id: int) -> Annotator:
+    row = connection.execute(select(*COLUMNS).where(annotators.c.id == annotator_id)).first()
+    if row is None:
+        raise Refused("unknown", f"there is no annotator {annotator_id}; ask for an invitation")
+    return Annotator(**row._mapping)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,129 @@
+"""A project is a folder: `project.yaml` says how people are asked, `penchant.db` holds what they said."""
+
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from sqlalchemy.engine import URL
+
+from penchant.errors import ConfigError, OutputError
+
+__all__ = ["CONFIG_NAME", "DATABASE_NAME", "Project", "ProjectConfig"]
+
+CONFIG_NAME = "project.yaml"
+DATABASE_NAME = "penchant.db"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ProjectConfig(BaseModel):
+    """How people are asked; frozen, and a key it does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field("Which answer is better?", description="shown above the pair")
+    guidelines: str = Field("", description="Markdown, shown to annotators")
+    overlap: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="answers a pair")
+    random_share: Share = Field(0.3, description="share of pairs drawn evenly; the others are the most uncertain")
+    gold_share: Share = Field(0.0, description="share of pairs whose answer is known")
+    repeat_share: Share = Field(0.0, description="share of a person's own earlier pairs, asked again")
+    too_fast_seconds: Annotated[float, Field(ge=0)] = Field(1.5, description="a quicker answer is flagged")
+    strength: bool = Field(False, description="ask how much better, in 4 levels")
+    reasons: tuple[str, ...] = Field((), description="short reasons to choose from")
+    lease_minutes: Annotated[float, Field(gt=0)] = Field(15, description="how long an open pair is kept for a person")
+    database: str | None = Field(None, description="an SQLAlchemy URL; none: the SQLite file in the folder")
+
+    @field_validator("reasons")
+    @classmethod
+    def _reasons_differ(cls, reasons: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(reasons)) < len(reasons) or not all(reason.strip() for reason in reasons):
+            raise ValueError("each reason must be a text of its own")
+        return reasons
+
+    @model_validator(mode="after")
+    def _shares_leave_room(self) -> Self:
+        if self.gold_share + self.repeat_share > 1:
+            raise ValueError("gold_share and repeat_share together must not be more than 1")
+        return self
+
+
+@dataclass(frozen=True)
+class Project:
+    """An opened project folder."""
+
+    path: Path
+    config: ProjectConfig
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], create: bool = False) -> Self:
+        """The project in `folder`; with `create`, a new one with the defaults where there is none.
+
+        Raises ConfigError for a folder without project.yaml or with a wrong one, OutputError where none can be made.
+        """
+        path = Path(folder)
+        file = path / CONFIG_NAME
+        if create and not file.exists():
+            _write_defaults(file)
+        if not file.is_file():
+            raise ConfigError(
+                f"{path}: not a project, it has no {CONFIG_NAME}; `penchant votes import {path} FILE` makes one"
+            )
+        return cls(path, _read(file))
+
+    @property
+    def url(self) -> str | URL:
+        """Where the answers are, for SQLAlchemy; it may hold a password."""
+        return self.config.database or URL.create("sqlite", database=str((self.path / DATABASE_NAME).absolute()))
+
+
+def _write_defaults(file: Path) -> None:
+    config = ProjectConfig()
+    lines = ["# How people are asked. Every line can be left out; these are the defaults.\n"]
+    for name, field in ProjectConfig.model_fields.items():
+        value = yaml.safe_dump({name: config.model_dump(mode="json")[name]}, allow_unicode=True).strip()
+        lines.append(f"{value}  # {field.description}\n")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.writelines(lines)
+    except FileExistsError:
+        if not file.is_file():
+            raise OutputError(f"{file.parent}: is not a folder; choose another place for the project") from None
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _read(file: Path) -> ProjectConfig:
+    try:
+        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{file}{where}: not YAML ({str(error).splitlines()[0]}); mend the file") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: expected settings such as 'overlap: 2', got {type(content).__name__}")
+    try:
+        return ProjectConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{file}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(map(str, problem["loc"]))
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(key, ProjectConfig.model_fields, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"the settings are {', '.join(ProjectConfig.model_fields)}"
+        return f"there is no setting '{key}'; {hint}"
+    if not key:
+        return f"{message}; change one of them"
+    return f"'{key}' is {problem.get('input')!r}: {message}; correct it"

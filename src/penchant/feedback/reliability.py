@@ -1,0 +1,162 @@
+"""How far each annotator can be relied on, and how noisy labels are: shares of counted answers, with intervals.
+
+Nothing here says that a person is wrong: disagreement with others can be taste. Read it beside the answers.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from penchant.data.records import Comparison
+from penchant.feedback.people import UNKNOWN
+from penchant.feedback.training import detail
+
+__all__ = ["LabelNoise", "Reliability", "Share", "label_noise", "position_bias", "reliability", "share"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """`hits` of `num`, the share, and its 95 % interval; None where num is 0."""
+
+    hits: int
+    num: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """One annotator.
+
+    num_answers: answers of every kind but adjudication. gold: right answers to gold tasks. self_agreement: repeats
+    answered as before. too_fast: flagged answers. with_majority: main answers that equal the commonest answer of the
+    others on the task, tasks on which the others have none left out. first_side: answers of a or b that prefer the
+    side shown first; an interval that leaves out one half says that the place sways the answers.
+    """
+
+    annotator: str
+    num_answers: int
+    gold: Share
+    self_agreement: Share
+    too_fast: Share
+    with_majority: Share
+    first_side: Share
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """From repeats: how often the same person gave the other preference, and what that says of every label.
+
+    label_smoothing: the suggested value; None where no repeat was a preference both times, or where at least half of
+    them changed, so that answers are no better than a coin. low and high: its limits from the interval of `changed`.
+    """
+
+    changed: Share
+    label_smoothing: float | None
+    low: float | None
+    high: float | None
+
+
+def share(hits: int, num: int, confidence: float = 0.95) -> Share:
+    """A share with Wilson's interval (E. B. Wilson, 1927), which holds for small numbers and shares near 0 and 1.
+
+    Example:
+        >>> got = share(8, 10)
+        >>> got.value, round(got.low, 3), round(got.high, 3)
+        (0.8, 0.49, 0.943)
+    """
+    if num == 0:
+        return Share(0, 0, None, None, None)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p = hits / num
+    centre = (p + z**2 / (2 * num)) / (1 + z**2 / num)
+    reach = z / (1 + z**2 / num) * math.sqrt(p * (1 - p) / num + z**2 / (4 * num**2))
+    return Share(hits, num, p, max(centre - reach, 0.0), min(centre + reach, 1.0))
+
+
+def reliability(comparisons: Iterable[Comparison]) -> list[Reliability]:
+    """Every annotator's, by number of answers, most first; comparisons are a store's current answers."""
+    answers = [c for c in comparisons if c.outcome is not None and _kind(c) != "adjudication"]
+    main = [answer for answer in answers if _kind(answer) == "main"]
+    by_task = defaultdict(list)
+    for answer in main:
+        by_task[answer.id].append(answer)
+    by_annotator = defaultdict(list)
+    for answer in answers:
+        by_annotator[answer.annotator or UNKNOWN].append(answer)
+    found = [_of(name, own, by_task) for name, own in by_annotator.items()]
+    return sorted(found, key=lambda one: -one.num_answers)
+
+
+def position_bias(answers: Iterable[Comparison]) -> Share:
+    """Share of the preferences that are for the side shown first; one half without bias, whatever the answers."""
+    placed = [c for c in answers if c.outcome in ("a", "b") and c.shown_first is not None]
+    return share(sum(c.outcome == c.shown_first for c in placed), len(placed))
+
+
+def label_noise(comparisons: Iterable[Comparison]) -> LabelNoise:
+    """How often a label is flipped, from pairs that the same person was asked twice and preferred a side both times.
+
+    If each answer is flipped with probability e, on its own, two answers differ with probability d = 2 e (1 - e), so
+    e = (1 - sqrt(1 - 2 d)) / 2: the label_smoothing that conservative DPO takes (E. Mitchell, A note on DPO with noisy
+    preferences, 2023). A person's lasting mistakes do not show in repeats: it is a lower bound on noise.
+
+    Example:
+        >>> label_noise([]).label_smoothing is None
+        True
+    """
+    pairs = [pair for pair in _repeated(comparisons) if all(c.outcome in ("a", "b") for c in pair)]
+    changed = share(sum(first.outcome != again.outcome for first, again in pairs), len(pairs))
+    if changed.value is None or changed.value >= 0.5:
+        return LabelNoise(changed, None, None, None)
+    return LabelNoise(changed, *(_flip_rate(d) for d in (changed.value, changed.low, changed.high)))
+
+
+def _flip_rate(d: float | None) -> float:
+    return (1 - math.sqrt(max(1 - 2 * (d or 0.0), 0.0))) / 2
+
+
+def _repeated(comparisons: Iterable[Comparison]) -> list[tuple[Comparison, Comparison]]:
+    """(main answer, repeat) of one person on one task."""
+    answers = [c for c in comparisons if c.outcome is not None]
+    first = {(c.annotator, c.id): c for c in answers if _kind(c) == "main"}
+    again = [c for c in answers if _kind(c) == "repeat" and (c.annotator, c.id) in first]
+    return [(first[c.annotator, c.id], c) for c in again]
+
+
+def _of(name: str, own: Sequence[Comparison], by_task: dict[str, list[Comparison]]) -> Reliability:
+    gold = [c for c in own if _kind(c) == "gold"]
+    repeated = _repeated(own)
+    with_others = [
+        (c.outcome, most) for c in own if _kind(c) == "main" and (most := _most_others(c, by_task[c.id])) is not None
+    ]
+    flagged = ["too_fast" in _flags(c) for c in own]
+    return Reliability(
+        annotator=name,
+        num_answers=len(own),
+        gold=share(sum(c.outcome == detail(c, "gold") for c in gold), len(gold)),
+        self_agreement=share(sum(first.outcome == again.outcome for first, again in repeated), len(repeated)),
+        too_fast=share(sum(flagged), len(flagged)),
+        with_majority=share(sum(mine == most for mine, most in with_others), len(with_others)),
+        first_side=position_bias(own),
+    )
+
+
+def _most_others(own: Comparison, on_task: Sequence[Comparison]) -> str | None:
+    """The commonest answer of the others; None where there is none, or two are as common."""
+    ranked = Counter(str(c.outcome) for c in on_task if c is not own).most_common(2)
+    if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[1][1]):
+        return None
+    return ranked[0][0]
+
+
+def _kind(comparison: Comparison) -> str:
+    return str(detail(comparison, "kind") or "main")
+
+
+def _flags(comparison: Comparison) -> Sequence[str]:
+    flags = detail(comparison, "flags")
+    return flags if isinstance(flags, list) else ()

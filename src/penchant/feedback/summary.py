@@ -1,0 +1,152 @@
+"""Everything an admin wants to know, as one plain dict, with words where a number has no meaning yet.
+
+It is built from the current answers: how many there are, whether people agree, what sways them, who wins.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from penchant.data.records import Candidate, Comparison
+from penchant.errors import DataError
+from penchant.feedback.formats import HUMAN
+from penchant.feedback.reliability import label_noise, position_bias, reliability, share
+from penchant.feedback.store import Store
+from penchant.feedback.training import detail, training_pairs
+
+__all__ = ["agreement", "length_bias", "source_label", "source_table", "summary"]
+
+READINGS = (
+    (0.8, "reliable"),
+    (0.667, "good enough for tentative conclusions"),
+    (0.4, "weak"),
+    (0.0, "little beyond chance"),
+)
+
+
+def summary(store: Store) -> dict[str, Any]:
+    """What the admin page shows; JSON holds all of it.
+
+    counts, progress: see `Counts`, `Progress`. agreement: `agreement`. position_bias, length_bias: shares of the
+    preferences for the side shown first and for the longer text. sources: `source_table`. reliability, label_noise:
+    see reliability.py. pairs: what training would get by majority. disagreements: how many tasks wait for a verdict.
+    """
+    answers = list(store.comparisons())
+    main = [c for c in answers if (detail(c, "kind") or "main") == "main"]
+    disagreements = store.disagreements()
+    return {
+        "title": store.project.config.title,
+        "counts": store.counts().model_dump(mode="json"),
+        "progress": store.progress().model_dump(mode="json"),
+        "agreement": agreement(main),
+        "position_bias": asdict(position_bias(main)),
+        "length_bias": asdict(length_bias(main)),
+        "sources": source_table(main),
+        "reliability": [asdict(one) for one in reliability(answers)],
+        "label_noise": asdict(label_noise(answers)),
+        "pairs": training_pairs(answers).counts,
+        "disagreements": {
+            "open": sum(found.adjudication is None for found in disagreements),
+            "settled": sum(found.adjudication is not None for found in disagreements),
+        },
+    }
+
+
+def agreement(main: Sequence[Comparison]) -> dict[str, Any]:
+    """Krippendorff's alpha over the four outcomes, the raw share of equal answers, and what to make of them.
+
+    The words follow K. Krippendorff, Content Analysis, 2004, section 11.4.4: rely on 0.8 and above, conclude
+    tentatively from 0.667; below that there is no custom, and the words are ours. value is None, with the reason,
+    where no task has two answers or every answer is the same.
+    """
+    from penchant.ranking import krippendorff_alpha, raw_agreement
+
+    units = defaultdict(list)
+    for comparison in main:
+        units[comparison.id].append(comparison.outcome)
+    alpha, raw = krippendorff_alpha(list(units.values())), raw_agreement(list(units.values()))
+    if alpha.value is None:
+        reading = f"not known: {alpha.reason}"
+    else:
+        reading = next((words for limit, words in READINGS if alpha.value >= limit), "worse than chance")
+    return {
+        "value": alpha.value,
+        "raw": raw.value,
+        "num_tasks": alpha.num_units,
+        "num_answers": alpha.num_answers,
+        "reading": reading,
+    }
+
+
+def length_bias(main: Sequence[Comparison]) -> Any:
+    """Share of the preferences that are for the longer text, equal lengths (in characters) left out.
+
+    Longer answers may be better ones: it is a fact about the answers, not a fault of the annotators.
+    """
+    unequal = [c for c in main if c.outcome in ("a", "b") and len(c.a.text) != len(c.b.text)]
+    longer = sum((c.outcome == "a") == (len(c.a.text) > len(c.b.text)) for c in unequal)
+    return share(longer, len(unequal))
+
+
+def source_table(main: Sequence[Comparison]) -> dict[str, Any]:
+    """Bradley-Terry over the sources, best first: Elo points around a mean of 1000 with 95 % limits.
+
+    Ties and both_bad are half a win for each side; comparisons of a source with itself say nothing and are counted in
+    `same_source`. Half a phantom win and loss keeps a source that won, or lost, everything finite. Answers of one task
+    may err together, so intervals are the sandwich's, clustered by task, where there are enough tasks, and the
+    model's otherwise. rows is empty, with the reason, where there are not two sources.
+    """
+    from penchant.ranking import Votes
+
+    between = [c for c in main if source_label(c.a) != source_label(c.b)]
+    table: dict[str, Any] = {"rows": [], "notes": [], "reason": "", "same_source": len(main) - len(between)}
+    if not between:
+        return table | {"reason": "no answer compares two sources"}
+    votes = Votes.from_rows(map(_vote, between), clusters=["task"])
+    try:
+        fit, kind = _fit(votes)
+    except DataError as error:
+        return table | {"reason": str(error)}
+    return table | {"rows": _rows(fit, between), "notes": list(fit.notes), "intervals": kind}
+
+
+def source_label(candidate: Candidate) -> str:
+    """The name a source goes by in the table: its model, and the temperature where it is known."""
+    source = candidate.source
+    if source is None:
+        return HUMAN
+    return source.model if source.temperature is None else f"{source.model} (temperature {source.temperature:g})"
+
+
+def _vote(comparison: Comparison) -> dict[str, Any]:
+    outcome = {"a": "left", "b": "right"}.get(str(comparison.outcome), "tie")
+    sides = {"left": source_label(comparison.a), "right": source_label(comparison.b)}
+    return {**sides, "outcome": outcome, "task": comparison.id}
+
+
+def _fit(votes: Any) -> tuple[Any, str]:
+    from penchant.ranking import fit_bradley_terry
+
+    try:
+        return fit_bradley_terry(votes, prior=True), "sandwich, clustered by task"
+    except DataError:
+        return fit_bradley_terry(votes, prior=True, covariance="model"), "model"
+
+
+def _rows(fit: Any, between: Sequence[Comparison]) -> list[dict[str, Any]]:
+    from penchant.ranking import ELO_PER_NAT
+
+    tally: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"wins": 0, "losses": 0, "ties": 0})
+    for comparison in between:
+        for side, other, candidate in (("a", "b", comparison.a), ("b", "a", comparison.b)):
+            word = {side: "wins", other: "losses"}.get(str(comparison.outcome), "ties")
+            tally[source_label(candidate)][word] += 1
+    elo, rows = fit.elo, []
+    for item in fit.order:
+        i = fit.items.index(item)
+        reach = 1.96 * float(fit.covariance_PP[i, i]) ** 0.5 * ELO_PER_NAT
+        rows.append(
+            {"source": item, "elo": elo[item], "low": elo[item] - reach, "high": elo[item] + reach, **tally[item]}
+        )
+    return rows

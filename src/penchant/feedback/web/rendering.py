@@ -1,0 +1,166 @@
+"""Text that a model wrote, as HTML that can do nothing: no scripts, no requests, no hidden characters.
+
+Three rules carry the safety. Raw HTML in the text is text (markdown-it's `html` is off). A link leads to http, https or
+mailto and nowhere else, and an image is never loaded: it is shown as a link. Every character of the text passes through
+`escape`, which also makes characters visible that steer a terminal, reverse what follows or cannot be seen at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape as escape_html
+from typing import Any
+from urllib.parse import urlsplit
+
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+
+__all__ = ["VIEW_CHARACTERS", "View", "escape", "mark", "pieces", "view"]
+
+VIEW_CHARACTERS = 12_000
+"""Longer texts are cut in the view; the whole is fetched in pieces when somebody asks."""
+PIECE_CHARACTERS = 16_000
+MAX_NESTING = 20
+SCHEMES = frozenset({"http", "https", "mailto"})
+LINK_ATTRIBUTES = ' rel="noopener noreferrer nofollow" target="_blank"'
+
+# controls but tab and newline; soft hyphen; zero-width space; line separators and bidirectional embeddings, overrides
+# and isolates; invisible operators; byte order mark; annotation marks; tags. Joiners and the plain marks of direction
+# (U+200C to U+200F, U+061C) stay: Persian, Hebrew and emoji are spelt with them
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+MATH = re.compile(
+    r"\$\$(?P<block>[^$]+?)\$\$"
+    r"|\\\[(?P<bracket>.+?)\\\]"
+    r"|\\\((?P<paren>.+?)\\\)"
+    r"|\$(?P<inline>(?=[^\s$])[^$\n]*?[^\s$\\])\$(?!\d)",
+    re.S,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One text ready to show. html: of at most VIEW_CHARACTERS. raw: the same part, as written. length: of all."""
+
+    html: str
+    raw: str
+    length: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is more than is shown."""
+        return self.length > VIEW_CHARACTERS
+
+
+@lru_cache(maxsize=512)
+def view(text: str) -> View:
+    """The text as HTML and as written, both cut at VIEW_CHARACTERS."""
+    head = text[:VIEW_CHARACTERS]
+    return View(html=_render(head), raw=mark(head), length=len(text))
+
+
+def _render(text: str) -> str:
+    parser = _markdown()
+    env: dict[str, Any] = {}
+    tokens = parser.parse(text.replace("\x00", "<U+0000>"), env)
+    if max((token.level for token in tokens), default=0) >= MAX_NESTING - 2:
+        return f"<pre>{escape(text)}</pre>"  # the parser leaves out what is nested deeper, and nothing may be left out
+    return str(parser.renderer.render(tokens, parser.options, env))
+
+
+def pieces(text: str) -> list[str]:
+    """The whole text as written, in parts small enough for a browser to lay out one at a time."""
+    return [mark(text[i : i + PIECE_CHARACTERS]) for i in range(0, len(text), PIECE_CHARACTERS)]
+
+
+def mark(text: str) -> str:
+    """Plain text in which characters that cannot be seen are spelt out, as `<U+202E>`."""
+    return UNSEEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text.replace("\r\n", "\n"))
+
+
+def escape(text: str) -> str:
+    """HTML of a plain text; characters that cannot be seen become visible marks."""
+    return re.sub(r"&lt;(U\+[0-9A-F]{4,6})&gt;", r'<span class="unseen">&lt;\1&gt;</span>', escape_html(mark(text)))
+
+
+def _is_harmless(url: str) -> bool:
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return False
+    return parts.scheme.lower() in SCHEMES and bool(parts.netloc or parts.scheme.lower() == "mailto")
+
+
+def _mathematics(state: StateInline, silent: bool) -> bool:
+    """Inline rule: $x$, $$x$$, \\(x\\) and \\[x\\] are kept as written, in their own type."""
+    if state.src[state.pos] not in "$\\":
+        return False
+    found = MATH.match(state.src, state.pos, state.posMax)
+    if found is None:
+        return False
+    if not silent:
+        token = state.push("math", "span", 0)
+        token.content = next(group for group in found.groups() if group is not None).strip()
+        token.markup = "block" if found["inline"] is None and found["paren"] is None else "inline"
+    state.pos = found.end()
+    return True
+
+
+class _Renderer(RendererHTML):
+    """Writes every character of the text through `escape`; nothing of it becomes an attribute but a checked link."""
+
+    def text(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return escape(tokens[index].content)
+
+    def code_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return f"<code>{escape(tokens[index].content)}</code>"
+
+    def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return f'<pre tabindex="0"><code>{escape(tokens[index].content)}</code></pre>\n'
+
+    def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        language = re.match(r"[\w+#.-]{1,20}", tokens[index].info.strip(), re.A)
+        label = f'<span class="language">{escape(language[0])}</span>' if language else ""
+        return f'<div class="code">{label}{self.code_block(tokens, index, options, env)}</div>\n'
+
+    def math(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return f'<span class="math {tokens[index].markup}">{escape(tokens[index].content)}</span>'
+
+    def heading_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return f'<p class="heading level-{tokens[index].tag[1]}">'
+
+    def heading_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return "</p>\n"
+
+    def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return f'<a href="{escape_html(str(tokens[index].attrGet("href")))}"{LINK_ATTRIBUTES}>'
+
+    def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return '<div class="table" tabindex="0"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return "</table></div>\n"
+
+    def th_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return "<th>"  # without the style attribute that aligns it, which the policy of the page would refuse
+
+    def td_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return "<td>"
+
+
+@lru_cache(maxsize=1)
+def _markdown() -> MarkdownIt:
+    parser = MarkdownIt(
+        "commonmark", {"html": False, "breaks": True, "maxNesting": MAX_NESTING}, renderer_cls=_Renderer
+    )
+    # without "reference", the definition of a link stays where a reader sees it
+    parser.enable(["table", "strikethrough"]).disable(["image", "reference", "html_block", "html_inline"])
+    parser.inline.ruler.before("escape", "math", _mathematics)
+    parser.validateLink = _is_harmless  # type: ignore[method-assign]
+    return parser

@@ -1,0 +1,78 @@
+"""What an annotator's browser is told: rendered texts on the left and on the right, and nothing else.
+
+Sources, kinds (gold, repeat), others' answers and task ids stay here. Nor does a browser learn which side is `a`: files
+of pairs put the better response first, so the letter alone could be the answer. Browsers speak of left and right only,
+and these functions translate.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from penchant.feedback.records import Answer, Assignment, Progress
+from penchant.feedback.web.rendering import View, view
+
+__all__ = ["PlacedOutcome", "assignment_view", "outcome_at", "place_of", "progress_view", "text_at"]
+
+PlacedOutcome = Literal["left", "right", "tie", "both_bad", "skip"]
+
+
+def assignment_view(assignment: Assignment) -> dict[str, Any]:
+    """The pair as a page shows it."""
+    left, right = _sides(assignment)
+    return {
+        "id": assignment.id,
+        "prompt": [{"role": message.role, **text_view(message.content)} for message in assignment.prompt],
+        "left": text_view(left),
+        "right": text_view(right),
+        "answer": _answer_view(assignment.answer, assignment.shown_first) if assignment.answer else None,
+    }
+
+
+def text_view(text: str) -> dict[str, Any]:
+    """html, raw (both cut where the text is very long), length in characters, cut."""
+    shown: View = view(text)
+    return {"html": shown.html, "raw": shown.raw, "length": shown.length, "cut": shown.is_cut}
+
+
+def text_at(assignment: Assignment, place: str) -> str | None:
+    """The whole text at `left`, `right` or `prompt-N`, N counted from 0; None for any other place."""
+    left, right = _sides(assignment)
+    texts = {"left": left, "right": right}
+    texts |= {f"prompt-{i}": message.content for i, message in enumerate(assignment.prompt)}
+    return texts.get(place)
+
+
+def outcome_at(place: PlacedOutcome, shown_first: str) -> str:
+    """`left` and `right` as the outcome that the store keeps: a or b; what has no place stays."""
+    if place == "left":
+        return shown_first
+    if place == "right":
+        return "b" if shown_first == "a" else "a"
+    return place
+
+
+def place_of(outcome: str, shown_first: str) -> str:
+    """The opposite of `outcome_at`."""
+    if outcome not in ("a", "b"):
+        return outcome
+    return "left" if outcome == shown_first else "right"
+
+
+def progress_view(progress: Progress) -> dict[str, Any]:
+    """One's own progress."""
+    return progress.model_dump(include={"answered", "total", "seconds_median", "per_hour"})
+
+
+def _sides(assignment: Assignment) -> tuple[str, str]:
+    return (assignment.a, assignment.b) if assignment.shown_first == "a" else (assignment.b, assignment.a)
+
+
+def _answer_view(answer: Answer, shown_first: str) -> dict[str, Any]:
+    return {
+        "outcome": place_of(answer.outcome, shown_first),
+        "strength": answer.strength,
+        "reasons": list(answer.reasons),
+        "comment": answer.comment,
+        "created_at": answer.created_at.isoformat(),
+    }

@@ -1,0 +1,121 @@
+"""The summary: of nothing, of a small case by hand, and of real votes."""
+
+import gzip
+import json
+
+import pytest
+
+from penchant.data.records import Candidate, Source
+from penchant.feedback.imports import import_file
+from penchant.feedback.summary import agreement, length_bias, source_label, source_table, summary
+
+
+def test_a_project_without_answers_has_a_summary_that_says_so(make_store):
+    found = summary(make_store(2))
+    assert found["counts"]["tasks"] == 2
+    assert found["agreement"]["value"] is None
+    assert found["agreement"]["reading"] == "not known: no unit has two answers"
+    assert found["sources"]["rows"] == []
+    assert found["sources"]["reason"] == "no answer compares two sources"
+    assert found["reliability"] == []
+    json.dumps(found)
+
+
+def test_agreement_is_read_in_plain_words(make_comparison):
+    def on(task_id, *outcomes):
+        return [make_comparison(task_id, outcome=outcome) for outcome in outcomes]
+
+    same = agreement([*on("t0", "a", "a"), *on("t1", "b", "b"), *on("t2", "tie", "tie")])
+    assert (same["value"], same["raw"], same["reading"]) == (1.0, 1.0, "reliable")
+    opposite = agreement([*on("t0", "a", "b"), *on("t1", "b", "a")])
+    assert opposite["reading"] == "worse than chance"
+    one = agreement([*on("t0", "a", "a")])
+    assert one["value"] is None
+    assert "told from chance" in one["reading"]
+
+
+def test_length_bias_counts_the_longer_of_unequal_texts(make_comparison):
+    short, long = Candidate(text="x"), Candidate(text="xxx")
+    answers = [
+        make_comparison(a=long, b=short, outcome="a"),
+        make_comparison(a=short, b=long, outcome="b"),
+        make_comparison(a=long, b=short, outcome="b"),
+        make_comparison(a=long, b=short, outcome="tie"),
+        make_comparison(a=short, b=Candidate(text="y"), outcome="a"),
+    ]
+    assert (length_bias(answers).hits, length_bias(answers).num) == (2, 3)
+
+
+def test_sources_are_ranked_and_a_source_against_itself_is_counted_apart(make_comparison):
+    answers = [make_comparison(f"t{i}", outcome="b" if i % 4 else "a") for i in range(40)]
+    itself = Candidate(text="z", source=Source(model="small"))
+    table = source_table([*answers, make_comparison("s", a=itself, outcome="a")])
+    first, second = table["rows"]
+    assert (first["source"], second["source"]) == ("small", "big (temperature 0.7)")
+    assert (first["wins"], first["losses"], first["ties"]) == (30, 10, 0)
+    assert first["low"] < first["elo"] < first["high"]
+    assert first["low"] > second["high"]
+    assert table["same_source"] == 1
+
+
+def test_two_temperatures_of_a_model_are_two_sources():
+    warm, plain = (Candidate(text="x", source=Source(model="m", temperature=t)) for t in (1.0, None))
+    assert [source_label(c) for c in (warm, plain, Candidate(text="x"))] == ["m (temperature 1)", "m", "human"]
+
+
+@pytest.fixture(scope="session")
+def pandalm(shared):
+    """250 pairs of five models, judged by the same three annotators each."""
+    with gzip.open(shared / "data" / "pandalm" / "testset-v1.json.gz", "rt", encoding="utf-8") as stream:
+        return json.load(stream)[::4]  # a quarter is enough, and quick
+
+
+def test_real_annotators_agree_as_their_publishers_say_and_the_models_rank(make_store, make_comparison, pandalm):
+    outcome = {0: "tie", 1: "a", 2: "b"}
+    comparisons = []
+    for row in pandalm:
+        first, second = row["cmp_key"].split("_")
+        sides = {
+            side: Candidate(text=str(row[f"response{number}"]), source=Source(model=model))
+            for side, number, model in (("a", 1, first), ("b", 2, second))
+        }
+        prompt = ({"role": "user", "content": f"{row['instruction']}\n\n{row['input']}".strip()},)
+        for person in (1, 2, 3):
+            said = outcome[row[f"annotator{person}"]]
+            name = f"annotator{person}"
+            comparisons.append(make_comparison(f"p{row['idx']}", prompt=prompt, **sides, outcome=said, annotator=name))
+    store = make_store(0, overlap=3)
+    added = store.add_tasks(comparisons, origin="pandalm")
+    # pairs that are equal, or where a model said nothing, cannot be asked; each is refused by its reason
+    assert added.added + len({reason.split(":")[0] for reason in added.refused}) == len(pandalm)
+    assert added.answers == 3 * added.added
+    found = summary(store)
+    assert 0.84 < found["agreement"]["value"] < 0.90  # the published kappas are 0.85, 0.88 and 0.86
+    assert found["agreement"]["reading"] == "reliable"
+    assert found["agreement"]["num_tasks"] == added.added
+    models = [row["source"] for row in found["sources"]["rows"]]
+    assert len(models) == 5
+    assert models[0] == "llama-7b"
+    assert models[-1] in ("cerebras-gpt-6.7B", "pythia-6.9b", "opt-7b")
+    assert found["pairs"]["pairs"] + found["pairs"]["tie"] + found["pairs"]["tied"] == added.added
+    assert all(0.8 < one["with_majority"]["value"] < 1 for one in found["reliability"])
+
+
+def test_real_battles_of_a_crowd_are_imported_whole_and_summed_up(make_store, shared):
+    file = shared / "data" / "llmfao" / "arena_shape_from_llmfao.jsonl.gz"
+    with gzip.open(file, "rt", encoding="utf-8") as stream:
+        rows = [json.loads(line) for line in stream]
+    store = make_store()
+    added = import_file(store, file)
+    assert added.answers + len(added.refused) == len(rows) == 1195
+    found = summary(store)
+    assert found["counts"]["by_outcome"]["tie"] == found["counts"]["answered"] - sum(
+        found["counts"]["by_outcome"][side] for side in "ab"
+    )
+    names = {row[side] for row in rows for side in ("model_a", "model_b")}
+    assert {row["source"] for row in found["sources"]["rows"]} <= names
+    elo = {row["source"]: row["elo"] for row in found["sources"]["rows"]}
+    assert elo["GPT 4"] > elo["LLaMA-2-Chat (7B)"]
+    assert {one["annotator"] for one in found["reliability"]} <= {row["judge"] for row in rows}
+    assert all(str(file) in reason and "empty" in reason for reason in added.refused)  # some models said nothing
+    assert found["position_bias"]["num"] == found["counts"]["by_outcome"]["a"] + found["counts"]["by_outcome"]["b"]

@@ -1,0 +1,123 @@
+"""`penchant votes`: from a file to a project and back, as a user does it."""
+
+import json
+import re
+import sqlite3
+import sys
+from contextlib import closing
+
+import pytest
+
+from penchant.cli.main import main
+from penchant.feedback import Project, Store
+
+
+@pytest.fixture
+def votes(monkeypatch, capsys):
+    """`votes("export", folder, ...)`: exit code, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["penchant", "votes", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        try:
+            main()
+            code = 0
+        except SystemExit as leaving:
+            code = leaving.code or 0
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path, make_comparison):
+    path = tmp_path / "votes.jsonl"
+    answers = [
+        make_comparison(f"t{i}", outcome="a" if i % 3 else "b", annotator=name, shown_first="ab"[i % 2])
+        for i in range(6)
+        for name in ("Ann", "Bob")
+    ]
+    path.write_text("".join(answer.model_dump_json() + "\n" for answer in answers))
+    return path
+
+
+def test_votes_are_imported_into_a_new_project_and_exported_again(votes, tmp_path, file):
+    code, out, _ = votes("import", tmp_path / "p", file)
+    assert (code, out) == (0, "6 pairs and 12 answers added, 0 known, 0 left out\n")
+    assert votes("import", tmp_path / "p", file)[1] == "0 pairs and 0 answers added, 12 known, 0 left out\n"
+    code, out, err = votes("export", tmp_path / "p", "--to", "pairs", "-o", tmp_path / "pairs.jsonl")
+    assert (code, out, err) == (0, f"{tmp_path / 'pairs.jsonl'}\n", "6 rows\n")
+    assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 6
+
+
+def test_pairs_imported_as_gold_or_unanswered_carry_no_votes(votes, tmp_path, file):
+    assert votes("import", tmp_path / "p", file, "--unanswered")[1].startswith("6 pairs and 0 answers added, 6 known")
+    assert votes("import", tmp_path / "q", file, "--gold")[1].startswith("6 gold pairs and 0 answers added")
+    code, _, err = votes("import", tmp_path / "q", file, "--gold", "--unanswered")
+    assert code == 2
+    assert "one of the two" in err
+
+
+def test_rows_left_out_are_named(votes, tmp_path, file):
+    rows = file.read_text()
+    file.write_text(rows + '{"id": 7}\n')
+    code, out, err = votes("import", tmp_path / "p", file)
+    assert code == 0
+    assert out.endswith("1 left out\n")
+    assert f"{file}:13" in err
+
+
+def test_agreement_is_shown_as_tables_and_as_json(votes, tmp_path, file):
+    votes("import", tmp_path / "p", file)
+    code, out, _ = votes("agreement", tmp_path / "p")
+    assert code == 0
+    shown = " ".join(out.split())
+    assert "alpha 1.000: reliable" in shown
+    assert "same answer 100 % on 6 pairs" in shown
+    assert re.search(r"Ann 6 - - 100 %", shown)
+    assert re.search(r"big \(temperature 0.7\) \d+ \d+ to \d+ 8 4 0", shown)
+    found = json.loads(votes("agreement", tmp_path / "p", "--json")[1])
+    assert found["counts"]["answered"] == 12
+
+
+def test_an_invitation_is_a_link_that_lets_its_person_in(votes, tmp_path, file):
+    votes("import", tmp_path / "p", file)
+    code, out, _ = votes("invite", tmp_path / "p", "Zoë", "--admin", "--url", "https://votes.example.org/")
+    assert code == 0
+    link, token = out.strip().rsplit("/", 1)
+    assert link == "https://votes.example.org/join"
+    with Store.open(Project.open(tmp_path / "p")) as store:
+        person = store.annotator_by_token(token)
+    assert (person.name, person.role) == ("Zoë", "admin")
+
+
+def test_a_project_of_a_newer_penchant_is_refused_with_exit_code_2(votes, make_store):
+    store = make_store(1)
+    store.close()
+    with closing(sqlite3.connect(store.project.path / "penchant.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    code, out, err = votes("agreement", store.project.path)
+    assert (code, out) == (2, "")
+    assert err.startswith("penchant: ")
+    assert err.count("\n") == 1
+    assert "update Penchant" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["export", "{p}", "--to", "pear", "-o", "x.jsonl"], "no export format 'pear'"),
+        (["export", "{none}", "--to", "raw", "-o", "x.jsonl"], "not a project"),
+        (["export", "{p}", "--to", "pairs", "--how", "vote", "-o", "x.jsonl"], "majority or soft"),
+        (["import", "{p}", "{none}.jsonl"], "no such file"),
+        (["invite", "{p}", " "], "a name is"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(votes, tmp_path, file, arguments, words):
+    votes("import", tmp_path / "p", file)
+    code, _, err = votes(*(word.format(p=tmp_path / "p", none=tmp_path / "none") for word in arguments))
+    assert code == 2
+    assert words in err
+    assert err.startswith("penchant: ")
+    assert err.count("\n") == 1

@@ -1,0 +1,162 @@
+"""What a model wrote, shown: all of it, safely, and with nothing hidden."""
+
+import re
+import time
+from html.parser import HTMLParser
+
+import pytest
+
+from penchant.feedback.web.rendering import VIEW_CHARACTERS, escape, mark, pieces, view
+
+ALLOWED = {
+    "p", "br", "strong", "em", "s", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "a", "span", "div",
+    "table", "thead", "tbody", "tr", "th", "td",
+}  # fmt: skip
+
+
+class Elements(HTMLParser):
+    """Tags with their attributes, and the text between them."""
+
+    def __init__(self, html) -> None:
+        super().__init__()
+        self.found, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<iframe src='javascript:alert(1)'></iframe>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt&#58;alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:x)",
+    "[x](file:///etc/passwd)",
+    "[x](/admin/export/raw)",
+    "[x](//elsewhere.example)",
+    "<javascript:alert(1)>",
+    "![x](https://elsewhere.example/pixel.png)",
+    "[x](https://ok.example \"' onmouseover='alert(1)\")",
+    '[x](https://ok.example/"onmouseover="alert(1))',
+    "[x]: javascript:alert(1)\n\n[x]",
+    '```"><script>alert(1)</script>\ncode\n```',
+    "`<script>`",
+    "$<script>alert(1)</script>$",
+    "| a |\n|--|\n| <img src=x onerror=alert(1)> |",
+    "<style>*{display:none}</style>",
+    "<!-- hidden -->",
+    '<U+202E>"><script>',
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_becomes_harmless_elements_only(text):
+    for tag, attributes in Elements(view(text).html).found:
+        assert tag in ALLOWED
+        assert set(attributes) <= {"class", "href", "rel", "target", "tabindex"}
+        if tag == "a":
+            assert re.match(r"(https?://|mailto:)", attributes["href"])
+            assert set(attributes["rel"].split()) == {"noopener", "noreferrer", "nofollow"}
+
+
+@pytest.mark.parametrize("text", [t for t in HOSTILE if t.startswith("<") and not t.startswith("<U+")])
+def test_raw_html_is_shown_as_the_text_it_is(text):
+    assert Elements(view(text).html).text.strip() == text
+
+
+def test_the_title_of_a_link_and_the_address_of_a_picture_load_nothing():
+    html = view('![alt](https://elsewhere.example/p.png "t") and [a](http://b.example "t")').html
+    assert "<img" not in html
+    assert "title" not in html
+    assert html.count("<a ") == 2
+
+
+def test_what_is_a_link_stays_one():
+    found = Elements(view("[a](https://a.example/x?y=1&z=2) <https://b.example> [m](mailto:a@b.example)").html).found
+    hrefs = [attributes["href"] for tag, attributes in found if tag == "a"]
+    assert hrefs == ["https://a.example/x?y=1&z=2", "https://b.example", "mailto:a@b.example"]
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"),
+    [
+        ("a\x1b[31mred", "<U+001B>[31m"),
+        ("user\u202egpj.exe", "<U+202E>"),
+        ("\u2066isolate\u2069", "<U+2066>"),
+        ("nul\x00", "<U+0000>"),
+        ("zero\u200bwidth", "<U+200B>"),
+        ("\ufeffmark", "<U+FEFF>"),
+        ("tag\U000e0041", "<U+E0041>"),
+        ("c1\x9b31m", "<U+009B>"),
+        ("entity &#x202E;", "<U+202E>"),
+    ],
+)
+def test_characters_that_cannot_be_seen_become_visible_marks(text, spelt):
+    assert spelt in Elements(view(text).html).text
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", view(text).html)
+    if "&#" not in text:
+        assert spelt in view(text).raw
+
+
+def test_letters_of_every_script_stay_as_they_are():
+    text = "café שלום مرحبا 你好 👩\u200d💻 می\u200cخواهم"
+    assert mark(text) == text
+    assert escape('<b> & "quotes"') == "&lt;b&gt; &amp; &quot;quotes&quot;"
+
+
+def test_markdown_code_tables_and_mathematics_are_rendered():
+    html = view(
+        "**bold**\nnext\n\n```python\nx < y\n```\n\n$a_1*b*$ and \\(c\\)\n\n$$\nd\n$$\n\n|a|\n|-|\n|1|\n\n# Head"
+    ).html
+    for part in (
+        "<strong>bold</strong><br",
+        '<span class="language">python</span>',
+        "x &lt; y",
+        '<span class="math inline">a_1*b*</span>',
+        '<span class="math inline">c</span>',
+        '<span class="math block">d</span>',
+        "<td>1</td>",
+        '<p class="heading level-1">Head</p>',
+    ):
+        assert part in html
+
+
+@pytest.mark.parametrize("text", ["costs $5 and $6", "from $10-$20", "a $ b $ c", "just $"])
+def test_prices_are_not_mathematics(text):
+    assert "math" not in view(text).html
+
+
+@pytest.mark.parametrize("prefix", [">", "- ", "1. "])
+def test_text_nested_deeper_than_the_parser_goes_is_not_lost(prefix):
+    for depth in (5, 20, 60):
+        assert "treasure" in Elements(view(prefix * depth + "treasure").html).text
+
+
+def test_a_text_of_a_megabyte_is_cut_in_the_view_and_whole_in_pieces():
+    text = "<b>x\u202e" * 200_000
+    began = time.perf_counter()
+    shown = view(text)
+    assert time.perf_counter() - began < 1
+    assert shown.is_cut
+    assert shown.length == len(text)
+    assert len(shown.html) < 12 * VIEW_CHARACTERS
+    parts = pieces(text)
+    assert len(parts) > 10
+    assert "".join(parts) == mark(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["[", "*a_", "`", ">", "$", "\\(", "![[", "<a", "&", "|a", "a\n", "- a\n", "~~", "\\"]
+)
+def test_no_text_keeps_the_server_busy(piece):
+    began = time.perf_counter()
+    view(piece * (VIEW_CHARACTERS // len(piece)))
+    assert time.perf_counter() - began < 2
