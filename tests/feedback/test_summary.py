@@ -26,9 +26,10 @@ def test_agreement_is_read_in_plain_words(make_comparison):
         return [make_comparison(task_id, outcome=outcome) for outcome in outcomes]
 
     same = agreement([*on("t0", "a", "a"), *on("t1", "b", "b"), *on("t2", "tie", "tie")])
-    assert (same["value"], same["raw"], same["reading"]) == (1.0, 1.0, "reliable")
+    assert (same["value"], same["raw"]) == (1.0, 1.0)
+    assert same["reading"] == "people agree so well that one can stand for the others"
     opposite = agreement([*on("t0", "a", "b"), *on("t1", "b", "a")])
-    assert opposite["reading"] == "worse than chance"
+    assert opposite["reading"].startswith("people contradict each other more than chance would")
     one = agreement([*on("t0", "a", "a")])
     assert one["value"] is None
     assert "told from chance" in one["reading"]
@@ -56,6 +57,14 @@ def test_sources_are_ranked_and_a_source_against_itself_is_counted_apart(make_co
     assert first["low"] < first["elo"] < first["high"]
     assert first["low"] > second["high"]
     assert table["same_source"] == 1
+
+
+def test_both_bad_says_nothing_about_the_order_of_sources_and_is_counted_apart(make_comparison):
+    answers = [make_comparison(f"t{i}", outcome="b" if i % 4 else "a") for i in range(40)]
+    bad = [make_comparison(f"x{i}", outcome="both_bad") for i in range(30)]
+    table = source_table([*answers, *bad])
+    assert table["rows"] == source_table(answers)["rows"]
+    assert table["both_bad"] == 30
 
 
 def test_two_temperatures_of_a_model_are_two_sources():
@@ -91,7 +100,7 @@ def test_real_annotators_agree_as_their_publishers_say_and_the_models_rank(make_
     assert added.answers == 3 * added.added
     found = summary(store)
     assert 0.84 < found["agreement"]["value"] < 0.90  # the published kappas are 0.85, 0.88 and 0.86
-    assert found["agreement"]["reading"] == "reliable"
+    assert "so well that one can stand for the others" in found["agreement"]["reading"]
     assert found["agreement"]["num_tasks"] == added.added
     models = [row["source"] for row in found["sources"]["rows"]]
     assert len(models) == 5

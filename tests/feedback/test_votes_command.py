@@ -73,7 +73,7 @@ def test_agreement_is_shown_as_tables_and_as_json(votes, tmp_path, file):
     code, out, _ = votes("agreement", tmp_path / "p")
     assert code == 0
     shown = " ".join(out.split())
-    assert "alpha 1.000: reliable" in shown
+    assert "alpha 1.000: people agree so well that one can stand for the others" in shown
     assert "same answer 100 % on 6 pairs" in shown
     assert re.search(r"Ann 6 - - 100 %", shown)
     assert re.search(r"big \(temperature 0.7\) \d+ \d+ to \d+ 8 4 0", shown)

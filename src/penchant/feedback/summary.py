@@ -17,14 +17,6 @@ from penchant.feedback.training import detail, training_pairs
 
 __all__ = ["agreement", "length_bias", "source_label", "source_table", "summary"]
 
-READINGS = (
-    (0.8, "reliable"),
-    (0.667, "good enough for tentative conclusions"),
-    (0.4, "weak"),
-    (0.0, "little beyond chance"),
-)
-
-
 def summary(store: Store) -> dict[str, Any]:
     """What the admin page shows; JSON holds all of it.
 
@@ -56,20 +48,16 @@ def summary(store: Store) -> dict[str, Any]:
 def agreement(main: Sequence[Comparison]) -> dict[str, Any]:
     """Krippendorff's alpha over the four outcomes, the raw share of equal answers, and what to make of them.
 
-    The words follow K. Krippendorff, Content Analysis, 2004, section 11.4.4: rely on 0.8 and above, conclude
-    tentatively from 0.667; below that there is no custom, and the words are ours. value is None, with the reason,
-    where no task has two answers or every answer is the same.
+    The words are `penchant.ranking.alpha_reading`'s. value is None, with the reason, where no task has two answers or
+    every answer is the same.
     """
-    from penchant.ranking import krippendorff_alpha, raw_agreement
+    from penchant.ranking import alpha_reading, krippendorff_alpha, raw_agreement
 
     units = defaultdict(list)
     for comparison in main:
         units[comparison.id].append(comparison.outcome)
     alpha, raw = krippendorff_alpha(list(units.values())), raw_agreement(list(units.values()))
-    if alpha.value is None:
-        reading = f"not known: {alpha.reason}"
-    else:
-        reading = next((words for limit, words in READINGS if alpha.value >= limit), "worse than chance")
+    reading = f"not known: {alpha.reason}" if alpha.value is None else alpha_reading(alpha.value)
     return {
         "value": alpha.value,
         "raw": raw.value,
@@ -92,15 +80,17 @@ def length_bias(main: Sequence[Comparison]) -> Any:
 def source_table(main: Sequence[Comparison]) -> dict[str, Any]:
     """Bradley-Terry over the sources, best first: Elo points around a mean of 1000 with 95 % limits.
 
-    Ties and both_bad are half a win for each side; comparisons of a source with itself say nothing and are counted in
-    `same_source`. Half a phantom win and loss keeps a source that won, or lost, everything finite. Answers of one task
+    A tie is half a win for each side. both_bad says nothing about the order, nor does a comparison of a source with
+    itself: they are counted in `both_bad` and `same_source`. Half a phantom win and loss keeps a source that won, or lost, everything finite. Answers of one task
     may err together, so intervals are the sandwich's, clustered by task, where there are enough tasks, and the
     model's otherwise. rows is empty, with the reason, where there are not two sources.
     """
     from penchant.ranking import Votes
 
-    between = [c for c in main if source_label(c.a) != source_label(c.b)]
-    table: dict[str, Any] = {"rows": [], "notes": [], "reason": "", "same_source": len(main) - len(between)}
+    different = [c for c in main if source_label(c.a) != source_label(c.b)]
+    between = [c for c in different if c.outcome != "both_bad"]
+    left_out = {"same_source": len(main) - len(different), "both_bad": len(different) - len(between)}
+    table: dict[str, Any] = {"rows": [], "notes": [], "reason": "", **left_out}
     if not between:
         return table | {"reason": "no answer compares two sources"}
     votes = Votes.from_rows(map(_vote, between), clusters=["task"])
