@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from penchant.data import Candidate, Comparison, Message
 from penchant.data.prompt_sets import PROMPT_SETS, prompt_file
 from penchant.errors import ConfigError
-from penchant.evaluation.judges import JUDGES, FunctionJudge, load_judge, prefer
+from penchant.evaluation.judges import JUDGES, FunctionJudge, decide, load_judge, prefer
 
 
 @pytest.fixture
@@ -53,6 +54,40 @@ def test_a_score_that_is_no_number_is_refused_instead_of_passing_for_a_tie():
         judge = FunctionJudge("odd", lambda prompt, response, value=value: value)
         with pytest.raises(ConfigError, match="finite number"):
             prefer(judge, "p", "a", "b")
+
+
+def test_a_function_answers_comparisons_with_its_scores_beside_the_answer():
+    def comparison(*texts):
+        a, b = (Candidate(text=text) for text in texts)
+        turns = (Message(role="user", content="first"), Message(role="user", content="Ask"))
+        return Comparison(id="0", prompt=turns, a=a, b=b)
+
+    asked = []
+    judge = FunctionJudge("longer", lambda prompt, response: asked.append(prompt) or len(response), epsilon=1)
+    rows = [comparison("xxx", "x"), comparison("x", "xxx"), comparison("xx", "x")]
+    answers = list(judge.answers(rows))
+    assert [(one.outcome, one.details) for one in answers] == [
+        ("a", {"scores": [3.0, 1.0]}),
+        ("b", {"scores": [1.0, 3.0]}),
+        ("tie", {"scores": [2.0, 1.0]}),
+    ]
+    assert set(asked) == {"Ask"}
+
+
+def test_answers_come_one_by_one_and_not_all_at_the_end():
+    judge = FunctionJudge("odd", lambda prompt, response: {"good": 1, "bad": 0}[response])
+    good, bad, unknown = (Candidate(text=text) for text in ("good", "bad", "unknown"))
+    prompt = (Message(role="user", content="Ask"),)
+    rows = [Comparison(id=str(i), prompt=prompt, a=good, b=b) for i, b in enumerate((bad, unknown))]
+    answers = judge.answers(rows)
+    assert next(answers).outcome == "a"
+    with pytest.raises(ConfigError, match=r"judge 'odd' failed \(KeyError: 'unknown'\) on the response 'unknown'"):
+        next(answers)
+
+
+def test_scores_that_differ_by_epsilon_tie_and_by_more_do_not():
+    assert [decide(0.5, b, epsilon=0.25).outcome for b in (0.5, 0.25, 0.75, 0.2, 0.8)] == ["tie"] * 3 + ["a", "b"]
+    assert decide(0.1, 0.1 + 1e-15).outcome == "b"
 
 
 def test_every_judge_in_the_table_loads_under_its_name():

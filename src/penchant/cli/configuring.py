@@ -17,7 +17,7 @@ __all__ = ["build_config", "known_keys"]
 
 Config = TypeVar("Config", bound=BaseModel)
 PREFIX = "PENCHANT_"
-NOT_SETTINGS = {"PENCHANT_CACHE"}
+NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
 
 
 def build_config(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from penchant.data import Prompt
-from penchant.evaluation.judges import Judge
+from penchant.evaluation.judges import Scorer
 from penchant.evaluation.winrate import paired_means, win_rate
 from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
@@ -65,7 +65,7 @@ def compare_answers(
     prompts: Sequence[Prompt],
     before: Answers,
     after: Answers,
-    judge: Judge,
+    judge: Scorer,
     log_ratios: np.ndarray,
     params: SamplingParams,
     *,

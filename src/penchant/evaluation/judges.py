@@ -1,7 +1,9 @@
-"""Judges: functions that give one response a score, so that two responses to a prompt can be compared.
+"""Judges: whatever answers comparisons in a person's place, and the simplest of them, functions that give a score.
 
 A judge stands in for a person. The DPO paper does the same in its controlled sentiment experiment, where a classifier
 gives the true reward (arXiv 2305.18290, section 6): cheap, the same every time, and as narrow as its one number.
+The other kinds are `judging_reward.py` (the reward that a trained model holds) and `judging_endpoint.py` (a language
+model that is asked).
 """
 
 import difflib
@@ -10,43 +12,100 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from pydantic import JsonValue
+
+from penchant.data.records import Comparison, Outcome
 from penchant.errors import ConfigError
 
-__all__ = ["JUDGES", "FunctionJudge", "Judge", "load_judge", "positivity", "prefer"]
+__all__ = ["JUDGES", "FunctionJudge", "Judge", "Judgement", "Scorer", "decide", "load_judge", "positivity", "prefer"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge says of one comparison, and in `details` how it came to it, as it is written beside the answer.
+
+    scores: [of a, of b], of judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], the place
+    that was preferred with a in the first place and with b there, None where the reply could not be read. identical:
+    both texts are the same, so nobody was asked. unreadable: why there is no score.
+    """
+
+    outcome: Outcome
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 class Judge(Protocol):
+    """Anything with a name that answers comparisons."""
+
+    @property
+    def name(self) -> str:
+        """What the ledger, the report and every answer call this judge: another name, another judge."""
+
+    def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
+        """One judgement for each comparison, in order, each as soon as it is known."""
+
+
+class Scorer(Protocol):
     """Anything with a name and a score; a higher score is a better response."""
 
     @property
     def name(self) -> str:
-        """What the ledger and the report call this judge."""
+        """What the ledger and the report call it."""
 
     def score(self, prompt: str, response: str) -> float:
-        """A finite number for one response; the scale is the judge's own."""
+        """A finite number for one response; the scale is the scorer's own."""
 
 
 @dataclass(frozen=True)
 class FunctionJudge:
-    """A judge made of a function `(prompt, response) -> float`.
+    """A judge, and a scorer, made of a function `(prompt, response) -> float`; the prompt is its last message.
+
+    epsilon: scores that differ by at most this tie.
 
     Raises:
-        ConfigError: from `score`, when the function returns something that is not a finite number.
+        ConfigError: from `score` and `answers`, when the function fails or returns something that is not a finite
+            number.
     """
 
     name: str
     function: Callable[[str, str], Any]
+    epsilon: float = 0.0
 
     def score(self, prompt: str, response: str) -> float:
         """The function's value as a float."""
-        return _finite(self.name, self.function(prompt, response), response)
+        try:
+            value = self.function(prompt, response)
+        except Exception as error:  # the user's own function may fail in any way
+            raise ConfigError(
+                f"The judge {self.name!r} failed ({type(error).__name__}: {error}) on the response {response[:60]!r}; "
+                "mend the function."
+            ) from error
+        return _finite(self.name, value, response)
+
+    def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
+        """The side with the higher score."""
+        for comparison in comparisons:
+            prompt = comparison.prompt[-1].content
+            yield decide(self.score(prompt, comparison.a.text), self.score(prompt, comparison.b.text), self.epsilon)
 
 
-def positivity() -> Judge:
+def decide(score_a: float, score_b: float, epsilon: float = 0.0) -> Judgement:
+    """The side with the higher score; a tie where they differ by at most `epsilon`.
+
+    Example:
+        >>> decide(1.0, 0.5).outcome, decide(1.0, 0.5, epsilon=0.5).outcome
+        ('a', 'tie')
+    """
+    details: dict[str, JsonValue] = {"scores": [score_a, score_b]}
+    if abs(score_a - score_b) <= epsilon:
+        return Judgement("tie", details)
+    return Judgement("a" if score_a > score_b else "b", details)
+
+
+def positivity() -> FunctionJudge:
     """How positive the words of a response are: VADER's compound score, from -1 (gloomy) to 1 (sunny).
 
     VADER is a lexicon of rated words with rules for negation and emphasis (Hutto and Gilbert, ICWSM 2014). It reads no
@@ -69,10 +128,10 @@ def positivity() -> Judge:
     return FunctionJudge("positivity", lambda prompt, response: analyzer.polarity_scores(response)["compound"])
 
 
-JUDGES: dict[str, Callable[[], Judge]] = {"positivity": positivity}
+JUDGES: dict[str, Callable[[], FunctionJudge]] = {"positivity": positivity}
 
 
-def load_judge(spec: str) -> Judge:
+def load_judge(spec: str) -> FunctionJudge:
     """The judge called `spec`: a name of JUDGES, or `module:function` for a function of your own.
 
     `module:function` imports the module, which RUNS ITS CODE, so take it only from an option that the user typed, never
@@ -92,8 +151,8 @@ def load_judge(spec: str) -> Judge:
     return JUDGES[spec]()
 
 
-def prefer(judge: Judge, prompt: str, a: str, b: str) -> Literal["a", "b", "tie"]:
-    """Which of two responses the judge scores higher; equal scores tie.
+def prefer(judge: Scorer, prompt: str, a: str, b: str) -> Literal["a", "b", "tie"]:
+    """Which of two responses the scorer puts higher; equal scores tie.
 
     Raises:
         ConfigError: a score is not a finite number, which would otherwise pass for a tie.
@@ -105,7 +164,7 @@ def prefer(judge: Judge, prompt: str, a: str, b: str) -> Literal["a", "b", "tie"
     return "a" if score_a > score_b else "b"
 
 
-def _import_judge(spec: str) -> Judge:
+def _import_judge(spec: str) -> FunctionJudge:
     module_name, _, function_name = spec.partition(":")
     if not module_name or module_name.startswith(".") or not function_name.isidentifier():
         raise ValueError(f"The judge {spec!r} is not of the form module:function, such as my_judges:brevity.")

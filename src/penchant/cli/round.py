@@ -1,0 +1,180 @@
+"""`penchant round`: one turn of the wheel: sample, vote, train, compare; resumable, and a chain of models over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penchant.cli import options
+from penchant.cli.judge import (
+    Concurrency,
+    Epsilon,
+    Instructions,
+    JudgeModel,
+    JudgeReference,
+    Timeout,
+    read_instructions,
+)
+
+if TYPE_CHECKING:
+    from penchant.cli.console import Reporter
+    from penchant.cli.round_plan import Plan, Round
+    from penchant.cli.round_stages import Call
+
+__all__ = ["NAME", "command"]
+
+NAME = "round"
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="The folder of all rounds; made where there is none.")],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Where the first round starts; later ones go on from the last.")
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option("--prompts", "-p", help="A file of prompts, or everyday-train.")
+    ] = None,
+    judge: Annotated[
+        str | None, typer.Option(help="Who answers: positivity, module:function, run:FOLDER, or http://...")
+    ] = None,
+    judge_model: JudgeModel = None,
+    instructions: Instructions = None,
+    epsilon: Epsilon = None,
+    judge_reference: JudgeReference = None,
+    concurrency: Concurrency = None,
+    timeout: Timeout = None,
+    people: Annotated[
+        Path | None, typer.Option(help="Or people: the annotation project in which they are asked.")
+    ] = None,
+    min_votes: Annotated[
+        int | None, typer.Option("--min-votes", min=1, help="Of people: go on with so many answered; default: all.")
+    ] = None,
+    held_out: Annotated[
+        float | None, typer.Option("--held-out", min=0.01, max=0.99, help="Share of prompts to measure on; 0.2.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option("--temperature", "-t", help="Of the responses; 1.")] = None,
+    top_p: Annotated[float | None, typer.Option("--top-p", help="Likeliest tokens of this share; 1 is all.")] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", help="So many likeliest tokens; 0 is all.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option("--max-new-tokens", min=1, help="Longest response, in tokens; 128.")
+    ] = None,
+    max_prompts: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the start.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the split, and with the round's number of all else; 0.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of penchant dpo; may be repeated.", metavar="KEY=VALUE"),
+    ] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    chat_template: options.ChatTemplate = None,
+    show: Annotated[bool, typer.Option("--list", help="Show the rounds of the folder and do nothing.")] = False,
+) -> None:
+    """Turn the wheel once: sample from the current model, have the responses compared, train, measure.
+
+    The first round starts from --model, each later one from what the round before made. Some prompts are never trained
+    on, in any round: on them each round's model is compared with the one it started from. A call that stops in the
+    middle is gone on with by the same call, or by one without options; what is not given is as it was. With --people
+    a round waits until enough was answered.
+
+    [bold]Examples[/bold]
+
+        penchant round wheel --model smollm2-135m --prompts everyday-train --judge positivity
+
+        penchant round wheel
+
+        penchant round wheel --model runs/first --prompts my.jsonl --people votes --set dpo.beta=0.05
+
+        penchant round wheel --list
+    """
+    from penchant.cli.console import Reporter
+    from penchant.cli.round_begin import begin
+    from penchant.cli.round_plan import find_rounds, settle
+    from penchant.cli.round_stages import Call, turn
+    from penchant.errors import ConfigError
+
+    given = {
+        "model": _absolute(model),
+        "prompts": _absolute(prompts),
+        "judge": _absolute(judge, "run:"),
+        "judge_model": judge_model,
+        "instructions": read_instructions(instructions),
+        "epsilon": epsilon,
+        "judge_reference": _absolute(judge_reference),
+        "people": None if people is None else str(people.resolve()),
+        "held_out": held_out,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "max_new_tokens": max_new_tokens,
+        "max_prompts": max_prompts,
+        "seed": seed,
+        "settings": tuple(settings) if settings else None,
+        "device": device,
+        "dtype": dtype,
+        "chat_template": _absolute(chat_template),
+    }
+    folder = folder.resolve()
+    rounds = find_rounds(folder)
+    if show:
+        if any(value is not None for value in (*given.values(), concurrency, timeout, min_votes)):
+            raise ConfigError("--list shows what there is and reads no other option; leave them out")
+        _show(folder, rounds)
+        return
+    plan = settle(given, rounds)
+    reporter = Reporter()  # only speaks: the bars are of the stages
+    call = Call(reporter.say, concurrency, timeout, min_votes)
+    _check_who_answers(plan, judge, call, reporter)
+    is_under_way = bool(rounds) and not rounds[-1].is_finished
+    this = rounds[-1] if is_under_way else begin(folder, rounds, plan)
+    missing = turn(this, call)
+    reporter.say(missing or f"round {this.number} is finished\nreport  {this.path / 'report.html'}")
+
+
+def _check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Reporter) -> None:
+    """Refuse what the judge, or people, would not take, before anything is sampled. Raises ConfigError."""
+    from penchant.cli.round_stages import judge_of
+    from penchant.errors import ConfigError
+    from penchant.evaluation.judges import JUDGES
+
+    if plan.people is not None:
+        options_of_judges = (plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
+        if any(value is not None for value in (*options_of_judges, call.concurrency, call.timeout)):
+            raise ConfigError(
+                "--judge-model, --instructions, --epsilon, --judge-reference, --concurrency and --timeout are of "
+                "judges, and --people asks people; leave them out"
+            )
+        return
+    if call.min_votes is not None:
+        raise ConfigError("--min-votes counts what people answered; a judge answers all, so leave it out")
+    chosen = judge_of(plan)
+    if judge is None and (chosen.kind == "endpoint" or (chosen.kind == "function" and plan.judge not in JUDGES)):
+        raise ConfigError(
+            f"pass --judge {plan.judge} again: a judge that runs code, or gets the texts and your key, is never taken "
+            "from a file"
+        )
+    chosen.check(concurrency=call.concurrency, timeout=call.timeout)
+    if chosen.kind != "run":  # which takes a model into memory
+        chosen.open(reporter, concurrency=call.concurrency, timeout=call.timeout)
+
+
+def _absolute(name: str | None, prefix: str = "") -> str | None:
+    """A path, after `prefix`, that means the same in every folder; a name that is no path here as it is."""
+    if name is None or not name.startswith(prefix):
+        return name
+    path = Path(name.removeprefix(prefix)).expanduser()
+    return f"{prefix}{path.resolve()}" if path.exists() else name
+
+
+def _show(folder: Path, rounds: list[Round]) -> None:
+    from rich.console import Console
+
+    from penchant.cli.round_report import COLUMNS, table_of
+    from penchant.cli.round_stages import next_stage
+    from penchant.cli.tables import print_table
+    from penchant.errors import OutputError
+
+    if not rounds:
+        raise OutputError(f"{folder}: holds no rounds; begin the first with --model, --prompts and --judge or --people")
+    print_table(Console(highlight=False), COLUMNS, table_of(rounds, next_stage))

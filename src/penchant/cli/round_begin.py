@@ -1,0 +1,91 @@
+"""A round begins: its prompts are split into those to train on and those to measure on, and its plan is written down.
+
+A prompt that an earlier round had stays on its side, so nothing that was measured on is ever trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penchant.cli.round_plan import Plan, Round
+from penchant.cli.round_report import model_digest
+from penchant.errors import ConfigError, DataError, ModelError, OutputError
+
+if TYPE_CHECKING:
+    from penchant.data import Message, Prompt
+
+__all__ = ["begin"]
+
+SIDES = {"train.jsonl": False, "held-out.jsonl": True}
+"""The files of prompts, and whether what they hold is held out."""
+
+
+def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
+    """Write down a new round: its prompts, then its plan, which makes it one. Raises UserError."""
+    from penchant.data import load_prompts
+    from penchant.data.prompt_sets import prompt_file
+    from penchant.training.checkpoint import write_atomically
+    from penchant.training.run_folder import disk_errors_explained
+
+    new = Round(len(rounds) + 1, folder / f"round-{len(rounds) + 1}", plan)
+    if rounds and (found := model_digest(rounds[-1].path / "run")) != rounds[-1].record()["model"]["digest"]:
+        raise ModelError(
+            f"{rounds[-1].path / 'run'}: its model has the digest {found[:12]}, which is not the one that round "
+            f"{rounds[-1].number} made; bring that back"
+        )
+    _refuse_what_is_there(new.path)
+    prompts = load_prompts(prompt_file(plan.prompts), limit=plan.max_prompts).prompts
+    sides = _split(prompts, rounds, plan)
+    if not all(sides.values()):
+        counts = f"{len(sides[False])} prompts are left to train on and {len(sides[True])} to measure on"
+        raise ConfigError(f"--prompts {plan.prompts}: {counts}; give more prompts")
+    with disk_errors_explained(folder):
+        new.path.mkdir(parents=True, exist_ok=True)
+        for name, is_held_out in SIDES.items():
+            rows = [{"id": p.id, "messages": [m.model_dump() for m in p.messages]} for p in sides[is_held_out]]
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+            write_atomically(new.path / name, "".join(lines))
+        write_atomically(new.path / "plan.json", json.dumps(plan.model_dump(), indent=2, ensure_ascii=False) + "\n")
+    return new
+
+
+def _refuse_what_is_there(path: Path) -> None:
+    """Only what a call leaves that is killed before plan.json is there may be in the way."""
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is a file where a round should go; move it away")
+    left = {*SIDES, "plan.json"}
+    for found in path.iterdir() if path.exists() else ():
+        if found.name not in left and found.name.removeprefix(".").removesuffix(".writing") not in left:
+            raise OutputError(f"{path}: holds {found.name} but no plan.json; move it away")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A prompt as the split wants it."""
+
+    prompt: tuple[Message, ...]
+    record: Prompt
+
+
+def _split(prompts: Sequence[Prompt], rounds: Sequence[Round], plan: Plan) -> dict[bool, list[Prompt]]:
+    """Each prompt once, by whether it is held out."""
+    from penchant.data import load_prompts, prompt_key, split_by_prompt
+
+    key_of_id: dict[str, str] = {}
+    asked: dict[str, _Asked] = {}
+    for prompt in prompts:
+        key = prompt_key(prompt.messages)
+        asked.setdefault(key, _Asked(prompt.messages, prompt))
+        if key_of_id.setdefault(prompt.id, key) != key:
+            raise DataError(f"{prompt.origin}: another prompt has the id {prompt.id!r} too; give each its own")
+    train, held_out = split_by_prompt(list(asked.values()), plan.held_out, plan.seed)
+    is_held_out = {prompt_key(one.prompt): one in held_out for one in (*train, *held_out)}
+    for earlier in rounds:
+        for name, side in SIDES.items():
+            for prompt in load_prompts(earlier.path / name).prompts:
+                is_held_out[prompt_key(prompt.messages)] = side
+    return {side: [one.record for key, one in asked.items() if is_held_out[key] is side] for side in (False, True)}

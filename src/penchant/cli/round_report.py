@@ -1,0 +1,94 @@
+"""The end of a round: its figures, its lineage in round.json, its page; and all rounds as a table."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from penchant.cli.round_plan import Round
+
+__all__ = ["COLUMNS", "finish_round", "model_digest", "table_of"]
+
+COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder")
+
+
+def finish_round(this: Round, *, min_votes: int | None) -> None:
+    """Write report.html, then round.json, with which the round is finished."""
+    from penchant import __version__
+    from penchant.evaluation.judging import read_comparisons, tally
+    from penchant.evaluation.judging_sides import summarise_sides
+    from penchant.report import write_report
+    from penchant.training.checkpoint import write_atomically
+    from penchant.training.run_folder import read_ledger, read_rows_written
+
+    run, plan = this.path / "run", this.plan
+    ledger = read_ledger(run)
+    votes, verdicts = (read_comparisons(this.path / f"{name}.jsonl") for name in ("votes", "verdicts"))
+    known = {verdict.id: verdict for verdict in verdicts}
+    sides = [known.get(answer.id, answer) for answer in read_comparisons(this.path / "answers.jsonl")]
+    judge = next((vote.annotator or "" for vote in votes), "").removeprefix("stand-in:") if plan.judge else "people"
+    found = summarise_sides(sides, judge, seed=plan.seed)
+    samples = read_comparisons(this.path / "samples.jsonl")
+    record: dict[str, Any] = {
+        "round": this.number,
+        "parent": {"round": this.number - 1 or None, "model": this.parent, "digest": ledger["model_digest"]},
+        "model": {"path": "run", "digest": model_digest(run)},
+        "counts": {
+            "prompts": len(samples),
+            "identical_responses": sum(bool(sample.meta.get("identical")) for sample in samples),
+            "votes": _counts(tally(votes)),
+            "train_pairs": ledger["num_train_pairs"],
+            "held_out_pairs": ledger["num_held_out_pairs"],
+            "held_out_prompts": len(sides),
+            "verdicts": _counts(tally(verdicts)),
+        },
+        "seeds": {"split": plan.seed, "sampling_and_training": this.seed},
+        "settings": plan.model_dump() | {"min_votes": min_votes},
+        "figures": {name: value for name, value in found.items() if name != "pairs"},
+        "penchant": __version__,
+        "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    rows = {
+        name: read_rows_written(run / name) for name in ("metrics.jsonl", "samples.jsonl") if (run / name).is_file()
+    }
+    shown = ledger | {"round": {name: record[name] for name in ("round", "parent", "counts", "seeds", "settings")}}
+    write_report(shown, rows.get("metrics.jsonl", []), rows.get("samples.jsonl", []), found, this.path / "report.html")
+    write_atomically(this.path / "round.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def model_digest(run: Path) -> str:
+    """The digest under which a run's model is loaded: of its weights, and for an adapter of those it stands on."""
+    from penchant.models.load import is_adapter_folder, resolve, weights_digest
+
+    path = base = resolve(str(run))
+    if is_adapter_folder(path):
+        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        base = resolve(config["base_model_name_or_path"])
+    return weights_digest(path, base)
+
+
+def table_of(rounds: Sequence[Round], stage_of: Callable[[Round], str]) -> list[tuple[str, ...]]:
+    """A row for each round, as COLUMNS says; one under way shows its stage instead of figures."""
+    return [_row(this) if this.is_finished else _row_under_way(this, stage_of(this)) for this in rounds]
+
+
+def _row(this: Round) -> tuple[str, ...]:
+    record = this.record()
+    rate, kl = record["figures"].get("win_rate"), record["figures"]["kl"]
+    shown = ("-", "-") if rate is None else (f"{rate['rate']:.1%}", f"{rate['low']:.1%} to {rate['high']:.1%}")
+    pairs = record["counts"]["train_pairs"]
+    parent = f"{this.parent} {record['parent']['digest'][:12]}"
+    return (str(this.number), parent, str(pairs), *shown, f"{kl['mean']:+.3f}", str(this.path))
+
+
+def _row_under_way(this: Round, stage: str) -> tuple[str, ...]:
+    return (str(this.number), this.parent, "-", f"under way: {stage}", "-", "-", str(this.path))
+
+
+def _counts(counts: Any) -> dict[str, Any]:
+    bias = counts.position_bias
+    return asdict(counts) | {"position_bias": None if bias is None else asdict(bias)}

@@ -1,0 +1,178 @@
+"""The stages of a round, in order; each is done once, and what it wrote is known by its digest ever after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penchant.cli import round_train
+from penchant.cli.console import Reporter
+from penchant.cli.judge import JudgeOptions, describe
+from penchant.cli.round_people import ask_people
+from penchant.cli.round_plan import Plan, Round
+from penchant.cli.round_report import finish_round
+from penchant.errors import OutputError
+
+if TYPE_CHECKING:
+    from penchant.data import Comparison
+
+__all__ = ["Call", "Stage", "judge_of", "next_stage", "stages", "turn"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call of the command adds to the plan: how it asks, and when enough people have answered."""
+
+    say: Callable[[str], None]
+    concurrency: int | None = None
+    timeout: float | None = None
+    min_votes: int | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """do: writes the files, going on with what a killed call left; says what is missing if it cannot finish now."""
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+    do: Callable[[Round, Call], str | None]
+
+
+def stages() -> tuple[Stage, ...]:
+    """One turn of the wheel. The last stage writes round.json, which ends the round."""
+    return (
+        Stage("sample", "two responses to every training prompt", ("samples.jsonl",), _sample),
+        Stage("vote", "which of the two is better", ("votes.jsonl",), _vote),
+        Stage("train", "from the answers to a model", ("run/run.json", "run/model/*.safetensors"), _train),
+        Stage("answer", "held-out prompts, before and after", ("answers.jsonl",), _answer),
+        Stage("compare", "which model answered better", ("verdicts.jsonl",), _compare),
+        Stage("report", "what came of it", ("report.html", "round.json"), _report),
+    )
+
+
+def turn(this: Round, call: Call) -> str | None:
+    """Do every stage that is not done; returns what is missing where the round has to wait. Raises UserError."""
+    for stage in stages():
+        if is_done(this, stage):
+            call.say(f"round {this.number}, {stage.name}: done already")
+            continue
+        call.say(f"round {this.number}, {stage.name}: {stage.title}")
+        if missing := stage.do(this, call):
+            return missing
+        _mark(this, stage)
+    return None
+
+
+def next_stage(this: Round) -> str:
+    """The name of the first stage that is not done; nothing is verified."""
+    return next((stage.name for stage in stages() if not _marker(this, stage).is_file()), "report")
+
+
+def is_done(this: Round, stage: Stage) -> bool:
+    """Whether the stage was finished. Raises OutputError where what it wrote has changed since."""
+    marker = _marker(this, stage)
+    if not marker.is_file():
+        return False
+    for name, digest in json.loads(marker.read_text(encoding="utf-8")).items():
+        file = this.path / name
+        if not file.is_file() or _digest(file) != digest:
+            raise OutputError(
+                f"{file}: is gone or was changed after the stage '{stage.name}' had finished; bring it back, or remove "
+                f"{this.path} to begin the round again"
+            )
+    return True
+
+
+def _mark(this: Round, stage: Stage) -> None:
+    from penchant.training.checkpoint import write_atomically
+
+    files = sorted(file for pattern in stage.files for file in this.path.glob(pattern))
+    digests = {file.relative_to(this.path).as_posix(): _digest(file) for file in files}
+    write_atomically(_marker(this, stage), json.dumps(digests, indent=2) + "\n")
+
+
+def _marker(this: Round, stage: Stage) -> Path:
+    return this.path / f".{stage.name}.done"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sample(this: Round, call: Call) -> None:
+    round_train.sample_responses(this)
+
+
+def _vote(this: Round, call: Call) -> str | None:
+    return _collect(this, call, "samples.jsonl", "votes.jsonl", f"{this.path.parent.name}/round-{this.number}")
+
+
+def _train(this: Round, call: Call) -> None:
+    round_train.train_on_votes(this)
+
+
+def _answer(this: Round, call: Call) -> None:
+    with Reporter() as reporter:
+        round_train.answer_held_out(this, reporter)
+
+
+def _compare(this: Round, call: Call) -> str | None:
+    prefix = f"{this.path.parent.name}/round-{this.number}/held-out"
+    return _collect(this, call, "answers.jsonl", "verdicts.jsonl", prefix)
+
+
+def _report(this: Round, call: Call) -> None:
+    finish_round(this, min_votes=call.min_votes)
+
+
+def _collect(this: Round, call: Call, asked: str, answered: str, prefix: str) -> str | None:
+    """Have a file of comparisons answered, by the judge at once or by people as soon as they have."""
+    from penchant.evaluation.judging import judge_to_file, read_comparisons, tally
+
+    comparisons, output = read_comparisons(this.path / asked), this.path / answered
+    if this.plan.people is not None:
+        votes, missing = ask_people(comparisons, Path(this.plan.people), prefix, call.min_votes)
+        if missing:
+            return (
+                f"{missing} more of {len(comparisons)} comparisons must be answered; ask people with\n"
+                f"  penchant annotate {shlex.quote(this.plan.people)}\n"
+                "and call penchant round again"
+            )
+        _write(output, votes)
+        return None
+    with Reporter() as reporter:
+        judge = judge_of(this.plan).open(
+            reporter,
+            concurrency=call.concurrency,
+            timeout=call.timeout,
+            device=this.plan.device,
+            dtype=this.plan.dtype,
+        )
+
+        def shown(done: int, total: int) -> None:
+            reporter.progress(f"judging {asked}", done, total, {})
+
+        votes = judge_to_file(judge, comparisons, output, resume=True, on_progress=shown)
+        for line in describe(tally(votes), judge.name):
+            reporter.say(line)
+    return None
+
+
+def judge_of(plan: Plan) -> JudgeOptions:
+    """The judge of a plan."""
+    assert plan.judge is not None, "people answer otherwise"
+    return JudgeOptions(plan.judge, plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
+
+
+def _write(path: Path, comparisons: Sequence[Comparison]) -> None:
+    from penchant.training.checkpoint import write_atomically
+
+    rows = [row.model_dump(mode="json", exclude_none=True) for row in comparisons]
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

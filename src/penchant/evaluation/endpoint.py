@@ -1,0 +1,162 @@
+"""One question to an OpenAI-compatible endpoint: POST {base}/chat/completions, tried again when the trouble may pass.
+
+The key goes into one header of one request and nowhere else: what a server says is shown without it, and a redirect,
+which would carry it to another server, is not followed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from penchant.errors import ConfigError
+
+__all__ = ["KEY_VARIABLE", "Endpoint"]
+
+KEY_VARIABLE = "PENCHANT_JUDGE_KEY"
+ATTEMPTS = 5
+FIRST_PAUSE = 1.0
+"""Seconds before the second attempt; each later pause is twice as long, or what the server asks for."""
+
+LONGEST_PAUSE = 60.0
+MAX_TOKENS = 2048
+"""One word is asked for; the room is for models that think aloud first."""
+
+MAX_BYTES = 4_000_000
+PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+"""HTTP codes that another attempt may not meet."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where to ask which model.
+
+    base: such as http://localhost:8000/v1. key: None for a server that asks for none. timeout: seconds a server may
+    stay silent.
+
+    Raises:
+        ConfigError: `base` is no http address, or holds a password; `key` cannot stand in a header.
+    """
+
+    base: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    timeout: float = 120.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base", _checked(self.base))
+        object.__setattr__(self, "key", (self.key or "").strip() or None)
+        if self.key and not (self.key.isascii() and self.key.isprintable()):
+            raise ConfigError(f"{KEY_VARIABLE}: holds characters that no key has; set it again")
+
+    def complete(self, messages: Sequence[Mapping[str, str]], stop: threading.Event | None = None) -> str:
+        """The model's reply at temperature 0; "" where it said nothing.
+
+        stop: ends the pauses between attempts. Raises ConfigError where there is no reply to be had.
+        """
+        stop = stop or threading.Event()
+        body = {"model": self.model, "messages": list(messages), "temperature": 0, "max_tokens": MAX_TOKENS}
+        trouble = ""
+        for attempt in range(ATTEMPTS):
+            pause = FIRST_PAUSE * 2**attempt
+            try:
+                return _reply(self._post(json.dumps(body).encode()), self.base)
+            except urllib.error.HTTPError as error:
+                with error:
+                    if error.code not in PASSING:
+                        raise self._refused(error) from None
+                    trouble = f"HTTP {error.code}{self._said(error)}"
+                    pause = _asked_pause(error.headers.get("Retry-After")) or pause
+            except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
+                trouble = self._without_key(str(getattr(error, "reason", "") or error) or type(error).__name__)
+            if attempt + 1 < ATTEMPTS and stop.wait(min(pause, LONGEST_PAUSE) * random.uniform(1, 1.25)):
+                break
+        raise ConfigError(
+            f"--judge {self.base}: no answer after {ATTEMPTS} attempts ({trouble}); see that the server runs and can "
+            "be reached, then go on: the answers so far are kept"
+        )
+
+    def _post(self, body: bytes) -> bytes:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        request = urllib.request.Request(f"{self.base}/chat/completions", body, headers, method="POST")
+        opener = urllib.request.build_opener(_NoRedirect)
+        with opener.open(request, timeout=self.timeout) as response:
+            return bytes(response.read(MAX_BYTES))
+
+    def _refused(self, error: urllib.error.HTTPError) -> ConfigError:
+        if error.code in (401, 403) and self.key:
+            why, then = f"refuses the key in {KEY_VARIABLE}", "set the right one"
+        elif error.code in (401, 403):
+            why, then = "asks for a key", f"put it into the environment variable {KEY_VARIABLE}"
+        elif 300 <= error.code < 400:
+            why, then = "sends us elsewhere, which is not followed", "give the address it moved to"
+        elif error.code == 404:
+            why, then = f"has no chat completions, or no model {self.model!r}", "check --judge-model, and the /v1"
+        else:
+            why, then = "refuses the question", "see what the server takes"
+        return ConfigError(f"--judge {self.base}: {why} (HTTP {error.code}{self._said(error)}); {then}")
+
+    def _said(self, error: urllib.error.HTTPError) -> str:
+        """What the server gave as its reason, in short."""
+        try:
+            text = error.read(MAX_BYTES).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException):
+            return ""
+        try:
+            reason = json.loads(text)["error"]
+            text = str(reason["message"] if isinstance(reason, dict) else reason)
+        except (ValueError, KeyError, TypeError):
+            pass
+        text = " ".join(self._without_key(text).split())
+        return f": {text[:200]}" if text else ""
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self.key, "***") if self.key else text
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _checked(base: str) -> str:
+    try:
+        parts = urlsplit(base)
+        is_address = parts.scheme in ("http", "https") and parts.port != 0 and bool(parts.hostname)
+        (parts.hostname or "").encode("idna")  # what will be looked up; an empty label raises
+    except ValueError:
+        is_address = False
+    if not is_address or not (base.isascii() and base.isprintable()) or " " in base:
+        raise ConfigError(f"--judge {base!r}: not an address; one looks like http://localhost:8000/v1")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigError(
+            f"--judge: the address at {parts.hostname} holds more than host and path; a key goes into {KEY_VARIABLE}"
+        )
+    return base.rstrip("/").removesuffix("/chat/completions")
+
+
+def _reply(body: bytes, base: str) -> str:
+    try:
+        content = json.loads(body)["choices"][0]["message"].get("content")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        raise ConfigError(
+            f"--judge {base}: does not answer as an OpenAI-compatible endpoint does; check the address, often one "
+            "that ends in /v1"
+        ) from None
+    return content if isinstance(content, str) else ""
+
+
+def _asked_pause(header: str | None) -> float:
+    """Seconds of a Retry-After header; 0 where it names none."""
+    try:
+        return max(float(header or 0), 0.0)
+    except ValueError:
+        return 0.0

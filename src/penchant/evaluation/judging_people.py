@@ -1,0 +1,130 @@
+"""How far a judge agrees with people who answered some of the same comparisons.
+
+Three answers are told apart: a, b, and neither of the two; tie and both_bad are the last, as no judge of scores can say
+that both are bad, and neither makes a training pair. A comparison is known by its texts, whatever its id is and
+whichever response was called a. Each person's answer counts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from penchant.data import Comparison, prompt_key
+from penchant.evaluation.winrate import WinRate, win_rate
+from penchant.ranking import cohen_kappa
+
+__all__ = ["Estimate", "JudgeAgreement", "agreement_with_people", "shared_answers"]
+
+LABELS = ("a", "b", "neither")
+NUM_RESAMPLES = 2000
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95% limits; None three times, and why, where there is none."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class JudgeAgreement:
+    """share: of people's answers that are the judge's. kappa: Cohen's, which takes off what chance would give.
+
+    decided: of the answers where both the judge and the person preferred a side, the share that preferred the same;
+    None where there is none. Its limits take answers as independent; those of share and kappa do not.
+    """
+
+    num_comparisons: int
+    num_answers: int
+    share: Estimate
+    kappa: Estimate
+    decided: WinRate | None
+
+
+def shared_answers(judged: Sequence[Comparison], people: Sequence[Comparison]) -> list[list[tuple[str, str]]]:
+    """For each comparison that both answered, (judge's answer, person's answer) for each person's answer."""
+    by_judge = {_key(comparison): comparison for comparison in judged}
+    shared: defaultdict[Key, list[tuple[str | None, str | None]]] = defaultdict(list)
+    for answer in people:
+        comparison = by_judge.get(_key(answer))
+        if comparison is not None and answer.outcome is not None:
+            shared[_key(answer)].append((_preferred(comparison), _preferred(answer)))
+    return [[(_label(theirs, key), _label(ones, key)) for theirs, ones in pairs] for key, pairs in shared.items()]
+
+
+def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: int = 0) -> JudgeAgreement:
+    """Agreement of `shared_answers`, with bootstrap intervals in which whole comparisons are drawn.
+
+    A resample in which kappa is not defined, as all answers are alike, counts as the lowest value for the lower limit
+    and as the highest for the upper. Raises ValueError where nothing is shared.
+    """
+    pairs = [pair for group in shared for pair in group]
+    if not pairs:
+        raise ValueError("The judge and the people answered no comparison in common.")
+    tables_GLL = np.stack([_table(group) for group in shared])
+    share_D, _ = _share_and_kappa(tables_GLL.sum(0, keepdims=True))
+    drawn = _share_and_kappa(_resampled(tables_GLL, seed)) if len(shared) > 1 else None
+    exact = cohen_kappa(*zip(*pairs, strict=True))
+    decided = [judge == person for judge, person in pairs if "neither" not in (judge, person)]
+    return JudgeAgreement(
+        num_comparisons=len(shared),
+        num_answers=len(pairs),
+        share=Estimate(float(share_D[0]), *_limits(drawn and drawn[0], lowest=0.0)),
+        kappa=Estimate(None, reason=exact.reason)
+        if exact.value is None
+        else Estimate(exact.value, *_limits(drawn and drawn[1], lowest=-1.0)),
+        decided=win_rate(sum(decided), len(decided) - sum(decided)) if decided else None,
+    )
+
+
+def _share_and_kappa(tables_DLL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Share of equal answers and Cohen's kappa of D tables of counts, judge by person; nan where kappa is 0 / 0."""
+    share_DLL = tables_DLL / tables_DLL.sum((1, 2), keepdims=True)
+    same_D = np.trace(share_DLL, axis1=1, axis2=2)
+    chance_D = (share_DLL.sum(1) * share_DLL.sum(2)).sum(1)
+    with np.errstate(invalid="ignore"):
+        return same_D, np.where(chance_D < 1, (same_D - chance_D) / (1 - chance_D), np.nan)
+
+
+def _resampled(tables_GLL: np.ndarray, seed: int) -> np.ndarray:
+    rng, num = np.random.default_rng(seed), len(tables_GLL)
+    flat_GM = tables_GLL.reshape(num, -1)
+    draws = [np.bincount(rng.integers(num, size=num), minlength=num) @ flat_GM for _ in range(NUM_RESAMPLES)]
+    return np.stack(draws).reshape(NUM_RESAMPLES, len(LABELS), len(LABELS))
+
+
+def _limits(drawn_D: np.ndarray | None, lowest: float) -> tuple[float | None, float | None]:
+    if drawn_D is None:
+        return None, None
+    low, high = np.nan_to_num(drawn_D, nan=lowest), np.nan_to_num(drawn_D, nan=1.0)
+    return float(np.quantile(low, 0.025)), float(np.quantile(high, 0.975))
+
+
+def _table(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    table_LL = np.zeros((len(LABELS), len(LABELS)))
+    for judge, person in pairs:
+        table_LL[LABELS.index(judge), LABELS.index(person)] += 1
+    return table_LL
+
+
+def _key(comparison: Comparison) -> Key:
+    first, second = sorted((comparison.a.text, comparison.b.text))
+    return prompt_key(comparison.prompt), first, second
+
+
+def _preferred(comparison: Comparison) -> str | None:
+    """The text that was preferred; None for neither."""
+    return {"a": comparison.a.text, "b": comparison.b.text}.get(str(comparison.outcome))
+
+
+def _label(preferred: str | None, key: Key) -> str:
+    return "neither" if preferred is None else LABELS[preferred != key[1]]

@@ -1,0 +1,80 @@
+"""A trained model as a judge: it prefers the response with the higher implicit reward (arXiv 2305.18290, eq. 5).
+
+reward = beta (log pi(y|x) - log pi_ref(y|x))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penchant.data import Comparison, Origin, PreferencePair
+from penchant.evaluation.judges import Judgement, decide
+from penchant.evaluation.scoring import PairScore, response_logprobs, score_rewards
+from penchant.tokens import EncodedPair, Limits, tokenise_pairs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from penchant.models.language_model import LanguageModel
+
+__all__ = ["EPSILON", "RewardJudge"]
+
+EPSILON = 1e-3
+"""Rewards, in nats, that differ by no more are a tie: log-probs of hundreds of tokens in 32 bits are no surer."""
+
+CHUNK = 64
+"""Comparisons scored at a time: enough to fill micro-batches, few enough that answers come while one waits."""
+
+
+@dataclass(frozen=True)
+class RewardJudge:
+    """reference: None is the policy itself with its adapter off. max_length: tokens of prompt and response, cut there.
+
+    Both models are in memory at once, so that answers can be given as they come. What cannot be scored, such as a
+    prompt that is too long, is a tie whose details say why.
+    """
+
+    name: str
+    policy: LanguageModel
+    reference: LanguageModel | None
+    beta: float
+    max_length: int
+    epsilon: float = EPSILON
+    token_budget: int = 2048
+
+    def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
+        """The side with the higher reward, both sides of a comparison in one micro-batch."""
+        for start in range(0, len(comparisons), CHUNK):
+            yield from self._chunk(comparisons[start : start + CHUNK])
+
+    def _chunk(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
+        pairs = [
+            PreferencePair(prompt=c.prompt, chosen=c.a.text, rejected=c.b.text, origin=Origin(file="", line=i))
+            for i, c in enumerate(comparisons)
+        ]
+        tokenised = tokenise_pairs(self.policy.encoder, pairs, Limits(self.max_length, self.max_length - 1))
+        scores = {score.origin.line: score for score in self._scores(tokenised.items)}
+        problems = {verdict.origin.line: verdict.code for verdict in tokenised.problems}
+        for i, comparison in enumerate(comparisons):
+            if i in scores:
+                yield decide(scores[i].reward_chosen, scores[i].reward_rejected, self.epsilon)
+            elif comparison.a.text == comparison.b.text:
+                yield Judgement("tie", {"identical": True})
+            else:
+                yield Judgement("tie", {"unreadable": problems[i]})
+
+    def _scores(self, items: Sequence[EncodedPair]) -> list[PairScore]:
+        if not items:
+            return []
+        policy_B2 = self._logprobs(self.policy, items)
+        if self.reference is not None:
+            reference_B2 = self._logprobs(self.reference, items)
+        else:
+            with self.policy.as_reference():
+                reference_B2 = self._logprobs(self.policy, items)
+        return score_rewards(items, policy_B2, reference_B2, self.beta)
+
+    def _logprobs(self, model: LanguageModel, items: Sequence[EncodedPair]) -> Tensor:
+        return response_logprobs(model, items, token_budget=self.token_budget)

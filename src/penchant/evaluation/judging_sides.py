@@ -1,0 +1,98 @@
+"""Two models' answers to the same prompts, side by side for any judge or person, and what became of them.
+
+The newer model's answer is a or b by a coin that is fixed by seed and prompt, so that a liking for a place favours
+neither model.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penchant.data import Candidate, Comparison, Prompt, Source
+from penchant.evaluation.judging import JUDGE_FIELD
+from penchant.evaluation.winrate import paired_means, win_rate
+
+__all__ = ["side_by_side", "summarise_sides"]
+
+
+def side_by_side(
+    prompts: Sequence[Prompt],
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    sources: tuple[Source, Source],
+    log_ratios: Sequence[float],
+    *,
+    seed: int,
+) -> list[Comparison]:
+    """One comparison a prompt, in order. before, after: texts by prompt id; sources: who wrote them.
+
+    log_ratios: log pi(y|x) - log pi_ref(y|x) of the newer model's sample at temperature 1 to each prompt, in nats; kept
+    with the comparison, as is the side of the newer model.
+    """
+    comparisons = []
+    for prompt, log_ratio in zip(prompts, log_ratios, strict=True):
+        old, new = (Candidate(text=t[prompt.id], source=s) for t, s in zip((before, after), sources, strict=True))
+        is_first = random.Random(f"{seed}\n{prompt.id}").random() < 0.5
+        comparisons.append(
+            Comparison(
+                id=prompt.id,
+                prompt=prompt.messages,
+                a=new if is_first else old,
+                b=old if is_first else new,
+                meta={"after": "a" if is_first else "b", "log_ratio": float(log_ratio)},
+            )
+        )
+    return comparisons
+
+
+def summarise_sides(comparisons: Sequence[Comparison], judge: str, *, seed: int = 0) -> dict[str, Any]:
+    """Win rate of the newer model, KL, mean scores where the judge scores, and the pairs, as the report shows them.
+
+    comparisons: of `side_by_side`, answered; one that nobody answered counts for the KL alone. Intervals are 95%: of
+    the win rate by Tango's score method, both_bad being a tie; of means by a bootstrap over prompts.
+    """
+    ids = [comparison.id for comparison in comparisons]
+    sides = [_sides(comparison) for comparison in comparisons]
+    won = [side["won"] for side in sides if side["won"] is not None]
+    log_ratios = [float(str(comparison.meta["log_ratio"])) for comparison in comparisons]
+    kl = paired_means([0.0] * len(ids), log_ratios, ids, seed=seed)
+    summary: dict[str, Any] = {
+        "judge": judge,
+        "num_prompts": len(ids),
+        "num_answered": len(won),
+        "kl": {"mean": kl.after, "low": kl.low, "high": kl.high},
+        "pairs": sides,
+    }
+    if won:
+        wins, losses = won.count(1), won.count(-1)
+        rate = win_rate(wins, losses, len(won) - wins - losses)
+        counts = {"wins": wins, "losses": losses, "ties": len(won) - wins - losses}
+        summary["win_rate"] = {"rate": rate.rate, "low": rate.low, "high": rate.high, **counts}
+    if sides and all("score_after" in side for side in sides):
+        old, new = ([side[f"score_{when}"] for side in sides] for when in ("before", "after"))
+        means = paired_means(old, new, ids, seed=seed)
+        summary |= {"mean_before": means.before, "mean_after": means.after}
+        summary["difference"] = {"mean": means.difference, "low": means.low, "high": means.high}
+    return summary
+
+
+def _sides(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as before and after; won: 1, 0, -1 for the newer model, None where nobody answered."""
+    after = str(comparison.meta["after"])
+    texts = {"a": comparison.a.text, "b": comparison.b.text}
+    before = "b" if after == "a" else "a"
+    side: dict[str, Any] = {
+        "id": comparison.id,
+        "prompt": comparison.prompt[-1].content,
+        "before": texts[before],
+        "after": texts[after],
+        "won": None if comparison.outcome is None else {after: 1, before: -1}.get(comparison.outcome, 0),
+    }
+    details = comparison.meta.get(JUDGE_FIELD)
+    scores = details.get("scores") if isinstance(details, dict) else None
+    if isinstance(scores, list):
+        of = dict(zip(("a", "b"), scores, strict=True))
+        side |= {"score_before": of[before], "score_after": of[after]}
+    return side

@@ -1,0 +1,145 @@
+"""Answers to a file: in order, whole or not there, and taken up again only by the judge that began."""
+
+import json
+
+import pytest
+
+from penchant.data import Candidate, Comparison, Message
+from penchant.errors import ConfigError, DataError, OutputError
+from penchant.evaluation import judging
+from penchant.evaluation.judges import FunctionJudge, Judgement
+from penchant.evaluation.judging import answered, judge_to_file, read_comparisons, tally, unfinished
+
+MANY = [
+    Comparison(
+        id=str(i),
+        prompt=(Message(role="user", content=f"Ask {i}"),),
+        a=Candidate(text="x" * (i % 4)),
+        b=Candidate(text="xx"),
+        meta={"none": None, "number": 0.1},
+    )
+    for i in range(10)
+]
+LONGER = FunctionJudge("longer", lambda prompt, response: len(response))
+
+
+class Counting:
+    """A judge that counts what it is asked, and breaks off after some answers."""
+
+    def __init__(self, breaks_after=None, error=None):
+        self.name, self.asked, self.breaks_after = "longer", [], breaks_after
+        self.error = error or ConfigError("the line is dead")
+
+    def answers(self, comparisons):
+        for number, comparison in enumerate(comparisons):
+            if number == self.breaks_after:
+                raise self.error
+            self.asked.append(comparison.id)
+            yield from LONGER.answers([comparison])
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "new" / "votes.jsonl"
+
+
+def test_every_comparison_is_answered_in_order_and_says_who_answered(output):
+    seen = []
+    votes = judge_to_file(LONGER, MANY, output, on_progress=lambda done, total: seen.append((done, total)))
+    assert read_comparisons(output) == votes
+    assert [v.outcome for v in votes] == [("b", "b", "tie", "a")[i % 4] for i in range(10)]
+    assert {v.annotator for v in votes} == {"stand-in:longer"}
+    assert votes[3].meta == {"none": None, "number": 0.1, "judge": {"scores": [3.0, 2.0]}}
+    assert seen == [(i, 10) for i in range(1, 11)]
+    assert not unfinished(output).exists()
+
+
+@pytest.mark.parametrize("error", [ConfigError("gone"), KeyboardInterrupt(), MemoryError()])
+def test_what_was_answered_before_a_fault_is_kept_and_not_asked_again(output, error):
+    with pytest.raises(type(error)):
+        judge_to_file(Counting(4, error), MANY, output)
+    assert not output.exists()
+    rest = Counting()
+    votes = judge_to_file(rest, MANY, output, resume=True)
+    assert rest.asked == [str(i) for i in range(4, 10)]
+    assert votes == read_comparisons(output) == judge_to_file(LONGER, MANY, output.with_name("at_once.jsonl"))
+    assert output.read_bytes() == output.with_name("at_once.jsonl").read_bytes()
+
+
+def test_answers_reach_the_disk_while_others_are_awaited(output, monkeypatch):
+    monkeypatch.setattr(judging, "SECONDS_BETWEEN_WRITES", 0.0)
+    written = []
+    lines = unfinished(output)
+    judge_to_file(LONGER, MANY, output, on_progress=lambda *_: written.append(lines.read_bytes().count(b"\n")))
+    assert written == list(range(1, 11))
+
+
+def test_a_line_torn_by_a_crash_is_answered_again(output):
+    with pytest.raises(ConfigError):
+        judge_to_file(Counting(4), MANY, output)
+    scratch = unfinished(output)
+    scratch.write_bytes(scratch.read_bytes()[:-30])
+    rest = Counting()
+    judge_to_file(rest, MANY, output, resume=True)
+    assert rest.asked == [str(i) for i in range(3, 10)]
+    assert [row.id for row in read_comparisons(output)] == [str(i) for i in range(10)]
+
+
+def test_a_finished_file_is_neither_overwritten_nor_asked_again(output):
+    judge_to_file(LONGER, MANY, output)
+    with pytest.raises(OutputError, match="exists already"):
+        judge_to_file(LONGER, MANY, output)
+    idle = Counting()
+    assert judge_to_file(idle, MANY, output, resume=True) == read_comparisons(output)
+    assert idle.asked == []
+
+
+def test_answers_that_lie_there_are_not_overwritten_unasked(output):
+    with pytest.raises(ConfigError):
+        judge_to_file(Counting(4), MANY, output)
+    with pytest.raises(OutputError, match="--resume"):
+        judge_to_file(LONGER, MANY, output)
+
+
+def test_only_the_same_judge_goes_on_and_only_with_the_same_comparisons(output):
+    with pytest.raises(ConfigError):
+        judge_to_file(Counting(4), MANY, output)
+    with pytest.raises(OutputError, match=r":1: was answered by 'stand-in:longer', not by 'other'"):
+        judge_to_file(FunctionJudge("other", len), MANY, output, resume=True)
+    changed = [*MANY[:2], MANY[2].model_copy(update={"a": Candidate(text="new")}), *MANY[3:]]
+    with pytest.raises(OutputError, match=r":3: answers another comparison"):
+        judge_to_file(LONGER, changed, output, resume=True)
+    with pytest.raises(OutputError, match="4 answers to 2"):
+        judge_to_file(LONGER, MANY[:2], output, resume=True)
+
+
+def test_nothing_to_answer_makes_an_empty_file(output):
+    assert judge_to_file(LONGER, [], output) == []
+    assert output.read_bytes() == b""
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        judge_to_file(LONGER, MANY, tmp_path / "file" / "votes.jsonl")
+
+
+def test_a_row_that_is_no_comparison_is_named_by_file_and_line(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    good = json.dumps(MANY[1].model_dump(mode="json"))
+    path.write_text(f'{good}\n{{"id": "1"}}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"rows.jsonl:2: not a comparison"):
+        read_comparisons(path)
+    path.write_text(json.dumps(MANY[1].model_dump(mode="json") | {"prompt": []}) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"rows.jsonl:1: the prompt holds no message"):
+        read_comparisons(path)
+
+
+def test_the_tally_tells_a_preferred_place_from_an_agreement():
+    orders = [["first", "second"], ["second", "first"], ["first", "first"], ["second", "second"], ["tie", "tie"]]
+    orders += [["first", "tie"], ["first", None], [None, None]]
+    judgements = [Judgement("tie", {"orders": order}) for order in orders]
+    counts = tally(answered(c, j, "judge") for c, j in zip(MANY, judgements, strict=False))
+    assert (counts.num_in_both_orders, counts.num_first, counts.num_second) == (6, 1, 1)
+    assert (counts.num_disagreed, counts.num_unreadable) == (1, 2)
+    assert counts.position_bias.rate == pytest.approx(2 / 6)
