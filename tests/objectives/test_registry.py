@@ -43,6 +43,21 @@ def test_a_parameter_the_objective_does_not_have_is_refused():
         bind("sft", beta=0.1)
 
 
+def test_a_parameter_that_is_not_there_is_answered_with_all_that_are():
+    with pytest.raises(ValueError, match=r"cdpo has no parameter 'temperature'; it has beta, label_smoothing$"):
+        bind("cdpo", temperature=1.0)
+
+
+def test_trls_sigmoid_refuses_the_smoothing_that_trl_ignores_and_takes_all_else(pairs):
+    words = (
+        "^TRL's sigmoid takes label_smoothing and ignores it; use cdpo \\(conservative\\) or robust \\(unbiased\\) for "
+        "what it should do, or leave label_smoothing out$"
+    )
+    with pytest.raises(ValueError, match=words):
+        bind("sigmoid", label_smoothing=0.1)
+    assert torch.equal(bind("sigmoid", beta=0.3)(pairs([2.0])), bind("dpo", beta=0.3)(pairs([2.0])))
+
+
 @pytest.mark.parametrize("beta", [0, -0.1, math.nan, math.inf, True, "0.1", None])
 def test_a_beta_that_is_no_positive_number_is_refused(beta):
     with pytest.raises(ValueError, match="beta of dpo must be greater than 0, got"):
