@@ -44,6 +44,7 @@ bench: setup  ## the figures of docs/performance.md; TRL_PYTHON names an interpr
 
 docs: setup  ## write the parts of docs/ that the code knows
 	$(BIN)/python docs/make.py
+	$(BIN)/python docs/figures.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

@@ -12,8 +12,16 @@ from penchant.lab.experiments.temperature import temperature
 
 def test_the_experiments_are_listed_with_their_options(penchant):
     shown = penchant("lab").out
-    assert all(name in shown for name in EXPERIMENTS)
+    assert all(f"\n{name} " in shown for name in (*EXPERIMENTS, "tree", "life"))
     assert "num_responses=8" in shown
+    assert "model=smollm2-135m" in shown
+
+
+def test_all_runs_the_quick_ones_and_says_what_it_leaves_out(penchant, monkeypatch):
+    monkeypatch.setattr("penchant.lab.EXPERIMENTS", {"temperature": temperature})
+    shown = penchant("lab", "all").out
+    assert temperature().claim in " ".join(shown.split())
+    assert "Left out, as they take longer: tree, life." in shown
 
 
 def test_an_experiment_shows_its_claim_every_check_and_the_numbers_it_measured(penchant):

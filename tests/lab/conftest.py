@@ -1,12 +1,13 @@
 """A second computation of everything, in Python floats and loops: what the tests of this room compare with."""
 
 import math
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from penchant.lab import World
+from penchant.lab import EXPERIMENTS, World
 
 
 def _optimum(reference, reward, beta):
@@ -48,3 +49,9 @@ def world():
     reference_XY = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3]], dtype=torch.float64)
     reward_XY = torch.tensor([[1.0, -0.5, 0.3], [0.0, 2.0, -1.0]], dtype=torch.float64)
     return World.from_reward(reference_XY, reward_XY)
+
+
+@pytest.fixture(scope="session")
+def result():
+    """`result("elo")`: an experiment at its defaults, run once."""
+    return cache(lambda name: EXPERIMENTS[name]())

@@ -3,7 +3,6 @@
 import json
 import math
 import random
-from functools import cache
 from itertools import pairwise, product
 
 import pytest
@@ -16,18 +15,13 @@ from penchant.lab.experiments.frontier import best_of_n, largest_reward
 from penchant.lab.experiments.temperature import entropy, tempered
 
 
-@cache
-def result(name):
-    return EXPERIMENTS[name]()
-
-
 def series(figure, label):
     (found,) = [one for one in figure.series if one.label == label]
     return dict(zip(found.x, found.y, strict=True))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_claim_holds_and_is_one_sentence(name):
+def test_the_claim_holds_and_is_one_sentence(name, result):
     found = result(name)
     assert [part for part, held in found.checks.items() if not held] == []
     assert found.held
@@ -37,7 +31,7 @@ def test_the_claim_holds_and_is_one_sentence(name):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_result_is_plain_numbers_that_survive_json(name):
+def test_a_result_is_plain_numbers_that_survive_json(name, result):
     found = result(name).as_dict()
     assert json.loads(json.dumps(found, allow_nan=False))["held"] is True
     assert found["figures"]
@@ -45,7 +39,7 @@ def test_a_result_is_plain_numbers_that_survive_json(name):
 
 
 @pytest.mark.parametrize("name", ["temperature", "identities", "cycles"])
-def test_the_same_options_give_the_same_numbers(name):
+def test_the_same_options_give_the_same_numbers(name, result):
     assert EXPERIMENTS[name](**result(name).options).measured == result(name).measured
 
 
@@ -75,13 +69,13 @@ def test_an_option_out_of_range_is_refused_by_name(name, options):
         EXPERIMENTS[name](**options)
 
 
-def test_optimum_is_within_a_millionth_by_every_route():
+def test_optimum_is_within_a_millionth_by_every_route(result):
     distances = {name: value for name, value in result("optimum").measured.items() if name.startswith("distance")}
     assert len(distances) == 5
     assert max(distances.values()) < 1e-6
 
 
-def test_identities_are_equal_to_rounding():
+def test_identities_are_equal_to_rounding(result):
     assert len(result("identities").measured) == 23
     assert max(result("identities").measured.values()) < 1e-12
 
@@ -89,7 +83,7 @@ def test_identities_are_equal_to_rounding():
 # cycles
 
 
-def test_no_reward_comes_nearer_to_a_cycle_than_dpo(by_hand):
+def test_no_reward_comes_nearer_to_a_cycle_than_dpo(by_hand, result):
     """Every pair of reward differences on a grid, in Python."""
     grid = [k / 20 for k in range(-60, 61)]
     least = min(
@@ -100,7 +94,7 @@ def test_no_reward_comes_nearer_to_a_cycle_than_dpo(by_hand):
     assert result("cycles").measured["error of dpo on the cycle"] == pytest.approx(least, abs=1e-6)
 
 
-def test_on_a_cycle_dpo_expects_each_response_to_win_as_often_as_it_does(by_hand):
+def test_on_a_cycle_dpo_expects_each_response_to_win_as_often_as_it_does(by_hand, result):
     """The slope of the loss by hand: sum over j of shown (P_ij - sigmoid(r_i - r_j)) = 0, where it landed."""
     policies = result("cycles").figures[2]
     reference, policy = (list(series(policies, label).values()) for label in ("reference", "dpo, drawn from reference"))
@@ -113,7 +107,7 @@ def test_on_a_cycle_dpo_expects_each_response_to_win_as_often_as_it_does(by_hand
         assert slope == pytest.approx(0, abs=1e-9)
 
 
-def test_on_a_cycle_ipo_tilts_by_the_chance_of_beating_a_response_of_the_reference():
+def test_on_a_cycle_ipo_tilts_by_the_chance_of_beating_a_response_of_the_reference(result):
     policies = result("cycles").figures[2]
     reference, policy = (list(series(policies, label).values()) for label in ("reference", "ipo, drawn from reference"))
     preference = [[0.5, 0.8, 0.2], [0.2, 0.5, 0.8], [0.8, 0.2, 0.5]]
@@ -122,7 +116,7 @@ def test_on_a_cycle_ipo_tilts_by_the_chance_of_beating_a_response_of_the_referen
     assert policy == pytest.approx([weight / sum(weights) for weight in weights], abs=1e-9)
 
 
-def test_the_stronger_the_cycle_the_farther_dpo_is_from_it_and_never_from_a_line():
+def test_the_stronger_the_cycle_the_farther_dpo_is_from_it_and_never_from_a_line(result):
     errors = result("cycles").figures[1]
     assert series(errors, "cycle") == pytest.approx({p: p - 0.5 for p in series(errors, "cycle")}, abs=1e-6)
     assert max(series(errors, "line").values()) < 1e-6
@@ -133,7 +127,7 @@ def test_the_stronger_the_cycle_the_farther_dpo_is_from_it_and_never_from_a_line
 
 @pytest.mark.parametrize("certainty", [0.6, 0.9, 0.999])
 @pytest.mark.parametrize("beta", [0.5, 5.0])
-def test_the_optima_of_two_responses_are_where_the_loss_is_least(by_hand, certainty, beta):
+def test_the_optima_of_two_responses_are_where_the_loss_is_least(by_hand, certainty, beta, result):
     def dpo(h):
         return -certainty * math.log(by_hand.sigmoid(beta * h)) - (1 - certainty) * math.log(by_hand.sigmoid(-beta * h))
 
@@ -147,7 +141,7 @@ def test_the_optima_of_two_responses_are_where_the_loss_is_least(by_hand, certai
         assert series(figure, f"{name}, beta {beta:g}")[certainty] == pytest.approx(loser, rel=1e-5)
 
 
-def test_a_certain_preference_removes_the_loser_under_dpo_and_not_under_ipo():
+def test_a_certain_preference_removes_the_loser_under_dpo_and_not_under_ipo(result):
     measured = result("overfitting").measured
     for beta in (0.1, 0.5, 1.0, 5.0):
         assert measured[f"loser under dpo, beta {beta:g}"] < 1e-6
@@ -155,7 +149,7 @@ def test_a_certain_preference_removes_the_loser_under_dpo_and_not_under_ipo():
         assert measured[f"loser under ipo, beta {beta:g}"] == pytest.approx(stays, abs=1e-9)
 
 
-def test_gradient_descent_on_ipo_comes_to_rest_and_on_dpo_does_not():
+def test_gradient_descent_on_ipo_comes_to_rest_and_on_dpo_does_not(result):
     figure, measured = result("overfitting").figures[1], result("overfitting").measured
     for beta in (0.1, 0.5, 1.0, 5.0):
         at_rest = measured[f"loser under ipo, beta {beta:g}"]
@@ -167,21 +161,21 @@ def test_gradient_descent_on_ipo_comes_to_rest_and_on_dpo_does_not():
 # finite data
 
 
-def test_with_few_answers_only_bounded_remedies_protect_every_response():
+def test_with_few_answers_only_bounded_remedies_protect_every_response(result):
     measured = result("finite_data").measured
     assert measured["worst ratio: dpo"] < 1e-6
     assert measured["worst ratio: dpo + sft"] < 1e-3
     assert min(measured[f"worst ratio: {name}"] for name in ("cdpo", "ipo", "dpo, stopped early")) > 1e-3
 
 
-def test_on_this_world_every_remedy_serves_people_better_than_dpo_trained_to_the_end():
+def test_on_this_world_every_remedy_serves_people_better_than_dpo_trained_to_the_end(result):
     measured = result("finite_data").measured
     best, dpo = measured["objective: the best there is"], measured["objective: dpo"]
     for name in ("cdpo", "ipo", "dpo + sft", "dpo, stopped early"):
         assert dpo < measured[f"objective: {name}"] < best
 
 
-def test_more_answers_leave_fewer_prompts_without_an_optimum():
+def test_more_answers_leave_fewer_prompts_without_an_optimum(result):
     figure = result("finite_data").figures[2]
     shares = list(series(figure, "prompts without an optimum of dpo").values())
     assert shares[0] > 0.7
@@ -212,7 +206,7 @@ def test_the_first_order_rule_is_the_change_in_a_small_step_taken_by_hand():
     assert beta / 2 * slope.item() == pytest.approx(change, rel=1e-4)
 
 
-def test_no_becomes_rare_and_yes_common_by_learning_that_no_is_better_than_never():
+def test_no_becomes_rare_and_yes_common_by_learning_that_no_is_better_than_never(result):
     measured = result("displacement").measured
     assert measured["pi(chosen) after training: dpo, shared features"] < 0.01
     assert measured["pi(third) after training: dpo, shared features"] > 0.9
@@ -278,8 +272,8 @@ def test_no_kl_leaves_the_reference_and_boundless_kl_the_best_response():
     assert largest_reward(world, kl=100.0) == pytest.approx(world.known_reward_XY.max(1).values.mean().item())
 
 
-def test_the_curve_of_dpo_lies_on_that_of_rlhf_and_has_more_reward_than_best_of_n_at_its_kl():
-    (figure,) = result("frontier").figures
+def test_the_curve_of_dpo_lies_on_that_of_rlhf_and_has_more_reward_than_best_of_n_at_its_kl(result):
+    figure = result("frontier").figures[0]
     rlhf, dpo = series(figure, "rlhf"), series(figure, "dpo")
     assert list(dpo) == pytest.approx(list(rlhf), abs=1e-6)
     assert list(dpo.values()) == pytest.approx(list(rlhf.values()), abs=1e-6)

@@ -47,6 +47,16 @@ def test_a_loss_that_falls_for_ever_is_not_reported_as_solved():
     assert solution.parameters.item() == pytest.approx(20)  # a Newton step on exp(-x) is exactly 1
 
 
+def test_a_gradient_that_leads_nowhere_is_not_reported_as_solved():
+    def rises_both_ways(x):
+        return (x + x**2 + 4 * x.detach().abs()).sum()
+
+    solution = newton(rises_both_ways, torch.zeros(1, dtype=torch.float64), max_steps=5)
+    assert not solution.converged
+    assert abs(solution.parameters.item()) < 1e-12
+    assert solution.gradient_norm == pytest.approx(1)
+
+
 def test_descent_keeps_the_points_asked_for_and_repeats_the_textbook_update():
     points = descend(lambda x: (x**2).sum(), torch.tensor([1.0, -3.0]), step_size=0.1, steps=[0, 2, 5])
     expected = [[0.8**k, -3 * 0.8**k] for k in (0, 2, 5)]

@@ -60,6 +60,13 @@ def test_a_reward_that_is_not_finite_or_an_empty_response_is_refused():
         World.from_reward(HALF, torch.zeros(1, 2), length_XY=torch.tensor([[1.0, 0.0]]))
 
 
+def test_a_reward_that_is_not_a_number_is_refused_by_name():
+    reference_XY, length_XY = torch.full((1, 2), 0.5).double(), torch.ones(1, 2).double()
+    preference_XYY = torch.full((1, 2, 2), 0.5).double()
+    with pytest.raises(ValueError, match="a reward is not finite"):
+        World(reference_XY, preference_XYY, length_XY, torch.tensor([[0.0, torch.inf]]).double())
+
+
 def test_a_reward_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="reward_XY has shape"):
         World(HALF.double(), torch.full((1, 2, 2), 0.5).double(), torch.ones(1, 2).double(), torch.zeros(1, 3).double())

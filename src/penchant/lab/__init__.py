@@ -5,6 +5,9 @@ tree.py         the same for token sequences: a path's probability is a product 
 exact.py        the KL-regularised objective, its optimum, and IPO's, by summation
 population.py   the loss of any objective over all pairs and answers
 answers.py      a few answers instead of all, and when they settle a policy
+completions.py  a tree of what a language model may say, and the probability of a path
+corpus.py       stories of known entropy, demonstrations, and a taste, for a model to grow up with
+games.py        games between players of known rating, and Elo's online rule
 optimise.py     Newton, L-BFGS, gradient descent
 routes.py       preferences to policy: by DPO and its kin, by the true reward, by a fitted reward
 result.py       what an experiment returns
@@ -12,6 +15,8 @@ experiments/    the claims, one file each
 """
 
 from penchant.lab.answers import ask, empirical_world, has_finite_optimum
+from penchant.lab.completions import Completion, grow, layout, path_log_prob, readable
+from penchant.lab.corpus import Corpus
 from penchant.lab.exact import (
     expected_reward,
     ipo_optimum,
@@ -23,22 +28,27 @@ from penchant.lab.exact import (
 )
 from penchant.lab.experiments import EXPERIMENTS
 from penchant.lab.experiments.cycles import cyclic_share
+from penchant.lab.games import Games, falling_k, play, ratings_over_games
 from penchant.lab.optimise import Solution, descend, lbfgs, newton, stable_step
 from penchant.lab.population import from_reference, objective_loss, ordered_pairs, population_loss
-from penchant.lab.result import Figure, Result, Series
+from penchant.lab.result import Figure, Result, Series, TreeFigure
 from penchant.lab.routes import PolicyFit, RewardFit, fit_objective, fit_reward, fit_rlhf, log_softmax_policy
 from penchant.lab.tree import TokenTree
 from penchant.lab.world import World, bradley_terry
 
 __all__ = [
     "EXPERIMENTS",
+    "Completion",
+    "Corpus",
     "Figure",
+    "Games",
     "PolicyFit",
     "Result",
     "RewardFit",
     "Series",
     "Solution",
     "TokenTree",
+    "TreeFigure",
     "World",
     "ask",
     "bradley_terry",
@@ -46,13 +56,16 @@ __all__ = [
     "descend",
     "empirical_world",
     "expected_reward",
+    "falling_k",
     "fit_objective",
     "fit_reward",
     "fit_rlhf",
     "from_reference",
+    "grow",
     "has_finite_optimum",
     "ipo_optimum",
     "kl_divergence",
+    "layout",
     "lbfgs",
     "log_partition",
     "log_softmax_policy",
@@ -60,7 +73,11 @@ __all__ = [
     "objective_loss",
     "optimal_policy",
     "ordered_pairs",
+    "path_log_prob",
+    "play",
     "population_loss",
+    "ratings_over_games",
+    "readable",
     "recovered_reward",
     "regularised_reward",
     "stable_step",

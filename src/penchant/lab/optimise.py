@@ -71,8 +71,9 @@ def newton(
         sizes = torch.where(sizes > FLAT * sizes.max(), sizes, torch.inf)
         step = -(directions @ ((directions.T @ gradient.flatten()) / sizes)).reshape(point.shape)
         step = step * (longest / step.abs().max().clamp_min(longest))
-        step = _backtrack(loss, point, value, step, slope=(gradient * step).sum())
-        point, moved, num_steps = point + step, step.abs().max().item(), num_steps + 1
+        # What Newton asks for, not what the line search leaves of it: that is small too where there is no way down.
+        moved, num_steps = step.abs().max().item(), num_steps + 1
+        point = point + _backtrack(loss, point, value, step, slope=(gradient * step).sum())
     return _solution(loss, point, num_steps, converged=moved <= tolerance)
 
 
@@ -184,9 +185,9 @@ def _backtrack(loss: Loss, point: Tensor, value: float, step: Tensor, slope: Ten
     slack = 1e-14 * abs(value)
     for _ in range(60):
         if loss(point + step).item() <= value + 1e-4 * slope.item() + slack:
-            return step
+            break
         step, slope = step / 2, slope / 2
-    return torch.zeros_like(step)
+    return step
 
 
 def _solution(loss: Loss, point: Tensor, num_steps: int, converged: bool) -> Solution:

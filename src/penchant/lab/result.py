@@ -4,48 +4,99 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from penchant.errors import ConfigError
 
-__all__ = ["Figure", "Result", "Series", "require"]
+__all__ = ["Figure", "Result", "Scale", "Series", "TreeFigure", "require"]
+
+Scale = Literal["linear", "log", "logit"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One curve or one set of bars; x holds numbers, or names where the axis is one of categories."""
+    """One curve or one set of bars.
+
+    Args:
+        label: its name.
+        x: numbers, or names where the axis is one of categories.
+        y: a number for each x.
+        low, high: limits of each y, or nothing.
+        colour: series of the same key have the same colour; "" is a key of its own.
+        dash: series of the same key are dashed alike; "" is a solid line. Bars have no dashes.
+        points: whether to draw points without a line.
+    """
 
     label: str
     x: tuple[float | str, ...]
     y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    colour: str = ""
+    dash: str = ""
+    points: bool = False
 
     @classmethod
-    def of(cls, label: str, x: Sequence[float | str], y: Sequence[float]) -> Series:
+    def of(
+        cls,
+        label: str,
+        x: Sequence[float | str],
+        y: Sequence[float],
+        *,
+        low: Sequence[float] = (),
+        high: Sequence[float] = (),
+        colour: str = "",
+        dash: str = "",
+        points: bool = False,
+    ) -> Series:
         """From any sequences of the same length.
 
         Raises:
-            ValueError: one is longer than the other.
+            ValueError: one is longer than the other, or limits are given for some y only.
 
         Example:
             >>> from penchant.lab import Series
             >>> Series.of("loss", [1, 2], [0.5, 0.25]).y
             (0.5, 0.25)
         """
-        if len(x) != len(y):
-            raise ValueError(f"{label!r} has {len(x)} x and {len(y)} y; give one y an x")
-        return cls(label, tuple(x), tuple(y))
+        if len(x) != len(y) or not len(low) == len(high) or (len(low) and len(low) != len(y)):
+            raise ValueError(
+                f"{label!r} has {len(x)} x, {len(y)} y and {len(low)} to {len(high)} limits; give one of each a point"
+            )
+        return cls(label, tuple(x), tuple(y), tuple(low), tuple(high), colour, dash, points)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What a drawing needs and no more: labels, series, and which axes are logarithmic."""
+    """What a drawing needs and no more.
+
+    Args:
+        title: what it shows, as a sentence without its full stop.
+        x_label, y_label: names of the axes, with units.
+        series: the curves, the points or the bars.
+        x_scale, y_scale: how the axes are divided; logit spreads probabilities near 0 and near 1.
+        y_range: the part of the y axis to draw, where curves leave what a reader can tell apart.
+        kind: which drawing it is.
+    """
 
     title: str
     x_label: str
     y_label: str
     series: tuple[Series, ...]
-    log_x: bool = False
-    log_y: bool = False
+    x_scale: Scale = "linear"
+    y_scale: Scale = "linear"
+    y_range: tuple[float, float] | None = None
+    kind: Literal["curves"] = "curves"
+
+
+@dataclass(frozen=True)
+class TreeFigure:
+    """A tree to draw, its nodes and edges as `penchant.lab.layout` gives them."""
+
+    title: str
+    nodes: tuple[Mapping[str, Any], ...]
+    edges: tuple[Mapping[str, Any], ...]
+    kind: Literal["tree"] = "tree"
 
 
 @dataclass(frozen=True)
@@ -57,8 +108,9 @@ class Result:
         claim: what it sets out to show, one sentence.
         checks: each part of the claim in words, and whether the numbers bear it out.
         measured: the numbers, by name.
-        figures: the curves.
+        figures: what shows it.
         options: what it was run with; the same options give the same numbers.
+        table: rows of text to read side by side, by the names of the columns.
 
     Example:
         >>> from penchant.lab import Result
@@ -70,8 +122,9 @@ class Result:
     claim: str
     checks: Mapping[str, bool]
     measured: Mapping[str, float]
-    figures: tuple[Figure, ...]
+    figures: tuple[Figure | TreeFigure, ...]
     options: Mapping[str, Any]
+    table: tuple[Mapping[str, str], ...] = ()
 
     @property
     def held(self) -> bool:

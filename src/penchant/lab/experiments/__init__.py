@@ -8,6 +8,7 @@ finite_data.py   preferences that only look certain, and what helps
 displacement.py  the chosen response becomes less likely
 temperature.py   what T does to a distribution
 frontier.py      reward against KL
+elo.py           Elo's formula and its online rule beside Bradley-Terry
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from types import MappingProxyType
 
 from penchant.lab.experiments.cycles import cycles
 from penchant.lab.experiments.displacement import displacement
+from penchant.lab.experiments.elo import elo
 from penchant.lab.experiments.finite_data import finite_data
 from penchant.lab.experiments.frontier import frontier
 from penchant.lab.experiments.identities import identities
@@ -27,6 +29,7 @@ __all__ = ["EXPERIMENTS"]
 
 EXPERIMENTS: Mapping[str, Callable[..., Result]] = MappingProxyType(
     {
+        "elo": elo,
         "temperature": temperature,
         "identities": identities,
         "optimum": optimum,

@@ -3,6 +3,8 @@
 Shapes: X = 1 prompt, Y = 3 responses.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,7 @@ CLAIM = (
 PAIRS = ((0, 1), (1, 2), (2, 0))
 PAIR_NAMES = ("A > B", "B > C", "C > A")
 STRENGTHS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+EVENLY, DRAWN = "shown evenly", "drawn from reference"
 TOLERANCE = 1e-6
 
 
@@ -162,14 +165,18 @@ def _gap(left: Tensor, right: Tensor) -> float:
     return (left - right).abs().max().item()
 
 
-def _predictions(world: World, even: dict[str, Tensor], skewed: dict[str, Tensor], beta: float) -> Figure:
-    def bars(label: str, matrix_XYY: Tensor) -> Series:
-        return Series.of(label, PAIR_NAMES, [matrix_XYY[0, i, j].item() for i, j in PAIRS])
+def _bars(name: str, shown: str, x: Sequence[str], y: Sequence[float]) -> Series:
+    return Series.of(f"{name}, {shown}" if shown else name, x, y, colour=name, dash=shown)
 
-    rows = [bars("people", world.preference_XYY)]
-    rows += [bars(f"{name}, shown evenly", _predicted(world, name, even[name], beta)) for name in even]
-    rows += [bars(f"{name}, drawn from reference", _predicted(world, name, skewed[name], beta)) for name in skewed]
-    return Figure("What each route believes of the cycle", "pair", "probability", tuple(rows))
+
+def _predictions(world: World, even: dict[str, Tensor], skewed: dict[str, Tensor], beta: float) -> Figure:
+    def bars(name: str, shown: str, matrix_XYY: Tensor) -> Series:
+        return _bars(name, shown, PAIR_NAMES, [matrix_XYY[0, i, j].item() for i, j in PAIRS])
+
+    rows = [bars("people", "", world.preference_XYY)]
+    rows += [bars(name, EVENLY, _predicted(world, name, even[name], beta)) for name in even]
+    rows += [bars(name, DRAWN, _predicted(world, name, skewed[name], beta)) for name in skewed]
+    return Figure("On a cycle no route believes what people say", "pair", "probability of preferring", tuple(rows))
 
 
 def _errors(beta: float) -> Figure:
@@ -179,7 +186,7 @@ def _errors(beta: float) -> Figure:
         return _error(world, "dpo", fit.policy_XY, beta)
 
     return Figure(
-        "Distance of DPO from the preferences",
+        "The stronger the cycle, the farther DPO is from it; a line it explains",
         "probability that the stronger is preferred",
         "largest error of a predicted preference",
         (
@@ -190,8 +197,10 @@ def _errors(beta: float) -> Figure:
 
 
 def _policies(world: World, even: dict[str, Tensor], skewed: dict[str, Tensor]) -> Figure:
-    policies = {"reference": world.reference_XY}
-    policies |= {f"{name}, shown evenly": policy_XY for name, policy_XY in even.items()}
-    policies |= {f"{name}, drawn from reference": policy_XY for name, policy_XY in skewed.items()}
-    rows = tuple(Series.of(label, ("A", "B", "C"), policy_XY[0].tolist()) for label, policy_XY in policies.items())
-    return Figure("Where each route lands", "response", "probability", rows)
+    policies = {("reference", ""): world.reference_XY}
+    policies |= {(name, EVENLY): policy_XY for name, policy_XY in even.items()}
+    policies |= {(name, DRAWN): policy_XY for name, policy_XY in skewed.items()}
+    rows = tuple(_bars(*key, ("A", "B", "C"), policy_XY[0].tolist()) for key, policy_XY in policies.items())
+    return Figure(
+        "With pairs shown evenly nobody moves; drawn from the reference, all do", "response", "probability", rows
+    )

@@ -175,6 +175,14 @@ def _figures(runs: dict[str, Tensor]) -> tuple[Figure, Figure]:
     shares = [Series.of(name, STEPS[1:], shared_SY[1:, y].tolist()) for y, name in enumerate(RESPONSES)]
     steps = "steps of gradient descent"
     return (
-        Figure("The chosen response", steps, "log pi(chosen)", tuple(chosen), log_x=True),
-        Figure("Where the probability goes, shared features", steps, "pi", tuple(shares), log_x=True),
+        Figure(
+            "With shared features DPO makes the chosen response less likely",
+            steps,
+            "log pi(chosen)",
+            tuple(chosen),
+            x_scale="log",
+        ),
+        Figure(
+            "With shared features the probability goes to a third response", steps, "pi", tuple(shares), x_scale="log"
+        ),
     )

@@ -172,8 +172,21 @@ class _Study:
         ]
         steps = "steps of gradient descent, each objective at its own step size"
         return (
-            Figure("The response pushed down most", steps, "least pi / pi_ref", tuple(worst), log_x=True, log_y=True),
-            Figure("True reward less beta KL", steps, "E[R] - beta KL", tuple(objective), log_x=True),
+            Figure(
+                "DPO, with an SFT term or without, goes on pushing some response to 0; cDPO and IPO stop",
+                steps,
+                "least pi / pi_ref",
+                tuple(worst),
+                x_scale="log",
+                y_scale="log",
+            ),
+            Figure(
+                "What the policy is worth to people while it learns from a few of their answers",
+                steps,
+                "E[R] - beta KL",
+                tuple(objective),
+                x_scale="log",
+            ),
         )
 
 
@@ -188,4 +201,10 @@ def _without_optimum(seed: int) -> Figure:
         Series.of("prompts without an optimum of dpo", COUNTS, shares),
         Series.of("pairs that look certain", COUNTS, certain),
     )
-    return Figure("Certain by chance", "comparisons a pair", "share", series, log_x=True)
+    return Figure(
+        "The fewer answers a pair, the more prompts look certain by chance",
+        "comparisons a pair",
+        "share",
+        series,
+        x_scale="log",
+    )

@@ -4,6 +4,7 @@ Shapes: X prompts, Y responses.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -24,6 +25,10 @@ BETAS = (0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 5.0)
 NUMS = (1, 2, 3, 4, 6, 8, 16, 32)
 NUM_RANDOM = 200
 TOLERANCE = 1e-6
+SMALLEST = 1e-9  # where the axis of a figure begins
+
+Curves = Mapping[str, list[tuple[float, float]]]
+"""(KL, reward) of policies, by the way they were found."""
 
 
 def best_of_n(reference_XY: Tensor, reward_XY: Tensor, n: int) -> Tensor:
@@ -134,14 +139,33 @@ def frontier(seed: int = 0, num_prompts: int = 3, num_responses: int = 5) -> Res
         "the KL of best-of-n is at most log n - (n - 1) / n": bound_excess < 1e-12,
     }
     options = {"seed": seed, "num_prompts": num_prompts, "num_responses": num_responses}
-    curves["random"] = curves["random"][::10]
-    lines = tuple(Series.of(name, *zip(*sorted(points), strict=True)) for name, points in curves.items())
-    figure = Figure("Reward against KL", "KL to the reference, nats", "expected reward", lines)
-    return Result("frontier", CLAIM, checks, measured, (figure,), options)
+    return Result("frontier", CLAIM, checks, measured, _figures(curves, below), options)
 
 
-def _curves(world: World) -> dict[str, list[tuple[float, float]]]:
-    """(KL, reward) of every policy, by the way it was found."""
+def _figures(curves: Curves, below: Mapping[str, list[float]]) -> tuple[Figure, Figure]:
+    def series(name: str, x: Sequence[float], y: Sequence[float]) -> Series:
+        is_fitted = name == "rlhf, fitted reward"
+        dash = "fitted" if is_fitted else ""
+        return Series.of(name, x, y, colour="rlhf" if is_fitted else "", dash=dash, points=name in ("dpo", "random"))
+
+    kl = "KL to the reference, nats"
+    on, under = [], []
+    for name, points in curves.items():
+        kls, rewards = zip(*sorted(points), strict=True)
+        on.append(series(name, kls, rewards))
+        gaps = sorted((x, max(gap, SMALLEST)) for (x, _), gap in zip(points, below[name], strict=True) if x > 0)
+        under.append(series(name, *zip(*gaps, strict=True)))
+    title = "No policy has more reward at its KL than DPO and RLHF"
+    left = f"reward below the frontier, at least {SMALLEST:g}"
+    return (
+        Figure(title, kl, "expected reward", tuple(on)),
+        Figure(
+            "DPO and RLHF are on the frontier; IPO and best-of-n are under it", kl, left, tuple(under), y_scale="log"
+        ),
+    )
+
+
+def _curves(world: World) -> Curves:
     reference_XY, reward_XY = world.reference_XY, world.known_reward_XY
     fitted_XY = fit_reward(world).reward_XY
     generator = torch.Generator().manual_seed(world.num_responses)

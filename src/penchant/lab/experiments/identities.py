@@ -29,6 +29,7 @@ __all__ = ["identities"]
 
 CLAIM = "Every step from the KL-regularised objective to the DPO loss and its gradient is an identity."
 TOLERANCE = 1e-9
+SMALLEST = 1e-17  # where the axis begins
 
 Errors = Iterator[tuple[str, float]]
 
@@ -74,11 +75,12 @@ def identities(seed: int = 0, num_prompts: int = 3, num_responses: int = 4, beta
     )
     checks = {name: error < TOLERANCE for name, error in measured.items()}
     figure = Figure(
-        title="Difference between the two sides",
+        title="Each line of the derivation: its two sides differ by rounding",
         x_label="identity",
-        y_label="largest absolute difference",
-        series=(Series.of("error", list(measured), [max(error, 1e-17) for error in measured.values()]),),
-        log_y=True,
+        y_label=f"largest difference, none where there is no bar; {TOLERANCE:g} is allowed",
+        series=(Series.of("error", list(measured), [max(error, SMALLEST) for error in measured.values()]),),
+        y_scale="log",
+        y_range=(SMALLEST, TOLERANCE),
     )
     options = {"seed": seed, "num_prompts": num_prompts, "num_responses": num_responses, "beta": beta}
     return Result("identities", CLAIM, checks, measured, (figure,), options)

@@ -130,12 +130,12 @@ def _figure(world: World, best_XY: Tensor, beta: float) -> Figure:
         return -regularised_reward(policy_XY, world.reference_XY, world.known_reward_XY, beta).mean()
 
     return Figure(
-        title="Distance from the optimal policy",
+        title="DPO and RLHF descend to the same policy, pi*",
         x_label="steps of gradient descent",
-        y_label="largest difference in probability",
+        y_label="largest difference in probability from pi*",
         series=(_trace("dpo", dpo, start_XY, best_XY), _trace("rlhf, true reward", rlhf, start_XY, best_XY)),
-        log_x=True,
-        log_y=True,
+        x_scale="log",
+        y_scale="log",
     )
 
 

@@ -152,6 +152,17 @@ def _figures(logits_Y: Tensor, entropies: list[float], differ: list[float]) -> t
         Series.of("two samples differ", TEMPERATURES, differ),
     )
     return (
-        Figure("One distribution at five temperatures", "response, by rank", "probability", tuple(bars)),
-        Figure("What rises with temperature", "temperature", "entropy or probability", curves, log_x=True),
+        Figure(
+            "The hotter, the flatter: one distribution at five temperatures",
+            "response, by rank",
+            "probability",
+            tuple(bars),
+        ),
+        Figure(
+            "Entropy rises with temperature, and two samples differ more often",
+            "temperature",
+            "entropy or probability",
+            curves,
+            x_scale="log",
+        ),
     )

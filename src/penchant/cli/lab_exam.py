@@ -1,0 +1,81 @@
+"""What a small model can do at a stage of its life: how surprised it is by stories, and what its answers are like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penchant.evaluation.winrate import WinRate
+    from penchant.lab import Corpus, Question
+    from penchant.lab.corpus import Story
+    from penchant.models.language_model import LanguageModel
+
+__all__ = ["QUALITIES", "Exam", "examine", "open_model", "surprisal_of_stories"]
+
+QUALITIES = ("form", "fact", "cheerful")
+"""Whether an answer is one that a demonstration could show, whether it is true, and whether it ends cheerfully."""
+LONGEST_ANSWER = 24  # tokens
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Answers to questions that were never demonstrated, `num_answers` to each in turn, sampled at temperature 1."""
+
+    corpus: Corpus
+    questions: tuple[Question, ...]
+    answers: tuple[tuple[str, ...], ...]
+
+    def share(self, quality: str) -> WinRate:
+        """The share of answers that have a quality, with its 95% interval (Wilson's)."""
+        from penchant.evaluation.winrate import win_rate
+        from penchant.lab.corpus import ENDINGS, ending_of
+
+        judges: dict[str, Callable[[Question, str], bool]] = {
+            "form": lambda question, answer: self.corpus.is_well_formed(answer),
+            "fact": lambda question, answer: answer in {question.answer(ending) for ending in ENDINGS},
+            "cheerful": lambda question, answer: ending_of(answer) == "cheerful",
+        }
+        passed = [
+            judges[quality](q, a) for q, answers in zip(self.questions, self.answers, strict=True) for a in answers
+        ]
+        return win_rate(sum(passed), len(passed) - sum(passed))
+
+
+def open_model(folder: Path) -> LanguageModel:
+    """A model of this life, on the CPU: a small one is no faster elsewhere."""
+    from penchant.models.load import load_model
+    from penchant.models.numerics import choose_numerics
+
+    return load_model(str(folder), choose_numerics("cpu", "float32"))
+
+
+def examine(model: LanguageModel, corpus: Corpus, num_answers: int, seed: int) -> Exam:
+    """Ask every question whose fact no demonstration shows."""
+    from penchant.data import Message
+    from penchant.models.generate import Request, generate
+    from penchant.models.sampler import SamplingParams
+
+    questions = corpus.questions(held_out=True)
+    requests = [
+        Request(tuple(model.encoder.encode_prompt([Message(role="user", content=question.text)])), key=question.text)
+        for question in questions
+    ]
+    params = SamplingParams(temperature=1.0, max_new_tokens=LONGEST_ANSWER, seed=seed)
+    found = {
+        responses[0].key: tuple(model.encoder.decode(response.token_ids) for response in responses)
+        for responses in generate(model, requests, params, num_responses=num_answers)
+    }
+    return Exam(corpus, tuple(questions), tuple(found[question.text] for question in questions))
+
+
+def surprisal_of_stories(model: LanguageModel, stories: Sequence[Story]) -> tuple[float, int]:
+    """-log p of all stories together under the model, in nats, and how many tokens were predicted."""
+    from penchant.evaluation.scoring import sequence_logprobs
+    from penchant.tokens import TokenSequence
+
+    ids = [model.encoder.encode_document(story.text) for story in stories]
+    sequences = [(TokenSequence.of(document[:1], document[1:]),) for document in ids]
+    return -float(sequence_logprobs(model, sequences).sum()), sum(len(document) - 1 for document in ids)

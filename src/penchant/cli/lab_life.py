@@ -1,0 +1,202 @@
+"""`penchant lab life`: a small model is born, learns to speak, to answer, and to answer in the manner people like."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penchant.cli.lab_nursery import Nursery
+    from penchant.lab import Figure, Result, Series
+
+__all__ = ["life"]
+
+CLAIM = (
+    "Next-token training teaches a newborn model the language and its facts, demonstrations teach it to answer, and "
+    "preferences between its own answers teach it the manner that people like."
+)
+SHOWN = 6  # questions in the table
+ANSWER_WIDTH = 56  # characters of an answer in the table
+NEAR = 1.05  # times the entropy of the grammar
+
+
+def life(
+    seed: int = 0,
+    num_stories: int = 5000,
+    sft_epochs: int = 6,
+    dpo_epochs: int = 2,
+    beta: float = 0.1,
+    folder: str = "",
+) -> Result:
+    """Train a newborn on stories, on demonstrations and by DPO, with the code of sft and dpo, and examine it each time.
+
+    Args:
+        seed: of the world, the weights, the order of the data and the sampling.
+        num_stories: texts of the first stage, at least 100.
+        sft_epochs: times through the demonstrations, at least 1.
+        dpo_epochs: times through the preferences, at least 1.
+        beta: of DPO, > 0.
+        folder: where data, runs and models are kept; nothing for a folder that is removed at the end.
+
+    Returns:
+        The Result. Figures: loss on text and on demonstrations with their entropies, rewards under DPO, and what the
+        answers are like after each stage. Table: answers to the same questions side by side.
+
+    Raises:
+        UserError: an option is out of range, or the folder holds something.
+    """
+    from penchant.cli.lab_nursery import Nursery
+    from penchant.errors import OutputError
+    from penchant.lab.result import Result, require
+    from penchant.models.numerics import prepare_process
+
+    for name, value, least in (
+        ("num_stories", num_stories, 100),
+        ("sft_epochs", sft_epochs, 1),
+        ("dpo_epochs", dpo_epochs, 1),
+    ):
+        require(name, value, value >= least, f"at least {least}")
+    require("beta", beta, 0 < beta < math.inf, "greater than 0 and finite")
+    if folder and Path(folder).exists() and any(Path(folder).iterdir()):
+        raise OutputError(f"{folder}: is not empty; choose another folder, or another --output, for this life")
+    options = {"seed": seed, "num_stories": num_stories, "sft_epochs": sft_epochs, "dpo_epochs": dpo_epochs}
+    prepare_process()
+    with tempfile.TemporaryDirectory() as scratch, _one_thread():
+        nursery = Nursery(Path(folder or scratch), seed)
+        nursery.learn_to_speak(num_stories)
+        nursery.learn_to_answer(sft_epochs)
+        nursery.learn_to_please(dpo_epochs, beta)
+    options |= {"beta": beta, "folder": folder}
+    return Result("life", CLAIM, _checks(nursery), _measured(nursery), _figures(nursery), options, _table(nursery))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrices this small are slower on several threads, and far slower where other programs run too."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured(nursery: Nursery) -> dict[str, float]:
+    nats, last = nursery.nats, nursery.metrics["preferences"][-1]
+    measured = {
+        "parameters": float(nursery.num_parameters),
+        "loss on new stories, nats a token": nats["model"],
+        "loss of knowing frequencies alone": nats["frequencies"],
+        "loss of knowing the grammar, its entropy": nats["grammar"],
+        "preferences": float(nursery.num_preferences),
+        "share of held-out preferences with a margin above 0": last["eval_rewards/accuracies"],
+    }
+    words = {"form": "in a demonstrated form", "fact": "in form and true", "cheerful": "that end cheerfully"}
+    for quality, meaning in words.items():
+        for stage, exam in nursery.exams.items():
+            share = exam.share(quality)
+            measured[f"answers {meaning}, after {stage}"] = share.rate
+            measured[f"answers {meaning}, after {stage}, 95% from"] = share.low
+            measured[f"answers {meaning}, after {stage}, 95% to"] = share.high
+    return measured
+
+
+def _checks(nursery: Nursery) -> dict[str, bool]:
+    nats, exams = nursery.nats, nursery.exams
+    return {
+        "the loss on new stories is far below that of knowing frequencies alone": nats["model"]
+        < nats["frequencies"] / 4,
+        f"it is within {NEAR - 1:.0%} of the entropy of the grammar": nats["model"] < NEAR * nats["grammar"],
+        "it is no lower than that entropy, which no model can beat": nats["model"] > 0.98 * nats["grammar"],
+        "a model of text alone does not answer": exams["text"].share("form").rate < 0.05,
+        "after demonstrations it answers in the form shown": exams["demonstrations"].share("form").rate > 0.9,
+        "most of its answers are true, though none of these facts was demonstrated": exams["demonstrations"]
+        .share("fact")
+        .low
+        > 0.5,
+        "after preferences more answers are cheerful, beyond both intervals": exams["preferences"].share("cheerful").low
+        > exams["demonstrations"].share("cheerful").high,
+        "the form of the answers stays": exams["preferences"].share("form").rate > 0.9,
+    }
+
+
+def _figures(nursery: Nursery) -> tuple[Figure, ...]:
+    return _loss_on_text(nursery), _loss_on_demonstrations(nursery), _rewards(nursery), _answers(nursery)
+
+
+def _curve(nursery: Nursery, stage: str, key: str, label: str) -> Series:
+    from penchant.lab import Series
+
+    rows = [row for row in nursery.metrics[stage] if row.get(key) is not None]
+    return Series.of(label, [row["step"] for row in rows], [row[key] for row in rows])
+
+
+def _level(curve: Series, label: str, height: float) -> Series:
+    from penchant.lab import Series
+
+    return Series.of(label, [curve.x[0], curve.x[-1]], [height] * 2, dash="level")
+
+
+def _loss_on_text(nursery: Nursery) -> Figure:
+    from penchant.lab import Figure
+
+    nats, curve = nursery.nats, _curve(nursery, "text", "loss", "training loss")
+    lines = (
+        curve,
+        _level(curve, "frequencies alone", nats["frequencies"]),
+        _level(curve, "the grammar", nats["grammar"]),
+    )
+    title = (
+        f"Next-token training takes the loss from {curve.y[0]:.1f} to {nats['model']:.3f} nats a token on new stories; "
+        f"the entropy of the language is {nats['grammar']:.3f}"
+    )
+    return Figure(title, "optimiser steps", "loss, nats a token", lines, y_scale="log")
+
+
+def _loss_on_demonstrations(nursery: Nursery) -> Figure:
+    from penchant.lab import Figure
+
+    curve = _curve(nursery, "demonstrations", "loss", "training loss")
+    level = _level(curve, "choice of three manners", nursery.nats["manner"])
+    title = "Fine-tuning on demonstrations: soon the manner of an answer is all that is left to guess"
+    return Figure(title, "optimiser steps", "loss, nats a token of the answer", (curve, level), y_scale="log")
+
+
+def _rewards(nursery: Nursery) -> Figure:
+    from penchant.lab import Figure
+
+    curves = [_curve(nursery, "preferences", f"rewards/{side}", side) for side in ("chosen", "rejected", "margins")]
+    title = "DPO pulls the rewards of cheerful and other answers apart"
+    return Figure(title, "optimiser steps", "reward, beta x change in log-prob", tuple(curves))
+
+
+def _answers(nursery: Nursery) -> Figure:
+    from penchant.cli.lab_exam import QUALITIES
+    from penchant.lab import Figure, Series
+
+    names = {"form": "has the form", "fact": "is true", "cheerful": "is cheerful"}
+    stages = [f"after {stage}" for stage in nursery.exams]
+    bars = []
+    for quality in QUALITIES:
+        shares = [exam.share(quality) for exam in nursery.exams.values()]
+        low, high = [share.low for share in shares], [share.high for share in shares]
+        bars.append(Series.of(names[quality], stages, [share.rate for share in shares], low=low, high=high))
+    title = "Demonstrations teach it to answer, preferences in which manner (95% intervals)"
+    return Figure(title, "stage", "share of answers to new questions", tuple(bars), y_range=(0.0, 1.05))
+
+
+def _table(nursery: Nursery) -> tuple[dict[str, str], ...]:
+    questions = nursery.exams["text"].questions
+    chosen = range(0, len(questions), max(1, len(questions) // SHOWN))
+    return tuple(
+        {"question": questions[i].text}
+        | {f"after {stage}": shorten(exam.answers[i][0], ANSWER_WIDTH) for stage, exam in nursery.exams.items()}
+        for i in list(chosen)[:SHOWN]
+    )

@@ -1,0 +1,180 @@
+"""`penchant lab tree`: what a real model may answer, as a tree, and the probability of an answer as a product."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from penchant.lab import Completion, Result
+    from penchant.models.language_model import LanguageModel
+
+__all__ = ["tree"]
+
+CLAIM = (
+    "The probability of a completion is the product of its tokens' probabilities along its path from the root, which "
+    "a single pass over the whole text gives at once because no token sees those after it."
+)
+TOLERANCE = 1e-5  # of a log-probability
+SHOWN = 8
+
+
+def tree(
+    model: str = "smollm2-135m",
+    prompt: str = "What is the capital of France?",
+    depth: int = 3,
+    width: int = 3,
+    temperature: float = 1.0,
+    least: float = 0.02,
+    chat_template: str = "",
+) -> Result:
+    """Grow the likeliest answers of a model as a tree, and hold each path's product against one pass over its text.
+
+    Args:
+        model: whatever --model takes elsewhere.
+        prompt: what a person says.
+        depth: most tokens of a path, at least 1.
+        width: most ways on from a node, at least 1.
+        temperature: logits are divided by it, > 0.
+        least: a path of less probability is gone no further, in [0, 1).
+        chat_template: "plain" for a model of raw text; nothing for the model's own.
+
+    Returns:
+        The Result; figure: the tree.
+
+    Raises:
+        UserError: an option is out of range, or there is no such model.
+    """
+    from penchant.cli.console import Reporter
+    from penchant.cli.loading import load
+    from penchant.data import Message
+    from penchant.lab import TreeFigure, grow, layout, readable
+    from penchant.lab.result import Result, require
+
+    require("depth", depth, depth >= 1, "at least 1")
+    require("width", width, width >= 1, "at least 1")
+    require("temperature", temperature, 0 < temperature < math.inf, "greater than 0 and finite")
+    require("least", least, 0 <= least < 1, "at least 0 and below 1")
+    with Reporter() as reporter:
+        language_model = load(model, "cpu", "float32", chat_template or None, reporter)
+    language_model.network.double()  # in fp32 two ways to compute a path may differ by more than is claimed
+    prompt_ids = language_model.encoder.encode_prompt([Message(role="user", content=prompt)])
+    room = language_model.context_length - len(prompt_ids)
+    require("depth", depth, depth <= room, f"at most {room}, what the prompt leaves of the model's context")
+    reader = _Reader(language_model, prompt_ids)
+    ends = language_model.encoder.end_ids
+    root = grow(reader.next_logits, depth=depth, width=width, temperature=temperature, least=least, end_ids=ends)
+    drawn = layout(root, lambda path: readable(reader.text(path[:-1], path[-1])))
+    title = f"Answers of {Path(model).name} to \N{LEFT DOUBLE QUOTATION MARK}{prompt}\N{RIGHT DOUBLE QUOTATION MARK}"
+    figure = TreeFigure(f"{title}: a path's probability is a product", tuple(drawn["nodes"]), tuple(drawn["edges"]))
+    measured, checks = _measure(root, reader, temperature)
+    table = _likeliest(root, reader)
+    options = {
+        "model": model,
+        "prompt": prompt,
+        "depth": depth,
+        "width": width,
+        "temperature": temperature,
+        "least": least,
+        "chat_template": chat_template,
+    }
+    return Result("tree", CLAIM, checks, measured, (figure,), options, table)
+
+
+class _Reader:
+    """A model after its prompt, read through its own attention, one pass at a time."""
+
+    def __init__(self, model: LanguageModel, prompt_ids: list[int]) -> None:
+        self.model, self.prompt_ids = model, prompt_ids
+        self._known: dict[tuple[int, ...], Tensor] = {}
+
+    def next_logits(self, path: tuple[int, ...]) -> Tensor:
+        """Logits of the token after the prompt and this path, (V,)."""
+        if path not in self._known:
+            self._known[path] = self._logits(path)[-1]
+        return self._known[path]
+
+    def teacher_forced(self, path: tuple[int, ...], temperature: float) -> float:
+        """log pi(path) from a single pass over prompt and path."""
+        import torch
+
+        log_probs_TV = torch.log_softmax(self._logits(path[:-1])[-len(path) :] / temperature, dim=1)
+        return float(log_probs_TV.gather(1, torch.tensor(path)[:, None]).sum())
+
+    def scored(self, paths: list[tuple[int, ...]]) -> list[float]:
+        """log pi of every path as training scores them: all in one packed pass, the prompt run once."""
+        import torch
+
+        from penchant.models.forward import score_sequences
+        from penchant.tokens import TokenSequence
+
+        with torch.no_grad():
+            return score_sequences(self.model, [TokenSequence.of(self.prompt_ids, path) for path in paths]).tolist()
+
+    def text(self, path: tuple[int, ...], token: int) -> str:
+        """What a token adds to the text; special tokens are spelt out."""
+        before, after = [*self.prompt_ids, *path], [*self.prompt_ids, *path, token]
+        decode: Callable[..., str] = self.model.tokenizer.decode
+        return decode(after, skip_special_tokens=False)[len(decode(before, skip_special_tokens=False)) :]
+
+    def _logits(self, path: tuple[int, ...]) -> Any:
+        """After every token of prompt and path, (T, V)."""
+        import torch
+
+        ids_T = torch.tensor([[*self.prompt_ids, *path]])
+        shared = self.model.shares
+        if shared:
+            self.model.stop_sharing("its network is called directly")
+        try:
+            with torch.no_grad():
+                return self.model.network(input_ids=ids_T, use_cache=False).logits[0]
+        finally:
+            if shared:
+                self.model.start_sharing()
+
+
+def _measure(root: Completion, reader: _Reader, temperature: float) -> tuple[dict[str, float], dict[str, bool]]:
+    from penchant.lab import path_log_prob
+
+    nodes = list(root)
+    inner = [node for node in nodes if node.children]
+    leaves = [node for node in nodes if not node.children]
+    paths = [leaf.path for leaf in leaves]
+    sums = [sum(math.exp(child.log_prob) for child in node.children) + node.rest for node in inner]
+    everything = sum(math.exp(node.path_log_prob) for node in leaves)
+    everything += sum(math.exp(node.path_log_prob) * node.rest for node in inner)
+    forced = max(abs(reader.teacher_forced(leaf.path, temperature) - leaf.path_log_prob) for leaf in leaves)
+    products = [path_log_prob(reader.next_logits, path) for path in paths]
+    scored = max(abs(a - b) for a, b in zip(reader.scored(paths), products, strict=True))
+    measured = {
+        "children and the rest of a node less 1, at most": max(abs(total - 1) for total in sums),
+        "all paths and all rests less 1": abs(everything - 1),
+        "one pass over a whole path less the sum of logs along the tree, at most": forced,
+        "training's scoring (T = 1) less the sum of logs along the tree, at most": scored,
+    }
+    held = [measured[name] < TOLERANCE for name in measured]
+    words = (
+        "the children of every node and its rest make 1",
+        "all paths and all rests make 1",
+        "one pass over a whole path gives the product along the tree",
+        "so does the scoring that training uses, all paths packed into one pass",
+    )
+    return measured, dict(zip(words, held, strict=True))
+
+
+def _likeliest(root: Completion, reader: _Reader) -> tuple[dict[str, str], ...]:
+    """The likeliest paths in words, with their products."""
+    from penchant.lab import readable
+
+    leaves = sorted((node for node in root if not node.children), key=lambda node: -node.path_log_prob)
+    rows = []
+    for leaf in leaves[:SHOWN]:
+        tokens = [readable(reader.text(leaf.path[:t], token)) for t, token in enumerate(leaf.path)]
+        steps = [node for node in root if node.path and leaf.path[: len(node.path)] == node.path]
+        product = " x ".join(f"{math.exp(step.log_prob):.3g}" for step in steps)
+        rows.append({"completion": "".join(tokens), "product": product, "p": f"{math.exp(leaf.path_log_prob):.3g}"})
+    return tuple(rows)
