@@ -29,7 +29,7 @@ MEANING = {
 }
 """What has the same colour in every figure."""
 DASHES = ("-", "--", ":", "-.")
-HATCHES = ("", "///", "...", "xxx")
+HATCHES = ("", "///", "--", "xxx")  # lines: dots make an SVG of half a megabyte
 WIDTH, HEIGHT, PAD = 9.0, 5.5, 0.12  # inches
 TITLE_WIDTH = 9.2  # characters an inch
 LEGEND_WIDTH = 24  # longer labels go below the figure
