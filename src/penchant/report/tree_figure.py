@@ -15,7 +15,8 @@ __all__ = ["draw_tree", "drawable", "families"]
 OTHER_SCRIPTS = ("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Zen Hei", "PingFang SC", "Microsoft YaHei")
 
 INK, QUIET, LINE = "#222222", "#888888", "#0072b2"
-COLUMN, ROW, END = 2.1, 0.42, 1.3  # inches: an edge, a row, the space of the product behind a leaf
+COLUMN, ROW, END = 2.1, 0.42, 1.3  # inches: an edge at least, a row, the space of the product behind a leaf
+LETTER = 0.11  # inches of a letter on an edge
 BEND = 0.3  # share of an edge that leads to its row; the rest of it carries the text
 THICKEST = 7.0  # points, of an edge of probability 1
 FEWEST = 3  # rows and columns that a figure has room for
@@ -28,11 +29,12 @@ def draw_tree(figure: Mapping[str, Any]) -> Any:
     nodes, edges = figure["nodes"], figure["edges"]
     num_columns = max(FEWEST, *(node["column"] for node in nodes))
     num_rows = max(FEWEST, *(node["row"] + 1 for node in nodes))
-    size = (COLUMN * num_columns + END, ROW * num_rows + 1.2)
+    column = max(COLUMN, *(LETTER * len(_words(edge)) / (1 - BEND) for edge in edges))
+    size = (column * num_columns + END, ROW * num_rows + 1.2)
     drawing = Figure(figsize=size, layout="constrained")
     axes = drawing.add_subplot()
     axes.set_axis_off()
-    axes.set(xlim=(-0.05, num_columns + END / COLUMN), ylim=(num_rows - 0.3, -0.8))
+    axes.set(xlim=(-0.05, num_columns + END / column), ylim=(num_rows - 0.3, -0.8))
     for edge in edges:
         _edge(axes, nodes[edge["start"]], nodes[edge["end"]], edge)
     for node in nodes:
@@ -46,9 +48,12 @@ def _edge(axes: Any, start: Mapping[str, Any], end: Mapping[str, Any], edge: Map
     style = {"color": QUIET if is_rest else LINE, "alpha": 0.5, "solid_capstyle": "round", "solid_joinstyle": "round"}
     x, y = [start["column"], bend, end["column"]], [start["row"], end["row"], end["row"]]
     axes.plot(x, y, linewidth=max(THICKEST * edge["probability"], 0.8), linestyle="-", zorder=1, **style)
-    words = f"{drawable(edge['text'])}  {share(edge['probability'])}"
     colour, size = (QUIET, 10) if is_rest else (INK, 12)
-    axes.text(bend + 0.03, end["row"] - 0.17, words, color=colour, fontsize=size, va="bottom", parse_math=False)
+    axes.text(bend + 0.03, end["row"] - 0.17, _words(edge), color=colour, fontsize=size, va="bottom", parse_math=False)
+
+
+def _words(edge: Mapping[str, Any]) -> str:
+    return f"{drawable(edge['text'])}  {share(edge['probability'])}"
 
 
 def _node(axes: Any, node: Mapping[str, Any]) -> None:
