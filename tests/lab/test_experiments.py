@@ -287,3 +287,39 @@ def test_best_of_one_is_the_reference():
     assert kl_divergence(policy_XY, world.reference_XY).abs().max().item() < 1e-15
     with pytest.raises(ValueError, match="n must be at least 1"):
         best_of_n(world.reference_XY, world.known_reward_XY, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("elo", {"seed": -1}),
+        ("elo", {"k": 0.001}),
+        ("identities", {"beta": 1e-3}),
+        ("optimum", {"beta": 1e-2}),
+        ("cycles", {"beta": 100.0}),
+        ("displacement", {"beta": 100.0}),
+        ("displacement", {"sft_weight": 0.001}),
+    ],
+    ids=str,
+)
+def test_options_beyond_which_rounding_or_weakness_hides_the_claim_are_refused(name, option):
+    with pytest.raises(ConfigError, match=f"{next(iter(option))} of this experiment must be"):
+        EXPERIMENTS[name](**option)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("identities", {"beta": 0.01}),
+        ("identities", {"beta": 100.0}),
+        ("cycles", {"beta": 0.01}),
+        ("cycles", {"beta": 10.0}),
+        ("displacement", {"beta": 10.0}),
+        ("displacement", {"sft_weight": 0.05}),
+        ("optimum", {"beta": 0.05}),
+        ("optimum", {"beta": 10.0}),
+    ],
+    ids=str,
+)
+def test_the_claim_holds_at_the_edges_of_what_is_accepted(name, option):
+    assert EXPERIMENTS[name](**option).held

@@ -63,11 +63,11 @@ def empirical_world(world: World, wins_XYY: Tensor) -> World:
 
 
 def has_finite_optimum(wins_XYY: Tensor) -> Tensor:
-    """Whether the loss of DPO has a minimum: every response must beat every other, directly or through others.
+    """Whether the loss of DPO has one finite minimum: every response must beat every other, directly or through others.
 
-    Otherwise the responses fall into two groups of which one never lost to the other, and raising all its members
-    together lowers the loss for ever, or leaves it alone. It is the condition for the Bradley-Terry likelihood to have
-    one finite maximum.
+    Otherwise the responses fall into two groups of which one never lost to the other. Raising all its members together
+    lowers the loss for ever; or, where the two never met, leaves it alone, and there are many minima. It is the
+    condition for the Bradley-Terry likelihood to have one finite maximum.
 
     Args:
         wins_XYY: how often i was preferred to j.

@@ -218,8 +218,8 @@ ROWS = (
     Objective(
         "chi_po",
         chi_po,
-        formula="dpo with s replaced by exp(s) + s",
-        paper=Paper("Correcting the Mythos of KL-Regularization", "2407.13399", "algorithm 1"),
+        formula="dpo with s replaced by exp(min(s, 20)) + s",
+        paper=Paper("Correcting the Mythos of KL-Regularization", "2407.13399", "algorithm 1, without its clipping"),
         when="Long training on little data, where dpo over-optimises.",
         defaults={"beta": 0.1},
         reads=_SOFT_AND_MARGIN,
@@ -227,7 +227,7 @@ ROWS = (
     Objective(
         "simpo",
         simpo,
-        formula="dpo with z = beta (log pi_w / len_w - log pi_l / len_l) - m, and gamma taken off the winner's side",
+        formula="-p logsigmoid(z-gamma) - (1-p) logsigmoid(-z-gamma), z = beta (log pi_w/len_w - log pi_l/len_l) - m",
         paper=Paper("SimPO", "2405.14734", "eq. 6"),
         when="No reference: half the forward passes, and the reward is what sampling maximises.",
         defaults={"beta": 2.0, "gamma": 1.0},
@@ -238,7 +238,7 @@ ROWS = (
     Objective(
         "cpo",
         cpo,
-        formula="dpo with z = beta (log pi_w - log pi_l) - m, plus nll_weight (-log pi_w / len_w)",
+        formula="dpo with z = beta log(pi_w / pi_l) - m, plus nll_weight (-p log pi_w/len_w - (1-p) log pi_l/len_l)",
         paper=Paper("Contrastive Preference Optimization", "2401.08417", "section 3"),
         when="No reference, chosen responses of high quality: translation.",
         defaults={"beta": 0.1, "nll_weight": 1.0},

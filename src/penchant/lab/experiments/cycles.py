@@ -80,7 +80,7 @@ def cycles(strength: float = 0.8, beta: float = 0.5) -> Result:
         A General Theoretical Paradigm to Understand Learning from Human Preferences, arXiv 2310.12036, sections 4, 5.
     """
     require("strength", strength, 0.5 < strength < 1, "above 0.5 and below 1")
-    require("beta", beta, beta > 0, "greater than 0")
+    require("beta", beta, 0.01 <= beta <= 10, "from 0.01 to 10, as beyond them rounding hides the differences")
     cycle, line = _world(strength, is_cycle=True), _world(strength, is_cycle=False)
     evenly_XYY = torch.ones_like(cycle.preference_XYY)
     even, skewed = _land(cycle, evenly_XYY, beta), _land(cycle, from_reference(cycle), beta)

@@ -78,8 +78,8 @@ def displacement(seed: int = 0, beta: float = 0.5, sft_weight: float = 1.0) -> R
         Unintentional Unalignment: Likelihood Displacement in Direct Preference Optimization, arXiv 2410.08847.
         SFT term: Iterative Reasoning Preference Optimization, arXiv 2404.19733, eq. 1.
     """
-    require("beta", beta, beta > 0, "greater than 0")
-    require("sft_weight", sft_weight, sft_weight > 0, "greater than 0")
+    require("beta", beta, 0.01 <= beta <= 10, "from 0.01 to 10, as beyond them rounding hides the differences")
+    require("sft_weight", sft_weight, sft_weight >= 0.05, "at least 0.05; a weaker term does not hold the chosen up")
     shared_YD, free_YD = torch.tensor(FEATURES, dtype=torch.float64), torch.eye(len(RESPONSES), dtype=torch.float64)
     dpo = bind("dpo", beta=beta)
     runs = {

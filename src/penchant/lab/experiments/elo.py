@@ -64,7 +64,8 @@ def elo(seed: int = 0, num_players: int = 8, num_games: int = 4000, k: float = 3
     """
     require("num_players", num_players, num_players >= SHOWN, f"at least {SHOWN}")
     require("num_games", num_games, num_games >= 100 * num_players, f"at least {100 * num_players}, 100 a player")
-    require("k", k, 0 < k < math.inf, "greater than 0 and finite")
+    require("k", k, 0.01 <= k < math.inf, "at least 0.01 and finite")
+    require("seed", seed, seed >= 0, "at least 0")
     truth_I = np.linspace(START + SPREAD, START - SPREAD, num_players)
     study = _Study(truth_I, play(truth_I, num_games, seed), seed)
     runs = {_name(value): study.run(value) for value in (*sorted({*KS, k}), None)}

@@ -59,7 +59,7 @@ def identities(seed: int = 0, num_prompts: int = 3, num_responses: int = 4, beta
     """
     require("num_prompts", num_prompts, num_prompts >= 1, "at least 1")
     require("num_responses", num_responses, num_responses >= 2, "at least 2")
-    require("beta", beta, beta > 0, "greater than 0")
+    require("beta", beta, 0.01 <= beta <= 100, "from 0.01 to 100, as beyond them rounding hides what is equal")
     world = World.random(seed, num_prompts, num_responses)
     generator = torch.Generator().manual_seed(seed + 1)
     logits_XY = torch.randn(num_prompts, num_responses, dtype=torch.float64, generator=generator)

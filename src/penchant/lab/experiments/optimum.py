@@ -52,7 +52,7 @@ def optimum(seed: int = 0, num_prompts: int = 3, num_responses: int = 4, beta: f
     """
     require("num_prompts", num_prompts, num_prompts >= 1, "at least 1")
     require("num_responses", num_responses, num_responses >= 4, "at least 4")
-    require("beta", beta, beta > 0, "greater than 0")
+    require("beta", beta, 0.05 <= beta <= 10, "from 0.05 to 10, as beyond them descent is slow and rounding shows")
     world = World.random(seed, num_prompts, num_responses)
     best_XY = optimal_policy(world.reference_XY, world.known_reward_XY, beta)
 
