@@ -41,6 +41,22 @@ def command(
         Path | None, typer.Option(help="For a new project: a Markdown file of what annotators should know.")
     ] = None,
     overlap: Annotated[int | None, typer.Option(min=1, help="For a new project: answers a pair.")] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Let people talk to a model, and choose when it gives two answers.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="For --chat: the model; without it, smollm2-135m.")
+    ] = None,
+    chat_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="For --chat: share of turns with two answers; 0.3.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", "-t", help="For --chat: of sampling; 0.8.")
+    ] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="For --chat: longest answer, in tokens; 256.")] = None,
+    chat_template: Annotated[
+        str | None, typer.Option(help="For --chat: 'plain' for a model of raw text, or the path of a Jinja template.")
+    ] = None,
 ) -> None:
     """Ask people which of two responses is better, in the browser.
 
@@ -54,16 +70,22 @@ def command(
         penchant annotate votes --tasks samples.jsonl --gold known.jsonl --overlap 2 --guidelines guide.md
 
         penchant annotate votes --host 0.0.0.0 --token new --public-url https://votes.example.org
+
+        penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
+    from penchant.cli.annotate_chat import ChatOptions, make_chat
     from penchant.errors import ConfigError
 
     _require_packages()
+    talk = ChatOptions(model, chat_share, temperature, max_new_tokens, chat_template)
+    talk.check(is_on=chat)
     from penchant.feedback.store import Store
     from penchant.feedback.web.serving import address_of, is_loopback, listen, read_token, serve
 
     if not is_loopback(host) and token is None:
         raise ConfigError(f"--host {host}: others could open it, so give --token new, or a token of 32 characters")
     address_of(host, port, public_url)
+    router = make_chat(talk) if chat else None
     asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
     opened = _open(project, {name: value for name, value in asked.items() if value is not None})
     listening = listen(host, port)
@@ -72,8 +94,8 @@ def command(
         _load(store, gold or [], gold=True)
         address = address_of(host, listening.getsockname()[1], public_url)
         secret = read_token(opened.path, token)
-        app = _app(store, opened, address, secret)
-        _greet(store, address, secret)
+        app = _app(store, opened, address, secret, router)
+        _greet(store, address, secret, has_chat=chat)
         serve(app, listening)
 
 
@@ -136,7 +158,7 @@ def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:
             _say(f"  and {len(added.refused) - 3} more were left out")
 
 
-def _app(store: Store, project: Project, address: Any, secret: str) -> Any:
+def _app(store: Store, project: Project, address: Any, secret: str, chat: Any) -> Any:
     from penchant.errors import ConfigError
     from penchant.feedback.web import create_app
     from penchant.feedback.web.sessions import OWNER_NAME, Owner
@@ -152,15 +174,18 @@ def _app(store: Store, project: Project, address: Any, secret: str) -> Any:
         allowed_hosts=address.allowed_hosts,
         secure=address.is_secure,
         owner=Owner(secret, mine.id),
+        chat=chat,
     )
 
 
-def _greet(store: Store, address: Any, secret: str) -> None:
+def _greet(store: Store, address: Any, secret: str, *, has_chat: bool) -> None:
     counts = store.counts()
     _say(f"{counts.tasks} pairs, {counts.answered} answers")
-    if not counts.tasks:
+    if not counts.tasks and not has_chat:
         _say("There is nothing to ask yet; stop with Ctrl-C and give --tasks FILE")
     typer.echo(f"Open  {address.base}/join/{secret}")
+    if has_chat:
+        _say(f"The chat is at {address.base}/chat, once the link has been opened")
     _say("The link is your key; do not share it. Invite others on the page Admin. Ctrl-C stops.")
 
 

@@ -85,19 +85,22 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     num_turns: int = 0
 
-    def reply(self, text: str, say: Callable[[str], None]) -> dict[str, str]:
+    def reply(
+        self, text: str, say: Callable[[str], None], on_piece: Callable[[str], None] = lambda piece: None
+    ) -> dict[str, str]:
         """The answers to what the user says now, by who gives them. The conversation goes on with the policy's.
 
-        Turns that the context has no room for are forgotten, oldest first; `say` tells how many. Raises ModelError
-        where what was said alone is too long; it is then as if it had not been said.
+        on_piece: called with each piece of the policy's answer as it is written. Turns that the context has no room
+        for are forgotten, oldest first; `say` tells how many. Raises ModelError where what was said alone is too long;
+        it is then as if it had not been said.
         """
         from penchant.data import Message
 
         asked = self._within_context([*self.messages, Message(role="user", content=text)], say)
-        answers = {"policy": self._answer(self.policy, asked)}
+        answers = {"policy": self._answer(self.policy, asked, on_piece)}
         if self.reference is not None:
             with self.policy.as_reference() if self.reference is self.policy else nullcontext():
-                answers["reference"] = self._answer(self.reference, asked)
+                answers["reference"] = self._answer(self.reference, asked, lambda piece: None)
         self.messages = [*asked, Message(role="assistant", content=answers["policy"])]
         self.num_turns += 1
         return answers
@@ -106,12 +109,16 @@ class Conversation:
         """Forget what was said."""
         self.messages.clear()
 
-    def _answer(self, model: LanguageModel, messages: list[Message]) -> str:
-        from penchant.models.generate import Request, generate
+    def _answer(self, model: LanguageModel, messages: list[Message], on_piece: Callable[[str], None]) -> str:
+        from penchant.models.requests import Request
+        from penchant.models.streaming import stream
 
         request = Request(tuple(model.encoder.encode_prompt(messages)), f"turn {self.num_turns}")
-        ((response,),) = generate(model, [request], self.params, num_responses=1, batch_size=1)
-        return model.encoder.decode(response.token_ids).strip()
+        pieces = []
+        for _, piece in stream(model, request, self.params):
+            pieces.append(piece)
+            on_piece(piece)
+        return "".join(pieces).strip()
 
     def _within_context(self, messages: list[Message], say: Callable[[str], None]) -> list[Message]:
         from penchant.errors import ModelError
@@ -160,19 +167,34 @@ def _converse(talk: Conversation) -> None:
             say(HELP if text == "/help" else f"there is no command {text.split()[0]}; {HELP}")
         elif text:
             try:
-                with notes.status("thinking") if is_terminal and notes.is_terminal else nullcontext():
-                    answers = talk.reply(text, say)
+                _answer(talk, text, console, notes, say)
             except KeyboardInterrupt:
                 if not is_terminal:
                     raise
                 say("(stopped; it is as if it had not been said)")
-                continue
             except ModelError as error:
                 if not is_terminal:
                     raise
                 say(str(error))
-                continue
-            _show(console, answers)
+
+
+def _answer(talk: Conversation, text: str, console: Console, notes: Console, say: Callable[[str], None]) -> None:
+    """Show the model's answer while it is written; two answers when both are there."""
+    is_watched = sys.stdin.isatty() and notes.is_terminal
+    with notes.status("thinking") if is_watched else nullcontext() as status:
+        if talk.reference is not None:
+            answers = talk.reply(text, say)
+        else:
+            live = _LiveAnswer(console, status.stop if status else lambda: None)
+            try:
+                talk.reply(text, say, live.add)
+            except BaseException:
+                if live.is_begun:
+                    live.end()
+                raise
+            live.end()
+            return
+    _show(console, answers)
 
 
 def _next_line(is_terminal: bool) -> str | None:
@@ -189,16 +211,39 @@ def _next_line(is_terminal: bool) -> str | None:
         return None
 
 
+class _LiveAnswer:
+    """An answer on the screen while it is written, without the blanks around it. begin: called before it is there."""
+
+    def __init__(self, console: Console, begin: Callable[[], None]) -> None:
+        self.console, self.begin = console, begin
+        self.is_begun, self.blanks = False, ""
+
+    def add(self, piece: str) -> None:
+        from penchant.cli.console import sanitise
+
+        text = self.blanks + piece if self.is_begun else piece.lstrip()
+        shown = text.rstrip()
+        self.blanks = text[len(shown) :]
+        if shown:
+            if not self.is_begun:
+                self.is_begun = True
+                self.begin()
+            self.console.out(sanitise(shown), end="", highlight=False)
+
+    def end(self) -> None:
+        """Close the line; blanks at the end are left out."""
+        self.console.out("", highlight=False)
+
+
 def _show(console: Console, answers: dict[str, str]) -> None:
+    """Both answers, beside each other where there is room."""
     from rich.table import Table
     from rich.text import Text
 
     from penchant.cli.console import sanitise
 
     safe = {who: Text(sanitise(text)) for who, text in answers.items()}
-    if len(safe) == 1:
-        console.print(safe["policy"], soft_wrap=not console.is_terminal)
-    elif console.is_terminal and console.width >= SIDE_BY_SIDE:
+    if console.is_terminal and console.width >= SIDE_BY_SIDE:
         table = Table(*safe, expand=True, show_edge=False)
         for column in table.columns:
             column.ratio = 1

@@ -60,6 +60,7 @@ def create_app(
     app = FastAPI(title="Penchant", docs_url=None, redoc_url=None, openapi_url=None)
     sessions = Sessions(store, secure=secure, owner=owner)
     app.state.room = Room(store, project, sessions, Pages(project.config.title))
+    app.state.room.pages.environment.globals["has_chat"] = chat is not None
     for router in (entering.router, annotating.router, administering.router, adjudicating.router, chat):
         if router is not None:
             app.include_router(router)

@@ -1,0 +1,58 @@
+"""A choice made in the chat as a comparison with its answer, in the store of votes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penchant.data.records import Candidate, Comparison, Message, Outcome, Source
+from penchant.errors import OutputError
+from penchant.feedback.project import ProjectConfig
+from penchant.feedback.records import Annotator
+from penchant.feedback.store import Store
+from penchant.feedback.tasks import ANSWER_FIELD
+from penchant.feedback.web.chat.conversation import Turn
+
+__all__ = ["ORIGIN", "record_choice"]
+
+ORIGIN = "chat"
+"""What the store calls the origin of these tasks."""
+
+
+def record_choice(
+    store: Store,
+    config: ProjectConfig,
+    person: Annotator,
+    messages: Sequence[Message],
+    turn: Turn,
+    source: Source,
+    *,
+    outcome: Outcome,
+    seconds: float,
+    key: str,
+) -> None:
+    """Store the task and its answer in one transaction; when this returns, both are on the disk.
+
+    The task is as if it had been drawn with certainty: nobody else was in its place. The same choice stored twice is
+    one. Raises OutputError where the store will not take it.
+    """
+    details = {
+        "key": key,
+        "kind": "main",
+        "chosen_by": "random",
+        "probability": 1.0,
+        "seconds": seconds,
+        "flags": ["too_fast"] if seconds < config.too_fast_seconds else [],
+    }
+    comparison = Comparison(
+        id=turn.id,
+        prompt=tuple(messages),
+        a=Candidate(text=turn.texts[0], source=source),
+        b=Candidate(text=turn.texts[1], source=source),
+        outcome=outcome,
+        annotator=person.name,
+        shown_first=turn.shown_first,
+        meta={ANSWER_FIELD: details},
+    )
+    added = store.add_tasks([comparison], origin=ORIGIN)
+    if added.refused:
+        raise OutputError(f"the choice was not stored: {added.refused[0]}")

@@ -1,0 +1,112 @@
+"""One reply on its way to one browser: a line of JSON for every piece, and what became of it at the end.
+
+Lines: {"kind": "waiting", "before": 1} while others are served; "begin" with the places of the answers; "piece" with
+its place and plain text; "end" with the whole conversation, and where something went wrong with the "problem": the key
+of one sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from penchant.data.records import Message
+from penchant.feedback.web.chat.conversation import Conversation, Ending, Turn
+from penchant.feedback.web.chat.desk import Desk
+from penchant.feedback.web.chat.talker import Talker
+from penchant.feedback.web.rendering import mark
+
+__all__ = ["Reply", "ReplyResponse"]
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+
+
+class Reply:
+    """Writes the answers of `turn`, which its conversation has begun. view: the conversation as its page shows it."""
+
+    def __init__(self, desk: Desk, talker: Talker, conversation: Conversation, view: Callable[[], Any]) -> None:
+        assert conversation.turn is not None, "begin comes first"
+        self.desk, self.talker, self.conversation, self.view = desk, talker, conversation, view
+        self.turn: Turn = conversation.turn
+        self.messages: list[Message] = list(conversation.messages)
+        self.pieces: Iterator[tuple[int, str]] | None = None
+        self.ending: Ending = "stopped"
+        self.problem: str | None = None
+
+    async def lines(self) -> AsyncGenerator[bytes]:
+        """Everything the browser is told; it stops where the person, or nobody, listens any more."""
+        self.desk.join(self)
+        told = 0
+        while (before := self.desk.num_before(self)) and not self.turn.has_stopped:
+            if before != told:
+                yield _line(kind="waiting", before=before)
+                told = before
+            await asyncio.sleep(POLL_SECONDS)
+        try:
+            async with aclosing(self._written()) as written:
+                async for line in written:
+                    yield line
+        except Exception as error:
+            # without its words: they may hold what the person wrote
+            log.error("the model failed in a chat: %s", type(error).__name__)
+            log.debug("its traceback", exc_info=error)
+            self.ending, self.problem = "failed", "chat_failed"
+        self.close()
+        yield _line(kind="end", chat=await asyncio.to_thread(self.view), problem=self.problem)
+
+    async def _written(self) -> AsyncGenerator[bytes]:
+        turn, run = self.turn, self.desk.run
+        if turn.has_stopped:
+            return
+        if not await run(self.talker.fits, self.messages):
+            self.ending, self.problem = "failed", "chat_full"
+            return
+        yield _line(kind="begin", places=sorted(turn.place(number) for number in range(turn.num)))
+        self.pieces = await run(self.talker.reply, self.messages, turn.num, turn.seed)
+        while not turn.has_stopped:
+            found = await run(next, self.pieces, None)
+            if found is None:
+                self.ending = "whole"
+                self.problem = None if any(map(str.strip, turn.texts)) else "chat_silent"
+                return
+            number, text = found
+            turn.texts[number] += text
+            yield _line(kind="piece", place=turn.place(number), text=mark(text))
+
+    def close(self) -> None:
+        """The model is free for the next one, and the conversation knows how it ended. May be called again."""
+        pieces, self.pieces = self.pieces, None
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            self.desk.run_later(close)  # behind the piece that may be written just now
+        self.desk.leave(self)
+        self.conversation.settle(self.turn, self.ending)
+
+
+class ReplyResponse(StreamingResponse):
+    """The lines of a reply, which is closed however the connection ends, even before its first line."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        headers = {"X-Accel-Buffering": "no"}  # nginx would keep the lines until there are many
+        super().__init__(reply.lines(), media_type="application/x-ndjson", headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with aclosing(self.body_iterator):  # type: ignore[type-var]  # it is our own generator
+                await super().__call__(scope, receive, send)
+        finally:
+            self.reply.close()
+
+
+def _line(**values: Any) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
