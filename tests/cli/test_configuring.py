@@ -65,8 +65,34 @@ def test_a_flag_that_was_not_given_changes_nothing(file):
     assert build(file=file("name: kept\n"), flags={"name": None, "optimiser.epochs": None}).name == "kept"
 
 
-def test_the_last_of_two_settings_of_one_key_counts():
-    assert build(settings=["optimiser.epochs=2", "optimiser.epochs=7"]).optimiser.epochs == 7
+def test_a_key_that_is_set_twice_is_refused():
+    with pytest.raises(ConfigError, match=r"--set: the setting 'optimiser\.epochs' is there twice; keep one"):
+        build(settings=["optimiser.epochs=2", " optimiser.epochs =7"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: a\noptimiser:\n  epochs: 1\n  epochs: 2\n", ":4: the key 'epochs' is there twice; keep one of them"),
+        ("optimiser: {}\nname: a\noptimiser: {}\n", ":3: the key 'optimiser' is there twice; keep one of them"),
+        ("optimiser:\n  epochs: 1\noptimiser.epochs: 2\n", ": the setting 'optimiser.epochs' is there twice; keep"),
+    ],
+)
+def test_a_key_that_stands_twice_in_a_file_is_refused_with_its_line(file, text, words):
+    path = file(text)
+    with pytest.raises(ConfigError) as caught:
+        build(file=path)
+    assert str(caught.value).startswith(f"{path}{words}")
+
+
+def test_a_key_that_stands_twice_in_a_value_is_refused():
+    with pytest.raises(ConfigError, match=r"--set optimiser\.adapter: the key 'rank' is there twice in"):
+        build(settings=["optimiser.adapter={rank: 4, rank: 8}"])
+
+
+def test_a_key_that_is_merged_in_and_overridden_is_no_duplicate(file):
+    config = build(file=file("optimiser:\n  adapter: {<<: {rank: 3, alpha: 1.0}, rank: 4}\n"))
+    assert config.optimiser.adapter == Adapter(rank=4, alpha=1.0)
 
 
 @pytest.mark.parametrize("text", ["1e-6", "1E-6", "0.000001", "1.0e-6"])

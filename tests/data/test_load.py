@@ -292,3 +292,32 @@ def test_the_program_in_the_documentation_runs(tmp_path, monkeypatch, capsys):
     exec(program, names)
     assert capsys.readouterr().out == "prompt_chosen_rejected {'keep': 2, 'empty_response': 1}\n"
     assert len(names["train"]) == len(names["held_out"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "absent", "meant"),
+    [
+        (("prompt", "chosen", "rejectd"), "rejected", "rejectd"),
+        (("prompt", "chosn", "rejectd"), None, None),
+        (("chosen", "Rejected"), "rejected", "Rejected"),
+        (("prompt", "chosen"), None, None),
+        (("prompt", "chosen", "worse"), None, None),
+    ],
+)
+def test_one_misspelt_column_is_named_with_the_one_it_stands_for(tmp_path, columns, absent, meant):
+    path = write(tmp_path / "pairs.jsonl", [dict.fromkeys(columns, "x")])
+    with pytest.raises(DataError) as caught:
+        load_pairs(path)
+    if absent:
+        assert str(caught.value) == f"{path}: no column '{absent}'; did you mean '{meant}'?"
+    else:
+        assert "no known format has its columns" in str(caught.value)
+
+
+def test_a_folder_is_no_file_of_data_whatever_is_in_it(tmp_path):
+    for load in (load_pairs, load_labelled, load_demonstrations, load_prompts, guess_kind):
+        with pytest.raises(DataError, match=r"is a folder without project\.yaml"):
+            load(tmp_path)
+    (tmp_path / "project.yaml").touch()
+    with pytest.raises(DataError, match=r"is a project of votes.*`penchant votes export"):
+        load_pairs(tmp_path)

@@ -57,6 +57,13 @@ def test_settings_cannot_be_changed_afterwards(tmp_path):
         ("data", {"files": ["f"], "max_length": 100, "max_prompt_length": 100}),
         ("dpo", {"beta": 0}),
         ("dpo", {"label_smoothing": 0.5}),
+        ("dpo", {"beta": float("inf")}),
+        ("dpo", {"sft_weight": float("inf")}),
+        ("dpo", {"alpha": float("nan")}),
+        ("optimiser", {"learning_rate": float("inf")}),
+        ("optimiser", {"weight_decay": float("inf")}),
+        ("save", {"checkpoint_minutes": float("inf")}),
+        ("model", {"name": "m", "lora": {"alpha": float("inf")}}),
         ("model", {"name": "m", "dtype": "float16"}),
         ("model", {"name": "m", "lora": {"rank": 0}}),
     ],
@@ -64,6 +71,12 @@ def test_settings_cannot_be_changed_afterwards(tmp_path):
 def test_a_value_without_meaning_is_refused(tmp_path, section, values):
     with pytest.raises(ValidationError):
         config(tmp_path, **{section: values})
+
+
+@pytest.mark.parametrize("schema", [DPOConfig, SFTConfig])
+def test_a_seed_below_zero_is_refused(schema):
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        schema.model_validate({"output": "o", "model": {"name": "m"}, "data": {"files": ["f"]}, "seed": -1})
 
 
 def test_sft_refuses_a_reference_it_would_not_read():

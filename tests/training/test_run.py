@@ -172,15 +172,18 @@ def test_a_run_that_crashed_before_its_first_checkpoint_begins_again_without_dou
     assert weights(resumed) == weights(straight)
 
 
-def test_a_damaged_newest_checkpoint_is_skipped_aloud_and_the_end_is_the_same(dpo, make_reporter, tmp_path):
-    options = {"save": {"checkpoint_every": 1, "keep_checkpoints": 2}}
+@pytest.mark.parametrize(("keep", "step"), [(2, 3), (1, 0)])
+def test_a_cut_newest_checkpoint_is_skipped_aloud_and_the_end_is_the_same(dpo, make_reporter, tmp_path, keep, step):
+    options = {"save": {"checkpoint_every": 1, "keep_checkpoints": keep}}
     straight = dpo(output=str(tmp_path / "straight"), **options)
     with pytest.raises(RuntimeError):
         dpo(make_reporter({5: crash}), output=str(tmp_path / "crashed"), **options)
-    (tmp_path / "crashed" / "checkpoints" / "step-4" / "weights.safetensors").write_bytes(b"")
+    cut = tmp_path / "crashed" / "checkpoints" / "step-4" / "weights.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-100])
     reporter = make_reporter()
     resumed = dpo(reporter, output=str(tmp_path / "crashed"), resume=True, **options)
-    assert any("skipped checkpoint step-4" in text for text in reporter.said)
+    assert "skipped checkpoint step-4: weights.safetensors is damaged" in reporter.said
+    assert any(text.startswith(f"resumed at step {step} of ") for text in reporter.said)
     assert weights(resumed) == weights(straight)
     assert rows(resumed) == rows(straight)
 
@@ -397,6 +400,7 @@ REFUSED = [
     ({"dpo": {"objective": "kto", "sft_weight": 0.1}}, r"dpo\.sft_weight is not read by kto"),
     ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weighs single pairs, and bco has none"),
     ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weighs single pairs, and aot has none"),
+    ({"dpo": {"objective": "sft", "sft_weight": 0.5}}, r"add the objective sft to itself; leave it out"),
     ({"dpo": {"objective": "simpo", "moving_reference": {}}}, r"dpo\.moving_reference is not read by simpo"),
     ({"dpo": {"moving_reference": {}}, "model": {"lora": {}}}, r"mean of two adapters is not an adapter"),
     ({"dpo": {"moving_reference": {}}, "model": {"reference": "."}}, r"starts at the model itself"),
@@ -415,6 +419,16 @@ def test_weights_of_pairs_are_refused_where_ranks_are_compared(dpo, pairs_file, 
     path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     with pytest.raises(ConfigError, match="aot compares ranks within a batch, which have no weight"):
         dpo(dpo={"objective": "aot"}, data={"files": [str(path)]})
+
+
+@pytest.mark.parametrize("objective", ["dpo", "kto"])
+def test_weights_that_are_all_zero_leave_nothing_to_learn(dpo, pairs_file, tmp_path, objective):
+    path = tmp_path / "weightless.jsonl"
+    pairs = [json.loads(line) | {"weight": 0.0} for line in pairs_file.read_text().splitlines()]
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    with pytest.raises(DataError, match=r"weightless\.jsonl: every row to train on has weight 0"):
+        dpo(dpo={"objective": objective}, data={"files": [str(path)]})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_chat_template_that_cannot_be_read_is_refused(dpo):

@@ -51,11 +51,14 @@ def command(
     """
     from penchant.cli.checking import check_files
     from penchant.cli.console import Reporter
+    from penchant.data import guess_kind
     from penchant.models.encoder import load_text_side
     from penchant.models.load import read_chat_template
     from penchant.tokens import Limits
     from penchant.training.config import OptimiserConfig
 
+    for file in files:
+        guess_kind(file)  # what cannot be read is said before a model is looked for
     with Reporter() as reporter:
         side = load_text_side(model, chat_template=read_chat_template(chat_template), say=reporter.say)
         longest = min(max_length, side.context_length or max_length)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from penchant.cli.strict_yaml import DuplicateKeyError, strict_load
 from penchant.errors import ConfigError
 
 __all__ = ["build_config", "known_keys"]
@@ -36,16 +37,21 @@ def build_config(
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
     if file is not None:
-        merged |= {key: (value, str(file)) for key, value in _flatten(_read_yaml(file), keys)}
+        for key, value in _flatten(_read_yaml(file), keys):
+            _refuse_twice(key, merged, str(file))
+            merged[key] = (value, str(file))
     for name, text in (os.environ if environment is None else environment).items():
         if name.startswith(PREFIX) and name not in NOT_SETTINGS:
             key = name.removeprefix(PREFIX).lower().replace("__", ".")
             _put(merged, key, text if key in texts else _value(text, name), name)
+    given: set[str] = set()
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set takes section.key=value, got '{setting}'; for example --set optimiser.epochs=2")
         key = key.strip()
+        _refuse_twice(key, given, "--set")
+        given.add(key)
         _put(merged, key, text if key in texts else _value(text, f"--set {key}"), "--set")
     for key, value in (flags or {}).items():
         if value is not None:
@@ -89,6 +95,11 @@ def _put(merged: dict[str, tuple[Any, str]], key: str, value: Any, where: str) -
     merged[key] = (value, where)
 
 
+def _refuse_twice(key: str, known: Container[str], where: str) -> None:
+    if key in known:
+        raise ConfigError(f"{where}: the setting '{key}' is there twice; keep one of them")
+
+
 def _section_of(annotation: Any) -> type[BaseModel] | None:
     candidates = [annotation, *getattr(annotation, "__args__", ())]
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
@@ -96,9 +107,11 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = strict_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror}); check the path of --config") from error
+    except DuplicateKeyError as error:
+        raise ConfigError(f"{file}:{error.line}: {error.problem}; keep one of them") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = f":{error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         raise ConfigError(f"{file}{where}: not YAML ({str(error).splitlines()[0]}); mend the file") from error
@@ -118,7 +131,9 @@ def _flatten(content: Mapping[str, Any], keys: Mapping[str, bool], prefix: str =
 
 def _value(text: str, where: str) -> Any:
     try:
-        value = yaml.safe_load(text)
+        value = strict_load(text)
+    except DuplicateKeyError as error:
+        raise ConfigError(f"{where}: {error.problem} in '{text}'; keep one of them") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: '{text}' is not a YAML value; quote it") from error
     if isinstance(value, str):

@@ -33,7 +33,7 @@ def command(
     max_new_tokens: options.MaxNewTokens = 128,
     max_prompts: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the start.")] = None,
     batch_size: options.BatchSize = 64,
-    seed: Annotated[int, typer.Option(help="Of the sampling and the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampling and the intervals.")] = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
 ) -> None:
@@ -50,16 +50,18 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
+    from penchant.cli.reference_free import refuse_reference_free
     from penchant.cli.references import find_reference
     from penchant.cli.report import write_run_report
     from penchant.data import load_prompts
     from penchant.data.prompt_sets import prompt_file
     from penchant.errors import ConfigError
     from penchant.evaluation.judges import load_judge
+    from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
     from penchant.training.run_folder import read_ledger
 
-    read_ledger(run)  # says so if this is no run folder
+    refuse_reference_free(str(run), read_ledger(run), reference)
     try:
         scorer = load_judge(judge)
     except ValueError as error:
@@ -84,6 +86,7 @@ def command(
             return sequence_logprobs(model, [(s,) for s in sequences]).numpy()
 
         policy = load(str(run), device, dtype, None, reporter)
+        refuse_long_prompts(policy, asked)
         source = find_reference(str(run), policy, reference, "--reference")
         after = sampled(policy, params, "policy")
         exact = SamplingParams(1.0, 1.0, 0, max_new_tokens, seed)

@@ -31,10 +31,12 @@ def command(
         penchant export runs/lora --merged ./my-model --dtype bfloat16
     """
     from penchant.errors import ConfigError
+    from penchant.training.place import require_place
 
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype is one of {', '.join(DTYPES)}, got '{dtype}'; choose one of them")
     _require_room(merged)
+    require_place(merged, "--merged")
     from penchant.cli.console import Reporter
 
     with Reporter() as reporter:

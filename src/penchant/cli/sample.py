@@ -28,7 +28,7 @@ def command(
     max_new_tokens: options.MaxNewTokens = 256,
     max_prompts: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the start.")] = None,
     batch_size: options.BatchSize = 64,
-    seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
@@ -48,12 +48,16 @@ def command(
     from penchant.cli.loading import load
     from penchant.data import load_prompts
     from penchant.data.prompt_sets import prompt_file
+    from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
+    from penchant.training.place import require_place
 
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
+    require_place(output)
     loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
     with Reporter() as reporter:
         language_model = load(model, device, dtype, chat_template, reporter)
+        refuse_long_prompts(language_model, loaded.prompts)
         from penchant.evaluation.candidates import sample_to_file
 
         begin = time.perf_counter()

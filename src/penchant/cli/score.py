@@ -58,15 +58,20 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
+    from penchant.cli.reference_free import refuse_reference_free
     from penchant.cli.references import find_reference, ledger_of
     from penchant.errors import ConfigError, OutputError
+    from penchant.training.place import require_place
 
     if output not in (None, "-") and Path(str(output)).exists():
         raise OutputError(f"{output}: exists already; choose another --output")
+    if output not in (None, "-"):
+        require_place(Path(str(output)))
     if beta is not None and not 0 < beta < float("inf"):
         raise ConfigError(f"--beta is above 0, got {beta}; leave it out for the run's own")
+    ledger = ledger_of(model) or {}
+    refuse_reference_free(model, ledger, reference)
     with Reporter() as reporter:
-        ledger = ledger_of(model) or {}
         policy = load(model, device, dtype, chat_template, reporter)
         source = find_reference(model, policy, reference, "--reference")
         beta = beta or _beta_of(ledger, reporter)

@@ -10,6 +10,7 @@ from penchant.cli.configuring import build_config
 from penchant.cli.console import Reporter
 from penchant.cli.projects import resolve_projects
 from penchant.models.numerics import prepare_process
+from penchant.training.place import require_place
 
 __all__ = ["train"]
 
@@ -20,6 +21,7 @@ def train(
     """Run a training command from its flags to its report."""
     config = build_config(schema, file=file, settings=settings, flags=flags)
     prepare_process()
+    require_place(Path(config.output))
     files = resolve_projects(config.data.files, _answers_as(config))
     config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
     from penchant.cli.report import write_run_report
@@ -51,9 +53,15 @@ def _answers_as(config: Any) -> str:
 def _summarise(reporter: Reporter, ledger: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> None:
     last = next((row for row in reversed(metrics) if "eval_loss" in row), None)
     if last is not None:
-        facts = f"held out ({ledger['num_held_out_pairs']}): loss {last['eval_loss']:.4f}"
+        facts = f"held out ({ledger['num_held_out_pairs']}): loss {_shown(last['eval_loss'], '.4f')}"
         if "eval_rewards/accuracies" in last:
-            facts += f"  accuracy {last['eval_rewards/accuracies']:.3f}  margin {last['eval_rewards/margins']:+.4f}"
+            accuracy, margin = last["eval_rewards/accuracies"], last["eval_rewards/margins"]
+            facts += f"  accuracy {_shown(accuracy, '.3f')}  margin {_shown(margin, '+.4f')}"
         reporter.say(facts)
     speed, peak = ledger["unique_tokens_per_second"], ledger["peak_memory_bytes"] / 1e9
     reporter.say(f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak:.1f} GB at most")
+
+
+def _shown(value: float | None, form: str) -> str:
+    """metrics.jsonl holds null for a number that is not finite."""
+    return "not finite" if value is None else format(value, form)

@@ -26,6 +26,7 @@ from penchant.data.inspection import (
     inspect_pairs,
     inspect_prompts,
 )
+from penchant.data.misnamed import misspelt_column, refuse_folder
 from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, labelled_from_pairs
 from penchant.data.verdicts import BadRow, Verdict, bad_row_from_validation
 from penchant.errors import ConfigError, DataError
@@ -147,6 +148,7 @@ def load_prompts(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | N
 
 def guess_kind(path: str | os.PathLike[str]) -> Kind:
     """What most of a file's first rows look like; pairs where they look like nothing known, whose loader says so."""
+    refuse_folder(Path(path))
     readable = (row for _, row in scan_rows(Path(path)) if not isinstance(row, BadRow))
     rows = list(islice(readable, NUM_ROWS_TO_DETECT))
     tables: dict[Kind, Sequence[Importer[Any]]] = {
@@ -185,7 +187,7 @@ def _load(
                 break
     errors = [verdict for verdict in tally.problems if verdict.severity == "error"]
     if errors and on_bad_row == "error":
-        raise DataError(first_of(errors, sum(tally.counts.values())))
+        raise DataError(first_of(errors, sum(tally.counts.values()), droppable=importers is not PROMPT_IMPORTERS))
     if not tally.records:
         found = ", ".join(f"{count} {code}" for code, count in tally.counts.items())
         raise DataError(f"{', '.join(map(str, files))}: no row can be used ({found}); see {tally.problems[0]}.")
@@ -243,16 +245,24 @@ def detect(
         return next(importer for importer in importers if importer.name == winner), chain(head, rows)
     if not readable:
         bad = [row.at(Origin(file=str(file), line=line)) for line, row in head if isinstance(row, BadRow)]
-        raise DataError(first_of(bad, len(head)))
+        raise DataError(first_of(bad, len(head), droppable=False))
+    columns = list(dict.fromkeys(str(name) for row in readable for name in row))
+    if found := misspelt_column(columns, importers):
+        raise DataError(f"{file}: no column '{found[0]}'; did you mean '{found[1]}'?")
     shapes = "; or ".join(importer.description for importer in importers)
-    columns = ", ".join(dict.fromkeys(str(name) for row in readable for name in row)) or "none"
-    raise DataError(f"{file}: no known format has its columns ({columns}); give rows with {shapes}.")
+    raise DataError(
+        f"{file}: no known format has its columns ({', '.join(columns) or 'none'}); give rows with {shapes}."
+    )
 
 
-def first_of(errors: Sequence[Verdict], num_rows: int) -> str:
-    """What to say where bad rows are an error: the first of them, how many there are, and the way on."""
+def first_of(errors: Sequence[Verdict], num_rows: int, *, droppable: bool = True) -> str:
+    """What to say where bad rows are an error: the first of them, how many there are, and the way on.
+
+    droppable: whether the command can leave them out and go on.
+    """
     count = "1 bad row" if len(errors) == 1 else f"{len(errors)} bad rows"
-    return f"{errors[0]} ({count} in {num_rows} read; `--on-bad-row drop` skips them)."
+    way_on = "; `--on-bad-row drop` skips them" if droppable else ""
+    return f"{errors[0]} ({count} in {num_rows} read{way_on})."
 
 
 def check_options(paths: Paths, on_bad_row: str, limit: int | None) -> list[Path]:
@@ -260,6 +270,8 @@ def check_options(paths: Paths, on_bad_row: str, limit: int | None) -> list[Path
     files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     if not files:
         raise DataError("no data file was given; name at least one.")
+    for file in files:
+        refuse_folder(file)
     if on_bad_row not in get_args(OnBadRow):
         raise ConfigError(f"on_bad_row must be error or drop, got {on_bad_row!r}.")
     if limit is not None and limit < 1:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from penchant.data import Prompt
 from penchant.errors import ModelError
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams, uniforms
 
-__all__ = ["Job", "Request", "Response"]
+__all__ = ["Job", "Request", "Response", "refuse_long_prompts"]
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,7 @@ class Job:
         num, context = len(request.prompt_ids), model.context_length
         if not num:
             raise ModelError(f"prompt {request.key}: holds no token to start from; write a prompt that is not empty")
-        if num >= context:
-            raise ModelError(
-                f"prompt {request.key}: its {num} tokens leave no room in the model's context of {context}; "
-                "shorten it, or pass a model with a longer context"
-            )
+        _require_room(f"prompt {request.key}", num, context)
         indices = request.indices or tuple(range(num_responses))
         return cls(request, np.array(request.prompt_ids), indices, min(params.max_new_tokens, context - num))
 
@@ -78,3 +76,18 @@ class Job:
 
     def responses(self) -> list[Response]:
         return sorted(self.done, key=lambda response: response.index)
+
+
+def refuse_long_prompts(model: LanguageModel, prompts: Sequence[Prompt]) -> None:
+    """Raise ModelError that names the file and line of the first prompt that the model has no room to answer."""
+    for prompt in prompts:
+        num = len(model.encoder.encode_prompt(prompt.messages))
+        _require_room(str(prompt.origin or f"prompt {prompt.id}"), num, model.context_length)
+
+
+def _require_room(where: str, num: int, context: int) -> None:
+    if num >= context:
+        raise ModelError(
+            f"{where}: its {num} tokens leave no room in the model's context of {context}; "
+            "shorten it, or pass a model with a longer context"
+        )

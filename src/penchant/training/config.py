@@ -24,7 +24,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LoraConfig(Section):
@@ -139,7 +139,7 @@ class RunConfig(Section):
     """What every training command shares."""
 
     output: str
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     model: ModelConfig
     data: DataConfig
     optimiser: OptimiserConfig = OptimiserConfig()

@@ -135,5 +135,10 @@ def _dataset(
 ) -> Dataset[Item]:
     if not train:
         raise DataError(f"{', '.join(config.files)}: nothing is left to train on; lower data.held_out or add rows")
+    if not any(getattr(item, "weight", 1.0) for item in train):
+        raise DataError(
+            f"{', '.join(config.files)}: every row to train on has weight 0, so there is nothing to learn; "
+            "leave the weights out, or give some rows one above 0"
+        )
     facts |= {"num_train_pairs": len(train), "num_held_out_pairs": len(held_out)}
     return Dataset(train, held_out, facts)

@@ -107,6 +107,10 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
             f"dpo.sft_weight is not read by {row.name}, whose responses have no partner; leave it out",
         ),
         (
+            bool(run.dpo.sft_weight) and row.name == "sft",
+            "dpo.sft_weight would add the objective sft to itself; leave it out",
+        ),
+        (
             run.dpo.weighting == "wpo" and (labelled or row.batch_coupled),
             f"dpo.weighting: wpo weighs single pairs, and {row.name} has none; leave it out",
         ),

@@ -20,6 +20,7 @@ from penchant.tokens import TokenSequence
 from penchant.training.checkpoint import newest_checkpoint
 from penchant.training.config import DPOConfig, ModelConfig, RunConfig, SFTConfig
 from penchant.training.dataset import Dataset, demonstration_dataset
+from penchant.training.finite import require_finite
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
@@ -45,31 +46,32 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     model, text = _load(config.model, config.model.name, config, reporter)
     data = objective.dataset(config, model, reporter.say)
     folder = RunFolder.create(config, "dpo", resume=resume)
-    sequences = [s for item in (*data.train, *data.held_out) for s in item.referenced]
-    if objective.needs_reference:
-        reference, reference_digest = _score_reference(config, model, sequences, reporter)
-    else:
-        reference, reference_digest = {s.key: 0.0 for s in sequences}, ""
-    folder.note(
-        model_digest=model.digest,
-        reference_digest=reference_digest,
-        beta=objective.beta,
-        chat_template=text,
-        **data.facts,
-    )
-    return _train(
-        config,
-        model,
-        objective.task(reference, model),
-        data,
-        folder,
-        reporter,
-        evaluate,
-        group_of=_prompt_of,
-        default_learning_rate=(1e-6, 1e-5),
-        on_first_step=_rewards_are_zero if reference_digest == model.digest else lambda _: None,
-        resume=resume,
-    )
+    with folder.withdrawn_if_refused():
+        sequences = [s for item in (*data.train, *data.held_out) for s in item.referenced]
+        if objective.needs_reference:
+            reference, reference_digest = _score_reference(config, model, sequences, reporter)
+        else:
+            reference, reference_digest = {s.key: 0.0 for s in sequences}, ""
+        folder.note(
+            model_digest=model.digest,
+            reference_digest=reference_digest,
+            beta=objective.beta,
+            chat_template=text,
+            **data.facts,
+        )
+        return _train(
+            config,
+            model,
+            objective.task(reference, model),
+            data,
+            folder,
+            reporter,
+            evaluate,
+            group_of=_prompt_of,
+            default_learning_rate=(1e-6, 1e-5),
+            on_first_step=_rewards_are_zero if reference_digest == model.digest else lambda _: None,
+            resume=resume,
+        )
 
 
 def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume: bool = False) -> RunFolder:
@@ -77,20 +79,21 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     model, text = _load(config.model, config.model.name, config, reporter)
     data = demonstration_dataset(config.data, model, config.seed, reporter.say)
     folder = RunFolder.create(config, "sft", resume=resume)
-    folder.note(model_digest=model.digest, chat_template=text, **data.facts)
-    return _train(
-        config,
-        model,
-        NextTokenTask(),
-        data,
-        folder,
-        reporter,
-        evaluate,
-        group_of=id,
-        default_learning_rate=(2e-5, 2e-4),
-        on_first_step=lambda _: None,
-        resume=resume,
-    )
+    with folder.withdrawn_if_refused():
+        folder.note(model_digest=model.digest, chat_template=text, **data.facts)
+        return _train(
+            config,
+            model,
+            NextTokenTask(),
+            data,
+            folder,
+            reporter,
+            evaluate,
+            group_of=id,
+            default_learning_rate=(2e-5, 2e-4),
+            on_first_step=lambda _: None,
+            resume=resume,
+        )
 
 
 def _score_reference(
@@ -178,6 +181,7 @@ def _train(
                 folder.keep_until(0)
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
         loop.run(stop)
+    require_finite(loop.parameters)
     loop.release()
     with disk_errors_explained(folder.path):
         saving.save_model(model, folder.model)

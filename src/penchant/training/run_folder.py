@@ -22,9 +22,10 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError
 
-from penchant.errors import OutputError
+from penchant.errors import OutputError, UserError
 from penchant.training.checkpoint import write_atomically
 from penchant.training.config import RunConfig
+from penchant.training.place import require_place
 
 __all__ = ["RunFolder", "append_rows", "disk_errors_explained", "read_ledger", "read_rows_written"]
 
@@ -40,6 +41,7 @@ class RunFolder:
         self.samples = path / "samples.jsonl"
         self.report = path / "report.html"
         self.ledger: dict[str, Any] = {}
+        self.began_here = self.made_here = False
 
     @classmethod
     def create(cls, config: RunConfig, command: str, *, resume: bool) -> RunFolder:
@@ -59,11 +61,39 @@ class RunFolder:
             if began:
                 folder._take_up(settings)
                 return folder
-            folder.path.mkdir(parents=True, exist_ok=True)
+            if not folder.path.exists():
+                require_place(folder.path)
+                folder.path.mkdir()
+                folder.made_here = True
             write_atomically(folder.path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
             folder.ledger = {"command": command, "config": settings, "versions": _versions(), "started_at": _now()}
             folder.note(status="running")
+            folder.began_here = True
         return folder
+
+    @contextmanager
+    def withdrawn_if_refused(self) -> Iterator[None]:
+        """Where a UserError comes before the first step of a run that began here, leave nothing of the run.
+
+        Else the folder would stand in the way of the corrected command. A full disk is another matter: what is there
+        goes on with --resume.
+        """
+        try:
+            yield
+        except UserError as error:
+            disk_failed = isinstance(error, OutputError) and error.__cause__ is not None
+            if self.began_here and not disk_failed and not self._has_steps():
+                self._withdraw()
+            raise
+
+    def _has_steps(self) -> bool:
+        return self.checkpoints.exists() or (self.metrics.is_file() and self.metrics.stat().st_size > 0)
+
+    def _withdraw(self) -> None:
+        for file in (self.metrics, self.samples, self.path / "config.yaml", self.path / "run.json"):
+            file.unlink(missing_ok=True)
+        if self.made_here and not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def note(self, **facts: Any) -> None:
         """Add facts to run.json, on disk before this returns."""

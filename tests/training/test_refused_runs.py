@@ -1,0 +1,116 @@
+"""A run that is refused leaves nothing in the way, and one whose weights ran away is never called finished."""
+
+import json
+
+import pytest
+import torch
+
+from penchant.errors import ConfigError, ModelError, OutputError, TrainingError
+from penchant.training import run as run_module
+from penchant.training.finite import require_finite
+from penchant.training.place import require_place
+from penchant.training.run_folder import RunFolder
+
+AWAY = {"optimiser": {"learning_rate": 1e38, "weight_decay": 1e3, "max_steps": 1, "warmup_ratio": 0.0}}
+
+
+@pytest.mark.parametrize("command", ["dpo", "sft"])
+@pytest.mark.parametrize("lora", [None, {}])
+def test_weights_that_are_not_finite_are_never_written_and_the_run_is_not_finished(request, tmp_path, command, lora):
+    train = request.getfixturevalue(command)
+    with pytest.raises(TrainingError, match=r"weights are not finite .* no model was written; begin again .* lower"):
+        train(**AWAY, model={"lora": lora}, save={"num_samples": 2, "sample_tokens": 4})
+    assert not (tmp_path / "run" / "model").exists()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "running"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_one_number_that_is_not_finite_is_enough_and_its_parameter_is_named(value):
+    good, bad = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.tensor([0.0, value]))
+    require_finite({"good": good})
+    with pytest.raises(TrainingError, match="not finite \\(bad, one of 1 of 2 parameters\\)"):
+        require_finite({"good": good, "bad": bad})
+
+
+REFUSALS = [
+    ({"model": {"lora": {"targets": ["nowhere"]}}}, ConfigError | ModelError),
+    ({"model": {"reference": "no-such-model"}}, ModelError),
+]
+
+
+@pytest.mark.parametrize(("sections", "error"), REFUSALS)
+def test_a_run_refused_before_its_first_step_leaves_no_folder_and_the_corrected_one_begins(
+    dpo, tmp_path, sections, error
+):
+    with pytest.raises((ConfigError, ModelError)) as caught:
+        dpo(**sections)
+    assert isinstance(caught.value, error)
+    assert not (tmp_path / "run").exists()
+    assert dpo(optimiser={"max_steps": 1}).ledger["status"] == "finished"
+
+
+def test_a_folder_that_was_there_before_the_refused_run_stays_and_is_empty(dpo, tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ModelError):
+        dpo(model={"reference": "no-such-model"})
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_disk_too_small_leaves_no_folder(dpo, tmp_path, monkeypatch):
+    def too_small(self, num_bytes):
+        raise OutputError("too small")
+
+    monkeypatch.setattr(RunFolder, "require_space", too_small)
+    with pytest.raises(OutputError, match="too small"):
+        dpo()
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_stopped_run_left_is_not_removed_when_resuming_it_is_refused(dpo, make_reporter, tmp_path, monkeypatch):
+    def crash():
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        dpo(make_reporter({1: crash}))
+    before = sorted(p.name for p in (tmp_path / "run").iterdir())
+
+    def refuse(*_args, **_options):
+        raise ModelError("gone")
+
+    monkeypatch.setattr(run_module, "_score_reference", refuse)
+    with pytest.raises(ModelError, match="gone"):
+        dpo(resume=True)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == before
+
+
+@pytest.mark.parametrize("leftover", ["metrics", "checkpoints"])
+def test_steps_and_checkpoints_are_never_removed(dpo, tmp_path, monkeypatch, leftover):
+    original = run_module.Loop.run
+
+    def refuse_late(self, stop):
+        original(self, stop)
+        if leftover == "checkpoints":
+            self.folder.metrics.unlink()
+            self.folder.checkpoints.mkdir()
+        raise ConfigError("late")
+
+    monkeypatch.setattr(run_module.Loop, "run", refuse_late)
+    with pytest.raises(ConfigError, match="late"):
+        dpo(optimiser={"max_steps": 1})
+    assert (tmp_path / "run" / "run.json").is_file()
+
+
+def test_a_place_that_cannot_be_made_is_refused_and_one_that_can_is_left_unmade(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match=r"file/run: cannot be created \(Not a directory\); choose another --merged"):
+        require_place(tmp_path / "file" / "run", "--merged")
+    require_place(tmp_path / "deep" / "run")
+    assert not (tmp_path / "deep" / "run").exists()
+    require_place(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_run_folder_itself_says_that_it_cannot_be_created(dpo, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="cannot be created"):
+        dpo(output=str(tmp_path / "file" / "run"))
