@@ -43,7 +43,7 @@ def test_pairs_without_a_reference_swap_but_have_no_log_ratio(pairs):
 
 
 def test_a_reference_on_one_side_only_is_refused(pairs):
-    with pytest.raises(ValueError, match="^only one side of the pairs has reference log-probs; give both or neither$"):
+    with pytest.raises(ValueError, match=r"^only one side of the pairs has reference log-probs; give both or neither$"):
         replace(pairs([3.0]), reference_chosen_B=None)
 
 

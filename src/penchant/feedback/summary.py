@@ -17,6 +17,7 @@ from penchant.feedback.training import detail, training_pairs
 
 __all__ = ["agreement", "length_bias", "source_label", "source_table", "summary"]
 
+
 def summary(store: Store) -> dict[str, Any]:
     """What the admin page shows; JSON holds all of it.
 
@@ -81,9 +82,10 @@ def source_table(main: Sequence[Comparison]) -> dict[str, Any]:
     """Bradley-Terry over the sources, best first: Elo points around a mean of 1000 with 95 % limits.
 
     A tie is half a win for each side. both_bad says nothing about the order, nor does a comparison of a source with
-    itself: they are counted in `both_bad` and `same_source`. Half a phantom win and loss keeps a source that won, or lost, everything finite. Answers of one task
-    may err together, so intervals are the sandwich's, clustered by task, where there are enough tasks, and the
-    model's otherwise. rows is empty, with the reason, where there are not two sources.
+    itself: they are counted in `both_bad` and `same_source`. Half a phantom win and loss keeps a source that won, or
+    lost, everything finite. Answers of one task may err together, so intervals are the sandwich's, clustered by task,
+    where there are enough tasks, and the model's otherwise. rows is empty, with the reason, where there are not two
+    sources.
     """
     from penchant.ranking import Votes
 
