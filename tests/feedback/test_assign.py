@@ -5,14 +5,16 @@ from collections import Counter
 
 import pytest
 
-from penchant.feedback.assign import Eligible, choose, disagreement, main_probabilities
+from penchant.feedback.assign import choose, disagreement, main_probabilities
+from penchant.feedback.free import Eligible, Free
 
 MAIN = [Eligible("low", 0.1), Eligible("none", 0.0), Eligible("top", 0.9), Eligible("top too", 0.9)]
 SHARES = {"random_share": 0.4, "gold_share": 0.2, "repeat_share": 0.1}
 
 
 def draws(num, main=MAIN, gold=("g0", "g1"), repeats=("r0", "r1", "r2"), **shares):
-    return [choose(main, gold, repeats, **(SHARES | shares), rng=random.Random(seed)) for seed in range(num)]
+    pool = Free(main).but({})
+    return [choose(pool, gold, repeats, **(SHARES | shares), rng=random.Random(seed)) for seed in range(num)]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_nothing_is_left_when_no_main_task_is_left_even_if_there_is_gold():
 
 
 def test_a_task_drawn_evenly_may_be_the_most_uncertain_and_its_probability_is_that_of_the_mixture():
-    low, high = main_probabilities([task.score for task in MAIN], 0.4)
+    low, high = main_probabilities(4, 2, 0.4)
     assert (low, high) == pytest.approx((0.1, 0.1 + 0.6 / 2))
     for choice in draws(500, gold=(), repeats=()):
         assert choice.probability == pytest.approx(high if choice.task_id.startswith("top") else low)

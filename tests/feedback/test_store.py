@@ -187,6 +187,18 @@ def test_a_person_who_comes_back_late_finds_the_same_pair_and_keeps_it(make_any_
     assert store.next_assignment(bob) is None  # the lease began anew
 
 
+def test_a_vote_renews_the_lease_of_the_pair_that_was_fetched_ahead(make_any_store, make_answer, clock):
+    store = make_any_store(2, lease_minutes=15)
+    ann, bob = (store.invite(name).annotator.id for name in ("Ann", "Bob"))
+    first, ahead = store.next_assignment(ann), store.next_assignment(ann, ahead=1)
+    clock.pass_by(minutes=14)
+    new = make_answer(first, ann)
+    assert store.vote(ann, new.key, first.id, lambda *_: new).result(20).then is None
+    clock.pass_by(minutes=14)
+    assert store.next_assignment(bob) is None
+    store.record(make_answer(ahead, ann))
+
+
 def test_one_pair_can_be_fetched_ahead_and_it_is_the_next_one(make_any_store, make_answer):
     store = make_any_store(5)
     ann = store.invite("Ann").annotator.id

@@ -6,7 +6,8 @@ import pytest
 from pydantic import JsonValue
 
 from penchant.errors import ConfigError
-from penchant.feedback.assign import Eligible, choose
+from penchant.feedback.assign import choose
+from penchant.feedback.free import Eligible, Free
 from penchant.feedback.training import load_project_pairs, training_pairs
 
 
@@ -115,7 +116,7 @@ def test_weights_are_inverse_probabilities_with_a_mean_of_one(votes):
 
 def test_weighting_undoes_the_preference_for_uncertain_tasks(votes):
     """Side a wins on the 4 uncertain tasks of 20, which are asked more often: its plain share comes out high."""
-    tasks = [Eligible(f"t{i}", float(i < 4)) for i in range(20)]
+    tasks = Free(Eligible(f"t{i}", float(i < 4)) for i in range(20)).but({})
     shares = {"random_share": 0.5, "gold_share": 0.0, "repeat_share": 0.0}
     made = [choose(tasks, [], [], **shares, rng=random.Random(seed)) for seed in range(2000)]
     answers = [  # each a task of its own, so that each is a pair

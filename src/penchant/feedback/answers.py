@@ -3,15 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
-from penchant.feedback.leases import find, lease_again
+from penchant.feedback.batch import Batch
+from penchant.feedback.board import Given
+from penchant.feedback.leases import lease_again, release
 from penchant.feedback.people import require
 from penchant.feedback.project import ProjectConfig
 from penchant.feedback.records import Answer, Answered, NewAnswer, Refused
 from penchant.feedback.rows import (
     MAX_ID,
-    insert_answer,
     insert_row,
     read_answer,
     read_assignment,
@@ -25,50 +26,37 @@ __all__ = ["adjudicate", "history", "record", "undo"]
 SAID = ("outcome", "strength", "reasons", "comment")
 
 
-def record(connection: Connection, config: ProjectConfig, new: NewAnswer, now: datetime) -> Answer:
+def record(batch: Batch, config: ProjectConfig, new: NewAnswer, now: datetime) -> Answer:
     """Store an answer, or return the one that was stored under its key; raises Refused."""
-    require(connection, new.annotator_id)
-    stored = _by_key(connection, new.key)
+    batch.state.require(new.annotator_id)
+    stored = batch.by_key(new.key)
     if stored is not None:
         return _the_same(stored, new)
-    row = find(connection, new.assignment_id, new.annotator_id)
-    if row is None:
+    given = batch.board.assignment(new.assignment_id, new.annotator_id)
+    if given is None:
         raise Refused("not_yours", "this pair was not given to you; ask for the next one")
     _check_options(config, new)
     if new.outcome == "skip":
-        _release(connection, row.id, now)
-    else:
-        lease_again(connection, config, row, now)
-    return insert_answer(
-        connection,
-        _said(config, new)
-        | {
-            "assignment_id": row.id,
-            "annotator_id": new.annotator_id,
-            "task_id": row.task_id,
-            "shown_first": row.shown_first,
-            "created_at": now,
-            "supersedes": _current_id(connection, answers.c.assignment_id == row.id),
-        },
-    )
+        release(batch, given, now)
+    elif given.released_at is not None:
+        lease_again(batch, given, now)
+    return batch.say(_said(config, new) | _after(given, now))
 
 
-def undo(connection: Connection, config: ProjectConfig, annotator_id: int, key: str, now: datetime) -> Answer | None:
+def undo(batch: Batch, annotator_id: int, key: str, now: datetime) -> Answer | None:
     """Withdraw a person's latest current answer, which opens its assignment again; None where there is none."""
-    require(connection, annotator_id)
-    stored = _by_key(connection, key)
+    batch.state.require(annotator_id)
+    stored = batch.by_key(key)
     if stored is not None:
         if stored.annotator_id != annotator_id or stored.outcome != "withdrawn":
             raise Refused("key", "another answer was sent under this key; make a new one")
         return stored
-    latest = connection.execute(_own(annotator_id).order_by(answers.c.id.desc()).limit(1)).first()
-    if latest is None:
+    given = batch.board.latest(annotator_id)
+    if given is None:
         return None
-    answer = read_answer(latest)
-    lease_again(connection, config, find(connection, answer.assignment_id, annotator_id), now)
-    kept = {name: getattr(answer, name) for name in ("assignment_id", "annotator_id", "task_id", "shown_first")}
-    empty = {"key": key, "outcome": "withdrawn", "reasons": [], "comment": "", "flags": []}
-    return insert_answer(connection, kept | empty | {"created_at": now, "supersedes": answer.id})
+    lease_again(batch, given, now)
+    nothing: dict[str, Any] = {"strength": None, "reasons": [], "comment": "", "seconds": None, "flags": []}
+    return batch.say(nothing | {"key": key, "outcome": "withdrawn"} | _after(given, now))
 
 
 def adjudicate(
@@ -80,17 +68,19 @@ def adjudicate(
     if connection.scalar(select(tasks.c.position).where(tasks.c.id == task_id)) is None:
         raise Refused("unknown", f"there is no task {task_id}; reload the page")
     answer = NewAnswer(assignment_id=0, **new)  # checked like any other answer before it has an assignment
-    stored = _by_key(connection, answer.key)
-    if stored is not None:
+    row = connection.execute(select(answers).where(answers.c.key == answer.key)).first()
+    if row is not None:
+        stored = read_answer(row)
         return _the_same(stored, answer.model_copy(update={"assignment_id": stored.assignment_id}))
     _check_options(config, answer)
-    verdicts = select(assignments.c.id).where(assignments.c.task_id == task_id, assignments.c.kind == "adjudication")
-    supersedes = _current_id(connection, answers.c.assignment_id.in_(verdicts))
+    verdict = (assignments.c.task_id == task_id) & (assignments.c.kind == "adjudication")
+    earlier = answers.c.assignment_id.in_(select(assignments.c.id).where(verdict))
+    supersedes = connection.scalar(select(answers.c.id).where(earlier, is_current()))
     common = {"task_id": task_id, "annotator_id": answer.annotator_id, "created_at": now}
     assignment = common | {"kind": "adjudication", "chosen_by": "adjudication"}
-    assignment_id = insert_row(connection, assignments, assignment)
-    values = _said(config, answer) | common | {"assignment_id": assignment_id, "supersedes": supersedes, "flags": []}
-    return insert_answer(connection, values)
+    links = {"assignment_id": insert_row(connection, assignments, assignment), "supersedes": supersedes}
+    values = _said(config, answer) | common | links | {"flags": [], "shown_first": None}
+    return Answer(id=insert_row(connection, answers, values), **values)
 
 
 def history(connection: Connection, annotator_id: int, limit: int, before: int | None) -> list[Answered]:
@@ -110,11 +100,6 @@ def _own(annotator_id: int) -> Any:
     return select_current().where(answers.c.annotator_id == annotator_id, answers.c.assignment_id.not_in(verdict))
 
 
-def _by_key(connection: Connection, key: str) -> Answer | None:
-    row = connection.execute(select(answers).where(answers.c.key == key)).first()
-    return None if row is None else read_answer(row)
-
-
 def _the_same(stored: Answer, new: NewAnswer) -> Answer:
     same = all(getattr(stored, name) == getattr(new, name) for name in ("annotator_id", "assignment_id", *SAID))
     if not same:
@@ -122,9 +107,10 @@ def _the_same(stored: Answer, new: NewAnswer) -> Answer:
     return stored
 
 
-def _current_id(connection: Connection, condition: Any) -> int | None:
-    """The id of the current answer, a withdrawn one too: a chain has no gap and no fork."""
-    return connection.scalar(select(answers.c.id).where(condition, is_current()))
+def _after(given: Given, now: datetime) -> dict[str, Any]:
+    """Ties an answer to its assignment. It supersedes the current one, a withdrawn one too: no gap and no fork."""
+    same = {name: getattr(given, name) for name in ("annotator_id", "task_id", "shown_first")}
+    return same | {"assignment_id": given.id, "supersedes": given.said.answer_id, "created_at": now}
 
 
 def _check_options(config: ProjectConfig, new: NewAnswer) -> None:
@@ -146,8 +132,3 @@ def _said(config: ProjectConfig, new: NewAnswer) -> dict[str, Any]:
         "seconds": new.seconds,
         "flags": ["too_fast"] if too_fast else [],
     }
-
-
-def _release(connection: Connection, assignment_id: int, now: datetime) -> None:
-    query = update(assignments).where(assignments.c.id == assignment_id, assignments.c.released_at.is_(None))
-    connection.execute(query.values(released_at=now))

@@ -7,18 +7,11 @@ of them, and the rest the most uncertain first, so that few answers say much.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from penchant.feedback.free import Pool
 from penchant.feedback.records import ChosenBy, Kind, Side
 
-__all__ = ["Choice", "Eligible", "choose", "disagreement", "main_probabilities"]
-
-
-class Eligible(NamedTuple):
-    """A main task that a person may be given; `score` says how uncertain its answer is, higher for more."""
-
-    task_id: str
-    score: float
+__all__ = ["Choice", "choose", "disagreement", "main_probabilities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,7 @@ class Choice:
 
 
 def choose(
-    main: Sequence[Eligible],
+    main: Pool,
     gold: Sequence[str],
     repeats: Sequence[str],
     *,
@@ -54,42 +47,43 @@ def choose(
         rng: everything random is drawn from it.
 
     Example:
-        >>> tasks = [Eligible("sure", 0.0), Eligible("unsure", 0.5)]
+        >>> from penchant.feedback.free import Eligible, Free
+        >>> pool = Free([Eligible("sure", 0.0), Eligible("unsure", 0.5)]).but({})
         >>> shares = {"gold_share": 0.0, "repeat_share": 0.0}
-        >>> choose(tasks, [], [], random_share=0.0, **shares, rng=random.Random(0)).task_id
+        >>> choose(pool, [], [], random_share=0.0, **shares, rng=random.Random(0)).task_id
         'unsure'
     """
     gold_share = gold_share if gold else 0.0
     repeat_share = repeat_share if repeats else 0.0
     main_share = 1 - gold_share - repeat_share
-    if not main and main_share > 1e-9:
+    if not main.num and main_share > 1e-9:
         return None
     shown_first: Side = "a" if rng.random() < 0.5 else "b"
     draw = rng.random()
     if draw < gold_share:
         return Choice(rng.choice(gold), "gold", "gold", gold_share / len(gold), shown_first)
-    if repeats and (draw < gold_share + repeat_share or not main):
+    if repeats and (draw < gold_share + repeat_share or not main.num):
         return Choice(rng.choice(repeats), "repeat", "repeat", repeat_share / len(repeats), shown_first)
-    if not main:
+    if not main.num:
         return Choice(rng.choice(gold), "gold", "gold", gold_share / len(gold), shown_first)
     evenly = rng.random() < random_share
-    top = max(task.score for task in main)
-    task = rng.choice(main if evenly else [task for task in main if task.score == top])
-    probability = main_share * main_probabilities([task.score for task in main], random_share)[task.score == top]
-    return Choice(task.task_id, "main", "random" if evenly else "uncertainty", probability, shown_first)
+    task_id = main.draw(rng) if evenly else main.draw_highest(rng)
+    low, high = main_probabilities(main.num, main.num_highest, random_share)
+    probability = main_share * (high if main.is_highest(task_id) else low)
+    return Choice(task_id, "main", "random" if evenly else "uncertainty", probability, shown_first)
 
 
-def main_probabilities(scores: Sequence[float], random_share: float) -> tuple[float, float]:
+def main_probabilities(num: int, num_highest: int, random_share: float) -> tuple[float, float]:
     """Probability of one task below the highest score, and of one at it, among N tasks of which M are highest.
 
     random_share / N, and random_share / N + (1 - random_share) / M.
 
     Example:
-        >>> main_probabilities([0.0, 0.0, 1.0, 1.0], 0.5)
+        >>> main_probabilities(4, 2, 0.5)
         (0.125, 0.375)
     """
-    even = random_share / len(scores)
-    return even, even + (1 - random_share) / list(scores).count(max(scores))
+    even = random_share / num
+    return even, even + (1 - random_share) / num_highest
 
 
 def disagreement(outcomes: Sequence[str]) -> float:

@@ -18,7 +18,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from penchant.errors import ConfigError, DataError
 
-__all__ = ["Database"]
+__all__ = ["Database", "new_ids"]
 
 BUSY_SECONDS = 30
 SYNCHRONOUS = "FULL"
@@ -107,6 +107,15 @@ class Database:
                     "that it can be written, and that nobody holds it locked"
                 ) from error
             raise
+
+
+def new_ids(connection: Connection, table: str, num: int) -> list[int]:
+    """Ids for new rows, ascending and higher than all before; nobody else has them while this transaction writes."""
+    if connection.dialect.name == "postgresql":
+        query = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :num)"
+        return sorted(connection.scalars(text(query), {"table": table, "num": num}))
+    last = connection.exec_driver_sql(f"SELECT coalesce(max(id), 0) FROM {table}").scalar_one()
+    return list(range(last + 1, last + 1 + num))
 
 
 def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool) -> None:

@@ -2,16 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
 from penchant.data.records import Comparison
 from penchant.feedback.database import Database
-from penchant.feedback.leases import eligible_main
-from penchant.feedback.people import UNKNOWN, require
+from penchant.feedback.pace import RECENT, pace
+from penchant.feedback.people import UNKNOWN
 from penchant.feedback.project import ProjectConfig
 from penchant.feedback.records import Counts, Disagreement, Progress
 from penchant.feedback.rows import has_answer, read_answer, select_current, texts_of
@@ -21,8 +19,6 @@ from penchant.feedback.tasks import ANSWER_FIELD
 __all__ = ["comparisons", "counts", "disagreements", "progress"]
 
 PAGE = 500
-RECENT = 500  # answers from which speed is told
-BREAK_SECONDS = 600
 DECIDED = ("a", "b", "tie", "both_bad")
 
 
@@ -79,39 +75,22 @@ def _comparison(row: Any) -> Comparison:
     )
 
 
-def progress(connection: Connection, config: ProjectConfig, annotator_id: int | None) -> Progress:
-    """Of one person, or of the project: then what counts is main answers, `overlap` of them a task."""
+def progress(connection: Connection, config: ProjectConfig) -> Progress:
+    """Of the project: what counts is main answers, `overlap` of them a task."""
     query = select_current().where(answers.c.outcome != "skip")
-    if annotator_id is None:
-        query = query.where(answers.c.assignment_id.in_(select(assignments.c.id).where(assignments.c.kind == "main")))
-        answered = _count(connection, query)
-        num_of = query.with_only_columns(func.count().label("num")).group_by(answers.c.task_id).subquery()
-        # imported answers may be more than `overlap`
-        surplus = select(func.sum(num_of.c.num - config.overlap)).where(num_of.c.num > config.overlap)
-        num_tasks = _count(connection, select(tasks.c.id).where(tasks.c.gold.is_(None)))
-        total = num_tasks * config.overlap + int(connection.scalar(surplus) or 0)
-    else:
-        require(connection, annotator_id)
-        query = query.where(answers.c.annotator_id == annotator_id)
-        answered = _count(connection, query)
-        eligible = _count(connection, select(tasks.c.id).where(eligible_main(config, annotator_id)))
-        total = answered + eligible + _count(connection, _open().where(assignments.c.annotator_id == annotator_id))
-    return Progress(answered=answered, total=total, **_speed(connection, query))
-
-
-def _speed(connection: Connection, query: Select[Any]) -> dict[str, float | None]:
+    query = query.where(answers.c.assignment_id.in_(select(assignments.c.id).where(assignments.c.kind == "main")))
+    num_of = query.with_only_columns(func.count().label("num")).group_by(answers.c.task_id).subquery()
+    # imported answers may be more than `overlap`
+    surplus = select(func.sum(num_of.c.num - config.overlap)).where(num_of.c.num > config.overlap)
+    num_tasks = _count(connection, select(tasks.c.id).where(tasks.c.gold.is_(None)))
+    total = num_tasks * config.overlap + int(connection.scalar(surplus) or 0)
     recent = query.with_only_columns(answers.c.annotator_id, answers.c.created_at, answers.c.seconds)
     rows = connection.execute(recent.order_by(answers.c.id.desc()).limit(RECENT)).all()
     times = defaultdict(list)
     for row in rows:
         times[row.annotator_id].append(row.created_at)
-    gaps = [(later - earlier).total_seconds() for own in times.values() for earlier, later in pairwise(sorted(own))]
-    worked = [gap for gap in gaps if gap <= BREAK_SECONDS]
-    seconds = [row.seconds for row in rows if row.seconds is not None]
-    return {
-        "seconds_median": median(seconds) if seconds else None,
-        "per_hour": 3600 * len(worked) / sum(worked) if sum(worked) else None,
-    }
+    speed = pace(times.values(), [row.seconds for row in rows])
+    return Progress(answered=_count(connection, query), total=total, **speed)
 
 
 def disagreements(connection: Connection) -> list[Disagreement]:

@@ -1,7 +1,6 @@
 """Annotators and the tokens that let them in; of a token only its hash is stored."""
 
 import hashlib
-import hmac
 import secrets
 from datetime import datetime
 
@@ -12,7 +11,18 @@ from penchant.feedback.records import Annotator, Invitation, Refused, Role
 from penchant.feedback.rows import has_answer, insert_row
 from penchant.feedback.schema import annotators, assignments
 
-__all__ = ["UNKNOWN", "all_annotators", "annotator_by_token", "disable", "find_or_add", "invite", "require"]
+__all__ = [
+    "COLUMNS",
+    "UNKNOWN",
+    "all_annotators",
+    "annotator_by_token",
+    "disable",
+    "find_or_add",
+    "hashed",
+    "invite",
+    "require",
+    "require_enabled",
+]
 
 UNKNOWN = "(unknown)"
 """Whoever gave imported answers that name nobody."""
@@ -33,18 +43,15 @@ def invite(connection: Connection, name: str, role: Role, now: datetime) -> Invi
     connection.execute(
         update(annotators)
         .where(annotators.c.id == annotator_id)
-        .values(role=role, token_hash=_hash(token), disabled_at=None)
+        .values(role=role, token_hash=hashed(token), disabled_at=None)
     )
     return Invitation(annotator=_read(connection, annotator_id), token=token)
 
 
 def annotator_by_token(connection: Connection, token: str) -> Annotator | None:
     """Whose token it is; the search is by hash, so its time says nothing about a token."""
-    hashed = _hash(token)
-    row = connection.execute(select(*COLUMNS, annotators.c.token_hash).where(annotators.c.token_hash == hashed)).first()
-    if row is None or row.disabled_at is not None or not hmac.compare_digest(row.token_hash, hashed):
-        return None
-    return Annotator(**{name: row._mapping[name] for name in Annotator.model_fields})
+    row = connection.execute(select(*COLUMNS).where(annotators.c.token_hash == hashed(token))).first()
+    return None if row is None or row.disabled_at is not None else Annotator(**row._mapping)
 
 
 def all_annotators(connection: Connection) -> list[Annotator]:
@@ -67,7 +74,13 @@ def disable(connection: Connection, annotator_id: int, now: datetime) -> None:
 
 def require(connection: Connection, annotator_id: int) -> Annotator:
     """The person; raises Refused for one who is not there or disabled."""
-    annotator = _read(connection, annotator_id)
+    return require_enabled(_read(connection, annotator_id), annotator_id)
+
+
+def require_enabled(annotator: Annotator | None, annotator_id: int) -> Annotator:
+    """The person with this id; raises Refused for one who is not there or disabled."""
+    if annotator is None:
+        raise _unknown(annotator_id)
     if annotator.disabled_at is not None:
         raise Refused("disabled", f"{annotator.name} may no longer answer; ask for a new invitation")
     return annotator
@@ -85,9 +98,14 @@ def find_or_add(connection: Connection, name: str, now: datetime) -> int:
 def _read(connection: Connection, annotator_id: int) -> Annotator:
     row = connection.execute(select(*COLUMNS).where(annotators.c.id == annotator_id)).first()
     if row is None:
-        raise Refused("unknown", f"there is no annotator {annotator_id}; ask for an invitation")
+        raise _unknown(annotator_id)
     return Annotator(**row._mapping)
 
 
-def _hash(token: str) -> str:
+def _unknown(annotator_id: int) -> Refused:
+    return Refused("unknown", f"there is no annotator {annotator_id}; ask for an invitation")
+
+
+def hashed(token: str) -> str:
+    """What the store keeps of a token, which is 256 random bits: nothing slower is needed against guessing."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

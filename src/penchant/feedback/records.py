@@ -27,6 +27,8 @@ __all__ = [
     "Role",
     "Side",
     "TasksAdded",
+    "Turn",
+    "Voted",
 ]
 
 Side = Literal["a", "b"]
@@ -34,15 +36,18 @@ Role = Literal["annotator", "admin"]
 Kind = Literal["main", "gold", "repeat", "adjudication"]
 ChosenBy = Literal["random", "uncertainty", "gold", "repeat", "adjudication", "import"]
 AnswerOutcome = Literal["a", "b", "tie", "both_bad", "skip", "withdrawn"]
-RefusedCode = Literal["disabled", "key", "not_admin", "not_yours", "reason", "strength", "taken", "unknown"]
+RefusedCode = Literal[
+    "disabled", "key", "no_session", "not_admin", "not_yours", "reason", "strength", "taken", "unknown"
+]
 
 
 class Refused(UserError):
     """The store does not take this answer from this person; `code` says why to a program, the text to a person.
 
-    disabled, unknown: the person has no access, or the task does not exist. not_yours: another person's assignment.
-    taken: the lease ran out, or the pair was skipped, and others have answered since. key: the key belongs to another
-    answer. reason, strength: not one that the project asks for. not_admin: only an admin adjudicates.
+    disabled, unknown: the person has no access, or the task does not exist. no_session: the token is nobody's.
+    not_yours: another person's assignment. taken: the lease ran out, or the pair was skipped, and others have answered
+    since. key: the key belongs to another answer. reason, strength: not one that the project asks for. not_admin: only
+    an admin adjudicates.
     """
 
     def __init__(self, code: RefusedCode, message: str) -> None:
@@ -167,6 +172,22 @@ class Progress(_Record):
     total: int
     seconds_median: float | None = None
     per_hour: float | None = None
+
+
+class Turn(_Record):
+    """What a person is asked: a pair, the one after it where there is one, and how far they are. current None: done."""
+
+    current: Assignment | None
+    then: Assignment | None
+    progress: Progress
+
+
+class Voted(_Record):
+    """A stored answer, and what follows: `then` is the pair after the one that the person has by now."""
+
+    answer: Answer
+    then: Assignment | None
+    progress: Progress
 
 
 class Disagreement(_Record):

@@ -11,7 +11,6 @@ from penchant.feedback.schema import answers, assignments, is_current, tasks
 __all__ = [
     "MAX_ID",
     "has_answer",
-    "insert_answer",
     "insert_row",
     "read_answer",
     "read_assignment",
@@ -66,14 +65,8 @@ def texts_of(row: Any) -> dict[str, Any]:
     return {"prompt": prompt, "a": row.a["text"], "b": row.b["text"]}
 
 
-def insert_answer(connection: Connection, values: dict[str, Any]) -> Answer:
-    """Store an answer and read it back."""
-    query = select(answers).where(answers.c.id == insert_row(connection, answers, values))
-    return read_answer(connection.execute(query).one())
-
-
 def insert_row(connection: Connection, table: Table, values: dict[str, Any]) -> int:
     """Store a row of a table whose ids are numbers; returns its id."""
-    key = connection.execute(insert(table).values(values)).inserted_primary_key
+    key = connection.execute(insert(table), values).inserted_primary_key
     assert key is not None, "both databases return the key of a row"
     return int(key[0])

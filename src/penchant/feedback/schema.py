@@ -2,12 +2,16 @@
 
 Tasks and answers are only ever added. A change or an undo is a new answer that supersedes an older
 one; the current answer is the one that nothing supersedes. An assignment is a lease: `released_at` gives its slot back.
+
+Each insert and update of a task, a person or an assignment numbers the row anew in `changed`, higher than any before:
+who has read the tables up to a number finds by an index what is new since.
 """
 
 from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -23,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     exists,
+    literal_column,
     select,
     text,
 )
@@ -44,6 +49,11 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def _changed(table: str) -> Column[int]:
+    following: ColumnElement[int] = literal_column(f"(SELECT coalesce(max(changed), 0) + 1 FROM {table})")
+    return Column("changed", BigInteger, nullable=False, default=following, onupdate=following, server_default="0")
+
+
 metadata = MetaData()
 
 tasks = Table(
@@ -59,8 +69,10 @@ tasks = Table(
     Column("origin", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("meta", JSON, nullable=False),
+    _changed("tasks"),
     CheckConstraint("gold IN ('a', 'b', 'tie', 'both_bad')", name="gold_is_an_outcome"),
     Index("tasks_to_ask", "gold", "position", "id", "uncertainty"),  # found without reading the texts
+    Index("changes_of_tasks", "changed"),
 )
 
 annotators = Table(
@@ -72,7 +84,9 @@ annotators = Table(
     Column("token_hash", String(64), unique=True),
     Column("created_at", UtcTime, nullable=False),
     Column("disabled_at", UtcTime),
+    _changed("annotators"),
     CheckConstraint("role IN ('annotator', 'admin')", name="role_is_known"),
+    Index("changes_of_annotators", "changed"),
 )
 
 assignments = Table(
@@ -89,12 +103,14 @@ assignments = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("released_at", UtcTime),
     Column("renewed_at", UtcTime),
+    _changed("assignments"),
     CheckConstraint("kind IN ('main', 'gold', 'repeat', 'adjudication')", name="kind_is_known"),
     CheckConstraint("(kind = 'main') = (slot IS NOT NULL)", name="main_has_a_slot"),
     CheckConstraint("shown_first IN ('a', 'b')", name="a_side_is_first"),
     CheckConstraint("probability > 0 AND probability <= 1.000001", name="probability_is_one"),
     Index("assignments_of_task", "task_id"),
     Index("assignments_of_annotator", "annotator_id"),
+    Index("changes_of_assignments", "changed"),
 )
 
 LIVE_MAIN = text("kind = 'main' AND released_at IS NULL")

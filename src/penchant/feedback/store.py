@@ -2,12 +2,16 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal, Self
 
 from penchant.data.records import Comparison
 from penchant.feedback import answers, leases, overview, people, tasks
+from penchant.feedback.batch import Batch
+from penchant.feedback.board import Given
+from penchant.feedback.committing import GroupCommit
 from penchant.feedback.database import Database
 from penchant.feedback.migrations import upgrade
 from penchant.feedback.project import Project
@@ -22,9 +26,13 @@ from penchant.feedback.records import (
     NewAnswer,
     Progress,
     Role,
+    Side,
     TasksAdded,
+    Turn,
+    Voted,
 )
 from penchant.feedback.rows import read_assignment
+from penchant.feedback.state import State, Who
 
 __all__ = ["Store"]
 
@@ -45,6 +53,8 @@ class Store:
         self._config = project.config
         self._database = database
         self._now = clock
+        self._state = State(project.config.overlap)
+        self._voting = GroupCommit(database, self._state)
 
     @classmethod
     def open(cls, project: Project, *, clock: Callable[[], datetime] = _utc_now) -> Self:
@@ -63,7 +73,8 @@ class Store:
         return cls(project, database, clock)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Store what is under way and close every connection."""
+        self._voting.close()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -128,9 +139,26 @@ class Store:
 
         ahead: 1 for the one after the current one, to fetch it before it is needed. seed: of what is drawn.
         """
-        with self._database.write() as connection:
-            rng = random.Random(seed)
-            return leases.next_assignment(connection, self._config, annotator_id, rng=rng, now=self._now(), ahead=ahead)
+
+        def work(batch: Batch) -> Callable[[], Assignment | None]:
+            given = self._next(batch, annotator_id, ahead, seed)
+            return lambda: given and batch.shown(given)
+
+        return self._voting.submit(work).result()
+
+    def turn(self, who: Who) -> Future[Turn]:
+        """What this person is asked now, and the pair after it."""
+
+        def work(batch: Batch) -> Callable[[], Turn]:
+            annotator_id = batch.state.find(who).id
+            current = self._next(batch, annotator_id, 0)
+            then = self._next(batch, annotator_id, 1) if current else None
+            progress = batch.board.progress(annotator_id)
+            return lambda: Turn(
+                current=current and batch.shown(current), then=then and batch.shown(then), progress=progress
+            )
+
+        return self._voting.submit(work)
 
     def assignment(self, assignment_id: int, annotator_id: int) -> Assignment | None:
         """A person's own assignment, open or not; None for another's."""
@@ -144,13 +172,38 @@ class Store:
         The same answer under the same key is stored once and returned again. On an assignment that is answered
         already, the new answer supersedes the current one. A skip gives the slot to others.
         """
-        with self._database.write() as connection:
-            return answers.record(connection, self._config, answer, self._now())
+
+        def work(batch: Batch) -> Callable[[], Answer]:
+            stored = answers.record(batch, self._config, answer, self._now())
+            return lambda: stored
+
+        return self._voting.submit(work, answer.key).result()
+
+    def vote(self, who: Who, key: str, assignment_id: int, answer: Callable[[int, Side], NewAnswer]) -> Future[Voted]:
+        """`record` an answer and give the next pair, in one transaction; once the future is done, both are on the disk.
+
+        answer: called with the annotator's id and the side that was shown first. The future may raise Refused.
+        """
+
+        def work(batch: Batch) -> Callable[[], Voted]:
+            annotator_id = batch.state.find(who).id
+            given = batch.board.assignment(assignment_id, annotator_id)
+            new = answer(annotator_id, (given and given.shown_first) or "a")
+            stored = answers.record(batch, self._config, new, self._now())
+            then = self._next(batch, annotator_id, 1)
+            progress = batch.board.progress(annotator_id)
+            return lambda: Voted(answer=stored, then=then and batch.shown(then), progress=progress)
+
+        return self._voting.submit(work, key)
 
     def undo(self, annotator_id: int, key: str) -> Answer | None:
         """Withdraw that person's latest current answer, so that its pair is open again; None where there is none."""
-        with self._database.write() as connection:
-            return answers.undo(connection, self._config, annotator_id, key, self._now())
+
+        def work(batch: Batch) -> Callable[[], Answer | None]:
+            withdrawn = answers.undo(batch, annotator_id, key, self._now())
+            return lambda: withdrawn
+
+        return self._voting.submit(work, key).result()
 
     def adjudicate(
         self,
@@ -179,8 +232,16 @@ class Store:
 
     def progress(self, annotator_id: int | None = None) -> Progress:
         """Of one person, or of the project."""
-        with self._database.read() as connection:
-            return overview.progress(connection, self._config, annotator_id)
+        if annotator_id is None:
+            with self._database.read() as connection:
+                return overview.progress(connection, self._config)
+
+        def work(batch: Batch) -> Callable[[], Progress]:
+            batch.state.require(annotator_id)
+            progress = batch.board.progress(annotator_id)
+            return lambda: progress
+
+        return self._voting.submit(work).result()
 
     def comparisons(self, *, current: bool = True) -> Iterator[Comparison]:
         """Every current answer as a Comparison whose id is the task's; `current=False`: superseded ones too.
@@ -199,3 +260,7 @@ class Store:
         """What is in the store."""
         with self._database.read() as connection:
             return overview.counts(connection)
+
+    def _next(self, batch: Batch, annotator_id: int, ahead: int, seed: int | None = None) -> Given | None:
+        rng = random.Random(seed)
+        return leases.next_assignment(batch, self._config, annotator_id, rng=rng, now=self._now(), ahead=ahead)

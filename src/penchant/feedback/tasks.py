@@ -3,8 +3,9 @@
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, get_args
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -23,7 +24,8 @@ ANSWER_FIELD = "answer"
 
 MOST_STRENGTH = 4
 NAMESPACE = uuid.UUID("5f2f1c5e-3f0a-4c43-9d0b-7f8d1f0f7a11")
-STORED = select(tasks.c.prompt, tasks.c.a, tasks.c.b, tasks.c.gold)
+AT_ONCE = 500
+STORED = select(tasks.c.id, tasks.c.prompt, tasks.c.a, tasks.c.b, tasks.c.gold)
 
 
 def add_tasks(
@@ -32,23 +34,38 @@ def add_tasks(
     """Store what is new; what is there already is counted, and what cannot be taken is refused with its reason."""
     counts: Counter[str] = Counter()
     seen: Counter[str] = Counter()
-    refused = []
+    refused: list[str] = []
     ids: dict[str, int] = {}
     position = connection.scalar(select(func.max(tasks.c.position))) or 0
-    for comparison in comparisons:
-        stored = connection.execute(STORED.where(tasks.c.id == comparison.id)).first()
-        reason = fault(comparison, gold=gold) or _conflict(stored, comparison, gold)
-        if reason:
-            refused.append(f"{comparison.id}: {reason}")
-            continue
-        is_new = stored is None
-        if is_new:
-            position += 1
-            connection.execute(insert(tasks).values(_task_row(comparison, origin, gold, position, now)))
-        is_vote = not gold and comparison.outcome is not None
-        has_answered = is_vote and _add_answer(connection, comparison, seen, ids, now)
-        counts.update(added=is_new, answers=has_answered, known=not is_new and not has_answered)
+    remaining = iter(comparisons)
+    while some := list(islice(remaining, AT_ONCE)):
+        stored = _stored(connection, some)
+        new: list[dict[str, Any]] = []
+        taken: list[tuple[Comparison, bool]] = []
+        for comparison in some:
+            row = _task_row(comparison, origin, gold, now)
+            there = stored.get(comparison.id)
+            if reason := fault(comparison, gold=gold) or _conflict(there, row, gold=gold):
+                refused.append(f"{comparison.id}: {reason}")
+                continue
+            if there is None:
+                new.append(row | {"position": position + len(new) + 1})
+                stored[comparison.id] = row
+            taken.append((comparison, there is None))
+        if new:
+            connection.execute(insert(tasks), new)
+            position += len(new)
+        for comparison, is_new in taken:
+            is_vote = not gold and comparison.outcome is not None
+            has_answered = is_vote and _add_answer(connection, comparison, seen, ids, now)
+            counts.update(added=is_new, answers=has_answered, known=not is_new and not has_answered)
     return TasksAdded(added=counts["added"], known=counts["known"], answers=counts["answers"], refused=tuple(refused))
+
+
+def _stored(connection: Connection, comparisons: Sequence[Comparison]) -> dict[str, dict[str, Any]]:
+    """The tasks that are there under the ids of these."""
+    ids = {comparison.id for comparison in comparisons if "\x00" not in comparison.id}
+    return {row.id: dict(row._mapping) for row in connection.execute(STORED.where(tasks.c.id.in_(ids)))}
 
 
 def set_uncertainty(connection: Connection, values: Mapping[str, float]) -> int:
@@ -77,33 +94,24 @@ def fault(comparison: Comparison, *, gold: bool) -> str | None:
     return next((reason for reason, is_so in faults.items() if is_so), None)
 
 
-def _conflict(stored: Any, comparison: Comparison, gold: bool) -> str | None:
+def _conflict(there: Mapping[str, Any] | None, row: Mapping[str, Any], *, gold: bool) -> str | None:
     """Why the task cannot be the one that is stored under its id."""
-    if stored is None:
+    if there is None:
         return None
-    if tuple(stored)[:3] != _texts(comparison):
+    if any(there[name] != row[name] for name in ("prompt", "a", "b")):
         return "a task of this id is there with another prompt or other responses; give it another id"
-    if gold and stored.gold != comparison.outcome:
-        there = "without a right answer" if stored.gold is None else f"with the right answer {stored.gold}"
-        return f"the same task is there {there}; give the gold one another id"
+    if gold and there["gold"] != row["gold"]:
+        known = "without a right answer" if there["gold"] is None else f"with the right answer {there['gold']}"
+        return f"the same task is there {known}; give the gold one another id"
     return None
 
 
-def _texts(comparison: Comparison) -> tuple[Any, Any, Any]:
-    content = comparison.model_dump(mode="json", include={"prompt", "a", "b"})
-    return content["prompt"], content["a"], content["b"]
-
-
-def _task_row(comparison: Comparison, origin: str, gold: bool, position: int, now: datetime) -> dict[str, Any]:
-    prompt, a, b = _texts(comparison)
-    known = comparison.outcome if gold else _details(comparison).get("gold")
+def _task_row(comparison: Comparison, origin: str, gold: bool, now: datetime) -> dict[str, Any]:
+    """A row of tasks, but for its position."""
     return {
         "id": comparison.id,
-        "position": position,
-        "prompt": prompt,
-        "a": a,
-        "b": b,
-        "gold": known,
+        **comparison.model_dump(mode="json", include={"prompt", "a", "b"}),
+        "gold": comparison.outcome if gold else _details(comparison).get("gold"),
         "origin": origin,
         "created_at": now,
         "meta": {name: value for name, value in comparison.meta.items() if name != ANSWER_FIELD},

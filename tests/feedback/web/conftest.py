@@ -150,7 +150,7 @@ class Reader:
 
     def __init__(self, chromium, base, token, **options) -> None:
         self.context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, "locale": "en-US"} | options)
-        self.context.set_default_timeout(10_000)
+        self.context.set_default_timeout(30_000)
         self.base = base
         self.requests: list[str] = []
         self.problems: list[str] = []

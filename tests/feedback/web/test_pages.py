@@ -44,6 +44,20 @@ def test_the_pair_after_the_next_comes_along(site):
     assert ann.get("/api/next").json()["current"] == reply["then"]
 
 
+def test_the_reply_to_an_answer_brings_the_pair_after_the_one_that_is_there(make_site):
+    site = make_site([task(i) for i in range(4)])
+    ann = site.visitor("ann")
+    first = ann.get("/api/next").json()
+    reply = ann.answer(first["current"]["id"], "left").json()
+    after = ann.get("/api/next").json()
+    assert (after["current"], after["then"]) == (first["then"], reply["then"])
+    for place in ("then", "current"):
+        assert ann.answer(after[place]["id"], "left").status_code == 200
+    last = ann.get("/api/next").json()
+    assert last["then"] is None
+    assert ann.answer(last["current"]["id"], "left").json()["then"] is None
+
+
 def test_the_same_answer_sent_twice_is_one_answer(site):
     ann = site.visitor("ann")
     first = ann.get("/api/next").json()["current"]["id"]
@@ -200,7 +214,7 @@ def test_a_database_that_cannot_be_reached_is_worth_trying_again_and_names_no_fi
     def fail(*_):
         raise ConfigError("/home/me/secret/penchant.db: the database cannot be used (locked)")
 
-    monkeypatch.setattr(site.store, "record", fail)
+    monkeypatch.setattr(site.store, "vote", fail)
     response = ann.answer(first, "left")
     assert response.status_code == 503
     assert "secret" not in response.text

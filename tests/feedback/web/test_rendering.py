@@ -5,7 +5,10 @@ import time
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from penchant.feedback.web import rendering
 from penchant.feedback.web.rendering import VIEW_CHARACTERS, escape, mark, pieces, view
 
 ALLOWED = {
@@ -160,3 +163,27 @@ def test_no_text_keeps_the_server_busy(piece):
     began = time.perf_counter()
     view(piece * (VIEW_CHARACTERS // len(piece)))
     assert time.perf_counter() - began < 2
+
+
+WRITING = st.text(st.sampled_from("ab1. )-\n\n:#+=>\"'!é%/h{}^(@,;?\u00a0\u3000\t雪*`"), max_size=40)
+
+
+@settings(max_examples=1000)
+@given(text=WRITING)
+def test_plain_writing_is_shown_as_the_parser_would_show_it(text):
+    assert rendering._render(text) == rendering._parse(text)
+
+
+def test_most_of_what_people_write_needs_no_parser(monkeypatch):
+    monkeypatch.setattr(rendering, "_parse", lambda text: 1 / 0)
+    text = 'What is 3 + 4? It\'s 7: "seven".\n\n雪は白い (snow is white); 10% of it - or less!\nA line more.\n'
+    shown = rendering._render(text)
+    assert shown.count("<p>") == 2
+    assert shown.count("<br />") == 1
+
+
+def test_whether_writing_is_plain_is_told_in_an_instant_whatever_it_is():
+    began = time.perf_counter()
+    for text in ("a\n" * 6000 + "*", "a" + "\n" * 12_000 + "*", "a " * 6000, "1" * 12_000 + ".", "a\n\n" * 4000 + " "):
+        rendering.PLAIN.fullmatch(text)
+    assert time.perf_counter() - began < 1

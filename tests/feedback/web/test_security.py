@@ -121,7 +121,7 @@ def test_every_response_carries_the_policy_also_where_it_refuses_or_fails(site, 
     responses = [ann.get(path) for path in ("/", "/api/next", "/static/base.css", "/nothing", "/admin", "/join/x")]
     responses.append(ann.get("/", headers={"Host": "elsewhere.example"}))
     responses.append(ann.send_json("/api/answers", {"nonsense": 1}))
-    monkeypatch.setattr(site.store, "progress", lambda *_: 1 / 0)
+    monkeypatch.setattr(site.store, "annotators", lambda: 1 / 0)
     failed = ann.get("/healthz")
     assert failed.status_code == 500
     assert "division" not in failed.text

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from asyncio import wrap_future
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 from starlette.responses import Response
+from starlette.routing import Route
 
-from penchant.feedback.records import Annotator, Assignment, NewAnswer
+from penchant.feedback.records import Annotator, Assignment, NewAnswer, Side, Text
 from penchant.feedback.web.rendering import pieces
-from penchant.feedback.web.sessions import Person, room_of
+from penchant.feedback.web.sessions import Person, room_of, who_asks
 from penchant.feedback.web.views import PlacedOutcome, assignment_view, outcome_at, progress_view, text_at
 
-__all__ = ["router"]
+__all__ = ["often", "router"]
 
 router = APIRouter()
 MAX_ID = 2**31 - 1
@@ -24,20 +27,27 @@ class SentAnswer(BaseModel):
     """An answer as the page sends it: a place, not a side. key: made by the page; sent twice, it is one answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    key: str = Field(min_length=8, max_length=100)
+    key: Text = Field(min_length=8, max_length=100)
     assignment_id: AssignmentId
     outcome: PlacedOutcome
     strength: int | None = Field(None, ge=1, le=4)
-    reasons: tuple[str, ...] = Field((), max_length=50)
-    comment: str = Field("", max_length=10_000)
+    reasons: tuple[Text, ...] = Field((), max_length=50)
+    comment: Text = Field("", max_length=10_000)
     seconds: float = Field(ge=0, le=10_000_000, allow_inf_nan=False)
+
+    def at(self, annotator_id: int, shown_first: Side) -> NewAnswer:
+        """The answer of this person, to whom that side was shown first."""
+        outcome = outcome_at(self.outcome, shown_first)
+        said = self.model_dump(exclude={"outcome", "strength"})
+        strength = self.strength if outcome in ("a", "b") else None
+        return NewAnswer(annotator_id=annotator_id, outcome=outcome, strength=strength, **said)
 
 
 class SentUndo(BaseModel):
     """key: as for an answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    key: str = Field(min_length=8, max_length=100)
+    key: Text = Field(min_length=8, max_length=100)
 
 
 @router.get("/")
@@ -56,34 +66,31 @@ def annotate(request: Request, person: Person) -> Response:
     return response
 
 
-@router.get("/api/next")
-def next_pairs(request: Request, person: Person) -> dict[str, Any]:
+async def next_pairs(request: Request) -> Response:
     """The pair to answer now, the one after it where it could be had, and how far it is."""
-    room = room_of(request)
-    current = room.store.next_assignment(person.id)
-    then = room.store.next_assignment(person.id, ahead=1) if current else None
-    return {
-        "current": current and assignment_view(current),
-        "then": then and assignment_view(then),
-        "progress": progress_view(room.store.progress(person.id)),
-    }
+    turn = await wrap_future(room_of(request).store.turn(who_asks(request)))
+    return _json(
+        current=turn.current and assignment_view(turn.current),
+        then=turn.then and assignment_view(turn.then),
+        progress=progress_view(turn.progress),
+    )
 
 
-@router.post("/api/answers")
-def record(request: Request, person: Person, sent: SentAnswer) -> dict[str, Any]:
-    """Save an answer; the reply means that it is on disk."""
-    room = room_of(request)
-    assignment = _own(request, person, sent.assignment_id)
-    values = sent.model_dump() | {"outcome": outcome_at(sent.outcome, assignment.shown_first)}
-    if values["outcome"] not in ("a", "b"):
-        values["strength"] = None
-    answer = room.store.record(NewAnswer(annotator_id=person.id, **values))
-    return {
-        "key": answer.key,
-        "answer_id": answer.id,
-        "saved_at": answer.created_at.isoformat(),
-        "progress": progress_view(room.store.progress(person.id)),
-    }
+async def record(request: Request) -> Response:
+    """Save an answer; the reply means that it is on disk. It brings one pair more, so that one is always ahead."""
+    sent = SentAnswer.model_validate_json(await request.body())
+    voted = await wrap_future(room_of(request).store.vote(who_asks(request), sent.key, sent.assignment_id, sent.at))
+    return _json(
+        key=voted.answer.key,
+        answer_id=voted.answer.id,
+        saved_at=voted.answer.created_at.isoformat(),
+        then=voted.then and assignment_view(voted.then),
+        progress=progress_view(voted.progress),
+    )
+
+
+often = [Route("/api/next", next_pairs), Route("/api/answers", record, methods=["POST"])]
+"""Routes that are asked a hundred times as often as all others, without the machinery that those afford."""
 
 
 @router.post("/api/undo")
@@ -133,6 +140,10 @@ def whole_text(request: Request, person: Person, assignment_id: AssignmentId, pl
 def progress(request: Request, person: Person) -> dict[str, Any]:
     """How far one is."""
     return progress_view(room_of(request).store.progress(person.id))
+
+
+def _json(**reply: Any) -> Response:
+    return Response(to_json(reply), media_type="application/json")
 
 
 def _own(request: Request, person: Annotator, assignment_id: AssignmentId) -> Assignment:

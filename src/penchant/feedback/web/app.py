@@ -29,7 +29,15 @@ __all__ = ["Room", "create_app"]
 
 log = logging.getLogger(__name__)
 
-STATUS_OF_REFUSED = {"not_yours": 404, "unknown": 404, "disabled": 403, "not_admin": 403, "taken": 409, "key": 409}
+STATUS_OF_REFUSED = {
+    "no_session": 401,
+    "disabled": 403,
+    "not_admin": 403,
+    "not_yours": 404,
+    "unknown": 404,
+    "taken": 409,
+    "key": 409,
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ def create_app(
     app = FastAPI(title="Penchant", docs_url=None, redoc_url=None, openapi_url=None)
     sessions = Sessions(store, secure=secure, owner=owner)
     app.state.room = Room(store, project, sessions, Pages(project.config.title))
+    app.router.routes.extend(annotating.often)
     app.state.room.pages.environment.globals["has_chat"] = chat is not None
     for router in (entering.router, annotating.router, administering.router, adjudicating.router, chat):
         if router is not None:

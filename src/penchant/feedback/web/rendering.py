@@ -35,6 +35,14 @@ LINK_ATTRIBUTES = ' rel="noopener noreferrer nofollow" target="_blank"'
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+# Paragraphs of ordinary writing, in which Markdown finds nothing: no mark, no space of an unusual kind, and each line
+# begins with a letter or a number (not that of a list) and ends without a space. That is most of what people and models
+# write, and the parser takes fifty times as long to the same result.
+MARKS = r"\\`*_\[\]<>&~$|"
+SPACES = r"\x00-\x1f\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+LINE = rf"(?!\d+[.)])[^\W_][^{MARKS}{SPACES}]*(?<! )"
+PLAIN = re.compile(rf"{LINE}(?:\n+{LINE})*\n*")
+NEWLINE, BREAK = "\n", "<br />\n"
 MATH = re.compile(
     r"\$\$(?P<block>[^$]+?)\$\$"
     r"|\\\[(?P<bracket>.+?)\\\]"
@@ -58,7 +66,7 @@ class View:
         return self.length > VIEW_CHARACTERS
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def view(text: str) -> View:
     """The text as HTML and as written, both cut at VIEW_CHARACTERS."""
     head = text[:VIEW_CHARACTERS]
@@ -66,6 +74,13 @@ def view(text: str) -> View:
 
 
 def _render(text: str) -> str:
+    if PLAIN.fullmatch(text):
+        paragraphs = re.split(r"\n\n+", text.rstrip("\n"))
+        return "".join(f"<p>{escape(paragraph).replace(NEWLINE, BREAK)}</p>\n" for paragraph in paragraphs)
+    return _parse(text)
+
+
+def _parse(text: str) -> str:
     parser = _markdown()
     env: dict[str, Any] = {}
     tokens = parser.parse(text.replace("\x00", "<U+0000>"), env)

@@ -61,7 +61,7 @@ def place_of(outcome: str, shown_first: str) -> str:
 
 def progress_view(progress: Progress) -> dict[str, Any]:
     """One's own progress."""
-    return progress.model_dump(include={"answered", "total", "seconds_median", "per_hour"})
+    return progress.model_dump()
 
 
 def _sides(assignment: Assignment) -> tuple[str, str]:

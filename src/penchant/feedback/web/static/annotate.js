@@ -5,17 +5,19 @@
 // on screen at once; the queue sends when it can.
 
 import { Failed, get, newKey } from "./api.js";
+import { ask, asked, asksStrength, closeComment, openComment, remarks, showRemarks, toggleReason } from "./form.js";
 import { actionOf } from "./keys.js";
 import { Pair } from "./pair.js";
 import { Queue } from "./queue.js";
 import { announce, showEnding, showProgress, showSaved, showState, showWaiting } from "./status.js";
+import "./strip.js";
+import { seconds, startWatch } from "./watch.js";
 import { clock, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const RENEW_AFTER_MS = 5 * 60 * 1000;
 const RETRY_MS = 3000;
 
-const asksStrength = document.body.dataset.strength === "true";
 const queue = new Queue(document.body.dataset.session);
 const pair = new Pair();
 
@@ -27,8 +29,6 @@ let progress = null;
 let exhausted = false; // the server had nothing more at the last question
 let unreachable = false; // nor could the server be asked
 let fetching = false;
-let pending = null; // "left" or "right" while the strength is asked for
-let watch = { since: 0, spent: 0 };
 let askedAt = Date.now();
 
 // ---- what is on screen
@@ -53,14 +53,13 @@ function show() {
   if (pair.view !== view) {
     pair.draw(view);
     scrollTo(0, 0);
-    watch = { since: document.hidden ? 0 : performance.now(), spent: 0 };
+    startWatch();
   }
   document.body.dataset.assignment = String(view.id);
   showAnswer(view);
 }
 
 function showAnswer(view) {
-  const answer = view.answer ?? view.draft ?? null;
   $("looking-back").hidden = looking < 0;
   $("go-on").hidden = looking < 0;
   if (looking >= 0) {
@@ -70,14 +69,8 @@ function showAnswer(view) {
   for (const button of document.querySelectorAll(".choice[data-action], [data-action=skip]")) {
     button.setAttribute("aria-pressed", String(looking >= 0 && view.answer.outcome === button.dataset.action));
   }
-  for (const chip of document.querySelectorAll("[data-reason]")) {
-    chip.setAttribute("aria-pressed", String(Boolean(answer?.reasons.includes(chip.dataset.reason))));
-  }
-  $("comment").value = answer?.comment ?? "";
-  $("open-comment").classList.toggle("filled", Boolean($("comment").value));
+  showRemarks(view.answer ?? view.draft ?? null);
 }
-
-const seconds = () => (watch.spent + (watch.since ? performance.now() - watch.since : 0)) / 1000;
 
 // ---- answering
 
@@ -87,27 +80,10 @@ function choose(place) {
   else answer(place, null);
 }
 
-function ask(place) {
-  pending = place;
-  if (!asksStrength) return;
-  const hadFocus = document.activeElement?.closest("#answers");
-  $("asking").hidden = Boolean(place);
-  $("strength").hidden = !place;
-  if (place) {
-    $("strength-question").textContent = `${say(place)}. ${say("how_much")}`;
-    announce($("strength-question").textContent);
-    if (hadFocus) document.querySelector("[data-strength]").focus();
-  }
-}
-
 function answer(outcome, strength) {
   const view = shown();
-  const given = {
-    outcome,
-    strength,
-    reasons: Array.from(document.querySelectorAll("[data-reason][aria-pressed=true]"), (chip) => chip.dataset.reason),
-    comment: $("comment").value.trim(),
-  };
+  const { reasons, comment } = remarks();
+  const given = { outcome, strength, reasons, comment: comment.trim() };
   const isNew = looking < 0 && outcome !== "skip";
   const body = { key: newKey(), assignment_id: view.id, seconds: Math.round(seconds() * 100) / 100, ...given };
   view.answer = { ...given, created_at: new Date().toISOString() };
@@ -244,6 +220,10 @@ queue.addEventListener("sent", (event) => {
   }
   const view = past.find((other) => other.id === item.body.assignment_id);
   if (view) view.answer_id = reply.answer_id;
+  if (reply.then && ![...ahead, ...past].some((other) => other.id === reply.then.id)) {
+    ahead.push(reply.then);
+    if (!pair.view) show();
+  }
   showSaved(reply.saved_at);
 });
 
@@ -254,25 +234,12 @@ queue.addEventListener("refused", (event) => {
   show();
 });
 
-// ---- comment, raw text, panels
-
-function openComment() {
-  $("writing").hidden = false;
-  $("comment").focus();
-}
-
-function closeComment() {
-  const hadFocus = $("writing").contains(document.activeElement);
-  $("writing").hidden = true;
-  $("open-comment").classList.toggle("filled", Boolean($("comment").value));
-  if (hadFocus) $("open-comment").focus();
-}
+// ---- keys and buttons
 
 /** What was written about the open pair stays while one looks back. */
 function keepDraft() {
   if (looking >= 0 || !ahead[0]) return;
-  const reasons = Array.from(document.querySelectorAll("[data-reason][aria-pressed=true]"), (chip) => chip.dataset.reason);
-  ahead[0].draft = { reasons, comment: $("comment").value };
+  ahead[0].draft = remarks();
 }
 
 function toggleRaw() {
@@ -288,18 +255,18 @@ const DO = {
   raw: toggleRaw,
   guidelines: () => $("guidelines")?.showModal(),
   keys: () => $("keys").showModal(),
-  cancel: () => (pending ? ask(null) : looking >= 0 && forth()),
+  cancel: () => (asked() ? ask(null) : looking >= 0 && forth()),
 };
 
 function act(action) {
-  if (action.startsWith("strength-")) answer(pending, Number(action.slice(-1)));
+  if (action.startsWith("strength-")) answer(asked(), Number(action.slice(-1)));
   else if (action in DO) DO[action]();
   else choose(action);
 }
 
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && event.target === $("comment")) return closeComment();
-  const action = actionOf(event, Boolean(pending));
+  const action = actionOf(event, Boolean(asked()));
   if (!action) return;
   event.preventDefault();
   act(action);
@@ -310,7 +277,7 @@ addEventListener("click", (event) => {
   if (!button) return;
   if (button.dataset.action) act(button.dataset.action);
   else if (button.dataset.strength) act(`strength-${button.dataset.strength}`);
-  else if (button.dataset.reason) button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+  else if (button.dataset.reason) toggleReason(button);
 });
 
 $("open-keys").addEventListener("click", () => $("keys").showModal());
@@ -318,31 +285,9 @@ $("open-guidelines")?.addEventListener("click", () => $("guidelines").showModal(
 $("comment-done").addEventListener("click", closeComment);
 $("look-again").addEventListener("click", refill);
 
-// ---- narrow screens: the two responses side by side in a strip that is swiped, with two buttons above
-
-for (const place of ["left", "right"]) {
-  $(`tab-${place}`).addEventListener("click", () => {
-    const strip = $("responses");
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    strip.scrollTo({ left: place === "left" ? 0 : strip.scrollWidth, behavior: calm ? "auto" : "smooth" });
-  });
-}
-$("responses").addEventListener("scroll", () => {
-  const isRight = $("responses").scrollLeft > $("responses").clientWidth / 2;
-  $("tab-left").setAttribute("aria-pressed", String(!isRight));
-  $("tab-right").setAttribute("aria-pressed", String(isRight));
-}, { passive: true });
-
-// ---- time: what passes while the page is hidden does not count; leases are renewed on coming back
-
+// leases are renewed on coming back
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    if (watch.since) watch.spent += performance.now() - watch.since;
-    watch.since = 0;
-  } else {
-    watch.since = performance.now();
-    if (Date.now() - askedAt > RENEW_AFTER_MS) refill();
-  }
+  if (!document.hidden && Date.now() - askedAt > RENEW_AFTER_MS) refill();
 });
 
 document.body.dataset.queue = String(queue.items.length);

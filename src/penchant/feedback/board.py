@@ -1,0 +1,221 @@
+"""Who has which pair and which are free, in memory: told of each task and assignment, it knows what may be given.
+
+Pure: `state.py` keeps it in step with the database. One thread uses a board.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+
+from penchant.feedback.assign import disagreement
+from penchant.feedback.free import Free, Pool
+from penchant.feedback.pace import RECENT, pace
+from penchant.feedback.records import Kind, Progress, Side
+
+__all__ = ["Board", "Given"]
+
+ANSWERS_BEFORE_REPEAT = 10
+DECIDED = ("a", "b", "tie", "both_bad")
+
+
+class Said(NamedTuple):
+    """The current answer to an assignment; outcome None: there was none yet, or it was withdrawn."""
+
+    answer_id: int | None = None
+    outcome: str | None = None
+    created_at: datetime | None = None
+    seconds: float | None = None
+
+
+class Given(NamedTuple):
+    """An assignment, with its current answer."""
+
+    id: int
+    task_id: str
+    annotator_id: int
+    kind: Kind
+    slot: int | None
+    shown_first: Side | None
+    created_at: datetime
+    renewed_at: datetime | None
+    released_at: datetime | None
+    said: Said = Said()
+
+    @property
+    def outcome(self) -> str | None:
+        """Of the current answer."""
+        return self.said.outcome
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for an answer."""
+        return self.released_at is None and self.outcome is None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its person was given its task: not where it ran out unanswered; a skip counts."""
+        return self.released_at is None or self.outcome is not None
+
+    @property
+    def began(self) -> datetime:
+        """When its lease began."""
+        return self.renewed_at or self.created_at
+
+
+@dataclass(slots=True)
+class _Task:
+    gold: str | None
+    uncertainty: float | None
+    holders: dict[int, int] = field(default_factory=dict)  # slot to person, of live main assignments
+    votes: dict[int, str] = field(default_factory=dict)  # of main assignments, by their ids
+
+
+@dataclass(slots=True)
+class _Person:
+    given: defaultdict[Kind, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    open: dict[int, Given] = field(default_factory=dict)
+    said: dict[int, Given] = field(default_factory=dict)  # by assignment, in the order of the current answers
+    num_answered: int = 0
+
+
+class Board:
+    """Knows of all assignments but verdicts on others' answers. overlap: how many people are given a task."""
+
+    def __init__(self, overlap: int) -> None:
+        self.overlap = overlap
+        self._tasks: dict[str, _Task] = {}
+        self._gold: dict[str, None] = {}
+        self._given: dict[int, Given] = {}
+        self._people: defaultdict[int, _Person] = defaultdict(_Person)
+        self._open: dict[int, Given] = {}
+        self._free = Free()
+
+    def put_task(self, task_id: str, gold: str | None, uncertainty: float | None) -> None:
+        """A task as it is now; `gold` stays what it was."""
+        task = self._tasks.setdefault(task_id, _Task(gold, uncertainty))
+        task.uncertainty = uncertainty
+        if gold is not None:
+            self._gold[task_id] = None
+        self._place(task_id, task)
+
+    def put(self, given: Given) -> None:
+        """An assignment as it is now, without its answer, which stays what it was."""
+        old = self._given.get(given.id)
+        self._replace(old, given if old is None else given._replace(said=old.said))
+
+    def put_answer(self, assignment_id: int, said: Said) -> None:
+        """The current answer to an assignment; answers come in the order of their ids."""
+        old = self._given.get(assignment_id)
+        if old is None:
+            return  # a verdict
+        if old.said.answer_id != said.answer_id:
+            self._people[old.annotator_id].said.pop(assignment_id, None)  # the new one goes to the end
+        self._replace(old, old._replace(said=said if said.outcome != "withdrawn" else said._replace(outcome=None)))
+
+    def _replace(self, old: Given | None, new: Given) -> None:
+        if old == new:
+            return
+        person, task = self._people[new.annotator_id], self._tasks[new.task_id]
+        if old is not None:
+            _take_away(old, person, task)
+            self._open.pop(old.id, None)
+        _add(new, person, task)
+        if new.is_open:
+            self._open[new.id] = new
+        self._given[new.id] = new
+        self._place(new.task_id, task)
+
+    # What a person may be given
+
+    def pool(self, annotator_id: int) -> Pool:
+        """Main tasks with fewer than `overlap` live assignments, of which this person was given none."""
+        return self._free.but(self._people[annotator_id].given["main"])
+
+    def gold_for(self, annotator_id: int) -> list[str]:
+        """Gold tasks this person has not been given."""
+        given = list(self._people[annotator_id].given.values())
+        return [task_id for task_id in self._gold if not any(task_id in tasks for tasks in given)]
+
+    def repeats_for(self, annotator_id: int) -> list[str]:
+        """Main tasks this person answered, with at least ten answers of theirs after it, and not repeated yet."""
+        person = self._people[annotator_id]
+        own = list(person.said.values())[:-ANSWERS_BEFORE_REPEAT]
+        repeated = person.given["repeat"]
+        return [g.task_id for g in own if g.kind == "main" and g.outcome != "skip" and g.task_id not in repeated]
+
+    def free_slot(self, task_id: str) -> int | None:
+        """The lowest slot nobody has; None once `overlap` are taken, whatever their numbers."""
+        taken = self._tasks[task_id].holders
+        return next(slot for slot in range(self.overlap) if slot not in taken) if len(taken) < self.overlap else None
+
+    def holds(self, annotator_id: int, task_id: str) -> bool:
+        """Whether this person has a live main assignment of the task."""
+        return annotator_id in self._tasks[task_id].holders.values()
+
+    # What is known of assignments
+
+    def assignment(self, assignment_id: int, annotator_id: int) -> Given | None:
+        """A person's own; None for another's."""
+        given = self._given.get(assignment_id)
+        return given if given is not None and given.annotator_id == annotator_id else None
+
+    def open_of(self, annotator_id: int) -> list[Given]:
+        """A person's open assignments, oldest first."""
+        own = self._people[annotator_id].open
+        return [own[number] for number in sorted(own)]
+
+    def expired(self, before: datetime, annotator_id: int) -> list[Given]:
+        """Open assignments of others whose lease began before then."""
+        return [g for g in self._open.values() if g.began < before and g.annotator_id != annotator_id]
+
+    def latest(self, annotator_id: int) -> Given | None:
+        """The assignment that a person answered last."""
+        return next(reversed(self._people[annotator_id].said.values()), None)
+
+    def progress(self, annotator_id: int) -> Progress:
+        """Of one person: answered, and that with what they have or could be given."""
+        person = self._people[annotator_id]
+        total = person.num_answered + self.pool(annotator_id).num + len(person.open)
+        recent = [g.said for g in islice(reversed(person.said.values()), RECENT) if g.outcome != "skip"]
+        speed = pace([[said.created_at for said in recent if said.created_at]], [said.seconds for said in recent])
+        return Progress(answered=person.num_answered, total=total, **speed)
+
+    def _place(self, task_id: str, task: _Task) -> None:
+        if task.gold is not None or len(task.holders) >= self.overlap:
+            self._free.discard(task_id)
+        elif task.uncertainty is not None:
+            self._free.put(task_id, task.uncertainty)
+        else:  # with an overlap of 2, a task that still takes answers has none that could disagree
+            self._free.put(task_id, disagreement(list(task.votes.values())) if self.overlap > 2 else 0.0)
+
+
+def _add(given: Given, person: _Person, task: _Task) -> None:
+    if given.is_open:
+        person.open[given.id] = given
+    if given.outcome is not None:
+        person.said[given.id] = given
+    else:
+        person.said.pop(given.id, None)
+    person.num_answered += given.outcome not in (None, "skip")
+    person.given[given.kind][given.task_id] += given.counts
+    if given.kind == "main":
+        if given.released_at is None and given.slot is not None:
+            task.holders[given.slot] = given.annotator_id
+        if given.outcome in DECIDED:
+            task.votes[given.id] = given.outcome
+
+
+def _take_away(given: Given, person: _Person, task: _Task) -> None:
+    """The opposite of `_add`, but for the place in `said`."""
+    person.open.pop(given.id, None)
+    person.num_answered -= given.outcome not in (None, "skip")
+    own = person.given[given.kind]
+    own[given.task_id] -= given.counts
+    if not own[given.task_id]:
+        del own[given.task_id]
+    if given.kind == "main":
+        if given.released_at is None and given.slot is not None:
+            task.holders.pop(given.slot, None)
+        task.votes.pop(given.id, None)
