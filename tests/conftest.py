@@ -17,6 +17,13 @@ CACHE = os.environ.get("PENCHANT_CACHE")
 
 
 @pytest.fixture(autouse=True)
+def _denormals_stay_what_they_are():
+    """A command has its process for itself and flushes them; in this process other tests, and hypothesis, need them."""
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture(autouse=True)
 def _the_real_model_has_what_there_is(request, monkeypatch):
     """Slow tests take all threads, and the user's own cache whatever another test's session has set."""
     is_slow = request.node.get_closest_marker("slow") is not None
