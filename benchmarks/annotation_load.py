@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import json
 import os
+import platform
 import random
 import re
 import signal
@@ -27,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from common import HERE, machine, machine_line, table, versions
+from common import HERE, machine, table
 from penchant.data.records import Candidate, Comparison, Message
 from penchant.feedback import Project, Store
 
@@ -141,7 +142,10 @@ def show(result: dict[str, Any], facts: dict[str, Any]) -> None:
     print(table(["votes/s", *facts], [[f"{result['rate']:.0f}", *map(str, facts.values())]]))
     if result["resent"] or result["refused"]:
         print(f"\nsent again {result['resent']}, refused {len(result['refused'])}: {result['refused'][:2]}")
-    print(f"\n{machine_line(machine(), None, versions())}; load {result['load_before']:.1f} before")
+    facts_of = machine()
+    python = f"Python {platform.python_version()}"
+    print(f"\n{facts_of['processor']}, {facts_of['cores']} cores, {facts_of['system']}, {python}", end="; ")
+    print(f"load average before {result['load_before']:.1f}")
 
 
 def say(text: str) -> None:

@@ -23,7 +23,7 @@ class Held:
             self.go.wait(20)
             return lambda: None
 
-        store._voting.submit(work)
+        store._voting.group.submit(work)
         assert begun.wait(20)
 
 
@@ -176,7 +176,7 @@ def test_what_is_in_memory_is_what_would_be_read_anew(make_any_store, make_answe
     with store._database.read() as connection:
         fresh.sync(connection)
     for person in people:
-        mine, anew = store._state.board, fresh.board
+        mine, anew = store._voting.state.board, fresh.board
         assert mine.open_of(person) == anew.open_of(person)
         assert mine.progress(person) == anew.progress(person)
         assert mine.repeats_for(person) == anew.repeats_for(person)

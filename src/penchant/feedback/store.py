@@ -1,6 +1,5 @@
 """The store of votes: every call is one transaction, and an answer is acknowledged only once it is on the disk."""
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -9,9 +8,6 @@ from typing import Literal, Self
 
 from penchant.data.records import Comparison
 from penchant.feedback import answers, leases, overview, people, tasks
-from penchant.feedback.batch import Batch
-from penchant.feedback.board import Given
-from penchant.feedback.committing import GroupCommit
 from penchant.feedback.database import Database
 from penchant.feedback.migrations import upgrade
 from penchant.feedback.project import Project
@@ -32,7 +28,8 @@ from penchant.feedback.records import (
     Voted,
 )
 from penchant.feedback.rows import read_assignment
-from penchant.feedback.state import State, Who
+from penchant.feedback.state import Who
+from penchant.feedback.voting import Voting
 
 __all__ = ["Store"]
 
@@ -53,8 +50,7 @@ class Store:
         self._config = project.config
         self._database = database
         self._now = clock
-        self._state = State(project.config.overlap)
-        self._voting = GroupCommit(database, self._state)
+        self._voting = Voting(project.config, database, clock)
 
     @classmethod
     def open(cls, project: Project, *, clock: Callable[[], datetime] = _utc_now) -> Self:
@@ -74,7 +70,7 @@ class Store:
 
     def close(self) -> None:
         """Store what is under way and close every connection."""
-        self._voting.close()
+        self._voting.group.close()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -132,6 +128,10 @@ class Store:
 
     # Asking and answering
 
+    def prepare(self) -> None:
+        """Read what is needed to give pairs, so that nobody waits for it later."""
+        self._voting.nothing().result()
+
     def next_assignment(
         self, annotator_id: int, *, seed: int | None = None, ahead: Literal[0, 1] = 0
     ) -> Assignment | None:
@@ -139,26 +139,11 @@ class Store:
 
         ahead: 1 for the one after the current one, to fetch it before it is needed. seed: of what is drawn.
         """
-
-        def work(batch: Batch) -> Callable[[], Assignment | None]:
-            given = self._next(batch, annotator_id, ahead, seed)
-            return lambda: given and batch.shown(given)
-
-        return self._voting.submit(work).result()
+        return self._voting.next(annotator_id, ahead, seed).result()
 
     def turn(self, who: Who) -> Future[Turn]:
         """What this person is asked now, and the pair after it."""
-
-        def work(batch: Batch) -> Callable[[], Turn]:
-            annotator_id = batch.state.find(who).id
-            current = self._next(batch, annotator_id, 0)
-            then = self._next(batch, annotator_id, 1) if current else None
-            progress = batch.board.progress(annotator_id)
-            return lambda: Turn(
-                current=current and batch.shown(current), then=then and batch.shown(then), progress=progress
-            )
-
-        return self._voting.submit(work)
+        return self._voting.turn(who)
 
     def assignment(self, assignment_id: int, annotator_id: int) -> Assignment | None:
         """A person's own assignment, open or not; None for another's."""
@@ -172,38 +157,18 @@ class Store:
         The same answer under the same key is stored once and returned again. On an assignment that is answered
         already, the new answer supersedes the current one. A skip gives the slot to others.
         """
-
-        def work(batch: Batch) -> Callable[[], Answer]:
-            stored = answers.record(batch, self._config, answer, self._now())
-            return lambda: stored
-
-        return self._voting.submit(work, answer.key).result()
+        return self._voting.record(answer).result()
 
     def vote(self, who: Who, key: str, assignment_id: int, answer: Callable[[int, Side], NewAnswer]) -> Future[Voted]:
         """`record` an answer and give the next pair, in one transaction; once the future is done, both are on the disk.
 
         answer: called with the annotator's id and the side that was shown first. The future may raise Refused.
         """
-
-        def work(batch: Batch) -> Callable[[], Voted]:
-            annotator_id = batch.state.find(who).id
-            given = batch.board.assignment(assignment_id, annotator_id)
-            new = answer(annotator_id, (given and given.shown_first) or "a")
-            stored = answers.record(batch, self._config, new, self._now())
-            then = self._next(batch, annotator_id, 1)
-            progress = batch.board.progress(annotator_id)
-            return lambda: Voted(answer=stored, then=then and batch.shown(then), progress=progress)
-
-        return self._voting.submit(work, key)
+        return self._voting.vote(who, key, assignment_id, answer)
 
     def undo(self, annotator_id: int, key: str) -> Answer | None:
         """Withdraw that person's latest current answer, so that its pair is open again; None where there is none."""
-
-        def work(batch: Batch) -> Callable[[], Answer | None]:
-            withdrawn = answers.undo(batch, annotator_id, key, self._now())
-            return lambda: withdrawn
-
-        return self._voting.submit(work, key).result()
+        return self._voting.undo(annotator_id, key).result()
 
     def adjudicate(
         self,
@@ -235,13 +200,7 @@ class Store:
         if annotator_id is None:
             with self._database.read() as connection:
                 return overview.progress(connection, self._config)
-
-        def work(batch: Batch) -> Callable[[], Progress]:
-            batch.state.require(annotator_id)
-            progress = batch.board.progress(annotator_id)
-            return lambda: progress
-
-        return self._voting.submit(work).result()
+        return self._voting.progress(annotator_id).result()
 
     def comparisons(self, *, current: bool = True) -> Iterator[Comparison]:
         """Every current answer as a Comparison whose id is the task's; `current=False`: superseded ones too.
@@ -260,7 +219,3 @@ class Store:
         """What is in the store."""
         with self._database.read() as connection:
             return overview.counts(connection)
-
-    def _next(self, batch: Batch, annotator_id: int, ahead: int, seed: int | None = None) -> Given | None:
-        rng = random.Random(seed)
-        return leases.next_assignment(batch, self._config, annotator_id, rng=rng, now=self._now(), ahead=ahead)

@@ -66,6 +66,7 @@ def create_app(
     pages, served behind the same guard.
     """
     app = FastAPI(title="Penchant", docs_url=None, redoc_url=None, openapi_url=None)
+    store.prepare()
     sessions = Sessions(store, secure=secure, owner=owner)
     app.state.room = Room(store, project, sessions, Pages(project.config.title))
     app.router.routes.extend(annotating.often)

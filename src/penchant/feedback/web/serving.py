@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ipaddress
 import os
 import re
@@ -128,4 +129,8 @@ def serve(app: object, listening: socket.socket) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )
+    # what the store knows lives as long as the server: to look through all of it for garbage would stop everybody for a
+    # tenth of a second, again and again
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
     uvicorn.Server(config).run(sockets=[listening])
