@@ -125,6 +125,17 @@ def test_undo_opens_the_pair_again_and_goes_back_answer_by_answer(make_any_store
     assert [c.outcome for c in store.comparisons()] == ["b"]
 
 
+def test_undo_takes_back_what_was_said_last_also_where_that_was_a_change(make_any_store, make_answer):
+    store = make_any_store(3)
+    ann = store.invite("Ann").annotator.id
+    first, second = store.next_assignment(ann), store.next_assignment(ann, ahead=1)
+    for assignment, outcome in ((first, "a"), (second, "b"), (first, "tie")):
+        store.record(make_answer(assignment, ann, outcome))
+    assert store.undo(ann, key()).assignment_id == first.id
+    assert [(c.id, c.outcome) for c in store.comparisons()] == [(second.task_id, "b")]
+    assert store.undo(ann, key()).assignment_id == second.id
+
+
 def test_a_skip_goes_to_others_and_not_to_the_same_person_again(make_any_store, make_answer):
     store = make_any_store(1)
     ann, bob = (store.invite(name).annotator.id for name in ("Ann", "Bob"))

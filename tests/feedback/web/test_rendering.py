@@ -168,6 +168,28 @@ def test_no_text_keeps_the_server_busy(piece):
 WRITING = st.text(st.sampled_from("ab1. )-\n\n:#+=>\"'!é%/h{}^(@,;?\u00a0\u3000\t雪*`"), max_size=40)
 
 
+MARKED = [
+    "1. one",
+    "a\n1. one",
+    "2) two",
+    "- one",
+    "+ one",
+    "# a",
+    "> a",
+    "a\n===",
+    "a\n---",
+    "    a",
+    "a  \nb",
+    "a&amp;b",
+]
+MARKED += ["a\n\n12. twelve", "a | b\n--|--", "a\\\nb", "$a$", "~~a~~", "a\n\n\n\n", "a\nb\n\nc", "1.5 is a number"]
+
+
+@pytest.mark.parametrize("text", MARKED)
+def test_what_the_parser_sees_in_a_text_is_never_overlooked(text):
+    assert rendering._render(text) == rendering._parse(text)
+
+
 @settings(max_examples=1000)
 @given(text=WRITING)
 def test_plain_writing_is_shown_as_the_parser_would_show_it(text):
