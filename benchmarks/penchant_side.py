@@ -33,7 +33,8 @@ def prepare(job: Mapping[str, Any]) -> dict[str, Any]:
     from penchant.data import load_pairs
     from penchant.models import adapters, saving
     from penchant.models.load import load_model, read_chat_template
-    from penchant.models.numerics import choose_numerics, use_fastest_exact_matmul
+    from penchant.models.matmul import use_fastest_exact_matmul
+    from penchant.models.numerics import choose_numerics
     from penchant.tokens import Limits, tokenise_pairs
     from penchant.training.dataset import pair_dataset
     from penchant.training.schedule import batches_of_epoch
@@ -159,7 +160,7 @@ def gemm_rates() -> dict[str, dict[str, float]]:
     """Floating-point operations per second of fp32 matrix products by setting and shape, in this process."""
     import torch
 
-    from penchant.models.numerics import gemm_rate
+    from penchant.models.matmul import gemm_rate
 
     chosen = torch.get_float32_matmul_precision()
     rates: dict[str, dict[str, float]] = {}

@@ -27,7 +27,8 @@ from penchant.data import Message
 from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model
-from penchant.models.numerics import choose_numerics, gemm_rate, prepare_process
+from penchant.models.matmul import gemm_rate
+from penchant.models.numerics import choose_numerics, prepare_process
 from penchant.models.sampler import SamplingParams
 
 NUM_RESPONSES = 2

@@ -428,19 +428,22 @@ def test_another_wheel_of_the_same_name_does_not_mix_its_answers_into_a_project(
 
 
 @pytest.mark.slow
-def test_a_killed_process_goes_on_to_the_same_files(here, judged, wheel, tmp_path):
-    folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "penchant", "round", str(folder), *judged]
-    environment = os.environ | {"SLOW_TASTE": "0.3", "PENCHANT_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+def test_a_killed_process_goes_on_to_the_same_files(here, judged, tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    command = [sys.executable, "-m", "penchant", "round"]
+    environment = os.environ | {"PENCHANT_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(whole), *judged], env=environment, check=True, capture_output=True)
+    command += [str(folder), *judged]
+    slow = environment | {"SLOW_TASTE": "0.3"}
     one = folder / "round-1"
     moments = [one / "samples.jsonl", one / ".votes.jsonl.answering", one / "run" / "run.json", one / "answers.jsonl"]
     for moment in moments:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=slow, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not moment.exists() and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, f"it had ended before {moment.name} was there"
         assert not (one / "round.json").exists()
-    subprocess.run(command, env=environment | {"SLOW_TASTE": "0"}, check=True, capture_output=True)
-    assert contents(one) == contents(wheel / "round-1")
-    assert record(one) == record(wheel / "round-1")
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert contents(one) == contents(whole / "round-1")
+    assert record(one) == record(whole / "round-1")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import time
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 
 from penchant.errors import ConfigError
+from penchant.models.matmul import use_fastest_exact_matmul
 
-__all__ = ["Numerics", "choose_numerics", "gemm_rate", "prepare_process", "process_peak_bytes"]
+__all__ = ["Numerics", "choose_numerics", "prepare_process", "process_peak_bytes"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = 1, -1, -2, -4  # names and numbers of malloc.h
@@ -74,50 +73,6 @@ def choose_numerics(device: str = "auto", dtype: str = "auto") -> Numerics:
         wide = device == "cuda" and torch.cuda.is_bf16_supported()
         dtype = "bfloat16" if wide else "float32"
     return Numerics(torch.device(device), getattr(torch, dtype))
-
-
-@cache
-def use_fastest_exact_matmul() -> str:
-    """Pick the CPU's matrix-product library by measurement, keeping full fp32 accuracy; returns what was chosen.
-
-    PyTorch has two fp32 products on CPU: BLAS, and oneDNN, which it uses when reduced precision is allowed. On
-    processors without bf16 matrix units oneDNN computes in fp32 all the same, and on many it is twice as fast as
-    BLAS. Where it does reduce precision, the error shows and BLAS stays.
-    """
-    rates = {}
-    for precision in ("highest", "medium"):
-        torch.set_float32_matmul_precision(precision)
-        rates[precision] = gemm_rate()
-        if precision == "medium" and _product_error() > 2e-6:
-            rates[precision] = 0.0
-    best = max(rates, key=lambda p: rates[p])
-    torch.set_float32_matmul_precision(best)
-    return best
-
-
-def gemm_rate(rows: int = 768, inner: int = 576, cols: int = 1536, seconds: float = 0.04) -> float:
-    """Measured floating-point operations per second of an fp32 matrix product of this shape; best of many."""
-    a, b = torch.randn(rows, inner), torch.randn(cols, inner)
-    torch.nn.functional.linear(a, b)
-    best, end = float("inf"), time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        begin = time.perf_counter()
-        torch.nn.functional.linear(a, b)
-        best = min(best, time.perf_counter() - begin)
-    return 2 * rows * inner * cols / best
-
-
-def _product_error() -> float:
-    """Relative error of products in the three layouts that training uses, against float64."""
-    generator = torch.Generator().manual_seed(0)
-    a = torch.randn(256, 576, generator=generator)
-    b = torch.randn(640, 576, generator=generator)
-    c = torch.randn(256, 640, generator=generator)
-    errors = []
-    for x, y in ((a, b.t()), (c, b), (c.t(), a)):
-        exact = x.double() @ y.double()
-        errors.append(float((torch.mm(x, y).double() - exact).norm() / exact.norm()))
-    return max(errors)
 
 
 def process_peak_bytes() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -29,16 +30,16 @@ Metrics = Mapping[str, tuple[Tensor, float]]
 """By name: a sum, and of how many terms."""
 
 
-class Task(Generic[Item]):
+class Task(ABC, Generic[Item]):
     """What is learned from an item. A subclass gives `losses`, and the rest where it needs it."""
 
     def count(self, item: Item) -> float:
         """How many terms of the mean loss this item contributes."""
         return 1.0
 
+    @abstractmethod
     def losses(self, model: LanguageModel, items: Sequence[Item]) -> tuple[Tensor, Metrics]:
         """Summed loss of the items, differentiable, and metrics."""
-        raise NotImplementedError
 
     def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[Item]]) -> Task[Item]:
         """The task whose `losses` are right for micro-batches of this batch.

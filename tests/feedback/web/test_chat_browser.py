@@ -115,9 +115,11 @@ def test_answers_are_seen_while_they_are_written_and_stop_stops(open_chat):
     reader.page.locator("#message").press("Enter")
     reader.page.wait_for_function("() => document.getElementById('alone-text').textContent.trim() === 'word word word'")
     assert reader.view == "writing"
-    reader.page.click("#stop")
+    with reader.page.expect_response("**/api/chat/stop"):  # before the next piece may come
+        reader.page.click("#stop")
     talker.gate.release(1)
     wait_for(reader, "idle")
+    reader.until("document.querySelectorAll('#log .turn .text').length > 1")
     assert turns(reader)[1].split() in (["word"] * 3, ["word"] * 4)
     assert talker.num_pieces == 4
 

@@ -41,6 +41,7 @@ export class Queue extends EventTarget {
 
   push(item) {
     this.items = [...this.items, item];
+    if (this.state === "offline") this.become("offline"); // one more waits
     this.flush();
   }
 

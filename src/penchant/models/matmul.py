@@ -1,0 +1,106 @@
+"""Which of the CPU's matrix products is used, measured once on a machine and remembered.
+
+PyTorch has two fp32 products on CPU: BLAS, and oneDNN, which it uses when reduced precision is allowed. On processors
+without bf16 matrix units oneDNN computes in fp32 all the same, and on many it is twice as fast as BLAS. Where it does
+reduce precision, the error shows and BLAS stays. The two round differently, and a measurement on a busy machine may
+choose otherwise: so that a run repeated, or begun again after a crash, gives the same bits, the choice is kept on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from penchant.models.starter import cache_folder
+
+__all__ = ["choice_file", "gemm_rate", "use_fastest_exact_matmul"]
+
+PRECISIONS = ("highest", "medium")
+
+
+def use_fastest_exact_matmul() -> str:
+    """Set the precision that this machine's choice asks for, measuring it if there is none; returns it."""
+    file = choice_file()
+    chosen = _read(file)
+    if chosen is None:
+        chosen = _measured(torch.get_num_threads())
+        _write(file, chosen)
+    torch.set_float32_matmul_precision(chosen)
+    return chosen
+
+
+def choice_file() -> Path:
+    """Where the choice of this processor, this version of PyTorch and this number of threads is kept."""
+    what = [torch.__version__, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), _processor()]
+    name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+    return cache_folder() / "matmul" / f"{name}.json"
+
+
+def gemm_rate(rows: int = 768, inner: int = 576, cols: int = 1536, seconds: float = 0.04) -> float:
+    """Measured floating-point operations per second of an fp32 matrix product of this shape; best of many."""
+    a, b = torch.randn(rows, inner), torch.randn(cols, inner)
+    torch.nn.functional.linear(a, b)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        begin = time.perf_counter()
+        torch.nn.functional.linear(a, b)
+        best = min(best, time.perf_counter() - begin)
+    return 2 * rows * inner * cols / best
+
+
+@cache
+def _measured(num_threads: int) -> str:
+    """Faster of the two with this many threads, which are those set."""
+    rates = {}
+    for precision in PRECISIONS:
+        torch.set_float32_matmul_precision(precision)
+        rates[precision] = gemm_rate()
+        if precision == "medium" and _product_error() > 2e-6:
+            rates[precision] = 0.0
+    return max(rates, key=lambda p: rates[p])
+
+
+def _product_error() -> float:
+    """Relative error of products in the three layouts that training uses, against float64."""
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(256, 576, generator=generator)
+    b = torch.randn(640, 576, generator=generator)
+    c = torch.randn(256, 640, generator=generator)
+    errors = []
+    for x, y in ((a, b.t()), (c, b), (c.t(), a)):
+        exact = x.double() @ y.double()
+        errors.append(float((torch.mm(x, y).double() - exact).norm() / exact.norm()))
+    return max(errors)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _read(file: Path) -> str | None:
+    try:
+        chosen = json.loads(file.read_text(encoding="utf-8"))["precision"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return chosen if chosen in PRECISIONS else None
+
+
+def _write(file: Path, chosen: str) -> None:
+    """The first to finish decides; a cache that cannot be written costs a measurement each time, and no more."""
+    scratch = file.with_name(f".{os.getpid()}-{file.name}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(json.dumps({"precision": chosen}) + "\n", encoding="utf-8")
+        scratch.replace(file)
+    except OSError:
+        return
