@@ -146,6 +146,21 @@ def test_a_place_that_always_wins_is_reported_as_position_bias(penchant, samples
     assert "0 went to the first place twice and 3 to the second" in result.err
 
 
+def test_how_many_questions_were_refused_is_said(penchant, samples, tmp_path):
+    def reply(body):
+        return (422, "held back", {}) if "a cat" in body["messages"][-1]["content"] else fake.shorter(body)
+
+    with fake.fake_endpoint(reply) as server:
+        result = penchant(
+            "judge", samples, "--judge", server.base, "--judge-model", "m", "--output", tmp_path / "votes.jsonl"
+        )
+    assert result.code == 0, result.err
+    assert outcomes(tmp_path / "votes.jsonl") == ["a", "tie", "tie", "a"]
+    assert rows_of(tmp_path / "votes.jsonl")[1]["meta"]["judge"] == {"unreadable": "HTTP 422: held back"}
+    assert "1 got an answer that cannot be read, or no score: ties" in result.err
+    assert "1 of them the server would not take; meta.judge says why" in result.err
+
+
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_a_refused_key_is_one_sentence_without_the_key_even_with_a_traceback(
     penchant, samples, tmp_path, monkeypatch, debug
@@ -211,6 +226,8 @@ def test_people_who_answered_something_else_are_refused_before_anything_is_asked
         (["--concurrency", "2"], "--concurrency is of an endpoint"),
         (["--timeout", "2"], "--timeout is of an endpoint"),
         (["--judge-reference", "x"], "--judge-reference is of a run"),
+        (["--device", "cpu"], "--device is of a run, not of 'positivity'; leave it out"),
+        (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--dtype", "float32"], "--dtype is of a run"),
         (["--judge", "http://127.0.0.1:9/v1"], "--judge-model: an endpoint serves models by name"),
         (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--epsilon", "1"], "--epsilon is of a function"),
         (["--judge", "http://u:p@127.0.0.1:9/v1", "--judge-model", "m"], "more than host and path"),

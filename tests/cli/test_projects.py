@@ -70,6 +70,24 @@ def test_what_a_run_was_trained_on_stays_when_people_go_on_voting(train, penchan
     assert rows == [len(WORDS), len(WORDS) + 1]
 
 
+def test_a_stopped_run_goes_on_with_the_answers_it_began_with(train, penchant, project, tmp_path, monkeypatch):
+    from penchant.training import run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_train", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert train("dpo").code == 130
+    began_with = json.loads((tmp_path / "run" / "run.json").read_text())["config"]["data"]["files"]
+    more = tmp_path / "more.jsonl"
+    row = {"id": "t-new", "prompt": [{"role": "user", "content": "Once"}], "a": {"text": " upon"}, "b": {"text": " x"}}
+    more.write_text(json.dumps({**row, "outcome": "b", "annotator": "ann"}) + "\n")
+    assert penchant("votes", "import", project, more).code == 0
+    result = train("dpo", "--resume")
+    assert result.code == 0, result.err
+    ledger = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert ledger["config"]["data"]["files"] == began_with
+    assert ledger["num_train_pairs"] + ledger["num_held_out_pairs"] == len(WORDS)
+
+
 def test_a_project_without_answers_says_how_to_collect_some(penchant, stories260k, tmp_path):
     path = tmp_path / "asked.jsonl"
     row = {"id": "t", "prompt": [{"role": "user", "content": "Once"}], "a": {"text": " upon"}, "b": {"text": " x"}}

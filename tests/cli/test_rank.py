@@ -85,6 +85,8 @@ def test_neighbours_that_may_be_equal_come_with_the_votes_that_would_settle_it(r
     assert f"{fit.votes_to_separate('milk', 'juice'):.0f} agreement" in shown
     equal = rank(battles([("tea", "milk", 4, 4, 0, 0)])).out
     assert "no number: equal" in equal
+    nearly = rank(battles([("tea", "milk", 3001, 3000, 0, 0)])).out
+    assert "over 1,000,000" in nearly
     far = rank(battles([("tea", "milk", 90, 9, 0, 0)])).out
     assert "Neighbours" not in far
 

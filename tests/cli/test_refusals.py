@@ -211,6 +211,18 @@ def test_a_project_of_votes_and_any_other_folder_are_called_what_they_are(pencha
 
 
 @pytest.mark.parametrize("command", ["dpo", "sft"])
+@pytest.mark.usefixtures("no_model")
+def test_training_looks_at_data_and_folder_before_the_model(penchant, story, tmp_path, command):
+    missing = penchant(command, *story, "--data", tmp_path / "none.jsonl", "--output", tmp_path / "run")
+    assert (missing.code, "none.jsonl: there is no such file" in missing.err) == (2, True)
+    data, taken = write(tmp_path / "pairs.jsonl", PAIRS), tmp_path / "taken"
+    taken.mkdir()
+    (taken / "run.json").write_text("{}")
+    refused = penchant(command, *story, "--data", data, "--output", taken)
+    assert (refused.code, "taken: already holds a run" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["dpo", "sft"])
 def test_a_folder_that_is_no_project_is_no_data(penchant, story, tmp_path, command):
     (tmp_path / "other").mkdir()
     result = penchant(command, *story, "--data", tmp_path / "other", "--output", tmp_path / "run")

@@ -1,5 +1,6 @@
 """`penchant round`: the wheel turns on a real tiny model, stops anywhere, goes on, and remembers where it came from."""
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from penchant.cli import round_begin, round_stages
+from penchant.cli import round_begin, round_marks, round_stages
 from penchant.cli.round_plan import Plan, find_rounds
+from penchant.errors import DataError
 from penchant.evaluation import endpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -35,6 +37,7 @@ FILES = (
     "answers.jsonl",
 )
 FILES += ("verdicts.jsonl",)
+LONG = "".join(f"Tale {i}. {'Once upon a time. ' * 1000}\n" for i in range(9))
 KEY = "sk-secret-0123456789"
 
 
@@ -166,15 +169,15 @@ def test_the_list_shows_rounds_and_lineage(penchant, wheel):
 def test_a_call_that_dies_before_any_stage_is_marked_is_gone_on_with_to_the_same_files(
     penchant, here, judged, wheel, monkeypatch
 ):
-    folder, mark, died = here / "dying", round_stages._mark, []
+    folder, mark, died = here / "dying", round_marks.mark, []
 
-    def dies_once(this, stage):
-        if stage.name not in died:
-            died.append(stage.name)
+    def dies_once(this, stage, *args, **facts):
+        if stage not in died:
+            died.append(stage)
             raise KeyboardInterrupt
-        mark(this, stage)
+        mark(this, stage, *args, **facts)
 
-    monkeypatch.setattr(round_stages, "_mark", dies_once)
+    monkeypatch.setattr(round_marks, "mark", dies_once)
     for stage in STAGES[:-1]:
         assert penchant("round", folder, *judged).code == 130
         assert f"under way: {stage}" in penchant("round", folder, "--list").out
@@ -307,12 +310,18 @@ def test_a_file_that_was_changed_after_its_stage_is_not_built_upon(penchant, und
         (["--judge", "ftp://x"], "ftp"),
         (["--judge", "no_such_module:f"], "no_such_module"),
         (["--judge", "http://127.0.0.1:9/v1"], "--judge-model: an endpoint serves models by name"),
+        (["--judge", "run:nowhere"], "--judge run: nowhere: no such folder"),
+        (["--judge", "run:wheel/round-1/run", "--judge-reference", "nowhere"], "--judge-reference: nowhere: no such"),
+        (["--judge", "positivity", "--set", "dpo.objective=dop"], "there is no objective 'dop'"),
+        (["--judge", "positivity", "--device", "tpu"], "device is one of auto, cpu, cuda, mps, got 'tpu'"),
+        (["--judge", "positivity", "--dtype", "float8"], "dtype is one of auto, float32, bfloat16, got 'float8'"),
+        (["--judge", "positivity", "--chat-template", "other"], "--chat-template: the rounds here began with 'plain'"),
         (["--list", "--seed", "3"], "--list shows what there is"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_a_round_begins(penchant, wheel, options, words):
     result = penchant("round", wheel, *options)
-    assert (result.code, words in result.err) == (2, True), result.err
+    assert (result.code, words in result.err, "sample:" in result.err) == (2, True, False), result.err
     assert not (wheel / "round-3").exists()
 
 
@@ -320,6 +329,7 @@ def test_a_folder_of_something_else_is_refused(penchant, tmp_path, judged):
     (tmp_path / "notes.txt").write_text("mine")
     result = penchant("round", tmp_path, *judged)
     assert (result.code, "holds notes.txt and no rounds" in result.err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     (tmp_path / "other" / "round-1").mkdir(parents=True)
     (tmp_path / "other" / "round-1" / "thesis.doc").write_text("mine")
     result = penchant("round", tmp_path / "other", *judged)
@@ -332,6 +342,76 @@ def test_the_first_round_says_what_it_needs(penchant, tmp_path, judged):
     result = penchant("round", tmp_path / "new", "--model", "x", "--prompts", "y")
     assert "say who answers" in result.err
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "is_begun"),
+    [
+        (["--model", "nowhere"], "--model: nowhere: no such folder", False),
+        (["--chat-template", "nowhere.jinja"], "chat_template is 'plain' or a readable Jinja file", False),
+        (["--model", "config_only"], "holds no tokenizer", True),
+        (["--prompts", "long.txt"], "tokens leave no room", True),
+    ],
+)
+def test_a_first_round_that_is_refused_leaves_nothing_in_the_way(
+    penchant, here, judged, stories260k, options, words, is_begun
+):
+    (here / "long.txt").write_text(LONG)
+    (here / "config_only").mkdir(exist_ok=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(stories260k / name, here / "config_only")
+    result = penchant("round", here / "refused", *judged, *options)
+    assert (result.code, words in result.err, "sample:" in result.err) == (2, True, is_begun), result.err
+    assert not (here / "refused").exists()
+
+
+def test_a_later_round_that_is_refused_before_it_sampled_is_taken_back_alone(penchant, wheel, tmp_path):
+    shutil.copytree(wheel, tmp_path / "copy")
+    (tmp_path / "long.txt").write_text(LONG)
+    result = penchant("round", tmp_path / "copy", "--prompts", tmp_path / "long.txt", "--judge", "positivity")
+    assert (result.code, "round 3, sample:" in result.err, "leave no room" in result.err) == (2, True, True), result.err
+    assert not (tmp_path / "copy" / "round-3").exists()
+    assert record(tmp_path / "copy" / "round-2") == record(wheel / "round-2")
+
+
+def test_a_round_that_has_sampled_stays_whatever_is_refused_then(penchant, here, judged, monkeypatch):
+    from penchant.evaluation import candidates
+
+    sample_pairs = candidates.sample_pairs
+
+    def two_groups(*args, **options):
+        for number, group in enumerate(sample_pairs(*args, **options)):
+            if number == 2:
+                raise DataError("no more")
+            yield group
+
+    monkeypatch.setattr(candidates, "sample_pairs", two_groups)
+    for num_found in (2, 4):
+        assert penchant("round", here / "kept", *judged).code == 2
+        assert len(rows(here / "kept" / "round-1" / "samples.jsonl")) == num_found
+
+
+def test_two_commands_do_not_work_in_one_folder_at_once(penchant, wheel):
+    with (wheel / ".lock").open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        result = penchant("round", wheel, "--judge", "positivity")
+        assert (result.code, "another `penchant round` is at work here" in result.err) == (2, True), result.err
+        assert penchant("round", wheel, "--list").code == 0
+    assert not (wheel / "round-3").exists()
+
+
+def test_the_list_needs_no_torch(wheel):
+    source = f"""
+import sys
+sys.argv = ["penchant", "round", {str(wheel)!r}, "--list"]
+from penchant.cli.main import main
+try:
+    main()
+finally:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_a_model_that_changed_since_its_round_is_not_gone_on_from(penchant, wheel, tmp_path):
@@ -372,6 +452,10 @@ def test_an_adapter_is_trained_further_in_the_next_round(penchant, tmp_path, jud
     first, second = (record(folder / f"round-{n}") for n in (1, 2))
     assert second["parent"]["digest"] == first["model"]["digest"] != second["model"]["digest"]
     assert (folder / "round-2" / "run" / "model" / "adapter_model.safetensors").is_file()
+    other = penchant("round", folder, *judge, "--set", "model.lora.rank=4")
+    assert (other.code, "round 2 made an adapter" in other.err) == (2, True), other.err
+    again = [*judged, "--model", folder / "round-2" / "run", "--set", "model.lora={rank: 2}"]
+    assert "is an adapter already" in penchant("round", tmp_path / "again", *again).err
 
 
 def answer_all(project, prefix, num, outcome_of):
@@ -418,6 +502,7 @@ def test_people_answer_a_round_which_waits_and_goes_on_when_enough_is_there(penc
     assert found["figures"]["win_rate"]["ties"] == 3
     assert found["figures"]["judge"] == "people"
     assert "mean_after" not in found["figures"]
+    assert found["settings"]["min_votes"] == {"vote": 5, "compare": None}
 
 
 def test_another_wheel_of_the_same_name_does_not_mix_its_answers_into_a_project(penchant, tmp_path, arguments):

@@ -1,6 +1,8 @@
 """Answers to a file: in order, whole or not there, and taken up again only by the judge that began."""
 
 import json
+import os
+from contextlib import contextmanager
 
 import pytest
 
@@ -109,7 +111,7 @@ def test_only_the_same_judge_goes_on_and_only_with_the_same_comparisons(output):
     changed = [*MANY[:2], MANY[2].model_copy(update={"a": Candidate(text="new")}), *MANY[3:]]
     with pytest.raises(OutputError, match=r":3: answers another comparison"):
         judge_to_file(LONGER, changed, output, resume=True)
-    with pytest.raises(OutputError, match="4 answers to 2"):
+    with pytest.raises(OutputError, match=r":3: answers comparison 3 of 2"):
         judge_to_file(LONGER, MANY[:2], output, resume=True)
 
 
@@ -143,3 +145,64 @@ def test_the_tally_tells_a_preferred_place_from_an_agreement():
     assert (counts.num_in_both_orders, counts.num_first, counts.num_second) == (6, 1, 1)
     assert (counts.num_disagreed, counts.num_unreadable) == (1, 2)
     assert counts.position_bias.rate == pytest.approx(2 / 6)
+
+
+def test_what_came_out_of_order_is_kept_and_the_finished_file_is_in_order(output):
+    class Backwards(Counting):
+        def as_they_come(self, comparisons, *, has_answered):
+            assert not has_answered  # by scores, not by an endpoint
+            places = list(range(len(comparisons)))[::-1]
+            yield from zip(places, self.answers([comparisons[place] for place in places]), strict=False)
+
+    with pytest.raises(ConfigError):
+        judge_to_file(Backwards(4), MANY, output)
+    rest = Backwards()
+    votes = judge_to_file(rest, MANY, output, resume=True)
+    assert rest.asked == [str(i) for i in range(5, -1, -1)]
+    assert votes == read_comparisons(output) == judge_to_file(LONGER, MANY, output.with_name("at_once.jsonl"))
+    assert output.read_bytes() == output.with_name("at_once.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_a_write_that_breaks_off_spoils_nothing(output, monkeypatch, error):
+    monkeypatch.setattr(judging, "SECONDS_BETWEEN_WRITES", 0.0)
+    synced, fsync = [], os.fsync
+
+    def breaks_off_once(descriptor):
+        synced.append(descriptor)
+        if len(synced) == 3:
+            raise error
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", breaks_off_once)
+    with pytest.raises((KeyboardInterrupt, OutputError)):
+        judge_to_file(LONGER, MANY, output)
+    assert unfinished(output).read_bytes().count(b"\n") == 3  # the third was tried again
+    rest = Counting()
+    judge_to_file(rest, MANY, output, resume=True)
+    assert rest.asked == [str(i) for i in range(3, 10)]
+    assert output.read_bytes().count(b"\n") == 10
+
+
+def test_a_second_process_is_refused_while_one_answers_into_an_output(output):
+    class Meanwhile(Counting):
+        def answers(self, comparisons):
+            with pytest.raises(OutputError, match=r"votes.jsonl: another process is answering into it; wait for it"):
+                judge_to_file(LONGER, MANY, output, resume=True)
+            yield from super().answers(comparisons)
+
+    assert judge_to_file(Meanwhile(), MANY, output) == read_comparisons(output)
+    assert [path.name for path in output.parent.iterdir()] == ["votes.jsonl"]
+
+
+def test_a_file_that_was_finished_while_one_looked_is_read_and_not_written_again(output, monkeypatch):
+    @contextmanager
+    def finished_by_another(path, refusal):
+        monkeypatch.undo()
+        judge_to_file(LONGER, MANY, output)
+        yield
+
+    monkeypatch.setattr(judging, "exclusive", finished_by_another)
+    idle = Counting()
+    assert judge_to_file(idle, MANY, output, resume=True) == read_comparisons(output)
+    assert idle.asked == []

@@ -8,6 +8,7 @@ import pytest
 from penchant.data import load_demonstrations, load_pairs
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.exports import export
+from penchant.feedback.formats import kto_rows
 from penchant.feedback.imports import import_file, read_comparisons
 from penchant.feedback.training import training_pairs
 
@@ -20,7 +21,7 @@ def voted(make_store, make_answer):
     names = {"a": "a", "b": "b", "T": "tie", "X": "both_bad"}
     for number, name in enumerate(("Ann", "Bob")):
         person = store.invite(name).annotator.id
-        while assignment := store.next_assignment(person):
+        while assignment := store.next_assignment(person, seed=store.counts().answered):
             outcome = names[said[assignment.task_id][number]]
             store.record(make_answer(assignment, person, outcome, reasons=("clear",), comment="so “it” is"))
     return store
@@ -64,6 +65,27 @@ def test_kto_has_a_good_and_a_bad_row_for_a_pair_and_two_bad_ones_for_both_bad(v
         "answer a of t3": False,
         "answer b of t3": False,
     }
+
+
+def test_a_verdict_of_both_bad_against_the_votes_gives_each_text_one_label(make_store, make_answer, tmp_path):
+    store = make_store(1, overlap=3)
+    for name, outcome in (("Ann", "a"), ("Bob", "a"), ("Cem", "b")):
+        person = store.invite(name).annotator.id
+        store.record(make_answer(store.next_assignment(person), person, outcome))
+    boss = store.invite("Boss", "admin").annotator.id
+    store.adjudicate("t0", boss, key="the-verdict", outcome="both_bad")
+    for how in ("majority", "soft"):
+        path = tmp_path / f"{how}.jsonl"
+        if how == "soft":
+            with pytest.raises(ConfigError, match="labels each response true or false"):
+                export(store, "kto", path, how=how)
+            assert not path.exists()
+        else:
+            export(store, "kto", path, how=how)
+            said = [(row["completion"][0]["content"], row["label"]) for row in rows_of(path)]
+            assert said == [("answer a of t0", False), ("answer b of t0", False)]
+        # also for who calls the format itself
+        assert [row["label"] for row in kto_rows(store.comparisons(), how)] == [False, False]
 
 
 def test_sft_is_the_preferred_conversations_as_our_importer_reads_them(voted, tmp_path):
@@ -162,8 +184,9 @@ def test_a_file_that_cannot_be_written_or_read_is_the_users_error_and_leaves_not
         export(voted, "pair", tmp_path / "pairs.jsonl")
     with pytest.raises(ConfigError, match="majority or soft"):
         export(voted, "pairs", tmp_path / "pairs.jsonl", how="all")
-    with pytest.raises(ConfigError, match="leave it out"):
-        export(voted, "raw", tmp_path / "raw.jsonl", how="soft")
+    for to in ("kto", "arena", "raw"):
+        with pytest.raises(ConfigError, match="leave it out"):
+            export(voted, to, tmp_path / "out.jsonl", how="soft")
     with pytest.raises(DataError):
         import_file(voted, tmp_path / "none.jsonl")
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == []
@@ -177,3 +200,13 @@ def test_an_export_replaces_the_file_whole_and_others_may_read_it(voted, tmp_pat
     assert len(rows_of(path)) == 12
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["raw.jsonl"]
+
+
+def test_an_export_leaves_the_umask_of_the_process_alone(voted, tmp_path, monkeypatch):
+    """To read it one must set it, and of two threads that do so the second may put back what the first had set."""
+
+    def touched(mask):
+        raise AssertionError(f"the umask of every thread was set to {mask:o}")
+
+    monkeypatch.setattr(os, "umask", touched)
+    assert export(voted, "raw", tmp_path / "raw.jsonl") == 12

@@ -45,6 +45,28 @@ def test_shares_are_counted_as_a_person_would_count_them(vote):
     assert found["Bob"].gold.value is None
 
 
+def test_who_is_no_other_person_is_no_majority(vote):
+    """Neither a copy of one's own answer nor what nobody in particular said; the latest of two answers counts."""
+    answers = [
+        vote("t0", "Ann", "a"),
+        vote("t0", "Ann", "a"),
+        vote("t0", None, "a"),
+        vote("t0", None, "a"),
+        vote("t1", "Ann", "a"),
+        vote("t1", "Bob", "tie"),
+        vote("t1", "Bob", "b"),
+        vote("t1", None, "a"),
+    ]
+    found = {one.annotator: one for one in reliability(answers)}
+    assert {name: (one.with_majority.hits, one.with_majority.num) for name, one in found.items()} == {
+        "Ann": (0, 1),
+        "Bob": (0, 1),
+        "(unknown)": (0, 0),
+    }
+    assert found["(unknown)"].num_answers == 3
+    assert [c.annotator for c in answers].count("Ann") == found["Ann"].num_answers
+
+
 def test_the_interval_of_a_share_holds_the_truth_as_often_as_it_says():
     rng = random.Random(0)
     for p, num in ((0.5, 10), (0.05, 40), (0.9, 25)):

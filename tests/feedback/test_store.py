@@ -33,7 +33,7 @@ def test_a_person_is_asked_every_task_once_and_then_nothing_is_left(make_any_sto
 
 def test_an_answer_is_read_back_with_everything_that_was_said(make_any_store, make_answer, make_comparison, clock):
     store = make_any_store(0, strength=True, reasons=["clear", "true"])
-    asked = make_comparison("t0", meta={"topic": "stars", "answer": "of the task"})
+    asked = make_comparison("t0", meta={"topic": "stars"})
     store.add_tasks([asked], origin="tests")
     ann = store.invite("Ann").annotator.id
     assignment = store.next_assignment(ann, seed=1)

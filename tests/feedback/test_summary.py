@@ -23,7 +23,7 @@ def test_a_project_without_answers_has_a_summary_that_says_so(make_store):
 
 def test_agreement_is_read_in_plain_words(make_comparison):
     def on(task_id, *outcomes):
-        return [make_comparison(task_id, outcome=outcome) for outcome in outcomes]
+        return [make_comparison(task_id, outcome=said, annotator=f"P{i}") for i, said in enumerate(outcomes)]
 
     same = agreement([*on("t0", "a", "a"), *on("t1", "b", "b"), *on("t2", "tie", "tie")])
     assert (same["value"], same["raw"]) == (1.0, 1.0)
@@ -33,6 +33,32 @@ def test_agreement_is_read_in_plain_words(make_comparison):
     one = agreement([*on("t0", "a", "a")])
     assert one["value"] is None
     assert "told from chance" in one["reading"]
+
+
+def test_one_person_does_not_agree_with_herself_and_nobody_with_nobody(make_comparison):
+    """Copies of a row are one answer, and answers without names may be one person's."""
+    ann = [make_comparison(task, outcome=said, annotator="Ann") for task, said in (("t0", "a"), ("t1", "b")) * 2]
+    found = agreement(ann)
+    assert (found["value"], found["num_tasks"]) == (None, 0)
+    assert found["reading"] == "not known: no unit has two answers"
+    bob = [make_comparison(task, outcome="a", annotator="Bob") for task in ("t0", "t1")]
+    nobody = [make_comparison(f"t{i % 2}", outcome="b", annotator=None if i < 2 else "(unknown)") for i in range(4)]
+    two = agreement([*ann, *bob, *nobody])
+    assert two == agreement([*ann[:2], *bob]) | {"num_unnamed": 4}
+    assert (two["raw"], two["num_tasks"], two["num_answers"]) == (0.5, 2, 4)
+
+
+def test_the_latest_of_a_persons_answers_is_theirs(make_comparison):
+    said = [("t0", "Ann", "a"), ("t0", "Bob", "b"), ("t1", "Ann", "a"), ("t1", "Bob", "a"), ("t0", "Bob", "a")]
+    assert agreement([make_comparison(task, outcome=o, annotator=name) for task, name, o in said])["raw"] == 1
+
+
+def test_where_nobody_is_named_it_says_that_this_is_why(make_comparison):
+    answers = [make_comparison("t0", outcome=outcome) for outcome in ("a", "b", "a")]
+    assert agreement(answers)["reading"] == (
+        "not known: no unit has two answers by people with names; 3 answers name nobody, and may be of one person or "
+        "of many"
+    )
 
 
 def test_length_bias_counts_the_longer_of_unequal_texts(make_comparison):

@@ -68,6 +68,15 @@ def test_rows_left_out_are_named(votes, tmp_path, file):
     assert f"{file}:13" in err
 
 
+def test_a_file_of_which_nothing_can_be_taken_or_that_is_not_there_makes_no_success_and_no_project(votes, tmp_path):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"id": "x", "prompt": [], "a": {"text": "1"}, "b": {"text": "2"}}\n')
+    code, _, err = votes("import", tmp_path / "p", bad)
+    assert (code, f"{bad}: none of its 1 rows can be taken; the first: {bad}:1" in err) == (2, True), err
+    assert votes("import", tmp_path / "new", tmp_path / "none.jsonl")[0] == 2
+    assert not (tmp_path / "new").exists()
+
+
 def test_agreement_is_shown_as_tables_and_as_json(votes, tmp_path, file):
     votes("import", tmp_path / "p", file)
     code, out, _ = votes("agreement", tmp_path / "p")
@@ -112,6 +121,7 @@ def test_a_project_of_a_newer_penchant_is_refused_with_exit_code_2(votes, make_s
         (["export", "{p}", "--to", "pairs", "--how", "vote", "-o", "x.jsonl"], "majority or soft"),
         (["import", "{p}", "{none}.jsonl"], "no such file"),
         (["invite", "{p}", " "], "a name is"),
+        (["invite", "{p}", "me"], "whoever starts `penchant annotate`"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(votes, tmp_path, file, arguments, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,6 +75,7 @@ def command(
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
     from penchant.cli.annotate_chat import ChatOptions, make_chat
+    from penchant.data.load import check_options
     from penchant.errors import ConfigError
 
     _require_packages()
@@ -85,6 +87,8 @@ def command(
     if not is_loopback(host) and token is None:
         raise ConfigError(f"--host {host}: others could open it, so give --token new, or a token of 32 characters")
     address_of(host, port, public_url)
+    if files := [*(tasks or ()), *(gold or ())]:
+        check_options(files, "drop", None)
     router = make_chat(talk) if chat else None
     asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
     opened = _open(project, {name: value for name, value in asked.items() if value is not None})
@@ -121,21 +125,17 @@ def _read(guidelines: Path | None) -> str | None:
 
 def _open(folder: Path, asked: dict[str, Any]) -> Project:
     """The project; settings are written into a new one, and must agree with one that is there."""
-    import yaml
-
     from penchant.errors import ConfigError
+    from penchant.feedback.database import Database
     from penchant.feedback.project import CONFIG_NAME, Project
 
     file = folder / CONFIG_NAME
-    is_new = not file.exists()
-    project = Project.open(folder, create=True)
-    if is_new and asked:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        for name, value in asked.items():
-            line = yaml.safe_dump({name: value}, allow_unicode=True).rstrip()
-            lines = [line if old.startswith(f"{name}:") else old for old in lines]
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return Project.open(folder)
+    if not file.exists():
+        if "database" in asked:
+            with closing(Database(asked["database"])) as database, database.read():
+                pass  # it can be reached: nothing is made before
+        return Project.create(folder, asked)
+    project = Project.open(folder)
     for name, value in asked.items():
         if (there := getattr(project.config, name)) != value:
             got = "another text" if name == "guidelines" else repr(there)
@@ -159,15 +159,13 @@ def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:
 
 
 def _app(store: Store, project: Project, address: Any, secret: str, chat: Any) -> Any:
-    from penchant.errors import ConfigError
+    from penchant.feedback.people import OWNER_NAME
     from penchant.feedback.web import create_app
-    from penchant.feedback.web.sessions import OWNER_NAME, Owner
+    from penchant.feedback.web.sessions import Owner
 
     mine = next((person for person in store.annotators() if person.name == OWNER_NAME), None)
-    if mine is None:
+    if mine is None or mine.role != "admin" or mine.disabled_at is not None:  # such as from a backup's answers
         mine = store.invite(OWNER_NAME, role="admin").annotator
-    if mine.role != "admin" or mine.disabled_at is not None:
-        raise ConfigError(f"{project.path}: the annotator '{OWNER_NAME}' there is somebody else; rename them first")
     return create_app(
         store,
         project,

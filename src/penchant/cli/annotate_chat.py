@@ -45,6 +45,8 @@ def make_chat(options: ChatOptions) -> APIRouter:
     """The pages of the chat, with the model loaded. Raises UserError."""
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
+    from penchant.data.records import Message
+    from penchant.errors import ConfigError
     from penchant.feedback.web.chat import chat_router
     from penchant.models.sampler import SamplingParams
 
@@ -55,7 +57,13 @@ def make_chat(options: ChatOptions) -> APIRouter:
     with Reporter() as reporter:
         model = load(options.model or MODEL, None, None, options.chat_template, reporter)
     share = SHARE if options.chat_share is None else options.chat_share
-    return chat_router(ModelTalker(model, params), share=share)
+    talker = ModelTalker(model, params)
+    if not talker.fits([Message(role="user", content="?")]):
+        raise ConfigError(
+            f"--max-new-tokens {params.max_new_tokens}: leaves no room for a question, as the model reads "
+            f"{model.context_length} tokens in all; lower it"
+        )
+    return chat_router(talker, share=share)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ def command(
     from penchant.evaluation.judging_people import shared_answers
 
     chosen = JudgeOptions(judge, judge_model, read_instructions(instructions), epsilon, judge_reference)
+    chosen.check(concurrency=concurrency, timeout=timeout, device=device, dtype=dtype)
     asked = read_comparisons(comparisons)
     by_people = [] if people is None else read_comparisons(people)
     if people is not None and not shared_answers(asked, by_people):
@@ -130,7 +131,10 @@ class JudgeOptions:
         return "endpoint" if is_endpoint else "run" if self.judge.startswith("run:") else "function"
 
     def check(self, **settings: object) -> None:
-        """Refuse options that the judge does not read. Raises ConfigError."""
+        """Refuse options that the judge does not read. Raises ConfigError.
+
+        settings: concurrency and timeout; device and dtype only where nothing but the judge would read them.
+        """
         from penchant.errors import ConfigError
 
         readers = {
@@ -140,6 +144,8 @@ class JudgeOptions:
             "timeout": ("endpoint",),
             "epsilon": ("function", "run"),
             "judge_reference": ("run",),
+            "device": ("run",),
+            "dtype": ("run",),
         }
         names = {"endpoint": "an endpoint (--judge http://...)", "run": "a run", "function": "a function that scores"}
         for name, kinds in readers.items():
@@ -233,6 +239,8 @@ def describe(counts: Tally, name: str) -> list[str]:
         lines.append(f"{counts.num_identical} had identical responses: ties")
     if counts.num_unreadable:
         lines.append(f"{counts.num_unreadable} got an answer that cannot be read, or no score: ties")
+    if counts.num_refused:
+        lines.append(f"{counts.num_refused} of them the server would not take; meta.judge says why")
     if bias := counts.position_bias:
         lines.append(
             f"position bias {bias.rate:.1%} (95% interval {bias.low:.1%} to {bias.high:.1%}): of {bias.num} asked in "

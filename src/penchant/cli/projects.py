@@ -12,14 +12,22 @@ from penchant.errors import DataError, OutputError
 __all__ = ["resolve_projects"]
 
 
-def resolve_projects(files: Sequence[str], to: str) -> tuple[str, ...]:
+def resolve_projects(files: Sequence[str], to: str, begun_with: Sequence[str] = ()) -> tuple[str, ...]:
     """The files, with every project folder replaced by a snapshot of its answers as `to` (pairs, kto or sft).
 
     A snapshot is named by its content, so that a run's settings and its ledger say exactly what was trained on, and a
-    stopped run goes on with the same answers although people have gone on voting. Raises ConfigError, DataError where
-    nobody has answered, and OutputError.
+    stopped run goes on with the same answers although people have gone on voting. begun_with: the files of that run.
+    Raises ConfigError, DataError where nobody has answered, and OutputError.
     """
-    return tuple(_snapshot(Path(file), to) if _is_project(file) else file for file in files)
+    return tuple(
+        _snapshot_of_run(Path(file), begun_with) or _snapshot(Path(file), to) if _is_project(file) else file
+        for file in files
+    )
+
+
+def _snapshot_of_run(folder: Path, begun_with: Sequence[str]) -> str | None:
+    exports = (folder / "exports").resolve()
+    return next((file for file in begun_with if Path(file).resolve().parent == exports), None)
 
 
 def _is_project(file: str) -> bool:

@@ -163,10 +163,16 @@ def _pairs(pairs: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
             pair["worse"],
             f"{pair['difference']:.1f}",
             f"{pair['low']:.0f} to {pair['high']:.0f}",
-            "no number: equal" if pair["votes_missing"] is None else f"{pair['votes_missing']:,}",
+            _missing(pair["votes_missing"]),
         )
         for pair in pairs
     ]
+
+
+def _missing(num: int | None) -> str:
+    if num is None:
+        return "no number: equal"
+    return f"{num:,}" if num <= 1_000_000 else "over 1,000,000"
 
 
 def _findings(found: dict[str, Any]) -> Iterator[str]:

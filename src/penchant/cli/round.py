@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +21,7 @@ from penchant.cli.judge import (
 
 if TYPE_CHECKING:
     from penchant.cli.console import Reporter
-    from penchant.cli.round_plan import Plan, Round
+    from penchant.cli.round_plan import Round
     from penchant.cli.round_stages import Call
 
 __all__ = ["NAME", "command"]
@@ -89,9 +90,9 @@ def command(
         penchant round wheel --list
     """
     from penchant.cli.console import Reporter
-    from penchant.cli.round_begin import begin
-    from penchant.cli.round_plan import find_rounds, settle
-    from penchant.cli.round_stages import Call, turn
+    from penchant.cli.round_lock import alone_in
+    from penchant.cli.round_plan import find_rounds
+    from penchant.cli.round_stages import Call
     from penchant.errors import ConfigError
 
     given = {
@@ -116,47 +117,36 @@ def command(
         "chat_template": _absolute(chat_template),
     }
     folder = folder.resolve()
-    rounds = find_rounds(folder)
     if show:
         if any(value is not None for value in (*given.values(), concurrency, timeout, min_votes)):
             raise ConfigError("--list shows what there is and reads no other option; leave them out")
-        _show(folder, rounds)
+        _show(folder, find_rounds(folder))
         return
-    plan = settle(given, rounds)
     reporter = Reporter()  # only speaks: the bars are of the stages
-    call = Call(reporter.say, concurrency, timeout, min_votes)
-    _check_who_answers(plan, judge, call, reporter)
-    is_under_way = bool(rounds) and not rounds[-1].is_finished
-    this = rounds[-1] if is_under_way else begin(folder, rounds, plan)
-    missing = turn(this, call)
+    with alone_in(folder):
+        _turn(folder, given, Call(reporter.say, concurrency, timeout, min_votes), reporter)
+
+
+def _turn(folder: Path, given: Mapping[str, Any], call: Call, reporter: Reporter) -> None:
+    """Go on with the round under way, or begin the next one and turn it. Raises UserError."""
+    from penchant.cli.round_begin import begin, withdrawn_if_refused
+    from penchant.cli.round_check import check_what_it_needs, check_who_answers
+    from penchant.cli.round_plan import find_rounds
+    from penchant.cli.round_settle import settle
+    from penchant.cli.round_stages import turn
+
+    rounds = find_rounds(folder)
+    plan = settle(given, rounds)
+    check_who_answers(plan, given["judge"], call, reporter)
+    if rounds and not rounds[-1].is_finished:
+        this = rounds[-1]
+        missing = turn(this, call)
+    else:
+        check_what_it_needs(plan, rounds, reporter.say)
+        this = begin(folder, rounds, plan)
+        with withdrawn_if_refused(this):
+            missing = turn(this, call)
     reporter.say(missing or f"round {this.number} is finished\nreport  {this.path / 'report.html'}")
-
-
-def _check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Reporter) -> None:
-    """Refuse what the judge, or people, would not take, before anything is sampled. Raises ConfigError."""
-    from penchant.cli.round_stages import judge_of
-    from penchant.errors import ConfigError
-    from penchant.evaluation.judges import JUDGES
-
-    if plan.people is not None:
-        options_of_judges = (plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
-        if any(value is not None for value in (*options_of_judges, call.concurrency, call.timeout)):
-            raise ConfigError(
-                "--judge-model, --instructions, --epsilon, --judge-reference, --concurrency and --timeout are of "
-                "judges, and --people asks people; leave them out"
-            )
-        return
-    if call.min_votes is not None:
-        raise ConfigError("--min-votes counts what people answered; a judge answers all, so leave it out")
-    chosen = judge_of(plan)
-    if judge is None and (chosen.kind == "endpoint" or (chosen.kind == "function" and plan.judge not in JUDGES)):
-        raise ConfigError(
-            f"pass --judge {plan.judge} again: a judge that runs code, or gets the texts and your key, is never taken "
-            "from a file"
-        )
-    chosen.check(concurrency=call.concurrency, timeout=call.timeout)
-    if chosen.kind != "run":  # which takes a model into memory
-        chosen.open(reporter, concurrency=call.concurrency, timeout=call.timeout)
 
 
 def _absolute(name: str | None, prefix: str = "") -> str | None:

@@ -1,24 +1,26 @@
 """A round begins: its prompts are split into those to train on and those to measure on, and its plan is written down.
 
-A prompt that an earlier round had stays on its side, so nothing that was measured on is ever trained on.
+A prompt that an earlier round had stays on its side, so nothing that was measured on is ever trained on. A round that
+is refused before anything was sampled is taken back.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penchant.cli.round_plan import Plan, Round
 from penchant.cli.round_report import model_digest
-from penchant.errors import ConfigError, DataError, ModelError, OutputError
+from penchant.errors import ConfigError, DataError, ModelError, OutputError, UserError
 
 if TYPE_CHECKING:
     from penchant.data import Message, Prompt
 
-__all__ = ["begin"]
+__all__ = ["begin", "withdrawn_if_refused"]
 
 SIDES = {"train.jsonl": False, "held-out.jsonl": True}
 """The files of prompts, and whether what they hold is held out."""
@@ -32,7 +34,7 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     from penchant.training.run_folder import disk_errors_explained
 
     new = Round(len(rounds) + 1, folder / f"round-{len(rounds) + 1}", plan)
-    if rounds and (found := model_digest(rounds[-1].path / "run")) != rounds[-1].record()["model"]["digest"]:
+    if rounds and (found := model_digest(rounds[-1].path / "run")) != rounds[-1].digest_of("model"):
         raise ModelError(
             f"{rounds[-1].path / 'run'}: its model has the digest {found[:12]}, which is not the one that round "
             f"{rounds[-1].number} made; bring that back"
@@ -51,6 +53,24 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
             write_atomically(new.path / name, "".join(lines))
         write_atomically(new.path / "plan.json", json.dumps(plan.model_dump(), indent=2, ensure_ascii=False) + "\n")
     return new
+
+
+@contextmanager
+def withdrawn_if_refused(this: Round) -> Iterator[None]:
+    """Where a UserError comes before anything was sampled in a round that began here, leave nothing of the round.
+
+    Else it would stand in the way of the corrected command.
+    """
+    try:
+        yield
+    except UserError:
+        sampled = [this.path / "samples.jsonl", this.path / ".samples.jsonl.writing"]
+        if not any(file.is_file() and file.stat().st_size > 0 for file in sampled):
+            for file in (*sampled, this.path / "plan.json", *(this.path / name for name in SIDES)):
+                file.unlink(missing_ok=True)
+            if not any(this.path.iterdir()):
+                this.path.rmdir()
+        raise
 
 
 def _refuse_what_is_there(path: Path) -> None:

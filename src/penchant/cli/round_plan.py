@@ -7,26 +7,17 @@ answers.jsonl, verdicts.jsonl, report.html and round.json. A round is finished w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from penchant.errors import ConfigError, OutputError
+from penchant.cli.round_lock import LOCK
+from penchant.errors import OutputError
 
-__all__ = ["Plan", "Round", "find_rounds", "settle"]
-
-FIXED = ("model", "seed", "held_out")
-"""What all rounds of a folder share: where they started, and which prompts are never trained on."""
-
-WHO = ("judge", "judge_model", "instructions", "epsilon", "judge_reference", "people")
-SET_HERE = (
-    "output", "seed", "data.files", "model.name", "model.reference", "model.device", "model.dtype",
-    "model.chat_template",
-)  # fmt: skip
-"""Settings of `penchant dpo` that the round itself gives."""
+__all__ = ["Plan", "Round", "find_rounds"]
 
 
 class Plan(BaseModel):
@@ -87,13 +78,31 @@ class Round:
         """Of sampling and training: another one each round, so that the same prompts get new responses."""
         return self.plan.seed + self.number - 1
 
+    @property
+    def made_adapter(self) -> bool:
+        """Whether the model it made is an adapter; the next round trains it further."""
+        return (self.path / "run" / "model" / "adapter_config.json").is_file()
+
     def record(self) -> dict[str, Any]:
         """round.json of a finished round. Raises OutputError."""
         return _read(self.path / "round.json")
 
+    def digest_of(self, which: str) -> str:
+        """The digest of the `model` that a finished round made, or of its `parent`. Raises OutputError."""
+        try:
+            return str(self.record()[which]["digest"])
+        except (KeyError, TypeError) as error:
+            file = self.path / "round.json"
+            raise OutputError(f"{file}: names no digest of its {which}; restore it from a copy") from error
+
 
 def find_rounds(folder: Path) -> list[Round]:
-    """The rounds that have begun, in order; only the last may be unfinished. Raises OutputError for another folder."""
+    """The rounds that have begun, in order, each from the model of the one before; only the last may be unfinished.
+
+    Raises OutputError for a folder of something else, and where a round is missing or is not what it was.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; rounds need a folder of their own")
     rounds: list[Round] = []
     while (file := folder / f"round-{len(rounds) + 1}" / "plan.json").is_file():
         try:
@@ -101,63 +110,32 @@ def find_rounds(folder: Path) -> list[Round]:
         except ValueError as error:
             raise OutputError(f"{file}: damaged ({str(error).splitlines()[0]}); restore it from a copy") from error
         rounds.append(Round(len(rounds) + 1, file.parent, plan))
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; rounds need a folder of their own")
-    others = [path for path in folder.iterdir() if path.name != "round-1"] if folder.is_dir() and not rounds else []
+    if later := [number for number in _begun(folder) if number > len(rounds)]:
+        raise OutputError(
+            f"{file}: is missing, but round-{min(later)} is there; bring back round-{len(rounds) + 1} as it was, or "
+            "move the rounds after it away"
+        )
+    mine = {"round-1", LOCK}
+    others = [path for path in folder.iterdir() if path.name not in mine] if folder.is_dir() and not rounds else []
     if others:
         raise OutputError(f"{folder}: holds {others[0].name} and no rounds; choose an empty folder, or a new one")
+    for before, this in pairwise(rounds):
+        _check_lineage(before, this)
     return rounds
 
 
-def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
-    """The plan of the round to turn: the one under way, or a new one, which takes what is not given from the last.
-
-    given: settings by name, None where the user said nothing. Raises ConfigError for a setting that cannot change now.
-    """
-    said = {name: value for name, value in given.items() if value is not None}
-    before = rounds[-1] if rounds else None
-    is_under_way = before is not None and not before.is_finished
-    for name in said if is_under_way else FIXED:
-        if before and name in said and getattr(before.plan, name) != said[name]:
-            raise ConfigError(_cannot_change(name, getattr(before.plan, name), before))
-    inherited = before.plan.model_dump() if before else {}
-    if not is_under_way and said.keys() & {"judge", "people"}:
-        inherited = {name: value for name, value in inherited.items() if name not in WHO}
-    merged = inherited | said
-    for name in ("model", "prompts"):
-        if name not in merged:
-            raise ConfigError(f"--{name}: the first round needs it; say where to start from, and what to ask")
-    if (merged.get("judge") is None) == (merged.get("people") is None):
-        raise ConfigError("say who answers: --judge positivity (or another), or --people PROJECT, not both")
-    plan = Plan(**merged)
-    _check_settings(plan)
-    return plan
+def _begun(folder: Path) -> list[int]:
+    names = [plan.parent.name.removeprefix("round-") for plan in folder.glob("round-*/plan.json")]
+    return [int(name) for name in names if name.isdecimal()]
 
 
-def _check_settings(plan: Plan) -> None:
-    """Refuse what training would refuse, before anything is sampled."""
-    from penchant.cli.configuring import build_config
-    from penchant.models.sampler import SamplingParams
-    from penchant.training.config import DPOConfig
-
-    SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, plan.seed)
-    for setting in plan.settings:
-        key = setting.partition("=")[0].strip()
-        if any(name == key or name.startswith(f"{key}.") for name in SET_HERE):
-            raise ConfigError(f"--set {key}: a round gives this itself; leave it out")
-    flags = {"data.files": ["votes.jsonl"], "output": "run", "model.name": plan.model}
-    build_config(DPOConfig, settings=plan.settings, flags=flags)
-
-
-def _cannot_change(name: str, there: object, before: Round) -> str:
-    option = {"settings": "set"}.get(name, name).replace("_", "-")
-    if before.is_finished:
-        return f"--{option}: the rounds here began with {there!r}; leave it out, or choose another folder"
-    shown = "another text" if name == "instructions" else repr(there)
-    return (
-        f"--{option}: round {before.number} is under way with {shown}; leave it out to go on, or remove {before.path} "
-        "to begin the round again"
-    )
+def _check_lineage(before: Round, this: Round) -> None:
+    made = before.digest_of("model")
+    if this.is_finished and (started_from := this.digest_of("parent")) != made:
+        raise OutputError(
+            f"{this.path}: started from a model with the digest {started_from[:12]}, but round {before.number} made "
+            f"{made[:12]}; bring back round-{before.number} as it was, or move the rounds after it away"
+        )
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from penchant.cli.round_marks import min_votes_of
 from penchant.cli.round_plan import Round
 
 __all__ = ["COLUMNS", "finish_round", "model_digest", "table_of"]
@@ -16,7 +17,7 @@ __all__ = ["COLUMNS", "finish_round", "model_digest", "table_of"]
 COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder")
 
 
-def finish_round(this: Round, *, min_votes: int | None) -> None:
+def finish_round(this: Round) -> None:
     """Write report.html, then round.json, with which the round is finished."""
     from penchant import __version__
     from penchant.evaluation.judging import read_comparisons, tally
@@ -47,7 +48,7 @@ def finish_round(this: Round, *, min_votes: int | None) -> None:
             "verdicts": _counts(tally(verdicts)),
         },
         "seeds": {"split": plan.seed, "sampling_and_training": this.seed},
-        "settings": plan.model_dump() | {"min_votes": min_votes},
+        "settings": plan.model_dump() | {"min_votes": min_votes_of(this)},
         "figures": {name: value for name, value in found.items() if name != "pairs"},
         "penchant": __version__,
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

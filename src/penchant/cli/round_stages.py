@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from collections.abc import Callable, Sequence
@@ -10,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penchant.cli import round_train
+from penchant.cli import round_marks, round_train
 from penchant.cli.console import Reporter
 from penchant.cli.judge import JudgeOptions, describe
 from penchant.cli.round_people import ask_people
 from penchant.cli.round_plan import Plan, Round
 from penchant.cli.round_report import finish_round
-from penchant.errors import OutputError
 
 if TYPE_CHECKING:
     from penchant.data import Comparison
@@ -36,22 +34,26 @@ class Call:
 
 @dataclass(frozen=True)
 class Stage:
-    """do: writes the files, going on with what a killed call left; says what is missing if it cannot finish now."""
+    """do: writes the files, going on with what a killed call left; says what is missing if it cannot finish now.
+
+    asks: whether people may answer, and --min-votes says how many answers are enough.
+    """
 
     name: str
     title: str
     files: tuple[str, ...]
     do: Callable[[Round, Call], str | None]
+    asks: bool = False
 
 
 def stages() -> tuple[Stage, ...]:
     """One turn of the wheel. The last stage writes round.json, which ends the round."""
     return (
         Stage("sample", "two responses to every training prompt", ("samples.jsonl",), _sample),
-        Stage("vote", "which of the two is better", ("votes.jsonl",), _vote),
+        Stage("vote", "which of the two is better", ("votes.jsonl",), _vote, asks=True),
         Stage("train", "from the answers to a model", ("run/run.json", "run/model/*.safetensors"), _train),
         Stage("answer", "held-out prompts, before and after", ("answers.jsonl",), _answer),
-        Stage("compare", "which model answered better", ("verdicts.jsonl",), _compare),
+        Stage("compare", "which model answered better", ("verdicts.jsonl",), _compare, asks=True),
         Stage("report", "what came of it", ("report.html", "round.json"), _report),
     )
 
@@ -59,51 +61,20 @@ def stages() -> tuple[Stage, ...]:
 def turn(this: Round, call: Call) -> str | None:
     """Do every stage that is not done; returns what is missing where the round has to wait. Raises UserError."""
     for stage in stages():
-        if is_done(this, stage):
+        if round_marks.is_done(this, stage.name):
             call.say(f"round {this.number}, {stage.name}: done already")
             continue
         call.say(f"round {this.number}, {stage.name}: {stage.title}")
         if missing := stage.do(this, call):
             return missing
-        _mark(this, stage)
+        facts = {"min_votes": call.min_votes} if stage.asks else {}
+        round_marks.mark(this, stage.name, stage.files, **facts)
     return None
 
 
 def next_stage(this: Round) -> str:
     """The name of the first stage that is not done; nothing is verified."""
-    return next((stage.name for stage in stages() if not _marker(this, stage).is_file()), "report")
-
-
-def is_done(this: Round, stage: Stage) -> bool:
-    """Whether the stage was finished. Raises OutputError where what it wrote has changed since."""
-    marker = _marker(this, stage)
-    if not marker.is_file():
-        return False
-    for name, digest in json.loads(marker.read_text(encoding="utf-8")).items():
-        file = this.path / name
-        if not file.is_file() or _digest(file) != digest:
-            raise OutputError(
-                f"{file}: is gone or was changed after the stage '{stage.name}' had finished; bring it back, or remove "
-                f"{this.path} to begin the round again"
-            )
-    return True
-
-
-def _mark(this: Round, stage: Stage) -> None:
-    from penchant.training.checkpoint import write_atomically
-
-    files = sorted(file for pattern in stage.files for file in this.path.glob(pattern))
-    digests = {file.relative_to(this.path).as_posix(): _digest(file) for file in files}
-    write_atomically(_marker(this, stage), json.dumps(digests, indent=2) + "\n")
-
-
-def _marker(this: Round, stage: Stage) -> Path:
-    return this.path / f".{stage.name}.done"
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return next((stage.name for stage in stages() if not round_marks.has_mark(this, stage.name)), "report")
 
 
 def _sample(this: Round, call: Call) -> None:
@@ -129,7 +100,7 @@ def _compare(this: Round, call: Call) -> str | None:
 
 
 def _report(this: Round, call: Call) -> None:
-    finish_round(this, min_votes=call.min_votes)
+    finish_round(this)
 
 
 def _collect(this: Round, call: Call, asked: str, answered: str, prefix: str) -> str | None:

@@ -22,7 +22,8 @@ def train(
     config = build_config(schema, file=file, settings=settings, flags=flags)
     prepare_process()
     require_place(Path(config.output))
-    files = resolve_projects(config.data.files, _answers_as(config))
+    begun_with = _files_of(Path(config.output)) if resume else ()
+    files = resolve_projects(config.data.files, _answers_as(config), begun_with)
     config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
     from penchant.cli.report import write_run_report
     from penchant.evaluation.preference import evaluate_task
@@ -38,6 +39,16 @@ def train(
         write_run_report(folder.path)
         _summarise(reporter, folder.ledger, read_rows_written(folder.metrics))
         reporter.say(f"model   {folder.model}\nreport  {folder.report}")
+
+
+def _files_of(run: Path) -> Sequence[str]:
+    """The data that the run in this folder began with; none where there is no run."""
+    from penchant.training.run_folder import read_ledger
+
+    if not (run / "run.json").is_file():
+        return ()
+    files: Sequence[str] = read_ledger(run)["config"]["data"]["files"]
+    return files
 
 
 def _answers_as(config: Any) -> str:

@@ -69,14 +69,18 @@ def import_votes(
 
         penchant votes import votes pairs.jsonl --unanswered
     """
-    from penchant.errors import ConfigError
+    from penchant.data.load import check_options
+    from penchant.errors import ConfigError, DataError
 
     if gold and unanswered:
         raise ConfigError("--gold needs the answers that --unanswered leaves out; give one of the two")
+    check_options(file, "drop", None)
     with _opened(project, create=True) as store:
         from penchant.feedback.imports import import_file
 
         added = import_file(store, file, gold=gold, unanswered=unanswered)
+    if added.refused and not added.added and not added.known:
+        raise DataError(f"{file}: none of its {len(added.refused)} rows can be taken; the first: {added.refused[0]}")
     for reason in added.refused[:MAX_SHOWN]:
         _say(reason)
     if len(added.refused) > MAX_SHOWN:
@@ -126,7 +130,13 @@ def invite(
 
         penchant votes invite votes "Bob B." --admin --url https://votes.example.org
     """
+    from penchant.errors import ConfigError
+
     with _opened(project) as store:
+        from penchant.feedback.people import OWNER_NAME
+
+        if name.strip() == OWNER_NAME:
+            raise ConfigError(f"{name}: is whoever starts `penchant annotate`, which prints their link; choose another")
         invitation = store.invite(name, "admin" if admin else "annotator")
     typer.echo(f"{url.rstrip('/')}/join/{invitation.token}")
 

@@ -27,7 +27,7 @@ from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 
-__all__ = ["MAX_LINE_BYTES", "SUPPORTED", "Row", "read_rows", "scan_rows"]
+__all__ = ["MAX_LINE_BYTES", "SUPPORTED", "Row", "read_rows", "require_file", "scan_rows"]
 
 MAX_LINE_BYTES = 1_000_000
 """A line (a record, in csv) longer than this, 1 MB, is a bad row: it is nearly always lines that lost their ends."""
@@ -59,7 +59,7 @@ def scan_rows(
     """
     path = Path(path)
     kind = _format_of(path)
-    _require_file(path)
+    require_file(path)
     if kind == ".jsonl":
         rows = _jsonl(path, max_line_bytes)
     elif kind == ".json":
@@ -95,7 +95,8 @@ def _format_of(path: Path) -> str:
     return kind[0]
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Raise DataError where there is none, with the name that was perhaps meant."""
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file in it.")
     if path.exists():

@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import ValidationError
 
-from penchant.data.files import Row, TxtRows, scan_rows
+from penchant.data.files import Row, TxtRows, require_file, scan_rows
 from penchant.data.importers import (
     DEMONSTRATION_IMPORTERS,
     LABELLED_IMPORTERS,
@@ -272,6 +272,7 @@ def check_options(paths: Paths, on_bad_row: str, limit: int | None) -> list[Path
         raise DataError("no data file was given; name at least one.")
     for file in files:
         refuse_folder(file)
+        require_file(file)
     if on_bad_row not in get_args(OnBadRow):
         raise ConfigError(f"on_bad_row must be error or drop, got {on_bad_row!r}.")
     if limit is not None and limit < 1:

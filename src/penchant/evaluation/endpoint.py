@@ -1,5 +1,8 @@
 """One question to an OpenAI-compatible endpoint: POST {base}/chat/completions, tried again when the trouble may pass.
 
+Passing trouble is a server that cannot be reached or says so (429, any 5xx), and an answer that broke off or is no
+chat completion: whatever stands between us and the model may have written that.
+
 The key goes into one header of one request and nowhere else: what a server says is shown without it, and a redirect,
 which would carry it to another server, is not followed.
 """
@@ -8,18 +11,21 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import random
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from penchant.errors import ConfigError
 
-__all__ = ["KEY_VARIABLE", "Endpoint"]
+__all__ = ["KEY_VARIABLE", "Endpoint", "Refused", "Stopped"]
 
 KEY_VARIABLE = "PENCHANT_JUDGE_KEY"
 ATTEMPTS = 5
@@ -31,8 +37,27 @@ MAX_TOKENS = 2048
 """One word is asked for; the room is for models that think aloud first."""
 
 MAX_BYTES = 4_000_000
-PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+PASSING = {408, 409, 425, 429, *range(500, 600)}
 """HTTP codes that another attempt may not meet."""
+
+OF_THE_QUESTION = {400, 413, 422}
+"""HTTP codes that may mean this one question, such as one that is too long, where others are answered."""
+
+
+class Refused(ConfigError):
+    """The server will not take this question. why: such as HTTP 400: too long."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
+class Stopped(Exception):
+    """Whoever asked has stopped listening, so nothing more is sent."""
+
+
+class _Unreadable(Exception):
+    """A 200 that is no chat completion, or not all of one."""
 
 
 @dataclass(frozen=True)
@@ -60,49 +85,72 @@ class Endpoint:
     def complete(self, messages: Sequence[Mapping[str, str]], stop: threading.Event | None = None) -> str:
         """The model's reply at temperature 0; "" where it said nothing.
 
-        stop: ends the pauses between attempts. Raises ConfigError where there is no reply to be had.
+        stop: once it is set nothing more is sent, and this raises Stopped. Raises Refused where the server will not
+        take this question, another ConfigError where there is no reply to be had.
         """
         stop = stop or threading.Event()
         body = {"model": self.model, "messages": list(messages), "temperature": 0, "max_tokens": MAX_TOKENS}
-        trouble = ""
         for attempt in range(ATTEMPTS):
+            if stop.is_set():
+                raise Stopped
             pause = FIRST_PAUSE * 2**attempt
             try:
-                return _reply(self._post(json.dumps(body).encode()), self.base)
+                return _reply(self._post(json.dumps(body).encode()))
             except urllib.error.HTTPError as error:
                 with error:
-                    if error.code not in PASSING:
-                        raise self._refused(error) from None
-                    trouble = f"HTTP {error.code}{self._said(error)}"
-                    pause = _asked_pause(error.headers.get("Retry-After")) or pause
+                    said = f"HTTP {error.code}{self._said(error)}"
+                if error.code not in PASSING:
+                    raise self._refused(error.code, said) from None
+                given_up = self._unanswered(said)
+                pause = _asked_pause(error.headers.get("Retry-After")) or pause
             except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
-                trouble = self._without_key(str(getattr(error, "reason", "") or error) or type(error).__name__)
-            if attempt + 1 < ATTEMPTS and stop.wait(min(pause, LONGEST_PAUSE) * random.uniform(1, 1.25)):
-                break
-        raise ConfigError(
-            f"--judge {self.base}: no answer after {ATTEMPTS} attempts ({trouble}); see that the server runs and can "
-            "be reached, then go on: the answers so far are kept"
-        )
+                said = str(getattr(error, "reason", "") or error) or type(error).__name__
+                given_up = self._unanswered(self._without_key(said))
+            except _Unreadable as error:
+                given_up = self._incompatible(str(error))
+            if attempt + 1 < ATTEMPTS:
+                stop.wait(min(pause, LONGEST_PAUSE) * random.uniform(1, 1.25))
+        raise given_up
 
     def _post(self, body: bytes) -> bytes:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         request = urllib.request.Request(f"{self.base}/chat/completions", body, headers, method="POST")
         opener = urllib.request.build_opener(_NoRedirect)
         with opener.open(request, timeout=self.timeout) as response:
-            return bytes(response.read(MAX_BYTES))
+            try:
+                reply = bytes(response.read(MAX_BYTES))
+            except http.client.IncompleteRead as error:
+                raise _Unreadable("its answer broke off") from error
+            if response.length:  # what is missing; read(amount) does not say so itself
+                raise _Unreadable(f"of its answer {len(reply)} of {len(reply) + response.length} bytes could be read")
+        return reply
 
-    def _refused(self, error: urllib.error.HTTPError) -> ConfigError:
-        if error.code in (401, 403) and self.key:
+    def _unanswered(self, trouble: str) -> ConfigError:
+        return ConfigError(
+            f"--judge {self.base}: no answer after {ATTEMPTS} attempts ({trouble}); see that the server runs and can "
+            "be reached, then go on: the answers so far are kept"
+        )
+
+    def _incompatible(self, trouble: str) -> ConfigError:
+        return ConfigError(
+            f"--judge {self.base}: does not answer as an OpenAI-compatible endpoint does, in {ATTEMPTS} attempts "
+            f"({self._in_short(trouble)}); check the address, often one that ends in /v1"
+        )
+
+    def _refused(self, code: int, said: str) -> ConfigError:
+        if code in OF_THE_QUESTION:
+            return Refused(f"--judge {self.base}: refuses the question ({said}); see what the server takes", said)
+        if code in (401, 403) and self.key:
             why, then = f"refuses the key in {KEY_VARIABLE}", "set the right one"
-        elif error.code in (401, 403):
+        elif code in (401, 403):
             why, then = "asks for a key", f"put it into the environment variable {KEY_VARIABLE}"
-        elif 300 <= error.code < 400:
+        elif 300 <= code < 400:
             why, then = "sends us elsewhere, which is not followed", "give the address it moved to"
-        elif error.code == 404:
+        elif code == 404:
             why, then = f"has no chat completions, or no model {self.model!r}", "check --judge-model, and the /v1"
         else:
             why, then = "refuses the question", "see what the server takes"
-        return ConfigError(f"--judge {self.base}: {why} (HTTP {error.code}{self._said(error)}); {then}")
+        return ConfigError(f"--judge {self.base}: {why} ({said}); {then}")
 
     def _said(self, error: urllib.error.HTTPError) -> str:
         """What the server gave as its reason, in short."""
@@ -115,8 +163,11 @@ class Endpoint:
             text = str(reason["message"] if isinstance(reason, dict) else reason)
         except (ValueError, KeyError, TypeError):
             pass
-        text = " ".join(self._without_key(text).split())
-        return f": {text[:200]}" if text else ""
+        return f": {self._in_short(text)}" if text.strip() else ""
+
+    def _in_short(self, text: str) -> str:
+        text = " ".join(self._without_key(text).split())[:200]
+        return text.encode("utf-8", "replace").decode()  # JSON can spell half a surrogate pair, which no file takes
 
     def _without_key(self, text: str) -> str:
         return text.replace(self.key, "***") if self.key else text
@@ -143,20 +194,26 @@ def _checked(base: str) -> str:
     return base.rstrip("/").removesuffix("/chat/completions")
 
 
-def _reply(body: bytes, base: str) -> str:
+def _reply(body: bytes) -> str:
     try:
         content = json.loads(body)["choices"][0]["message"].get("content")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        raise ConfigError(
-            f"--judge {base}: does not answer as an OpenAI-compatible endpoint does; check the address, often one "
-            "that ends in /v1"
-        ) from None
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        raise _Unreadable(f"it answered: {body.decode('utf-8', 'replace')}") from None
     return content if isinstance(content, str) else ""
 
 
 def _asked_pause(header: str | None) -> float:
-    """Seconds of a Retry-After header; 0 where it names none."""
+    """Seconds that a Retry-After header asks for, as a number or by a date; 0 where it asks for none."""
     try:
-        return max(float(header or 0), 0.0)
+        seconds = float(header or 0)
     except ValueError:
+        seconds = _seconds_until(header or "")
+    return max(seconds, 0.0) if not math.isnan(seconds) else 0.0
+
+
+def _seconds_until(date: str) -> float:
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, IndexError, OverflowError):
         return 0.0

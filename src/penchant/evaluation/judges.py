@@ -12,16 +12,27 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
 from penchant.data.records import Comparison, Outcome
 from penchant.errors import ConfigError
 
-__all__ = ["JUDGES", "FunctionJudge", "Judge", "Judgement", "Scorer", "decide", "load_judge", "positivity", "prefer"]
+__all__ = [
+    "JUDGES",
+    "FunctionJudge",
+    "Judge",
+    "JudgeAtOnce",
+    "Judgement",
+    "Scorer",
+    "decide",
+    "load_judge",
+    "positivity",
+    "prefer",
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Judgement:
 
     scores: [of a, of b], of judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], the place
     that was preferred with a in the first place and with b there, None where the reply could not be read. identical:
-    both texts are the same, so nobody was asked. unreadable: why there is no score.
+    both texts are the same, so nobody was asked. unreadable: why there is no score, or no reply (HTTP 400: ...).
     """
 
     outcome: Outcome
@@ -46,6 +57,16 @@ class Judge(Protocol):
 
     def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
         """One judgement for each comparison, in order, each as soon as it is known."""
+
+
+@runtime_checkable
+class JudgeAtOnce(Judge, Protocol):
+    """A judge that is asked several comparisons at once, and would lose answers if each had to wait for its turn."""
+
+    def as_they_come(
+        self, comparisons: Sequence[Comparison], *, has_answered: bool
+    ) -> Generator[tuple[int, Judgement], None, None]:
+        """(place, judgement) of each comparison, in any order. has_answered: an earlier call had answers from it."""
 
 
 class Scorer(Protocol):

@@ -1,16 +1,16 @@
 """Comparisons in, answered comparisons out, by any judge: written as they come, taken up again, never half-written.
 
-Answers are appended to a file with a leading dot and brought to the disk every few seconds; it becomes the output once
-every comparison is answered. Each line is checked against the comparison and the judge before it is believed.
+Answers are appended to a file with a leading dot as they come and brought to the disk every few seconds. Once every
+comparison is answered they become the output, in order. Each line is checked against the comparison and the judge
+before it is believed. One process at a time answers into an output.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,21 @@ from typing import Any
 
 from penchant.data import Comparison, read_rows
 from penchant.errors import DataError, OutputError
-from penchant.evaluation.judges import Judge, Judgement
+from penchant.evaluation.exclusive import exclusive
+from penchant.evaluation.judges import Judge, JudgeAtOnce, Judgement
+from penchant.evaluation.judging_lines import (
+    JUDGE_FIELD,
+    answered,
+    append,
+    as_line,
+    details_of,
+    found_in,
+    put_in_order,
+    without_torn_line,
+)
 from penchant.evaluation.winrate import WinRate, win_rate
 
 __all__ = ["JUDGE_FIELD", "Tally", "answered", "judge_to_file", "read_comparisons", "tally", "unfinished"]
-
-JUDGE_FIELD = "judge"
-"""The field of a comparison's meta that holds the details of a judgement."""
 
 SECONDS_BETWEEN_WRITES = 2.0
 
@@ -34,12 +42,14 @@ class Tally:
     """What a judge answered. num_first and num_second: asked in both orders, it named the same place twice.
 
     num_disagreed: the orders disagreed in another way, such as a tie in one. All of these, and what could not be read,
-    are ties in `outcomes`. num_in_both_orders: comparisons whose two replies could be read.
+    are ties in `outcomes`. num_refused: of those that could not be read, how many the server would not take.
+    num_in_both_orders: comparisons whose two replies could be read.
     """
 
     outcomes: dict[str, int]
     num_identical: int
     num_unreadable: int
+    num_refused: int
     num_in_both_orders: int
     num_first: int
     num_second: int
@@ -70,12 +80,6 @@ def read_comparisons(path: Path) -> list[Comparison]:
     return comparisons
 
 
-def answered(comparison: Comparison, judgement: Judgement, judge: str) -> Comparison:
-    """The comparison with the judge's answer, marked as one that no person gave."""
-    meta = comparison.meta | {JUDGE_FIELD: dict(judgement.details)}
-    return comparison.model_copy(update={"outcome": judgement.outcome, "annotator": f"stand-in:{judge}", "meta": meta})
-
-
 def judge_to_file(
     judge: Judge,
     comparisons: Sequence[Comparison],
@@ -87,32 +91,35 @@ def judge_to_file(
     """Answer every comparison and write one JSON line for each, in order; returns them.
 
     resume: go on with what an interrupted call left; a finished file is read and checked. Raises OutputError where
-    something is in the way, or was answered by another judge or about other comparisons.
+    something is in the way, or was answered by another judge or about other comparisons, and where another process is
+    answering into `output`; that is not noticed where there are no locks (see `exclusive.py`).
     """
-    scratch = unfinished(output)
-    if output.exists() and not resume:
-        raise OutputError(f"{output}: exists already; choose another --output")
-    if scratch.exists() and not resume:
-        raise OutputError(f"{output}: an interrupted call left answers in {scratch}; pass --resume, or remove them")
     if output.exists():
-        found = _found(output, comparisons, judge.name)
-        if len(found) < len(comparisons):
-            raise OutputError(f"{output}: answers {len(found)} of {len(comparisons)}; choose another --output")
-        return found
+        return _finished(judge, comparisons, output, resume)
+    lock = output.with_name(f".{output.name}.lock")
     try:
-        found = _found(_without_torn_line(scratch), comparisons, judge.name) if scratch.exists() else []
         output.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_judged(judge, comparisons[len(found) :], scratch)) as stream:
-            for comparison in stream:
-                found.append(comparison)
-                on_progress(len(found), len(comparisons))
-        scratch.touch()  # where there was nothing to answer
-        os.replace(scratch, output)
+        with exclusive(lock, f"{output}: another process is answering into it; wait for it"):
+            if output.exists():  # by now
+                return _finished(judge, comparisons, output, resume)
+            scratch = unfinished(output)
+            if scratch.exists() and not resume:
+                raise OutputError(
+                    f"{output}: an interrupted call left answers in {scratch}; pass --resume, or remove them"
+                )
+            found = found_in(without_torn_line(scratch), comparisons, judge.name) if scratch.exists() else {}
+            with closing(_judged(judge, comparisons, found, scratch)) as stream:
+                for place, comparison in stream:
+                    found[place] = comparison
+                    on_progress(len(found), len(comparisons))
+            votes = [found[place] for place in range(len(comparisons))]
+            put_in_order(scratch, votes)
+            os.replace(scratch, output)
     except OSError as error:
         raise OutputError(
             f"{output}: cannot be written ({error.strerror}); free some space or choose another"
         ) from error
-    return found
+    return votes
 
 
 def tally(comparisons: Iterable[Comparison]) -> Tally:
@@ -121,12 +128,14 @@ def tally(comparisons: Iterable[Comparison]) -> Tally:
     counts: Counter[str] = Counter()
     for comparison in comparisons:
         outcomes[str(comparison.outcome)] += 1
-        counts[_how(comparison.meta.get(JUDGE_FIELD))] += 1
+        counts[_how(details_of(comparison))] += 1
+        counts["refused"] += str(details_of(comparison).get("unreadable")).startswith("HTTP ")
     orders = ("agreed", "first", "second", "disagreed")
     return Tally(
         outcomes={name: outcomes[name] for name in ("a", "b", "tie", "both_bad")},
         num_identical=counts["identical"],
         num_unreadable=counts["unreadable"],
+        num_refused=counts["refused"],
         num_in_both_orders=sum(counts[name] for name in orders),
         num_first=counts["first"],
         num_second=counts["second"],
@@ -139,74 +148,48 @@ def unfinished(output: Path) -> Path:
     return output.with_name(f".{output.name}.answering")
 
 
-def _judged(judge: Judge, comparisons: Sequence[Comparison], scratch: Path) -> Generator[Comparison, None, None]:
-    """Every comparison answered; it is on the disk some seconds later, or when this ends in any way."""
+def _finished(judge: Judge, comparisons: Sequence[Comparison], output: Path, resume: bool) -> list[Comparison]:
+    if not resume:
+        raise OutputError(f"{output}: exists already; choose another --output")
+    found = found_in(output, comparisons, judge.name)
+    if len(found) < len(comparisons):
+        raise OutputError(f"{output}: answers {len(found)} of {len(comparisons)}; choose another --output")
+    return [found[place] for place in range(len(comparisons))]
+
+
+def _judged(
+    judge: Judge, comparisons: Sequence[Comparison], found: Mapping[int, Comparison], scratch: Path
+) -> Generator[tuple[int, Comparison], None, None]:
+    """(place, answered) of what was not found; it is on the disk some seconds later, or when this ends in any way."""
+    missing = [place for place in range(len(comparisons)) if place not in found]
+    has_answered = any("orders" in details_of(comparison) for comparison in found.values())
     pending: list[str] = []
     last = time.monotonic()
-    judgements = judge.answers(comparisons)
     try:
-        for comparison, judgement in zip(comparisons, judgements, strict=True):
-            done = answered(comparison, judgement, judge.name)
-            pending.append(_line(done))
-            if time.monotonic() - last > SECONDS_BETWEEN_WRITES:
-                _append(scratch, pending)
-                last = time.monotonic()
-            yield done
+        with closing(_judgements(judge, [comparisons[place] for place in missing], has_answered)) as judgements:
+            for number, judgement in judgements:
+                place = missing[number]
+                done = answered(comparisons[place], judgement, judge.name)
+                pending.append(as_line(done, place))
+                if time.monotonic() - last > SECONDS_BETWEEN_WRITES:
+                    append(scratch, pending)
+                    last = time.monotonic()
+                yield place, done
     finally:
-        getattr(judgements, "close", lambda: None)()
-        _append(scratch, pending)
+        append(scratch, pending)
 
 
-def _append(path: Path, lines: list[str]) -> None:
-    """Move `lines` to the end of the file, on the disk before this returns."""
-    if not lines:
-        return
-    with path.open("a", encoding="utf-8") as file:
-        file.write("".join(lines))
-        file.flush()
-        os.fsync(file.fileno())
-    lines.clear()
+def _judgements(
+    judge: Judge, comparisons: Sequence[Comparison], has_answered: bool
+) -> Generator[tuple[int, Judgement], None, None]:
+    if isinstance(judge, JudgeAtOnce):
+        yield from judge.as_they_come(comparisons, has_answered=has_answered)
+    else:
+        yield from zip(range(len(comparisons)), judge.answers(comparisons), strict=True)
 
 
-def _line(comparison: Comparison) -> str:
-    return json.dumps(comparison.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n"
-
-
-def _found(path: Path, comparisons: Sequence[Comparison], judge: str) -> list[Comparison]:
-    """The answers in a file, each checked; a torn last line is none."""
-    lines = path.read_bytes().split(b"\n")[:-1]
-    if len(lines) > len(comparisons):
-        raise OutputError(f"{path}: holds {len(lines)} answers to {len(comparisons)} comparisons; remove it")
-    return [
-        _checked(line, comparison, judge, f"{path}:{number}")
-        for number, (line, comparison) in enumerate(zip(lines, comparisons, strict=False), start=1)
-    ]
-
-
-def _without_torn_line(path: Path) -> Path:
-    """The file, cut where its last whole line ends."""
-    written = path.read_bytes()
-    os.truncate(path, written.rfind(b"\n") + 1)
-    return path
-
-
-def _checked(line: bytes, comparison: Comparison, judge: str, where: str) -> Comparison:
-    try:
-        row = Comparison.model_validate_json(line)
-    except ValueError as error:
-        raise OutputError(f"{where}: not an answered comparison; remove the file and begin again") from error
-    if row.annotator != f"stand-in:{judge}":
-        raise OutputError(f"{where}: was answered by {row.annotator!r}, not by {judge!r}; choose another --output")
-    details = row.meta.get(JUDGE_FIELD)
-    judgement = Judgement(row.outcome or "tie", details if isinstance(details, dict) else {})
-    if row != answered(comparison, judgement, judge):
-        raise OutputError(f"{where}: answers another comparison than the one in its place; choose another --output")
-    return row
-
-
-def _how(details: Any) -> str:
+def _how(details: Mapping[str, Any]) -> str:
     """How a judgement came about, in one word."""
-    details = details if isinstance(details, dict) else {}
     orders = details.get("orders")
     if details.get("identical"):
         return "identical"

@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
+from pydantic import JsonValue
+
 from penchant.data import Comparison
 from penchant.data.records import Outcome
-from penchant.evaluation.endpoint import Endpoint
+from penchant.errors import ConfigError
+from penchant.evaluation.at_once import at_once, in_order
+from penchant.evaluation.endpoint import Endpoint, Refused
 from penchant.evaluation.judges import Judgement
 
 __all__ = ["EndpointJudge", "question", "read_reply", "shipped_instructions"]
@@ -29,6 +32,9 @@ Place = Literal["first", "second", "tie", "both_bad"]
 WORDS: dict[str, Place] = {"first": "first", "second": "second", "tie": "tie", "neither": "both_bad"}
 IN_FIRST_ORDER: dict[Place, Outcome] = {"first": "a", "second": "b", "tie": "tie", "both_bad": "both_bad"}
 IN_SECOND_ORDER: dict[Place, Outcome] = {"first": "b", "second": "a", "tie": "tie", "both_bad": "both_bad"}
+
+REFUSED_AT_FIRST = 8
+"""So many questions refused, and none answered, are not the comparisons' fault."""
 
 
 def shipped_instructions() -> str:
@@ -52,25 +58,54 @@ class EndpointJudge:
 
     def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
         """Judgements in order; raises ConfigError where the endpoint gives no answer."""
-        stop = threading.Event()
-        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="judge")
-        asked: deque[Future[Judgement]] = deque()
-        try:
-            for comparison in comparisons:
-                asked.append(pool.submit(self._answer, comparison, stop))
-                if len(asked) > 2 * self.concurrency:  # enough that no thread waits for the first in the row
-                    yield asked.popleft().result()
-            while asked:
-                yield asked.popleft().result()
-        finally:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+        return in_order(self.as_they_come(comparisons))
+
+    def as_they_come(
+        self, comparisons: Sequence[Comparison], *, has_answered: bool = False
+    ) -> Generator[tuple[int, Judgement], None, None]:
+        """(place, judgement) of each comparison, in the order in which the endpoint answers.
+
+        A question that the server refuses is a tie, as others may be answered. That holds once one was: until then
+        (`has_answered` says that it was, in an earlier call) comparisons are asked one at a time, in order. Raises
+        ConfigError where REFUSED_AT_FIRST questions, or all there are, were refused before any was answered, and where
+        the endpoint gives no answer.
+        """
+        first = [] if has_answered else self._until_one_is_answered(comparisons)
+        yield from enumerate(first)
+        with closing(at_once(self._answer, comparisons[len(first) :], self.concurrency)) as rest:
+            for place, judgement in rest:
+                yield len(first) + place, judgement
+
+    def _until_one_is_answered(self, comparisons: Sequence[Comparison]) -> list[Judgement]:
+        judgements: list[Judgement] = []
+        refused: list[str] = []
+        for comparison in comparisons:
+            [(_, judgement)] = at_once(self._answer, [comparison], 1)
+            judgements.append(judgement)
+            if "orders" in judgement.details:
+                return judgements
+            if "unreadable" in judgement.details:
+                refused.append(f"comparison {comparison.id!r} ({judgement.details['unreadable']})")
+            if len(refused) == REFUSED_AT_FIRST:
+                break
+        if refused:
+            raise ConfigError(
+                f"--judge {self.endpoint.base}: refuses the question on {refused[0]} and answered none of the "
+                f"{len(refused)} asked; see what the server takes"
+            )
+        return judgements
 
     def _answer(self, comparison: Comparison, stop: threading.Event) -> Judgement:
         a, b = comparison.a.text, comparison.b.text
         if a == b:
             return Judgement("tie", {"identical": True})
-        places = [self._ask(comparison, *order, stop) for order in ((a, b), (b, a))]
+        places: list[Place | None] = []
+        try:
+            for order in ((a, b), (b, a)):
+                places.append(self._ask(comparison, *order, stop))
+        except Refused as refusal:
+            orders: dict[str, JsonValue] = {"orders": [*places, None]} if places else {}
+            return Judgement("tie", {**orders, "unreadable": refusal.why})
         outcomes = [
             None if place is None else outcome_of[place]
             for place, outcome_of in zip(places, (IN_FIRST_ORDER, IN_SECOND_ORDER), strict=True)

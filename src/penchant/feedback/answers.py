@@ -40,7 +40,7 @@ def record(batch: Batch, config: ProjectConfig, new: NewAnswer, now: datetime) -
         release(batch, given, now)
     elif given.released_at is not None:
         lease_again(batch, given, now)
-    return batch.say(_said(config, new) | _after(given, now))
+    return batch.say(_said(config, new, is_first=given.said.answer_id is None) | _after(given, now))
 
 
 def undo(batch: Batch, annotator_id: int, key: str, now: datetime) -> Answer | None:
@@ -79,7 +79,7 @@ def adjudicate(
     common = {"task_id": task_id, "annotator_id": answer.annotator_id, "created_at": now}
     assignment = common | {"kind": "adjudication", "chosen_by": "adjudication"}
     links = {"assignment_id": insert_row(connection, assignments, assignment), "supersedes": supersedes}
-    values = _said(config, answer) | common | links | {"flags": [], "shown_first": None}
+    values = _said(config, answer, is_first=False) | common | links | {"shown_first": None}
     return Answer(id=insert_row(connection, answers, values), **values)
 
 
@@ -121,8 +121,9 @@ def _check_options(config: ProjectConfig, new: NewAnswer) -> None:
         raise Refused("reason", f"'{unknown[0]}' is no reason of this project; reload the page")
 
 
-def _said(config: ProjectConfig, new: NewAnswer) -> dict[str, Any]:
-    too_fast = new.outcome != "skip" and new.seconds < config.too_fast_seconds
+def _said(config: ProjectConfig, new: NewAnswer, *, is_first: bool) -> dict[str, Any]:
+    """is_first: whether the time says how long the pair was read; what is put right was read before."""
+    too_fast = is_first and new.outcome != "skip" and new.seconds < config.too_fast_seconds
     return {
         "key": new.key,
         "outcome": new.outcome,

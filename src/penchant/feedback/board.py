@@ -13,15 +13,18 @@ from penchant.feedback.assign import disagreement
 from penchant.feedback.free import Free, Pool
 from penchant.feedback.pace import RECENT, pace
 from penchant.feedback.records import Kind, Progress, Side
+from penchant.feedback.remaining import ANSWERS_BEFORE_REPEAT, Extent
 
-__all__ = ["Board", "Given"]
+__all__ = ["Board", "Given", "Said"]
 
-ANSWERS_BEFORE_REPEAT = 10
 DECIDED = ("a", "b", "tie", "both_bad")
 
 
 class Said(NamedTuple):
-    """The current answer to an assignment; outcome None: there was none yet, or it was withdrawn."""
+    """The current answer to an assignment; outcome None: there was none yet, or it was withdrawn.
+
+    seconds: on a board, what the first answer took, whatever came after it; None where that was a skip.
+    """
 
     answer_id: int | None = None
     outcome: str | None = None
@@ -68,20 +71,24 @@ class Given(NamedTuple):
 class _Task:
     gold: str | None
     uncertainty: float | None
+    is_private: bool
     holders: dict[int, int] = field(default_factory=dict)  # slot to person, of live main assignments
     votes: dict[int, str] = field(default_factory=dict)  # of main assignments, by their ids
 
 
 @dataclass(slots=True)
 class _Person:
-    given: defaultdict[Kind, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    given: defaultdict[Kind, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # those that count
     open: dict[int, Given] = field(default_factory=dict)
     said: dict[int, Given] = field(default_factory=dict)  # by assignment, in the order of the current answers
     num_answered: int = 0
 
 
 class Board:
-    """Knows of all assignments but verdicts on others' answers. overlap: how many people are given a task."""
+    """Knows of all assignments but verdicts on others' answers.
+
+    overlap: how many people are given a task; where it is 1, a private one is given to nobody.
+    """
 
     def __init__(self, overlap: int) -> None:
         self.overlap = overlap
@@ -92,9 +99,9 @@ class Board:
         self._open: dict[int, Given] = {}
         self._free = Free()
 
-    def put_task(self, task_id: str, gold: str | None, uncertainty: float | None) -> None:
-        """A task as it is now; `gold` stays what it was."""
-        task = self._tasks.setdefault(task_id, _Task(gold, uncertainty))
+    def put_task(self, task_id: str, gold: str | None, uncertainty: float | None, is_private: bool) -> None:
+        """A task as it is now; `gold` and `is_private` stay what they were."""
+        task = self._tasks.setdefault(task_id, _Task(gold, uncertainty, is_private))
         task.uncertainty = uncertainty
         if gold is not None:
             self._gold[task_id] = None
@@ -112,6 +119,10 @@ class Board:
             return  # a verdict
         if old.said.answer_id != said.answer_id:
             self._people[old.annotator_id].said.pop(assignment_id, None)  # the new one goes to the end
+        if old.said.answer_id is not None:
+            said = said._replace(seconds=old.said.seconds)
+        elif said.outcome == "skip":
+            said = said._replace(seconds=None)
         self._replace(old, old._replace(said=said if said.outcome != "withdrawn" else said._replace(outcome=None)))
 
     def _replace(self, old: Given | None, new: Given) -> None:
@@ -150,9 +161,9 @@ class Board:
         taken = self._tasks[task_id].holders
         return next(slot for slot in range(self.overlap) if slot not in taken) if len(taken) < self.overlap else None
 
-    def holds(self, annotator_id: int, task_id: str) -> bool:
-        """Whether this person has a live main assignment of the task."""
-        return annotator_id in self._tasks[task_id].holders.values()
+    def was_given_again(self, given: Given) -> bool:
+        """Whether its person got the same task another time, after this assignment had run out."""
+        return self._people[given.annotator_id].given[given.kind][given.task_id] > given.counts
 
     # What is known of assignments
 
@@ -182,8 +193,18 @@ class Board:
         speed = pace([[said.created_at for said in recent if said.created_at]], [said.seconds for said in recent])
         return Progress(answered=person.num_answered, total=total, **speed)
 
+    def extent(self, annotator_id: int) -> Extent:
+        """What there is for one person, in numbers from which no kind of their pairs can be told."""
+        person, num_free = self._people[annotator_id], self.pool(annotator_id).num
+        return Extent(
+            reach=len(person.given["main"]) + num_free,
+            done=len(person.said),
+            num_gold=len(self._gold),
+            is_over=not (person.open or num_free),
+        )
+
     def _place(self, task_id: str, task: _Task) -> None:
-        if task.gold is not None or len(task.holders) >= self.overlap:
+        if task.gold is not None or len(task.holders) >= self.overlap or (task.is_private and self.overlap == 1):
             self._free.discard(task_id)
         elif task.uncertainty is not None:
             self._free.put(task_id, task.uncertainty)
@@ -199,7 +220,8 @@ def _add(given: Given, person: _Person, task: _Task) -> None:
     else:
         person.said.pop(given.id, None)
     person.num_answered += given.outcome not in (None, "skip")
-    person.given[given.kind][given.task_id] += given.counts
+    if given.counts:
+        person.given[given.kind][given.task_id] += 1
     if given.kind == "main":
         if given.released_at is None and given.slot is not None:
             task.holders[given.slot] = given.annotator_id
@@ -211,10 +233,11 @@ def _take_away(given: Given, person: _Person, task: _Task) -> None:
     """The opposite of `_add`, but for the place in `said`."""
     person.open.pop(given.id, None)
     person.num_answered -= given.outcome not in (None, "skip")
-    own = person.given[given.kind]
-    own[given.task_id] -= given.counts
-    if not own[given.task_id]:
-        del own[given.task_id]
+    if given.counts:
+        own = person.given[given.kind]
+        own[given.task_id] -= 1
+        if not own[given.task_id]:
+            del own[given.task_id]
     if given.kind == "main":
         if given.released_at is None and given.slot is not None:
             task.holders.pop(given.slot, None)

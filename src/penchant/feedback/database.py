@@ -1,9 +1,10 @@
 """Where SQLite and PostgreSQL differ: how a connection is made, and how one writer at a time is had.
 
-SQLite writes through one connection behind a lock, in BEGIN IMMEDIATE, with a rollback journal and synchronous=FULL: a
-commit that returned is on the disk. Reads go through connections of their own that cannot write. PostgreSQL writes in
-ordinary transactions that hold an advisory lock, so that a choice sees every earlier choice; the unique constraints of
-the schema stand behind both.
+SQLite writes through one connection behind a lock, in BEGIN IMMEDIATE, with a rollback journal and synchronous=EXTRA: a
+commit that returned is on the disk, and so is the end of its journal, which after a power cut could otherwise come back
+and roll it back. Reads go through connections of their own that cannot write. PostgreSQL writes in ordinary
+transactions that hold an advisory lock, so that a choice sees every earlier choice; the unique constraints of the
+schema stand behind both.
 """
 
 import threading
@@ -21,7 +22,7 @@ from penchant.errors import ConfigError, DataError
 __all__ = ["Database", "new_ids"]
 
 BUSY_SECONDS = 30
-SYNCHRONOUS = "FULL"
+SYNCHRONOUS = "EXTRA"
 ADVISORY_LOCK = 0x50454E43  # any number, the same in every process; advisory locks are per database
 
 

@@ -17,12 +17,21 @@ __all__ = ["Format", "export", "export_rows"]
 
 Format = Literal["pairs", "kto", "sft", "arena", "raw"]
 
+NOT_SOFT = {
+    "kto": "labels each response true or false",
+    "arena": "holds every answer",
+    "raw": "holds every answer",
+}
+"""Formats that know no soft labels, and why."""
+
+os.umask(UMASK := os.umask(0o077))  # it can only be read by setting it, which once many threads run would tell another
+
 
 def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How = "majority") -> int:
     """Write the current answers as JSON lines; returns how many rows there are, 0 for an empty file.
 
-    `how` turns several votes on a task into one pair, for pairs, kto and sft (see `training_pairs`); arena and raw
-    hold every answer. The file appears, or is replaced, once it is complete.
+    `how` turns several votes on a task into one pair, for pairs and sft (see `training_pairs`); kto goes by majority,
+    arena and raw hold every answer. The file appears, or is replaced, once it is complete.
 
     Raises ConfigError for an unknown format or `how`, OutputError where the file cannot be written.
     """
@@ -39,9 +48,7 @@ def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How =
                 num_rows += 1
             stream.flush()
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # as any other file; a temporary one is the owner's alone
+        os.chmod(temporary, 0o666 & ~UMASK)  # as any other file; a temporary one is the owner's alone
         os.replace(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
@@ -58,6 +65,6 @@ def export_rows(store: Store, to: Format, *, how: How = "majority") -> Iterator[
         raise ConfigError(f"there is no export format '{to}'; {hint}")
     if how not in get_args(How):
         raise ConfigError(f"votes become pairs by majority or soft, got {how!r}; choose one")
-    if how != "majority" and to in ("arena", "raw"):
-        raise ConfigError(f"the format {to} holds every answer, so {how} has nothing to say there; leave it out")
+    if how != "majority" and to in NOT_SOFT:
+        raise ConfigError(f"the format {to} {NOT_SOFT[to]}, so {how} has nothing to say there; leave it out")
     return ROWS[to](store.comparisons(), how)

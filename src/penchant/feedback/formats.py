@@ -19,6 +19,9 @@ WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothb
 FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
 """The outcomes that change when the two sides trade places."""
 
+LABELS = {"a": (True, False), "b": (False, True), "both_bad": (False, False)}
+"""Whether a and b are good, by the verdict on their task; of a tie nothing follows."""
+
 HUMAN = "human"
 """The arena's name, here, for a text without a source."""
 
@@ -35,16 +38,15 @@ def pair_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
 
 
 def kto_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
-    """prompt, completion, label: true for the preferred response, false for the other, and for both of both_bad."""
-    comparisons = list(comparisons)
-    for pair in training_pairs(comparisons, how).pairs:
-        for text, label in ((pair.chosen, True), (pair.rejected, False)):
-            yield {"prompt": _messages(pair.prompt), "completion": _messages([_said(text)]), "label": label}
+    """prompt, completion, label: true for the preferred response, false for the other, and for both of both_bad.
+
+    `how` plays no part: a label is true or false, so each task has one verdict, and no completion of it both labels.
+    """
     for votes in votes_by_task(comparisons)[0].values():
-        if verdict(votes) == "both_bad":
-            for candidate in (votes[0].a, votes[0].b):
-                completion = _messages([_said(candidate.text)])
-                yield {"prompt": _messages(votes[0].prompt), "completion": completion, "label": False}
+        asked, labels = votes[0], LABELS.get(verdict(votes), ())
+        for candidate, label in zip((asked.a, asked.b), labels, strict=False):
+            completion = _messages([_said(candidate.text)])
+            yield {"prompt": _messages(asked.prompt), "completion": completion, "label": label}
 
 
 def sft_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:

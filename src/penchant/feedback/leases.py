@@ -60,12 +60,15 @@ def find(connection: Connection, assignment_id: int, annotator_id: int) -> Any:
 
 
 def lease_again(batch: Batch, given: Given, now: datetime) -> None:
-    """Begin the lease of an assignment anew; raises Refused where others have its slots by now."""
-    slot = given.slot
-    if given.released_at is not None and given.kind == "main":
-        slot = batch.board.free_slot(given.task_id)
-        if slot is None or batch.board.holds(given.annotator_id, given.task_id):
-            raise Refused("taken", "this pair was given out again in the meantime; go on with the next one")
+    """Begin the lease of an assignment anew; raises Refused where others have its slots, or its person has it anew."""
+    slot, is_taken = given.slot, False
+    if given.released_at is not None:
+        is_taken = batch.board.was_given_again(given)
+        if given.kind == "main":
+            slot = batch.board.free_slot(given.task_id)
+            is_taken = is_taken or slot is None
+    if is_taken:
+        raise Refused("taken", "this pair was given out again in the meantime; go on with the next one")
     batch.lease(given._replace(slot=slot, renewed_at=now, released_at=None))
 
 

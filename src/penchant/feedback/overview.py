@@ -14,7 +14,7 @@ from penchant.feedback.project import ProjectConfig
 from penchant.feedback.records import Counts, Disagreement, Progress
 from penchant.feedback.rows import has_answer, read_answer, select_current, texts_of
 from penchant.feedback.schema import annotators, answers, assignments, tasks
-from penchant.feedback.tasks import ANSWER_FIELD
+from penchant.feedback.tasks import ANSWER_FIELD, CHAT
 
 __all__ = ["comparisons", "counts", "disagreements", "progress"]
 
@@ -76,20 +76,29 @@ def _comparison(row: Any) -> Comparison:
 
 
 def progress(connection: Connection, config: ProjectConfig) -> Progress:
-    """Of the project: what counts is main answers, `overlap` of them a task."""
+    """Of the project: what counts is main answers, `overlap` of them a task.
+
+    With an overlap of 1 nobody is asked about what another said in the chat: it counts where it is answered.
+    """
     query = select_current().where(answers.c.outcome != "skip")
     query = query.where(answers.c.assignment_id.in_(select(assignments.c.id).where(assignments.c.kind == "main")))
-    num_of = query.with_only_columns(func.count().label("num")).group_by(answers.c.task_id).subquery()
+    counted = query.with_only_columns(answers.c.task_id, func.count().label("num"))
+    num_of = counted.group_by(answers.c.task_id).subquery()
     # imported answers may be more than `overlap`
     surplus = select(func.sum(num_of.c.num - config.overlap)).where(num_of.c.num > config.overlap)
-    num_tasks = _count(connection, select(tasks.c.id).where(tasks.c.gold.is_(None)))
+    asked = select(tasks.c.id).where(tasks.c.gold.is_(None))
+    if config.overlap == 1:
+        asked = asked.where((tasks.c.origin != CHAT) | tasks.c.id.in_(select(num_of.c.task_id)))
+    num_tasks = _count(connection, asked)
     total = num_tasks * config.overlap + int(connection.scalar(surplus) or 0)
-    recent = query.with_only_columns(answers.c.annotator_id, answers.c.created_at, answers.c.seconds)
+    recent = query.with_only_columns(answers.c.assignment_id, answers.c.annotator_id, answers.c.created_at)
     rows = connection.execute(recent.order_by(answers.c.id.desc()).limit(RECENT)).all()
     times = defaultdict(list)
     for row in rows:
         times[row.annotator_id].append(row.created_at)
-    speed = pace(times.values(), [row.seconds for row in rows])
+    first = select(answers.c.seconds).where(answers.c.supersedes.is_(None), answers.c.outcome != "skip")
+    first = first.where(answers.c.assignment_id.in_([row.assignment_id for row in rows]))
+    speed = pace(times.values(), connection.scalars(first))
     return Progress(answered=_count(connection, query), total=total, **speed)
 
 

@@ -13,6 +13,7 @@ from penchant.feedback.schema import annotators, assignments
 
 __all__ = [
     "COLUMNS",
+    "OWNER_NAME",
     "UNKNOWN",
     "all_annotators",
     "annotator_by_token",
@@ -26,6 +27,9 @@ __all__ = [
 
 UNKNOWN = "(unknown)"
 """Whoever gave imported answers that name nobody."""
+
+OWNER_NAME = "me"
+"""Whoever starts `penchant annotate`: they have its link, and no invitation."""
 
 MAX_NAME = 100
 COLUMNS = [annotators.c[name] for name in Annotator.model_fields]

@@ -1,6 +1,7 @@
 """A project is a folder: `project.yaml` says how people are asked, `penchant.db` holds what they said."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -67,12 +68,26 @@ class Project:
         path = Path(folder)
         file = path / CONFIG_NAME
         if create and not file.exists():
-            _write_defaults(file)
+            return cls.create(path, {})
         if not file.is_file():
             raise ConfigError(
                 f"{path}: not a project, it has no {CONFIG_NAME}; `penchant votes import {path} FILE` makes one"
             )
         return cls(path, _read(file))
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str], settings: Mapping[str, Any]) -> Self:
+        """A new project with these settings and otherwise the defaults; nothing is made where one of them is wrong.
+
+        Raises ConfigError for a wrong setting, OutputError where no project can be made.
+        """
+        path = Path(folder)
+        try:
+            config = ProjectConfig.model_validate(dict(settings))
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {_explain(error)}") from None
+        _write(path / CONFIG_NAME, config)
+        return cls(path, _read(path / CONFIG_NAME))
 
     @property
     def url(self) -> str | URL:
@@ -80,12 +95,11 @@ class Project:
         return self.config.database or URL.create("sqlite", database=str((self.path / DATABASE_NAME).absolute()))
 
 
-def _write_defaults(file: Path) -> None:
-    config = ProjectConfig()
-    lines = ["# How people are asked. Every line can be left out; these are the defaults.\n"]
+def _write(file: Path, config: ProjectConfig) -> None:
+    lines = ["# How people are asked. Every line can be left out; what is not here is as by default.\n"]
     for name, field in ProjectConfig.model_fields.items():
         value = yaml.safe_dump({name: config.model_dump(mode="json")[name]}, allow_unicode=True).strip()
-        lines.append(f"{value}  # {field.description}\n")
+        lines += [f"# {field.description}\n", f"{value}\n"]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as stream:

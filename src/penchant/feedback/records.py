@@ -98,7 +98,8 @@ class TasksAdded(_Record):
 class NewAnswer(_Record):
     """An answer as it arrives. `key` is made by the client, a UUID: sent twice, it is one answer.
 
-    strength: 1 (slightly better) to 4, for an outcome of a or b alone. seconds: from the pair on screen to the answer.
+    strength: 1 (slightly better) to 4, for an outcome of a or b alone. seconds: from the pair on screen to the answer,
+    also where that puts another answer right and the pair was read before.
     """
 
     key: Text = Field(min_length=8, max_length=100)
@@ -120,7 +121,7 @@ class NewAnswer(_Record):
 class Answer(_Record):
     """A stored answer, never changed: `supersedes` is the id of the answer it takes the place of.
 
-    shown_first and seconds are None where an imported answer did not say.
+    shown_first and seconds are None where an imported answer did not say. flags: too_fast, of a first answer alone.
     """
 
     id: int
@@ -164,12 +165,15 @@ class Answered(_Record):
 class Progress(_Record):
     """How far it is: of one person, or of the project.
 
-    answered: current answers. total: answered, and what is left to answer. seconds_median: of the answers' own times.
-    per_hour: answers an hour between the first and the last, breaks of more than ten minutes left out. None: unknown.
+    answered: current answers. total: answered, and what is left to answer; None for a person who may be asked known
+    pairs or repeats: there about_left is what is left, in tens (remaining.py). seconds_median: of the times of first
+    answers; what puts one right was read before. per_hour: answers an hour between the first and the last, breaks of
+    more than ten minutes left out. None: unknown.
     """
 
     answered: int
-    total: int
+    total: int | None
+    about_left: int | None = None
     seconds_median: float | None = None
     per_hour: float | None = None
 

@@ -13,7 +13,16 @@ from penchant.data.records import Comparison
 from penchant.feedback.people import UNKNOWN
 from penchant.feedback.training import detail
 
-__all__ = ["LabelNoise", "Reliability", "Share", "label_noise", "position_bias", "reliability", "share"]
+__all__ = [
+    "LabelNoise",
+    "Reliability",
+    "Share",
+    "label_noise",
+    "named_votes",
+    "position_bias",
+    "reliability",
+    "share",
+]
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,10 @@ class Reliability:
     """One annotator.
 
     num_answers: answers of every kind but adjudication. gold: right answers to gold tasks. self_agreement: repeats
-    answered as before. too_fast: flagged answers. with_majority: main answers that equal the commonest answer of the
-    others on the task, tasks on which the others have none left out. first_side: answers of a or b that prefer the
-    side shown first; an interval that leaves out one half says that the place sways the answers.
+    answered as before. too_fast: flagged answers; corrections are never flagged. with_majority: of `named_votes`, those
+    that equal the commonest vote of the others on the task; tasks on which the others have none are left out.
+    first_side: answers of a or b that prefer the side shown first; an interval that leaves out one half says that the
+    place sways the answers.
     """
 
     annotator: str
@@ -80,15 +90,25 @@ def share(hits: int, num: int, confidence: float = 0.95) -> Share:
 def reliability(comparisons: Iterable[Comparison]) -> list[Reliability]:
     """Every annotator's, by number of answers, most first; comparisons are a store's current answers."""
     answers = [c for c in comparisons if c.outcome is not None and _kind(c) != "adjudication"]
-    main = [answer for answer in answers if _kind(answer) == "main"]
-    by_task = defaultdict(list)
-    for answer in main:
-        by_task[answer.id].append(answer)
+    votes = named_votes(answer for answer in answers if _kind(answer) == "main")
     by_annotator = defaultdict(list)
     for answer in answers:
         by_annotator[answer.annotator or UNKNOWN].append(answer)
-    found = [_of(name, own, by_task) for name, own in by_annotator.items()]
+    found = [_of(name, own, votes) for name, own in by_annotator.items()]
     return sorted(found, key=lambda one: -one.num_answers)
+
+
+def named_votes(main: Iterable[Comparison]) -> dict[str, dict[str, str]]:
+    """By task, what each person said of it: one vote each, the latest.
+
+    Answers that name nobody are not among them: whether two are of one person or of two, nobody knows.
+    """
+    votes: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for answer in main:
+        name = answer.annotator
+        if answer.outcome is not None and name is not None and name != UNKNOWN:
+            votes[answer.id][name] = answer.outcome
+    return dict(votes)
 
 
 def position_bias(answers: Iterable[Comparison]) -> Share:
@@ -127,12 +147,11 @@ def _repeated(comparisons: Iterable[Comparison]) -> list[tuple[Comparison, Compa
     return [(first[c.annotator, c.id], c) for c in again]
 
 
-def _of(name: str, own: Sequence[Comparison], by_task: dict[str, list[Comparison]]) -> Reliability:
+def _of(name: str, own: Sequence[Comparison], votes: dict[str, dict[str, str]]) -> Reliability:
     gold = [c for c in own if _kind(c) == "gold"]
     repeated = _repeated(own)
-    with_others = [
-        (c.outcome, most) for c in own if _kind(c) == "main" and (most := _most_others(c, by_task[c.id])) is not None
-    ]
+    on_tasks = [votes[task_id] for task_id in {c.id for c in own} & votes.keys() if name in votes[task_id]]
+    with_others = [(said[name], most) for said in on_tasks if (most := _most_others(name, said)) is not None]
     flagged = ["too_fast" in _flags(c) for c in own]
     return Reliability(
         annotator=name,
@@ -145,9 +164,9 @@ def _of(name: str, own: Sequence[Comparison], by_task: dict[str, list[Comparison
     )
 
 
-def _most_others(own: Comparison, on_task: Sequence[Comparison]) -> str | None:
-    """The commonest answer of the others; None where there is none, or two are as common."""
-    ranked = Counter(str(c.outcome) for c in on_task if c is not own).most_common(2)
+def _most_others(name: str, on_task: dict[str, str]) -> str | None:
+    """The commonest vote of the others; None where there is none, or two are as common."""
+    ranked = Counter(outcome for other, outcome in on_task.items() if other != name).most_common(2)
     if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[1][1]):
         return None
     return ranked[0][0]

@@ -12,6 +12,7 @@ from penchant.feedback.board import Board, Given, Said
 from penchant.feedback.people import COLUMNS, hashed, require_enabled
 from penchant.feedback.records import Annotator, Refused
 from penchant.feedback.schema import annotators, answers, assignments, tasks
+from penchant.feedback.tasks import CHAT
 
 __all__ = ["State", "Who"]
 
@@ -21,7 +22,11 @@ Who: TypeAlias = int | str
 SINCE: BindParameter[int] = bindparam("since")
 NUMBERS = (tasks.c.changed, annotators.c.changed, assignments.c.changed, answers.c.id)
 LAST = select(*(select(func.coalesce(func.max(number), -1)).scalar_subquery() for number in NUMBERS))
-TASKS = select(tasks.c.id, tasks.c.gold, tasks.c.uncertainty).where(tasks.c.changed > SINCE).order_by(tasks.c.position)
+TASKS = (
+    select(tasks.c.id, tasks.c.gold, tasks.c.uncertainty, tasks.c.origin == CHAT)
+    .where(tasks.c.changed > SINCE)
+    .order_by(tasks.c.position)
+)
 ANNOTATORS = select(*COLUMNS, annotators.c.token_hash).where(annotators.c.changed > SINCE)
 GIVEN = (
     select(*(assignments.c[name] for name in Given._fields[:9]))

@@ -88,6 +88,7 @@ class Store:
 
         The comparison's id is the task's. One that is answered brings its answer too, as its annotator's; with `gold`
         its outcome is the right answer, against which annotators are checked. Adding the same twice changes nothing.
+        What a person said to the model, under the origin `tasks.CHAT`, is given to nobody else where overlap is 1.
         """
         with self._database.write() as connection:
             return tasks.add_tasks(connection, comparisons, origin=origin, gold=gold, now=self._now())
@@ -196,7 +197,7 @@ class Store:
             return answers.history(connection, annotator_id, limit, before)
 
     def progress(self, annotator_id: int | None = None) -> Progress:
-        """Of one person, or of the project."""
+        """Of one person, as they may know it, or of the project."""
         if annotator_id is None:
             with self._database.read() as connection:
                 return overview.progress(connection, self._config)

@@ -11,7 +11,8 @@ from typing import Any
 from penchant.data.records import Candidate, Comparison
 from penchant.errors import DataError
 from penchant.feedback.formats import HUMAN
-from penchant.feedback.reliability import label_noise, position_bias, reliability, share
+from penchant.feedback.people import UNKNOWN
+from penchant.feedback.reliability import label_noise, named_votes, position_bias, reliability, share
 from penchant.feedback.store import Store
 from penchant.feedback.training import detail, training_pairs
 
@@ -49,21 +50,23 @@ def summary(store: Store) -> dict[str, Any]:
 def agreement(main: Sequence[Comparison]) -> dict[str, Any]:
     """Krippendorff's alpha over the four outcomes, the raw share of equal answers, and what to make of them.
 
-    The words are `penchant.ranking.alpha_reading`'s. value is None, with the reason, where no task has two answers or
-    every answer is the same.
+    Of `named_votes`: one answer a person and task. The words are `penchant.ranking.alpha_reading`'s. value is None,
+    with the reason, where no task has two of them or every answer is the same. num_unnamed: answers that name nobody.
     """
     from penchant.ranking import alpha_reading, krippendorff_alpha, raw_agreement
 
-    units = defaultdict(list)
-    for comparison in main:
-        units[comparison.id].append(comparison.outcome)
-    alpha, raw = krippendorff_alpha(list(units.values())), raw_agreement(list(units.values()))
+    units = [list(votes.values()) for votes in named_votes(main).values()]
+    num_unnamed = sum(answer.annotator in (None, UNKNOWN) for answer in main)
+    alpha, raw = krippendorff_alpha(units), raw_agreement(units)
     reading = f"not known: {alpha.reason}" if alpha.value is None else alpha_reading(alpha.value)
+    if not alpha.num_units and num_unnamed:
+        reading += f" by people with names; {num_unnamed:,} answers name nobody, and may be of one person or of many"
     return {
         "value": alpha.value,
         "raw": raw.value,
         "num_tasks": alpha.num_units,
         "num_answers": alpha.num_answers,
+        "num_unnamed": num_unnamed,
         "reading": reading,
     }
 

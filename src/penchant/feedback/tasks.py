@@ -6,21 +6,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, get_args
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from penchant.data.records import Comparison
 from penchant.errors import DataError
+from penchant.feedback.details import ANSWER_FIELD, details_of, fault_of_details
 from penchant.feedback.people import UNKNOWN, find_or_add
-from penchant.feedback.records import ChosenBy, Kind, TasksAdded
+from penchant.feedback.records import TasksAdded
 from penchant.feedback.rows import insert_row
 from penchant.feedback.schema import answers, assignments, tasks
 
-__all__ = ["ANSWER_FIELD", "add_tasks", "fault", "set_uncertainty"]
+__all__ = ["ANSWER_FIELD", "CHAT", "add_tasks", "fault", "set_uncertainty"]
 
-ANSWER_FIELD = "answer"
-"""The field of a comparison's meta that holds what the store knows of the answer; the rest of meta is the task's."""
+CHAT = "chat"
+"""The origin of what a person said to the model: where one answer a pair is wanted, nobody else is asked about it."""
 
 MOST_STRENGTH = 4
 NAMESPACE = uuid.UUID("5f2f1c5e-3f0a-4c43-9d0b-7f8d1f0f7a11")
@@ -43,9 +44,12 @@ def add_tasks(
         new: list[dict[str, Any]] = []
         taken: list[tuple[Comparison, bool]] = []
         for comparison in some:
-            row = _task_row(comparison, origin, gold, now)
             there = stored.get(comparison.id)
-            if reason := fault(comparison, gold=gold) or _conflict(there, row, gold=gold):
+            reason = fault(comparison, gold=gold)
+            if reason is None:
+                row = _task_row(comparison, origin, gold, now)
+                reason = _conflict(there, row, gold=gold)
+            if reason is not None:
                 refused.append(f"{comparison.id}: {reason}")
                 continue
             if there is None:
@@ -91,7 +95,7 @@ def fault(comparison: Comparison, *, gold: bool) -> str | None:
         "a gold task needs the right answer; give its outcome": gold and comparison.outcome is None,
         f"strength goes from 1 to 4, got {comparison.strength}; correct it": (comparison.strength or 0) > MOST_STRENGTH,
     }
-    return next((reason for reason, is_so in faults.items() if is_so), None)
+    return next((reason for reason, is_so in faults.items() if is_so), None) or fault_of_details(comparison)
 
 
 def _conflict(there: Mapping[str, Any] | None, row: Mapping[str, Any], *, gold: bool) -> str | None:
@@ -111,29 +115,21 @@ def _task_row(comparison: Comparison, origin: str, gold: bool, now: datetime) ->
     return {
         "id": comparison.id,
         **comparison.model_dump(mode="json", include={"prompt", "a", "b"}),
-        "gold": comparison.outcome if gold else _details(comparison).get("gold"),
+        "gold": comparison.outcome if gold else details_of(comparison).gold,
         "origin": origin,
         "created_at": now,
         "meta": {name: value for name, value in comparison.meta.items() if name != ANSWER_FIELD},
     }
 
 
-def _details(comparison: Comparison) -> dict[str, Any]:
-    """What an earlier export wrote about the answer; nothing for a comparison from elsewhere."""
-    details = comparison.meta.get(ANSWER_FIELD)
-    return details if isinstance(details, dict) else {}
-
-
 def _add_answer(
     connection: Connection, comparison: Comparison, seen: Counter[str], ids: dict[str, int], now: datetime
 ) -> bool:
     """Store the answer of a comparison unless it is there; with an assignment that says where it came from."""
-    details = _details(comparison)
-    key = details.get("key") or _made_key(comparison, seen)
+    details = details_of(comparison)
+    key = details.key or _made_key(comparison, seen)
     if connection.scalar(select(answers.c.id).where(answers.c.key == key)) is not None:
         return False
-    kind = details.get("kind") if details.get("kind") in get_args(Kind) else "main"
-    chosen_by = details.get("chosen_by") if details.get("chosen_by") in get_args(ChosenBy) else "import"
     name = comparison.annotator or UNKNOWN
     if name not in ids:
         ids[name] = find_or_add(connection, name, now)
@@ -144,22 +140,14 @@ def _add_answer(
         "created_at": comparison.created_at or now,
     }
     last = connection.scalar(select(func.max(assignments.c.slot)).where(assignments.c.task_id == comparison.id))
-    slot = (0 if last is None else last + 1) if kind == "main" else None
-    assignment = common | {
-        "kind": kind,
-        "slot": slot,
-        "chosen_by": chosen_by,
-        "probability": details.get("probability"),
-    }
+    slot = (0 if last is None else last + 1) if details.kind == "main" else None
+    assignment = common | {"slot": slot} | details.model_dump(include={"kind", "chosen_by", "probability"})
     answer = common | {
         "key": key,
         "assignment_id": insert_row(connection, assignments, assignment),
         "outcome": comparison.outcome,
         "strength": comparison.strength,
-        "reasons": details.get("reasons", []),
-        "comment": details.get("comment", ""),
-        "seconds": details.get("seconds"),
-        "flags": details.get("flags", []),
+        **details.model_dump(include={"reasons", "comment", "seconds", "flags"}),
     }
     insert_row(connection, answers, answer)
     return True

@@ -12,6 +12,7 @@ from penchant.feedback.committing import GroupCommit
 from penchant.feedback.database import Database
 from penchant.feedback.project import ProjectConfig
 from penchant.feedback.records import Answer, Assignment, NewAnswer, Progress, Side, Turn, Voted
+from penchant.feedback.remaining import about_left
 from penchant.feedback.state import State, Who
 
 __all__ = ["Voting"]
@@ -45,7 +46,7 @@ class Voting:
             annotator_id = batch.state.find(who).id
             current = self._next(batch, annotator_id, 0)
             then = self._next(batch, annotator_id, 1) if current else None
-            progress = batch.board.progress(annotator_id)
+            progress = self._progress(batch, annotator_id)
             return lambda: Turn(
                 current=current and batch.shown(current), then=then and batch.shown(then), progress=progress
             )
@@ -70,7 +71,7 @@ class Voting:
             new = answer(annotator_id, (given and given.shown_first) or "a")
             stored = answers.record(batch, self._config, new, self._now())
             then = self._next(batch, annotator_id, 1)
-            progress = batch.board.progress(annotator_id)
+            progress = self._progress(batch, annotator_id)
             return lambda: Voted(answer=stored, then=then and batch.shown(then), progress=progress)
 
         return self.group.submit(work, key)
@@ -89,10 +90,20 @@ class Voting:
 
         def work(batch: Batch) -> Callable[[], Progress]:
             batch.state.require(annotator_id)
-            progress = batch.board.progress(annotator_id)
+            progress = self._progress(batch, annotator_id)
             return lambda: progress
 
         return self.group.submit(work)
+
+    def _progress(self, batch: Batch, annotator_id: int) -> Progress:
+        """As its person may know it: in a project with known pairs or repeats, nothing of it tells them."""
+        progress = batch.board.progress(annotator_id)
+        shares = self._config.gold_share, self._config.repeat_share
+        if not any(shares):
+            return progress
+        return progress.model_copy(
+            update={"total": None, "about_left": about_left(batch.board.extent(annotator_id), *shares)}
+        )
 
     def _next(self, batch: Batch, annotator_id: int, ahead: int, seed: int | None = None) -> Given | None:
         rng = random.Random(seed)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from penchant.data.load import check_options
 from penchant.errors import ConfigError, TrainingError
 from penchant.models import adapters, saving
 from penchant.models.gated_mlp import remember_less
@@ -26,7 +28,7 @@ from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
 from penchant.training.reference import ReferenceCache, reference_logprobs
-from penchant.training.run_folder import RunFolder, disk_errors_explained
+from penchant.training.run_folder import RunFolder, disk_errors_explained, require_usable
 from penchant.training.samples import FixedPrompts
 from penchant.training.step import StepResult
 from penchant.training.task import Item, Task
@@ -43,6 +45,7 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     Raises UserError for what the user can mend, TrainingError when the run stopped itself, Interrupted after saving.
     """
     objective = choose_objective(config)
+    _refuse_before_loading(config, resume)
     model, text = _load(config.model, config.model.name, config, reporter)
     data = objective.dataset(config, model, reporter.say)
     folder = RunFolder.create(config, "dpo", resume=resume)
@@ -76,6 +79,7 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
 
 def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume: bool = False) -> RunFolder:
     """Next-token training on demonstrations or plain text; as `run_dpo` otherwise."""
+    _refuse_before_loading(config, resume)
     model, text = _load(config.model, config.model.name, config, reporter)
     data = demonstration_dataset(config.data, model, config.seed, reporter.say)
     folder = RunFolder.create(config, "sft", resume=resume)
@@ -118,6 +122,12 @@ def _score_reference(
             on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
         )
     return reference, model.digest
+
+
+def _refuse_before_loading(config: RunConfig, resume: bool) -> None:
+    """What can be refused without a model is refused without waiting for one."""
+    require_usable(Path(config.output), resume=resume)
+    check_options(config.data.files, "drop", config.data.max_rows)
 
 
 def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) -> tuple[LanguageModel, str | None]:

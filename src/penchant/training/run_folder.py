@@ -27,7 +27,7 @@ from penchant.training.checkpoint import write_atomically
 from penchant.training.config import RunConfig
 from penchant.training.place import require_place
 
-__all__ = ["RunFolder", "append_rows", "disk_errors_explained", "read_ledger", "read_rows_written"]
+__all__ = ["RunFolder", "append_rows", "disk_errors_explained", "read_ledger", "read_rows_written", "require_usable"]
 
 
 class RunFolder:
@@ -47,15 +47,7 @@ class RunFolder:
     def create(cls, config: RunConfig, command: str, *, resume: bool) -> RunFolder:
         """Begin a run, or go on with the one that is there. Raises OutputError."""
         folder = cls(Path(config.output))
-        began = (folder.path / "run.json").is_file()
-        if began and not resume:
-            raise OutputError(
-                f"{folder.path}: already holds a run; pass --resume to go on with it, or another --output"
-            )
-        if resume and not began:
-            raise OutputError(f"{folder.path}: holds no run to resume; leave out --resume, or correct --output")
-        if not began and folder.path.exists() and not _is_fresh(folder.path):
-            raise OutputError(f"{folder.path}: exists and is not an empty folder; choose another --output")
+        began = require_usable(folder.path, resume=resume)
         settings = config.model_dump(mode="json")
         with disk_errors_explained(folder.path):
             if began:
@@ -156,6 +148,18 @@ def _os_error_number(error: SafetensorError) -> int | None:
     """The safetensors library reports the system's errors as text: "... (os error 28)"."""
     found = re.search(r"os error (\d+)", str(error))
     return int(found.group(1)) if found else None
+
+
+def require_usable(path: Path, *, resume: bool) -> bool:
+    """Whether a run began in this folder. Raises OutputError where one can neither begin nor go on."""
+    began = (path / "run.json").is_file()
+    if began and not resume:
+        raise OutputError(f"{path}: already holds a run; pass --resume to go on with it, or another --output")
+    if resume and not began:
+        raise OutputError(f"{path}: holds no run to resume; leave out --resume, or correct --output")
+    if not began and path.exists() and not _is_fresh(path):
+        raise OutputError(f"{path}: exists and is not an empty folder; choose another --output")
+    return began
 
 
 def read_ledger(run: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from penchant.data.records import Candidate, Comparison, Message, Source
 from penchant.feedback.project import Project
 from penchant.feedback.store import Store
 from penchant.feedback.web import create_app
-from penchant.feedback.web.security import COOKIE, csrf_token
+from penchant.feedback.web.security import cookie_name, csrf_token
 from penchant.feedback.web.serving import listen
 
 HOST = "127.0.0.1:8765"
@@ -61,7 +61,7 @@ class Site:
     def visitor(self, name=None, **options):
         visitor = Visitor(self.app(**options), base_url=ORIGIN, follow_redirects=False)
         if name:
-            visitor.cookies.set(COOKIE, self.tokens[name], domain="127.0.0.1", path="/")
+            visitor.cookies.set(cookie_name(HOST), self.tokens[name], domain="127.0.0.1", path="/")
             visitor.csrf = csrf_token(self.tokens[name])
         return visitor
 

@@ -199,6 +199,37 @@ def test_answers_are_sent_by_themselves_when_the_network_is_back(make_site, read
     assert len(site.answers()) == 2
 
 
+def test_answers_that_wait_are_sent_after_a_new_link_too(make_site, chromium):
+    site = make_site([task(i) for i in range(4)])
+    with served(site) as base:
+        reader = Reader(chromium, base, site.tokens["ann"])
+        reader.page.wait_for_timeout(300)
+        reader.context.set_offline(True)
+        reader.answer("1")
+        reader.page.wait_for_selector("text=Offline, 1 answer waiting")
+        link = site.invite("ann")  # the old one works no more
+        reader.context.set_offline(False)
+        reader.page.goto(f"{base}/join/{link}")
+        reader.page.wait_for_url(f"{base}/")
+        reader.wait()
+        reader.settle()
+        assert len(site.answers()) == 1
+        reader.page.goto(f"{base}/join/{site.tokens['boss']}")
+        reader.page.wait_for_url(f"{base}/")
+        assert reader.page.get_attribute("body", "data-queue") == "0", "another person sends nothing of hers"
+        reader.context.close()
+
+
+def test_a_browser_that_can_keep_nothing_still_sends(site, read):
+    with served(site) as base:
+        reader = read(base, site.tokens["ann"])
+        reader.page.wait_for_timeout(300)
+        reader.page.evaluate("() => { Storage.prototype.setItem = () => { throw new DOMException('full') } }")
+        reader.answer("1")
+        reader.settle()
+    assert len(site.answers()) == 1
+
+
 def test_an_answer_whose_reply_was_lost_is_counted_once(site, read):
     with served(site) as base:
         reader = read(base, site.tokens["ann"])
@@ -231,7 +262,7 @@ def test_an_answer_that_is_refused_is_said_and_holds_up_nothing(site, read):
                 const body = { key: "from-elsewhere", assignment_id: 999, outcome: "left", seconds: 1 };
                 localStorage.setItem(`penchant.queue.${name}`, JSON.stringify([{ path: "/api/answers", body }]));
             }""",
-            reader.page.get_attribute("body", "data-session"),
+            reader.page.get_attribute("body", "data-queue-name"),
         )
         reader.page.reload()
         reader.wait()

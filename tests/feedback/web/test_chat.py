@@ -16,9 +16,9 @@ from penchant.feedback.web import chat, languages
 from penchant.feedback.web.chat import chat_router, conversation
 from penchant.feedback.web.chat.page import MAX_CHARACTERS
 from penchant.feedback.web.chat.words import words
-from penchant.feedback.web.security import csrf_token
+from penchant.feedback.web.security import cookie_name, csrf_token
 
-from .conftest import ORIGIN, Visitor, served
+from .conftest import HOST, ORIGIN, Visitor, served
 
 
 class FakeTalker:
@@ -92,7 +92,7 @@ def enter(site):
         if id(talker) not in routers:
             routers[id(talker)] = (talker, chat_router(talker, share=share, rng=random.Random(seed)))
         person = Person(site.app(chat=routers[id(talker)][1]), base_url=ORIGIN, follow_redirects=False)
-        person.cookies.set("penchant_session", site.tokens[name], domain="127.0.0.1", path="/")
+        person.cookies.set(cookie_name(HOST), site.tokens[name], domain="127.0.0.1", path="/")
         person.csrf = csrf_token(site.tokens[name])
         return person
 
@@ -530,9 +530,9 @@ def test_a_connection_that_breaks_stops_the_writing_and_frees_the_model(site, en
     talker.gate = threading.Semaphore(4)
     ann = enter("ann", talker)
     body = json.dumps({"version": ann.state["version"], "text": "hello"})
-    cookie = f"penchant_session={site.tokens['ann']}"
     with served(SimpleNamespace(app=lambda: ann.app)) as base:
         connection = HTTPConnection(base.removeprefix("http://"))
+        cookie = f"{cookie_name(base)}={site.tokens['ann']}"
         headers = {"Origin": base, "X-CSRF-Token": ann.csrf, "Content-Type": "application/json", "Cookie": cookie}
         connection.request("POST", "/api/chat/replies", body, headers)
         response = connection.getresponse()
@@ -569,7 +569,7 @@ def test_without_an_invitation_there_is_no_chat(site, talker):
     stranger = Person(site.app(chat=chat_router(talker)), base_url=ORIGIN, follow_redirects=False)
     for path in ("/chat", "/api/chat", "/api/chat/texts/left"):
         assert stranger.get(path).status_code == 401
-    stranger.cookies.set("penchant_session", "made-up", domain="127.0.0.1", path="/")
+    stranger.cookies.set(cookie_name(HOST), "made-up", domain="127.0.0.1", path="/")
     stranger.csrf = csrf_token("made-up")
     for path in ("replies", "stop", "choices", "picks", "new"):
         assert stranger.send_json(f"/api/chat/{path}", {"version": 0, "text": "x"}).status_code == 401

@@ -45,6 +45,15 @@ def test_an_option_is_read_or_refused_before_anything_is_made(tmp_path, monkeypa
     assert not (tmp_path / "votes").exists()
 
 
+def test_answers_as_long_as_the_context_are_refused_at_the_start(tmp_path, monkeypatch, capsys, stories260k):
+    options = ["--chat", "--model", str(stories260k), "--chat-template", "plain", "--max-new-tokens", "512"]
+    monkeypatch.setattr(sys, "argv", ["penchant", "annotate", str(tmp_path / "votes"), "--port", "0", *options])
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    assert leaving.value.code == 2
+    assert "--max-new-tokens 512: leaves no room" in capsys.readouterr().err
+
+
 def test_without_a_share_for_comparisons_temperature_zero_is_fine():
     ChatOptions(temperature=0.0, chat_share=0.0).check(is_on=True)
     with pytest.raises(ConfigError):

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.feedback.web import rendering
+from penchant.feedback.web.mathematics import ATTRIBUTES, ELEMENTS
 from penchant.feedback.web.rendering import VIEW_CHARACTERS, escape, mark, pieces, view
 
 ALLOWED = {
     "p", "br", "strong", "em", "s", "code", "pre", "ul", "ol", "li", "blockquote", "hr", "a", "span", "div",
     "table", "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
+LINKS = {"class", "href", "rel", "target", "tabindex"}
 
 
 class Elements(HTMLParser):
@@ -63,8 +65,8 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_becomes_harmless_elements_only(text):
     for tag, attributes in Elements(view(text).html).found:
-        assert tag in ALLOWED
-        assert set(attributes) <= {"class", "href", "rel", "target", "tabindex"}
+        assert tag in ALLOWED | ELEMENTS
+        assert set(attributes) <= (ATTRIBUTES.keys() if tag in ELEMENTS else LINKS)
         if tag == "a":
             assert re.match(r"(https?://|mailto:)", attributes["href"])
             assert set(attributes["rel"].split()) == {"noopener", "noreferrer", "nofollow"}
@@ -123,13 +125,23 @@ def test_markdown_code_tables_and_mathematics_are_rendered():
         "<strong>bold</strong><br",
         '<span class="language">python</span>',
         "x &lt; y",
-        '<span class="math inline">a_1*b*</span>',
-        '<span class="math inline">c</span>',
-        '<span class="math block">d</span>',
+        '<span class="math inline"><math display="inline"><mrow><msub><mi>a</mi><mn>1</mn></msub><mo>*</mo>',
+        '<span class="math inline"><math display="inline"><mrow><mi>c</mi></mrow></math></span>',
+        '<span class="math block"><math display="block"><mrow><mi>d</mi></mrow></math></span>',
         "<td>1</td>",
         '<p class="heading level-1">Head</p>',
     ):
         assert part in html
+
+
+@pytest.mark.parametrize(
+    "row", ["|1|2|the actual answer|", "1|2|the actual answer", "|1|2||the actual answer|", "|1|2|the actual answer"]
+)
+def test_a_table_never_leaves_out_what_stands_beside_it(row):
+    html = view(f"before\n\n|a|b|\n|-|-|\n|3|4|\n{row}\n\nafter").html
+    assert "the actual answer" in Elements(html).text
+    assert "after" in html
+    assert "<td>2</td>" in view("|a|b|\n|-|-|\n|1|2|\n|3|\n").html, "shorter rows hide nothing"
 
 
 @pytest.mark.parametrize("text", ["costs $5 and $6", "from $10-$20", "a $ b $ c", "just $"])

@@ -6,10 +6,10 @@ import logging
 import pytest
 from starlette.routing import Mount
 
-from penchant.feedback.web.security import COOKIE, MAX_BODY_BYTES, csrf_token
+from penchant.feedback.web.security import MAX_BODY_BYTES, cookie_name, csrf_token
 from penchant.feedback.web.sessions import Owner
 
-from .conftest import ORIGIN, task
+from .conftest import HOST, ORIGIN, task
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -69,7 +69,7 @@ def test_a_change_without_a_session_is_refused(site):
     stranger = site.visitor()
     assert stranger.send_json("/api/undo", {"key": "k" * 8}).status_code == 401
     forged = site.visitor()
-    forged.cookies.set(COOKIE, "made-up-session", domain="127.0.0.1", path="/")
+    forged.cookies.set(cookie_name(HOST), "made-up-session", domain="127.0.0.1", path="/")
     forged.csrf = csrf_token("made-up-session")
     assert forged.send_json("/api/undo", {"key": "k" * 8}).status_code == 401
 
@@ -96,6 +96,15 @@ def test_joining_gives_a_cookie_that_scripts_cannot_read_and_other_sites_cannot_
     assert visitor.get("/").status_code == 200
 
 
+def test_two_servers_on_one_machine_do_not_log_each_other_out(site):
+    names = set()
+    for port in (8765, 8766):
+        headers = {"Host": f"127.0.0.1:{port}"}
+        response = site.visitor().get(f"/join/{site.tokens['ann']}", headers=headers)
+        names.add(response.headers["set-cookie"].partition("=")[0])
+    assert len(names) == 2
+
+
 def test_over_https_the_cookie_is_for_https_alone(site):
     response = site.visitor(secure=True).get(f"/join/{site.tokens['ann']}")
     assert "secure" in {part.strip().lower() for part in response.headers["set-cookie"].split(";")}
@@ -105,7 +114,7 @@ def test_a_wrong_token_opens_nothing(site):
     visitor = site.visitor()
     response = visitor.get("/join/wrong")
     assert response.status_code == 410
-    assert COOKIE not in visitor.cookies
+    assert not visitor.cookies
     assert visitor.get("/").status_code == 401
 
 

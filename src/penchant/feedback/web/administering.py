@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from datetime import UTC, datetime
@@ -56,19 +55,19 @@ def download(request: Request, person: Admin, to: ExportFormat) -> Response:
     from penchant.feedback.exports import export
 
     room = room_of(request)
-    handle, name = tempfile.mkstemp(suffix=".jsonl")
-    os.close(handle)
+    folder = tempfile.TemporaryDirectory(prefix="penchant-")  # no other user of this machine can look into it
+    file = Path(folder.name) / f"{to}.jsonl"
     try:
-        export(room.store, to, Path(name))
+        export(room.store, to, file)
     except BaseException:
-        os.unlink(name)
+        folder.cleanup()
         raise
     slug = re.sub(r"[^a-z0-9]+", "-", room.project.path.resolve().name.lower()).strip("-") or "project"
     return FileResponse(
-        name,
+        file,
         media_type="application/x-ndjson",
         filename=f"{slug}-{to}-{datetime.now(UTC):%Y%m%d}.jsonl",
-        background=BackgroundTask(os.unlink, name),
+        background=BackgroundTask(folder.cleanup),
     )
 
 
@@ -95,9 +94,10 @@ def disable(
     request: Request, person: Admin, annotator_id: Annotated[int, InPath(ge=1, le=2**31 - 1)]
 ) -> dict[str, int]:
     """Let a person in no more; their answers stay."""
-    if annotator_id == person.id:
-        raise HTTPException(409, "you cannot disable yourself")
-    room_of(request).store.disable(annotator_id)
+    room = room_of(request)
+    if annotator_id == person.id or (room.sessions.owner and annotator_id == room.sessions.owner.annotator_id):
+        raise HTTPException(409, "neither yourself nor whoever started the server can be disabled")
+    room.store.disable(annotator_id)
     return {"id": annotator_id}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from asyncio import wrap_future
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penchant.feedback.project import Project
 from penchant.feedback.records import Annotator, Assignment, NewAnswer, Side, Text
 from penchant.feedback.web.rendering import pieces
 from penchant.feedback.web.sessions import Person, room_of, who_asks
@@ -59,11 +61,17 @@ def annotate(request: Request, person: Person) -> Response:
         request,
         "annotate.html",
         person=person,
+        queue_name=_queue_name(room.project, person),
         guidelines=config.guidelines,
         asks_strength=config.strength,
         reasons=config.reasons,
     )
     return response
+
+
+def _queue_name(project: Project, person: Annotator) -> str:
+    """Under what a browser keeps answers that wait: this person's in this project, also after a new link."""
+    return hashlib.sha256(f"{project.path.resolve()}\0{person.id}".encode()).hexdigest()[:16]
 
 
 async def next_pairs(request: Request) -> Response:

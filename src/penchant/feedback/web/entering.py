@@ -24,7 +24,7 @@ def join(request: Request, token: str) -> Response:
     if room.sessions.annotator(token) is None:
         raise HTTPException(410, "this link does not work")
     response: Response = room.pages.render(request, "joining.html")
-    set_session(response, token, secure=room.sessions.secure)
+    set_session(response, token, request.headers["host"], secure=room.sessions.secure)
     return response
 
 

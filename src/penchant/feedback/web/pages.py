@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from penchant.feedback.web import languages
 from penchant.feedback.web.rendering import escape, view
-from penchant.feedback.web.security import COOKIE, csrf_token, session_name
+from penchant.feedback.web.security import csrf_token, session_of
 
 __all__ = ["Pages"]
 
@@ -39,7 +39,7 @@ class Pages:
     def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """The page; `?lang=` is remembered."""
         language = languages.choose(request)
-        session = request.cookies.get(COOKIE, "")
+        session = session_of(request)
         role = getattr(values.get("person"), "role", None)
         html = self.environment.get_template(template).render(
             title=self.title,
@@ -48,7 +48,6 @@ class Pages:
             words=languages.words(language),
             words_json=json.dumps(languages.words_for(language, role), ensure_ascii=False),
             csrf=csrf_token(session) if session else "",
-            session=session_name(session) if session else "",
             path=request.url.path,
             **values,
         )

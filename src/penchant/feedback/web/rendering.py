@@ -17,8 +17,12 @@ from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block.table import escapedSplit, getLine, table
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+
+from penchant.feedback.web.mathematics import mathml
 
 __all__ = ["VIEW_CHARACTERS", "View", "escape", "mark", "pieces", "view"]
 
@@ -113,7 +117,7 @@ def _is_harmless(url: str) -> bool:
 
 
 def _mathematics(state: StateInline, silent: bool) -> bool:
-    """Inline rule: $x$, $$x$$, \\(x\\) and \\[x\\] are kept as written, in their own type."""
+    """Inline rule: $x$, $$x$$, \\(x\\) and \\[x\\] are formulas, in which Markdown finds nothing."""
     if state.src[state.pos] not in "$\\":
         return False
     found = MATH.match(state.src, state.pos, state.posMax)
@@ -125,6 +129,24 @@ def _mathematics(state: StateInline, silent: bool) -> bool:
         token.markup = "block" if found["inline"] is None and found["paren"] is None else "inline"
     state.pos = found.end()
     return True
+
+
+def _whole_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Block rule: a table, unless a row has more cells than there are columns: the rule would leave them out."""
+    num_before = len(state.tokens)
+    if not table(state, start, end, silent):
+        return False
+    num_columns = sum(token.type == "th_open" for token in state.tokens[num_before:])
+    if silent or all(_num_cells(getLine(state, line)) <= num_columns for line in range(start + 2, state.line)):
+        return True
+    del state.tokens[num_before:]
+    state.line = start
+    return False
+
+
+def _num_cells(line: str) -> int:
+    cells = escapedSplit(line.strip())
+    return len(cells) - (not cells[0]) - (len(cells) > 1 and not cells[-1])
 
 
 class _Renderer(RendererHTML):
@@ -145,7 +167,9 @@ class _Renderer(RendererHTML):
         return f'<div class="code">{label}{self.code_block(tokens, index, options, env)}</div>\n'
 
     def math(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        return f'<span class="math {tokens[index].markup}">{escape(tokens[index].content)}</span>'
+        latex, markup = tokens[index].content, tokens[index].markup
+        drawn = mathml(latex, markup == "block", escape)
+        return f'<span class="math {markup}{"" if drawn else " source"}">{drawn or escape(latex)}</span>'
 
     def heading_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return f'<p class="heading level-{tokens[index].tag[1]}">'
@@ -176,6 +200,7 @@ def _markdown() -> MarkdownIt:
     )
     # without "reference", the definition of a link stays where a reader sees it
     parser.enable(["table", "strikethrough"]).disable(["image", "reference", "html_block", "html_inline"])
+    parser.block.ruler.at("table", _whole_table, {"alt": ["paragraph", "reference"]})
     parser.inline.ruler.before("escape", "math", _mathematics)
     parser.validateLink = _is_harmless  # type: ignore[method-assign]
     return parser

@@ -21,11 +21,21 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["CONTENT_SECURITY_POLICY", "COOKIE", "MAX_BODY_BYTES", "Guard", "csrf_token", "session_name", "set_session"]
+__all__ = [
+    "CONTENT_SECURITY_POLICY",
+    "MAX_BODY_BYTES",
+    "Guard",
+    "cookie_name",
+    "csrf_token",
+    "session_of",
+    "set_session",
+]
 
 log = logging.getLogger(__name__)
 
 COOKIE = "penchant_session"
+"""And the port, where the address has one: a browser sends a machine's cookies to all its ports."""
+
 MAX_BODY_BYTES = 64_000
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 CONTENT_SECURITY_POLICY = (
@@ -46,21 +56,29 @@ MONTH_SECONDS = 30 * 24 * 3600
 
 def csrf_token(session: str) -> str:
     """The token that the pages of this session send back with every change."""
-    return _keyed(session, b"penchant csrf")
+    return hmac.new(session.encode(), b"penchant csrf", hashlib.sha256).hexdigest()
 
 
-def session_name(session: str) -> str:
-    """A name for this session that a page may keep: it tells sessions apart and opens none."""
-    return _keyed(session, b"penchant name")[:16]
+def session_of(connection: HTTPConnection) -> str:
+    """The token in the cookie of this request; "" without one."""
+    return connection.cookies.get(cookie_name(connection.headers.get("host", "")), "")
 
 
-def _keyed(session: str, purpose: bytes) -> str:
-    return hmac.new(session.encode(), purpose, hashlib.sha256).hexdigest()
+def set_session(response: Response, token: str, host: str, *, secure: bool) -> None:
+    """Give the browser its session at this host: not for scripts, not sent from other sites."""
+    name = cookie_name(host)
+    response.set_cookie(name, token, max_age=MONTH_SECONDS, path="/", httponly=True, samesite="strict", secure=secure)
 
 
-def set_session(response: Response, token: str, *, secure: bool) -> None:
-    """Give the browser its session: not for scripts, not sent from other sites."""
-    response.set_cookie(COOKIE, token, max_age=MONTH_SECONDS, path="/", httponly=True, samesite="strict", secure=secure)
+def cookie_name(host: str) -> str:
+    """What the session's cookie is called at this host, so that two servers on one machine do not log each other out.
+
+    Example:
+        >>> cookie_name("127.0.0.1:8765"), cookie_name("votes.example.org")
+        ('penchant_session_8765', 'penchant_session')
+    """
+    port = host.rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isdigit() and port.isascii() else COOKIE
 
 
 class Guard:
@@ -95,7 +113,7 @@ class Guard:
         except Exception:
             log.exception("%s failed", scope["method"])  # without the path: it may hold the token of an invitation
             if not answer.started:
-                await answer.refuse(500, "something went wrong here; nothing was saved by this request")
+                await answer.refuse(500, "something went wrong here; reload the page")
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         hosts = headers.getlist("host")
@@ -109,7 +127,7 @@ class Guard:
         is_ours = origin in (f"http://{host}", f"https://{host}")
         if not is_ours or headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return 403, "the request does not come from a page of this server"
-        session = HTTPConnection(scope).cookies.get(COOKIE)
+        session = session_of(HTTPConnection(scope))
         if not session:
             return 401, "there is no session; open your link again"
         given = headers.get("x-csrf-token", "")

@@ -8,15 +8,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 
+from penchant.feedback.people import OWNER_NAME
 from penchant.feedback.records import Annotator, Refused
 from penchant.feedback.state import Who
 from penchant.feedback.store import Store
-from penchant.feedback.web.security import COOKIE
+from penchant.feedback.web.security import session_of
 
-__all__ = ["OWNER_NAME", "Admin", "Owner", "Person", "Sessions", "room_of", "who_asks"]
-
-
-OWNER_NAME = "me"
+__all__ = ["Admin", "Owner", "Person", "Sessions", "room_of", "who_asks"]
 
 
 @dataclass(frozen=True)
@@ -69,12 +67,12 @@ def room_of(request: Request) -> Any:
 
 def who_asks(request: Request) -> Who:
     """For `Store.turn` and `Store.vote`, which find the person themselves: one trip to the database, not two."""
-    who: Who = room_of(request).sessions.who(request.cookies.get(COOKIE, ""))
+    who: Who = room_of(request).sessions.who(session_of(request))
     return who
 
 
 def _person(request: Request) -> Annotator:
-    found: Annotator | None = room_of(request).sessions.annotator(request.cookies.get(COOKIE, ""))
+    found: Annotator | None = room_of(request).sessions.annotator(session_of(request))
     if found is None:
         raise HTTPException(401, "there is no session; open your link again")
     return found

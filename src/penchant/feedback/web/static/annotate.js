@@ -18,7 +18,7 @@ const $ = (id) => document.getElementById(id);
 const RENEW_AFTER_MS = 5 * 60 * 1000;
 const RETRY_MS = 3000;
 
-const queue = new Queue(document.body.dataset.session);
+const queue = new Queue(document.body.dataset.queueName);
 const pair = new Pair();
 
 let ahead = [];

@@ -13,7 +13,7 @@ export class Queue extends EventTarget {
   constructor(name) {
     super();
     this.place = `penchant.queue.${name}`;
-    this.memory = [];
+    this.memory = null; // the items, where this browser does not keep them
     this.sending = false;
     this.state = "idle"; // idle | sending | offline | session
     this.wait = FIRST_WAIT_MS;
@@ -23,19 +23,20 @@ export class Queue extends EventTarget {
   }
 
   get items() {
+    if (this.memory) return this.memory;
     try {
       return JSON.parse(localStorage.getItem(this.place) || "[]");
     } catch {
-      return this.memory;
+      return [];
     }
   }
 
   set items(items) {
-    this.memory = items;
     try {
       localStorage.setItem(this.place, JSON.stringify(items));
+      this.memory = null;
     } catch {
-      // a browser that keeps nothing: the answers live as long as the page
+      this.memory = items; // full, or forbidden: the answers live as long as the page
     }
   }
 

@@ -27,19 +27,23 @@ function duration(hours) {
   return minutes < 90 ? say("minutes", { n: minutes }) : say("hours", { n: count(Math.round(hours * 10) / 10) });
 }
 
-/** waiting: answers given here that the server does not have yet. */
+/** total is null where some pairs are known ones or repeats: then only about_left is told, in tens.
+    waiting: answers given here that the server does not have yet. */
 export function showProgress(progress, waiting = 0) {
-  const done = Math.min(progress.answered + waiting, progress.total);
-  const parts = [say("progress_text", { done: count(done), total: count(progress.total) })];
+  const total = progress.total ?? progress.answered + progress.about_left;
+  const done = Math.min(progress.answered + waiting, total);
+  const left = total - done;
+  const isAbout = progress.total === null && left > 0;
+  const about = () => say("progress_about", { done: count(done), left: count(Math.ceil(left / 10) * 10) });
+  const parts = [isAbout ? about() : say("progress_text", { done: count(done), total: count(total) })];
   if (progress.per_hour && progress.answered > 4) {
     parts.push(say("pace", { n: count(Math.round(progress.per_hour)) }));
-    const left = progress.total - done;
     if (left > 0) parts.push(say("time_left", { time: duration(left / progress.per_hour) }));
   }
   $("progress").textContent = parts.join(" · ");
-  const share = progress.total ? done / progress.total : 0;
+  const share = total ? done / total : 0;
   $("bar-fill").style.setProperty("width", `${100 * share}%`);
-  $("bar").setAttribute("aria-valuemax", String(progress.total));
+  $("bar").setAttribute("aria-valuemax", String(total));
   $("bar").setAttribute("aria-valuenow", String(done));
 }
 

@@ -151,7 +151,8 @@ async function recover(error, text) {
     drawMessages(talk.messages);
     arrange("idle");
   }
-  if (text !== null && !$("message").value) $("message").value = text;
+  const arrived = talk.messages.findLast((message) => message.role === "user")?.raw === text; // only its answer was lost
+  if (text !== null && !arrived && !$("message").value) $("message").value = text;
 }
 
 function sentenceOf(error) {

@@ -1,0 +1,76 @@
+"""What a round needs is there: the judge or people, the model, the device; found out before anything is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from penchant.cli.round_settle import training_config
+from penchant.cli.round_stages import judge_of
+from penchant.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penchant.cli.console import Reporter
+    from penchant.cli.round_plan import Plan, Round
+    from penchant.cli.round_stages import Call
+
+__all__ = ["check_what_it_needs", "check_who_answers"]
+
+
+def check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Reporter) -> None:
+    """Refuse what the judge, or people, would not take. judge: as said in this call. Raises ConfigError."""
+    from penchant.evaluation.judges import JUDGES
+
+    if plan.people is not None:
+        options_of_judges = (plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
+        if any(value is not None for value in (*options_of_judges, call.concurrency, call.timeout)):
+            raise ConfigError(
+                "--judge-model, --instructions, --epsilon, --judge-reference, --concurrency and --timeout are of "
+                "judges, and --people asks people; leave them out"
+            )
+        return
+    if call.min_votes is not None:
+        raise ConfigError("--min-votes counts what people answered; a judge answers all, so leave it out")
+    chosen = judge_of(plan)
+    if judge is None and (chosen.kind == "endpoint" or (chosen.kind == "function" and plan.judge not in JUDGES)):
+        raise ConfigError(
+            f"pass --judge {plan.judge} again: a judge that runs code, or gets the texts and your key, is never taken "
+            "from a file"
+        )
+    chosen.check(concurrency=call.concurrency, timeout=call.timeout)
+    if chosen.kind != "run":  # which takes a model into memory
+        chosen.open(reporter, concurrency=call.concurrency, timeout=call.timeout)
+
+
+def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str], None]) -> None:
+    """Refuse a new round, after these, that could not be turned; no model is taken into memory. Raises UserError."""
+    from penchant.models.load import is_adapter_folder, read_chat_template
+    from penchant.models.numerics import choose_numerics, prepare_process
+    from penchant.training.objective import choose_objective
+
+    prepare_process()
+    choose_numerics(plan.device or "auto", plan.dtype or "auto")
+    config = training_config(plan)
+    choose_objective(config)
+    if not rounds:
+        read_chat_template(plan.chat_template)
+        start = _resolved("--model", plan.model, say)
+        if config.model.lora is not None and is_adapter_folder(start):
+            raise ConfigError(
+                f"--set model.lora: {plan.model} is an adapter already, which is trained further as it is; leave it out"
+            )
+    if plan.judge is not None and plan.judge.startswith("run:"):
+        _resolved("--judge run", plan.judge.removeprefix("run:"), say)
+    if plan.judge_reference is not None:
+        _resolved("--judge-reference", plan.judge_reference, say)
+
+
+def _resolved(option: str, name: str, say: Callable[[str], None]) -> Path:
+    from penchant.models.load import resolve
+
+    try:
+        return resolve(name, say)
+    except ModelError as error:
+        raise ModelError(f"{option}: {error}") from error

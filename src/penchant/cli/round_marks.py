@@ -1,0 +1,65 @@
+"""A finished stage is marked: with the digests of its files, and with how many answers of people were enough for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from penchant.cli.round_plan import Round
+from penchant.errors import OutputError
+
+__all__ = ["has_mark", "is_done", "mark", "min_votes_of"]
+
+
+def has_mark(this: Round, stage: str) -> bool:
+    """Whether the stage was finished; nothing is verified."""
+    return _marker(this, stage).is_file()
+
+
+def is_done(this: Round, stage: str) -> bool:
+    """Whether the stage was finished. Raises OutputError where what it wrote has changed since."""
+    if not has_mark(this, stage):
+        return False
+    content = _content(this, stage)
+    for name, digest in content.get("files", content).items():  # once a mark was its files alone
+        file = this.path / name
+        if not file.is_file() or _digest(file) != digest:
+            raise OutputError(
+                f"{file}: is gone or was changed after the stage '{stage}' had finished; bring it back, or remove "
+                f"{this.path} to begin the round again"
+            )
+    return True
+
+
+def mark(this: Round, stage: str, patterns: Iterable[str], **facts: Any) -> None:
+    """Mark the stage as finished, with the files that match the patterns and these facts."""
+    from penchant.training.checkpoint import write_atomically
+
+    files = sorted(file for pattern in patterns for file in this.path.glob(pattern))
+    digests = {file.relative_to(this.path).as_posix(): _digest(file) for file in files}
+    write_atomically(_marker(this, stage), json.dumps({"files": digests, **facts}, indent=2) + "\n")
+
+
+def min_votes_of(this: Round) -> dict[str, int | None] | None:
+    """--min-votes that each stage was finished with, None for all; without a stage that does not say. Judges: None."""
+    if this.plan.people is None:
+        return None
+    found = {stage: _content(this, stage) for stage in ("vote", "compare") if has_mark(this, stage)}
+    return {stage: content["min_votes"] for stage, content in found.items() if "min_votes" in content}
+
+
+def _content(this: Round, stage: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(_marker(this, stage).read_text(encoding="utf-8"))
+    return content
+
+
+def _marker(this: Round, stage: str) -> Path:
+    return this.path / f".{stage}.done"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,79 @@
+"""Several calls at once, each result as soon as it is known; whoever stops listening waits for none of them.
+
+The threads are daemons. Those of concurrent.futures are not: the interpreter joins them before it ends
+(`_python_exit` in concurrent/futures/thread.py), and Ctrl-C would wait for a silent server.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TypeVar
+
+__all__ = ["at_once", "in_order"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def at_once(
+    call: Callable[[T, threading.Event], R], items: Sequence[T], num_threads: int
+) -> Generator[tuple[int, R], None, None]:
+    """(place, call(item, stop)) for every item, as they come; raises the first error, after what had come by then.
+
+    stop: is set once this has ended in any way. No item is begun after that, and what is under way is abandoned.
+    """
+    stop = threading.Event()
+    todo = deque(enumerate(items))
+    done: SimpleQueue[tuple[int, Future[R]]] = SimpleQueue()
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                place, item = todo.popleft()
+            except IndexError:
+                return
+            future: Future[R] = Future()
+            try:
+                future.set_result(call(item, stop))
+            except BaseException as error:  # is raised where it is heard
+                future.set_exception(error)
+            done.put((place, future))
+
+    try:
+        for _ in range(min(num_threads, len(items))):
+            threading.Thread(target=work, name="at_once", daemon=True).start()
+        for _ in items:
+            place, future = done.get()
+            if future.exception() is not None:
+                stop.set()
+                yield from _successes(done)
+            yield place, future.result()
+    finally:
+        stop.set()
+
+
+def in_order(results: Iterable[tuple[int, R]]) -> Iterator[R]:
+    """Results without their places, each as soon as all before it are known.
+
+    Example:
+        >>> list(in_order([(1, "b"), (0, "a"), (2, "c")]))
+        ['a', 'b', 'c']
+    """
+    waiting: dict[int, R] = {}
+    following = 0
+    for place, result in results:
+        waiting[place] = result
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+def _successes(done: SimpleQueue[tuple[int, Future[R]]]) -> Iterator[tuple[int, R]]:
+    while not done.empty():
+        place, future = done.get()
+        if future.exception() is None:
+            yield place, future.result()

@@ -1,0 +1,63 @@
+"""One process at a time: a lock that the system frees when its holder ends, however it ends.
+
+The lock is `flock` on a file that is there for nothing else. Its holder removes it before letting go, so whoever gets a
+lock looks whether the locked file is still the one in its place, and begins again where it is not. Where Python has no
+fcntl (Windows), or the file system no locks, nothing is locked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from penchant.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["exclusive"]
+
+
+@contextmanager
+def exclusive(path: Path, refusal: str) -> Iterator[None]:
+    """Hold the lock file `path`, in a folder that is there. Raises OutputError with `refusal` where another holds it.
+
+    After a kill -9 the file stays and holds nothing. Raises OSError where it cannot be made.
+    """
+    if fcntl is None:
+        yield
+        return
+    with _locked(path, refusal) as file:
+        try:
+            yield
+        finally:
+            if _is_at(file, path):  # else somebody removed it, and it may be another's by now
+                path.unlink()
+
+
+def _locked(path: Path, refusal: str) -> TextIO:
+    while True:
+        with contextlib.ExitStack() as if_not_ours:
+            file = if_not_ours.enter_context(path.open("a", encoding="utf-8"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(refusal) from None
+            except OSError:  # no locks in this file system
+                pass
+            if _is_at(file, path):
+                if_not_ours.pop_all()
+                return file
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,115 @@
+"""Answers as lines of a file: appended as they come, each with its place, and checked before they are believed.
+
+While answers come, a line names the place of its comparison, from 0. In a finished file the places are gone: every line
+is in its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from penchant.data import Comparison
+from penchant.errors import OutputError
+from penchant.evaluation.judges import Judgement
+
+__all__ = [
+    "JUDGE_FIELD",
+    "answered",
+    "append",
+    "as_line",
+    "details_of",
+    "found_in",
+    "put_in_order",
+    "without_torn_line",
+]
+
+JUDGE_FIELD = "judge"
+"""The field of a comparison's meta that holds the details of a judgement."""
+
+PLACE = "place"
+"""The field of a line, beside those of the comparison, that says which one it answers."""
+
+
+def answered(comparison: Comparison, judgement: Judgement, judge: str) -> Comparison:
+    """The comparison with the judge's answer, marked as one that no person gave."""
+    meta = comparison.meta | {JUDGE_FIELD: dict(judgement.details)}
+    return comparison.model_copy(update={"outcome": judgement.outcome, "annotator": f"stand-in:{judge}", "meta": meta})
+
+
+def details_of(comparison: Comparison) -> Mapping[str, Any]:
+    """How the judge came to its answer; nothing where no judge gave it."""
+    details = comparison.meta.get(JUDGE_FIELD)
+    return details if isinstance(details, dict) else {}
+
+
+def append(path: Path, lines: list[str]) -> None:
+    """Move `lines` to the end of the file, on the disk before this returns; where it breaks off, none is there."""
+    if not lines:
+        return
+    end = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # Ctrl-C too: what is appended after half a line would be lost with it
+        with suppress(OSError):
+            os.truncate(path, end)
+        raise
+    lines.clear()
+
+
+def as_line(comparison: Comparison, place: int | None = None) -> str:
+    """The comparison in JSON; place: where answers are written as they come."""
+    beside = {} if place is None else {PLACE: place}
+    return json.dumps(beside | comparison.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n"
+
+
+def put_in_order(scratch: Path, votes: Sequence[Comparison]) -> None:
+    """Answers in order and without their places, which stand for themselves now; one file takes the other's place."""
+    ordered = scratch.with_name(f"{scratch.name}.ordered")
+    ordered.unlink(missing_ok=True)
+    append(ordered, [as_line(vote) for vote in votes])
+    ordered.touch()  # where there was nothing to answer
+    os.replace(ordered, scratch)
+
+
+def without_torn_line(path: Path) -> Path:
+    """The file, cut where its last whole line ends."""
+    written = path.read_bytes()
+    os.truncate(path, written.rfind(b"\n") + 1)
+    return path
+
+
+def found_in(path: Path, comparisons: Sequence[Comparison], judge: str) -> dict[int, Comparison]:
+    """The answers in a file by their places, each checked; a line that names none is in its own, a torn one is none."""
+    found: dict[int, Comparison] = {}
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1]):
+        where = f"{path}:{number + 1}"
+        place, row = _read(line, number, where)
+        if place not in range(len(comparisons)):
+            raise OutputError(f"{where}: answers comparison {place + 1} of {len(comparisons)}; choose another --output")
+        found[place] = _checked(row, comparisons[place], judge, where)
+    return found
+
+
+def _read(line: bytes, number: int, where: str) -> tuple[int, Comparison]:
+    try:
+        row = json.loads(line)
+        return int(row.pop(PLACE, number)), Comparison.model_validate(row)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise OutputError(f"{where}: not an answered comparison; remove the file and begin again") from error
+
+
+def _checked(row: Comparison, comparison: Comparison, judge: str, where: str) -> Comparison:
+    if row.annotator != f"stand-in:{judge}":
+        raise OutputError(f"{where}: was answered by {row.annotator!r}, not by {judge!r}; choose another --output")
+    judgement = Judgement(row.outcome or "tie", details_of(row))
+    if row != answered(comparison, judgement, judge):
+        raise OutputError(f"{where}: answers another comparison than the one in its place; choose another --output")
+    return row
