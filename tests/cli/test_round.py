@@ -1,6 +1,5 @@
 """`penchant round`: the wheel turns on a real tiny model, stops anywhere, goes on, and remembers where it came from."""
 
-import fcntl
 import importlib.util
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from penchant.cli import round_begin, round_marks, round_stages
+from penchant.cli.round_lock import alone_in
 from penchant.cli.round_plan import Plan, find_rounds
 from penchant.errors import DataError
 from penchant.evaluation import endpoint
@@ -392,8 +392,7 @@ def test_a_round_that_has_sampled_stays_whatever_is_refused_then(penchant, here,
 
 
 def test_two_commands_do_not_work_in_one_folder_at_once(penchant, wheel):
-    with (wheel / ".lock").open() as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with alone_in(wheel):
         result = penchant("round", wheel, "--judge", "positivity")
         assert (result.code, "another `penchant round` is at work here" in result.err) == (2, True), result.err
         assert penchant("round", wheel, "--list").code == 0
