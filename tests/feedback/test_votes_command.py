@@ -77,6 +77,24 @@ def test_a_file_of_which_nothing_can_be_taken_or_that_is_not_there_makes_no_succ
     assert not (tmp_path / "new").exists()
 
 
+def test_a_database_that_is_gone_is_not_replaced_by_an_empty_one(votes, tmp_path, file):
+    votes("import", tmp_path / "p", file)
+    (tmp_path / "p" / "penchant.db").unlink()
+    for arguments in (("export", "{p}", "--to", "raw", "-o", tmp_path / "x.jsonl"), ("agreement", "{p}")):
+        code, _, err = votes(*(str(word).format(p=tmp_path / "p") for word in arguments))
+        assert (code, "penchant.db is missing" in err) == (2, True)
+    assert not (tmp_path / "p" / "penchant.db").exists()
+
+
+def test_an_export_replaces_no_file(votes, tmp_path, file):
+    votes("import", tmp_path / "p", file)
+    backup = tmp_path / "backup.jsonl"
+    assert votes("export", tmp_path / "p", "--to", "raw", "-o", backup)[0] == 0
+    before = backup.read_bytes()
+    code, _, err = votes("export", tmp_path / "p", "--to", "pairs", "-o", backup)
+    assert (code, "exists already" in err, backup.read_bytes()) == (2, True, before)
+
+
 def test_agreement_is_shown_as_tables_and_as_json(votes, tmp_path, file):
     votes("import", tmp_path / "p", file)
     code, out, _ = votes("agreement", tmp_path / "p")

@@ -89,9 +89,20 @@ def command(
     address_of(host, port, public_url)
     if files := [*(tasks or ()), *(gold or ())]:
         check_options(files, "drop", None)
+    from penchant.feedback.imports import require_rows
+
+    if token is not None:
+        read_token(project, token)
+    for file in tasks or ():
+        require_rows(file)
+    for file in gold or ():
+        require_rows(file, gold=True)
     router = make_chat(talk) if chat else None
     asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
+    is_new = not project.exists()
     opened = _open(project, {name: value for name, value in asked.items() if value is not None})
+    if not (is_new or tasks or gold or chat):
+        opened.require_answers()
     listening = listen(host, port)
     with listening, Store.open(opened) as store:
         _load(store, tasks or [], gold=False)
@@ -144,13 +155,10 @@ def _open(folder: Path, asked: dict[str, Any]) -> Project:
 
 
 def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:
-    from penchant.errors import DataError
     from penchant.feedback.imports import import_file
 
     for file in files:
         added = import_file(store, file, gold=gold, unanswered=not gold)
-        if added.refused and not added.added and not added.known:
-            raise DataError(f"{file}: none of its rows can be asked; the first: {added.refused[0]}")
         _say(f"{file}: {added.added} {'gold pairs' if gold else 'pairs'} added, {added.known} were there")
         for reason in added.refused[:3]:
             _say(f"  left out: {reason}")

@@ -39,11 +39,13 @@ def _snapshot(folder: Path, to: str) -> str:
     from penchant.feedback.project import Project
     from penchant.feedback.store import Store
 
+    project = Project.open(folder)
+    project.require_answers()
     exports = folder / "exports"
     scratch = exports / f".{os.getpid()}.jsonl"
     try:
         exports.mkdir(exist_ok=True)
-        with Store.open(Project.open(folder)) as store:
+        with Store.open(project) as store:
             num_rows = export(store, to, scratch)  # type: ignore[arg-type]  # the callers' words are the room's
         if not num_rows:
             scratch.unlink()

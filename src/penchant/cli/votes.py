@@ -40,6 +40,10 @@ def export_votes(
 
         penchant votes export votes --to raw -o backup.jsonl
     """
+    from penchant.errors import OutputError
+
+    if output.exists():
+        raise OutputError(f"{output}: exists already; choose another --output")
     with _opened(project) as store:
         from penchant.feedback.exports import export
 
@@ -70,17 +74,16 @@ def import_votes(
         penchant votes import votes pairs.jsonl --unanswered
     """
     from penchant.data.load import check_options
-    from penchant.errors import ConfigError, DataError
+    from penchant.errors import ConfigError
 
     if gold and unanswered:
         raise ConfigError("--gold needs the answers that --unanswered leaves out; give one of the two")
     check_options(file, "drop", None)
+    with _installed():
+        from penchant.feedback.imports import import_file, require_rows
+    require_rows(file, gold=gold)
     with _opened(project, create=True) as store:
-        from penchant.feedback.imports import import_file
-
         added = import_file(store, file, gold=gold, unanswered=unanswered)
-    if added.refused and not added.added and not added.known:
-        raise DataError(f"{file}: none of its {len(added.refused)} rows can be taken; the first: {added.refused[0]}")
     for reason in added.refused[:MAX_SHOWN]:
         _say(reason)
     if len(added.refused) > MAX_SHOWN:
@@ -144,14 +147,23 @@ def invite(
 @contextmanager
 def _opened(folder: Path, *, create: bool = False) -> Iterator[Store]:
     """The project's store; raises ConfigError where the libraries for it are not installed."""
+    with _installed():
+        from penchant.feedback import Project, Store
+    project = Project.open(folder, create=create)
+    if not create:
+        project.require_answers()
+    with Store.open(project) as store:
+        yield store
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
     from penchant.errors import ConfigError
 
     try:
-        from penchant.feedback import Project, Store
+        yield
     except ModuleNotFoundError as error:
         raise ConfigError(f"votes: {error.name} is not installed; run pip install 'penchant[annotate]'") from error
-    with Store.open(Project.open(folder, create=create)) as store:
-        yield store
 
 
 def _say(text: str) -> None:

@@ -19,7 +19,7 @@ from penchant.feedback.records import TasksAdded
 from penchant.feedback.store import Store
 from penchant.feedback.tasks import ANSWER_FIELD, fault
 
-__all__ = ["import_file", "read_comparisons"]
+__all__ = ["import_file", "read_comparisons", "require_rows"]
 
 OUTCOMES = {winner: outcome for outcome, winner in WINNERS.items()}
 
@@ -39,6 +39,14 @@ def import_file(
         comparisons = [comparison.model_copy(update=_nobody(comparison)) for comparison in comparisons]
     added = store.add_tasks(comparisons, origin=os.fspath(path), gold=gold)
     return added.model_copy(update={"refused": (*refused, *added.refused)})
+
+
+def require_rows(path: str | os.PathLike[str], *, gold: bool = False) -> None:
+    """Raises DataError for a file of which nothing can be taken; looks at it alone, before there is a project."""
+    comparisons, refused = read_comparisons(path, gold=gold)
+    if not comparisons:
+        what = f"none of its {len(refused)} rows can be taken; the first: {refused[0]}" if refused else "holds no row"
+        raise DataError(f"{Path(path)}: {what}")
 
 
 def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> tuple[list[Comparison], list[str]]:

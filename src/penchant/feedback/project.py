@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from sqlalchemy.engine import URL
 
-from penchant.errors import ConfigError, OutputError
+from penchant.errors import ConfigError, DataError, OutputError
 
 __all__ = ["CONFIG_NAME", "DATABASE_NAME", "Project", "ProjectConfig"]
 
@@ -69,6 +69,8 @@ class Project:
         file = path / CONFIG_NAME
         if create and not file.exists():
             return cls.create(path, {})
+        if path.exists() and not path.is_dir():
+            raise ConfigError(f"{path}: is a file; a project is a folder, such as `penchant annotate` makes")
         if not file.is_file():
             raise ConfigError(
                 f"{path}: not a project, it has no {CONFIG_NAME}; `penchant votes import {path} FILE` makes one"
@@ -88,6 +90,13 @@ class Project:
             raise ConfigError(f"{path}: {_explain(error)}") from None
         _write(path / CONFIG_NAME, config)
         return cls(path, _read(path / CONFIG_NAME))
+
+    def require_answers(self) -> None:
+        """Raises DataError where the file of the answers is gone: an empty one in its place would hide that."""
+        if self.config.database is None and not (self.path / DATABASE_NAME).is_file():
+            raise DataError(
+                f"{self.path}: {DATABASE_NAME} is missing, and with it every answer; restore it from a copy"
+            )
 
     @property
     def url(self) -> str | URL:

@@ -144,13 +144,27 @@ def test_settings_are_for_a_new_project_and_must_agree_with_an_old_one(tmp_path,
         (["--database", "nonsense"], "not a database URL"),
         (["--database", "postgresql+psycopg://user:hush@127.0.0.1:1/db"], "cannot be used"),
         (["--overlap", "2", "--tasks", "none.jsonl"], "no such file"),
+        (["--token", "short"], "32 or more letters"),
+        (["--tasks", "{prompts}"], "prompts.txt"),
+        (["--gold", "{tasks}"], "none of its 4 rows"),
     ],
 )
-def test_a_refused_call_leaves_no_project_in_the_way(tmp_path, refused, options, words):
+def test_a_refused_call_leaves_no_project_in_the_way(tmp_path, tasks, refused, options, words):
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("How are you?\n", encoding="utf-8")
+    options = [option.format(prompts=prompts, tasks=tasks) for option in options]
     said = refused(tmp_path / "votes", *options, "--port", "0")
     assert words in said
     assert "hush" not in said
     assert not (tmp_path / "votes").exists()
+
+
+def test_a_project_whose_answers_are_gone_is_not_opened_as_an_empty_one(tmp_path, tasks, refused):
+    project = tmp_path / "votes"
+    with running(project, "--tasks", tasks):
+        pass
+    (project / "penchant.db").unlink()
+    assert "penchant.db is missing" in refused(project, "--port", "0")
 
 
 def test_settings_of_a_new_project_are_written_into_its_file(tmp_path, tasks):
