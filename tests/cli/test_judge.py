@@ -219,6 +219,14 @@ def test_people_who_answered_something_else_are_refused_before_anything_is_asked
     assert not (tmp_path / "votes.jsonl").exists()
 
 
+def test_the_file_of_comparisons_is_not_written_over(penchant, samples, tmp_path):
+    before = samples.read_bytes()
+    for more in ([], ["--resume"]):
+        result = penchant("judge", samples, "--output", tmp_path / "." / samples.name, *more)
+        assert (result.code, "samples.jsonl: is the file of comparisons itself" in result.err) == (2, True), result.err
+    assert samples.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 from penchant.cli import round_begin, round_marks, round_stages
 from penchant.cli.round_lock import alone_in
 from penchant.cli.round_plan import Plan, find_rounds
+from penchant.data import Comparison
 from penchant.errors import DataError
 from penchant.evaluation import endpoint
 
@@ -181,7 +183,8 @@ def test_a_call_that_dies_before_any_stage_is_marked_is_gone_on_with_to_the_same
     for stage in STAGES[:-1]:
         assert penchant("round", folder, *judged).code == 130
         assert f"under way: {stage}" in penchant("round", folder, "--list").out
-    assert penchant("round", folder, *judged).code == 130  # round.json is there: the round is finished
+    last = penchant("round", folder, *judged)
+    assert (last.code, "interrupted; the round is finished" in last.err) == (130, True)  # round.json is there
     assert died == list(STAGES)
     assert contents(folder / "round-1") == contents(wheel / "round-1")
     assert record(folder / "round-1") == record(wheel / "round-1")
@@ -262,9 +265,10 @@ def test_a_prompt_stays_on_its_side_even_where_the_rule_would_move_it(tmp_path, 
     ("options", "words"),
     [
         (["--temperature", "0.5"], "--temperature: round 1 is under way with 1.0"),
-        (["--set", "dpo.beta=0.3"], "--set: round 1 is under way with"),
+        (["--set", "dpo.beta=0.3"], "--set: round 1 is under way with optimiser.learning_rate=1e-3, data.held_out=0, "),
+        (["--judge-model", "m"], "--judge-model: round 1 is under way without it"),
         (["--judge", "positivity"], "--judge: round 1 is under way with 'taste_of_rounds:short'"),
-        (["--people", "votes"], "--people: round 1 is under way with None"),
+        (["--people", "votes"], "--people: round 1 is under way with --judge taste_of_rounds:short"),
         (["--seed", "3"], "--seed: round 1 is under way with 0"),
         ([], "pass --judge taste_of_rounds:short again"),
     ],
@@ -425,8 +429,45 @@ def test_votes_that_prefer_nothing_say_so_instead_of_training(penchant, tmp_path
     monkeypatch.setattr(endpoint, "FIRST_PAUSE", 0.0)
     with fake.fake_endpoint(lambda body: "FIRST") as server:
         result = penchant("round", tmp_path / "new", *arguments, "--judge", server.base, "--judge-model", "m")
-    assert (result.code, "no answer prefers a side" in result.err) == (2, True)
+    assert (result.code, "no answer prefers a side, so" in result.err) == (2, True)
     assert "position bias 100.0%" in result.err
+
+
+def test_votes_that_could_not_be_read_are_counted_where_nothing_is_left_to_train_on(penchant, tmp_path, arguments):
+    replies = iter(["TIE", "TIE"])
+    with fake.fake_endpoint(lambda body: next(replies, "I cannot say.")) as server:
+        result = penchant("round", tmp_path / "new", *arguments, "--judge", server.base, "--judge-model", "m")
+    assert (result.code, "prefers a side (6 of 7 could not be read), so" in result.err) == (2, True), result.err
+
+
+@pytest.mark.parametrize("judge", ["taste_of_rounds:short", "positivity"])
+def test_stopped_while_training_says_how_to_go_on(penchant, tmp_path, arguments, monkeypatch, judge):
+    from penchant.training import loop
+
+    take_step = loop.Loop._take_step
+
+    def stopped_at_the_second(self, batch, stop):
+        stop.signal_number = signal.SIGTERM if self.step == 1 else None
+        take_step(self, batch, stop)
+
+    monkeypatch.setattr(loop.Loop, "_take_step", stopped_at_the_second)
+    folder = tmp_path / "a wheel"
+    settings = ["--set", "optimiser.batch_size=1", "--set", "optimiser.epochs=3"]
+    result = penchant("round", folder, *arguments, *settings, "--judge", judge)
+    named = "" if judge == "positivity" else f" --judge {judge}"
+    last = result.err.splitlines()[-1]
+    assert (result.code, last.startswith("penchant: stopped after step 1 of ")) == (128 + signal.SIGTERM, True), last
+    assert last.endswith(f", saved; go on with `penchant round '{folder}'{named}`")
+
+
+def test_stopped_elsewhere_says_how_to_go_on(penchant, tmp_path, judged, monkeypatch):
+    def interrupted(this):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(round_stages.round_train, "sample_responses", interrupted)
+    result = penchant("round", tmp_path / "wheel", *judged)
+    words = f"penchant: interrupted; go on with `penchant round {tmp_path / 'wheel'} --judge taste_of_rounds:short`"
+    assert (result.code, result.err.splitlines()[-1]) == (130, words)
 
 
 def test_an_endpoint_judges_a_round_and_its_key_is_in_no_file(penchant, tmp_path, arguments, monkeypatch):
@@ -481,7 +522,14 @@ def test_people_answer_a_round_which_waits_and_goes_on_when_enough_is_there(penc
         assert f"penchant annotate '{project}'" in waiting.err
     assert "under way: vote" in penchant("round", folder, "--list").out
 
-    answer_all(project, "asked/round-1/", 5, lambda task: shorter(task.a, task.b))
+    prefix = json.loads((folder / "round-1" / "plan.json").read_text())["tasks"] + "/round-1-"
+    assert prefix.startswith("asked-")
+    assert f"in the project they are called {prefix}" in waiting.err
+    other = penchant("round", folder, "--judge", "positivity")
+    assert (other.code, f"--judge: round 1 is under way with --people {project};" in other.err) == (2, True), other.err
+    folder = folder.rename(tmp_path / "moved")  # keeps the names of its tasks
+    call[1] = folder
+    answer_all(project, prefix, 5, lambda task: shorter(task.a, task.b))
     assert "2 more of 7 comparisons" in penchant(*call).err
     assert "1 more of 7 comparisons" in penchant(*call, "--min-votes", "6").err
     compared = penchant("round", folder, "--min-votes", "5")
@@ -494,7 +542,7 @@ def test_people_answer_a_round_which_waits_and_goes_on_when_enough_is_there(penc
         assert sum(vote["meta"]["people"].values()) == 1
     drawn = 0
     while "must be answered" in penchant("round", folder).err:  # also the two left over are asked, in any order
-        answer_all(project, "asked/round-1/", 1, lambda task: "both_bad")
+        answer_all(project, prefix, 1, lambda task: "both_bad")
         drawn += 1
     assert drawn <= 5
     found = record(folder / "round-1")
@@ -505,10 +553,97 @@ def test_people_answer_a_round_which_waits_and_goes_on_when_enough_is_there(penc
 
 
 def test_another_wheel_of_the_same_name_does_not_mix_its_answers_into_a_project(penchant, tmp_path, arguments):
-    project = tmp_path / "votes"
-    assert penchant("round", tmp_path / "one" / "wheel", *arguments, "--people", project).code == 0
-    other = penchant("round", tmp_path / "two" / "wheel", *arguments, "--seed", "1", "--people", project)
-    assert (other.code, "use another project" in other.err) == (2, True)
+    project, one, two = tmp_path / "votes", tmp_path / "one" / "wheel", tmp_path / "two" / "wheel"
+    for folder in (one, two):  # with the very same comparisons
+        result = penchant("round", folder, *arguments, "--people", project)
+        assert (result.code, "7 more of 7 comparisons" in result.err) == (0, True), result.err
+    names = {id_of.rpartition("/")[0] for id_of in task_ids(project)}
+    assert (len(task_ids(project)), len(names)) == (14, 2)
+    answer_all(project, "wheel-", 1, lambda task: "a")
+    missing = [int(penchant("round", folder).err.split("more of 7")[0].split()[-1]) for folder in (one, two)]
+    assert sorted(missing) == [6, 7]
+
+
+def test_a_round_that_is_begun_again_and_asks_something_else_can_ask_in_the_same_project(penchant, tmp_path, arguments):
+    call = ["round", tmp_path / "wheel", *arguments, "--people", tmp_path / "votes"]
+    for more, num_tasks in (([], 7), ([], 7), (["--temperature", "0.5"], 14)):
+        shutil.rmtree(tmp_path / "wheel", ignore_errors=True)
+        result = penchant(*call, *more)
+        assert (result.code, "7 more of 7 comparisons" in result.err) == (0, True), result.err
+        assert len(task_ids(tmp_path / "votes")) == num_tasks
+
+
+def test_answers_to_a_rounds_tasks_may_be_imported(penchant, tmp_path, arguments):
+    folder, project, answers = tmp_path / "wheel", tmp_path / "votes", tmp_path / "answers.jsonl"
+    waiting = penchant("round", folder, *arguments, "--people", project)
+    prefix = waiting.err.split("they are called ")[1].split("...")[0]
+    answered = [
+        {"id": prefix + row["id"], "outcome": "a", "annotator": "anna"} | {k: row[k] for k in ("prompt", "a", "b")}
+        for row in rows(folder / "round-1" / "samples.jsonl")
+    ]
+    answers.write_text("".join(json.dumps(row) + "\n" for row in answered))
+    imported = penchant("votes", "import", project, answers)
+    assert (imported.code, "0 pairs and 7 answers added" in imported.out) == (0, True), imported.err
+    result = penchant("round", folder)
+    assert (result.code, "3 more of 3 comparisons" in result.err) == (0, True), result.err
+    assert [vote["outcome"] for vote in rows(folder / "round-1" / "votes.jsonl")] == ["a"] * 7
+
+
+def task_ids(project):
+    with sqlite3.connect(project / "penchant.db") as connection:
+        return [row[0] for row in connection.execute("SELECT id FROM tasks ORDER BY position")]
+
+
+def test_a_plan_without_a_name_for_its_tasks_asks_under_the_old_one_and_adds_all_or_none(penchant, tmp_path, arguments):
+    from penchant.feedback import Project, Store
+
+    folder, project = tmp_path / "wheel", tmp_path / "votes"
+    assert penchant("round", folder, *arguments, "--people", project).code == 0
+    plan = folder / "round-1" / "plan.json"
+    plan.write_text(json.dumps({k: v for k, v in json.loads(plan.read_text()).items() if k != "tasks"}))
+    shutil.rmtree(project)
+    last = rows(folder / "round-1" / "samples.jsonl")[-1]
+    with Store.open(Project.open(project, create=True)) as store:
+        other = Comparison.model_validate(last | {"id": f"wheel/round-1/{last['id']}", "a": {"text": "else"}})
+        store.add_tasks([other], origin="elsewhere")
+    result = penchant("round", folder)
+    assert (result.code, "(1 such), so none was added; mend that" in result.err) == (2, True), result.err
+    assert task_ids(project) == [other.id]
+    shutil.rmtree(project)
+    assert penchant("round", folder).code == 0
+    assert set(task_ids(project)) == {
+        f"wheel/round-1/{row['id']}" for row in rows(folder / "round-1" / "samples.jsonl")
+    }
+
+
+@pytest.mark.parametrize(
+    ("project", "words"),
+    [
+        ("file", "file is not a folder; choose another place for the project"),
+        ("file/within", "file is not a folder; choose another place for the project"),
+        ("wrong", "there is no setting 'overlp'"),
+        ("torn", "not a database that can be read"),
+    ],
+)
+def test_a_project_that_cannot_be_used_is_refused_before_a_round_begins(penchant, tmp_path, arguments, project, words):
+    (tmp_path / "file").write_text("mine")
+    for name, settings in (("wrong", "overlp: 2"), ("torn", "overlap: 1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "project.yaml").write_text(settings)
+    (tmp_path / "torn" / "penchant.db").write_text("no database " * 100)
+    result = penchant("round", tmp_path / "wheel", *arguments, "--people", tmp_path / project)
+    assert (result.code, words in result.err, "sample:" in result.err) == (2, True, False), result.err
+    assert not (tmp_path / "wheel").exists()
+
+
+def test_a_new_project_is_not_made_before_it_is_needed(penchant, tmp_path, arguments, monkeypatch):
+    def stopped(this):
+        assert not (tmp_path / "new").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(round_stages.round_train, "sample_responses", stopped)
+    result = penchant("round", tmp_path / "wheel", *arguments, "--people", tmp_path / "new" / "votes")
+    assert (result.code, (tmp_path / "new").exists()) == (130, False), result.err
 
 
 @pytest.mark.slow

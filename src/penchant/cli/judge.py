@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,25 +89,32 @@ def command(
         penchant judge samples.jsonl --output votes.jsonl --people answers.jsonl
     """
     from penchant.cli.console import Reporter
-    from penchant.errors import DataError
-    from penchant.evaluation.judging import judge_to_file, read_comparisons, tally
+    from penchant.errors import ConfigError, DataError
+    from penchant.evaluation.judging import judge_to_file, num_kept, read_comparisons, tally
     from penchant.evaluation.judging_people import shared_answers
+    from penchant.training.interrupt import Interrupted
 
     chosen = JudgeOptions(judge, judge_model, read_instructions(instructions), epsilon, judge_reference)
     chosen.check(concurrency=concurrency, timeout=timeout, device=device, dtype=dtype)
     asked = read_comparisons(comparisons)
+    if output.resolve() == comparisons.resolve():
+        raise ConfigError(f"--output {output}: is the file of comparisons itself; choose another --output")
     by_people = [] if people is None else read_comparisons(people)
     if people is not None and not shared_answers(asked, by_people):
         raise DataError(f"{people}: answers none of the comparisons in {comparisons}; give answers to the same texts")
     with Reporter() as reporter:
         opened = chosen.open(reporter, concurrency=concurrency, timeout=timeout, device=device, dtype=dtype)
-        votes = judge_to_file(
-            opened,
-            asked,
-            output,
-            resume=resume,
-            on_progress=lambda done, total: reporter.progress("judging", done, total, {}),
-        )
+        try:
+            votes = judge_to_file(
+                opened,
+                asked,
+                output,
+                resume=resume,
+                on_progress=lambda done, total: reporter.progress("judging", done, total, {}),
+            )
+        except KeyboardInterrupt:
+            kept = f"{num_kept(output)} of {len(asked)} answers are kept"
+            raise Interrupted(signal.SIGINT, f"interrupted, {kept}; go on with --resume") from None
         for line in describe(tally(votes), opened.name):
             reporter.say(line)
         for line in _agreement(votes, by_people) if by_people else ():

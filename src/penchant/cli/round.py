@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,13 +143,30 @@ def _turn(folder: Path, given: Mapping[str, Any], call: Call, reporter: Reporter
     check_who_answers(plan, given["judge"], call, reporter)
     if rounds and not rounds[-1].is_finished:
         this = rounds[-1]
-        missing = turn(this, call)
+        with _stopped_with_words(this):
+            missing = turn(this, call)
     else:
         check_what_it_needs(plan, rounds, reporter.say)
         this = begin(folder, rounds, plan)
-        with withdrawn_if_refused(this):
+        with withdrawn_if_refused(this), _stopped_with_words(this):
             missing = turn(this, call)
     reporter.say(missing or f"round {this.number} is finished\nreport  {this.path / 'report.html'}")
+
+
+@contextmanager
+def _stopped_with_words(this: Round) -> Iterator[None]:
+    """Where the call is stopped inside, say how the round is gone on with."""
+    from penchant.cli.round_check import must_be_named
+    from penchant.training.interrupt import Interrupted
+
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted) as stop:
+        number = stop.exit_code - 128 if isinstance(stop, Interrupted) else signal.SIGINT
+        what = str(stop).partition(";")[0] or "interrupted"
+        judge = f" --judge {shlex.quote(str(this.plan.judge))}" if must_be_named(this.plan) else ""
+        then = f"go on with `penchant round {shlex.quote(str(this.path.parent))}{judge}`"
+        raise Interrupted(number, f"{what}; {'the round is finished' if this.is_finished else then}") from None
 
 
 def _absolute(name: str | None, prefix: str = "") -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penchant.cli.round_people import name_of_tasks
 from penchant.cli.round_plan import Plan, Round
 from penchant.cli.round_report import model_digest
 from penchant.errors import ConfigError, DataError, ModelError, OutputError, UserError
@@ -33,6 +34,7 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     from penchant.training.checkpoint import write_atomically
     from penchant.training.run_folder import disk_errors_explained
 
+    plan = plan.model_copy(update={"tasks": None if plan.people is None else name_of_tasks(folder)})
     new = Round(len(rounds) + 1, folder / f"round-{len(rounds) + 1}", plan)
     if rounds and (found := model_digest(rounds[-1].path / "run")) != rounds[-1].digest_of("model"):
         raise ModelError(

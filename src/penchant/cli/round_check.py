@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penchant.cli.round_people import check_project
 from penchant.cli.round_settle import training_config
 from penchant.cli.round_stages import judge_of
 from penchant.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from penchant.cli.console import Reporter
     from penchant.cli.round_plan import Plan, Round
     from penchant.cli.round_stages import Call
 
-__all__ = ["check_what_it_needs", "check_who_answers"]
+__all__ = ["check_what_it_needs", "check_who_answers", "must_be_named"]
 
 
 def check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Reporter) -> None:
     """Refuse what the judge, or people, would not take. judge: as said in this call. Raises ConfigError."""
-    from penchant.evaluation.judges import JUDGES
-
     if plan.people is not None:
         options_of_judges = (plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
         if any(value is not None for value in (*options_of_judges, call.concurrency, call.timeout)):
@@ -34,7 +32,7 @@ def check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Repor
     if call.min_votes is not None:
         raise ConfigError("--min-votes counts what people answered; a judge answers all, so leave it out")
     chosen = judge_of(plan)
-    if judge is None and (chosen.kind == "endpoint" or (chosen.kind == "function" and plan.judge not in JUDGES)):
+    if judge is None and must_be_named(plan):
         raise ConfigError(
             f"pass --judge {plan.judge} again: a judge that runs code, or gets the texts and your key, is never taken "
             "from a file"
@@ -42,6 +40,14 @@ def check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Repor
     chosen.check(concurrency=call.concurrency, timeout=call.timeout)
     if chosen.kind != "run":  # which takes a model into memory
         chosen.open(reporter, concurrency=call.concurrency, timeout=call.timeout)
+
+
+def must_be_named(plan: Plan) -> bool:
+    """Whether the judge is one that each call must name."""
+    from penchant.evaluation.judges import JUDGES
+
+    kind = None if plan.judge is None else judge_of(plan).kind
+    return kind == "endpoint" or (kind == "function" and plan.judge not in JUDGES)
 
 
 def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str], None]) -> None:
@@ -61,6 +67,8 @@ def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str]
             raise ConfigError(
                 f"--set model.lora: {plan.model} is an adapter already, which is trained further as it is; leave it out"
             )
+    if plan.people is not None:
+        check_project(Path(plan.people))
     if plan.judge is not None and plan.judge.startswith("run:"):
         _resolved("--judge run", plan.judge.removeprefix("run:"), say)
     if plan.judge_reference is not None:

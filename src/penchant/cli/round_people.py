@@ -1,21 +1,63 @@
-"""People answer the comparisons of a round: these become tasks of an annotation project, and answers come back."""
+"""People answer the comparisons of a round: these become tasks of an annotation project, and answers come back.
+
+A task is called NAME/round-N-DIGEST/ID, or NAME/round-N-DIGEST/held-out/ID. NAME is in the round's plan, so that a
+folder that is moved keeps it; DIGEST is of the comparisons, so that a round that is begun again and asks something else
+does not meet its old tasks.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penchant.errors import ConfigError, DataError
+from penchant.errors import ConfigError, DataError, OutputError
 
 if TYPE_CHECKING:
+    from penchant.cli.round_plan import Round
     from penchant.data import Comparison
+    from penchant.feedback import Project
 
-__all__ = ["ask_people"]
+__all__ = ["ask_people", "check_project", "name_of_tasks", "prefix_of_tasks"]
 
 PEOPLE_FIELD = "people"
 """The field of a comparison's meta that counts what people answered."""
+
+
+def name_of_tasks(folder: Path) -> str:
+    """What the tasks of a folder of rounds are called: no other folder's are, whatever its name."""
+    return f"{folder.name}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
+
+
+def prefix_of_tasks(this: Round, asked: Path, *, is_held_out: bool) -> str:
+    """What the names of a round's tasks begin with. asked: the file of comparisons."""
+    name, number = this.plan.tasks, f"round-{this.number}"
+    if name is None:  # the plan is of an older Penchant, and so may be the tasks
+        prefix = f"{this.path.parent.name}/{number}"
+    else:
+        prefix = f"{name}/{number}-{hashlib.sha256(asked.read_bytes()).hexdigest()[:8]}"
+    return f"{prefix}/held-out" if is_held_out else prefix
+
+
+def check_project(project: Path) -> None:
+    """Refuse a project that cannot be opened, and a place where none can be made; makes none. Raises UserError."""
+    _require_packages()
+    from penchant.feedback import Project, Store
+    from penchant.feedback.project import CONFIG_NAME
+
+    if os.path.lexists(project / CONFIG_NAME):
+        Store.open(Project.open(project)).close()
+        return
+    found = next(path for path in (project, *project.parents) if os.path.lexists(path))
+    if not found.is_dir():
+        raise OutputError(f"--people {project}: {found} is not a folder; choose another place for the project")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise OutputError(f"--people {project}: {found} cannot be written in; choose another place for the project")
 
 
 def ask_people(
@@ -28,23 +70,17 @@ def ask_people(
     decide, and where two outcomes have as many it is a tie. Identical responses tie unasked; an empty response cannot
     be asked. min_votes: go on with so many; None: all.
 
-    Raises ConfigError or DataError for a project that cannot be used, or holds other tasks under these names.
+    Raises ConfigError or DataError for a project that cannot be used, or holds another task under one of these names;
+    then none is added.
     """
-    try:
-        from penchant.feedback import Project, Store
-        from penchant.feedback.training import verdict, votes_by_task
-    except ImportError as error:
-        raise ConfigError(
-            f"--people: asking people needs packages that are not installed ({error.name}): run pip install "
-            "'penchant[annotate]'"
-        ) from error
+    _require_packages()
+    from penchant.feedback import Project, Store
+    from penchant.feedback.training import verdict, votes_by_task
 
     tasks = {f"{prefix}/{one.id}": one for one in comparisons if _can_be_asked(one)}
     with Store.open(Project.open(project, create=True)) as store:
         asked = [one.model_copy(update={"id": name, "outcome": None}) for name, one in tasks.items()]
-        refused = store.add_tasks(asked, origin=prefix).refused
-        if refused:
-            raise DataError(f"--people {project}: cannot ask {refused[0]} ({len(refused)} such); use another project")
+        _add_all_or_none(store.project, asked, prefix)
         votes, _ = votes_by_task(store.comparisons())
         overlap = store.project.config.overlap
     settled = {
@@ -61,6 +97,29 @@ def ask_people(
     num_answered = sum(one.id in settled for one in tasks.values())
     needed = min(min_votes or len(tasks), len(tasks))
     return [settled[one.id] for one in comparisons if one.id in settled], max(needed - num_answered, 0)
+
+
+def _require_packages() -> None:
+    try:
+        import penchant.feedback  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"--people: asking people needs packages that are not installed ({error.name}): run pip install "
+            "'penchant[annotate]'"
+        ) from error
+
+
+def _add_all_or_none(project: Project, asked: Sequence[Comparison], origin: str) -> None:
+    from penchant.feedback.database import Database
+    from penchant.feedback.tasks import add_tasks
+
+    with closing(Database(project.url)) as database, database.write() as connection:
+        refused = add_tasks(connection, asked, origin=origin, gold=False, now=datetime.now(UTC)).refused
+        if refused:  # takes back what was added
+            raise DataError(
+                f"--people {project.path}: cannot ask {refused[0]} ({len(refused)} such), so none was added; mend "
+                "that, or begin the round again"
+            )
 
 
 def _can_be_asked(comparison: Comparison) -> bool:

@@ -21,7 +21,11 @@ __all__ = ["Plan", "Round", "find_rounds"]
 
 
 class Plan(BaseModel):
-    """Everything that decides what a round does. instructions: the text. settings: of `penchant dpo`, as in --set."""
+    """Everything that decides what a round does. instructions: the text. settings: of `penchant dpo`, as in --set.
+
+    tasks: what the names of people's tasks begin with, fixed when the round begins; plans of judges, and of an older
+    Penchant, have none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +37,7 @@ class Plan(BaseModel):
     epsilon: float | None = None
     judge_reference: str | None = None
     people: str | None = None
+    tasks: str | None = None
     held_out: float = 0.2
     temperature: float = 1.0
     top_p: float = 1.0

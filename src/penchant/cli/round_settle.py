@@ -98,10 +98,17 @@ def _refuse_another_training(plan: Plan, before: Round) -> None:
 
 def _cannot_change(name: str, there: object, before: Round) -> str:
     option = {"settings": "set"}.get(name, name).replace("_", "-")
+    if name in ("judge", "people") and there is None:
+        shown = f"with --people {before.plan.people}" if name == "judge" else f"with --judge {before.plan.judge}"
+    elif there is None or there == ():
+        shown = "without it"
+    elif name == "settings":
+        shown = f"with {', '.join(before.plan.settings)}"
+    else:
+        shown = "with another text" if name == "instructions" else f"with {there!r}"
     if before.is_finished:
-        return f"--{option}: the rounds here began with {there!r}; leave it out, or choose another folder"
-    shown = "another text" if name == "instructions" else repr(there)
+        return f"--{option}: the rounds here began {shown}; leave it out, or choose another folder"
     return (
-        f"--{option}: round {before.number} is under way with {shown}; leave it out to go on, or remove {before.path} "
+        f"--{option}: round {before.number} is under way {shown}; leave it out to go on, or remove {before.path} "
         "to begin the round again"
     )

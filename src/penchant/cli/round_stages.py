@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from penchant.cli import round_marks, round_train
 from penchant.cli.console import Reporter
 from penchant.cli.judge import JudgeOptions, describe
-from penchant.cli.round_people import ask_people
+from penchant.cli.round_people import ask_people, prefix_of_tasks
 from penchant.cli.round_plan import Plan, Round
 from penchant.cli.round_report import finish_round
 
@@ -82,7 +82,7 @@ def _sample(this: Round, call: Call) -> None:
 
 
 def _vote(this: Round, call: Call) -> str | None:
-    return _collect(this, call, "samples.jsonl", "votes.jsonl", f"{this.path.parent.name}/round-{this.number}")
+    return _collect(this, call, "samples.jsonl", "votes.jsonl")
 
 
 def _train(this: Round, call: Call) -> None:
@@ -95,26 +95,26 @@ def _answer(this: Round, call: Call) -> None:
 
 
 def _compare(this: Round, call: Call) -> str | None:
-    prefix = f"{this.path.parent.name}/round-{this.number}/held-out"
-    return _collect(this, call, "answers.jsonl", "verdicts.jsonl", prefix)
+    return _collect(this, call, "answers.jsonl", "verdicts.jsonl", is_held_out=True)
 
 
 def _report(this: Round, call: Call) -> None:
     finish_round(this)
 
 
-def _collect(this: Round, call: Call, asked: str, answered: str, prefix: str) -> str | None:
+def _collect(this: Round, call: Call, asked: str, answered: str, *, is_held_out: bool = False) -> str | None:
     """Have a file of comparisons answered, by the judge at once or by people as soon as they have."""
     from penchant.evaluation.judging import judge_to_file, read_comparisons, tally
 
     comparisons, output = read_comparisons(this.path / asked), this.path / answered
     if this.plan.people is not None:
+        prefix = prefix_of_tasks(this, this.path / asked, is_held_out=is_held_out)
         votes, missing = ask_people(comparisons, Path(this.plan.people), prefix, call.min_votes)
         if missing:
             return (
                 f"{missing} more of {len(comparisons)} comparisons must be answered; ask people with\n"
                 f"  penchant annotate {shlex.quote(this.plan.people)}\n"
-                "and call penchant round again"
+                f"and call penchant round again; in the project they are called {prefix}/..."
             )
         _write(output, votes)
         return None

@@ -45,14 +45,17 @@ def sample_responses(this: Round) -> None:
 def train_on_votes(this: Round) -> None:
     """run/: `penchant dpo` on votes.jsonl; its reference is the model the round started from."""
     from penchant.cli import dpo
-    from penchant.evaluation.judging import read_comparisons
+    from penchant.evaluation.judging import read_comparisons, tally
     from penchant.training.run_folder import read_ledger
 
     votes, run = this.path / "votes.jsonl", this.path / "run"
-    if not any(vote.outcome in ("a", "b") for vote in read_comparisons(votes)):
+    counts = tally(read_comparisons(votes))
+    if not counts.outcomes["a"] + counts.outcomes["b"]:
+        num = sum(counts.outcomes.values())
+        unreadable = f" ({counts.num_unreadable} of {num} could not be read)" if counts.num_unreadable else ""
         raise DataError(
-            f"{votes}: no answer prefers a side, so there is nothing to train on; remove {this.path} and begin the "
-            "round again with another judge, a higher --temperature or more prompts"
+            f"{votes}: no answer prefers a side{unreadable}, so there is nothing to train on; remove "
+            f"{this.path} and begin the round again with another judge, a higher --temperature or more prompts"
         )
     ledger = read_ledger(run) if (run / "run.json").is_file() else None
     if ledger is not None and ledger.get("status") == "finished":

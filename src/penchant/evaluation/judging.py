@@ -32,7 +32,7 @@ from penchant.evaluation.judging_lines import (
 )
 from penchant.evaluation.winrate import WinRate, win_rate
 
-__all__ = ["JUDGE_FIELD", "Tally", "answered", "judge_to_file", "read_comparisons", "tally", "unfinished"]
+__all__ = ["JUDGE_FIELD", "Tally", "answered", "judge_to_file", "num_kept", "read_comparisons", "tally", "unfinished"]
 
 SECONDS_BETWEEN_WRITES = 2.0
 
@@ -148,6 +148,12 @@ def unfinished(output: Path) -> Path:
     return output.with_name(f".{output.name}.answering")
 
 
+def num_kept(output: Path) -> int:
+    """How many answers are there, finished or not; to be called after `judge_to_file` has ended."""
+    file = output if output.exists() else unfinished(output)
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
 def _finished(judge: Judge, comparisons: Sequence[Comparison], output: Path, resume: bool) -> list[Comparison]:
     if not resume:
         raise OutputError(f"{output}: exists already; choose another --output")
@@ -162,7 +168,7 @@ def _judged(
 ) -> Generator[tuple[int, Comparison], None, None]:
     """(place, answered) of what was not found; it is on the disk some seconds later, or when this ends in any way."""
     missing = [place for place in range(len(comparisons)) if place not in found]
-    has_answered = any("orders" in details_of(comparison) for comparison in found.values())
+    has_answered = any(any(details_of(comparison).get("orders") or ()) for comparison in found.values())
     pending: list[str] = []
     last = time.monotonic()
     try:

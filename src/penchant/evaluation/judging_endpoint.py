@@ -13,6 +13,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Literal
 
@@ -34,7 +35,10 @@ IN_FIRST_ORDER: dict[Place, Outcome] = {"first": "a", "second": "b", "tie": "tie
 IN_SECOND_ORDER: dict[Place, Outcome] = {"first": "b", "second": "a", "tie": "tie", "both_bad": "both_bad"}
 
 REFUSED_AT_FIRST = 8
-"""So many questions refused, and none answered, are not the comparisons' fault."""
+"""So many comparisons refused or answered unreadably, and none otherwise, are not the comparisons' fault."""
+
+MAX_SHOWN = 200
+"""Characters of an unreadable reply that are shown."""
 
 
 def shipped_instructions() -> str:
@@ -65,10 +69,10 @@ class EndpointJudge:
     ) -> Generator[tuple[int, Judgement], None, None]:
         """(place, judgement) of each comparison, in the order in which the endpoint answers.
 
-        A question that the server refuses is a tie, as others may be answered. That holds once one was: until then
-        (`has_answered` says that it was, in an earlier call) comparisons are asked one at a time, in order. Raises
-        ConfigError where REFUSED_AT_FIRST questions, or all there are, were refused before any was answered, and where
-        the endpoint gives no answer.
+        A question that the server refuses, or a reply that cannot be read, is a tie, as others may be answered. That
+        holds once one was: until then (`has_answered` says that it was, in an earlier call) comparisons are asked one
+        at a time, in order. Raises ConfigError where REFUSED_AT_FIRST comparisons came to nothing before any was
+        answered, or all there are were refused, and where the endpoint gives no answer.
         """
         first = [] if has_answered else self._until_one_is_answered(comparisons)
         yield from enumerate(first)
@@ -79,30 +83,49 @@ class EndpointJudge:
     def _until_one_is_answered(self, comparisons: Sequence[Comparison]) -> list[Judgement]:
         judgements: list[Judgement] = []
         refused: list[str] = []
+        unreadable: list[str] = []
+        num_tried = 0
         for comparison in comparisons:
-            [(_, judgement)] = at_once(self._answer, [comparison], 1)
+            [(_, judgement)] = at_once(partial(self._answer, unreadable=unreadable), [comparison], 1)
             judgements.append(judgement)
-            if "orders" in judgement.details:
+            if _has_answer(judgement):
                 return judgements
+            num_tried += "identical" not in judgement.details
             if "unreadable" in judgement.details:
                 refused.append(f"comparison {comparison.id!r} ({judgement.details['unreadable']})")
-            if len(refused) == REFUSED_AT_FIRST:
+            if num_tried == REFUSED_AT_FIRST:
                 break
-        if refused:
+        if unreadable and num_tried == REFUSED_AT_FIRST:
+            raise ConfigError(
+                f"--judge {self.endpoint.base}: nothing that {self.endpoint.model!r} said about {num_tried} "
+                f"comparisons can be read; its first reply was {self._shown(unreadable[0])}, and the last line must be "
+                "FIRST, SECOND, TIE or NEITHER alone; give other --instructions, or another --judge-model"
+            )
+        if refused and not unreadable:
             raise ConfigError(
                 f"--judge {self.endpoint.base}: refuses the question on {refused[0]} and answered none of the "
                 f"{len(refused)} asked; see what the server takes"
             )
         return judgements
 
-    def _answer(self, comparison: Comparison, stop: threading.Event) -> Judgement:
+    def _shown(self, reply: str) -> str:
+        """The beginning of a reply, without the key and as characters that can be seen."""
+        text = reply.strip().replace(self.endpoint.key, "***") if self.endpoint.key else reply.strip()
+        seen = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MAX_SHOWN])
+        return f"'{''.join(seen)}{'...' if len(text) > MAX_SHOWN else ''}'" if text else "empty"
+
+    def _answer(self, comparison: Comparison, stop: threading.Event, unreadable: list[str] | None = None) -> Judgement:
+        """unreadable: takes the replies that cannot be read."""
         a, b = comparison.a.text, comparison.b.text
         if a == b:
             return Judgement("tie", {"identical": True})
         places: list[Place | None] = []
         try:
             for order in ((a, b), (b, a)):
-                places.append(self._ask(comparison, *order, stop))
+                reply = self._ask(comparison, *order, stop)
+                places.append(read_reply(reply))
+                if unreadable is not None and places[-1] is None:
+                    unreadable.append(reply)
         except Refused as refusal:
             orders: dict[str, JsonValue] = {"orders": [*places, None]} if places else {}
             return Judgement("tie", {**orders, "unreadable": refusal.why})
@@ -113,13 +136,13 @@ class EndpointJudge:
         agreed = outcomes[0] if outcomes[0] == outcomes[1] else None
         return Judgement(agreed or "tie", {"orders": list(places)})
 
-    def _ask(self, comparison: Comparison, first: str, second: str, stop: threading.Event) -> Place | None:
+    def _ask(self, comparison: Comparison, first: str, second: str, stop: threading.Event) -> str:
         system = shipped_instructions() if self.instructions is None else self.instructions
         messages = [
             {"role": "system", "content": system.strip()},
             {"role": "user", "content": question(comparison, first, second)},
         ]
-        return read_reply(self.endpoint.complete(messages, stop))
+        return self.endpoint.complete(messages, stop)
 
 
 def question(comparison: Comparison, first: str, second: str) -> str:
@@ -150,6 +173,12 @@ def read_reply(reply: str) -> Place | None:
     lines = [line for line in reply.rpartition("</think>")[2].splitlines() if line.strip()]
     word = re.fullmatch(r"[\W_]*([a-z]+)[\W_]*", lines[-1].lower()) if lines else None
     return WORDS.get(word.group(1)) if word else None
+
+
+def _has_answer(judgement: Judgement) -> bool:
+    """Whether a reply could be read in one order at least."""
+    orders = judgement.details.get("orders")
+    return isinstance(orders, list) and any(orders)
 
 
 def _mark(*texts: str) -> str:

@@ -44,12 +44,13 @@ def prepare_process() -> None:
     Denormal numbers count as zero: saturated pairs put them into the backward matrix products, where each costs
     hundreds of cycles. Freed memory is kept (glibc only): by default every large tensor is asked of the system and
     given back, and touching its pages anew took longer than computing what goes in them. oneDNN keeps the kernels of
-    one micro-batch, not of a thousand: each kept one lies between activations, where larger ones no longer fit. A
-    variable that the user has set stays.
+    one micro-batch, not of a thousand: each kept one lies between activations, where larger ones no longer fit. Large
+    tensors ask for huge pages, where the system gives them to who asks. A variable that the user has set stays.
     """
     torch.set_flush_denormal(True)
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, str(KEPT_KERNELS))
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by PyTorch's allocator at its first tensor
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         for option, value in ((M_MXFAST, 0), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 64 * 2**20)):

@@ -479,6 +479,17 @@ def test_the_page_can_be_walked_with_the_tab_key_and_names_everything(site, read
         assert reader.page.locator("[aria-live=polite]").count() == 2
 
 
+def test_keys_and_guidelines_open_by_a_click_too(make_site, read):
+    site = make_site([task(0)], guidelines="# Guide")
+    with served(site) as base:
+        reader = read(base, site.tokens["ann"])
+        for name in ("keys", "guidelines"):
+            reader.page.click(f"header [data-action={name}]")
+            reader.page.wait_for_selector(f"#{name}[open]")
+            reader.page.click(f"#{name} .close")
+            reader.page.wait_for_selector(f"#{name}:not([open])", state="attached")
+
+
 def test_a_held_key_answers_once_and_typing_answers_nothing(site, read):
     with served(site) as base:
         reader = read(base, site.tokens["ann"])

@@ -16,7 +16,14 @@ from penchant.feedback.project import Project
 from penchant.feedback.records import Annotator, Assignment, NewAnswer, Side, Text
 from penchant.feedback.web.rendering import pieces
 from penchant.feedback.web.sessions import Person, room_of, who_asks
-from penchant.feedback.web.views import PlacedOutcome, assignment_view, outcome_at, progress_view, text_at
+from penchant.feedback.web.views import (
+    PlacedOutcome,
+    answer_view,
+    assignment_view,
+    outcome_at,
+    progress_view,
+    text_at,
+)
 
 __all__ = ["often", "router"]
 
@@ -103,13 +110,16 @@ often = [Route("/api/next", next_pairs), Route("/api/answers", record, methods=[
 
 @router.post("/api/undo")
 def undo(request: Request, person: Person, sent: SentUndo) -> dict[str, Any]:
-    """Take back one's latest answer; the pair waits for an answer again."""
+    """Take back one's latest answer; the pair waits for an answer again. withdrawn: what one had said of it."""
     room = room_of(request)
-    withdrawn = room.store.undo(person.id, sent.key)
-    assignment = withdrawn and room.store.assignment(withdrawn.assignment_id, person.id)
+    latest = room.store.history(person.id, 1)
+    undone = room.store.undo(person.id, sent.key)
+    assignment = undone and room.store.assignment(undone.assignment_id, person.id)
+    withdrawn = [item.answer for item in latest if undone and item.answer.id == undone.supersedes]
     return {
         "key": sent.key,
         "assignment": assignment and assignment_view(assignment),
+        "withdrawn": answer_view(withdrawn[0], assignment.shown_first) if assignment and withdrawn else None,
         "progress": progress_view(room.store.progress(person.id)),
     }
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from penchant.feedback.records import Answer, Assignment, Progress
 from penchant.feedback.web.rendering import View, view
 
-__all__ = ["PlacedOutcome", "assignment_view", "outcome_at", "place_of", "progress_view", "text_at"]
+__all__ = ["PlacedOutcome", "answer_view", "assignment_view", "outcome_at", "place_of", "progress_view", "text_at"]
 
 PlacedOutcome = Literal["left", "right", "tie", "both_bad", "skip"]
 
@@ -25,7 +25,7 @@ def assignment_view(assignment: Assignment) -> dict[str, Any]:
         "prompt": [{"role": message.role, **text_view(message.content)} for message in assignment.prompt],
         "left": text_view(left),
         "right": text_view(right),
-        "answer": _answer_view(assignment.answer, assignment.shown_first) if assignment.answer else None,
+        "answer": answer_view(assignment.answer, assignment.shown_first) if assignment.answer else None,
     }
 
 
@@ -64,11 +64,8 @@ def progress_view(progress: Progress) -> dict[str, Any]:
     return progress.model_dump()
 
 
-def _sides(assignment: Assignment) -> tuple[str, str]:
-    return (assignment.a, assignment.b) if assignment.shown_first == "a" else (assignment.b, assignment.a)
-
-
-def _answer_view(answer: Answer, shown_first: str) -> dict[str, Any]:
+def answer_view(answer: Answer, shown_first: str) -> dict[str, Any]:
+    """What its author said; for nobody else."""
     return {
         "outcome": place_of(answer.outcome, shown_first),
         "strength": answer.strength,
@@ -76,3 +73,7 @@ def _answer_view(answer: Answer, shown_first: str) -> dict[str, Any]:
         "comment": answer.comment,
         "created_at": answer.created_at.isoformat(),
     }
+
+
+def _sides(assignment: Assignment) -> tuple[str, str]:
+    return (assignment.a, assignment.b) if assignment.shown_first == "a" else (assignment.b, assignment.a)

@@ -5,14 +5,14 @@
 // on screen at once; the queue sends when it can.
 
 import { Failed, get, newKey } from "./api.js";
-import { ask, asked, asksStrength, closeComment, openComment, remarks, showRemarks, toggleReason } from "./form.js";
+import { ask, asked, asksStrength, closeComment, hasChanged, openComment, remarks, showAnswer, toggleReason } from "./form.js";
 import { actionOf } from "./keys.js";
 import { Pair } from "./pair.js";
 import { Queue } from "./queue.js";
 import { announce, showEnding, showProgress, showSaved, showState, showWaiting } from "./status.js";
 import "./strip.js";
 import { seconds, startWatch } from "./watch.js";
-import { clock, say } from "./words.js";
+import { say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const RENEW_AFTER_MS = 5 * 60 * 1000;
@@ -56,20 +56,7 @@ function show() {
     startWatch();
   }
   document.body.dataset.assignment = String(view.id);
-  showAnswer(view);
-}
-
-function showAnswer(view) {
-  $("looking-back").hidden = looking < 0;
-  $("go-on").hidden = looking < 0;
-  if (looking >= 0) {
-    const key = view.answer.outcome;
-    $("looking-back").textContent = say("looking_back", { answer: say(key), time: clock(view.answer.created_at) });
-  }
-  for (const button of document.querySelectorAll(".choice[data-action], [data-action=skip]")) {
-    button.setAttribute("aria-pressed", String(looking >= 0 && view.answer.outcome === button.dataset.action));
-  }
-  showRemarks(view.answer ?? view.draft ?? null);
+  showAnswer(view, looking >= 0);
 }
 
 // ---- answering
@@ -82,43 +69,56 @@ function choose(place) {
 
 function answer(outcome, strength) {
   const view = shown();
-  const { reasons, comment } = remarks();
-  const given = { outcome, strength, reasons, comment: comment.trim() };
-  const isNew = looking < 0 && outcome !== "skip";
-  const body = { key: newKey(), assignment_id: view.id, seconds: Math.round(seconds() * 100) / 100, ...given };
-  view.answer = { ...given, created_at: new Date().toISOString() };
-  delete view.draft;
   if (looking >= 0) {
     looking -= 1;
   } else {
     ahead.shift();
     past.unshift(view);
   }
-  stack.push(view.id);
-  queue.push({ path: "/api/answers", body, isNew });
-  tellProgress();
+  send(view, outcome, strength);
   show();
   if (shown()) announce(say("next_pair"));
   if (!ahead.length) refill();
 }
 
+/** What is said of a pair goes into the queue and takes the place of what was said of it before. */
+function send(view, outcome, strength) {
+  const given = { outcome, strength, ...remarks() };
+  const isNew = !view.answer && outcome !== "skip";
+  const body = { key: newKey(), assignment_id: view.id, seconds: Math.round(seconds() * 100) / 100, ...given };
+  view.answer = { ...given, created_at: new Date().toISOString() };
+  delete view.draft;
+  stack.push(view.id);
+  queue.push({ path: "/api/answers", body, isNew });
+  tellProgress();
+}
+
+/** What was written about the open pair stays there while another is shown; about an answered one, it is saved. */
+function keepRemarks() {
+  const view = shown();
+  if (!view || !hasChanged()) return;
+  if (looking < 0) view.draft = remarks();
+  else send(view, view.answer.outcome, view.answer.strength);
+  showAnswer(view, looking >= 0);
+}
+
 function undo() {
+  keepRemarks();
   const id = stack.pop();
   const view = past.find((other) => other.id === id);
   if (!view && !past.length && !queue.items.length && progress?.answered === 0) {
     showState(say("nothing_to_undo"));
     return;
   }
-  looking = -1;
-  if (view) reopen(view);
-  queue.push({ path: "/api/undo", body: { key: newKey() }, reopened: view?.id ?? null });
+  if (view) reopen(view, view.answer);
+  queue.push({ path: "/api/undo", body: { key: newKey() }, reopened: view?.id ?? null, said: view?.answer });
 }
 
-/** Ask the pair again, first of all, with what was written about it. */
-function reopen(view) {
-  const { reasons, comment } = view.answer ?? { reasons: [], comment: "" };
+/** Ask the pair again, first of all; `said`, its withdrawn answer, gives what was written about it. */
+function reopen(view, said) {
+  if (shown()?.id !== view.id) keepRemarks();
   past = past.filter((other) => other.id !== view.id);
-  ahead = [{ ...view, answer: null, draft: { reasons, comment } }, ...ahead.filter((other) => other.id !== view.id)];
+  ahead = [{ ...view, answer: null, draft: said }, ...ahead.filter((other) => other.id !== view.id)];
   looking = -1;
   stack = stack.filter((id) => id !== view.id);
   exhausted = false;
@@ -134,22 +134,23 @@ async function back() {
     showState(say("no_earlier"));
     return;
   }
-  keepDraft();
+  keepRemarks();
   looking += 1;
   show();
 }
 
 function forth() {
   if (looking < 0) return;
+  keepRemarks();
   looking -= 1;
   show();
 }
 
 async function fetchPast() {
   if (queue.items.length) return; // the server does not know yet what comes next in the past
-  const last = past.findLast((view) => view.answer_id);
+  const oldest = Math.min(...past.map((view) => view.answer_id ?? Infinity));
   try {
-    const found = await get(`/api/history${last ? `?before=${last.answer_id}` : ""}`);
+    const found = await get(`/api/history${oldest < Infinity ? `?before=${oldest}` : ""}`);
     const known = new Set([...past, ...ahead].map((view) => view.id));
     past = [...past, ...found.filter((view) => !known.has(view.id))];
   } catch (error) {
@@ -207,6 +208,10 @@ function tellState(state) {
 
 queue.addEventListener("change", (event) => tellState(event.detail));
 
+/** Whether this page has the pair, or its answer waits: not so where a page before a reload asked it again. */
+const isKnown = (id) =>
+  [...ahead, ...past].some((view) => view.id === id) || queue.items.some((item) => item.body.assignment_id === id);
+
 queue.addEventListener("sent", (event) => {
   const { item, reply } = event.detail;
   document.body.dataset.queue = String(queue.items.length);
@@ -214,8 +219,8 @@ queue.addEventListener("sent", (event) => {
   tellProgress();
   if (item.path === "/api/undo") {
     if (!reply.assignment) showState(say("nothing_to_undo"));
-    else if (reply.assignment.id !== item.reopened) reopen(reply.assignment);
-    else showState(say("undone"));
+    else if (reply.assignment.id === item.reopened && isKnown(item.reopened)) showState(say("undone"));
+    else reopen(reply.assignment, reply.withdrawn ?? item.said);
     return;
   }
   const view = past.find((other) => other.id === item.body.assignment_id);
@@ -228,7 +233,9 @@ queue.addEventListener("sent", (event) => {
 });
 
 queue.addEventListener("refused", (event) => {
-  past = past.filter((view) => view.id !== event.detail.item.body.assignment_id);
+  const id = event.detail.item.body.assignment_id;
+  if (shown()?.id !== id) keepRemarks();
+  past = past.filter((view) => view.id !== id);
   if (looking >= past.length) looking = -1;
   showState(say("not_saved", { reason: event.detail.error.message }), "bad");
   show();
@@ -236,10 +243,9 @@ queue.addEventListener("refused", (event) => {
 
 // ---- keys and buttons
 
-/** What was written about the open pair stays while one looks back. */
-function keepDraft() {
-  if (looking >= 0 || !ahead[0]) return;
-  ahead[0].draft = remarks();
+function commentDone() {
+  closeComment();
+  keepRemarks();
 }
 
 function toggleRaw() {
@@ -252,6 +258,7 @@ const DO = {
   back,
   next: forth,
   comment: openComment,
+  "comment-done": commentDone,
   raw: toggleRaw,
   guidelines: () => $("guidelines")?.showModal(),
   keys: () => $("keys").showModal(),
@@ -265,7 +272,7 @@ function act(action) {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && event.target === $("comment")) return closeComment();
+  if (event.key === "Escape" && event.target === $("comment") && !event.isComposing) return commentDone();
   const action = actionOf(event, Boolean(asked()));
   if (!action) return;
   event.preventDefault();
@@ -280,9 +287,6 @@ addEventListener("click", (event) => {
   else if (button.dataset.reason) toggleReason(button);
 });
 
-$("open-keys").addEventListener("click", () => $("keys").showModal());
-$("open-guidelines")?.addEventListener("click", () => $("guidelines").showModal());
-$("comment-done").addEventListener("click", closeComment);
 $("look-again").addEventListener("click", refill);
 
 // leases are renewed on coming back
