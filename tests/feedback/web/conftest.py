@@ -201,3 +201,19 @@ class Reader:
 
     def text(self, selector="body"):
         return re.sub(r"\s+", " ", self.page.inner_text(selector))
+
+
+@pytest.fixture
+def read(chromium):
+    """`read(base, token)`: a person before a browser; at the end, nothing may have gone wrong in it."""
+    readers = []
+
+    def start(base, token, **options):
+        readers.append(Reader(chromium, base, token, **options))
+        return readers[-1]
+
+    yield start
+    for reader in readers:
+        problems = reader.problems
+        reader.context.close()
+        assert problems == []

@@ -27,22 +27,6 @@ HOSTILE = "\n\n".join(
 )
 
 
-@pytest.fixture
-def read(chromium):
-    """`read(base, token)`: a person before a browser; at the end, nothing may have gone wrong in it."""
-    readers = []
-
-    def start(base, token, **options):
-        readers.append(Reader(chromium, base, token, **options))
-        return readers[-1]
-
-    yield start
-    for reader in readers:
-        problems = reader.problems
-        reader.context.close()
-        assert problems == []
-
-
 def test_thirty_pairs_are_answered_by_keyboard_alone(make_site, read):
     site = make_site([task(i) for i in range(30)])
     with served(site) as base:
@@ -485,9 +469,10 @@ def test_keys_and_guidelines_open_by_a_click_too(make_site, read):
         reader = read(base, site.tokens["ann"])
         for name in ("keys", "guidelines"):
             reader.page.click(f"header [data-action={name}]")
-            reader.page.wait_for_selector(f"#{name}[open]")
+            opened = reader.page.locator(f"#{name}[open]")
+            assert opened.count() == 1
             reader.page.click(f"#{name} .close")
-            reader.page.wait_for_selector(f"#{name}:not([open])", state="attached")
+            assert opened.count() == 0
 
 
 def test_a_held_key_answers_once_and_typing_answers_nothing(site, read):

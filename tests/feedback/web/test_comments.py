@@ -4,25 +4,9 @@ import json
 
 import pytest
 
-from .conftest import Reader, served, task
+from .conftest import served, task
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def read(chromium):
-    """`read(base, token)`: a person before a browser; at the end, nothing may have gone wrong in it."""
-    readers = []
-
-    def start(base, token, **options):
-        readers.append(Reader(chromium, base, token, **options))
-        return readers[-1]
-
-    yield start
-    for reader in readers:
-        problems = reader.problems
-        reader.context.close()
-        assert problems == []
 
 
 def said(site):
@@ -278,8 +262,10 @@ def test_older_answers_are_found_after_a_comment_on_the_oldest_one_shown(make_si
         reader.settle()
         for _ in range(6):
             reader.answer("p")
+        first = reader.shown
         reader.press("p")
         reader.page.wait_for_selector("text=This is the first one")
+        assert reader.shown == first
 
 
 def test_an_undo_tells_only_what_its_own_author_said(make_site):
