@@ -88,6 +88,17 @@ def test_a_tied_head_gets_the_sum_of_both_its_gradients():
     torch.testing.assert_close(mine, weight.grad)
 
 
+def test_a_weights_gradient_is_added_to_the_sum_it_is_given_and_autograd_gets_none():
+    tensors, targets = inputs()
+    hidden, weight = tensors["hidden"], tensors["weight"]
+    hidden_gradient, weight_gradient = torch.autograd.grad(oracle(hidden, weight, targets).sum(), [hidden, weight])
+    total = torch.ones_like(weight)
+    token_logprobs(hidden, weight, targets, weight_sum_VH=total).sum().backward()
+    torch.testing.assert_close(total, 1 + weight_gradient)
+    torch.testing.assert_close(hidden.grad, hidden_gradient)
+    assert weight.grad is None
+
+
 def test_bf16_states_are_close_to_fp32_and_the_weights_gradient_stays_fp32():
     tensors, targets = inputs(torch.float32)
     hidden, weight = tensors["hidden"], tensors["weight"]

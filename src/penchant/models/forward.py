@@ -103,5 +103,12 @@ def _shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tens
     ).last_hidden_state[0]
     hidden_KH = hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(device))
     targets_K = torch.from_numpy(forest.target_ids_K).to(device)
-    weight_VH, bias_V, softcap = model.head.weight, model.head.bias, model.logit_softcap
-    return token_logprobs_and_collision(hidden_KH, weight_VH, targets_K, bias_V, softcap=softcap, collision=collision)
+    return token_logprobs_and_collision(
+        hidden_KH,
+        model.head.weight,
+        targets_K,
+        model.head.bias,
+        softcap=model.logit_softcap,
+        weight_sum_VH=model.head_gradient,
+        collision=collision,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from penchant.models.attention import NAME
 from penchant.models.numerics import Numerics
@@ -23,6 +23,7 @@ class LanguageModel:
 
     digest: sha256 of the weights it was loaded from. why_unshared: empty when prefixes are shared exactly, otherwise
     the reason why every sequence runs by itself. num_tokens_run: how many it has run, shared ones once.
+    head_gradient: where the gradient of the head's weight is added up, (V, H); None while autograd does it.
     """
 
     network: Any
@@ -34,6 +35,7 @@ class LanguageModel:
     digest: str
     why_unshared: str = ""
     num_tokens_run: int = 0
+    head_gradient: Tensor | None = None
 
     @property
     def shares(self) -> bool:
@@ -95,6 +97,19 @@ class LanguageModel:
         for module in self.causal_lm.modules():
             if getattr(module, "gradient_checkpointing", False):
                 module.training = True  # only layers in training are checkpointed; what is inside them stays as it is
+
+    def add_up_vocabulary_gradients(self, *, at_once: bool) -> None:
+        """Whether the gradients of head and embedding are added to `weight.grad`, which must be there, as they come.
+
+        By default autograd makes a dense tensor for each, adds the two where the weight is shared, and adds that to
+        `weight.grad`: for every micro-batch three tensors of the size of the vocabulary. Only on the CPU: elsewhere
+        sparse gradients are missing or not the same twice.
+        """
+        embedding, weight = self.body.get_input_embeddings(), self.head.weight
+        at_once = at_once and self.numerics.device.type == "cpu"
+        self.head_gradient = weight.grad if at_once and weight.requires_grad else None
+        if isinstance(embedding, nn.Embedding):
+            embedding.sparse = at_once
 
     @contextmanager
     def as_reference(self) -> Iterator[None]:

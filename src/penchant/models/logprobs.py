@@ -26,14 +26,18 @@ def token_logprobs(
     bias_V: Tensor | None = None,
     *,
     softcap: float | None = None,
+    weight_sum_VH: Tensor | None = None,
 ) -> Tensor:
     """Natural-log probability of each target token, (K,) in fp32 (fp64 where the states are).
 
     hidden_KH: the states that predict the tokens. weight_VH, bias_V: the language-model head. softcap: logits become
     softcap * tanh(logits / softcap), as Gemma 2 does. Gradients are exact for hidden, weight and bias; the head's
-    gradient is accumulated in fp32.
+    gradient is accumulated in fp32. weight_sum_VH: where the weight's gradient is added up on the way back; autograd
+    then gets none for it.
     """
-    return token_logprobs_and_collision(hidden_KH, weight_VH, targets_K, bias_V, softcap=softcap, collision=False)[0]
+    return token_logprobs_and_collision(
+        hidden_KH, weight_VH, targets_K, bias_V, softcap=softcap, weight_sum_VH=weight_sum_VH, collision=False
+    )[0]
 
 
 def token_logprobs_and_collision(
@@ -43,6 +47,7 @@ def token_logprobs_and_collision(
     bias_V: Tensor | None = None,
     *,
     softcap: float | None = None,
+    weight_sum_VH: Tensor | None = None,
     collision: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """As `token_logprobs`, and log sum_v p(v)^2 of every distribution, (K,), without a gradient.
@@ -50,7 +55,7 @@ def token_logprobs_and_collision(
     The collision probability sum_v p(v)^2 is that of two draws being the same token. collision: whether to measure it,
     which costs a pass over the logits; if not, the second tensor is 0.
     """
-    return _TokenLogprobs.apply(hidden_KH, weight_VH, bias_V, targets_K, softcap, collision)
+    return _TokenLogprobs.apply(hidden_KH, weight_VH, bias_V, targets_K, softcap, weight_sum_VH, collision)
 
 
 def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None, out: Tensor | None) -> Tensor:
@@ -84,6 +89,7 @@ class _TokenLogprobs(torch.autograd.Function):
         b_V: Tensor | None,
         targets_K: Tensor,
         softcap: float | None,
+        weight_sum_VH: Tensor | None,
         collision: bool,
     ) -> tuple[Tensor, Tensor]:
         if torch.is_autocast_enabled(h_KH.device.type):
@@ -99,7 +105,7 @@ class _TokenLogprobs(torch.autograd.Function):
                 lse_K[rows], collision_K[rows] = _logsumexp_(z, collision=collision)
                 logprobs_K[rows] = target_logit - lse_K[rows]
         ctx.save_for_backward(h_KH, w, b_V, targets_K, lse_K)
-        ctx.softcap = softcap
+        ctx.softcap, ctx.weight_sum_VH = softcap, weight_sum_VH
         ctx.mark_non_differentiable(collision_K)
         return logprobs_K, collision_K
 
@@ -108,7 +114,9 @@ class _TokenLogprobs(torch.autograd.Function):
         h_KH, w, b_V, targets_K, lse_K = ctx.saved_tensors
         need_h, need_w, need_b = ctx.needs_input_grad[:3]
         dh_KH = torch.empty_like(h_KH) if need_h else None
-        dw_VH = torch.zeros(w.shape, dtype=_wide(w), device=w.device) if need_w else None
+        dw_VH = ctx.weight_sum_VH if need_w else None
+        if need_w and dw_VH is None:
+            dw_VH = torch.zeros(w.shape, dtype=_wide(w), device=w.device)
         db_V = torch.zeros_like(b_V, dtype=_wide(w)) if need_b else None
         for rows, buffer in _chunks(h_KH, w):
             z = _logits(h_KH[rows], w, b_V, ctx.softcap, buffer)
@@ -128,8 +136,8 @@ class _TokenLogprobs(torch.autograd.Function):
                     dw_VH.addmm_(dz.t(), h_KH[rows])
                 else:
                     dw_VH += dz.t() @ h_KH[rows]
-        dw_VH = None if dw_VH is None else dw_VH.to(ctx.head_dtype)
-        return dh_KH, dw_VH, db_V, None, None, None
+        dw_VH = None if dw_VH is ctx.weight_sum_VH else dw_VH.to(ctx.head_dtype)
+        return dh_KH, dw_VH, db_V, None, None, None, None
 
 
 def _chunks(h_KH: Tensor, w_VH: Tensor) -> list[tuple[slice, Tensor | None]]:

@@ -17,7 +17,7 @@ __all__ = ["Numerics", "choose_numerics", "prepare_process", "process_peak_bytes
 DEVICES = ("auto", "cpu", "cuda", "mps")
 M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = 1, -1, -2, -4  # names and numbers of malloc.h
 DTYPES = ("auto", "float32", "bfloat16")
-KEPT_KERNELS = 16
+KEPT_KERNELS = 64
 
 
 @dataclass(frozen=True)

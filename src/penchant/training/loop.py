@@ -83,9 +83,11 @@ class Loop(Generic[Item]):
             step = torch.zeros((), device=parameter.device if self.optimiser.defaults["fused"] else "cpu")
             moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
             self.optimiser.state[parameter] = {"step": step, **moments}
+        self.model.add_up_vocabulary_gradients(at_once=True)
 
     def release(self) -> None:
         """Let go of gradients and moments; what is left is the model."""
+        self.model.add_up_vocabulary_gradients(at_once=False)
         self.optimiser.state.clear()
         for parameter in self.parameters.values():
             parameter.grad = None
