@@ -18,7 +18,7 @@ demo: setup  ## from no preferences to an aligned model, on the starter model, i
 	$(BIN)/penchant demo --output runs/demo
 
 test: setup  ## the fast tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 8 --dist loadfile
 
 MEASURED := tests/objectives tests/ranking tests/lab
 

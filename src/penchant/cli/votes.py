@@ -17,8 +17,22 @@ __all__ = ["NAME", "app"]
 
 NAME = "votes"
 MAX_SHOWN = 10
-app = typer.Typer(help="What people answered: export, import, agreement, invitations.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.")]
+
+
+@app.callback()
+def command() -> None:
+    """What people answered: export, import, agreement, invitations.
+
+    [bold]Examples[/bold]
+
+        penchant votes export votes --to pairs --output pairs.jsonl
+
+        penchant votes agreement votes
+
+        penchant votes invite votes anna
+    """
 
 
 @app.command(name="export")
