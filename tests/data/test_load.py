@@ -226,8 +226,19 @@ def test_a_text_file_holds_documents_or_prompts(tmp_path):
     path = write(tmp_path / "t.txt", ["one", "two", "", "three", "one"])
     assert [document.text for document in load_demonstrations(path).demonstrations] == ["one\ntwo", "three\none"]
     prompts = load_prompts(path)
-    assert [prompt.messages[0].content for prompt in prompts.prompts] == ["one", "two", "three", "one"]
+    assert [prompt.messages[0].content for prompt in prompts.prompts] == ["one", "two", "three"]
     assert prompts.verdict_counts == {"keep": 3, "duplicate": 1}
+
+
+def test_a_prompt_is_used_once_under_an_id_and_an_id_is_that_of_one_prompt(tmp_path):
+    rows = [("a", "Q"), ("b", "Q"), ("a", "Q"), ("a", "Other")]
+    path = write(tmp_path / "p.jsonl", [{"id": one, "prompt": text} for one, text in rows])
+    assert [prompt.id for prompt in load_prompts(path, on_bad_row="drop").prompts] == ["a", "b"]
+    with pytest.raises(
+        DataError, match=f"^{path}:4: its id 'a' is that of another prompt, {path}:1; give each its own"
+    ):
+        load_prompts(path)
+    assert len(load_prompts(path, limit=2).prompts) == 2
 
 
 def test_ten_thousand_rows_load_in_well_under_two_seconds(tmp_path):

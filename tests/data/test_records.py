@@ -29,6 +29,7 @@ sources = st.builds(
     temperature=st.none() | st.floats(0, 2),
     top_p=st.none() | st.floats(0, 1),
     top_k=st.none() | st.integers(0, 100),
+    max_new_tokens=st.none() | st.integers(1, 1000),
     seed=st.none() | st.integers(0, 2**63),
 )
 candidates = st.builds(Candidate, text=texts, source=st.none() | sources)

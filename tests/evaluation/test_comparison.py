@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penchant.data import Message, Prompt
-from penchant.evaluation.comparison import Answers, compare_answers
+from penchant.evaluation.comparison import Answers, answer, compare_answers
 from penchant.evaluation.judges import FunctionJudge
 from penchant.models.sampler import SamplingParams
 
@@ -43,3 +43,8 @@ def test_four_like_answers_to_a_prompt_do_not_make_the_interval_narrower():
     width = [found["win_rate"]["high"] - found["win_rate"]["low"] for found in (one, four)]
     assert four["win_rate"]["rate"] == one["win_rate"]["rate"]
     assert width[1] == pytest.approx(width[0], rel=0.2)
+
+
+def test_two_prompts_with_one_id_are_a_mistake_of_the_caller():
+    with pytest.raises(AssertionError, match="one id"):
+        answer(None, [PROMPTS[0], PROMPTS[0]], SamplingParams(), num_responses=1, batch_size=1)

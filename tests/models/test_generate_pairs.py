@@ -82,3 +82,9 @@ def test_of_more_than_two_responses_only_the_repeats_are_sampled_again(stories):
 
 def test_no_prompts_give_no_pairs(stories):
     assert list(sample_pairs(stories, [], SHORT)) == []
+
+
+def test_two_requests_with_one_key_are_a_mistake_of_the_caller(stories):
+    request = requests_for(stories)[0]
+    with pytest.raises(AssertionError, match="one key"):
+        list(sample_pairs(stories, [request, request], SHORT))

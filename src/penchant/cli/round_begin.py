@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from penchant.cli.round_people import name_of_tasks
 from penchant.cli.round_plan import Plan, Round
 from penchant.cli.round_report import model_digest
-from penchant.errors import ConfigError, DataError, ModelError, OutputError, UserError
+from penchant.errors import ConfigError, ModelError, OutputError, UserError
 
 if TYPE_CHECKING:
     from penchant.data import Message, Prompt
@@ -97,13 +97,9 @@ def _split(prompts: Sequence[Prompt], rounds: Sequence[Round], plan: Plan) -> di
     """Each prompt once, by whether it is held out."""
     from penchant.data import load_prompts, prompt_key, split_by_prompt
 
-    key_of_id: dict[str, str] = {}
     asked: dict[str, _Asked] = {}
     for prompt in prompts:
-        key = prompt_key(prompt.messages)
-        asked.setdefault(key, _Asked(prompt.messages, prompt))
-        if key_of_id.setdefault(prompt.id, key) != key:
-            raise DataError(f"{prompt.origin}: another prompt has the id {prompt.id!r} too; give each its own")
+        asked.setdefault(prompt_key(prompt.messages), _Asked(prompt.messages, prompt))
     train, held_out = split_by_prompt(list(asked.values()), plan.held_out, plan.seed)
     is_held_out = {prompt_key(one.prompt): one in held_out for one in (*train, *held_out)}
     for earlier in rounds:

@@ -48,6 +48,7 @@ def command(
     from penchant.cli.loading import load
     from penchant.data import load_prompts
     from penchant.data.prompt_sets import prompt_file
+    from penchant.evaluation.sample_lines import found_in
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
     from penchant.training.place import require_place
@@ -55,7 +56,11 @@ def command(
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     require_place(output)
     loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
+    found_in(output, loaded.prompts, num_responses, resume=resume)  # refused here, no model is loaded in vain
+    num_repeated = sum(loaded.verdict_counts.values()) - len(loaded.prompts)
     with Reporter() as reporter:
+        if num_repeated:
+            reporter.say(f"prompts that repeat an earlier one: {num_repeated}, left out")
         language_model = load(model, device, dtype, chat_template, reporter)
         refuse_long_prompts(language_model, loaded.prompts)
         from penchant.evaluation.candidates import sample_to_file

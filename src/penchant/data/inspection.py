@@ -76,10 +76,17 @@ def inspect_demonstrations() -> Inspector[Demonstration | Document]:
 
 
 def inspect_prompts() -> Inspector[Prompt]:
-    """A new inspector of prompts."""
+    """A new inspector of prompts: an id is that of one prompt, and each prompt is used once under an id."""
     seen: dict[str, Origin] = {}
+    of_id: dict[str, Prompt] = {}
 
     def inspect(prompt: Prompt, origin: Origin) -> Verdict | None:
+        first = of_id.setdefault(prompt.id, prompt)
+        if first.messages != prompt.messages:
+            reason = f"its id {prompt.id!r} is that of another prompt, {first.origin}"
+            raise BadRow("repeated_id", reason, "give each its own")
+        if first is not prompt:
+            raise BadRow("duplicate", f"it repeats {first.origin}", "remove it if unintended")
         return _duplicate(origin, _remember(seen, prompt_key(prompt.messages), origin))
 
     return inspect

@@ -141,7 +141,10 @@ def load_demonstrations(
 
 
 def load_prompts(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> LoadedPrompts:
-    """Load prompts, one for each line of a .txt file; options and errors as for `load_pairs`."""
+    """Load prompts, one for each line of a .txt file; options and errors as for `load_pairs`.
+
+    No two have the same id: where a prompt comes again under its id, the row is counted as a duplicate and left out.
+    """
     records, report = _load(paths, PROMPT_IMPORTERS, inspect_prompts, on_bad_row, limit, txt="lines")
     return LoadedPrompts(*report, prompts=records)
 

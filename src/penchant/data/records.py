@@ -78,6 +78,7 @@ class Source(_Record):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
+    max_new_tokens: int | None = None
     seed: int | None = None
 
 

@@ -38,6 +38,7 @@ CODES: dict[str, Code] = {
     "prompt_too_long": Code("error", "the prompt alone is longer than the limit of tokens"),
     "equal_after_truncation": Code("error", "what is left of the two responses within the limit is the same"),
     "template_boundary": Code("error", "the chat template does not continue its own prompt with the response"),
+    "repeated_id": Code("error", "an earlier, other prompt has the same id"),
     "duplicate": Code("warning", "the same record as an earlier row"),
     "contradicts": Code("warning", "an earlier row says the opposite of the same response or pair"),
     "tie": Code("no_pair", "the person found the two as good as each other"),

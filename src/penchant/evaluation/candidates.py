@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
 from penchant.data import Candidate, Comparison, Prompt, Source
-from penchant.errors import OutputError
+from penchant.evaluation.sample_lines import found_in, refuse_other_settings, row_ids, write_lines
 from penchant.models.generate import Request
 from penchant.models.language_model import LanguageModel
 from penchant.models.pair_sampling import ResponseGroup, sample_pairs
@@ -37,6 +36,7 @@ def source_of(model: LanguageModel, params: SamplingParams) -> Source:
         temperature=params.temperature,
         top_p=params.top_p,
         top_k=params.top_k,
+        max_new_tokens=params.max_new_tokens,
         seed=params.seed,
     )
 
@@ -55,28 +55,38 @@ def sample_to_file(
     """Sample `num_responses` for every prompt and write one JSON line for every pair of them, in the prompts' order.
 
     With one response a line is a prompt with its completion. Lines are appended as prompts finish, so an interrupted
-    run goes on with resume=True; at the end the file is put in order. Raises OutputError.
+    run goes on with resume=True; at the end the file is put in order. Lines of other prompts stay as and where they
+    are. The prompts' ids must differ. Raises OutputError, before it writes anything; see `found_in`.
     """
     source = source_of(model, params)
-    written = _found(output, source, num_responses, resume)
-    todo = [prompt for prompt in prompts if prompt.id not in written]
+    found = found_in(output, prompts, num_responses, resume=resume)
+    for line in chain.from_iterable(found.values()):
+        refuse_other_settings(line, source)
     by_id = {prompt.id: prompt for prompt in prompts}
+    num_rows = len(row_ids("", num_responses))
+    is_kept = {key: key not in by_id or len(lines) == num_rows for key, lines in found.items()}
+    written = {key: [line.text for line in lines] for key, lines in found.items() if is_kept[key]}
+    todo = [prompt for prompt in prompts if prompt.id not in written]
     requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in todo]
+    num_found = len(prompts) - len(todo)
     num_identical = num_tokens = 0
     output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("a", encoding="utf-8") as file:
-        for group in sample_pairs(model, requests, params, num_responses=num_responses, batch_size=batch_size):
-            prompt = by_id[group.request.key]
-            rows = list(_rows(model, prompt, group, source))
-            written[prompt.id] = rows
+    write_lines(output, chain.from_iterable(written.values()))
+    with output.open("ab") as file:
+        groups = sample_pairs(model, requests, params, num_responses=num_responses, batch_size=batch_size)
+        for num_done, group in enumerate(groups, start=num_found + 1):
+            rows = _rows(model, by_id[group.request.key], group, source)
+            lines = [json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows]
+            written[group.request.key] = lines
             num_identical += group.identical
             num_tokens += sum(len(response.token_ids) for response in group.responses)
-            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            file.write(b"".join(lines))
             file.flush()
-            on_progress(len(written), len(prompts))
-        os.fsync(file.fileno())
-    _put_in_order(output, [row for prompt in prompts for row in written[prompt.id]])
-    return Sampled(len(todo), len(prompts) - len(todo), num_identical, num_tokens)
+            on_progress(num_done, len(prompts))
+    ours = iter(prompts)  # in their order, in the places that they have among the others
+    in_order = [written[next(ours).id] if key in by_id else lines for key, lines in written.items()]
+    write_lines(output, chain.from_iterable(in_order))
+    return Sampled(len(todo), num_found, num_identical, num_tokens)
 
 
 def _rows(model: LanguageModel, prompt: Prompt, group: ResponseGroup, source: Source) -> Iterator[dict[str, Any]]:
@@ -91,10 +101,11 @@ def _rows(model: LanguageModel, prompt: Prompt, group: ResponseGroup, source: So
             "meta": {"num_tokens": [len(responses[0].token_ids)], "finished": [responses[0].finished]},
         }
         return
-    for i, j in combinations(range(len(responses)), 2):
+    pairs = combinations(range(len(responses)), 2)
+    for row_id, (i, j) in zip(row_ids(prompt.id, len(responses)), pairs, strict=True):
         pair = (responses[i], responses[j])
         comparison = Comparison(
-            id=prompt.id if len(responses) == 2 else f"{prompt.id}/{i}-{j}",
+            id=row_id,
             prompt=prompt.messages,
             a=Candidate(text=texts[i], source=source),
             b=Candidate(text=texts[j], source=source),
@@ -106,42 +117,3 @@ def _rows(model: LanguageModel, prompt: Prompt, group: ResponseGroup, source: So
             },
         )
         yield comparison.model_dump(mode="json", exclude_none=True)
-
-
-def _found(output: Path, source: Source, num_responses: int, resume: bool) -> dict[str, list[dict[str, Any]]]:
-    """Rows of an earlier run by prompt; prompts of which not every row arrived are left out."""
-    if not output.exists():
-        return {}
-    if not resume:
-        raise OutputError(f"{output}: exists already; pass --resume to go on with it, or another --output")
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for number, line in enumerate(output.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-            theirs = Source.model_validate(row["source"] if "source" in row else row["a"]["source"])
-            key = row["id"] if "source" in row else row["meta"]["prompt_id"]
-        except (ValueError, KeyError, TypeError):
-            continue  # a torn last line; its prompt is sampled again
-        if theirs != source:
-            raise OutputError(
-                f"{output}:{number}: was sampled from {theirs.model} with other settings ({_settings(theirs)}, now "
-                f"{source.model}, {_settings(source)}); use the same, or choose another --output"
-            )
-        rows.setdefault(key, []).append(row)
-    complete = 1 if num_responses == 1 else num_responses * (num_responses - 1) // 2
-    kept = {key: found for key, found in rows.items() if len(found) == complete}
-    _put_in_order(output, [row for found in kept.values() for row in found])
-    return kept
-
-
-def _settings(source: Source) -> str:
-    return f"temperature {source.temperature}, top_p {source.top_p}, top_k {source.top_k}, seed {source.seed}"
-
-
-def _put_in_order(output: Path, rows: Sequence[dict[str, Any]]) -> None:
-    scratch = output.with_name(f".{output.name}.writing")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, output)

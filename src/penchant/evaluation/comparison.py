@@ -42,7 +42,8 @@ def answer(
     batch_size: int,
     on_progress: Progress = lambda _done, _total: None,
 ) -> Answers:
-    """Sample responses to every prompt."""
+    """Sample responses to every prompt; the prompts' ids must differ."""
+    assert len({prompt.id for prompt in prompts}) == len(prompts), "two prompts have one id"
     requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in prompts]
     found: dict[str, list[Response]] = {}
     for responses in generate(model, requests, params, num_responses=num_responses, batch_size=batch_size):

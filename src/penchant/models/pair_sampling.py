@@ -37,8 +37,9 @@ def sample_pairs(
     temperature 0 responses are identical by definition and nothing is repeated. Keys must differ between requests.
     Groups come in the order in which they are complete. Raises what `generate` raises.
     """
-    groups = {request.key: _Group(request) for request in requests}
-    todo = [group.request for group in groups.values()]
+    todo = list(requests)
+    groups = {request.key: _Group(request) for request in todo}
+    assert len(groups) == len(todo), "two requests have one key"
     attempts = attempts if params.temperature > 0 else 0
     for attempt in range(attempts + 1):
         again: list[Request] = []
