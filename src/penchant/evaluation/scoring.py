@@ -69,7 +69,7 @@ def sequence_logprobs(
     with torch.no_grad():
         for indices in pack(items, token_budget, share=model.shares):
             scores = score_sequences(model, [sequence for i in indices for sequence in items[i]])
-            logprobs[indices] = scores.double().cpu().view(-1, width)
+            logprobs[indices] = scores.cpu().double().view(-1, width)
             done += len(indices)
             on_progress(done, len(items))
     return logprobs.view(-1)

@@ -54,3 +54,4 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
     for written in model.network.peft_config.values():
         written.base_model_name_or_path = str(model.path.resolve())  # found from any folder, by peft too
     model.network.eval()
+    model.freeze_beyond_text()

@@ -122,7 +122,7 @@ class ContinuousBatch:
 
     def _sample(self, logits_RV: torch.Tensor) -> None:
         rows, num = np.arange(self.num_rows), self.num_rows
-        uniform_R = torch.from_numpy(self.uniforms[rows, self.count[:num]]).to(logits_RV.device)
+        uniform_R = torch.from_numpy(self.uniforms[rows, self.count[:num]])
         token_R, logprob_R = sample(logits_RV, uniform_R, self.params)
         self.tokens[rows, self.count[:num]] = token_R.cpu().numpy()
         self.logprob[:num] += logprob_R.cpu().numpy()

@@ -30,7 +30,8 @@ def load_text_side(
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     config = _read_json(base / "config.json")
     encoder = ChatEncoder(tokenizer, template=chat_template, end_ids=_end_ids(base, config))
-    return TextSide(encoder, config.get("max_position_embeddings"))
+    text = config.get("text_config") or config  # of a model that also sees or hears, one part of its config
+    return TextSide(encoder, text.get("max_position_embeddings"))
 
 
 def _end_ids(base: Path, config: dict[str, object]) -> list[int]:

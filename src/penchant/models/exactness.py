@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from penchant.errors import ModelError
 from penchant.models.attention import CannotShare
 from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
@@ -19,33 +21,44 @@ from penchant.tokens.forest import Forest, TokenSequence
 
 __all__ = ["why_unshared"]
 
+FOREIGN_ERRORS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 
 
 def why_unshared(model: LanguageModel, longest: int | None = None) -> str:
     """The reason why prefixes cannot be shared exactly in this model, or "" if they can.
 
-    longest: tokens of the longest sequence it will see; by default, the longest it was built for.
+    longest: tokens of the longest sequence it will see; by default, the longest it was built for. Raises ModelError
+    for a model that cannot score a text by itself either.
     """
-    if reason := _config_says(model.causal_lm.config, longest or model.context_length):
+    apart = _scores_apart(model)
+    if reason := _config_says(model.text_config, min(longest or model.context_length, model.context_length)):
         return reason
-    sequences = _small_family(model)
     try:
         model.start_sharing()  # the config may have named another attention
         with torch.no_grad():
-            shared = score_forest(model, Forest.plant(sequences, min_shared=2))
-            model.stop_sharing("checking")
-            apart = score_forest(model, Forest.plant(sequences, share=False))
+            shared = score_forest(model, Forest.plant(_small_family(model), min_shared=2))
     except CannotShare as error:
         return str(error)
-    except (TypeError, AttributeError, RuntimeError, ValueError) as error:
+    except FOREIGN_ERRORS as error:
         return f"its code does not accept a custom attention ({type(error).__name__})"
-    finally:
-        model.start_sharing()
     gap = float((shared - apart).abs().max() / apart.abs().mean().clamp_min(1e-6))
     if not gap <= TOLERANCE[model.numerics.compute_dtype]:
         return f"its log-probs with and without sharing differ by {gap:.1e}"
     return ""
+
+
+def _scores_apart(model: LanguageModel) -> Tensor:
+    model.stop_sharing("checking")
+    try:
+        with torch.no_grad():
+            return score_forest(model, Forest.plant(_small_family(model), share=False))
+    except (CannotShare, *FOREIGN_ERRORS) as error:
+        first_line = str(error).partition("\n")[0]
+        raise ModelError(
+            f"{model.name}: a {type(model.causal_lm).__name__} does not score plain text here "
+            f"({type(error).__name__}: {first_line}); pass a model that only reads and writes text"
+        ) from error
 
 
 def _config_says(config: Any, longest: int) -> str:
@@ -58,14 +71,15 @@ def _config_says(config: Any, longest: int) -> str:
     window = getattr(config, "sliding_window", None)
     if slides and window and window < longest:
         return (
-            f"its sliding window of {window} tokens is shorter than the limit of {longest} (a lower --max-length helps)"
+            f"its sliding window of {window} tokens is shorter than the longest sequence of {longest} (training shares "
+            f"where data.max_length, plus save.sample_tokens if there are samples, is at most {window})"
         )
     return ""
 
 
 def _small_family(model: LanguageModel) -> list[TokenSequence]:
     """Four made-up sequences: two sharing twelve tokens, one of them shared further, one apart."""
-    size = int(model.causal_lm.config.vocab_size)
+    size = int(model.text_config.vocab_size)
     random = np.random.default_rng(0)
 
     def some(num: int) -> list[int]:

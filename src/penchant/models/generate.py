@@ -80,7 +80,7 @@ def _write_one_by_one(
 def _write(model: LanguageModel, job: Job, params: SamplingParams) -> None:
     """All responses of one prompt side by side; they are equally long at every step, so there is no padding."""
     device, num = model.numerics.device, len(job.indices)
-    uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices])).to(device)
+    uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices]))
     feed = torch.from_numpy(job.prompt).to(device).expand(num, -1)
     tokens: list[list[int]] = [[] for _ in job.indices]
     logprobs, open_rows, past = [0.0] * num, set(range(num)), None
@@ -99,4 +99,4 @@ def _write(model: LanguageModel, job: Job, params: SamplingParams) -> None:
                 open_rows.remove(row)
         if not open_rows:
             return
-        feed = token_R[:, None]
+        feed = token_R[:, None].to(device)

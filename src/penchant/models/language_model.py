@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from penchant.errors import ConfigError
 from penchant.models.attention import NAME
 from penchant.models.numerics import Numerics
 from penchant.tokens.encoding import ChatEncoder
@@ -64,14 +68,19 @@ class LanguageModel:
         return self.causal_lm.get_output_embeddings()
 
     @property
+    def text_config(self) -> Any:
+        """The config of what reads and writes text; of a model that also sees or hears, one part of its config."""
+        return self.causal_lm.config.get_text_config(decoder=True)
+
+    @property
     def logit_softcap(self) -> float | None:
         """Cap of the final logits (Gemma 2), or None."""
-        return getattr(self.causal_lm.config, "final_logit_softcapping", None)
+        return getattr(self.text_config, "final_logit_softcapping", None)
 
     @property
     def context_length(self) -> int:
         """The longest sequence the model was built for, in tokens."""
-        return int(getattr(self.causal_lm.config, "max_position_embeddings", None) or 10**9)
+        return int(getattr(self.text_config, "max_position_embeddings", None) or 10**9)
 
     def stop_sharing(self, reason: str) -> None:
         """From now on run every sequence by itself through the model's own attention."""
@@ -88,15 +97,29 @@ class LanguageModel:
         self.why_unshared = ""
         self.causal_lm.set_attn_implementation(NAME)
 
+    def freeze_beyond_text(self) -> None:
+        """What sees or hears gets no gradient from text, so it stays as it is."""
+        if self.text_config is not self.causal_lm.config:
+            text = {id(p) for part in (self.causal_lm.get_decoder(), self.head) for p in part.parameters()}
+            for parameter in self.network.parameters():
+                parameter.requires_grad_(parameter.requires_grad and id(parameter) in text)
+
     def checkpoint_activations(self) -> None:
-        """Keep only each layer's input for the way back and compute the rest again: less memory, a third more time."""
-        if hasattr(self.causal_lm, "activation_checkpointing_enable"):
-            self.causal_lm.activation_checkpointing_enable({"use_reentrant": False})
-        else:  # its name in the first releases of transformers 5
-            self.causal_lm.gradient_checkpointing_enable({"use_reentrant": False})
-        for module in self.causal_lm.modules():
-            if getattr(module, "gradient_checkpointing", False):
-                module.training = True  # only layers in training are checkpointed; what is inside them stays as it is
+        """Keep only each layer's input for the way back and compute the rest again: less memory, a third more time.
+
+        The switch that transformers has works in training alone, where layers drop out and forget their cache; here
+        they never are in training. Raises ConfigError for a model without layers that can be run again.
+        """
+        from transformers.modeling_layers import GradientCheckpointingLayer
+
+        layers = [module for module in self.causal_lm.modules() if isinstance(module, GradientCheckpointingLayer)]
+        if not layers:
+            raise ConfigError(
+                f"model.gradient_checkpointing: the layers of {type(self.causal_lm).__name__} cannot be run again; "
+                "leave it out"
+            )
+        for layer in layers:
+            layer.forward = partial(_run_again_on_the_way_back, layer.forward)
 
     def add_up_vocabulary_gradients(self, *, at_once: bool) -> None:
         """Whether the gradients of head and embedding are added to `weight.grad`, which must be there, as they come.
@@ -117,3 +140,8 @@ class LanguageModel:
         assert self.is_adapter, "only an adapter can be switched off"
         with self.network.disable_adapter():
             yield
+
+
+def _run_again_on_the_way_back(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    run = partial(forward, **kwargs)
+    return checkpoint(run, *args, use_reentrant=False) if torch.is_grad_enabled() else run(*args)

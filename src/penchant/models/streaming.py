@@ -68,7 +68,7 @@ def _together(model: LanguageModel, job: Job, params: SamplingParams) -> Iterato
 def _alone(model: LanguageModel, job: Job, params: SamplingParams) -> Iterator[Written]:
     """For models whose attention cannot be shared: through their own code and cache, all responses equally long."""
     device, num = model.numerics.device, len(job.indices)
-    uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices])).to(device)
+    uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices]))
     feed = torch.from_numpy(job.prompt).to(device).expand(num, -1)
     written: dict[int, list[int]] = {index: [] for index in job.indices}
     logprobs, going, past = dict.fromkeys(job.indices, 0.0), set(job.indices), None
@@ -90,7 +90,7 @@ def _alone(model: LanguageModel, job: Job, params: SamplingParams) -> Iterator[W
         yield {index: written[index] for index in job.indices if index in going}
         if not going:
             return
-        feed = token_R[:, None]
+        feed = token_R[:, None].to(device)
 
 
 class _GrowingText:

@@ -98,7 +98,7 @@ def accumulate(
             bad += items
         # nodes of a spent graph would lie between the next activations, and memory would not be reused
         del loss, metrics
-    grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm, foreach=True))
+    grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
     finite = not bad and math.isfinite(grad_norm)
     num_tokens = model.num_tokens_run - tokens_before
     return StepResult(tally.means(), grad_norm, num_tokens, finite, tuple(bad or ([] if finite else batch)))

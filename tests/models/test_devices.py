@@ -1,0 +1,54 @@
+"""What a device cannot do is not asked of it: Apple's has neither float64 nor PyTorch's multi-tensor kernels."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.utils import clip_grad
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from penchant.data import Origin
+from penchant.evaluation import scoring
+from penchant.models.sampler import SamplingParams, sample
+from penchant.tokens import EncodedExample, TokenSequence
+from penchant.training.next_token import NextTokenTask
+from penchant.training.step import accumulate
+
+
+class WithoutFloat64(TorchDispatchMode):
+    """Refuses float64 on "mps"; PyTorch's fake tensors know their device but hold no numbers."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor) and tensor.device.type == "mps":
+                assert tensor.dtype != torch.float64, f"{function} makes float64 on mps"
+        return out
+
+
+def test_sampling_makes_no_float64_where_the_device_has_none():
+    for settings in ({}, {"temperature": 0.5}, {"temperature": 0.0}):
+        with FakeTensorMode(allow_non_fake_inputs=True), WithoutFloat64():
+            logits = torch.empty(3, 700, device="mps")
+            tokens, logprobs = sample(logits, torch.from_numpy(np.zeros(3)), SamplingParams(**settings))
+            assert tokens.shape == logprobs.shape == (3,)
+
+
+def test_summed_log_probs_leave_the_device_before_they_are_widened(monkeypatch):
+    with FakeTensorMode(allow_non_fake_inputs=True), WithoutFloat64():
+        monkeypatch.setattr(scoring, "score_sequences", lambda _model, items: torch.empty(len(items), device="mps"))
+        ones = [[TokenSequence.of([3], [4])], [TokenSequence.of([3], [5, 6])]]
+        totals = scoring.sequence_logprobs(SimpleNamespace(shares=True), ones)
+        assert (totals.dtype, totals.device.type) == (torch.float64, "cpu")
+
+
+def test_gradients_are_clipped_where_there_are_no_multi_tensor_kernels(llama, family, monkeypatch):
+    monkeypatch.setattr(clip_grad, "_device_has_foreach_support", lambda _device: False)
+    monkeypatch.setattr(clip_grad, "_has_foreach_support", lambda _tensors, _device: False)
+    texts = [EncodedExample(sequence, Origin(file="texts.jsonl", line=1)) for sequence in family]
+    parameters = list(llama.network.parameters())
+    result = accumulate(llama, NextTokenTask(), texts, parameters, token_budget=500, max_grad_norm=1e-3)
+    assert result.grad_norm > 1e-3
+    assert float(torch.cat([p.grad.flatten() for p in parameters]).norm()) <= 1e-3 * (1 + 1e-5)
