@@ -1,6 +1,8 @@
 """`penchant chat` answers lines of standard input, remembers what was said, and leaves when asked."""
 
 import io
+import json
+import shutil
 import sys
 
 import pytest
@@ -89,6 +91,17 @@ def test_a_comparison_with_a_model_that_knows_no_reference_asks_for_one(story_ch
     result = story_chat("hi\n", "--compare")
     assert result.code == 2
     assert "--reference" in result.err
+
+
+def test_a_comparison_with_a_run_whose_objective_had_no_reference_asks_for_one(chat, make_run, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(make_run(lora=False), run)
+    ledger = json.loads((run / "run.json").read_text())
+    ledger |= {"reference_digest": "", "config": ledger["config"] | {"dpo": {"objective": "simpo"}}}
+    (run / "run.json").write_text(json.dumps(ledger), encoding="utf-8")
+    result = chat(run, "hi\n", "--compare")
+    assert result.code == 2
+    assert "was trained with simpo, which has no reference policy; name the model" in result.err
 
 
 @pytest.mark.parametrize("leaving", [EOFError, KeyboardInterrupt])

@@ -70,6 +70,42 @@ def test_a_key_that_is_set_twice_is_refused():
         build(settings=["optimiser.epochs=2", " optimiser.epochs =7"])
 
 
+def test_a_section_set_as_a_whole_is_the_same_as_its_parts(file):
+    path = file("optimiser:\n  epochs: 2\n  learning_rate: 0.5\n")
+    optimiser = build(file=path, settings=["optimiser={epochs: 3, adapter: {rank: 4}}"]).optimiser
+    assert (optimiser.epochs, optimiser.learning_rate, optimiser.adapter) == (3, 0.5, Adapter(rank=4))
+    assert build(settings=["optimiser={epochs: 3}", "optimiser.epochs=4"]).optimiser.epochs == 4
+    assert build(settings=["optimiser.epochs=4", "optimiser={epochs: 3}"]).optimiser.epochs == 3
+
+
+@pytest.mark.parametrize("places", [{"settings": ["optimiser=5"]}, {"environment": {"PENCHANT_OPTIMISER": "fast"}}])
+def test_a_section_takes_no_value_of_its_own_even_where_a_part_is_set_later(places):
+    with pytest.raises(ConfigError, match=r"'optimiser' is a section and takes no value, got .*; set one of its keys"):
+        build(**places, flags={"optimiser.epochs": 2})
+
+
+def test_lists_and_nothing_can_be_set_from_anywhere():
+    needed = ["output=o", "data.files=[a.jsonl, b.jsonl]"]
+    config = build_config(DPOConfig, settings=[*needed, "model.lora.targets=[q_proj, v_proj]"], environment={})
+    assert config.data.files == ("a.jsonl", "b.jsonl")
+    assert config.model.lora.targets == ("q_proj", "v_proj")
+    without = build_config(DPOConfig, settings=[*needed, "model.reference=null"], environment={})
+    assert without.model.reference is None
+
+
+@pytest.mark.parametrize("verb", ["dpo", "sft"])
+def test_the_model_of_a_setting_or_the_environment_is_not_replaced_by_the_default(
+    penchant, tmp_path, monkeypatch, verb
+):
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n', encoding="utf-8")
+    common = (verb, "--data", data, "--output", tmp_path / "run")
+    assert "/nowhere/mine" in penchant(*common, "--set", "model.name=/nowhere/mine").err
+    monkeypatch.setenv("PENCHANT_MODEL__NAME", "/nowhere/mine")
+    assert "/nowhere/mine" in penchant(*common).err
+    assert "/nowhere/other" in penchant(*common, "--model", "/nowhere/other").err
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -106,6 +142,8 @@ def test_a_small_number_may_be_written_in_any_way_in_any_place(file, text):
 def test_an_empty_section_switches_on_what_is_off_by_default_and_keeps_what_the_file_says_of_it(file):
     assert build().optimiser.adapter is None
     assert build(flags={"optimiser.adapter": {}}).optimiser.adapter == Adapter()
+    assert build(settings=["optimiser.adapter={}"]).optimiser.adapter == Adapter()
+    assert build(file=file("optimiser:\n  adapter: {}\n")).optimiser.adapter == Adapter()
     path = file("optimiser:\n  adapter:\n    rank: 4\n")
     assert build(file=path, flags={"optimiser.adapter": {}}).optimiser.adapter == Adapter(rank=4)
 

@@ -64,3 +64,12 @@ def test_an_unknown_precision_and_an_unknown_model_are_the_users_mistakes(pencha
     assert "float32, bfloat16, float16" in result.err
     assert penchant("export", tmp_path / "nothing", "--merged", tmp_path / "x").code == 2
     assert not (tmp_path / "x").exists()
+
+
+def test_a_model_without_a_chat_template_is_exported_with_the_one_that_is_given(penchant, stories260k, tmp_path):
+    refused = penchant("export", stories260k, "--merged", tmp_path / "x")
+    assert refused.code == 2
+    assert "--chat-template plain" in refused.err
+    result = penchant("export", stories260k, "--merged", tmp_path / "x", "--chat-template", "plain")
+    assert result.code == 0, result.err
+    assert (tmp_path / "x" / "model.safetensors").is_file()

@@ -1,9 +1,11 @@
 """A run that is refused leaves nothing in the way, and one whose weights ran away is never called finished."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from penchant.errors import ConfigError, ModelError, OutputError, TrainingError
 from penchant.training import run as run_module
@@ -30,6 +32,40 @@ def test_one_number_that_is_not_finite_is_enough_and_its_parameter_is_named(valu
     require_finite({"good": good})
     with pytest.raises(TrainingError, match="not finite \\(bad, one of 1 of 2 parameters\\)"):
         require_finite({"good": good, "bad": bad})
+
+
+@pytest.mark.parametrize("what", ["data", "model weights"])
+def test_a_run_does_not_go_on_from_other_data_or_another_model_than_it_began_with(
+    dpo, make_reporter, tmp_path, pairs_file, stories260k, what
+):
+    data, model = tmp_path / "pairs.jsonl", tmp_path / "model"
+    shutil.copy(pairs_file, data)
+    shutil.copytree(stories260k, model)
+    sections = {"data": {"files": [str(data)]}, "model": {"name": str(model), "lora": {}}}
+
+    def crash():
+        raise RuntimeError("the machine dies")
+
+    with pytest.raises(RuntimeError, match="dies"):
+        dpo(make_reporter({3: crash}), **sections, save={"num_samples": 0, "checkpoint_every": 2})
+    if what == "data":
+        data.write_text("".join(reversed(data.read_text().splitlines(keepends=True))))
+    else:
+        weights = load_file(model / "model.safetensors")
+        moved = {name: tensor * 1.01 for name, tensor in weights.items()}
+        save_file(moved, model / "model.safetensors", {"format": "pt"})
+    with pytest.raises(OutputError, match=f"begun with {what} other than what is there now; put that back"):
+        dpo(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 2})
+
+
+def test_a_row_that_is_too_long_counts_once_where_its_pair_is_taken_apart(dpo, reporter, pairs_file, tmp_path):
+    data = tmp_path / "pairs.jsonl"
+    long = {"prompt": "and so on " * 100, "chosen": "a", "rejected": "b"}
+    data.write_text(pairs_file.read_text() + json.dumps(long) + "\n", encoding="utf-8")
+    sections = {"files": [str(data)], "max_length": 128, "max_prompt_length": 100, "max_bad_share": 0.06}
+    folder = dpo(reporter, data=sections, dpo={"objective": "kto"}, optimiser={"max_steps": 1})
+    assert folder.ledger["rows"]["keep"] == 16
+    assert any("left out 1 of 17 rows" in text for text in reporter.said)
 
 
 REFUSALS = [

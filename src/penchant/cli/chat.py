@@ -57,11 +57,14 @@ def command(
 
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
-    from penchant.cli.references import find_reference
+    from penchant.cli.reference_free import refuse_reference_free
+    from penchant.cli.references import find_reference, ledger_of
     from penchant.errors import ConfigError
 
     if reference is not None and not compare:
         raise ConfigError("--reference is only read with --compare; add it, or leave --reference out")
+    if compare:
+        refuse_reference_free(run, ledger_of(run) or {}, reference)
     with Reporter() as reporter:
         policy = load(run, device, dtype, chat_template, reporter)
         beside: Any = None

@@ -18,6 +18,7 @@ __all__ = ["build_config", "known_keys"]
 
 Config = TypeVar("Config", bound=BaseModel)
 PREFIX = "PENCHANT_"
+NOTHING = ("null", "~")
 NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
 
 
@@ -43,7 +44,8 @@ def build_config(
     for name, text in (os.environ if environment is None else environment).items():
         if name.startswith(PREFIX) and name not in NOT_SETTINGS:
             key = name.removeprefix(PREFIX).lower().replace("__", ".")
-            _put(merged, key, text if key in texts else _value(text, name), name)
+            for part, value in _parts(key, _value(text, name, is_text=key in texts), keys):
+                _put(merged, part, value, name)
     given: set[str] = set()
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -52,12 +54,13 @@ def build_config(
         key = key.strip()
         _refuse_twice(key, given, "--set")
         given.add(key)
-        _put(merged, key, text if key in texts else _value(text, f"--set {key}"), "--set")
+        for part, value in _parts(key, _value(text, f"--set {key}", is_text=key in texts), keys):
+            _put(merged, part, value, "--set")
     for key, value in (flags or {}).items():
         if value is not None:
             _put(merged, key, value, "the command line")
-    for key, (_, where) in merged.items():
-        _check_known(key, keys, where)
+    for key, (value, where) in merged.items():
+        _check_known(key, value, keys, where)
     nested = _nest({key: value for key, (value, _) in merged.items()})
     try:
         return schema.model_validate(nested)
@@ -82,16 +85,15 @@ def _text_keys(schema: type[BaseModel], prefix: str = "") -> set[str]:
     for name, field in schema.model_fields.items():
         if section := _section_of(field.annotation):
             found |= _text_keys(section, f"{prefix}{name}.")
-        elif field.annotation is str or str in getattr(field.annotation, "__args__", ()):
+        elif field.annotation in (str, str | None):
             found.add(prefix + name)
     return found
 
 
 def _put(merged: dict[str, tuple[Any, str]], key: str, value: Any, where: str) -> None:
-    """Let a later setting win, a whole section over what was said about its parts."""
-    for inner in [known for known in merged if known.startswith(f"{key}.")]:
-        if value is None:
-            del merged[inner]
+    """Let a later setting win; a section that is set to nothing takes what was said about its parts with it."""
+    for inner in [known for known in merged if value is None and known.startswith(f"{key}.")]:
+        del merged[inner]
     merged[key] = (value, where)
 
 
@@ -116,20 +118,26 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         where = f":{error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         raise ConfigError(f"{file}{where}: not YAML ({str(error).splitlines()[0]}); mend the file") from error
     if not isinstance(content or {}, dict):
-        raise ConfigError(f"{file}: expected sections of keys, got {type(content).__name__}; see docs/configuration.md")
+        raise ConfigError(f"{file}: expected sections of keys, got {type(content).__name__}; see docs/settings.md")
     return content or {}
 
 
 def _flatten(content: Mapping[str, Any], keys: Mapping[str, bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping) and keys.get(key, False):
-            yield from _flatten(value, keys, f"{key}.")
-        else:
-            yield key, value
+        yield from _parts(f"{prefix}{name}", value, keys)
 
 
-def _value(text: str, where: str) -> Any:
+def _parts(key: str, value: Any, keys: Mapping[str, bool]) -> Iterator[tuple[str, Any]]:
+    """A setting by itself, or what a section says about its parts; an empty section is there, with its defaults."""
+    if isinstance(value, Mapping) and value and keys.get(key, False):
+        yield from _flatten(value, keys, f"{key}.")
+    else:
+        yield key, value
+
+
+def _value(text: str, where: str, *, is_text: bool) -> Any:
+    if is_text and text.strip() not in NOTHING:
+        return text
     try:
         value = strict_load(text)
     except DuplicateKeyError as error:
@@ -144,7 +152,9 @@ def _value(text: str, where: str) -> Any:
     return value
 
 
-def _check_known(key: str, keys: Mapping[str, bool], where: str) -> None:
+def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> None:
+    if keys.get(key, False) and not (value is None or isinstance(value, Mapping)):
+        raise ConfigError(f"{where}: '{key}' is a section and takes no value, got {value!r}; set one of its keys")
     if key in keys:
         return
     near = get_close_matches(key, keys, 1) or [k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]][:1]

@@ -18,7 +18,7 @@ def command(
         list[str] | None, typer.Option("--data", "-d", help="Preference files, or a project of votes; may be repeated.")
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
-    model: options.Model = "smollm2-135m",
+    model: options.ModelSetting = None,
     config: options.ConfigFile = None,
     objective: Annotated[str | None, typer.Option(help="What is minimised; `penchant objectives` lists them.")] = None,
     beta: Annotated[float | None, typer.Option(help="Strength of the pull to the reference.")] = None,
@@ -55,7 +55,7 @@ def command(
     flags = {
         "data.files": data,
         "output": output,
-        "model.name": model if model != "smollm2-135m" or config is None else None,
+        "model.name": model,
         "dpo.objective": objective,
         "dpo.beta": beta,
         "optimiser.learning_rate": learning_rate,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from penchant.cli import options
+
 __all__ = ["NAME", "command"]
 
 NAME = "export"
@@ -19,6 +21,7 @@ def command(
     dtype: Annotated[
         str, typer.Option("--dtype", help="Of the written weights: float32, bfloat16 or float16.")
     ] = "float32",
+    chat_template: options.ChatTemplate = None,
 ) -> None:
     """Write a model that needs no adapter: the trained weights, tokenizer and chat template in one folder.
 
@@ -42,13 +45,14 @@ def command(
     with Reporter() as reporter:
         import torch
 
-        from penchant.models.load import load_model, resolve
+        from penchant.models.load import load_model, read_chat_template, resolve
         from penchant.models.numerics import choose_numerics
         from penchant.models.saving import save_model
         from penchant.training.run_folder import disk_errors_explained
 
         path = resolve(run, reporter.say)
-        model = load_model(str(path), choose_numerics("cpu", "float32"), share=False)
+        template = read_chat_template(chat_template)
+        model = load_model(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
         kind = "adapter folded into its model" if model.is_adapter else "whole model"
         if model.is_adapter:
             model.network = model.network.merge_and_unload()  # in float32; only the result is rounded

@@ -15,6 +15,7 @@ __all__ = [
     "Dtype",
     "MaxNewTokens",
     "Model",
+    "ModelSetting",
     "OnBadRow",
     "PromptFile",
     "Resume",
@@ -24,12 +25,9 @@ __all__ = [
     "TopP",
 ]
 
-Model = Annotated[
-    str,
-    typer.Option(
-        "--model", "-m", help="A starter's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name."
-    ),
-]
+MODEL_HELP = "A starter's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name."
+Model = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
+ModelSetting = Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP, show_default="smollm2-135m")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[str | None, typer.Option("--dtype", help="auto, float32 or bfloat16.")]
 ChatTemplate = Annotated[

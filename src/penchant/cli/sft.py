@@ -16,7 +16,7 @@ NAME = "sft"
 def command(
     data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Conversations or text; repeatable.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
-    model: options.Model = "smollm2-135m",
+    model: options.ModelSetting = None,
     config: options.ConfigFile = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak; default 2e-5, with LoRA 2e-4.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.")] = None,
@@ -46,7 +46,7 @@ def command(
     flags = {
         "data.files": data,
         "output": output,
-        "model.name": model if model != "smollm2-135m" or config is None else None,
+        "model.name": model,
         "optimiser.learning_rate": learning_rate,
         "optimiser.epochs": epochs,
         "optimiser.batch_size": batch_size,

@@ -38,7 +38,7 @@ class LoraConfig(Section):
 class ModelConfig(Section):
     """Which model, in which precision, on which device."""
 
-    name: str
+    name: str = "smollm2-135m"
     reference: str | None = Field(None, description="the reference policy; none: the model itself as it was")
     chat_template: str | None = Field(None, description="'plain', or the path of a Jinja template")
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -140,7 +140,7 @@ class RunConfig(Section):
 
     output: str
     seed: Annotated[int, Field(ge=0)] = 0
-    model: ModelConfig
+    model: ModelConfig = ModelConfig()
     data: DataConfig
     optimiser: OptimiserConfig = OptimiserConfig()
     save: SaveConfig = SaveConfig()

@@ -48,7 +48,7 @@ def pair_dataset(
     train, held_out = split_by_prompt(loaded.pairs, config.held_out, seed)
     limits = limits_of(config, model)
     sides = [tokenise_pairs(model.encoder, side, limits) for side in (train, held_out)]
-    facts = _facts(config, loaded, sides, say)
+    facts = _facts(config, limits, loaded, sides, say)
     return _dataset(sides[0].items, sides[1].items, facts, config)
 
 
@@ -60,7 +60,7 @@ def labelled_dataset(
     train, held_out = split_by_prompt(loaded.labelled, config.held_out, seed)
     limits = limits_of(config, model)
     sides = [tokenise_labelled(model.encoder, side, limits) for side in (train, held_out)]
-    facts = _facts(config, loaded, sides, say)
+    facts = _facts(config, limits, loaded, sides, say)
     return _dataset(sides[0].items, sides[1].items, facts, config)
 
 
@@ -76,8 +76,9 @@ def demonstration_dataset(
     num_held_out = min(len(records) - 1, max(1, round(config.held_out * len(records)))) if config.held_out else 0
     chosen = set(order[:num_held_out].tolist())
     parts = ([r for i, r in enumerate(records) if i not in chosen], [records[i] for i in sorted(chosen)])
-    sides = [tokenise_demonstrations(model.encoder, part, limits_of(config, model)) for part in parts]
-    facts = _facts(config, loaded, sides, say)
+    limits = limits_of(config, model)
+    sides = [tokenise_demonstrations(model.encoder, part, limits) for part in parts]
+    facts = _facts(config, limits, loaded, sides, say)
     return _dataset(sides[0].items, sides[1].items, facts, config)
 
 
@@ -108,9 +109,11 @@ def check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, s
         say(f"  and {len(bad) - 3} more, all listed in run.json")
 
 
-def _facts(config: DataConfig, loaded: Any, sides: Sequence[Any], say: Callable[[str], None]) -> dict[str, Any]:
+def _facts(
+    config: DataConfig, limits: Limits, loaded: Any, sides: Sequence[Any], say: Callable[[str], None]
+) -> dict[str, Any]:
     num_rows = sum(loaded.verdict_counts.values())
-    late = [verdict for side in sides for verdict in side.problems]
+    late = list({verdict.origin: verdict for side in sides for verdict in side.problems}.values())
     check_rows([*loaded.problems, *late], num_rows, config, say)
     rows = Counter(loaded.verdict_counts)
     earlier = {verdict.origin: verdict.code for verdict in loaded.problems}
@@ -119,7 +122,7 @@ def _facts(config: DataConfig, loaded: Any, sides: Sequence[Any], say: Callable[
         rows[code] += 1
     num_truncated = sum(side.num_truncated for side in sides)
     if num_truncated:
-        say(f"cut {num_truncated} responses at {config.max_length} tokens (prompt and response together)")
+        say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
     return {
         "data": list(config.files),
         "data_format": loaded.format,

@@ -33,6 +33,10 @@ from penchant.training.task import Task
 
 __all__ = ["ChosenObjective", "choose_objective"]
 
+NO_MEAN = (
+    "dpo.moving_reference: the mean of two adapters is not an adapter of their rank, so a reference cannot follow one"
+)
+
 
 @dataclass(frozen=True)
 class ChosenObjective:
@@ -53,6 +57,8 @@ class ChosenObjective:
 
     def dataset(self, run: DPOConfig, model: LanguageModel, say: Callable[[str], None]) -> Dataset[Any]:
         """The items it is trained on. Raises DataError, and ConfigError for labels that it would not read."""
+        if self.config.moving_reference is not None and model.is_adapter:
+            raise ConfigError(f"{NO_MEAN}; leave it out, or merge the adapter first with `penchant export`")
         if isinstance(self.row, LabelledObjective):
             return labelled_dataset(run.data, model, run.seed, say)
         data = pair_dataset(run.data, model, run.seed, say)
@@ -120,8 +126,7 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         ),
         (
             moving and run.model.lora is not None,
-            "dpo.moving_reference: the mean of two adapters is not an adapter of their rank, so a reference cannot "
-            "follow one; leave out model.lora or dpo.moving_reference",
+            f"{NO_MEAN}; leave out model.lora or dpo.moving_reference",
         ),
         (
             moving and run.model.reference is not None,

@@ -55,7 +55,7 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             reference, reference_digest = _score_reference(config, model, sequences, reporter)
         else:
             reference, reference_digest = {s.key: 0.0 for s in sequences}, ""
-        folder.note(
+        folder.begin_with(
             model_digest=model.digest,
             reference_digest=reference_digest,
             beta=objective.beta,
@@ -84,7 +84,7 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     data = demonstration_dataset(config.data, model, config.seed, reporter.say)
     folder = RunFolder.create(config, "sft", resume=resume)
     with folder.withdrawn_if_refused():
-        folder.note(model_digest=model.digest, chat_template=text, **data.facts)
+        folder.begin_with(model_digest=model.digest, chat_template=text, **data.facts)
         return _train(
             config,
             model,
@@ -138,7 +138,7 @@ def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) ->
         numerics,
         chat_template=text,
         share=config.share_prefixes,
-        longest=run.data.max_length,
+        longest=run.data.max_length + (run.save.sample_tokens if run.save.num_samples else 0),
         say=reporter.say,
     )
     return model, text

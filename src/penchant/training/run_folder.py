@@ -30,6 +30,9 @@ from penchant.training.place import require_place
 __all__ = ["RunFolder", "append_rows", "disk_errors_explained", "read_ledger", "read_rows_written", "require_usable"]
 
 
+BEGUN_WITH = {"data_digest": "data", "model_digest": "model weights", "reference_digest": "reference weights"}
+
+
 class RunFolder:
     """One run's folder. Ledger and metrics are written so that a crash leaves what was there."""
 
@@ -91,6 +94,16 @@ class RunFolder:
         """Add facts to run.json, on disk before this returns."""
         self.ledger.update(facts)
         write_atomically(self.path / "run.json", json.dumps(self.ledger, indent=2, ensure_ascii=False) + "\n")
+
+    def begin_with(self, **facts: Any) -> None:
+        """Note what the run computes from; it must be what it was when the run began. Raises OutputError."""
+        for name, what in BEGUN_WITH.items():
+            if self.ledger.get(name, facts.get(name)) != facts.get(name):
+                raise OutputError(
+                    f"{self.path}: the run was begun with {what} other than what is there now; put that back, or "
+                    "leave out --resume and begin in another --output"
+                )
+        self.note(**facts)
 
     def finish(self, **facts: Any) -> None:
         """Mark the run as finished."""
