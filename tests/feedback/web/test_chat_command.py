@@ -95,7 +95,8 @@ def test_it_knows_what_fits_into_its_context(talker):
 def test_a_turn_with_a_real_model_is_recorded_with_its_digest(tmp_path, stories260k):
     project = tmp_path / "votes"
     options = ["--chat", "--model", stories260k, "--chat-template", "plain", "--chat-share", "1"]
-    with running(project, *options, "--max-new-tokens", "24") as (_, link):
+    varied = ["--temperature", "1.5", "--max-new-tokens", "60"]  # two answers alike would leave nothing to choose
+    with running(project, *options, *varied) as (_, link):
         base = link.split("/join/")[0]
         opener = build_opener(HTTPCookieProcessor(CookieJar()))
         fetch(opener, link)
@@ -117,4 +118,4 @@ def test_a_turn_with_a_real_model_is_recorded_with_its_digest(tmp_path, stories2
         [vote] = store.comparisons()
     assert vote.annotator == "me"
     assert re.fullmatch(r".*@[0-9a-f]{12}", vote.a.source.model)
-    assert vote.a.source.temperature == 0.8
+    assert vote.a.source.temperature == 1.5
