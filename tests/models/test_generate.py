@@ -2,16 +2,19 @@
 
 import dataclasses
 import math
+from collections import deque
 
 import numpy as np
 import pytest
 import torch
 
 from penchant.errors import ConfigError, ModelError
+from penchant.models.continuous_batch import ContinuousBatch
 from penchant.models.forward import score_sequences
 from penchant.models.generate import Request, Response, generate
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
+from penchant.models.requests import Job
 from penchant.models.sampler import SamplingParams, sample, uniforms
 from penchant.tokens import TokenSequence
 
@@ -274,6 +277,15 @@ def test_a_common_beginning_is_run_once(stories):
     lengths = [len(request.prompt_ids) for request in requests_for(stories, texts)]
     fed_back = 2 * len(texts)
     assert stories.num_tokens_run - before <= lengths[0] + 5 * (len(texts) - 1) + fed_back
+
+
+@pytest.mark.parametrize(("batch_size", "rows"), [(64, 14), (14, 14), (5, 5), (1, 2)])
+def test_keys_and_values_take_no_more_rows_than_there_are_responses(stories, batch_size, rows):
+    params = SamplingParams(max_new_tokens=2)
+    jobs = [Job.of(stories, request, params, 2) for request in requests_for(stories)]
+    batch = ContinuousBatch(stories, jobs, params, batch_size)
+    batch.step(deque(jobs))
+    assert {len(keys) for keys in batch.cache.keys_RGDL} == {rows}
 
 
 def test_the_models_context_limits_a_response(stories):

@@ -36,7 +36,8 @@ class ContinuousBatch:
 
     def __init__(self, model: LanguageModel, jobs: list[Job], params: SamplingParams, batch_size: int) -> None:
         self.model, self.params = model, params
-        size = max(batch_size, *(len(job.indices) for job in jobs))
+        num_responses = [len(job.indices) for job in jobs]
+        size = max(min(batch_size, sum(num_responses)), *num_responses)
         longest = max(len(job.prompt) + job.limit for job in jobs)
         limit = max(job.limit for job in jobs)
         self.cache = KeyValueCache(size, longest)

@@ -68,8 +68,8 @@ def reference_logprobs(
 ) -> dict[bytes, float]:
     """Summed log-prob of every sequence under `model`, by its key, in nats.
 
-    Values found in the cache are used after a few of them were computed again and agreed; if they do not, the cache
-    is dropped, aloud, and everything is computed.
+    Values found in the cache are used after those of the shortest few sequences were computed again and agreed; if
+    they do not, the cache is dropped, aloud, and everything is computed.
     """
     unique = {s.key: s for s in sequences}
     known = {} if cache is None else {key: cache.values[key] for key in unique if key in cache.values}
@@ -100,7 +100,7 @@ def _scores(model: LanguageModel, sequences: Sequence[TokenSequence]) -> list[fl
 
 
 def _verified(model: LanguageModel, unique: dict[bytes, TokenSequence], known: dict[bytes, float]) -> bool:
-    sample = sorted(known)[:NUM_VERIFIED]
+    sample = sorted(known, key=lambda key: len(unique[key]))[:NUM_VERIFIED]
     tolerance = TOLERANCE[model.numerics.compute_dtype]
     fresh = _scores(model, [unique[key] for key in sample])
     return all(abs(a - known[key]) <= tolerance * max(1.0, abs(a)) for a, key in zip(fresh, sample, strict=True))
