@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -58,6 +60,19 @@ def test_what_was_learned_is_in_the_saved_model(dpo, pairs, model):
         gain = score_sequences(trained, sequences) - score_sequences(model, sequences)
     assert float((gain[0::2] > gain[1::2]).float().mean()) > 0.9
     assert trained.digest != model.digest
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's list of mapped files")
+def test_weights_that_are_trained_do_not_lie_in_the_models_file(dpo, make_reporter, stories260k, tmp_path):
+    """Whoever writes to a file from which memory is mapped changes, or ends, the process that has mapped it."""
+    shutil.copytree(stories260k, tmp_path / "source", copy_function=shutil.copyfile)
+    mapped = []
+
+    def look():
+        mapped.extend(line for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line)
+
+    dpo(make_reporter({1: look}), model={"name": str(tmp_path / "source")})
+    assert mapped == []
 
 
 def test_sft_lowers_its_loss(sft):

@@ -77,8 +77,13 @@ class Loop(Generic[Item]):
             self.num_steps = min(self.num_steps, config.max_steps)
 
     def _allocate(self) -> None:
-        """Gradients and AdamW's moments before the first activation, so that long-lived memory lies together."""
+        """Gradients and AdamW's moments before the first activation, so that long-lived memory lies together.
+
+        Weights move out of the file they were mapped from: the first step would do it page by page, in five times the
+        time, and whoever writes to that file would end the run.
+        """
         for parameter in self.parameters.values():
+            parameter.data = parameter.data.clone()
             parameter.grad = torch.zeros_like(parameter)
             step = torch.zeros((), device=parameter.device if self.optimiser.defaults["fused"] else "cpu")
             moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
