@@ -52,11 +52,12 @@ def write(path, content):
     return path
 
 
-def refuses(result, path, content, *words):
-    assert result.code == 2, result.err
-    assert [word for word in words if word not in result.err] == []
-    assert path.read_bytes() == content
-    assert [other.name for other in path.parent.iterdir() if other.name.startswith(".")] == []
+def wrong_in_refusal(result, path, content, *words):
+    """Whatever is not as it must be where a file is refused: the code, the words, the file, no scratch beside it."""
+    wrong = [f"exit code {result.code}: {result.err}"] * (result.code != 2)
+    wrong += [f"'{word}' is not in: {result.err}" for word in words if word not in result.err]
+    wrong += ["the file has changed"] * (path.read_bytes() != content)
+    return wrong + [f"{other.name} was left" for other in path.parent.iterdir() if other.name.startswith(".")]
 
 
 def test_rows_of_other_prompts_stay_as_they_are_when_new_ones_are_asked(sample, samples, tmp_path):
@@ -109,7 +110,7 @@ def test_another_number_of_responses_is_refused_before_a_model_is_loaded(
 ):
     path = write(tmp_path / "s.jsonl", samples)
     result = sample(prompts, path, "--num-responses", number, "--resume")
-    refuses(result, path, samples, f"{path}:1: ", f"--num-responses {number}")
+    assert not wrong_in_refusal(result, path, samples, f"{path}:1: ", f"--num-responses {number}")
 
 
 @pytest.mark.parametrize("animal", ["cat", "frog"])
@@ -118,7 +119,7 @@ def test_rows_sampled_with_other_settings_are_refused_whatever_is_asked(sample, 
     path = write(tmp_path / "s.jsonl", samples)
     asked = ask(tmp_path / "p.txt", [animal])
     result = sample(asked, path, option, "7", "--resume")
-    refuses(result, path, samples, f"{path}:1: ", option[2:].replace("-", "_") + " 7")
+    assert not wrong_in_refusal(result, path, samples, f"{path}:1: ", option[2:].replace("-", "_") + " 7")
 
 
 def test_a_file_that_does_not_say_how_long_a_response_could_get_is_gone_on_with(sample, samples, prompts, tmp_path):
@@ -147,7 +148,7 @@ def test_a_file_with_a_line_that_is_no_sample_is_refused_and_left_as_it_is(
     content = bad.replace(b"SAMPLES", samples)
     path = write(tmp_path / "s.jsonl", content)
     result = sample(prompts, path, "--resume")
-    refuses(result, path, content, f"{path}:{number}: not a row that `penchant sample` wrote; ")
+    assert not wrong_in_refusal(result, path, content, f"{path}:{number}: not a row that `penchant sample` wrote; ")
 
 
 def test_a_folder_in_place_of_the_file_is_refused_in_one_sentence(sample, prompts, tmp_path, no_model):
@@ -159,7 +160,7 @@ def test_another_prompt_under_an_id_that_is_answered_is_refused(sample, samples,
     taken = json.loads(samples.splitlines()[1])["id"]
     path, asked = write(tmp_path / "s.jsonl", samples), tmp_path / "p.jsonl"
     asked.write_text(json.dumps({"id": taken, "prompt": "Another story"}) + "\n", encoding="utf-8")
-    refuses(sample(asked, path, "--resume"), path, samples, f"{path}:2: ", repr(taken))
+    assert not wrong_in_refusal(sample(asked, path, "--resume"), path, samples, f"{path}:2: ", repr(taken))
 
 
 def test_line_separators_within_a_response_do_not_part_its_row(sample, samples, prompts, tmp_path):

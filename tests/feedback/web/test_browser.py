@@ -44,23 +44,19 @@ def test_thirty_pairs_are_answered_by_keyboard_alone(make_site, read):
     assert placed == [True, True, True, False, False, False, "tie", "tie", "both_bad", "both_bad"] * 3
 
 
-def test_the_next_pair_is_there_within_a_tenth_of_a_second(make_site, read):
+def test_the_next_pair_is_there_in_the_next_frame(make_site, read):
+    """No answer waits for the server: the pair after it was fetched before."""
     site = make_site([task(i, a="word " * 500, b="more " * 500) for i in range(8)])
     press = """() => new Promise((done) => {
-        const shown = document.body.dataset, before = shown.assignment, began = performance.now();
+        const shown = document.body.dataset, before = shown.assignment;
         document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "1", bubbles: true }));
-        requestAnimationFrame(() => setTimeout(() => {
-            const isNext = shown.view === "pair" && shown.assignment !== before;
-            done(isNext ? performance.now() - began : Infinity);
-        }));
+        requestAnimationFrame(() => setTimeout(() => done(shown.view === "pair" && shown.assignment !== before)));
     })"""
     with served(site) as base:
         reader = read(base, site.tokens["ann"])
-        times = []
         for _ in range(5):
             reader.page.wait_for_timeout(400)
-            times.append(reader.page.evaluate(press))
-        assert sorted(times)[2] < 100, times
+            assert reader.page.evaluate(press)
 
 
 def test_undo_asks_the_same_pair_again(site, read):
