@@ -149,3 +149,21 @@ def story_model_beside(model):
     import dataclasses
 
     return dataclasses.replace(model)
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_bytes_that_are_no_text_are_replaced(penchant, monkeypatch, stories260k, errors):
+    said = io.TextIOWrapper(io.BytesIO(b"Once \xff upon\n"), encoding="utf-8", errors=errors)
+    monkeypatch.setattr(sys, "stdin", said)
+    result = penchant("chat", stories260k, "--chat-template", "plain", "--max-new-tokens", "4", "--seed", "3")
+    assert result.code == 0, result.err
+    assert result.out.strip()
+
+
+def test_a_chat_template_that_refuses_what_was_said_is_one_sentence(chat, stories260k, tmp_path):
+    template = tmp_path / "strict.jinja"
+    template.write_text("{{ raise_exception('Only silence') }}")
+    result = chat(stories260k, "Once upon a time\n", "--chat-template", str(template))
+    assert result.code == 2
+    said = "the chat template refuses these messages (Only silence); pass another --chat-template"
+    assert result.err.endswith(f"penchant: {said}\n")

@@ -68,3 +68,13 @@ def test_a_table_without_a_terminal_is_aligned_text_with_numbers_to_the_right(ca
     ]
     print_table(Console(), ("nothing",), [])
     assert capsys.readouterr().out == "nothing\n"
+
+
+def test_no_time_is_foretold_before_one_was_measured_and_what_was_there_before_does_not_count(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    reporter = Reporter()
+    for done in (30, 40):
+        reporter.progress("training", done, 60, {})
+        now[0] += 20.0
+    assert capsys.readouterr().err.splitlines() == ["training 30/60", "training 40/60    about 40 s left"]

@@ -1,5 +1,7 @@
 """`penchant export` writes a folder that any tool loads, and the model in it is the one that was trained."""
 
+import os
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -73,3 +75,12 @@ def test_a_model_without_a_chat_template_is_exported_with_the_one_that_is_given(
     result = penchant("export", stories260k, "--merged", tmp_path / "x", "--chat-template", "plain")
     assert result.code == 0, result.err
     assert (tmp_path / "x" / "model.safetensors").is_file()
+
+
+def test_the_empty_folder_that_the_user_stands_in_is_filled_not_replaced(penchant, make_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = penchant("export", make_run(lora=False), "--merged", ".")
+    assert result.code == 0, result.err
+    assert (tmp_path / "model.safetensors").is_file()
+    assert not list(tmp_path.glob(".*"))
+    assert os.path.samefile(".", tmp_path)

@@ -181,7 +181,7 @@ def test_sft_on_plain_text_lowers_the_held_out_loss(penchant, tmp_path, stories2
     data.write_text("".join(json.dumps({"text": f"{story} {i}"}) + "\n" for i in range(24)), encoding="utf-8")
     result = penchant(
         "sft", "--model", stories260k, "--chat-template", "plain", "--data", data, "--output", tmp_path / "sft",
-        "--epochs", "3", "--batch-size", "4", "--learning-rate", "1e-3",
+        "--epochs", "4", "--batch-size", "4", "--learning-rate", "1e-3",
     )  # fmt: skip
     assert result.code == 0, result.err
     held_out = [row["eval_loss"] for row in rows(tmp_path / "sft" / "metrics.jsonl") if "eval_loss" in row]

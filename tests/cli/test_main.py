@@ -1,5 +1,6 @@
 """Exit codes: 0 done, 1 our fault, 2 the user's mistake, 130 Ctrl-C; a traceback only with --debug."""
 
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import typer
 from penchant import __version__
 from penchant.cli import main as module
 from penchant.errors import ConfigError, DataError, ModelError, OutputError, TrainingError
+from penchant.training.interrupt import Interrupted
 
 
 @pytest.fixture
@@ -68,10 +70,16 @@ def test_an_error_shows_nothing_of_a_foreign_text_that_steers_the_terminal(faili
     assert result.err == "penchant: row \ufffd[2J\ufffd is bad\n"
 
 
-def test_ctrl_c_is_exit_code_130(failing):
+def test_ctrl_c_is_exit_code_130_and_one_sentence(failing):
     result = failing(KeyboardInterrupt())
     assert result.code == 130
-    assert "Traceback" not in result.err
+    assert result.err.startswith("penchant: interrupted; what was written whole is kept")
+    assert result.err.count("\n") == 1
+
+
+def test_a_command_that_says_its_own_sentence_when_it_is_interrupted_is_left_to_it(failing):
+    result = failing(Interrupted(signal.SIGINT, "interrupted, 3 answers are kept"))
+    assert (result.code, result.err) == (130, "penchant: interrupted, 3 answers are kept\n")
 
 
 def test_an_unknown_option_or_verb_is_exit_code_2(penchant):

@@ -1,6 +1,7 @@
 """What is refused is refused before any work, in one sentence that is true, and leaves nothing in the way."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -247,3 +248,88 @@ def test_a_key_given_twice_is_refused(penchant, story, pairs, tmp_path, no_model
     result = penchant("dpo", *story, "--data", pairs, "--output", tmp_path / "run", *place)
     assert result.code == 2
     assert f"'{name}' is there twice; keep one of them" in result.err
+
+
+@pytest.fixture
+def refusing(tmp_path):
+    """A chat template that takes no system message, and prompts of which the second has one."""
+    template = tmp_path / "strict.jinja"
+    template.write_text(
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
+        "{{ m['content'] }}{% endfor %}"
+    )
+    system = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Once"}]
+    return template, write(tmp_path / "prompts.jsonl", [{"prompt": "Once"}, {"prompt": system}])
+
+
+def test_a_prompt_that_the_chat_template_refuses_is_named_by_its_line(
+    penchant, stories260k, make_run, tmp_path, refusing
+):
+    template, prompts = refusing
+    output = tmp_path / "samples.jsonl"
+    run = shutil.copytree(make_run(lora=False), tmp_path / "run")
+    shutil.copy(template, run / "model" / "chat_template.jinja")
+    for call in (
+        ["sample", "--model", stories260k, "--chat-template", template, "--output", output],
+        ["eval", run],
+    ):
+        result = penchant(*call, "--prompts", prompts)
+        assert result.code == 2, result.err
+        said = "the chat template refuses these messages (No system role); change the prompt or the chat template"
+        assert f"penchant: {prompts}:2: {said}\n" in result.err
+    assert not output.exists()
+
+
+def full(*_args, **_options):
+    raise OSError(28, "No space left on device")
+
+
+def test_samples_on_a_full_disk_are_gone_on_with_once_there_is_space(penchant, story, tmp_path, monkeypatch):
+    prompts, output = write(tmp_path / "prompts.jsonl", [{"prompt": "Once"}]), tmp_path / "out" / "samples.jsonl"
+    call = ["sample", *story, "--prompts", prompts, "--max-new-tokens", "4", "--output", output]
+    with monkeypatch.context() as patch:
+        patch.setattr("penchant.evaluation.sample_lines.os.fsync", full)
+        result = penchant(*call)
+    assert result.code == 2, result.err
+    assert f"{output}: the disk is full; free some space and go on with --resume" in result.err
+    assert list(output.parent.iterdir()) == []
+    assert penchant(*call).code == 0
+
+
+def test_on_a_full_disk_no_command_advises_an_option_that_it_does_not_have(
+    penchant, story, pairs, tmp_path, make_run, monkeypatch
+):
+    run = make_run(lora=False)
+    monkeypatch.setattr("penchant.training.checkpoint._sync_file", full)
+    monkeypatch.setattr("penchant.models.saving.os.replace", full)
+    for call in (
+        ["score", "--model", run, "--data", pairs, "--output", tmp_path / "scores.jsonl"],
+        ["export", run, "--merged", tmp_path / "plain"],
+    ):
+        result = penchant(*call)
+        assert result.code == 2, result.err
+        assert f"{call[-1]}: the disk is full; free some space and run the command again" in result.err
+        assert not call[-1].exists()
+    monkeypatch.undo()
+    (tmp_path / "shut").mkdir()
+    monkeypatch.setattr("penchant.models.saving.os.replace", forbid)
+    assert "; choose another --merged" in penchant("export", run, "--merged", tmp_path / "shut").err
+
+
+def forbid(*_args):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_cache_that_cannot_be_made_is_one_sentence_and_the_run_goes_on_with_another(
+    penchant, story, pairs, tmp_path, nowhere, monkeypatch
+):
+    run = ["dpo", *story, "--data", pairs, "--output", tmp_path / "run", "--set", "save.num_samples=0"]
+    with monkeypatch.context() as patch:
+        patch.setenv("PENCHANT_CACHE", str(nowhere))
+        result = penchant(*run)
+        assert result.code == 2, result.err
+        assert "(Not a directory); set PENCHANT_CACHE to another folder and go on with --resume" in result.err
+        pulled = penchant("models", "pull")
+        assert pulled.code == 2, pulled.err
+        assert "(Not a directory); set PENCHANT_CACHE to another folder\n" in pulled.err
+    assert penchant(*run, "--resume").code == 0

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penchant.data import Message, PreferencePair, group_by_prompt, prompt_key, split_by_prompt
+from penchant.data import (
+    Demonstration,
+    Document,
+    Message,
+    PreferencePair,
+    group_by_prompt,
+    prompt_key,
+    split_by_prompt,
+)
+from penchant.data.split import split_demonstrations
 from penchant.errors import ConfigError
 
 
@@ -74,3 +83,59 @@ def test_a_fraction_outside_its_range_is_refused(fraction):
 def test_groups_keep_the_order_of_the_rows():
     groups = group_by_prompt([pair("a", "1"), pair("b", "2"), pair("a", "3")])
     assert [[p.chosen for p in group] for group in groups.values()] == [["1", "3"], ["2"]]
+
+
+SHORT = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}
+
+
+def conversation(*turns):
+    """From turns such as "u:a question"."""
+    parts = (turn.split(":", 1) for turn in turns)
+    return Demonstration(messages=tuple(Message(role=SHORT[role], content=content) for role, content in parts))
+
+
+def sides_of(record, seeds=range(30)):
+    """On which side of other prompts it lies, seed by seed."""
+    others = [conversation(f"u:other {i}", "a:x") for i in range(20)]
+    return [record in split_demonstrations([*others, record], 0.5, seed)[1] for seed in seeds]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (("u:q", "a:1"), ("u:q", "a:2"), True),
+        (("u:q", "a:1"), ("u:q", "a:2", "u:and?", "a:3"), True),
+        (("u:q", "a:call", "t:result", "a:1"), ("u:q", "a:2"), True),
+        (("s:be kind", "u:q", "a:1"), ("u:q", "a:1"), False),
+        (("u:q", "a:1"), ("u:p", "a:1"), False),
+        (("a:hello", "u:q", "a:1"), ("a:hello", "u:q", "a:2"), True),
+        (("a:hello", "u:q", "a:1"), ("a:hello", "u:p", "a:1"), False),
+        (("s:tell", "a:1"), ("s:tell", "a:2"), True),
+        (("a:1",), ("a:1",), True),
+        (("a:1",), ("a:2",), False),
+    ],
+)
+def test_conversations_lie_together_where_the_first_answer_to_a_user_has_one_prompt(one, other, same):
+    assert (sides_of(conversation(*one)) == sides_of(conversation(*other))) is same
+
+
+def test_a_conversation_lies_where_a_pair_of_its_prompt_lies():
+    asked = [conversation(f"u:{one.prompt[0].content}", "a:x") for one in many]
+    pairs, texts = split_by_prompt(many, 0.2, 3)[1], split_demonstrations(asked, 0.2, 3)[1]
+    assert [one.prompt for one in pairs] == [one.messages[:1] for one in texts]
+
+
+def test_documents_are_split_by_their_text_and_appended_ones_move_none():
+    texts = [Document(text=f"story {i % 50}") for i in range(100)]
+    train, held_out = ({one.text for one in side} for side in split_demonstrations(texts, 0.2, 3))
+    assert held_out
+    assert not train & held_out
+    more = [Document(text=f"new {i}") for i in range(30)]
+    after = {one.text for one in split_demonstrations([*more, *texts], 0.2, 3)[1]}
+    assert {text for text in after if text.startswith("story")} == held_out
+
+
+def test_of_two_texts_one_is_held_out_and_of_one_none():
+    one, other = Document(text="a"), conversation("u:q", "a:1")
+    assert [len(side) for side in split_demonstrations([one, other, one], 0.001, 0)] in ([2, 1], [1, 2])
+    assert split_demonstrations([one, one], 0.5, 0) == ((one, one), ())

@@ -1,10 +1,14 @@
 """Sharing prefixes gives a model's own log-probabilities and gradients, or the model says why it does not share."""
 
+import math
+from types import SimpleNamespace
+
 import pytest
 import torch
 import transformers
 from transformers import AutoModelForCausalLM
 
+from penchant.models.exactness import _longrope_switches_at
 from penchant.models.forward import score_forest, score_sequences
 from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
@@ -106,6 +110,34 @@ def test_a_sliding_window_that_no_sequence_reaches_is_shared(make_folder, sizes,
     model = load_model(str(folder), cpu, longest=48)
     assert model.shares, model.why_unshared
     assert relative(score_sequences(model, family), own_scores(folder, family)[0]) < 1e-4
+
+
+LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "rope_theta": 10000.0}
+
+
+def test_longrope_is_shared_only_where_no_sequence_switches_the_frequencies_of_the_others(
+    make_folder, sizes, cpu, family
+):
+    folder = make_folder(config_of("Phi3", sizes, original_max_position_embeddings=64, rope_parameters=dict(LONGROPE)))
+    alone = load_model(str(folder), cpu, longest=90)
+    assert not alone.shares
+    assert "LongRoPE" in alone.why_unshared
+    assert "over 64 tokens, fewer than the longest sequence of 90" in alone.why_unshared
+    with_a_long_one = [*family, TokenSequence.of(list(range(2, 72)), [4, 9, 17])]
+    assert relative(score_sequences(alone, with_a_long_one), own_scores(folder, with_a_long_one)[0]) < 1e-4
+    model = load_model(str(folder), cpu, longest=64)
+    assert model.shares, model.why_unshared
+    assert relative(score_sequences(model, family), own_scores(folder, family)[0]) < 1e-4
+
+
+@pytest.mark.parametrize("rope", [None, {"rope_type": "default"}, {"full_attention": {"rope_type": "default"}}])
+def test_other_rotary_positions_have_no_length_at_which_they_switch(rope):
+    assert _longrope_switches_at(SimpleNamespace(rope_parameters=rope)) == math.inf
+
+
+def test_a_longrope_of_some_layers_alone_is_found():
+    rope = {"full_attention": {**LONGROPE, "original_max_position_embeddings": 64}, "sliding_attention": None}
+    assert _longrope_switches_at(SimpleNamespace(rope_parameters=rope)) == 64
 
 
 def test_shared_unshared_and_one_by_one_agree(llama, llama_folder, cpu, family):

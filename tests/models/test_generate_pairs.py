@@ -1,7 +1,11 @@
 """Responses that read the same are sampled again, a few times, and then said to be identical."""
 
+from dataclasses import replace
+
 import pytest
 
+from penchant.data import Message
+from penchant.models import pair_sampling
 from penchant.models.generate import Request, generate
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
@@ -88,3 +92,17 @@ def test_two_requests_with_one_key_are_a_mistake_of_the_caller(stories):
     request = requests_for(stories)[0]
     with pytest.raises(AssertionError, match="one key"):
         list(sample_pairs(stories, [request, request], SHORT))
+
+
+def test_the_space_before_the_first_word_makes_another_continuation(stories, monkeypatch):
+    prompt = (Message(role="user", content="There was a dog"),)
+    request = Request(tuple(stories.encoder.encode_prompt(prompt)), "dog")
+    sampled = next(generate(stories, [request], SHORT))
+    texts = (" s", "s")
+    answers = [
+        replace(response, token_ids=stories.encoder.encode_response(prompt, text))
+        for response, text in zip(sampled, texts, strict=True)
+    ]
+    monkeypatch.setattr(pair_sampling, "generate", lambda _, todo, *__, **___: iter([answers] if todo else []))
+    (group,) = sample_pairs(stories, [request], SHORT)
+    assert not group.identical

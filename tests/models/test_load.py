@@ -5,11 +5,13 @@ import shutil
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
+from transformers import AddedToken, AutoTokenizer, LlamaConfig
 
-from penchant.errors import ModelError
+from penchant.errors import ConfigError, ModelError
 from penchant.models import adapters, starter
-from penchant.models.load import is_adapter_folder, load_model, resolve, weights_digest
+from penchant.models.load import is_adapter_folder, load_model, read_chat_template, resolve, weights_digest
 from penchant.models.saving import save_model
 
 
@@ -87,6 +89,66 @@ def test_a_model_without_chat_template_is_told_what_to_pass(folder, cpu):
     (folder / "chat_template.jinja").unlink()
     assert "--chat-template plain" in refused(folder, cpu)
     assert load_model(str(folder), cpu, chat_template="plain").encoder.is_plain
+
+
+def add_beyond_rows(folder, tokens, *, special):
+    """Give the tokenizer of the tiny model ids from 288 on, which is how many rows its embedding has."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<spare {i}>" for i in range(len(tokenizer), 288)])
+    tokenizer.add_tokens([AddedToken(token, special=special) for token in tokens])
+    tokenizer.save_pretrained(folder)
+
+
+def test_a_tokenizer_with_more_ids_than_the_embedding_has_rows_is_refused(folder, cpu):
+    add_beyond_rows(folder, ["<one>", "<two>"], special=False)
+    said = refused(folder, cpu)
+    assert "the tokenizer has ids up to 289 ('<two>'), but the embedding has only 288 rows" in said
+    assert "resize the embedding, or use the tokenizer that belongs to the model" in said
+
+
+def test_a_tokenizer_that_fills_the_embedding_exactly_is_loaded(folder, cpu):
+    add_beyond_rows(folder, [], special=False)
+    assert load_model(str(folder), cpu).shares
+
+
+def test_an_embedding_with_more_rows_than_the_tokenizer_has_ids_is_loaded(make_folder, sizes, cpu):
+    assert load_model(str(make_folder(LlamaConfig(**{**sizes, "vocab_size": 320}))), cpu).shares
+
+
+def test_a_special_token_without_a_row_is_refused_only_where_it_would_be_written(folder, cpu):
+    add_beyond_rows(folder, ["<image>"], special=True)
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    assert load_model(str(folder), cpu, chat_template=template).shares
+    assert "'<image>'" in refused(folder, cpu, chat_template="{{ '<image>' }}" + template)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.eos_token = "<image>"
+    tokenizer.save_pretrained(folder)
+    assert "'<image>'" in refused(folder, cpu, chat_template=template)
+
+
+def test_the_rows_of_an_embedding_that_an_adapter_trained_are_counted_too(llama, tmp_path, cpu):
+    settings = LoraConfig(target_modules=["q_proj"], modules_to_save=["embed_tokens"])
+    with adapters.quiet_peft():
+        get_peft_model(llama.network, settings).save_pretrained(tmp_path / "adapter")
+    config = tmp_path / "adapter" / "adapter_config.json"
+    edit(config, base_model_name_or_path=str(llama.path))
+    assert load_model(str(tmp_path / "adapter"), cpu).is_adapter
+    llama.tokenizer.save_pretrained(tmp_path / "adapter")
+    add_beyond_rows(tmp_path / "adapter", ["<one>"], special=False)
+    assert "only 288 rows" in refused(tmp_path / "adapter", cpu)
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_an_empty_chat_template_is_refused_rather_than_passed_over(tmp_path, content):
+    file = tmp_path / "empty.jinja"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"empty\.jinja', which is empty; leave the option out"):
+        read_chat_template(str(file))
+
+
+def test_a_chat_template_is_the_text_of_its_file_as_it_is(tmp_path):
+    (tmp_path / "own.jinja").write_text("{{ messages }}\n")
+    assert read_chat_template(str(tmp_path / "own.jinja")) == "{{ messages }}\n"
 
 
 def test_a_file_in_place_of_a_folder_is_refused(folder):

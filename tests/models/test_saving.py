@@ -4,10 +4,11 @@ import shutil
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from penchant.data import Message
-from penchant.errors import ConfigError, ModelError
+from penchant.errors import ConfigError, ModelError, OutputError
 from penchant.models import adapters
 from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
@@ -255,3 +256,31 @@ def test_a_file_that_is_no_gguf_is_refused_and_leaves_nothing(tmp_path, cpu, mon
     with pytest.raises(ModelError, match=r"bad.gguf: not a GGUF file"):
         load_model(str(tmp_path / "bad.gguf"), cpu)
     assert list((tmp_path / "cache" / "models").iterdir()) == []
+
+
+def test_an_empty_folder_is_filled_since_a_mount_point_cannot_be_replaced(llama, tmp_path, monkeypatch):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    before = folder.stat().st_ino
+    save_model(llama, folder)
+    assert folder.stat().st_ino == before
+    AutoModelForCausalLM.from_pretrained(folder)
+    assert [p.name for p in tmp_path.iterdir()] == ["mounted"]
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize("where", ["folder", "disk"])
+def test_a_converted_gguf_that_the_cache_cannot_take_is_the_users_to_mend(
+    llama, llama_folder, cpu, tmp_path, monkeypatch, where
+):
+    def full(*_args, **_options):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    write_gguf(llama_folder, tmp_path / "tiny.gguf")
+    monkeypatch.setattr(type(llama.network), "save_pretrained", full)
+    cache = tmp_path / "tiny.gguf" if where == "folder" else tmp_path / "cache"
+    monkeypatch.setenv("PENCHANT_CACHE", str(cache))
+    said = "set PENCHANT_CACHE" if where == "folder" else "the disk is full; free some space and run the command again"
+    with pytest.raises(OutputError, match=said):
+        load_model(str(tmp_path / "tiny.gguf"), cpu)
+    assert where == "folder" or list((cache / "models").iterdir()) == []

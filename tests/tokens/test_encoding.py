@@ -90,6 +90,22 @@ def test_an_empty_prompt_is_the_beginning_token_so_that_the_first_word_can_be_sc
     assert plain.decode(ids).strip() == "Once"
 
 
+@pytest.mark.parametrize("response", [" named Max. He", "s, and Max", "\n\n named Max"])
+def test_a_sampled_plain_response_is_kept_with_its_first_space_so_that_its_tokens_are_found_again(plain, response):
+    prompt = user("There was a dog")
+    prompt_ids, ids = plain.encode_prompt(prompt), plain.encode_response(prompt, response)
+    assert plain.decode_response(prompt_ids, ids) == response
+    spaces = plain.encode_response(prompt, "  \n")
+    assert plain.decode_response(prompt_ids, [*ids[:-1], *spaces]) == response, "what ends it is no part of it"
+    assert plain.decode_response(prompt_ids, spaces) == ""
+
+
+def test_a_sampled_response_under_a_chat_template_is_kept_without_the_space_around_it(chatml):
+    prompt = user("hello there")
+    ids = chatml.encode_response(prompt, " \n the answer \n")
+    assert chatml.decode_response(chatml.encode_prompt(prompt), ids) == "the answer"
+
+
 def test_a_padding_token_that_is_the_end_token_is_scored_all_the_same(chatml):
     assert chatml.tokenizer.pad_token_id == chatml.tokenizer.eos_token_id
     ids, scored = chatml.encode_conversation(talk("hi", "hello"))

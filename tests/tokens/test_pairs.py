@@ -68,6 +68,22 @@ def test_a_prompt_over_its_limit_is_a_bad_row_and_never_cut(encoder):
     assert [item.origin.line for item in result.items] == [5]
 
 
+@pytest.mark.parametrize("num_spare", [None, 1, 0])
+def test_a_prompt_that_fills_the_models_context_is_not_told_to_raise_a_limit(encoder, num_spare):
+    """With a token to spare, or where the context is not known, options may help."""
+    long, talk = pair("hi " * 50, "yes", "no"), conversation("hi " * 50, "yes")
+    length = len(encoder.encode_prompt(long.prompt))
+    context_length = None if num_spare is None else length + num_spare
+    limits = Limits(40, 39, context_length)
+    for tokenise, record in ((tokenise_pairs, long), (tokenise_demonstrations, talk)):
+        (problem,) = tokenise(encoder, [record], limits).problems
+        assert f"the prompt has {length} tokens" in problem.reason
+        if num_spare == 0:
+            assert problem.fix == f"the model takes {length} tokens, prompt and response together; shorten the prompt"
+        else:
+            assert "raise --max-length or --max-prompt-length where the model takes more tokens" in problem.fix
+
+
 def test_a_template_that_rewrites_itself_gives_every_row_a_verdict(byte_tokenizer):
     encoder = ChatEncoder(byte_tokenizer, template="{{ messages|length }}")
     result = tokenise_pairs(encoder, [pair("hi", "yes", "no", 9)], WIDE)

@@ -211,3 +211,4 @@ def test_a_file_written_atomically_is_old_or_new(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

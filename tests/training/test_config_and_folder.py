@@ -3,12 +3,17 @@
 import json
 
 import pytest
+import torch
 from pydantic import BaseModel, ValidationError
-from safetensors import SafetensorError
 
 from penchant.errors import OutputError
 from penchant.training.config import DPOConfig, SFTConfig
-from penchant.training.run_folder import RunFolder, append_rows, disk_errors_explained, read_rows_written
+from penchant.training.run_folder import (
+    RunFolder,
+    append_rows,
+    read_ledger,
+    read_rows_written,
+)
 
 
 def config(tmp_path, **sections):
@@ -84,6 +89,31 @@ def test_sft_refuses_a_reference_it_would_not_read():
         SFTConfig.model_validate({"output": "o", "model": {"name": "m", "reference": "r"}, "data": {"files": ["f"]}})
 
 
+def test_sft_refuses_a_limit_of_the_prompt_it_would_not_read():
+    with pytest.raises(ValidationError, match=r"data\.max_prompt_length is not read by sft.*; leave it out"):
+        SFTConfig.model_validate({"output": "o", "data": {"files": ["f"], "max_prompt_length": 1}})
+
+
+@pytest.mark.parametrize("schema", [DPOConfig, SFTConfig])
+def test_a_seed_that_a_generator_of_random_numbers_cannot_take_is_refused_with_the_bound(schema):
+    base = {"output": "o", "data": {"files": ["f"]}}
+    with pytest.raises(ValidationError, match="less than 9223372036854775808"):
+        schema.model_validate({**base, "seed": 99999999999999999999})
+    torch.Generator().manual_seed(schema.model_validate({**base, "seed": 2**63 - 1}).seed)
+
+
+def test_the_home_folder_is_meant_by_a_tilde_in_a_file_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    written = {"output": "~/runs/first", "data": {"files": ["~/a", "b~c"]}, "model": {"chat_template": "~/t.jinja"}}
+    settings = DPOConfig.model_validate(written)
+    assert settings.output == "/home/ann/runs/first"
+    assert settings.data.files == ("/home/ann/a", "b~c")
+    assert settings.model.chat_template == "/home/ann/t.jinja"
+    assert config(tmp_path, data={"files": "~/a"}).data.files == ("/home/ann/a",)
+    assert config(tmp_path, model={"chat_template": "plain"}).model.chat_template == "plain"
+    assert config(tmp_path).model.chat_template is None
+
+
 def test_a_new_run_writes_its_settings_and_a_running_ledger(tmp_path):
     folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
     ledger = json.loads((folder.path / "run.json").read_text())
@@ -122,11 +152,32 @@ def test_a_finished_run_is_not_resumed(tmp_path):
         RunFolder.create(config(tmp_path), "dpo", resume=True)
 
 
-def test_a_damaged_ledger_is_one_sentence(tmp_path):
+@pytest.mark.parametrize("content", ["{", "{}", "[]", "null", '{"config": 1}'])
+def test_a_damaged_ledger_is_one_sentence(tmp_path, content):
     folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
-    (folder.path / "run.json").write_text("{")
+    (folder.path / "run.json").write_text(content)
     with pytest.raises(OutputError, match=r"run.json: damaged"):
         RunFolder.create(config(tmp_path), "dpo", resume=True)
+    with pytest.raises(OutputError, match=r"run.json: damaged"):
+        read_ledger(folder.path)
+
+
+@pytest.mark.parametrize("scratch", [".config.yaml.writing", ".run.json.writing"])
+def test_a_run_killed_while_it_wrote_its_first_files_can_begin_again(tmp_path, scratch):
+    path = RunFolder.create(config(tmp_path), "dpo", resume=False).path
+    (path / "run.json").rename(path / scratch)
+    assert RunFolder.create(config(tmp_path), "dpo", resume=False).ledger["status"] == "running"
+
+
+def test_a_run_does_not_go_on_with_other_tokens_and_one_that_noted_none_does(tmp_path):
+    facts = {"data_digest": "d", "model_digest": "m", "reference_digest": "r"}
+    older, newer = (RunFolder.create(config(tmp_path, output=str(tmp_path / n)), "dpo", resume=False) for n in "ab")
+    older.begin_with(**facts)
+    older.begin_with(**facts, tokens_digest="t")
+    newer.begin_with(**facts, tokens_digest="t")
+    for folder in (older, newer):
+        with pytest.raises(OutputError, match="begun with a chat template or tokenizer other than what is there now"):
+            folder.begin_with(**facts, tokens_digest="u")
 
 
 def test_a_moved_run_is_resumed_where_it_lies(tmp_path):
@@ -148,25 +199,21 @@ def test_a_torn_metrics_line_is_left_out_and_later_steps_are_forgotten(tmp_path)
     assert [row["step"] for row in read_rows_written(folder.metrics)] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(28, "No space left on device"),
-        OSError(122, "Disk quota exceeded"),
-        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
-    ],
-)
-def test_a_full_disk_is_the_users_to_mend(tmp_path, error):
-    with pytest.raises(OutputError, match="the disk is full"), disk_errors_explained(tmp_path):
-        raise error
+def test_answers_with_other_ends_of_line_are_read_and_kept(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    rows = [{"step": i, "response": f"one{end}two"} for i, end in enumerate("\u2028\u2029\x85\x0c\x1e\r\n", 1)]
+    append_rows(folder.samples, rows)
+    assert read_rows_written(folder.samples) == rows
+    folder.keep_until(5)
+    assert read_rows_written(folder.samples) == rows[:5]
 
 
-def test_a_forbidden_folder_is_the_users_to_mend_and_other_faults_stay_what_they_are(tmp_path):
-    with pytest.raises(OutputError, match="may not be written to"), disk_errors_explained(tmp_path):
-        raise PermissionError(13, "Permission denied")
-    for error in (OSError(5, "Input/output error"), SafetensorError("header too large")):
-        with pytest.raises(type(error)), disk_errors_explained(tmp_path):
-            raise error
+def test_a_row_torn_within_a_letter_is_left_out(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    append_rows(folder.samples, [{"step": 1, "response": "a"}])
+    with folder.samples.open("ab") as file:
+        file.write('{"step": 2, "response": "é'.encode()[:-1])
+    assert read_rows_written(folder.samples) == [{"step": 1, "response": "a"}]
 
 
 def test_a_run_the_disk_cannot_hold_is_refused_before_it_begins(tmp_path):

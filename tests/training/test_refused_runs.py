@@ -58,6 +58,30 @@ def test_a_run_does_not_go_on_from_other_data_or_another_model_than_it_began_wit
         dpo(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 2})
 
 
+@pytest.mark.parametrize("command", ["dpo", "sft"])
+def test_a_run_does_not_go_on_with_another_chat_template_behind_the_same_path(
+    request, make_reporter, tmp_path, pairs_file, command
+):
+    train = request.getfixturevalue(command)
+    template, data = tmp_path / "template.jinja", tmp_path / "data.jsonl"
+    words = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    template.write_text(words)
+    rows = [json.loads(line) for line in pairs_file.read_text().splitlines()]
+    turns = [("user", "prompt"), ("assistant", "chosen")]
+    told = [{"messages": [{"role": role, "content": row[key]} for role, key in turns]} for row in rows]
+    data.write_text("".join(json.dumps(row) + "\n" for row in (rows if command == "dpo" else told)))
+    sections = {"model": {"chat_template": str(template)}, "data": {"files": [str(data)]}}
+
+    def crash():
+        raise RuntimeError("the machine dies")
+
+    with pytest.raises(RuntimeError, match="dies"):
+        train(make_reporter({2: crash}), **sections, save={"num_samples": 0, "checkpoint_every": 1})
+    template.write_text("Now: " + words)
+    with pytest.raises(OutputError, match="begun with a chat template or tokenizer other than what is there now"):
+        train(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 1})
+
+
 def test_a_row_that_is_too_long_counts_once_where_its_pair_is_taken_apart(dpo, reporter, pairs_file, tmp_path):
     data = tmp_path / "pairs.jsonl"
     long = {"prompt": "and so on " * 100, "chosen": "a", "rejected": "b"}

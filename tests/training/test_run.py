@@ -90,6 +90,25 @@ def test_held_out_rows_are_measured_after_every_epoch_and_never_trained_on(dpo):
     assert ledger["num_held_out_pairs"] == 4
 
 
+def test_conversations_of_one_prompt_and_texts_that_come_twice_lie_on_one_side(sft, monkeypatch, tmp_path):
+    path = tmp_path / "demonstrations.jsonl"
+    asked = [[{"role": "user", "content": f"Who is {name}?"}] for name in ("Lily", "Tom", "Ben", "Mia")]
+    answers = [[{"role": "assistant", "content": f"A child. {i}"}] for i in range(6)]
+    path.write_text("".join(json.dumps({"messages": q + a}) + "\n" for a in answers for q in asked))
+    seen = []
+    original = run_module._train
+
+    def look(config, model, task, data, *args, **options):
+        seen.append([{run_module._prompt_of(item) for item in side} for side in (data.train, data.held_out)])
+        return original(config, model, task, data, *args, **options)
+
+    monkeypatch.setattr(run_module, "_train", look)
+    ledger = sft(data={"files": [str(path)], "held_out": 0.5}, optimiser={"max_steps": 1}).ledger
+    ((train, held_out),) = seen
+    assert (len(train | held_out), train & held_out) == (4, set())
+    assert ledger["num_held_out_pairs"] == 6 * len(held_out) > 0
+
+
 def test_the_ledger_names_data_weights_reference_and_outcome(dpo, model, pairs_file):
     import hashlib
 
@@ -295,6 +314,23 @@ def test_another_reference_is_used_and_named(dpo, sft, tmp_path, model):
     assert abs(steps(folder)[0]["rewards/chosen"]) > 1e-3, "the policy is not its own reference"
 
 
+def test_a_reference_with_as_many_tokens_but_other_ones_is_refused(dpo, monkeypatch, stories260k, tmp_path):
+    shutil.copytree(stories260k, tmp_path / "other")
+    original = run_module.load_model
+
+    def with_two_words_exchanged(name, *args, **options):
+        model = original(name, *args, **options)
+        if name == str(tmp_path / "other"):
+            (one, i), (two, j), *rest = model.tokenizer.get_vocab().items()
+            exchanged = {one: j, two: i, **dict(rest)}
+            monkeypatch.setattr(model.tokenizer, "get_vocab", lambda: exchanged)
+        return model
+
+    monkeypatch.setattr(run_module, "load_model", with_two_words_exchanged)
+    with pytest.raises(ConfigError, match=r"model\.reference: the tokenizer of .*other is not that of .*stories260k"):
+        dpo(model={"reference": str(tmp_path / "other")})
+
+
 def test_a_second_run_on_the_same_data_scores_no_reference_again(dpo, tmp_path, monkeypatch):
     dpo(output=str(tmp_path / "one"))
     costs = []
@@ -416,6 +452,8 @@ REFUSED = [
     ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weighs single pairs, and bco has none"),
     ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weighs single pairs, and aot has none"),
     ({"dpo": {"objective": "sft", "sft_weight": 0.5}}, r"add the objective sft to itself; leave it out"),
+    ({"dpo": {"objective": "ld_dpo", "sft_weight": 0.1}}, r"dpo\.sft_weight .* and ld_dpo weighs them; leave it out"),
+    ({"dpo": {"objective": "d2po", "sft_weight": 0.1}}, r"dpo\.sft_weight .* and d2po weighs them; leave it out"),
     ({"dpo": {"objective": "simpo", "moving_reference": {}}}, r"dpo\.moving_reference is not read by simpo"),
     ({"dpo": {"moving_reference": {}}, "model": {"lora": {}}}, r"mean of two adapters is not an adapter"),
     ({"dpo": {"moving_reference": {}}, "model": {"reference": "."}}, r"starts at the model itself"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -94,8 +95,8 @@ class Conversation:
         """The answers to what the user says now, by who gives them. The conversation goes on with the policy's.
 
         on_piece: called with each piece of the policy's answer as it is written. Turns that the context has no room
-        for are forgotten, oldest first; `say` tells how many. Raises ModelError where what was said alone is too long;
-        it is then as if it had not been said.
+        for are forgotten, oldest first; `say` tells how many. Raises ModelError where what was said alone is too long,
+        or the chat template refuses it; it is then as if it had not been said.
         """
         from penchant.data import Message
 
@@ -143,7 +144,14 @@ class Conversation:
 
     def _room(self, model: LanguageModel, messages: list[Message]) -> int:
         """Tokens left when the longest answer has been given."""
-        return model.context_length - len(model.encoder.encode_prompt(messages)) - self.params.max_new_tokens
+        from penchant.errors import ModelError
+        from penchant.tokens import BoundaryError
+
+        try:
+            num = len(model.encoder.encode_prompt(messages))
+        except BoundaryError as error:
+            raise ModelError(f"{error}; pass another --chat-template") from error
+        return model.context_length - num - self.params.max_new_tokens
 
 
 def _converse(talk: Conversation) -> None:
@@ -154,6 +162,8 @@ def _converse(talk: Conversation) -> None:
 
     console, notes = Console(highlight=False), Console(stderr=True, highlight=False)
     is_terminal = sys.stdin.isatty()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # bytes that are no text become U+FFFD
 
     def say(text: str) -> None:
         notes.print(sanitise(text), style="dim", markup=False, soft_wrap=True)

@@ -62,7 +62,7 @@ def command(
     with Reporter() as reporter:
         side = load_text_side(model, chat_template=read_chat_template(chat_template), say=reporter.say)
         longest = min(max_length, side.context_length or max_length)
-        limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1))
+        limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
         findings = check_files(
             files,
             side.encoder,

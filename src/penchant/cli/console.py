@@ -45,7 +45,7 @@ class Reporter:
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._began: dict[str, float] = {}
+        self._began: dict[str, tuple[int, float]] = {}
         self._last_line = 0.0
 
     def __enter__(self) -> Reporter:
@@ -82,8 +82,10 @@ class Reporter:
             self._bar.update(self._tasks[what], completed=done, total=total, facts=shown)
             return
         now = time.monotonic()
-        began = self._began.setdefault(what, now)
+        first, began = self._began.setdefault(what, (done, now))
         if done == total or now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
-            left = f"  about {(now - began) * (total - done) / done:.0f} s left" if 0 < done < total else ""
+            left = (
+                f"  about {(now - began) * (total - done) / (done - first):.0f} s left" if first < done < total else ""
+            )
             print(f"{what} {done}/{total}  {shown}{left}".rstrip(), file=sys.stderr, flush=True)

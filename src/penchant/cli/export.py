@@ -45,10 +45,10 @@ def command(
     with Reporter() as reporter:
         import torch
 
+        from penchant.disk import disk_errors_explained
         from penchant.models.load import load_model, read_chat_template, resolve
         from penchant.models.numerics import choose_numerics
         from penchant.models.saving import save_model
-        from penchant.training.run_folder import disk_errors_explained
 
         path = resolve(run, reporter.say)
         template = read_chat_template(chat_template)
@@ -57,7 +57,7 @@ def command(
         if model.is_adapter:
             model.network = model.network.merge_and_unload()  # in float32; only the result is rounded
         model.network.to(getattr(torch, dtype))
-        with disk_errors_explained(merged):
+        with disk_errors_explained(merged, again="run the command again", elsewhere="choose another --merged"):
             save_model(model, merged)
         size = sum(file.stat().st_size for file in merged.iterdir())
         reporter.say(f"{run}: {kind}, {dtype}, {size / 1e6:,.0f} MB")

@@ -82,7 +82,7 @@ class Nursery:
             output=str(self.root / stage),
             seed=self.seed,
             model=ModelConfig(name=str(model), device="cpu", dtype="float32"),
-            data=DataConfig(files=(str(data),), held_out=0.05, max_length=128),
+            data=DataConfig(files=(str(data),), held_out=0.04, max_length=128),
             optimiser=optimiser,
             save=SaveConfig(num_samples=0),
             **more,

@@ -45,6 +45,8 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 VERBS = (
     check,
     sample,
@@ -96,15 +98,17 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         _fail(str(error), 2 if isinstance(error, UserError) else 1)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
+    except (KeyboardInterrupt, SystemExit) as leaving:
+        if isinstance(leaving, SystemExit) and leaving.code != INTERRUPTED:  # which Typer makes of Ctrl-C
+            raise
+        _fail("interrupted; what was written whole is kept, and a command with --resume goes on from it", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except BaseException as error:
-        if (code := getattr(error, "exit_code", None)) is not None and not isinstance(error, SystemExit):
+        if (code := getattr(error, "exit_code", None)) is not None:
             _fail(str(error), code)
-        if debug or isinstance(error, SystemExit):
+        if debug:
             raise
         _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
 

@@ -31,8 +31,8 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     """Write down a new round: its prompts, then its plan, which makes it one. Raises UserError."""
     from penchant.data import load_prompts
     from penchant.data.prompt_sets import prompt_file
+    from penchant.disk import disk_errors_explained
     from penchant.training.checkpoint import write_atomically
-    from penchant.training.run_folder import disk_errors_explained
 
     plan = plan.model_copy(update={"tasks": None if plan.people is None else name_of_tasks(folder)})
     new = Round(len(rounds) + 1, folder / f"round-{len(rounds) + 1}", plan)
@@ -47,7 +47,7 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     if not all(sides.values()):
         counts = f"{len(sides[False])} prompts are left to train on and {len(sides[True])} to measure on"
         raise ConfigError(f"--prompts {plan.prompts}: {counts}; give more prompts")
-    with disk_errors_explained(folder):
+    with disk_errors_explained(folder, again="run the command again", elsewhere="choose another folder"):
         new.path.mkdir(parents=True, exist_ok=True)
         for name, is_held_out in SIDES.items():
             rows = [{"id": p.id, "messages": [m.model_dump() for m in p.messages]} for p in sides[is_held_out]]

@@ -77,12 +77,12 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
     """answers.jsonl: both models' answers to the held-out prompts side by side, with log pi / pi_ref of each prompt."""
     from penchant.cli.loading import load
     from penchant.data import load_prompts
+    from penchant.disk import disk_errors_explained
     from penchant.evaluation.comparison import answer, policy_sequences
     from penchant.evaluation.judging_sides import side_by_side
     from penchant.evaluation.scoring import sequence_logprobs
     from penchant.models.sampler import SamplingParams
     from penchant.training.checkpoint import write_atomically
-    from penchant.training.run_folder import disk_errors_explained
 
     plan = this.plan
     prompts = load_prompts(this.path / "held-out.jsonl").prompts
@@ -114,7 +114,7 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
         seed=this.seed,
     )
     lines = [json.dumps(row.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n" for row in rows]
-    with disk_errors_explained(this.path):
+    with disk_errors_explained(this.path, again="run the command again", elsewhere="choose another folder"):
         write_atomically(this.path / "answers.jsonl", "".join(lines))
 
 

@@ -122,7 +122,7 @@ def _read_pairs(
     from penchant.tokens import Limits, tokenise_pairs
 
     loaded = load_pairs(files, on_bad_row=on_bad_row or "drop", limit=limit)
-    tokenised = tokenise_pairs(policy.encoder, loaded.pairs, Limits(max_length, max_length - 1))
+    tokenised = tokenise_pairs(policy.encoder, loaded.pairs, Limits(max_length, max_length - 1, policy.context_length))
     bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
     if bad and (on_bad_row == "error" or not tokenised.items):
         raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")
@@ -147,15 +147,15 @@ def _require_same_tokens(reference: LanguageModel, vocabulary: dict[str, int]) -
 def _write(output: str, scores: Sequence[PairScore]) -> None:
     from dataclasses import asdict
 
+    from penchant.disk import disk_errors_explained
     from penchant.training.checkpoint import write_atomically
-    from penchant.training.run_folder import disk_errors_explained
 
     rows = [{**asdict(score), "origin": str(score.origin)} for score in scores]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if output == "-":
         typer.echo(text, nl=False)
         return
-    with disk_errors_explained(Path(output)):
+    with disk_errors_explained(Path(output), again="run the command again"):
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(Path(output), text)
 

@@ -1,4 +1,4 @@
-"""Split pairs into training and held-out by prompt, so that no prompt is on both sides.
+"""Split records into training and held-out by prompt, so that no prompt is on both sides.
 
 A prompt's place is u = int(first 16 hex digits of sha256("{seed}\\n{prompt_key}")) / 2**64, a number in [0, 1); it is
 held out if u < fraction. The place of a prompt depends on nothing but itself and the seed: reordering or appending
@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from penchant.data.records import Message, prompt_key
+from penchant.data.records import Demonstration, Document, Message, prompt_key
 from penchant.errors import ConfigError
 
-__all__ = ["group_by_prompt", "split_by_prompt"]
+__all__ = ["group_by_prompt", "split_by_prompt", "split_demonstrations"]
 
 
 class HasPrompt(Protocol):
@@ -23,6 +23,8 @@ class HasPrompt(Protocol):
 
 
 Item = TypeVar("Item", bound=HasPrompt)
+Record = TypeVar("Record")
+Text = TypeVar("Text", bound=Demonstration | Document)
 
 
 def group_by_prompt(items: Iterable[Item]) -> dict[str, list[Item]]:
@@ -43,9 +45,36 @@ def split_by_prompt(pairs: Sequence[Item], fraction: float, seed: int) -> tuple[
 
     Raises ConfigError for a fraction outside [0, 1).
     """
+    return _split(pairs, [prompt_key(pair.prompt) for pair in pairs], fraction, seed)
+
+
+def split_demonstrations(
+    records: Sequence[Text], fraction: float, seed: int
+) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
+    """As `split_by_prompt`: conversations by what stands before the first answer to a user, documents by their text.
+
+    Later turns do not count: every answer of a conversation is trained on, so that one which goes further holds what a
+    shorter one of the same prompt holds. Where no user speaks, the prompt is what stands before the last answer or,
+    where nothing does, the conversation itself.
+    """
+    return _split(records, [_key_of_text(record) for record in records], fraction, seed)
+
+
+def _key_of_text(record: Demonstration | Document) -> str:
+    if isinstance(record, Document):
+        return record.text
+    messages = record.messages
+    asked = next((i for i, message in enumerate(messages) if message.role == "user"), len(messages))
+    answered = (i for i, message in enumerate(messages) if i > asked and message.role == "assistant")
+    return prompt_key(messages[: next(answered, -1)] or messages)
+
+
+def _split(
+    records: Sequence[Record], keys: Sequence[str], fraction: float, seed: int
+) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
     if not 0 <= fraction < 1:
         raise ConfigError(f"the held-out fraction must be at least 0 and below 1, got {fraction}; 0.1 is usual.")
-    places = {key: _place(key, seed) for key in group_by_prompt(pairs)}
+    places = {key: _place(key, seed) for key in keys}
     held_out = {key for key, place in places.items() if place < fraction}
     if len(places) < 2:
         held_out = set()
@@ -53,9 +82,9 @@ def split_by_prompt(pairs: Sequence[Item], fraction: float, seed: int) -> tuple[
         held_out = {min(places, key=places.__getitem__)}
     elif len(held_out) == len(places):
         held_out.remove(max(places, key=places.__getitem__))
-    sides: tuple[list[Item], list[Item]] = [], []
-    for pair in pairs:
-        sides[prompt_key(pair.prompt) in held_out].append(pair)
+    sides: tuple[list[Record], list[Record]] = [], []
+    for record, key in zip(records, keys, strict=True):
+        sides[key in held_out].append(record)
     return tuple(sides[0]), tuple(sides[1])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.data import Candidate, Comparison, Prompt, Source
+from penchant.disk import disk_errors_explained
 from penchant.evaluation.sample_lines import found_in, refuse_other_settings, row_ids, write_lines
 from penchant.models.generate import Request
 from penchant.models.language_model import LanguageModel
@@ -56,7 +57,8 @@ def sample_to_file(
 
     With one response a line is a prompt with its completion. Lines are appended as prompts finish, so an interrupted
     run goes on with resume=True; at the end the file is put in order. Lines of other prompts stay as and where they
-    are. The prompts' ids must differ. Raises OutputError, before it writes anything; see `found_in`.
+    are. The prompts' ids must differ. Raises OutputError, before it writes anything (see `found_in`) or where the disk
+    takes no more; what was written is gone on with.
     """
     source = source_of(model, params)
     found = found_in(output, prompts, num_responses, resume=resume)
@@ -70,28 +72,30 @@ def sample_to_file(
     requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in todo]
     num_found = len(prompts) - len(todo)
     num_identical = num_tokens = 0
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_lines(output, chain.from_iterable(written.values()))
-    with output.open("ab") as file:
-        groups = sample_pairs(model, requests, params, num_responses=num_responses, batch_size=batch_size)
-        for num_done, group in enumerate(groups, start=num_found + 1):
-            rows = _rows(model, by_id[group.request.key], group, source)
-            lines = [json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows]
-            written[group.request.key] = lines
-            num_identical += group.identical
-            num_tokens += sum(len(response.token_ids) for response in group.responses)
-            file.write(b"".join(lines))
-            file.flush()
-            on_progress(num_done, len(prompts))
-    ours = iter(prompts)  # in their order, in the places that they have among the others
-    in_order = [written[next(ours).id] if key in by_id else lines for key, lines in written.items()]
-    write_lines(output, chain.from_iterable(in_order))
+    with disk_errors_explained(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_lines(output, chain.from_iterable(written.values()))
+        with output.open("ab") as file:
+            groups = sample_pairs(model, requests, params, num_responses=num_responses, batch_size=batch_size)
+            for num_done, group in enumerate(groups, start=num_found + 1):
+                rows = _rows(model, by_id[group.request.key], group, source)
+                lines = [json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows]
+                written[group.request.key] = lines
+                num_identical += group.identical
+                num_tokens += sum(len(response.token_ids) for response in group.responses)
+                file.write(b"".join(lines))
+                file.flush()
+                on_progress(num_done, len(prompts))
+        ours = iter(prompts)  # in their order, in the places that they have among the others
+        in_order = [written[next(ours).id] if key in by_id else lines for key, lines in written.items()]
+        write_lines(output, chain.from_iterable(in_order))
     return Sampled(len(todo), num_found, num_identical, num_tokens)
 
 
 def _rows(model: LanguageModel, prompt: Prompt, group: ResponseGroup, source: Source) -> Iterator[dict[str, Any]]:
     responses = group.responses
-    texts = [model.encoder.decode(response.token_ids).strip() for response in responses]
+    prompt_ids = group.request.prompt_ids
+    texts = [model.encoder.decode_response(prompt_ids, response.token_ids) for response in responses]
     if len(responses) == 1:
         yield {
             "id": prompt.id,

@@ -49,7 +49,10 @@ def answer(
     for responses in generate(model, requests, params, num_responses=num_responses, batch_size=batch_size):
         found[responses[0].key] = responses
         on_progress(len(found), len(prompts))
-    texts = {key: [model.encoder.decode(r.token_ids).strip() for r in rs] for key, rs in found.items()}
+    texts = {
+        request.key: [model.encoder.decode_response(request.prompt_ids, r.token_ids) for r in found[request.key]]
+        for request in requests
+    }
     return Answers(found, texts)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from penchant.data import Comparison, Message, Prompt, Source
+from penchant.disk import replacing
 from penchant.errors import OutputError
 
 __all__ = ["SampleLine", "found_in", "refuse_other_settings", "row_ids", "write_lines"]
@@ -89,12 +90,10 @@ def refuse_other_settings(line: SampleLine, source: Source) -> None:
 
 def write_lines(output: Path, lines: Iterable[bytes]) -> None:
     """The lines become the file, all or none."""
-    scratch = output.with_name(f".{output.name}.writing")
-    with scratch.open("wb") as file:
+    with replacing(output) as scratch, scratch.open("wb") as file:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(scratch, output)
 
 
 def _lines(output: Path) -> Iterator[SampleLine]:

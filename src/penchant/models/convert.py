@@ -8,33 +8,37 @@ import tempfile
 from pathlib import Path
 
 from penchant.errors import ModelError
+from penchant.models.starter import cache_errors_explained
 
 __all__ = ["convert_gguf"]
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
-    """Write the model and tokenizer of `gguf` to `folder`, whole or not at all. Raises ModelError."""
+    """Write the model and tokenizer of `gguf` to `folder`, whole or not at all. Raises ModelError and OutputError."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        try:
-            where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-            model, found = AutoModelForCausalLM.from_pretrained(
-                **where, output_loading_info=True, attn_implementation="sdpa", trust_remote_code=False
-            )
-            tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
-        except Exception as error:  # the reader raises whatever it meets in a foreign file
-            raise ModelError(f"{gguf}: not a GGUF file of a known architecture ({error}); pass another file") from error
-        if missing := sorted(found["missing_keys"]):  # transformers would fill them at random
-            raise ModelError(f"{gguf}: lacks {len(missing)} weights ({missing[0]}, ...); pass another file")
-        # The weights are plain tensors now; transformers refuses to save a model that still calls itself quantised.
-        del model.config.quantization_config
-        model.hf_quantizer = None
-        target = Path(scratch) / "model"
-        model.save_pretrained(target)
-        tokenizer.save_pretrained(target)
-        (target / "complete").write_text("written whole\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(target, folder)
+    with cache_errors_explained(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            try:
+                where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+                model, found = AutoModelForCausalLM.from_pretrained(
+                    **where, output_loading_info=True, attn_implementation="sdpa", trust_remote_code=False
+                )
+                tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
+            except Exception as error:  # the reader raises whatever it meets in a foreign file
+                raise ModelError(
+                    f"{gguf}: not a GGUF file of a known architecture ({error}); pass another file"
+                ) from error
+            if missing := sorted(found["missing_keys"]):  # transformers would fill them at random
+                raise ModelError(f"{gguf}: lacks {len(missing)} weights ({missing[0]}, ...); pass another file")
+            # The weights are plain tensors now; transformers refuses to save a model that still calls itself quantised.
+            del model.config.quantization_config
+            model.hf_quantizer = None
+            target = Path(scratch) / "model"
+            model.save_pretrained(target)
+            tokenizer.save_pretrained(target)
+            (target / "complete").write_text("written whole\n", encoding="utf-8")
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(target, folder)

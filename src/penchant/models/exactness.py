@@ -1,12 +1,13 @@
 """Does sharing prefixes give this model exactly what it computes without? Asked of the model itself, not of a list.
 
-Two questions. What its config says: a sliding window, chunked or linear attention only shows on long texts, so it is
-read. What it computes: a small forest is scored shared, and sequence by sequence through the model's own attention;
-anything else that differs (scaled logits, soft-capped scores, unusual positions) shows here.
+Two questions. What its config says: a sliding window, LongRoPE, chunked or linear attention only shows on long texts,
+so it is read. What it computes: a small forest is scored shared, and sequence by sequence through the model's own
+attention; anything else that differs (scaled logits, soft-capped scores, unusual positions) shows here.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -70,11 +71,30 @@ def _config_says(config: Any, longest: int) -> str:
     slides = "sliding_attention" in kinds if kinds else getattr(config, "use_sliding_window", True)
     window = getattr(config, "sliding_window", None)
     if slides and window and window < longest:
+        return f"its sliding window of {window} tokens is shorter than {_longest_and_advice(longest, window)}"
+    if (original := _longrope_switches_at(config)) < longest:
         return (
-            f"its sliding window of {window} tokens is shorter than the longest sequence of {longest} (training shares "
-            f"where data.max_length, plus save.sample_tokens if there are samples, is at most {window})"
+            f"its LongRoPE gives a whole batch other frequencies once one sequence is over {original} tokens, fewer "
+            f"than {_longest_and_advice(longest, original)}"
         )
     return ""
+
+
+def _longest_and_advice(longest: int, limit: int) -> str:
+    return (
+        f"the longest sequence of {longest} (training shares where data.max_length, plus save.sample_tokens if there "
+        f"are samples, is at most {limit})"
+    )
+
+
+def _longrope_switches_at(config: Any) -> float:
+    """The length above which transformers takes other frequencies for everything it runs in one call, or infinity."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *(part for part in rope.values() if isinstance(part, dict))]  # some models have one for a layer type
+    return min(
+        (kind["original_max_position_embeddings"] for kind in kinds if kind.get("rope_type") == "longrope"),
+        default=math.inf,
+    )
 
 
 def _small_family(model: LanguageModel) -> list[TokenSequence]:

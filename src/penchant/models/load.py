@@ -49,6 +49,7 @@ def load_model(
         encoder = ChatEncoder(tokenizer, template=chat_template, end_ids=_end_ids(network))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+    _refuse_ids_without_row(path, tokenizer, encoder, network)
     network.to(numerics.device)
     network.eval()
     model = LanguageModel(
@@ -72,9 +73,15 @@ def read_chat_template(option: str | None) -> str | None:
     if option is None or option == "plain":
         return option
     try:
-        return Path(option).read_text(encoding="utf-8")
+        text = Path(option).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"chat_template is 'plain' or a readable Jinja file, got '{option}' ({error})") from error
+    if not text.strip():
+        raise ConfigError(
+            f"chat_template is 'plain' or a Jinja file, got '{option}', which is empty; leave the option out to use "
+            "the tokenizer's own template"
+        )
+    return text
 
 
 def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
@@ -220,6 +227,27 @@ def _read_tokenizer(path: Path) -> Any:
         return AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # as above
         raise ModelError(f"{path}: the tokenizer could not be read ({_first_line(error)}); save it again") from error
+
+
+def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, network: Any) -> None:
+    """Embeddings are often padded beyond the tokenizer; the other way round, what is written cannot be read.
+
+    Special tokens that nothing here writes may lack a row: those of images in text-only models, or of padding.
+    """
+    rows = len(network.get_input_embeddings().weight)
+    added = tokenizer.added_tokens_decoder
+    written = {*encoder.end_ids, tokenizer.bos_token_id}
+
+    def may_lack_a_row(index: int, text: str) -> bool:
+        return index in added and added[index].special and index not in written and text not in encoder.template
+
+    beyond = [(index, text) for text, index in tokenizer.get_vocab().items() if index >= rows]
+    if strays := [(index, text) for index, text in beyond if not may_lack_a_row(index, text)]:
+        index, text = max(strays)
+        raise ModelError(
+            f"{path}: the tokenizer has ids up to {index} ({text!r}), but the embedding has only {rows} rows; resize "
+            "the embedding, or use the tokenizer that belongs to the model"
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -69,7 +69,7 @@ class _Group:
         seen: set[str] = set()
         repeats = []
         for response in self.responses():
-            text = model.encoder.decode(response.token_ids).strip()
+            text = model.encoder.decode_response(self.request.prompt_ids, response.token_ids)
             if text in seen:
                 repeats.append(response.index)
             seen.add(text)

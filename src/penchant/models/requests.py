@@ -12,6 +12,7 @@ from penchant.data import Prompt
 from penchant.errors import ModelError
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams, uniforms
+from penchant.tokens import BoundaryError
 
 __all__ = ["Job", "Request", "Response", "refuse_long_prompts"]
 
@@ -79,10 +80,17 @@ class Job:
 
 
 def refuse_long_prompts(model: LanguageModel, prompts: Sequence[Prompt]) -> None:
-    """Raise ModelError that names the file and line of the first prompt that the model has no room to answer."""
+    """Raise ModelError that names the file and line of the first prompt that cannot be answered.
+
+    Either the model has no room for an answer, or its chat template refuses the messages.
+    """
     for prompt in prompts:
-        num = len(model.encoder.encode_prompt(prompt.messages))
-        _require_room(str(prompt.origin or f"prompt {prompt.id}"), num, model.context_length)
+        where = str(prompt.origin or f"prompt {prompt.id}")
+        try:
+            num = len(model.encoder.encode_prompt(prompt.messages))
+        except BoundaryError as error:
+            raise ModelError(f"{where}: {error}; change the prompt or the chat template") from error
+        _require_room(where, num, model.context_length)
 
 
 def _require_room(where: str, num: int, context: int) -> None:

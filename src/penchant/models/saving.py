@@ -25,7 +25,10 @@ def save_merged(model: LanguageModel, folder: Path) -> None:
 
 
 def _save(network: object, model: LanguageModel, folder: Path) -> None:
-    scratch = folder.with_name(f".{folder.name}.writing")
+    folder = folder.resolve()
+    # An empty folder may be a mount point, or where the user stands: it is filled, not replaced.
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    scratch = folder / ".writing" if is_empty else folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(scratch, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -37,9 +40,19 @@ def _save(network: object, model: LanguageModel, folder: Path) -> None:
             model.causal_lm.generation_config.save_pretrained(scratch)
         for file in scratch.iterdir():
             file.chmod(READABLE)  # safetensors writes for its owner alone; a server often runs as somebody else
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(scratch, folder)
+        if is_empty:
+            _fill(folder, scratch)
+        else:
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(scratch, folder)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def _fill(folder: Path, scratch: Path) -> None:
+    """Move the files of a scratch folder up into `folder`, last those without which nothing loads it as a model."""
+    for file in sorted(scratch.iterdir(), key=lambda file: file.name.endswith("config.json")):
+        os.replace(file, folder / file.name)
+    scratch.rmdir()

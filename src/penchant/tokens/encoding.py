@@ -8,6 +8,7 @@ ends with the end-of-turn token; whatever the template writes after that belongs
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import commonprefix
 from typing import Any, Protocol
 
 import jinja2
@@ -126,6 +127,17 @@ class ChatEncoder:
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a response's ids, without special tokens."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+    def decode_response(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
+        """Text of a sampled response as it is kept, so that `encode_response` finds the tokens again.
+
+        Where contents are written one after the other, the space before a word belongs to the response; many decoders
+        drop it at the beginning of a text, so the response is what it adds to the prompt.
+        """
+        if not self.is_plain:
+            return self.decode(ids).strip()
+        before, whole = self.decode(prompt_ids), self.decode([*prompt_ids, *ids])
+        return whole[len(commonprefix([before, whole])) :].rstrip()  # noqa: RUF071  a decoder may tidy the seam
 
     def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
         if not messages:  # transformers refuses an empty conversation

@@ -63,7 +63,7 @@ def tokenise_labelled(
             continue
         length = len(prompts[record.prompt])
         if length > limits.max_prompt_length:
-            problems.append(prompt_too_long(length, limits.max_prompt_length, origin))
+            problems.append(prompt_too_long(length, limits.max_prompt_length, origin, limits.context_length))
             continue
         num_truncated += length + len(response) > limits.max_length
         kept.append((record, response))

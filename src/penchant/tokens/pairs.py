@@ -33,10 +33,14 @@ NOWHERE = Origin(file="<memory>", line=1)
 
 @dataclass(frozen=True)
 class Limits:
-    """max_length: tokens of prompt and response together. max_prompt_length: tokens of the prompt alone."""
+    """max_length: tokens of prompt and response together. max_prompt_length: tokens of the prompt alone.
+
+    context_length: what the model was built for, if known; a prompt that fills it fits under no other limits.
+    """
 
     max_length: int
     max_prompt_length: int
+    context_length: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +122,7 @@ def tokenise_pairs(
             )
             continue
         if len(prompt) > limits.max_prompt_length:
-            problems.append(prompt_too_long(len(prompt), limits.max_prompt_length, origin))
+            problems.append(prompt_too_long(len(prompt), limits.max_prompt_length, origin, limits.context_length))
             continue
         room = limits.max_length - len(prompt)
         chosen, rejected = (response[:room] for response in responses)
@@ -174,7 +178,7 @@ def tokenise_demonstrations(
             )
             continue
         if not any(scored[: limits.max_length]):
-            problems.append(prompt_too_long(scored.index(True), limits.max_length, origin))
+            problems.append(prompt_too_long(scored.index(True), limits.max_length, origin, limits.context_length))
             continue
         num_truncated += len(ids) > limits.max_length
         sequence = TokenSequence(
@@ -194,11 +198,9 @@ def _pieces(ids: list[int], max_length: int) -> list[TokenSequence]:
     return pieces
 
 
-def prompt_too_long(length: int, limit: int, origin: Origin) -> Verdict:
+def prompt_too_long(length: int, limit: int, origin: Origin, context_length: int | None = None) -> Verdict:
     """The verdict for a prompt, or what stands before the first scored token, over the limit."""
-    return Verdict(
-        "prompt_too_long",
-        origin,
-        f"the prompt has {length} tokens, the limit is {limit}",
-        "raise --max-length or --max-prompt-length, or shorten the prompt",
-    )
+    fix = "shorten the prompt, or raise --max-length or --max-prompt-length where the model takes more tokens"
+    if context_length is not None and length >= context_length:  # one token at least is the response's
+        fix = f"the model takes {context_length} tokens, prompt and response together; shorten the prompt"
+    return Verdict("prompt_too_long", origin, f"the prompt has {length} tokens, the limit is {limit}", fix)

@@ -20,6 +20,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from penchant.disk import replacing
+
 __all__ = ["Checkpoint", "newest_checkpoint", "restore", "save_checkpoint", "sync_folder", "write_atomically"]
 
 
@@ -124,10 +126,9 @@ def restore(
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content so that a reader sees the old or the new, never a part."""
-    scratch = path.with_name(f".{path.name}.writing")
-    scratch.write_text(text, encoding="utf-8")
-    _sync_file(scratch)
-    os.replace(scratch, path)
+    with replacing(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+        _sync_file(scratch)
     sync_folder(path.parent)
 
 

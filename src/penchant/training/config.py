@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "DPOConfig",
@@ -21,6 +22,8 @@ __all__ = [
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
+"""A path; ~ is the home folder wherever it is written, not only where a shell reads it."""
 
 
 class Section(BaseModel):
@@ -47,11 +50,16 @@ class ModelConfig(Section):
     gradient_checkpointing: bool = False
     lora: LoraConfig | None = None
 
+    @field_validator("chat_template")
+    @classmethod
+    def _template_may_lie_at_home(cls, path: str | None) -> str | None:
+        return path and os.path.expanduser(path)
+
 
 class DataConfig(Section):
     """Which rows, how long, and what is held out."""
 
-    files: tuple[str, ...] = Field(min_length=1)
+    files: tuple[Place, ...] = Field(min_length=1)
     max_rows: Positive | None = Field(None, description="at most so many records, from the start")
     held_out: Share = Field(0.1, description="share of the prompts held out for evaluation")
     max_length: Annotated[int, Field(ge=8)] = Field(1024, description="tokens of prompt and response together")
@@ -138,8 +146,10 @@ class ObjectiveConfig(Section):
 class RunConfig(Section):
     """What every training command shares."""
 
-    output: str
-    seed: Annotated[int, Field(ge=0)] = 0
+    output: Place
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
+        0, description="of order, held-out prompts and adapters; below 2**63"
+    )
     model: ModelConfig = ModelConfig()
     data: DataConfig
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -161,4 +171,6 @@ class SFTConfig(RunConfig):
     def _no_reference(self) -> SFTConfig:
         if self.model.reference is not None:
             raise ValueError("model.reference is not read by sft; leave it out")
+        if self.data.max_prompt_length is not None:
+            raise ValueError("data.max_prompt_length is not read by sft, which cuts at data.max_length; leave it out")
         return self

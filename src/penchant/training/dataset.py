@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from penchant.data import Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
+from penchant.data.split import split_demonstrations
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
 from penchant.tokens import (
@@ -67,17 +69,11 @@ def labelled_dataset(
 def demonstration_dataset(
     config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
 ) -> Dataset[EncodedExample]:
-    """Conversations or plain text; every record is its own prompt for the split. Raises DataError."""
-    import numpy as np
-
+    """Conversations, split by prompt, or plain text, split by text. Raises DataError."""
     loaded = load_demonstrations(config.files, on_bad_row="drop", limit=config.max_rows)
-    records = loaded.demonstrations
-    order = np.random.default_rng(seed).permutation(len(records))
-    num_held_out = min(len(records) - 1, max(1, round(config.held_out * len(records)))) if config.held_out else 0
-    chosen = set(order[:num_held_out].tolist())
-    parts = ([r for i, r in enumerate(records) if i not in chosen], [records[i] for i in sorted(chosen)])
+    train, held_out = split_demonstrations(loaded.demonstrations, config.held_out, seed)
     limits = limits_of(config, model)
-    sides = [tokenise_demonstrations(model.encoder, part, limits) for part in parts]
+    sides = [tokenise_demonstrations(model.encoder, side, limits) for side in (train, held_out)]
     facts = _facts(config, limits, loaded, sides, say)
     return _dataset(sides[0].items, sides[1].items, facts, config)
 
@@ -85,7 +81,8 @@ def demonstration_dataset(
 def limits_of(config: DataConfig, model: LanguageModel) -> Limits:
     """The length limits, within what the model was built for."""
     max_length = min(config.max_length, model.context_length)
-    return Limits(max_length, min(config.max_prompt_length or max_length - 1, max_length - 1))
+    prompt = min(config.max_prompt_length or max_length - 1, max_length - 1)
+    return Limits(max_length, prompt, model.context_length)
 
 
 def check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, say: Callable[[str], None]) -> None:
@@ -143,5 +140,19 @@ def _dataset(
             f"{', '.join(config.files)}: every row to train on has weight 0, so there is nothing to learn; "
             "leave the weights out, or give some rows one above 0"
         )
-    facts |= {"num_train_pairs": len(train), "num_held_out_pairs": len(held_out)}
+    facts |= {
+        "tokens_digest": _digest_of_tokens(train, held_out),
+        "num_train_pairs": len(train),
+        "num_held_out_pairs": len(held_out),
+    }
     return Dataset(train, held_out, facts)
+
+
+def _digest_of_tokens(*sides: Sequence[Item]) -> str:
+    """sha256 over the keys of all sequences, in order, and the number of items a side."""
+    digest = hashlib.sha256()
+    for side in sides:
+        digest.update(len(side).to_bytes(8, "big"))
+        for item in side:
+            digest.update(b"".join(sequence.key for sequence in item.sequences))
+    return digest.hexdigest()

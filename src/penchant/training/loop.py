@@ -9,12 +9,13 @@ from typing import Any, Generic, Protocol
 
 import torch
 
+from penchant.disk import disk_errors_explained
 from penchant.errors import TrainingError
 from penchant.models.language_model import LanguageModel
 from penchant.training.checkpoint import Checkpoint, restore, save_checkpoint
 from penchant.training.config import OptimiserConfig, SaveConfig
 from penchant.training.interrupt import Interrupted, StopRequest
-from penchant.training.run_folder import RunFolder, append_rows, disk_errors_explained
+from penchant.training.run_folder import RunFolder, append_rows
 from penchant.training.schedule import batches_of_epoch, learning_rate_factor, num_batches
 from penchant.training.step import StepResult, accumulate
 from penchant.training.task import Item, Task

@@ -113,6 +113,10 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
             f"dpo.sft_weight is not read by {row.name}, whose responses have no partner; leave it out",
         ),
         (
+            bool(run.dpo.sft_weight) and row.token_weights is not None,
+            f"dpo.sft_weight is a mean over tokens that count alike, and {row.name} weighs them; leave it out",
+        ),
+        (
             bool(run.dpo.sft_weight) and row.name == "sft",
             "dpo.sft_weight would add the objective sft to itself; leave it out",
         ),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.data.load import check_options
+from penchant.disk import disk_errors_explained
 from penchant.errors import ConfigError, TrainingError
 from penchant.models import adapters, saving
 from penchant.models.gated_mlp import remember_less
@@ -28,7 +29,7 @@ from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
 from penchant.training.reference import ReferenceCache, reference_logprobs
-from penchant.training.run_folder import RunFolder, disk_errors_explained, require_usable
+from penchant.training.run_folder import RunFolder, require_usable
 from penchant.training.samples import FixedPrompts
 from penchant.training.step import StepResult
 from penchant.training.task import Item, Task
@@ -106,13 +107,14 @@ def _score_reference(
     """Log-probs of all responses under the reference policy by key, and the digest of its weights."""
     if config.model.reference is not None:
         policy, (model, _) = model, _load(config.model, config.model.reference, config, reporter)
-        if len(policy.tokenizer) != len(model.tokenizer):
+        if policy.tokenizer.get_vocab() != model.tokenizer.get_vocab():
             raise ConfigError(
-                f"model.reference: {config.model.reference} has {len(model.tokenizer)} tokens and "
-                f"{config.model.name} has {len(policy.tokenizer)}; both must share one tokenizer"
+                f"model.reference: the tokenizer of {config.model.reference} is not that of {config.model.name}, so "
+                "their log-probs cannot be compared; name a reference with the same tokenizer"
             )
-    cache = ReferenceCache(cache_folder() / "reference", model.digest, model.numerics.mode)
-    with disk_errors_explained(cache.path):
+    folder = cache_folder() / "reference"
+    with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with --resume"):
+        cache = ReferenceCache(folder, model.digest, model.numerics.mode)
         reference = reference_logprobs(
             model,
             sequences,

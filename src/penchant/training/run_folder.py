@@ -6,12 +6,10 @@ config.yaml  run.json  metrics.jsonl  samples.jsonl  checkpoints/step-N/  model/
 from __future__ import annotations
 
 import datetime
-import errno
 import json
 import math
 import os
 import platform
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,17 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from safetensors import SafetensorError
 
+from penchant.disk import disk_errors_explained
 from penchant.errors import OutputError, UserError
 from penchant.training.checkpoint import write_atomically
 from penchant.training.config import RunConfig
 from penchant.training.place import require_place
 
-__all__ = ["RunFolder", "append_rows", "disk_errors_explained", "read_ledger", "read_rows_written", "require_usable"]
+__all__ = ["RunFolder", "append_rows", "read_ledger", "read_rows_written", "require_usable"]
 
 
-BEGUN_WITH = {"data_digest": "data", "model_digest": "model weights", "reference_digest": "reference weights"}
+BEGUN_WITH = {
+    "data_digest": "data",
+    "model_digest": "model weights",
+    "reference_digest": "reference weights",
+    "tokens_digest": "a chat template or tokenizer",
+}
 
 
 class RunFolder:
@@ -96,7 +99,10 @@ class RunFolder:
         write_atomically(self.path / "run.json", json.dumps(self.ledger, indent=2, ensure_ascii=False) + "\n")
 
     def begin_with(self, **facts: Any) -> None:
-        """Note what the run computes from; it must be what it was when the run began. Raises OutputError."""
+        """Note what the run computes from; it must be what it was when the run began. Raises OutputError.
+
+        A fact that an older Penchant did not note is taken as it is now.
+        """
         for name, what in BEGUN_WITH.items():
             if self.ledger.get(name, facts.get(name)) != facts.get(name):
                 raise OutputError(
@@ -127,7 +133,7 @@ class RunFolder:
 
     def _take_up(self, settings: dict[str, Any]) -> None:
         try:
-            self.ledger = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            self.ledger = _ledger_in((self.path / "run.json").read_text(encoding="utf-8"))
         except ValueError as error:
             raise OutputError(f"{self.path}/run.json: damaged ({error}); begin again in another --output") from error
         if self.ledger.get("status") == "finished":
@@ -138,29 +144,6 @@ class RunFolder:
                 f"{self.path}: the run was begun with another {', '.join(changed)}; resume with the same settings "
                 f"(they are in {self.path / 'config.yaml'})"
             )
-
-
-@contextmanager
-def disk_errors_explained(path: Path) -> Iterator[None]:
-    """Turn a full disk or a forbidden folder into an OutputError."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        number = error.errno if isinstance(error, OSError) else _os_error_number(error)
-        if number in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(
-                f"{path}: the disk is full; free some space and go on with --resume, nothing half-written is used"
-            ) from error
-        if number in (errno.EACCES, errno.EROFS, errno.EPERM):
-            reason = os.strerror(number)
-            raise OutputError(f"{path}: may not be written to ({reason}); choose another --output") from error
-        raise
-
-
-def _os_error_number(error: SafetensorError) -> int | None:
-    """The safetensors library reports the system's errors as text: "... (os error 28)"."""
-    found = re.search(r"os error (\d+)", str(error))
-    return int(found.group(1)) if found else None
 
 
 def require_usable(path: Path, *, resume: bool) -> bool:
@@ -178,18 +161,25 @@ def require_usable(path: Path, *, resume: bool) -> bool:
 def read_ledger(run: Path) -> dict[str, Any]:
     """run.json of a run folder. Raises OutputError."""
     try:
-        ledger = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return _ledger_in((run / "run.json").read_text(encoding="utf-8"))
     except OSError as error:
         raise OutputError(f"{run}: holds no run.json, so it is not a run folder; pass the --output of a run") from error
     except ValueError as error:
         raise OutputError(f"{run}/run.json: damaged ({error}); the run cannot be read") from error
-    assert isinstance(ledger, dict), "run.json holds one object"
+
+
+def _ledger_in(text: str) -> dict[str, Any]:
+    """The content of run.json. Raises ValueError."""
+    ledger = json.loads(text)
+    if not isinstance(ledger, dict) or not isinstance(ledger.get("config"), dict):
+        raise ValueError("it does not hold the settings of a run under 'config'")
     return ledger
 
 
 def _is_fresh(path: Path) -> bool:
     """Whether the folder is empty but for what a run leaves that was killed while it began."""
-    return path.is_dir() and all(p.name in ("config.yaml", ".config.yaml.writing") for p in path.iterdir())
+    leftovers = ("config.yaml", ".config.yaml.writing", ".run.json.writing")
+    return path.is_dir() and all(p.name in leftovers for p in path.iterdir())
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -204,9 +194,12 @@ def append_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def read_rows_written(path: Path) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl or samples.jsonl; a torn last line is left out."""
+    """Rows of metrics.jsonl or samples.jsonl; a torn last line is left out.
+
+    Only a line feed ends a row: answers may hold what else Python takes for the end of a line, such as U+2028.
+    """
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             rows.append(json.loads(line))
         except ValueError:

@@ -1,0 +1,62 @@
+"""Files written whole or not at all, and what a disk refuses said in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from penchant.errors import OutputError
+
+__all__ = ["disk_errors_explained", "replacing"]
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
+"""A folder that is forbidden, or that cannot be made."""
+
+
+@contextmanager
+def disk_errors_explained(
+    path: Path, *, again: str = "go on with --resume", elsewhere: str = "choose another --output"
+) -> Iterator[None]:
+    """Turn a full disk, a forbidden folder or one that cannot be made into an OutputError.
+
+    again: what to do once there is space. elsewhere: how to name another place.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        number = error.errno if isinstance(error, OSError) else _os_error_number(error)
+        if number in FULL:
+            raise OutputError(
+                f"{path}: the disk is full; free some space and {again}, nothing half-written is used"
+            ) from error
+        if number in REFUSED:
+            raise OutputError(f"{path}: cannot be written to ({os.strerror(number)}); {elsewhere}") from error
+        raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A scratch file that becomes `path` at the end; where that fails, `path` stays as it was and no scratch is left.
+
+    What is written must be on disk before the block ends: only the writer knows its file.
+    """
+    scratch = path.with_name(f".{path.name}.writing")
+    try:
+        yield scratch
+        os.replace(scratch, path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _os_error_number(error: SafetensorError) -> int | None:
+    """The safetensors library reports the system's errors as text: "... (os error 28)"."""
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found.group(1)) if found else None

@@ -1,0 +1,35 @@
+"""A plain model's sampled answers are written down so that training on them reads the tokens that it wrote."""
+
+import json
+
+import pytest
+
+from penchant.data import Message, Prompt
+from penchant.evaluation.candidates import sample_to_file
+from penchant.evaluation.comparison import answer
+from penchant.models.load import load_model
+from penchant.models.numerics import choose_numerics
+from penchant.models.sampler import SamplingParams
+
+GREEDY = SamplingParams(temperature=0.0, max_new_tokens=4)
+DOG = Prompt(messages=(Message(role="user", content="There was a dog"),), id="dog")
+
+
+@pytest.fixture(scope="module")
+def stories(stories260k):
+    return load_model(str(stories260k), choose_numerics("cpu", "float32"), chat_template="plain")
+
+
+def test_answers_keep_the_space_that_parts_them_from_the_prompt(stories):
+    found = answer(stories, [DOG], GREEDY, num_responses=1, batch_size=1)
+    (text,), (response,) = found.texts["dog"], found.responses["dog"]
+    assert text.startswith(" named")
+    assert stories.encoder.encode_response(DOG.messages, text)[:-1] == list(response.token_ids)
+
+
+@pytest.mark.parametrize("num_responses", [1, 2])
+def test_candidates_keep_the_space_that_parts_them_from_the_prompt(stories, num_responses, tmp_path):
+    sample_to_file(stories, [DOG], GREEDY, tmp_path / "sampled.jsonl", num_responses=num_responses)
+    (row,) = map(json.loads, (tmp_path / "sampled.jsonl").read_text().splitlines())
+    texts = [row["completion"]] if num_responses == 1 else [row["a"]["text"], row["b"]["text"]]
+    assert all(text.startswith(" named") for text in texts)
