@@ -34,7 +34,10 @@ def dpo(penchant, tmp_path, stories260k):
         ({**GOOD, "rejected": GOOD["chosen"]}, ["rows.jsonl:2", "same"]),
         ({"prompt": "Once", "chosen": "there"}, ["rows.jsonl:2", "rejected"]),
         ("{not json", ["rows.jsonl:2", "JSON"]),
-        ({**GOOD, "prompt": "word " * 600}, ["rows.jsonl:2", "tokens", "--max-length"]),
+        (
+            {**GOOD, "prompt": "word " * 600},
+            ["rows.jsonl:2", "the model takes 512 tokens, prompt and response together; shorten the prompt"],
+        ),
         ({**GOOD, "chosen": 7}, ["rows.jsonl:2", "chosen"]),
     ],
 )
