@@ -1,5 +1,6 @@
 """Records are frozen, survive a trip through JSON, and answers become pairs by one rule."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -15,14 +16,28 @@ from penchant.data import (
     Origin,
     PreferencePair,
     Source,
+    as_message,
     pairs_from_comparisons,
     prompt_key,
+    response_key,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 finite = st.floats(-100, 100)
 messages = st.builds(Message, role=st.sampled_from(["system", "user", "assistant", "tool"]), content=texts)
-prompts = st.lists(messages, max_size=3).map(tuple)
+calls = st.lists(st.fixed_dictionaries({"function": st.fixed_dictionaries({"name": texts})}), min_size=1, max_size=2)
+rich = st.builds(
+    Message,
+    role=st.just("assistant"),
+    content=texts,
+    reasoning=st.none() | texts,
+    tool_calls=st.none() | calls,
+    tools=st.none() | calls,
+    name=st.none() | texts,
+    tool_call_id=st.none() | texts,
+    weight=st.sampled_from([0.0, 0.5, 1.0]),
+)
+prompts = st.lists(messages | rich, max_size=3).map(tuple)
 sources = st.builds(
     Source,
     model=texts,
@@ -49,8 +64,8 @@ comparisons = st.builds(
 pairs = st.builds(
     PreferencePair,
     prompt=prompts,
-    chosen=texts,
-    rejected=texts,
+    chosen=texts | rich,
+    rejected=texts | rich,
     weight=st.floats(0, 10),
     probability=st.floats(0, 1),
     margin=finite,
@@ -116,9 +131,39 @@ def test_a_and_b_make_a_pair_and_every_other_answer_makes_none():
 
 
 @given(prompts, prompts)
-def test_two_prompts_have_one_key_exactly_when_they_are_equal(first, second):
-    assert (prompt_key(first) == prompt_key(second)) == (first == second)
+def test_two_prompts_have_one_key_exactly_when_they_say_the_same(first, second):
+    def said(prompt):
+        return [message.model_copy(update={"weight": 1.0}) for message in prompt]
+
+    assert (prompt_key(first) == prompt_key(second)) == (said(first) == said(second))
 
 
 def test_the_prompt_key_is_the_documented_canonical_json():
     assert prompt_key([Message(role="user", content="é")]) == '[{"content":"\\u00e9","role":"user"}]'
+
+
+def test_a_message_is_written_without_what_it_does_not_have():
+    assert Message(role="user", content="hi").model_dump() == {"role": "user", "content": "hi"}
+    call = [{"type": "function", "function": {"name": "add", "arguments": {"b": 1, "a": 2}}}]
+    message = Message(role="assistant", content="", tool_calls=call, weight=0)
+    assert message.model_dump() == {"role": "assistant", "content": "", "tool_calls": call, "weight": 0}
+    assert Message(role="assistant", content="", tool_calls=json.dumps(call), weight=0) == message, "as a column has it"
+
+
+@pytest.mark.parametrize("tools", ["not JSON", [], ["add"], {"name": "add"}, 3, "[" * 100_000])
+def test_tools_that_are_no_list_of_objects_are_refused(tools):
+    with pytest.raises(ValidationError, match="must be a list of JSON objects"):
+        Message(role="user", content="", tools=tools)
+
+
+def test_prompts_with_other_tools_are_other_prompts_and_weights_make_no_difference():
+    bare = Message(role="user", content="hi")
+    assert prompt_key([bare]) == prompt_key([bare.model_copy(update={"weight": 0.5})])
+    assert prompt_key([bare]) != prompt_key([Message(role="user", content="hi", tools=[{"name": "add"}])])
+
+
+def test_a_response_is_the_same_whatever_white_space_stands_around_it_and_however_it_is_spelt():
+    assert response_key(" yes\n") == response_key(as_message("yes")) == "yes"
+    thought = Message(role="assistant", content="yes", reasoning="why not")
+    assert response_key(thought) != response_key("yes")
+    assert response_key(thought) == response_key(thought.model_copy(update={"content": " yes "}))

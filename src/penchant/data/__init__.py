@@ -24,11 +24,14 @@ from penchant.data.records import (
     Outcome,
     PreferencePair,
     Prompt,
+    Response,
     Role,
     Source,
+    as_message,
     labelled_from_pairs,
     pairs_from_comparisons,
     prompt_key,
+    response_key,
 )
 from penchant.data.split import group_by_prompt, split_by_prompt
 from penchant.data.verdicts import CODES, Verdict
@@ -50,9 +53,11 @@ __all__ = [
     "Outcome",
     "PreferencePair",
     "Prompt",
+    "Response",
     "Role",
     "Source",
     "Verdict",
+    "as_message",
     "group_by_prompt",
     "guess_kind",
     "labelled_from_pairs",
@@ -63,5 +68,6 @@ __all__ = [
     "pairs_from_comparisons",
     "prompt_key",
     "read_rows",
+    "response_key",
     "split_by_prompt",
 ]

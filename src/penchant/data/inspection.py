@@ -6,7 +6,17 @@ An inspector is called with the records in order and remembers them, so that it 
 from collections.abc import Callable
 from typing import TypeVar
 
-from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, prompt_key
+from penchant.data.records import (
+    Demonstration,
+    Document,
+    Labelled,
+    Message,
+    Origin,
+    PreferencePair,
+    Prompt,
+    prompt_key,
+    response_key,
+)
 from penchant.data.verdicts import BadRow, Verdict
 
 __all__ = ["Inspector", "inspect_demonstrations", "inspect_labelled", "inspect_pairs", "inspect_prompts"]
@@ -21,7 +31,7 @@ def inspect_pairs() -> Inspector[PreferencePair]:
     seen: dict[tuple[str, str, str], Origin] = {}
 
     def inspect(pair: PreferencePair, origin: Origin) -> Verdict | None:
-        chosen, rejected = pair.chosen.strip(), pair.rejected.strip()
+        chosen, rejected = response_key(pair.chosen), response_key(pair.rejected)
         for side, text in (("chosen", chosen), ("rejected", rejected)):
             if not text:
                 raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
@@ -44,7 +54,7 @@ def inspect_labelled() -> Inspector[Labelled]:
     seen: dict[tuple[str, str, bool], Origin] = {}
 
     def inspect(record: Labelled, origin: Origin) -> Verdict | None:
-        prompt, response = prompt_key(record.prompt), record.response.strip()
+        prompt, response = prompt_key(record.prompt), response_key(record.response)
         if not response:
             raise BadRow("empty_response", "the response is empty", "write one, or remove the row")
         opposite = seen.get((prompt, response, not record.desirable))
@@ -67,7 +77,7 @@ def inspect_demonstrations() -> Inspector[Demonstration | Document]:
             key, texts = record.text, [record.text]
         else:
             key = prompt_key(record.messages)
-            texts = [message.content for message in record.messages if message.role == "assistant"]
+            texts = [_written(message) for message in record.messages if message.role == "assistant"]
         if not all(text.strip() for text in texts):
             raise BadRow("empty_response", "the text to learn is empty", "write it, or remove the row")
         return _duplicate(origin, _remember(seen, key, origin))
@@ -90,6 +100,11 @@ def inspect_prompts() -> Inspector[Prompt]:
         return _duplicate(origin, _remember(seen, prompt_key(prompt.messages), origin))
 
     return inspect
+
+
+def _written(message: Message) -> str:
+    """What there is to learn in an assistant's turn: its text, or the call it makes."""
+    return message.content or message.tool_calls or ""
 
 
 def _remember(seen: dict[str, Origin], key: str, origin: Origin) -> Origin | None:

@@ -7,9 +7,9 @@ reads; `pairs_from_comparisons` is the one function that turns the first into th
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_serializer
 from pydantic_core import PydanticCustomError
 
 __all__ = [
@@ -23,14 +23,17 @@ __all__ = [
     "Outcome",
     "PreferencePair",
     "Prompt",
+    "Response",
     "Role",
     "Source",
+    "as_message",
     "labelled_from_pairs",
     "pairs_from_comparisons",
     "prompt_key",
+    "response_key",
 ]
 
-Role = Literal["system", "user", "assistant", "tool"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
 Outcome = Literal["a", "b", "tie", "both_bad"]
 
 
@@ -44,6 +47,20 @@ def _encodable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_encodable)]
+
+
+def _json_list(value: object) -> object:
+    """A list of objects as JSON text, so that a record that holds one is frozen and can be compared."""
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else value
+        if isinstance(parsed, list) and parsed and all(isinstance(item, dict) for item in parsed):
+            return json.dumps(parsed, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise PydanticCustomError("json_list", "must be a list of JSON objects")
+
+
+JsonList = Annotated[Text, BeforeValidator(_json_list)]
 
 
 class _Record(BaseModel):
@@ -65,10 +82,28 @@ class Origin(_Record):
 
 
 class Message(_Record):
-    """One turn of a conversation."""
+    """One turn of a conversation, with what a chat template may write of it beside its text.
+
+    reasoning: what the assistant thought before its content. tool_calls: the functions it calls, as OpenAI spells
+    them, [{"type": "function", "function": {"name": ..., "arguments": {...}}}]. tools: JSON schemas of the functions
+    that may be called; the first message of a conversation carries them for all of it. name, tool_call_id: whose
+    result the message of a tool is. weight: factor on the loss of an assistant's turn in next-token training, 0 to read
+    it only. The two lists are kept as JSON text and written as lists. What is not there is not written either.
+    """
 
     role: Role
     content: Text
+    reasoning: Text | None = None
+    tool_calls: JsonList | None = None
+    tools: JsonList | None = None
+    name: Text | None = None
+    tool_call_id: Text | None = None
+    weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
+
+    @model_serializer
+    def _only_what_is_there(self) -> dict[str, Any]:
+        row = _said(self)
+        return row if self.weight == 1 else row | {"weight": self.weight}
 
 
 class Source(_Record):
@@ -109,6 +144,10 @@ class Comparison(_Record):
     meta: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+Response = Text | Message
+"""An answer to a prompt: its text, or the assistant's message where there is more to it, as reasoning or a call."""
+
+
 class PreferencePair(_Record):
     """What preference training reads: for `prompt`, `chosen` is preferred to `rejected`.
 
@@ -117,8 +156,8 @@ class PreferencePair(_Record):
     """
 
     prompt: tuple[Message, ...]
-    chosen: Text
-    rejected: Text
+    chosen: Response
+    rejected: Response
     weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
     probability: float = Field(default=1.0, ge=0.0, le=1.0)
     margin: float = Field(default=0.0, allow_inf_nan=False)
@@ -136,7 +175,7 @@ class Labelled(_Record):
     """
 
     prompt: tuple[Message, ...]
-    response: Text
+    response: Response
     desirable: bool
     weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
     origin: Origin | None = None
@@ -167,11 +206,31 @@ class Prompt(_Record):
 def prompt_key(messages: Sequence[Message]) -> str:
     """The identity of a prompt: canonical JSON of its messages, as `[{"content": ..., "role": ...}, ...]`.
 
-    Keys sorted, no spaces, everything outside ASCII escaped. Two prompts are the same prompt if and only if their
-    keys are equal: no stripping, no lower-casing.
+    Keys sorted, no spaces, everything outside ASCII escaped; a message's weight is not part of what it says. Two
+    prompts are the same prompt if and only if their keys are equal: no stripping, no lower-casing.
     """
-    rows = [{"content": message.content, "role": message.role} for message in messages]
-    return json.dumps(rows, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    return json.dumps([_said(m) for m in messages], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+
+
+def response_key(response: Response) -> str:
+    """The identity of a response: its text without the white space around it, with all else that its message says."""
+    if isinstance(response, str):
+        return response.strip()
+    message = response.model_copy(update={"content": response.content.strip()})
+    return message.content if message == as_message(message.content) else prompt_key([message])
+
+
+def as_message(response: Response) -> Message:
+    """A response as the assistant's message."""
+    return Message(role="assistant", content=response) if isinstance(response, str) else response
+
+
+def _said(message: Message) -> dict[str, Any]:
+    row: dict[str, Any] = {"role": message.role, "content": message.content}
+    for name in ("reasoning", "tool_calls", "tools", "name", "tool_call_id"):
+        if (value := getattr(message, name)) is not None:
+            row[name] = json.loads(value) if name in ("tool_calls", "tools") else value
+    return row
 
 
 def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[PreferencePair]:

@@ -81,7 +81,10 @@ class BadRow(Exception):
 def bad_row_from_validation(error: ValidationError) -> BadRow:
     """The first complaint of pydantic as a BadRow that names the field."""
     first = error.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    # where a field may be of several types, pydantic names the type too, as `function-after[...]` or `Message`
+    field = ".".join(
+        str(part) for part in first["loc"] if isinstance(part, int) or (part[:1].islower() and part.isidentifier())
+    )
     if first["type"] == "missing":
         return BadRow("missing_field", f"the field '{field}' is missing", f"add '{field}' to the row")
     if first["type"] == "string_unicode":

@@ -6,7 +6,7 @@ Each function turns the current answers of a project into rows; training's three
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from penchant.data.records import Candidate, Comparison, Message, Outcome
+from penchant.data.records import Candidate, Comparison, Message, Outcome, as_message
 from penchant.feedback.training import How, detail, training_pairs, verdict, votes_by_task
 
 __all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "arena_rows", "kto_rows", "pair_rows", "raw_rows", "sft_rows"]
@@ -31,8 +31,8 @@ def pair_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
     for pair in training_pairs(comparisons, how).pairs:
         row = {
             "prompt": _messages(pair.prompt),
-            "chosen": _messages([_said(pair.chosen)]),
-            "rejected": _messages([_said(pair.rejected)]),
+            "chosen": _messages([as_message(pair.chosen)]),
+            "rejected": _messages([as_message(pair.rejected)]),
         }
         yield row if pair.probability == 1 else row | {"probability": pair.probability}
 
@@ -45,7 +45,7 @@ def kto_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
     for votes in votes_by_task(comparisons)[0].values():
         asked, labels = votes[0], LABELS.get(verdict(votes), ())
         for candidate, label in zip((asked.a, asked.b), labels, strict=False):
-            completion = _messages([_said(candidate.text)])
+            completion = _messages([as_message(candidate.text)])
             yield {"prompt": _messages(asked.prompt), "completion": completion, "label": label}
 
 
@@ -53,7 +53,7 @@ def sft_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
     """messages: the prompt and the preferred response, each conversation once."""
     seen = set()
     for pair in training_pairs(comparisons, how).pairs:
-        if (conversation := (*pair.prompt, _said(pair.chosen))) not in seen:
+        if (conversation := (*pair.prompt, as_message(pair.chosen))) not in seen:
             seen.add(conversation)
             yield {"messages": _messages(conversation)}
 
@@ -74,8 +74,8 @@ def arena_row(comparison: Comparison) -> Row:
         "model_b": _model(b),
         "winner": WINNERS.get(str(outcome)),
         "judge": comparison.annotator,
-        "conversation_a": _messages((*comparison.prompt, _said(a.text))),
-        "conversation_b": _messages((*comparison.prompt, _said(b.text))),
+        "conversation_a": _messages((*comparison.prompt, as_message(a.text))),
+        "conversation_b": _messages((*comparison.prompt, as_message(b.text))),
         "turn": sum(message.role == "user" for message in comparison.prompt),
         "anony": True,
     }
@@ -99,10 +99,6 @@ ROWS: dict[str, Callable[[Iterable[Comparison], How], Iterator[Row]]] = {
 
 def _model(candidate: Candidate) -> str:
     return HUMAN if candidate.source is None else candidate.source.model
-
-
-def _said(text: str) -> Message:
-    return Message(role="assistant", content=text)
 
 
 def _messages(messages: Sequence[Message]) -> list[Row]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import jinja2
 
-from penchant.data import Message
+from penchant.data import Message, Response, as_message
 from penchant.errors import ModelError
 
 __all__ = ["PLAIN", "BoundaryError", "ChatEncoder", "Tokenizer"]
@@ -81,10 +81,10 @@ class ChatEncoder:
         start = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
         return ids or ([] if start is None else [start])  # something must stand before the first token of a response
 
-    def encode_response(self, prompt: Sequence[Message], response: str) -> list[int]:
+    def encode_response(self, prompt: Sequence[Message], response: Response) -> list[int]:
         """Ids of the response up to and including the end-of-turn token. Raises BoundaryError."""
         before = self.prompt_text(prompt)
-        whole = self._render([*prompt, Message(role="assistant", content=response)], add_generation_prompt=False)
+        whole = self._render([*prompt, as_message(response)], add_generation_prompt=False)
         if not whole.startswith(before):
             raise BoundaryError("the chat template does not continue its own prompt when the response is added")
         return self._close(self._encode_continuation(whole[len(before) :]))
