@@ -132,8 +132,22 @@ def test_comparisons_of_our_own_are_ranked_with_agreement_and_position_bias(rank
 def test_a_cycle_is_named(rank):
     table = [("rock", "scissors", 9, 1, 0, 0), ("scissors", "paper", 9, 1, 0, 0), ("paper", "rock", 9, 1, 0, 0)]
     shown = rank(battles(table)).out
-    assert "circles      100.0% of the log-odds fit no single order" in shown
+    line = (
+        "circles      100.0% of the log-odds fit no single order; a circle is surer than chance makes it with one order"
+    )
+    assert f"{line} (p 0.01)" in shown
     assert "the surest cycle: rock over scissors over paper over rock" in shown
+
+
+def test_the_better_of_two_always_winning_or_tying_is_no_circle(rank):
+    pairs = [("best", "good"), ("good", "fair"), ("best", "fair"), ("fair", "poor"), ("good", "poor"), ("best", "poor")]
+    shown = rank(battles([(*pair, 400, 0, 100, 0) for pair in pairs])).out
+    assert "of the log-odds fit no single order; no majorities run in a circle" in shown
+
+
+def test_a_circle_that_chance_may_have_made_is_said_to_be_so(rank):
+    table = [("rock", "scissors", 6, 5, 0, 0), ("scissors", "paper", 6, 5, 0, 0), ("paper", "rock", 6, 5, 0, 0)]
+    assert "no circle is surer than chance makes it with one order (p 0.6" in rank(battles(table)).out
 
 
 def test_items_that_cannot_be_ranked_are_marked_and_named_with_the_reason(rank):

@@ -195,14 +195,20 @@ def _findings(found: dict[str, Any]) -> Iterator[str]:
     if circles["share"] is None:
         yield f"circles      not measured: {circles['reason']}"
     else:
-        chance = f"{'no more' if circles['p_value'] >= 0.05 else 'more'} than chance gives (p {circles['p_value']:.2g})"
-        yield f"circles      {circles['share']:.1%} of the log-odds fit no single order; {chance}"
+        yield f"circles      {circles['share']:.1%} of the log-odds fit no single order; {_circle(circles)}"
         if circles["worst"]:
             around = " over ".join([*circles["worst"], circles["worst"][0]])
             yield f"             the surest cycle: {around} (z {circles['worst_z']:.1f}, the largest of all)"
     if found["online"]:
         change = found["online"]["largest_change"]
         yield f"online Elo   depends on the order: the same votes in reverse move a rating by up to {change:.1f} points"
+
+
+def _circle(circles: dict[str, Any]) -> str:
+    if circles["p_value"] == 1 and not circles["worst"]:
+        return "no majorities run in a circle"
+    surer = "a circle is surer" if circles["p_value"] < 0.05 else "no circle is surer"
+    return f"{surer} than chance makes it with one order (p {circles['p_value']:.2g})"
 
 
 def _say(console: Any, text: str) -> None:

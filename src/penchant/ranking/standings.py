@@ -35,7 +35,7 @@ class OnlineElo:
 
 @dataclass(frozen=True)
 class Circularity:
-    """How much of what was said no single order explains; see `HodgeRank` for share, p_value, curl and z.
+    """How much of what was decided no single order explains; see `HodgeRank` for share and p_value, `Cycle` for z.
 
     worst: the three items of the surest cycle, each preferred to the next and the last to the first; None where there
     is no cycle.
