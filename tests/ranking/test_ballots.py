@@ -42,9 +42,11 @@ def test_answers_are_turned_to_the_sides_of_the_units_first_ballot():
     assert ballots.answers() == [{"Ann": "left", "Bo": "right", "Cy": "tie", "Di": "both_bad"}, {"Ann": "left"}]
 
 
-def test_who_answers_twice_counts_with_the_last_and_nobody_known_is_somebody_else_each_time():
-    ballots = Ballots(["a"] * 4, ["b"] * 4, ["left", "right", "tie", "tie"], unit=[1, 1, 1, None])
-    assert [sorted(unit.values()) for unit in ballots.answers()] == [["left", "right", "tie"]]
+def test_who_answers_twice_counts_with_the_last_and_answers_that_name_nobody_are_no_persons():
+    unnamed = Ballots(["a"] * 4, ["b"] * 4, ["left", "right", "tie", "tie"], unit=[1, 1, 1, None])
+    assert (unnamed.answers(), unnamed.num_without("annotator"), unnamed.num_without("prompt")) == ([], 4, 4)
+    some = Ballots(["a"] * 3, ["b"] * 3, ["left", "right", "tie"], unit=[1] * 3, annotator=[None, "Ann", None])
+    assert (some.answers(), some.num_without("annotator"), some.recorded) == ([{"Ann": "right"}], 2, ())
     twice = Ballots(["a"] * 2, ["b"] * 2, ["left", "right"], unit=[1, 1], annotator=["Ann", "Ann"])
     assert twice.answers() == [{"Ann": "right"}]
     assert Ballots(["a"], ["b"], ["left"]).answers() == []

@@ -259,11 +259,28 @@ def test_agreement_is_that_of_units_and_kappas_are_given_where_they_apply():
 
 def test_agreement_that_is_not_defined_says_why(ballots):
     assert standings(ballots).agreement.reason == "the votes do not say which of them judged the same two responses"
-    alone = replace(ballots, unit=list(range(len(ballots))))
+    alone = replace(ballots, unit=list(range(len(ballots))), annotator=["Ann"] * len(ballots))
     assert standings(alone).agreement.reason == "nobody judged two responses that somebody else judged too"
     assert standings(alone).reading == ""
-    one = Ballots(["a"] * 2, ["b"] * 2, ["left"] * 2, unit=[1, 1])
+    one = Ballots(["a"] * 2, ["b"] * 2, ["left"] * 2, unit=[1, 1], annotator=["Ann", "Bo"])
     assert "every answer is 'left'" in standings(one).agreement.reason
+
+
+def test_votes_that_name_nobody_are_no_people_and_this_is_said():
+    """Two unnamed answers that differ may be one person's second thought, and two that agree one double press."""
+    sides = {"left": ["a"] * 5, "right": ["b"] * 5, "outcome": ["left", "left", "right", "right", "right"]}
+    named = standings(Ballots(**sides, unit=[1] * 5, annotator=["Ann", "Bo", None, None, None]))
+    assert (named.agreement.num_answers, list(named.kappas)) == (2, ["Cohen's kappa, Ann and Bo", "Fleiss' kappa"])
+    assert named.notes == (
+        "3 of 5 answers do not say who gave them: they are no part of the agreement between people, and no votes are "
+        "clustered by annotator.",
+    )
+    assert named.groups[0].standings[0].wins == 3, "they rank all the same"
+    nobody = standings(Ballots(**sides, unit=[1] * 5))
+    assert nobody.agreement.reason == "the votes do not say who gave them, so two may be one person's"
+    assert (nobody.kappas, nobody.notes) == ({}, ())
+    asked = standings(Ballots(**sides, prompt=["p", "p", "p", "q", None]))
+    assert asked.notes == ("1 of 5 answers do not say which prompt they are about: no votes are clustered by prompt.",)
 
 
 def test_circles_are_those_of_hodge_rank():

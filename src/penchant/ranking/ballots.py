@@ -75,11 +75,20 @@ class Ballots:
         """
         return list(self.outcome).count(answer)
 
+    def num_without(self, name: str) -> int:
+        """How many ballots have nothing in this column ("prompt", "annotator", ...).
+
+        Example:
+            >>> Ballots(["a", "b"], ["b", "a"], ["left", "left"], annotator=["Ann", None]).num_without("annotator")
+            1
+        """
+        column = getattr(self, name)
+        return len(self) if column is None else list(column).count(None)
+
     @property
     def recorded(self) -> tuple[str, ...]:
         """Which of prompt and annotator every ballot knows, so that votes can be clustered by it."""
-        columns = {name: getattr(self, name) for name in CLUSTERS}
-        return tuple(name for name, column in columns.items() if column is not None and None not in column)
+        return tuple(name for name in CLUSTERS if not self.num_without(name))
 
     def votes(self, both_bad: BothBad = "apart") -> Votes:
         """The ballots that rank, clustered by what is recorded.
@@ -112,7 +121,8 @@ class Ballots:
     def answers(self) -> list[dict[Hashable, str]]:
         """Annotator -> answer for each unit, the sides being those of the unit's first ballot.
 
-        Who answers a unit twice counts with the last answer; an answer by nobody known counts as another person's.
+        Who answers a unit twice counts with the last answer. Answers that name nobody are not among them: whether two
+        are of one person or of two, nobody knows.
 
         Example:
             >>> ballots = Ballots(["a", "b"], ["b", "a"], ["left", "left"], unit=[7, 7], annotator=["Ann", "Bo"])
@@ -124,11 +134,10 @@ class Ballots:
         answers: dict[Hashable, dict[Hashable, str]] = {}
         people = [None] * len(self) if self.annotator is None else self.annotator
         for i, unit in enumerate([] if self.unit is None else self.unit):
-            if unit is not None:
+            if unit is not None and people[i] is not None:
                 same_way = first.setdefault(unit, self.left[i]) == self.left[i]
                 answer = self.outcome[i] if same_way else turned.get(self.outcome[i], self.outcome[i])
-                person = people[i] if people[i] is not None else ("nobody known", i)
-                answers.setdefault(unit, {})[person] = answer
+                answers.setdefault(unit, {})[people[i]] = answer
         return list(answers.values())
 
     def both_bad_of(self) -> Mapping[str, int]:

@@ -56,7 +56,7 @@ class Standings:
         groups: tables of items that votes connect, the largest first; between groups nothing was ever compared.
         only_both_bad: items without any answer that ranks.
         num_votes: answers that rank. num_both_bad: answers of both_bad, whether they rank (as ties) or not.
-        agreement: Krippendorff's alpha over units with two answers or more, and its reading in words.
+        agreement: Krippendorff's alpha over units that two people with names answered, and its reading in words.
         kappas: Cohen's of every two annotators where there are at most five, and Fleiss' where every unit has the same
             number of answers.
         first_shown: share won by the side shown first.
@@ -144,8 +144,10 @@ def standings(
 
 
 def _agreement(ballots: Ballots, answers: list[dict[Hashable, str]]) -> Agreement:
-    if not answers:
+    if ballots.unit is None or not any(unit is not None for unit in ballots.unit):
         return Agreement(None, 0, 0, "the votes do not say which of them judged the same two responses")
+    if not answers:
+        return Agreement(None, 0, 0, "the votes do not say who gave them, so two may be one person's")
     found = krippendorff_alpha([list(unit.values()) for unit in answers])
     if found.num_units == 0:
         return Agreement(None, 0, 0, "nobody judged two responses that somebody else judged too")
@@ -193,4 +195,12 @@ def _notes(ballots: Ballots, grouped: list[tuple[str, ...]], both_bad: BothBad) 
     if num := ballots.count("both_bad"):
         what = "count as ties, as asked" if both_bad == "tie" else "rank nothing and are counted apart"
         notes.append(f"{num:,} of {len(ballots):,} answers say that both are bad; they {what}.")
+    for name, unsaid, apart in (
+        ("annotator", "who gave them", "they are no part of the agreement between people, and "),
+        ("prompt", "which prompt they are about", ""),
+    ):
+        if 0 < (num := ballots.num_without(name)) < len(ballots):
+            notes.append(
+                f"{num:,} of {len(ballots):,} answers do not say {unsaid}: {apart}no votes are clustered by {name}."
+            )
     return notes
