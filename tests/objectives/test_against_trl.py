@@ -41,13 +41,18 @@ def trl_loss():
             accelerator=SimpleNamespace(device="cpu", gather=lambda x: x, gather_for_metrics=lambda x: x),
             aux_loss_enabled=False,
             precompute_ref_logps=True,
-            f_alpha_divergence_coef=0.5,
             loss_types=[loss_type],
             loss_weights=[1.0],
             args=SimpleNamespace(discopop_tau=settings.pop("tau", 0.05)),
             _metrics=defaultdict(lambda: defaultdict(list)),
             _total_train_tokens=0,
-            **{"f_divergence_type": "reverse_kl", "label_smoothing": 0.0, **NEITHER, **settings},
+            **{
+                "f_divergence_type": "reverse_kl",
+                "f_alpha_divergence_coef": 0.5,
+                "label_smoothing": 0.0,
+                **NEITHER,
+                **settings,
+            },
         )
         whole = torch.cat([torch.zeros(len(mask), 1, dtype=mask.dtype), mask], dim=1)
         inputs = {
@@ -90,6 +95,14 @@ def test_value_and_gradient_are_those_of_trl(trl_loss, trl_name, beta):
     assert mine.item() == pytest.approx(theirs.item(), rel=1e-6, abs=1e-12)
     gradients = [torch.autograd.grad(loss, token_logps)[0] for loss in (mine, theirs)]
     torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
+
+
+def test_alpha_is_one_minus_trls(trl_loss):
+    token_logps, mask, reference = case()
+    coefficient = {"f_divergence_type": "alpha_divergence", "f_alpha_divergence_coef": 0.2}
+    theirs = trl_loss("sigmoid", token_logps.float(), mask, reference.float(), beta=0.4, **coefficient)
+    mine = ours("dpo_alpha", token_logps, reference, beta=0.4, divergence_alpha=0.8)
+    assert mine.item() == pytest.approx(theirs.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)

@@ -53,7 +53,7 @@ BY_HAND = {
     "r_dpo": ({"beta": 0.3, "alpha": 0.2}, nll(0.3 * D + 0.2)),
     "dpo_forward_kl": ({"beta": 0.3}, nll(0.3 * ((1 - math.exp(-1.0)) - (1 - math.exp(1.5))))),
     "dpo_js": ({"beta": 0.3}, nll(0.3 * (math.log(sigmoid(1.0)) - math.log(sigmoid(-1.5))))),
-    "dpo_alpha": ({"beta": 0.3, "alpha": 0.25}, nll(0.3 * (math.exp(-0.75) - math.exp(0.75 * 1.5)) / -0.75)),
+    "dpo_alpha": ({"beta": 0.3, "divergence_alpha": 0.25}, nll(0.3 * (math.exp(0.25 * 1.5) - math.exp(-0.25)) / 0.25)),
     "chi_po": ({"beta": 0.3}, nll(0.3 * (math.exp(1.0) + 1.0 - math.exp(-1.5) + 1.5))),
     "simpo": ({"beta": 2.0, "gamma": 0.7}, nll(2 * (W / 5 - L / 4) - 0.7)),
     "cpo": ({"beta": 0.3, "nll_weight": 0.4}, nll(0.3 * 3.5) + 0.4 * 9 / 5),
@@ -126,8 +126,27 @@ def test_exo_without_smoothing_is_refused_as_its_logarithm_would_be_infinite():
 
 def test_the_alpha_divergence_joins_forward_kl_and_dpo(pairs):
     batch = pairs([-1.0, 0.5, 3.0])
-    for alpha, other in ((0.0, "dpo_forward_kl"), (1.0, "dpo"), (1 - 1e-8, "dpo")):
-        torch.testing.assert_close(bind("dpo_alpha", alpha=alpha)(batch), bind(other)(batch), rtol=1e-7, atol=1e-9)
+    for alpha, other in ((1.0, "dpo_forward_kl"), (0.0, "dpo"), (1e-8, "dpo")):
+        mine = bind("dpo_alpha", divergence_alpha=alpha)(batch)
+        torch.testing.assert_close(mine, bind(other)(batch), rtol=1e-7, atol=1e-9)
+
+
+def test_the_score_of_a_log_ratio_is_the_slope_of_the_papers_alpha_divergence():
+    """f(u) = (u^(1-a) - (1-a) u - a) / (a (a-1)), table 1; r scores f'(exp r), up to a constant."""
+    a, r = 0.3, torch.linspace(-2, 2, 9, dtype=torch.float64)
+    u = r.exp().requires_grad_()
+    f = (u ** (1 - a) - (1 - a) * u - a) / (a * (a - 1))
+    (slope,) = torch.autograd.grad(f.sum(), u)
+    zero = torch.zeros_like(r)
+    batch = PairBatch.hard(r, zero, zero, zero, zero + 1, zero + 1)
+    loss = bind("dpo_alpha", beta=0.7, divergence_alpha=a)(batch)
+    score = -torch.log(torch.expm1(loss)) / 0.7  # loss = log(1 + exp(-beta (score(r) - score(0))))
+    torch.testing.assert_close(score, slope - slope[4])
+
+
+def test_the_alpha_of_before_is_refused_and_not_read_as_the_papers():
+    with pytest.raises(ValueError, match=r"dpo_alpha has no parameter 'alpha' any more: it was 1 minus the paper's"):
+        bind("dpo_alpha", alpha=0.25)
 
 
 @pytest.mark.parametrize(

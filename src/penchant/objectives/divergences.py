@@ -73,15 +73,16 @@ def dpo_js(batch: PairBatch, *, beta: float) -> Tensor:
     return _of_divergence(batch, beta, lambda r: math.log(2) + F.logsigmoid(r))
 
 
-def dpo_alpha(batch: PairBatch, *, beta: float, alpha: float) -> Tensor:
-    """dpo with f'(r) = (exp((alpha - 1) r) - 1) / (alpha - 1); at alpha = 1 its limit r, which is dpo.
+def dpo_alpha(batch: PairBatch, *, beta: float, divergence_alpha: float) -> Tensor:
+    """dpo with f'(r) = (1 - exp(-alpha r)) / alpha; at alpha = 0 its limit r, which is dpo.
 
-    alpha = 0 is the forward KL; between 0 and 1 it lies between the two.
+    alpha = 1 is the forward KL; between 0 and 1 it lies between the two. It is the paper's alpha, and 1 minus TRL's
+    f_alpha_divergence_coef.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
         beta: strength of the pull to the reference, > 0.
-        alpha: order of the divergence, 0 <= alpha <= 1.
+        divergence_alpha: alpha, 0 <= alpha <= 1.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -90,16 +91,15 @@ def dpo_alpha(batch: PairBatch, *, beta: float, alpha: float) -> Tensor:
         >>> import torch
         >>> from penchant.objectives import PairBatch, bind
         >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
-        >>> bind("dpo_alpha", beta=0.1, alpha=0.5)(batch)
-        tensor([0.5943])
+        >>> bind("dpo_alpha", beta=0.1, divergence_alpha=0.25)(batch)
+        tensor([0.5972])
 
     Reference:
         arXiv 2309.16240, table 1.
     """
-    order = alpha - 1
-    if order == 0:
+    if divergence_alpha == 0:
         return _of_divergence(batch, beta, lambda r: r)
-    return _of_divergence(batch, beta, lambda r: (_capped_exp(order * r) - 1) / order)
+    return _of_divergence(batch, beta, lambda r: (1 - _capped_exp(-divergence_alpha * r)) / divergence_alpha)
 
 
 def chi_po(batch: PairBatch, *, beta: float) -> Tensor:

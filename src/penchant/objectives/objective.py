@@ -35,6 +35,7 @@ class Objective:
         token_weights: (tokens of a response, of the other response, *, parameters) -> weights of its tokens; None
             where all count 1. The log-probs the function gets are then sums with these weights.
         token_parameters: those of its parameters that belong to the token weights.
+        retired: parameters it had once, and what to write instead: an old file is refused rather than read otherwise.
 
     Example:
         >>> from penchant.objectives import OBJECTIVES
@@ -54,6 +55,7 @@ class Objective:
     batch_coupled: bool = False
     token_weights: Callable[..., Tensor] | None = None
     token_parameters: frozenset[str] = frozenset()
+    retired: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "tau": (lambda value: 0 < value < 1, "greater than 0 and less than 1"),
     "d2po.gamma": (lambda value: 0 < value <= 1, "greater than 0 and at most 1"),
     "ld_alpha": (lambda value: 0 <= value <= 1, "at least 0 and at most 1"),
-    "dpo_alpha.alpha": (lambda value: 0 <= value <= 1, "at least 0 and at most 1"),
+    "divergence_alpha": (lambda value: 0 <= value <= 1, "at least 0 and at most 1"),
     **dict.fromkeys(("alpha", "gamma", "odds_weight", "penalty", "nll_weight"), _AT_LEAST_0),
     **dict.fromkeys(("desirable_weight", "undesirable_weight"), _AT_LEAST_0),
 }
@@ -109,6 +109,8 @@ def _settle(objective: str | Objective, parameters: Mapping[str, float]) -> tupl
             "it should do, or leave label_smoothing out"
         )
     for key, value in parameters.items():
+        if key in row.retired:
+            raise ValueError(f"{row.name} has no parameter {key!r} any more: {row.retired[key]}")
         if key not in row.defaults:
             known = ", ".join(row.defaults) or "none"
             raise ValueError(f"{row.name} has no parameter {key!r}{_suggest(key, row.defaults)}; it has {known}")

@@ -209,10 +209,14 @@ ROWS = (
     Objective(
         "dpo_alpha",
         dpo_alpha,
-        formula="dpo with s replaced by (exp((alpha-1) s) - 1) / (alpha-1)",
+        formula="dpo with s replaced by (1 - exp(-divergence_alpha s)) / divergence_alpha",
         paper=Paper(_DIVERGENCES, "2309.16240", "table 1"),
-        when="To choose the trade between forward KL (alpha 0) and dpo (alpha 1).",
-        defaults={"beta": 0.1, "alpha": 0.5},
+        when="To choose the trade between dpo (0) and forward KL (1); TRL's f_alpha_divergence_coef is 1 minus it.",
+        defaults={"beta": 0.1, "divergence_alpha": 0.5},
+        retired={
+            "alpha": "it was 1 minus the paper's alpha; write divergence_alpha, which is the paper's: 1 minus what "
+            "alpha was, and 1 minus TRL's f_alpha_divergence_coef"
+        },
         reads=_SOFT_AND_MARGIN,
     ),
     Objective(

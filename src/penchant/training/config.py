@@ -127,8 +127,9 @@ class ObjectiveConfig(Section):
     weighting: Literal["none", "wpo"] = Field("none", description="wpo: pairs count by how on-policy they are")
     moving_reference: MovingReferenceConfig | None = None
 
-    alpha: float | None = Field(None, description="of r_dpo and dpo_alpha")
+    alpha: float | None = Field(None, description="of r_dpo")
     desirable_weight: float | None = Field(None, description="of kto: weight of good responses")
+    divergence_alpha: float | None = Field(None, description="of dpo_alpha: 0 is dpo, 1 the forward KL")
     gamma: float | None = Field(None, description="of simpo and d2po")
     ld_alpha: float | None = Field(None, description="of ld_dpo")
     nll_weight: float | None = Field(None, description="of cpo")
