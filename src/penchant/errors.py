@@ -6,10 +6,20 @@ PenchantError
 │   ├── ModelError     a model folder, name or file
 │   ├── ConfigError    an option or a configuration file
 │   └── OutputError    a folder or a disk that cannot take the result
-└── TrainingError      exit code 1: the run stopped itself because going on would have hidden a fault
+├── TrainingError      exit code 1: the run stopped itself because going on would have hidden a fault
+└── WrittenError       exit code 1: what was written is not what was to be written, so it was not kept
 """
 
-__all__ = ["ConfigError", "DataError", "ModelError", "OutputError", "PenchantError", "TrainingError", "UserError"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "ModelError",
+    "OutputError",
+    "PenchantError",
+    "TrainingError",
+    "UserError",
+    "WrittenError",
+]
 
 
 class PenchantError(Exception):
@@ -38,3 +48,7 @@ class OutputError(UserError):
 
 class TrainingError(PenchantError):
     """Training stopped itself; exit code 1."""
+
+
+class WrittenError(PenchantError):
+    """A model read back from the disk is not the one that was written; exit code 1."""

@@ -31,6 +31,35 @@ def test_an_adapter_is_folded_into_a_plain_model_that_computes_the_same(penchant
     assert AutoTokenizer.from_pretrained(target).chat_template
 
 
+def test_an_adapter_on_a_tied_embedding_is_exported_as_the_model_that_was_trained(penchant, stories260k, tmp_path):
+    from penchant.models import adapters
+    from penchant.models.saving import save_model
+
+    policy = load_model(str(stories260k), choose_numerics("cpu", "float32"), chat_template="plain", share=False)
+    adapters.attach(policy, 4, 8.0, ("embed_tokens", "q_proj"), seed=0)
+    with torch.no_grad():
+        for parameter in filter(lambda p: p.requires_grad, policy.network.parameters()):
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)), alpha=0.05)
+    save_model(policy, tmp_path / "adapter")
+    result = penchant("export", tmp_path / "adapter", "--merged", tmp_path / "merged", "--dtype", "float32")
+    assert result.code == 0, result.err
+    assert "were one weight: they are two now" in result.err
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    assert not plain.config.tie_word_embeddings
+    assert torch.allclose(logits(plain), logits(policy.network), atol=1e-4)
+
+
+def test_an_export_that_would_be_another_model_is_refused_in_one_sentence(penchant, make_run, tmp_path, monkeypatch):
+    from penchant.models import merging
+
+    monkeypatch.setattr(merging, "merge_adapter", lambda model, _: setattr(model, "network", model.network.unload()))
+    result = penchant("export", make_run(lora=True), "--merged", tmp_path / "merged")
+    assert result.code == 1
+    assert "the adapter folded into its model is another model" in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_whole_model_is_written_in_the_precision_asked_for(penchant, make_run, tmp_path):
     run, target = make_run(lora=False), tmp_path / "half"
     assert penchant("export", run, "--merged", target, "--dtype", "bfloat16").code == 0

@@ -8,11 +8,12 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from penchant.data import Message
-from penchant.errors import ConfigError, ModelError, OutputError
+from penchant.errors import ConfigError, ModelError, OutputError, WrittenError
 from penchant.models import adapters
 from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
-from penchant.models.saving import save_merged, save_model
+from penchant.models.merging import save_merged
+from penchant.models.saving import save_model
 
 IDS = torch.tensor([[0, 5, 9, 30, 41]])
 
@@ -284,3 +285,63 @@ def test_a_converted_gguf_that_the_cache_cannot_take_is_the_users_to_mend(
     with pytest.raises(OutputError, match=said):
         load_model(str(tmp_path / "tiny.gguf"), cpu)
     assert where == "folder" or list((cache / "models").iterdir()) == []
+
+
+def damage(tensors):
+    name = next(name for name in tensors if "embed" in name or "lora_B" in name)
+    tensors[name] = tensors[name].clone()
+    tensors[name][-1] += 1  # a row that the probe does not read
+
+
+@pytest.fixture
+def damaged(monkeypatch):
+    """safetensors that writes a number other than it was given."""
+    import peft.peft_model
+    import transformers.modeling_utils
+
+    for module, name in ((transformers.modeling_utils, "safe_save_file"), (peft.peft_model, "safe_save_file")):
+        write = getattr(module, name)
+
+        def write_damaged(tensors, *arguments, write=write, **options):
+            damage(tensors)
+            write(tensors, *arguments, **options)
+
+        monkeypatch.setattr(module, name, write_damaged)
+
+
+@pytest.mark.parametrize("what", ["whole model", "adapter"])
+def test_a_write_that_the_disk_damaged_is_refused_and_what_was_there_stays(what, llama, tmp_path, request):
+    if what == "adapter":
+        adapters.attach(llama, rank=2, alpha=4.0, targets=(), seed=0)
+    save_model(llama, tmp_path / "model")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()}
+    request.getfixturevalue("damaged")
+    with pytest.raises(WrittenError, match="was written there is not the one in memory"):
+        save_model(llama, tmp_path / "model")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.usefixtures("damaged")
+def test_nothing_that_looks_like_a_model_is_left_of_a_damaged_write(llama, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "empty"):
+        with pytest.raises(WrittenError):
+            save_model(llama, folder)
+    assert [p.name for p in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_a_config_that_makes_another_model_of_the_same_weights_is_refused(llama, tmp_path):
+    llama.network.config.rms_norm_eps = 0.1  # read when a model is built, so the one in memory does not change
+    with pytest.raises(WrittenError, match="its log-probs differ by"):
+        save_model(llama, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("damaged")
+def test_a_gguf_file_whose_conversion_was_damaged_is_not_cached(llama_folder, cpu, tmp_path, monkeypatch):
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
+    write_gguf(llama_folder, tmp_path / "tiny.gguf")
+    with pytest.raises(WrittenError):
+        load_model(str(tmp_path / "tiny.gguf"), cpu)
+    assert list((tmp_path / "cache" / "models").iterdir()) == []

@@ -25,6 +25,9 @@ def command(
 ) -> None:
     """Write a model that needs no adapter: the trained weights, tokenizer and chat template in one folder.
 
+    What was written is read back, and refused where it computes anything else than the model that was trained. Where an
+    adapter changes the embedding or the head alone and the two are one weight, they become two.
+
     Load it with transformers' AutoModelForCausalLM.from_pretrained, or serve it with vLLM, llama.cpp or Ollama.
 
     [bold]Examples[/bold]
@@ -47,18 +50,15 @@ def command(
 
         from penchant.disk import disk_errors_explained
         from penchant.models.load import load_model, read_chat_template, resolve
+        from penchant.models.merging import save_merged
         from penchant.models.numerics import choose_numerics
-        from penchant.models.saving import save_model
 
         path = resolve(run, reporter.say)
         template = read_chat_template(chat_template)
         model = load_model(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
         kind = "adapter folded into its model" if model.is_adapter else "whole model"
-        if model.is_adapter:
-            model.network = model.network.merge_and_unload()  # in float32; only the result is rounded
-        model.network.to(getattr(torch, dtype))
         with disk_errors_explained(merged, again="run the command again", elsewhere="choose another --merged"):
-            save_model(model, merged)
+            save_merged(model, merged, dtype=getattr(torch, dtype), say=reporter.say)
         size = sum(file.stat().st_size for file in merged.iterdir())
         reporter.say(f"{run}: {kind}, {dtype}, {size / 1e6:,.0f} MB")
     typer.echo(merged)

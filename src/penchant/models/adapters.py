@@ -7,19 +7,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
 
-__all__ = ["attach", "quiet_peft"]
+__all__ = ["attach", "is_adapted", "quiet_peft"]
 
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """peft reads a name that transformers is about to drop; that is not the user's concern."""
+    """What peft warns of is not the user's concern: a name that is about to be dropped, weights that are tied."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        for known in ("tie_word_embeddings", "save_embedding_layers"):  # see merging.py; written with what it changes
+            warnings.filterwarnings("ignore", message=f"(?s).*{known}.*", category=UserWarning)
         yield
+
+
+def is_adapted(module: nn.Module) -> bool:
+    """Whether an adapter, of any of peft's kinds, stands around this very module."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    return isinstance(module, (BaseTunerLayer, AuxiliaryTrainingWrapper))
 
 
 def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str], seed: int) -> None:

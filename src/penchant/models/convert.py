@@ -7,14 +7,20 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import torch
+
 from penchant.errors import ModelError
+from penchant.models.saving import require_written
 from penchant.models.starter import cache_errors_explained
 
 __all__ = ["convert_gguf"]
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
-    """Write the model and tokenizer of `gguf` to `folder`, whole or not at all. Raises ModelError and OutputError."""
+    """Write the model and tokenizer of `gguf` to `folder`, whole or not at all.
+
+    Raises ModelError, OutputError, and WrittenError where what was written is not what was read.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with cache_errors_explained(folder.parent):
@@ -23,7 +29,11 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             try:
                 where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
                 model, found = AutoModelForCausalLM.from_pretrained(
-                    **where, output_loading_info=True, attn_implementation="sdpa", trust_remote_code=False
+                    **where,
+                    output_loading_info=True,
+                    dtype=torch.float32,
+                    attn_implementation="sdpa",
+                    trust_remote_code=False,
                 )
                 tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
             except Exception as error:  # the reader raises whatever it meets in a foreign file
@@ -38,6 +48,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             target = Path(scratch) / "model"
             model.save_pretrained(target)
             tokenizer.save_pretrained(target)
+            require_written(model, target, folder)
             (target / "complete").write_text("written whole\n", encoding="utf-8")
             if folder.exists():
                 shutil.rmtree(folder)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from penchant.errors import ModelError
+from penchant.models.adapters import is_adapted
 from penchant.models.attention import CannotShare
 from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
@@ -33,6 +34,8 @@ def why_unshared(model: LanguageModel, longest: int | None = None) -> str:
     for a model that cannot score a text by itself either.
     """
     apart = _scores_apart(model)
+    if is_adapted(model.head):
+        return "its head has an adapter, which only its own code reads"
     if reason := _config_says(model.text_config, min(longest or model.context_length, model.context_length)):
         return reason
     try:

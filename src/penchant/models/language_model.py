@@ -18,7 +18,7 @@ from penchant.models.attention import NAME
 from penchant.models.numerics import Numerics
 from penchant.tokens.encoding import ChatEncoder
 
-__all__ = ["LanguageModel"]
+__all__ = ["LanguageModel", "use_plain_attention"]
 
 
 @dataclass(eq=False)
@@ -85,12 +85,7 @@ class LanguageModel:
     def stop_sharing(self, reason: str) -> None:
         """From now on run every sequence by itself through the model's own attention."""
         self.why_unshared = reason
-        try:
-            self.causal_lm.set_attn_implementation("sdpa")
-        except ValueError:  # soft-capped scores and sinks are only in the model's plain code
-            self.causal_lm.set_attn_implementation("eager")
-        if self.causal_lm.config._attn_implementation == NAME:  # older code ignores the setter, but reads its config
-            self.causal_lm.config._attn_implementation = "eager"
+        use_plain_attention(self.causal_lm)
 
     def start_sharing(self) -> None:
         """Run the model's attention through `penchant.models.attention`."""
@@ -140,6 +135,16 @@ class LanguageModel:
         assert self.is_adapter, "only an adapter can be switched off"
         with self.network.disable_adapter():
             yield
+
+
+def use_plain_attention(network: Any) -> None:
+    """Let a transformers model run its attention through its own code."""
+    try:
+        network.set_attn_implementation("sdpa")
+    except ValueError:  # soft-capped scores and sinks are only in the model's plain code
+        network.set_attn_implementation("eager")
+    if network.config._attn_implementation == NAME:  # older code ignores the setter, but reads its config
+        network.config._attn_implementation = "eager"
 
 
 def _run_again_on_the_way_back(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

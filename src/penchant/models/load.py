@@ -19,7 +19,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import Numerics
 from penchant.tokens.encoding import ChatEncoder
 
-__all__ = ["is_adapter_folder", "load_model", "read_chat_template", "resolve", "weights_digest"]
+__all__ = ["is_adapter_folder", "load_model", "read_chat_template", "read_network", "resolve", "weights_digest"]
 
 
 def load_model(
@@ -41,7 +41,7 @@ def load_model(
     base, network = path, None
     if is_adapter_folder(path):
         base = resolve(_base_of_adapter(path), say)
-    network = _read_network(base)
+    network = read_network(base)
     if base != path:
         network = _read_adapter(path, network)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
@@ -165,7 +165,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_network(path: Path) -> Any:
+def read_network(path: Path) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 

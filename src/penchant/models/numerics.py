@@ -6,13 +6,14 @@ import ctypes
 import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from penchant.errors import ConfigError
 from penchant.models.matmul import use_fastest_exact_matmul
 
-__all__ = ["Numerics", "choose_numerics", "prepare_process", "process_peak_bytes"]
+__all__ = ["Numerics", "choose_numerics", "give_back_freed_memory", "prepare_process", "process_peak_bytes"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = 1, -1, -2, -4  # names and numbers of malloc.h
@@ -51,10 +52,19 @@ def prepare_process() -> None:
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, str(KEPT_KERNELS))
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by PyTorch's allocator at its first tensor
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
+    if (mallopt := _of_glibc("mallopt")) is not None:
         for option, value in ((M_MXFAST, 0), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 64 * 2**20)):
             mallopt(option, value)
+
+
+def give_back_freed_memory() -> None:
+    """Hand what `prepare_process` keeps back to the system (glibc only): what comes next is of another size."""
+    if (malloc_trim := _of_glibc("malloc_trim")) is not None:
+        malloc_trim(0)
+
+
+def _of_glibc(name: str) -> Any:
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def choose_numerics(device: str = "auto", dtype: str = "auto") -> Numerics:

@@ -1,30 +1,33 @@
-"""A model folder that other tools load: weights, tokenizer, chat template, generation config; whole or not there."""
+"""A model folder that other tools load: weights, tokenizer, chat template, generation config; whole or not there.
+
+Before it stands under its name it is read back and compared with what is in memory, see `penchant.models.written`.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from penchant.errors import WrittenError
+from penchant.models.adapters import quiet_peft
 from penchant.models.language_model import LanguageModel
+from penchant.models.written import require_same_adapter, require_same_model
 
-__all__ = ["save_merged", "save_model"]
+__all__ = ["require_written", "save_model"]
 
 READABLE = 0o644
 
 
-def save_model(model: LanguageModel, folder: Path) -> None:
-    """Write the model, or its adapter, with everything `from_pretrained` needs. Raises OSError."""
-    _save(model.network, model, folder)
+def save_model(model: LanguageModel, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+    """Write the model, or its adapter, with everything `from_pretrained` needs, its weights as `dtype`.
 
-
-def save_merged(model: LanguageModel, folder: Path) -> None:
-    """Write a plain model with the adapter folded into its weights; a whole model is copied. Raises OSError."""
-    network = model.network.merge_and_unload() if model.is_adapter else model.network
-    _save(network, model, folder)
-
-
-def _save(network: object, model: LanguageModel, folder: Path) -> None:
+    The weights must be numbers of that dtype already, see `merging.round_weights`. Raises OSError, and WrittenError
+    where what was written is not the model: then nothing is left of it, and what `folder` held before stays.
+    """
     folder = folder.resolve()
     # An empty folder may be a mount point, or where the user stands: it is filled, not replaced.
     is_empty = folder.is_dir() and not any(folder.iterdir())
@@ -32,14 +35,8 @@ def _save(network: object, model: LanguageModel, folder: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        network.save_pretrained(scratch)  # type: ignore[attr-defined]  # transformers or peft
-        if model.encoder.template:
-            model.tokenizer.chat_template = model.encoder.template
-        model.tokenizer.save_pretrained(scratch)
-        if model.is_adapter and not (scratch / "generation_config.json").exists():
-            model.causal_lm.generation_config.save_pretrained(scratch)
-        for file in scratch.iterdir():
-            file.chmod(READABLE)  # safetensors writes for its owner alone; a server often runs as somebody else
+        _write(model, scratch, dtype)
+        require_written(model.network, scratch, folder)
         if is_empty:
             _fill(folder, scratch)
         else:
@@ -49,6 +46,41 @@ def _save(network: object, model: LanguageModel, folder: Path) -> None:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def require_written(network: Any, scratch: Path, folder: Path) -> None:
+    """Compare what was written to `scratch`, which is to become `folder`, with the network. Raises WrittenError."""
+    is_adapter = hasattr(network, "peft_config")
+    try:
+        (require_same_adapter if is_adapter else require_same_model)(network, scratch)
+    except WrittenError as error:
+        raise WrittenError(
+            f"{folder}: the model that was written there is not the one in memory ({error}), so it was not kept; "
+            "check the disk, and write it again"
+        ) from error
+
+
+def _write(model: LanguageModel, scratch: Path, dtype: torch.dtype) -> None:
+    _cast(model.network, dtype)
+    try:
+        with quiet_peft():
+            model.network.save_pretrained(scratch)
+    finally:
+        _cast(model.network, torch.float32)
+    if model.encoder.template:
+        model.tokenizer.chat_template = model.encoder.template
+    model.tokenizer.save_pretrained(scratch)
+    if model.is_adapter and not (scratch / "generation_config.json").exists():
+        model.causal_lm.generation_config.save_pretrained(scratch)
+    for file in scratch.iterdir():
+        file.chmod(READABLE)  # safetensors writes for its owner alone; a server often runs as somebody else
+
+
+def _cast(network: Any, dtype: torch.dtype) -> None:
+    """Parameters alone: what a network computes for itself, such as its frequencies, is not written."""
+    for parameter in network.parameters():
+        if parameter.dtype != dtype and parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
 
 
 def _fill(folder: Path, scratch: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from penchant.disk import disk_errors_explained
 from penchant.errors import TrainingError
 from penchant.models.language_model import LanguageModel
+from penchant.models.numerics import give_back_freed_memory
 from penchant.training.checkpoint import Checkpoint, restore, save_checkpoint
 from penchant.training.config import OptimiserConfig, SaveConfig
 from penchant.training.interrupt import Interrupted, StopRequest
@@ -97,6 +98,7 @@ class Loop(Generic[Item]):
         self.optimiser.state.clear()
         for parameter in self.parameters.values():
             parameter.grad = None
+        give_back_freed_memory()
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, bit for bit as if never stopped."""

@@ -1,0 +1,96 @@
+"""An adapter folded into its model: one plain model that computes what the two did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from penchant.errors import WrittenError
+from penchant.models.adapters import is_adapted, quiet_peft
+from penchant.models.language_model import LanguageModel
+from penchant.models.saving import save_model
+from penchant.models.written import Probe
+
+__all__ = ["merge_adapter", "round_weights", "save_merged"]
+
+
+def save_merged(
+    model: LanguageModel,
+    folder: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Write a plain model with the adapter folded into its weights, rounded to `dtype`; a whole model is copied.
+
+    Afterwards `model` is what was written. The fold and the rounding are each compared with the model before them, and
+    what is on the disk with both. Raises WrittenError, then nothing is left of it, and OSError.
+    """
+    trained = Probe.of(model.network)
+    merge_adapter(model, say)
+    folded = trained.again(model.network)
+    _require_close(trained, folded, torch.float32, f"{folder}: the adapter folded into its model is another model")
+    if dtype is not torch.float32:
+        round_weights(model.network, dtype)
+        rounded = trained.again(model.network)
+        name = str(dtype).removeprefix("torch.")
+        _require_close(folded, rounded, dtype, f"{folder}: {name} cannot hold this model")
+        say(f"{name} moves log-probs by {folded.gap(rounded):.2g} nats at most, on {len(trained.ids)} tokens")
+    save_model(model, folder, dtype=dtype)
+
+
+def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: None) -> None:
+    """Fold the adapter into the weights, in place; a model without one stays as it is.
+
+    Where embedding and head are one weight and the adapter changes one of them, or each in its own way, they become
+    two, in the config too: folded into the shared weight, a change of one would be a change of both.
+    """
+    if not model.is_adapter:
+        return
+    causal_lm = model.causal_lm
+    tied = _separate(causal_lm)
+    with quiet_peft():
+        model.network = causal_lm = model.network.merge_and_unload()
+    if not tied:
+        return
+    embedding, head = causal_lm.get_input_embeddings(), causal_lm.get_output_embeddings()
+    if torch.equal(embedding.weight, head.weight):
+        head.weight = embedding.weight
+        _set_tied(causal_lm.config, True)
+        return
+    _set_tied(causal_lm.config, False)
+    say("the adapter changes the embedding or the head, which were one weight: they are two now (tie_word_embeddings)")
+
+
+def round_weights(network: nn.Module, dtype: torch.dtype) -> None:
+    """Give every weight the nearest number of `dtype`; they stay float32."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(parameter.to(dtype))
+
+
+def _separate(causal_lm: Any) -> bool:
+    """Whether embedding and head were one weight that an adapter is on; if so, each has its own from now on."""
+    embedding, head = causal_lm.get_input_embeddings(), causal_lm.get_output_embeddings()
+    if not (is_adapted(embedding) or is_adapted(head)):
+        return False
+    held = {id(module._parameters.get("weight")) for module in embedding.modules()} - {id(None)}
+    shared = [module for module in head.modules() if id(module._parameters.get("weight")) in held]
+    for module in shared:
+        module.weight = nn.Parameter(module.weight.detach().clone(), module.weight.requires_grad)
+    return bool(shared)
+
+
+def _set_tied(config: Any, tied: bool) -> None:
+    for part in {id(part): part for part in (config, config.get_text_config(decoder=True))}.values():
+        part.tie_word_embeddings = tied
+
+
+def _require_close(before: Probe, after: Probe, dtype: torch.dtype, words: str) -> None:
+    gap, tolerance = before.gap(after), before.tolerance(dtype)
+    if not gap <= tolerance:
+        raise WrittenError(f"{words} (log-probs differ by {gap:.2g} nats, and rounding explains {tolerance:.2g})")

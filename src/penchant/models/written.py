@@ -1,0 +1,169 @@
+"""Is what was written what is in memory? Asked of the folder itself, read back the way any other tool reads it.
+
+Two questions. Do both compute the same: one forward of a few tokens through the networks' own code, compared over the
+whole vocabulary; it shows what a config can get wrong, such as an embedding that is tied to the head and should not
+be. And is every tensor the same, which shows what the disk got wrong, also where the few tokens do not reach.
+
+Shape suffixes: T probed tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penchant.errors import ModelError, WrittenError
+from penchant.models.adapters import quiet_peft
+from penchant.models.attention import NAME
+from penchant.models.language_model import use_plain_attention
+
+__all__ = ["Probe", "require_same_adapter", "require_same_model"]
+
+NUM_TOKENS = 24
+WRITTEN = "written"
+"""The name under which an adapter is read back, beside the one that was trained."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a network says of a few tokens, `ids`. logprobs_TV: natural-log probabilities in float32.
+
+    num_matrices: weight matrices of the network, adapters aside. width: of its hidden states.
+    """
+
+    ids: tuple[int, ...]
+    logprobs_TV: Tensor
+    num_matrices: int
+    width: int
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, network: Any, ids: Sequence[int] = ()) -> Probe:
+        """Run the tokens through a transformers network, or a peft one around it, with its own attention.
+
+        By default they are spread evenly over the vocabulary, those that an adapter trains by name among them. Weights
+        must be float32, and so is the arithmetic, whatever the process has chosen for speed.
+        """
+        ids = tuple(ids or _token_ids(network))
+        with _in_full_precision(), _plain(network):
+            logits_TV = network(input_ids=torch.tensor([ids], device=network.device), use_cache=False).logits[0]
+        matrices = [p for name, p in network.named_parameters() if p.ndim > 1 and "lora_" not in name]
+        width = network.get_input_embeddings().weight.shape[-1]
+        return cls(ids, torch.log_softmax(logits_TV.float(), dim=-1), len(matrices), width)
+
+    def again(self, network: Any) -> Probe:
+        """What another network says of the same tokens."""
+        return Probe.of(network, self.ids)
+
+    def gap(self, other: Probe) -> float:
+        """The largest difference of a log-prob, in nats; infinite where one is not a number."""
+        if self.logprobs_TV.shape != other.logprobs_TV.shape:
+            return math.inf
+        gap = float((self.logprobs_TV - other.logprobs_TV).abs().max())
+        return math.inf if math.isnan(gap) else gap
+
+    def tolerance(self, dtype: torch.dtype = torch.float32) -> float:
+        """How far log-probs may move, in nats, where weights are rounded to `dtype` and computed with in float32.
+
+        Each of n matrices adds an error of its own, relative to what it gives: rounded weights one of the dtype's
+        precision (the distance from 1 to the next number), and sums of H products one of float32's precision times
+        sqrt(H). Independent errors add up as their squares do, and a log-prob is the difference of two numbers no
+        larger than the largest log-prob: (precision + precision_32 sqrt(H)) sqrt(n) largest. Some ten times what
+        real models show.
+        """
+        precision = torch.finfo(dtype).eps + torch.finfo(torch.float32).eps * math.sqrt(self.width)
+        return precision * math.sqrt(self.num_matrices) * float(self.logprobs_TV.abs().max())
+
+
+def require_same_model(network: Any, folder: Path) -> None:
+    """Read a whole model back and compare it with the one in memory, float32 both. Raises WrittenError.
+
+    It holds a second copy of the weights meanwhile, mapped from the file where the system can.
+    """
+    from penchant.models.load import read_network
+
+    try:
+        again = read_network(folder).to(network.device)
+        expected = Probe.of(network)
+        found = expected.again(again)
+    except (ModelError, RuntimeError) as error:
+        raise WrittenError(f"it cannot be read back: {error}") from error
+    _compare(expected, found)
+    _compare_tensors(network.state_dict(), again.state_dict())
+
+
+def require_same_adapter(network: Any, folder: Path) -> None:
+    """Read an adapter back into the same base model, beside the one that is there, and compare. Raises WrittenError."""
+    trained = network.active_adapter
+    tensors = {name: tensor.detach() for name, tensor in network.named_parameters()}
+    before = Probe.of(network)
+    try:
+        try:
+            with quiet_peft():
+                network.load_adapter(str(folder), WRITTEN, is_trainable=True)
+            network.set_adapter(WRITTEN)
+            found = before.again(network)
+        except Exception as error:  # whatever a foreign reader meets in a damaged file
+            raise WrittenError(f"it cannot be read back: {error}") from error
+        _compare(before, found)
+        again = dict(network.named_parameters())
+        mark = f".{trained}."
+        own = {name: tensor for name, tensor in tensors.items() if mark in f"{name}."}
+        _compare_tensors(own, {name: again[f"{name}.".replace(mark, f".{WRITTEN}.")[:-1]] for name in own})
+    finally:
+        network.set_adapter(trained)
+        if WRITTEN in network.peft_config:
+            network.delete_adapter(WRITTEN)
+
+
+def _compare(expected: Probe, found: Probe) -> None:
+    gap, tolerance = expected.gap(found), expected.tolerance()
+    if not gap <= tolerance:
+        raise WrittenError(f"its log-probs differ by {gap:.2g} nats, and rounding explains {tolerance:.1g}")
+
+
+def _compare_tensors(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    for name, tensor in expected.items():
+        if name not in found or not torch.equal(tensor, found[name].to(tensor)):
+            raise WrittenError(f"its weight {name} is another")
+
+
+def _token_ids(network: Any) -> list[int]:
+    size = len(network.get_input_embeddings().weight)
+    ids = [i * size // NUM_TOKENS for i in range(NUM_TOKENS)]
+    for config in getattr(network, "peft_config", {}).values():
+        trained = getattr(config, "trainable_token_indices", None) or []
+        rows = trained if isinstance(trained, list) else [row for some in trained.values() for row in some]
+        ids += rows[:NUM_TOKENS]
+    return ids
+
+
+@contextmanager
+def _in_full_precision() -> Iterator[None]:
+    chosen = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(chosen)
+
+
+@contextmanager
+def _plain(network: Any) -> Iterator[None]:
+    """Inside, the network's own attention instead of the one that shares prefixes."""
+    causal_lm = network.get_base_model() if hasattr(network, "peft_config") else network
+    shares = causal_lm.config._attn_implementation == NAME
+    if shares:
+        use_plain_attention(causal_lm)
+    try:
+        yield
+    finally:
+        if shares:
+            causal_lm.set_attn_implementation(NAME)
