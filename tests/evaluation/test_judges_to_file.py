@@ -141,10 +141,21 @@ def test_the_tally_tells_a_preferred_place_from_an_agreement():
     orders = [["first", "second"], ["second", "first"], ["first", "first"], ["second", "second"], ["tie", "tie"]]
     orders += [["first", "tie"], ["first", None], [None, None]]
     judgements = [Judgement("tie", {"orders": order}) for order in orders]
-    counts = tally(answered(c, j, "judge") for c, j in zip(MANY, judgements, strict=False))
+    different = [one for one in MANY if one.a.text != one.b.text]
+    counts = tally(answered(c, j, "judge") for c, j in zip(different, judgements, strict=True))
     assert (counts.num_in_both_orders, counts.num_first, counts.num_second) == (6, 1, 1)
     assert (counts.num_disagreed, counts.num_unreadable) == (1, 2)
     assert counts.position_bias.rate == pytest.approx(2 / 6)
+
+
+def test_identical_responses_are_counted_whoever_answered():
+    """Only an endpoint says so beside its answer; judges that score, and people, answer a tie like any other."""
+    votes = [answered(c, j, "longer") for c, j in zip(MANY, LONGER.answers(MANY), strict=True)]
+    assert tally(votes).num_identical == sum(vote.a.text == vote.b.text for vote in votes) == 2
+    by_people = [vote.model_copy(update={"annotator": "Ann", "meta": {"people": {"tie": 1}}}) for vote in votes]
+    assert tally(by_people).num_identical == 2
+    equally_long = MANY[2].model_copy(update={"a": Candidate(text="yy")})
+    assert tally([answered(equally_long, next(LONGER.answers([equally_long])), "longer")]).num_identical == 0
 
 
 def test_what_came_out_of_order_is_kept_and_the_finished_file_is_in_order(output):

@@ -22,7 +22,8 @@ __all__ = ["Sampled", "sample_to_file", "source_of"]
 
 @dataclass(frozen=True)
 class Sampled:
-    """What came of it: prompts answered now and found answered, pairs that stayed identical, tokens sampled."""
+    """What came of it: prompts answered now and found answered; of those answered now, on how many two responses
+    stayed identical, and the tokens sampled."""
 
     num_prompts: int
     num_found: int

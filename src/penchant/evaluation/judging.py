@@ -14,7 +14,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from penchant.data import Comparison, read_rows
 from penchant.errors import DataError, OutputError
@@ -41,6 +40,7 @@ SECONDS_BETWEEN_WRITES = 2.0
 class Tally:
     """What a judge answered. num_first and num_second: asked in both orders, it named the same place twice.
 
+    num_identical: comparisons of a response with itself, word by word, whether the judge was asked or not.
     num_disagreed: the orders disagreed in another way, such as a tie in one. All of these, and what could not be read,
     are ties in `outcomes`. num_refused: of those that could not be read, how many the server would not take.
     num_in_both_orders: comparisons whose two replies could be read.
@@ -128,7 +128,7 @@ def tally(comparisons: Iterable[Comparison]) -> Tally:
     counts: Counter[str] = Counter()
     for comparison in comparisons:
         outcomes[str(comparison.outcome)] += 1
-        counts[_how(details_of(comparison))] += 1
+        counts[_how(comparison)] += 1
         counts["refused"] += str(details_of(comparison).get("unreadable")).startswith("HTTP ")
     orders = ("agreed", "first", "second", "disagreed")
     return Tally(
@@ -194,10 +194,11 @@ def _judgements(
         yield from zip(range(len(comparisons)), judge.answers(comparisons), strict=True)
 
 
-def _how(details: Mapping[str, Any]) -> str:
+def _how(comparison: Comparison) -> str:
     """How a judgement came about, in one word."""
+    details = details_of(comparison)
     orders = details.get("orders")
-    if details.get("identical"):
+    if comparison.a.text == comparison.b.text:  # judges that score, and people, do not say so
         return "identical"
     if "unreadable" in details or (orders and None in orders):
         return "unreadable"
