@@ -175,6 +175,14 @@ def test_on_this_world_every_remedy_serves_people_better_than_dpo_trained_to_the
         assert dpo < measured[f"objective: {name}"] < best
 
 
+def test_the_objective_is_drawn_between_the_reference_and_the_best_there_is(result):
+    figure, measured = result("finite_data").figures[1], result("finite_data").measured
+    for name in ("reference", "the best there is"):
+        assert set(series(figure, name).values()) == {measured[f"objective: {name}"]}
+    for name in ("dpo", "cdpo", "ipo", "dpo + sft"):
+        assert series(figure, name)[0] == pytest.approx(measured["objective: reference"]), "training begins there"
+
+
 def test_more_answers_leave_fewer_prompts_without_an_optimum(result):
     figure = result("finite_data").figures[2]
     shares = list(series(figure, "prompts without an optimum of dpo").values())

@@ -45,6 +45,13 @@ def test_every_figure_says_in_a_sentence_what_it_shows(name, result):
         assert not figure.title.endswith(".")
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_curve_over_steps_or_games_begins_where_training_did(name, result):
+    for figure in result(name).figures:
+        if figure.x_label.startswith(("steps", "games")):
+            assert {one.x[0] for one in figure.series} == {0}
+
+
 def test_curves_of_one_beta_share_a_colour_and_those_of_one_objective_a_dash(result):
     for figure in result("overfitting").figures:
         for one in figure.series:

@@ -123,6 +123,16 @@ def test_logarithmic_ticks_are_numbers_where_they_are_short(draw):
     assert any(("10" in word and "8" in word) or "−" in word for word in words), "a power of ten"
 
 
+def test_a_logarithmic_axis_has_a_marked_place_for_where_a_curve_begins_at_0(draw):
+    svg, words, _ = draw(figure(one("a", (0, 1, 100), (1.0, 1e-3, 1e-9)), x_scale="log", y_scale="log"))
+    assert {"0", "1", "10", "100", "//"} <= set(words)
+    assert svg != draw(figure(one("a", (1, 100), (1e-3, 1e-9)), x_scale="log", y_scale="log"), "cut")[0]
+    without, _ = draw(figure(one("a", (1, 10, 100), (1.0, 1e-3, 1e-9)), x_scale="log", y_scale="log"), "all")[1:]
+    assert "//" not in without
+    upwards = draw(figure(one("a", (0, 1, 2), (0.0, 0.01, 10.0)), y_scale="log"), "up")[1]
+    assert {"//", "0.01", "0.1"} <= set(upwards)
+
+
 def test_a_logit_axis_spreads_what_is_nearly_certain(draw):
     _, words, _ = draw(figure(one("a", (0.5, 0.9, 0.9999), (1, 2, 3)), x_scale="logit"))
     assert {"0.5", "0.9", "0.99", "0.999"} <= set(words)

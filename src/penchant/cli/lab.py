@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +28,12 @@ def command(
         Path | None, typer.Option("--output", "-o", help="A folder for figures (SVG, PNG) and numbers (JSON).")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="An option of the experiment, name=value; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="An option, name=value, of every experiment named that has it; may be repeated. One that none has is "
+            "refused.",
+        ),
     ] = None,
 ) -> None:
     """Check what the mathematics claims: each experiment prints its claim, what was measured and whether it held.
@@ -61,7 +66,8 @@ def command(
         _list(console, every)
         return
     chosen = list(EXPERIMENTS) if experiments == ["all"] else experiments
-    calls = [(name, *_prepare(every, name, settings or [], output)) for name in chosen]
+    functions = {name: _find(every, name) for name in chosen}
+    calls = [(name, functions[name], _options(name, functions, settings or [], output, console)) for name in chosen]
     held = True
     for name, function, options in calls:
         result = function(**options).as_dict()
@@ -88,10 +94,8 @@ def _list(console: Any, experiments: Any) -> None:
     print_table(console, ("experiment", "what it does", "options"), rows)
 
 
-def _prepare(
-    experiments: Any, name: str, settings: Sequence[str], output: Path | None
-) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function and its options. Raises ConfigError for what is not there or of another kind."""
+def _find(experiments: Any, name: str) -> Callable[..., Any]:
+    """Raises ConfigError for what is not there."""
     from difflib import get_close_matches
 
     from penchant.errors import ConfigError
@@ -100,14 +104,30 @@ def _prepare(
         near = get_close_matches(name, experiments, 1)
         hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(experiments)}"
         raise ConfigError(f"lab: there is no experiment '{name}'; {hint}")
-    function = experiments[name]
-    parameters = inspect.signature(function).parameters
+    function: Callable[..., Any] = experiments[name]
+    return function
+
+
+def _options(
+    name: str, functions: Mapping[str, Callable[..., Any]], settings: Sequence[str], output: Path | None, console: Any
+) -> dict[str, Any]:
+    """The options of one experiment among those named. Raises ConfigError for what is of none, or of another kind."""
+    from penchant.errors import ConfigError
+
+    options_of = {one: inspect.signature(function).parameters for one, function in functions.items()}
+    parameters = options_of[name]
     options: dict[str, Any] = {FOLDER: str(output / name)} if FOLDER in parameters and output is not None else {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if not equals or key not in parameters:
-            known = ", ".join(parameters) or "none"
-            raise ConfigError(f"lab {name}: --set takes option=value of its options ({known}), got '{setting}'")
+        if not equals or not any(key in known for known in options_of.values()):
+            known = ", ".join(dict.fromkeys(option for one in options_of.values() for option in one)) or "none"
+            raise ConfigError(
+                f"lab {' '.join(functions)}: --set takes option=value of {'its' if len(functions) == 1 else 'their'} "
+                f"options ({known}), got '{setting}'"
+            )
+        if key not in parameters:
+            console.print(f"{name} has no {key}, so it runs as without --set {setting}", highlight=False, markup=False)
+            continue
         kind = type(parameters[key].default)
         try:
             options[key] = kind(text)
@@ -115,7 +135,7 @@ def _prepare(
             raise ConfigError(
                 f"lab {name}: {key} is {kind.__name__} such as {parameters[key].default}, got '{text}'"
             ) from None
-    return function, options
+    return options
 
 
 def _show(console: Any, result: dict[str, Any]) -> None:

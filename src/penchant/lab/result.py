@@ -74,7 +74,8 @@ class Figure:
         title: what it shows, as a sentence without its full stop.
         x_label, y_label: names of the axes, with units.
         series: the curves, the points or the bars.
-        x_scale, y_scale: how the axes are divided; logit spreads probabilities near 0 and near 1.
+        x_scale, y_scale: how the axes are divided; log has a place for 0 where 0 is among the values, which are
+            otherwise positive; logit spreads probabilities near 0 and near 1.
         y_range: the part of the y axis to draw, where curves leave what a reader can tell apart.
         kind: which drawing it is.
     """

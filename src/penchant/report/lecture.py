@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
+from math import ceil, floor, log10
 from pathlib import Path
 from textwrap import fill, wrap
 from typing import Any
@@ -189,7 +190,11 @@ def _keys(series: Sequence[Mapping[str, Any]], *, bars: bool) -> tuple[list[Any]
 
 
 def _divide(axes: Any, name: str, scale: str) -> None:
-    """Set the scale of an axis, with ticks that are read as numbers where they are not too long."""
+    """Set the scale of an axis, with ticks that are read as numbers where they are not too long.
+
+    A logarithmic axis has no place for 0; where 0 is among the values, it is given one, and the axis is marked as
+    broken between 0 and the least positive value.
+    """
     from matplotlib.ticker import (
         FixedLocator,
         FuncFormatter,
@@ -201,8 +206,16 @@ def _divide(axes: Any, name: str, scale: str) -> None:
 
     if scale == "linear":
         return
-    axes.set(**{f"{name}scale": scale})
     axis = getattr(axes, f"{name}axis")
+    drawn = {float(value) for line in axes.get_lines() for value in getattr(line, f"get_{name}data")()}
+    broken_at = min(drawn - {0.0}) if scale == "log" and 0 in drawn else None
+    if broken_at is None:
+        axes.set(**{f"{name}scale": scale})
+    else:
+        getattr(axes, f"set_{name}scale")("symlog", linthresh=broken_at, linscale=0.5)
+        across = {"x": axes.get_xaxis_transform(), "y": axes.get_yaxis_transform()}[name]
+        place = (broken_at / 2, 0) if name == "x" else (0, broken_at / 2)
+        axes.text(*place, "//", transform=across, ha="center", va="center", fontsize=10)
     axis.set_minor_formatter(NullFormatter())
     if scale == "logit":
         nines = [float("0." + "9" * n) for n in range(1, 8)]
@@ -210,10 +223,16 @@ def _divide(axes: Any, name: str, scale: str) -> None:
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.7g}"))
         return
-    low, high = axis.get_view_interval()
-    if low >= SHORT and high / low < FEW_DECADES:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = broken_at or axis.get_view_interval()[0], axis.get_view_interval()[1]
+    fine = (1, 2, 5) if low >= SHORT and high / low < FEW_DECADES else (1,)
+    if broken_at is not None:
+        powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+        ticks = [sub * 10.0**power for power in powers for sub in fine]
+        axis.set_major_locator(FixedLocator([0.0, *(tick for tick in ticks if low <= tick <= high)]))
+        axis.set_minor_locator(NullLocator())
+    elif len(fine) > 1:
+        axis.set_major_locator(LogLocator(subs=fine))
     power = LogFormatterMathtext()
     axis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:,g}" if SHORT <= value < 1e6 else power(value, None))
+        FuncFormatter(lambda value, _: f"{value:,g}" if value == 0 or SHORT <= value < 1e6 else power(value, None))
     )

@@ -170,9 +170,9 @@ def _first_order_rule(seed: int, beta: float) -> tuple[float, float]:
 
 
 def _figures(runs: dict[str, Tensor]) -> tuple[Figure, Figure]:
-    chosen = [Series.of(name, STEPS[1:], run_SY[1:, CHOSEN].log().tolist()) for name, run_SY in runs.items()]
+    chosen = [Series.of(name, STEPS, run_SY[:, CHOSEN].log().tolist()) for name, run_SY in runs.items()]
     shared_SY = runs["dpo, shared features"]
-    shares = [Series.of(name, STEPS[1:], shared_SY[1:, y].tolist()) for y, name in enumerate(RESPONSES)]
+    shares = [Series.of(name, STEPS, shared_SY[:, y].tolist()) for y, name in enumerate(RESPONSES)]
     steps = "steps of gradient descent"
     return (
         Figure(

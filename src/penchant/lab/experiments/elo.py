@@ -210,7 +210,7 @@ class _Study:
         return Figure(title, "Bradley-Terry fit, Elo points", "online rating less the fit, points", tuple(dots))
 
     def _distances_over_games(self, runs: Mapping[str, FloatArray]) -> Figure:
-        lines = [Series.of(n, self.snapshots[1:], self.distances(run_OSI)[1:]) for n, run_OSI in runs.items()]
+        lines = [Series.of(n, self.snapshots, self.distances(run_OSI)) for n, run_OSI in runs.items()]
         title = "A larger K is sooner near the fit and noisier there; a falling K has the best of both"
         y_label = "distance from the fit, points"
         return Figure(title, "games", y_label, tuple(lines), x_scale="log", y_scale="log")

@@ -166,10 +166,14 @@ class _Study:
         }
 
     def figures(self, runs: dict[str, Tensor]) -> tuple[Figure, Figure]:
-        worst = [Series.of(name, STEPS[1:], [self.worst(policy) for policy in run[1:]]) for name, run in runs.items()]
-        objective = [
-            Series.of(name, STEPS[1:], [self.objective(policy) for policy in run[1:]]) for name, run in runs.items()
-        ]
+        worst = [Series.of(name, STEPS, [self.worst(policy) for policy in run]) for name, run in runs.items()]
+        objective = [Series.of(name, STEPS, [self.objective(policy) for policy in run]) for name, run in runs.items()]
+        ends = (STEPS[0], STEPS[-1])
+        for name, policy_XY, colour in (
+            ("the best there is", self.best_XY, "people"),
+            ("reference", self.world.reference_XY, "reference"),
+        ):
+            objective.append(Series.of(name, ends, [self.objective(policy_XY)] * 2, colour=colour, dash="level"))
         steps = "steps of gradient descent, each objective at its own step size"
         return (
             Figure(

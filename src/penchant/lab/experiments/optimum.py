@@ -144,4 +144,4 @@ def _trace(label: str, loss: Loss, start_XY: Tensor, best_XY: Tensor) -> Series:
     step_size = stable_step(loss, newton(loss, start_XY).parameters)
     points_SXY = descend(loss, start_XY, step_size=step_size, steps=STEPS)
     distances = [_distance(log_softmax_policy(point_XY).exp(), best_XY) for point_XY in points_SXY]
-    return Series.of(label, STEPS[1:], distances[1:])
+    return Series.of(label, STEPS, distances)

@@ -169,7 +169,7 @@ def _against_time(world: World, margins: Mapping[float, Sequence[float]]) -> Fig
     winner = world.reference_XY[0, 0].item()
 
     def curve(name: str, beta: float, steps: Sequence[int], found: Sequence[float]) -> Series:
-        return _curve(name, beta, steps[1:], [_loser(winner, margin) for margin in found[1:]])
+        return _curve(name, beta, steps, [_loser(winner, margin) for margin in found])
 
     dpo = [curve("dpo", beta, STEPS, margins[beta]) for beta in BETAS]
     ipo = [curve("ipo", beta, STEPS, _margins(world, "ipo_sum", beta, 0.1, STEPS)) for beta in BETAS]
