@@ -16,7 +16,16 @@ from penchant.errors import OutputError
 __all__ = ["disk_errors_explained", "replacing"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EEXIST)
+REFUSED = (
+    errno.EACCES,
+    errno.EROFS,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
 """A folder that is forbidden, or that cannot be made."""
 
 

@@ -1,5 +1,7 @@
 """The errors a user can cause, each one sentence that says what, where, got, and what to do.
 
+The sentence is one line, bounded, and can be encoded, whatever foreign text it quotes; see `wording`.
+
 PenchantError
 ├── UserError          exit code 2: a wrong path, option, row or model; the user can mend it
 │   ├── DataError      a file or a row of it
@@ -9,6 +11,8 @@ PenchantError
 ├── TrainingError      exit code 1: the run stopped itself because going on would have hidden a fault
 └── WrittenError       exit code 1: what was written is not what was to be written, so it was not kept
 """
+
+from penchant.wording import one_line
 
 __all__ = [
     "ConfigError",
@@ -24,6 +28,9 @@ __all__ = [
 
 class PenchantError(Exception):
     """Anything Penchant raises on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class UserError(PenchantError):

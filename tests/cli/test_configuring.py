@@ -1,5 +1,7 @@
 """One configuration from four places, and a sentence that finds the mistake when there is one."""
 
+import os
+from itertools import pairwise
 from typing import Annotated
 
 import pytest
@@ -237,3 +239,48 @@ def test_every_key_of_the_schema_is_known_and_sections_are_marked():
     assert keys["model.lora"] is True
     assert keys["model.lora.rank"] is False
     assert keys["optimiser.learning_rate"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: 2020-13-45", ":1: not YAML (month must be in 1..12)"),
+        ("\noptimiser: {epochs: " + "1" * 5000 + "}", ":2: not YAML (a number has more than 4,300 digits)"),
+        ("[" * 5000, "not YAML (it is nested too deeply)"),
+        ("!!timestamp x", "not YAML"),
+        ('"\\UFFFFFFFF"', "not YAML"),
+        ("name: \x07", "not YAML"),
+        ("name: &a [*a]", "'name' is"),
+        ("optimiser: &a {<<: *a, epochs: x}", "'optimiser.epochs' is 'x'"),
+    ],
+)
+def test_whatever_is_written_in_a_file_is_settings_or_one_short_sentence(file, text, words):
+    path = file(text)
+    with pytest.raises(ConfigError) as caught:
+        build(file=path)
+    assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_merges_of_merges_do_not_grow_without_bound(file):
+    names = "abcdefghij"
+    lines = [f"{after}: &{after} {{<<: [{', '.join([f'*{name}'] * 9)}]}}" for name, after in pairwise(names)]
+    path = file("\n".join(["a: &a {epochs: 2}", *lines]))  # 9 to the power 9 keys, were they all kept
+    with pytest.raises(ConfigError, match="there is no setting 'a'"):
+        build(file=path)
+
+
+def test_a_configuration_that_is_no_file_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, words in {
+        "pipe": "it is a pipe, which can be read only once",
+        "loop": "its symbolic links lead round in a circle",
+        "n" * 300: "a name in it is longer than the file system allows",
+        "/dev/zero": "it is a device",
+        ".": "it is a folder",
+        "absent": "there is no such file",
+    }.items():
+        with pytest.raises(ConfigError, match=words):
+            build(file=tmp_path / name)

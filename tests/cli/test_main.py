@@ -1,5 +1,6 @@
 """Exit codes: 0 done, 1 our fault, 2 the user's mistake, 130 Ctrl-C; a traceback only with --debug."""
 
+import io
 import signal
 import subprocess
 import sys
@@ -114,3 +115,45 @@ def test_the_module_is_the_command():
     shown = subprocess.run([sys.executable, "-m", "penchant", "--help"], capture_output=True, text=True, check=False)
     assert shown.returncode == 0
     assert "dpo" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dpo", "--output", "run", "--data", "{}.jsonl"],
+        ["dpo", "--output", "run", "--data", "rows.jsonl", "--model", "{}"],
+        ["dpo", "--output", "{}", "--data", "rows.jsonl"],
+        ["check", "{}.jsonl"],
+        ["rank", "{}.csv"],
+        ["annotate", "{}"],
+        ["chat", "{}"],
+        ["report", "{}"],
+        ["round", "{}"],
+        ["votes", "export", "{}", "--to", "pairs", "--output", "pairs.jsonl"],
+    ],
+    ids=" ".join,
+)
+def test_a_name_too_long_for_the_file_system_is_the_users_to_mend(penchant, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    result = penchant(*(argument.format("n" * 300) for argument in arguments))
+    assert result.code == 2, result.err
+    assert "long" in result.err
+    assert "fault of Penchant" not in result.err
+
+
+def test_a_message_of_another_library_is_one_bounded_line(failing):
+    result = failing(RuntimeError("first\n" * 50_000 + "caf\udce9"))
+    assert result.code == 1
+    assert len(result.err) < 3000
+    assert result.err.count("\n") == 1
+    assert "caf\\udce9 (this is a fault of Penchant" in result.err
+
+
+def test_what_the_terminal_has_no_bytes_for_is_spelt_out(monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(shown, "ascii", write_through=True))
+    monkeypatch.setattr(sys, "argv", ["penchant", "check", "caf\udce9\u4e2d.jsonl"])
+    with pytest.raises(SystemExit):
+        module.main()
+    assert b"caf\\udce9\\u4e2d.jsonl: there is no such file" in shown.getvalue()

@@ -126,9 +126,10 @@ def _require_packages() -> None:
 
 def _read(guidelines: Path | None) -> str | None:
     from penchant.errors import ConfigError
+    from penchant.reading import read_text
 
     try:
-        return None if guidelines is None else guidelines.read_text(encoding="utf-8")
+        return None if guidelines is None else read_text(guidelines)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"--guidelines {guidelines}: cannot be read ({reason}); give a Markdown file") from error

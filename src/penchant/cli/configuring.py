@@ -8,11 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from penchant.cli.strict_yaml import DuplicateKeyError, strict_load
 from penchant.errors import ConfigError
+from penchant.reading import os_reason, read_text
+from penchant.strict_yaml import StrictYamlError, strict_load
+from penchant.wording import shown
 
 __all__ = ["build_config", "known_keys"]
 
@@ -50,7 +51,9 @@ def build_config(
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise ConfigError(f"--set takes section.key=value, got '{setting}'; for example --set optimiser.epochs=2")
+            raise ConfigError(
+                f"--set takes section.key=value, got {shown(setting)}; for example --set optimiser.epochs=2"
+            )
         key = key.strip()
         _refuse_twice(key, given, "--set")
         given.add(key)
@@ -109,17 +112,17 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        content = strict_load(file.read_text(encoding="utf-8"))
+        content = strict_load(read_text(file))
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}); check the path of --config") from error
-    except DuplicateKeyError as error:
-        raise ConfigError(f"{file}:{error.line}: {error.problem}; keep one of them") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = f":{error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        raise ConfigError(f"{file}{where}: not YAML ({str(error).splitlines()[0]}); mend the file") from error
-    if not isinstance(content or {}, dict):
+        raise ConfigError(f"{file}: cannot be read ({os_reason(error)}); check the path of --config") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8; save the file as UTF-8") from error
+    except StrictYamlError as error:
+        raise ConfigError(f"{file}{error.where}: {error}") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict):
         raise ConfigError(f"{file}: expected sections of keys, got {type(content).__name__}; see docs/settings.md")
-    return content or {}
+    return content
 
 
 def _flatten(content: Mapping[str, Any], keys: Mapping[str, bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -140,10 +143,8 @@ def _value(text: str, where: str, *, is_text: bool) -> Any:
         return text
     try:
         value = strict_load(text)
-    except DuplicateKeyError as error:
-        raise ConfigError(f"{where}: {error.problem} in '{text}'; keep one of them") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: '{text}' is not a YAML value; quote it") from error
+    except StrictYamlError as error:
+        raise ConfigError(f"{where}: {error.problem} in {shown(text)}; {error.fix}") from error
     if isinstance(value, str):
         try:
             return float(value)  # YAML 1.1 reads 1e-6 as text
@@ -154,7 +155,7 @@ def _value(text: str, where: str, *, is_text: bool) -> Any:
 
 def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> None:
     if keys.get(key, False) and not (value is None or isinstance(value, Mapping)):
-        raise ConfigError(f"{where}: '{key}' is a section and takes no value, got {value!r}; set one of its keys")
+        raise ConfigError(f"{where}: '{key}' is a section and takes no value, got {shown(value)}; set one of its keys")
     if key in keys:
         return
     near = get_close_matches(key, keys, 1) or [k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]][:1]
@@ -184,4 +185,4 @@ def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> s
     if not key:
         return f"{message}; change one of them"
     value, where = merged.get(key, (problem.get("input"), "the configuration"))
-    return f"{where}: '{key}' is {value!r}: {message}; correct it"
+    return f"{where}: '{key}' is {shown(value)}: {message}; correct it"

@@ -60,6 +60,7 @@ def command(
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
     from penchant.training.run_folder import read_ledger
+    from penchant.wording import SPELT_OUT
 
     refuse_reference_free(str(run), read_ledger(run), reference)
     try:
@@ -100,7 +101,7 @@ def command(
         comparison = compare_answers(asked, before, after, scorer, log_ratios, params, seed=seed)
         comparison |= {"prompts": prompts, "reference": source.name or "the adapter switched off"}
         scratch = run / ".comparison.json.writing"
-        scratch.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        scratch.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", SPELT_OUT)
         scratch.replace(run / "comparison.json")
         report = write_run_report(run)
         _show(comparison, report)

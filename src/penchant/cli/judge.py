@@ -226,11 +226,12 @@ class JudgeOptions:
 def read_instructions(path: Path | None) -> str | None:
     """The text of --instructions. Raises ConfigError."""
     from penchant.errors import ConfigError
+    from penchant.reading import read_text
 
     if path is None:
         return None
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"--instructions {path}: cannot be read ({reason}); give a text file") from error

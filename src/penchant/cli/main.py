@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import traceback
@@ -31,6 +33,8 @@ from penchant.cli import (
     votes,
 )
 from penchant.errors import PenchantError, UserError
+from penchant.reading import os_reason
+from penchant.wording import SPELT_OUT, one_line
 
 __all__ = ["app", "main"]
 
@@ -47,6 +51,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
+OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
+"""What the system says of a name that a user gave, wherever it was first looked at."""
 VERBS = (
     check,
     sample,
@@ -89,6 +95,9 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it has no bytes for is spelt out, and no fault of ours
+            stream.reconfigure(errors=SPELT_OUT)
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -110,11 +119,13 @@ def main() -> None:
             _fail(str(error), code)
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
+            _fail(f"{error.filename}: {os_reason(error)}; give another name", 2)
         _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
 
 
 def _fail(message: str, code: int) -> None:
     from penchant.cli.console import sanitise
 
-    print(f"penchant: {sanitise(message)}", file=sys.stderr)
+    print(f"penchant: {sanitise(one_line(message))}", file=sys.stderr)
     sys.exit(code)

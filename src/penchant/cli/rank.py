@@ -222,11 +222,12 @@ def _say(console: Any, text: str) -> None:
 def _write(folder: Path, ranking: dict[str, Any]) -> list[Path]:
     from penchant.errors import OutputError
     from penchant.report.standings import draw_standings
+    from penchant.wording import SPELT_OUT
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(ranking, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        (folder / "rank.json").write_text(text, encoding="utf-8")
+        (folder / "rank.json").write_text(text, encoding="utf-8", errors=SPELT_OUT)
         return [folder / "rank.json", *draw_standings(ranking, folder / "ratings")]
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another --output") from error

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from penchant.cli.round_lock import LOCK
 from penchant.errors import OutputError
+from penchant.wording import reason_of
 
 __all__ = ["Plan", "Round", "find_rounds"]
 
@@ -113,7 +114,7 @@ def find_rounds(folder: Path) -> list[Round]:
         try:
             plan = Plan.model_validate(_read(file))
         except ValueError as error:
-            raise OutputError(f"{file}: damaged ({str(error).splitlines()[0]}); restore it from a copy") from error
+            raise OutputError(f"{file}: damaged ({reason_of(error)}); restore it from a copy") from error
         rounds.append(Round(len(rounds) + 1, file.parent, plan))
     if later := [number for number in _begun(folder) if number > len(rounds)]:
         raise OutputError(
@@ -147,7 +148,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise OutputError(f"{file}: cannot be read ({error}); restore it from a copy") from error
+        raise OutputError(f"{file}: cannot be read ({reason_of(error)}); restore it from a copy") from error
     if not isinstance(content, dict):
         raise OutputError(f"{file}: damaged; restore it from a copy")
     return content

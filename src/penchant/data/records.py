@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_serializer
 from pydantic_core import PydanticCustomError
 
+from penchant.wording import one_line
+
 __all__ = [
     "Candidate",
     "Comparison",
@@ -78,7 +80,7 @@ class Origin(_Record):
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return one_line(f"{self.file}:{self.line}")
 
 
 class Message(_Record):

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from penchant.data.records import Origin
+from penchant.wording import MAX_REASON, one_line
 
 __all__ = ["CODES", "BadRow", "Code", "Severity", "Verdict", "bad_row_from_validation"]
 
@@ -55,6 +56,10 @@ class Verdict:
     origin: Origin
     reason: str
     fix: str
+
+    def __post_init__(self) -> None:
+        for name in ("reason", "fix"):  # they quote rows, and go to run.json
+            object.__setattr__(self, name, one_line(getattr(self, name), MAX_REASON))
 
     @property
     def severity(self) -> Severity:

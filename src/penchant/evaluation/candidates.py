@@ -16,6 +16,7 @@ from penchant.models.generate import Request
 from penchant.models.language_model import LanguageModel
 from penchant.models.pair_sampling import ResponseGroup, sample_pairs
 from penchant.models.sampler import SamplingParams
+from penchant.wording import SPELT_OUT
 
 __all__ = ["Sampled", "sample_to_file", "source_of"]
 
@@ -80,7 +81,7 @@ def sample_to_file(
             groups = sample_pairs(model, requests, params, num_responses=num_responses, batch_size=batch_size)
             for num_done, group in enumerate(groups, start=num_found + 1):
                 rows = _rows(model, by_id[group.request.key], group, source)
-                lines = [json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows]
+                lines = [json.dumps(row, ensure_ascii=False).encode(errors=SPELT_OUT) + b"\n" for row in rows]
                 written[group.request.key] = lines
                 num_identical += group.identical
                 num_tokens += sum(len(response.token_ids) for response in group.responses)

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 
 from penchant.data.records import Comparison, Outcome
 from penchant.errors import ConfigError
+from penchant.wording import MAX_REASON, one_line
 
 __all__ = [
     "JUDGES",
@@ -101,8 +102,8 @@ class FunctionJudge:
             value = self.function(prompt, response)
         except Exception as error:  # the user's own function may fail in any way
             raise ConfigError(
-                f"The judge {self.name!r} failed ({type(error).__name__}: {error}) on the response {response[:60]!r}; "
-                "mend the function."
+                f"The judge {self.name!r} failed ({type(error).__name__}: {one_line(str(error), MAX_REASON)}) on the response "
+                f"{response[:60]!r}; mend the function."
             ) from error
         return _finite(self.name, value, response)
 
@@ -195,7 +196,7 @@ def _import_judge(spec: str) -> FunctionJudge:
         module = importlib.import_module(module_name)
     except Exception as error:  # the user's own file may fail in any way while it is imported
         raise ConfigError(
-            f"The judge {spec!r} cannot be imported ({type(error).__name__}: {error}); "
+            f"The judge {spec!r} cannot be imported ({type(error).__name__}: {one_line(str(error), MAX_REASON)}); "
             f"mend the module, or run where Python finds it: its path, then {os.getcwd()}."
         ) from error
     function = getattr(module, function_name, None)

@@ -15,7 +15,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from penchant.data import Comparison, read_rows
+from penchant.data.verdicts import bad_row_from_validation
 from penchant.errors import DataError, OutputError
 from penchant.evaluation.exclusive import exclusive
 from penchant.evaluation.judges import Judge, JudgeAtOnce, Judgement
@@ -68,11 +71,10 @@ def read_comparisons(path: Path) -> list[Comparison]:
     for number, row in read_rows(path):
         try:
             comparison = Comparison.model_validate(row)
-        except ValueError as error:
-            first = str(error).splitlines()[1:2]
+        except ValidationError as error:
             raise DataError(
-                f"{path}:{number}: not a comparison ({' '.join(first) or error}); give a file that `penchant sample` "
-                "wrote"
+                f"{path}:{number}: not a comparison ({bad_row_from_validation(error).reason}); give a file that "
+                "`penchant sample` wrote"
             ) from error
         if not comparison.prompt:
             raise DataError(f"{path}:{number}: the prompt holds no message, so there is nothing to judge; remove it")

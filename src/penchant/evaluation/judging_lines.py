@@ -16,6 +16,7 @@ from typing import Any
 from penchant.data import Comparison
 from penchant.errors import OutputError
 from penchant.evaluation.judges import Judgement
+from penchant.wording import SPELT_OUT
 
 __all__ = [
     "JUDGE_FIELD",
@@ -53,7 +54,7 @@ def append(path: Path, lines: list[str]) -> None:
         return
     end = path.stat().st_size if path.exists() else 0
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors=SPELT_OUT) as file:
             file.write("".join(lines))
             file.flush()
             os.fsync(file.fileno())

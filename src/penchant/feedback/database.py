@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from penchant.errors import ConfigError, DataError
+from penchant.wording import reason_of
 
 __all__ = ["Database", "new_ids"]
 
@@ -84,7 +85,7 @@ class Database:
             reader = create_engine(self.url, poolclass=QueuePool, max_overflow=50, connect_args=options)
         except (NoSuchModuleError, ImportError) as error:
             raise ConfigError(
-                f"database: {self.name} needs a driver that is not installed ({error}); "
+                f"database: {self.name} needs a driver that is not installed ({reason_of(error)}); "
                 "run pip install 'penchant[postgresql]' and write postgresql+psycopg://..."
             ) from error
         _prepare_sqlite(writer, "BEGIN IMMEDIATE", read_only=False)
@@ -97,7 +98,7 @@ class Database:
         try:
             yield
         except DatabaseError as error:
-            reason = str(error.orig).strip().splitlines()[0] if error.orig and str(error.orig).strip() else "no reason"
+            reason = reason_of(error.orig or error)
             if "not a database" in reason or "malformed" in reason:
                 raise DataError(
                     f"{self.name}: not a database that can be read ({reason}); restore it from a copy"

@@ -12,6 +12,7 @@ from penchant.errors import ConfigError, OutputError
 from penchant.feedback.formats import ROWS
 from penchant.feedback.store import Store
 from penchant.feedback.training import How
+from penchant.wording import SPELT_OUT
 
 __all__ = ["Format", "export", "export_rows"]
 
@@ -42,7 +43,7 @@ def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How =
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
     try:
         num_rows = 0
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", errors=SPELT_OUT) as stream:
             for row in rows:
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
                 num_rows += 1

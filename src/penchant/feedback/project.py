@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.engine import URL
 
 from penchant.errors import ConfigError, DataError, OutputError
+from penchant.reading import os_reason, read_text
+from penchant.strict_yaml import StrictYamlError, strict_load
+from penchant.wording import shown
 
 __all__ = ["CONFIG_NAME", "DATABASE_NAME", "Project", "ProjectConfig"]
 
@@ -122,13 +125,13 @@ def _write(file: Path, config: ProjectConfig) -> None:
 
 def _read(file: Path) -> ProjectConfig:
     try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content: Any = strict_load(read_text(file))
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{file}{where}: not YAML ({str(error).splitlines()[0]}); mend the file") from error
+        raise ConfigError(f"{file}: cannot be read ({os_reason(error)}); check its permissions") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8; save the file as UTF-8") from error
+    except StrictYamlError as error:
+        raise ConfigError(f"{file}{error.where}: {error}") from error
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise ConfigError(f"{file}: expected settings such as 'overlap: 2', got {type(content).__name__}")
@@ -149,4 +152,4 @@ def _explain(error: ValidationError) -> str:
         return f"there is no setting '{key}'; {hint}"
     if not key:
         return f"{message}; change one of them"
-    return f"'{key}' is {problem.get('input')!r}: {message}; correct it"
+    return f"'{key}' is {shown(problem.get('input'))}: {message}; correct it"

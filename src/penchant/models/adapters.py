@@ -11,6 +11,7 @@ from torch import nn
 
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
+from penchant.wording import reason_of
 
 __all__ = ["attach", "is_adapted", "quiet_peft"]
 
@@ -61,7 +62,9 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
             with quiet_peft():
                 model.network = get_peft_model(model.network, config)
         except ValueError as error:
-            raise ConfigError(f"lora.targets {', '.join(targets)}: the model has no such modules ({error})") from error
+            raise ConfigError(
+                f"lora.targets {', '.join(targets)}: the model has no such modules ({reason_of(error)})"
+            ) from error
     for written in model.network.peft_config.values():
         written.base_model_name_or_path = str(model.path.resolve())  # found from any folder, by peft too
     model.network.eval()

@@ -12,6 +12,7 @@ import torch
 from penchant.errors import ModelError
 from penchant.models.saving import require_written
 from penchant.models.starter import cache_errors_explained
+from penchant.wording import reason_of
 
 __all__ = ["convert_gguf"]
 
@@ -38,7 +39,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
                 tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
             except Exception as error:  # the reader raises whatever it meets in a foreign file
                 raise ModelError(
-                    f"{gguf}: not a GGUF file of a known architecture ({error}); pass another file"
+                    f"{gguf}: not a GGUF file of a known architecture ({reason_of(error)}); pass another file"
                 ) from error
             if missing := sorted(found["missing_keys"]):  # transformers would fill them at random
                 raise ModelError(f"{gguf}: lacks {len(missing)} weights ({missing[0]}, ...); pass another file")

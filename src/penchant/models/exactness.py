@@ -20,6 +20,7 @@ from penchant.models.attention import CannotShare
 from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
 from penchant.tokens.forest import Forest, TokenSequence
+from penchant.wording import MAX_REASON, one_line
 
 __all__ = ["why_unshared"]
 
@@ -58,10 +59,9 @@ def _scores_apart(model: LanguageModel) -> Tensor:
         with torch.no_grad():
             return score_forest(model, Forest.plant(_small_family(model), share=False))
     except (CannotShare, *FOREIGN_ERRORS) as error:
-        first_line = str(error).partition("\n")[0]
         raise ModelError(
             f"{model.name}: a {type(model.causal_lm).__name__} does not score plain text here "
-            f"({type(error).__name__}: {first_line}); pass a model that only reads and writes text"
+            f"({type(error).__name__}: {one_line(str(error), MAX_REASON)}); pass a model that only reads and writes text"
         ) from error
 
 

@@ -17,7 +17,9 @@ from penchant.models.attention import NAME
 from penchant.models.exactness import why_unshared
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import Numerics
+from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder
+from penchant.wording import reason_of
 
 __all__ = ["is_adapter_folder", "load_model", "read_chat_template", "read_network", "resolve", "weights_digest"]
 
@@ -73,9 +75,10 @@ def read_chat_template(option: str | None) -> str | None:
     if option is None or option == "plain":
         return option
     try:
-        text = Path(option).read_text(encoding="utf-8")
+        text = read_text(option)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"chat_template is 'plain' or a readable Jinja file, got '{option}' ({error})") from error
+        reason = os_reason(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"chat_template is 'plain' or a readable Jinja file, got '{option}' ({reason})") from error
     if not text.strip():
         raise ConfigError(
             f"chat_template is 'plain' or a Jinja file, got '{option}', which is empty; leave the option out to use "
@@ -141,9 +144,9 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # the Hub client has a dozen kinds of failure; all mean the same to the user
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
-            f"{name}: no such folder, and the Hub did not give it ({reason}); check the name, or pass a local folder"
+            f"{name}: no such folder, and the Hub did not give it ({reason_of(error)}); check the name, or pass a "
+            "local folder"
         ) from error
 
 
@@ -159,7 +162,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({error}); fetch the model again") from error
+        raise ModelError(f"{path}: not readable as JSON ({reason_of(error)}); fetch the model again") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path}: expected a JSON object, got {type(content).__name__}; fetch the model again")
     return content
@@ -189,10 +192,8 @@ def read_network(path: Path) -> Any:
             use_safetensors=True,
             local_files_only=True,
         )
-    except Exception as error:  # foreign files fail in foreign ways; the first line names what is wrong
-        raise ModelError(
-            f"{path}: the model could not be read ({_first_line(error)}); fetch or save it again"
-        ) from error
+    except Exception as error:  # foreign files fail in foreign ways
+        raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error
     if missing := sorted(found["missing_keys"]):  # transformers would fill them at random
         raise ModelError(f"{path}: its files lack {len(missing)} weights ({missing[0]}, ...); fetch or save it again")
     return network
@@ -215,7 +216,7 @@ def _read_adapter(path: Path, network: Any) -> Any:
         with quiet_peft():
             return PeftModel.from_pretrained(network, str(path), is_trainable=True)
     except Exception as error:  # as above
-        raise ModelError(f"{path}: the adapter could not be read ({_first_line(error)}); save it again") from error
+        raise ModelError(f"{path}: the adapter could not be read ({reason_of(error)}); save it again") from error
 
 
 def _read_tokenizer(path: Path) -> Any:
@@ -226,7 +227,7 @@ def _read_tokenizer(path: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # as above
-        raise ModelError(f"{path}: the tokenizer could not be read ({_first_line(error)}); save it again") from error
+        raise ModelError(f"{path}: the tokenizer could not be read ({reason_of(error)}); save it again") from error
 
 
 def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, network: Any) -> None:
@@ -248,11 +249,6 @@ def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, ne
             f"{path}: the tokenizer has ids up to {index} ({text!r}), but the embedding has only {rows} rows; resize "
             "the embedding, or use the tokenizer that belongs to the model"
         )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _end_ids(network: Any) -> tuple[int, ...]:

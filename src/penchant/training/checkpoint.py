@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from penchant.disk import replacing
+from penchant.wording import SPELT_OUT
 
 __all__ = ["Checkpoint", "newest_checkpoint", "restore", "save_checkpoint", "sync_folder", "write_atomically"]
 
@@ -127,7 +128,7 @@ def restore(
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content so that a reader sees the old or the new, never a part."""
     with replacing(path) as scratch:
-        scratch.write_text(text, encoding="utf-8")
+        scratch.write_text(text, encoding="utf-8", errors=SPELT_OUT)
         _sync_file(scratch)
     sync_folder(path.parent)
 

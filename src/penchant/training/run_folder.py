@@ -24,6 +24,7 @@ from penchant.errors import OutputError, UserError
 from penchant.training.checkpoint import write_atomically
 from penchant.training.config import RunConfig
 from penchant.training.place import require_place
+from penchant.wording import SPELT_OUT, reason_of
 
 __all__ = ["RunFolder", "append_rows", "read_ledger", "read_rows_written", "require_usable"]
 
@@ -135,7 +136,9 @@ class RunFolder:
         try:
             self.ledger = _ledger_in((self.path / "run.json").read_text(encoding="utf-8"))
         except ValueError as error:
-            raise OutputError(f"{self.path}/run.json: damaged ({error}); begin again in another --output") from error
+            raise OutputError(
+                f"{self.path}/run.json: damaged ({reason_of(error)}); begin again in another --output"
+            ) from error
         if self.ledger.get("status") == "finished":
             raise OutputError(f"{self.path}: this run is finished; choose another --output to train further")
         changed = sorted(_differences(self.ledger["config"], settings))
@@ -165,7 +168,7 @@ def read_ledger(run: Path) -> dict[str, Any]:
     except OSError as error:
         raise OutputError(f"{run}: holds no run.json, so it is not a run folder; pass the --output of a run") from error
     except ValueError as error:
-        raise OutputError(f"{run}/run.json: damaged ({error}); the run cannot be read") from error
+        raise OutputError(f"{run}/run.json: damaged ({reason_of(error)}); the run cannot be read") from error
 
 
 def _ledger_in(text: str) -> dict[str, Any]:
@@ -189,7 +192,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 def append_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Add JSON lines to a file."""
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", errors=SPELT_OUT) as file:
         file.write("".join(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
 
 

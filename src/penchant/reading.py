@@ -1,0 +1,53 @@
+"""What a name from a user leads to: a file that can be read, or a few words that say why not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+__all__ = ["os_reason", "read_text", "why_unreadable"]
+
+MAX_TEXT_BYTES = 16_000_000
+"""A settings file, a template or a list of instructions is longer only by mistake."""
+WORDS = {
+    errno.ELOOP: "its symbolic links lead round in a circle",
+    errno.ENAMETOOLONG: "a name in it is longer than the file system allows",
+    errno.ENOENT: "there is no such file",
+    errno.ENOTDIR: "what should be a folder in it is a file",
+}
+KINDS = (
+    (stat.S_ISDIR, "it is a folder, not a file"),
+    (stat.S_ISFIFO, "it is a pipe, which can be read only once; write what comes out of it to a file"),
+    (stat.S_ISSOCK, "it is a socket, not a file"),
+    (stat.S_ISCHR, "it is a device, not a file"),
+    (stat.S_ISBLK, "it is a device, not a file"),
+)
+
+
+def os_reason(error: OSError) -> str:
+    """What the system refused, in words."""
+    return WORDS.get(error.errno or 0) or error.strerror or str(error)
+
+
+def why_unreadable(path: str | os.PathLike[str]) -> str | None:
+    """Why no file can be read under this name; None where one is there. Nothing is opened: a pipe would wait."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return os_reason(error)
+    except ValueError:  # a null byte
+        return "no file can have such a name"
+    return next((words for is_kind, words in KINDS if is_kind(mode)), None)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The UTF-8 text of a small file. Raises OSError, whose strerror says why, and UnicodeDecodeError."""
+    if reason := why_unreadable(path):
+        raise OSError(errno.EINVAL, reason, os.fspath(path))
+    with Path(path).open("rb") as stream:
+        content = stream.read(MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise OSError(errno.EFBIG, f"it is longer than {MAX_TEXT_BYTES:,} bytes", os.fspath(path))
+    return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")

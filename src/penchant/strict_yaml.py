@@ -1,0 +1,77 @@
+"""YAML as `yaml.safe_load` reads it, but whatever it cannot be is one kind of error, which says why and in which line.
+
+A key that stands twice in one mapping is refused: which one was meant?
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from penchant.wording import one_line, reason_of
+
+__all__ = ["StrictYamlError", "strict_load"]
+
+STRAY = (ValueError, OverflowError, TypeError, LookupError, AttributeError)
+"""What the library lets through besides its own errors: those of int(), float(), date(), chr() and of odd tags."""
+
+
+class StrictYamlError(Exception):
+    """problem, fix: what is wrong and what to do, in words. line: where, from 1; None where that is not known."""
+
+    def __init__(self, problem: str, fix: str, line: int | None = None) -> None:
+        super().__init__(f"{problem}; {fix}")
+        self.problem = problem
+        self.fix = fix
+        self.line = line
+
+    @property
+    def where(self) -> str:
+        """`:3`, to stand behind the name of a file, or nothing where the line is not known."""
+        return f":{self.line}" if self.line else ""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"the key '{one_line(key.value, 80)}' is there twice"
+                    raise StrictYamlError(problem, "keep one of them", key.start_mark.line + 1)
+                seen.add(key.value)
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge what `<<` names; the last of each key is enough, else merges of merges grow without bound."""
+        super().flatten_mapping(node)
+        last = {_name_of(key): (key, value) for key, value in node.value}
+        node.value = list(last.values())
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except STRAY as error:
+            raise _not_yaml(reason_of(error), node.start_mark) from error
+
+
+def _not_yaml(reason: str, mark: yaml.Mark | None) -> StrictYamlError:
+    return StrictYamlError(f"not YAML ({reason})", "mend it, or quote it", mark.line + 1 if mark else None)
+
+
+def _name_of(key: yaml.Node) -> object:
+    return (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+
+
+def strict_load(text: str) -> Any:
+    """The value that the text holds. Raises StrictYamlError."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader: it builds plain values only
+    except RecursionError as error:
+        raise _not_yaml("it is nested too deeply", None) from error
+    except yaml.MarkedYAMLError as error:
+        raise _not_yaml(error.problem or reason_of(error), error.problem_mark or error.context_mark) from error
+    except (yaml.YAMLError, *STRAY) as error:
+        raise _not_yaml(reason_of(error), None) from error

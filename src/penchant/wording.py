@@ -1,0 +1,67 @@
+"""Foreign text made fit for a message: it can be encoded, is one line and bounded, and keeps what says why.
+
+A row, a file name or another library's error may hold half a surrogate pair, line ends, or megabytes. Everything that
+Penchant says passes through here where it is made (`PenchantError`, `BadRow`), so that it can be shown, written to
+run.json and drawn in a report alike.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+import sys
+
+__all__ = ["MAX_MESSAGE", "MAX_REASON", "SPELT_OUT", "encodable", "in_short", "one_line", "reason_of", "shown"]
+
+SPELT_OUT = "backslashreplace"
+"""How half a surrogate pair is written, which no encoding has bytes for: as \\udce9, in JSON the escape of its own."""
+MAX_MESSAGE = 2_000
+"""Characters of the longest message."""
+MAX_REASON = 600
+"""Characters of the longest reason within one: of a bad row, of another library's error."""
+LINE_ENDS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+
+
+def encodable(text: str) -> str:
+    """The text with every half of a surrogate pair spelt out, as \\udce9: no encoding has bytes for it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def in_short(text: str, limit: int) -> str:
+    """At most about `limit` characters: what is too long loses its middle, as the end often says what to do."""
+    if len(text) <= limit:
+        return text
+    head, tail = text[: limit * 2 // 3], text[len(text) - limit // 3 :]
+    return f"{head} [... {len(text) - len(head) - len(tail):,} characters ...] {tail}"
+
+
+def one_line(text: str, limit: int = MAX_MESSAGE) -> str:
+    """The text on one line, encodable and in short."""
+    return encodable(LINE_ENDS.sub(" ", in_short(text.strip(), limit)))
+
+
+def reason_of(error: BaseException) -> str:
+    """What another library's error says, whole but on one line: the sentence that says why is often not the first.
+
+    An error that says no more than a name, as KeyError does, is introduced by its kind. Python's limit on the digits
+    of a number is worded for programmers, so it is said anew.
+    """
+    text = one_line(str(error), MAX_REASON).rstrip(".")
+    if isinstance(error, ValueError) and "integer string conversion" in text:
+        return f"a number has more than {sys.get_int_max_str_digits():,} digits"
+    return text if " " in text else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 80
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if abs(x) < 10**40 else f"a number of about {x.bit_length() * 3 // 10} digits"
+
+
+def shown(value: object) -> str:
+    """`repr` of a value from a file or the command line, bounded in length and depth, encodable, on one line."""
+    return one_line(_Short().repr(value))
