@@ -104,7 +104,8 @@ def test_sharing_saves_the_prompt_of_every_second_response(check):
 
 
 def test_a_response_that_goes_on_after_an_end_token_in_its_text_is_remarked(check, tmp_path):
-    found = findings(check([GOOD, GOOD | {"chosen": "a cat.</s> and a lost tail"}], "--json"))
+    rows = [GOOD, GOOD | {"chosen": "a cat.</s> and a lost tail"}]
+    found = findings(check(rows, "--json", "--special-tokens", "control"))
     (remark,) = [r for r in found["remarks"] if r["code"] == "special_inside"]
     assert remark["count"] == 1
     assert remark["first"] == f"{tmp_path / 'rows.jsonl'}:2"
@@ -116,8 +117,22 @@ def test_two_end_tokens_in_a_row_are_remarked(penchant, tmp_path, stories260k):
         "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'assistant' %}</s>{% endif %}{% endfor %}"
     )
     path = write(tmp_path / "rows.jsonl", [GOOD, GOOD | {"chosen": "a cat.</s>"}])
-    result = penchant("check", path, "--model", stories260k, "--chat-template", template, "--json")
+    control = ("--special-tokens", "control")
+    result = penchant("check", path, "--model", stories260k, "--chat-template", template, "--json", *control)
     assert {r["code"]: r["count"] for r in findings(result)["remarks"] if r["count"]} == {"double_end": 1}
+
+
+def test_a_text_that_spells_a_special_token_is_refused_and_read_as_text_where_it_is_said_to_be(check, tmp_path):
+    rows = [GOOD, GOOD | {"chosen": "a cat.</s> and a lost tail"}]
+    (problem,) = findings(check(rows, "--json"))["problems"]
+    assert (problem["code"], problem["where"]) == ("special_token", f"{tmp_path / 'rows.jsonl'}:2")
+    assert "the assistant's content spells the special token </s>" in problem["reason"]
+    assert "--special-tokens" in problem["fix"]
+    found = findings(check(rows, "--json", "--special-tokens", "text"))
+    assert found["problems"] == [r for r in found["remarks"] if r["code"] == "special_inside"] == []
+    refused = check(rows, "--special-tokens", "maybe")
+    assert refused.code == 2
+    assert "--special-tokens is refuse, text or control, got 'maybe'" in refused.err
 
 
 def test_two_beginnings_in_a_row_are_remarked(penchant, tmp_path, stories260k):

@@ -275,7 +275,7 @@ def test_a_prompt_that_the_chat_template_refuses_is_named_by_its_line(
     ):
         result = penchant(*call, "--prompts", prompts)
         assert result.code == 2, result.err
-        said = "the chat template refuses these messages (No system role); change the prompt or the chat template"
+        said = "the chat template refuses these messages (No system role); use another chat template or drop the row"
         assert f"penchant: {prompts}:2: {said}\n" in result.err
     assert not output.exists()
 

@@ -84,10 +84,10 @@ def test_a_response_never_begins_with_a_beginning_token(plain, chatml):
 
 def test_an_empty_prompt_is_the_beginning_token_so_that_the_first_word_can_be_scored(plain):
     assert plain.encode_prompt(user("")) == [plain.tokenizer.bos_token_id]
-    ids, scored = plain.encode_conversation([Message(role="assistant", content="Once")])
-    assert scored[0] is False
-    assert all(scored[1:])
-    assert plain.decode(ids).strip() == "Once"
+    (sequence,) = plain.encode_conversation([Message(role="assistant", content="Once")])
+    assert not sequence.scored[0]
+    assert all(sequence.scored[1:])
+    assert plain.decode(sequence.ids).strip() == "Once"
 
 
 @pytest.mark.parametrize("response", [" named Max. He", "s, and Max", "\n\n named Max"])
@@ -108,35 +108,35 @@ def test_a_sampled_response_under_a_chat_template_is_kept_without_the_space_arou
 
 def test_a_padding_token_that_is_the_end_token_is_scored_all_the_same(chatml):
     assert chatml.tokenizer.pad_token_id == chatml.tokenizer.eos_token_id
-    ids, scored = chatml.encode_conversation(talk("hi", "hello"))
-    assert [i for i, s in zip(ids, scored, strict=True) if s][-1] == chatml.tokenizer.pad_token_id
+    (sequence,) = chatml.encode_conversation(talk("hi", "hello"))
+    assert sequence.ids[sequence.scored][-1] == chatml.tokenizer.pad_token_id
 
 
 def test_in_a_conversation_the_assistants_turns_alone_are_scored(chatml):
-    ids, scored = chatml.encode_conversation(talk("hello", "the answer", "what", "was there"))
-    picked = [i for i, s in zip(ids, scored, strict=True) if s]
+    (sequence,) = chatml.encode_conversation(talk("hello", "the answer", "what", "was there"))
+    picked = sequence.ids[sequence.scored]
     assert chatml.tokenizer.decode(picked) == "the answer<|im_end|>was there<|im_end|>"
-    whole = chatml.tokenizer.decode(ids)
-    assert whole.removesuffix("\n") == (
+    assert chatml.tokenizer.decode(sequence.ids) == (
         "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\nthe answer<|im_end|>\n"
         "<|im_start|>user\nwhat<|im_end|>\n<|im_start|>assistant\nwas there<|im_end|>"
     )
-    assert scored[0] is False
+    assert sequence.weights is None
 
 
 def test_a_conversation_of_one_turn_is_its_prompt_and_response(chatml):
-    ids, scored = chatml.encode_conversation(talk("hello", "the answer"))
+    (sequence,) = chatml.encode_conversation(talk("hello", "the answer"))
     prompt, response = chatml.encode_prompt(user("hello")), chatml.encode_response(user("hello"), "the answer")
-    assert ids[: len(prompt) + len(response)] == [*prompt, *response]
-    assert sum(scored) == len(response)
+    assert sequence.ids.tolist() == [*prompt, *response]
+    assert sequence.scored.sum() == len(response)
 
 
-def test_a_plain_conversation_is_read_on_and_every_answer_is_closed(plain):
-    ids, scored = plain.encode_conversation(talk("Once", " upon", " a", " time"))
+def test_a_plain_conversation_is_read_on_without_end_tokens_and_every_answer_is_closed(plain):
+    first, second = plain.encode_conversation(talk("Once", " upon", " a", " time"))
     end = plain.tokenizer.eos_token_id
-    picked = [i for i, s in zip(ids, scored, strict=True) if s]
-    assert picked.count(end) == 2
-    assert plain.decode([i for i in ids if i != end]).strip() == "Once upon a time"
+    for sequence, text in ((first, "Once upon"), (second, "Once upon a time")):
+        assert plain.decode(sequence.ids).strip() == text
+        assert sequence.ids.tolist().count(end) == 1
+        assert sequence.ids[-1] == end
 
 
 def test_a_conversation_that_begins_with_the_assistant_is_a_boundary_error_under_a_template_with_roles(chatml):
@@ -157,7 +157,7 @@ def test_a_template_that_rewrites_its_prompt_is_a_boundary_error_not_a_guess(byt
     encoder = ChatEncoder(byte_tokenizer, template=rewriting)
     with pytest.raises(BoundaryError, match="does not continue its own prompt"):
         encoder.encode_response(user("hi"), "yes")
-    with pytest.raises(BoundaryError, match="rewrites earlier turns"):
+    with pytest.raises(BoundaryError, match="does not continue its own prompt"):
         encoder.encode_conversation(talk("hi", "yes"))
 
 

@@ -84,8 +84,11 @@ def test_a_prompt_that_fills_the_models_context_is_not_told_to_raise_a_limit(enc
             assert "raise --max-length or --max-prompt-length where the model takes more tokens" in problem.fix
 
 
+REWRITING = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}"
+
+
 def test_a_template_that_rewrites_itself_gives_every_row_a_verdict(byte_tokenizer):
-    encoder = ChatEncoder(byte_tokenizer, template="{{ messages|length }}")
+    encoder = ChatEncoder(byte_tokenizer, template=REWRITING)
     result = tokenise_pairs(encoder, [pair("hi", "yes", "no", 9)], WIDE)
     assert [(v.code, v.origin.line) for v in result.problems] == [("template_boundary", 9)]
 
@@ -110,7 +113,7 @@ def test_progress_is_told_once_a_record(encoder):
 def test_a_document_is_cut_into_pieces_and_every_token_is_scored_once(encoder, max_length):
     document = Document(text="hello there friend what was the answer")
     whole = encoder.encode_document(document.text)
-    pieces = [e.sequence for e in tokenise_demonstrations(encoder, [document], Limits(max_length, 2)).items]
+    pieces = [e.sequences[0] for e in tokenise_demonstrations(encoder, [document], Limits(max_length, 2)).items]
     assert [i for piece in pieces for i in piece.ids[piece.scored].tolist()] == whole[1:]
     assert all(2 <= len(piece) <= max_length for piece in pieces)
 
@@ -123,7 +126,7 @@ def conversation(*contents):
 def test_a_conversation_is_cut_at_the_limit_and_counted(encoder):
     limits = Limits(30, 29)
     result = tokenise_demonstrations(encoder, [conversation("hi", "q" * 60)], limits)
-    assert len(result.items[0].sequence) == 30
+    assert len(result.items[0].sequences[0]) == 30
     assert result.num_truncated == 1
 
 
@@ -134,6 +137,6 @@ def test_a_conversation_whose_answers_are_all_behind_the_limit_is_a_bad_row(enco
 
 
 def test_a_conversation_the_template_rewrites_is_a_bad_row(byte_tokenizer):
-    encoder = ChatEncoder(byte_tokenizer, template="{{ messages|length }}")
+    encoder = ChatEncoder(byte_tokenizer, template=REWRITING)
     result = tokenise_demonstrations(encoder, [conversation("hi", "yes")], WIDE)
     assert [v.code for v in result.problems] == ["template_boundary"]

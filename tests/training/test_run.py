@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from penchant.data import Message
 from penchant.errors import ConfigError, DataError, OutputError, TrainingError
+from penchant.models.load import load_model
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES
-from penchant.training import checkpoint
+from penchant.training import checkpoint, run_folder
 from penchant.training import run as run_module
 from penchant.training.config import ObjectiveConfig
 from penchant.training.interrupt import Interrupted
@@ -543,3 +546,30 @@ def test_a_process_that_is_stopped_or_killed_goes_on_bit_for_bit(tmp_path, stori
         pytest.skip("the two processes measured another fastest matrix product, which differs in the last bit")
     assert rows(RunFolder(broken)) == rows(RunFolder(straight))
     assert weights(RunFolder(broken)) == weights(RunFolder(straight))
+
+
+def test_a_template_that_writes_the_date_is_read_with_the_day_on_which_the_run_began(
+    dpo, make_reporter, model, monkeypatch, tmp_path
+):
+    def begin_on(day):
+        class Day(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return cls(2026, 3, day, 12, tzinfo=tz)
+
+        monkeypatch.setattr(run_folder.datetime, "datetime", Day)
+
+    begin_on(7)
+    template = tmp_path / "dated.jinja"
+    template.write_text("{{ strftime_now('%A %d %B') }}: {% for m in messages %}{{ m.content }}{% endfor %}")
+    options = {"model": {"chat_template": str(template)}}
+    straight = dpo(output=str(tmp_path / "straight"), **options)
+    with pytest.raises(Interrupted):
+        dpo(make_reporter({4: lambda: signal.raise_signal(signal.SIGTERM)}), output=str(tmp_path / "two"), **options)
+    begin_on(8)
+    resumed = dpo(output=str(tmp_path / "two"), resume=True, **options)
+    assert weights(resumed) == weights(straight)
+    other = dpo(output=str(tmp_path / "other"), **options)
+    assert other.ledger["tokens_digest"] != straight.ledger["tokens_digest"], "another day, other tokens"
+    trained = load_model(str(straight.path), model.numerics)
+    assert trained.encoder.prompt_text([Message(role="user", content="hi")]) == "Saturday 07 March: hi"

@@ -170,24 +170,32 @@ def test_a_non_finite_gradient_behind_a_finite_loss_is_caught(model, task, pairs
 LIMITS = Limits(200, 199)
 
 
-def test_next_token_loss_is_transformers_own_on_the_assistants_turns(model):
+@pytest.mark.parametrize("weights", [(1, 1), (0.25, 2), (0, 1)])
+def test_next_token_loss_is_transformers_own_on_the_assistants_turns_by_their_weights(model, weights):
     turns = ("Once upon a time", " there was a dog.", " The dog ran", " and ran to the park.")
-    messages = tuple(Message(role=("user", "assistant")[i % 2], content=text) for i, text in enumerate(turns))
+    messages = tuple(
+        Message(role=("user", "assistant")[i % 2], content=text, weight=weights[i // 2]) for i, text in enumerate(turns)
+    )
     items = tokenise_demonstrations(model.encoder, [Demonstration(messages=messages)], LIMITS).items
     loss, _ = NextTokenTask().losses(model, items)
-    sequence = items[0].sequence
-    labels = torch.from_numpy(sequence.ids).clone()
-    labels[~torch.from_numpy(sequence.scored)] = -100
     model.stop_sharing("compared")
-    theirs = model.network(torch.from_numpy(sequence.ids)[None], labels=labels[None]).loss
-    assert float(loss.detach()) / NextTokenTask().count(items[0]) == pytest.approx(float(theirs.detach()), rel=1e-4)
-    assert 0 < sequence.scored.sum() < len(sequence) - 1
+    total = count = 0.0
+    for turn, weight in zip((1, 3), weights, strict=True):
+        prompt = model.encoder.encode_prompt(messages[:turn])
+        answer = model.encoder.encode_response(messages[:turn], messages[turn].content)
+        labels = torch.tensor([[*([-100] * len(prompt)), *answer]])
+        with torch.no_grad():
+            mean = model.network(torch.tensor([[*prompt, *answer]]), labels=labels).loss
+        total += weight * len(answer) * float(mean)
+        count += weight * len(answer)
+    assert NextTokenTask().count(items[0]) == count
+    assert float(loss.detach()) / count == pytest.approx(total / count, rel=1e-4)
 
 
 def test_next_token_loss_of_a_document_counts_every_token_but_the_first(model):
     items = tokenise_demonstrations(model.encoder, [Document(text="Tom likes his big dog.")], LIMITS).items
     loss, _ = NextTokenTask().losses(model, items)
-    ids = torch.from_numpy(items[0].sequence.ids)[None]
+    ids = torch.from_numpy(items[0].sequences[0].ids)[None]
     model.stop_sharing("compared")
     theirs = model.network(ids, labels=ids).loss
     assert NextTokenTask().count(items[0]) == ids.shape[1] - 1
@@ -199,6 +207,6 @@ def test_the_mean_of_next_token_training_is_over_tokens_not_texts(model):
     items = tokenise_demonstrations(model.encoder, texts, LIMITS).items
     _, result = gradient(model, NextTokenTask(), items, 1)
     with torch.no_grad():
-        scores = score_sequences(model, [item.sequence for item in items])
-    total = sum(int(item.sequence.scored.sum()) for item in items)
+        scores = score_sequences(model, [item.sequences[0] for item in items])
+    total = sum(int(item.sequences[0].scored.sum()) for item in items)
     assert result.means["loss"] == pytest.approx(-float(scores.sum()) / total, rel=1e-5)

@@ -55,7 +55,7 @@ def make_chat(options: ChatOptions) -> APIRouter:
         max_new_tokens=MAX_NEW_TOKENS if options.max_new_tokens is None else options.max_new_tokens,
     )
     with Reporter() as reporter:
-        model = load(options.model or MODEL, None, None, options.chat_template, reporter)
+        model = load(options.model or MODEL, None, None, options.chat_template, reporter, special_tokens="text")
     share = SHARE if options.chat_share is None else options.chat_share
     talker = ModelTalker(model, params)
     if not talker.fits([Message(role="user", content="?")]):

@@ -67,7 +67,7 @@ def command(
     if compare:
         refuse_reference_free(run, ledger_of(run) or {}, reference)
     with Reporter() as reporter:
-        policy = load(run, device, dtype, chat_template, reporter)
+        policy = load(run, device, dtype, chat_template, reporter, special_tokens="text")
         beside: Any = None
         if compare:
             source = find_reference(run, policy, reference, "--reference")

@@ -30,6 +30,7 @@ def command(
     max_length: Annotated[int, typer.Option(min=8, help="Tokens of prompt and response together.")] = 1024,
     max_prompt_length: Annotated[int | None, typer.Option(min=1, help="Tokens of the prompt.")] = None,
     chat_template: options.ChatTemplate = None,
+    special_tokens: options.SpecialTokens = None,
     num_examples: Annotated[int, typer.Option(min=0, help="Rows to show as the model reads them.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show token ids too.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help=f"List every problem, not the first {NUM_PROBLEMS}.")] = False,
@@ -54,13 +55,18 @@ def command(
     from penchant.data import guess_kind
     from penchant.models.encoder import load_text_side
     from penchant.models.load import read_chat_template
-    from penchant.tokens import Limits
+    from penchant.tokens import Limits, special_tokens_of
     from penchant.training.config import OptimiserConfig
 
     for file in files:
         guess_kind(file)  # what cannot be read is said before a model is looked for
     with Reporter() as reporter:
-        side = load_text_side(model, chat_template=read_chat_template(chat_template), say=reporter.say)
+        side = load_text_side(
+            model,
+            chat_template=read_chat_template(chat_template),
+            special_tokens=special_tokens_of(special_tokens),
+            say=reporter.say,
+        )
         longest = min(max_length, side.context_length or max_length)
         limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
         findings = check_files(
@@ -132,13 +138,14 @@ def _show_item(console: Console, item: Any, encoder: ChatEncoder, ids: bool) -> 
 
     console.print()
     _say(console, str(item.origin), "bold")
-    if len(item.sequences) == 2:
+    if hasattr(item, "chosen"):
         prompt = item.chosen.ids[~item.chosen.scored]
         _show_part(console, "prompt", [(False, prompt.tolist())], encoder, ids)
         for name, sequence in (("chosen", item.chosen), ("rejected", item.rejected)):
             _show_part(console, name, [(True, sequence.ids[sequence.scored].tolist())], encoder, ids)
     else:
-        _show_part(console, "text", list(scored_runs(item.sequences[0])), encoder, ids)
+        for sequence in item.sequences:
+            _show_part(console, "text", list(scored_runs(sequence)), encoder, ids)
 
 
 def _show_part(

@@ -17,6 +17,7 @@ from penchant.data import (
     LoadedPairs,
     Message,
     PreferencePair,
+    Response,
     Verdict,
     guess_kind,
     load_demonstrations,
@@ -118,9 +119,15 @@ class _MeasuringEncoder(ChatEncoder):
     """An encoder that remembers how many tokens everything had, since training's own rule cuts afterwards."""
 
     def __init__(self, encoder: ChatEncoder) -> None:
-        super().__init__(encoder.tokenizer, template=encoder.template, end_ids=tuple(encoder.end_ids))
+        super().__init__(
+            encoder.tokenizer,
+            template=encoder.template,
+            end_ids=tuple(encoder.end_ids),
+            special_tokens=encoder.special_tokens,
+            clock=encoder.clock,
+        )
         self.prompts: list[int] = []
-        self.responses: dict[tuple[Any, str], int] = {}
+        self.responses: dict[tuple[Any, Response], int] = {}
         self.texts: list[int] = []
 
     def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
@@ -128,15 +135,15 @@ class _MeasuringEncoder(ChatEncoder):
         self.prompts.append(len(ids))
         return ids
 
-    def encode_response(self, prompt: Sequence[Message], response: str) -> list[int]:
+    def encode_response(self, prompt: Sequence[Message], response: Response) -> list[int]:
         ids = super().encode_response(prompt, response)
         self.responses[prompt, response] = len(ids)
         return ids
 
-    def encode_conversation(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-        ids, scored = super().encode_conversation(messages)
-        self.texts.append(len(ids))
-        return ids, scored
+    def encode_conversation(self, messages: Sequence[Message]) -> tuple[TokenSequence, ...]:
+        turns = super().encode_conversation(messages)
+        self.texts += map(len, turns)
+        return turns
 
     def encode_document(self, text: str) -> list[int]:
         ids = super().encode_document(text)

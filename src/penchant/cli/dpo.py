@@ -33,6 +33,7 @@ def command(
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
+    special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
     settings: options.Settings = None,
     resume: options.Resume = False,
@@ -69,6 +70,7 @@ def command(
         "model.device": device,
         "model.dtype": dtype,
         "model.chat_template": chat_template,
+        "data.special_tokens": special_tokens,
         "data.on_bad_row": on_bad_row,
     }
     train(DPOConfig, flags, config, settings or [], resume=resume)

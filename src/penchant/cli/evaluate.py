@@ -36,6 +36,7 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling and the intervals.")] = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    special_tokens: options.SpecialTokens = None,
 ) -> None:
     """Compare a run with the model it started from: mean score, win rate with a 95% interval, KL, samples.
 
@@ -59,6 +60,7 @@ def command(
     from penchant.evaluation.judges import load_judge
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
+    from penchant.tokens import special_tokens_of
     from penchant.training.run_folder import read_ledger
     from penchant.wording import SPELT_OUT
 
@@ -86,7 +88,7 @@ def command(
         def logprobs(model: Any, sequences: Any) -> Any:
             return sequence_logprobs(model, [(s,) for s in sequences]).numpy()
 
-        policy = load(str(run), device, dtype, None, reporter)
+        policy = load(str(run), device, dtype, None, reporter, special_tokens=special_tokens_of(special_tokens))
         refuse_long_prompts(policy, asked)
         source = find_reference(str(run), policy, reference, "--reference")
         after = sampled(policy, params, "policy")

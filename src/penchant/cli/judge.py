@@ -206,7 +206,7 @@ class JudgeOptions:
         from penchant.evaluation.judging_reward import EPSILON, RewardJudge
 
         path = self.judge.removeprefix("run:")
-        policy = load(path, device, dtype, None, reporter)
+        policy = load(path, device, dtype, None, reporter, special_tokens="text")
         ledger = ledger_of(path) or {}
         source = find_reference(path, policy, self.judge_reference, "--judge-reference")
         reference = None if source.is_adapter_off else source.load(reporter.say)

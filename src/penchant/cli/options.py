@@ -20,6 +20,7 @@ __all__ = [
     "PromptFile",
     "Resume",
     "Settings",
+    "SpecialTokens",
     "Temperature",
     "TopK",
     "TopP",
@@ -33,6 +34,15 @@ Dtype = Annotated[str | None, typer.Option("--dtype", help="auto, float32 or bfl
 ChatTemplate = Annotated[
     str | None,
     typer.Option("--chat-template", help="'plain' for a model of raw text, or the path of a Jinja template."),
+]
+SpecialTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--special-tokens",
+        help="A text that spells a special token: refuse the row, read it as text, or as the control token.",
+        metavar="refuse|text|control",
+        show_default="refuse",
+    ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings.")]
 Settings = Annotated[

@@ -14,6 +14,7 @@ from penchant.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel
     from penchant.models.numerics import Numerics
+    from penchant.tokens import ChatEncoder
 
 __all__ = ["Reference", "find_reference", "ledger_of"]
 
@@ -22,13 +23,13 @@ __all__ = ["Reference", "find_reference", "ledger_of"]
 class Reference:
     """name: of the model to load; None where it is the policy itself with its adapter off. digest: what it must have.
 
-    numerics, template: those of the policy, so that both compute and read alike.
+    numerics, encoder: those of the policy, so that both compute and read alike.
     """
 
     name: str | None
     digest: str | None
     numerics: Numerics
-    template: str
+    encoder: ChatEncoder
 
     @property
     def is_adapter_off(self) -> bool:
@@ -41,7 +42,14 @@ class Reference:
 
         assert self.name is not None, "the policy with its adapter off is in memory already"
         try:
-            model = load_model(self.name, self.numerics, chat_template=self.template, say=say)
+            model = load_model(
+                self.name,
+                self.numerics,
+                chat_template=self.encoder.template,
+                special_tokens=self.encoder.special_tokens,
+                clock=self.encoder.clock,
+                say=say,
+            )
         except ModelError as error:
             raise ModelError(f"the reference cannot be loaded: {error}, or name another with --reference") from error
         if self.digest is not None and model.digest != self.digest:
@@ -82,7 +90,7 @@ def find_reference(name: str, policy: LanguageModel, explicit: str | None, optio
     """
 
     def reference(name: str | None, digest: str | None) -> Reference:
-        return Reference(name, digest, policy.numerics, policy.encoder.template)
+        return Reference(name, digest, policy.numerics, policy.encoder)
 
     if explicit is not None:
         return reference(explicit, None)

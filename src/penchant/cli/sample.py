@@ -32,6 +32,7 @@ def command(
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
+    special_tokens: options.SpecialTokens = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the file in --output.")] = False,
 ) -> None:
     """Sample responses from a model and write them as comparisons that wait for an answer.
@@ -51,6 +52,7 @@ def command(
     from penchant.evaluation.sample_lines import found_in
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
+    from penchant.tokens import special_tokens_of
     from penchant.training.place import require_place
 
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
@@ -61,7 +63,9 @@ def command(
     with Reporter() as reporter:
         if num_repeated:
             reporter.say(f"prompts that repeat an earlier one: {num_repeated}, left out")
-        language_model = load(model, device, dtype, chat_template, reporter)
+        language_model = load(
+            model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(special_tokens)
+        )
         refuse_long_prompts(language_model, loaded.prompts)
         from penchant.evaluation.candidates import sample_to_file
 

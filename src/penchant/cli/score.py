@@ -38,6 +38,7 @@ def command(
     max_length: Annotated[
         int | None, typer.Option(min=8, help="Tokens of prompt and response; default: the run's.")
     ] = None,
+    special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -61,6 +62,7 @@ def command(
     from penchant.cli.reference_free import refuse_reference_free
     from penchant.cli.references import find_reference, ledger_of
     from penchant.errors import ConfigError, OutputError
+    from penchant.tokens import special_tokens_of
     from penchant.training.place import require_place
 
     if output not in (None, "-") and Path(str(output)).exists():
@@ -72,7 +74,8 @@ def command(
     ledger = ledger_of(model) or {}
     refuse_reference_free(model, ledger, reference)
     with Reporter() as reporter:
-        policy = load(model, device, dtype, chat_template, reporter)
+        asked = special_tokens or ledger.get("config", {}).get("data", {}).get("special_tokens")
+        policy = load(model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(asked))
         source = find_reference(model, policy, reference, "--reference")
         beta = beta or _beta_of(ledger, reporter)
         longest = max_length or ledger.get("config", {}).get("data", {}).get("max_length", 1024)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from penchant.models.load import _base_of_adapter, _read_json, _read_tokenizer, is_adapter_folder, resolve
-from penchant.tokens.encoding import ChatEncoder
+from penchant.models.load import _base_of_adapter, _read_json, _read_tokenizer, clock_of, is_adapter_folder, resolve
+from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 
 __all__ = ["TextSide", "load_text_side"]
 
@@ -21,7 +21,11 @@ class TextSide:
 
 
 def load_text_side(
-    name: str, *, chat_template: str | None = None, say: Callable[[str], None] = lambda _: None
+    name: str,
+    *,
+    chat_template: str | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    say: Callable[[str], None] = lambda _: None,
 ) -> TextSide:
     """What `load_model` would encode text with, in a fraction of a second. Raises ModelError."""
     path = base = resolve(name, say)
@@ -29,7 +33,13 @@ def load_text_side(
         base = resolve(_base_of_adapter(path), say)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     config = _read_json(base / "config.json")
-    encoder = ChatEncoder(tokenizer, template=chat_template, end_ids=_end_ids(base, config))
+    encoder = ChatEncoder(
+        tokenizer,
+        template=chat_template,
+        end_ids=_end_ids(base, config),
+        special_tokens=special_tokens,
+        clock=clock_of(path),
+    )
     text = config.get("text_config") or config  # of a model that also sees or hears, one part of its config
     return TextSide(encoder, text.get("max_position_embeddings"))
 

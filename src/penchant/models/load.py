@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,18 @@ from penchant.models.exactness import why_unshared
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import Numerics
 from penchant.reading import os_reason, read_text
-from penchant.tokens.encoding import ChatEncoder
+from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 from penchant.wording import reason_of
 
-__all__ = ["is_adapter_folder", "load_model", "read_chat_template", "read_network", "resolve", "weights_digest"]
+__all__ = [
+    "clock_of",
+    "is_adapter_folder",
+    "load_model",
+    "read_chat_template",
+    "read_network",
+    "resolve",
+    "weights_digest",
+]
 
 
 def load_model(
@@ -31,13 +40,16 @@ def load_model(
     chat_template: str | None = None,
     share: bool = True,
     longest: int | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    clock: datetime | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> LanguageModel:
     """Load weights (fp32), tokenizer and chat format. Raises ModelError.
 
     chat_template: "plain", or a Jinja template's text; None takes the tokenizer's own. share=False never shares
-    prefixes. longest: tokens of the longest sequence the model will see, which decides about sliding windows. Remote
-    code is never run and only safetensors are read.
+    prefixes. longest: tokens of the longest sequence the model will see, which decides about sliding windows.
+    special_tokens, clock: see `ChatEncoder`; a run's model has the run's clock where no other is given. Remote code is
+    never run and only safetensors are read.
     """
     path = resolve(name, say)
     base, network = path, None
@@ -48,7 +60,13 @@ def load_model(
         network = _read_adapter(path, network)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     try:
-        encoder = ChatEncoder(tokenizer, template=chat_template, end_ids=_end_ids(network))
+        encoder = ChatEncoder(
+            tokenizer,
+            template=chat_template,
+            end_ids=_end_ids(network),
+            special_tokens=special_tokens,
+            clock=clock or clock_of(path),
+        )
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     _refuse_ids_without_row(path, tokenizer, encoder, network)
@@ -108,6 +126,15 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
         f"{name}: no such folder, file or starter model; pass a Hugging Face folder, a run folder, a .gguf file, "
         f"a Hub name (owner/name) or one of: {', '.join(starter.STARTERS)}"
     )
+
+
+def clock_of(path: Path) -> datetime | None:
+    """The time that the run whose model this is began to tell its chat template; None for any other model."""
+    ledger = path.parent / "run.json"
+    try:
+        return datetime.fromisoformat(_read_json(ledger)["clock"]) if ledger.is_file() else None
+    except (KeyError, TypeError, ValueError):  # of an older run, or damaged, which others say
+        return None
 
 
 def is_adapter_folder(path: Path) -> bool:

@@ -89,7 +89,7 @@ def refuse_long_prompts(model: LanguageModel, prompts: Sequence[Prompt]) -> None
         try:
             num = len(model.encoder.encode_prompt(prompt.messages))
         except BoundaryError as error:
-            raise ModelError(f"{where}: {error}; change the prompt or the chat template") from error
+            raise ModelError(f"{where}: {error}; {error.fix}") from error
         _require_room(where, num, model.context_length)
 
 

@@ -1,55 +1,67 @@
-"""Records become token ids: the prompt once, each response as its continuation under the chat template.
+"""Records become token ids: a prompt, a response as its continuation, and a conversation from these two.
 
-The template is rendered with and without the response. The rendering with it must start with the rendering without it,
-so the boundary between prompt and completion is known, never guessed, and the loss mask follows from it. A completion
-ends with the end-of-turn token; whatever the template writes after that belongs to the next turn and is left out.
+There is one answer to how a conversation is read. The ids of an assistant's turn are those of `encode_prompt` for what
+stands before it, which is what sampling gives the model, followed by those of `encode_response`. A conversation is its
+turns; where the template writes the earlier ones as they were, they are one sequence, else each turn is its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from os.path import commonprefix
-from typing import Any, Protocol
+from typing import Any, Literal
 
-import jinja2
+import numpy as np
 
 from penchant.data import Message, Response, as_message
-from penchant.errors import ModelError
+from penchant.errors import ConfigError, ModelError
+from penchant.tokens.forest import TokenSequence
+from penchant.tokens.template import PLAIN, THINK_CLOSE, THINK_OPEN, BoundaryError, ChatTemplate, Tokenizer
 
-__all__ = ["PLAIN", "BoundaryError", "ChatEncoder", "Tokenizer"]
+__all__ = ["ChatEncoder", "SpecialTokenError", "SpecialTokens", "special_tokens_of"]
 
-PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-"""The template of a model that knows no roles: the contents, one after the other."""
-
-
-class BoundaryError(ValueError):
-    """The template refuses the messages or rewrites its own prompt, so no token can be said to be the response's."""
+SpecialTokens = Literal["refuse", "text", "control"]
+"""What becomes of a text that spells a special token: refused, read as the characters it is, or as the token."""
 
 
-class Tokenizer(Protocol):
-    """What is used of a transformers tokenizer."""
+def special_tokens_of(option: str | None) -> SpecialTokens:
+    """What --special-tokens asks for, "refuse" by default. Raises ConfigError."""
+    found: dict[str | None, SpecialTokens] = {None: "refuse", "refuse": "refuse", "text": "text", "control": "control"}
+    if option not in found:
+        raise ConfigError(f"--special-tokens is refuse, text or control, got {option!r}; choose one of them")
+    return found[option]
 
-    chat_template: Any
-    bos_token_id: int | None
-    eos_token_id: int | None
 
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
+MARK = re.compile("\ue0fe([0-9]+)\ue0ff")
+"""Stands for a spelt special token while the template is rendered."""
 
-    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str: ...
 
-    def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, chat_template: str, tokenize: bool, add_generation_prompt: bool
-    ) -> str: ...
+class SpecialTokenError(BoundaryError):
+    """A text of the row spells a special token, which would become that token."""
+
+    code = "special_token"
+    fix = "remove it, or say what it is with --special-tokens text (characters) or control (the token itself)"
 
 
 class ChatEncoder:
     """Messages to token ids for one tokenizer and one chat template.
 
     template: a Jinja chat template, "plain" for none, or None for the tokenizer's own. end_ids: tokens that end a
-    turn, the model's end-of-text tokens. Raises ModelError where there is no template.
+    turn, the model's end-of-text tokens. special_tokens: see `SpecialTokens`. clock: the time that a template is told
+    which asks for it, now by default. Raises ModelError where there is no template.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, template: str | None = None, end_ids: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        template: str | None = None,
+        end_ids: Sequence[int] = (),
+        special_tokens: SpecialTokens = "refuse",
+        clock: datetime | None = None,
+    ) -> None:
         own = tokenizer.chat_template
         if isinstance(own, dict):
             own = own.get("default")
@@ -60,9 +72,18 @@ class ChatEncoder:
                 "pass --chat-template plain for a model of raw text, or the path of a Jinja template"
             )
         self.tokenizer = tokenizer
-        self.template: str = chosen
+        self.clock = clock or datetime.now().astimezone()
         self.end_ids = frozenset(i for i in (*end_ids, tokenizer.eos_token_id) if i is not None)
+        self.special_tokens = special_tokens
+        self._template = ChatTemplate(tokenizer, chosen, self.clock)
+        self._spelt = _special_spellings(tokenizer)
+        self._spelling = re.compile("|".join(map(re.escape, self._spelt))) if self._spelt else None
         self._glue = self._find_glue()
+
+    @property
+    def template(self) -> str:
+        """The source of the chat template."""
+        return self._template.source
 
     @property
     def is_plain(self) -> bool:
@@ -70,12 +91,16 @@ class ChatEncoder:
         return self.template == PLAIN
 
     def prompt_text(self, prompt: Sequence[Message]) -> str:
-        """The prompt as the model reads it, up to where its answer begins."""
-        return self._render(prompt, add_generation_prompt=True)
+        """The prompt as the model reads it, up to where its answer begins. Raises BoundaryError."""
+        return MARK.sub(lambda mark: self._spelt[int(mark[1])], self._template.prompt(self._guarded(prompt)))
 
     def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
-        """Ids of the prompt; a chat template writes its own special tokens, "plain" has the tokenizer's."""
-        ids = self.tokenizer.encode(self.prompt_text(prompt), add_special_tokens=self.is_plain)
+        """Ids of the prompt; a chat template writes its own special tokens, "plain" has the tokenizer's.
+
+        Raises BoundaryError for messages that the template cannot write or that spell a special token.
+        """
+        text = self._template.prompt(self._guarded(prompt))
+        ids = self._encode(text, lambda start: self.tokenizer.encode(start, add_special_tokens=self.is_plain))
         while self.is_plain and ids and ids[-1] in self.end_ids:
             ids.pop()  # some tokenizers close every text with an end token; a prompt goes on
         start = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
@@ -83,41 +108,29 @@ class ChatEncoder:
 
     def encode_response(self, prompt: Sequence[Message], response: Response) -> list[int]:
         """Ids of the response up to and including the end-of-turn token. Raises BoundaryError."""
-        before = self.prompt_text(prompt)
-        whole = self._render([*prompt, as_message(response)], add_generation_prompt=False)
-        if not whole.startswith(before):
-            raise BoundaryError("the chat template does not continue its own prompt when the response is added")
-        return self._close(self._encode_continuation(whole[len(before) :]))
+        *asked, message = self._guarded([*prompt, as_message(response)])
+        return self._close(self._encode(self._template.continuation(asked, message), self._encode_continuation))
 
-    def encode_conversation(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-        """Ids of a whole conversation and, token by token, whether an assistant's turn is scored. Raises BoundaryError.
+    def encode_conversation(self, messages: Sequence[Message]) -> tuple[TokenSequence, ...]:
+        """The assistant's turns of a conversation, each scored up to its end-of-turn token with the message's weight.
 
-        Every assistant turn counts, each up to its end-of-turn token.
+        One sequence where every turn continues the one before; where the template rewrites what was said (as those that
+        take earlier thinking out), one for each turn, as the model will see it. A turn of weight 0 is read only. Raises
+        BoundaryError; there is no sequence where no turn has a weight.
         """
-        ids: list[int] = []
-        scored: list[bool] = []
-        written = ""
+        chains: list[_Chain] = []
         for turn, message in enumerate(messages):
-            if message.role != "assistant":
-                continue
-            before = self.prompt_text(messages[:turn])
-            after = self._render(messages[: turn + 1], add_generation_prompt=False)
-            if not before.startswith(written) or not after.startswith(before):
-                raise BoundaryError("the chat template rewrites earlier turns, so their tokens cannot be kept")
-            opening = (
-                self.encode_prompt(messages[:turn]) if not ids else self._encode_continuation(before[len(written) :])
-            )
-            tail = self._encode_continuation(after[len(before) :])
-            answer = self._close(tail)
-            rest = tail[len(answer) :]
-            ids += [*opening, *answer, *rest]
-            scored += [False] * len(opening) + [True] * len(answer) + [False] * len(rest)
-            written = after
-        return ids, scored
+            if message.role == "assistant" and message.weight > 0:
+                prompt = self.encode_prompt(messages[:turn])
+                answer = self.encode_response(messages[:turn], message)
+                if not chains or not chains[-1].grow(prompt, answer, message.weight):
+                    chains.append(_Chain(prompt, answer, message.weight))
+        return tuple(chain.sequence() for chain in chains)
 
     def encode_document(self, text: str) -> list[int]:
         """Ids of plain text, opened and closed by the tokenizer's special tokens where it has them."""
-        ids = self.tokenizer.encode(text, add_special_tokens=True)
+        (guarded,) = self._guarded([Message(role="user", content=text)])
+        ids = self._encode(guarded.content, lambda start: self.tokenizer.encode(start, add_special_tokens=True))
         if self.tokenizer.bos_token_id is not None and ids[:1] != [self.tokenizer.bos_token_id]:
             ids = [self.tokenizer.bos_token_id, *ids]
         if self.tokenizer.eos_token_id is not None and ids[-1] != self.tokenizer.eos_token_id:
@@ -139,22 +152,42 @@ class ChatEncoder:
         before, whole = self.decode(prompt_ids), self.decode([*prompt_ids, *ids])
         return whole[len(commonprefix([before, whole])) :].rstrip()  # noqa: RUF071  a decoder may tidy the seam
 
-    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        if not messages:  # transformers refuses an empty conversation
-            if self.is_plain:
-                return ""
-            raise BoundaryError("the conversation begins with the assistant, so its first answer has no prompt")
-        try:
-            return self.tokenizer.apply_chat_template(
-                [{"role": m.role, "content": m.content} for m in messages],
-                chat_template=self.template,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-            )
-        except jinja2.TemplateSyntaxError as error:
-            raise ModelError(f"the chat template is not Jinja ({error}, line {error.lineno}); mend it") from error
-        except (jinja2.TemplateError, TypeError) as error:  # its own raise_exception, or an expression that fails
-            raise BoundaryError(f"the chat template refuses these messages ({error})") from error
+    def cuts_thinking(self, response_ids: Sequence[int], num_kept: int) -> bool:
+        """Whether a response that ends its thinking would no longer do so in its first `num_kept` tokens."""
+        if num_kept >= len(response_ids):
+            return False
+        whole, kept = (
+            self.tokenizer.decode(ids, skip_special_tokens=False) for ids in (response_ids, response_ids[:num_kept])
+        )
+        return THINK_CLOSE in whole and THINK_CLOSE not in kept
+
+    def _guarded(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages with every special token that they spell refused, marked as text, or left to become one."""
+        if self._spelling is None or self.special_tokens == "control":
+            return list(messages)
+        return [self._guard(message) for message in messages]
+
+    def _guard(self, message: Message) -> Message:
+        changed = {}
+        for field in ("content", "reasoning", "tool_calls", "tools", "name"):
+            text = getattr(message, field)
+            if text is not None and (found := self._spelling.search(text)):  # type: ignore[union-attr]  # see _guarded
+                if self.special_tokens == "refuse":
+                    raise SpecialTokenError(f"the {message.role}'s {field} spells the special token {found[0]}")
+                changed[field] = self._spelling.sub(lambda spelt: self._mark(spelt[0]), text)  # type: ignore[union-attr]
+        return message.model_copy(update=changed) if changed else message
+
+    def _mark(self, spelt: str) -> str:
+        return f"\ue0fe{self._spelt.index(spelt)}\ue0ff"
+
+    def _encode(self, text: str, encode_start: Callable[[str], list[int]]) -> list[int]:
+        """Ids of rendered text; what stands for a spelt special token is encoded as characters."""
+        first, *rest = MARK.split(text)
+        ids = encode_start(first) if first or not rest else []
+        for index, following in zip(rest[::2], rest[1::2], strict=True):
+            ids += self.tokenizer.encode(self._spelt[int(index)], add_special_tokens=False, split_special_tokens=True)
+            ids += self._encode_continuation(following) if following else []
+        return ids
 
     def _encode_continuation(self, text: str) -> list[int]:
         glued = self.tokenizer.encode(self._glue + text, add_special_tokens=False)
@@ -185,3 +218,37 @@ class ChatEncoder:
             if self.tokenizer.decode([ids[index]], skip_special_tokens=False).strip():
                 break
         return ids if self.tokenizer.eos_token_id is None else [*ids, self.tokenizer.eos_token_id]
+
+
+class _Chain:
+    """Turns of a conversation of which each continues the one before."""
+
+    def __init__(self, prompt: list[int], answer: list[int], weight: float) -> None:
+        self.ids: list[int] = []
+        self.weights: list[float] = []  # of every token; 0 is not scored
+        self._add(prompt, answer, weight)
+
+    def grow(self, prompt: list[int], answer: list[int], weight: float) -> bool:
+        """Take in a turn, unless what stands before it is not what is here."""
+        if prompt[: len(self.ids)] != self.ids:
+            return False
+        self._add(prompt[len(self.ids) :], answer, weight)
+        return True
+
+    def _add(self, read: list[int], answer: list[int], weight: float) -> None:
+        self.ids += [*read, *answer]
+        self.weights += [*([0.0] * len(read)), *([weight] * len(answer))]
+
+    def sequence(self) -> TokenSequence:
+        weights = np.array(self.weights, dtype=np.float32)
+        scored = weights > 0
+        inside = weights[scored]
+        ids = np.array(self.ids, dtype=np.int64)
+        return TokenSequence(ids, scored, None if (inside == 1).all() else inside)
+
+
+def _special_spellings(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Texts that the tokenizer turns into special tokens, longest first; thinking has none here, it is read."""
+    tokens: Any = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    found = {str(token) for token in tokens if token.special} - {THINK_OPEN, THINK_CLOSE}
+    return tuple(sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text)))

@@ -61,6 +61,17 @@ class TokenSequence:
         """The same tokens with a factor for each scored one, in order."""
         return replace(self, weights=weights)
 
+    def cut(self, max_length: int) -> TokenSequence:
+        """The first `max_length` tokens."""
+        scored = self.scored[:max_length]
+        weights = None if self.weights is None else self.weights[: scored.sum()]
+        return TokenSequence(self.ids[:max_length], scored, weights)
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights of the scored tokens, their number where all count 1."""
+        return float(self.scored.sum() if self.weights is None else self.weights.sum())
+
     @cached_property
     def key(self) -> bytes:
         """What identifies a response in its context: its tokens, which of them are scored, and their weights."""

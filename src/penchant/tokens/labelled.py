@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from penchant.data import Labelled, Message, Origin, Verdict
-from penchant.tokens.encoding import BoundaryError, ChatEncoder
+from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
-from penchant.tokens.pairs import NOWHERE, Limits, Tokenised, prompt_too_long
+from penchant.tokens.pairs import NOWHERE, Limits, PromptAndResponses, Tokenised
 
 __all__ = ["EncodedLabelled", "tokenise_labelled"]
 
@@ -44,44 +44,30 @@ def tokenise_labelled(
     limits: Limits,
     on_progress: Callable[[], None] = lambda: None,
 ) -> Tokenised[EncodedLabelled]:
-    """Encode every response; each prompt is encoded once. The rule of truncation is that of pairs."""
-    prompts: dict[tuple[Message, ...], list[int]] = {}
-    kept: list[tuple[Labelled, list[int]]] = []
+    """Encode every response. The rule of truncation is that of pairs."""
+    texts = PromptAndResponses(encoder, limits)
+    kept: list[tuple[Labelled, list[int], list[int]]] = []
     problems: list[Verdict] = []
-    num_truncated = 0
     for record in records:
         on_progress()
-        origin = record.origin or NOWHERE
-        try:
-            if record.prompt not in prompts:
-                prompts[record.prompt] = encoder.encode_prompt(record.prompt)
-            response = encoder.encode_response(record.prompt, record.response)
-        except BoundaryError as error:
-            problems.append(
-                Verdict("template_boundary", origin, str(error), "use another chat template or drop the row")
-            )
-            continue
-        length = len(prompts[record.prompt])
-        if length > limits.max_prompt_length:
-            problems.append(prompt_too_long(length, limits.max_prompt_length, origin, limits.context_length))
-            continue
-        num_truncated += length + len(response) > limits.max_length
-        kept.append((record, response))
-
-    def sequence(record: Labelled, response: list[int]) -> TokenSequence:
-        prompt = prompts[record.prompt]
-        return TokenSequence.of(prompt, response[: limits.max_length - len(prompt)])
-
+        found = texts.encode(record.prompt, (record.response,), record.origin or NOWHERE)
+        if isinstance(found, Verdict):
+            problems.append(found)
+        else:
+            prompt, (response,) = found
+            kept.append((record, prompt, response))
+    lenders = _lenders([record.prompt for record, _, _ in kept])
     items = tuple(
         EncodedLabelled(
-            sequence(record, response),
-            sequence(record, kept[lender][1]),
+            texts.sequence(prompt, response),
+            texts.sequence(prompt, kept[lender][2]),
             record.desirable,
             record.weight,
             record.origin or NOWHERE,
         )
-        for (record, response), lender in zip(kept, _lenders([record.prompt for record, _ in kept]), strict=True)
+        for (record, prompt, response), lender in zip(kept, lenders, strict=True)
     )
+    num_truncated = sum(len(prompt) + len(response) > limits.max_length for _, prompt, response in kept)
     return Tokenised(items, tuple(problems), num_truncated)
 
 

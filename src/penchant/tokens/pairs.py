@@ -13,15 +13,17 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.data import Demonstration, Document, Message, Origin, PreferencePair, Verdict
-from penchant.tokens.encoding import BoundaryError, ChatEncoder
+from penchant.data import Demonstration, Document, Message, Origin, PreferencePair, Response, Verdict
+from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
+from penchant.tokens.template import BoundaryError, OpenThinkingError
 
 __all__ = [
     "NOWHERE",
     "EncodedExample",
     "EncodedPair",
     "Limits",
+    "PromptAndResponses",
     "Tokenised",
     "prompt_too_long",
     "tokenise_demonstrations",
@@ -75,14 +77,15 @@ class EncodedPair:
 
 @dataclass(frozen=True, eq=False)
 class EncodedExample:
-    """Text for next-token training."""
+    """Text for next-token training: a document's piece, or the turns of a conversation."""
 
-    sequence: TokenSequence
+    sequences: tuple[TokenSequence, ...]
     origin: Origin
 
     @property
-    def sequences(self) -> tuple[TokenSequence]:
-        return (self.sequence,)
+    def total_weight(self) -> float:
+        """Sum of the weights of all scored tokens."""
+        return sum(sequence.total_weight for sequence in self.sequences)
 
 
 Item = TypeVar("Item")
@@ -97,56 +100,63 @@ class Tokenised(Generic[Item]):
     num_truncated: int
 
 
+class PromptAndResponses:
+    """Prompts and responses under the limits; each prompt is encoded once."""
+
+    def __init__(self, encoder: ChatEncoder, limits: Limits) -> None:
+        self.encoder = encoder
+        self.limits = limits
+        self._prompts: dict[tuple[Message, ...], list[int]] = {}
+
+    def encode(
+        self, prompt: tuple[Message, ...], responses: Sequence[Response], origin: Origin
+    ) -> tuple[list[int], list[list[int]]] | Verdict:
+        """Ids of the prompt and of every response, not cut yet, or why the row cannot be used."""
+        try:
+            if prompt not in self._prompts:
+                self._prompts[prompt] = self.encoder.encode_prompt(prompt)
+            ids = self._prompts[prompt]
+            encoded = [self.encoder.encode_response(prompt, response) for response in responses]
+        except BoundaryError as error:
+            return Verdict(error.code, origin, str(error), error.fix)
+        if len(ids) > self.limits.max_prompt_length:
+            return prompt_too_long(len(ids), self.limits.max_prompt_length, origin, self.limits.context_length)
+        room = self.limits.max_length - len(ids)
+        if any(self.encoder.cuts_thinking(response, room) for response in encoded):
+            return thinking_cut(self.limits, origin)
+        return ids, encoded
+
+    def sequence(self, prompt: list[int], response: list[int]) -> TokenSequence:
+        """The response after the prompt, as far as there is room."""
+        return TokenSequence.of(prompt, response[: self.limits.max_length - len(prompt)])
+
+
 def tokenise_pairs(
     encoder: ChatEncoder,
     pairs: Iterable[PreferencePair],
     limits: Limits,
     on_progress: Callable[[], None] = lambda: None,
 ) -> Tokenised[EncodedPair]:
-    """Encode every pair; each prompt is encoded once."""
-    prompts: dict[tuple[Message, ...], list[int]] = {}
+    """Encode every pair."""
+    texts = PromptAndResponses(encoder, limits)
     kept: list[EncodedPair] = []
     problems: list[Verdict] = []
     num_truncated = 0
     for pair in pairs:
         on_progress()
         origin = pair.origin or NOWHERE
-        try:
-            if pair.prompt not in prompts:
-                prompts[pair.prompt] = encoder.encode_prompt(pair.prompt)
-            prompt = prompts[pair.prompt]
-            responses = [encoder.encode_response(pair.prompt, text) for text in (pair.chosen, pair.rejected)]
-        except BoundaryError as error:
-            problems.append(
-                Verdict("template_boundary", origin, str(error), "use another chat template or drop the row")
-            )
+        found = texts.encode(pair.prompt, (pair.chosen, pair.rejected), origin)
+        if isinstance(found, Verdict):
+            problems.append(found)
             continue
-        if len(prompt) > limits.max_prompt_length:
-            problems.append(prompt_too_long(len(prompt), limits.max_prompt_length, origin, limits.context_length))
+        prompt, responses = found
+        chosen, rejected = (texts.sequence(prompt, response) for response in responses)
+        if chosen.key == rejected.key:
+            reason = f"within {limits.max_length} tokens both responses are the same"
+            problems.append(Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)))
             continue
-        room = limits.max_length - len(prompt)
-        chosen, rejected = (response[:room] for response in responses)
-        if chosen == rejected:
-            problems.append(
-                Verdict(
-                    "equal_after_truncation",
-                    origin,
-                    f"within {limits.max_length} tokens both responses are the same",
-                    "raise --max-length or drop the row",
-                )
-            )
-            continue
-        num_truncated += sum(len(response) > room for response in responses)
-        kept.append(
-            EncodedPair(
-                TokenSequence.of(prompt, chosen),
-                TokenSequence.of(prompt, rejected),
-                pair.weight,
-                pair.probability,
-                pair.margin,
-                origin,
-            )
-        )
+        num_truncated += sum(len(prompt) + len(response) > limits.max_length for response in responses)
+        kept.append(EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin))
     return Tokenised(tuple(kept), tuple(problems), num_truncated)
 
 
@@ -166,26 +176,36 @@ def tokenise_demonstrations(
     for record in records:
         on_progress()
         origin = record.origin or NOWHERE
-        if isinstance(record, Document):
-            pieces = _pieces(encoder.encode_document(record.text), limits.max_length)
-            kept += [EncodedExample(piece, origin) for piece in pieces]
-            continue
         try:
-            ids, scored = encoder.encode_conversation(record.messages)
+            if isinstance(record, Document):
+                pieces = _pieces(encoder.encode_document(record.text), limits.max_length)
+                kept += [EncodedExample((piece,), origin) for piece in pieces]
+                continue
+            turns = encoder.encode_conversation(record.messages)
         except BoundaryError as error:
-            problems.append(
-                Verdict("template_boundary", origin, str(error), "use another chat template or drop the row")
-            )
+            problems.append(Verdict(error.code, origin, str(error), error.fix))
             continue
-        if not any(scored[: limits.max_length]):
-            problems.append(prompt_too_long(scored.index(True), limits.max_length, origin, limits.context_length))
-            continue
-        num_truncated += len(ids) > limits.max_length
-        sequence = TokenSequence(
-            np.array(ids[: limits.max_length], dtype=np.int64), np.array(scored[: limits.max_length], dtype=bool)
-        )
-        kept.append(EncodedExample(sequence, origin))
+        found = _within(turns, encoder, limits, origin)
+        if isinstance(found, Verdict):
+            problems.append(found)
+        else:
+            kept.append(EncodedExample(found, origin))
+            num_truncated += any(len(turn) > limits.max_length for turn in turns)
     return Tokenised(tuple(kept), tuple(problems), num_truncated)
+
+
+def _within(
+    turns: Sequence[TokenSequence], encoder: ChatEncoder, limits: Limits, origin: Origin
+) -> tuple[TokenSequence, ...] | Verdict:
+    """What is left of a conversation's sequences at max_length, or why nothing can be learned from it."""
+    if not turns:
+        return Verdict("nothing_scored", origin, "no turn of the assistant has a weight above 0", "drop the row")
+    kept = tuple(cut for turn in turns if (cut := turn.cut(limits.max_length)).scored.any())
+    if not kept:
+        return prompt_too_long(int(turns[0].scored.argmax()), limits.max_length, origin, limits.context_length)
+    if any(encoder.cuts_thinking(turn.ids.tolist(), limits.max_length) for turn in turns):
+        return thinking_cut(limits, origin)
+    return kept
 
 
 def _pieces(ids: list[int], max_length: int) -> list[TokenSequence]:
@@ -196,6 +216,17 @@ def _pieces(ids: list[int], max_length: int) -> list[TokenSequence]:
         if len(piece) > 1:
             pieces.append(TokenSequence.of(piece[:1], piece[1:]))
     return pieces
+
+
+def thinking_cut(limits: Limits, origin: Origin) -> Verdict:
+    """The verdict for a response that would be cut in the midst of its thinking."""
+    reason = f"at {limits.max_length} tokens the response is cut before it ends its thinking"
+    return Verdict(OpenThinkingError.code, origin, reason, _raise_or_drop(limits))
+
+
+def _raise_or_drop(limits: Limits) -> str:
+    at_its_end = limits.context_length is not None and limits.max_length >= limits.context_length
+    return "drop the row, as the model takes no more" if at_its_end else "raise --max-length or drop the row"
 
 
 def prompt_too_long(length: int, limit: int, origin: Origin, context_length: int | None = None) -> Verdict:

@@ -64,6 +64,9 @@ class DataConfig(Section):
     held_out: Share = Field(0.1, description="share of the prompts held out for evaluation")
     max_length: Annotated[int, Field(ge=8)] = Field(1024, description="tokens of prompt and response together")
     max_prompt_length: Positive | None = Field(None, description="tokens of the prompt; none: max_length - 1")
+    special_tokens: Literal["refuse", "text", "control"] = Field(
+        "refuse", description="a text that spells a special token: refuse the row, read characters, or read the token"
+    )
     on_bad_row: Literal["drop", "error"] = "drop"
     max_bad_share: Share = Field(0.1, description="stop when more than this share of the rows is bad")
 

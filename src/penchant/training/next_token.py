@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from penchant.models.forward import score_forest
+from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
-from penchant.tokens import EncodedExample, Forest
+from penchant.tokens import EncodedExample
 from penchant.training.task import Metrics, Task
 
 __all__ = ["NextTokenTask"]
@@ -17,11 +17,11 @@ __all__ = ["NextTokenTask"]
 
 @dataclass(frozen=True)
 class NextTokenTask(Task[EncodedExample]):
-    """Cross-entropy of the scored tokens, in nats a token."""
+    """Cross-entropy of the scored tokens, in nats a token: the mean over all of them, by their weights."""
 
     def count(self, item: EncodedExample) -> float:
-        return float(item.sequence.scored.sum())
+        return item.total_weight
 
     def losses(self, model: LanguageModel, items: Sequence[EncodedExample]) -> tuple[Tensor, Metrics]:
-        forest = Forest.plant([item.sequence for item in items], share=model.shares)
-        return -score_forest(model, forest).sum(), {}
+        sequences = [sequence for item in items for sequence in item.sequences]
+        return -score_sequences(model, sequences).sum(), {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
 from penchant.training.reference import ReferenceCache, reference_logprobs
-from penchant.training.run_folder import RunFolder, require_usable
+from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.samples import FixedPrompts
 from penchant.training.step import StepResult
 from penchant.training.task import Item, Task
@@ -47,7 +48,8 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     """
     objective = choose_objective(config)
     _refuse_before_loading(config, resume)
-    model, text = _load(config.model, config.model.name, config, reporter)
+    clock = clock_of_run(Path(config.output), resume=resume)
+    model, text = _load(config.model, config.model.name, config, clock, reporter)
     data = objective.dataset(config, model, reporter.say)
     folder = RunFolder.create(config, "dpo", resume=resume)
     with folder.withdrawn_if_refused():
@@ -61,6 +63,7 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             reference_digest=reference_digest,
             beta=objective.beta,
             chat_template=text,
+            clock=clock.isoformat(),
             **data.facts,
         )
         return _train(
@@ -81,11 +84,12 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
 def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume: bool = False) -> RunFolder:
     """Next-token training on demonstrations or plain text; as `run_dpo` otherwise."""
     _refuse_before_loading(config, resume)
-    model, text = _load(config.model, config.model.name, config, reporter)
+    clock = clock_of_run(Path(config.output), resume=resume)
+    model, text = _load(config.model, config.model.name, config, clock, reporter)
     data = demonstration_dataset(config.data, model, config.seed, reporter.say)
     folder = RunFolder.create(config, "sft", resume=resume)
     with folder.withdrawn_if_refused():
-        folder.begin_with(model_digest=model.digest, chat_template=text, **data.facts)
+        folder.begin_with(model_digest=model.digest, chat_template=text, clock=clock.isoformat(), **data.facts)
         return _train(
             config,
             model,
@@ -106,7 +110,7 @@ def _score_reference(
 ) -> tuple[dict[bytes, float], str]:
     """Log-probs of all responses under the reference policy by key, and the digest of its weights."""
     if config.model.reference is not None:
-        policy, (model, _) = model, _load(config.model, config.model.reference, config, reporter)
+        policy, (model, _) = model, _load(config.model, config.model.reference, config, model.encoder.clock, reporter)
         if policy.tokenizer.get_vocab() != model.tokenizer.get_vocab():
             raise ConfigError(
                 f"model.reference: the tokenizer of {config.model.reference} is not that of {config.model.name}, so "
@@ -132,7 +136,9 @@ def _refuse_before_loading(config: RunConfig, resume: bool) -> None:
     check_options(config.data.files, "drop", config.data.max_rows)
 
 
-def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) -> tuple[LanguageModel, str | None]:
+def _load(
+    config: ModelConfig, name: str, run: RunConfig, clock: datetime, reporter: Reporter
+) -> tuple[LanguageModel, str | None]:
     text = read_chat_template(config.chat_template)
     numerics = choose_numerics(config.device, config.dtype)
     model = load_model(
@@ -141,6 +147,8 @@ def _load(config: ModelConfig, name: str, run: RunConfig, reporter: Reporter) ->
         chat_template=text,
         share=config.share_prefixes,
         longest=run.data.max_length + (run.save.sample_tokens if run.save.num_samples else 0),
+        special_tokens=run.data.special_tokens,
+        clock=clock,
         say=reporter.say,
     )
     return model, text

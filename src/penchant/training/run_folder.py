@@ -26,7 +26,7 @@ from penchant.training.config import RunConfig
 from penchant.training.place import require_place
 from penchant.wording import SPELT_OUT, reason_of
 
-__all__ = ["RunFolder", "append_rows", "read_ledger", "read_rows_written", "require_usable"]
+__all__ = ["RunFolder", "append_rows", "clock_of_run", "read_ledger", "read_rows_written", "require_usable"]
 
 
 BEGUN_WITH = {
@@ -169,6 +169,14 @@ def read_ledger(run: Path) -> dict[str, Any]:
         raise OutputError(f"{run}: holds no run.json, so it is not a run folder; pass the --output of a run") from error
     except ValueError as error:
         raise OutputError(f"{run}/run.json: damaged ({reason_of(error)}); the run cannot be read") from error
+
+
+def clock_of_run(run: Path, *, resume: bool) -> datetime.datetime:
+    """What a chat template is told that asks for the time: when the run began, also when it goes on another day."""
+    began = read_ledger(run).get("clock") if resume else None
+    if began:
+        return datetime.datetime.fromisoformat(began)
+    return datetime.datetime.now().astimezone().replace(microsecond=0)
 
 
 def _ledger_in(text: str) -> dict[str, Any]:

@@ -1,0 +1,328 @@
+"""One conversation has one tokenisation under every chat template, and what a template leaves out is said.
+
+The templates are those of real models, in a form of our own that keeps what is peculiar to each.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tokenizers import AddedToken
+
+from penchant.data import Demonstration, Message, Origin, PreferencePair
+from penchant.tokens import BoundaryError, ChatEncoder, Limits, tokenise_demonstrations, tokenise_pairs
+
+TEMPLATES = {
+    "llama3": ("<|begin_of_text|>", "<|eot_id|>", ("<|start_header_id|>", "<|end_header_id|>")),
+    "qwen2_5": (None, "<|im_end|>", ("<|im_start|>",)),
+    "qwen3": (None, "<|im_end|>", ("<|im_start|>",)),
+    "gemma2": ("<bos>", "<end_of_turn>", ("<start_of_turn>",)),
+    "gemma3": ("<bos>", "<end_of_turn>", ("<start_of_turn>",)),
+    "mistral": ("<s>", "</s>", ("[INST]", "[/INST]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]")),
+    "phi4": (None, "<|im_end|>", ("<|im_start|>", "<|im_sep|>")),
+    "olmo2": ("<|endoftext|>", "<|endoftext|>", ()),
+    "deepseek_v3": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", ("<｜User｜>", "<｜Assistant｜>")),
+    "deepseek_r1": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", ("<｜User｜>", "<｜Assistant｜>")),
+    "smollm3": (None, "<|im_end|>", ("<|im_start|>",)),
+    "plain": ("<s>", "</s>", ()),
+}
+THINKS = {"qwen3", "deepseek_r1", "smollm3"}
+CALLS = {"llama3", "qwen2_5", "qwen3", "mistral", "deepseek_v3"}
+CLOCK = datetime(2026, 3, 7, 15, 4, 5, tzinfo=UTC)
+LIMITS = Limits(4096, 4000)
+ADD = [{"type": "function", "function": {"name": "add", "description": "adds", "parameters": {"type": "object"}}}]
+CALL = [{"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": "two"}}}]
+
+
+@pytest.fixture(scope="module")
+def encoder_of(byte_tokenizer):
+    """The encoder of a template with a tokenizer that has its special tokens."""
+
+    def make(name, **options):
+        bos, eos, others = TEMPLATES[name]
+        tokenizer = type(byte_tokenizer)(
+            tokenizer_object=type(byte_tokenizer.backend_tokenizer).from_str(byte_tokenizer.backend_tokenizer.to_str()),
+            bos_token=bos,
+            eos_token=eos,
+        )
+        tokenizer.add_special_tokens(
+            {"additional_special_tokens": [AddedToken(text, special=True, normalized=False) for text in others]}
+        )
+        template = "plain"
+        if name != "plain":
+            template = (Path(__file__).parent / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
+        return ChatEncoder(tokenizer, template=template, **{"clock": CLOCK, **options})
+
+    return make
+
+
+def talk(*contents, system=None, **last):
+    messages = [Message(role=("user", "assistant")[i % 2], content=text) for i, text in enumerate(contents)]
+    messages[-1] = messages[-1].model_copy(update=last)
+    return (*([Message(role="system", content=system)] if system else []), *messages)
+
+
+def said(name, *contents, **more):
+    """A conversation whose answers think where the template opens the thinking itself."""
+    texts = [
+        f"<think>\nso {text.split()[0]}\n</think>\n\n{text}" if i % 2 and name == "deepseek_r1" else text
+        for i, text in enumerate(contents)
+    ]
+    return talk(*texts, **more)
+
+
+def parts(sequence):
+    """(ids read, ids scored) of every run of scored tokens."""
+    found, start = [], 0
+    scored = sequence.scored.tolist()
+    while start < len(scored):
+        begin = scored.index(True, start)
+        end = scored.index(False, begin) if False in scored[begin:] else len(scored)
+        found.append((sequence.ids[:begin].tolist(), sequence.ids[begin:end].tolist()))
+        start = end
+        if True not in scored[start:]:
+            break
+    return found
+
+
+CONVERSATIONS = {
+    "one turn": ("what is it?", "the answer"),
+    "two turns": ("hello there", "the answer", "and why", "that was what was"),
+    "digits and spaces": ("  1 2\n", "42 \n\n7", "again\t", "x" * 40),
+    "three turns": ("a", "b", "c", "d", "e?", "f"),
+    "other scripts": ("天气 怎么样？", "晴天 ☀️", "naïve?", "é"),
+}
+
+
+@pytest.mark.parametrize("system", [None, "Be brief."])
+@pytest.mark.parametrize("conversation", CONVERSATIONS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_ids_of_a_conversation_are_those_of_its_prompts_and_responses(encoder_of, name, conversation, system):
+    if name == "gemma2" and system:
+        pytest.skip("this template knows no system")
+    encoder = encoder_of(name)
+    messages = said(name, *CONVERSATIONS[conversation], system=system)
+    turns = [i for i, message in enumerate(messages) if message.role == "assistant"]
+    wanted = [(encoder.encode_prompt(messages[:i]), encoder.encode_response(messages[:i], messages[i])) for i in turns]
+    found = [part for sequence in encoder.encode_conversation(messages) for part in parts(sequence)]
+    assert found == wanted
+    for asked, (prompt, response) in zip(turns, wanted, strict=True):
+        assert response[-1] in encoder.end_ids
+        assert prompt[-1] not in encoder.end_ids
+        # and the same conversation as a preference pair, and as what sampling is given
+        pair = PreferencePair(prompt=messages[:asked], chosen=messages[asked].content, rejected="no, never")
+        if name != "deepseek_r1":
+            (encoded,) = tokenise_pairs(encoder, [pair], LIMITS).items
+            assert encoded.chosen.ids.tolist() == [*prompt, *response]
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES.keys() - {"deepseek_r1", "plain"}))
+def test_prompt_and_response_spell_what_transformers_writes(encoder_of, name):
+    encoder = encoder_of(name)
+    messages = talk("hello there", "the answer", "and why", "that was what was")
+    rows = [message.model_dump() for message in messages]
+    dated = re.sub(r'strftime_now\((["\'])(.*?)\1\)', lambda asked: repr(CLOCK.strftime(asked[2])), encoder.template)
+    dated = dated.replace("strftime_now is defined", "true")
+    whole = encoder.tokenizer.apply_chat_template(rows, chat_template=dated, tokenize=False).rstrip("\n")
+    ids = [*encoder.encode_prompt(messages[:3]), *encoder.encode_response(messages[:3], messages[3])]
+    assert encoder.tokenizer.decode(ids) == whole
+    assert ids == encoder.tokenizer.encode(whole, add_special_tokens=False)
+
+
+def test_turns_are_one_sequence_where_the_template_keeps_history_and_one_each_where_it_rewrites_it(encoder_of):
+    turns = ("hello there", "the answer", "and why", "that was what was")
+    numbers = {name: len(encoder_of(name).encode_conversation(said(name, *turns))) for name in TEMPLATES}
+    rewriting = {"qwen3": 2, "deepseek_r1": 2, "plain": 2}
+    assert numbers == {name: rewriting.get(name, 1) for name in TEMPLATES}
+
+
+def test_a_template_that_writes_the_system_only_before_the_last_question_is_read_as_it_samples(encoder_of):
+    encoder = encoder_of("mistral")
+    messages = talk("hello there", "the answer", "and why", "that was", system="Be brief.")
+    first, second = encoder.encode_conversation(messages)
+    assert encoder.tokenizer.decode(first.ids) == "<s>[INST] Be brief.\n\nhello there[/INST] the answer</s>"
+    assert encoder.tokenizer.decode(second.ids) == (
+        "<s>[INST] hello there[/INST] the answer</s>[INST] Be brief.\n\nand why[/INST] that was</s>"
+    )
+
+
+def test_a_template_that_takes_earlier_thinking_out_trains_each_turn_as_the_model_will_see_it(encoder_of):
+    encoder = encoder_of("qwen3")
+    messages = talk("one", "<think>\nfirst\n</think>\n\n1", "two", "<think>\nsecond\n</think>\n\n2")
+    first, second = encoder.encode_conversation(messages)
+    text = encoder.tokenizer.decode
+    assert (
+        text(first.ids)
+        == "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n<think>\nfirst\n</think>\n\n1<|im_end|>"
+    )
+    assert text(second.ids) == (
+        "<|im_start|>user\none<|im_end|>\n<|im_start|>assistant\n1<|im_end|>\n<|im_start|>user\ntwo<|im_end|>\n"
+        "<|im_start|>assistant\n<think>\nsecond\n</think>\n\n2<|im_end|>"
+    )
+    assert text(second.ids[second.scored]) == "<think>\nsecond\n</think>\n\n2<|im_end|>"
+
+
+@pytest.mark.parametrize("name", sorted(THINKS))
+def test_reasoning_is_trained_on_whether_it_has_a_field_or_stands_in_the_text(encoder_of, name):
+    encoder = encoder_of(name)
+    prompt = talk("what is it?")
+    inline = Message(role="assistant", content="<think>\nwell now\n</think>\n\nthe answer")
+    field = Message(role="assistant", content="the answer", reasoning="well now")
+    ids = encoder.encode_response(prompt, field)
+    assert encoder.encode_response(prompt, inline) == ids
+    opened = "" if name == "deepseek_r1" else "<think>\n"
+    assert encoder.tokenizer.decode(ids) == f"{opened}well now\n</think>\n\nthe answer{encoder.tokenizer.eos_token}"
+
+
+def test_what_was_sampled_after_opened_thinking_is_read_back_as_it_was(encoder_of):
+    encoder = encoder_of("deepseek_r1")
+    prompt = talk("what is it?")
+    sampled = "well now\n</think>\n\nthe answer"
+    assert encoder.decode(encoder.encode_response(prompt, sampled)) == sampled
+    with pytest.raises(BoundaryError, match="opens <think> and the response has no reasoning"):
+        encoder.encode_response(prompt, "the answer")
+
+
+@pytest.mark.parametrize("name", ["llama3", "gemma2", "phi4", "plain"])
+def test_reasoning_that_a_template_would_drop_is_refused(encoder_of, name):
+    with pytest.raises(BoundaryError, match="leaves out the response's reasoning") as caught:
+        encoder_of(name).encode_response(talk("hi"), Message(role="assistant", content="yes", reasoning="well"))
+    assert caught.value.code == "not_written"
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_tools_and_calls_go_through_the_template_and_the_call_is_scored(encoder_of, name):
+    encoder = encoder_of(name)
+    asked = Message(role="user", content="what is 1 and two?", tools=None if name == "deepseek_v3" else ADD)
+    call = Message(role="assistant", content="", tool_calls=CALL)
+    text = encoder.tokenizer.decode(encoder.encode_response([asked], call))
+    assert "add" in text
+    assert '"two"' in text
+    assert '"a": 1' in text, "arguments are written as an object, not as a string within a string"
+    if name != "deepseek_v3":
+        assert "adds" in encoder.prompt_text([asked])
+    result = Message(role="tool", content="3", name="add")
+    answered = (asked, call, result, Message(role="assistant", content="it is 3"))
+    found = [part for sequence in encoder.encode_conversation(answered) for part in parts(sequence)]
+    assert [encoder.tokenizer.decode(scored) for _, scored in found] == [
+        text,
+        encoder.tokenizer.decode(encoder.encode_response(answered[:3], "it is 3")),
+    ]
+
+
+@pytest.mark.parametrize("name", ["gemma3", "phi4", "olmo2", "plain", "deepseek_v3"])
+def test_tools_that_a_template_does_not_write_are_refused(encoder_of, name):
+    asked = Message(role="user", content="add 1 and 2", tools=ADD)
+    with pytest.raises(BoundaryError, match="leaves out the tools"):
+        encoder_of(name).encode_prompt([asked])
+
+
+@pytest.mark.parametrize("name", ["phi4", "olmo2", "plain"])
+def test_a_call_that_a_template_does_not_write_is_refused(encoder_of, name):
+    call = Message(role="assistant", content="wait", tool_calls=CALL)
+    with pytest.raises(BoundaryError, match="leaves out the tool calls of message 2"):
+        encoder_of(name).encode_response(talk("hi"), call)
+
+
+@pytest.mark.parametrize(("name", "role"), [("phi4", "tool"), ("olmo2", "developer"), ("qwen2_5", "developer")])
+def test_a_message_that_a_template_leaves_out_is_refused(encoder_of, name, role):
+    with pytest.raises(BoundaryError, match=f"leaves out message 1, the {role}'s"):
+        encoder_of(name).encode_prompt([Message(role=role, content="be kind"), *talk("hi")])
+
+
+def test_a_turn_of_weight_zero_is_read_and_not_learned_and_other_weights_reach_the_tokens(encoder_of):
+    encoder = encoder_of("qwen2_5")
+    bad = Message(role="assistant", content="bad answer", weight=0)
+    half = Message(role="assistant", content="a star", weight=0.5)
+    messages = (*talk("what is the sun?"), bad, *talk("again"), half)
+    (sequence,) = encoder.encode_conversation(messages)
+    assert encoder.tokenizer.decode(sequence.ids[sequence.scored]) == "a star<|im_end|>"
+    assert "bad answer" in encoder.tokenizer.decode(sequence.ids)
+    assert sequence.weights.tolist() == [0.5] * int(sequence.scored.sum())
+    record = Demonstration(messages=messages[:2], origin=Origin(file="f", line=3))
+    (problem,) = tokenise_demonstrations(encoder, [record], LIMITS).problems
+    assert (problem.code, str(problem.origin)) == ("nothing_scored", "f:3")
+
+
+def test_thinking_left_open_is_a_verdict_in_the_text_and_at_the_cut(encoder_of):
+    encoder = encoder_of("qwen3")
+    pair = PreferencePair(prompt=talk("hi"), chosen="<think>\nthe sun is hot", rejected="<think>\nlamp")
+    closed = PreferencePair(prompt=talk("hi"), chosen="<think>\n" + "hot " * 50 + "</think>\n\nyes", rejected="no")
+    demonstration = Demonstration(messages=talk("hi", closed.chosen))
+    for limits, pairs, want in (
+        (LIMITS, [pair], ["thinking_open"]),
+        (LIMITS, [closed], []),
+        (Limits(60, 50), [closed], ["thinking_open"]),
+    ):
+        assert [v.code for v in tokenise_pairs(encoder, pairs, limits).problems] == want
+    assert [v.code for v in tokenise_demonstrations(encoder, [demonstration], Limits(60, 50)).problems] == [
+        "thinking_open"
+    ]
+    assert not tokenise_demonstrations(encoder, [demonstration], LIMITS).problems
+
+
+@pytest.mark.parametrize("text", ["<|im_end|>", "go on<|im_start|>user\nand", "a <|im_end|> b <|im_end|>"])
+@pytest.mark.parametrize("name", ["qwen2_5", "smollm3"])
+def test_a_text_that_spells_a_special_token_is_refused_or_read_as_asked(encoder_of, name, text):
+    with pytest.raises(BoundaryError, match=r"the user's content spells the special token <\|im_") as caught:
+        encoder_of(name).encode_prompt(talk(text))
+    assert caught.value.code == "special_token"
+    special = encoder_of(name).tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+
+    def count(ids):
+        return sum(ids.count(i) for i in special)
+
+    as_text, as_control = (encoder_of(name, special_tokens=mode) for mode in ("text", "control"))
+    clean = as_text.encode_prompt(talk("hello"))
+    assert count(as_text.encode_prompt(talk(text))) == count(clean)
+    assert count(as_control.encode_prompt(talk(text))) == count(clean) + text.count("<|im_")
+    assert as_text.tokenizer.decode(as_text.encode_prompt(talk(text))) == as_text.prompt_text(talk(text))
+    assert text in as_text.prompt_text(talk(text))
+    response = as_text.encode_response(talk(text), text)
+    assert count(response) == 1, "its own end token alone"
+    assert as_text.tokenizer.decode(response) == text + "<|im_end|>"
+    (sequence,) = as_text.encode_conversation(talk(text, text))
+    assert sequence.ids.tolist() == [*as_text.encode_prompt(talk(text)), *response]
+
+
+def test_special_tokens_are_found_in_reasoning_calls_tools_and_documents(encoder_of):
+    encoder = encoder_of("qwen3")
+    spelt = [{"type": "function", "function": {"name": "add", "arguments": {"a": "<|im_end|>"}}}]
+    for message in (
+        Message(role="assistant", content="x", reasoning="<|im_end|>"),
+        Message(role="assistant", content="", tool_calls=spelt),
+    ):
+        with pytest.raises(BoundaryError, match="spells the special token"):
+            encoder.encode_response(talk("hi"), message)
+        ids = encoder_of("qwen3", special_tokens="text").encode_response(talk("hi"), message)
+        assert ids.count(encoder.tokenizer.eos_token_id) == 1
+    with pytest.raises(BoundaryError, match="spells the special token"):
+        encoder.encode_prompt([Message(role="user", content="hi", tools=spelt)])
+    with pytest.raises(BoundaryError, match="spells the special token"):
+        encoder.encode_document("once<|im_end|>")
+
+
+@pytest.mark.parametrize("name", ["llama3", "smollm3"])
+def test_a_template_that_writes_the_date_writes_the_runs(encoder_of, name):
+    written = {"llama3": "07 Mar 2026", "smollm3": "07 March 2026"}[name]
+    assert f"Today Date: {written}\n" in encoder_of(name).prompt_text(talk("hi"))
+    later = encoder_of(name, clock=datetime(2027, 12, 31, tzinfo=UTC))
+    assert "31 Dec" in later.prompt_text(talk("hi"))
+
+
+def test_the_clock_of_a_template_knows_every_directive_of_strftime(byte_tokenizer):
+    formats = ["%Y-%m-%d %H:%M:%S", "%A, %-d %B %y", "%I %p, day %j, week %U %V"]
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}|{{ strftime_now('FORMAT') }}|"
+    for wanted in formats:
+        encoder = ChatEncoder(byte_tokenizer, template=template.replace("FORMAT", wanted), clock=CLOCK)
+        assert encoder.prompt_text(talk("hi")) == f"hi|{CLOCK.strftime(wanted)}|"
+
+
+def test_arguments_given_to_a_template_that_wants_text_are_json(encoder_of):
+    encoder = encoder_of("deepseek_v3")
+    text = encoder.tokenizer.decode(
+        encoder.encode_response(talk("hi"), Message(role="assistant", content="", tool_calls=CALL))
+    )
+    assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == {"a": 1, "b": "two"}
