@@ -35,7 +35,7 @@ def no_model(monkeypatch, make_run):
     def load(*_args, **_options):
         raise AssertionError("a model was loaded")
 
-    for name in ("training.run.load_model", "models.load.load_model", "models.encoder.load_text_side"):
+    for name in ("training.policies.load_model", "models.load.load_model", "models.encoder.load_text_side"):
         monkeypatch.setattr(f"penchant.{name}", load)
 
 

@@ -18,7 +18,7 @@ from penchant.data import Message
 from penchant.errors import ConfigError, DataError, OutputError, TrainingError
 from penchant.models.load import load_model
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES
-from penchant.training import checkpoint, run_folder
+from penchant.training import checkpoint, policies, run_folder
 from penchant.training import run as run_module
 from penchant.training.config import ObjectiveConfig
 from penchant.training.interrupt import Interrupted
@@ -301,9 +301,9 @@ def test_too_many_non_finite_steps_in_a_row_stop_the_run_and_name_the_rows(dpo, 
 
 
 def test_a_reference_that_is_not_the_policy_is_found_before_the_first_step(dpo, monkeypatch):
-    original = run_module.reference_logprobs
+    original = policies.reference_logprobs
     monkeypatch.setattr(
-        run_module, "reference_logprobs", lambda *a, **k: {key: v - 3 for key, v in original(*a, **k).items()}
+        policies, "reference_logprobs", lambda *a, **k: {key: v - 3 for key, v in original(*a, **k).items()}
     )
     with pytest.raises(TrainingError, match="rewards must be zero"):
         dpo()
@@ -319,7 +319,7 @@ def test_another_reference_is_used_and_named(dpo, sft, tmp_path, model):
 
 def test_a_reference_with_as_many_tokens_but_other_ones_is_refused(dpo, monkeypatch, stories260k, tmp_path):
     shutil.copytree(stories260k, tmp_path / "other")
-    original = run_module.load_model
+    original = policies.load_model
 
     def with_two_words_exchanged(name, *args, **options):
         model = original(name, *args, **options)
@@ -329,7 +329,7 @@ def test_a_reference_with_as_many_tokens_but_other_ones_is_refused(dpo, monkeypa
             monkeypatch.setattr(model.tokenizer, "get_vocab", lambda: exchanged)
         return model
 
-    monkeypatch.setattr(run_module, "load_model", with_two_words_exchanged)
+    monkeypatch.setattr(policies, "load_model", with_two_words_exchanged)
     with pytest.raises(ConfigError, match=r"model\.reference: the tokenizer of .*other is not that of .*stories260k"):
         dpo(model={"reference": str(tmp_path / "other")})
 
@@ -337,7 +337,7 @@ def test_a_reference_with_as_many_tokens_but_other_ones_is_refused(dpo, monkeypa
 def test_a_second_run_on_the_same_data_scores_no_reference_again(dpo, tmp_path, monkeypatch):
     dpo(output=str(tmp_path / "one"))
     costs = []
-    original = run_module.reference_logprobs
+    original = policies.reference_logprobs
 
     def counted(model, *args, **options):
         before = model.num_tokens_run
@@ -345,7 +345,7 @@ def test_a_second_run_on_the_same_data_scores_no_reference_again(dpo, tmp_path, 
         costs.append(model.num_tokens_run - before)
         return values
 
-    monkeypatch.setattr(run_module, "reference_logprobs", counted)
+    monkeypatch.setattr(policies, "reference_logprobs", counted)
     dpo(output=str(tmp_path / "two"), dpo={"beta": 0.5}, optimiser={"learning_rate": 1e-5})
     assert costs[0] < 4 * 60
 
@@ -386,7 +386,7 @@ def test_every_parameter_of_every_objective_can_be_set():
 
 
 def test_an_objective_that_needs_no_reference_scores_none(dpo, reporter, monkeypatch):
-    monkeypatch.setattr(run_module, "reference_logprobs", None)
+    monkeypatch.setattr(policies, "reference_logprobs", None)
     folder = dpo(dpo={"objective": "simpo", "gamma": 0.5})
     first = steps(folder)[0]
     assert first["rewards/chosen"] == pytest.approx(2.0 * first["logps/chosen"], rel=1e-5), "beta log pi"

@@ -7,29 +7,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from penchant.data.load import check_options
 from penchant.disk import disk_errors_explained
-from penchant.errors import ConfigError, TrainingError
+from penchant.errors import TrainingError
 from penchant.models import adapters, saving
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model, read_chat_template
-from penchant.models.numerics import choose_numerics, process_peak_bytes
-from penchant.models.starter import cache_folder
-from penchant.tokens import TokenSequence
+from penchant.models.numerics import process_peak_bytes
 from penchant.training.checkpoint import newest_checkpoint
-from penchant.training.config import DPOConfig, ModelConfig, RunConfig, SFTConfig
+from penchant.training.config import DPOConfig, RunConfig, SFTConfig
 from penchant.training.dataset import Dataset, demonstration_dataset
 from penchant.training.finite import require_finite
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
-from penchant.training.reference import ReferenceCache, reference_logprobs
+from penchant.training.policies import load_policy, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.samples import FixedPrompts
 from penchant.training.step import StepResult
@@ -49,13 +45,13 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     objective = choose_objective(config)
     _refuse_before_loading(config, resume)
     clock = clock_of_run(Path(config.output), resume=resume)
-    model, text = _load(config.model, config.model.name, config, clock, reporter)
+    model, text = load_policy(config, config.model.name, clock, reporter)
     data = objective.dataset(config, model, reporter.say)
     folder = RunFolder.create(config, "dpo", resume=resume)
     with folder.withdrawn_if_refused():
         sequences = [s for item in (*data.train, *data.held_out) for s in item.referenced]
         if objective.needs_reference:
-            reference, reference_digest = _score_reference(config, model, sequences, reporter)
+            reference, reference_digest = score_reference(config, model, sequences, reporter)
         else:
             reference, reference_digest = {s.key: 0.0 for s in sequences}, ""
         folder.begin_with(
@@ -85,7 +81,7 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     """Next-token training on demonstrations or plain text; as `run_dpo` otherwise."""
     _refuse_before_loading(config, resume)
     clock = clock_of_run(Path(config.output), resume=resume)
-    model, text = _load(config.model, config.model.name, config, clock, reporter)
+    model, text = load_policy(config, config.model.name, clock, reporter)
     data = demonstration_dataset(config.data, model, config.seed, reporter.say)
     folder = RunFolder.create(config, "sft", resume=resume)
     with folder.withdrawn_if_refused():
@@ -105,53 +101,10 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
         )
 
 
-def _score_reference(
-    config: DPOConfig, model: LanguageModel, sequences: Sequence[TokenSequence], reporter: Reporter
-) -> tuple[dict[bytes, float], str]:
-    """Log-probs of all responses under the reference policy by key, and the digest of its weights."""
-    if config.model.reference is not None:
-        policy, (model, _) = model, _load(config.model, config.model.reference, config, model.encoder.clock, reporter)
-        if policy.tokenizer.get_vocab() != model.tokenizer.get_vocab():
-            raise ConfigError(
-                f"model.reference: the tokenizer of {config.model.reference} is not that of {config.model.name}, so "
-                "their log-probs cannot be compared; name a reference with the same tokenizer"
-            )
-    folder = cache_folder() / "reference"
-    with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with --resume"):
-        cache = ReferenceCache(folder, model.digest, model.numerics.mode)
-        reference = reference_logprobs(
-            model,
-            sequences,
-            cache,
-            token_budget=config.optimiser.token_budget,
-            say=reporter.say,
-            on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
-        )
-    return reference, model.digest
-
-
 def _refuse_before_loading(config: RunConfig, resume: bool) -> None:
     """What can be refused without a model is refused without waiting for one."""
     require_usable(Path(config.output), resume=resume)
     check_options(config.data.files, "drop", config.data.max_rows)
-
-
-def _load(
-    config: ModelConfig, name: str, run: RunConfig, clock: datetime, reporter: Reporter
-) -> tuple[LanguageModel, str | None]:
-    text = read_chat_template(config.chat_template)
-    numerics = choose_numerics(config.device, config.dtype)
-    model = load_model(
-        name,
-        numerics,
-        chat_template=text,
-        share=config.share_prefixes,
-        longest=run.data.max_length + (run.save.sample_tokens if run.save.num_samples else 0),
-        special_tokens=run.data.special_tokens,
-        clock=clock,
-        say=reporter.say,
-    )
-    return model, text
 
 
 def _train(
