@@ -96,12 +96,12 @@ CONVERSATIONS = {
 }
 
 
-@pytest.mark.parametrize("system", [None, "Be brief."])
 @pytest.mark.parametrize("conversation", CONVERSATIONS)
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize(
+    ("name", "system"),
+    [(name, system) for name in TEMPLATES for system in (None, "Be brief.") if not (system and name == "gemma2")],
+)
 def test_the_ids_of_a_conversation_are_those_of_its_prompts_and_responses(encoder_of, name, conversation, system):
-    if name == "gemma2" and system:
-        pytest.skip("this template knows no system")
     encoder = encoder_of(name)
     messages = said(name, *CONVERSATIONS[conversation], system=system)
     turns = [i for i, message in enumerate(messages) if message.role == "assistant"]
@@ -326,3 +326,11 @@ def test_arguments_given_to_a_template_that_wants_text_are_json(encoder_of):
         encoder.encode_response(talk("hi"), Message(role="assistant", content="", tool_calls=CALL))
     )
     assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == {"a": 1, "b": "two"}
+
+
+def test_a_template_that_drops_thinking_and_does_not_open_it_learns_to_open_it(encoder_of):
+    encoder = encoder_of("deepseek_r1")
+    silent = ChatEncoder(encoder.tokenizer, template=encoder.template.replace("<think>\\n", ""))
+    assert silent.prompt_text(talk("hi")).endswith("<｜Assistant｜>")
+    ids = silent.encode_response(talk("hi"), "<think>\nwell\n</think>\n\nyes")
+    assert silent.tokenizer.decode(ids) == f"<think>\nwell\n</think>\n\nyes{encoder.tokenizer.eos_token}"
