@@ -334,3 +334,14 @@ def test_a_template_that_drops_thinking_and_does_not_open_it_learns_to_open_it(e
     assert silent.prompt_text(talk("hi")).endswith("<｜Assistant｜>")
     ids = silent.encode_response(talk("hi"), "<think>\nwell\n</think>\n\nyes")
     assert silent.tokenizer.decode(ids) == f"<think>\nwell\n</think>\n\nyes{encoder.tokenizer.eos_token}"
+
+
+def test_a_cut_in_the_thinking_of_a_later_turn_is_found_and_one_between_turns_is_none(encoder_of):
+    encoder = encoder_of("smollm3")
+    thinking = "<think>\n" + "hot " * 20 + "\n</think>\n\nyes"
+    record = Demonstration(messages=talk("a", thinking, "b", thinking))
+    (whole,) = encoder.encode_conversation(record.messages)
+    starts = [i for i in range(1, len(whole)) if whole.scored[i] and not whole.scored[i - 1]]
+    for cut, codes in ((starts[1] + 20, ["thinking_open"]), (starts[1] - 1, []), (starts[0] + 20, ["thinking_open"])):
+        found = tokenise_demonstrations(encoder, [record], Limits(cut, cut - 1)).problems
+        assert [v.code for v in found] == codes

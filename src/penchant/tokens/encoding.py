@@ -152,14 +152,18 @@ class ChatEncoder:
         before, whole = self.decode(prompt_ids), self.decode([*prompt_ids, *ids])
         return whole[len(commonprefix([before, whole])) :].rstrip()  # noqa: RUF071  a decoder may tidy the seam
 
-    def cuts_thinking(self, response_ids: Sequence[int], num_kept: int) -> bool:
-        """Whether a response that ends its thinking would no longer do so in its first `num_kept` tokens."""
-        if num_kept >= len(response_ids):
+    def cuts_thinking(self, ids: Sequence[int], num_kept: int) -> bool:
+        """Whether the first `num_kept` tokens end in the midst of a thinking that all of them would close.
+
+        A response may begin in its thinking, where the template opens it in the prompt.
+        """
+        if num_kept >= len(ids):
             return False
-        whole, kept = (
-            self.tokenizer.decode(ids, skip_special_tokens=False) for ids in (response_ids, response_ids[:num_kept])
-        )
-        return THINK_CLOSE in whole and THINK_CLOSE not in kept
+        whole, kept = (self.tokenizer.decode(part, skip_special_tokens=False) for part in (ids, ids[:num_kept]))
+        if whole.count(THINK_CLOSE) == kept.count(THINK_CLOSE):
+            return False
+        begins_inside = THINK_OPEN not in whole.partition(THINK_CLOSE)[0] and THINK_CLOSE not in kept
+        return begins_inside or THINK_OPEN in kept.rpartition(THINK_CLOSE)[2]
 
     def _guarded(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with every special token that they spell refused, marked as text, or left to become one."""
