@@ -20,6 +20,7 @@ from penchant.data import (
     pairs_from_comparisons,
     prompt_key,
     response_key,
+    shown,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -167,3 +168,11 @@ def test_a_response_is_the_same_whatever_white_space_stands_around_it_and_howeve
     thought = Message(role="assistant", content="yes", reasoning="why not")
     assert response_key(thought) != response_key("yes")
     assert response_key(thought) == response_key(thought.model_copy(update={"content": " yes "}))
+
+
+def test_people_and_judges_are_shown_what_a_message_calls_may_call_and_thinks():
+    call = [{"function": {"name": "add", "arguments": {"a": 1}}}]
+    message = Message(role="assistant", content="wait", reasoning="hm", tool_calls=call, tools=call)
+    assert shown(message) == 'hm\n\nwait\n\n→ add({"a": 1})\n\ntools: add'
+    assert shown(Message(role="user", content=" plain ")) == " plain "
+    assert shown(Message(role="assistant", content="", tool_calls=call)) == '→ add({"a": 1})'

@@ -32,6 +32,7 @@ from penchant.data.records import (
     pairs_from_comparisons,
     prompt_key,
     response_key,
+    shown,
 )
 from penchant.data.split import group_by_prompt, split_by_prompt
 from penchant.data.verdicts import CODES, Verdict
@@ -69,5 +70,6 @@ __all__ = [
     "prompt_key",
     "read_rows",
     "response_key",
+    "shown",
     "split_by_prompt",
 ]

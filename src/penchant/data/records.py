@@ -33,6 +33,7 @@ __all__ = [
     "pairs_from_comparisons",
     "prompt_key",
     "response_key",
+    "shown",
 ]
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -225,6 +226,25 @@ def response_key(response: Response) -> str:
 def as_message(response: Response) -> Message:
     """A response as the assistant's message."""
     return Message(role="assistant", content=response) if isinstance(response, str) else response
+
+
+def shown(message: Message) -> str:
+    """A message as a person or a judge reads it: its text, and below it what it calls and may call, a line each."""
+    calls = json.loads(message.tool_calls or "[]")
+    tools = [tool.get("function", tool).get("name") for tool in json.loads(message.tools or "[]")]
+    parts = [
+        message.reasoning or "",
+        message.content,
+        "\n".join(f"→ {_call(call.get('function', call))}" for call in calls),
+        f"tools: {', '.join(map(str, tools))}" if tools else "",
+    ]
+    return "\n\n".join(part for part in parts if part.strip()) or message.content
+
+
+def _call(function: dict[str, Any]) -> str:
+    arguments = function.get("arguments")
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+    return f"{function.get('name')}({written})"
 
 
 def _said(message: Message) -> dict[str, Any]:

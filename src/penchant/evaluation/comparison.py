@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant.data import Prompt
+from penchant.data import Prompt, shown
 from penchant.evaluation.judges import Scorer
 from penchant.evaluation.winrate import paired_means, win_rate
 from penchant.models.generate import Request, Response, generate
@@ -83,7 +83,7 @@ def compare_answers(
     """
     pairs = []
     for prompt in prompts:
-        question = prompt.messages[-1].content
+        question = shown(prompt.messages[-1])
         for a, b in zip(before.texts[prompt.id], after.texts[prompt.id], strict=True):
             pairs.append(
                 {

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
-from penchant.data.records import Comparison, Outcome
+from penchant.data.records import Comparison, Outcome, shown
 from penchant.errors import ConfigError
 from penchant.wording import MAX_REASON, one_line
 
@@ -110,7 +110,7 @@ class FunctionJudge:
     def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
         """The side with the higher score."""
         for comparison in comparisons:
-            prompt = comparison.prompt[-1].content
+            prompt = shown(comparison.prompt[-1])
             yield decide(self.score(prompt, comparison.a.text), self.score(prompt, comparison.b.text), self.epsilon)
 
 

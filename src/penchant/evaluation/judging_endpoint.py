@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from penchant.data import Comparison
+from penchant.data import Comparison, shown
 from penchant.data.records import Outcome
 from penchant.errors import ConfigError
 from penchant.evaluation.at_once import at_once, in_order
@@ -150,7 +150,7 @@ def question(comparison: Comparison, first: str, second: str) -> str:
 
     The marks hold a digest of the texts, so whoever wrote one of them could not know it.
     """
-    conversation = "\n\n".join(f"{message.role}: {message.content}" for message in comparison.prompt)
+    conversation = "\n\n".join(f"{message.role}: {shown(message)}" for message in comparison.prompt)
     texts = {"CONVERSATION": conversation, "FIRST RESPONSE": first, "SECOND RESPONSE": second}
     mark = _mark(*sorted(texts.values()))
     material = "\n\n".join(f"[{name} {mark}]\n{text}\n[END {mark}]" for name, text in texts.items())

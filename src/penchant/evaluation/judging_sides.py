@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penchant.data import Candidate, Comparison, Prompt, Source
+from penchant.data import Candidate, Comparison, Prompt, Source, shown
 from penchant.evaluation.judging import JUDGE_FIELD
 from penchant.evaluation.winrate import paired_means, win_rate
 
@@ -85,7 +85,7 @@ def _sides(comparison: Comparison) -> dict[str, Any]:
     before = "b" if after == "a" else "a"
     side: dict[str, Any] = {
         "id": comparison.id,
-        "prompt": comparison.prompt[-1].content,
+        "prompt": shown(comparison.prompt[-1]),
         "before": texts[before],
         "after": texts[after],
         "won": None if comparison.outcome is None else {after: 1, before: -1}.get(comparison.outcome, 0),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from penchant.data.records import shown
 from penchant.feedback.records import Answer, Assignment, Progress
 from penchant.feedback.web.rendering import View, view
 
@@ -22,7 +23,7 @@ def assignment_view(assignment: Assignment) -> dict[str, Any]:
     left, right = _sides(assignment)
     return {
         "id": assignment.id,
-        "prompt": [{"role": message.role, **text_view(message.content)} for message in assignment.prompt],
+        "prompt": [{"role": message.role, **text_view(shown(message))} for message in assignment.prompt],
         "left": text_view(left),
         "right": text_view(right),
         "answer": answer_view(assignment.answer, assignment.shown_first) if assignment.answer else None,
@@ -39,7 +40,7 @@ def text_at(assignment: Assignment, place: str) -> str | None:
     """The whole text at `left`, `right` or `prompt-N`, N counted from 0; None for any other place."""
     left, right = _sides(assignment)
     texts = {"left": left, "right": right}
-    texts |= {f"prompt-{i}": message.content for i, message in enumerate(assignment.prompt)}
+    texts |= {f"prompt-{i}": shown(message) for i, message in enumerate(assignment.prompt)}
     return texts.get(place)
 
 
