@@ -25,6 +25,13 @@ SHARED = {
     "Gemma": {"head_dim": 8},
     "Olmo2": {},
     "GPTNeoX": {},
+    "DeepseekV3": {
+        **dict.fromkeys(("kv_lora_rank", "q_lora_rank"), 16),
+        **dict.fromkeys(("qk_rope_head_dim", "v_head_dim", "moe_intermediate_size"), 8),
+        **dict.fromkeys(("n_routed_experts", "num_key_value_heads", "qk_nope_head_dim"), 4),
+        **dict.fromkeys(("n_group", "topk_group", "first_k_dense_replace"), 1),
+        "num_experts_per_tok": 2,
+    },
 }
 UNSHARED = {
     "Mistral": ({"sliding_window": 16}, "sliding window of 16"),
@@ -33,8 +40,12 @@ UNSHARED = {
     "GptOss": ({"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 512}, "s_aux"),
     "Granite": ({"logits_scaling": 8.0}, "log-probs with and without sharing differ"),
     "Cohere": ({}, "log-probs with and without sharing differ"),
-    "Bloom": ({"n_layer": 2, "n_head": 4}, "differ"),
-    "Mamba": ({}, ""),
+    "Bloom": ({"n_layer": 2, "n_head": 4}, "takes no other"),
+    "Mamba": ({}, "linear_attention"),
+    "Falcon": ({}, "takes no other"),
+    "GPTJ": ({"n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4}, "takes no other"),
+    "GPTNeo": ({"num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]}, "takes no other"),
+    "DiffLlama": ({"head_dim": 8}, "what it writes from shared keys and values differs"),
     "Llama4Text": (
         {"head_dim": 8, "intermediate_size_mlp": 48, "num_local_experts": 2, "attention_chunk_size": 16},
         "chunked_attention",

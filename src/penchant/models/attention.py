@@ -1,6 +1,6 @@
 """Tree attention: the attention function that Penchant registers with transformers.
 
-Shape suffixes: T packed tokens, N query heads, G key/value heads, D head width.
+Shape suffixes: T packed tokens, N query heads, G key/value heads, D head width (of values, it may be another: E).
 
 The model's own code calls `attend` in every layer with the keyword argument `layout` it was given: an object that
 knows who sees whom. `TreeLayout` is a packed forest for training and scoring; the sampler brings another for its
@@ -40,7 +40,7 @@ class Layout(Protocol):
     longest: int
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Query (B, N, T, D), key and value (B, G, T, D) to (B, T, N, D)."""
+        """Query (B, N, T, D), key (B, G, T, D) and value (B, G, T, E) to (B, T, N, E)."""
         ...
 
 
@@ -60,7 +60,7 @@ def attend(
     """The function transformers calls; see `transformers.AttentionInterface`. Raises CannotShare."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if layout is None:  # neither padding nor a cache would be seen from here
-        raise CannotShare("its attention was called without a layout; call stop_sharing() to use the network directly")
+        raise CannotShare("its layers do not pass on to the attention what they are called with")
     if sliding_window is not None and sliding_window < layout.longest:
         raise CannotShare(f"a sliding window of {sliding_window} tokens is shorter than a sequence")
     for name in ("softcap", "s_aux", "position_bias"):
@@ -176,7 +176,7 @@ class _TreeAttention(torch.autograd.Function):
     def forward(ctx: Any, q_NTD: Tensor, k_GTD: Tensor, v_GTD: Tensor, scale: float, blocks: list[_Block]) -> Tensor:
         groups = len(k_GTD)
         q_NTD = q_NTD * scale
-        out_NTD = torch.empty_like(q_NTD)
+        out_NTD = q_NTD.new_empty(*q_NTD.shape[:2], v_GTD.shape[-1])
         with torch.autocast(q_NTD.device.type, enabled=False):
             for block in blocks:
                 p = block.probabilities(block.rows(q_NTD, groups), block.keys(k_GTD))

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from penchant.models.load import _base_of_adapter, _read_json, _read_tokenizer, clock_of, is_adapter_folder, resolve
+from penchant.models.load import _read_tokenizer, clock_of, is_adapter_folder, resolve
+from penchant.models.network import base_of_adapter, read_json
 from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 
 __all__ = ["TextSide", "load_text_side"]
@@ -30,9 +31,9 @@ def load_text_side(
     """What `load_model` would encode text with, in a fraction of a second. Raises ModelError."""
     path = base = resolve(name, say)
     if is_adapter_folder(path):
-        base = resolve(_base_of_adapter(path), say)
+        base = resolve(base_of_adapter(path), say)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
-    config = _read_json(base / "config.json")
+    config = read_json(base / "config.json")
     encoder = ChatEncoder(
         tokenizer,
         template=chat_template,
@@ -47,7 +48,7 @@ def load_text_side(
 def _end_ids(base: Path, config: dict[str, object]) -> list[int]:
     generation = base / "generation_config.json"
     ends: list[int] = []
-    for source in (_read_json(generation) if generation.is_file() else {}, config):
+    for source in (read_json(generation) if generation.is_file() else {}, config):
         value = source.get("eos_token_id")
         ends += [value] if isinstance(value, int) else value if isinstance(value, list) else []
     return list(dict.fromkeys(ends))

@@ -8,6 +8,7 @@ attention; anything else that differs (scaled logits, soft-capped scores, unusua
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,52 +18,105 @@ from torch import Tensor
 from penchant.errors import ModelError
 from penchant.models.adapters import is_adapted
 from penchant.models.attention import CannotShare
-from penchant.models.forward import score_forest
+from penchant.models.forward import score_forest, score_sequences
+from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
+from penchant.models.sampler import SamplingParams
 from penchant.tokens.forest import Forest, TokenSequence
 from penchant.wording import MAX_REASON, one_line
 
-__all__ = ["why_unshared"]
+__all__ = ["keeps_rightly", "require_language_model", "why_unshared"]
 
 FOREIGN_ERRORS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+WRITTEN = 4
+"""Tokens of a response that is sampled to see whether it is what the model scores."""
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
+
+
+def require_language_model(model: LanguageModel) -> None:
+    """Raise ModelError for a model that cannot score a text by itself, or that reads what it should predict."""
+    one, other = _scored_alone(model, _two_endings(model))
+    if not _gap(one, other) <= TOLERANCE[model.numerics.compute_dtype]:
+        raise ModelError(
+            f"{model.name}: what a {type(model.causal_lm).__name__} says of a token depends on those after it, so it "
+            "writes no text from left to right; pass a model that does"
+        )
 
 
 def why_unshared(model: LanguageModel, longest: int | None = None) -> str:
     """The reason why prefixes cannot be shared exactly in this model, or "" if they can.
 
-    longest: tokens of the longest sequence it will see; by default, the longest it was built for. Raises ModelError
-    for a model that cannot score a text by itself either.
+    longest: tokens of the longest sequence it will see; by default, the longest it was built for.
     """
-    apart = _scores_apart(model)
     if is_adapted(model.head):
         return "its head has an adapter, which only its own code reads"
+    (apart,) = _scored_alone(model, [_small_family(model)])
     if reason := _config_says(model.text_config, min(longest or model.context_length, model.context_length)):
         return reason
     try:
-        model.start_sharing()  # the config may have named another attention
-        with torch.no_grad():
-            shared = score_forest(model, Forest.plant(_small_family(model), min_shared=2))
+        return _found_by_trying(model, apart)
     except CannotShare as error:
         return str(error)
     except FOREIGN_ERRORS as error:
         return f"its code does not accept a custom attention ({type(error).__name__})"
-    gap = float((shared - apart).abs().max() / apart.abs().mean().clamp_min(1e-6))
-    if not gap <= TOLERANCE[model.numerics.compute_dtype]:
+
+
+def _found_by_trying(model: LanguageModel, apart: Tensor) -> str:
+    """What differs where prefixes are shared, or "". apart: what the model scores through its own code."""
+    model.start_sharing()
+    with torch.no_grad():
+        shared = score_forest(model, Forest.plant(_small_family(model), min_shared=2))
+    tolerance = TOLERANCE[model.numerics.compute_dtype]
+    if not (gap := _gap(shared, apart)) <= tolerance:
         return f"its log-probs with and without sharing differ by {gap:.1e}"
+    if not (gap := _written_otherwise(model)) <= tolerance:
+        return f"what it writes from shared keys and values differs by {gap:.1e} from what it scores"
     return ""
 
 
-def _scores_apart(model: LanguageModel) -> Tensor:
+def keeps_rightly(model: LanguageModel) -> bool:
+    """Whether a model that does not share writes from its own cache what it scores."""
+    try:
+        return _written_otherwise(model) <= TOLERANCE[model.numerics.compute_dtype]
+    except FOREIGN_ERRORS:
+        return False
+
+
+def _gap(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours - theirs).abs().max() / theirs.abs().mean().clamp_min(1e-6))
+
+
+def _written_otherwise(model: LanguageModel) -> float:
+    """How far the log-probs of two responses, as they were sampled, are from those of the same tokens scored."""
+    prompt = tuple(_small_family(model)[0].ids[:12].tolist())
+    params = SamplingParams(temperature=1.0, max_new_tokens=WRITTEN)
+    ((one, other),) = generate(model, [Request(prompt, "checking")], params, num_responses=2)
+    responses = [one, other]
+    with torch.no_grad():
+        scored = score_sequences(model, [TokenSequence.of(prompt, r.token_ids) for r in responses])
+    return _gap(torch.tensor([r.logprob for r in responses]), scored.cpu())
+
+
+def _scored_alone(model: LanguageModel, families: Sequence[Sequence[TokenSequence]]) -> list[Tensor]:
+    """Log-probs of each family's scored tokens through the model's own code, (K,) each. Raises ModelError."""
     model.stop_sharing("checking")
     try:
         with torch.no_grad():
-            return score_forest(model, Forest.plant(_small_family(model), share=False))
-    except (CannotShare, *FOREIGN_ERRORS) as error:
+            return [score_forest(model, Forest.plant(family, share=False)) for family in families]
+    except FOREIGN_ERRORS as error:
         raise ModelError(
             f"{model.name}: a {type(model.causal_lm).__name__} does not score plain text here "
-            f"({type(error).__name__}: {one_line(str(error), MAX_REASON)}); pass a model that only reads and writes text"
+            f"({type(error).__name__}: {one_line(str(error), MAX_REASON)}); pass a model that only reads and writes "
+            "text"
         ) from error
+
+
+def _two_endings(model: LanguageModel) -> list[list[TokenSequence]]:
+    """Two texts of equal length that differ in their last tokens, all but these scored, each a family of its own."""
+    size, random = int(model.text_config.vocab_size), np.random.default_rng(1)
+    begin, *ends = (random.integers(0, size, num) for num in (12, 4, 4))
+    place = np.arange(16)
+    return [[TokenSequence(np.concatenate([begin, end]), (place > 0) & (place < 12))] for end in ends]
 
 
 def _config_says(config: Any, longest: int) -> str:

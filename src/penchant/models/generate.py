@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-import numpy as np
-import torch
-
 from penchant.errors import ConfigError
 from penchant.models.continuous_batch import ContinuousBatch
 from penchant.models.language_model import LanguageModel
 from penchant.models.requests import Job, Request, Response
-from penchant.models.sampler import SamplingParams, sample
+from penchant.models.sampler import SamplingParams
+from penchant.models.unshared import write_one_by_one
 
 __all__ = ["Progress", "Request", "Response", "generate"]
 
@@ -70,33 +68,8 @@ def _write_one_by_one(
     """For models whose attention cannot be shared: one prompt at a time through their own code and cache."""
     num_tokens = 0
     for num_finished, job in enumerate(jobs, start=1):
-        _write(model, job, params)
+        for _ in write_one_by_one(model, job, params):
+            pass
         num_tokens += sum(len(response.token_ids) for response in job.done)
         on_progress(num_finished, num_tokens)
         yield job.responses()
-
-
-@torch.inference_mode()
-def _write(model: LanguageModel, job: Job, params: SamplingParams) -> None:
-    """All responses of one prompt side by side; they are equally long at every step, so there is no padding."""
-    device, num = model.numerics.device, len(job.indices)
-    uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices]))
-    feed = torch.from_numpy(job.prompt).to(device).expand(num, -1)
-    tokens: list[list[int]] = [[] for _ in job.indices]
-    logprobs, open_rows, past = [0.0] * num, set(range(num)), None
-    for count in range(job.limit):
-        with model.numerics.autocast():
-            out = model.network(input_ids=feed, past_key_values=past, use_cache=True, logits_to_keep=1)
-        past = out.past_key_values
-        model.num_tokens_run += feed.numel()
-        token_R, logprob_R = sample(out.logits[:, -1], uniforms_R[:, count], params)
-        for row in sorted(open_rows):
-            tokens[row].append(int(token_R[row]))
-            logprobs[row] += float(logprob_R[row])
-            ended = tokens[row][-1] in model.encoder.end_ids
-            if ended or count + 1 == job.limit:
-                job.finish(job.indices[row], tokens[row], ended, logprobs[row])
-                open_rows.remove(row)
-        if not open_rows:
-            return
-        feed = token_R[:, None].to(device)

@@ -1,7 +1,7 @@
 """Keys and values of the responses being written, and attention over them.
 
-Shape suffixes: R rows (responses being written), G key/value heads, M query heads per key/value head, D head width,
-L positions, S tokens of one prompt that are new.
+Shape suffixes: R rows (responses being written), G key/value heads, M query heads per key/value head, D head width (of
+values, it may be another: E), L positions, S tokens of one prompt that are new.
 
 A row is one response: its prompt and what it has said so far. Every step packs one token of each row that is being
 written, followed by the new tokens of the prompts that start in this step, into one sequence without padding. Keys
@@ -41,14 +41,14 @@ class KeyValueCache:
         self.room = min(max(length, 2 * self.room, 128), self.limit)
         for layer in range(len(self.keys_RGDL)):
             old_keys, old_values = self.keys_RGDL[layer], self.values_RGLD[layer]
-            self._allocate(layer, old_values)
+            self._allocate(layer, old_values, old_keys.shape[2])
             self.keys_RGDL[layer][..., : old_keys.shape[3]] = old_keys
             self.values_RGLD[layer][:, :, : old_values.shape[2]] = old_values
 
-    def layer(self, index: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys (R, G, D, L) and values (R, G, L, D) of a layer, made like (1, G, T, D) when first asked for."""
+    def layer(self, index: int, like: Tensor, key_width: int) -> tuple[Tensor, Tensor]:
+        """Keys (R, G, D, L) and values (R, G, L, E) of a layer, made like values (1, G, T, E) when first asked for."""
         while len(self.keys_RGDL) <= index:
-            self._allocate(len(self.keys_RGDL), like)
+            self._allocate(len(self.keys_RGDL), like, key_width)
         return self.keys_RGDL[index], self.values_RGLD[index]
 
     def copy(self, source: int, target: int, length: int) -> None:
@@ -57,10 +57,10 @@ class KeyValueCache:
             keys[target, :, :, :length] = keys[source, :, :, :length]
             values[target, :, :length] = values[source, :, :length]
 
-    def _allocate(self, layer: int, like: Tensor) -> None:
+    def _allocate(self, layer: int, like: Tensor, key_width: int) -> None:
         groups, width = like.shape[1], like.shape[3]
         # zeros: what a row has not written yet is masked, but zero times NaN would still be NaN
-        self.keys_RGDL[layer : layer + 1] = [like.new_zeros(self.num_rows, groups, width, self.room)]
+        self.keys_RGDL[layer : layer + 1] = [like.new_zeros(self.num_rows, groups, key_width, self.room)]
         self.values_RGLD[layer : layer + 1] = [like.new_zeros(self.num_rows, groups, self.room, width)]
 
 
@@ -91,10 +91,10 @@ class StepLayout:
         self.future = torch.full((side, side), float("-inf"), device=device).triu_(1)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Query (1, N, T, D), key and value (1, G, T, D) to (1, T, N, D); T as `StepLayout` packs it."""
+        """Query (1, N, T, D), key (1, G, T, D), value (1, G, T, E) to (1, T, N, E); T as `StepLayout` packs it."""
         query, key = query.to(value.dtype) * scale, key.to(value.dtype)
         q_TND, k_TGD, v_TGD = (x[0].transpose(0, 1) for x in (query, key, value))
-        keys, values = self.cache.layer(layer, value)
+        keys, values = self.cache.layer(layer, value, key.shape[3])
         parts = []
         with torch.autocast(value.device.type, enabled=False), _thin_products():
             done = self.num_rows
@@ -113,12 +113,12 @@ class StepLayout:
         longest = self.longest_row
         position = self.position_R[:, None, None, None]
         keys[:rows].scatter_(3, position.expand(rows, groups, width, 1), k_RGD[..., None])
-        values[:rows].scatter_(2, position.expand(rows, groups, 1, width), v_RGD[:, :, None])
+        values[:rows].scatter_(2, position.expand(rows, groups, 1, v_RGD.shape[2]), v_RGD[:, :, None])
         q = q_RND.reshape(rows * groups, -1, width)
         scores = torch.bmm(q, keys[:rows].flatten(0, 1)[..., :longest])
         scores.view(rows, -1, longest).add_(self.mask_RL[:, None])
         out = torch.bmm(torch.softmax(scores, dim=-1), values[:rows].flatten(0, 1)[:, :longest])
-        return out.view(rows, -1, width)
+        return out.view(rows, -1, out.shape[-1])
 
 
 def _causal(q_SND: Tensor, keys_GDL: Tensor, values_GLD: Tensor, start: int, future: Tensor) -> Iterator[Tensor]:
@@ -131,7 +131,7 @@ def _causal(q_SND: Tensor, keys_GDL: Tensor, values_GLD: Tensor, start: int, fut
         scores = torch.bmm(q, keys_GDL[..., :stop])
         scores.view(groups, -1, rows, stop)[..., -rows:] += future[:rows, :rows]
         out = torch.bmm(torch.softmax(scores, dim=-1), values_GLD[:, :stop])
-        yield out.view(-1, rows, width).transpose(0, 1)
+        yield out.view(-1, rows, out.shape[-1]).transpose(0, 1)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from penchant.errors import ConfigError
-from penchant.models.attention import NAME
+from penchant.models.attention import NAME, CannotShare
 from penchant.models.numerics import Numerics
 from penchant.tokens.encoding import ChatEncoder
 
@@ -26,7 +26,8 @@ class LanguageModel:
     """network: a transformers causal language model, or a peft model around one.
 
     digest: sha256 of the weights it was loaded from. why_unshared: empty when prefixes are shared exactly, otherwise
-    the reason why every sequence runs by itself. num_tokens_run: how many it has run, shared ones once.
+    the reason why every sequence runs by itself. keeps: whether its own code then keeps what it ran of an answer, and
+    rightly; else every token runs the whole text again. num_tokens_run: how many it has run, shared ones once.
     head_gradient: where the gradient of the head's weight is added up, (V, H); None while autograd does it.
     """
 
@@ -38,6 +39,7 @@ class LanguageModel:
     path: Path
     digest: str
     why_unshared: str = ""
+    keeps: bool = True
     num_tokens_run: int = 0
     head_gradient: Tensor | None = None
 
@@ -88,9 +90,11 @@ class LanguageModel:
         use_plain_attention(self.causal_lm)
 
     def start_sharing(self) -> None:
-        """Run the model's attention through `penchant.models.attention`."""
+        """Run the model's attention through `penchant.models.attention`. Raises CannotShare where it takes none."""
+        self.causal_lm.set_attn_implementation(NAME)  # which does nothing where the code does not ask for a function
+        if self.text_config._attn_implementation != NAME:
+            raise CannotShare("its code has an attention of its own and takes no other")
         self.why_unshared = ""
-        self.causal_lm.set_attn_implementation(NAME)
 
     def freeze_beyond_text(self) -> None:
         """What sees or hears gets no gradient from text, so it stays as it is."""
@@ -143,8 +147,6 @@ def use_plain_attention(network: Any) -> None:
         network.set_attn_implementation("sdpa")
     except ValueError:  # soft-capped scores and sinks are only in the model's plain code
         network.set_attn_implementation("eager")
-    if network.config._attn_implementation == NAME:  # older code ignores the setter, but reads its config
-        network.config._attn_implementation = "eager"
 
 
 def _run_again_on_the_way_back(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from penchant.errors import ConfigError, ModelError
 from penchant.models import starter
-from penchant.models.adapters import quiet_peft
-from penchant.models.attention import NAME
-from penchant.models.exactness import why_unshared
+from penchant.models.exactness import keeps_rightly, require_language_model, why_unshared
 from penchant.models.language_model import LanguageModel
+from penchant.models.network import base_of_adapter, read_adapter, read_json, read_network
 from penchant.models.numerics import Numerics
 from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 from penchant.wording import reason_of
 
-__all__ = [
-    "clock_of",
-    "is_adapter_folder",
-    "load_model",
-    "read_chat_template",
-    "read_network",
-    "resolve",
-    "weights_digest",
-]
+__all__ = ["clock_of", "is_adapter_folder", "load_model", "read_chat_template", "resolve", "weights_digest"]
 
 
 def load_model(
@@ -54,16 +42,16 @@ def load_model(
     path = resolve(name, say)
     base, network = path, None
     if is_adapter_folder(path):
-        base = resolve(_base_of_adapter(path), say)
-    network = read_network(base)
+        base = resolve(base_of_adapter(path), say)
+    network = read_network(base, say)
     if base != path:
-        network = _read_adapter(path, network)
+        network = read_adapter(path, network)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     try:
         encoder = ChatEncoder(
             tokenizer,
             template=chat_template,
-            end_ids=_end_ids(network),
+            end_ids=_end_ids(base, network),
             special_tokens=special_tokens,
             clock=clock or clock_of(path),
         )
@@ -81,9 +69,13 @@ def load_model(
         path=path,
         digest=weights_digest(path, base),
     )
+    require_language_model(model)
     if reason := (why_unshared(model, longest) if share else "sharing was switched off"):
         model.stop_sharing(reason)
         say(f"{name}: prefixes are not shared, each sequence runs by itself: {reason}")
+        model.keeps = keeps_rightly(model)
+        if not model.keeps:
+            say(f"{name}: its own code keeps no keys and values exactly; sampling runs the whole text for every token")
     model.freeze_beyond_text()
     return model
 
@@ -132,7 +124,7 @@ def clock_of(path: Path) -> datetime | None:
     """The time that the run whose model this is began to tell its chat template; None for any other model."""
     ledger = path.parent / "run.json"
     try:
-        return datetime.fromisoformat(_read_json(ledger)["clock"]) if ledger.is_file() else None
+        return datetime.fromisoformat(read_json(ledger)["clock"]) if ledger.is_file() else None
     except (KeyError, TypeError, ValueError):  # of an older run, or damaged, which others say
         return None
 
@@ -177,75 +169,6 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def _base_of_adapter(path: Path) -> str:
-    config = _read_json(path / "adapter_config.json")
-    base = config.get("base_model_name_or_path")
-    if not base:
-        raise ModelError(f"{path}/adapter_config.json: names no base model; add base_model_name_or_path")
-    return str(base)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({reason_of(error)}); fetch the model again") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: expected a JSON object, got {type(content).__name__}; fetch the model again")
-    return content
-
-
-def read_network(path: Path) -> Any:
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    if not (path / "config.json").is_file():
-        raise ModelError(f"{path}: holds no config.json, so it is not a model folder; pass the folder of a model")
-    config = _read_json(path / "config.json")
-    if config.get("quantization_config"):
-        raise ModelError(f"{path}: quantised weights cannot be trained here; pass the unquantised model")
-    if _names_remote_attention(config):
-        raise ModelError(f"{path}/config.json: asks for attention code of the Hub, which is never run; remove it")
-    if not list(path.glob("*.safetensors")):
-        raise ModelError(f"{path}: holds no .safetensors weights (pickled weights are never read); convert them first")
-    try:
-        network, found = AutoModelForCausalLM.from_pretrained(
-            str(path),
-            output_loading_info=True,
-            dtype=torch.float32,
-            attn_implementation=NAME,
-            trust_remote_code=False,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-    except Exception as error:  # foreign files fail in foreign ways
-        raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error
-    if missing := sorted(found["missing_keys"]):  # transformers would fill them at random
-        raise ModelError(f"{path}: its files lack {len(missing)} weights ({missing[0]}, ...); fetch or save it again")
-    return network
-
-
-def _names_remote_attention(config: dict[str, Any]) -> bool:
-    """Whether "_attn_implementation", here or in a part, is owner/repository: transformers would fetch and run it."""
-    return any(
-        _names_remote_attention(value) if isinstance(value, dict) else "attn_impl" in key and "/" in str(value)
-        for key, value in config.items()
-    )
-
-
-def _read_adapter(path: Path, network: Any) -> Any:
-    from peft import PeftModel
-
-    if not (path / "adapter_model.safetensors").is_file():
-        raise ModelError(f"{path}: holds no adapter_model.safetensors (pickled adapters are never read); save it again")
-    try:
-        with quiet_peft():
-            return PeftModel.from_pretrained(network, str(path), is_trainable=True)
-    except Exception as error:  # as above
-        raise ModelError(f"{path}: the adapter could not be read ({reason_of(error)}); save it again") from error
-
-
 def _read_tokenizer(path: Path) -> Any:
     from transformers import AutoTokenizer
 
@@ -278,10 +201,16 @@ def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, ne
         )
 
 
-def _end_ids(network: Any) -> tuple[int, ...]:
-    """Tokens that end a turn, from the generation config and the model config."""
+def _end_ids(path: Path, network: Any) -> tuple[int, ...]:
+    """Tokens that end a turn, from the generation config and the model config. Raises ModelError for what is none."""
     ends: list[int] = []
     for config in (getattr(network, "generation_config", None), network.config):
         value = getattr(config, "eos_token_id", None)
-        ends += [] if value is None else [value] if isinstance(value, int) else list(value)
+        ends += [] if value is None else value if isinstance(value, list) else [value]
+    rows = len(network.get_input_embeddings().weight)
+    if strange := [end for end in ends if not isinstance(end, int) or not 0 <= end < rows]:
+        raise ModelError(
+            f"{path}: eos_token_id is {strange[0]!r}, and the model's tokens go from 0 to {rows - 1}; correct it in "
+            "config.json and generation_config.json"
+        )
     return tuple(dict.fromkeys(ends))

@@ -10,14 +10,12 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-import torch
-
 from penchant.errors import ConfigError
 from penchant.models.continuous_batch import ContinuousBatch
 from penchant.models.language_model import LanguageModel
 from penchant.models.requests import Job, Request
-from penchant.models.sampler import SamplingParams, sample
+from penchant.models.sampler import SamplingParams
+from penchant.models.unshared import write_one_by_one
 
 __all__ = ["stream"]
 
@@ -42,7 +40,7 @@ def stream(
     if num_responses < 1:
         raise ConfigError(f"num_responses is at least 1, got {num_responses}; pass how many are wanted")
     job = Job.of(model, request, params, num_responses)
-    return _pieces(model, job, (_together if model.shares else _alone)(model, job, params))
+    return _pieces(model, job, (_together if model.shares else write_one_by_one)(model, job, params))
 
 
 def _pieces(model: LanguageModel, job: Job, steps: Iterator[Written]) -> Iterator[tuple[int, str]]:
@@ -62,35 +60,6 @@ def _together(model: LanguageModel, job: Job, params: SamplingParams) -> Iterato
     while waiting or batch.num_rows:
         batch.step(waiting)
         yield {index: batch.tokens[row, : batch.count[row]].tolist() for row, (_, index) in enumerate(batch.owner)}
-
-
-@torch.inference_mode()
-def _alone(model: LanguageModel, job: Job, params: SamplingParams) -> Iterator[Written]:
-    """For models whose attention cannot be shared: through their own code and cache, all responses equally long."""
-    device, num = model.numerics.device, len(job.indices)
-    uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices]))
-    feed = torch.from_numpy(job.prompt).to(device).expand(num, -1)
-    written: dict[int, list[int]] = {index: [] for index in job.indices}
-    logprobs, going, past = dict.fromkeys(job.indices, 0.0), set(job.indices), None
-    for count in range(job.limit):
-        with model.numerics.autocast():
-            out = model.network(input_ids=feed, past_key_values=past, use_cache=True, logits_to_keep=1)
-        past = out.past_key_values
-        model.num_tokens_run += feed.numel()
-        token_R, logprob_R = sample(out.logits[:, -1], uniforms_R[:, count], params)
-        for row, index in enumerate(job.indices):
-            if index not in going:
-                continue
-            written[index].append(int(token_R[row]))
-            logprobs[index] += float(logprob_R[row])
-            has_ended = written[index][-1] in model.encoder.end_ids
-            if has_ended or count + 1 == job.limit:
-                job.finish(index, written[index], has_ended, logprobs[index])
-                going.remove(index)
-        yield {index: written[index] for index in job.indices if index in going}
-        if not going:
-            return
-        feed = token_R[:, None].to(device)
 
 
 class _GrowingText:

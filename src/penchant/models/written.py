@@ -87,7 +87,7 @@ def require_same_model(network: Any, folder: Path) -> None:
 
     It holds a second copy of the weights meanwhile, mapped from the file where the system can.
     """
-    from penchant.models.load import read_network
+    from penchant.models.network import read_network
 
     try:
         again = read_network(folder).to(network.device)

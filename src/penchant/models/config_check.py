@@ -1,0 +1,103 @@
+"""What a model folder's configuration announces, held against its files before a network is built of it.
+
+A configuration is foreign text: ten million layers would be built for hours, and none at all is a model too. The
+weights' own headers say how many layers there are and how large anything is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from penchant.errors import ModelError
+
+__all__ = ["Shapes", "layers_beyond", "read_shapes", "require_adapter_fits", "require_config_fits"]
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shape of every tensor in the weight files, by name."""
+
+LAYERS = re.compile(r"(num_|n_)?(hidden_|decoder_)?layers?")
+SIZES = re.compile(r"(vocab|hidden|intermediate)_size|n_embd|d_model|(num_)?encoder_layers|\w+_(heads?|experts)")
+IN_A_LIST = re.compile(r"\.(\d{1,9})(?=\.)")
+LARGEST = 2**63 - 1
+"""Of the integers that tensors and tokenizers know."""
+
+
+def read_shapes(path: Path) -> Shapes:
+    """Names and shapes in the headers of the folder's weight files; raises ModelError for one that cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in sorted(path.glob("*.safetensors")):
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{file}: not readable as weights ({error}); fetch or save it again") from error
+    return shapes
+
+
+def require_config_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
+    """Raise ModelError for a number that no model has, or that announces more than the weights hold."""
+    num_layers = max((index + 1 for _, index in _listed(shapes)), default=len(shapes))
+    for name, value in _numbers(config):
+        part, _, key = name.rpartition(".")
+        if math.isnan(value):
+            raise ModelError(f"{file}: {name} is not a number (NaN); fetch the model again")
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ModelError(f"{file}: {name} is a number of {_num_digits(value)} digits; fetch the model again")
+        if LAYERS.fullmatch(key):
+            _require_within(file, name, value, int(part in ("", "text_config")), num_layers, "layers")
+        elif SIZES.fullmatch(key):
+            _require_within(file, name, value, 0, max(_largest(shapes), len(shapes)), "of anything")
+
+
+def require_adapter_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
+    """The same for an adapter: no rank is larger than what is in its file."""
+    require_config_fits(file, {k: v for k, v in config.items() if not LAYERS.fullmatch(k)}, shapes)
+    for name, value in _numbers({k: config.get(k) for k in ("r", "rank_pattern")}):
+        _require_within(file, name, value, 1, _largest(shapes), "of anything")
+
+
+def layers_beyond(unexpected: Iterable[str], used: Iterable[str]) -> list[str]:
+    """Weights without a place in the network that belong to a list of layers of which it has the first ones."""
+    lists = {prefix for prefix, _ in _listed(used)}
+    return [name for name in unexpected if any(prefix in lists for prefix, _ in _listed([name]))]
+
+
+def _require_within(file: Path, name: str, value: float, least: int, most: int, what: str) -> None:
+    if not least <= value <= most:
+        raise ModelError(
+            f"{file}: {name} is {value}, which is not between {least} and {most}, as the weights beside it hold {most} "
+            f"{what} at most; fetch the model again, or put back the configuration that belongs to them"
+        )
+
+
+def _largest(shapes: Shapes) -> int:
+    return max((size for shape in shapes.values() for size in shape), default=0)
+
+
+def _listed(names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """The lists that tensors lie in, and where: "model.layers.7.mlp.weight" is ("model.layers", 7)."""
+    for name in names:
+        for found in IN_A_LIST.finditer(name):
+            yield name[: found.start()], int(found.group(1))
+
+
+def _numbers(config: object, prefix: str = "") -> Iterator[tuple[str, int | float]]:
+    """Every number in a configuration with the way to it, such as "text_config.vocab_size"."""
+    if isinstance(config, int | float) and not isinstance(config, bool):
+        yield prefix, config
+    elif isinstance(config, dict):
+        for key, value in config.items():
+            yield from _numbers(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(config, list):
+        for value in config:
+            yield from _numbers(value, f"{prefix}[]")
+
+
+def _num_digits(value: int) -> int:
+    return int(abs(value).bit_length() * math.log10(2)) + 1

@@ -1,0 +1,126 @@
+"""The network in a model folder: configuration looked through, weights read, or one sentence that says why not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from penchant.errors import ModelError
+from penchant.models.adapters import quiet_peft
+from penchant.models.config_check import layers_beyond, read_shapes, require_adapter_fits, require_config_fits
+from penchant.wording import reason_of
+
+__all__ = ["base_of_adapter", "read_adapter", "read_json", "read_network"]
+
+
+def base_of_adapter(path: Path) -> str:
+    """Name of the model that the adapter in this folder changes. Raises ModelError."""
+    config = read_json(path / "adapter_config.json")
+    base = config.get("base_model_name_or_path")
+    if not base:
+        raise ModelError(f"{path}/adapter_config.json: names no base model; add base_model_name_or_path")
+    return str(base)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not readable as JSON ({reason_of(error)}); fetch the model again") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: expected a JSON object, got {type(content).__name__}; fetch the model again")
+    return content
+
+
+def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any:
+    """A transformers causal language model in fp32, with an attention of its own code. Raises ModelError."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if (path / "adapter_config.json").is_file():
+        raise ModelError(
+            f"{path}: is itself an adapter, and an adapter is read over a whole model; write that one with "
+            f"`penchant export {path} --merged FOLDER`, and name FOLDER as base_model_name_or_path of the other"
+        )
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path}: holds no config.json, so it is not a model folder; pass the folder of a model")
+    config = read_json(path / "config.json")
+    if config.get("quantization_config"):
+        raise ModelError(f"{path}: quantised weights cannot be trained here; pass the unquantised model")
+    if _names_remote_attention(config):
+        raise ModelError(f"{path}/config.json: asks for attention code of the Hub, which is never run; remove it")
+    if not list(path.glob("*.safetensors")):
+        raise ModelError(f"{path}: holds no .safetensors weights (pickled weights are never read); convert them first")
+    shapes = read_shapes(path)
+    require_config_fits(path / "config.json", config, shapes)
+    if (path / "generation_config.json").is_file():
+        require_config_fits(path / "generation_config.json", read_json(path / "generation_config.json"), shapes)
+    reading = partial(
+        AutoModelForCausalLM.from_pretrained,
+        str(path),
+        output_loading_info=True,
+        dtype=torch.float32,
+        trust_remote_code=False,
+        use_safetensors=True,
+        local_files_only=True,
+    )
+    try:
+        try:
+            network, found = reading(attn_implementation="sdpa")
+        except ValueError:  # older code has no other attention than its own
+            network, found = reading(attn_implementation="eager")
+    except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong
+        raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error
+    _require_all_weights(path, network, found, say)
+    return network
+
+
+def _require_all_weights(path: Path, network: Any, found: dict[str, Any], say: Callable[[str], None]) -> None:
+    """What is missing would be filled at random; what is left over may be half a model."""
+    if missing := sorted(found["missing_keys"]):
+        raise ModelError(f"{path}: its files lack {len(missing)} weights ({missing[0]}, ...); fetch or save it again")
+    left_over = sorted(found["unexpected_keys"])
+    if beyond := layers_beyond(left_over, (name for name, _ in network.named_parameters())):
+        raise ModelError(
+            f"{path}: its files hold {len(beyond)} weights ({beyond[0]}, ...) of layers that config.json does not "
+            "announce, so another model would be run; put back the configuration that belongs to them"
+        )
+    if left_over:
+        say(f"{path}: {len(left_over)} weights of its files have no place in the model ({left_over[0]}, ...)")
+
+
+def _names_remote_attention(config: dict[str, Any]) -> bool:
+    """Whether "_attn_implementation", here or in a part, is owner/repository: transformers would fetch and run it."""
+    return any(
+        _names_remote_attention(value) if isinstance(value, dict) else "attn_impl" in key and "/" in str(value)
+        for key, value in config.items()
+    )
+
+
+def read_adapter(path: Path, network: Any) -> Any:
+    """The network with the adapter of this folder over it, to be trained further. Raises ModelError."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    if not (path / "adapter_model.safetensors").is_file():
+        raise ModelError(f"{path}: holds no adapter_model.safetensors (pickled adapters are never read); save it again")
+    shapes = read_shapes(path)
+    require_adapter_fits(path / "adapter_config.json", read_json(path / "adapter_config.json"), shapes)
+    try:
+        with quiet_peft():
+            network = PeftModel.from_pretrained(network, str(path), is_trainable=True)
+    except Exception as error:  # as above
+        raise ModelError(f"{path}: the adapter could not be read ({reason_of(error)}); save it again") from error
+    with quiet_peft():
+        trained, most = (set(get_peft_model_state_dict(network, save_embedding_layers=e)) for e in (False, True))
+    if strays := sorted((trained - set(shapes)) | (set(shapes) - most)):  # peft would go on without them
+        raise ModelError(
+            f"{path}: adapter and model do not have the same places: {len(strays)} of them ({strays[0]}, ...) are in "
+            "one alone; use the model it was trained on, or save it again"
+        )
+    return network

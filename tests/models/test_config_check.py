@@ -1,0 +1,146 @@
+"""A configuration that announces what its files do not hold is refused before anything is built of it."""
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from penchant.errors import ModelError
+from penchant.models import adapters, network
+from penchant.models.load import load_model
+from penchant.models.saving import save_model
+
+
+@pytest.fixture
+def folder(llama_folder, tmp_path):
+    """A copy of the tiny model, of two layers, 288 tokens and width 32, that a test may damage."""
+    return shutil.copytree(llama_folder, tmp_path / "model")
+
+
+@pytest.fixture
+def adapter(llama, tmp_path):
+    adapters.attach(llama, 2, 4.0, (), seed=0)
+    save_model(llama, tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def refused(folder, cpu):
+    with pytest.raises(ModelError) as caught:
+        load_model(str(folder), cpu)
+    return str(caught.value)
+
+
+@pytest.fixture
+def nothing_is_built(monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    def fail(*_, **__):
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fail)
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_hidden_layers": 10_000_000}, "num_hidden_layers is 10000000, which is not between 1 and 2"),
+        ({"num_hidden_layers": 3}, "the weights beside it hold 2 layers at most"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers is -1"),
+        ({"text_config": {"num_hidden_layers": 10**12}}, "text_config.num_hidden_layers is 1000000000000"),
+        ({"vision_config": {"depth_layers": 1, "num_layers": 10**9}}, "vision_config.num_layers is 1000000000"),
+        ({"vocab_size": 10**12}, "vocab_size is 1000000000000, which is not between 0 and 288"),
+        ({"hidden_size": -32}, "hidden_size is -32"),
+        ({"num_attention_heads": 1e9}, "num_attention_heads is 1000000000.0"),
+        ({"num_local_experts": 10**7}, "num_local_experts is 10000000"),
+        ({"eos_token_id": 10**30}, "eos_token_id is a number of 31 digits"),
+        ({"eos_token_id": [1, -(10**40)]}, "eos_token_id[] is a number of 41 digits"),
+        ({"rms_norm_eps": float("nan")}, "rms_norm_eps is not a number (NaN)"),
+    ],
+    ids=str,
+)
+def test_a_number_that_the_files_do_not_bear_out_is_refused_before_a_network_is_built(folder, cpu, change, said):
+    edit(folder / "config.json", **change)
+    text = refused(folder, cpu)
+    assert text.startswith(f"{folder}/config.json: ")
+    assert said in text
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+def test_the_generation_config_is_looked_through_too(folder, cpu):
+    edit(folder / "generation_config.json", eos_token_id=10**30)
+    assert "generation_config.json: eos_token_id is a number of 31 digits" in refused(folder, cpu)
+
+
+@pytest.mark.parametrize("strange", [288, -1, "</s>", 1.5, [1, 300]])
+def test_an_end_token_that_the_model_does_not_have_is_refused(folder, cpu, strange):
+    for name in ("config.json", "generation_config.json"):
+        edit(folder / name, eos_token_id=strange)
+    assert "eos_token_id" in refused(folder, cpu)
+
+
+def test_fewer_layers_than_the_files_hold_is_another_model_and_refused(folder, cpu):
+    edit(folder / "config.json", num_hidden_layers=1)
+    text = refused(folder, cpu)
+    assert "hold 9 weights (model.layers.1." in text
+    assert "of layers that config.json does not announce" in text
+
+
+def test_weights_without_a_place_that_are_no_layers_are_said(folder, cpu):
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {**weights, "value_head.weight": weights["model.norm.weight"].clone()},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    said = []
+    load_model(str(folder), cpu, say=said.append)
+    assert said == [f"{folder}: 1 weights of its files have no place in the model (value_head.weight, ...)"]
+
+
+def test_a_configuration_nested_without_end_is_refused(folder, cpu):
+    (folder / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    assert "not readable as JSON" in refused(folder, cpu)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"r": 10**9}, "r is 1000000000, which is not between 1 and"),
+        ({"r": 0}, "r is 0"),
+        ({"rank_pattern": {"q_proj": 10**9}}, "rank_pattern.q_proj is 1000000000"),
+        ({"lora_alpha": float("nan")}, "lora_alpha is not a number"),
+    ],
+    ids=str,
+)
+def test_an_adapter_that_announces_more_than_it_holds_is_refused_before_it_is_made(
+    adapter, cpu, change, said, monkeypatch
+):
+    monkeypatch.setattr(network, "quiet_peft", None)
+    edit(adapter / "adapter_config.json", **change)
+    assert said in refused(adapter, cpu)
+
+
+@pytest.mark.filterwarnings("ignore:Found missing adapter keys")
+def test_an_adapter_that_lacks_a_part_is_refused_rather_than_begun_anew(adapter, cpu):
+    file = adapter / "adapter_model.safetensors"
+    weights = load_file(file)
+    lost = next(name for name in weights if "layers.1" in name and "lora_B" in name)
+    del weights[lost]
+    save_file(weights, file, {"format": "pt"})
+    text = refused(adapter, cpu)
+    assert f"1 of them ({lost}, ...) are in one alone" in text
+
+
+def test_an_adapter_over_an_adapter_says_how_to_make_a_whole_model_of_the_inner_one(adapter, cpu, tmp_path):
+    outer = shutil.copytree(adapter, tmp_path / "outer")
+    edit(outer / "adapter_config.json", base_model_name_or_path=str(adapter))
+    text = refused(outer, cpu)
+    assert f"{adapter}: is itself an adapter" in text
+    assert f"`penchant export {adapter} --merged FOLDER`" in text
