@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from penchant.cli import round_begin, round_marks, round_stages
-from penchant.cli.round_lock import alone_in
 from penchant.cli.round_plan import Plan, find_rounds
 from penchant.data import Comparison
 from penchant.errors import DataError
 from penchant.evaluation import endpoint
+from penchant.exclusive import alone_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 
@@ -396,7 +396,7 @@ def test_a_round_that_has_sampled_stays_whatever_is_refused_then(penchant, here,
 
 
 def test_two_commands_do_not_work_in_one_folder_at_once(penchant, wheel):
-    with alone_in(wheel):
+    with alone_in(wheel, "`penchant round`"):
         result = penchant("round", wheel, "--judge", "positivity")
         assert (result.code, "another `penchant round` is at work here" in result.err) == (2, True), result.err
         assert penchant("round", wheel, "--list").code == 0

@@ -2,13 +2,19 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 
 from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
+from penchant.tokens import TokenSequence, pack
+from penchant.training import reference
 from penchant.training.reference import NUM_VERIFIED, ReferenceCache, reference_logprobs
+from penchant.training.run_folder import read_rows_written
 
 
 @pytest.fixture
@@ -30,7 +36,13 @@ def score(tmp_path, sequences):
 
 
 def sample_cost(sequences):
-    return sum(sorted({s.key: len(s) for s in sequences}.values())[:NUM_VERIFIED])
+    """At most what checking runs: the smallest micro-batches that hold NUM_VERIFIED sequences."""
+    batches = sorted(reference.companies(sequences, 300), key=lambda batch: sum(map(len, batch)))
+    checked = cost = 0
+    while checked < NUM_VERIFIED:
+        batch = batches.pop(0)
+        checked, cost = checked + len(batch), cost + sum(map(len, batch))
+    return cost
 
 
 def test_values_are_the_models_own(model, sequences, score):
@@ -47,17 +59,99 @@ def test_a_second_run_computes_nothing_but_its_sample(model, sequences, score):
     assert again <= sample_cost(sequences) < cost
 
 
-def test_reordered_and_appended_data_pays_for_what_is_new_alone(model, sequences, score, tmp_path):
-    middle = len(sequences) // 2
-    half, _ = score(model, sequences[:middle])
-    whole, rest = score(model, sequences[::-1])
-    assert {key: whole[key] for key in half} == half
-    _, nothing = score(model, sequences[5:] + sequences[:5])
-    assert nothing <= sample_cost(sequences)
-    shutil.rmtree(tmp_path / "reference")
-    _, new_alone = score(model, sequences[middle:])
-    one_mixed_batch = 300
-    assert rest <= sample_cost(sequences[:middle]) + new_alone + one_mixed_batch
+@pytest.fixture
+def small_stretches(monkeypatch):
+    """One sequence of three begins a stretch, so that the few of these tests lie in several."""
+    monkeypatch.setattr(reference, "NEIGHBOURS", 3)
+
+
+@pytest.mark.usefixtures("small_stretches")
+def test_whatever_the_cache_held_before_the_values_are_the_same_bits(model, sequences, score, tmp_path):
+    cold, cost = score(model)
+    parts = {"half": sequences[::2], "some": sequences[5:9], "one": sequences[:1], "reordered": sequences[::-1]}
+    for name, part in parts.items():
+        shutil.rmtree(tmp_path / "reference")
+        before, _ = score(model, part)
+        warm, again = score(model)
+        assert warm == cold, name
+        shutil.rmtree(tmp_path / "reference")
+        score(model)
+        assert score(model, part)[0] == before, f"{name}, from a cache that a superset has filled"
+    assert again <= sample_cost(sequences) < cost
+
+
+@pytest.mark.usefixtures("small_stretches")
+def test_a_value_lost_from_the_cache_comes_back_with_the_same_bits(model, score, tmp_path):
+    cold, _ = score(model)
+    lines = cache_file(tmp_path).read_bytes().splitlines(keepends=True)
+    for lost in range(0, len(lines), 5):
+        cache_file(tmp_path).write_bytes(b"".join(lines[:lost] + lines[lost + 1 :]))
+        assert score(model)[0] == cold
+
+
+def test_one_sequence_more_changes_the_company_of_few_others():
+    random = np.random.default_rng(0)
+    prompts = [random.integers(0, 500, 30).tolist() for _ in range(500)]
+    many = [TokenSequence.of(prompt, random.integers(0, 500, 20).tolist()) for prompt in prompts for _ in range(4)]
+
+    def company_of(sequences):
+        return {s.key: [other.key for other in batch] for batch in reference.companies(sequences, 500) for s in batch}
+
+    whole = company_of(many)
+    assert company_of(many[::-1]) == whole
+    changed = []
+    for place in range(0, len(many), 100):
+        less = company_of(many[:place] + many[place + 1 :])
+        changed.append(sum(whole[key] != company for key, company in less.items()))
+    assert np.mean(changed) < 0.03 * len(many)
+    assert len(reference.companies(many, 500)) < 1.25 * len(pack([(s,) for s in many], 500))
+
+
+SCORING = """
+import sys
+from pathlib import Path
+from penchant.models.load import load_model
+from penchant.models.numerics import choose_numerics
+from penchant.models.matmul import arithmetic
+from penchant.tokens import TokenSequence
+from penchant.training.reference import ReferenceCache, reference_logprobs
+model = load_model(sys.argv[1], choose_numerics("cpu", "float32"), chat_template="plain")
+sequences = [TokenSequence.of([1, *range(3, 20 + i % 7)], range(30 + i, 60 + 2 * i)) for i in range(60)]
+print("ready", flush=True)
+sys.stdin.readline()
+cache = ReferenceCache(Path(sys.argv[2]), model.digest, arithmetic())
+values = reference_logprobs(model, sequences, cache, token_budget=400)
+print(arithmetic(), sorted((key.hex(), value) for key, value in values.items()))
+"""
+
+
+@pytest.mark.slow
+def test_two_cold_starts_at_once_give_the_same_bits(stories260k, tmp_path):
+    command = [sys.executable, "-c", SCORING, str(stories260k), str(tmp_path / "reference")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    one, other = [process.communicate()[0] for process in both]
+    assert one == other
+    third = subprocess.run(command, input="go\n", capture_output=True, text=True, check=True)
+    assert third.stdout.removeprefix("ready\n") == one, "what both wrote is whole"
+
+
+@pytest.mark.usefixtures("small_stretches")
+def test_a_run_is_the_same_bits_whatever_was_scored_before_it(dpo, pairs_file, tmp_path, monkeypatch):
+    def trained(name):
+        folder = dpo(output=str(tmp_path / name), optimiser={"max_steps": 2})
+        return [(row.get("loss"), row.get("grad_norm")) for row in read_rows_written(folder.metrics)]
+
+    cold = trained("cold")
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "other-cache"))
+    lines = pairs_file.read_text().splitlines(keepends=True)
+    (tmp_path / "some.jsonl").write_text("".join(lines[3:9]))
+    dpo(output=str(tmp_path / "before"), data={"files": [str(tmp_path / "some.jsonl")]}, optimiser={"max_steps": 1})
+    assert trained("warm") == cold
 
 
 def test_the_same_response_is_scored_once(model, sequences, score):
@@ -113,7 +207,7 @@ def test_a_torn_last_line_is_ignored_and_written_again(model, tmp_path, score, s
     assert values == pytest.approx(right, rel=1e-6)
     assert cost > 0
     repaired = ReferenceCache(tmp_path / "reference", model.digest, model.numerics.mode)
-    assert repaired.values.keys() == right.keys()
+    assert len(repaired.values) == len(right)
 
 
 def test_lines_that_are_no_values_are_ignored(model, tmp_path, score):
@@ -131,8 +225,6 @@ def test_another_precision_has_values_of_its_own(tmp_path):
 
 
 def test_the_key_knows_tokens_and_which_are_scored(sequences):
-    from penchant.tokens import TokenSequence
-
     ids = sequences[0].ids.tolist()
     keys = {TokenSequence.of(ids[:n], ids[n:]).key for n in (1, 5, 6)}
     assert len(keys) == 3

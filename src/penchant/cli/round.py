@@ -93,10 +93,10 @@ def command(
         penchant round wheel --list
     """
     from penchant.cli.console import Reporter
-    from penchant.cli.round_lock import alone_in
     from penchant.cli.round_plan import find_rounds
     from penchant.cli.round_stages import Call
     from penchant.errors import ConfigError
+    from penchant.exclusive import alone_in
 
     given = {
         "model": _absolute(model),
@@ -126,7 +126,7 @@ def command(
         _show(folder, find_rounds(folder))
         return
     reporter = Reporter()  # only speaks: the bars are of the stages
-    with alone_in(folder):
+    with alone_in(folder, "`penchant round`"):
         _turn(folder, given, Call(reporter.say, concurrency, timeout, min_votes), reporter)
 
 

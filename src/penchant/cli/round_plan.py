@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from penchant.cli.round_lock import LOCK
 from penchant.errors import OutputError
+from penchant.exclusive import LOCK
 from penchant.wording import reason_of
 
 __all__ = ["Plan", "Round", "find_rounds"]

@@ -20,7 +20,6 @@ from pydantic import ValidationError
 from penchant.data import Comparison, read_rows
 from penchant.data.verdicts import bad_row_from_validation
 from penchant.errors import DataError, OutputError
-from penchant.evaluation.exclusive import exclusive
 from penchant.evaluation.judges import Judge, JudgeAtOnce, Judgement
 from penchant.evaluation.judging_lines import (
     JUDGE_FIELD,
@@ -33,6 +32,7 @@ from penchant.evaluation.judging_lines import (
     without_torn_line,
 )
 from penchant.evaluation.winrate import WinRate, win_rate
+from penchant.exclusive import exclusive
 
 __all__ = ["JUDGE_FIELD", "Tally", "answered", "judge_to_file", "num_kept", "read_comparisons", "tally", "unfinished"]
 

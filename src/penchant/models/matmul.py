@@ -8,6 +8,7 @@ choose otherwise: so that a run repeated, or begun again after a crash, gives th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ import torch
 
 from penchant.models.starter import cache_folder
 
-__all__ = ["choice_file", "gemm_rate", "use_fastest_exact_matmul"]
+__all__ = ["arithmetic", "choice_file", "gemm_rate", "use_fastest_exact_matmul"]
 
 PRECISIONS = ("highest", "medium")
 
@@ -29,17 +30,24 @@ def use_fastest_exact_matmul() -> str:
     file = choice_file()
     chosen = _read(file)
     if chosen is None:
-        chosen = _measured(torch.get_num_threads())
-        _write(file, chosen)
+        chosen = _decided(file, _measured(torch.get_num_threads()))
     torch.set_float32_matmul_precision(chosen)
     return chosen
 
 
 def choice_file() -> Path:
     """Where the choice of this processor, this version of PyTorch and this number of threads is kept."""
+    return cache_folder() / "matmul" / f"{_machine()}.json"
+
+
+def arithmetic() -> str:
+    """A short name for what decides the last bits of a product on the CPU: the machine and the product chosen."""
+    return f"{_machine()}-{torch.get_float32_matmul_precision()}"
+
+
+def _machine() -> str:
     what = [torch.__version__, torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), _processor()]
-    name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
-    return cache_folder() / "matmul" / f"{name}.json"
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 def gemm_rate(rows: int = 768, inner: int = 576, cols: int = 1536, seconds: float = 0.04) -> float:
@@ -95,12 +103,17 @@ def _read(file: Path) -> str | None:
     return chosen if chosen in PRECISIONS else None
 
 
-def _write(file: Path, chosen: str) -> None:
-    """The first to finish decides; a cache that cannot be written costs a measurement each time, and no more."""
+def _decided(file: Path, measured: str) -> str:
+    """What the first to finish measured, for all; a cache that cannot be written costs a measurement each time."""
     scratch = file.with_name(f".{os.getpid()}-{file.name}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(json.dumps({"precision": chosen}) + "\n", encoding="utf-8")
-        scratch.replace(file)
+        scratch.write_text(json.dumps({"precision": measured}) + "\n", encoding="utf-8")
+        with contextlib.suppress(OSError):  # it is there by now, or the file system has no links
+            os.link(scratch, file)
+        if _read(file) is None:
+            scratch.replace(file)
+        scratch.unlink(missing_ok=True)
     except OSError:
-        return
+        return measured
+    return _read(file) or measured

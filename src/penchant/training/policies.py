@@ -9,6 +9,7 @@ from penchant.disk import disk_errors_explained
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
+from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
 from penchant.models.starter import cache_folder
 from penchant.tokens import TokenSequence
@@ -49,7 +50,7 @@ def score_reference(
             )
     folder = cache_folder() / "reference"
     with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with --resume"):
-        cache = ReferenceCache(folder, model.digest, model.numerics.mode)
+        cache = ReferenceCache(folder, model.digest, f"{model.numerics.mode}-{arithmetic()}")
         reference = reference_logprobs(
             model,
             sequences,

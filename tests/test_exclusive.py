@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
+from penchant import exclusive as exclusive_module
 from penchant.errors import OutputError
-from penchant.evaluation import exclusive as exclusive_module
-from penchant.evaluation.exclusive import exclusive
+from penchant.exclusive import exclusive
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from penchant.evaluation.exclusive import exclusive
+from penchant.exclusive import exclusive
 with exclusive(Path(sys.argv[1]), "held"):
     print("held", flush=True)
     time.sleep(600)

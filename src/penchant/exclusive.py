@@ -21,7 +21,10 @@ try:
 except ImportError:
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["exclusive"]
+__all__ = ["LOCK", "alone_in", "exclusive"]
+
+LOCK = ".lock"
+"""The file by which a folder is held."""
 
 
 @contextmanager
@@ -39,6 +42,38 @@ def exclusive(path: Path, refusal: str) -> Iterator[None]:
         finally:
             if _is_at(file, path):  # else somebody removed it, and it may be another's by now
                 path.unlink()
+
+
+@contextmanager
+def alone_in(folder: Path, work: str, *, option: str = "another folder") -> Iterator[None]:
+    """Make the folder and hold its lock; at the end nothing that was made here is left empty.
+
+    work: the command that is at work, for messages. Raises OutputError where another holds the folder, or none can be
+    made there; `option` is what to choose then.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).touch()
+    except FileExistsError as error:
+        raise OutputError(f"{folder}: is a file; {work} needs a folder of its own, choose {option}") from error
+    except OSError as error:
+        _remove_empty(made)
+        raise OutputError(f"{folder}: {work} cannot write here ({error.strerror}); choose {option}") from error
+    try:
+        with exclusive(folder / LOCK, f"{folder}: another {work} is at work here; wait for it"):
+            yield
+    finally:
+        _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Inner ones first; one that holds something stays, and so do those around it."""
+    try:
+        for folder in folders:
+            folder.rmdir()
+    except OSError:
+        return
 
 
 def _locked(path: Path, refusal: str) -> TextIO:
