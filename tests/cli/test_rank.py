@@ -7,11 +7,21 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from penchant.data.importers.votes import VOTE_IMPORTERS
-from penchant.ranking import Ballots, Gaussian, Method, Votes, fit_bradley_terry, fit_davidson, standings
+from penchant.ranking import (
+    Ballots,
+    Gaussian,
+    Method,
+    Votes,
+    fit_bradley_terry,
+    fit_davidson,
+    standings,
+    variance_ratio,
+)
 from penchant.ranking.position import wilson
 
 TABLE = [("tea", "milk", 9, 4, 2, 1), ("milk", "juice", 7, 5, 0, 0), ("juice", "tea", 3, 8, 1, 0)]
@@ -124,7 +134,11 @@ def test_comparisons_of_our_own_are_ranked_with_agreement_and_position_bias(rank
     assert "(36 answers to 12 pairs of responses)" in result.out
     assert "Cohen's kappa, A and B" in result.out
     assert "Fleiss' kappa" in result.out
-    low, high = wilson(2 / 3, 36 / (3 * 12 / 11))  # every prompt is answered one way by all three
+    won, prompts = np.repeat([1.0] * 8 + [0.0] * 4, 3), np.repeat(np.arange(12), 3).tolist()
+    people = np.tile(np.arange(3), 12).tolist()
+    ratio = max(variance_ratio(won, prompts), variance_ratio(won, people))
+    assert ratio > 3, "every prompt is answered one way by all three"
+    low, high = wilson(2 / 3, 36 / ratio)
     assert f"won 66.7% of 36 decided votes (95% interval {low:.1%} to {high:.1%}; no bias is 50%)" in result.out
     assert "Votes are not clustered by annotator: 3 recorded" in result.out
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.evaluation.winrate import paired_means, win_rate
+from penchant.evaluation.winrate import paired_means, win_rate, win_rate_of
 
 counts = st.integers(0, 3000)
 
@@ -119,16 +119,19 @@ def test_paired_means_by_hand():
     result = paired_means([0.0, 1.0, 2.0], [1.0, 1.0, 4.0])
     assert (result.before, result.after, result.difference) == (1.0, 2.0, 1.0)
     assert (result.num, result.num_prompts) == (3, 3)
-    assert 0 <= result.low <= 1 <= result.high <= 2
+    reach = 4.302653 * math.sqrt(1 / 3)  # Student's t with 2 degrees of freedom; differences 1, 0, 2 have variance 1
+    assert (result.low, result.high) == (pytest.approx(1 - reach, abs=1e-5), pytest.approx(1 + reach, abs=1e-5))
 
 
-def test_the_same_seed_gives_the_same_limits_and_another_seed_nearly_so():
+def test_the_interval_of_means_is_that_of_a_slow_jackknife_where_prompts_have_unequal_numbers_of_answers():
     rng = np.random.default_rng(1)
-    before, after = rng.normal(size=200), rng.normal(0.3, size=200)
-    one, again, other = (paired_means(before, after, seed=seed) for seed in (0, 0, 1))
-    assert one == again
-    assert one.low != other.low
-    assert one.low == pytest.approx(other.low, abs=0.05)
+    prompts = [label for label, num in zip("abcdef", (1, 7, 2, 2, 1, 4), strict=True) for _ in range(num)]
+    before, after = rng.normal(size=17), rng.normal(size=17)
+    without = [np.mean([y - x for x, y, p in zip(before, after, prompts, strict=True) if p != out]) for out in "abcdef"]
+    error = math.sqrt(5 / 6 * sum((one - np.mean(without)) ** 2 for one in without))
+    result = paired_means(before, after, prompts)
+    assert result.high - result.difference == pytest.approx(2.570582 * error, rel=1e-6)  # t, 5 degrees of freedom
+    assert result.difference - result.low == pytest.approx(result.high - result.difference)
 
 
 def test_copies_of_a_prompt_add_no_certainty_when_clustered():
@@ -142,16 +145,62 @@ def test_copies_of_a_prompt_add_no_certainty_when_clustered():
     assert naive.high - naive.low < 0.5 * (single.high - single.low)
 
 
-def test_the_bootstrap_interval_covers_the_true_difference():
-    rng = np.random.default_rng(3)
-    hits = 0
-    for trial in range(200):
-        prompt_effect = rng.normal(0.5, 1.0, size=50).repeat(3)
-        result = paired_means(
-            np.zeros(150), prompt_effect, prompts=np.arange(50).repeat(3).tolist(), num_resamples=300, seed=trial
-        )
-        hits += result.low <= 0.5 <= result.high
-    assert 0.89 <= hits / 200 <= 0.99
+@pytest.mark.parametrize("num_prompts", [5, 10, 20, 50])
+@pytest.mark.parametrize("skewed", [False, True])
+def test_the_interval_of_means_covers_the_truth_95_percent_of_the_time_with_few_prompts_too(num_prompts, skewed):
+    hits, prompts = 0, np.arange(num_prompts).repeat(3).tolist()
+    for seed in range(600):
+        rng = np.random.default_rng(seed)
+        of_prompt = rng.exponential(1.0, num_prompts) if skewed else rng.normal(1.0, 1.0, num_prompts)
+        result = paired_means(np.zeros(len(prompts)), of_prompt.repeat(3) + rng.normal(size=len(prompts)), prompts)
+        hits += result.low <= 1 <= result.high
+    assert 0.92 <= hits / 600 <= 0.98  # the standard error of 600 trials is 0.009
+
+
+def answers_of(num_prompts, together, p_win, p_tie, seed, most=7):
+    """Credits and prompts: 1 to `most` answers each, whose chance of a win goes together as a beta distribution's."""
+    rng = np.random.default_rng(seed)
+    prompts = np.arange(num_prompts).repeat(rng.integers(1, most + 1, num_prompts))
+    spread = 1 / together - 1
+    chance = rng.beta(p_win * spread, (1 - p_win) * spread, num_prompts)[prompts]
+    won = (rng.random(len(prompts)) < chance).astype(float)
+    return np.where(rng.random(len(prompts)) < p_tie, 0.5, won).tolist(), prompts.tolist()
+
+
+@pytest.mark.parametrize("num_prompts", [5, 10, 20, 50])
+@pytest.mark.parametrize("together", [0.01, 0.3, 0.8])
+def test_a_clustered_win_rate_covers_the_truth_at_least_93_percent_of_the_time(num_prompts, together):
+    for p_win, p_tie in ((0.5, 0.2), (0.8, 0.0), (0.95, 0.1)):
+        hits, truth = 0, p_win * (1 - p_tie) + p_tie / 2
+        for seed in range(200):
+            result = win_rate_of(*answers_of(num_prompts, together, p_win, p_tie, seed))
+            hits += result.low <= truth <= result.high
+        assert hits / 200 >= 0.93 - 0.02, (p_win, p_tie)  # 0.93, and what 200 trials may miss by
+
+
+def test_answers_of_prompts_of_their_own_have_the_plain_interval_and_copies_add_no_certainty():
+    credits = [1.0] * 12 + [0.0] * 5 + [0.5] * 9
+    assert win_rate_of(credits) == win_rate_of(credits, list(range(26))) == win_rate(12, 5, 9)
+    copied = win_rate_of([credit for credit in credits for _ in range(10)], [i // 10 for i in range(260)])
+    plain = win_rate(12, 5, 9)
+    assert copied.rate == plain.rate
+    assert plain.high - plain.low < copied.high - copied.low < 1.2 * (plain.high - plain.low)
+    naive = win_rate(120, 50, 90)
+    assert naive.high - naive.low < 0.4 * (plain.high - plain.low)
+
+
+def test_prompts_that_all_agree_have_an_interval_that_is_no_point_and_one_prompt_alone_says_nothing():
+    sure = win_rate_of([1.0] * 40, [i // 4 for i in range(40)])
+    assert sure.rate == sure.high == 1
+    assert win_rate(10, 0).low - 0.2 < sure.low < win_rate(10, 0).low, "ten prompts, whatever the number of answers"
+    one = win_rate_of([1.0, 1.0, 0.0], ["p"] * 3)
+    assert (one.rate, one.low, one.high, one.num) == (pytest.approx(2 / 3), 0.0, 1.0, 3)
+
+
+@pytest.mark.parametrize("arguments", [([],), ([1.0, 0.3],), ([1.0], ["p", "q"]), ([1.0], None, 1.0)])
+def test_credits_that_are_none_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"at least one|credit|between 0 and 1"):
+        win_rate_of(*arguments)
 
 
 def test_one_prompt_has_means_but_no_interval():

@@ -8,6 +8,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from penchant.errors import ConfigError, DataError
 from penchant.ranking import Gaussian, Votes, bootstrap, davidson_probabilities, fit_bradley_terry, fit_davidson
@@ -50,7 +52,7 @@ def slow_sandwich(votes: Votes, fit, ways: list[np.ndarray]) -> np.ndarray:
 
 def deviation(fit, a: str, b: str) -> float:
     interval = fit.difference(a, b)
-    return (interval.high - interval.low) / (2 * 1.959964)
+    return (interval.high - interval.low) / (2 * student.ppf(0.975, fit.degrees))
 
 
 @pytest.mark.parametrize("nu", [0.0, 0.7])
@@ -215,11 +217,47 @@ def test_too_few_clusters_are_refused_and_few_are_noted(simulate):
     with pytest.raises(DataError, match=r"as many clusters as parameters \(4\); got 3 of 'annotator'"):
         fit_bradley_terry(votes, clusters=["annotator"])
     assert fit_bradley_terry(votes, clusters=["prompt"]).notes == (
-        "20 clusters of 'prompt' are few; the intervals are likely too narrow.",
+        "20 clusters of 'prompt' are few; the intervals are Student's t, and hold roughly.",
     )
     everything = replace(votes, clusters={"prompt": votes.clusters["prompt"], "day": np.zeros(300, dtype=int)})
     with pytest.raises(DataError, match="at least two clusters; every vote that counts has one day"):
         fit_bradley_terry(everything)
+
+
+def votes_of_prompts(seed: int, num_prompts: int, num_votes: int):
+    """Three items; what a prompt is about adds to each item's ability, so votes on one prompt err together."""
+    rng, ability = np.random.default_rng(seed), np.array([0.6, 0.0, -0.6])
+    left_V = rng.integers(3, size=num_votes)
+    right_V = (left_V + rng.integers(1, 3, size=num_votes)) % 3
+    prompt_V = np.arange(num_votes) % num_prompts
+    of_prompt = ability + rng.normal(0, 0.7, (num_prompts, 3))
+    difference_V = of_prompt[prompt_V, left_V] - of_prompt[prompt_V, right_V]
+    outcome_V = np.where(rng.random(num_votes) < 1 / (1 + np.exp(-difference_V)), 1, -1)
+    return Votes(tuple("abc"), left_V, right_V, outcome_V, np.ones(num_votes), clusters={"prompt": prompt_V})
+
+
+@pytest.mark.parametrize("num_prompts", [10, 20])
+def test_intervals_from_few_prompts_hold_the_truth_as_often_as_they_say(num_prompts):
+    many = fit_bradley_terry(votes_of_prompts(999_999, 20_000, 200_000), covariance="model")
+    truth = {pair: many.difference(*pair).estimate for pair in ("ab", "bc", "ac")}
+    hits = 0
+    for seed in range(200):
+        fit = fit_bradley_terry(votes_of_prompts(seed, num_prompts, 150))
+        assert fit.degrees == num_prompts - 1
+        for pair, value in truth.items():
+            interval = fit.difference(*pair)
+            hits += interval.low <= value <= interval.high
+    assert 0.93 <= hits / 600 <= 0.98
+
+
+def test_a_bootstrap_of_few_clusters_draws_its_limits_farther_out(simulate):
+    votes = simulate(5, num_votes=300, num_prompts=12)
+    again = bootstrap(votes, by_model, clusters=["prompt"], num_resamples=400)
+    column = again.draws_BP[:, 0]
+    tail = norm.cdf(-math.sqrt(12 / 11) * student.ppf(0.975, 11))
+    assert tail < 0.012
+    limits = again.ability(votes.items[0])
+    assert (limits.low, limits.high) == pytest.approx(np.quantile(column, [tail, 1 - tail]).tolist())
 
 
 def test_a_middle_that_two_ways_of_clustering_made_negative_is_lifted_to_the_least():
@@ -326,7 +364,8 @@ def test_the_bootstrap_tells_abilities_and_missing_votes_as_the_sandwich_does(si
         assert theirs.estimate == ours.estimate
         assert (theirs.high - theirs.low) / (ours.high - ours.low) == pytest.approx(1.0, abs=0.15)
         column = again.draws_BP[:, votes.items.index(item)]
-        assert (theirs.low, theirs.high) == pytest.approx(np.quantile(column, [0.025, 0.975]).tolist())
+        tail = norm.cdf(-math.sqrt(800 / 799) * student.ppf(0.975, 799))
+        assert (theirs.low, theirs.high) == pytest.approx(np.quantile(column, [tail, 1 - tail]).tolist())
     confidence = 1 - 1e-9  # so that hardly any two are separated
     planned = fit.votes_to_separate("a", "b", confidence)
     assert again.votes_to_separate("a", "b", confidence) == pytest.approx(planned, rel=0.15)

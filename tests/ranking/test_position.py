@@ -49,7 +49,7 @@ def test_answers_given_five_times_over_by_one_annotator_say_no_more_than_once():
     often = shown([w for w in won for _ in range(5)], annotator=[i for i in range(60) for _ in range(5)])
     five = first_shown_share(often)
     assert five.value == once.value
-    assert five.high - five.low == pytest.approx(once.high - once.low, rel=0.02)
+    assert once.high - once.low < five.high - five.low < 1.06 * (once.high - once.low)
     naive = first_shown_share(shown([w for w in won for _ in range(5)]))
     assert naive.high - naive.low < 0.5 * (once.high - once.low)
 

@@ -39,6 +39,7 @@ def test_the_room_exports_exactly_these_names():
         "cohen_kappa",
         "components",
         "davidson_probabilities",
+        "expanded_tail",
         "expected_score",
         "first_shown_share",
         "fit_bradley_terry",
@@ -54,7 +55,9 @@ def test_the_room_exports_exactly_these_names():
         "strength",
         "strong_components",
         "to_elo",
+        "two_sided_quantile",
         "unrankable",
+        "variance_ratio",
     ]
     assert all(hasattr(penchant.ranking, name) for name in penchant.ranking.__all__)
 

@@ -100,7 +100,7 @@ def command(
             del policy  # one model in memory at a time
             before = sampled(other, params, "reference")
             log_ratios = log_policy - logprobs(other, sequences)
-        comparison = compare_answers(asked, before, after, scorer, log_ratios, params, seed=seed)
+        comparison = compare_answers(asked, before, after, scorer, log_ratios, params)
         comparison |= {"prompts": prompts, "reference": source.name or "the adapter switched off"}
         scratch = run / ".comparison.json.writing"
         scratch.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", SPELT_OUT)

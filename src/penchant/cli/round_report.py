@@ -32,7 +32,7 @@ def finish_round(this: Round) -> None:
     known = {verdict.id: verdict for verdict in verdicts}
     sides = [known.get(answer.id, answer) for answer in read_comparisons(this.path / "answers.jsonl")]
     judge = next((vote.annotator or "" for vote in votes), "").removeprefix("stand-in:") if plan.judge else "people"
-    found = summarise_sides(sides, judge, seed=plan.seed)
+    found = summarise_sides(sides, judge)
     samples = read_comparisons(this.path / "samples.jsonl")
     record: dict[str, Any] = {
         "round": this.number,

@@ -192,4 +192,4 @@ def _show(scores: Sequence[PairScore], summary: Summary, beta: float, *, to_stde
         f"margin    {summary.mean_margin:+.4f} on average, p(chosen) {summary.mean_probability:.3f}, beta {beta:g}"
     )
     if summary.num_prompts < rate.num:
-        say(f"they have {summary.num_prompts} prompts; pairs of one prompt go together, so the true interval is wider")
+        say(f"they have {summary.num_prompts} prompts; pairs of one prompt go together, and the interval allows for it")

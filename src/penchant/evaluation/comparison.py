@@ -14,7 +14,7 @@ import numpy as np
 
 from penchant.data import Prompt, shown
 from penchant.evaluation.judges import Scorer
-from penchant.evaluation.winrate import paired_means, win_rate
+from penchant.evaluation.winrate import paired_means, win_rate_of
 from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
@@ -72,14 +72,12 @@ def compare_answers(
     judge: Scorer,
     log_ratios: np.ndarray,
     params: SamplingParams,
-    *,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Judge both sides response by response and summarise, as the report and `comparison.json` show it.
 
     log_ratios: log pi(y|x) - log pi_ref(y|x) of the policy's temperature-1 samples, in the prompts' order. Intervals
-    are 95%: of the win rate by Tango's score method, or by a bootstrap over prompts where each has several answers; of
-    means by that bootstrap.
+    are 95%: of the win rate by Tango's score method, for fewer comparisons where each prompt has several; of means by
+    Student's t, over prompts.
     """
     pairs = []
     for prompt in prompts:
@@ -95,20 +93,14 @@ def compare_answers(
                     "score_after": judge.score(question, b),
                 }
             )
-    wins = sum(p["score_after"] > p["score_before"] for p in pairs)
-    losses = sum(p["score_after"] < p["score_before"] for p in pairs)
-    rate = win_rate(wins, losses, len(pairs) - wins - losses)
+    old, new = ([p[f"score_{when}"] for p in pairs] for when in ("before", "after"))
     ids = [p["id"] for p in pairs]
-    low, high = rate.low, rate.high
-    if len(pairs) > len(prompts):  # answers to one prompt resemble each other, so prompts are what is resampled
-        credit = [0.5 + 0.5 * np.sign(p["score_after"] - p["score_before"]) for p in pairs]
-        clustered = paired_means([0.0] * len(pairs), credit, ids, seed=seed)
-        low, high = clustered.low, clustered.high
-    means = paired_means([p["score_before"] for p in pairs], [p["score_after"] for p in pairs], ids, seed=seed)
+    credit = [0.5 + 0.5 * ((b > a) - (b < a)) for a, b in zip(old, new, strict=True)]
+    rate, wins, losses = win_rate_of(credit, ids), credit.count(1.0), credit.count(0.0)
+    means = paired_means(old, new, ids)
     per_prompt = len(log_ratios) // len(prompts)
-    kl = paired_means(
-        [0.0] * len(log_ratios), log_ratios.tolist(), [p.id for p in prompts for _ in range(per_prompt)], seed=seed
-    )
+    asked = [p.id for p in prompts for _ in range(per_prompt)]
+    kl = paired_means([0.0] * len(log_ratios), log_ratios.tolist(), asked)
     return {
         "judge": judge.name,
         "num_prompts": len(prompts),
@@ -119,8 +111,8 @@ def compare_answers(
         "difference": {"mean": means.difference, "low": means.low, "high": means.high},
         "win_rate": {
             "rate": rate.rate,
-            "low": low,
-            "high": high,
+            "low": rate.low,
+            "high": rate.high,
             "wins": wins,
             "losses": losses,
             "ties": len(pairs) - wins - losses,

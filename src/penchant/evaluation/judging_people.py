@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.data import Comparison, prompt_key
-from penchant.evaluation.winrate import WinRate, win_rate
-from penchant.ranking import cohen_kappa
+from penchant.evaluation.winrate import WinRate, win_rate_of
+from penchant.ranking import cohen_kappa, expanded_tail
 
 __all__ = ["Estimate", "JudgeAgreement", "agreement_with_people", "shared_answers"]
 
@@ -40,7 +40,7 @@ class JudgeAgreement:
     """share: of people's answers that are the judge's. kappa: Cohen's, which takes off what chance would give.
 
     decided: of the answers where both the judge and the person preferred a side, the share that preferred the same;
-    None where there is none. Its limits take answers as independent; those of share and kappa do not.
+    None where there is none.
     """
 
     num_comparisons: int
@@ -62,37 +62,40 @@ def shared_answers(judged: Sequence[Comparison], people: Sequence[Comparison]) -
 
 
 def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: int = 0) -> JudgeAgreement:
-    """Agreement of `shared_answers`, with bootstrap intervals in which whole comparisons are drawn.
+    """Agreement of `shared_answers`, with intervals for which whole comparisons are what is drawn.
 
-    A resample in which kappa is not defined, as all answers are alike, counts as the lowest value for the lower limit
-    and as the highest for the upper. Raises ValueError where nothing is shared.
+    That of the share is `win_rate_of`'s. That of kappa is of the percentiles of a bootstrap, farther out where
+    comparisons are few (`penchant.ranking.expanded_tail`). A resample in which kappa is not defined, as all answers are
+    alike, counts as the lowest value for the lower limit and as the highest for the upper. Raises ValueError where
+    nothing is shared.
     """
     pairs = [pair for group in shared for pair in group]
     if not pairs:
         raise ValueError("The judge and the people answered no comparison in common.")
     tables_GLL = np.stack([_table(group) for group in shared])
-    share_D, _ = _share_and_kappa(tables_GLL.sum(0, keepdims=True))
-    drawn = _share_and_kappa(_resampled(tables_GLL, seed)) if len(shared) > 1 else None
+    same = [(float(judge == person), number) for number, group in enumerate(shared) for judge, person in group]
+    decided = [one for one, pair in zip(same, pairs, strict=True) if "neither" not in pair]
+    share = win_rate_of(*zip(*same, strict=True))
+    kappa_D = _kappa(_resampled(tables_GLL, seed)) if len(shared) > 1 else None
     exact = cohen_kappa(*zip(*pairs, strict=True))
-    decided = [judge == person for judge, person in pairs if "neither" not in (judge, person)]
     return JudgeAgreement(
         num_comparisons=len(shared),
         num_answers=len(pairs),
-        share=Estimate(float(share_D[0]), *_limits(drawn and drawn[0], lowest=0.0)),
+        share=Estimate(share.rate, share.low, share.high) if len(shared) > 1 else Estimate(share.rate),
         kappa=Estimate(None, reason=exact.reason)
         if exact.value is None
-        else Estimate(exact.value, *_limits(drawn and drawn[1], lowest=-1.0)),
-        decided=win_rate(sum(decided), len(decided) - sum(decided)) if decided else None,
+        else Estimate(exact.value, *_limits(kappa_D, len(shared))),
+        decided=win_rate_of(*zip(*decided, strict=True)) if decided else None,
     )
 
 
-def _share_and_kappa(tables_DLL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Share of equal answers and Cohen's kappa of D tables of counts, judge by person; nan where kappa is 0 / 0."""
+def _kappa(tables_DLL: np.ndarray) -> np.ndarray:
+    """Cohen's kappa of D tables of counts, judge by person; nan where it is 0 / 0."""
     share_DLL = tables_DLL / tables_DLL.sum((1, 2), keepdims=True)
     same_D = np.trace(share_DLL, axis1=1, axis2=2)
     chance_D = (share_DLL.sum(1) * share_DLL.sum(2)).sum(1)
     with np.errstate(invalid="ignore"):
-        return same_D, np.where(chance_D < 1, (same_D - chance_D) / (1 - chance_D), np.nan)
+        return np.where(chance_D < 1, (same_D - chance_D) / (1 - chance_D), np.nan)
 
 
 def _resampled(tables_GLL: np.ndarray, seed: int) -> np.ndarray:
@@ -102,11 +105,12 @@ def _resampled(tables_GLL: np.ndarray, seed: int) -> np.ndarray:
     return np.stack(draws).reshape(NUM_RESAMPLES, len(LABELS), len(LABELS))
 
 
-def _limits(drawn_D: np.ndarray | None, lowest: float) -> tuple[float | None, float | None]:
-    if drawn_D is None:
+def _limits(kappa_D: np.ndarray | None, num_groups: int) -> tuple[float | None, float | None]:
+    if kappa_D is None:
         return None, None
-    low, high = np.nan_to_num(drawn_D, nan=lowest), np.nan_to_num(drawn_D, nan=1.0)
-    return float(np.quantile(low, 0.025)), float(np.quantile(high, 0.975))
+    tail = expanded_tail(0.95, num_groups)
+    low, high = np.nan_to_num(kappa_D, nan=-1.0), np.nan_to_num(kappa_D, nan=1.0)
+    return float(np.quantile(low, tail)), float(np.quantile(high, 1 - tail))
 
 
 def _table(pairs: Sequence[tuple[str, str]]) -> np.ndarray:

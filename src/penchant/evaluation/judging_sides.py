@@ -47,17 +47,17 @@ def side_by_side(
     return comparisons
 
 
-def summarise_sides(comparisons: Sequence[Comparison], judge: str, *, seed: int = 0) -> dict[str, Any]:
+def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, Any]:
     """Win rate of the newer model, KL, mean scores where the judge scores, and the pairs, as the report shows them.
 
     comparisons: of `side_by_side`, answered; one that nobody answered counts for the KL alone. Intervals are 95%: of
-    the win rate by Tango's score method, both_bad being a tie; of means by a bootstrap over prompts.
+    the win rate by Tango's score method, both_bad being a tie; of means by Student's t.
     """
     ids = [comparison.id for comparison in comparisons]
     sides = [_sides(comparison) for comparison in comparisons]
     won = [side["won"] for side in sides if side["won"] is not None]
     log_ratios = [float(str(comparison.meta["log_ratio"])) for comparison in comparisons]
-    kl = paired_means([0.0] * len(ids), log_ratios, ids, seed=seed)
+    kl = paired_means([0.0] * len(ids), log_ratios, ids)
     summary: dict[str, Any] = {
         "judge": judge,
         "num_prompts": len(ids),
@@ -72,7 +72,7 @@ def summarise_sides(comparisons: Sequence[Comparison], judge: str, *, seed: int 
         summary["win_rate"] = {"rate": rate.rate, "low": rate.low, "high": rate.high, **counts}
     if sides and all("score_after" in side for side in sides):
         old, new = ([side[f"score_{when}"] for side in sides] for when in ("before", "after"))
-        means = paired_means(old, new, ids, seed=seed)
+        means = paired_means(old, new, ids)
         summary |= {"mean_before": means.before, "mean_after": means.after}
         summary["difference"] = {"mean": means.difference, "low": means.low, "high": means.high}
     return summary

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from penchant.data import Origin
-from penchant.evaluation.winrate import WinRate, win_rate
+from penchant.evaluation.winrate import WinRate, win_rate_of
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability
@@ -45,8 +45,8 @@ class PairScore:
 class Summary:
     """accuracy: share of pairs with a margin above 0, one of exactly 0 counted half, with its 95% interval.
 
-    num_prompts: distinct prompts; where there are fewer than pairs, the interval is narrower than the truth, as it
-    takes pairs as independent.
+    num_prompts: distinct prompts; where there are fewer than pairs, the interval allows for pairs of one prompt going
+    together.
     """
 
     accuracy: WinRate
@@ -117,10 +117,10 @@ def score_rewards(
 def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summary:
     """How often, and how surely, the model prefers what people preferred. Raises ValueError where there is no pair."""
     margins = [score.margin for score in scores]
-    wins, losses = sum(m > 0 for m in margins), sum(m < 0 for m in margins)
+    prompts = [pair.chosen.ids[~pair.chosen.scored].tobytes() for pair in pairs]
     return Summary(
-        accuracy=win_rate(wins, losses, len(margins) - wins - losses),
+        accuracy=win_rate_of([0.5 + 0.5 * ((m > 0) - (m < 0)) for m in margins], prompts),
         mean_margin=sum(margins) / len(margins),
         mean_probability=sum(score.probability for score in scores) / len(scores),
-        num_prompts=len({pair.chosen.ids[~pair.chosen.scored].tobytes() for pair in pairs}),
+        num_prompts=len(set(prompts)),
     )

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
-__all__ = ["PairedMeans", "WinRate", "paired_means", "win_rate"]
+from penchant.ranking.quantiles import two_sided_quantile, variance_ratio
+
+__all__ = ["PairedMeans", "WinRate", "paired_means", "win_rate", "win_rate_of"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def win_rate(wins: int, losses: int, ties: int = 0, confidence: float = 0.95) ->
     not reject, with p(tie) estimated anew under each delta. It becomes Wilson's exactly when no tie was seen, gets
     narrower with ties (they carry less spread), and never has width zero, not even when everything tied.
 
-    Comparisons are taken as independent. Several of one prompt are not: give one comparison per prompt.
+    Comparisons are taken as independent; where several are of one prompt, use `win_rate_of`.
 
     Args:
         wins, losses, ties: counts, at least one of them above zero.
@@ -56,13 +57,41 @@ def win_rate(wins: int, losses: int, ties: int = 0, confidence: float = 0.95) ->
     """
     if min(wins, losses, ties) < 0:
         raise ValueError(f"Counts cannot be negative: got {wins} wins, {losses} losses, {ties} ties.")
-    num = wins + losses + ties
-    if num == 0:
-        raise ValueError("A win rate needs at least one comparison; got none.")
-    z = _quantile(confidence)
-    low = _lowest_delta(wins, losses, num, z)
-    high = -_lowest_delta(losses, wins, num, z)
-    return WinRate((wins + ties / 2) / num, (1 + low) / 2, (1 + high) / 2, num)
+    return _score_interval(wins, losses, wins + losses + ties, 1.0, confidence)
+
+
+def win_rate_of(
+    credits: Sequence[float], prompts: Sequence[Hashable] | None = None, confidence: float = 0.95
+) -> WinRate:
+    """`win_rate` of comparisons of which those of one prompt go together.
+
+    The interval is that of N / d comparisons, where d >= 1 is how much more the rate varies between sets of prompts
+    than between N independent comparisons (`penchant.ranking.variance_ratio`); of one prompt alone it is [0, 1], as
+    nothing can be said of others.
+
+    Args:
+        credits: N times 1 (won), 0 (lost) or 1/2 (tie).
+        prompts: N labels; equal labels are one prompt. None: every comparison has a prompt of its own.
+        confidence: coverage asked for, between 0 and 1.
+
+    Raises:
+        ValueError: another credit, lengths that differ, no comparison at all, or a confidence outside (0, 1).
+
+    Example:
+        >>> credits, prompts = [1.0] * 8 + [0.0] * 2, list("aabbccddee")
+        >>> one, clustered = win_rate_of(credits), win_rate_of(credits, prompts)
+        >>> round(one.low, 2), round(clustered.low, 2)
+        (0.49, 0.26)
+    """
+    labels = range(len(credits)) if prompts is None else prompts
+    if len(labels) != len(credits) or not set(credits) <= {0.0, 0.5, 1.0}:
+        raise ValueError(
+            f"Each comparison needs a credit of 1, 0.5 or 0, and a prompt: got {len(credits)} credits "
+            f"({sorted(set(credits))[:5]}), {len(labels)} prompts."
+        )
+    wins, losses = (sum(credit == one for credit in credits) for one in (1.0, 0.0))
+    ratio = variance_ratio(np.asarray(credits, dtype=np.float64), labels, _checked(confidence)) if len(credits) else 1.0
+    return _score_interval(wins, losses, len(credits), ratio, confidence)
 
 
 def paired_means(
@@ -71,23 +100,27 @@ def paired_means(
     prompts: Sequence[Hashable] | None = None,
     *,
     confidence: float = 0.95,
-    num_resamples: int = 2000,
-    seed: int = 0,
 ) -> PairedMeans:
-    """Mean score before and after, and the mean difference with a bootstrap interval clustered by prompt.
+    """Mean score before and after, and the mean difference with an interval clustered by prompt.
 
-    Scores of one prompt move together, so whole prompts are drawn with replacement, never single responses; the limits
-    are percentiles of the resampled mean difference. With fewer than some 20 prompts such an interval is too narrow.
+    Scores of one prompt move together, so the standard error is the jackknife's that leaves out whole prompts, never
+    single responses, and the interval is Student's t with as many degrees of freedom as prompts, less one.
 
     Args:
         before, after: scores of shape (N,), position i of both for the same prompt.
         prompts: N labels; equal labels form a cluster. None: every position is a prompt of its own.
         confidence: coverage asked for, between 0 and 1.
-        num_resamples: bootstrap draws.
-        seed: of numpy's generator; the same seed gives the same limits.
 
     Raises:
         ValueError: lengths differ, nothing to compare, a score that is not finite, or a confidence outside (0, 1).
+
+    Example:
+        >>> found = paired_means([0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 3.0, 4.0])
+        >>> round(found.low, 3), round(found.high, 3)  # 2.5 -+ 3.182 * sqrt(5 / 3 / 4)
+        (0.446, 4.554)
+
+    Reference:
+        B. Efron and C. Stein, The Jackknife Estimate of Variance, Annals of Statistics 9(3), 1981.
     """
     x, y = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     labels = range(len(x)) if prompts is None else prompts
@@ -99,27 +132,35 @@ def paired_means(
         raise ValueError("Mean scores need at least one response; got none.")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("Scores must be finite numbers; got inf or nan.")
-    _quantile(confidence)
-    index = {label: position for position, label in enumerate(dict.fromkeys(labels))}
-    cluster = np.array([index[label] for label in labels])
-    sums, counts = np.bincount(cluster, weights=y - x), np.bincount(cluster)
-    low = high = None
-    if len(index) > 1:
-        rng = np.random.default_rng(seed)
-        means = np.empty(num_resamples)
-        for i in range(num_resamples):
-            drawn = rng.integers(len(index), size=len(index))
-            means[i] = sums[drawn].sum() / counts[drawn].sum()
-        tail = (1 - confidence) / 2
-        low, high = (float(limit) for limit in np.quantile(means, [tail, 1 - tail]))
-    return PairedMeans(float(x.mean()), float(y.mean()), float((y - x).mean()), low, high, len(x), len(index))
+    _checked(confidence)
+    number_of = {label: g for g, label in enumerate(dict.fromkeys(labels))}
+    cluster_N, num_prompts = [number_of[label] for label in labels], len(number_of)
+    sum_G, size_G = np.bincount(cluster_N, weights=y - x), np.bincount(cluster_N)
+    mean, low, high = float((y - x).mean()), None, None
+    if num_prompts > 1:
+        without_G = (sum_G.sum() - sum_G) / (size_G.sum() - size_G)
+        error = math.sqrt((num_prompts - 1) / num_prompts * ((without_G - without_G.mean()) ** 2).sum())
+        reach = two_sided_quantile(confidence, num_prompts - 1) * error
+        low, high = mean - reach, mean + reach
+    return PairedMeans(float(x.mean()), float(y.mean()), mean, low, high, len(x), num_prompts)
 
 
-def _quantile(confidence: float) -> float:
-    """Two-sided standard normal quantile."""
+def _checked(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise ValueError(f"Confidence must lie between 0 and 1; got {confidence}.")
-    return NormalDist().inv_cdf((1 + confidence) / 2)
+    return confidence
+
+
+def _score_interval(wins: int, losses: int, num: int, ratio: float, confidence: float) -> WinRate:
+    """Tango's, of `num` / `ratio` comparisons: the same as with a quantile that is sqrt(ratio) times as large."""
+    if num == 0:
+        raise ValueError("A win rate needs at least one comparison; got none.")
+    rate = (num + wins - losses) / (2 * num)
+    if math.isinf(ratio):
+        return WinRate(rate, 0.0, 1.0, num)
+    z = two_sided_quantile(_checked(confidence)) * math.sqrt(ratio)
+    low, high = _lowest_delta(wins, losses, num, z), -_lowest_delta(losses, wins, num, z)
+    return WinRate(rate, (1 + low) / 2, (1 + high) / 2, num)
 
 
 def _lowest_delta(wins: int, losses: int, num: int, z: float) -> float:

@@ -130,7 +130,7 @@ def _fit(votes: Any) -> tuple[Any, str]:
 
 
 def _rows(fit: Any, between: Sequence[Comparison]) -> list[dict[str, Any]]:
-    from penchant.ranking import ELO_PER_NAT
+    from penchant.ranking import to_elo
 
     tally: defaultdict[str, dict[str, int]] = defaultdict(lambda: {"wins": 0, "losses": 0, "ties": 0})
     for comparison in between:
@@ -139,9 +139,8 @@ def _rows(fit: Any, between: Sequence[Comparison]) -> list[dict[str, Any]]:
             tally[source_label(candidate)][word] += 1
     elo, rows = fit.elo, []
     for item in fit.order:
-        i = fit.items.index(item)
-        reach = 1.96 * float(fit.covariance_PP[i, i]) ** 0.5 * ELO_PER_NAT
+        limits = fit.ability(item)
         rows.append(
-            {"source": item, "elo": elo[item], "low": elo[item] - reach, "high": elo[item] + reach, **tally[item]}
+            {"source": item, "elo": elo[item], "low": to_elo(limits.low), "high": to_elo(limits.high), **tally[item]}
         )
     return rows

@@ -12,6 +12,7 @@ agreement.py      raw agreement, kappas, alpha
 cycles.py         HodgeRank: what no single order explains
 ballots.py        what people answered, both-bad and all, before it is decided what counts
 position.py       how often the side shown first wins
+quantiles.py      how far intervals reach, where clusters are few too
 method.py         the choices of a ranking
 group.py          one group of connected items as a table
 standings.py      all of the above in one call, as records and as a plain dict
@@ -38,6 +39,7 @@ from penchant.ranking.group import Group, Neighbours, Standing
 from penchant.ranking.method import Method
 from penchant.ranking.position import Share, first_shown_share
 from penchant.ranking.prior import Gaussian, PhantomVotes
+from penchant.ranking.quantiles import expanded_tail, two_sided_quantile, variance_ratio
 from penchant.ranking.standings import Standings, standings
 from penchant.ranking.votes import Votes
 
@@ -65,6 +67,7 @@ __all__ = [
     "cohen_kappa",
     "components",
     "davidson_probabilities",
+    "expanded_tail",
     "expected_score",
     "first_shown_share",
     "fit_bradley_terry",
@@ -80,5 +83,7 @@ __all__ = [
     "strength",
     "strong_components",
     "to_elo",
+    "two_sided_quantile",
     "unrankable",
+    "variance_ratio",
 ]

@@ -3,13 +3,15 @@
 Shapes: V votes, B draws, P parameters, G clusters.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penchant.errors import ConfigError, DataError
-from penchant.ranking.fit import Fit, Interval, position_of, refuse_confidence
+from penchant.ranking.fit import Fit, Interval, position_of
+from penchant.ranking.quantiles import expanded_tail
 from penchant.ranking.sandwich import cluster_labels
 from penchant.ranking.votes import FloatArray, Votes
 
@@ -18,7 +20,9 @@ __all__ = ["Bootstrap", "bootstrap"]
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """The fit of all votes, and the abilities and coefficients (B, P) of B resamples.
+    """The fit of all votes, and the abilities and coefficients (B, P) of B resamples of so many clusters.
+
+    Limits are percentiles, farther out than the level says where clusters are few: see `expanded_tail`.
 
     Example:
         >>> from functools import partial
@@ -32,6 +36,7 @@ class Bootstrap:
 
     fit: Fit
     draws_BP: FloatArray
+    num_clusters: float = math.inf
 
     def ability(self, item: str, confidence: float = 0.95) -> Interval:
         """theta_item of the fit around the mean, with percentiles of the resamples as limits.
@@ -43,7 +48,7 @@ class Bootstrap:
             Interval(estimate=0.5, low=0.25, high=0.75)
         """
         i = position_of(item, self.fit.items)
-        return _percentiles(float(self.fit.ability_I[i]), self.draws_BP[:, i], confidence)
+        return self._percentiles(float(self.fit.ability_I[i]), self.draws_BP[:, i], confidence)
 
     def difference(self, item: str, other: str, confidence: float = 0.95) -> Interval:
         """theta_item - theta_other of the fit, with percentiles of the resamples as limits.
@@ -56,7 +61,7 @@ class Bootstrap:
         """
         estimate = self.fit.difference(item, other).estimate
         i, j = self.fit.items.index(item), self.fit.items.index(other)
-        return _percentiles(estimate, self.draws_BP[:, i] - self.draws_BP[:, j], confidence)
+        return self._percentiles(estimate, self.draws_BP[:, i] - self.draws_BP[:, j], confidence)
 
     def votes_to_separate(self, item: str, other: str, confidence: float = 0.95) -> float:
         """`Fit.votes_to_separate` with the covariance of the resamples.
@@ -82,7 +87,12 @@ class Bootstrap:
         """
         estimate = self.fit.coefficient(name).estimate
         column = len(self.fit.items) + list(self.fit.coefficients).index(name)
-        return _percentiles(estimate, self.draws_BP[:, column], confidence)
+        return self._percentiles(estimate, self.draws_BP[:, column], confidence)
+
+    def _percentiles(self, estimate: float, draws_B: FloatArray, confidence: float) -> Interval:
+        tail = expanded_tail(confidence, self.num_clusters)
+        low, high = np.quantile(draws_B, [tail, 1 - tail])
+        return Interval(estimate, float(low), float(high))
 
 
 def bootstrap(
@@ -149,11 +159,4 @@ def bootstrap(
             f"{len(failures)} of {num_resamples} resamples have no finite fit, so the limits are open; use the "
             f"sandwich or prior=True. The first says: {failures[0]}"
         )
-    return Bootstrap(point, np.stack(draws))
-
-
-def _percentiles(estimate: float, draws_B: FloatArray, confidence: float) -> Interval:
-    refuse_confidence(confidence)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(draws_B, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high))
+    return Bootstrap(point, np.stack(draws), min(map(len, drawable)))

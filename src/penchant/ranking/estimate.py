@@ -3,6 +3,7 @@
 Shapes: V votes, I items, K coefficients of the design, E parameters outside it, P = I + K + E.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -83,6 +84,7 @@ def estimate(
         log_likelihood=model.likelihood(design, parameter_P).value,
         nu=float(np.exp(coefficient_K[-1])) if model.extra else 0.0,
         notes=(*_prior_notes(votes, belief), *_cluster_notes(counts)),
+        degrees=min(counts.values()) - 1 if counts else math.inf,
     )
 
 
@@ -185,7 +187,7 @@ def _prior_notes(votes: Votes, prior: Prior | None) -> list[str]:
 
 def _cluster_notes(counts: Mapping[str, int]) -> list[str]:
     return [
-        f"{num} clusters of {name!r} are few; the intervals are likely too narrow."
+        f"{num} clusters of {name!r} are few; the intervals are Student's t, and hold roughly."
         for name, num in counts.items()
         if num < FEW_CLUSTERS
     ]

@@ -6,16 +6,16 @@ Shapes: I items, K coefficients (position, covariates, log_nu), P = I + K parame
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from scipy.special import expit
 
 from penchant.errors import ConfigError, DataError
 from penchant.ranking.elo import to_elo
+from penchant.ranking.quantiles import two_sided_quantile
 from penchant.ranking.votes import FloatArray
 
-__all__ = ["Fit", "Interval", "position_of", "refuse_confidence", "two_sided_quantile"]
+__all__ = ["Fit", "Interval", "position_of"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Fit:
         log_likelihood: in nats, the prior not counted.
         nu: tie parameter of Davidson's model; 0 in Bradley-Terry's, where a tie is half a win for each side.
         notes: sentences a reader of the abilities must know, such as phantom votes or few clusters.
+        degrees: degrees of freedom of the intervals, which are Student's t: the clusters less one, of the way of
+            clustering that has fewest; inf, which is the normal distribution, without clusters.
 
     Example:
         >>> from penchant.ranking import Votes, fit_bradley_terry
@@ -56,6 +58,7 @@ class Fit:
     log_likelihood: float
     nu: float
     notes: tuple[str, ...]
+    degrees: float = math.inf
 
     @property
     def abilities(self) -> dict[str, float]:
@@ -87,7 +90,7 @@ class Fit:
             0.323
         """
         i = position_of(item, self.items)
-        return _interval(self.ability_I[i], self.covariance_PP[i, i], confidence)
+        return self._interval(self.ability_I[i], self.covariance_PP[i, i], confidence)
 
     def difference(self, item: str, other: str, confidence: float = 0.95) -> Interval:
         """theta_item - theta_other with confidence limits, natural-log units (times `ELO_PER_NAT`: Elo points).
@@ -106,7 +109,7 @@ class Fit:
         """
         i, j = self._pair(item, other)
         variance = self._variance(item, other)
-        return _interval(self.ability_I[i] - self.ability_I[j], variance, confidence)
+        return self._interval(self.ability_I[i] - self.ability_I[j], variance, confidence)
 
     def win_probability(self, item: str, other: str, confidence: float = 0.95) -> Interval:
         """1 / (1 + exp(-difference)), on neutral ground: position and covariates at zero.
@@ -141,14 +144,14 @@ class Fit:
         if name not in self.coefficients:
             raise ConfigError(f"The fit has no coefficient {name!r}; it has {', '.join(self.coefficients) or 'none'}.")
         k = len(self.items) + list(self.coefficients).index(name)
-        return _interval(self.coefficients[name], self.covariance_PP[k, k], confidence)
+        return self._interval(self.coefficients[name], self.covariance_PP[k, k], confidence)
 
     def votes_to_separate(self, item: str, other: str, confidence: float = 0.95) -> float:
         """How many more votes between these two would put zero outside the interval of their difference.
 
         A direct vote carries information p (1 - p) about the difference, divided by d, how much wider than the model's
         the variance of votes like these has turned out (ties make d smaller, clusters larger); so, with V the variance
-        now and z the normal quantile, n = d ((z / difference)^2 - 1 / V) / (p (1 - p)). With Davidson's ties
+        now and z the quantile of the interval, n = d ((z / difference)^2 - 1 / V) / (p (1 - p)). With Davidson's ties
         1/4 (1 - P(tie)) - (P(win) - P(loss))^2 / 4 takes the place of p (1 - p).
         It takes the difference to be as estimated: a plan, not a promise; half of such plans fall short.
 
@@ -166,13 +169,17 @@ class Fit:
         """
         i, j = self._pair(item, other)
         difference = float(self.ability_I[i] - self.ability_I[j])
-        z = two_sided_quantile(confidence)
+        z = two_sided_quantile(confidence, self.degrees)
         if difference == 0:
             return math.inf
         variance = self._variance(item, other)
         design_effect = variance / _contrast(self.model_covariance_PP, i, j)
         missing = design_effect * ((z / difference) ** 2 - 1 / variance) / _information(difference, self.nu)
         return float(max(math.ceil(missing), 0))
+
+    def _interval(self, estimate: float, variance: float, confidence: float) -> Interval:
+        reach = two_sided_quantile(confidence, self.degrees) * math.sqrt(variance)
+        return Interval(float(estimate), float(estimate - reach), float(estimate + reach))
 
     def _pair(self, item: str, other: str) -> tuple[int, int]:
         i, j = position_of(item, self.items), position_of(other, self.items)
@@ -204,38 +211,6 @@ def position_of(item: str, items: tuple[str, ...]) -> int:
     if item not in items:
         raise ConfigError(f"The fit has no item {item!r}; it has {', '.join(items)}.")
     return items.index(item)
-
-
-def refuse_confidence(confidence: float) -> None:
-    """Nothing where 0 < confidence < 1.
-
-    Raises:
-        ConfigError: otherwise.
-
-    Example:
-        >>> refuse_confidence(0.95)
-    """
-    if not 0 < confidence < 1:
-        raise ConfigError(f"Confidence must lie between 0 and 1; got {confidence}.")
-
-
-def two_sided_quantile(confidence: float) -> float:
-    """Normal quantile z with P(|Z| < z) = confidence.
-
-    Raises:
-        ConfigError: a confidence outside (0, 1).
-
-    Example:
-        >>> round(two_sided_quantile(0.95), 2)
-        1.96
-    """
-    refuse_confidence(confidence)
-    return NormalDist().inv_cdf((1 + confidence) / 2)
-
-
-def _interval(estimate: float, variance: float, confidence: float) -> Interval:
-    reach = two_sided_quantile(confidence) * math.sqrt(variance)
-    return Interval(float(estimate), float(estimate - reach), float(estimate + reach))
 
 
 def _contrast(covariance_PP: FloatArray, i: int, j: int) -> float:

@@ -9,8 +9,9 @@ import numpy as np
 from penchant.errors import ConfigError
 from penchant.ranking.bradley_terry import fit_bradley_terry
 from penchant.ranking.davidson import fit_davidson
-from penchant.ranking.fit import Fit, refuse_confidence
+from penchant.ranking.fit import Fit
 from penchant.ranking.prior import Gaussian, PhantomVotes, Prior
+from penchant.ranking.quantiles import refuse_confidence
 from penchant.ranking.votes import Votes
 
 __all__ = ["Method"]

@@ -1,16 +1,15 @@
 """Position bias: how often the side shown first wins.
 
-Shapes: N decided ballots, G clusters.
+Shapes: N decided ballots.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from penchant.ranking.ballots import Ballots
-from penchant.ranking.fit import two_sided_quantile
+from penchant.ranking.quantiles import two_sided_quantile, variance_ratio
 
 __all__ = ["Share", "first_shown_share", "wilson"]
 
@@ -49,7 +48,9 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
     1/2 is no bias if sides were shown at random; if the better items were shown first more often, it is not, and
     `fit_bradley_terry(position=True)` with the first shown at the left tells the two apart. Ties and both_bad are left
     out. The limits are Wilson's for N / d answers, where d >= 1 is how much answers by one annotator, or to one prompt,
-    make the share vary more than N independent ones would; the larger d of the two where both are recorded.
+    make the share vary more than N independent ones would (`variance_ratio`); the larger d of the two where both are
+    recorded. Where one person gave all answers, or all are to one prompt, nothing can be said of others, and d is of
+    the other way alone.
 
     Raises:
         ConfigError: a confidence outside (0, 1).
@@ -60,11 +61,6 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
         >>> share = first_shown_share(Ballots(["a"] * 10, ["b"] * 10, ["left"] * 10, shown_first=shown))
         >>> share.value, round(share.low, 3), round(share.high, 3), share.num
         (0.6, 0.313, 0.832, 10)
-
-    Reference:
-        An effective number in an interval for independent draws: E. L. Korn and B. I. Graubard, Confidence Intervals
-        for Proportions With Small Expected Number of Positive Counts Estimated From Survey Data, Survey Methodology
-        24, 1998.
     """
     two_sided_quantile(confidence)
     shown = [None] * len(ballots) if ballots.shown_first is None else ballots.shown_first
@@ -75,17 +71,7 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
         return Share(None, None, None, 0, f"{reason} which side was shown first")
     won_N = np.array([ballots.outcome[i] == shown[i] for i in decided], dtype=float)
     columns = {name: getattr(ballots, name) for name in ballots.recorded}
-    effect = max([1.0, *(_design_effect(won_N, [column[i] for i in decided]) for column in columns.values())])
+    effects = [variance_ratio(won_N, [column[i] for i in decided], confidence) for column in columns.values()]
+    effect = max([1.0, *filter(math.isfinite, effects)])
     low, high = wilson(float(won_N.mean()), len(won_N) / effect, confidence)
     return Share(float(won_N.mean()), low, high, len(won_N))
-
-
-def _design_effect(won_N: np.ndarray, cluster_N: Sequence[Hashable]) -> float:
-    """Variance of the mean when clusters are drawn, over that when answers are; 1 where it cannot be told."""
-    labels: Mapping[Hashable, int] = {label: g for g, label in enumerate(dict.fromkeys(cluster_N))}
-    share, num, num_clusters = won_N.mean(), len(won_N), len(labels)
-    if num_clusters < 2 or share in (0.0, 1.0):
-        return 1.0
-    sums_G = np.bincount([labels[label] for label in cluster_N], won_N - share)
-    variance = num_clusters / (num_clusters - 1) * (sums_G**2).sum() / num**2
-    return float(variance / (share * (1 - share) / num))

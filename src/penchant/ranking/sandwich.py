@@ -16,7 +16,7 @@ from penchant.ranking.votes import FloatArray, IntArray, Votes
 __all__ = ["FEW_CLUSTERS", "cluster_labels", "meat", "sandwich"]
 
 FEW_CLUSTERS = 30
-"""Below so many clusters the interval is likely too narrow; the result says so."""
+"""Below so many clusters the interval holds roughly; the result says so."""
 
 ROWS_AT_ONCE = 8192
 DENSE_SCORES = 2**24
