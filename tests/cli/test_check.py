@@ -178,3 +178,25 @@ def test_scored_runs_cut_where_the_mask_changes_and_lose_nothing():
     sequence = TokenSequence(np.arange(6), np.array([False, False, True, True, False, True]))
     assert list(scored_runs(sequence)) == [(False, [0, 1]), (True, [2, 3]), (False, [4]), (True, [5])]
     assert list(scored_runs(TokenSequence(np.array([7]), np.array([False])))) == [(False, [7])]
+
+
+def test_fields_that_nobody_reads_are_listed_once_with_their_rows_and_the_first_place(check, tmp_path):
+    rows = [GOOD, GOOD | {"prompt": "x", "mine": 1, "score": 2}, GOOD | {"prompt": "y", "mine": 2}]
+    listed = f"mine (in 2 rows, first at {tmp_path / 'rows.jsonl'}:2)"
+    assert f"fields not read: {listed}\n" in check(rows).out
+    assert findings(check(rows, "--json"))["fields_not_read"] == [
+        {"name": "mine", "num_rows": 2, "first": f"{tmp_path / 'rows.jsonl'}:2"}
+    ]
+    assert "fields not read" not in check([GOOD]).out
+
+
+@pytest.mark.parametrize("place", [0, 1, 30])
+def test_one_row_without_a_rejected_response_leaves_a_file_of_pairs_what_it_is(check, place):
+    pairs = [{"conversations": [{"from": "human", "value": f"Hi {i}"}]} for i in range(40)]
+    sides = {"chosen": {"from": "gpt", "value": "Hello"}, "rejected": {"from": "gpt", "value": "No"}}
+    rows = [row | sides for row in pairs]
+    del rows[place]["rejected"]
+    result = check(rows)
+    assert result.code == 1
+    assert "40 rows of pairs, format sharegpt_pair; 1 cannot be used" in result.out
+    assert f"rows.jsonl:{place + 1}: the field 'rejected' is missing" in result.out

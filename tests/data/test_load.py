@@ -37,7 +37,10 @@ BAD_ROWS = {
         row(chosen=[{"role": "user", "content": "other"}, {"role": "assistant", "content": "x"}]),
         "not the prompt",
     ),
-    "missing_field": ({"messages": []}, "the field 'prompt' is missing"),
+    "missing_field": ({"prompt": "Q", "chosen": "good"}, "the field 'rejected' is missing"),
+    "unread_field": (row(images=["a.png"]), "the field 'images' holds what is no text"),
+    "empty_prompt": (row(prompt=" "), "the prompt is empty"),
+    "answered_prompt": (row(prompt=[{"role": "assistant", "content": "A"}]), "ends with the assistant's turn"),
     "bad_type": (row(probability=2), "the field 'probability' is wrong: input should be less than or equal to 1"),
     "not_utf8": (row(chosen="\ud800"), "'chosen' holds half of a surrogate pair"),
     "invalid_json": ("{", "the line is not JSON"),
@@ -75,7 +78,7 @@ def test_bytes_that_are_not_utf8_spoil_one_row_only(tmp_path):
 def test_dropping_leaves_bad_rows_out_and_counts_every_one(tmp_path):
     path = write(tmp_path / "pairs.jsonl", [row("1"), *(bad for bad, _ in BAD_ROWS.values()), row("2")])
     loaded = load_pairs(path, on_bad_row="drop")
-    assert [str(pair.origin) for pair in loaded.pairs] == [f"{path}:1", f"{path}:10"]
+    assert [str(pair.origin) for pair in loaded.pairs] == [f"{path}:1", f"{path}:{len(BAD_ROWS) + 2}"]
     assert loaded.verdict_counts == {"keep": 2, **dict.fromkeys(BAD_ROWS, 1)}
     assert [(problem.code, problem.origin.line) for problem in loaded.problems] == [
         (code, line) for line, code in enumerate(BAD_ROWS, start=2)

@@ -138,8 +138,8 @@ def test_which_side_a_preferred_response_is_on_gives_nothing_away(tmp_path):
     rows = [{"prompt": f"q{i}", "chosen": f"yes {i * 7919 % 101}", "rejected": f"no {i}"} for i in range(50)]
     rows += [{"prompt": f"q{i}", "chosen": f"no {i}", "rejected": f"yes {i * 7919 % 101}"} for i in range(50, 100)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    comparisons, refused = read_comparisons(path)
-    assert refused == []
+    comparisons, refused, unread = read_comparisons(path)
+    assert refused == unread == []
     assert {c.outcome for c in comparisons[:50]} != {c.outcome for c in comparisons[50:]}
     for comparison, row in zip(comparisons, rows, strict=True):
         assert (comparison.a if comparison.outcome == "a" else comparison.b).text == row["chosen"]

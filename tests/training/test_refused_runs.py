@@ -92,6 +92,18 @@ def test_a_row_that_is_too_long_counts_once_where_its_pair_is_taken_apart(dpo, r
     assert any("left out 1 of 17 rows" in text for text in reporter.said)
 
 
+def test_fine_tuning_imitates_no_answer_labelled_bad_and_says_so_and_what_it_did_not_read(sft, reporter, tmp_path):
+    path = tmp_path / "kto.jsonl"
+    rows = [{"prompt": f"Once {i}", "completion": " a cat.", "label": i % 2 == 0, "mine": i} for i in range(8)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ledger = sft(reporter, data={"files": [str(path)], "held_out": 0.0}, optimiser={"epochs": 1}).ledger
+    assert (ledger["rows"], ledger["num_train_pairs"]) == ({"keep": 4, "not_desirable": 4}, 4)
+    listed = f"mine (in 4 rows, first at {path}:1)"
+    assert ledger["fields_not_read"] == [listed]
+    assert f"fields not read: {listed}" in reporter.said
+    assert any(text.startswith("4 rows are not trained on: its label is false") for text in reporter.said)
+
+
 REFUSALS = [
     ({"model": {"lora": {"targets": ["nowhere"]}}}, ConfigError | ModelError),
     ({"model": {"reference": "no-such-model"}}, ModelError),

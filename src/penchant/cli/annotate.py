@@ -75,7 +75,7 @@ def command(
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
     from penchant.cli.annotate_chat import ChatOptions, make_chat
-    from penchant.data.load import check_options
+    from penchant.data.given import check_options
     from penchant.errors import ConfigError
 
     _require_packages()
@@ -165,6 +165,8 @@ def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:
             _say(f"  left out: {reason}")
         if len(added.refused) > 3:
             _say(f"  and {len(added.refused) - 3} more were left out")
+        if added.unread:
+            _say(f"  fields not read: {', '.join(added.unread)}")
 
 
 def _app(store: Store, project: Project, address: Any, secret: str, chat: Any) -> Any:

@@ -53,13 +53,13 @@ def command(
     from penchant.cli.checking import check_files
     from penchant.cli.console import Reporter
     from penchant.data import guess_kind
+    from penchant.data.fields import in_words
     from penchant.models.encoder import load_text_side
     from penchant.models.load import read_chat_template
     from penchant.tokens import Limits, special_tokens_of
     from penchant.training.config import OptimiserConfig
 
-    for file in files:
-        guess_kind(file)  # what cannot be read is said before a model is looked for
+    guess_kind(files)  # what cannot be read is said before a model is looked for
     with Reporter() as reporter:
         side = load_text_side(
             model,
@@ -83,6 +83,8 @@ def command(
 
         console = Console(highlight=False)
         _show_rows(console, findings, None if show_all else NUM_PROBLEMS)
+        if listed := in_words(findings.unread):
+            _say(console, listed, "yellow")
         _show_lengths(console, findings, limits.max_length)
         _show_remarks(console, findings)
         for item in findings.items[:num_examples]:
@@ -212,6 +214,9 @@ def _as_dict(findings: Findings, max_length: int) -> dict[str, Any]:
         "num_rows": sum(findings.rows.values()),
         "num_bad": findings.num_bad,
         "rows": findings.rows,
+        "fields_not_read": [
+            {"name": field.name, "num_rows": field.num_rows, "first": str(field.first)} for field in findings.unread
+        ],
         "problems": [
             {"where": str(v.origin), "severity": v.severity, "code": v.code, "reason": v.reason, "fix": v.fix}
             for v in findings.problems

@@ -24,6 +24,7 @@ from penchant.data import (
     load_labelled,
     load_pairs,
 )
+from penchant.data.fields import UnreadField
 from penchant.tokens import (
     ChatEncoder,
     EncodedExample,
@@ -70,6 +71,7 @@ class Findings:
     num_cut: int
     saved_by_sharing: float
     remarks: tuple[Remark, ...]
+    unread: tuple[UnreadField, ...]
 
     @property
     def num_bad(self) -> int:
@@ -88,7 +90,7 @@ def check_files(
     measuring = _MeasuringEncoder(encoder)
     loaded: LoadedPairs | LoadedLabelled | LoadedDemonstrations
     tokenised: Tokenised[Any]
-    kind = guess_kind(files[0])
+    kind = guess_kind(files)
     if kind == "pairs":
         loaded = load_pairs(files, on_bad_row="drop")
         tokenised = tokenise_pairs(measuring, loaded.pairs, limits, _counter(len(loaded.pairs), on_progress))
@@ -112,6 +114,7 @@ def check_files(
         num_cut=tokenised.num_truncated,
         saved_by_sharing=_saved_by_sharing(tokenised.items[:NUM_SAMPLED], token_budget),
         remarks=(*_token_remarks(tokenised.items, encoder, limits), *_general_remarks(lengths, encoder)),
+        unread=loaded.unread,
     )
 
 

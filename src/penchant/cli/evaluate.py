@@ -55,6 +55,7 @@ def command(
     from penchant.cli.references import find_reference
     from penchant.cli.report import write_run_report
     from penchant.data import load_prompts
+    from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.errors import ConfigError
     from penchant.evaluation.judges import load_judge
@@ -70,8 +71,11 @@ def command(
     except ValueError as error:
         raise ConfigError(f"--judge: {error}") from error
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
-    asked = load_prompts(prompt_file(prompts), limit=max_prompts).prompts
+    loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
+    asked = loaded.prompts
     with Reporter() as reporter:
+        if listed := in_words(loaded.unread):
+            reporter.say(listed)
         from penchant.evaluation.comparison import answer, compare_answers, policy_sequences
         from penchant.evaluation.scoring import sequence_logprobs
 

@@ -98,10 +98,13 @@ def _prior(text: str) -> Any:
 
 def _list_bad_rows(loaded: Any) -> None:
     from penchant.cli.console import Reporter
+    from penchant.data.fields import in_words
 
     reporter = Reporter()
     for verdict in loaded.problems[:MOST_LISTED]:
         reporter.say(f"left out: {verdict}")
+    if listed := in_words(loaded.unread):
+        reporter.say(listed)
     if loaded.problems:
         reporter.say(f"{len(loaded.problems):,} of {sum(loaded.verdict_counts.values()):,} rows left out")
 

@@ -48,6 +48,7 @@ def command(
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
     from penchant.data import load_prompts
+    from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.evaluation.sample_lines import found_in
     from penchant.models.requests import refuse_long_prompts
@@ -61,6 +62,8 @@ def command(
     found_in(output, loaded.prompts, num_responses, resume=resume)  # refused here, no model is loaded in vain
     num_repeated = sum(loaded.verdict_counts.values()) - len(loaded.prompts)
     with Reporter() as reporter:
+        if listed := in_words(loaded.unread):
+            reporter.say(listed)
         if num_repeated:
             reporter.say(f"prompts that repeat an earlier one: {num_repeated}, left out")
         language_model = load(

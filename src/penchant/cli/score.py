@@ -121,6 +121,7 @@ def _read_pairs(
     policy: LanguageModel, files: list[str], limit: int | None, max_length: int, on_bad_row: Any, reporter: Reporter
 ) -> Sequence[EncodedPair]:
     from penchant.data import load_pairs
+    from penchant.data.fields import in_words
     from penchant.errors import DataError
     from penchant.tokens import Limits, tokenise_pairs
 
@@ -129,6 +130,8 @@ def _read_pairs(
     bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
     if bad and (on_bad_row == "error" or not tokenised.items):
         raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")
+    if listed := in_words(loaded.unread):
+        reporter.say(listed)
     if bad:
         counts = Counter(verdict.code for verdict in bad)
         reporter.say(f"left out {len(bad)} bad rows: " + ", ".join(f"{n} {code}" for code, n in counts.items()))

@@ -87,7 +87,7 @@ def import_votes(
 
         penchant votes import votes pairs.jsonl --unanswered
     """
-    from penchant.data.load import check_options
+    from penchant.data.given import check_options
     from penchant.errors import ConfigError
 
     if gold and unanswered:
@@ -102,6 +102,8 @@ def import_votes(
         _say(reason)
     if len(added.refused) > MAX_SHOWN:
         _say(f"and {len(added.refused) - MAX_SHOWN} rows more")
+    if added.unread:
+        _say(f"fields not read: {', '.join(added.unread)}")
     what = "gold pairs" if gold else "pairs"
     typer.echo(
         f"{added.added} {what} and {added.answers} answers added, {added.known} known, {len(added.refused)} left out"

@@ -1,13 +1,13 @@
 """Records, importers and splits."""
 
 from penchant.data.files import read_rows
+from penchant.data.given import OnBadRow
+from penchant.data.kinds import guess_kind
 from penchant.data.load import (
     LoadedDemonstrations,
     LoadedLabelled,
     LoadedPairs,
     LoadedPrompts,
-    OnBadRow,
-    guess_kind,
     load_demonstrations,
     load_labelled,
     load_pairs,

@@ -6,6 +6,7 @@ An inspector is called with the records in order and remembers them, so that it 
 from collections.abc import Callable
 from typing import TypeVar
 
+from penchant.data.importers.base import require_question
 from penchant.data.records import (
     Demonstration,
     Document,
@@ -31,6 +32,7 @@ def inspect_pairs() -> Inspector[PreferencePair]:
     seen: dict[tuple[str, str, str], Origin] = {}
 
     def inspect(pair: PreferencePair, origin: Origin) -> Verdict | None:
+        require_question(pair.prompt)
         chosen, rejected = response_key(pair.chosen), response_key(pair.rejected)
         for side, text in (("chosen", chosen), ("rejected", rejected)):
             if not text:
@@ -54,6 +56,7 @@ def inspect_labelled() -> Inspector[Labelled]:
     seen: dict[tuple[str, str, bool], Origin] = {}
 
     def inspect(record: Labelled, origin: Origin) -> Verdict | None:
+        require_question(record.prompt)
         prompt, response = prompt_key(record.prompt), response_key(record.response)
         if not response:
             raise BadRow("empty_response", "the response is empty", "write one, or remove the row")
@@ -77,7 +80,7 @@ def inspect_demonstrations() -> Inspector[Demonstration | Document]:
             key, texts = record.text, [record.text]
         else:
             key = prompt_key(record.messages)
-            texts = [_written(message) for message in record.messages if message.role == "assistant"]
+            texts = [_written(message) for message in record.messages if message.weight and message.role == "assistant"]
         if not all(text.strip() for text in texts):
             raise BadRow("empty_response", "the text to learn is empty", "write it, or remove the row")
         return _duplicate(origin, _remember(seen, key, origin))
@@ -91,6 +94,7 @@ def inspect_prompts() -> Inspector[Prompt]:
     of_id: dict[str, Prompt] = {}
 
     def inspect(prompt: Prompt, origin: Origin) -> Verdict | None:
+        require_question(prompt.messages)
         first = of_id.setdefault(prompt.id, prompt)
         if first.messages != prompt.messages:
             reason = f"its id {prompt.id!r} is that of another prompt, {first.origin}"

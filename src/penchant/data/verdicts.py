@@ -2,7 +2,7 @@
 
 error      the row cannot be used: loading stops, or drops and counts it, as the user chose
 warning    the row is kept and counted: the user should know
-no_pair    the row is sound but says nothing a pair could hold (a tie): skipped and counted
+no_pair    the row is sound but holds nothing to train on (a tie, an answer not for imitation): skipped and counted
 """
 
 from dataclasses import dataclass
@@ -43,12 +43,16 @@ CODES: dict[str, Code] = {
     "special_token": Code("error", "a text spells a special token of the tokenizer"),
     "thinking_open": Code("error", "a response thinks and does not come to an answer"),
     "nothing_scored": Code("error", "no turn of the conversation has a weight, so there is nothing to learn"),
+    "unread_field": Code("error", "it holds something that changes its meaning and is not read"),
+    "empty_prompt": Code("error", "the prompt is empty, or white space only"),
+    "answered_prompt": Code("error", "the prompt ends with the assistant's turn"),
     "repeated_id": Code("error", "an earlier, other prompt has the same id"),
     "duplicate": Code("warning", "the same record as an earlier row"),
     "contradicts": Code("warning", "an earlier row says the opposite of the same response or pair"),
     "tie": Code("no_pair", "the person found the two as good as each other"),
     "both_bad": Code("no_pair", "the person found neither acceptable"),
     "unanswered": Code("no_pair", "nobody has answered yet"),
+    "not_desirable": Code("no_pair", "its label is false, so it is not for imitation"),
 }
 
 

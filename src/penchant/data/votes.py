@@ -5,16 +5,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from pydantic import ValidationError
-
-from penchant.data.files import Row, scan_rows
-from penchant.data.importers.base import Importer
+from penchant.data.fields import UnreadField
+from penchant.data.files import scan_rows
+from penchant.data.given import OnBadRow, check_options, digest_of
 from penchant.data.importers.votes import VOTE_IMPORTERS, Vote
-from penchant.data.load import OnBadRow, check_options, detect, digest_of, first_of
+from penchant.data.load import first_of
 from penchant.data.records import Origin
-from penchant.data.verdicts import BadRow, Verdict, bad_row_from_validation
+from penchant.data.rows import Reader
+from penchant.data.verdicts import BadRow, Verdict
 from penchant.errors import DataError
 
 __all__ = ["LoadedVotes", "load_votes"]
@@ -26,7 +26,8 @@ class LoadedVotes:
 
     verdict_counts: rows per code, "keep" and "unanswered" included; they add up to the rows read. problems: the
     verdict of every row that could not be used. format: names of the importers that matched. digest: sha256 (hex) of
-    the files. ordered: whether the votes stand in the order in which they were cast, as counts do not.
+    the files. ordered: whether the votes stand in the order in which they were cast, as counts do not. unread: the
+    filled fields that no importer reads or knows to be harmless.
     """
 
     votes: tuple[Vote, ...]
@@ -35,6 +36,7 @@ class LoadedVotes:
     format: str
     digest: str
     ordered: bool
+    unread: tuple[UnreadField, ...] = ()
 
     def columns(self) -> dict[str, list[Any]]:
         """The votes as columns by name: left, right, outcome, prompt, unit, annotator, shown_first."""
@@ -57,35 +59,35 @@ def load_votes(
     votes: list[Vote] = []
     counts: Counter[str] = Counter()
     problems: list[Verdict] = []
-    formats: dict[str, None] = {}
+    reader = Reader(VOTE_IMPORTERS)
     for file in files:
-        importer, rows = detect(file, scan_rows(file), cast(Any, VOTE_IMPORTERS))
-        formats[importer.name] = None
-        for line, row in rows:
-            read = _read(row, Origin(file=str(file), line=line), cast(Any, importer))
-            if isinstance(read, Verdict):
-                problems.append(read)
-                counts[read.code] += 1
-            else:
-                votes += read
-                counts["keep" if read else "unanswered"] += 1
+        with reader.file(file):
+            for line, row in scan_rows(file):
+                origin = Origin(file=str(file), line=line)
+                try:
+                    read = reader.read(row, origin)
+                except BadRow as bad:
+                    problems.append(bad.at(origin))
+                    counts[bad.code] += 1
+                else:
+                    votes += read
+                    counts["keep" if read else "unanswered"] += 1
+        if not reader.num_known:
+            raise DataError(first_of(problems, len(problems), droppable=False))
     if problems and on_bad_row == "error":
         raise DataError(first_of(problems, counts.total()))
     if not votes:
         raise DataError(_no_votes(files, counts, problems))
-    ordered = not any(name.startswith("counts") for name in formats)
-    return LoadedVotes(tuple(votes), dict(counts), tuple(problems), ", ".join(formats), digest_of(files), ordered)
-
-
-def _read(row: Row | BadRow, origin: Origin, importer: Importer[tuple[Vote, ...]]) -> tuple[Vote, ...] | Verdict:
-    try:
-        if isinstance(row, BadRow):
-            raise row
-        return importer.convert(row)
-    except ValidationError as error:
-        return bad_row_from_validation(error).at(origin)
-    except BadRow as bad:
-        return bad.at(origin)
+    ordered = not any(name.startswith("counts") for name in reader.formats)
+    return LoadedVotes(
+        tuple(votes),
+        dict(counts),
+        tuple(problems),
+        ", ".join(reader.formats),
+        digest_of(files),
+        ordered,
+        reader.unread.listed(),
+    )
 
 
 def _no_votes(files: Sequence[Path], counts: Counter[str], problems: Sequence[Verdict]) -> str:

@@ -2,17 +2,19 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
-from penchant.data import load_pairs
 from penchant.data.files import Row, scan_rows
-from penchant.data.importers.base import last_response, messages_field
-from penchant.data.records import Candidate, Comparison, Message, Origin, PreferencePair, Source, prompt_key
-from penchant.data.verdicts import BadRow, bad_row_from_validation
+from penchant.data.importers import PAIR_IMPORTERS, Importer
+from penchant.data.importers.base import BESIDE, field, filled, last_response, opened, require_question
+from penchant.data.importers.comparison import COMPARISON
+from penchant.data.importers.messages import read_messages
+from penchant.data.inspection import inspect_pairs
+from penchant.data.records import Candidate, Comparison, Message, Origin, PreferencePair, Response, Source, prompt_key
+from penchant.data.rows import Reader
+from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 from penchant.feedback.formats import FLIPPED, HUMAN, WINNERS
 from penchant.feedback.records import TasksAdded
@@ -22,6 +24,16 @@ from penchant.feedback.tasks import ANSWER_FIELD, fault
 __all__ = ["import_file", "read_comparisons", "require_rows"]
 
 OUTCOMES = {winner: outcome for outcome, winner in WINNERS.items()}
+CONVERSATIONS = ("conversation_a", "conversation_b")
+NOWHERE = Origin(file="", line=1)
+
+
+class Tasks(NamedTuple):
+    """What a file holds: comparisons, why rows are none, and which filled fields nobody reads, in how many rows."""
+
+    comparisons: list[Comparison]
+    refused: list[str]
+    unread: list[str]
 
 
 def import_file(
@@ -34,74 +46,64 @@ def import_file(
 
     Raises DataError for a file that cannot be read or whose format nobody knows.
     """
-    comparisons, refused = read_comparisons(path, gold=gold)
+    comparisons, refused, unread = read_comparisons(path, gold=gold)
     if unanswered:
         comparisons = [comparison.model_copy(update=_nobody(comparison)) for comparison in comparisons]
     added = store.add_tasks(comparisons, origin=os.fspath(path), gold=gold)
-    return added.model_copy(update={"refused": (*refused, *added.refused)})
+    return added.model_copy(update={"refused": (*refused, *added.refused), "unread": tuple(unread)})
 
 
 def require_rows(path: str | os.PathLike[str], *, gold: bool = False) -> None:
     """Raises DataError for a file of which nothing can be taken; looks at it alone, before there is a project."""
-    comparisons, refused = read_comparisons(path, gold=gold)
+    comparisons, refused, _ = read_comparisons(path, gold=gold)
     if not comparisons:
         what = f"none of its {len(refused)} rows can be taken; the first: {refused[0]}" if refused else "holds no row"
         raise DataError(f"{Path(path)}: {what}")
 
 
-def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> tuple[list[Comparison], list[str]]:
-    """The rows of a file as comparisons, and why the others are none; the first row that can be read tells the format.
+def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tasks:
+    """The rows of a file as comparisons, why the others are none, and the fields that nobody reads.
 
     Votes on the same two responses to the same prompt are votes on one task; ids of comparisons are kept.
+
+    Raises DataError for a file that cannot be read or whose format nobody knows.
     """
-    first = next((row for _, row in scan_rows(path) if not isinstance(row, BadRow)), None)
-    if first is None:
-        raise DataError(f"{Path(path)}: no row can be read; see that each line is a JSON object")
-    if {"prompt", "a", "b"} <= first.keys():
-        return _read_rows(path, Comparison.model_validate, gold)
-    if {"conversation_a", "conversation_b"} <= first.keys():
-        return _read_rows(path, _battle, gold)
-    loaded = load_pairs(path, on_bad_row="drop")
-    problems = [str(problem) for problem in loaded.problems if problem.severity == "error"]
-    return list(map(_from_pair, loaded.pairs)), problems
-
-
-def _read_rows(
-    path: str | os.PathLike[str], convert: Callable[[Row], Comparison], gold: bool
-) -> tuple[list[Comparison], list[str]]:
-    comparisons, refused = [], []
-    for line, row in scan_rows(path):
-        origin = Origin(file=os.fspath(path), line=line)
-        try:
-            if isinstance(row, BadRow):
-                raise row
-            comparison = convert(row)
-        except ValidationError as error:
-            refused.append(str(bad_row_from_validation(error).at(origin)))
-        except BadRow as bad:
-            refused.append(str(bad.at(origin)))
-        else:
+    found = Tasks([], [], [])
+    reader = Reader(TASK_IMPORTERS)
+    with reader.file(Path(path)):
+        for line, row in scan_rows(path):
+            origin = Origin(file=os.fspath(path), line=line)
+            try:
+                comparison = reader.read(row, origin)
+            except BadRow as bad:
+                found.refused.append(str(bad.at(origin)))
+                continue
             if reason := fault(comparison, gold=gold):
-                refused.append(f"{origin}: {reason}")
+                found.refused.append(f"{origin}: {reason}")
             else:
-                comparisons.append(comparison)
-    return comparisons, refused
+                found.comparisons.append(comparison)
+    if not reader.num_known:
+        raise DataError(f"{Path(path)}: no row can be read; the first: {found.refused[0]}")
+    found.unread.extend(map(str, reader.unread.listed()))
+    return found
 
 
 def _battle(row: Row) -> Comparison:
     """A battle of Chatbot Arena: two conversations that are the same but for their last message; a was on the left."""
-    left, right = (messages_field(row, name) for name in ("conversation_a", "conversation_b"))
+    left, right = (read_messages(field(row, name), name) for name in CONVERSATIONS)
     if left[:-1] != right[:-1]:
         raise BadRow("prompts_differ", "the conversations differ before their last message", "split them by turn")
     winner = row.get("winner")
     if winner is not None and winner not in OUTCOMES:
         raise BadRow("bad_type", f"the winner is '{winner}'", f"write one of {', '.join(OUTCOMES)}")
+    if not left[:-1]:
+        raise BadRow("missing_field", "the conversations share no prompt", "add the messages before the response")
     sides = [
-        Candidate(text=last_response(messages, f"conversation_{side}"), source=_source(row.get(f"model_{side}")))
-        for side, messages in (("a", left), ("b", right))
+        Candidate(text=_text_of(last_response(messages, row[name], name)), source=_source(row.get(model)))
+        for name, messages, model in zip(CONVERSATIONS, (left, right), ("model_a", "model_b"), strict=True)
     ]
     return _oriented(
-        left[:-1],
+        require_question(opened(row, left[:-1])),
         *sides,
         outcome=None if winner is None else OUTCOMES[winner],
         annotator=row.get("judge"),
@@ -109,6 +111,13 @@ def _battle(row: Row) -> Comparison:
         created_at=row.get("tstamp"),
         meta={} if row.get("question_id") is None else {"question_id": row["question_id"]},
     )
+
+
+def _text_of(response: Response) -> str:
+    if isinstance(response, str):
+        return response
+    reason = "the response holds reasoning or a call of a tool, and people are shown texts"
+    raise BadRow("bad_type", reason, "remove the row, or write it as text")
 
 
 def _source(name: Any) -> Source | None:
@@ -120,7 +129,8 @@ def _from_pair(pair: PreferencePair) -> Comparison:
     if pair.probability < 0.5:
         pair = pair.swap().model_copy(update={"probability": 1 - pair.probability})
     numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin}
-    chosen, rejected = Candidate(text=pair.chosen), Candidate(text=pair.rejected)
+    inspect_pairs()(pair, NOWHERE)
+    chosen, rejected = (Candidate(text=_text_of(response)) for response in (pair.chosen, pair.rejected))
     outcome = "tie" if pair.probability == 0.5 else "a"
     defaults = {name: field.default for name, field in PreferencePair.model_fields.items()}
     meta = {name: value for name, value in numbers.items() if value != defaults[name]}
@@ -148,3 +158,23 @@ def _nobody(comparison: Comparison) -> dict[str, Any]:
         "annotator": None,
         "meta": {name: value for name, value in comparison.meta.items() if name != ANSWER_FIELD},
     }
+
+
+def _of_pairs(one: Importer[PreferencePair]) -> Importer[Comparison]:
+    return replace(one, convert=lambda row: _from_pair(one.convert(row)))  # type: ignore[arg-type, return-value]
+
+
+TASK_IMPORTERS: tuple[Importer[Comparison], ...] = (
+    replace(COMPARISON, convert=Comparison.model_validate),  # type: ignore[arg-type]
+    Importer(
+        name="arena_battles",
+        description="conversation_a, conversation_b (messages), winner (model_a, model_b, tie or tie (bothbad))",
+        example={},
+        needs=CONVERSATIONS,
+        matches=lambda row: filled(row, *CONVERSATIONS),
+        convert=_battle,
+        reads=BESIDE.union(CONVERSATIONS, ("winner", "model_a", "model_b", "judge", "tstamp", "question_id")),
+        harmless=frozenset(("turn",)),
+    ),
+    *(_of_pairs(one) for one in PAIR_IMPORTERS if one is not COMPARISON),
+)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from penchant.data import Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
+from penchant.data import CODES, Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
+from penchant.data.fields import in_words
 from penchant.data.split import split_demonstrations
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
@@ -41,7 +42,7 @@ def pair_dataset(
     config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
 ) -> Dataset[EncodedPair]:
     """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on."""
-    if guess_kind(config.files[0]) == "labelled":
+    if guess_kind(config.files) == "labelled":
         raise DataError(
             f"{config.files[0]}: its responses are labelled one by one, and this objective reads pairs; use "
             "--objective kto or bco"
@@ -112,6 +113,7 @@ def _facts(
     num_rows = sum(loaded.verdict_counts.values())
     late = list({verdict.origin: verdict for side in sides for verdict in side.problems}.values())
     check_rows([*loaded.problems, *late], num_rows, config, say)
+    _say_what_is_not_trained_on(loaded, say)
     rows = Counter(loaded.verdict_counts)
     earlier = {verdict.origin: verdict.code for verdict in loaded.problems}
     for origin, code in {verdict.origin: verdict.code for verdict in late}.items():
@@ -126,8 +128,18 @@ def _facts(
         "data_digest": loaded.digest,
         "rows": dict(rows),
         "problems": [f"{v.code}: {v}" for v in [*loaded.problems, *late]],
+        "fields_not_read": [str(one) for one in loaded.unread],
         "num_truncated": num_truncated,
     }
+
+
+def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None:
+    """Sound rows that hold nothing to train on, by why, and fields that nobody reads."""
+    aside = Counter(verdict.code for verdict in loaded.problems if verdict.severity == "no_pair")
+    for code, number in aside.items():
+        say(f"{number} {'row is' if number == 1 else 'rows are'} not trained on: {CODES[code].meaning} ({code})")
+    if listed := in_words(loaded.unread):
+        say(listed)
 
 
 def _dataset(

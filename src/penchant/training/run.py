@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from penchant.data.load import check_options
+from penchant.data.given import check_options
 from penchant.disk import disk_errors_explained
 from penchant.errors import TrainingError
 from penchant.models import adapters, saving

@@ -1,32 +1,56 @@
-"""instruction, input, output: the form of the Alpaca data."""
+"""instruction, input, output: the form of the Alpaca data, with the history that LLaMA-Factory adds."""
+
+import json
+from typing import Any
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, text_field
+from penchant.data.importers.base import BESIDE, Importer, filled, opened, require_question, text_field
+from penchant.data.importers.messages import kind_of
 from penchant.data.records import Demonstration, Message
+from penchant.data.verdicts import BadRow
 
 __all__ = ["ALPACA"]
 
-
-def matches(row: Row) -> bool:
-    return {"instruction", "output"} <= row.keys()
+NEEDS = ("instruction", "output")
 
 
 def convert(row: Row) -> Demonstration:
-    """The user says the instruction and, after a blank line, the input where there is one; `system` comes first."""
+    """The user says the instruction and, after a blank line, the input where there is one.
+
+    `system` comes first, then the turns of `history`, [[user, assistant], ...], which are imitated like the answer.
+    """
     question = text_field(row, "instruction")
-    answer = Message(role="assistant", content=text_field(row, "output"))
     if row.get("input"):
         question = f"{question}\n\n{text_field(row, 'input')}"
-    messages: tuple[Message, ...] = (Message(role="user", content=question), answer)
-    if row.get("system"):
-        messages = (Message(role="system", content=text_field(row, "system")), *messages)
-    return Demonstration(messages=messages)
+    messages = (*_history(row.get("history")), Message(role="user", content=question))
+    answer = Message(role="assistant", content=text_field(row, "output"))
+    return Demonstration(messages=(*require_question(opened(row, messages)), answer))
+
+
+def _history(value: Any) -> tuple[Message, ...]:
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise BadRow("bad_type", "'history' is text that is not JSON", "write [[user, assistant], ...]") from None
+    if not value:
+        return ()
+    turns = value if isinstance(value, list) else [value]
+    for turn in turns:
+        if not isinstance(turn, list) or len(turn) != 2 or not all(isinstance(text, str) for text in turn):
+            reason = f"'history' must be a list of [user, assistant], got {kind_of(turn)} in it"
+            raise BadRow("bad_type", reason, "write [[user, assistant], ...], both of them texts")
+    roles = ("user", "assistant")
+    return tuple(Message(role=role, content=text) for turn in turns for role, text in zip(roles, turn, strict=True))
 
 
 ALPACA = Importer(
     name="alpaca",
-    description="instruction, output (text), with input and system where needed",
+    description="instruction, output (text), with input, history and system where needed",
     example={"instruction": "Name the star.", "input": "It is the nearest one.", "output": "The sun."},
-    matches=matches,
+    needs=NEEDS,
+    matches=lambda row: filled(row, *NEEDS),
     convert=convert,
+    reads=BESIDE.union(NEEDS, ("input", "history")),
+    harmless=frozenset(("text",)),
 )

@@ -5,12 +5,34 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from penchant.data.files import Row
-from penchant.data.records import Message, Role
+from penchant.data.importers.calls import read_tools
+from penchant.data.importers.messages import kind_of, read_messages, weight_of
+from penchant.data.records import Message, Response
 from penchant.data.verdicts import BadRow
 
-__all__ = ["Importer", "messages_field", "prompt_field", "read_messages", "response_field", "text_field"]
+__all__ = [
+    "BESIDE",
+    "NUMBERS",
+    "Importer",
+    "conversation_field",
+    "field",
+    "filled",
+    "last_response",
+    "numbers",
+    "only_text",
+    "opened",
+    "prompt_field",
+    "require_question",
+    "response_field",
+    "text_field",
+]
 
 Record_co = TypeVar("Record_co", covariant=True)
+
+BESIDE = frozenset(("system", "tools", "functions"))
+"""What every format of conversations reads beside them, see `opened`."""
+NUMBERS = frozenset(("weight", "probability", "margin"))
+"""What every format of pairs with a chosen and a rejected response reads beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,25 +40,27 @@ class Importer(Generic[Record_co]):
     """One format: how to know it and how to read it.
 
     name: as it is reported. description: the shape, in words, for error messages. example: a row of the format.
-    matches: whether a row looks like this format; it never raises. convert: the row as a record; raises BadRow.
+    needs: the fields without which a row is not of it. matches: whether a row looks like this format; it never raises.
+    convert: the row as a record; raises BadRow. reads: every field that convert reads. harmless: fields that change
+    nothing here though they might elsewhere; `data/fields.py` knows those that are harmless everywhere.
     """
 
     name: str
     description: str
     example: Row
+    needs: tuple[str, ...]
     matches: Callable[[Row], bool]
     convert: Callable[[Row], Record_co]
+    reads: frozenset[str]
+    harmless: frozenset[str] = frozenset()
 
 
-ROLES: dict[str, Role] = {
-    "system": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "tool": "tool",
-    "observation": "tool",
-}
+def filled(row: Row, *names: str) -> bool:
+    """Whether the row has all of these fields; a null is none."""
+    for name in names:  # noqa: SIM110  every row of every file passes here several times, and all(...) is slower
+        if row.get(name) is None:
+            return False
+    return True
 
 
 def field(row: Row, name: str) -> Any:
@@ -51,77 +75,108 @@ def text_field(row: Row, name: str) -> str:
     """A field that must be text."""
     value = field(row, name)
     if not isinstance(value, str):
-        raise BadRow("bad_type", f"'{name}' must be text, got {_kind(value)}", f"write '{name}' as a string")
+        raise BadRow("bad_type", f"'{name}' must be text, got {kind_of(value)}", f"write '{name}' as a string")
     return value
 
 
-def messages_field(row: Row, name: str) -> tuple[Message, ...]:
-    """A field that must be a list of messages, not empty."""
-    return read_messages(field(row, name), name)
-
-
 def prompt_field(row: Row, name: str) -> tuple[Message, ...]:
-    """A prompt: a text, which becomes one user message, or a list of messages."""
+    """A prompt: a text, which becomes one user message, or a list of messages; with what stands beside it."""
     value = field(row, name)
-    return (Message(role="user", content=value),) if isinstance(value, str) else read_messages(value, name)
+    return opened(row, (Message(role="user", content=value),) if isinstance(value, str) else read_messages(value, name))
 
 
-def response_field(row: Row, name: str, prompt: tuple[Message, ...]) -> str:
+def conversation_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message, ...]:
+    """A list of messages, not empty, with what stands beside it; for `trained` see `read_messages`."""
+    return opened(row, read_messages(field(row, name), name, trained=trained))
+
+
+def opened(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The conversation with the row's `system` before it and its `tools` (or `functions`) on its first message."""
+    if not BESIDE.isdisjoint(row):
+        if row.get("system"):
+            messages = _after_system(text_field(row, "system"), messages)
+        for name in ("tools", "functions"):
+            if row.get(name) and (tools := read_tools(row[name], name)):
+                messages = _with_tools(tools, name, messages)
+    if len(messages) > 1 and any(message.tools for message in messages[1:]):
+        raise BadRow(
+            "bad_type", "tools stand in a message after the first", "write them beside the messages, as 'tools'"
+        )
+    return messages
+
+
+def _after_system(system: str, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    told = [message.content.strip() for message in messages if message.role in ("system", "developer")]
+    if not system.strip() or told[:1] == [system.strip()]:
+        return messages
+    if told:
+        reason = "the row's 'system' is not the system message that its messages begin with"
+        raise BadRow("bad_type", reason, "keep one of them")
+    tools = {"tools": messages[0].tools} if messages[0].tools else {}
+    rest = (messages[0].model_copy(update={"tools": None}), *messages[1:]) if tools else messages
+    return (Message(role="system", content=system, **tools), *rest)
+
+
+def _with_tools(tools: list[dict[str, Any]], name: str, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    said = Message(role="user", content="", tools=tools).tools
+    if messages[0].tools not in (None, said):
+        raise BadRow("bad_type", f"'{name}' names other tools than the conversation does", "keep one of them")
+    return (messages[0].model_copy(update={"tools": said}), *messages[1:])
+
+
+def numbers(row: Row) -> dict[str, Any]:
+    """The weight, soft label and margin of a pair, where the row has them."""
+    if NUMBERS.isdisjoint(row):
+        return {}
+    return {name: row[name] for name in NUMBERS & row.keys() if row[name] not in (None, "")}
+
+
+def response_field(row: Row, name: str, prompt: tuple[Message, ...]) -> Response:
     """A response to `prompt`: a text, one assistant message, or a list that ends with it.
 
-    A list holds the assistant message alone, or repeats the whole prompt before it.
+    A list holds the assistant message alone, or repeats the whole prompt before it, with or without what the row adds.
     """
     value = field(row, name)
     if isinstance(value, str):
         return value
-    messages = read_messages([value] if isinstance(value, dict) else value, name)
-    if len(messages) > 1 and messages[:-1] != prompt:
+    raw = [value] if isinstance(value, dict) else value
+    messages = read_messages(raw, name)
+    if len(messages) > 1 and prompt not in (messages[:-1], opened(row, messages[:-1])):
         raise BadRow(
             "prompts_differ",
             f"the messages of '{name}' before its last one are not the prompt",
             "give only the assistant's message, or repeat the prompt exactly",
         )
-    return last_response(messages, name)
+    return last_response(messages, raw, name)
 
 
-def last_response(messages: tuple[Message, ...], name: str) -> str:
-    """The text of the last message, which must be the assistant's."""
+def last_response(messages: tuple[Message, ...], raw: list[Any], name: str) -> Response:
+    """The last message, which must be the assistant's: its text, or itself where it says more."""
     last = messages[-1]
     if last.role != "assistant":
         raise BadRow(
             "bad_type", f"the last message of '{name}' is the {last.role}'s", "end it with the assistant's response"
         )
-    return last.content
+    if len(raw[-1]) > 2 and (weight := weight_of(raw[-1], name)) != 1:
+        reason = f"the response in '{name}' has the weight {weight:g}, and a response is learned whole"
+        raise BadRow("unread_field", reason, "remove the row, or the weight")
+    return only_text(last)
 
 
-def read_messages(value: object, name: str) -> tuple[Message, ...]:
-    """Messages from [{"role", "content"}, ...] or the ShareGPT form [{"from", "value"}, ...]."""
-    if not isinstance(value, list):
-        raise BadRow(
-            "bad_type",
-            f"'{name}' must be a list of messages, got {_kind(value)}",
-            'write [{"role": ..., "content": ...}]',
-        )
-    if not value:
-        raise BadRow("missing_field", f"'{name}' holds no messages", "add at least one message")
-    return tuple(_read_message(message, f"{name}[{index}]") for index, message in enumerate(value))
+def only_text(message: Message) -> Response:
+    """The assistant's message as its text, where it says nothing more."""
+    return message.content if message.model_fields_set <= {"role", "content"} else message
 
 
-def _read_message(value: object, name: str) -> Message:
-    if not isinstance(value, dict):
-        raise BadRow(
-            "bad_type", f"'{name}' must be a message, got {_kind(value)}", 'write {"role": ..., "content": ...}'
-        )
-    if value.get("tool_calls"):
-        raise BadRow("bad_type", f"'{name}' holds tool calls, which are not read", "write them as text in its content")
-    share_gpt = value.get("from") is not None  # parquet fills the fields a message lacks with nulls
-    role = text_field(value, "from" if share_gpt else "role")
-    content = text_field(value, "value" if share_gpt else "content")
-    if role not in ROLES:
-        raise BadRow("bad_type", f"'{name}' has the unknown role '{role}'", f"use one of {', '.join(ROLES)}")
-    return Message(role=ROLES[role], content=content)
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", bool: "a truth value", int: "a number", float: "a number", str: "text"}
-    return names.get(type(value), type(value).__name__)
+def require_question(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The prompt, which is not empty and which no answer ends yet. Raises BadRow."""
+    last = messages[-1]
+    if last.role == "user" and last.content and not last.content.isspace():
+        return messages
+    if last.role == "assistant":
+        reason = "the prompt ends with the assistant's turn, so it is already answered"
+        raise BadRow("answered_prompt", reason, "end it with the user's message, or a tool's result")
+    asked = [message for message in messages if message.role not in ("system", "developer")] or messages
+    if not any(message.content.strip() for message in asked):
+        raise BadRow("empty_prompt", "the prompt is empty", 'write one, or plain text as {"text": ...}')
+    return messages

@@ -31,6 +31,8 @@ COMPARISON = Importer(
         "b": {"text": "A lamp."},
         "outcome": "a",
     },
+    needs=("prompt", "a", "b"),
     matches=matches,
     convert=convert,
+    reads=frozenset(Comparison.model_fields),
 )

@@ -3,8 +3,9 @@
 from functools import partial
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, last_response, messages_field
+from penchant.data.importers.base import BESIDE, Importer, conversation_field, require_question
 from penchant.data.records import Demonstration
+from penchant.data.verdicts import BadRow
 
 __all__ = ["MESSAGES", "SHAREGPT"]
 
@@ -14,8 +15,14 @@ def matches(row: Row, *, name: str) -> bool:
 
 
 def convert(row: Row, *, name: str) -> Demonstration:
-    messages = messages_field(row, name)
-    last_response(messages, name)
+    """Every answer is imitated but those of weight 0."""
+    messages = conversation_field(row, name, trained=True)
+    if messages[-1].role != "assistant":
+        reason = f"the last message of '{name}' is the {messages[-1].role}'s"
+        raise BadRow("bad_type", reason, "end it with the assistant's response")
+    answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
+    if answers[0]:
+        require_question(messages[: answers[0]])
     return Demonstration(messages=messages)
 
 
@@ -28,8 +35,11 @@ MESSAGES = Importer(
             {"role": "assistant", "content": "A star, the nearest one."},
         ]
     },
+    needs=("messages",),
     matches=partial(matches, name="messages"),
     convert=partial(convert, name="messages"),
+    reads=BESIDE | {"messages"},
+    harmless=frozenset(("text",)),
 )
 
 SHAREGPT = Importer(
@@ -41,6 +51,9 @@ SHAREGPT = Importer(
             {"from": "gpt", "value": "A star, the nearest one."},
         ]
     },
+    needs=("conversations",),
     matches=partial(matches, name="conversations"),
     convert=partial(convert, name="conversations"),
+    reads=BESIDE | {"conversations"},
+    harmless=frozenset(("text",)),
 )

@@ -1,30 +1,80 @@
-"""prompt, chosen, rejected: the prompt has a field of its own."""
+"""prompt, chosen, rejected: the prompt has a field of its own, or one that ShareGPT or OpenAI names otherwise."""
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, prompt_field, response_field
-from penchant.data.records import PreferencePair
+from penchant.data.importers.base import (
+    BESIDE,
+    NUMBERS,
+    Importer,
+    conversation_field,
+    field,
+    filled,
+    numbers,
+    prompt_field,
+    response_field,
+)
+from penchant.data.importers.messages import kind_of
+from penchant.data.records import Message, PreferencePair
+from penchant.data.verdicts import BadRow
 
-__all__ = ["EXPLICIT_PROMPT"]
+__all__ = ["EXPLICIT_PROMPT", "OPENAI_PAIR", "SHAREGPT_PAIR"]
 
-OPTIONAL = ("weight", "probability", "margin")
+EXPLICIT = ("prompt", "chosen", "rejected")
+SHAREGPT = ("conversations", "chosen", "rejected")
+OPENAI = ("input", "preferred_output", "non_preferred_output")
+OF_INPUT = frozenset(("messages", "tools", "parallel_tool_calls"))
 
 
-def matches(row: Row) -> bool:
-    return {"prompt", "chosen", "rejected"} <= row.keys()
+def pair_of(row: Row, prompt: tuple[Message, ...]) -> PreferencePair:
+    """The two responses to a prompt, with weight, probability and margin where the row has them."""
+    chosen, rejected = response_field(row, "chosen", prompt), response_field(row, "rejected", prompt)
+    return PreferencePair(prompt=prompt, chosen=chosen, rejected=rejected, **numbers(row))
 
 
-def convert(row: Row) -> PreferencePair:
-    """weight, probability and margin are read where the row has them; other fields are not."""
-    prompt = prompt_field(row, "prompt")
-    numbers = {name: row[name] for name in OPTIONAL if row.get(name) not in (None, "")}
-    chosen, rejected = (response_field(row, side, prompt) for side in ("chosen", "rejected"))
-    return PreferencePair(prompt=prompt, chosen=chosen, rejected=rejected, **numbers)
+def convert_openai(row: Row) -> PreferencePair:
+    """The prompt's messages and tools stand in `input`."""
+    given = field(row, "input")
+    if not isinstance(given, dict):
+        raise BadRow("bad_type", f"'input' must be an object, got {kind_of(given)}", 'write {"messages": [...]}')
+    if strange := [name for name in given if name not in OF_INPUT and given[name]]:
+        raise BadRow("unread_field", f"'input' holds '{strange[0]}', which is not read", "remove it")
+    prompt = conversation_field({name: given[name] for name in ("messages", "tools") if name in given}, "messages")
+    return pair_of(row | {"chosen": row["preferred_output"], "rejected": row["non_preferred_output"]}, prompt)
 
 
 EXPLICIT_PROMPT = Importer(
     name="prompt_chosen_rejected",
     description="prompt (text or messages), chosen, rejected (text, message or messages)",
     example={"prompt": "What is the sun?", "chosen": "A star, the nearest one.", "rejected": "A lamp."},
-    matches=matches,
-    convert=convert,
+    needs=EXPLICIT,
+    matches=lambda row: filled(row, *EXPLICIT),
+    convert=lambda row: pair_of(row, prompt_field(row, "prompt")),
+    reads=BESIDE.union(NUMBERS, EXPLICIT),
+)
+
+SHAREGPT_PAIR = Importer(
+    name="sharegpt_pair",
+    description="conversations (messages), chosen, rejected (each {from, value})",
+    example={
+        "conversations": [{"from": "human", "value": "What is the sun?"}],
+        "chosen": {"from": "gpt", "value": "A star, the nearest one."},
+        "rejected": {"from": "gpt", "value": "A lamp."},
+    },
+    needs=SHAREGPT,
+    matches=lambda row: filled(row, *SHAREGPT),
+    convert=lambda row: pair_of(row, conversation_field(row, "conversations")),
+    reads=BESIDE.union(NUMBERS, SHAREGPT),
+)
+
+OPENAI_PAIR = Importer(
+    name="openai_pair",
+    description="input (messages, with tools where needed), preferred_output, non_preferred_output (messages)",
+    example={
+        "input": {"messages": [{"role": "user", "content": "What is the sun?"}]},
+        "preferred_output": [{"role": "assistant", "content": "A star, the nearest one."}],
+        "non_preferred_output": [{"role": "assistant", "content": "A lamp."}],
+    },
+    needs=OPENAI,
+    matches=lambda row: filled(row, *OPENAI),
+    convert=convert_openai,
+    reads=NUMBERS.union(OPENAI),
 )

@@ -9,7 +9,7 @@ in a row. Data: Bai et al. 2022, "Training a Helpful and Harmless Assistant with
 import re
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, text_field
+from penchant.data.importers.base import BESIDE, NUMBERS, Importer, numbers, opened, text_field
 from penchant.data.records import Message, PreferencePair, Role
 from penchant.data.verdicts import BadRow
 
@@ -21,7 +21,7 @@ SPEAKERS: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 def matches(row: Row) -> bool:
     sides = row.get("chosen"), row.get("rejected")
-    return "prompt" not in row and all(
+    return row.get("prompt") is None and all(
         isinstance(side, str) and side.lstrip().startswith(("Human:", "Assistant:")) for side in sides
     )
 
@@ -34,7 +34,7 @@ def convert(row: Row) -> PreferencePair:
             "the transcripts of chosen and rejected differ before the last 'Assistant:'",
             "give both the same turns up to the response",
         )
-    return PreferencePair(prompt=_turns(prompt), chosen=chosen, rejected=rejected)
+    return PreferencePair(prompt=opened(row, _turns(prompt)), chosen=chosen, rejected=rejected, **numbers(row))
 
 
 def _split(row: Row, side: str) -> tuple[str, str]:
@@ -69,6 +69,8 @@ HH = Importer(
         "chosen": "\n\nHuman: What is the sun?\n\nAssistant: A star, the nearest one.",
         "rejected": "\n\nHuman: What is the sun?\n\nAssistant: A lamp.",
     },
+    needs=("chosen", "rejected"),
     matches=matches,
     convert=convert,
+    reads=BESIDE.union(NUMBERS, ("chosen", "rejected")),
 )

@@ -1,37 +1,58 @@
-"""prompt, completion, label: one response and whether it is good, the format of KTO."""
+"""label: whether the last answer of a conversation is good, the format of KTO, beside every form of conversation.
+
+Objectives of labels read both kinds; imitation takes the good ones and leaves the others out.
+"""
+
+from dataclasses import replace
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, field, prompt_field, response_field
-from penchant.data.records import Labelled
+from penchant.data.importers.base import Importer, field, filled, only_text
+from penchant.data.importers.messages import truth
+from penchant.data.records import Demonstration, Labelled
 from penchant.data.verdicts import BadRow
 
-__all__ = ["LABELLED"]
-
-LABELS: dict[object, bool] = {"true": True, "1": True, "false": False, "0": False}
-"""How csv spells a truth value."""
+__all__ = ["heeding_label", "with_label"]
 
 
-def matches(row: Row) -> bool:
-    return {"prompt", "completion", "label"} <= row.keys()
+def with_label(name: str, one: Importer[Demonstration]) -> Importer[Labelled]:
+    """The importer of labelled responses whose rows are those of `one` with a label, and perhaps a weight."""
+
+    def convert(row: Row) -> Labelled:
+        desirable = truth(field(row, "label"), "label")
+        *prompt, last = one.convert(row).messages
+        if last.weight != 1:
+            reason = f"the labelled response has the weight {last.weight:g}, and a response is learned whole"
+            raise BadRow("unread_field", reason, "write 'weight' beside the label")
+        weight = {"weight": row["weight"]} if row.get("weight") not in (None, "") else {}
+        return Labelled(
+            prompt=tuple(m if m.weight == 1 else m.model_copy(update={"weight": 1.0}) for m in prompt),
+            response=only_text(last),
+            desirable=desirable,
+            **weight,
+        )
+
+    return Importer(
+        name=name,
+        description=f"{one.description}, label (true or false)",
+        example={**one.example, "label": True},
+        needs=(*one.needs, "label"),
+        matches=lambda row: filled(row, "label") and one.matches(row),
+        convert=convert,
+        reads=one.reads | {"label", "weight"},
+        harmless=one.harmless,
+    )
 
 
-def convert(row: Row) -> Labelled:
-    prompt = prompt_field(row, "prompt")
-    return Labelled(prompt=prompt, response=response_field(row, "completion", prompt), desirable=_label(row))
+def heeding_label(one: Importer[Demonstration]) -> Importer[Demonstration]:
+    """The importer without the rows that a label calls bad: what somebody disliked is not imitated."""
 
+    def convert(row: Row) -> Demonstration:
+        if row.get("label") not in (None, "") and not truth(row["label"], "label"):
+            raise BadRow(
+                "not_desirable",
+                "its label says that the answer is bad",
+                "`penchant dpo --objective kto` learns from it",
+            )
+        return one.convert(row)
 
-def _label(row: Row) -> bool:
-    value = field(row, "label")
-    label = value if isinstance(value, bool) else LABELS.get(str(value).strip().lower())
-    if label is None:
-        raise BadRow("bad_type", f"'label' must be true or false, got {value!r}", "write true for a good response")
-    return label
-
-
-LABELLED = Importer(
-    name="labelled",
-    description="prompt (text or messages), completion (text, message or messages), label (true or false)",
-    example={"prompt": "What is the sun?", "completion": "A star, the nearest one.", "label": True},
-    matches=matches,
-    convert=convert,
-)
+    return replace(one, convert=convert, reads=one.reads | {"label"})

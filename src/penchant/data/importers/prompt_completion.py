@@ -1,26 +1,26 @@
 """prompt, completion: one question and its answer."""
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, prompt_field, response_field
-from penchant.data.records import Demonstration, Message
+from penchant.data.importers.base import BESIDE, Importer, filled, prompt_field, require_question, response_field
+from penchant.data.records import Demonstration, as_message
 
 __all__ = ["PROMPT_COMPLETION"]
 
-
-def matches(row: Row) -> bool:
-    return {"prompt", "completion"} <= row.keys()
+NEEDS = ("prompt", "completion")
 
 
 def convert(row: Row) -> Demonstration:
-    prompt = prompt_field(row, "prompt")
-    completion = Message(role="assistant", content=response_field(row, "completion", prompt))
-    return Demonstration(messages=(*prompt, completion))
+    """The completion is imitated; so are the answers in a prompt of several turns."""
+    prompt = require_question(prompt_field(row, "prompt"))
+    return Demonstration(messages=(*prompt, as_message(response_field(row, "completion", prompt))))
 
 
 PROMPT_COMPLETION = Importer(
     name="prompt_completion",
     description="prompt (text or messages), completion (text, message or messages)",
     example={"prompt": "What is the sun?", "completion": "A star, the nearest one."},
-    matches=matches,
+    needs=NEEDS,
+    matches=lambda row: filled(row, *NEEDS),
     convert=convert,
+    reads=BESIDE.union(NEEDS),
 )

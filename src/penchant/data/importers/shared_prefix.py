@@ -1,7 +1,8 @@
 """chosen, rejected as two whole conversations: the prompt is what they share, the last message is the response."""
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, last_response, messages_field
+from penchant.data.importers.base import BESIDE, NUMBERS, Importer, field, last_response, numbers, opened
+from penchant.data.importers.messages import read_messages
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
@@ -9,19 +10,19 @@ __all__ = ["SHARED_PREFIX"]
 
 
 def matches(row: Row) -> bool:
-    return "prompt" not in row and isinstance(row.get("chosen"), list) and isinstance(row.get("rejected"), list)
+    return row.get("prompt") is None and all(isinstance(row.get(side), list) for side in ("chosen", "rejected"))
 
 
 def convert(row: Row) -> PreferencePair:
-    chosen, rejected = messages_field(row, "chosen"), messages_field(row, "rejected")
-    responses = last_response(chosen, "chosen"), last_response(rejected, "rejected")
+    chosen, rejected = (read_messages(field(row, side), side) for side in ("chosen", "rejected"))
+    responses = last_response(chosen, row["chosen"], "chosen"), last_response(rejected, row["rejected"], "rejected")
     prompt = chosen[:-1]
     if prompt != rejected[:-1]:
         reason = "the two conversations differ before their last message"
         raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
     if not prompt:
         raise BadRow("missing_field", "the two conversations share no prompt", "add the messages before the response")
-    return PreferencePair(prompt=prompt, chosen=responses[0], rejected=responses[1])
+    return PreferencePair(prompt=opened(row, prompt), chosen=responses[0], rejected=responses[1], **numbers(row))
 
 
 _QUESTION = {"role": "user", "content": "What is the sun?"}
@@ -32,6 +33,8 @@ SHARED_PREFIX = Importer(
         "chosen": [_QUESTION, {"role": "assistant", "content": "A star, the nearest one."}],
         "rejected": [_QUESTION, {"role": "assistant", "content": "A lamp."}],
     },
+    needs=("chosen", "rejected"),
     matches=matches,
     convert=convert,
+    reads=BESIDE.union(NUMBERS, ("chosen", "rejected")),
 )

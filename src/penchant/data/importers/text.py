@@ -19,6 +19,9 @@ TEXT = Importer(
     name="text",
     description="text (a document)",
     example={"text": "Once there was a star."},
+    needs=("text",),
     matches=matches,
     convert=convert,
+    reads=frozenset(("text",)),
+    harmless=frozenset(("label",)),  # the class of a text, as of a review, and no judgement of a response
 )

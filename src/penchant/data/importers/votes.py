@@ -26,6 +26,11 @@ OUTCOMES = {
     **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
 }
 UNANSWERED = (None, "", "na", "none", "null")
+ASKED = ("prompt", "instruction", "question")
+JUDGE = ("annotator", "judge", "worker")
+READ_OF_BATTLE = frozenset(("winner", "conversation_a", "conversation_b", "shown_first", *ASKED, *JUDGE))
+SAID_IN_BATTLE = frozenset(("turn", "response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"))
+"""What a ranking by outcomes does not ask for."""
 MAX_COUNT = 1_000_000
 """Most votes a row of counts may stand for; a larger number is nearly always not a count."""
 
@@ -143,10 +148,10 @@ def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
     if outcome is None:
         return ()
     answers = [row.get(f"conversation_{side}") for side in "ab"]
-    asked = _questions(answers[0]) or _optional(row, "prompt", "instruction", "question")
+    asked = _questions(answers[0]) or _optional(row, *ASKED)
     prompt = None if asked is None else _digest(asked)
     unit = _unit(prompt, (items[0], answers[0]), (items[1], answers[1]))
-    annotator = _optional(row, "annotator", "judge", "worker")
+    annotator = _optional(row, *JUDGE)
     return (Vote(*items, outcome, prompt, unit, annotator, _shown_first(row)),)
 
 
@@ -216,8 +221,10 @@ def _table(name: str, left: str, right: str, *counts: str, example: tuple[Any, .
         name=name,
         description=", ".join(names),
         example=dict(zip(names, example, strict=True)),
+        needs=names,
         matches=partial(_has, names=names),
         convert=partial(_counts, left=left, right=right, counts=counts),
+        reads=frozenset(names),
     )
 
 
@@ -232,29 +239,40 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
             "b": {"text": "A lamp.", "source": {"model": "after"}},
             "outcome": "a",
         },
+        needs=("prompt", "a", "b"),
         matches=partial(_has, names=("prompt", "a", "b")),
         convert=_comparison,
+        reads=frozenset(Comparison.model_fields),
     ),
     Importer(
         name="arena_battles",
         description="model_a, model_b, winner (model_a, model_b, tie or tie (bothbad))",
         example={"model_a": "tea", "model_b": "coffee", "winner": "model_a", "judge": "Ann"},
+        needs=("model_a", "model_b", "winner"),
         matches=partial(_has, names=("model_a", "model_b", "winner")),
         convert=partial(_battle, left="model_a", right="model_b"),
+        reads=READ_OF_BATTLE | {"model_a", "model_b"},
+        harmless=SAID_IN_BATTLE,
     ),
     Importer(
         name="winners",
         description="left, right, winner (left, right, tie or both_bad)",
         example={"left": "tea", "right": "coffee", "winner": "left"},
+        needs=("left", "right", "winner"),
         matches=partial(_has, names=("left", "right", "winner")),
         convert=partial(_battle, left="left", right="right"),
+        reads=READ_OF_BATTLE | {"left", "right"},
+        harmless=SAID_IN_BATTLE,
     ),
     Importer(
         name="pandalm",
         description="cmp_key (two models with an underscore between), annotator1, annotator2, ... (0 tie, 1 or 2)",
         example={"cmp_key": "tea_coffee", "instruction": "Wake me.", "annotator1": 1, "annotator2": 0},
+        needs=("cmp_key", "annotator1"),
         matches=partial(_has, names=("cmp_key", "annotator1")),
         convert=_panda,
+        reads=frozenset(("cmp_key", "instruction", "input", "response1", "response2", "annotator1")),
+        harmless=frozenset(f"annotator{n}" for n in range(2, 100)),
     ),
     _table("counts", "left", "right", "left_wins", "right_wins", "ties", example=("tea", "coffee", 3, 1, 2)),
     _table("counts_decided", "left", "right", "left_wins", "right_wins", example=("tea", "coffee", 3, 1)),

@@ -1,0 +1,181 @@
+"""What the fields of a row mean where its format does not read them: harmless, meaningful, or not known.
+
+An importer names what it reads. Of the rest, a harmless field says nothing about what is trained; a meaningful one
+does, so that the row is refused; every other one is listed once, as "fields not read". A field without a value (null,
+an empty text, list or object, not a number) says nothing: parquet and csv fill what a row lacks.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import isnan
+from typing import Any
+
+from penchant.data.files import Row
+from penchant.data.importers.base import Importer
+from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE
+from penchant.data.records import Origin
+from penchant.data.verdicts import BadRow
+
+__all__ = ["HARMLESS", "MEANINGFUL", "Meaning", "UnreadField", "UnreadFields", "in_words", "unread_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """Why a row may not be read without the field, what to do, and the values (in lower case) that change nothing."""
+
+    why: str
+    fix: str
+    neutral: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadField:
+    """A filled field that no importer read: in how many rows, and where first."""
+
+    name: str
+    num_rows: int
+    first: Origin
+
+    def __str__(self) -> str:
+        return f"{self.name} (in {self.num_rows} {'row' if self.num_rows == 1 else 'rows'}, first at {self.first})"
+
+
+@dataclass
+class UnreadFields:
+    """The tally of them while the rows go by."""
+
+    _found: dict[str, tuple[int, Origin]] = field(default_factory=dict)
+
+    def add(self, names: Iterable[str], origin: Origin) -> None:
+        for name in names:
+            number, first = self._found.get(name, (0, origin))
+            self._found[name] = number + 1, first
+
+    def listed(self) -> tuple[UnreadField, ...]:
+        """In the order in which they were met."""
+        return tuple(UnreadField(name, *found) for name, found in self._found.items())
+
+
+def in_words(unread: Iterable[UnreadField]) -> str:
+    """One line that lists them, or nothing where there are none."""
+    listed = ", ".join(map(str, unread))
+    return f"fields not read: {listed}" if listed else ""
+
+
+def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
+    """The names of filled fields that are neither read nor harmless, those of its messages as `messages[].name`.
+
+    Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read.
+    """
+    names: list[str] = []
+    for name, value in row.items():
+        if name in importer.reads:
+            if isinstance(value, list | dict) and name in HOLD_MESSAGES:
+                names += _unread_of_messages(name, value)
+        elif not (name in HARMLESS or name in importer.harmless or says_nothing(value)):
+            meaning = MEANINGFUL.get(name.strip().lower())
+            if meaning is None:
+                names.append(name)
+            elif str(value).strip().lower() not in meaning.neutral and not _repeats(value, row, importer):
+                raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
+    return names
+
+
+def says_nothing(value: object) -> bool:
+    """Whether a value is none: null, not a number, or empty."""
+    if isinstance(value, bool | int | float):
+        return isinstance(value, float) and isnan(value)
+    return not value or (isinstance(value, str) and value.isspace())
+
+
+def _unread_of_messages(name: str, value: Any) -> list[str]:
+    strange: list[str] = []
+    for message in value if isinstance(value, list) else [value]:
+        if not message.keys() <= READ_OF_MESSAGE:
+            strange += [key for key in message.keys() - READ_OF_MESSAGE - HARMLESS if not says_nothing(message[key])]
+    return [f"{name}[].{key}" for key in sorted(set(strange))] if strange else strange
+
+
+def _repeats(value: object, row: Row, importer: Importer[Any]) -> bool:
+    """Whether what a person or the system says in it stands in the fields that are read as well."""
+    said = set(_texts(value, every_role=False))
+    return bool(said) and said <= {text for name in importer.reads for text in _texts(row.get(name), every_role=True)}
+
+
+def _texts(value: object, *, every_role: bool) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value.strip()
+    for message in value if isinstance(value, list) else [value]:
+        if isinstance(message, dict) and (every_role or message.get("role", message.get("from")) not in _ANSWERS):
+            text = message.get("content", message.get("value"))
+            if isinstance(text, str):
+                yield text.strip()
+
+
+_ANSWERS = ("assistant", "gpt")
+
+_HARMLESS = """
+    id _id uid uuid guid idx index row row_id row_index hash sha sha256 slug __index_level_0__ prompt_id
+    question_id conversation_id conv_id message_id task_message_id user_message_id message_tree_id sample_id
+    example_id pair_id task_id tree_state url link license
+    source sources dataset dataset_name data_source origin subset split generator generation_model model
+    model_name chosen_model rejected_model chosen_source rejected_source category categories subcategory task
+    tasks task_type topic topics tags tag type domain name lang language locale
+    timestamp tstamp date datetime created created_at updated_at time version annotator annotators annotator_id
+    worker worker_id judge user user_id session_id evaluation_session_id
+    score scores score_0 score_1 score_chosen score_rejected chosen_score rejected_score rating ratings
+    chosen_rating rejected_rating chosen-rating rejected-rating chosen_avg_rating rejected_avg_rating
+    overall_score quality helpfulness difficulty complexity perplexity reward rewards chosen_reward
+    rejected_reward
+    num_turns num_tokens n_tokens token_count tokens length chosen_length rejected_length meta metadata info
+    extra extra_info openai_moderation toxic redacted anony
+"""
+HARMLESS = frozenset((*_HARMLESS.split(), "", "Unnamed: 0"))
+"""Names, marks and measures: they say nothing about what is to be learned."""
+
+_CONVERSATION = Meaning(
+    "holds another text than the fields that are read", "give each row one conversation, or remove the field"
+)
+_RESPONSE = Meaning(
+    "holds a response of a preference, which is not for imitation", "train on pairs with `penchant dpo`, or remove it"
+)
+_LABEL = Meaning(
+    "says whether the response is good",
+    "write prompt, completion, label for --objective kto, or remove it",
+    ("true", "1", "1.0"),
+)
+_SYSTEM = Meaning("says how to answer, before the prompt", "name it 'system'")
+_TOOLS = Meaning("names the functions that may be called", "write them as 'tools' beside messages")
+_HISTORY = Meaning("holds earlier turns", "write the whole conversation as messages")
+_REASONING = Meaning(
+    "holds reasoning that belongs to a response", "write it in the assistant's message, as reasoning_content"
+)
+_WEIGHT = Meaning("weighs the row", "weights are read beside chosen and rejected, and in messages", ("1", "1.0"))
+_NEUTRAL_OFF = Meaning("changes what the pair says", "it is read beside chosen and rejected", ("0", "0.0"))
+_SURE = Meaning("says how sure the preference is", "it is read beside chosen and rejected", ("1", "1.0"))
+_TRAIN = Meaning(
+    "says whether the row is trained on",
+    "remove the rows that are not to be trained on, or write it in messages",
+    ("true", "1", "1.0"),
+)
+_MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
+_TEMPLATE = Meaning("changes how the chat template writes the row", "give --chat-template one that writes it so")
+
+MEANINGFUL: dict[str, Meaning] = {
+    **dict.fromkeys(("label", "kto_tag", "desirable"), _LABEL),
+    **dict.fromkeys(("system", "system_prompt", "system_message", "systemprompt"), _SYSTEM),
+    **dict.fromkeys(("tools", "functions", "function_call", "tool_calls"), _TOOLS),
+    **dict.fromkeys(("history", "chat_history", "conversation_history", "previous_messages"), _HISTORY),
+    **dict.fromkeys(("reasoning_content", "thinking", "chosen_thinking", "rejected_thinking"), _REASONING),
+    **dict.fromkeys(("weight", "weights", "sample_weight"), _WEIGHT),
+    "margin": _NEUTRAL_OFF,
+    "probability": _SURE,
+    **dict.fromkeys(("train", "trainable", "loss_mask", "loss_weight", "label_mask"), _TRAIN),
+    **dict.fromkeys(("image", "images", "audio", "audios", "video", "videos"), _MEDIA),
+    "chat_template_kwargs": _TEMPLATE,
+    **dict.fromkeys(
+        ("prompt", "messages", "conversations", "conversation", "completion", "instruction"), _CONVERSATION
+    ),
+    **dict.fromkeys(("chosen", "rejected", "preferred_output", "non_preferred_output"), _RESPONSE),
+}
+"""Fields that change what a row means wherever they stand, by name in lower case."""

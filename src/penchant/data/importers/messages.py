@@ -1,0 +1,173 @@
+"""Messages as rows spell them: OpenAI's role and content, ShareGPT's from and value, with calls, reasoning and weights.
+
+Every field of a message is read, or the row is refused; what is neither known nor harmless is listed (data/fields.py).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from penchant.data.importers.calls import read_calls, read_tools
+from penchant.data.records import Message, Role
+from penchant.data.verdicts import BadRow
+
+__all__ = ["HOLD_MESSAGES", "READ_OF_MESSAGE", "read_messages", "truth", "weight_of"]
+
+HOLD_MESSAGES = frozenset(
+    ("prompt", "completion", "chosen", "rejected", "preferred_output", "non_preferred_output", "messages")
+).union(("conversations", "conversation_a", "conversation_b"))
+"""Fields of rows that may hold messages."""
+
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "developer",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "function_call": "assistant",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+}
+PLAIN = frozenset(("role", "content", "from", "value"))
+REASONING = ("reasoning", "reasoning_content", "thinking")
+CALLS = ("tool_calls", "function_call")
+TOOLS = ("tools", "functions")
+FLAGS = ("train", "trainable", "loss_mask", "loss")
+NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos", "refusal", "train_detail")
+"""Fields of messages that change what they say and are not read."""
+READ_OF_MESSAGE = PLAIN.union(REASONING, CALLS, TOOLS, FLAGS, NOT_TEXT, ("name", "tool_call_id", "weight"))
+
+TRUTH: dict[str, bool] = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+"""How json, csv and parquet spell a truth value."""
+
+
+def read_messages(value: object, name: str, *, trained: bool = False) -> tuple[Message, ...]:
+    """Messages from [{"role", "content"}, ...] or the ShareGPT form [{"from", "value"}, ...].
+
+    trained: whether they are a demonstration, whose weights count; elsewhere they say nothing and are not kept.
+    Raises BadRow.
+    """
+    if not isinstance(value, list):
+        raise BadRow(
+            "bad_type",
+            f"'{name}' must be a list of messages, got {kind_of(value)}",
+            'write [{"role": ..., "content": ...}]',
+        )
+    if not value:
+        raise BadRow("missing_field", f"'{name}' holds no messages", "add at least one message")
+    return tuple(_read_message(message, f"{name}[{index}]", trained) for index, message in enumerate(value))
+
+
+def _read_message(value: object, name: str, trained: bool) -> Message:
+    if not isinstance(value, dict):
+        raise BadRow(
+            "bad_type", f"'{name}' must be a message, got {kind_of(value)}", 'write {"role": ..., "content": ...}'
+        )
+    role_field, text_field = ("from", "value") if value.get("from") is not None else ("role", "content")
+    spelled = _filled(value, role_field)
+    if not isinstance(spelled, str):
+        raise BadRow("bad_type", f"'{role_field}' must be text, got {kind_of(spelled)}", "name who speaks")
+    role = ROLES.get(spelled)
+    if role is None:
+        raise BadRow("bad_type", f"'{name}' has the unknown role '{spelled}'", f"use one of {', '.join(ROLES)}")
+    more: dict[str, Any] = (
+        {} if len(value) == 2 and text_field in value else _more(value, role, name, role_field, trained)
+    )
+    if spelled == "function_call":
+        return Message(role=role, content="", **more, tool_calls=read_calls(_filled(value, text_field), name))
+    if value.get(text_field) is None and "tool_calls" in more:
+        return Message(role=role, content="", **more)
+    text = _filled(value, text_field)
+    return Message(role=role, content=text if isinstance(text, str) else _joined(text, text_field), **more)
+
+
+def _filled(message: dict[str, Any], name: str) -> Any:
+    value = message.get(name)
+    if value is None:
+        raise BadRow("missing_field", f"the field '{name}' is missing", f"add '{name}' to the message")
+    return value
+
+
+def _joined(content: object, name: str) -> str:
+    """Content in parts, joined as chat templates join them: with nothing between. Only parts of text are read."""
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise BadRow("bad_type", f"'{name}' must be text, got {kind_of(content)}", f"write '{name}' as a string")
+    for part in content:
+        if part.get("type", "text") not in ("text", "input_text", "output_text") or not isinstance(
+            part.get("text"), str
+        ):
+            reason = f"'{name}' has a part of type {part.get('type')!r}, and only text is read"
+            raise BadRow("unread_field", reason, 'keep parts {"type": "text", "text": ...}, or remove the row')
+    return "".join(part["text"] for part in content)
+
+
+def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained: bool) -> dict[str, Any]:
+    """What a message says beside its text, as fields of Message."""
+    said = {key: item for key, item in value.items() if item not in (None, "", [], {})}
+    for key in NOT_TEXT:
+        if key in said:
+            raise BadRow("unread_field", f"'{name}' holds '{key}', which is not read", "remove the row, or the field")
+    if role_field == "from" and not said.keys().isdisjoint(("role", "content")):
+        raise BadRow("bad_type", f"'{name}' is spelled in two ways", "write role and content, or from and value")
+    more: dict[str, Any] = {}
+    if reasoning := _one_of(said, REASONING, name):
+        more["reasoning"] = reasoning
+    if calls := _one_of({key: read_calls(said[key], name) for key in CALLS if key in said}, CALLS, name):
+        more["tool_calls"] = calls
+    for key in more:
+        if role != "assistant":
+            raise BadRow("bad_type", f"'{name}' is the {role}'s and holds {key}", "write it in an assistant's message")
+    if tools := _one_of({key: read_tools(said[key], name) for key in TOOLS if key in said}, TOOLS, name):
+        more["tools"] = tools
+    for key in ("name", "tool_call_id"):
+        if key in said and role != "assistant":  # who wrote an answer changes nothing of it
+            more[key] = str(said[key])
+    if trained and (weight := weight_of(value, name)) != 1:
+        more["weight"] = weight
+    return more
+
+
+def _one_of(said: dict[str, Any], names: Iterable[str], where: str) -> Any:
+    """The value of the only field among `names` that is filled, or of several that say the same."""
+    values = [said[name] for name in names if name in said]
+    if any(value != values[0] for value in values):
+        found = " and ".join(f"'{name}'" for name in names if name in said)
+        raise BadRow("bad_type", f"'{where}' has {found}, which differ", "keep one of them")
+    return values[0] if values else None
+
+
+def weight_of(message: dict[str, Any], name: str) -> float:
+    """The factor on the loss of a message: its `weight`, and 0 where `train`, `trainable`, `loss_mask` or `loss` is 0.
+
+    A message that nobody would train on, as the user's, has 1; one that asks to be trained on is refused.
+    """
+    flags = {key: truth(message[key], f"{name}.{key}") for key in FLAGS if message.get(key) not in (None, "")}
+    if ROLES.get(message.get("role") or message.get("from") or "") != "assistant":
+        if on := [key for key, value in flags.items() if value]:
+            reason = f"'{name}' is not the assistant's and asks for training with '{on[0]}'"
+            raise BadRow("unread_field", reason, "only what the assistant wrote is trained on; remove it")
+        return 1.0
+    weight = message.get("weight")
+    try:
+        number = 1.0 if weight in (None, "") else float(weight)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise BadRow("bad_type", f"the weight of '{name}' is {weight!r}", "write a number that is at least 0")
+    return number if all(flags.values()) else 0.0
+
+
+def truth(value: object, name: str) -> bool:
+    """A truth value as json, csv or parquet spell it. Raises BadRow for anything else."""
+    found = TRUTH.get(str(value).strip().lower()) if isinstance(value, bool | int | float | str) else None
+    if found is None:
+        fix = "write true or false, or rename it if it says something else"
+        raise BadRow("bad_type", f"'{name}' must be true or false, got {value!r}", fix)
+    return found
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in a word."""
+    names = {dict: "an object", list: "a list", bool: "a truth value", int: "a number", float: "a number", str: "text"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,75 @@
+"""Messages kept as text in a column, as csv and some parquet files hold them: JSON, or what Python's repr writes.
+
+Only a text that is such a list (or one message) from its first character to its last is taken for one; a text that
+begins as one and cannot be read, as of numpy arrays and of cells that were cut, is refused and not learned by heart.
+"""
+
+import ast
+import json
+import re
+import warnings
+from typing import Any
+
+from penchant.data.files import Row
+from penchant.data.importers.messages import HOLD_MESSAGES
+from penchant.data.verdicts import BadRow
+
+__all__ = ["unpacked"]
+
+MAX_LITERAL = 1_000_000
+"""Characters of the longest text that is read as Python's repr, whose parser needs much memory."""
+BEGINS = re.compile(r"""\s*(?:\[\s*)?\{\s*["'](?:role|content|from|value)["']\s*:""")
+
+LITERAL = re.compile(r"""\s*(?:\[\s*)?\{?\s*["']""")
+_OPENING = frozenset("[{ \t\r\n")
+
+
+def unpacked(row: Row) -> Row:
+    """The row with messages in place of the text that spells them. Raises BadRow for such text that is damaged."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, str) and value[:1] in _OPENING and name in HOLD_MESSAGES and value.lstrip()[:1] in "[{":
+            found[name] = _messages_in(value, name)
+    return row | found if found else row
+
+
+def _messages_in(text: str, name: str) -> Any:
+    value = _value_of(text)
+    if _are_messages(value):
+        return value
+    if name == "prompt" and isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        if len(value) > 1:
+            reason = f"'{name}' is a list of {len(value)} texts, kept as text: turns without the answers between them"
+            raise BadRow("bad_type", reason, "write messages, or one text")
+        return value[0]
+    if value is None and BEGINS.match(text):
+        reason = f"'{name}' is text that begins as a list of messages and is neither JSON nor Python's spelling of one"
+        raise BadRow("bad_type", reason, "write the list itself, or its JSON; numpy arrays need .tolist() first")
+    return text
+
+
+def _value_of(text: str) -> Any:
+    """The list or object that a text spells; None where it spells none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    if len(text) > MAX_LITERAL or not LITERAL.match(text):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a backslash in the text is no fault of it
+            return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _are_messages(value: object) -> bool:
+    messages = value if isinstance(value, list) else [value]
+    return bool(messages) and all(
+        isinstance(message, dict) and ({"role", "from"} & message.keys()) and message.keys() & _TEXTS
+        for message in messages
+    )
+
+
+_TEXTS = {"content", "value", "tool_calls", "function_call"}

@@ -1,0 +1,47 @@
+"""What kind of data files hold, told by rows that can be nothing else."""
+
+from itertools import islice
+from typing import Literal
+
+from penchant.data.files import Row, scan_rows
+from penchant.data.given import Paths, check_options
+from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS
+from penchant.data.importers.base import filled
+from penchant.data.importers.comparison import COMPARISON
+from penchant.data.verdicts import BadRow
+
+__all__ = ["Kind", "guess_kind"]
+
+Kind = Literal["pairs", "labelled", "demonstrations"]
+
+NUM_ROWS_TO_DETECT = 1000
+"""Readable rows of each file that tell its kind."""
+MARKS_OF_PAIRS = ("chosen", "rejected", "preferred_output", "non_preferred_output")
+LABELLED_NEEDS = frozenset(name for one in LABELLED_IMPORTERS for name in one.needs if name != "label")
+
+
+def guess_kind(paths: Paths) -> Kind:
+    """What the files hold, told by the first rows of each, not by what most of them look like.
+
+    A row with a chosen or a rejected response, or a comparison, makes them pairs; else one with a label beside a
+    conversation makes them labelled; else one that imitation reads, demonstrations. They are pairs where nothing is
+    known, whose loader says so.
+    """
+    found: set[Kind] = set()
+    for file in check_options(paths, "drop", None):
+        readable = (row for _, row in scan_rows(file) if not isinstance(row, BadRow))
+        for row in islice(readable, NUM_ROWS_TO_DETECT):
+            if (kind := _kind_of(row)) == "pairs":
+                return kind
+            found |= {kind} if kind else set()
+    if not found:
+        return "pairs"
+    return "labelled" if "labelled" in found else "demonstrations"
+
+
+def _kind_of(row: Row) -> Kind | None:
+    if any(filled(row, name) for name in MARKS_OF_PAIRS) or COMPARISON.matches(row):
+        return "pairs"
+    if filled(row, "label") and not LABELLED_NEEDS.isdisjoint(row):
+        return "labelled"
+    return "demonstrations" if any(filled(row, *one.needs) for one in DEMONSTRATION_IMPORTERS) else None

@@ -1,0 +1,108 @@
+"""One row at a time: which importer of a table reads it, what it becomes, and which of its fields nobody read."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from penchant.data.fields import UnreadFields, unread_of
+from penchant.data.files import Row
+from penchant.data.importers.base import Importer
+from penchant.data.importers.packed import unpacked
+from penchant.data.misnamed import misspelt_column
+from penchant.data.records import Origin
+from penchant.data.verdicts import BadRow, bad_row_from_validation
+from penchant.errors import DataError
+
+__all__ = ["Reader"]
+
+NUM_COLUMNS = 20
+"""Rows of no known format whose columns are listed."""
+
+Record = TypeVar("Record")
+
+
+@dataclass
+class Reader(Generic[Record]):
+    """Reads rows by a table of importers: each row by the first that matches it, so that a file may mix formats.
+
+    formats: those that matched a row, in the order they were met. unread: the tally of fields that nobody read.
+    num_known, num_strange: rows of the latest file that an importer matched, and that none did.
+    """
+
+    importers: Sequence[Importer[Record]]
+    formats: dict[str, None] = field(default_factory=dict)
+    unread: UnreadFields = field(default_factory=UnreadFields)
+    num_known: int = 0
+    num_strange: int = 0
+    _columns: dict[str, None] = field(default_factory=dict)
+
+    def read(self, row: Row | BadRow, origin: Origin) -> Record:
+        """The row's record. Raises BadRow for a row that yields none."""
+        if isinstance(row, BadRow):
+            raise row
+        row = unpacked(row)
+        for importer in self.importers:
+            if importer.matches(row):
+                break
+        else:
+            self._note_columns(row)
+            raise _of_no_format(row, self.importers)
+        self.num_known += 1
+        self.formats[importer.name] = None
+        try:
+            record = importer.convert(row)
+        except ValidationError as error:
+            raise bad_row_from_validation(error) from None
+        if names := unread_of(row, importer):
+            self.unread.add(names, origin)
+        return record
+
+    @contextmanager
+    def file(self, file: Path) -> Iterator[None]:
+        """One file, of which the rows are read inside. Raises DataError where not one is of a known format."""
+        self.num_known = self.num_strange = 0
+        self._columns = {}
+        yield
+        if self.num_known or not self.num_strange:
+            return
+        if found := misspelt_column(self._columns, self.importers):
+            raise DataError(f"{file}: no column '{found[0]}'; did you mean '{found[1]}'?")
+        shapes = "; or ".join(importer.description for importer in self.importers)
+        raise DataError(
+            f"{file}: no known format has its columns ({', '.join(self._columns) or 'none'}); give rows with {shapes}."
+        )
+
+    def _note_columns(self, row: Row) -> None:
+        self.num_strange += 1
+        if self.num_strange <= NUM_COLUMNS:
+            self._columns |= dict.fromkeys(map(str, row))
+
+
+def _of_no_format(row: Row, importers: Sequence[Importer[Any]]) -> BadRow:
+    """Why no importer matches the row: what is missing from the one that it comes nearest to."""
+
+    def distance(one: Importer[Any]) -> tuple[int, int]:
+        absent = sum(row.get(name) is None for name in one.needs)
+        return absent or 1, absent - len(one.needs)  # fewest absent, then most present, then first in the table
+
+    one = min(importers, key=distance)
+    absent = [f"'{name}'" for name in one.needs if row.get(name) is None]
+    if len(absent) == len(one.needs):
+        reason = f"its fields ({', '.join(map(str, row)) or 'none'}) are those of no format read here"
+        return BadRow("missing_field", reason, "remove the row, or look at the formats in docs/data.md")
+    if absent:
+        missing = f"field {absent[0]} is" if len(absent) == 1 else f"fields {' and '.join(absent)} are"
+        return BadRow("missing_field", f"the {missing} missing", f"add {' and '.join(absent)} to the row")
+    try:
+        one.convert(row)
+    except BadRow as bad:
+        return bad
+    except ValidationError as error:
+        return bad_row_from_validation(error)
+    return BadRow(
+        "bad_type", f"its fields are those of {one.name}, and their values are not", f"give {one.description}"
+    )

@@ -1,0 +1,235 @@
+"""No field that changes what a row means is passed over: it is read, or the row is refused, or it is listed."""
+
+import json
+
+import pytest
+
+from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
+from penchant.data.fields import HARMLESS, MEANINGFUL, in_words
+from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
+from penchant.data.votes import load_votes
+from penchant.errors import DataError
+
+USER, BOT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "R"}
+PAIR = {"prompt": "Q", "chosen": "good", "rejected": "bad"}
+SHARED = {"chosen": [USER, BOT], "rejected": [USER, BOT | {"content": "S"}]}
+HH = {"chosen": "\n\nHuman: Q\n\nAssistant: R", "rejected": "\n\nHuman: Q\n\nAssistant: S"}
+SHAREGPT_PAIR = {
+    "conversations": [{"from": "human", "value": "Q"}],
+    "chosen": {"from": "gpt", "value": "R"},
+    "rejected": {"from": "gpt", "value": "S"},
+}
+MESSAGES = {"messages": [USER, BOT]}
+SHAREGPT = {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "R"}]}
+COMPLETION = {"prompt": "Q", "completion": "R"}
+ALPACA = {"instruction": "Q", "output": "R"}
+LABELLED = COMPLETION | {"label": True}
+CONVERSATIONS = [
+    *((load_pairs, row) for row in (PAIR, SHARED, HH, SHAREGPT_PAIR)),
+    *((load_demonstrations, row) for row in (MESSAGES, SHAREGPT, COMPLETION, ALPACA)),
+    *((load_labelled, row | {"label": True}) for row in (MESSAGES, SHAREGPT, COMPLETION, ALPACA)),
+    *((load_prompts, row) for row in ({"prompt": "Q"}, {"messages": [USER]}, {"text": "Q"})),
+]
+EVERY_SHAPE = pytest.mark.parametrize(("load", "row"), CONVERSATIONS, ids=str)
+TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {}}}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """What a loader makes of rows: (the records, what it found)."""
+
+    def run(load, *rows):
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        found = load(path, on_bad_row="drop")
+        return getattr(found, found.__slots__[-1]), found
+
+    return run
+
+
+def refusal(read, load, row):
+    """The verdict on a row, beside which a sound one stands."""
+    sound = next(other for loader, other in CONVERSATIONS if loader is load)
+    _, found = read(load, sound | {"id": "sound"}, row)
+    (verdict,) = found.problems
+    return verdict.code, verdict.reason
+
+
+def conversation(record):
+    return getattr(record, "prompt", None) or record.messages
+
+
+@EVERY_SHAPE
+def test_system_beside_a_conversation_of_any_shape_becomes_its_first_message(read, load, row):
+    (record, *_), found = read(load, row | {"system": "Answer in French."})
+    first, second = conversation(record)[:2]
+    assert (first.role, first.content) == ("system", "Answer in French.")
+    assert (second.role, second.content) == ("user", "Q")
+    assert found.unread == ()
+
+
+@EVERY_SHAPE
+@pytest.mark.parametrize("spelled", [[TOOL], json.dumps([TOOL]), [TOOL["function"]]], ids=["list", "text", "bare"])
+@pytest.mark.parametrize("name", ["tools", "functions"])
+def test_tools_beside_a_conversation_of_any_shape_stand_on_its_first_message(read, load, row, name, spelled):
+    (record, *_), _ = read(load, row | {name: spelled})
+    assert json.loads(conversation(record)[0].tools) == [TOOL]
+    (record, *_), _ = read(load, row | {name: spelled, "system": "S"})
+    assert [bool(message.tools) for message in conversation(record)[:2]] == [True, False]
+
+
+@EVERY_SHAPE
+def test_a_field_that_says_nothing_is_nothing(read, load, row):
+    empty = {"system": "", "tools": [], "history": None, "images": [], "my_column": " ", "thinking": {}, "weight": None}
+    records, found = read(load, row | empty)
+    assert len(records) >= 1
+    assert found.unread == ()
+
+
+@EVERY_SHAPE
+def test_other_fields_are_listed_once_and_harmless_ones_never(read, load, row):
+    rows = [
+        row | {"id": "1", "score": 3, "source": "web"},
+        row | {"id": "2", "mine": 0},
+        row | {"id": "3", "mine": "x"},
+    ]
+    _, found = read(load, *rows)
+    (listed,) = found.unread
+    assert (listed.name, listed.num_rows, listed.first.line) == ("mine", 2, 2)
+    assert in_words(found.unread) == f"fields not read: mine (in 2 rows, first at {listed.first})"
+
+
+@EVERY_SHAPE
+@pytest.mark.parametrize("field", ["images", "System_Prompt", "chat_history", "reasoning_content", "loss_mask"])
+def test_a_field_that_changes_the_meaning_and_is_not_read_refuses_the_row(read, load, row, field):
+    code, reason = refusal(read, load, row | {field: [0, "x"]})
+    assert code == "unread_field"
+    assert f"'{field}'" in reason
+
+
+def test_no_field_is_both_harmless_and_meaningful_and_every_importer_reads_what_it_needs():
+    assert HARMLESS.isdisjoint(MEANINGFUL)
+    for table in (PAIR_IMPORTERS, LABELLED_IMPORTERS, DEMONSTRATION_IMPORTERS, PROMPT_IMPORTERS):
+        for one in table:
+            assert set(one.needs) <= one.reads, one.name
+            assert set(one.example) <= one.reads, one.name
+
+
+@pytest.mark.parametrize("row", [MESSAGES, SHAREGPT, COMPLETION, ALPACA], ids=str)
+@pytest.mark.parametrize("label", [False, 0, "false"])
+def test_what_a_label_calls_bad_is_not_imitated_and_the_reason_says_who_learns_from_it(read, row, label):
+    good = row | {"label": True, "id": "good"}
+    records, found = read(load_demonstrations, good, row | {"label": label, "system": "other"})
+    assert len(records) == 1
+    assert found.verdict_counts == {"keep": 1, "not_desirable": 1}
+    assert "--objective kto" in str(found.problems[0])
+    assert found.problems[0].severity == "no_pair"
+    assert refusal(read, load_demonstrations, row | {"label": "maths"})[0] == "bad_type"
+
+
+@pytest.mark.parametrize("row", [MESSAGES, SHAREGPT, COMPLETION, ALPACA], ids=str)
+def test_labelled_rows_may_have_any_form_of_conversation_and_a_weight(read, row):
+    (record,), _ = read(load_labelled, row | {"label": False, "weight": 0.5})
+    assert (record.prompt[0].content, record.response, record.desirable, record.weight) == ("Q", "R", False, 0.5)
+
+
+def test_the_class_of_a_text_is_no_judgement_of_it(read):
+    records, found = read(load_demonstrations, {"text": "a bad film", "label": 0})
+    assert (len(records), found.unread) == (1, ())
+
+
+@pytest.mark.parametrize("row", [SHARED, HH, SHAREGPT_PAIR, PAIR], ids=str)
+def test_weight_soft_label_and_margin_are_read_in_every_form_of_pair(read, row):
+    (pair,), _ = read(load_pairs, row | {"weight": 0.5, "probability": 0.7, "margin": 2})
+    assert (pair.weight, pair.probability, pair.margin) == (0.5, 0.7, 2.0)
+
+
+def test_a_weight_that_nobody_reads_refuses_the_row_unless_it_changes_nothing(read):
+    assert read(load_demonstrations, MESSAGES | {"weight": 1, "train": True})[1].verdict_counts == {"keep": 1}
+    assert refusal(read, load_demonstrations, MESSAGES | {"weight": 0})[0] == "unread_field"
+    assert refusal(read, load_demonstrations, MESSAGES | {"train": False})[0] == "unread_field"
+
+
+def test_a_preference_is_not_imitated_in_passing(read):
+    code, reason = refusal(read, load_demonstrations, COMPLETION | {"rejected": "S"})
+    assert (code, "'rejected' holds a response of a preference" in reason) == ("unread_field", True)
+
+
+def test_columns_that_repeat_the_conversation_do_no_harm_and_others_refuse_the_row(read):
+    ultrafeedback = PAIR | {"chosen": [USER, BOT], "rejected": [USER, BOT | {"content": "S"}], "messages": [USER, BOT]}
+    assert read(load_pairs, ultrafeedback)[1].verdict_counts == {"keep": 1}
+    assert read(load_demonstrations, MESSAGES | {"prompt": "Q", "prompt_id": "7"})[1].verdict_counts == {"keep": 1}
+    earlier = [{"role": "user", "content": "before"}, BOT, USER]
+    assert refusal(read, load_pairs, PAIR | {"messages": earlier})[0] == "unread_field"
+    assert refusal(read, load_demonstrations, MESSAGES | {"prompt": "You are a pirate."})[0] == "unread_field"
+
+
+def test_prompts_are_taken_from_rows_of_training(read):
+    (prompt,), found = read(load_prompts, PAIR | {"label": False, "weight": 0.5})
+    assert (prompt.messages[0].content, found.unread) == ("Q", ())
+
+
+def test_a_system_that_disagrees_with_the_messages_is_refused_and_one_that_repeats_them_is_not(read):
+    system = {"role": "system", "content": "S"}
+    (record,), _ = read(load_demonstrations, {"messages": [system, USER, BOT], "system": "S "})
+    assert [m.role for m in record.messages] == ["system", "user", "assistant"]
+    code, reason = refusal(read, load_demonstrations, {"messages": [system, USER, BOT], "system": "other"})
+    assert (code, "is not the system message" in reason) == ("bad_type", True)
+
+
+def test_the_repeated_prompt_of_a_response_may_leave_out_what_the_row_adds(read):
+    row = PAIR | {"chosen": [USER, BOT], "rejected": [USER, BOT | {"content": "S"}], "system": "S"}
+    (pair,), _ = read(load_pairs, row)
+    assert ([m.content for m in pair.prompt], pair.chosen) == (["S", "Q"], "R")
+    whole = [{"role": "system", "content": "S"}, USER, BOT]
+    (pair,), _ = read(load_pairs, row | {"chosen": whole})
+    assert pair.chosen == "R"
+
+
+@pytest.mark.parametrize(
+    "history",
+    [[["hello", "hi"], ["more", "yes"]], json.dumps([["hello", "hi"], ["more", "yes"]])],
+    ids=["list", "text"],
+)
+def test_the_history_of_an_alpaca_row_becomes_turns_that_are_imitated_too(read, history):
+    (record,), _ = read(load_demonstrations, ALPACA | {"history": history, "system": "S"})
+    assert [m.content for m in record.messages] == ["S", "hello", "hi", "more", "yes", "Q", "R"]
+    assert [m.weight for m in record.messages if m.role == "assistant"] == [1, 1, 1]
+    for bad in ([["hello"]], "[[", [["hello", 3]], {"hello": "hi"}):
+        assert refusal(read, load_demonstrations, ALPACA | {"history": bad})[0] == "bad_type"
+
+
+@pytest.mark.parametrize(("load", "row"), [(load_pairs, PAIR), (load_labelled, LABELLED)], ids=["pairs", "labelled"])
+def test_a_prompt_is_not_empty_and_not_answered_in_any_kind(read, load, row):
+    empty, answered = [" \n", [{"role": "system", "content": "S"}, USER | {"content": ""}]], [USER, BOT]
+    for kind, one in ((load, row), (load_demonstrations, COMPLETION), (load_prompts, {"prompt": "Q"})):
+        for prompt in empty:
+            assert refusal(read, kind, one | {"prompt": prompt})[0] == "empty_prompt"
+        assert refusal(read, kind, one | {"prompt": answered})[0] == "answered_prompt"
+    assert refusal(read, load_demonstrations, ALPACA | {"instruction": ""})[0] == "empty_prompt"
+    assert refusal(read, load_demonstrations, {"messages": [USER | {"content": " "}, BOT]})[0] == "empty_prompt"
+
+
+def test_openai_pairs_are_read_with_their_tools(read):
+    row = {
+        "input": {"messages": [USER], "tools": [TOOL], "parallel_tool_calls": True},
+        "preferred_output": [BOT],
+        "non_preferred_output": [BOT | {"content": "S"}],
+    }
+    (pair,), _ = read(load_pairs, row)
+    assert (pair.chosen, pair.rejected, json.loads(pair.prompt[0].tools)) == ("R", "S", [TOOL])
+    row["input"]["response_format"] = {"type": "json"}
+    assert refusal(read, load_pairs, row)[0] == "unread_field"
+
+
+def test_what_a_vote_says_beside_its_outcome_is_read_listed_or_refused_too(read):
+    vote = {"model_a": "x", "model_b": "y", "winner": "tie", "language": "en", "turn": 1}
+    _, found = read(load_votes, vote | {"mine": 1})
+    assert [field.name for field in found.unread] == ["mine"]
+    _, found = read(load_votes, vote, vote | {"weight": 40})
+    assert found.verdict_counts == {"keep": 1, "unread_field": 1}
+
+
+def test_a_file_of_refused_rows_is_an_error_that_says_why(read):
+    with pytest.raises(DataError, match="the field 'images' holds what is no text"):
+        read(load_pairs, PAIR | {"images": ["a.png"]})

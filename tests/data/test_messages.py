@@ -1,0 +1,300 @@
+"""What messages say beside their text is read as records hold it, whatever spelling, or the row is refused."""
+
+import json
+
+import pytest
+
+from penchant.data import Message, PreferencePair, load_demonstrations, load_pairs
+from penchant.data.importers.messages import read_messages
+from penchant.data.importers.packed import unpacked
+from penchant.data.verdicts import BadRow
+from penchant.errors import DataError
+
+USER, BOT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "R"}
+CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"word": "sun"}}}
+
+
+def one(message, **options):
+    (read,) = read_messages([message], "messages", **options)
+    return read
+
+
+def complaint(message, **options):
+    with pytest.raises(BadRow) as caught:
+        one(message, **options)
+    return caught.value.code, caught.value.reason
+
+
+def load(tmp_path, load_rows, *rows):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return load_rows(path, on_bad_row="drop")
+
+
+@pytest.mark.parametrize(
+    ("spelled", "role"),
+    [
+        ("developer", "developer"),
+        ("function", "tool"),
+        ("observation", "tool"),
+        ("human", "user"),
+        ("gpt", "assistant"),
+    ],
+)
+def test_roles_are_read_in_the_spellings_that_data_has(spelled, role):
+    assert one({"from": spelled, "value": "x"}) == Message(role=role, content="x")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tool_calls": [CALL]},
+        {"tool_calls": json.dumps([CALL])},
+        {"tool_calls": [{"function": {"name": "look_up", "arguments": '{"word": "sun"}'}}]},
+        {"tool_calls": [{"name": "look_up", "arguments": {"word": "sun", "other": None}}]},
+        {"function_call": {"name": "look_up", "arguments": '{"word": "sun"}'}, "tool_calls": None},
+        {"function_call": CALL["function"], "tool_calls": [CALL["function"]]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("content", [{"content": None}, {"content": ""}, {}], ids=str)
+def test_calls_are_read_in_every_spelling(said, content):
+    expected = Message(role="assistant", content="", tool_calls=[CALL])
+    assert one({"role": "assistant", **content, **said}) == expected
+
+
+def test_a_call_keeps_its_id_and_the_result_says_whose_it_is():
+    message = one({"role": "assistant", "content": "wait", "tool_calls": [{"id": "c1", **CALL}]})
+    assert json.loads(message.tool_calls) == [{"type": "function", "id": "c1", "function": CALL["function"]}]
+    result = one({"role": "tool", "content": "warm", "tool_call_id": "c1", "name": "look_up"})
+    assert result == Message(role="tool", content="warm", tool_call_id="c1", name="look_up")
+    assert one({"role": "function", "name": "look_up", "content": "warm"}).name == "look_up"
+
+
+def test_a_turn_of_sharegpt_may_be_a_call():
+    message = one({"from": "function_call", "value": json.dumps(CALL["function"])})
+    assert message == Message(role="assistant", content="", tool_calls=[CALL])
+    assert complaint({"from": "function_call", "value": "look up the sun"})[0] == "bad_type"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"name": "f", "arguments": "the sun"},
+        {"name": "f", "arguments": [1]},
+        {"function": {"arguments": {}}},
+        "look up",
+        {"type": "custom", "name": "f"},
+    ],
+    ids=str,
+)
+def test_a_call_that_cannot_be_read_refuses_the_row(call):
+    assert complaint({"role": "assistant", "content": "", "tool_calls": [call]})[0] in ("bad_type", "unread_field")
+
+
+def test_a_null_written_in_json_text_is_an_argument():
+    message = one({"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": '{"x": null}'}})
+    assert json.loads(message.tool_calls)[0]["function"]["arguments"] == {"x": None}
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_is_read_by_each_of_its_names_and_belongs_to_the_assistant(name):
+    assert one(BOT | {name: "hm"}) == Message(role="assistant", content="R", reasoning="hm")
+    assert complaint(USER | {name: "hm"})[0] == "bad_type"
+    assert complaint(BOT | {name: "hm", "reasoning_content": "so", "thinking": "no"})[0] == "bad_type"
+
+
+def test_content_in_parts_is_joined_with_nothing_between_and_parts_that_are_no_text_refuse_the_row():
+    parts = [{"type": "text", "text": "A"}, {"type": "text", "text": " star", "image": None}, {"text": "."}]
+    assert one(USER | {"content": parts}).content == "A star."
+    image = {"type": "image_url", "image_url": {"url": "a.png"}}
+    assert complaint(USER | {"content": [*parts, image]}) == (
+        "unread_field",
+        "'content' has a part of type 'image_url', and only text is read",
+    )
+    assert complaint(USER | {"content": ["A", "star"]})[0] == "bad_type"
+
+
+@pytest.mark.parametrize("name", ["images", "audio", "video", "refusal", "train_detail"])
+def test_what_is_no_text_in_a_message_refuses_the_row(name):
+    assert complaint(BOT | {name: "x"})[0] == "unread_field"
+    assert one(BOT | {name: None}) == Message(role="assistant", content="R")
+
+
+def test_a_message_spelled_in_two_ways_is_refused():
+    assert complaint({"from": "gpt", "value": "A", "role": "assistant", "content": "B"})[0] == "bad_type"
+    assert one({"from": "gpt", "value": "A", "role": None, "content": None}).content == "A"
+
+
+@pytest.mark.parametrize(
+    ("said", "weight"),
+    [
+        ({"weight": 0}, 0.0),
+        ({"weight": "0.5"}, 0.5),
+        ({"train": False}, 0.0),
+        ({"trainable": "false"}, 0.0),
+        ({"loss_mask": 0}, 0.0),
+        ({"loss": False}, 0.0),
+        ({"weight": 2, "train": True}, 2.0),
+        ({"weight": None, "train": None}, 1.0),
+    ],
+    ids=str,
+)
+def test_weights_of_answers_reach_the_demonstration_in_every_spelling_and_nothing_else(said, weight):
+    assert one(BOT | said, trained=True).weight == weight
+    assert one(BOT | said).weight == 1, "a prompt is not trained on"
+
+
+def test_weights_that_cannot_be_meant_refuse_the_row():
+    for said in (
+        {"weight": -1},
+        {"weight": "much"},
+        {"weight": float("inf")},
+        {"train": "maybe"},
+        {"loss_mask": [0, 1]},
+    ):
+        assert complaint(BOT | said, trained=True)[0] == "bad_type"
+    assert complaint(USER | {"train": True}, trained=True)[0] == "unread_field"
+    assert one(USER | {"train": False, "weight": 0}, trained=True) == Message(role="user", content="Q")
+
+
+def test_in_a_pair_weights_of_the_prompt_say_nothing_and_one_of_the_response_refuses_the_row(tmp_path):
+    prompt = [USER, BOT | {"weight": 0}, USER]
+    rows = [
+        {"prompt": prompt, "chosen": [*prompt, BOT | {"weight": 1}], "rejected": "S"},
+        {"chosen": [*prompt, BOT], "rejected": [*prompt, BOT | {"content": "S"}]},
+        {"prompt": prompt, "chosen": BOT | {"weight": 0}, "rejected": "S"},
+        {"chosen": [*prompt, BOT | {"train": False}], "rejected": [*prompt, BOT | {"content": "S"}]},
+    ]
+    found = load(tmp_path, load_pairs, *rows)
+    assert found.verdict_counts == {"keep": 1, "duplicate": 1, "unread_field": 2}
+    assert {m.weight for m in found.pairs[0].prompt} == {1.0}
+    assert "weight 0" in found.problems[1].reason
+
+
+def test_a_response_that_calls_or_reasons_is_a_message_and_any_other_its_text(tmp_path):
+    chosen = {"role": "assistant", "content": None, "tool_calls": [CALL], "name": "model A"}
+    rejected = {"role": "assistant", "content": "I guess.", "name": "model B"}
+    (pair,) = load(tmp_path, load_pairs, {"prompt": "Q", "chosen": chosen, "rejected": rejected}).pairs
+    expected = PreferencePair(
+        prompt=(Message(role="user", content="Q"),),
+        chosen=Message(role="assistant", content="", tool_calls=[CALL]),
+        rejected="I guess.",
+    )
+    assert pair.model_copy(update={"origin": None}) == expected
+
+
+def test_unknown_fields_of_messages_are_listed_by_the_field_that_holds_them(tmp_path):
+    rows = [{"messages": [USER | {"mood": "good", "id": 3}, BOT | {"mood": "bad"}]}, {"messages": [USER, BOT]}]
+    found = load(tmp_path, load_demonstrations, *rows)
+    assert [(field.name, field.num_rows) for field in found.unread] == [("messages[].mood", 1)]
+
+
+def test_tools_may_stand_in_the_first_message_and_nowhere_else(tmp_path):
+    system = {"role": "system", "content": "S", "tools": [{"name": "look_up"}]}
+    found = load(
+        tmp_path, load_demonstrations, {"messages": [system, USER, BOT]}, {"messages": [USER, BOT, system, BOT]}
+    )
+    assert json.loads(found.demonstrations[0].messages[0].tools)[0]["function"] == {"name": "look_up"}
+    assert found.verdict_counts == {"keep": 1, "bad_type": 1}
+
+
+SPELLED = {"json": json.dumps, "repr": repr}
+
+
+@pytest.mark.parametrize("spell", SPELLED.values(), ids=SPELLED)
+def test_messages_kept_as_text_are_the_messages(tmp_path, spell):
+    answer = BOT | {"content": 'It\'s "warm", \\d and\nbig'}
+    rows = [
+        {"prompt": spell([USER]), "chosen": spell([answer]), "rejected": spell(BOT)},
+        {"chosen": spell([USER, answer]), "rejected": spell([USER, BOT])},
+        {"conversations": spell([{"from": "human", "value": "Q"}]), "chosen": spell(answer), "rejected": "R"},
+    ]
+    found = load(tmp_path, load_pairs, *rows)
+    assert found.format == "prompt_chosen_rejected, shared_prefix, sharegpt_pair"
+    assert {(pair.prompt, pair.chosen, pair.rejected) for pair in found.pairs} == {
+        ((Message(role="user", content="Q"),), answer["content"], "R")
+    }
+    assert load(tmp_path, load_demonstrations, {"messages": spell([USER, BOT])}).format == "messages"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1] is the first footnote.",
+        '["a", 1]',
+        "[]",
+        "{}",
+        '{"answer": 42}',
+        '{"role": "admin"}',
+        '[{"name": "x"}]',
+        "[{'name': 'x'}]",
+        "[{'name': 'user'}, 3]x",
+        "[" * 5000,
+        "{[" * 200 + "'",
+        "[{'a': " * 300,
+        "\x00[",
+    ],
+    ids=lambda text: text[:24],
+)
+def test_other_text_that_begins_with_a_bracket_stays_text(text):
+    row = {"prompt": text, "chosen": text, "completion": text}
+    assert unpacked(row) == row
+
+
+NUMPY = "[{'content': 'Q', 'role': 'user'}\n {'content': 'R', 'role': 'assistant'}]"
+
+
+@pytest.mark.parametrize(
+    "text", [NUMPY, '[{"role": "user", "content": "cut o', '{"role": "assistant", "content": "x"}]']
+)
+def test_text_that_begins_as_messages_and_is_none_is_refused_and_not_learned_by_heart(tmp_path, text):
+    found = load(
+        tmp_path, load_pairs, {"prompt": "Q", "chosen": "A", "rejected": "B"}, {"chosen": text, "rejected": "B"}
+    )
+    assert found.verdict_counts == {"keep": 1, "bad_type": 1}
+    assert "'chosen' is text that begins as a list of messages" in found.problems[0].reason
+
+
+def test_a_prompt_kept_as_a_list_of_texts_is_its_only_text_and_several_lack_their_answers():
+    assert unpacked({"prompt": '["What is the sun?"]'}) == {"prompt": "What is the sun?"}
+    assert unpacked({"chosen": '["What is the sun?"]'}) == {"chosen": '["What is the sun?"]'}
+    with pytest.raises(BadRow, match="a list of 2 texts"):
+        unpacked({"prompt": '["What is the sun?", "And the moon?"]'})
+
+
+def test_messages_with_calls_survive_parquet_and_the_nulls_it_fills_in(tmp_path):
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    import pyarrow.parquet
+
+    other = {"type": "function", "function": {"name": "add", "arguments": {"x": 1}}}
+    messages = [
+        USER,
+        {"role": "assistant", "content": None, "tool_calls": [CALL, other]},
+        {"role": "tool", "content": "2"},
+    ]
+    pyarrow.parquet.write_table(pa.Table.from_pylist([{"messages": [*messages, BOT]}]), tmp_path / "a.parquet")
+    found = load_demonstrations(tmp_path / "a.parquet")
+    assert json.loads(found.demonstrations[0].messages[1].tool_calls) == [CALL, other]
+    assert found.unread == ()
+
+
+def test_the_cases_that_were_misread_are_read_as_they_are_meant(shared):
+    cases = shared / "cases"
+    pair = load_pairs(cases / "system_column.jsonl").pairs[0]
+    assert [m.role for m in pair.prompt] == ["system", "user"]
+    assert load_pairs(cases / "tools_column.jsonl").pairs[0].prompt[0].tools
+    assert load_pairs(cases / "function_call_legacy.jsonl").pairs[0].prompt[1].tool_calls
+    for name in ("json_strings", "repr_strings"):
+        pair = load_pairs(cases / f"{name}.jsonl").pairs[0]
+        assert (pair.prompt[0].content, pair.chosen, pair.rejected) == ("what is the sun?", "a star", "a lamp")
+    turns = load_demonstrations(cases / "history_alpaca.jsonl").demonstrations[0].messages
+    assert [m.content for m in turns] == ["hello", "hi", "what is the sun?", "a star"]
+    assert load_demonstrations(cases / "sharegpt_sft_system.jsonl").demonstrations[0].messages[0].role == "system"
+    for name in ("msg_weight", "msg_train_false"):
+        turns = load_demonstrations(cases / f"{name}.jsonl").demonstrations[0].messages
+        assert [m.weight for m in turns if m.role == "assistant"] == [0.0, 1.0]
+    turns = load_demonstrations(cases / "mt_sft.jsonl").demonstrations[0].messages
+    assert [m.weight for m in turns if m.role == "assistant"] == [1.0, 1.0]
+    with pytest.raises(DataError, match=r"pairs_one_without_rejected\.jsonl:2: the field 'rejected' is missing"):
+        load_pairs(cases / "pairs_one_without_rejected.jsonl")
