@@ -1,11 +1,18 @@
 """What a command shows: nothing of a foreign text may steer the terminal, and lines are few where there is no bar."""
 
+import io
+import re
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penchant.cli import console
 from penchant.cli.console import Reporter, sanitise
+from penchant.cli.main import main
 from penchant.cli.tables import print_table
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"
@@ -39,17 +46,81 @@ def test_what_is_said_goes_to_standard_error_as_it_is_not_as_markup(capsys):
     assert captured.err.count("\n") == 1
 
 
-def test_without_a_terminal_progress_is_a_line_at_the_end_and_now_and_then(capsys, monkeypatch):
+@pytest.mark.parametrize(("seconds", "num_lines"), [(60.0, 21), (1.0, 21), (0.01, 3)])
+def test_without_a_terminal_progress_is_a_line_for_each_twentieth_however_long_it_takes(
+    capsys, monkeypatch, seconds, num_lines
+):
     now = [100.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
     with Reporter() as reporter:
-        for done in range(1, 41):
-            now[0] += 1.0
-            reporter.progress("training", done, 40, {"loss": 0.5, "unheard_of": 1.0})
+        for done in range(401):
+            now[0] += seconds
+            reporter.progress("training", done, 400, {"loss": 0.5, "unheard_of": 1.0})
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 5
-    assert lines[-1] == "training 40/40  loss 0.5000"
+    assert len(lines) == num_lines
+    assert lines[0] == "training 0/400  loss 0.5000", "a word before the first step is done"
+    assert lines[-1] == "training 400/400  loss 0.5000"
     assert "s left" in lines[1]
+
+
+class Terminal(io.StringIO):
+    """What standard output and standard error both write to; `screen` is what somebody would see there."""
+
+    def isatty(self):
+        return True
+
+    def screen(self):
+        lines, row, column = [""], 0, 0
+        for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", self.getvalue()):
+            if piece == "\r":
+                column = 0
+            elif piece == "\n":
+                row, column = row + 1, 0
+            elif piece.startswith("\x1b["):
+                if piece.endswith("A"):
+                    row -= int(piece[2:-1] or 1)
+                elif piece.endswith("K"):
+                    lines[row] = ""
+            else:
+                lines[row] = lines[row][:column].ljust(column) + piece + lines[row][column + len(piece) :]
+                column += len(piece)
+            lines += [""] * (row + 1 - len(lines))
+        return "\n".join(lines)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    shown = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return shown
+
+
+def test_a_narrow_terminal_cuts_the_numbers_and_keeps_the_step_and_the_time_left(terminal):
+    facts = {"loss": 0.6931, "rewards/margins": 0.1234, "rewards/accuracies": 0.5, "tokens_per_second": 12345.0}
+    with redirect_stdout(terminal), redirect_stderr(terminal), Reporter() as reporter:
+        reporter.progress("policy at temperature 1", 123, 1000, facts)
+    (line,) = [line for line in terminal.screen().splitlines() if "temperature" in line]
+    assert "123/1000" in line
+    assert re.search(r"\d+:\d\d:\d\d|-:--:--", line)
+    assert "loss" in line
+    assert len(line.rstrip()) <= 80
+
+
+def test_on_a_terminal_every_result_of_eval_is_there_at_the_end(terminal, make_run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("Once upon a time\nThere was a dog\n")
+    run = make_run(lora=True)
+    monkeypatch.setattr(sys, "argv", ["penchant", "eval", str(run), "--prompts", str(prompts), "--max-new-tokens", "4"])
+    with redirect_stdout(terminal), redirect_stderr(terminal), pytest.raises(SystemExit):
+        main()
+    torch.set_flush_denormal(False)
+    screen = terminal.screen()
+    for name in ("judge  ", "mean score  ", "win rate  ", "KL  ", "report  "):
+        assert sum(line.startswith(name) for line in screen.splitlines()) == 1, screen
+    assert "report.html" in screen
 
 
 def test_nothing_to_do_is_not_progress(capsys):

@@ -10,7 +10,18 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 __all__ = ["Reporter", "sanitise"]
 
@@ -20,7 +31,8 @@ SHOWN = {
     "rewards/accuracies": "accuracy {:.2f}",
     "tokens_per_second": "{:.0f} tokens/s",
 }
-SECONDS_BETWEEN_LINES = 10.0
+SHARE_BETWEEN_LINES, SECONDS_BETWEEN_LINES = 0.05, 2.0
+"""Where there is no terminal, a line is written when so much more is done, and not more often than this."""
 JOINERS = "\u200c\u200d"
 """Unprintable by the letter, but Persian, Hindi and emoji are spelt with them."""
 
@@ -38,24 +50,34 @@ def _is_safe(c: str) -> bool:
     return c.isprintable() or c in "\n\t" or c in JOINERS or unicodedata.category(c) == "Zs"
 
 
+class _Facts(ProgressColumn):
+    """Numbers beside a bar; they alone are cut where the terminal is narrow, so the step and the time left stay."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["facts"], no_wrap=True, overflow="ellipsis")
+
+
 class Reporter:
-    """Progress on standard error, so that standard output stays for results."""
+    """Progress on standard error, so that standard output stays for results.
+
+    Results are printed when it has ended: bars that are still live would be drawn over them.
+    """
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, tuple[int, float]] = {}
-        self._last_line = 0.0
+        self._last_line: dict[str, tuple[float, float]] = {}
 
     def __enter__(self) -> Reporter:
         if self.console.is_terminal:
             columns = (
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=24 if self.console.width >= 110 else 8),
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[facts]}"),
+                _Facts(table_column=Column(no_wrap=False)),
             )
             self._bar = Progress(*columns, console=self.console)
             self._bar.start()
@@ -83,8 +105,10 @@ class Reporter:
             return
         now = time.monotonic()
         first, began = self._began.setdefault(what, (done, now))
-        if done == total or now - self._last_line >= SECONDS_BETWEEN_LINES:
-            self._last_line = now
+        share, written = self._last_line.get(what, (-1.0, 0.0))
+        is_due = done / total - share >= SHARE_BETWEEN_LINES and now - written >= SECONDS_BETWEEN_LINES
+        if is_due or (done == total and share < 1):
+            self._last_line[what] = done / total, now
             left = (
                 f"  about {(now - began) * (total - done) / (done - first):.0f} s left" if first < done < total else ""
             )

@@ -110,7 +110,7 @@ def command(
         scratch.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", SPELT_OUT)
         scratch.replace(run / "comparison.json")
         report = write_run_report(run)
-        _show(comparison, report)
+    _show(comparison, report)
 
 
 def _show(comparison: dict[str, Any], report: Path) -> None:
