@@ -5,7 +5,8 @@ import errno
 import pytest
 from safetensors import SafetensorError
 
-from penchant.disk import disk_errors_explained, replacing
+from penchant import disk
+from penchant.disk import disk_errors_explained, replacing, write_atomically
 from penchant.errors import OutputError
 
 
@@ -46,5 +47,19 @@ def test_a_file_is_replaced_whole_or_stays_as_it_was_without_a_scratch_file(tmp_
         scratch.write_text("old")
     with pytest.raises(TypeError), replacing(path) as scratch, scratch.open("w") as file:
         file.writelines(["ne", None])
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_written_atomically_is_old_or_new(tmp_path, monkeypatch):
+    path = tmp_path / "run.json"
+    write_atomically(path, "old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(disk, "sync_file", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -12,8 +12,12 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from penchant.errors import OutputError
+from penchant.wording import SPELT_OUT
 
-__all__ = ["disk_errors_explained", "replacing"]
+__all__ = ["SCRATCH", "disk_errors_explained", "replacing", "sync_file", "sync_folder", "write_atomically"]
+
+SCRATCH = ".*.writing"
+"""What files are called, as a pattern, until they are whole; one that is left over was never used."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (
@@ -63,6 +67,31 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content so that a reader sees the old or the new, never a part. Raises OSError."""
+    with replacing(path) as scratch:
+        scratch.write_text(text, encoding="utf-8", errors=SPELT_OUT)
+        sync_file(scratch)
+    sync_folder(path.parent)
+
+
+def sync_file(file: Path) -> None:
+    """Have what was written to a file on the disk."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _os_error_number(error: SafetensorError) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from penchant.training import checkpoint
-from penchant.training.checkpoint import newest_checkpoint, restore, save_checkpoint, write_atomically
+from penchant.training.checkpoint import newest_checkpoint, restore, save_checkpoint
 
 
 class Trainee:
@@ -110,7 +110,7 @@ def test_saving_a_step_again_keeps_it_and_mends_a_damaged_one(tmp_path):
 
 BOUNDARIES = (
     (checkpoint, "save_file"),
-    (checkpoint, "_sync_file"),
+    (checkpoint, "sync_file"),
     (checkpoint, "sync_folder"),
     (checkpoint.os, "replace"),
     (checkpoint.os, "fsync"),
@@ -198,17 +198,3 @@ def test_a_full_disk_at_any_write_leaves_the_old_checkpoint_and_nothing_half_wri
                 new.save(folder, 5)
         assert_loadable(folder, old, new)
         assert not [p for p in folder.glob(".*") if (p / "manifest.json").exists()]
-
-
-def test_a_file_written_atomically_is_old_or_new(tmp_path, monkeypatch):
-    path = tmp_path / "run.json"
-    write_atomically(path, "old")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoint, "_sync_file", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -520,11 +520,6 @@ def wait_for_steps(folder, count, process):
     raise AssertionError(f"the run ended with {process.poll()} before it made {count} steps")
 
 
-def precision_of(run):
-    (file,) = run.glob("checkpoints/step-*/state.json")
-    return json.loads(file.read_text())["matmul_precision"]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=str
@@ -542,8 +537,6 @@ def test_a_process_that_is_stopped_or_killed_goes_on_bit_for_bit(tmp_path, stori
     assert process.wait(60) == code
     assert not (broken / "model").exists()
     assert penchant(*arguments, "--output", str(broken), "--resume", env=environment).wait(300) == 0
-    if precision_of(broken) != precision_of(straight):
-        pytest.skip("the two processes measured another fastest matrix product, which differs in the last bit")
     assert rows(RunFolder(broken)) == rows(RunFolder(straight))
     assert weights(RunFolder(broken)) == weights(RunFolder(straight))
 

@@ -57,13 +57,13 @@ def command(
     from penchant.data import load_prompts
     from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
+    from penchant.disk import write_atomically
     from penchant.errors import ConfigError
     from penchant.evaluation.judges import load_judge
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of
     from penchant.training.run_folder import read_ledger
-    from penchant.wording import SPELT_OUT
 
     refuse_reference_free(str(run), read_ledger(run), reference)
     try:
@@ -106,10 +106,8 @@ def command(
             log_ratios = log_policy - logprobs(other, sequences)
         comparison = compare_answers(asked, before, after, scorer, log_ratios, params)
         comparison |= {"prompts": prompts, "reference": source.name or "the adapter switched off"}
-        scratch = run / ".comparison.json.writing"
-        scratch.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", "utf-8", SPELT_OUT)
-        scratch.replace(run / "comparison.json")
-        report = write_run_report(run)
+        write_atomically(run / "comparison.json", json.dumps(comparison, indent=2, ensure_ascii=False) + "\n")
+        report = write_run_report(run, reporter.say)
     _show(comparison, report)
 
 

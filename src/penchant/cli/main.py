@@ -34,6 +34,7 @@ from penchant.cli import (
 )
 from penchant.errors import PenchantError, UserError
 from penchant.reading import os_reason
+from penchant.training.interrupt import stopping
 from penchant.wording import SPELT_OUT, one_line
 
 __all__ = ["app", "main"]
@@ -51,6 +52,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
+STOPPED = "interrupted; what was written whole is kept, and a command with --resume goes on from it"
+"""Where the command had no words of its own for it."""
 OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
 """What the system says of a name that a user gave, wherever it was first looked at."""
 VERBS = (
@@ -91,7 +94,10 @@ def _options(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 our fault or a run that stopped itself, 2 the user's mistake, 130 Ctrl-C."""
+    """Entry point.
+
+    Exit codes: 0 done, 1 our fault or a run that stopped itself, 2 the user's mistake, 130 Ctrl-C, 143 SIGTERM.
+    """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -102,7 +108,8 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        app()
+        with stopping():
+            app()
     except PenchantError as error:
         if debug:
             traceback.print_exc()
@@ -110,13 +117,13 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as leaving:
         if isinstance(leaving, SystemExit) and leaving.code != INTERRUPTED:  # which Typer makes of Ctrl-C
             raise
-        _fail("interrupted; what was written whole is kept, and a command with --resume goes on from it", INTERRUPTED)
+        _fail(STOPPED, INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except BaseException as error:
         if (code := getattr(error, "exit_code", None)) is not None:
-            _fail(str(error), code)
+            _fail(str(error) or STOPPED, code)
         if debug:
             raise
         if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:

@@ -153,8 +153,7 @@ def _require_same_tokens(reference: LanguageModel, vocabulary: dict[str, int]) -
 def _write(output: str, scores: Sequence[PairScore]) -> None:
     from dataclasses import asdict
 
-    from penchant.disk import disk_errors_explained
-    from penchant.training.checkpoint import write_atomically
+    from penchant.disk import disk_errors_explained, write_atomically
 
     rows = [{**asdict(score), "origin": str(score.origin)} for score in scores]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

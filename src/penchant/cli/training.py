@@ -22,23 +22,37 @@ def train(
     config = build_config(schema, file=file, settings=settings, flags=flags)
     prepare_process()
     require_place(Path(config.output))
-    begun_with = _files_of(Path(config.output)) if resume else ()
-    files = resolve_projects(config.data.files, _answers_as(config), begun_with)
-    config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
+    from penchant.training.alone import alone_in_run
+    from penchant.training.config import DPOConfig
+
+    command = "dpo" if isinstance(config, DPOConfig) else "sft"
+    with Reporter() as reporter, alone_in_run(Path(config.output), command):
+        _train(config, reporter, resume=resume)
+
+
+def _train(config: Any, reporter: Reporter, *, resume: bool) -> None:
     from penchant.cli.report import write_run_report
     from penchant.evaluation.preference import evaluate_task
     from penchant.training.config import DPOConfig
     from penchant.training.run import run_dpo, run_sft
-    from penchant.training.run_folder import read_rows_written
+    from penchant.training.run_folder import RunFolder, read_rows_written
 
-    with Reporter() as reporter:
-        if isinstance(config, DPOConfig):
-            folder = run_dpo(config, reporter, evaluate_task, resume=resume)
-        else:
-            folder = run_sft(config, reporter, evaluate_task, resume=resume)
-        write_run_report(folder.path)
-        _summarise(reporter, folder.ledger, read_rows_written(folder.metrics))
-        reporter.say(f"model   {folder.model}\nreport  {folder.report}")
+    output = Path(config.output)
+    if resume and (finished := RunFolder.lacking_its_report(output)):
+        report = write_run_report(output, reporter.say)
+        reporter.say("the run was finished but for its report, which is written now")
+        reporter.say(f"model   {finished.model}\nreport  {report}")
+        return
+    begun_with = _files_of(output) if resume else ()
+    files = resolve_projects(config.data.files, _answers_as(config), begun_with)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
+    if isinstance(config, DPOConfig):
+        folder = run_dpo(config, reporter, evaluate_task, resume=resume)
+    else:
+        folder = run_sft(config, reporter, evaluate_task, resume=resume)
+    write_run_report(folder.path, reporter.say)
+    _summarise(reporter, folder.ledger, read_rows_written(folder.metrics))
+    reporter.say(f"model   {folder.model}\nreport  {folder.report}")
 
 
 def _files_of(run: Path) -> Sequence[str]:

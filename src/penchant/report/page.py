@@ -1,11 +1,11 @@
 """One run as one HTML file that needs no network and runs no script."""
 
-import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from penchant.disk import write_atomically
 from penchant.errors import OutputError
 from penchant.report.advice import advise
 from penchant.report.figures import figures
@@ -43,18 +43,10 @@ def write_report(
         OutputError: the file cannot be written.
     """
     target = Path(path)
-    page = render_report(run, metrics, samples, comparison).encode("utf-8", "replace")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    page = render_report(run, metrics, samples, comparison)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(page)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(target, page)
     except OSError as error:
         raise OutputError(
             f"The report {target} cannot be written ({error.strerror}); choose a folder that takes files."

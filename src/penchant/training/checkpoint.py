@@ -20,10 +20,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from penchant.disk import replacing
-from penchant.wording import SPELT_OUT
+from penchant.disk import sync_file, sync_folder
 
-__all__ = ["Checkpoint", "newest_checkpoint", "restore", "save_checkpoint", "sync_folder", "write_atomically"]
+__all__ = ["Checkpoint", "newest_checkpoint", "restore", "save_checkpoint"]
 
 
 WRITTEN = {"weights.safetensors", "optimiser.safetensors", "task.safetensors", "state.json"}
@@ -72,7 +71,7 @@ def save_checkpoint(
         manifest = {file.name: _fingerprint(file) for file in sorted(scratch.iterdir())}
         (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         for file in scratch.iterdir():
-            _sync_file(file)
+            sync_file(file)
         sync_folder(scratch)
         os.replace(scratch, target)
         sync_folder(folder)
@@ -125,25 +124,6 @@ def restore(
     return load_file(checkpoint.folder / "task.safetensors")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content so that a reader sees the old or the new, never a part."""
-    with replacing(path) as scratch:
-        scratch.write_text(text, encoding="utf-8", errors=SPELT_OUT)
-        _sync_file(scratch)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _optimiser_tensors(
     parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
@@ -157,11 +137,6 @@ def _optimiser_tensors(
 def _fingerprint(file: Path) -> list[int | str]:
     with file.open("rb") as stream:
         return [file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()]
-
-
-def _sync_file(file: Path) -> None:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def _by_step(folder: Path) -> list[Path]:

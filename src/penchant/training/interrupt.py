@@ -1,51 +1,84 @@
-"""Ctrl-C and SIGTERM ask the loop to save and stop; a second Ctrl-C stops at once."""
+"""Ctrl-C and SIGTERM: a step is finished and saved first, anything else stops; a second signal stops at once."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupted", "StopRequest", "listening"]
+__all__ = ["Interrupted", "StopRequest", "listening", "stopping"]
 
 
 class Interrupted(BaseException):
-    """The run was asked to stop and has saved; not an Exception, so that nothing swallows it."""
+    """The run was asked to stop; not an Exception, so that nothing swallows it.
 
-    def __init__(self, signal_number: int, message: str) -> None:
+    An empty message leaves the words to whoever knows how to go on. at_once: asked twice, so nothing is saved any more.
+    """
+
+    def __init__(self, signal_number: int, message: str = "", *, at_once: bool = False) -> None:
         super().__init__(message)
-        self.exit_code = 128 + signal_number
+        self.exit_code, self.at_once = 128 + signal_number, at_once
 
 
 class StopRequest:
-    """Set by a signal; `check` raises between two micro-batches."""
+    """What a signal has asked for. Inside `finishing` it waits for the next `check`, elsewhere it interrupts."""
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self.waits = False
+
+    def receive(self, number: int) -> None:
+        """Take in a signal."""
+        if self.signal_number is not None:
+            raise Interrupted(number, at_once=True)
+        self.signal_number = number
+        if not self.waits:
+            raise Interrupted(number)
 
     def check(self) -> None:
         if self.signal_number is not None:
-            raise Interrupted(self.signal_number, "stopped")
+            raise Interrupted(self.signal_number)
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """What is done inside is done to its end, and then looked whether it was the last."""
+        before, self.waits = self.waits, True
+        try:
+            yield
+        finally:
+            self.waits = before
+        if not before:
+            self.check()
 
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Inside, SIGINT and SIGTERM set the request; outside of the main thread nothing is changed."""
+    """Inside, SIGINT and SIGTERM make a request; outside of the main thread nothing is changed."""
     request = StopRequest()
+    with _handled({signal.SIGINT, signal.SIGTERM}, request.receive):
+        yield request
 
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Inside, SIGTERM ends a command as Ctrl-C does, through every `finally`, and a second one at once."""
+    with _handled({signal.SIGTERM}, StopRequest().receive):
+        yield
+
+
+@contextmanager
+def _handled(numbers: set[signal.Signals], receive: Callable[[int], None]) -> Iterator[None]:
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if request.signal_number is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        request.signal_number = number
+        receive(number)
 
     try:
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, on_signal) for number in numbers}
     except ValueError:  # not the main thread
-        yield request
+        yield
         return
     try:
-        yield request
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -55,6 +55,7 @@ class Loop(Generic[Item]):
     answer: Callable[[int], list[dict[str, Any]]] = lambda _: []
     on_first_step: Callable[[StepResult[Item]], None] = lambda _: None
     step: int = 0
+    owes_evaluation: bool = False
     bad_in_a_row: int = 0
     num_tokens: int = 0
     seconds: float = 0.0
@@ -105,16 +106,17 @@ class Loop(Generic[Item]):
         self.task.restore(restore(checkpoint, self.parameters, self.optimiser))
         state = checkpoint.state
         self.step, self.bad_in_a_row, self.num_tokens = state["step"], state["bad_in_a_row"], state["num_tokens"]
-        self.seconds = state["seconds"]
+        self.seconds, self.owes_evaluation = state["seconds"], state.get("owes_evaluation", False)
         torch.set_float32_matmul_precision(state["matmul_precision"])  # measured anew, it might differ in the last bit
-        self.folder.keep_until(self.step)
+        self.folder.keep_until(self.step, self.reporter.say, evaluated=not self.owes_evaluation)
 
     def run(self, stop: StopRequest) -> None:
         """Train to the end. Raises Interrupted after saving, TrainingError when going on would hide a fault."""
         last_save = time.monotonic()
-        if self.step == 0:
-            self._record(samples=self.answer(0))
         try:
+            if self.step == 0:
+                self._record(samples=self.answer(0))
+            self._evaluate_if_owed(stop)
             while self.step < self.num_steps:
                 epoch, offset = divmod(self.step, self.steps_per_epoch)
                 batches = batches_of_epoch(
@@ -125,17 +127,28 @@ class Loop(Generic[Item]):
                     seed=self.seed,
                 )
                 for batch in batches[offset : offset + self.num_steps - self.step]:
-                    self._take_step(batch, stop)
-                    if self._evaluation_is_due():
-                        row = {"step": self.step, "epoch": self._epochs(), **self.evaluate()}
-                        self._record(row, samples=self.answer(self.step))
+                    with stop.finishing():
+                        self._take_step(batch, stop)
+                    self._evaluate_if_owed(stop)
                     if self._checkpoint_is_due(time.monotonic() - last_save):
-                        self._save()
+                        with stop.finishing():
+                            self._save()
                         last_save = time.monotonic()
         except Interrupted as interrupt:
+            if interrupt.at_once:
+                raise
             self._save()
             message = f"stopped after step {self.step} of {self.num_steps}, saved; go on with --resume"
             raise Interrupted(interrupt.exit_code - 128, message) from None
+
+    def _evaluate_if_owed(self, stop: StopRequest) -> None:
+        """After a step that asks for it; where a signal comes between, the resumed run does it first."""
+        if self.owes_evaluation:
+            row = {"step": self.step, "epoch": self._epochs(), **self.evaluate()}
+            samples = self.answer(self.step)
+            with stop.finishing():
+                self._record(row, samples=samples)
+                self.owes_evaluation = False
 
     def _take_step(self, batch: list[Item], stop: StopRequest) -> None:
         begin = time.perf_counter()
@@ -176,6 +189,7 @@ class Loop(Generic[Item]):
             "step_seconds": elapsed,
         }
         self._record(row if result.finite else {**row, "skipped": True})
+        self.owes_evaluation = self._evaluation_is_due()
         self.reporter.progress("training", self.step, self.num_steps, row)
 
     def _refuse(self, result: StepResult[Item]) -> None:
@@ -202,6 +216,7 @@ class Loop(Generic[Item]):
     def _save(self) -> None:
         state = {
             "bad_in_a_row": self.bad_in_a_row,
+            "owes_evaluation": self.owes_evaluation,
             "num_tokens": self.num_tokens,
             "seconds": self.seconds,
             "matmul_precision": torch.get_float32_matmul_precision(),

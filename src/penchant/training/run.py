@@ -151,23 +151,23 @@ def _train(
             if checkpoint := newest_checkpoint(folder.checkpoints, reporter.say):
                 loop.resume(checkpoint)
             else:
-                folder.keep_until(0)
+                folder.keep_until(0, reporter.say)
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
         loop.run(stop)
-    require_finite(loop.parameters)
-    loop.release()
-    with disk_errors_explained(folder.path):
-        saving.save_model(model, folder.model)
-        folder.finish(
-            num_parameters_trained=trained,
-            num_steps=loop.num_steps,
-            num_tokens=loop.num_tokens,
-            training_seconds=round(loop.seconds, 2),
-            unique_tokens_per_second=round(loop.num_tokens / max(loop.seconds, 1e-9), 1),
-            peak_memory_bytes=process_peak_bytes(),
-            why_unshared=model.why_unshared,
-            numerics=model.numerics.mode,
-        )
+        with stop.finishing(), disk_errors_explained(folder.path):
+            require_finite(loop.parameters)
+            loop.release()
+            saving.save_model(model, folder.model)
+            folder.finish(
+                num_parameters_trained=trained,
+                num_steps=loop.num_steps,
+                num_tokens=loop.num_tokens,
+                training_seconds=round(loop.seconds, 2),
+                unique_tokens_per_second=round(loop.num_tokens / max(loop.seconds, 1e-9), 1),
+                peak_memory_bytes=process_peak_bytes(),
+                why_unshared=model.why_unshared,
+                numerics=model.numerics.mode,
+            )
     return folder
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import Any
 
 import yaml
 
-from penchant.disk import disk_errors_explained
+from penchant.disk import SCRATCH, disk_errors_explained, write_atomically
 from penchant.errors import OutputError, UserError
-from penchant.training.checkpoint import write_atomically
+from penchant.exclusive import LOCK
 from penchant.training.config import RunConfig
 from penchant.training.place import require_place
-from penchant.wording import SPELT_OUT, reason_of
+from penchant.training.records import append_rows, keep_rows, read_rows_written
+from penchant.wording import reason_of
 
 __all__ = ["RunFolder", "append_rows", "clock_of_run", "read_ledger", "read_rows_written", "require_usable"]
 
@@ -94,6 +94,24 @@ class RunFolder:
         if self.made_here and not any(self.path.iterdir()):
             self.path.rmdir()
 
+    @property
+    def is_finished(self) -> bool:
+        return self.ledger.get("status") == "finished"
+
+    @classmethod
+    def lacking_its_report(cls, path: Path) -> RunFolder | None:
+        """The finished run in this folder that was stopped before its report was there; None where there is none."""
+        folder = cls(path)
+        if (path / "run.json").is_file():
+            folder.ledger = read_ledger(path)
+        return folder if folder.is_finished and not folder.report.exists() else None
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process was writing here; nothing half-written is ever used."""
+        for where in (self.path, self.model, self.checkpoints):
+            for leftover in (*where.glob(SCRATCH), *where.glob(".writing*"), *where.glob(".report.html.*.tmp")):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
     def note(self, **facts: Any) -> None:
         """Add facts to run.json, on disk before this returns."""
         self.ledger.update(facts)
@@ -116,12 +134,13 @@ class RunFolder:
         """Mark the run as finished."""
         self.note(status="finished", finished_at=_now(), **facts)
 
-    def keep_until(self, step: int) -> None:
-        """Forget metrics and samples of steps after `step`, and all for 0: a resumed run computes them again."""
+    def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:
+        """Forget metrics and samples of steps after `step`, and all for 0: a resumed run computes them again.
+
+        evaluated: whether what was measured after that step stays. What of them cannot be read is said.
+        """
         for path in (self.metrics, self.samples):
-            if path.is_file():
-                rows = [row for row in read_rows_written(path) if step > 0 and row["step"] <= step]
-                write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+            keep_rows(path, step, say, evaluated=evaluated)
 
     def require_space(self, num_bytes: int) -> None:
         """Refuse to begin what the disk cannot hold. Raises OutputError."""
@@ -139,7 +158,7 @@ class RunFolder:
             raise OutputError(
                 f"{self.path}/run.json: damaged ({reason_of(error)}); begin again in another --output"
             ) from error
-        if self.ledger.get("status") == "finished":
+        if self.is_finished:
             raise OutputError(f"{self.path}: this run is finished; choose another --output to train further")
         changed = sorted(_differences(self.ledger["config"], settings))
         if changed:
@@ -188,34 +207,9 @@ def _ledger_in(text: str) -> dict[str, Any]:
 
 
 def _is_fresh(path: Path) -> bool:
-    """Whether the folder is empty but for what a run leaves that was killed while it began."""
-    leftovers = ("config.yaml", ".config.yaml.writing", ".run.json.writing")
+    """Whether the folder is empty but for what a run leaves that was killed while it began, and its lock."""
+    leftovers = {"config.yaml", ".config.yaml.writing", ".run.json.writing", LOCK}
     return path.is_dir() and all(p.name in leftovers for p in path.iterdir())
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no word for a number that is not finite; null keeps the line readable for other tools."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-
-
-def append_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Add JSON lines to a file."""
-    with path.open("a", encoding="utf-8", errors=SPELT_OUT) as file:
-        file.write("".join(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
-
-
-def read_rows_written(path: Path) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl or samples.jsonl; a torn last line is left out.
-
-    Only a line feed ends a row: answers may hold what else Python takes for the end of a line, such as U+2028.
-    """
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:

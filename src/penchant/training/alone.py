@@ -1,0 +1,45 @@
+"""One training command at a time in a run folder; where it is stopped, a sentence says how to go on."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penchant.disk import disk_errors_explained
+from penchant.exclusive import alone_in
+from penchant.training.interrupt import Interrupted
+from penchant.training.run_folder import RunFolder, read_ledger
+
+__all__ = ["alone_in_run"]
+
+
+@contextmanager
+def alone_in_run(path: Path, command: str) -> Iterator[None]:
+    """Hold the run folder, made where it is missing, and remove what a killed command was writing in it.
+
+    Raises OutputError where another command holds it, and Interrupted with words where one was raised without.
+    """
+    with alone_in(path, f"`penchant {command}`", option="another --output"):
+        if (path / "run.json").is_file():
+            with disk_errors_explained(path):
+                RunFolder(path).remove_leftovers()
+        try:
+            yield
+        except (KeyboardInterrupt, Interrupted) as stop:
+            if str(stop):
+                raise
+            asked = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
+            words = f"stopped{' at once' * asked.at_once}; {_how_to_go_on(path)}"
+            raise Interrupted(asked.exit_code - 128, words, at_once=asked.at_once) from None
+
+
+def _how_to_go_on(path: Path) -> str:
+    if not (path / "run.json").is_file():
+        return "the run had not begun, give the same command again"
+    if read_ledger(path).get("status") != "finished":
+        return "go on with --resume"
+    return (
+        "the run is finished" if RunFolder(path).report.exists() else "the run is finished, --resume writes its report"
+    )
