@@ -1,12 +1,21 @@
 """No field that changes what a row means is passed over: it is read, or the row is refused, or it is listed."""
 
+import gc
 import json
+from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
+from penchant.data import Origin, load_demonstrations, load_labelled, load_pairs, load_prompts
 from penchant.data.fields import HARMLESS, MEANINGFUL, in_words
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
+from penchant.data.importers.messages import READ_OF_MESSAGE
+from penchant.data.importers.votes import VOTE_IMPORTERS
+from penchant.data.inspection import inspect_demonstrations, inspect_labelled, inspect_pairs, inspect_prompts
+from penchant.data.rows import Reader
+from penchant.data.verdicts import BadRow
 from penchant.data.votes import load_votes
 from penchant.errors import DataError
 
@@ -31,6 +40,13 @@ CONVERSATIONS = [
     *((load_prompts, row) for row in ({"prompt": "Q"}, {"messages": [USER]}, {"text": "Q"})),
 ]
 EVERY_SHAPE = pytest.mark.parametrize(("load", "row"), CONVERSATIONS, ids=str)
+TABLES = (
+    (inspect_pairs, PAIR_IMPORTERS),
+    (inspect_labelled, LABELLED_IMPORTERS),
+    (inspect_demonstrations, DEMONSTRATION_IMPORTERS),
+    (inspect_prompts, PROMPT_IMPORTERS),
+    (None, VOTE_IMPORTERS),
+)
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {}}}
 
 
@@ -109,7 +125,7 @@ def test_a_field_that_changes_the_meaning_and_is_not_read_refuses_the_row(read, 
 
 def test_no_field_is_both_harmless_and_meaningful_and_every_importer_reads_what_it_needs():
     assert HARMLESS.isdisjoint(MEANINGFUL)
-    for table in (PAIR_IMPORTERS, LABELLED_IMPORTERS, DEMONSTRATION_IMPORTERS, PROMPT_IMPORTERS):
+    for _, table in TABLES:
         for one in table:
             assert set(one.needs) <= one.reads, one.name
             assert set(one.example) <= one.reads, one.name
@@ -233,3 +249,46 @@ def test_what_a_vote_says_beside_its_outcome_is_read_listed_or_refused_too(read)
 def test_a_file_of_refused_rows_is_an_error_that_says_why(read):
     with pytest.raises(DataError, match="the field 'images' holds what is no text"):
         read(load_pairs, PAIR | {"images": ["a.png"]})
+
+
+NAMES = sorted(set().union(*(one.reads for _, table in TABLES for one in table)) | {"images", "label", "mine", ""})
+IN_MESSAGES = sorted(READ_OF_MESSAGE | {"mine"})
+SCALARS = st.sampled_from(
+    [None, "", "Q", " ", True, 0, 0.5, -1, float("nan"), "\ud800", "[", "{}", '["Q"]', '{"name": 1}']
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda value: st.one_of(
+        st.lists(value, max_size=3),
+        st.dictionaries(st.sampled_from(IN_MESSAGES), value, max_size=4),
+        st.builds(
+            lambda one, more: one | more,
+            st.sampled_from([USER, BOT]),
+            st.dictionaries(st.sampled_from(IN_MESSAGES), value, max_size=2),
+        ),
+        st.builds(lambda spell, value: spell(value), st.sampled_from([json.dumps, repr]), value),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_whatever_a_row_holds_it_is_read_or_refused(data):
+    row = dict(data.draw(st.sampled_from([one.example for _, table in TABLES for one in table])))
+    row |= data.draw(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3))
+    origin = Origin(file="rows.jsonl", line=1)
+    for inspect, table in TABLES:
+        with suppress(BadRow):  # what else is raised, the test raises
+            record = Reader(table).read(row, origin)
+            if inspect:
+                inspect()(record.model_copy(update={"origin": origin}), origin)
+
+
+def test_loading_leaves_the_search_for_cycles_as_it_was(read):
+    for switch, is_on in ((gc.disable, False), (gc.enable, True)):
+        switch()
+        read(load_pairs, PAIR)
+        with pytest.raises(DataError):
+            read(load_pairs, {"strange": 1})
+        assert gc.isenabled() is is_on

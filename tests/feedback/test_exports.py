@@ -165,6 +165,29 @@ def test_rows_that_cannot_be_taken_are_named_by_file_and_line_and_the_others_are
     assert [f"{path}:{line}" in reason for line, reason in zip((2, 3, 4, 5), added.refused, strict=True)] == [True] * 4
 
 
+def test_what_people_cannot_be_shown_is_no_task_and_fields_that_nobody_reads_are_named(make_store, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    user, bot = {"role": "user", "content": [{"type": "text", "text": "q"}]}, {"role": "assistant", "content": "x"}
+    call = {"role": "assistant", "content": None, "tool_calls": [{"name": "f", "arguments": {}}]}
+    battle = {"conversation_a": [user, bot], "conversation_b": [user, bot | {"content": "y"}], "winner": "tie"}
+    rows = [
+        battle | {"system": "s", "mine": 1},
+        battle | {"conversation_b": [user, call]},
+        battle | {"images": ["a.png"]},
+        {"prompt": "q", "chosen": call, "rejected": "y"},
+        {"prompt": "q", "chosen": "x", "rejected": "y"},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    store = make_store()
+    added = import_file(store, path)
+    assert (added.added, added.answers) == (2, 2)
+    assert [m.content for m in next(iter(store.comparisons())).prompt] == ["s", "q"]
+    assert added.unread == (f"mine (in 1 row, first at {path}:1)",)
+    for reason, line, why in zip(added.refused, (2, 3, 4), ("people are shown texts", "no text", "texts"), strict=True):
+        assert f"{path}:{line}: " in reason
+        assert why in reason
+
+
 def test_a_soft_label_is_an_answer_for_the_likelier_side(make_store, tmp_path):
     path = tmp_path / "soft.jsonl"
     pair = {"prompt": "q", "chosen": "x", "rejected": "y"}

@@ -91,7 +91,7 @@ def says_nothing(value: object) -> bool:
 def _unread_of_messages(name: str, value: Any) -> list[str]:
     strange: list[str] = []
     for message in value if isinstance(value, list) else [value]:
-        if not message.keys() <= READ_OF_MESSAGE:
+        if isinstance(message, dict) and not message.keys() <= READ_OF_MESSAGE:
             strange += [key for key in message.keys() - READ_OF_MESSAGE - HARMLESS if not says_nothing(message[key])]
     return [f"{name}[].{key}" for key in sorted(set(strange))] if strange else strange
 

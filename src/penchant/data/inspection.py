@@ -56,7 +56,6 @@ def inspect_labelled() -> Inspector[Labelled]:
     seen: dict[tuple[str, str, bool], Origin] = {}
 
     def inspect(record: Labelled, origin: Origin) -> Verdict | None:
-        require_question(record.prompt)
         prompt, response = prompt_key(record.prompt), response_key(record.response)
         if not response:
             raise BadRow("empty_response", "the response is empty", "write one, or remove the row")

@@ -170,6 +170,8 @@ def only_text(message: Message) -> Response:
 
 def require_question(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The prompt, which is not empty and which no answer ends yet. Raises BadRow."""
+    if not messages:
+        raise BadRow("empty_prompt", "the prompt holds no messages", "add at least one")
     last = messages[-1]
     if last.role == "user" and last.content and not last.content.isspace():
         return messages

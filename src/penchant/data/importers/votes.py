@@ -31,6 +31,7 @@ JUDGE = ("annotator", "judge", "worker")
 READ_OF_BATTLE = frozenset(("winner", "conversation_a", "conversation_b", "shown_first", *ASKED, *JUDGE))
 SAID_IN_BATTLE = frozenset(("turn", "response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"))
 """What a ranking by outcomes does not ask for."""
+PANDA_ANNOTATORS = tuple(f"annotator{n}" for n in range(1, 1000))
 MAX_COUNT = 1_000_000
 """Most votes a row of counts may stand for; a larger number is nearly always not a count."""
 
@@ -271,8 +272,7 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
         needs=("cmp_key", "annotator1"),
         matches=partial(_has, names=("cmp_key", "annotator1")),
         convert=_panda,
-        reads=frozenset(("cmp_key", "instruction", "input", "response1", "response2", "annotator1")),
-        harmless=frozenset(f"annotator{n}" for n in range(2, 100)),
+        reads=frozenset(("cmp_key", "instruction", "input", "response1", "response2", *PANDA_ANNOTATORS)),
     ),
     _table("counts", "left", "right", "left_wins", "right_wins", "ties", example=("tea", "coffee", 3, 1, 2)),
     _table("counts_decided", "left", "right", "left_wins", "right_wins", example=("tea", "coffee", 3, 1)),
