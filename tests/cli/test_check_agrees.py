@@ -45,6 +45,7 @@ EXTRAS = [{}, {}, {}, {"mine": 1}, {"system": "be short"}, {"images": ["x"]}, {"
 ROWS = st.lists(
     st.builds(lambda row, more, n: row | more | {"n": n}, *map(st.sampled_from, (SHAPES, EXTRAS)), st.integers(0, 3))
 )
+SILENT = SimpleNamespace(say=lambda line: None, progress=lambda *facts: None)
 COMMANDS = {"pairs": pair_dataset, "labelled": labelled_dataset, "demonstrations": demonstration_dataset}
 
 
@@ -71,7 +72,7 @@ def test_check_finds_the_kind_the_verdicts_and_the_unread_fields_that_training_f
     limits = Limits(128, 127, 128)
     found = outcome(lambda: check_files([path], model.encoder, limits, 1024, lambda done, total: None))
     config = DataConfig(files=(str(path),), held_out=0.0, max_length=128, max_bad_share=0.999)
-    trained = outcome(lambda: COMMANDS[kind](config, model, 0, lambda line: None).facts)
+    trained = outcome(lambda: COMMANDS[kind](config, model, 0, SILENT).facts)
     if isinstance(found, str):
         assert trained == found
         return

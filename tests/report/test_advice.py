@@ -127,3 +127,47 @@ def test_warnings_come_before_notes(run):
     comparison = {"win_rate": {"rate": 0.5, "low": 0.4, "high": 0.6}}
     levels = [remark.level for remark in advise(run, [{"step": 5, "loss": math.nan}], comparison)]
     assert levels == ["warning", "note"]
+
+
+def held_out(accuracy, low, high, loss=0.4, margin=1.0, trained=0.6):
+    return [
+        *({"step": step, "rewards/accuracies": trained} for step in range(1, 11)),
+        {
+            "step": 10,
+            "eval_loss": loss,
+            "eval_rewards/margins": margin,
+            "eval_rewards/accuracies": accuracy,
+            "eval_rewards/accuracies_low": low,
+            "eval_rewards/accuracies_high": high,
+        },
+    ]
+
+
+def test_training_pairs_learned_by_heart_are_remarked_beside_what_held_out_shows(run):
+    [remark] = advise(run, held_out(0.59, 0.5, 0.67, trained=1.0))
+    assert remark.rule == "memorised"
+    assert "100.0% of the training pairs are ranked correctly and 59.0% of the held-out ones" in remark.text
+    assert fired(run, held_out(0.59, 0.2, 1.0, trained=1.0)) == set(), "five pairs cannot say so"
+    assert fired(run, held_out(0.9, 0.8, 0.95, trained=1.0)) == set()
+
+
+def test_a_model_that_hardly_moved_is_remarked_with_the_learning_rate_it_had(run):
+    config = {"dpo": {"objective": "dpo", "beta": 0.1}, "optimiser": {"learning_rate": 1e-6}}
+    [remark] = advise(run | {"config": config}, held_out(0.58, 0.49, 0.66, loss=0.6876, margin=0.01))
+    assert remark.rule == "moved_little"
+    assert "0.6876, which is 0.0055 below ln 2" in remark.text
+    assert "not told apart from chance" in remark.text
+    assert "it was 1e-06" in remark.text
+    assert fired(run | {"config": config}, held_out(0.58, 0.49, 0.66, loss=0.6)) == set()
+    config["dpo"]["objective"] = "ipo"
+    assert fired(run | {"config": config}, held_out(0.58, 0.49, 0.66, loss=0.6876)) == set(), (
+        "it does not begin at ln 2"
+    )
+
+
+@pytest.mark.parametrize(("longer", "says"), [(0.617, "longer response would rank 61.7%"), (0.383, "shorter response")])
+def test_an_accuracy_that_length_alone_would_give_is_remarked(run, longer, says):
+    [remark] = advise(run | {"held_out_longer": longer}, held_out(0.58, 0.52, 0.64))
+    assert remark.rule == "no_better_than_length"
+    assert says in remark.text
+    assert fired(run | {"held_out_longer": 0.51}, held_out(0.58, 0.52, 0.64)) == set()

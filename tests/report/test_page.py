@@ -216,3 +216,10 @@ def test_a_folder_that_is_a_file_is_an_output_error(run, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OutputError):
         write_report(run, [], [], None, tmp_path / "file" / "report.html")
+
+
+def test_a_held_out_accuracy_is_shown_with_the_number_of_pairs_and_its_interval(run):
+    row = {"step": 1, "eval_rewards/accuracies": 1.0, "eval_rewards/margins": 0.1}
+    row |= {"eval_rewards/accuracies_low": 0.207, "eval_rewards/accuracies_high": 1.0}
+    text = Page(render_report(run | {"num_held_out_pairs": 1}, [row], [], None)).text
+    assert "Held-out accuracy 100.0% of 1 pair ranked correctly; 95% interval 20.7% to 100.0%" in text

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from transformers import AutoModelForCausalLM
 
 from penchant.data import Message
@@ -566,3 +567,30 @@ def test_a_template_that_writes_the_date_is_read_with_the_day_on_which_the_run_b
     assert other.ledger["tokens_digest"] != straight.ledger["tokens_digest"], "another day, other tokens"
     trained = load_model(str(straight.path), model.numerics)
     assert trained.encoder.prompt_text([Message(role="user", content="hi")]) == "Saturday 07 March: hi"
+
+
+@pytest.mark.parametrize(("lora", "rate"), [(None, 1e-6), ({"rank": 2}, 1e-5)])
+def test_a_run_keeps_the_learning_rate_that_it_used_by_default(dpo, lora, rate, tmp_path):
+    folder = dpo(optimiser={"learning_rate": None, "max_steps": 1}, model={"lora": lora})
+    assert folder.ledger["config"]["optimiser"]["learning_rate"] == rate
+    assert yaml.safe_load((folder.path / "config.yaml").read_text())["optimiser"]["learning_rate"] == rate
+
+
+def test_a_run_of_an_older_penchant_that_kept_no_learning_rate_goes_on_as_it_began(dpo, make_reporter, tmp_path):
+    options = {"optimiser": {"learning_rate": None}}
+    straight = dpo(output=str(tmp_path / "straight"), **options)
+    with pytest.raises(Interrupted):
+        dpo(make_reporter({3: lambda: signal.raise_signal(signal.SIGTERM)}), output=str(tmp_path / "old"), **options)
+    ledger = json.loads((tmp_path / "old" / "run.json").read_text())
+    ledger["config"]["optimiser"]["learning_rate"] = None
+    (tmp_path / "old" / "run.json").write_text(json.dumps(ledger))
+    assert weights(dpo(output=str(tmp_path / "old"), resume=True, **options)) == weights(straight)
+
+
+def test_what_held_out_shows_has_an_interval_and_a_baseline(dpo, pairs):
+    folder = dpo()
+    last = [row for row in rows(folder) if "eval_loss" in row][-1]
+    low, high = (last[f"eval_rewards/accuracies_{end}"] for end in ("low", "high"))
+    assert 0 <= low <= last["eval_rewards/accuracies"] <= high <= 1
+    assert high - low > 0.2, "a handful of pairs is never sure"
+    assert 0 <= folder.ledger["held_out_longer"] <= 1

@@ -76,15 +76,32 @@ def _answers_as(config: Any) -> str:
 
 
 def _summarise(reporter: Reporter, ledger: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> None:
+    from penchant.report.advice import advise
+
     last = next((row for row in reversed(metrics) if "eval_loss" in row), None)
     if last is not None:
-        facts = f"held out ({ledger['num_held_out_pairs']}): loss {_shown(last['eval_loss'], '.4f')}"
-        if "eval_rewards/accuracies" in last:
-            accuracy, margin = last["eval_rewards/accuracies"], last["eval_rewards/margins"]
-            facts += f"  accuracy {_shown(accuracy, '.3f')}  margin {_shown(margin, '+.4f')}"
-        reporter.say(facts)
+        reporter.say(_held_out_in_words(last, ledger))
+    for remark in advise(ledger, metrics):
+        reporter.say(f"{remark.level}: {remark.title}. {remark.text}")
     speed, peak = ledger["unique_tokens_per_second"], ledger["peak_memory_bytes"] / 1e9
     reporter.say(f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak:.1f} GB at most")
+
+
+def _held_out_in_words(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
+    num, loss = ledger["num_held_out_pairs"], _shown(last["eval_loss"], ".4f")
+    if last.get("eval_rewards/accuracies_low") is None:
+        return f"held out ({num}): loss {loss}"
+    accuracy, low, high = (last[f"eval_rewards/accuracies{end}"] for end in ("", "_low", "_high"))
+    sure = "which is not told apart from chance" if low <= 0.5 <= high else "which is more than chance"
+    if high < 0.5:
+        sure = "which is less than chance"
+    pairs = "1 held-out pair" if num == 1 else f"{num:,} held-out pairs"
+    longer = ledger.get("held_out_longer")
+    beside = "" if longer is None else f" (the longer response was chosen in {longer:.1%})"
+    return (
+        f"on {pairs} the model prefers the chosen response in {accuracy:.1%} (95% interval {low:.1%} to {high:.1%}), "
+        f"{sure}{beside}; loss {loss}, mean margin {_shown(last['eval_rewards/margins'], '+.4f')}"
+    )
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from penchant.report.series import Rows, Series, log_prob_change, series
+from penchant.report.series import Rows, Series, accuracy_limits, log_prob_change, series
 
 __all__ = ["RULES", "Advice", "advise"]
 
@@ -14,6 +14,8 @@ Comparison = Mapping[str, Any] | None
 
 FALL_NATS = 0.5  # a smaller fall of the chosen log-prob per response is rounding and noise
 SATURATED_MARGIN = 10.0
+MEMORISED = 0.15  # so much more accurate on training pairs is learning by heart
+MOVED_LITTLE = 0.02  # nats of loss below ln 2
 RISE = 0.01  # a held-out loss this little above its best is flat
 
 
@@ -116,6 +118,57 @@ def nothing_learned(run: Run, metrics: Rows, comparison: Comparison) -> Advice |
     return Advice("nothing_learned", "warning", "The loss has not moved", text)
 
 
+def memorised(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """Training pairs are told apart far better than held-out ones."""
+    train, held_out = series(metrics, "rewards/accuracies"), series(metrics, "eval_rewards/accuracies")
+    limits = accuracy_limits(metrics)
+    if not len(train) or not len(held_out) or limits is None:
+        return None
+    known, new = train.mean_of_last(), held_out.values[-1]
+    if known - new < MEMORISED or limits[1] >= known:
+        return None
+    text = (
+        f"At the end {known:.1%} of the training pairs are ranked correctly and {new:.1%} of the held-out ones "
+        f"(95% interval {limits[0]:.1%} to {limits[1]:.1%}). What was learned is mostly these pairs themselves: more "
+        "pairs, fewer epochs or a lower learning rate help; more steps do not."
+    )
+    return Advice("memorised", "warning", "The training pairs were learned by heart", text)
+
+
+def moved_little(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """The held-out loss of DPO is nearly where it starts, at ln 2."""
+    held_out, margin = series(metrics, "eval_loss"), series(metrics, "eval_rewards/margins")
+    if not len(held_out) or not len(margin) or not _is_dpo(run) or nothing_learned(run, metrics, comparison):
+        return None
+    gain, limits = math.log(2) - held_out.values[-1], accuracy_limits(metrics)
+    if not 0 <= gain < MOVED_LITTLE:
+        return None
+    told_apart = "" if limits is None or limits[0] > 0.5 else ", and its accuracy there is not told apart from chance"
+    rate = ((run.get("config") or {}).get("optimiser") or {}).get("learning_rate")
+    used = f" (it was {rate:g})" if isinstance(rate, int | float) else ""
+    text = (
+        f"The held-out loss is {held_out.values[-1]:.4f}, which is {gain:.4f} below ln 2, where DPO starts"
+        f"{told_apart}. The model hardly differs from its reference: try a learning rate ten times higher{used}, more epochs, or a "
+        "smaller beta, and compare the samples."
+    )
+    return Advice("moved_little", "note", "The model moved little", text)
+
+
+def no_better_than_length(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+    """Choosing the longer answer agrees with people about as often as the trained model."""
+    longer, held_out = run.get("held_out_longer"), series(metrics, "eval_rewards/accuracies")
+    limits = accuracy_limits(metrics)
+    if not isinstance(longer, float) or not len(held_out) or limits is None or limits[0] > max(longer, 1 - longer):
+        return None
+    which, share = ("longer", longer) if longer >= 0.5 else ("shorter", 1 - longer)
+    text = (
+        f"The model ranks {held_out.values[-1]:.1%} of the held-out pairs correctly (95% interval {limits[0]:.1%} to "
+        f"{limits[1]:.1%}); always choosing the {which} response would rank {share:.1%}. These pairs do not show that "
+        "it learned more than length: hold out more pairs, or train further."
+    )
+    return Advice("no_better_than_length", "note", "No better than looking at length", text)
+
+
 def win_rate_unclear(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
     """The win rate's interval holds one half, or lies below it."""
     rate = (comparison or {}).get("win_rate") or {}
@@ -150,9 +203,18 @@ RULES: Sequence[Callable[[Run, Rows, Comparison], Advice | None]] = (
     saturated,
     overfit,
     nothing_learned,
+    memorised,
+    moved_little,
+    no_better_than_length,
     win_rate_unclear,
     grew_longer,
 )
+
+
+def _is_dpo(run: Run) -> bool:
+    """Whether the loss begins at ln 2, as that of DPO without label smoothing does."""
+    settings = (run.get("config") or {}).get("dpo") or {}
+    return settings.get("objective", "") == "dpo" and not settings.get("sft_weight")
 
 
 def _is_non_finite(value: object) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
 
-__all__ = ["LogProbChange", "Series", "find_beta", "log_prob_change", "series", "smooth", "thin"]
+__all__ = ["LogProbChange", "Series", "accuracy_limits", "find_beta", "log_prob_change", "series", "smooth", "thin"]
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -70,6 +70,12 @@ def series(rows: Rows, key: str) -> Series:
             steps.append(float(row.get("step", position)))
             values.append(float(value))
     return Series(tuple(steps), tuple(values))
+
+
+def accuracy_limits(rows: Rows) -> tuple[float, float] | None:
+    """The 95% interval of the last held-out accuracy, where the rows hold one."""
+    low, high = (series(rows, f"eval_rewards/accuracies_{end}") for end in ("low", "high"))
+    return (low.values[-1], high.values[-1]) if len(low) and len(high) else None
 
 
 def smooth(line: Series) -> tuple[Series, int]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from penchant.report.figures import number
-from penchant.report.series import Rows, series
+from penchant.report.series import Rows, accuracy_limits, series
 
 __all__ = ["Pair", "Tile", "ledger", "pairs", "row_counts", "subtitle", "text", "tiles", "training_samples"]
 
@@ -44,7 +44,7 @@ def tiles(run: Mapping[str, Any], metrics: Rows, comparison: Comparison) -> list
     found = [
         _win_rate(comparison),
         _judge_means(comparison),
-        _accuracy(metrics),
+        _accuracy(run, metrics),
         _kl(comparison),
         _loss(metrics),
         _cost(run),
@@ -156,16 +156,21 @@ def _kl(comparison: Comparison) -> Tile | None:
     return Tile("KL from the start", f"{kl['mean']:.2f}", _joined("nats per response", _interval(kl, "{:.2f}")))
 
 
-def _accuracy(metrics: Rows) -> Tile | None:
-    """At the last evaluation of the held-out pairs, else over the last training batches."""
+def _accuracy(run: Mapping[str, Any], metrics: Rows) -> Tile | None:
+    """At the last evaluation of the held-out pairs, of how many and how sure; else over the last training batches."""
     held_out = len(series(metrics, "eval_rewards/accuracies")) > 0
     prefix, share = ("eval_", 0.0) if held_out else ("", 0.1)
     accuracy, margin = (series(metrics, f"{prefix}rewards/{name}") for name in ("accuracies", "margins"))
     if not len(accuracy):
         return None
     detail = f"mean margin {margin.mean_of_last(share):.2f}" if len(margin) else ""
-    name = "Held-out accuracy" if held_out else "Training accuracy"
-    return Tile(name, f"{accuracy.mean_of_last(share):.1%}", _joined("pairs ranked correctly", detail))
+    if not held_out:
+        return Tile("Training accuracy", f"{accuracy.mean_of_last(share):.1%}", _joined("of the last batches", detail))
+    num, limits = run.get("num_held_out_pairs"), accuracy_limits(metrics)
+    whole = f" of {num:,}" if isinstance(num, int) else ""
+    interval = f"95% interval {limits[0]:.1%} to {limits[1]:.1%}" if limits else ""
+    pairs = "pair ranked correctly" if num == 1 else "pairs ranked correctly"
+    return Tile("Held-out accuracy", f"{accuracy.values[-1]:.1%}{whole}", _joined(pairs, interval, detail))
 
 
 def _loss(metrics: Rows) -> Tile | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from penchant.data import CODES, Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
@@ -18,11 +19,13 @@ from penchant.tokens import (
     EncodedLabelled,
     EncodedPair,
     Limits,
+    Tokenised,
     tokenise_demonstrations,
     tokenise_labelled,
     tokenise_pairs,
 )
 from penchant.training.config import DataConfig
+from penchant.training.loop import Reporter
 
 __all__ = ["Dataset", "check_rows", "demonstration_dataset", "labelled_dataset", "limits_of", "pair_dataset"]
 
@@ -38,9 +41,7 @@ class Dataset(Generic[Item]):
     facts: dict[str, Any]
 
 
-def pair_dataset(
-    config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
-) -> Dataset[EncodedPair]:
+def pair_dataset(config: DataConfig, model: LanguageModel, seed: int, reporter: Reporter) -> Dataset[EncodedPair]:
     """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on."""
     if guess_kind(config.files) == "labelled":
         raise DataError(
@@ -48,35 +49,53 @@ def pair_dataset(
             "--objective kto or bco"
         )
     loaded = load_pairs(config.files, on_bad_row="drop", limit=config.max_rows)
-    train, held_out = split_by_prompt(loaded.pairs, config.held_out, seed)
-    limits = limits_of(config, model)
-    sides = [tokenise_pairs(model.encoder, side, limits) for side in (train, held_out)]
-    facts = _facts(config, limits, loaded, sides, say)
-    return _dataset(sides[0].items, sides[1].items, facts, config)
+    sides = split_by_prompt(loaded.pairs, config.held_out, seed)
+    data = _encoded(config, model, loaded, sides, tokenise_pairs, reporter)
+    return replace(data, facts=data.facts | {"held_out_longer": _share_of_longer(data.held_out)})
 
 
 def labelled_dataset(
-    config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
+    config: DataConfig, model: LanguageModel, seed: int, reporter: Reporter
 ) -> Dataset[EncodedLabelled]:
     """Labelled responses, or pairs taken apart, split by prompt. Raises DataError."""
     loaded = load_labelled(config.files, on_bad_row="drop", limit=config.max_rows)
-    train, held_out = split_by_prompt(loaded.labelled, config.held_out, seed)
-    limits = limits_of(config, model)
-    sides = [tokenise_labelled(model.encoder, side, limits) for side in (train, held_out)]
-    facts = _facts(config, limits, loaded, sides, say)
-    return _dataset(sides[0].items, sides[1].items, facts, config)
+    sides = split_by_prompt(loaded.labelled, config.held_out, seed)
+    return _encoded(config, model, loaded, sides, tokenise_labelled, reporter)
 
 
 def demonstration_dataset(
-    config: DataConfig, model: LanguageModel, seed: int, say: Callable[[str], None]
+    config: DataConfig, model: LanguageModel, seed: int, reporter: Reporter
 ) -> Dataset[EncodedExample]:
     """Conversations, split by prompt, or plain text, split by text. Raises DataError."""
     loaded = load_demonstrations(config.files, on_bad_row="drop", limit=config.max_rows)
-    train, held_out = split_demonstrations(loaded.demonstrations, config.held_out, seed)
+    sides = split_demonstrations(loaded.demonstrations, config.held_out, seed)
+    return _encoded(config, model, loaded, sides, tokenise_demonstrations, reporter)
+
+
+def _encoded(
+    config: DataConfig,
+    model: LanguageModel,
+    loaded: Any,
+    sides: tuple[Sequence[Any], Sequence[Any]],
+    tokenise: Callable[..., Tokenised[Item]],
+    reporter: Reporter,
+) -> Dataset[Item]:
+    """Both sides, train and held out, as tokens, with what the ledger says of them."""
     limits = limits_of(config, model)
-    sides = [tokenise_demonstrations(model.encoder, side, limits) for side in (train, held_out)]
-    facts = _facts(config, limits, loaded, sides, say)
-    return _dataset(sides[0].items, sides[1].items, facts, config)
+    total, numbers = sum(map(len, sides)), count(1)
+
+    def tick() -> None:
+        reporter.progress("tokens", next(numbers), total, {})
+
+    train, held_out = (tokenise(model.encoder, side, limits, tick) for side in sides)
+    facts = _facts(config, limits, loaded, (train, held_out), reporter.say)
+    return _dataset(train.items, held_out.items, facts, config)
+
+
+def _share_of_longer(pairs: Sequence[EncodedPair]) -> float | None:
+    """How often the chosen response has more tokens, equal lengths counted half: what looking at length alone gives."""
+    gaps = [int(pair.chosen.scored.sum()) - int(pair.rejected.scored.sum()) for pair in pairs]
+    return sum(0.5 + 0.5 * ((gap > 0) - (gap < 0)) for gap in gaps) / len(gaps) if gaps else None
 
 
 def limits_of(config: DataConfig, model: LanguageModel) -> Limits:

@@ -113,6 +113,7 @@ class Loop(Generic[Item]):
     def run(self, stop: StopRequest) -> None:
         """Train to the end. Raises Interrupted after saving, TrainingError when going on would hide a fault."""
         last_save = time.monotonic()
+        self.reporter.progress("training", self.step, self.num_steps, {})
         try:
             if self.step == 0:
                 self._record(samples=self.answer(0))

@@ -27,6 +27,7 @@ from penchant.training.config import DPOConfig, ObjectiveConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, labelled_dataset, pair_dataset
 from penchant.training.labelled import LabelledTask
+from penchant.training.loop import Reporter
 from penchant.training.moving_reference import MovingReference
 from penchant.training.step import PreferenceTask
 from penchant.training.task import Task
@@ -55,13 +56,13 @@ class ChosenObjective:
     def needs_reference(self) -> bool:
         return self.row.needs_reference
 
-    def dataset(self, run: DPOConfig, model: LanguageModel, say: Callable[[str], None]) -> Dataset[Any]:
+    def dataset(self, run: DPOConfig, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         """The items it is trained on. Raises DataError, and ConfigError for labels that it would not read."""
         if self.config.moving_reference is not None and model.is_adapter:
             raise ConfigError(f"{NO_MEAN}; leave it out, or merge the adapter first with `penchant export`")
         if isinstance(self.row, LabelledObjective):
-            return labelled_dataset(run.data, model, run.seed, say)
-        data = pair_dataset(run.data, model, run.seed, say)
+            return labelled_dataset(run.data, model, run.seed, reporter)
+        data = pair_dataset(run.data, model, run.seed, reporter)
         _refuse_unread_labels(self.row, (*data.train, *data.held_out))
         if (weights := self.token_weights) is None:
             return data

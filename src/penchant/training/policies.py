@@ -22,6 +22,7 @@ __all__ = ["load_policy", "score_reference"]
 
 def load_policy(run: RunConfig, name: str, clock: datetime, reporter: Reporter) -> tuple[LanguageModel, str | None]:
     """The model called `name` as the run's settings say, and the text of its chat template. Raises UserError."""
+    reporter.say(f"loading {name}")
     text = read_chat_template(run.model.chat_template)
     numerics = choose_numerics(run.model.device, run.model.dtype)
     model = load_model(

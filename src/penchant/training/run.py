@@ -26,7 +26,7 @@ from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
 from penchant.training.policies import load_policy, score_reference
-from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
+from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
 from penchant.training.samples import FixedPrompts
 from penchant.training.step import StepResult
 from penchant.training.task import Item, Task
@@ -46,7 +46,9 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     _refuse_before_loading(config, resume)
     clock = clock_of_run(Path(config.output), resume=resume)
     model, text = load_policy(config, config.model.name, clock, reporter)
-    data = objective.dataset(config, model, reporter.say)
+    rate = config.optimiser.learning_rate or (1e-5 if model.is_adapter or config.model.lora else 1e-6)
+    config = with_learning_rate(config, rate, resume=resume)
+    data = objective.dataset(config, model, reporter)
     folder = RunFolder.create(config, "dpo", resume=resume)
     with folder.withdrawn_if_refused():
         sequences = [s for item in (*data.train, *data.held_out) for s in item.referenced]
@@ -71,7 +73,7 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             reporter,
             evaluate,
             group_of=_prompt_of,
-            default_learning_rate=(1e-6, 1e-5),
+            learning_rate=rate,
             on_first_step=_rewards_are_zero if reference_digest == model.digest else lambda _: None,
             resume=resume,
         )
@@ -82,7 +84,9 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     _refuse_before_loading(config, resume)
     clock = clock_of_run(Path(config.output), resume=resume)
     model, text = load_policy(config, config.model.name, clock, reporter)
-    data = demonstration_dataset(config.data, model, config.seed, reporter.say)
+    rate = config.optimiser.learning_rate or (2e-4 if model.is_adapter or config.model.lora else 2e-5)
+    config = with_learning_rate(config, rate, resume=resume)
+    data = demonstration_dataset(config.data, model, config.seed, reporter)
     folder = RunFolder.create(config, "sft", resume=resume)
     with folder.withdrawn_if_refused():
         folder.begin_with(model_digest=model.digest, chat_template=text, clock=clock.isoformat(), **data.facts)
@@ -95,7 +99,7 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             reporter,
             evaluate,
             group_of=id,
-            default_learning_rate=(2e-5, 2e-4),
+            learning_rate=rate,
             on_first_step=lambda _: None,
             resume=resume,
         )
@@ -117,7 +121,7 @@ def _train(
     evaluate: Evaluate,
     *,
     group_of: Callable[[Any], Any],
-    default_learning_rate: tuple[float, float],
+    learning_rate: float,
     on_first_step: Callable[[StepResult[Any]], None],
     resume: bool,
 ) -> RunFolder:
@@ -136,7 +140,7 @@ def _train(
         group_of=group_of,
         optimiser_config=config.optimiser,
         save_config=config.save,
-        learning_rate=config.optimiser.learning_rate or default_learning_rate[model.is_adapter],
+        learning_rate=learning_rate,
         seed=config.seed,
         folder=folder,
         reporter=reporter,

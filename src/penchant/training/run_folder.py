@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -26,8 +26,18 @@ from penchant.training.place import require_place
 from penchant.training.records import append_rows, keep_rows, read_rows_written
 from penchant.wording import reason_of
 
-__all__ = ["RunFolder", "append_rows", "clock_of_run", "read_ledger", "read_rows_written", "require_usable"]
+__all__ = [
+    "RunFolder",
+    "append_rows",
+    "clock_of_run",
+    "read_ledger",
+    "read_rows_written",
+    "require_usable",
+    "with_learning_rate",
+]
 
+
+AnyRun = TypeVar("AnyRun", bound=RunConfig)
 
 BEGUN_WITH = {
     "data_digest": "data",
@@ -196,6 +206,16 @@ def clock_of_run(run: Path, *, resume: bool) -> datetime.datetime:
     if began:
         return datetime.datetime.fromisoformat(began)
     return datetime.datetime.now().astimezone().replace(microsecond=0)
+
+
+def with_learning_rate(config: AnyRun, used: float, *, resume: bool) -> AnyRun:
+    """The settings with the learning rate that is used, so that config.yaml and run.json say it.
+
+    A run that began with an older Penchant has none in its ledger, and goes on as it began.
+    """
+    if resume and read_ledger(Path(config.output))["config"].get("optimiser", {}).get("learning_rate") is None:
+        return config
+    return config.model_copy(update={"optimiser": config.optimiser.model_copy(update={"learning_rate": used})})
 
 
 def _ledger_in(text: str) -> dict[str, Any]:

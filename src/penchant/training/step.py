@@ -51,7 +51,7 @@ class PreferenceTask(Task[EncodedPair]):
                 "logps/chosen": batch.policy_chosen_B,
                 "logps/rejected": batch.policy_rejected_B,
             }
-            return loss, {name: (value_B.sum(), float(len(items))) for name, value_B in metrics.items()}
+            return loss, {name: (value_B, float(len(items))) for name, value_B in metrics.items()}
 
     def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:
         """Summed loss of the items, whose numbers are in `batch`."""

@@ -27,7 +27,7 @@ class Encoded(Protocol):
 
 Item = TypeVar("Item", bound=Encoded)
 Metrics = Mapping[str, tuple[Tensor, float]]
-"""By name: a sum, and of how many terms."""
+"""By name: a sum or its terms, and of how many terms."""
 
 
 class Task(ABC, Generic[Item]):
@@ -68,7 +68,7 @@ class Tally:
 
     def add(self, loss: Tensor, count: float, metrics: Metrics) -> None:
         for name, (value, number) in {"loss": (loss, count), **metrics}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach())
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.detach().sum())
             self.counts[name] = self.counts.get(name, 0.0) + number
 
     def means(self) -> dict[str, float]:
