@@ -6,6 +6,7 @@ import pytest
 from penchant.data import Message, Prompt
 from penchant.evaluation.comparison import Answers, answer, compare_answers
 from penchant.evaluation.judges import FunctionJudge
+from penchant.evaluation.winrate import paired_means
 from penchant.models.sampler import SamplingParams
 
 PROMPTS = [Prompt(messages=(Message(role="user", content=f"question {i}"),), id=str(i)) for i in range(40)]
@@ -35,6 +36,14 @@ def test_the_kl_is_the_mean_log_ratio_of_the_policys_own_samples():
     found = compare(answers(*[["a"]] * 40), answers(*[["b"]] * 40), ratios)
     assert found["kl"]["mean"] == pytest.approx(1.0)
     assert found["kl"]["low"] < 1.0 < found["kl"]["high"]
+
+
+def test_log_ratios_of_one_prompt_are_clustered_with_each_other():
+    """Two a prompt, in the prompts' order: had they other prompts' labels, their likeness would not be seen."""
+    ratios = np.repeat(np.linspace(-1, 3, 40), 2)
+    found = compare(answers(*[["a"]] * 40), answers(*[["b"]] * 40), ratios)["kl"]
+    expected = paired_means([0.0] * 80, ratios.tolist(), [i // 2 for i in range(80)])
+    assert (found["mean"], found["low"], found["high"]) == (expected.after, expected.low, expected.high)
 
 
 def test_four_like_answers_to_a_prompt_do_not_make_the_interval_narrower():

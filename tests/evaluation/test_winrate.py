@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penchant.evaluation.winrate import paired_means, win_rate, win_rate_of
+from penchant.ranking import variance_ratio
+from penchant.ranking.position import wilson
 
 counts = st.integers(0, 3000)
 
@@ -109,9 +111,19 @@ def test_a_95_percent_interval_covers_the_truth_95_percent_of_the_time(p_win, p_
     assert 0.93 < coverage < 0.98
 
 
-@pytest.mark.parametrize("arguments", [(0, 0, 0), (-1, 2, 0), (1, 1, 0, 1.0), (1, 1, 0, 0.0)])
-def test_counts_and_confidences_that_mean_nothing_are_refused(arguments):
-    with pytest.raises(ValueError, match=r"at least one|negative|between 0 and 1"):
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((0, 0, 0), r"^A win rate needs at least one comparison; got none\.$"),
+        ((-1, 2, 3), r"^Counts cannot be negative: got -1 wins, 2 losses, 3 ties\.$"),
+        ((1, -2, 3), r"^Counts cannot be negative: got 1 wins, -2 losses"),
+        ((1, 2, -3), r"^Counts cannot be negative: got 1 wins, 2 losses, -3 ties"),
+        ((1, 1, 0, 1.0), r"^Confidence must lie between 0 and 1; got 1\.0\.$"),
+        ((1, 1, 0, 0.0), r"^Confidence must lie between 0 and 1; got 0\.0\.$"),
+    ],
+)
+def test_counts_and_confidences_that_mean_nothing_are_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
         win_rate(*arguments)
 
 
@@ -197,9 +209,29 @@ def test_prompts_that_all_agree_have_an_interval_that_is_no_point_and_one_prompt
     assert (one.rate, one.low, one.high, one.num) == (pytest.approx(2 / 3), 0.0, 1.0, 3)
 
 
-@pytest.mark.parametrize("arguments", [([],), ([1.0, 0.3],), ([1.0], ["p", "q"]), ([1.0], None, 1.0)])
-def test_credits_that_are_none_are_refused(arguments):
-    with pytest.raises(ValueError, match=r"at least one|credit|between 0 and 1"):
+def test_a_surer_interval_is_wider_with_clusters_too():
+    """By the variance ratio at that confidence: Student's t grows faster than the normal quantile."""
+    credits, prompts = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0], list("aabbccdd")
+    for confidence in (0.5, 0.99):
+        found = win_rate_of(credits, prompts, confidence)
+        ratio = variance_ratio(np.array(credits), prompts, confidence)
+        assert (found.low, found.high) == pytest.approx(wilson(5 / 8, 8 / ratio, confidence), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (([],), r"^A win rate needs at least one comparison"),
+        (
+            ([1.0, 0.3],),
+            r"^Each comparison needs a credit of 1, 0\.5 or 0, and a prompt: got 2 credits \(\[0\.3, 1\.0\]\)",
+        ),
+        (([1.0], ["p", "q"]), r"got 1 credits \(\[1\.0\]\), 2 prompts\.$"),
+        (([1.0], None, 1.0), r"^Confidence must lie between 0 and 1; got 1\.0"),
+    ],
+)
+def test_credits_that_are_none_are_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
         win_rate_of(*arguments)
 
 
@@ -211,9 +243,23 @@ def test_one_prompt_has_means_but_no_interval():
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "prompts"),
-    [([], [], None), ([1.0], [1.0, 2.0], None), ([1.0], [2.0], ["p", "q"]), ([math.nan], [1.0], None)],
+    ("before", "after", "prompts", "sentence"),
+    [
+        ([], [], None, r"^Mean scores need at least one response; got none\.$"),
+        ([1.0], [1.0, 2.0], None, r"^Scores and prompts must align: got \(1,\) before, \(2,\) after, 1 prompts\.$"),
+        ([1.0], [2.0], ["p", "q"], r"must align: got .*, 2 prompts\.$"),
+        ([[1.0]], [[2.0]], None, r"must align: got \(1, 1\) before"),
+        ([math.nan], [1.0], None, r"^Scores must be finite numbers; got inf or nan\.$"),
+        ([1.0], [math.inf], None, r"^Scores must be finite numbers"),
+    ],
 )
-def test_scores_that_do_not_pair_up_are_refused(before, after, prompts):
-    with pytest.raises(ValueError, match=r"align|at least one|finite"):
+def test_scores_that_do_not_pair_up_are_refused(before, after, prompts, sentence):
+    with pytest.raises(ValueError, match=sentence):
         paired_means(before, after, prompts)
+
+
+def test_two_prompts_have_an_interval_and_a_confidence_that_is_none_is_refused():
+    two = paired_means([0.0, 0.0], [1.0, 3.0])
+    assert two.high - two.difference == pytest.approx(12.7062 * 1.0, rel=1e-4)  # t, 1 degree of freedom
+    with pytest.raises(ValueError, match="between 0 and 1; got 95"):
+        paired_means([0.0], [1.0], confidence=95)

@@ -114,6 +114,19 @@ def test_weights_are_inverse_probabilities_with_a_mean_of_one(votes):
         training_pairs(votes("t0", "a"), weighted=True)
 
 
+def test_a_verdict_was_not_drawn_so_it_has_no_say_in_the_weight(votes):
+    answers = [
+        *votes("t0", "ab", probability=0.5),
+        *votes("t0", "a", "adjudication"),
+        *votes("t1", "a", probability=0.1),
+    ]
+    got = training_pairs(answers, weighted=True)
+    assert [pair.weight for pair in got.pairs] == pytest.approx([2 / 6, 10 / 6])
+    assert got.pairs[0].chosen == "answer a of t0"
+    with pytest.raises(ConfigError, match="t2: an answer does not say with which probability"):
+        training_pairs([*answers, *votes("t2", "a", "adjudication")], weighted=True)
+
+
 def test_weighting_undoes_the_preference_for_uncertain_tasks(votes):
     """Side a wins on the 4 uncertain tasks of 20, which are asked more often: its plain share comes out high."""
     tasks = Free(Eligible(f"t{i}", float(i < 4)) for i in range(20)).but({})

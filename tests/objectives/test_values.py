@@ -177,6 +177,18 @@ def test_aot_compares_the_sorted_margins_of_a_batch_by_rank(pairs):
     assert bind("aot", label_smoothing=0.0)(batch).tolist() == pytest.approx(expected, rel=1e-12)
 
 
+def test_aot_unpaired_compares_the_sorted_log_ratios_of_chosen_with_those_of_rejected(pairs):
+    batch = pairs([4.0, -1.0, 0.5])
+    shift = torch.tensor([3.0, 0.0, -2.0], dtype=torch.float64)
+    batch = replace(batch, reference_chosen_B=batch.reference_chosen_B + shift)
+    chosen = sorted((batch.policy_chosen_B - batch.reference_chosen_B).tolist())
+    rejected = sorted((batch.policy_rejected_B - batch.reference_rejected_B).tolist(), reverse=False)
+    expected = [nll(0.1 * (c - r)) for c, r in zip(chosen, rejected, strict=True)]
+    assert bind("aot_unpaired", label_smoothing=0.0)(batch).tolist() == pytest.approx(expected, rel=1e-12)
+    apart = bind("aot", label_smoothing=0.0)(batch)
+    assert apart.tolist() != pytest.approx(expected, rel=1e-3), "or the two could not be told apart here"
+
+
 def test_orpo_survives_a_response_that_is_certain(pair):
     certain = replace(pair, policy_chosen_B=torch.zeros(1, dtype=torch.float64))
     assert bind("orpo")(certain).isfinite().all()

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from penchant.errors import ConfigError
-from penchant.ranking import Ballots, first_shown_share
+from penchant.ranking import Ballots, first_shown_share, variance_ratio
 from penchant.ranking.position import wilson
 
 
@@ -52,6 +54,20 @@ def test_answers_given_five_times_over_by_one_annotator_say_no_more_than_once():
     assert once.high - once.low < five.high - five.low < 1.06 * (once.high - once.low)
     naive = first_shown_share(shown([w for w in won for _ in range(5)]))
     assert naive.high - naive.low < 0.5 * (once.high - once.low)
+
+
+def test_the_variance_ratio_is_that_of_a_slow_loop_over_clusters_of_unequal_size():
+    clusters = [label for label, num in zip("abcde", (1, 9, 2, 4, 4), strict=True) for _ in range(num)]
+    value = np.array([0.0] + [1.0] * 9 + [1.0, 0.0] + [1.0] * 4 + [0.0] * 4)
+    size, share = 20 / 5, (value.sum() + 2) / (20 + 4)
+    drawn = (
+        5 / 4 * sum(sum(v - share for v, c in zip(value, clusters, strict=True) if c == one) ** 2 for one in "abcde")
+    )
+    drawn += size**2 * ((1 - share) ** 2 + share**2) / 2
+    independent = sum((v - share) ** 2 for v in value) + size * ((1 - share) ** 2 + share**2) / 2
+    wider = student.ppf(0.95, 5) / norm.ppf(0.95)
+    assert variance_ratio(value, clusters, 0.9) == pytest.approx(drawn / independent * wider**2)
+    assert variance_ratio(value, clusters, 0.9) > 2
 
 
 def test_clusters_that_vary_less_than_chance_or_cannot_vary_change_nothing():

@@ -203,6 +203,17 @@ def test_the_default_of_several_templates_is_taken(byte_tokenizer):
     assert ChatEncoder(Several()).template == "{{ messages[0].content }}"
 
 
+@pytest.mark.parametrize("after", ["", "\n"])
+def test_an_end_token_in_the_middle_of_an_answer_closes_nothing(byte_tokenizer, after):
+    end, eos = byte_tokenizer.convert_tokens_to_ids("<|im_end|>"), byte_tokenizer.eos_token_id
+    of_assistant = "{% if m.role == 'assistant' %}<|im_end|>" + after + "{% endif %}"
+    for closed, closing in ((end, of_assistant), (eos, "")):
+        template = "{% for m in messages %}{{ m.content }}" + closing + "{% endfor %}"
+        encoder = ChatEncoder(byte_tokenizer, template=template, end_ids=[end], special_tokens="control")
+        ids = encoder.encode_response(user("hi "), "one<|im_end|> two")
+        assert byte_tokenizer.decode(ids) == f"one<|im_end|> two{byte_tokenizer.decode([closed])}"
+
+
 def test_an_end_token_of_the_model_closes_a_turn_and_none_is_added(byte_tokenizer):
     other_end = byte_tokenizer.convert_tokens_to_ids("<|im_start|>")
     template = (

@@ -200,9 +200,10 @@ def test_wpo_scales_the_loss_and_gets_no_gradient_of_its_own(model, pairs):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
 
 
-def test_a_reference_that_moves_half_way_stands_between_itself_and_the_policy(model, pairs):
+@pytest.mark.parametrize("mixup", [0.5, 0.2, 1.0])
+def test_a_reference_moves_by_the_share_mixup_of_the_way_to_the_policy(model, pairs, mixup):
     start = {name: p.detach().clone() for name, p in model.network.named_parameters()}
-    moving = MovingReference(PreferenceTask(bind("dpo"), 0.1, reference_of(model, pairs)), start, every=2, mixup=0.5)
+    moving = MovingReference(PreferenceTask(bind("dpo"), 0.1, reference_of(model, pairs)), start, every=2, mixup=mixup)
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)), alpha=0.01)
@@ -211,16 +212,37 @@ def test_a_reference_that_moves_half_way_stands_between_itself_and_the_policy(mo
     assert moving.state() == {}
     moving.after_step(model, 2)
     for name, tensor in moving.state().items():
-        torch.testing.assert_close(tensor, (start[name] + policy[name]) / 2)
+        torch.testing.assert_close(tensor, mixup * policy[name] + (1 - mixup) * start[name])
     task = moving.for_batch(model, [pairs[:3], pairs[3:6]])
     for name, p in model.network.named_parameters():
         assert torch.equal(p, policy[name]), "the policy is back in its place"
     with torch.no_grad():
         for name, p in model.network.named_parameters():
-            p.copy_((start[name] + policy[name]) / 2)
+            p.copy_(mixup * policy[name] + (1 - mixup) * start[name])
         expected = score_sequences(model, pairs[0].sequences)
     found = torch.tensor([task.reference[s.key] for s in pairs[0].sequences])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_reference_moves_on_from_where_it_is_and_comes_back_from_a_checkpoint(model, pairs):
+    start = {"w": torch.tensor([0.0])}
+
+    class Network:
+        def named_parameters(self):
+            return [("w", torch.tensor([8.0]))]
+
+    class Policy:
+        network = Network()
+
+    moving = MovingReference(PreferenceTask(bind("dpo"), 0.1, {}), start, every=3, mixup=0.25)
+    for step in range(1, 7):
+        moving.after_step(Policy(), step)
+    assert moving.state()["w"].item() == pytest.approx(2 + 0.25 * (8 - 2)), "a quarter of the way, twice"
+    assert start["w"].item() == 0, "where it started is kept"
+    again = MovingReference(PreferenceTask(bind("dpo"), 0.1, {}), start, every=3, mixup=0.25)
+    again.restore(moving.state())
+    again.after_step(Policy(), 9)
+    assert again.state()["w"].item() == pytest.approx(3.5 + 0.25 * (8 - 3.5))
 
 
 def test_the_policy_is_back_in_its_place_when_scoring_the_reference_fails(model, pairs, monkeypatch):

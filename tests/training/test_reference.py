@@ -199,6 +199,22 @@ def test_a_corrupted_value_is_found_said_and_everything_computed_again(model, tm
     assert again == [], "the file is mended"
 
 
+@pytest.mark.parametrize("place", range(NUM_VERIFIED))
+def test_one_wrong_value_among_those_computed_again_is_enough(model, tmp_path, score, sequences, place):
+    """All that were computed again must agree, not any one of them."""
+    right, _ = score(model)
+    batches = sorted(reference.companies(sequences, 300), key=lambda batch: sum(map(len, batch)))
+    looked_at = [key.hex() for batch in batches for key in reference._places(batch)][:NUM_VERIFIED]
+    file = cache_file(tmp_path)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    spoilt = [[key, value + 0.5 * (key == looked_at[place])] for key, value in rows]
+    assert spoilt != rows
+    file.write_text("".join(json.dumps(row) + "\n" for row in spoilt))
+    said = []
+    assert score(model, say=said.append)[0] == right
+    assert "disagree with the model" in said[0]
+
+
 def test_a_torn_last_line_is_ignored_and_written_again(model, tmp_path, score, sequences):
     right, _ = score(model)
     file = cache_file(tmp_path)

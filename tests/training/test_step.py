@@ -210,3 +210,60 @@ def test_the_mean_of_next_token_training_is_over_tokens_not_texts(model):
         scores = score_sequences(model, [item.sequences[0] for item in items])
     total = sum(int(item.sequences[0].scored.sum()) for item in items)
     assert result.means["loss"] == pytest.approx(-float(scores.sum()) / total, rel=1e-5)
+
+
+@pytest.mark.parametrize("budget", [1, 10_000])
+def test_the_gradient_of_next_token_training_is_that_of_transformers_own_mean_over_tokens(model, budget):
+    texts = [Document(text="Hi."), Document(text="Once upon a time there was a little girl who liked to play.")]
+    items = tokenise_demonstrations(model.encoder, texts, LIMITS).items
+    found, result = gradient(model, NextTokenTask(), items, budget)
+    model.stop_sharing("compared")
+    model.network.zero_grad(set_to_none=True)
+    ids = [torch.from_numpy(item.sequences[0].ids)[None] for item in items]
+    counts = [one.shape[1] - 1 for one in ids]
+    losses = [model.network(one, labels=one).loss * count for one, count in zip(ids, counts, strict=True)]
+    (sum(losses) / sum(counts)).backward()
+    expected = torch.cat([p.grad.flatten() for p in model.network.parameters()])
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+    assert result.grad_norm == pytest.approx(float(expected.norm()), rel=1e-4)
+
+
+def test_the_gradient_of_pairs_is_that_of_their_mean_loss(model, task, pairs):
+    found, _ = gradient(model, task, pairs[:5], 60)
+    model.stop_sharing("compared")
+    model.network.zero_grad(set_to_none=True)
+    losses = []
+    for pair in pairs[:5]:
+        scores = [score_sequences(model, [side])[0] - task.reference[side.key] for side in pair.sequences]
+        losses.append(-torch.nn.functional.logsigmoid(BETA * (scores[0] - scores[1])))
+    torch.stack(losses).mean().backward()
+    expected = torch.cat([p.grad.flatten() for p in model.network.parameters()])
+    assert float((found - expected).norm() / expected.norm()) < 1e-3
+
+
+def test_equal_rewards_are_not_accurate(model, task, pairs):
+    """As in TRL: the chosen response has to have more. With beta 0 every reward is 0."""
+    _, result = gradient(model, PreferenceTask(task.objective, 0.0, task.reference), pairs[:3], 300)
+    assert (result.means["rewards/margins"], result.means["rewards/accuracies"]) == (0.0, 0.0)
+
+
+def test_tokens_run_are_those_of_this_step_alone(model, task, pairs):
+    _, first = gradient(model, task, pairs[:4], 300)
+    _, second = gradient(model, task, pairs[:4], 300)
+    assert first.num_tokens == second.num_tokens > 0
+
+
+def test_the_callback_is_called_before_each_micro_batch(model, task, pairs):
+    model.stop_sharing("so that a budget of one token is one pair")
+    called = []
+    accumulate(
+        model,
+        task,
+        pairs[:3],
+        list(model.network.parameters()),
+        token_budget=1,
+        max_grad_norm=1.0,
+        before_micro_batch=lambda: called.append(model.num_tokens_run),
+    )
+    assert len(called) == 3
+    assert called == sorted(set(called)), "before, not after"

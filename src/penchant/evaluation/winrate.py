@@ -10,6 +10,8 @@ from penchant.ranking.quantiles import two_sided_quantile, variance_ratio
 
 __all__ = ["PairedMeans", "WinRate", "paired_means", "win_rate", "win_rate_of"]
 
+NO_COMPARISON = "A win rate needs at least one comparison; got none."
+
 
 @dataclass(frozen=True)
 class WinRate:
@@ -89,8 +91,10 @@ def win_rate_of(
             f"Each comparison needs a credit of 1, 0.5 or 0, and a prompt: got {len(credits)} credits "
             f"({sorted(set(credits))[:5]}), {len(labels)} prompts."
         )
+    if not credits:
+        raise ValueError(NO_COMPARISON)
     wins, losses = (sum(credit == one for credit in credits) for one in (1.0, 0.0))
-    ratio = variance_ratio(np.asarray(credits, dtype=np.float64), labels, _checked(confidence)) if len(credits) else 1.0
+    ratio = variance_ratio(np.array(credits), labels, _checked(confidence))
     return _score_interval(wins, losses, len(credits), ratio, confidence)
 
 
@@ -154,7 +158,7 @@ def _checked(confidence: float) -> float:
 def _score_interval(wins: int, losses: int, num: int, ratio: float, confidence: float) -> WinRate:
     """Tango's, of `num` / `ratio` comparisons: the same as with a quantile that is sqrt(ratio) times as large."""
     if num == 0:
-        raise ValueError("A win rate needs at least one comparison; got none.")
+        raise ValueError(NO_COMPARISON)
     rate = (num + wins - losses) / (2 * num)
     if math.isinf(ratio):
         return WinRate(rate, 0.0, 1.0, num)
