@@ -96,7 +96,15 @@ def test_tools_beside_a_conversation_of_any_shape_stand_on_its_first_message(rea
 
 @EVERY_SHAPE
 def test_a_field_that_says_nothing_is_nothing(read, load, row):
-    empty = {"system": "", "tools": [], "history": None, "images": [], "my_column": " ", "thinking": {}, "weight": None}
+    empty = {
+        "system": "",
+        "tools": [],
+        "history": None,
+        "images": [None, {"path": None}],
+        "my_column": " ",
+        "thinking": {"a": [None]},
+        "weight": float("nan"),
+    }
     records, found = read(load, row | empty)
     assert len(records) >= 1
     assert found.unread == ()

@@ -118,7 +118,7 @@ def test_weight_probability_and_margin_are_read_with_the_pair():
         ({"chosen": {"role": "assistant"}}, "missing_field", "'content' is missing"),
         ({"chosen": {"role": "bot", "content": "R"}}, "bad_type", "unknown role 'bot'"),
         ({"chosen": {"role": "assistant", "content": [1]}}, "bad_type", "'content' must be text, got a list"),
-        ({"chosen": {**REPLY, "tool_calls": [{}]}}, "bad_type", r"a call of 'chosen\[0\]' names no function"),
+        ({"chosen": {**REPLY, "tool_calls": [{"id": "c1"}]}}, "bad_type", r"a call of 'chosen\[0\]' names no function"),
     ],
 )
 def test_a_wrong_field_is_named(change, code, reason):

@@ -82,7 +82,7 @@ def test_a_turn_of_sharegpt_may_be_a_call():
     [
         {"name": "f", "arguments": "the sun"},
         {"name": "f", "arguments": [1]},
-        {"function": {"arguments": {}}},
+        {"function": {"arguments": {"x": 1}}},
         "look up",
         {"type": "custom", "name": "f"},
     ],

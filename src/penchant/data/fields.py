@@ -7,12 +7,11 @@ an empty text, list or object, not a number) says nothing: parquet and csv fill 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from math import isnan
 from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer
-from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE
+from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, says_nothing
 from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow
 
@@ -79,13 +78,6 @@ def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
             elif str(value).strip().lower() not in meaning.neutral and not _repeats(value, row, importer):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
-
-
-def says_nothing(value: object) -> bool:
-    """Whether a value is none: null, not a number, or empty."""
-    if isinstance(value, bool | int | float):
-        return isinstance(value, float) and isnan(value)
-    return not value or (isinstance(value, str) and value.isspace())
 
 
 def _unread_of_messages(name: str, value: Any) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from penchant.data.files import Row
 from penchant.data.importers.calls import read_tools
-from penchant.data.importers.messages import kind_of, read_messages, weight_of
+from penchant.data.importers.messages import kind_of, read_messages, says_nothing, weight_of
 from penchant.data.records import Message, Response
 from penchant.data.verdicts import BadRow
 
@@ -128,7 +128,7 @@ def numbers(row: Row) -> dict[str, Any]:
     """The weight, soft label and margin of a pair, where the row has them."""
     if NUMBERS.isdisjoint(row):
         return {}
-    return {name: row[name] for name in NUMBERS & row.keys() if row[name] not in (None, "")}
+    return {name: row[name] for name in NUMBERS & row.keys() if not says_nothing(row[name])}
 
 
 def response_field(row: Row, name: str, prompt: tuple[Message, ...]) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, field, filled, only_text
-from penchant.data.importers.messages import truth
+from penchant.data.importers.messages import says_nothing, truth
 from penchant.data.records import Demonstration, Labelled
 from penchant.data.verdicts import BadRow
 
@@ -23,7 +23,7 @@ def with_label(name: str, one: Importer[Demonstration]) -> Importer[Labelled]:
         if last.weight != 1:
             reason = f"the labelled response has the weight {last.weight:g}, and a response is learned whole"
             raise BadRow("unread_field", reason, "write 'weight' beside the label")
-        weight = {"weight": row["weight"]} if row.get("weight") not in (None, "") else {}
+        weight = {} if says_nothing(row.get("weight")) else {"weight": row["weight"]}
         return Labelled(
             prompt=tuple(m if m.weight == 1 else m.model_copy(update={"weight": 1.0}) for m in prompt),
             response=only_text(last),
@@ -47,7 +47,7 @@ def heeding_label(one: Importer[Demonstration]) -> Importer[Demonstration]:
     """The importer without the rows that a label calls bad: what somebody disliked is not imitated."""
 
     def convert(row: Row) -> Demonstration:
-        if row.get("label") not in (None, "") and not truth(row["label"], "label"):
+        if not says_nothing(row.get("label")) and not truth(row["label"], "label"):
             raise BadRow(
                 "not_desirable",
                 "its label says that the answer is bad",

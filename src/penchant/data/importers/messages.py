@@ -4,13 +4,14 @@ Every field of a message is read, or the row is refused; what is neither known n
 """
 
 from collections.abc import Iterable
+from math import isnan
 from typing import Any
 
 from penchant.data.importers.calls import read_calls, read_tools
 from penchant.data.records import Message, Role
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HOLD_MESSAGES", "READ_OF_MESSAGE", "read_messages", "truth", "weight_of"]
+__all__ = ["HOLD_MESSAGES", "READ_OF_MESSAGE", "read_messages", "says_nothing", "truth", "weight_of"]
 
 HOLD_MESSAGES = frozenset(
     ("prompt", "completion", "chosen", "rejected", "preferred_output", "non_preferred_output", "messages")
@@ -104,7 +105,7 @@ def _joined(content: object, name: str) -> str:
 
 def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained: bool) -> dict[str, Any]:
     """What a message says beside its text, as fields of Message."""
-    said = {key: item for key, item in value.items() if item not in (None, "", [], {})}
+    said = {key: item for key, item in value.items() if not says_nothing(item)}
     for key in NOT_TEXT:
         if key in said:
             raise BadRow("unread_field", f"'{name}' holds '{key}', which is not read", "remove the row, or the field")
@@ -142,15 +143,15 @@ def weight_of(message: dict[str, Any], name: str) -> float:
 
     A message that nobody would train on, as the user's, has 1; one that asks to be trained on is refused.
     """
-    flags = {key: truth(message[key], f"{name}.{key}") for key in FLAGS if message.get(key) not in (None, "")}
+    flags = {key: truth(message[key], f"{name}.{key}") for key in FLAGS if not says_nothing(message.get(key))}
     if ROLES.get(message.get("role") or message.get("from") or "") != "assistant":
         if on := [key for key, value in flags.items() if value]:
             reason = f"'{name}' is not the assistant's and asks for training with '{on[0]}'"
             raise BadRow("unread_field", reason, "only what the assistant wrote is trained on; remove it")
         return 1.0
-    weight = message.get("weight")
+    weight: Any = message.get("weight")
     try:
-        number = 1.0 if weight in (None, "") else float(weight)
+        number = 1.0 if says_nothing(weight) else float(weight)
     except (TypeError, ValueError):
         number = -1.0
     if not 0 <= number < float("inf"):
@@ -165,6 +166,21 @@ def truth(value: object, name: str) -> bool:
         fix = "write true or false, or rename it if it says something else"
         raise BadRow("bad_type", f"'{name}' must be true or false, got {value!r}", fix)
     return found
+
+
+def says_nothing(value: object) -> bool:
+    """Whether a value is none: null, not a number, empty, or a list or object of nothing else."""
+    held = [value]
+    while held:
+        one = held.pop()
+        if isinstance(one, list | dict):
+            held += one.values() if isinstance(one, dict) else one
+        elif isinstance(one, float):
+            if not isnan(one):
+                return False
+        elif one is not None and not (isinstance(one, str) and (not one or one.isspace())):
+            return False
+    return True
 
 
 def kind_of(value: object) -> str:
