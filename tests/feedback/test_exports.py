@@ -188,6 +188,12 @@ def test_what_people_cannot_be_shown_is_no_task_and_fields_that_nobody_reads_are
         assert why in reason
 
 
+def test_battles_with_content_in_parts_are_taken(shared):
+    comparisons, refused, unread = read_comparisons(shared / "cases" / "arena140k.jsonl")
+    assert ([c.prompt[0].content for c in comparisons], refused, unread) == (["hi"] * 5, [], [])
+    assert {(c.a.text, c.b.text) for c in comparisons} <= {("a", "b"), ("b", "a")}
+
+
 def test_a_soft_label_is_an_answer_for_the_likelier_side(make_store, tmp_path):
     path = tmp_path / "soft.jsonl"
     pair = {"prompt": "q", "chosen": "x", "rejected": "y"}

@@ -20,11 +20,16 @@ __all__ = ["HARMLESS", "MEANINGFUL", "Meaning", "UnreadField", "UnreadFields", "
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """Why a row may not be read without the field, what to do, and the values (in lower case) that change nothing."""
+    """Why a row may not be read without the field, and what to do.
+
+    neutral: the values, in lower case, that change nothing. may_repeat: whether the field holds a text, which says
+    nothing new where it stands in the fields that are read.
+    """
 
     why: str
     fix: str
     neutral: tuple[str, ...] = ()
+    may_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,9 @@ def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
             meaning = MEANINGFUL.get(name.strip().lower())
             if meaning is None:
                 names.append(name)
-            elif str(value).strip().lower() not in meaning.neutral and not _repeats(value, row, importer):
+            elif str(value).strip().lower() not in meaning.neutral and not (
+                meaning.may_repeat and _repeats(value, row, importer)
+            ):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
 
@@ -91,7 +98,8 @@ def _unread_of_messages(name: str, value: Any) -> list[str]:
 def _repeats(value: object, row: Row, importer: Importer[Any]) -> bool:
     """Whether what a person or the system says in it stands in the fields that are read as well."""
     said = set(_texts(value, every_role=False))
-    return bool(said) and said <= {text for name in importer.reads for text in _texts(row.get(name), every_role=True)}
+    read = {text for name in importer.reads for text in _texts(row.get(name), every_role=True)}
+    return bool(said) and all(any(one in text for text in read) for one in said)
 
 
 def _texts(value: object, *, every_role: bool) -> Iterator[str]:
@@ -126,10 +134,14 @@ HARMLESS = frozenset((*_HARMLESS.split(), "", "Unnamed: 0"))
 """Names, marks and measures: they say nothing about what is to be learned."""
 
 _CONVERSATION = Meaning(
-    "holds another text than the fields that are read", "give each row one conversation, or remove the field"
+    "holds another text than the fields that are read",
+    "give each row one conversation, or remove the field",
+    may_repeat=True,
 )
 _RESPONSE = Meaning(
-    "holds a response of a preference, which is not for imitation", "train on pairs with `penchant dpo`, or remove it"
+    "holds a response of a preference, which is not for imitation",
+    "train on pairs with `penchant dpo`, or remove it",
+    may_repeat=True,
 )
 _LABEL = Meaning(
     "says whether the response is good",
@@ -138,7 +150,7 @@ _LABEL = Meaning(
 )
 _SYSTEM = Meaning("says how to answer, before the prompt", "name it 'system'")
 _TOOLS = Meaning("names the functions that may be called", "write them as 'tools' beside messages")
-_HISTORY = Meaning("holds earlier turns", "write the whole conversation as messages")
+_HISTORY = Meaning("holds earlier turns", "write the whole conversation as messages", may_repeat=True)
 _REASONING = Meaning(
     "holds reasoning that belongs to a response", "write it in the assistant's message, as reasoning_content"
 )

@@ -23,7 +23,7 @@ from penchant.feedback.tasks import ANSWER_FIELD, fault
 
 __all__ = ["import_file", "read_comparisons", "require_rows"]
 
-OUTCOMES = {winner: outcome for outcome, winner in WINNERS.items()}
+OUTCOMES = {winner: outcome for outcome, winner in WINNERS.items()} | {"both_bad": "both_bad"}  # the arena's later word
 CONVERSATIONS = ("conversation_a", "conversation_b")
 NOWHERE = Origin(file="", line=1)
 
