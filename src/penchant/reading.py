@@ -7,18 +7,20 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["os_reason", "read_text", "why_unreadable"]
+__all__ = ["A_FOLDER", "NO_SUCH_FILE", "os_reason", "read_text", "why_unreadable"]
 
 MAX_TEXT_BYTES = 16_000_000
 """A settings file, a template or a list of instructions is longer only by mistake."""
+NO_SUCH_FILE = "there is no such file"
+A_FOLDER = "it is a folder, not a file"
 WORDS = {
     errno.ELOOP: "its symbolic links lead round in a circle",
     errno.ENAMETOOLONG: "a name in it is longer than the file system allows",
-    errno.ENOENT: "there is no such file",
+    errno.ENOENT: NO_SUCH_FILE,
     errno.ENOTDIR: "what should be a folder in it is a file",
 }
 KINDS = (
-    (stat.S_ISDIR, "it is a folder, not a file"),
+    (stat.S_ISDIR, A_FOLDER),
     (stat.S_ISFIFO, "it is a pipe, which can be read only once; write what comes out of it to a file"),
     (stat.S_ISSOCK, "it is a socket, not a file"),
     (stat.S_ISCHR, "it is a device, not a file"),

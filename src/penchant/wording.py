@@ -10,8 +10,22 @@ from __future__ import annotations
 import re
 import reprlib
 import sys
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
 
-__all__ = ["MAX_MESSAGE", "MAX_REASON", "SPELT_OUT", "encodable", "in_short", "one_line", "reason_of", "shown"]
+__all__ = [
+    "MAX_MESSAGE",
+    "MAX_REASON",
+    "SPELT_OUT",
+    "encodable",
+    "in_short",
+    "kind_and_reason_of",
+    "nearest",
+    "one_line",
+    "reason_of",
+    "shown",
+]
 
 SPELT_OUT = "backslashreplace"
 """How half a surrogate pair is written, which no encoding has bytes for: as \\udce9, in JSON the escape of its own."""
@@ -19,6 +33,7 @@ MAX_MESSAGE = 2_000
 """Characters of the longest message."""
 MAX_REASON = 600
 """Characters of the longest reason within one: of a bad row, of another library's error."""
+MOST_GUESSES = 10_000
 LINE_ENDS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
 
@@ -40,6 +55,11 @@ def one_line(text: str, limit: int = MAX_MESSAGE) -> str:
     return encodable(LINE_ENDS.sub(" ", in_short(text.strip(), limit)))
 
 
+def kind_and_reason_of(error: BaseException) -> str:
+    """The kind of an error and what it says, for code that a user wrote."""
+    return f"{type(error).__name__}: {one_line(str(error), MAX_REASON)}"
+
+
 def reason_of(error: BaseException) -> str:
     """What another library's error says, whole but on one line: the sentence that says why is often not the first.
 
@@ -50,6 +70,16 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, ValueError) and "integer string conversion" in text:
         return f"a number has more than {sys.get_int_max_str_digits():,} digits"
     return text if " " in text else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was perhaps meant, but for a slip of the pen; None where none is that close.
+
+    `generations` is not what `conversations` was to be, though most of its letters are the same.
+    """
+    folded = {name.casefold(): name for name in islice(known, MOST_GUESSES)}
+    near = get_close_matches(word.casefold()[:200], folded, 1, cutoff=0.8)
+    return folded[near[0]] if near else None
 
 
 class _Short(reprlib.Repr):

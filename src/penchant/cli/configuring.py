@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from penchant.errors import ConfigError
 from penchant.reading import os_reason, read_text
 from penchant.strict_yaml import StrictYamlError, strict_load
-from penchant.wording import shown
+from penchant.wording import nearest, shown
 
 __all__ = ["build_config", "known_keys"]
 
@@ -158,8 +157,8 @@ def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> 
         raise ConfigError(f"{where}: '{key}' is a section and takes no value, got {shown(value)}; set one of its keys")
     if key in keys:
         return
-    near = get_close_matches(key, keys, 1) or [k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]][:1]
-    hint = f"did you mean '{near[0]}'?" if near else f"the keys are {', '.join(k for k in keys if not keys[k])}"
+    near = nearest(key, keys) or next((k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]), None)
+    hint = f"did you mean '{near}'?" if near else f"the keys are {', '.join(k for k in keys if not keys[k])}"
     raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
 
 

@@ -96,13 +96,12 @@ def _list(console: Any, experiments: Any) -> None:
 
 def _find(experiments: Any, name: str) -> Callable[..., Any]:
     """Raises ConfigError for what is not there."""
-    from difflib import get_close_matches
-
     from penchant.errors import ConfigError
+    from penchant.wording import nearest
 
     if name not in experiments:
-        near = get_close_matches(name, experiments, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(experiments)}"
+        near = nearest(name, experiments)
+        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(experiments)}"
         raise ConfigError(f"lab: there is no experiment '{name}'; {hint}")
     function: Callable[..., Any] = experiments[name]
     return function

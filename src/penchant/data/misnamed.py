@@ -1,19 +1,20 @@
 """What to say of data that was nearly named right: a folder in a file's place, a column with a slip of the pen."""
 
+import os
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from penchant.data.importers import Importer
 from penchant.errors import DataError
+from penchant.wording import nearest
 
 __all__ = ["misspelt_column", "refuse_folder"]
 
 
 def refuse_folder(path: Path) -> None:
     """Raise DataError where `path` is a folder, which differs by whether it is a project of votes."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which, unlike the method, is no error for a name that is too long
         return
     if (path / "project.yaml").is_file():
         raise DataError(
@@ -27,7 +28,7 @@ def misspelt_column(columns: Collection[str], importers: Sequence[Importer[Any]]
     """(the column a format needs, the one that was perhaps meant as it), where just one is absent; else None."""
     for importer in importers:
         absent = importer.example.keys() - set(columns)
-        near = get_close_matches(next(iter(absent)), set(columns) - importer.example.keys(), 1) if absent else []
-        if len(absent) == 1 and near:
-            return absent.pop(), near[0]
+        near = nearest(next(iter(absent)), sorted(set(columns) - importer.example.keys())) if len(absent) == 1 else None
+        if near:
+            return absent.pop(), near
     return None

@@ -6,7 +6,6 @@ The other kinds are `judging_reward.py` (the reward that a trained model holds) 
 model that is asked).
 """
 
-import difflib
 import importlib
 import math
 import os
@@ -20,7 +19,7 @@ from pydantic import JsonValue
 
 from penchant.data.records import Comparison, Outcome, shown
 from penchant.errors import ConfigError
-from penchant.wording import MAX_REASON, one_line
+from penchant.wording import kind_and_reason_of, nearest
 
 __all__ = [
     "JUDGES",
@@ -102,7 +101,7 @@ class FunctionJudge:
             value = self.function(prompt, response)
         except Exception as error:  # the user's own function may fail in any way
             raise ConfigError(
-                f"The judge {self.name!r} failed ({type(error).__name__}: {one_line(str(error), MAX_REASON)}) on the response "
+                f"The judge {self.name!r} failed ({kind_and_reason_of(error)}) on the response "
                 f"{response[:60]!r}; mend the function."
             ) from error
         return _finite(self.name, value, response)
@@ -167,8 +166,8 @@ def load_judge(spec: str) -> FunctionJudge:
     if ":" in spec:
         return _import_judge(spec)
     if spec not in JUDGES:
-        close = difflib.get_close_matches(spec, JUDGES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(JUDGES)}, or module:function."
+        close = nearest(spec, JUDGES)
+        hint = f"did you mean {close!r}?" if close else f"use one of {', '.join(JUDGES)}, or module:function."
         raise ValueError(f"There is no judge {spec!r}: {hint}")
     return JUDGES[spec]()
 
@@ -196,7 +195,7 @@ def _import_judge(spec: str) -> FunctionJudge:
         module = importlib.import_module(module_name)
     except Exception as error:  # the user's own file may fail in any way while it is imported
         raise ConfigError(
-            f"The judge {spec!r} cannot be imported ({type(error).__name__}: {one_line(str(error), MAX_REASON)}); "
+            f"The judge {spec!r} cannot be imported ({kind_and_reason_of(error)}); "
             f"mend the module, or run where Python finds it: its path, then {os.getcwd()}."
         ) from error
     function = getattr(module, function_name, None)

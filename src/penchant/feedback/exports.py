@@ -4,7 +4,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,7 +11,7 @@ from penchant.errors import ConfigError, OutputError
 from penchant.feedback.formats import ROWS
 from penchant.feedback.store import Store
 from penchant.feedback.training import How
-from penchant.wording import SPELT_OUT
+from penchant.wording import SPELT_OUT, nearest
 
 __all__ = ["Format", "export", "export_rows"]
 
@@ -61,8 +60,8 @@ def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How =
 def export_rows(store: Store, to: Format, *, how: How = "majority") -> Iterator[dict[str, Any]]:
     """The rows that `export` writes, one after the other; raises ConfigError for an unknown format or `how`."""
     if to not in ROWS:
-        near = get_close_matches(to, ROWS, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(ROWS)}"
+        near = nearest(to, ROWS)
+        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(ROWS)}"
         raise ConfigError(f"there is no export format '{to}'; {hint}")
     if how not in get_args(How):
         raise ConfigError(f"votes become pairs by majority or soft, got {how!r}; choose one")

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -14,7 +13,7 @@ from sqlalchemy.engine import URL
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.reading import os_reason, read_text
 from penchant.strict_yaml import StrictYamlError, strict_load
-from penchant.wording import shown
+from penchant.wording import nearest, shown
 
 __all__ = ["CONFIG_NAME", "DATABASE_NAME", "Project", "ProjectConfig"]
 
@@ -147,8 +146,8 @@ def _explain(error: ValidationError) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if problem["type"] == "extra_forbidden":
-        near = get_close_matches(key, ProjectConfig.model_fields, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"the settings are {', '.join(ProjectConfig.model_fields)}"
+        near = nearest(key, ProjectConfig.model_fields)
+        hint = f"did you mean '{near}'?" if near else f"the settings are {', '.join(ProjectConfig.model_fields)}"
         return f"there is no setting '{key}'; {hint}"
     if not key:
         return f"{message}; change one of them"

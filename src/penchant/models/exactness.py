@@ -23,7 +23,7 @@ from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
 from penchant.tokens.forest import Forest, TokenSequence
-from penchant.wording import MAX_REASON, one_line
+from penchant.wording import kind_and_reason_of
 
 __all__ = ["keeps_rightly", "require_language_model", "why_unshared"]
 
@@ -106,8 +106,7 @@ def _scored_alone(model: LanguageModel, families: Sequence[Sequence[TokenSequenc
     except FOREIGN_ERRORS as error:
         raise ModelError(
             f"{model.name}: a {type(model.causal_lm).__name__} does not score plain text here "
-            f"({type(error).__name__}: {one_line(str(error), MAX_REASON)}); pass a model that only reads and writes "
-            "text"
+            f"({kind_and_reason_of(error)}); pass a model that only reads and writes text"
         ) from error
 
 

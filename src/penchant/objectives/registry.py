@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +11,7 @@ from torch import Tensor
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.objective import LabelledObjective, Objective
 from penchant.objectives.table import LABELLED_ROWS, ROWS, TRL_NAMES
+from penchant.wording import nearest
 
 __all__ = ["LABELLED_OBJECTIVES", "OBJECTIVES", "bind", "bind_token_weights", "get_objective", "refuse_unread"]
 
@@ -161,5 +161,5 @@ def _refuse_out_of_range(name: str, key: str, value: float) -> None:
 
 
 def _suggest(word: str, known: Mapping[str, object]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""

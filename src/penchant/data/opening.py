@@ -1,0 +1,92 @@
+"""Open a data file: its bytes or lines, unpacked where it is gzipped, never more than it can honestly hold."""
+
+import gzip
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
+
+from penchant.data.verdicts import BadRow
+from penchant.errors import DataError
+
+__all__ = ["Row", "as_row", "lines_of", "open_bytes", "open_text", "require_utf8", "too_long"]
+
+Row = dict[str, Any]
+
+MAX_GROWTH = 200
+"""gzip makes text some 3 to 30 times smaller, and at most 1,000: only what repeats itself without end comes near."""
+ALWAYS_ALLOWED = 100_000_000
+"""Bytes that any gzip file may unpack to."""
+ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """The bytes of a file, those of a .gz unpacked."""
+    return cast(BinaryIO, io.BufferedReader(_Unpacked(path))) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def open_text(path: Path) -> TextIO:
+    """The text without a byte order mark, line ends as they are; `require_utf8` finds the bytes that are no UTF-8."""
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def require_utf8(path: Path, text: str, line: int) -> None:
+    """Raise DataError where text from `open_text`, which begins in `line`, holds a byte that is no UTF-8."""
+    if not text.isascii() and (found := ESCAPED_BYTE.search(text)):
+        line += text.count("\n", 0, found.start())
+        byte = ord(found[0]) - 0xDC00
+        raise DataError(f"{path}:{line}: not UTF-8 (byte {byte:#04x}); save the file as UTF-8.")
+
+
+def lines_of(path: Path, limit: int) -> Iterator[tuple[int, bytes | None]]:
+    """Lines with their numbers; None for one over the limit, of which no more than the limit is ever held."""
+    with open_bytes(path) as stream:
+        number = 0
+        while line := stream.readline(limit + 1):
+            number += 1
+            if len(line) <= limit:
+                yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                continue
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(limit + 1)
+            yield number, None
+
+
+def as_row(value: object) -> Row | BadRow:
+    """The value, where it is an object."""
+    if isinstance(value, dict):
+        return value
+    return BadRow("bad_type", f"a row must be a JSON object, got {type(value).__name__}", "write {...} for each row")
+
+
+def too_long(what: str, limit: int) -> BadRow:
+    """The verdict on a line, record or row over the limit."""
+    return BadRow("too_long_line", f"the {what} is longer than {limit:,} bytes", "split it, or check the line ends")
+
+
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds, up to a bound. Raises DataError beyond it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream = gzip.GzipFile(path, "rb")
+        self._most = max(ALWAYS_ALLOWED, MAX_GROWTH * path.stat().st_size)
+        self._num_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = self._stream.readinto(buffer)
+        self._num_bytes += read
+        if self._num_bytes > self._most:
+            raise DataError(
+                f"{self._path}: unpacks to more than {self._most:,} bytes, {MAX_GROWTH} times its size, as no data "
+                "does; unpack it and give that, if it is meant."
+            )
+        return read
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

@@ -1,0 +1,172 @@
+"""Rows of JSON: one object on each line of a .jsonl file, or the elements of the one array of a .json file.
+
+An array is read element by element, so that no more than one is held at a time. A key that stands twice in an object
+makes the row a bad one: which value was meant?
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Never, TextIO
+
+from penchant.data.opening import Row, as_row, lines_of, open_text, require_utf8, too_long
+from penchant.data.verdicts import BadRow
+from penchant.errors import DataError
+from penchant.wording import reason_of
+
+__all__ = ["rows_of_json", "rows_of_jsonl"]
+
+MAX_ELEMENT = 64_000_000
+"""Characters of the longest element that is looked at to its end; one over the limit of a row is a bad row."""
+CHUNK = 1 << 16
+BLANK = re.compile(r"[ \t\n\r]*")
+LONGEST_WORD = 20
+"""What is cut in two at the end of a chunk seems wrong so many characters before it at most."""
+
+
+def rows_of_jsonl(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
+    """A row a line; blank lines are skipped."""
+    decoder = _Decoder()
+    for number, line in lines_of(path, limit):
+        if line is None:
+            yield number, too_long("line", limit)
+        elif line.strip():
+            yield number, _parse_line(line, decoder)
+
+
+def _parse_line(line: bytes, decoder: "_Decoder") -> Row | BadRow:
+    try:
+        return decoder.row(decoder.decode(line.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        return BadRow("not_utf8", f"the line is not UTF-8 (byte {line[error.start]:#04x})", "save the file as UTF-8")
+    except (ValueError, RecursionError) as error:
+        return BadRow("invalid_json", f"the line is not JSON ({_what(error)})", "write one JSON object on each line")
+
+
+def _what(error: Exception) -> str:
+    return f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else reason_of(error)
+
+
+def rows_of_json(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
+    """An element a row; a file of JSON lines under this name is read as such, an object alone is one row."""
+    with open_text(path) as stream:
+        values = _Values(path, stream)
+        first = values.peek()
+        if first == "[":
+            yield from values.elements(limit)
+        elif first:
+            row, is_long = values.next(limit)
+            if not values.peek():
+                yield 1, too_long("row", limit) if is_long else row
+            elif first == "{":
+                yield from rows_of_jsonl(path, limit)
+            else:
+                values.refuse("Extra data", values.place)
+
+
+class _Decoder(json.JSONDecoder):
+    """JSON as the standard library reads it, which also tells the key that an object held twice."""
+
+    def __init__(self) -> None:
+        super().__init__(object_pairs_hook=self._object)
+        self._twice: str | None = None
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            names = [name for name, _ in pairs]
+            self._twice = next(name for name in names if names.count(name) > 1)
+        return value
+
+    def row(self, value: object) -> Row | BadRow:
+        """What was just decoded, as a row."""
+        twice, self._twice = self._twice, None
+        if twice is None:
+            return as_row(value)
+        return BadRow("bad_type", f"the key '{twice}' is there twice in one object", "keep one of them")
+
+
+class _Values:
+    """The values of a stream of JSON, one after the other; `text` is the part of it that is held."""
+
+    def __init__(self, path: Path, stream: TextIO) -> None:
+        self.place = 0
+        self._path, self._stream = path, stream
+        self._decoder = _Decoder()
+        self._text, self._line, self._column = "", 1, 0  # where the text begins
+
+    def peek(self) -> str:
+        """The next character that is not blank; nothing at the end."""
+        while True:
+            self.place = BLANK.match(self._text, self.place).end()  # type: ignore[union-attr]
+            if self.place < len(self._text):
+                return self._text[self.place]
+            if not self._fill():
+                return ""
+
+    def elements(self, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
+        """Those of the array that begins here, numbered from 1."""
+        self.place += 1
+        number, is_last = 0, self.peek() == "]"
+        while not is_last:
+            number += 1
+            row, is_long = self.next(limit)
+            yield number, too_long("row", limit) if is_long else row
+            is_last = (mark := self.peek()) == "]"
+            if not is_last and mark != ",":
+                self.refuse("Expecting ',' delimiter", self.place)
+            self.place += not is_last
+        self.place += 1
+        if self.peek():
+            self.refuse("Extra data", self.place)
+
+    def next(self, limit: int) -> tuple[Row | BadRow, bool]:
+        """The value that comes next as a row, and whether it is longer than the limit."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self.place)
+            except json.JSONDecodeError as error:
+                is_cut = error.pos >= len(self._text) - LONGEST_WORD or error.msg.startswith("Unterminated string")
+                if not (is_cut and self._fill()):
+                    self.refuse(error.msg, error.pos)
+            except (ValueError, RecursionError) as error:
+                where = f"{self._path}:{self._line_at(self.place)}"
+                raise DataError(f"{where}: not JSON that can be read ({reason_of(error)}); correct it.") from error
+            else:
+                row = self._decoder.row(value)
+                is_whole = self._text[end - 1] in '}]"' or end + LONGEST_WORD < len(self._text)
+                if is_whole or not self._fill():  # a number may go on
+                    size = end - self.place
+                    is_long = size > limit // 4 and len(self._text[self.place : end].encode()) > limit
+                    self.place = end
+                    return row, is_long
+
+    def refuse(self, problem: str, place: int) -> Never:
+        """Raise DataError for the file as a whole: where JSON is broken, nobody knows where the next element begins."""
+        column = self._column_at(place) + 1
+        raise DataError(
+            f"{self._path}:{self._line_at(place)}: not JSON ({problem} at column {column}); correct it there."
+        )
+
+    def _line_at(self, place: int) -> int:
+        return self._line + self._text.count("\n", 0, place)
+
+    def _column_at(self, place: int) -> int:
+        last_end = self._text.rfind("\n", 0, place)
+        return place - last_end - 1 if last_end >= 0 else self._column + place
+
+    def _fill(self) -> bool:
+        """Hold more of the stream and forget what was read; False at its end."""
+        held = len(self._text) - self.place
+        if held > MAX_ELEMENT:
+            where = f"{self._path}:{self._line_at(self.place)}"
+            raise DataError(f"{where}: a value of more than {MAX_ELEMENT:,} characters begins here; check its end.")
+        more = self._stream.read(max(CHUNK, held))  # so that one long value is tried few times
+        if not more:
+            return False
+        require_utf8(self._path, more, self._line_at(len(self._text)))
+        self._line, self._column = self._line_at(self.place), self._column_at(self.place)
+        self._text, self.place = self._text[self.place :] + more, 0
+        return True
