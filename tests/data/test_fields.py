@@ -183,6 +183,8 @@ def test_columns_that_repeat_the_conversation_do_no_harm_and_others_refuse_the_r
     ultrafeedback = PAIR | {"chosen": [USER, BOT], "rejected": [USER, BOT | {"content": "S"}], "messages": [USER, BOT]}
     assert read(load_pairs, ultrafeedback)[1].verdict_counts == {"keep": 1}
     assert read(load_demonstrations, MESSAGES | {"prompt": "Q", "prompt_id": "7"})[1].verdict_counts == {"keep": 1}
+    capybara = SHARED | {"conversation": [{"input": "Q", "output": "R"}]}
+    assert read(load_pairs, capybara)[1].verdict_counts == {"keep": 1}
     rendered = {"text": "Human: What is the sun? Assistant: A star.", "prompt": "What is the sun?"}
     assert read(load_demonstrations, rendered)[1].verdict_counts == {"keep": 1}
     assert refusal(read, load_demonstrations, COMPLETION | {"prompt": "0", "kto_tag": "0"})[0] == "unread_field"

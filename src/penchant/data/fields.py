@@ -107,7 +107,7 @@ def _texts(value: object, *, every_role: bool) -> Iterator[str]:
         yield value.strip()
     for message in value if isinstance(value, list) else [value]:
         if isinstance(message, dict) and (every_role or message.get("role", message.get("from")) not in _ANSWERS):
-            text = message.get("content", message.get("value"))
+            text = next((message[name] for name in ("content", "value", "input") if message.get(name)), None)
             if isinstance(text, str):
                 yield text.strip()
 
@@ -128,7 +128,7 @@ _HARMLESS = """
     overall_score quality helpfulness difficulty complexity perplexity reward rewards chosen_reward
     rejected_reward
     num_turns num_tokens n_tokens token_count tokens length chosen_length rejected_length meta metadata info
-    extra extra_info openai_moderation toxic redacted anony
+    extra extra_info openai_moderation toxic redacted anony parallel_tool_calls
 """
 HARMLESS = frozenset((*_HARMLESS.split(), "", "Unnamed: 0"))
 """Names, marks and measures: they say nothing about what is to be learned."""
