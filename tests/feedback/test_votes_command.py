@@ -108,6 +108,20 @@ def test_agreement_is_shown_as_tables_and_as_json(votes, tmp_path, file):
     assert found["counts"]["answered"] == 12
 
 
+def test_answers_that_name_nobody_are_counted_apart_and_are_no_people_who_agree(votes, tmp_path):
+    said = [{"role": "user", "content": "hi"}]
+    sides = {
+        f"conversation_{s}": [*said, {"role": "assistant", "content": text}] for s, text in (("a", "1"), ("b", "2"))
+    }
+    rows = [{"model_a": "x", "model_b": "y", "winner": winner, **sides} for winner in ("model_a", "model_b")]
+    rows += [{**rows[0], "judge": name} for name in ("Ann", "Bo")]
+    (tmp_path / "arena.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    votes("import", tmp_path / "p", tmp_path / "arena.jsonl")
+    shown = " ".join(votes("agreement", tmp_path / "p")[1].split())
+    assert "name nobody 2 answers, of one person or of many: in no agreement" in shown
+    assert "same answer 100 % on 1 pairs" in shown
+
+
 def test_an_invitation_is_a_link_that_lets_its_person_in(votes, tmp_path, file):
     votes("import", tmp_path / "p", file)
     code, out, _ = votes("invite", tmp_path / "p", "Zoë", "--admin", "--url", "https://votes.example.org/")

@@ -205,6 +205,7 @@ def _show(found: dict[str, Any]) -> None:
             ("pairs", f"{counts['tasks']:,} and {counts['gold']:,} gold"),
             ("answers", f"{counts['answered']:,}, skipped {counts['skipped']:,}"),
             ("outcomes", ", ".join(f"{name} {num:,}" for name, num in counts["by_outcome"].items())),
+            *([("name nobody", _unnamed(agreed["num_unnamed"]))] if agreed["num_unnamed"] else []),
             ("alpha", f"{alpha}: {agreed['reading']}"),
             ("same answer", _percent({"value": agreed["raw"]}) + f" on {agreed['num_tasks']:,} pairs"),
             ("prefer what is shown first", _percent(found["position_bias"])),
@@ -219,6 +220,10 @@ def _show(found: dict[str, Any]) -> None:
     )
     _show_people(console, found["reliability"])
     _show_sources(console, found["sources"])
+
+
+def _unnamed(num: int) -> str:
+    return f"{num:,} answers, of one person or of many: in no agreement, and together the row '(unknown)' below"
 
 
 def _show_people(console: Any, people: list[dict[str, Any]]) -> None:
