@@ -44,7 +44,7 @@ def test_parquet_holds_the_same_rows(tmp_path):
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match=r"a\.parquet.*pip install 'penchant\[parquet\]'"):
+    with pytest.raises(DataError, match=r"a\.parquet.*pip install pyarrow"):
         list(read_rows(write(tmp_path / "a.parquet", "x")))
 
 

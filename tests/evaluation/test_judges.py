@@ -111,7 +111,7 @@ def test_a_missing_package_is_answered_with_what_to_install(monkeypatch):
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_vader)
-    with pytest.raises(ConfigError, match=r"pip install 'penchant\[sentiment\]'"):
+    with pytest.raises(ConfigError, match=r"pip install vaderSentiment"):
         load_judge("positivity")
 
 

@@ -115,13 +115,11 @@ def command(
 
 
 def _require_packages() -> None:
-    from importlib.util import find_spec
-
     from penchant.errors import ConfigError
+    from penchant.extras import install, missing
 
-    missing = [name for name in ("fastapi", "uvicorn", "sqlalchemy", "alembic", "markdown_it") if not find_spec(name)]
-    if missing:
-        raise ConfigError(f"annotate: {', '.join(missing)} not installed; run pip install 'penchant[annotate]'")
+    if absent := missing("annotate"):
+        raise ConfigError(f"annotate: {', '.join(absent)} not installed; {install('annotate')}")
 
 
 def _read(guidelines: Path | None) -> str | None:

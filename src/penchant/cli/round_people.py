@@ -100,12 +100,13 @@ def ask_people(
 
 
 def _require_packages() -> None:
+    from penchant.extras import install
+
     try:
         import penchant.feedback  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"--people: asking people needs packages that are not installed ({error.name}): run pip install "
-            "'penchant[annotate]'"
+            f"--people: asking people needs packages that are not installed ({error.name}): {install('annotate')}"
         ) from error
 
 

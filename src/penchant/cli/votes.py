@@ -175,11 +175,12 @@ def _opened(folder: Path, *, create: bool = False) -> Iterator[Store]:
 @contextmanager
 def _installed() -> Iterator[None]:
     from penchant.errors import ConfigError
+    from penchant.extras import install
 
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ConfigError(f"votes: {error.name} is not installed; run pip install 'penchant[annotate]'") from error
+        raise ConfigError(f"votes: {error.name} is not installed; {install('annotate')}") from error
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from penchant.data.opening import ALWAYS_ALLOWED, MAX_GROWTH, Row, too_long
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
+from penchant.extras import install
 from penchant.wording import reason_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def rows_of_parquet(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]
             batch = next(batches, None)
             rows = [] if batch is None else _rows(batch, limit)
         except ImportError as error:
-            raise DataError(f"{path}: reading parquet needs pyarrow; run pip install 'penchant[parquet]'.") from error
+            raise DataError(f"{path}: reading parquet needs pyarrow; {install('parquet')}.") from error
         except DataError:
             raise
         except Exception as error:  # a damaged file fails as ArrowException, OSError, KeyError, MemoryError, ...

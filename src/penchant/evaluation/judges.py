@@ -19,6 +19,7 @@ from pydantic import JsonValue
 
 from penchant.data.records import Comparison, Outcome, shown
 from penchant.errors import ConfigError
+from penchant.extras import install
 from penchant.wording import kind_and_reason_of, nearest
 
 __all__ = [
@@ -143,7 +144,7 @@ def positivity() -> FunctionJudge:
         except ImportError as error:
             raise ConfigError(
                 "The judge 'positivity' needs the package vaderSentiment, which is not installed: "
-                "run pip install 'penchant[sentiment]'."
+                f"{install('sentiment')}."
             ) from error
         analyzer = SentimentIntensityAnalyzer()
     return FunctionJudge("positivity", lambda prompt, response: analyzer.polarity_scores(response)["compound"])

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from penchant.errors import ConfigError, DataError
+from penchant.extras import install
 from penchant.wording import reason_of
 
 __all__ = ["Database", "new_ids"]
@@ -86,7 +87,7 @@ class Database:
         except (NoSuchModuleError, ImportError) as error:
             raise ConfigError(
                 f"database: {self.name} needs a driver that is not installed ({reason_of(error)}); "
-                "run pip install 'penchant[postgresql]' and write postgresql+psycopg://..."
+                f"{install('postgresql')} and write postgresql+psycopg://..."
             ) from error
         _prepare_sqlite(writer, "BEGIN IMMEDIATE", read_only=False)
         _prepare_sqlite(reader, "BEGIN", read_only=True)

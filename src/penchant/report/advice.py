@@ -148,8 +148,8 @@ def moved_little(run: Run, metrics: Rows, comparison: Comparison) -> Advice | No
     used = f" (it was {rate:g})" if isinstance(rate, int | float) else ""
     text = (
         f"The held-out loss is {held_out.values[-1]:.4f}, which is {gain:.4f} below ln 2, where DPO starts"
-        f"{told_apart}. The model hardly differs from its reference: try a learning rate ten times higher{used}, more epochs, or a "
-        "smaller beta, and compare the samples."
+        f"{told_apart}. The model hardly differs from its reference: try a learning rate ten times higher{used}, "
+        "more epochs, or a smaller beta, and compare the samples."
     )
     return Advice("moved_little", "note", "The model moved little", text)
 

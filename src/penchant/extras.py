@@ -1,0 +1,35 @@
+"""Packages that only some commands need: which are absent, and what to install, by the names they have on an index.
+
+They are named themselves, not as an extra of penchant: whoever has a wheel or a checkout has no index that knows it.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+__all__ = ["EXTRAS", "install", "missing"]
+
+EXTRAS: dict[str, dict[str, str]] = {
+    "parquet": {"pyarrow": "pyarrow"},
+    "sentiment": {"vaderSentiment": "vaderSentiment"},
+    "annotate": {
+        "fastapi": "fastapi",
+        "uvicorn": "uvicorn",
+        "sqlalchemy": "sqlalchemy",
+        "alembic": "alembic",
+        "markdown_it": "markdown-it-py",
+        "latex2mathml": "latex2mathml",
+    },
+    "postgresql": {"psycopg": "'psycopg[binary]'"},
+}
+"""By extra: the module that is imported and the distribution that holds it."""
+
+
+def missing(extra: str) -> list[str]:
+    """The distributions of an extra that are not installed."""
+    return [name for module, name in EXTRAS[extra].items() if find_spec(module) is None]
+
+
+def install(extra: str) -> str:
+    """What to do about an extra that is not whole: "run pip install ..."."""
+    return f"run pip install {' '.join(missing(extra) or EXTRAS[extra].values())}"
