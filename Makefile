@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 setup: $(VENV)/.ready  ## make the environment with the pinned versions
 
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "making the environment in $(VENV): PyTorch first, then the rest; about a minute, more where it must be fetched"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

@@ -1,6 +1,7 @@
 """Fixtures every room's tests use."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def _the_real_model_has_what_there_is(request, monkeypatch):
         monkeypatch.delenv("PENCHANT_CACHE", raising=False)
     elif is_slow:
         monkeypatch.setenv("PENCHANT_CACHE", CACHE)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Skipped tests as a count for each reason, not a line each."""
+    reasons = Counter(
+        str(report.longrepr[-1]).removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped")
+    )
+    if reasons:
+        terminalreporter.section("skipped")
+        for reason, number in reasons.most_common():
+            terminalreporter.line(f"{number:>5}  {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -35,28 +35,41 @@ def command(
         str | None, typer.Option("--public-url", help="How people open it through a proxy: https://votes.example.org")
     ] = None,
     database: Annotated[
-        str | None, typer.Option(help="For a new project: postgresql+psycopg://..., instead of a file in the folder.")
+        str | None,
+        typer.Option(
+            help="For a new project: postgresql+psycopg://..., instead of a file in the folder.",
+            show_default="penchant.db in the folder",
+        ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="For a new project: shown at the top.")] = None,
     guidelines: Annotated[
         Path | None, typer.Option(help="For a new project: a Markdown file of what annotators should know.")
     ] = None,
-    overlap: Annotated[int | None, typer.Option(min=1, help="For a new project: answers a pair.")] = None,
+    overlap: Annotated[
+        int | None, typer.Option(min=1, help="For a new project: answers a pair.", show_default="1")
+    ] = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Let people talk to a model, and choose when it gives two answers.")
     ] = False,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="For --chat: the model; without it, smollm2-135m.")
+        str | None, typer.Option("--model", "-m", help="For --chat: the model.", show_default="smollm2-135m")
     ] = None,
     chat_share: Annotated[
-        float | None, typer.Option(min=0, max=1, help="For --chat: share of turns with two answers; 0.3.")
+        float | None,
+        typer.Option(min=0, max=1, help="For --chat: share of turns with two answers.", show_default="0.3"),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", "-t", help="For --chat: of sampling; 0.8.")
+        float | None, typer.Option("--temperature", "-t", help="For --chat: of sampling.", show_default="0.8")
     ] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="For --chat: longest answer, in tokens; 256.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="For --chat: longest answer, in tokens.", show_default="256")
+    ] = None,
     chat_template: Annotated[
-        str | None, typer.Option(help="For --chat: 'plain' for a model of raw text, or the path of a Jinja template.")
+        str | None,
+        typer.Option(
+            help="For --chat: 'plain' for a model of raw text, or the path of a Jinja template.",
+            show_default="the tokenizer's own",
+        ),
     ] = None,
 ) -> None:
     """Ask people which of two responses is better, in the browser.

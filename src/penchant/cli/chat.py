@@ -33,12 +33,14 @@ def command(
     compare: Annotated[
         bool, typer.Option("--compare", help="Show the reference's answer too; the talk goes on with the policy's.")
     ] = False,
-    reference: Annotated[str | None, typer.Option(help="The reference, where the run does not name it.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="The reference, where the run does not name it.", show_default="the run's")
+    ] = None,
     temperature: options.Temperature = 0.7,
     top_p: options.TopP = 0.9,
     max_new_tokens: options.MaxNewTokens = 256,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed gives the same answers; default: another each time.")
+        int | None, typer.Option(help="The same seed gives the same answers.", show_default="another each time")
     ] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,

@@ -28,7 +28,9 @@ def command(
     files: Annotated[list[Path], typer.Argument(help="Data files: preference pairs or demonstrations.")],
     model: options.Model = "smollm2-135m",
     max_length: Annotated[int, typer.Option(min=8, help="Tokens of prompt and response together.")] = 1024,
-    max_prompt_length: Annotated[int | None, typer.Option(min=1, help="Tokens of the prompt.")] = None,
+    max_prompt_length: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of the prompt.", show_default="--max-length less 1")
+    ] = None,
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
     num_examples: Annotated[int, typer.Option(min=0, help="Rows to show as the model reads them.")] = 3,

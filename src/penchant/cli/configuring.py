@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from penchant.cli.hints import setting_meant
 from penchant.errors import ConfigError
 from penchant.reading import os_reason, read_text
 from penchant.strict_yaml import StrictYamlError, strict_load
@@ -157,8 +158,11 @@ def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> 
         raise ConfigError(f"{where}: '{key}' is a section and takes no value, got {shown(value)}; set one of its keys")
     if key in keys:
         return
-    near = nearest(key, keys) or next((k for k in keys if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]), None)
-    hint = f"did you mean '{near}'?" if near else f"the keys are {', '.join(k for k in keys if not keys[k])}"
+    leaves, meant = [k for k in keys if not keys[k]], setting_meant(key)
+    last = meant.rsplit(".", 1)[-1]
+    of_a_section = next((k for k in leaves if k.rsplit(".", 1)[-1] == last), None)
+    near = meant if meant in keys else of_a_section or nearest(key, keys)
+    hint = f"did you mean '{near}'?" if near else f"the keys are {', '.join(leaves)}"
     raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
 
 

@@ -24,14 +24,17 @@ def command(
         str, typer.Option(help="positivity, or module:function of your own (which runs its code).")
     ] = "positivity",
     reference: Annotated[
-        str | None, typer.Option(help="Compare with this model instead of the run's reference.")
+        str | None,
+        typer.Option(help="Compare with this model instead of the run's reference.", show_default="the run's"),
     ] = None,
     num_responses: Annotated[int, typer.Option(min=1, help="Responses a prompt and side.")] = 1,
     temperature: options.Temperature = 1.0,
     top_p: options.TopP = 1.0,
     top_k: options.TopK = 0,
     max_new_tokens: options.MaxNewTokens = 128,
-    max_prompts: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the start.")] = None,
+    max_prompts: Annotated[
+        int | None, typer.Option(min=1, help="At most so many prompts, from the start.", show_default="all")
+    ] = None,
     batch_size: options.BatchSize = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling and the intervals.")] = 0,
     device: options.Device = None,

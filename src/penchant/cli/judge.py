@@ -37,19 +37,26 @@ NAME = "judge"
 
 JudgeModel = Annotated[str | None, typer.Option("--judge-model", help="The model to ask for, of an endpoint.")]
 Instructions = Annotated[
-    Path | None, typer.Option("--instructions", help="What an endpoint's model is told, instead of ours.")
+    Path | None,
+    typer.Option("--instructions", help="What an endpoint's model is told, instead of ours.", show_default="ours"),
 ]
 Epsilon = Annotated[
     float | None,
-    typer.Option("--epsilon", min=0, help="Scores that differ by no more tie; 0, of run: 0.001 nats."),
+    typer.Option("--epsilon", min=0, help="Scores that differ by no more tie.", show_default="0; of run: 0.001 nats"),
 ]
 JudgeReference = Annotated[
-    str | None, typer.Option("--judge-reference", help="Of run: compare with this model, not the run's reference.")
+    str | None,
+    typer.Option(
+        "--judge-reference", help="Of run: compare with this model, not the run's reference.", show_default="the run's"
+    ),
 ]
 Concurrency = Annotated[
-    int | None, typer.Option("--concurrency", min=1, max=64, help="Comparisons an endpoint is asked at once; 4.")
+    int | None,
+    typer.Option("--concurrency", min=1, max=64, help="Comparisons an endpoint is asked at once.", show_default="4"),
 ]
-Timeout = Annotated[float | None, typer.Option("--timeout", min=0.1, help="Seconds an endpoint may stay silent; 120.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.1, help="Seconds an endpoint may stay silent.", show_default="120")
+]
 
 
 def command(

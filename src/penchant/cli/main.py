@@ -32,6 +32,7 @@ from penchant.cli import (
     sft,
     votes,
 )
+from penchant.cli.hints import Command
 from penchant.errors import PenchantError, UserError
 from penchant.reading import os_reason
 from penchant.training.interrupt import stopping
@@ -75,7 +76,7 @@ VERBS = (
     demo,
 )
 for verb in VERBS:
-    app.command(name=verb.NAME)(verb.command)
+    app.command(name=verb.NAME, cls=Command)(verb.command)
 
 
 def _show_version(asked: bool) -> None:

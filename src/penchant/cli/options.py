@@ -29,11 +29,15 @@ __all__ = [
 MODEL_HELP = "A starter's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name."
 Model = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 ModelSetting = Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP, show_default="smollm2-135m")]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Dtype = Annotated[str | None, typer.Option("--dtype", help="auto, float32 or bfloat16.")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.", show_default="auto")]
+Dtype = Annotated[str | None, typer.Option("--dtype", help="auto, float32 or bfloat16.", show_default="auto")]
 ChatTemplate = Annotated[
     str | None,
-    typer.Option("--chat-template", help="'plain' for a model of raw text, or the path of a Jinja template."),
+    typer.Option(
+        "--chat-template",
+        help="'plain' for a model of raw text, or the path of a Jinja template.",
+        show_default="the tokenizer's own",
+    ),
 ]
 SpecialTokens = Annotated[
     str | None,
@@ -49,7 +53,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any setting as section.key=value; may be repeated.", metavar="KEY=VALUE"),
 ]
-OnBadRow = Annotated[str | None, typer.Option("--on-bad-row", help="drop (and list them) or error.")]
+OnBadRow = Annotated[
+    str | None, typer.Option("--on-bad-row", help="drop (and list them) or error.", show_default="drop")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --output, bit for bit.")]
 Temperature = Annotated[float, typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")]
 TopP = Annotated[

@@ -24,9 +24,10 @@ def command(
     both_bad: Annotated[str, typer.Option("--both-bad", help="apart (no vote, counted apart) or tie.")] = "apart",
     intervals: Annotated[str, typer.Option(help="sandwich or bootstrap.")] = "sandwich",
     num_bootstrap: Annotated[
-        int | None, typer.Option("--num-bootstrap", help="Resamples of --intervals bootstrap; 1000.", min=2)
+        int | None,
+        typer.Option("--num-bootstrap", help="Resamples of --intervals bootstrap.", show_default="1000", min=2),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of --intervals bootstrap; 0.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of --intervals bootstrap.", show_default="0", min=0)] = None,
     cluster: Annotated[
         str, typer.Option(help="Votes that err together: auto (what is recorded), none, prompt, annotator or both.")
     ] = "auto",

@@ -53,19 +53,31 @@ def command(
         Path | None, typer.Option(help="Or people: the annotation project in which they are asked.")
     ] = None,
     min_votes: Annotated[
-        int | None, typer.Option("--min-votes", min=1, help="Of people: go on with so many answered; default: all.")
+        int | None,
+        typer.Option("--min-votes", min=1, help="Of people: go on with so many answered.", show_default="all"),
     ] = None,
     held_out: Annotated[
-        float | None, typer.Option("--held-out", min=0.01, max=0.99, help="Share of prompts to measure on; 0.2.")
+        float | None,
+        typer.Option("--held-out", min=0.01, max=0.99, help="Share of prompts to measure on.", show_default="0.2"),
     ] = None,
-    temperature: Annotated[float | None, typer.Option("--temperature", "-t", help="Of the responses; 1.")] = None,
-    top_p: Annotated[float | None, typer.Option("--top-p", help="Likeliest tokens of this share; 1 is all.")] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", help="So many likeliest tokens; 0 is all.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", "-t", help="Of the responses.", show_default="1")
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option("--top-p", help="Likeliest tokens of this share; 1 is all.", show_default="1")
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", help="So many likeliest tokens; 0 is all.", show_default="0")
+    ] = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option("--max-new-tokens", min=1, help="Longest response, in tokens; 128.")
+        int | None, typer.Option("--max-new-tokens", min=1, help="Longest response, in tokens.", show_default="128")
     ] = None,
-    max_prompts: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the start.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the split, and with the round's number of all else; 0.")] = None,
+    max_prompts: Annotated[
+        int | None, typer.Option(min=1, help="At most so many prompts, from the start.", show_default="all")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the split, and with the round's number of all else.", show_default="0")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of penchant dpo; may be repeated.", metavar="KEY=VALUE"),
@@ -135,6 +147,7 @@ def _turn(folder: Path, given: Mapping[str, Any], call: Call, reporter: Reporter
     from penchant.cli.round_begin import begin, withdrawn_if_refused
     from penchant.cli.round_check import check_what_it_needs, check_who_answers
     from penchant.cli.round_plan import find_rounds
+    from penchant.cli.round_report import in_words
     from penchant.cli.round_settle import settle
     from penchant.cli.round_stages import turn
 
@@ -150,7 +163,7 @@ def _turn(folder: Path, given: Mapping[str, Any], call: Call, reporter: Reporter
         this = begin(folder, rounds, plan)
         with withdrawn_if_refused(this), _stopped_with_words(this):
             missing = turn(this, call)
-    reporter.say(missing or f"round {this.number} is finished\nreport  {this.path / 'report.html'}")
+    reporter.say(missing or f"round {this.number} is finished: {in_words(this)}\nreport  {this.path / 'report.html'}")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from penchant.cli.round_marks import min_votes_of
 from penchant.cli.round_plan import Round
 
-__all__ = ["COLUMNS", "finish_round", "model_digest", "table_of"]
+__all__ = ["COLUMNS", "finish_round", "in_words", "model_digest", "table_of"]
 
 COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder")
 
@@ -75,6 +75,17 @@ def model_digest(run: Path) -> str:
 def table_of(rounds: Sequence[Round], stage_of: Callable[[Round], str]) -> list[tuple[str, ...]]:
     """A row for each round, as COLUMNS says; one under way shows its stage instead of figures."""
     return [_row(this) if this.is_finished else _row_under_way(this, stage_of(this)) for this in rounds]
+
+
+def in_words(this: Round) -> str:
+    """What a finished round gained: its win rate over the model before, with its interval, and the KL."""
+    figures = this.record()["figures"]
+    rate, kl = figures.get("win_rate"), figures["kl"]
+    moved = f"KL {kl['mean']:+.3f} nats a response"
+    if rate is None:
+        return f"nobody compared its held-out answers; {moved}"
+    counts = ", ".join(f"{rate[key]} {noun}" for key, noun in (("wins", "won"), ("losses", "lost"), ("ties", "tied")))
+    return f"win rate {rate['rate']:.1%} (95% interval {rate['low']:.1%} to {rate['high']:.1%}; {counts}); {moved}"
 
 
 def _row(this: Round) -> tuple[str, ...]:

@@ -26,7 +26,9 @@ def command(
     top_p: options.TopP = 1.0,
     top_k: options.TopK = 0,
     max_new_tokens: options.MaxNewTokens = 256,
-    max_prompts: Annotated[int | None, typer.Option(min=1, help="At most so many prompts, from the start.")] = None,
+    max_prompts: Annotated[
+        int | None, typer.Option(min=1, help="At most so many prompts, from the start.", show_default="all")
+    ] = None,
     batch_size: options.BatchSize = 64,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
     device: options.Device = None,

@@ -32,11 +32,17 @@ def command(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="JSON lines to write; - for standard output.")
     ] = None,
-    reference: Annotated[str | None, typer.Option("--reference", help="The model it was trained against.")] = None,
-    beta: Annotated[float | None, typer.Option("--beta", help="Scale of the rewards; default: the run's.")] = None,
-    max_pairs: Annotated[int | None, typer.Option(min=1, help="At most so many pairs, from the start.")] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="The model it was trained against.", show_default="the run's")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option("--beta", help="Scale of the rewards.", show_default="the run's")
+    ] = None,
+    max_pairs: Annotated[
+        int | None, typer.Option(min=1, help="At most so many pairs, from the start.", show_default="all")
+    ] = None,
     max_length: Annotated[
-        int | None, typer.Option(min=8, help="Tokens of prompt and response; default: the run's.")
+        int | None, typer.Option(min=8, help="Tokens of prompt and response.", show_default="the run's, else 1024")
     ] = None,
     special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,

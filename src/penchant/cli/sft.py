@@ -18,13 +18,19 @@ def command(
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.ModelSetting = None,
     config: options.ConfigFile = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak; default 2e-5, with LoRA 2e-4.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Times through the data.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts a step.")] = None,
-    max_rows: Annotated[int | None, typer.Option(help="At most so many rows, from the start of the data.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Tokens of a text; plain text is cut into pieces.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak.", show_default="2e-5; with LoRA 2e-4")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times through the data.", show_default="1")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts a step.", show_default="16")] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(help="At most so many rows, from the start of the data.", show_default="all")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Tokens of a text; plain text is cut into pieces.", show_default="1024")
+    ] = None,
     lora: Annotated[bool, typer.Option("--lora", help="Train a low-rank adapter instead of all weights.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Of the data's order and split, and the adapter.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the data's order and split, and the adapter.", show_default="0")
+    ] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,

@@ -112,6 +112,10 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
         return path
     if path.exists():
         raise ModelError(f"{name}: a model is a folder, a .gguf file or a name, got a file; pass the model's folder")
+    if name.startswith("runs/"):  # where the examples put runs; no owner on the Hub has this name
+        there = sorted(run.name for run in path.parent.iterdir() if run.is_dir()) if path.parent.is_dir() else []
+        listed = f"runs holds {', '.join(there[:8])}" if there else "there are no runs here"
+        raise ModelError(f"{name}: there is no such run; {listed}")
     if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
         return _from_hub(name)
     raise ModelError(
