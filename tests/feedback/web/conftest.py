@@ -181,8 +181,14 @@ class Reader:
         return self.page.get_attribute("body", "data-view")
 
     def press(self, *keys):
+        """Press keys, each once the page listens to what is on screen."""
         for key in keys:
+            self.listened()
             self.page.keyboard.press(key)
+
+    def listened(self):
+        """Until presses count: they do not in the first moment of a pair, which nobody can have seen."""
+        self.until("!(performance.now() < Number(document.body.dataset.listensFrom))")
 
     def answer(self, *keys):
         """Press keys and wait until another pair, or the end, is shown."""

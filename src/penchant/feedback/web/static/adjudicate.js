@@ -1,6 +1,7 @@
 // Verdicts where people disagree: one click decides, another changes it.
 
 import { Failed, newKey, post } from "./api.js";
+import { counts } from "./press.js";
 import { clock, say } from "./words.js";
 
 const opened = performance.now();
@@ -26,5 +27,5 @@ async function decide(task, button) {
 
 addEventListener("click", (event) => {
   const button = event.target.closest("[data-outcome]");
-  if (button) decide(button.closest("[data-task]"), button);
+  if (button && counts(event)) decide(button.closest("[data-task]"), button);
 });

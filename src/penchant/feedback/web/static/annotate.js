@@ -8,6 +8,7 @@ import { Failed, get, newKey } from "./api.js";
 import { ask, asked, asksStrength, closeComment, hasChanged, openComment, remarks, showAnswer, toggleReason } from "./form.js";
 import { actionOf } from "./keys.js";
 import { Pair } from "./pair.js";
+import { counts, shownAnew } from "./press.js";
 import { Queue } from "./queue.js";
 import { announce, showEnding, showProgress, showSaved, showState, showWaiting } from "./status.js";
 import "./strip.js";
@@ -52,6 +53,7 @@ function show() {
   }
   if (pair.view !== view) {
     pair.draw(view);
+    shownAnew();
     scrollTo(0, 0);
     startWatch();
   }
@@ -265,7 +267,11 @@ const DO = {
   cancel: () => (asked() ? ask(null) : looking >= 0 && forth()),
 };
 
-function act(action) {
+/** What says something about a pair, or takes it back, is done once a press; the others harm nobody. */
+const SAYS = /^(left|right|tie|both_bad|skip|undo|strength-.)$/;
+
+function act(action, event) {
+  if (SAYS.test(action) && !counts(event)) return;
   if (action.startsWith("strength-")) answer(asked(), Number(action.slice(-1)));
   else if (action in DO) DO[action]();
   else choose(action);
@@ -276,14 +282,14 @@ addEventListener("keydown", (event) => {
   const action = actionOf(event, Boolean(asked()));
   if (!action) return;
   event.preventDefault();
-  act(action);
+  act(action, event);
 });
 
 addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
-  if (button.dataset.action) act(button.dataset.action);
-  else if (button.dataset.strength) act(`strength-${button.dataset.strength}`);
+  if (button.dataset.action) act(button.dataset.action, event);
+  else if (button.dataset.strength) act(`strength-${button.dataset.strength}`, event);
   else if (button.dataset.reason) toggleReason(button);
 });
 

@@ -1,5 +1,6 @@
 // What is said about a pair besides which response is better: how much better, for which reasons, and a comment.
 
+import { shownAnew } from "./press.js";
 import { announce } from "./status.js";
 import { clock, say } from "./words.js";
 
@@ -21,6 +22,7 @@ export function ask(newPlace) {
   $("asking").hidden = Boolean(place);
   $("strength").hidden = !place;
   if (place) {
+    shownAnew({ isOwn: true });
     $("strength-question").textContent = `${say(place)}. ${say("how_much")}`;
     announce($("strength-question").textContent);
     if (hadFocus) document.querySelector("[data-strength]").focus();

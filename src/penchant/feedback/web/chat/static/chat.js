@@ -5,6 +5,7 @@
 
 import { Failed, get, newKey, post } from "../api.js";
 import { actionOf } from "../keys.js";
+import { counts, shownAnew } from "../press.js";
 import { announce, showState } from "../status.js";
 import { say } from "../words.js";
 import { drawMessages, fill, write } from "./drawing.js";
@@ -13,12 +14,11 @@ import { readLines } from "./lines.js";
 const $ = (id) => document.getElementById(id);
 const POLL_MS = 500;
 const RETRY_MS = 3000;
-const DEAF_MS = 400; // a key that was meant for the box must not become a choice
 
 let talk = null;
 let arriving = null;
 let busy = false;
-let choice = { key: "", shownAt: 0, spent: 0, since: 0 };
+let choice = { key: "", spent: 0, since: 0 };
 
 // ---- what is on screen
 
@@ -70,7 +70,8 @@ const isAsking = () => talk.state === "choosing" || talk.state === "picking";
 function askForChoice() {
   const key = talk.state === "choosing" ? "chat_two" : talk.is_voted ? "chat_both_bad" : "chat_stopped";
   $("asked").textContent = say(key);
-  choice = { key: newKey(), shownAt: performance.now(), spent: 0, since: document.hidden ? 0 : performance.now() };
+  shownAnew(); // a key that was meant for the box must not become a choice
+  choice = { key: newKey(), spent: 0, since: document.hidden ? 0 : performance.now() };
   $("answers").focus({ preventScroll: true });
   announce(say(key));
 }
@@ -103,6 +104,7 @@ async function converse(text) {
   drawMessages(talk.messages);
   placeAnswers([]);
   arrange("writing");
+  shownAnew({ isOwn: true }); // "Stop" stands where "Send" stood
   scrollToEnd();
   let ended = null;
   try {
@@ -223,26 +225,26 @@ addEventListener("keydown", (event) => {
     const isDone = event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229;
     if (isDone) {
       event.preventDefault();
-      send();
+      if (counts(event)) send();
     }
     return;
   }
   const action = talk && isAsking() ? actionOf(event, false) : null;
-  if (!action || performance.now() - choice.shownAt < DEAF_MS) return;
+  if (!action) return;
   event.preventDefault();
-  act(action);
+  if (counts(event)) act(action);
 });
 
 addEventListener("click", (event) => {
   const button = event.target.closest("button[data-action]");
-  if (button) act(button.dataset.action);
+  if (button && counts(event)) act(button.dataset.action);
 });
 
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   send();
 });
-$("stop").addEventListener("click", stop);
+$("stop").addEventListener("click", (event) => counts(event) && stop());
 
 $("open-new").addEventListener("click", () => $("new").showModal());
 $("new").addEventListener("close", async () => {
