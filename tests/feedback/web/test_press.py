@@ -2,7 +2,6 @@
 
 import pytest
 
-
 from .conftest import served, task
 from .test_chat import FakeTalker, votes
 from .test_chat_browser import open_chat, say, wait_for  # noqa: F401  # a fixture

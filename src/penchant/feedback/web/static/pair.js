@@ -3,6 +3,7 @@
 // The HTML in a view was made on the server, which escapes every character of the text; raw text is set as text.
 
 import { Failed, get } from "./api.js";
+import { fold } from "./fold.js";
 import { count, say } from "./words.js";
 
 const TURNS_SHOWN = 3;
@@ -29,6 +30,7 @@ export class Pair {
       this.fill(document.getElementById(`${place}-text`), view[place], place);
     }
     document.getElementById("responses").scrollLeft = 0;
+    fold();
   }
 
   drawPrompt(view) {
