@@ -52,6 +52,9 @@ def test_the_majority_decides_and_a_vote_that_ends_level_makes_no_pair(votes, le
         ("aT", "a", 2 / 3),
         ("aaX", "a", 2.5 / 3),
         ("bbbb", "b", 4.5 / 5),
+        ("aX", "a", 1.5 / 2),  # as many for both_bad as for a side, or as ties, are not most
+        ("bbXX", "b", 2.5 / 3),
+        ("TTXXa", "a", 2.5 / 4),
     ],
 )
 def test_soft_labels_are_bradley_terry_with_half_a_phantom_win_each(votes, letters, chosen, probability):
@@ -60,7 +63,10 @@ def test_soft_labels_are_bradley_terry_with_half_a_phantom_win_each(votes, lette
     assert pair.probability == pytest.approx(probability)
 
 
-@pytest.mark.parametrize(("letters", "code"), [("ab", "tied"), ("TTab", "tie"), ("XXa", "both_bad"), ("T", "tie")])
+@pytest.mark.parametrize(
+    ("letters", "code"),
+    [("ab", "tied"), ("TTab", "tie"), ("XXa", "both_bad"), ("T", "tie"), ("Tab", "tied"), ("TTXXab", "tied")],
+)
 def test_soft_labels_of_one_half_and_both_bad_make_no_pair(votes, letters, code):
     got = training_pairs(votes("t0", letters), "soft")
     assert got.pairs == ()

@@ -224,6 +224,26 @@ def test_a_reference_moves_by_the_share_mixup_of_the_way_to_the_policy(model, pa
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_before_it_moves_a_moving_reference_is_the_task_it_holds(model, pairs):
+    inner = PreferenceTask(bind("dpo"), 0.1, reference_of(model, pairs, 0.5))
+    moving = MovingReference(inner, {}, every=2, mixup=0.5)
+    found, means = gradient(model, moving, pairs[:3])
+    expected, own_means = gradient(model, inner, pairs[:3])
+    assert torch.equal(found, expected)
+    assert means == own_means
+    with torch.no_grad():
+        loss, metrics = moving.losses(model, pairs[:3])
+        own_loss, own_metrics = inner.losses(model, pairs[:3])
+    assert torch.equal(loss, own_loss)
+    assert metrics.keys() == own_metrics.keys()
+
+    class Heavy:
+        def count(self, item):
+            return 2.0 * len(item.sequences)
+
+    assert MovingReference(Heavy(), {}, every=2, mixup=0.5).count(pairs[0]) == 4.0
+
+
 def test_a_reference_moves_on_from_where_it_is_and_comes_back_from_a_checkpoint(model, pairs):
     start = {"w": torch.tensor([0.0])}
 
