@@ -56,13 +56,15 @@ def command(
     from penchant.cli.console import Reporter
     from penchant.data import guess_kind
     from penchant.data.fields import in_words
-    from penchant.models.encoder import load_text_side
-    from penchant.models.load import read_chat_template
     from penchant.tokens import Limits, special_tokens_of
     from penchant.training.config import OptimiserConfig
 
     guess_kind(files)  # what cannot be read is said before a model is looked for
     with Reporter() as reporter:
+        reporter.say(f"reading the tokenizer of {model}")  # before the libraries are: they take some seconds themselves
+        from penchant.models.encoder import load_text_side
+        from penchant.models.load import read_chat_template
+
         side = load_text_side(
             model,
             chat_template=read_chat_template(chat_template),

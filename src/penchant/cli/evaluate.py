@@ -83,6 +83,7 @@ def command(
         from penchant.evaluation.scoring import sequence_logprobs
 
         def sampled(model: Any, how: Any, what: str) -> Any:
+            reporter.progress(what, 0, len(asked), {})
             return answer(
                 model,
                 asked,

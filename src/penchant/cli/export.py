@@ -46,6 +46,7 @@ def command(
     from penchant.cli.console import Reporter
 
     with Reporter() as reporter:
+        reporter.say(f"loading {run}")
         import torch
 
         from penchant.disk import disk_errors_explained

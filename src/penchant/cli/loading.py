@@ -22,6 +22,7 @@ def load(
     special_tokens: SpecialTokens = "refuse",
 ) -> Any:
     """The language model that `--model`, `--device`, `--dtype` and `--chat-template` name. Raises UserError."""
+    reporter.say(f"loading {name}")  # before the libraries are: they take some seconds themselves
     from penchant.models.load import load_model, read_chat_template
     from penchant.models.numerics import choose_numerics, prepare_process
 

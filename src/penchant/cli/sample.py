@@ -75,6 +75,7 @@ def command(
         from penchant.evaluation.candidates import sample_to_file
 
         begin = time.perf_counter()
+        reporter.progress("sampling", 0, len(loaded.prompts), {})
         done = sample_to_file(
             language_model,
             loaded.prompts,

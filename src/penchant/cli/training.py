@@ -9,7 +9,6 @@ from typing import Any
 from penchant.cli.configuring import build_config
 from penchant.cli.console import Reporter
 from penchant.cli.projects import resolve_projects
-from penchant.models.numerics import prepare_process
 from penchant.training.place import require_place
 
 __all__ = ["train"]
@@ -20,14 +19,17 @@ def train(
 ) -> None:
     """Run a training command from its flags to its report."""
     config = build_config(schema, file=file, settings=settings, flags=flags)
-    prepare_process()
     require_place(Path(config.output))
-    from penchant.training.alone import alone_in_run
-    from penchant.training.config import DPOConfig
+    with Reporter() as reporter:
+        reporter.say(f"loading {config.model.name}")  # before the libraries are: they take some seconds themselves
+        from penchant.models.numerics import prepare_process
+        from penchant.training.alone import alone_in_run
+        from penchant.training.config import DPOConfig
 
-    command = "dpo" if isinstance(config, DPOConfig) else "sft"
-    with Reporter() as reporter, alone_in_run(Path(config.output), command):
-        _train(config, reporter, resume=resume)
+        prepare_process()
+        command = "dpo" if isinstance(config, DPOConfig) else "sft"
+        with alone_in_run(Path(config.output), command):
+            _train(config, reporter, resume=resume)
 
 
 def _train(config: Any, reporter: Reporter, *, resume: bool) -> None:

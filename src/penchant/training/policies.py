@@ -22,7 +22,6 @@ __all__ = ["load_policy", "score_reference"]
 
 def load_policy(run: RunConfig, name: str, clock: datetime, reporter: Reporter) -> tuple[LanguageModel, str | None]:
     """The model called `name` as the run's settings say, and the text of its chat template. Raises UserError."""
-    reporter.say(f"loading {name}")
     text = read_chat_template(run.model.chat_template)
     numerics = choose_numerics(run.model.device, run.model.dtype)
     model = load_model(
@@ -43,6 +42,7 @@ def score_reference(
 ) -> tuple[dict[bytes, float], str]:
     """Log-probs of all responses under the reference policy by key, and the digest of its weights."""
     if config.model.reference is not None:
+        reporter.say(f"loading {config.model.reference}, the reference")
         policy, (model, _) = model, load_policy(config, config.model.reference, model.encoder.clock, reporter)
         if policy.tokenizer.get_vocab() != model.tokenizer.get_vocab():
             raise ConfigError(
