@@ -95,7 +95,7 @@ def command(
     talk = ChatOptions(model, chat_share, temperature, max_new_tokens, chat_template)
     talk.check(is_on=chat)
     from penchant.feedback.store import Store
-    from penchant.feedback.web.serving import address_of, is_loopback, listen, read_token, serve
+    from penchant.feedback.web.serving import address_of, announced, is_loopback, listen, read_token, serve
 
     if not is_loopback(host) and token is None:
         raise ConfigError(f"--host {host}: others could open it, so give --token new, or a token of 32 characters")
@@ -124,7 +124,8 @@ def command(
         secret = read_token(opened.path, token)
         app = _app(store, opened, address, secret, router)
         _greet(store, address, secret, has_chat=chat)
-        serve(app, listening)
+        with announced(opened.path, address.base, listening):
+            serve(app, listening)
 
 
 def _require_packages() -> None:

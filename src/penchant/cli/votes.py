@@ -138,8 +138,13 @@ def invite(
     name: Annotated[str, typer.Argument(help="Whom; a name that is there gets a new link, and the old one ends.")],
     admin: Annotated[bool, typer.Option("--admin", help="May also invite, export and settle disagreements.")] = False,
     url: Annotated[
-        str, typer.Option("--url", help="Where `penchant annotate` can be reached.")
-    ] = "http://127.0.0.1:8765",
+        str | None,
+        typer.Option(
+            "--url",
+            help="Where `penchant annotate` can be reached.",
+            show_default="where its server runs, else http://127.0.0.1:8765",
+        ),
+    ] = None,
 ) -> None:
     """Print the link with which a person answers. It is shown once: only its hash is kept.
 
@@ -157,7 +162,10 @@ def invite(
         if name.strip() == OWNER_NAME:
             raise ConfigError(f"{name}: is whoever starts `penchant annotate`, which prints their link; choose another")
         invitation = store.invite(name, "admin" if admin else "annotator")
-    typer.echo(f"{url.rstrip('/')}/join/{invitation.token}")
+    from penchant.feedback.web.serving import where_it_serves
+
+    base = url or where_it_serves(project) or "http://127.0.0.1:8765"
+    typer.echo(f"{base.rstrip('/')}/join/{invitation.token}")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from penchant.cli.main import main
 from penchant.errors import ConfigError
 from penchant.feedback import Project, Store
 from penchant.feedback.imports import import_file
-from penchant.feedback.web.serving import address_of, is_loopback, listen, read_token
+from penchant.feedback.web.serving import address_of, announced, is_loopback, listen, read_token, where_it_serves
 
 from .conftest import task
 
@@ -249,3 +249,15 @@ def test_the_owner_both_answers_and_runs_the_project(tmp_path, tasks):
         assert "me" in fetch(opener, link.split("/join/")[0] + "/admin")
     with Store.open(Project.open(project)) as store:
         assert [(person.name, person.role) for person in store.annotators()] == [("me", "admin")]
+
+
+def test_an_invitation_names_the_port_that_serves_and_a_killed_server_is_not_believed(tmp_path):
+    assert where_it_serves(tmp_path) is None
+    with listen("127.0.0.1", 0) as listening:
+        base = address_of("127.0.0.1", listening.getsockname()[1], None).base
+        with announced(tmp_path, base, listening):
+            assert where_it_serves(tmp_path) == base
+            left = (tmp_path / "serving.json").read_text()
+        assert where_it_serves(tmp_path) is None
+    (tmp_path / "serving.json").write_text(left)
+    assert where_it_serves(tmp_path) is None, "nobody listens there any more"

@@ -5,18 +5,32 @@ from __future__ import annotations
 import errno
 import gc
 import ipaddress
+import json
 import os
 import re
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from penchant.errors import ConfigError, OutputError
 
-__all__ = ["TOKEN_NAME", "Address", "address_of", "is_loopback", "listen", "read_token", "serve"]
+__all__ = [
+    "TOKEN_NAME",
+    "Address",
+    "address_of",
+    "announced",
+    "is_loopback",
+    "listen",
+    "read_token",
+    "serve",
+    "where_it_serves",
+]
 
 TOKEN_NAME = "owner.token"
+ANNOUNCED = "serving.json"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{32,200}")
 
 
@@ -112,6 +126,27 @@ def listen(host: str, port: int) -> socket.socket:
             raise ConfigError(f"--port {port}: another program listens there; choose another, or 0 for any") from error
         raise ConfigError(f"--host {host} --port {port}: cannot listen there ({error.strerror or error})") from error
     return listening
+
+
+@contextmanager
+def announced(folder: Path, base: str, listening: socket.socket) -> Iterator[None]:
+    """While inside, `where_it_serves` knows where this project can be opened."""
+    file = folder / ANNOUNCED
+    file.write_text(json.dumps({"base": base, "listens": list(listening.getsockname()[:2])}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def where_it_serves(folder: Path) -> str | None:
+    """What links to the project begin with, where a server of it runs; one that was killed leaves only its file."""
+    try:
+        found = json.loads((folder / ANNOUNCED).read_text(encoding="utf-8"))
+        socket.create_connection(tuple(found["listens"]), timeout=1).close()
+        return str(found["base"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def serve(app: object, listening: socket.socket) -> None:
