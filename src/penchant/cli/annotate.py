@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +40,10 @@ def command(
             show_default="penchant.db in the folder",
         ),
     ] = None,
+    share_database: Annotated[
+        bool,
+        typer.Option("--share-database", help="For a new project: go on although another one has used the --database."),
+    ] = False,
     title: Annotated[str | None, typer.Option(help="For a new project: shown at the top.")] = None,
     guidelines: Annotated[
         Path | None, typer.Option(help="For a new project: a Markdown file of what annotators should know.")
@@ -113,7 +116,10 @@ def command(
     router = make_chat(talk) if chat else None
     asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
     is_new = not project.exists()
-    opened = _open(project, {name: value for name, value in asked.items() if value is not None})
+    if share_database and database is None:
+        raise ConfigError("--share-database is about a --database; give both, or neither")
+    given = {name: value for name, value in asked.items() if value is not None}
+    opened = _open(project, given, may_share=share_database)
     if not (is_new or tasks or gold or chat):
         opened.require_answers()
     listening = listen(host, port)
@@ -147,17 +153,15 @@ def _read(guidelines: Path | None) -> str | None:
         raise ConfigError(f"--guidelines {guidelines}: cannot be read ({reason}); give a Markdown file") from error
 
 
-def _open(folder: Path, asked: dict[str, Any]) -> Project:
+def _open(folder: Path, asked: dict[str, Any], *, may_share: bool) -> Project:
     """The project; settings are written into a new one, and must agree with one that is there."""
     from penchant.errors import ConfigError
-    from penchant.feedback.database import Database
     from penchant.feedback.project import CONFIG_NAME, Project
 
     file = folder / CONFIG_NAME
     if not file.exists():
         if "database" in asked:
-            with closing(Database(asked["database"])) as database, database.read():
-                pass  # it can be reached: nothing is made before
+            _ask_before_sharing(asked["database"], may_share=may_share)  # it can be reached: nothing is made before
         return Project.create(folder, asked)
     project = Project.open(folder)
     for name, value in asked.items():
@@ -165,6 +169,22 @@ def _open(folder: Path, asked: dict[str, Any]) -> Project:
             got = "another text" if name == "guidelines" else repr(there)
             raise ConfigError(f"--{name}: {file} has {got}; change it there")
     return project
+
+
+def _ask_before_sharing(url: str, *, may_share: bool) -> None:
+    """Raises ConfigError where another project has used the database and nobody says that it may be shared."""
+    import sys
+
+    from penchant.errors import ConfigError
+    from penchant.feedback.occupied import held
+
+    found = held(url)
+    if not found or may_share:
+        return
+    is_there = f"the database holds {found} of another project; a second one asks the same pairs and the same people"
+    if sys.stdin.isatty() and typer.confirm(f"{is_there[0].upper()}{is_there[1:]}. Share it?", err=True):
+        return
+    raise ConfigError(f"--database: {is_there}; name another database, or give --share-database")
 
 
 def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:

@@ -9,7 +9,8 @@ schema stand behind both.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -19,6 +20,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from penchant.errors import ConfigError, DataError
 from penchant.extras import install
+from penchant.feedback.private import create_private, keep_private
 from penchant.wording import reason_of
 
 __all__ = ["Database", "new_ids"]
@@ -81,6 +83,7 @@ class Database:
             if not self._is_sqlite:
                 engine = create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
                 return engine, engine
+            _keep_file_private(self.url)
             options: dict[str, Any] = {"check_same_thread": False, "timeout": BUSY_SECONDS}
             writer = create_engine(self.url, poolclass=StaticPool, connect_args=options)
             reader = create_engine(self.url, poolclass=QueuePool, max_overflow=50, connect_args=options)
@@ -119,6 +122,16 @@ def new_ids(connection: Connection, table: str, num: int) -> list[int]:
         return sorted(connection.scalars(text(query), {"table": table, "num": num}))
     last = connection.exec_driver_sql(f"SELECT coalesce(max(id), 0) FROM {table}").scalar_one()
     return list(range(last + 1, last + 1 + num))
+
+
+def _keep_file_private(url: URL) -> None:
+    """SQLite's file and what lies beside it are for their owner alone; a new journal takes its mode."""
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        return
+    with suppress(OSError):  # it is there already, or SQLite says why it cannot be
+        create_private(Path(url.database), "")
+    for end in ("", "-journal", "-wal", "-shm"):
+        keep_private(Path(url.database + end))
 
 
 def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.engine import URL
 
 from penchant.errors import ConfigError, DataError, OutputError
+from penchant.feedback.private import create_private, keep_private
 from penchant.reading import os_reason, read_text
 from penchant.strict_yaml import StrictYamlError, strict_load
 from penchant.wording import nearest, shown
@@ -77,6 +78,7 @@ class Project:
             raise ConfigError(
                 f"{path}: not a project, it has no {CONFIG_NAME}; `penchant votes import {path} FILE` makes one"
             )
+        keep_private(file)  # the URL of its database may hold a password
         return cls(path, _read(file))
 
     @classmethod
@@ -113,8 +115,7 @@ def _write(file: Path, config: ProjectConfig) -> None:
         lines += [f"# {field.description}\n", f"{value}\n"]
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as stream:
-            stream.writelines(lines)
+        create_private(file, "".join(lines))
     except FileExistsError:
         if not file.is_file():
             raise OutputError(f"{file.parent}: is not a folder; choose another place for the project") from None

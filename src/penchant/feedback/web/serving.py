@@ -6,7 +6,6 @@ import errno
 import gc
 import ipaddress
 import json
-import os
 import re
 import secrets
 import socket
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from penchant.errors import ConfigError, OutputError
+from penchant.feedback.private import create_private, keep_private
 
 __all__ = [
     "TOKEN_NAME",
@@ -101,12 +101,11 @@ def read_token(folder: Path, given: str | None) -> str:
     file = folder / TOKEN_NAME
     try:
         if file.is_file() and TOKEN.fullmatch(kept := file.read_text(encoding="ascii", errors="replace").strip()):
-            file.chmod(0o600)
+            keep_private(file)
             return kept
         token = secrets.token_urlsafe(32)
         file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
-            stream.write(token + "\n")
+        create_private(file, token + "\n")
     except OSError as error:
         raise OutputError(f"{file}: cannot be written ({error.strerror}); check the folder's permissions") from error
     return token
