@@ -22,6 +22,7 @@ from penchant.cli import (
     export,
     judge,
     lab,
+    lineage,
     models,
     objectives,
     rank,
@@ -30,6 +31,7 @@ from penchant.cli import (
     sample,
     score,
     sft,
+    verify,
     votes,
 )
 from penchant.cli.hints import Command
@@ -73,6 +75,8 @@ VERBS = (
     chat,
     export,
     report,
+    verify,
+    lineage,
     demo,
 )
 for verb in VERBS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,7 +106,6 @@ def find_reference(name: str, policy: LanguageModel, explicit: str | None, optio
 
 
 def _digest_of_base(policy: LanguageModel) -> str:
-    from penchant.models.load import resolve, weights_digest
+    from penchant.models.load import base_of, weights_digest
 
-    config = json.loads((policy.path / "adapter_config.json").read_text(encoding="utf-8"))
-    return weights_digest(resolve(config["base_model_name_or_path"]))
+    return weights_digest(base_of(policy.path))

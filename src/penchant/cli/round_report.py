@@ -63,13 +63,10 @@ def finish_round(this: Round) -> None:
 
 def model_digest(run: Path) -> str:
     """The digest under which a run's model is loaded: of its weights, and for an adapter of those it stands on."""
-    from penchant.models.load import is_adapter_folder, resolve, weights_digest
+    from penchant.models.load import base_of, resolve, weights_digest
 
-    path = base = resolve(str(run))
-    if is_adapter_folder(path):
-        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
-        base = resolve(config["base_model_name_or_path"])
-    return weights_digest(path, base)
+    path = resolve(str(run))
+    return weights_digest(path, base_of(path))
 
 
 def table_of(rounds: Sequence[Round], stage_of: Callable[[Round], str]) -> list[tuple[str, ...]]:

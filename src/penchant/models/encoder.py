@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from penchant.models.load import _read_tokenizer, clock_of, is_adapter_folder, resolve
-from penchant.models.network import base_of_adapter, read_json
+from penchant.models.load import _read_tokenizer, base_of, clock_of, resolve
+from penchant.models.network import read_json
 from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 
 __all__ = ["TextSide", "load_text_side"]
@@ -29,9 +29,8 @@ def load_text_side(
     say: Callable[[str], None] = lambda _: None,
 ) -> TextSide:
     """What `load_model` would encode text with, in a fraction of a second. Raises ModelError."""
-    path = base = resolve(name, say)
-    if is_adapter_folder(path):
-        base = resolve(base_of_adapter(path), say)
+    path = resolve(name, say)
+    base = base_of(path, say)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     config = read_json(base / "config.json")
     encoder = ChatEncoder(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,13 @@ from typing import Any
 
 from penchant.errors import ConfigError, ModelError
 from penchant.models import starter
+from penchant.models.digests import (
+    file_sha256,
+    require_base_unchanged,
+    require_run_unchanged,
+    run_of,
+    weights_digest,
+)
 from penchant.models.exactness import keeps_rightly, require_language_model, why_unshared
 from penchant.models.language_model import LanguageModel
 from penchant.models.network import base_of_adapter, read_adapter, read_json, read_network
@@ -18,7 +24,7 @@ from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 from penchant.wording import reason_of
 
-__all__ = ["clock_of", "is_adapter_folder", "load_model", "read_chat_template", "resolve", "weights_digest"]
+__all__ = ["base_of", "clock_of", "is_adapter_folder", "load_model", "read_chat_template", "resolve", "weights_digest"]
 
 
 def load_model(
@@ -40,9 +46,7 @@ def load_model(
     never run and only safetensors are read.
     """
     path = resolve(name, say)
-    base, network = path, None
-    if is_adapter_folder(path):
-        base = resolve(base_of_adapter(path), say)
+    base = base_of(path, say)
     network = read_network(base, say)
     if base != path:
         network = read_adapter(path, network)
@@ -109,6 +113,8 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
         if not path.is_dir():
             raise ModelError(f"{name}: this run has no finished model yet; resume it with --resume")
     if path.is_dir():
+        if run := run_of(path):
+            require_run_unchanged(run)
         return path
     if path.exists():
         raise ModelError(f"{name}: a model is a folder, a .gguf file or a name, got a file; pass the model's folder")
@@ -138,22 +144,20 @@ def is_adapter_folder(path: Path) -> bool:
     return (path / "adapter_config.json").is_file()
 
 
-def weights_digest(*folders: Path) -> str:
-    """sha256 over the bytes of all weight files, in name order: what the model is, wherever it lies."""
-    digest = hashlib.sha256()
-    for folder in dict.fromkeys(folders):
-        for file in sorted(folder.glob("*.safetensors")):
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
+def base_of(path: Path, say: Callable[[str], None] = lambda _: None) -> Path:
+    """The folder of the whole model that an adapter stands on, or `path` itself where it is one. Raises ModelError."""
+    if not is_adapter_folder(path):
+        return path
+    base = resolve(base_of_adapter(path), say)
+    if run := run_of(path):
+        require_base_unchanged(run, base)
+    return base
 
 
 def _converted(gguf: Path, say: Callable[[str], None]) -> Path:
     from penchant.models.convert import convert_gguf
 
-    with gguf.open("rb") as stream:
-        key = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    folder = starter.cache_folder() / "models" / f"{gguf.stem}-{key}"
+    folder = starter.cache_folder() / "models" / f"{gguf.stem}-{file_sha256(gguf)[:16]}"
     if not starter.is_whole(folder):
         say(f"{gguf}: converting to safetensors, once")
         convert_gguf(gguf, folder)

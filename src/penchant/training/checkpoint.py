@@ -22,7 +22,7 @@ from torch import Tensor
 
 from penchant.disk import sync_file, sync_folder
 
-__all__ = ["Checkpoint", "newest_checkpoint", "restore", "save_checkpoint"]
+__all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint"]
 
 
 WRITTEN = {"weights.safetensors", "optimiser.safetensors", "task.safetensors", "state.json"}
@@ -83,6 +83,11 @@ def save_checkpoint(
     for stale in (*found[:newest], *found[newest + keep :]):
         shutil.rmtree(stale)
     return target
+
+
+def checkpoint_faults(folder: Path) -> dict[str, str]:
+    """What is wrong with each checkpoint in the folder, by name, newest first; "" for one that verifies."""
+    return {checkpoint.name: _fault(checkpoint) for checkpoint in _by_step(folder)}
 
 
 def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:

@@ -26,6 +26,7 @@ from penchant.tokens import (
 )
 from penchant.training.config import DataConfig
 from penchant.training.loop import Reporter
+from penchant.training.origins import files_read
 
 __all__ = ["Dataset", "check_rows", "demonstration_dataset", "labelled_dataset", "limits_of", "pair_dataset"]
 
@@ -143,6 +144,7 @@ def _facts(
         say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
     return {
         "data": list(config.files),
+        "data_files": files_read(config.files),
         "data_format": loaded.format,
         "data_digest": loaded.digest,
         "rows": dict(rows),

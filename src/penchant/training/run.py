@@ -14,6 +14,7 @@ from penchant.data.given import check_options
 from penchant.disk import disk_errors_explained
 from penchant.errors import TrainingError
 from penchant.models import adapters, saving
+from penchant.models.digests import digests_of_model
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import process_peak_bytes
@@ -25,6 +26,7 @@ from penchant.training.interrupt import listening
 from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
+from penchant.training.origins import origins_of
 from penchant.training.policies import load_policy, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
 from penchant.training.samples import FixedPrompts
@@ -62,6 +64,7 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             beta=objective.beta,
             chat_template=text,
             clock=clock.isoformat(),
+            origins=origins_of(config.model, model.path),
             **data.facts,
         )
         return _train(
@@ -89,7 +92,13 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
     data = demonstration_dataset(config.data, model, config.seed, reporter)
     folder = RunFolder.create(config, "sft", resume=resume)
     with folder.withdrawn_if_refused():
-        folder.begin_with(model_digest=model.digest, chat_template=text, clock=clock.isoformat(), **data.facts)
+        folder.begin_with(
+            model_digest=model.digest,
+            chat_template=text,
+            clock=clock.isoformat(),
+            origins=origins_of(config.model, model.path),
+            **data.facts,
+        )
         return _train(
             config,
             model,
@@ -163,6 +172,7 @@ def _train(
             loop.release()
             saving.save_model(model, folder.model)
             folder.finish(
+                model_files=digests_of_model(folder.model),
                 num_parameters_trained=trained,
                 num_steps=loop.num_steps,
                 num_tokens=loop.num_tokens,

@@ -1,0 +1,38 @@
+"""`penchant lineage`: where a model came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["NAME", "command"]
+
+NAME = "lineage"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show where a run came from, as a tree: the runs and models before it, data files, votes, people and judges.
+
+    It is what the ledgers say; `penchant verify` compares it with what is there.
+
+    [bold]Examples[/bold]
+
+        penchant lineage runs/second
+
+        penchant lineage runs/second --json | jq .of
+    """
+    from penchant.cli.console import sanitise
+    from penchant.training.lineage import lineage
+
+    tree = lineage(run)
+    if as_json:
+        typer.echo(json.dumps(tree.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        for line in tree.lines():
+            typer.echo(sanitise(line))

@@ -1,0 +1,46 @@
+"""`penchant verify`: is a run still what its ledger says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["NAME", "command"]
+
+NAME = "verify"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare a run with what it wrote down: model, base model, data, metrics, samples, checkpoints and report.
+
+    Prints one line a thing: same, differs, or unknown where there is nothing to compare with. Exit code 0 where nothing
+    differs, 1 where something does.
+
+    [bold]Examples[/bold]
+
+        penchant verify runs/first
+
+        penchant verify runs/first --json | jq .findings
+    """
+    from dataclasses import asdict
+
+    from penchant.cli.console import sanitise
+    from penchant.training.verify import verify_run
+
+    findings = verify_run(run)
+    differs = any(finding.status == "differs" for finding in findings)
+    if as_json:
+        result = {"run": str(run), "same": not differs, "findings": [asdict(finding) for finding in findings]}
+        typer.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            typer.echo(sanitise(f"{finding.status:<8} {finding.what:<{width}}  {finding.text}"))
+    if differs:
+        raise typer.Exit(1)

@@ -1,0 +1,54 @@
+"""Where a run came from, as its ledger keeps it: the models it began with, by place and digest, and its data files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from penchant.data.authors import authors_of_file, votes_behind
+from penchant.models.digests import digests_of_base, file_sha256, run_of, weights_digest
+from penchant.models.load import base_of, resolve
+from penchant.training.config import ModelConfig
+
+__all__ = ["files_read", "origins_of"]
+
+
+def origins_of(config: ModelConfig, model: Path) -> dict[str, Any]:
+    """The model that is trained, which lies in the folder `model`, and its reference where that is another one.
+
+    Each has its name as given, path, digest as `LanguageModel.digest` has it, sha256 of the files that decide what it
+    computes, and the run it is the model of, or null. An adapter has its base, and a GGUF file its own sha256.
+    """
+    origins = {"model": _origin(config.name, model)}
+    if config.reference is not None:
+        origins["reference"] = _origin(config.reference, resolve(config.reference))
+    return origins
+
+
+def files_read(files: Sequence[str]) -> list[dict[str, Any]]:
+    """Path, absolute, and sha256 of every data file; what became of the votes in it, and who answered, where known."""
+    return [_file(Path(file)) for file in files]
+
+
+def _file(file: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"path": str(file.resolve()), "sha256": file_sha256(file), **authors_of_file(file)}
+    if votes := votes_behind(file):
+        facts["votes"] = votes
+    return facts
+
+
+def _origin(name: str, path: Path) -> dict[str, Any]:
+    base = base_of(path)
+    origin = {"name": name, "digest": weights_digest(path, base), **_place(path)}
+    if base != path:
+        origin["base"] = _place(base)
+    if name.endswith(".gguf"):
+        gguf = Path(name).expanduser()
+        origin["gguf"] = {"path": str(gguf.resolve()), "sha256": file_sha256(gguf)}
+    return origin
+
+
+def _place(path: Path) -> dict[str, Any]:
+    run = run_of(path)
+    return {"path": str(path.resolve()), "run": run and str(run.resolve()), "files": digests_of_base(path)}

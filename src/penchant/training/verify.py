@@ -1,0 +1,152 @@
+"""Is a run folder still what its ledger says? Everything that can be compared is, one finding a thing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from penchant.data.load import digest_of
+from penchant.errors import UserError
+from penchant.models.digests import base_of_run, changed_files, file_sha256
+from penchant.models.load import base_of
+from penchant.training.checkpoint import checkpoint_faults
+from penchant.training.run_folder import read_ledger
+
+__all__ = ["Finding", "verify_run"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """what: the thing. status: "same" as recorded, "differs", or "unknown" where nothing can be compared."""
+
+    what: str
+    status: Literal["same", "differs", "unknown"]
+    text: str
+
+
+def verify_run(run: Path) -> list[Finding]:
+    """Compare a run folder, and what it was made from, with its ledger. Raises OutputError where there is none."""
+    ledger = read_ledger(run)
+    return [
+        _settings(run, ledger),
+        _model(run, ledger),
+        *_base(run, ledger),
+        *_origins(ledger),
+        *_data(ledger),
+        *_rows(run, ledger),
+        *_checkpoints(run),
+        *_report(run, ledger),
+    ]
+
+
+def _settings(run: Path, ledger: Mapping[str, Any]) -> Finding:
+    try:
+        settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except OSError as error:
+        return Finding("config.yaml", "differs", f"cannot be read ({error.strerror})")
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return Finding("config.yaml", "differs", f"not YAML ({str(error).splitlines()[0]})")
+    if settings != ledger["config"]:
+        return Finding("config.yaml", "differs", "holds other settings than run.json")
+    return Finding("config.yaml", "same", "the settings in run.json")
+
+
+def _model(run: Path, ledger: Mapping[str, Any]) -> Finding:
+    written = ledger.get("model_files")
+    if written is None and ledger.get("status") != "finished":
+        return Finding("model", "unknown", "the run is not finished; --resume goes on with it")
+    if written is None:
+        return Finding("model", "unknown", "this run is from before digests of its files were recorded")
+    return _compared("model", written, run / "model", also_new=True)
+
+
+def _base(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
+    if (written := base_of_run(ledger)) is None:
+        return
+    try:
+        folder = base_of(run / "model")
+    except UserError as error:
+        yield Finding("base model", "differs", str(error))
+        return
+    yield _compared("base model", written["files"], folder, also_new=False)
+
+
+def _origins(ledger: Mapping[str, Any]) -> Iterator[Finding]:
+    """What the run began with may be gone by now, as long as it is not needed."""
+    names = {"model": "began with", "reference": "reference"}
+    if "origins" not in ledger:
+        yield Finding("began with", "unknown", "this run is from before what it began with was recorded")
+    for key, origin in (ledger.get("origins") or {}).items():
+        folder = Path(origin["path"])
+        if folder.is_dir():
+            yield _compared(names[key], origin["files"], folder, also_new=False)
+        else:
+            yield Finding(names[key], "unknown", f"{folder} is not there any more")
+
+
+def _compared(what: str, written: Mapping[str, str], folder: Path, *, also_new: bool) -> Finding:
+    if changed := list(changed_files(written, folder, also_new=also_new)):
+        return Finding(what, "differs", f"{folder}: {', '.join(changed)}")
+    return Finding(what, "same", f"{folder}, {_count(len(written), 'file')}")
+
+
+def _data(ledger: Mapping[str, Any]) -> Iterator[Finding]:
+    if (files := ledger.get("data_files")) is not None:
+        for file in files:
+            path = Path(file["path"])
+            if not path.is_file():
+                yield Finding("data", "unknown", f"{path} is not there any more")
+            elif file_sha256(path) != file["sha256"]:
+                yield Finding("data", "differs", f"{path} is another")
+            else:
+                yield Finding("data", "same", str(path))
+        return
+    paths = [Path(file) for file in ledger.get("data", ())]
+    if gone := [path for path in paths if not path.is_file()]:
+        yield Finding("data", "unknown", f"{gone[0]} is not found from here")
+    elif paths:
+        same = digest_of(paths) == ledger.get("data_digest")
+        yield Finding("data", "same" if same else "differs", ", ".join(map(str, paths)))
+
+
+def _rows(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        path = run / name
+        if not path.is_file():
+            if name == "metrics.jsonl" and ledger.get("status") == "finished":
+                yield Finding(name, "differs", "is gone")
+            continue
+        lines = path.read_bytes().split(b"\n")
+        bad = [number for number, line in enumerate(lines, 1) if line and not _is_row(line)]
+        if bad:
+            yield Finding(name, "differs", f"line {bad[0]} cannot be read ({_count(len(bad), 'line')} of {len(lines)})")
+        else:
+            yield Finding(name, "same", _count(sum(map(bool, lines)), "line"))
+
+
+def _is_row(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _checkpoints(run: Path) -> Iterator[Finding]:
+    for name, fault in checkpoint_faults(run / "checkpoints").items():
+        yield Finding(f"checkpoint {name}", "differs" if fault else "same", fault or "as its manifest says")
+
+
+def _report(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
+    if (run / "report.html").is_file():
+        yield Finding("report.html", "same", "is there")
+    elif ledger.get("status") == "finished":
+        yield Finding("report.html", "differs", f"is gone; `penchant report {run}` writes it again")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"

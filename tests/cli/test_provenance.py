@@ -1,0 +1,188 @@
+"""What a run came from, and whether it still is what was trained."""
+
+import json
+import shutil
+
+import pytest
+
+WORDS = ("dog", "cat", "ball", "park", "tree", "boat", "sun", "moon")
+
+
+@pytest.fixture(scope="module")
+def runs(penchant, stories260k, tmp_path_factory):
+    """Two runs: `first` from a file of a judge's answers, `second` an adapter on it, from plain pairs."""
+    here = tmp_path_factory.mktemp("provenance")
+    sides = {"chosen": " it was happy.", "rejected": " it was sad."}
+    pairs = [{"prompt": f"Once there was a {word} and", **sides} for word in WORDS]
+    answers = [
+        {
+            "id": f"t-{word}",
+            "prompt": [{"role": "user", "content": f"Once upon a time there was a {word} and"}],
+            "a": {"text": " it was happy.", "source": {"model": "small@0123"}},
+            "b": {"text": " it was sad.", "source": {"model": "small@0123"}},
+            "outcome": "a",
+            "annotator": "stand-in:positivity",
+        }
+        for word in WORDS
+    ]
+    for name, rows in (("pairs.jsonl", pairs), ("answers.jsonl", answers)):
+        (here / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for run, model, data in (
+        ("first", (stories260k, "--chat-template", "plain"), "answers.jsonl"),
+        ("second", (here / "first", "--lora"), "pairs.jsonl"),
+    ):
+        result = penchant(
+            *("dpo", "--model", *model, "--data", here / data, "--output", here / run),
+            *("--set", "save.num_samples=1", "--set", "save.sample_tokens=4", "--set", "save.checkpoint_every=1"),
+            *("--batch-size", 4),
+        )
+        assert result.code == 0, result.err
+    return here
+
+
+@pytest.fixture
+def copies(runs, tmp_path):
+    """The two runs in a folder of their own, which a test may change."""
+    for run in ("first", "second"):
+        shutil.copytree(runs / run, tmp_path / run)
+    return tmp_path
+
+
+def findings(result):
+    found = json.loads(result.out)["findings"]
+    return {finding["what"]: (finding["status"], finding["text"]) for finding in found}
+
+
+def test_a_run_that_nobody_touched_verifies_line_by_line(penchant, runs):
+    result = penchant("verify", runs / "second")
+    assert result.code == 0, result.out
+    lines = result.out.splitlines()
+    assert all(line.startswith("same ") for line in lines)
+    told = [line.split()[1] for line in lines]
+    rows = ["metrics.jsonl", "samples.jsonl"]
+    assert told == ["config.yaml", "model", "base", "began", "data", *rows, "checkpoint", "report.html"]
+
+
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("model/adapter_model.safetensors", "model"),
+        ("config.yaml", "config.yaml"),
+        ("metrics.jsonl", "metrics.jsonl"),
+        ("samples.jsonl", "samples.jsonl"),
+        ("checkpoints/step-1/weights.safetensors", "checkpoint step-1"),
+        ("report.html", "report.html"),
+    ],
+)
+def test_whatever_is_changed_in_a_run_is_found(penchant, copies, file, what):
+    path = copies / "second" / file
+    if file == "report.html":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] = 0
+        path.write_bytes(bytes(content))
+    result = penchant("verify", copies / "second", "--json")
+    assert result.code == 1
+    found = findings(result)
+    assert found[what][0] == "differs"
+    assert [status for status, _ in found.values()].count("differs") == 1
+
+
+def test_data_that_is_another_or_gone_and_a_parent_that_changed_are_told_apart(penchant, runs, copies):
+    ledger = json.loads((copies / "second" / "run.json").read_text())
+    data = copies / "pairs.jsonl"
+    ledger["data_files"][0]["path"] = str(data)
+    (copies / "second" / "run.json").write_text(json.dumps(ledger))
+    assert findings(penchant("verify", copies / "second", "--json"))["data"][0] == "unknown"
+    shutil.copy(runs / "pairs.jsonl", data)
+    assert findings(penchant("verify", copies / "second", "--json"))["data"][0] == "same"
+    data.write_text(data.read_text() + "\n")
+    assert findings(penchant("verify", copies / "second", "--json"))["data"] == ("differs", f"{data} is another")
+
+
+def test_a_run_from_before_these_facts_is_told_so_and_does_not_fail(penchant, copies):
+    ledger = json.loads((copies / "first" / "run.json").read_text())
+    for key in ("origins", "model_files", "data_files"):
+        del ledger[key]
+    (copies / "first" / "run.json").write_text(json.dumps(ledger))
+    result = penchant("verify", copies / "first", "--json")
+    assert result.code == 0
+    assert findings(result)["model"] == ("unknown", "this run is from before digests of its files were recorded")
+    assert findings(result)["data"][0] == "same"
+    shown = penchant("lineage", copies / "first")
+    assert shown.code == 0
+    assert "from before this was recorded" in shown.out
+
+
+def test_a_changed_run_is_refused_wherever_it_is_a_model(penchant, runs, copies):
+    (copies / "first" / "model" / "config.json").write_text("{}")
+    for command in (
+        ("score", "--model", copies / "first", "--data", "nowhere.jsonl"),
+        ("eval", copies / "first"),
+        ("export", copies / "first", "--merged", copies / "merged"),
+        ("dpo", "--model", copies / "first", "--data", runs / "pairs.jsonl", "--output", copies / "third"),
+        ("chat", copies / "first"),
+    ):
+        result = penchant(*command)
+        assert result.code == 2, command
+        assert "config.json is another since the run wrote it" in result.err
+    assert not (copies / "merged").exists()
+    assert not (copies / "third").exists()
+
+
+def test_the_lineage_goes_down_to_parent_runs_files_and_judges(penchant, runs, stories260k):
+    result = penchant("lineage", runs / "second")
+    assert result.code == 0, result.err
+    shown = [line.lstrip("│├└─ ") for line in result.out.splitlines()]
+    assert shown[0].startswith(f"run {runs / 'second'}  (dpo, dpo, LoRA; ")
+    assert shown[1].startswith(f"model, run {runs / 'first'}  (dpo, dpo; ")
+    assert shown[2].startswith(f"model {stories260k}  (weights ")
+    assert shown[3].startswith(f"data {runs / 'answers.jsonl'}  (sha256 ")
+    assert shown[4:6] == ["answers by stand-in:positivity  (8)", "responses by small@0123  (16)"]
+    assert shown[6].startswith(f"data {runs / 'pairs.jsonl'}  (sha256 ")
+    tree = json.loads(penchant("lineage", runs / "second", "--json").out)
+    assert [node["kind"] for node in tree["of"]] == ["model, run", "data"]
+    assert tree["of"][0]["of"][1]["of"][0]["name"] == "stand-in:positivity"
+
+
+def test_a_parent_run_that_is_gone_or_was_trained_again_is_told(penchant, copies):
+    ledger = json.loads((copies / "second" / "run.json").read_text())
+    ledger["origins"]["model"] |= {"run": str(copies / "first")}
+    (copies / "second" / "run.json").write_text(json.dumps(ledger))
+    parent = json.loads((copies / "first" / "run.json").read_text())
+    parent["model_files"]["model.safetensors"] = "0" * 64
+    (copies / "first" / "run.json").write_text(json.dumps(parent))
+    assert "another run lay there when weights" in penchant("lineage", copies / "second").out
+    shutil.rmtree(copies / "first")
+    assert "a run that is not there any more" in penchant("lineage", copies / "second").out
+
+
+def test_what_is_no_run_is_the_users_mistake(penchant, tmp_path):
+    for command in ("verify", "lineage"):
+        result = penchant(command, tmp_path)
+        assert result.code == 2
+        assert "not a run folder" in result.err
+
+
+def test_a_run_whose_model_was_not_written_as_trained_keeps_none_and_goes_on_with_resume(
+    penchant, runs, stories260k, tmp_path, monkeypatch
+):
+    from penchant.models import written
+
+    def damaged(*_):
+        raise written.WrittenError("its weight w is another")
+
+    command = (
+        *("dpo", "--model", stories260k, "--chat-template", "plain", "--data", runs / "pairs.jsonl"),
+        *("--output", tmp_path / "run", "--set", "save.num_samples=0"),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(written, "_compare_tensors", damaged)
+        result = penchant(*command)
+    assert result.code == 1
+    assert "the model that was written there is not the one in memory (its weight w is another)" in result.err
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix in (".safetensors", ".html")]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "running"
+    assert penchant(*command, "--resume").code == 0
+    assert penchant("verify", tmp_path / "run").code == 0

@@ -1,0 +1,115 @@
+"""A model is used only as the run wrote it."""
+
+import json
+import shutil
+
+import pytest
+
+from penchant.errors import ModelError
+from penchant.models import adapters
+from penchant.models.digests import digests_of_base, digests_of_model, file_sha256, weights_digest
+from penchant.models.encoder import load_text_side
+from penchant.models.load import base_of, load_model, resolve
+from penchant.models.saving import save_model
+
+
+@pytest.fixture
+def base(llama_folder, tmp_path):
+    """A copy of the base model that a test may change."""
+    return shutil.copytree(llama_folder, tmp_path / "base")
+
+
+@pytest.fixture
+def make_run(base, cpu, tmp_path):
+    """`make_run(lora=True)`: a run folder whose ledger knows the digests of its files and of its base model."""
+
+    def make(*, lora=False):
+        model = load_model(str(base), cpu)
+        if lora:
+            adapters.attach(model, 2, 4.0, (), seed=0)
+        save_model(model, tmp_path / "run" / "model")
+        origin = {"path": str(base), "files": digests_of_base(base)}
+        ledger = {"model_files": digests_of_model(tmp_path / "run" / "model"), "origins": {"model": origin}}
+        (tmp_path / "run" / "run.json").write_text(json.dumps(ledger))
+        return tmp_path / "run"
+
+    return make
+
+
+def touch(file):
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"])
+def test_a_run_whose_model_was_changed_is_refused_by_file_and_told_what_to_do(name, make_run):
+    run = make_run()
+    assert resolve(str(run)) == run / "model"
+    touch(run / "model" / name)
+    for path in (run, run / "model"):
+        with pytest.raises(ModelError, match=f"{name} is another since the run wrote it.*put it back.*copy the folder"):
+            resolve(str(path))
+
+
+def test_a_file_that_is_gone_or_new_is_named_and_one_that_no_loader_reads_is_not(make_run):
+    run = make_run()
+    (run / "model" / "README.md").write_text("mine")
+    resolve(str(run))
+    (run / "model" / "more.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"more.safetensors is new"):
+        resolve(str(run))
+    (run / "model" / "more.safetensors").unlink()
+    (run / "model" / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"config.json is gone"):
+        load_text_side(str(run))
+
+
+def test_a_copy_elsewhere_is_a_model_of_its_own(make_run, cpu, tmp_path):
+    run = make_run()
+    shutil.copytree(run / "model", tmp_path / "copy")
+    touch(tmp_path / "copy" / "model.safetensors")
+    assert load_model(str(tmp_path / "copy"), cpu).digest != load_model(str(run), cpu).digest
+
+
+def test_a_run_from_before_digests_were_recorded_is_used_as_it_is(make_run):
+    run = make_run()
+    (run / "run.json").write_text("{}")
+    touch(run / "model" / "model.safetensors")
+    assert resolve(str(run)) == run / "model"
+
+
+def test_an_adapter_whose_base_model_was_changed_is_refused(make_run, base, cpu):
+    run = make_run(lora=True)
+    load_model(str(run), cpu)
+    touch(base / "model.safetensors")
+    with pytest.raises(ModelError, match=r"base: model.safetensors is another since .*run was trained on it"):
+        load_model(str(run), cpu)
+
+
+def test_the_base_model_of_an_adapter_may_be_moved_but_not_exchanged(make_run, base, cpu, tmp_path):
+    run = make_run(lora=True)
+    config = run / "model" / "adapter_config.json"
+    moved = base.rename(tmp_path / "moved")
+    config.write_text(config.read_text().replace(str(base), str(moved)))
+    assert base_of(resolve(str(run))) == moved
+    content = json.loads(config.read_text())
+    config.write_text(json.dumps(content | {"lora_alpha": 8}))
+    with pytest.raises(ModelError, match=r"adapter_config.json is another"):
+        resolve(str(run))
+
+
+def test_a_damaged_ledger_is_one_sentence(make_run):
+    run = make_run()
+    (run / "run.json").write_text("{")
+    with pytest.raises(ModelError, match=r"run.json: damaged"):
+        resolve(str(run))
+
+
+def test_a_file_is_hashed_again_once_it_is_another(tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"one")
+    first, weights = file_sha256(file), weights_digest(tmp_path)
+    file.write_bytes(b"two")
+    assert file_sha256(file) != first
+    assert weights_digest(tmp_path) != weights
