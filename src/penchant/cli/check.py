@@ -25,7 +25,7 @@ NUM_TOKENS_SHOWN = 200
 
 
 def command(
-    files: Annotated[list[Path], typer.Argument(help="Data files: preference pairs or demonstrations.")],
+    files: Annotated[list[Path], typer.Argument(help="Preference pairs or demonstrations, or a project of votes.")],
     model: options.Model = "smollm2-135m",
     max_length: Annotated[int, typer.Option(min=8, help="Tokens of prompt and response together.")] = 1024,
     max_prompt_length: Annotated[
@@ -33,6 +33,7 @@ def command(
     ] = None,
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
+    labels: options.Labels = None,
     num_examples: Annotated[int, typer.Option(min=0, help="Rows to show as the model reads them.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show token ids too.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help=f"List every problem, not the first {NUM_PROBLEMS}.")] = False,
@@ -50,16 +51,21 @@ def command(
 
         penchant check stories.jsonl --model ./base --chat-template plain --ids
 
+        penchant check ./votes --labels soft
+
         penchant check pairs.jsonl --json > findings.json
     """
     from penchant.cli.checking import check_files
     from penchant.cli.console import Reporter
+    from penchant.cli.projects import resolve_projects
     from penchant.data import guess_kind
+    from penchant.data.authors import votes_behind
     from penchant.data.fields import in_words
     from penchant.tokens import Limits, special_tokens_of
     from penchant.training.config import OptimiserConfig
 
-    guess_kind(files)  # what cannot be read is said before a model is looked for
+    read = [Path(file) for file in resolve_projects([*map(str, files)], "pairs", labels=labels, say=Reporter().say)]
+    guess_kind(read)  # what cannot be read is said before a model is looked for
     with Reporter() as reporter:
         reporter.say(f"reading the tokenizer of {model}")  # before the libraries are: they take some seconds themselves
         from penchant.models.encoder import load_text_side
@@ -74,14 +80,15 @@ def command(
         longest = min(max_length, side.context_length or max_length)
         limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
         findings = check_files(
-            files,
+            read,
             side.encoder,
             limits,
             OptimiserConfig().token_budget,
             lambda done, total: reporter.progress("tokens", done, total, {}),
         )
     if as_json:
-        typer.echo(json.dumps(_as_dict(findings, limits.max_length), indent=2, ensure_ascii=False))
+        votes = [found for file in read if (found := votes_behind(file))]
+        typer.echo(json.dumps(_as_dict(findings, limits.max_length) | {"votes": votes}, indent=2, ensure_ascii=False))
     else:
         from rich.console import Console
 

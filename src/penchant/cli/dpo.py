@@ -48,6 +48,7 @@ def command(
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
+    labels: options.Labels = None,
     settings: options.Settings = None,
     resume: options.Resume = False,
 ) -> None:
@@ -60,6 +61,8 @@ def command(
         penchant dpo -m ./my-sft -d pairs.jsonl -o runs/lora --lora --epochs 2 --beta 0.05
 
         penchant dpo --config runs/first/config.yaml --output runs/ipo --objective ipo_mean
+
+        penchant dpo --data ./votes --labels soft --output runs/people
 
         penchant dpo --data pairs.jsonl --output runs/first --resume
     """
@@ -86,4 +89,4 @@ def command(
         "data.special_tokens": special_tokens,
         "data.on_bad_row": on_bad_row,
     }
-    train(DPOConfig, flags, config, settings or [], resume=resume)
+    train(DPOConfig, flags, config, settings or [], resume=resume, labels=labels)

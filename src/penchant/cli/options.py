@@ -13,6 +13,7 @@ __all__ = [
     "ConfigFile",
     "Device",
     "Dtype",
+    "Labels",
     "MaxNewTokens",
     "Model",
     "ModelSetting",
@@ -55,6 +56,15 @@ Settings = Annotated[
 ]
 OnBadRow = Annotated[
     str | None, typer.Option("--on-bad-row", help="drop (and list them) or error.", show_default="drop")
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        help="How the votes of a project become pairs: the majority decides, or soft labels say how sure they are.",
+        show_default="majority",
+        metavar="majority|soft",
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --output, bit for bit.")]
 Temperature = Annotated[float, typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")]

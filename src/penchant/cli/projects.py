@@ -1,57 +1,40 @@
-"""A project of people's answers named as data: its answers as they are now, in a file that stays what it is."""
+"""A project of people's answers, named where a command takes files of data."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
-from penchant.errors import DataError, OutputError
+from penchant.data.authors import is_project, votes_behind
+from penchant.errors import ConfigError
 
 __all__ = ["resolve_projects"]
 
 
-def resolve_projects(files: Sequence[str], to: str, begun_with: Sequence[str] = ()) -> tuple[str, ...]:
-    """The files, with every project folder replaced by a snapshot of its answers as `to` (pairs, kto or sft).
+def resolve_projects(
+    files: Sequence[str],
+    to: str,
+    *,
+    labels: str | None = None,
+    begun_with: Sequence[str] = (),
+    say: Callable[[str], None],
+) -> tuple[str, ...]:
+    """The files, with a snapshot in place of every project, of which it is said what became of the votes.
 
-    A snapshot is named by its content, so that a run's settings and its ledger say exactly what was trained on, and a
-    stopped run goes on with the same answers although people have gone on voting. begun_with: the files of that run.
-    Raises ConfigError, DataError where nobody has answered, and OutputError.
+    labels: --labels, which is read by projects alone. Raises UserError, see `penchant.feedback.snapshots`.
     """
-    return tuple(
-        _snapshot_of_run(Path(file), begun_with) or _snapshot(Path(file), to) if _is_project(file) else file
-        for file in files
-    )
+    projects = [is_project(Path(file)) for file in files]
+    if not any(projects):
+        if labels is not None:
+            raise ConfigError(
+                f"--labels {labels}: says how the votes of a project become pairs, and no --data is one; leave it out"
+            )
+        return tuple(files)
+    from penchant.feedback.snapshots import in_words, snapshots
 
-
-def _snapshot_of_run(folder: Path, begun_with: Sequence[str]) -> str | None:
-    exports = (folder / "exports").resolve()
-    return next((file for file in begun_with if Path(file).resolve().parent == exports), None)
-
-
-def _is_project(file: str) -> bool:
-    return Path(file).is_dir() and (Path(file) / "project.yaml").is_file()
-
-
-def _snapshot(folder: Path, to: str) -> str:
-    from penchant.feedback.exports import export
-    from penchant.feedback.project import Project
-    from penchant.feedback.store import Store
-
-    project = Project.open(folder)
-    project.require_answers()
-    exports = folder / "exports"
-    scratch = exports / f".{os.getpid()}.jsonl"
-    try:
-        exports.mkdir(exist_ok=True)
-        with Store.open(project) as store:
-            num_rows = export(store, to, scratch)  # type: ignore[arg-type]  # the callers' words are the room's
-        if not num_rows:
-            scratch.unlink()
-            raise DataError(f"{folder}: no answer there makes {to} yet; collect some with `penchant annotate {folder}`")
-        target = exports / f"{to}-{hashlib.sha256(scratch.read_bytes()).hexdigest()[:12]}.jsonl"
-        scratch.replace(target)
-    except OSError as error:
-        raise OutputError(f"{exports}: cannot be written ({error.strerror}); make room or mend its rights") from error
-    return str(target)
+    resolved = snapshots(files, cast(Any, to), cast(Any, labels), begun_with)
+    for file, was_project in zip(resolved, projects, strict=True):
+        if was_project and (votes := votes_behind(Path(file))):
+            say(in_words(votes))
+    return tuple(resolved)

@@ -11,6 +11,7 @@ from typing import Any
 
 from penchant.cli.round_marks import min_votes_of
 from penchant.cli.round_plan import Round
+from penchant.data.authors import STAND_IN
 
 __all__ = ["COLUMNS", "finish_round", "in_words", "model_digest", "table_of"]
 
@@ -31,7 +32,7 @@ def finish_round(this: Round) -> None:
     votes, verdicts = (read_comparisons(this.path / f"{name}.jsonl") for name in ("votes", "verdicts"))
     known = {verdict.id: verdict for verdict in verdicts}
     sides = [known.get(answer.id, answer) for answer in read_comparisons(this.path / "answers.jsonl")]
-    judge = next((vote.annotator or "" for vote in votes), "").removeprefix("stand-in:") if plan.judge else "people"
+    judge = next((vote.annotator or "" for vote in votes), "").removeprefix(STAND_IN) if plan.judge else "people"
     found = summarise_sides(sides, judge)
     samples = read_comparisons(this.path / "samples.jsonl")
     record: dict[str, Any] = {

@@ -28,7 +28,7 @@ TOKEN_BUDGET = 2048
 
 def command(
     model: options.Model,
-    data: Annotated[list[str], typer.Option("--data", "-d", help="Preference files; may be repeated.")],
+    data: Annotated[list[str], typer.Option("--data", "-d", help="Preference files, or a project; may be repeated.")],
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="JSON lines to write; - for standard output.")
     ] = None,
@@ -65,6 +65,7 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
+    from penchant.cli.projects import resolve_projects
     from penchant.cli.reference_free import refuse_reference_free
     from penchant.cli.references import find_reference, ledger_of
     from penchant.errors import ConfigError, OutputError
@@ -80,6 +81,7 @@ def command(
     ledger = ledger_of(model) or {}
     refuse_reference_free(model, ledger, reference)
     with Reporter() as reporter:
+        data = list(resolve_projects(data, "pairs", say=reporter.say))
         asked = special_tokens or ledger.get("config", {}).get("data", {}).get("special_tokens")
         policy = load(model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(asked))
         source = find_reference(model, policy, reference, "--reference")

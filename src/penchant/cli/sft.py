@@ -14,7 +14,9 @@ NAME = "sft"
 
 
 def command(
-    data: Annotated[list[str] | None, typer.Option("--data", "-d", help="Conversations or text; repeatable.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", "-d", help="Conversations, text or a project of votes; repeatable.")
+    ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.ModelSetting = None,
     config: options.ConfigFile = None,

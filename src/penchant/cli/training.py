@@ -15,9 +15,15 @@ __all__ = ["train"]
 
 
 def train(
-    schema: type[Any], flags: Mapping[str, Any], file: Path | None, settings: Sequence[str], *, resume: bool
+    schema: type[Any],
+    flags: Mapping[str, Any],
+    file: Path | None,
+    settings: Sequence[str],
+    *,
+    resume: bool,
+    labels: str | None = None,
 ) -> None:
-    """Run a training command from its flags to its report."""
+    """Run a training command from its flags to its report. labels: how the votes of a project become pairs."""
     config = build_config(schema, file=file, settings=settings, flags=flags)
     require_place(Path(config.output))
     with Reporter() as reporter:
@@ -29,10 +35,10 @@ def train(
         prepare_process()
         command = "dpo" if isinstance(config, DPOConfig) else "sft"
         with alone_in_run(Path(config.output), command):
-            _train(config, reporter, resume=resume)
+            _train(config, reporter, resume=resume, labels=labels)
 
 
-def _train(config: Any, reporter: Reporter, *, resume: bool) -> None:
+def _train(config: Any, reporter: Reporter, *, resume: bool, labels: str | None) -> None:
     from penchant.cli.report import write_run_report
     from penchant.evaluation.preference import evaluate_task
     from penchant.training.config import DPOConfig
@@ -46,7 +52,9 @@ def _train(config: Any, reporter: Reporter, *, resume: bool) -> None:
         reporter.say(f"model   {finished.model}\nreport  {report}")
         return
     begun_with = _files_of(output) if resume else ()
-    files = resolve_projects(config.data.files, _answers_as(config), begun_with)
+    files = resolve_projects(
+        config.data.files, _answers_as(config), labels=labels, begun_with=begun_with, say=reporter.say
+    )
     config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
     if isinstance(config, DPOConfig):
         folder = run_dpo(config, reporter, evaluate_task, resume=resume)

@@ -11,8 +11,10 @@ from penchant.data.files import scan_rows
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 
-__all__ = ["authors_of", "authors_of_file", "is_project", "votes_behind", "votes_file"]
+__all__ = ["STAND_IN", "authors_of", "authors_of_file", "is_project", "votes_behind", "votes_file"]
 
+STAND_IN = "stand-in:"
+"""How the name of an annotator begins that is a judge, and no person."""
 UNNAMED = "people without a name"
 NO_MODEL = "no model"
 
@@ -49,13 +51,21 @@ def authors_of_file(file: Path) -> dict[str, dict[str, int]]:
 
 
 def authors_of(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """answered_by and written_by of comparisons, as numbers by name, most first; unanswered rows do not count."""
-    answered: Counter[str] = Counter()
+    """answered_by and written_by of comparisons, as numbers by name, most first; unanswered rows do not count.
+
+    Judges and models stand with their names. People are counted, not named: a run may be given to others.
+    """
+    judges: Counter[str] = Counter()
+    people: Counter[str] = Counter()
     written: Counter[str] = Counter()
     for row in rows:
         if row.get("outcome"):
-            answered[str(row.get("annotator") or UNNAMED)] += 1
+            name = str(row.get("annotator") or UNNAMED)
+            (judges if name.startswith(STAND_IN) else people)[name] += 1
             written.update(map(_model, (row.get("a"), row.get("b"))))
+    answered = judges + Counter({UNNAMED: people.pop(UNNAMED, 0)})  # + leaves zeros out
+    if people:
+        answered["1 person" if len(people) == 1 else f"{len(people)} people"] = people.total()
     return {"answered_by": dict(answered.most_common()), "written_by": dict(written.most_common())}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from penchant.data.authors import is_project
 from penchant.data.importers import Importer
 from penchant.errors import DataError
 from penchant.wording import nearest
@@ -16,7 +17,7 @@ def refuse_folder(path: Path) -> None:
     """Raise DataError where `path` is a folder, which differs by whether it is a project of votes."""
     if not os.path.isdir(path):  # which, unlike the method, is no error for a name that is too long
         return
-    if (path / "project.yaml").is_file():
+    if is_project(path):
         raise DataError(
             f"{path}: is a project of votes, not a file of data; write its answers to one with "
             f"`penchant votes export {path} --to pairs --output pairs.jsonl` and name that."

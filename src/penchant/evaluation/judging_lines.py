@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.data import Comparison
+from penchant.data.authors import STAND_IN
 from penchant.errors import OutputError
 from penchant.evaluation.judges import Judgement
 from penchant.wording import SPELT_OUT
@@ -39,7 +40,7 @@ PLACE = "place"
 def answered(comparison: Comparison, judgement: Judgement, judge: str) -> Comparison:
     """The comparison with the judge's answer, marked as one that no person gave."""
     meta = comparison.meta | {JUDGE_FIELD: dict(judgement.details)}
-    return comparison.model_copy(update={"outcome": judgement.outcome, "annotator": f"stand-in:{judge}", "meta": meta})
+    return comparison.model_copy(update={"outcome": judgement.outcome, "annotator": f"{STAND_IN}{judge}", "meta": meta})
 
 
 def details_of(comparison: Comparison) -> Mapping[str, Any]:
@@ -108,7 +109,7 @@ def _read(line: bytes, number: int, where: str) -> tuple[int, Comparison]:
 
 
 def _checked(row: Comparison, comparison: Comparison, judge: str, where: str) -> Comparison:
-    if row.annotator != f"stand-in:{judge}":
+    if row.annotator != f"{STAND_IN}{judge}":
         raise OutputError(f"{where}: was answered by {row.annotator!r}, not by {judge!r}; choose another --output")
     judgement = Judgement(row.outcome or "tie", details_of(row))
     if row != answered(comparison, judgement, judge):
