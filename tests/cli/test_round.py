@@ -419,8 +419,12 @@ finally:
 
 def test_a_model_that_changed_since_its_round_is_not_gone_on_from(penchant, wheel, tmp_path):
     shutil.copytree(wheel, tmp_path / "copy")
-    config = tmp_path / "copy" / "round-2" / "run" / "model" / "model.safetensors"
-    config.write_bytes((wheel / "round-1" / "run" / "model" / "model.safetensors").read_bytes())
+    first, second = (tmp_path / "copy" / name / "run" for name in ("round-1", "round-2"))
+    (second / "model" / "model.safetensors").write_bytes((first / "model" / "model.safetensors").read_bytes())
+    result = penchant("round", tmp_path / "copy", "--judge", "positivity")
+    assert (result.code, "model.safetensors is another since the run wrote it" in result.err) == (2, True)
+    shutil.rmtree(second)
+    shutil.copytree(first, second)  # a whole run in the place of another
     result = penchant("round", tmp_path / "copy", "--judge", "positivity")
     assert (result.code, "is not the one that round 2 made" in result.err) == (2, True)
 
