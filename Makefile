@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-all mutation check format bench docs clean
+.PHONY: setup demo test test-all mutation fuzz check format bench docs clean
 
 setup: $(VENV)/.ready  ## make the environment with the pinned versions
 
@@ -32,6 +32,10 @@ mutation: setup  ## break what computes in every way mutmut knows and see that a
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
 	$(BIN)/mutmut run 'penchant.$(ROOM)*'
 	$(BIN)/mutmut results | grep -v 'not checked' || true
+
+fuzz: setup  ## a million inputs to the importers and the configuration, guided by coverage; docs/reliability.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python tests/fuzz/fuzz.py --runs 1000000
 
 check: setup  ## lint, format, types, import rules
 	$(BIN)/ruff check .

@@ -89,7 +89,9 @@ class _Short(reprlib.Repr):
         self.maxlevel = 3
 
     def repr_int(self, x: int, level: int) -> str:
-        return super().repr_int(x, level) if abs(x) < 10**40 else f"a number of about {x.bit_length() * 3 // 10} digits"
+        if abs(x) < 10**40:
+            return super().repr_int(x, level)
+        return f"a number of about {x.bit_length() * 30103 // 100_000 + 1} digits"
 
 
 def shown(value: object) -> str:

@@ -95,6 +95,8 @@ def test_a_prompt_over_the_limit_is_a_bad_row_and_the_counts_still_add_up(check)
 
 def test_a_limit_beyond_the_models_context_is_its_context(check):
     assert findings(check([GOOD], "--json", "--max-length", "100000"))["max_length"] == 512
+    assert "cut at 512 tokens (the most the model takes)" in check([GOOD], "--max-length", "100000").out
+    assert "cut at 64 tokens (--max-length)" in check([GOOD], "--max-length", "64").out
 
 
 def test_sharing_saves_the_prompt_of_every_second_response(check):

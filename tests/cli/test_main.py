@@ -157,3 +157,23 @@ def test_what_the_terminal_has_no_bytes_for_is_spelt_out(monkeypatch):
     with pytest.raises(SystemExit):
         module.main()
     assert b"caf\\udce9\\u4e2d.jsonl: there is no such file" in shown.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rank", "votes.jsonl", "--on-bad-row", "x"], "penchant: --on-bad-row must be error or drop, got 'x'"),
+        (["rank", "votes.jsonl", "--both-bad=x"], "penchant: --both-bad must be 'apart' or 'tie'; got 'x'"),
+        (["sample", "--top-p", "2"], "penchant: --top-p is above 0 and at most 1, got 2.0"),
+        (["sample", "--temperature", "1e-39"], "penchant: --temperature is 0 or from 1e-06 to 1e+06, got 1e-39"),
+        (["sample", "--temperature", "1e39"], "penchant: --temperature is 0 or from 1e-06 to 1e+06, got 1e+39"),
+        (["sample", "-t", "nan"], "penchant: temperature is 0 or from 1e-06 to 1e+06, got nan"),
+    ],
+)
+def test_an_option_is_named_as_it_was_typed(penchant, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "votes.jsonl").write_text('{"left": "a", "right": "b", "winner": "left"}\n')
+    more = ["--model", "nowhere", "--prompts", "votes.jsonl", "--output", "o"] if arguments[0] == "sample" else []
+    result = penchant(*arguments, *more)
+    assert result.code == 2
+    assert words in result.err

@@ -310,7 +310,7 @@ def test_a_file_that_was_changed_after_its_stage_is_not_built_upon(penchant, und
         (["--judge", "positivity", "--set", "model.name=other"], "--set model.name: a round gives this itself"),
         (["--judge", "positivity", "--set", "model={}"], "--set model: a round gives this itself"),
         (["--judge", "positivity", "--set", "dpo.bta=1"], "did you mean 'dpo.beta'"),
-        (["--judge", "positivity", "--temperature", "-1"], "temperature is 0 or more"),
+        (["--judge", "positivity", "--temperature", "-1"], "temperature is 0 or from 1e-06 to 1e+06"),
         (["--judge", "ftp://x"], "ftp"),
         (["--judge", "no_such_module:f"], "no_such_module"),
         (["--judge", "http://127.0.0.1:9/v1"], "--judge-model: an endpoint serves models by name"),

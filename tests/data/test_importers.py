@@ -170,6 +170,17 @@ def test_a_transcript_without_a_common_prompt_is_refused(row, code):
     assert complaint(PAIR_IMPORTERS, row)[0] == code
 
 
+def test_a_transcript_with_single_line_ends_is_told_what_it_lacks():
+    for text in (
+        "\nHuman: a\nAssistant: b",
+        "Human: a\nAssistant: b\nHuman: c\nAssistant: d",
+        "\n\nAssistant: a\nHuman: b",
+    ):
+        code, reason = complaint(PAIR_IMPORTERS, hh(text, text))
+        assert code == "bad_type"
+        assert "parted by single line ends" in reason
+
+
 @pytest.mark.parametrize("outcome", ["tie", "both_bad", None])
 def test_a_comparison_without_a_winner_makes_no_pair_and_says_why(outcome):
     example = next(importer.example for importer in PAIR_IMPORTERS if importer.name == "comparisons")

@@ -316,6 +316,8 @@ def test_the_program_in_the_documentation_runs(tmp_path, monkeypatch, capsys):
         (("chosen", "Rejected"), "rejected", "Rejected"),
         (("prompt", "chosen"), None, None),
         (("prompt", "chosen", "worse"), None, None),
+        (("generations", "chosen", "rejected"), None, None),  # not 'conversations'
+        (("prompt", "chosen", "injected"), None, None),
     ],
 )
 def test_one_misspelt_column_is_named_with_the_one_it_stands_for(tmp_path, columns, absent, meant):

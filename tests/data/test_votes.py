@@ -165,6 +165,8 @@ PANDA = {"cmp_key": "x_y", "annotator1": 1}
         (COUNTS, {"left_wins": "nan"}, "'left_wins' is 'nan', which is no count"),
         (COUNTS, {"left_wins": "many"}, "'left_wins' is 'many', which is no count"),
         (COUNTS, {"left_wins": MAX_COUNT + 1}, "which is no count"),
+        (COUNTS, {"left_wins": 10**400}, "'left_wins' is a number of about 401 digits, which is no count"),
+        (COUNTS, {"left_wins": "9" * 400}, "which is no count"),
         (COUNTS, {"left_wins": None}, "'left_wins' is missing"),
         (PANDA, {"cmp_key": "x"}, "'cmp_key' is 'x'"),
         (PANDA, {"cmp_key": "x_x"}, "'x' is compared with itself"),

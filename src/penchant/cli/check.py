@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from penchant.cli.checking import Findings
-    from penchant.tokens import ChatEncoder
+    from penchant.tokens import ChatEncoder, Limits
 
 __all__ = ["NAME", "command"]
 
@@ -96,7 +96,7 @@ def command(
         _show_rows(console, findings, None if show_all else NUM_PROBLEMS)
         if listed := in_words(findings.unread):
             _say(console, listed, "yellow")
-        _show_lengths(console, findings, limits.max_length)
+        _show_lengths(console, findings, limits)
         _show_remarks(console, findings)
         for item in findings.items[:num_examples]:
             _show_item(console, item, side.encoder, ids)
@@ -125,7 +125,7 @@ def _show_rows(console: Console, findings: Findings, limit: int | None) -> None:
         _say(console, f"and {len(problems) - limit} more; --all lists them")
 
 
-def _show_lengths(console: Console, findings: Findings, max_length: int) -> None:
+def _show_lengths(console: Console, findings: Findings, limits: Limits) -> None:
     from penchant.cli.tables import print_table
 
     console.print()
@@ -135,7 +135,8 @@ def _show_lengths(console: Console, findings: Findings, max_length: int) -> None
     ]
     print_table(console, ("tokens", "number", "mean", "p95", "max"), rows)
     what = "conversations are" if findings.kind == "demonstrations" else "responses are"
-    _say(console, f"{findings.num_cut} {what} cut at {max_length} tokens (--max-length)")
+    why = "the most the model takes" if limits.max_length == limits.context_length else "--max-length"
+    _say(console, f"{findings.num_cut} {what} cut at {limits.max_length} tokens ({why})")
     _say(console, f"{findings.saved_by_sharing:.1%} of all tokens need not be run, as shared prefixes are run once")
 
 

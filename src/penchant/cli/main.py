@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -118,7 +120,7 @@ def main() -> None:
     except PenchantError as error:
         if debug:
             traceback.print_exc()
-        _fail(str(error), 2 if isinstance(error, UserError) else 1)
+        _fail(_as_typed(str(error), sys.argv), 2 if isinstance(error, UserError) else 1)
     except (KeyboardInterrupt, SystemExit) as leaving:
         if isinstance(leaving, SystemExit) and leaving.code != INTERRUPTED:  # which Typer makes of Ctrl-C
             raise
@@ -134,6 +136,14 @@ def main() -> None:
         if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
             _fail(f"{error.filename}: {os_reason(error)}; give another name", 2)
         _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
+
+
+def _as_typed(message: str, arguments: Sequence[str]) -> str:
+    """The message with an option as it was typed: the library calls --top-p top_p."""
+    for option in (argument.partition("=")[0] for argument in arguments if argument.startswith("--")):
+        name = re.escape(option.removeprefix("--").replace("-", "_"))
+        message = re.sub(rf"(?<![\w.'/-]){name}(?= (?:is|must) )", lambda _, typed=option: typed, message)
+    return message
 
 
 def _fail(message: str, code: int) -> None:

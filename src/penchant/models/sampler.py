@@ -24,6 +24,10 @@ BLOCK = 256
 """Tokens summed to one number before the search: the search then reads V / 256 sums and one block."""
 
 
+LEAST_TEMPERATURE = 1e-6
+"""Below it, as above its inverse, logits divided by it leave what float32 can hold."""
+
+
 @dataclass(frozen=True)
 class SamplingParams:
     """How tokens are drawn. Raises ConfigError for values that mean nothing.
@@ -40,9 +44,10 @@ class SamplingParams:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
+        if self.temperature != 0 and not LEAST_TEMPERATURE <= self.temperature <= 1 / LEAST_TEMPERATURE:
             raise ConfigError(
-                f"temperature is 0 or more, got {self.temperature}; use 1 for the model's own distribution"
+                f"temperature is 0 or from {LEAST_TEMPERATURE:g} to {1 / LEAST_TEMPERATURE:g}, got "
+                f"{self.temperature:g}; use 1 for the model's own distribution, 0 for the likeliest token"
             )
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p is above 0 and at most 1, got {self.top_p}; use 1 to leave it out")

@@ -16,6 +16,7 @@ from penchant.data.verdicts import BadRow
 __all__ = ["HH"]
 
 MARKER = re.compile(r"\n\n(Human|Assistant):")
+AT_ONE_LINE_END = re.compile(r"[^\n]\n(Human|Assistant):")
 SPEAKERS: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 
@@ -43,6 +44,12 @@ def _split(row: Row, side: str) -> tuple[str, str]:
     markers = list(MARKER.finditer(transcript))
     if not markers or markers[0].start() != 0:
         raise BadRow("bad_type", f"'{side}' does not begin with 'Human:'", "begin the transcript with a speaker")
+    if (markers[-1][1] != "Assistant" or len(markers) == 1) and AT_ONE_LINE_END.search(transcript):
+        raise BadRow(
+            "bad_type",
+            f"the turns of '{side}' are parted by single line ends",
+            "put a blank line before every 'Human:' and 'Assistant:'",
+        )
     if markers[-1][1] != "Assistant":
         raise BadRow("bad_type", f"the last turn of '{side}' is the human's", "end it with the assistant's response")
     if len(markers) == 1:

@@ -14,6 +14,7 @@ from penchant.data.files import Row
 from penchant.data.importers.base import Importer, field
 from penchant.data.records import Candidate, Comparison, prompt_key
 from penchant.data.verdicts import BadRow
+from penchant.wording import shown
 
 __all__ = ["VOTE_IMPORTERS", "Vote"]
 
@@ -65,7 +66,7 @@ def _unit(prompt: str | None, left: tuple[str, Any], right: tuple[str, Any]) -> 
 def _item(row: Row, name: str) -> str:
     value = field(row, name)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise BadRow("bad_type", f"'{name}' must name an item, got {value!r}", f"write '{name}' as a text")
+        raise BadRow("bad_type", f"'{name}' must name an item, got {shown(value)}", f"write '{name}' as a text")
     if not str(value).strip():
         raise BadRow("missing_field", f"'{name}' is blank", "name the item")
     return str(value).strip()
@@ -90,7 +91,7 @@ def _outcome(row: Row, name: str) -> str | None:
         return None
     if not isinstance(value, str) or value not in OUTCOMES:
         known = "left, right (or a, b; model_a, model_b), tie or both_bad"
-        raise BadRow("bad_type", f"'{name}' is {row[name]!r}, which is no outcome", f"write {known}")
+        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", f"write {known}")
     return OUTCOMES[value]
 
 
@@ -108,7 +109,9 @@ def _shown_first(row: Row) -> Side | None:
     sides: dict[str, Side] = {"left": "left", "right": "right"}
     side = sides.get(OUTCOMES.get(value.strip().lower(), ""))
     if side is None:
-        raise BadRow("bad_type", f"'shown_first' is {value!r}, which is no side", "write left or right (or a or b)")
+        raise BadRow(
+            "bad_type", f"'shown_first' is {shown(value)}, which is no side", "write left or right (or a or b)"
+        )
     return side
 
 
@@ -182,11 +185,11 @@ def _count(row: Row, name: str) -> int:
     value = field(row, name)
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 <= number <= MAX_COUNT or number != int(number):
         limits = f"a whole number from 0 to {MAX_COUNT:,}"
-        raise BadRow("bad_type", f"'{name}' is {value!r}, which is no count", f"write {limits}")
+        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no count", f"write {limits}")
     return int(number)
 
 
@@ -194,7 +197,7 @@ def _panda(row: Row) -> tuple[Vote, ...]:
     """cmp_key names the two models; every annotatorN answers 1 (the first), 2 (the second) or 0 (a tie)."""
     models = str(field(row, "cmp_key")).split("_")
     if len(models) != 2:
-        raise BadRow("bad_type", f"'cmp_key' is {row['cmp_key']!r}", "write two names with one underscore between")
+        raise BadRow("bad_type", f"'cmp_key' is {shown(row['cmp_key'])}", "write two names with one underscore between")
     left, right = _refuse_same(*models)
     prompt = _digest(row.get("instruction"), row.get("input"))
     unit = _unit(prompt, (left, row.get("response1")), (right, row.get("response2")))
@@ -207,7 +210,7 @@ def _panda_answers(row: Row) -> Iterator[tuple[str, str]]:
         if _blank(row[name]):
             continue
         if str(row[name]) not in sides:
-            raise BadRow("bad_type", f"'{name}' is {row[name]!r}, which is no outcome", "write 0 (tie), 1 or 2")
+            raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", "write 0 (tie), 1 or 2")
         yield name, sides[str(row[name])]
 
 
