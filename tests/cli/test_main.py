@@ -177,3 +177,18 @@ def test_an_option_is_named_as_it_was_typed(penchant, tmp_path, monkeypatch, arg
     result = penchant(*arguments, *more)
     assert result.code == 2
     assert words in result.err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:128] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_memory_that_does_not_suffice_is_the_users_to_mend(failing, error):
+    result = failing(error)
+    assert result.code == 2
+    assert "the memory does not suffice" in result.err
+    assert "fault of Penchant" not in result.err

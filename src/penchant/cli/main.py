@@ -40,7 +40,7 @@ from penchant.cli.hints import Command
 from penchant.errors import PenchantError, UserError
 from penchant.reading import os_reason
 from penchant.training.interrupt import stopping
-from penchant.wording import SPELT_OUT, one_line
+from penchant.wording import SPELT_OUT, one_line, reason_of
 
 __all__ = ["app", "main"]
 
@@ -61,6 +61,8 @@ STOPPED = "interrupted; what was written whole is kept, and a command with --res
 """Where the command had no words of its own for it."""
 OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
 """What the system says of a name that a user gave, wherever it was first looked at."""
+OF_MEMORY = re.compile(r"out of memory|(?:can't|cannot|unable to) allocate", re.IGNORECASE)
+"""What PyTorch and numpy say when there is none left, on any device."""
 VERBS = (
     check,
     sample,
@@ -133,9 +135,18 @@ def main() -> None:
             _fail(str(error) or STOPPED, code)
         if debug:
             raise
-        if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
-            _fail(f"{error.filename}: {os_reason(error)}; give another name", 2)
+        if mendable := _of_the_machine(error):
+            _fail(mendable, 2)
         _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
+
+
+def _of_the_machine(error: BaseException) -> str | None:
+    """What to say where the system or the memory refused, wherever that was; None for any other fault."""
+    if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
+        return f"{error.filename}: {os_reason(error)}; give another name"
+    if isinstance(error, MemoryError) or OF_MEMORY.search(str(error)):
+        return f"the memory does not suffice ({reason_of(error)}); take a smaller model, limit or batch"
+    return None
 
 
 def _as_typed(message: str, arguments: Sequence[str]) -> str:

@@ -115,7 +115,10 @@ def read_adapter(path: Path, network: Any) -> Any:
         with quiet_peft():
             network = PeftModel.from_pretrained(network, str(path), is_trainable=True)
     except Exception as error:  # as above
-        raise ModelError(f"{path}: the adapter could not be read ({reason_of(error)}); save it again") from error
+        raise ModelError(
+            f"{path}: the adapter could not be read ({reason_of(error)}); save it again, or name the base that it was "
+            "trained on in adapter_config.json"
+        ) from error
     with quiet_peft():
         trained, most = (set(get_peft_model_state_dict(network, save_embedding_layers=e)) for e in (False, True))
     if strays := sorted((trained - set(shapes)) | (set(shapes) - most)):  # peft would go on without them
