@@ -39,7 +39,9 @@ CONVERSATIONS = [
     *((load_labelled, row | {"label": True}) for row in (MESSAGES, SHAREGPT, COMPLETION, ALPACA)),
     *((load_prompts, row) for row in ({"prompt": "Q"}, {"messages": [USER]}, {"text": "Q"})),
 ]
-EVERY_SHAPE = pytest.mark.parametrize(("load", "row"), CONVERSATIONS, ids=str)
+EVERY_SHAPE = pytest.mark.parametrize(
+    ("load", "row"), CONVERSATIONS, ids=lambda one: getattr(one, "__name__", str(one))
+)
 TABLES = (
     (inspect_pairs, PAIR_IMPORTERS),
     (inspect_labelled, LABELLED_IMPORTERS),
