@@ -310,7 +310,7 @@ def test_a_missing_file_and_an_unknown_ending_are_named(penchant, tmp_path):
     ("options", "words"),
     [
         (["--ties", "quarter"], "ties must be one of half, davidson; got 'quarter'"),
-        (["--both-bad", "drop"], "both_bad must be 'apart' or 'tie'; got 'drop'"),
+        (["--both-bad", "drop"], "--both-bad must be 'apart' or 'tie'; got 'drop'"),
         (["--intervals", "jackknife"], "intervals must be one of sandwich, bootstrap; got 'jackknife'"),
         (["--cluster", "city"], "cluster must be one of"),
         (["--cluster", "prompt"], "Clusters must be different names out of []; got ['prompt']"),

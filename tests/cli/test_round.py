@@ -352,7 +352,7 @@ def test_the_first_round_says_what_it_needs(penchant, tmp_path, judged):
     ("options", "words", "is_begun"),
     [
         (["--model", "nowhere"], "--model: nowhere: no such folder", False),
-        (["--chat-template", "nowhere.jinja"], "chat_template is 'plain' or a readable Jinja file", False),
+        (["--chat-template", "nowhere.jinja"], "--chat-template is 'plain' or a readable Jinja file", False),
         (["--model", "config_only"], "holds no tokenizer", True),
         (["--prompts", "long.txt"], "tokens leave no room", True),
     ],
