@@ -41,7 +41,8 @@ HEAD = """# Models
 
 Written by `python docs/families.py` with transformers {transformers}: every family of its causal language models, built
 small with random weights, saved, loaded by Penchant and run beside plain transformers. Log-probs of several texts agree
-to {gap:.0e} of their size at most, and eight tokens written after a prompt are the same.
+to {gap:.0e} of their size at most, their gradients by every weight to a thousandth, and eight tokens written after a
+prompt are the same.
 
 What a model does is found out when it is loaded, from its configuration and by trying it, so families that are not
 here are treated as rightly; the reason stands in `run.json` under `why_unshared`. A family that shares here may not
@@ -61,6 +62,7 @@ SECTIONS = {
     ),
 }
 TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 1e-3
 VOCABULARY = 96
 SIZES = {
     32: "hidden_size n_embd d_model dim embedding_size",
@@ -130,7 +132,8 @@ def examine(family: str) -> Finding:
     """
     try:
         network = build(family)
-        plain_scores(network)
+        with torch.no_grad():
+            plain_scores(network)
     except Exception as error:
         return Finding(family, NOT_BUILT, reason_of(error).partition(" [")[0][:150])
     with tempfile.TemporaryDirectory() as scratch:
@@ -139,15 +142,19 @@ def examine(family: str) -> Finding:
         try:
             model = load_model(scratch, Numerics(torch.device("cpu"), torch.float32), chat_template="plain")
         except ModelError as error:
-            return Finding(family, REFUSED, str(error).removeprefix(f"{scratch}: ").partition("; ")[0])
+            return Finding(family, REFUSED, str(error).replace(scratch, "").lstrip("/: ").partition("; ")[0])
         plain = AutoModelForCausalLM.from_pretrained(scratch, dtype=torch.float32, attn_implementation="eager").eval()
-        gap = relative(scores(model), plain_scores(plain))
+        with torch.no_grad():
+            gap = relative(score_sequences(model, sequences()), plain_scores(plain))
         assert gap < TOLERANCE, f"{family}: log-probs differ by {gap:.1e}"
         written, expected = answer(model), plain_answer(plain)
         assert written == expected, f"{family}: writes {written} and plain transformers {expected}"
+        untrainable = difference_of_gradients(model, plain)
     reason = re.sub(r" by \d[\d.]*e[+-]\d+", "", model.why_unshared)
     if not model.shares and not model.keeps:
         reason += "; and keeps nothing of what it ran while it writes"
+    if untrainable:
+        reason += f"; and cannot be trained ({untrainable})"
     return Finding(family, SHARED if model.shares else UNSHARED, reason, gap)
 
 
@@ -195,20 +202,36 @@ def sequences() -> list[TokenSequence]:
     ]
 
 
-def scores(model: Any) -> Tensor:
-    with torch.no_grad():
-        return score_sequences(model, sequences())
-
-
 def plain_scores(network: Any) -> Tensor:
     totals = []
     for one in sequences():
         ids = torch.from_numpy(one.ids)
-        with torch.no_grad():
-            logprobs = plain_logits(network, ids).float().log_softmax(-1)
+        logprobs = plain_logits(network, ids).float().log_softmax(-1)
         (scored,) = np.nonzero(one.scored)
         totals.append(logprobs[scored - 1, ids[scored]].sum())
     return torch.stack(totals)
+
+
+def difference_of_gradients(model: Any, network: Any) -> str:
+    """Compare the gradient of a weighted sum of the log-probs by every parameter; why there is none, or "".
+
+    Raises AssertionError where they differ. Embedding and head add theirs up as in training.
+    """
+    weights = torch.tensor([1.0, -2.0, 0.5, 3.0])
+    for parameter in model.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    model.add_up_vocabulary_gradients(at_once=True)
+    try:
+        (plain_scores(network) * weights).sum().backward()
+    except Exception as error:
+        return reason_of(error)
+    (score_sequences(model, sequences()) * weights).sum().backward()
+    mine = dict(model.network.named_parameters())
+    for name, parameter in network.named_parameters():
+        theirs = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        gap = float((mine[name].grad - theirs).norm() / theirs.norm().clamp_min(1e-2))
+        assert gap < GRADIENT_TOLERANCE, f"the gradients of {name} differ by {gap:.1e}"
+    return ""
 
 
 def plain_logits(network: Any, ids: Tensor) -> Tensor:

@@ -101,3 +101,12 @@ def test_the_scale_defaults_to_that_of_the_head_width():
     inputs = random_qkv(TREE, 2, 2)
     out, _ = attention.attend(Layer(), *inputs, layout=TreeLayout(TREE, CPU))
     torch.testing.assert_close(out, dense(TREE, *inputs, 0.5))
+
+
+def test_a_mask_that_the_layer_made_itself_is_refused_rather_than_passed_over(llama, family):
+    forest = Forest.plant(family)
+    layout = attention.TreeLayout(forest, torch.device("cpu"))
+    query = torch.zeros(1, 4, forest.num_tokens, 8)
+    mask = torch.zeros(forest.num_tokens, forest.num_tokens)
+    with pytest.raises(attention.CannotShare, match="a mask of its own"):
+        attention.attend(llama.body.layers[0].self_attn, query, query, query, mask, layout=layout)

@@ -49,8 +49,8 @@ def nothing_is_built(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"num_hidden_layers": 10_000_000}, "num_hidden_layers is 10000000, which is not between 1 and 2"),
-        ({"num_hidden_layers": 3}, "the weights beside it hold 2 layers at most"),
+        ({"num_hidden_layers": 10_000_000}, "num_hidden_layers is 10000000, which is not between 1 and 32"),
+        ({"num_hidden_layers": 33}, "as the weights beside it hold 2 layers;"),
         ({"num_hidden_layers": 0}, "num_hidden_layers is 0"),
         ({"num_hidden_layers": -1}, "num_hidden_layers is -1"),
         ({"text_config": {"num_hidden_layers": 10**12}}, "text_config.num_hidden_layers is 1000000000000"),
@@ -83,6 +83,11 @@ def test_an_end_token_that_the_model_does_not_have_is_refused(folder, cpu, stran
     for name in ("config.json", "generation_config.json"):
         edit(folder / name, eos_token_id=strange)
     assert "eos_token_id" in refused(folder, cpu)
+
+
+def test_a_few_more_layers_than_the_files_hold_are_missed_when_it_is_built(folder, cpu):
+    edit(folder / "config.json", num_hidden_layers=3)
+    assert "its files lack 9 weights (model.layers.2." in refused(folder, cpu)
 
 
 def test_fewer_layers_than_the_files_hold_is_another_model_and_refused(folder, cpu):

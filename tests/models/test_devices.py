@@ -47,7 +47,7 @@ def test_summed_log_probs_leave_the_device_before_they_are_widened(monkeypatch):
 def test_gradients_are_clipped_where_there_are_no_multi_tensor_kernels(llama, family, monkeypatch):
     monkeypatch.setattr(clip_grad, "_device_has_foreach_support", lambda _device: False)
     monkeypatch.setattr(clip_grad, "_has_foreach_support", lambda _tensors, _device: False)
-    texts = [EncodedExample(sequence, Origin(file="texts.jsonl", line=1)) for sequence in family]
+    texts = [EncodedExample((sequence,), Origin(file="texts.jsonl", line=1)) for sequence in family]
     parameters = list(llama.network.parameters())
     result = accumulate(llama, NextTokenTask(), texts, parameters, token_budget=500, max_grad_norm=1e-3)
     assert result.grad_norm > 1e-3

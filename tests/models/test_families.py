@@ -26,6 +26,7 @@ A_FEW = {
     "gpt_neo": "unshared",
     "minicpm3": "unshared",
     "diffllama": "unshared",
+    "doge": "unshared",
     "mamba": "unshared",
     "bert": "refused",
 }

@@ -63,8 +63,9 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
             with quiet_peft():
                 model.network = get_peft_model(model.network, config)
         except ValueError as error:
+            where = f"{', '.join(targets)}: the model has no such modules" if targets else "(none: every linear layer)"
             raise ConfigError(
-                f"lora.targets {', '.join(targets)}: the model has no such modules ({reason_of(error)})"
+                f"lora.targets {where} ({reason_of(error)}); name modules that take an adapter"
             ) from error
     for written in model.network.peft_config.values():
         written.base_model_name_or_path = str(model.path.resolve())  # found from any folder, by peft too

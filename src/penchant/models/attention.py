@@ -68,6 +68,8 @@ def attend(
             raise CannotShare(f"its attention uses {name}")
     if dropout:
         raise CannotShare("its attention uses dropout")
+    if attention_mask is not None:  # none is asked for, so the layer made it, and it may hold more than what is seen
+        raise CannotShare("its attention has a mask of its own")
     return layout.attend(module.layer_idx, query, key, value, scale), None
 
 

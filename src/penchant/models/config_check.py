@@ -22,6 +22,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 LAYERS = re.compile(r"(num_|n_)?(hidden_|decoder_)?layers?")
 SIZES = re.compile(r"(vocab|hidden|intermediate)_size|n_embd|d_model|(num_)?encoder_layers|\w+_(heads?|experts)")
 IN_A_LIST = re.compile(r"\.(\d{1,9})(?=\.)")
+MOST_LOOPS = 16
+"""Some models run their layers several times, and count each."""
 LARGEST = 2**63 - 1
 """Of the integers that tensors and tokenizers know."""
 
@@ -50,16 +52,19 @@ def require_config_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ModelError(f"{file}: {name} is a number of {_num_digits(value)} digits; fetch the model again")
         if LAYERS.fullmatch(key):
-            _require_within(file, name, value, int(part in ("", "text_config")), num_layers, "layers")
+            least = int(part in ("", "text_config"))
+            _require_within(file, name, value, least, MOST_LOOPS * num_layers, f"{num_layers} layers")
         elif SIZES.fullmatch(key):
-            _require_within(file, name, value, 0, max(_largest(shapes), len(shapes)), "of anything")
+            most = max(_largest(shapes), len(shapes))
+            _require_within(file, name, value, 0, most, f"at most {most} of anything")
 
 
 def require_adapter_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
     """The same for an adapter: no rank is larger than what is in its file."""
     require_config_fits(file, {k: v for k, v in config.items() if not LAYERS.fullmatch(k)}, shapes)
     for name, value in _numbers({k: config.get(k) for k in ("r", "rank_pattern")}):
-        _require_within(file, name, value, 1, _largest(shapes), "of anything")
+        most = _largest(shapes)
+        _require_within(file, name, value, 1, most, f"at most {most} of anything")
 
 
 def layers_beyond(unexpected: Iterable[str], used: Iterable[str]) -> list[str]:
@@ -71,8 +76,8 @@ def layers_beyond(unexpected: Iterable[str], used: Iterable[str]) -> list[str]:
 def _require_within(file: Path, name: str, value: float, least: int, most: int, what: str) -> None:
     if not least <= value <= most:
         raise ModelError(
-            f"{file}: {name} is {value}, which is not between {least} and {most}, as the weights beside it hold {most} "
-            f"{what} at most; fetch the model again, or put back the configuration that belongs to them"
+            f"{file}: {name} is {value}, which is not between {least} and {most}, as the weights beside it hold "
+            f"{what}; fetch the model again, or put back the configuration that belongs to them"
         )
 
 

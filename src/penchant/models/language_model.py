@@ -125,9 +125,12 @@ class LanguageModel:
 
         By default autograd makes a dense tensor for each, adds the two where the weight is shared, and adds that to
         `weight.grad`: for every micro-batch three tensors of the size of the vocabulary. Only on the CPU: elsewhere
-        sparse gradients are missing or not the same twice.
+        sparse gradients are missing or not the same twice; and only where prefixes are shared, as a model's own code
+        has a way of its own from embedding to logits.
         """
-        embedding, weight = self.body.get_input_embeddings(), self.head.weight
+        if not self.shares:
+            return
+        embedding, weight = self.causal_lm.get_input_embeddings(), self.head.weight
         at_once = at_once and self.numerics.device.type == "cpu"
         self.head_gradient = weight.grad if at_once and weight.requires_grad else None
         if isinstance(embedding, nn.Embedding):
