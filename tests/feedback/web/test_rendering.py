@@ -2,6 +2,9 @@
 
 import re
 import time
+import unicodedata
+from collections import Counter
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -221,3 +224,95 @@ def test_whether_writing_is_plain_is_told_in_an_instant_whatever_it_is():
     for text in ("a\n" * 6000 + "*", "a" + "\n" * 12_000 + "*", "a " * 6000, "1" * 12_000 + ".", "a\n\n" * 4000 + " "):
         rendering.PLAIN.fullmatch(text)
     assert time.perf_counter() - began < 1
+
+
+# nothing vanishes
+
+KEPT = [
+    ("```python title=x.py {1,3}\ncode\n```", "title=x.py {1,3}"),
+    ("~~~a b c d\ncode\n~~~", "a b c d"),
+    ("$$\\unicode{<script>}$$", "<script>"),
+    ("[](https://a.example/empty)", "https://a.example/empty"),
+    ('[a](https://a.example "said in the title")', "said in the title"),
+    ("[a](https://a.example/path?query=word)", "https://a.example/path?query=word"),
+    ("[a](<https://ü.example/ä b>)", "https://ü.example/ä b"),
+    ("<https://a.example/%41>", "https://a.example/%41"),
+    ('![alt text](https://a.example/p.png "of it")', "alt text"),
+    ("[name]: https://a.example 'a definition'", "a definition"),
+    ("[name][other]\n\n[other]: <b>", "[other]: <b>"),
+    ("<!-- a comment -->", "<!-- a comment -->"),
+    ("before <details open><summary>raw</summary></details>", "<details open><summary>raw</summary></details>"),
+    ("&bogus; &copy", "&bogus; &copy"),
+    ("007. a list that begins at seven", "007."),
+    ("# heading # with # marks #", "heading # with # marks"),
+]
+
+
+@pytest.mark.parametrize(("text", "kept"), KEPT)
+def test_what_markdown_leaves_out_is_shown(text, kept):
+    assert kept in Elements(view(text).html).text
+
+
+def test_each_item_of_a_list_has_the_number_that_was_written():
+    found = Elements(view("7. seven\n9. nine\n3. three").html).found
+    assert [attributes["value"] for tag, attributes in found if tag == "li"] == ["7", "9", "3"]
+
+
+def test_an_address_that_is_its_own_text_is_shown_once():
+    assert Elements(view("<https://a.example> [https://b.example](https://b.example)").html).text.count("example") == 2
+
+
+WORD = st.sampled_from(["one", "two", "three", "Über", "数字", "12", "x42", "naïve"])
+WORDS = st.lists(WORD, min_size=1, max_size=4).map(" ".join)
+LOOSE = ["\n\n", "```", "~~~", "$$", "](", "![", "\n    ", "\n> "]
+MARK = st.sampled_from([*"*_`~#>|[]()<>!$\\&;:-+=\"'{}\n\t ", *LOOSE])
+ADDRESS = st.sampled_from(["https://a.example/", "mailto:", "javascript:", "http://ü.example/?q=", "/", ""])
+PATTERNS = [
+    "{}", "```{} title={}\n{}\n```", "~~~{}\n{}", '[{}]({}{} "{}")', "[]({}{})", "![{}]({}{} '{}')", "[{}]: {}{} '{}'",
+    "[{}][{}]", "<!-- {} -->", "<b title='{}'>{}</b>", "<{}{}>", "&{};", "&#x{};", "${}$", "$$\\unicode{{{}}}$$",
+    "$\\frac{{{}}}{{{}}}$", "\\[{}\\]", "\\({}\\)", "`{}`", "**{}** _{}_", "|{}|{}|\n|-|-|\n|{}|{}|", "{}. {}",
+    "|{}|\n|-|\n|{}|{}|", "12345. {}", "- {}\n  7) {}", "# {} #", "{}\n===", "    {}", "> {}", "{}  \n{}\\\n{}",
+    "[^{}]: {}", "~~{}~~", ":::{}\n{}", "<script>{}</script>",
+]  # fmt: skip
+
+
+@st.composite
+def markdown(draw):
+    """Pieces of every construction, and loose marks between them."""
+    parts = []
+    for _ in range(draw(st.integers(1, 5))):
+        pattern = draw(st.sampled_from(PATTERNS))
+        parts.append(pattern.format(*(draw(ADDRESS | WORDS) for _ in range(pattern.count("{}")))))
+        parts.append(draw(st.sampled_from(["\n\n", "\n", " "]) | MARK))
+    return "".join(parts)
+
+
+class Seen(Elements):
+    """What a reader sees: the text, the numbers of a list; a formula counts as its own letters."""
+
+    def handle_starttag(self, tag, attrs):
+        super().handle_starttag(tag, attrs)
+        self.text += " " + (dict(attrs).get("value") or "")
+
+
+def runs(text):
+    """The words of a text, each character of one alphabet: a formula may be in another."""
+    while (plain := unescape(text)) != text:
+        text = plain
+    return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
+
+
+@given(markdown())
+@settings(max_examples=300, deadline=None)
+def test_every_word_that_was_written_is_in_what_is_shown(text):
+    html = view(text).html
+    seen = "".join(runs(Seen(html).text))
+    commands = {"frac", "unicode"} if "<math" in html else set()
+    assert [word for word in runs(text) if word not in seen and word not in commands] == []
+
+
+@given(st.lists(MARK | WORD, max_size=40).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_no_letter_is_lost_between_loose_marks(text):
+    shown = Counter("".join(runs(Seen(view(text).html).text)))
+    assert Counter("".join(runs(text))) <= shown

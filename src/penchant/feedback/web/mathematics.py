@@ -91,9 +91,9 @@ def _text(element: Element) -> str:
 
 
 def _says_all(latex: str, tree: Element) -> bool:
-    """Whether each command was understood, and each letter and digit stands in the formula, in whatever alphabet."""
+    """Whether commands and references were understood, and each letter and digit stands there, in whatever alphabet."""
     drawn = "".join(map(_text, tree.iter()))
-    return "\\" not in drawn and _alphanumerics(COMMAND.sub("", latex)) <= _alphanumerics(drawn)
+    return not re.search(r"\\|&#", drawn) and _alphanumerics(COMMAND.sub("", latex)) <= _alphanumerics(drawn)
 
 
 def _alphanumerics(text: str) -> Counter[str]:

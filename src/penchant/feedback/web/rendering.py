@@ -1,5 +1,8 @@
 """Text that a model wrote, as HTML that can do nothing: no scripts, no requests, no hidden characters.
 
+Nothing vanishes: addresses and titles of links, all that follows the marks of a code block and the numbers of a list
+are shown, and a text of which a word would be lost all the same is shown as it was written.
+
 Three rules carry the safety. Raw HTML in the text is text (markdown-it's `html` is off). A link leads to http, https or
 mailto and nowhere else, and an image is never loaded: it is shown as a link. Every character of the text passes through
 `escape`, which also makes characters visible that steer a terminal, reverse what follows or cannot be seen at all.
@@ -16,12 +19,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
+from markdown_it.common.normalize_url import normalizeLink
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block.table import escapedSplit, getLine, table
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from penchant.feedback.web.completeness import loses
 from penchant.feedback.web.mathematics import mathml
 
 __all__ = ["VIEW_CHARACTERS", "View", "escape", "mark", "pieces", "view"]
@@ -89,8 +94,13 @@ def _parse(text: str) -> str:
     env: dict[str, Any] = {}
     tokens = parser.parse(text.replace("\x00", "<U+0000>"), env)
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 2:
-        return f"<pre>{escape(text)}</pre>"  # the parser leaves out what is nested deeper, and nothing may be left out
-    return str(parser.renderer.render(tokens, parser.options, env))
+        return _as_written(text)  # the parser leaves out what is nested deeper, and nothing may be left out
+    html = str(parser.renderer.render(tokens, parser.options, env))
+    return _as_written(text) if loses(text, html, env.get("told", [])) else html
+
+
+def _as_written(text: str) -> str:
+    return f'<pre class="as-written">{escape(text)}</pre>'
 
 
 def pieces(text: str) -> list[str]:
@@ -114,6 +124,10 @@ def _is_harmless(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme.lower() in SCHEMES and bool(parts.netloc or parts.scheme.lower() == "mailto")
+
+
+def _as_it_is(url: str) -> str:
+    return url
 
 
 def _mathematics(state: StateInline, silent: bool) -> bool:
@@ -162,13 +176,15 @@ class _Renderer(RendererHTML):
         return f'<pre tabindex="0"><code>{escape(tokens[index].content)}</code></pre>\n'
 
     def fence(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        language = re.match(r"[\w+#.-]{1,20}", tokens[index].info.strip(), re.A)
-        label = f'<span class="language">{escape(language[0])}</span>' if language else ""
+        info = tokens[index].info.strip()
+        label = f'<span class="language">{escape(info)}</span>' if info else ""
         return f'<div class="code">{label}{self.code_block(tokens, index, options, env)}</div>\n'
 
     def math(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         latex, markup = tokens[index].content, tokens[index].markup
         drawn = mathml(latex, markup == "block", escape)
+        if drawn:
+            env.setdefault("told", []).append(latex)
         return f'<span class="math {markup}{"" if drawn else " source"}">{drawn or escape(latex)}</span>'
 
     def heading_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
@@ -178,7 +194,25 @@ class _Renderer(RendererHTML):
         return "</p>\n"
 
     def link_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        return f'<a href="{escape_html(str(tokens[index].attrGet("href")))}"{LINK_ATTRIBUTES}>'
+        return f'<a href="{escape_html(normalizeLink(str(tokens[index].attrGet("href"))))}"{LINK_ATTRIBUTES}>'
+
+    def link_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        opened = next(i for i in range(index, -1, -1) if tokens[i].type == "link_open")
+        link, shown = tokens[opened], "".join(token.content for token in tokens[opened:index]).strip()
+        address, title = str(link.attrGet("href")), link.attrGet("title")
+        told = [f"“{escape(str(title))}”"] if title else []
+        if shown == address:
+            env.setdefault("told", []).append(address)
+        elif link.markup != "autolink":
+            told.insert(0, escape(address))
+        return "</a>" + (f' <span class="address">({" ".join(told)})</span>' if told else "")
+
+    def ordered_list_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        return "<ol>\n"
+
+    def list_item_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        number = tokens[index].info
+        return f'<li value="{int(number)}">' if number else "<li>"
 
     def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return '<div class="table" tabindex="0"><table>\n'
@@ -203,4 +237,6 @@ def _markdown() -> MarkdownIt:
     parser.block.ruler.at("table", _whole_table, {"alt": ["paragraph", "reference"]})
     parser.inline.ruler.before("escape", "math", _mathematics)
     parser.validateLink = _is_harmless  # type: ignore[method-assign]
+    parser.normalizeLink = _as_it_is  # type: ignore[method-assign]  # and so an address is shown
+    parser.normalizeLinkText = _as_it_is  # type: ignore[method-assign, assignment]
     return parser
