@@ -71,6 +71,16 @@ def test_a_few_bad_rows_are_left_out_aloud_and_counted_in_the_ledger(dpo, tmp_pa
     assert ledger["rows"] == {"keep": 30, "empty_response": 1}
 
 
+def test_a_row_left_out_that_quotes_half_a_surrogate_pair_ends_no_run(dpo, tmp_path):
+    rows = [{**GOOD, "prompt": f"Once upon a time {i}"} for i in range(20)]
+    rows.append({**GOOD, "prompt": [{"role": "\ud800", "content": "x"}]})
+    result, _, output = dpo(write(tmp_path / "caf\udce9.jsonl", rows), "--set", "optimiser.max_steps=1")
+    assert result.code == 0, result.err
+    assert "caf\\udce9.jsonl:21: 'prompt[0]' has the unknown role '\\ud800'" in result.err
+    assert json.loads((output / "run.json").read_text())["rows"] == {"keep": 20, "bad_type": 1}
+    assert (output / "report.html").is_file()
+
+
 def test_many_bad_rows_stop_the_run_by_default(dpo, tmp_path):
     result, sentence, output = dpo(write(tmp_path / "rows.jsonl", [GOOD, {**GOOD, "rejected": ""}]))
     assert result.code == 2

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.made import WRITERS, Choices, spoilt
+from tests.fuzz.made import EXAMPLES_FOR, WRITERS, Choices, spoilt
 
 from penchant.cli.configuring import build_config, known_keys
 from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
@@ -67,6 +67,8 @@ def check(kind: str, data: bytes) -> str:
 
 def _load(kind: str, choices: Choices) -> None:
     name, is_raw, is_gzipped = choices.of(list(LOADERS)), choices.below(4) == 3, choices.below(8) == 7
+    if choices.below(8):
+        choices.examples = EXAMPLES_FOR[name]
     content = choices.rest() if is_raw else WRITERS[kind](choices)
     if is_gzipped and kind != ".parquet":
         content = gzip.compress(content, compresslevel=1, mtime=0)

@@ -12,10 +12,18 @@ from penchant.data.fields import HARMLESS, MEANINGFUL
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
 from penchant.data.importers.votes import VOTE_IMPORTERS
 
-__all__ = ["WRITERS", "Choices", "spoilt"]
+__all__ = ["EXAMPLES_FOR", "WRITERS", "Choices", "spoilt"]
 
-IMPORTERS = (*PAIR_IMPORTERS, *LABELLED_IMPORTERS, *DEMONSTRATION_IMPORTERS, *PROMPT_IMPORTERS, *VOTE_IMPORTERS)
+TABLES: Mapping[str, tuple[Any, ...]] = {
+    "pairs": PAIR_IMPORTERS,
+    "labelled": LABELLED_IMPORTERS,
+    "demonstrations": DEMONSTRATION_IMPORTERS,
+    "prompts": PROMPT_IMPORTERS,
+    "votes": VOTE_IMPORTERS,
+}
+IMPORTERS = [importer for table in TABLES.values() for importer in table]
 EXAMPLES = [importer.example for importer in IMPORTERS]
+EXAMPLES_FOR = {name: [importer.example for importer in table] for name, table in TABLES.items()}
 FIELDS = sorted({name for one in IMPORTERS for name in (*one.example, *one.reads)} | {*MEANINGFUL, *HARMLESS, "", "x"})
 TEXTS = [
     *(
@@ -58,9 +66,13 @@ NUMBERS: list[Any] = [
 
 
 class Choices:
-    """Bytes as choices, one or two for each; where they have run out, the first of everything is chosen."""
+    """Bytes as choices, one or two for each; where they have run out, the first of everything is chosen.
+
+    examples: the rows that others are made from.
+    """
 
     def __init__(self, data: bytes) -> None:
+        self.examples = EXAMPLES
         self._data, self._place = data, 0
 
     def below(self, number: int) -> int:
@@ -90,6 +102,7 @@ PLAIN: list[Callable[[Choices, int], Any]] = [
 ]
 NESTED = [
     *PLAIN,
+    lambda choices, _: choices.of(NUMBERS),
     lambda choices, depth: {"role": choices.of(TEXTS), "content": _value(choices, depth)},
     lambda choices, depth: {"from": choices.of(TEXTS), "value": "a", choices.of(FIELDS): _value(choices, depth)},
     lambda choices, depth: {choices.of(FIELDS): _value(choices, depth) for _ in range(choices.below(3))},
@@ -99,7 +112,7 @@ NESTED = [
 
 
 def _row(choices: Choices) -> dict[str, Any]:
-    row = dict(choices.of(EXAMPLES))
+    row = dict(choices.of(choices.examples))
     for _ in range(choices.below(4)):
         name = choices.of(FIELDS if choices.below(2) or not row else list(row))
         if choices.below(5):
