@@ -5,6 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from penchant.errors import WrittenError
+from penchant.models import adapters
+from penchant.models.load import load_model
+from penchant.models.merging import save_merged
+from penchant.models.numerics import Numerics
+from penchant.models.saving import save_model
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -38,6 +46,33 @@ def test_a_few_families_do_what_the_page_says(families, family):
     found = families.examine(family)
     assert found.outcome == A_FEW[family]
     assert found.row in (DOCS / "models.md").read_text(encoding="utf-8")
+
+
+def load(families, family, folder):
+    families.build(family).save_pretrained(folder)
+    families.tokenizer().save_pretrained(folder)
+    return load_model(str(folder), Numerics(torch.device("cpu"), torch.float32), chat_template="plain")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", ["deepseek_v3", "got_ocr2", "gpt_neo", "mamba"])
+def test_a_model_is_written_and_read_back_whatever_its_family(families, family, tmp_path):
+    model = load(families, family, tmp_path / "model")
+    before = families.scores(model)
+    save_model(model, tmp_path / "again")
+    assert torch.equal(families.scores(model), before)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_that_read_a_weight_past_its_adapter_are_not_exported_as_if_they_did_not(families, tmp_path):
+    model = load(families, "jamba", tmp_path / "model")
+    adapters.attach(model, 4, 8.0, (), seed=0)
+    with torch.no_grad():
+        for parameter in filter(lambda p: p.requires_grad, model.network.parameters()):
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)), alpha=0.05)
+    with pytest.raises(WrittenError, match="the adapter folded into its model is another model"):
+        save_merged(model, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
 
 
 @pytest.mark.slow

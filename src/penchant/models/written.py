@@ -159,7 +159,7 @@ def _in_full_precision() -> Iterator[None]:
 def _plain(network: Any) -> Iterator[None]:
     """Inside, the network's own attention instead of the one that shares prefixes."""
     causal_lm = network.get_base_model() if hasattr(network, "peft_config") else network
-    shares = causal_lm.config._attn_implementation == NAME
+    shares = causal_lm.config.get_text_config(decoder=True)._attn_implementation == NAME
     if shares:
         use_plain_attention(causal_lm)
     try:
