@@ -149,6 +149,7 @@ def test_training_pairs_learned_by_heart_are_remarked_beside_what_held_out_shows
     assert "100.0% of the training pairs are ranked correctly and 59.0% of the held-out ones" in remark.text
     assert fired(run, held_out(0.59, 0.2, 1.0, trained=1.0)) == set(), "five pairs cannot say so"
     assert fired(run, held_out(0.9, 0.8, 0.95, trained=1.0)) == set()
+    assert fired(run, held_out(0.59, 0.5, 0.67, trained=1.0)[-3:]) == set(), "a few batches say little"
 
 
 def test_a_model_that_hardly_moved_is_remarked_with_the_learning_rate_it_had(run):

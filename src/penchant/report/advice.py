@@ -122,7 +122,7 @@ def memorised(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
     """Training pairs are told apart far better than held-out ones."""
     train, held_out = series(metrics, "rewards/accuracies"), series(metrics, "eval_rewards/accuracies")
     limits = accuracy_limits(metrics)
-    if not len(train) or not len(held_out) or limits is None:
+    if len(train) < 10 or not len(held_out) or limits is None:  # of a few batches an accuracy says little
         return None
     known, new = train.mean_of_last(), held_out.values[-1]
     if known - new < MEMORISED or limits[1] >= known:
