@@ -195,6 +195,7 @@ def test_answers_that_wait_are_sent_after_a_new_link_too(make_site, chromium):
         reader.settle()
         assert len(site.answers()) == 1
         reader.page.goto(f"{base}/join/{site.tokens['boss']}")
+        reader.page.click("#replace")
         reader.page.wait_for_url(f"{base}/")
         assert reader.page.get_attribute("body", "data-queue") == "0", "another person sends nothing of hers"
         reader.context.close()

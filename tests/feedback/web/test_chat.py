@@ -596,7 +596,7 @@ def test_the_page_is_in_the_language_and_without_inline_code(ann, language):
     assert words(language)["chat_hello_title"] in html
     assert "<style" not in html
     assert " style=" not in html
-    assert html.count("<script") == html.count('<script type="module" src="/static/') == 1
+    assert html.count("<script") == html.count('<script type="module" src="/static/') == 2
     for path in re.findall(r'"(/static/[^"]+)"', html):
         assert ann.get(path).status_code == 200, path
     assert ann.get("/static/chat/chat.js").headers["content-type"].startswith("text/javascript")

@@ -1,11 +1,12 @@
-"""The way in: a link with a token becomes a session; and a sign of life for whoever watches the server."""
+"""The way in and out: a link with a token becomes a session, which ends; and a sign of life for who watches us."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from penchant.feedback.web.security import set_session
+from penchant.feedback.records import Annotator
+from penchant.feedback.web.security import end_session, name_of, session_of, set_session
 from penchant.feedback.web.sessions import room_of
 
 __all__ = ["router"]
@@ -15,16 +16,51 @@ router = APIRouter()
 
 @router.get("/join/{token}")
 def join(request: Request, token: str) -> Response:
-    """Give the browser its session and go on to the first page.
+    """Give the browser its session and go on to the first page; where somebody else's lives there, ask before.
 
     The page goes on by itself instead of by a redirect: a browser that came from another site (a mail, a chat) would
     not send a SameSite=Strict cookie along a redirect, and the person would stand before a closed door.
     """
-    room = room_of(request)
-    if room.sessions.annotator(token) is None:
+    room, person = room_of(request), _owner_of(request, token)
+    there = _who_is_there(request)
+    if there and there != person.name:
+        asking: Response = room.pages.render(request, "replacing.html", there=there, name=person.name)
+        return asking
+    return _let_in(request, token, person, room.pages.render(request, "joining.html"))
+
+
+@router.post("/join/{token}")
+def join_instead(request: Request, token: str) -> Response:
+    """Put this session in the place of another person's: they said yes on our page."""
+    return _let_in(request, token, _owner_of(request, token), JSONResponse({}))
+
+
+@router.post("/api/sign-out")
+def sign_out(request: Request) -> Response:
+    """Forget the session in this browser; the person's link opens it again."""
+    response = JSONResponse({})
+    end_session(response, request.headers["host"])
+    return response
+
+
+def _owner_of(request: Request, token: str) -> Annotator:
+    person: Annotator | None = room_of(request).sessions.annotator(token)
+    if person is None:
         raise HTTPException(410, "this link does not work")
-    response: Response = room.pages.render(request, "joining.html")
-    set_session(response, token, request.headers["host"], secure=room.sessions.secure)
+    return person
+
+
+def _who_is_there(request: Request) -> str:
+    """The name of whoever has a session in this browser; "" where nobody has, or it works no more."""
+    if session := session_of(request):
+        person = room_of(request).sessions.annotator(session)
+        return person.name if person else ""
+    return name_of(request)
+
+
+def _let_in(request: Request, token: str, person: Annotator, response: Response) -> Response:
+    secure = room_of(request).sessions.secure
+    set_session(response, token, person.name, request.headers["host"], secure=secure)
     return response
 
 

@@ -15,6 +15,7 @@ import json
 import logging
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -27,6 +28,8 @@ __all__ = [
     "Guard",
     "cookie_name",
     "csrf_token",
+    "end_session",
+    "name_of",
     "session_of",
     "set_session",
 ]
@@ -36,7 +39,9 @@ log = logging.getLogger(__name__)
 COOKIE = "penchant_session"
 """And the port, where the address has one: a browser sends a machine's cookies to all its ports."""
 
+NAME_SUFFIX = "_name"
 MAX_BODY_BYTES = 64_000
+JOIN = "/join/"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -64,10 +69,25 @@ def session_of(connection: HTTPConnection) -> str:
     return connection.cookies.get(cookie_name(connection.headers.get("host", "")), "")
 
 
-def set_session(response: Response, token: str, host: str, *, secure: bool) -> None:
-    """Give the browser its session at this host: not for scripts, not sent from other sites."""
-    name = cookie_name(host)
-    response.set_cookie(name, token, max_age=MONTH_SECONDS, path="/", httponly=True, samesite="strict", secure=secure)
+def name_of(connection: HTTPConnection) -> str:
+    """The name that the browser was given along with its session; "" without one.
+
+    It is sent along a link from another site too, where the session itself is not, and opens nothing.
+    """
+    return unquote(connection.cookies.get(cookie_name(connection.headers.get("host", "")) + NAME_SUFFIX, ""))
+
+
+def set_session(response: Response, token: str, name: str, host: str, *, secure: bool) -> None:
+    """Give the browser its session at this host: not for scripts, not sent from other sites. name: whose it is."""
+    kept: dict[str, Any] = {"max_age": MONTH_SECONDS, "path": "/", "httponly": True, "secure": secure}
+    response.set_cookie(cookie_name(host), token, samesite="strict", **kept)
+    response.set_cookie(cookie_name(host) + NAME_SUFFIX, quote(name), samesite="lax", **kept)
+
+
+def end_session(response: Response, host: str) -> None:
+    """Take the session from the browser; the link that gave it opens a new one."""
+    for cookie in (cookie_name(host), cookie_name(host) + NAME_SUFFIX):
+        response.delete_cookie(cookie, path="/")
 
 
 def cookie_name(host: str) -> str:
@@ -127,12 +147,13 @@ class Guard:
         is_ours = origin in (f"http://{host}", f"https://{host}")
         if not is_ours or headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return 403, "the request does not come from a page of this server"
-        session = session_of(HTTPConnection(scope))
-        if not session:
-            return 401, "there is no session; open your link again"
-        given = headers.get("x-csrf-token", "")
-        if not hmac.compare_digest(given.encode(), csrf_token(session).encode()):
-            return 403, "the page is older than the session; reload it"
+        if not scope["path"].startswith(JOIN):  # who joins has no session yet, and proves themselves by the link
+            session = session_of(HTTPConnection(scope))
+            if not session:
+                return 401, "there is no session; open your link again"
+            given = headers.get("x-csrf-token", "")
+            if not hmac.compare_digest(given.encode(), csrf_token(session).encode()):
+                return 403, "the page is older than the session; reload it"
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return 415, "only application/json is taken"
         return None
