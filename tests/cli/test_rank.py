@@ -311,6 +311,8 @@ def test_a_missing_file_and_an_unknown_ending_are_named(penchant, tmp_path):
     [
         (["--ties", "quarter"], "ties must be one of half, davidson; got 'quarter'"),
         (["--both-bad", "drop"], "--both-bad must be 'apart' or 'tie'; got 'drop'"),
+        (["--prior", "1e-320"], "--prior is auto, none, phantom or a standard deviation"),
+        (["--prior", "1e308"], "--prior is auto, none, phantom or a standard deviation"),
         (["--intervals", "jackknife"], "intervals must be one of sandwich, bootstrap; got 'jackknife'"),
         (["--cluster", "city"], "cluster must be one of"),
         (["--cluster", "prompt"], "Clusters must be different names out of []; got ['prompt']"),

@@ -184,7 +184,7 @@ def test_a_normal_prior_is_the_ridge_of_choix(triangle):
     assert fit.ability_I == pytest.approx(theirs - theirs.mean(), abs=1e-6)
     assert fit.notes == ("Abilities are drawn together by a normal prior of standard deviation 1.",)
     assert fit_bradley_terry(triangle, prior=PhantomVotes()).notes == fit_bradley_terry(triangle, prior=True).notes
-    with pytest.raises(ConfigError, match="above 0 and finite; got -1"):
+    with pytest.raises(ConfigError, match="from 1e-6 to 1e6; got -1"):
         Gaussian(-1.0)
 
 

@@ -55,7 +55,8 @@ Concurrency = Annotated[
     typer.Option("--concurrency", min=1, max=64, help="Comparisons an endpoint is asked at once.", show_default="4"),
 ]
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0.1, help="Seconds an endpoint may stay silent.", show_default="120")
+    float | None,
+    typer.Option("--timeout", min=0.1, max=86_400, help="Seconds an endpoint may stay silent.", show_default="120"),
 ]
 
 

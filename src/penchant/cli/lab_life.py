@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +60,7 @@ def life(
         ("dpo_epochs", dpo_epochs, 1),
     ):
         require(name, value, value >= least, f"at least {least}")
-    require("beta", beta, 0 < beta < math.inf, "greater than 0 and finite")
+    require("beta", beta, 1e-6 <= beta <= 1e6, "from 1e-6 to a million")
     if folder and Path(folder).exists() and any(Path(folder).iterdir()):
         raise OutputError(f"{folder}: is not empty; choose another folder, or another --output, for this life")
     options = {"seed": seed, "num_stories": num_stories, "sft_epochs": sft_epochs, "dpo_epochs": dpo_epochs}

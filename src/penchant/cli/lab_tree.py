@@ -57,7 +57,7 @@ def tree(
 
     require("depth", depth, depth >= 1, "at least 1")
     require("width", width, width >= 1, "at least 1")
-    require("temperature", temperature, 0 < temperature < math.inf, "greater than 0 and finite")
+    require("temperature", temperature, 1e-6 <= temperature <= 1e6, "from 1e-6 to a million")
     require("least", least, 0 <= least < 1, "at least 0 and below 1")
     with Reporter() as reporter:
         language_model = load(model, "cpu", "float32", chat_template or None, reporter)

@@ -25,7 +25,9 @@ def command(
     intervals: Annotated[str, typer.Option(help="sandwich or bootstrap.")] = "sandwich",
     num_bootstrap: Annotated[
         int | None,
-        typer.Option("--num-bootstrap", help="Resamples of --intervals bootstrap.", show_default="1000", min=2),
+        typer.Option(
+            "--num-bootstrap", help="Resamples of --intervals bootstrap.", show_default="1000", min=2, max=1_000_000
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of --intervals bootstrap.", show_default="0", min=0)] = None,
     cluster: Annotated[

@@ -3,7 +3,6 @@
 Shapes: I items.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,7 +54,7 @@ class Gaussian:
     battle counted twice, as in the arena code of FastChat, is `Gaussian(2**0.5 * math.log(10))`.
 
     Args:
-        deviation: standard deviation in natural-log units, > 0 and finite.
+        deviation: standard deviation in natural-log units, from 1e-6 to 1e6, so that its square is a number.
 
     Raises:
         ConfigError: another deviation.
@@ -68,8 +67,8 @@ class Gaussian:
     deviation: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.deviation < math.inf:
-            raise ConfigError(f"The deviation of the prior must be above 0 and finite; got {self.deviation}.")
+        if not 1e-6 <= self.deviation <= 1e6:
+            raise ConfigError(f"The deviation of the prior must be from 1e-6 to 1e6; got {self.deviation}.")
 
     @property
     def note(self) -> str:

@@ -3,7 +3,6 @@
 Shapes: I players, V games, O orders of the same games, S snapshots.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,7 +63,7 @@ def elo(seed: int = 0, num_players: int = 8, num_games: int = 4000, k: float = 3
     """
     require("num_players", num_players, num_players >= SHOWN, f"at least {SHOWN}")
     require("num_games", num_games, num_games >= 100 * num_players, f"at least {100 * num_players}, 100 a player")
-    require("k", k, 0.01 <= k < math.inf, "at least 0.01 and finite")
+    require("k", k, 0.01 <= k <= 1e6, "from 0.01 to a million")
     require("seed", seed, seed >= 0, "at least 0")
     truth_I = np.linspace(START + SPREAD, START - SPREAD, num_players)
     study = _Study(truth_I, play(truth_I, num_games, seed), seed)
