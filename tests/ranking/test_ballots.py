@@ -33,13 +33,14 @@ def test_votes_are_clustered_by_what_every_ballot_records(mixed):
 
 def test_answers_are_turned_to_the_sides_of_the_units_first_ballot():
     ballots = Ballots(
-        ["a", "b", "b", "a", "x"],
-        ["b", "a", "a", "b", "y"],
-        ["left", "left", "tie", "both_bad", "left"],
-        unit=[1, 1, 1, 1, 2],
-        annotator=["Ann", "Bo", "Cy", "Di", "Ann"],
+        ["a", "b", "b", "a", "x", "b"],
+        ["b", "a", "a", "b", "y", "a"],
+        ["left", "left", "tie", "both_bad", "left", "right"],
+        unit=[1, 1, 1, 1, 2, 1],
+        annotator=["Ann", "Bo", "Cy", "Di", "Ann", "Ed"],
     )
-    assert ballots.answers() == [{"Ann": "left", "Bo": "right", "Cy": "tie", "Di": "both_bad"}, {"Ann": "left"}]
+    first = {"Ann": "left", "Bo": "right", "Cy": "tie", "Di": "both_bad", "Ed": "left"}
+    assert ballots.answers() == [first, {"Ann": "left"}]
 
 
 def test_who_answers_twice_counts_with_the_last_and_answers_that_name_nobody_are_no_persons():

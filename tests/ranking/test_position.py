@@ -32,7 +32,7 @@ def test_only_decided_answers_whose_order_is_known_are_counted():
 def test_a_share_of_nothing_is_none_and_says_why():
     unknown = first_shown_share(Ballots(["a"], ["b"], ["left"]))
     tied = first_shown_share(Ballots(["a"], ["b"], ["tie"], shown_first=["left"]))
-    assert (unknown.value, unknown.reason) == (None, "no answer says which side was shown first")
+    assert (unknown.value, unknown.num, unknown.reason) == (None, 0, "no answer says which side was shown first")
     assert (tied.value, tied.reason) == (None, "no decided answer says which side was shown first")
 
 
@@ -68,6 +68,17 @@ def test_the_variance_ratio_is_that_of_a_slow_loop_over_clusters_of_unequal_size
     wider = student.ppf(0.95, 5) / norm.ppf(0.95)
     assert variance_ratio(value, clusters, 0.9) == pytest.approx(drawn / independent * wider**2)
     assert variance_ratio(value, clusters, 0.9) > 2
+    assert (
+        variance_ratio(value, clusters) == variance_ratio(value, clusters, 0.95) > variance_ratio(value, clusters, 0.9)
+    )
+
+
+def test_clustered_limits_are_wilsons_at_the_level_asked_for():
+    won, people = [i % 3 != 0 for i in range(24)], [i // 6 for i in range(24)]
+    for confidence in (0.5, 0.95):
+        share = first_shown_share(shown(won, annotator=people), confidence)
+        ratio = variance_ratio(np.array(won, dtype=float), people, confidence)
+        assert (share.low, share.high) == pytest.approx(wilson(2 / 3, 24 / ratio, confidence))
 
 
 def test_clusters_that_vary_less_than_chance_or_cannot_vary_change_nothing():
