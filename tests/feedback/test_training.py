@@ -129,7 +129,11 @@ def test_a_verdict_was_not_drawn_so_it_has_no_say_in_the_weight(votes):
     got = training_pairs(answers, weighted=True)
     assert [pair.weight for pair in got.pairs] == pytest.approx([2 / 6, 10 / 6])
     assert got.pairs[0].chosen == "answer a of t0"
-    with pytest.raises(ConfigError, match="t2: an answer does not say with which probability"):
+    sentence = (
+        "^task t2: an answer does not say with which probability its task was chosen, as imported answers do not; leave "
+        "weighted out$"
+    )
+    with pytest.raises(ConfigError, match=sentence):
         training_pairs([*answers, *votes("t2", "a", "adjudication")], weighted=True)
 
 
@@ -165,5 +169,7 @@ def test_a_project_folder_gives_its_pairs(make_store, make_answer, tmp_path):
         store.record(make_answer(assignment, ann, "b"))
     got = load_project_pairs(store.project.path)
     assert {pair.chosen for pair in got.pairs} == {f"answer b of t{i}" for i in range(3)}
+    assert {pair.probability for pair in got.pairs} == {1.0}
+    assert {pair.probability for pair in load_project_pairs(store.project.path, "soft").pairs} == {0.75}
     with pytest.raises(ConfigError, match="not a project"):
         load_project_pairs(tmp_path)

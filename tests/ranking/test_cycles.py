@@ -245,3 +245,5 @@ def test_a_short_list_of_cycles_has_the_surest_of_all():
     assert len({cycle.items[0] for cycle in every}) > 2
     for num in (0, 1, 4):
         assert hodge_rank(votes, num_cycles=num).cycles == every[:num]
+        assert hodge_rank(votes, num_cycles=num).p_value == hodge_rank(votes).p_value
+    assert hodge_rank(Votes.from_counts(CIRCLE), num_cycles=0).p_value < 0.1

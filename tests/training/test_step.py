@@ -150,6 +150,12 @@ def test_a_non_finite_loss_is_not_finite_and_names_the_rows_of_its_micro_batch(m
     assert result.bad_items == (pairs[3],)
 
 
+def test_an_infinite_loss_of_several_pairs_names_them_all(model, task, pairs):
+    endless = PreferenceTask(lambda batch: batch.policy_chosen_B * 0 + float("inf"), BETA, task.reference)
+    _, result = gradient(model, endless, pairs[:3], 10_000)
+    assert (result.finite, result.bad_items) == (False, tuple(pairs[:3]))
+
+
 def test_a_non_finite_gradient_behind_a_finite_loss_is_caught(model, task, pairs):
     class Sharp(torch.autograd.Function):
         @staticmethod
