@@ -153,7 +153,8 @@ def test_a_non_finite_loss_is_not_finite_and_names_the_rows_of_its_micro_batch(m
 def test_an_infinite_loss_of_several_pairs_names_them_all(model, task, pairs):
     endless = PreferenceTask(lambda batch: batch.policy_chosen_B * 0 + float("inf"), BETA, task.reference)
     _, result = gradient(model, endless, pairs[:3], 10_000)
-    assert (result.finite, result.bad_items) == (False, tuple(pairs[:3]))
+    assert not result.finite
+    assert sorted(map(id, result.bad_items)) == sorted(map(id, pairs[:3])), "in whatever order they were packed"
 
 
 def test_a_non_finite_gradient_behind_a_finite_loss_is_caught(model, task, pairs):
