@@ -12,6 +12,7 @@ import { counts, shownAnew } from "./press.js";
 import { Queue } from "./queue.js";
 import { announce, showEnding, showProgress, showSaved, showState, showWaiting } from "./status.js";
 import "./strip.js";
+import { onlyHere } from "./tabs.js";
 import { seconds, startWatch } from "./watch.js";
 import { say } from "./words.js";
 
@@ -29,24 +30,27 @@ let stack = []; // ids of the pairs answered on this page, in the order of answe
 let progress = null;
 let exhausted = false; // the server had nothing more at the last question
 let unreachable = false; // nor could the server be asked
+let isElsewhere = false; // another tab has taken over
 let fetching = false;
 let askedAt = Date.now();
 
 // ---- what is on screen
 
-const shown = () => (looking >= 0 ? past[looking] : ahead[0]);
+const shown = () => (isElsewhere ? null : looking >= 0 ? past[looking] : ahead[0]);
 
 function show() {
   const view = shown();
   const offline = unreachable || queue.state === "offline";
-  document.body.dataset.view = view ? "pair" : exhausted ? "end" : offline ? "offline" : "loading";
+  document.body.dataset.view = isElsewhere ? "elsewhere" : view ? "pair" : exhausted ? "end" : offline ? "offline" : "loading";
+  $("elsewhere").hidden = !isElsewhere;
   $("pair").hidden = $("answers").hidden = !view;
-  $("ending").hidden = Boolean(view) || !(exhausted || offline);
+  $("ending").hidden = isElsewhere || Boolean(view) || !(exhausted || offline);
   ask(null);
   closeComment();
   if (!view) {
     pair.view = null;
     document.body.dataset.assignment = "";
+    if (isElsewhere) return;
     if (exhausted || offline) showEnding(progress, !exhausted);
     if (exhausted) announce($("ending-title").textContent);
     return;
@@ -105,6 +109,7 @@ function keepRemarks() {
 }
 
 function undo() {
+  if (isElsewhere) return;
   keepRemarks();
   const id = stack.pop();
   const view = past.find((other) => other.id === id);
@@ -131,6 +136,7 @@ function reopen(view, said) {
 // ---- back and forth
 
 async function back() {
+  if (isElsewhere) return;
   if (looking + 1 >= past.length) await fetchPast();
   if (looking + 1 >= past.length) {
     showState(say("no_earlier"));
@@ -164,7 +170,7 @@ async function fetchPast() {
 
 /** Fetch open pairs. Only when the server knows every answer, or it would give those again that wait here. */
 async function refill() {
-  if (fetching || queue.items.length) return;
+  if (isElsewhere || fetching || queue.items.length) return;
   fetching = true;
   let again = false;
   const before = stack.length;
@@ -294,6 +300,17 @@ addEventListener("click", (event) => {
 });
 
 $("look-again").addEventListener("click", refill);
+
+// ---- one tab at a time
+
+onlyHere(document.body.dataset.queueName, () => {
+  keepRemarks();
+  isElsewhere = true;
+  show();
+  announce($("elsewhere-title").textContent);
+});
+
+$("go-on-here").addEventListener("click", () => location.reload()); // what this page knew may be answered by now
 
 // leases are renewed on coming back
 document.addEventListener("visibilitychange", () => {
