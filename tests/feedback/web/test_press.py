@@ -220,3 +220,18 @@ def test_a_verdict_that_is_clicked_twice_or_held_is_given_once(make_site, read):
             reader.page.wait_for_selector("[data-outcome=left]:not(:disabled):focus")
         reader.page.keyboard.up("Enter")
         assert len(sent) == 2
+
+
+def test_an_invitation_that_is_clicked_twice_is_one_link(site, read):
+    """A second one would end the first, which may be the one that is shown."""
+    with served(site) as base:
+        reader = read(base, site.tokens["boss"])
+        reader.page.goto(f"{base}/admin")
+        sent = []
+        reader.page.on("request", lambda request: sent.append(request.url) if "invitations" in request.url else None)
+        reader.page.dblclick("[data-invite=ann]")
+        reader.page.wait_for_selector("#link-box:not([hidden])")
+        reader.page.fill("input[name=name]", "Zoe")
+        reader.page.dblclick("#invite button")
+        reader.page.wait_for_function("() => document.querySelector('#link-label').textContent.includes('Zoe')")
+        assert len(sent) == 2

@@ -1,6 +1,7 @@
 // The admin page: figures that renew themselves, invitations, and letting people in no more.
 
 import { Failed, post } from "./api.js";
+import { counts } from "./press.js";
 import { clock, say } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -21,13 +22,19 @@ async function renew() {
   }
 }
 
+let isChanging = false;
+
 async function change(action) {
+  if (isChanging) return;
+  isChanging = true;
   try {
     await action();
     $("message").textContent = "";
   } catch (error) {
     if (!(error instanceof Failed)) throw error;
     $("message").textContent = say("not_saved", { reason: error.message });
+  } finally {
+    isChanging = false;
   }
 }
 
@@ -62,7 +69,7 @@ $("copy").addEventListener("click", async () => {
 
 addEventListener("click", (event) => {
   const button = event.target.closest("[data-disable], [data-invite]");
-  if (!button) return;
+  if (!button || !counts(event)) return;
   if (button.dataset.invite) {
     change(() => invite(button.dataset.invite, button.dataset.role));
     return;
