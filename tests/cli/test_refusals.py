@@ -207,11 +207,10 @@ def test_a_project_of_votes_and_any_other_folder_are_called_what_they_are(pencha
     project, other = tmp_path / "votes", tmp_path / "other"
     for folder in (project, other):
         folder.mkdir()
-    (project / "project.yaml").write_text("name: x\n")
+    (project / "project.yaml").write_text("title: x\n")
     checked = penchant("check", project, *story)
     assert checked.code == 2
-    assert f"{project}: is a project of votes" in checked.err
-    assert f"penchant votes export {project} --to pairs" in checked.err
+    assert f"{project}: penchant.db is missing" in checked.err, "it is read as a project"
     refused = penchant("check", other, *story)
     assert refused.code == 2
     assert f"{other}: is a folder without project.yaml" in refused.err

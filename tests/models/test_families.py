@@ -9,6 +9,7 @@ import torch
 
 from penchant.errors import WrittenError
 from penchant.models import adapters
+from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
 from penchant.models.merging import save_merged
 from penchant.models.numerics import Numerics
@@ -58,9 +59,10 @@ def load(families, family, folder):
 @pytest.mark.parametrize("family", ["deepseek_v3", "got_ocr2", "gpt_neo", "mamba"])
 def test_a_model_is_written_and_read_back_whatever_its_family(families, family, tmp_path):
     model = load(families, family, tmp_path / "model")
-    before = families.scores(model)
-    save_model(model, tmp_path / "again")
-    assert torch.equal(families.scores(model), before)
+    with torch.no_grad():
+        before = score_sequences(model, families.sequences())
+        save_model(model, tmp_path / "again")
+        assert torch.equal(score_sequences(model, families.sequences()), before)
 
 
 @pytest.mark.filterwarnings("ignore")
