@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import safetensors.torch
+import torch
 
 from penchant.training import checkpoint
 from penchant.training.run_folder import read_rows_written
@@ -28,6 +29,12 @@ WRITES = (
     (pathlib.Path, "mkdir"),
     (pathlib.Path, "open"),
 )
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """A fork has none of its parent's threads, and would wait for those of a parallel kernel for ever."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
