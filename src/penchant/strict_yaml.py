@@ -5,13 +5,16 @@ A key that stands twice in one mapping is refused: which one was meant?
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from penchant.errors import ConfigError
+from penchant.reading import os_reason, read_text
 from penchant.wording import one_line, reason_of
 
-__all__ = ["StrictYamlError", "strict_load"]
+__all__ = ["StrictYamlError", "read_settings", "strict_load"]
 
 STRAY = (ValueError, OverflowError, TypeError, LookupError, AttributeError)
 """What the library lets through besides its own errors: those of int(), float(), date(), chr() and of odd tags."""
@@ -75,3 +78,22 @@ def strict_load(text: str) -> Any:
         raise _not_yaml(error.problem or reason_of(error), error.problem_mark or error.context_mark) from error
     except (yaml.YAMLError, *STRAY) as error:
         raise _not_yaml(reason_of(error), None) from error
+
+
+def read_settings(file: Path, *, expected: str, unreadable: str) -> dict[str, Any]:
+    """The mapping that a file of settings holds; of an empty file, none.
+
+    expected, unreadable: words for what it should hold, and for what to do where it cannot be read. Raises ConfigError.
+    """
+    try:
+        content = strict_load(read_text(file))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({os_reason(error)}); {unreadable}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8; save the file as UTF-8") from error
+    except StrictYamlError as error:
+        raise ConfigError(f"{file}{error.where}: {error}") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: expected {expected}, got {type(content).__name__}")
+    return content

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from penchant.cli.hints import setting_meant
 from penchant.errors import ConfigError
-from penchant.reading import os_reason, read_text
-from penchant.strict_yaml import StrictYamlError, strict_load
+from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
 from penchant.wording import nearest, shown
 
 __all__ = ["build_config", "known_keys"]
@@ -39,7 +38,9 @@ def build_config(
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
     if file is not None:
-        for key, value in _flatten(_read_yaml(file), keys):
+        for key, value in _flatten(
+            read_settings(file, expected="sections of keys", unreadable="check the path of --config"), keys
+        ):
             _refuse_twice(key, merged, str(file))
             merged[key] = (value, str(file))
     for name, text in (os.environ if environment is None else environment).items():
@@ -108,21 +109,6 @@ def _refuse_twice(key: str, known: Container[str], where: str) -> None:
 def _section_of(annotation: Any) -> type[BaseModel] | None:
     candidates = [annotation, *getattr(annotation, "__args__", ())]
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        content = strict_load(read_text(file))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({os_reason(error)}); check the path of --config") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8; save the file as UTF-8") from error
-    except StrictYamlError as error:
-        raise ConfigError(f"{file}{error.where}: {error}") from error
-    content = {} if content is None else content
-    if not isinstance(content, dict):
-        raise ConfigError(f"{file}: expected sections of keys, got {type(content).__name__}; see docs/settings.md")
-    return content
 
 
 def _flatten(content: Mapping[str, Any], keys: Mapping[str, bool], prefix: str = "") -> Iterator[tuple[str, Any]]:

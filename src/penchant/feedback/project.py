@@ -12,8 +12,7 @@ from sqlalchemy.engine import URL
 
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.private import create_private, keep_private
-from penchant.reading import os_reason, read_text
-from penchant.strict_yaml import StrictYamlError, strict_load
+from penchant.strict_yaml import read_settings
 from penchant.wording import nearest, shown
 
 __all__ = ["CONFIG_NAME", "DATABASE_NAME", "Project", "ProjectConfig"]
@@ -124,17 +123,7 @@ def _write(file: Path, config: ProjectConfig) -> None:
 
 
 def _read(file: Path) -> ProjectConfig:
-    try:
-        content: Any = strict_load(read_text(file))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({os_reason(error)}); check its permissions") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8; save the file as UTF-8") from error
-    except StrictYamlError as error:
-        raise ConfigError(f"{file}{error.where}: {error}") from error
-    content = {} if content is None else content
-    if not isinstance(content, dict):
-        raise ConfigError(f"{file}: expected settings such as 'overlap: 2', got {type(content).__name__}")
+    content = read_settings(file, expected="settings such as 'overlap: 2'", unreadable="check its permissions")
     try:
         return ProjectConfig.model_validate(content)
     except ValidationError as error:
