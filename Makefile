@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-all mutation fuzz check format bench docs clean
+.PHONY: setup demo test test-all mutation fuzz check format bench docs families clean
 
 setup: $(VENV)/.ready  ## make the environment with the pinned versions
 
@@ -54,6 +54,9 @@ bench: setup  ## the figures of docs/performance.md; TRL_PYTHON names an interpr
 docs: setup  ## write the parts of docs/ that the code knows
 	$(BIN)/python docs/make.py
 	$(BIN)/python docs/figures.py
+
+families: setup  ## build every family of models small, compare with plain transformers, write docs/models.md; ten minutes
+	$(BIN)/python docs/families.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build

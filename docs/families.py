@@ -39,7 +39,7 @@ PAGE = Path(__file__).parent / "models.md"
 SHARED, UNSHARED, REFUSED, NOT_BUILT = "shared", "unshared", "refused", "not built"
 HEAD = """# Models
 
-Written by `python docs/families.py` with transformers {transformers}: every family of its causal language models, built
+Written by `make families` with transformers {transformers}: every family of its causal language models, built
 small with random weights, saved, loaded by Penchant and run beside plain transformers. Log-probs of several texts agree
 to {gap:.0e} of their size at most, their gradients by every weight to a thousandth, and eight tokens written after a
 prompt are the same.
