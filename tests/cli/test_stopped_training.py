@@ -23,6 +23,14 @@ PLACES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard():
+    """A shell that runs tests in the background has them ignore SIGINT, and whatever they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def call(stories260k, tmp_path_factory):
     """The arguments of a run of two steps with an evaluation after each."""

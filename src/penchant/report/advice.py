@@ -155,10 +155,12 @@ def moved_little(run: Run, metrics: Rows, comparison: Comparison) -> Advice | No
 
 
 def no_better_than_length(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
-    """Choosing the longer answer agrees with people about as often as the trained model."""
+    """Choosing by length alone agrees with people at least as often as the trained model."""
     longer, held_out = run.get("held_out_longer"), series(metrics, "eval_rewards/accuracies")
     limits = accuracy_limits(metrics)
-    if not isinstance(longer, float) or not len(held_out) or limits is None or limits[0] > max(longer, 1 - longer):
+    if not isinstance(longer, float) or not len(held_out) or limits is None:
+        return None
+    if held_out.values[-1] > max(longer, 1 - longer):
         return None
     which, share = ("longer", longer) if longer >= 0.5 else ("shorter", 1 - longer)
     text = (
