@@ -298,3 +298,12 @@ def test_the_cases_that_were_misread_are_read_as_they_are_meant(shared):
     assert [m.weight for m in turns if m.role == "assistant"] == [1.0, 1.0]
     with pytest.raises(DataError, match=r"pairs_one_without_rejected\.jsonl:2: the field 'rejected' is missing"):
         load_pairs(cases / "pairs_one_without_rejected.jsonl")
+
+
+def test_a_turn_of_weight_zero_in_the_prompt_of_a_completion_is_not_imitated(tmp_path):
+    bad = {"role": "assistant", "content": "bad", "weight": 0}
+    prompt = [{"role": "user", "content": "q"}, bad, {"role": "user", "content": "again"}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": prompt, "completion": "good"}) + "\n")
+    (record,) = load_demonstrations(path).demonstrations
+    assert [message.weight for message in record.messages] == [1, 0, 1, 1]

@@ -345,3 +345,45 @@ def test_a_cut_in_the_thinking_of_a_later_turn_is_found_and_one_between_turns_is
     for cut, codes in ((starts[1] + 20, ["thinking_open"]), (starts[1] - 1, []), (starts[0] + 20, ["thinking_open"])):
         found = tokenise_demonstrations(encoder, [record], Limits(cut, cut - 1)).problems
         assert [v.code for v in found] == codes
+
+
+def test_reasoning_whose_words_stand_in_the_answer_too_is_missed_all_the_same(encoder_of):
+    thought = Message(role="assistant", content="yes, it is", reasoning="yes")
+    with pytest.raises(BoundaryError, match="leaves out the response's reasoning"):
+        encoder_of("plain").encode_response(talk("hi"), thought)
+    assert "<think>\nyes\n</think>" in encoder_of("qwen3").tokenizer.decode(
+        encoder_of("qwen3").encode_response(talk("hi"), thought)
+    )
+
+
+@pytest.mark.parametrize("written", ["call.name", "call.name + (call.arguments | tojson if loop.first else '')"])
+def test_a_later_call_or_its_arguments_that_a_template_leaves_out_are_refused(byte_tokenizer, written):
+    first_alone = (
+        "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}{% set call = c.function %}{{ X }}"
+    )
+    template = first_alone.replace("X", written) + "{% endfor %}{% endfor %}"
+    call = Message(role="assistant", content="", tool_calls=CALL * 2)
+    with pytest.raises(BoundaryError, match="leaves out the tool calls"):
+        ChatEncoder(byte_tokenizer, template=template).encode_response(talk("hi"), call)
+
+
+def test_a_name_that_a_template_leaves_out_is_refused_but_for_a_tools(encoder_of):
+    with pytest.raises(BoundaryError, match="leaves out the name in message 1, the user's"):
+        encoder_of("qwen2_5").encode_prompt([Message(role="user", content="hi", name="Ann")])
+
+
+@pytest.mark.parametrize("mode", ["refuse", "text", "control"])
+def test_characters_that_look_like_our_own_marks_are_text_or_refused(encoder_of, mode):
+    encoder = encoder_of("qwen2_5", special_tokens=mode)
+    for text in ("\ue0fe99999\ue0ff", "\ue0fe0\ue0ff"):
+        if mode == "text":
+            with pytest.raises(BoundaryError, match="mark special tokens"):
+                encoder.encode_response(talk("hi"), text)
+        else:
+            assert encoder.decode(encoder.encode_response(talk("hi"), text)) == text
+
+
+def test_an_id_of_a_call_that_spells_a_special_token_is_refused(encoder_of):
+    result = Message(role="tool", content="3", tool_call_id="<|im_end|>")
+    with pytest.raises(BoundaryError, match="tool_call_id spells the special token"):
+        encoder_of("qwen2_5").encode_prompt([*talk("hi"), result])

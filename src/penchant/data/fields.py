@@ -5,6 +5,7 @@ does, so that the row is refused; every other one is listed once, as "fields not
 an empty text, list or object, not a number) says nothing: parquet and csv fill what a row lacks.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,23 +97,25 @@ def _unread_of_messages(name: str, value: Any) -> list[str]:
 
 
 def _repeats(value: object, row: Row, importer: Importer[Any]) -> bool:
-    """Whether what a person or the system says in it stands in the fields that are read as well."""
-    said = set(_texts(value, every_role=False))
-    read = {text for name in importer.reads for text in _texts(row.get(name), every_role=True)}
-    return bool(said) and all(any(one in text for text in read) for one in said)
+    """Whether all that is said in it stands, in whole words, in the fields that are read as well."""
+    said = set(_texts(value))
+    read = {text for name in importer.reads for text in _texts(row.get(name))}
+    return bool(said) and all(any(_stands_in(one, text) for text in read) for one in said)
 
 
-def _texts(value: object, *, every_role: bool) -> Iterator[str]:
+def _stands_in(said: str, text: str) -> bool:
+    return said in text and (said == text or re.search(rf"(?<!\w){re.escape(said)}(?!\w)", text) is not None)
+
+
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value.strip()
     for message in value if isinstance(value, list) else [value]:
-        if isinstance(message, dict) and (every_role or message.get("role", message.get("from")) not in _ANSWERS):
+        if isinstance(message, dict):
             text = next((message[name] for name in ("content", "value", "input") if message.get(name)), None)
             if isinstance(text, str):
                 yield text.strip()
 
-
-_ANSWERS = ("assistant", "gpt")
 
 _HARMLESS = """
     id _id uid uuid guid idx index row row_id row_index hash sha sha256 slug __index_level_0__ prompt_id

@@ -92,7 +92,8 @@ class ChatEncoder:
 
     def prompt_text(self, prompt: Sequence[Message]) -> str:
         """The prompt as the model reads it, up to where its answer begins. Raises BoundaryError."""
-        return MARK.sub(lambda mark: self._spelt[int(mark[1])], self._template.prompt(self._guarded(prompt)))
+        text = self._template.prompt(self._guarded(prompt))
+        return MARK.sub(lambda mark: self._spelt[int(mark[1])], text) if self.special_tokens == "text" else text
 
     def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
         """Ids of the prompt; a chat template writes its own special tokens, "plain" has the tokenizer's.
@@ -173,8 +174,10 @@ class ChatEncoder:
 
     def _guard(self, message: Message) -> Message:
         changed = {}
-        for field in ("content", "reasoning", "tool_calls", "tools", "name"):
+        for field in ("content", "reasoning", "tool_calls", "tools", "name", "tool_call_id"):
             text = getattr(message, field)
+            if text is not None and self.special_tokens == "text" and MARK.search(text):
+                raise SpecialTokenError(f"the {message.role}'s {field} holds the characters that mark special tokens")
             if text is not None and (found := self._spelling.search(text)):  # type: ignore[union-attr]  # see _guarded
                 if self.special_tokens == "refuse":
                     raise SpecialTokenError(f"the {message.role}'s {field} spells the special token {found[0]}")
@@ -186,7 +189,7 @@ class ChatEncoder:
 
     def _encode(self, text: str, encode_start: Callable[[str], list[int]]) -> list[int]:
         """Ids of rendered text; what stands for a spelt special token is encoded as characters."""
-        first, *rest = MARK.split(text)
+        first, *rest = MARK.split(text) if self.special_tokens == "text" else [text]
         ids = encode_start(first) if first or not rest else []
         for index, following in zip(rest[::2], rest[1::2], strict=True):
             ids += self.tokenizer.encode(self._spelt[int(index)], add_special_tokens=False, split_special_tokens=True)

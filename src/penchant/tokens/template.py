@@ -108,10 +108,11 @@ class ChatTemplate:
         message = _with_thinking_opened(as_message(response), before)
         if message.content.lstrip().startswith(THINK_OPEN) and THINK_CLOSE not in message.content:
             raise OpenThinkingError("the response begins to think and never comes to an answer")
-        thought, _ = _parted(message)
+        thought, answer = _parted(message)
         self._require_heard([*prompt, message], is_answered=True)
         for written in self._spellings(prompt, message, before):
-            if written.startswith(before) and thought in (continued := written[len(before) :]):
+            continued = written[len(before) :] if written.startswith(before) else None
+            if continued is not None and (not thought or continued.count(thought) > answer.content.count(thought)):
                 return continued
         if thought:
             raise NotWrittenError("the chat template leaves out the response's reasoning")
@@ -150,7 +151,7 @@ class ChatTemplate:
 
         is_answered: the last is the response, of which alone it is asked; else they are a prompt.
         """
-        shape = (is_answered, *((m.role, bool(m.content), bool(m.tool_calls), bool(m.tools)) for m in messages))
+        shape = (is_answered, *map(_shape, messages))
         if shape in self._heard:
             return
         written = self._render(messages, add_generation_prompt=not is_answered)
@@ -231,16 +232,41 @@ def _changes(messages: Sequence[Message], start: int) -> Iterator[tuple[str, lis
     """The messages with one thing said otherwise from `start` on, and what that is; each must make another text."""
     for index, message in enumerate(messages[start:], start):
         whose = f"message {index + 1}, the {message.role}'s"
-        for field, what in (("content", whose), ("tool_calls", f"the tool calls of {whose}"), ("tools", "the tools")):
-            if value := getattr(message, field):
-                other = f"{value}~" if field == "content" else _renamed(value)
+        fields = [("content", whose), ("tool_calls", f"the tool calls of {whose}"), ("tools", "the tools")]
+        if message.role != "tool":  # which call a result is of, its place says too
+            fields.append(("name", f"the name in {whose}"))
+        for field, what in fields:
+            for other in _others(field, getattr(message, field)):
                 changed = message.model_copy(update={field: other})
                 yield what, [*messages[:index], changed, *messages[index + 1 :]]
 
 
-def _renamed(functions: str) -> str:
-    """A list of tools or of calls, the first of which has another name."""
-    first, *others = json.loads(functions)
-    function = first.get("function", first)
-    changed = function | {"name": f"{function.get('name')}_"} if isinstance(function, dict) else {}
-    return json.dumps([first | {"function": changed} if "function" in first else changed, *others], ensure_ascii=False)
+def _shape(message: Message) -> tuple[Any, ...]:
+    """What decides how a template writes a message, whatever its words are."""
+    calls = [bool(_function(call).get("arguments")) for call in json.loads(message.tool_calls or "[]")]
+    num_tools = len(json.loads(message.tools or "[]"))
+    return message.role, bool(message.content), bool(message.name), tuple(calls), num_tools
+
+
+def _others(field: str, value: str | None) -> Iterator[str]:
+    """What a field might say instead: another text, or the list with one function called or calling otherwise."""
+    if not value:
+        return
+    if field in ("content", "name"):
+        yield f"{value}~"
+        return
+    functions = json.loads(value)
+    for index, one in enumerate(functions):
+        function = _function(one)
+        changes = [{"name": f"{function.get('name')}_"}]
+        if isinstance(function.get("arguments"), dict):
+            changes.append({"arguments": function["arguments"] | {"~": 1}})
+        for change in changes:
+            other = one | {"function": function | change} if "function" in one else one | change
+            yield json.dumps([*functions[:index], other, *functions[index + 1 :]], ensure_ascii=False)
+
+
+def _function(one: dict[str, Any]) -> dict[str, Any]:
+    """The function of a tool or of a call."""
+    function = one.get("function", one)
+    return function if isinstance(function, dict) else {}

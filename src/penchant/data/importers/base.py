@@ -79,10 +79,15 @@ def text_field(row: Row, name: str) -> str:
     return value
 
 
-def prompt_field(row: Row, name: str) -> tuple[Message, ...]:
-    """A prompt: a text, which becomes one user message, or a list of messages; with what stands beside it."""
+def prompt_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message, ...]:
+    """A prompt: a text, which becomes one user message, or a list of messages; with what stands beside it.
+
+    trained: whether its answers are imitated too, so that their weights count; see `read_messages`.
+    """
     value = field(row, name)
-    return opened(row, (Message(role="user", content=value),) if isinstance(value, str) else read_messages(value, name))
+    if isinstance(value, str):
+        return opened(row, (Message(role="user", content=value),))
+    return opened(row, read_messages(value, name, trained=trained))
 
 
 def conversation_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message, ...]:

@@ -11,7 +11,7 @@ NEEDS = ("prompt", "completion")
 
 def convert(row: Row) -> Demonstration:
     """The completion is imitated; so are the answers in a prompt of several turns."""
-    prompt = require_question(prompt_field(row, "prompt"))
+    prompt = require_question(prompt_field(row, "prompt", trained=True))
     return Demonstration(messages=(*prompt, as_message(response_field(row, "completion", prompt))))
 
 
