@@ -307,3 +307,13 @@ def test_a_turn_of_weight_zero_in_the_prompt_of_a_completion_is_not_imitated(tmp
     path.write_text(json.dumps({"prompt": prompt, "completion": "good"}) + "\n")
     (record,) = load_demonstrations(path).demonstrations
     assert [message.weight for message in record.messages] == [1, 0, 1, 1]
+
+
+def test_a_prompt_that_is_a_transcript_is_its_turns(tmp_path):
+    prompt = "\n\nHuman: What is the sun?\n\nAssistant: A star.\n\nHuman: Why?\n\nAssistant:"
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": text, "chosen": "a", "rejected": "b"} for text in (prompt, "Human: is a word", "Why Assistant:")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = [[(m.role, m.content) for m in pair.prompt] for pair in load_pairs(path).pairs]
+    assert found[0] == [("user", "What is the sun?"), ("assistant", "A star."), ("user", "Why?")]
+    assert found[1:] == [[("user", "Human: is a word")], [("user", "Why Assistant:")]]

@@ -80,13 +80,17 @@ def text_field(row: Row, name: str) -> str:
 
 
 def prompt_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message, ...]:
-    """A prompt: a text, which becomes one user message, or a list of messages; with what stands beside it.
+    """A prompt: a text, which is one user message or a transcript of Anthropic's form, or a list of messages.
+
+    With what stands beside it.
 
     trained: whether its answers are imitated too, so that their weights count; see `read_messages`.
     """
     value = field(row, name)
     if isinstance(value, str):
-        return opened(row, (Message(role="user", content=value),))
+        from penchant.data.importers.hh import turns_before_answer  # which reads its own rows with this file
+
+        return opened(row, turns_before_answer(value) or (Message(role="user", content=value),))
     return opened(row, read_messages(value, name, trained=trained))
 
 

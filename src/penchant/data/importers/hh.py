@@ -13,7 +13,7 @@ from penchant.data.importers.base import BESIDE, NUMBERS, Importer, numbers, ope
 from penchant.data.records import Message, PreferencePair, Role
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HH"]
+__all__ = ["HH", "turns_before_answer"]
 
 MARKER = re.compile(r"\n\n(Human|Assistant):")
 AT_ONE_LINE_END = re.compile(r"[^\n]\n(Human|Assistant):")
@@ -55,6 +55,14 @@ def _split(row: Row, side: str) -> tuple[str, str]:
     if len(markers) == 1:
         raise BadRow("missing_field", f"'{side}' has no turn before the response", "add the human's turn")
     return transcript[: markers[-1].start()], transcript[markers[-1].end() :].strip()
+
+
+def turns_before_answer(text: str) -> tuple[Message, ...] | None:
+    """The turns of a prompt that is a transcript up to where the assistant answers; None for any other text."""
+    transcript = "\n\n" + text.strip()
+    if not transcript.startswith("\n\nHuman:") or not transcript.endswith("\n\nAssistant:"):
+        return None
+    return _turns(transcript.removesuffix("\n\nAssistant:"))
 
 
 def _turns(transcript: str) -> tuple[Message, ...]:
