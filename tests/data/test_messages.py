@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from penchant.data import Message, PreferencePair, load_demonstrations, load_pairs
+from penchant.data import Message, PreferencePair, guess_kind, load_demonstrations, load_pairs
 from penchant.data.importers.messages import read_messages
 from penchant.data.importers.packed import unpacked
 from penchant.data.verdicts import BadRow
@@ -317,3 +317,36 @@ def test_a_prompt_that_is_a_transcript_is_its_turns(tmp_path):
     found = [[(m.role, m.content) for m in pair.prompt] for pair in load_pairs(path).pairs]
     assert found[0] == [("user", "What is the sun?"), ("assistant", "A star."), ("user", "Why?")]
     assert found[1:] == [[("user", "Human: is a word")], [("user", "Why Assistant:")]]
+
+
+def test_a_part_of_text_that_holds_more_is_refused(tmp_path):
+    part = {"text": "what is this?", "image_url": {"url": "x.png"}}
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        json.dumps({"prompt": [{"role": "user", "content": [part]}], "chosen": "a", "rejected": "b"}) + "\n"
+    )
+    with pytest.raises(DataError, match="a part that holds 'image_url' beside its text"):
+        load_pairs(path)
+
+
+def test_a_label_without_a_value_and_tools_of_nothing_say_nothing(tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("prompt,completion,label\nq,a,\nr,b,\n")
+    assert guess_kind(table) == "demonstrations"
+    assert len(load_demonstrations(table).demonstrations) == 2
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": "q", "chosen": "a", "rejected": "b", "tools": [{"name": None}]}) + "\n")
+    assert load_pairs(path).verdict_counts == {"keep": 1}
+
+
+def test_the_answers_of_a_prompt_that_is_a_list_as_text_are_such_lists_too(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    row = {"prompt": '["q one"]', "chosen": '["a good one"]', "rejected": '["a bad one"]'}
+    path.write_text(json.dumps(row) + "\n")
+    (pair,) = load_pairs(path).pairs
+    assert (pair.prompt[0].content, pair.chosen, pair.rejected) == ("q one", "a good one", "a bad one")
+    path.write_text(json.dumps(row | {"chosen": '["a", "b"]'}) + "\n")
+    with pytest.raises(DataError, match="'chosen' is a list of 2 texts"):
+        load_pairs(path)
+    path.write_text(json.dumps(row | {"prompt": "list one", "chosen": '["a"]'}) + "\n")
+    assert load_pairs(path).pairs[0].chosen == '["a"]', "beside a plain prompt it is a text"

@@ -8,6 +8,7 @@ from penchant.data.given import Paths, check_options
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS
 from penchant.data.importers.base import filled
 from penchant.data.importers.comparison import COMPARISON
+from penchant.data.importers.messages import says_nothing
 from penchant.data.verdicts import BadRow
 
 __all__ = ["Kind", "guess_kind"]
@@ -42,6 +43,6 @@ def guess_kind(paths: Paths) -> Kind:
 def _kind_of(row: Row) -> Kind | None:
     if any(filled(row, name) for name in MARKS_OF_PAIRS) or COMPARISON.matches(row):
         return "pairs"
-    if filled(row, "label") and not LABELLED_NEEDS.isdisjoint(row):
+    if not says_nothing(row.get("label")) and not LABELLED_NEEDS.isdisjoint(row):
         return "labelled"
     return "demonstrations" if any(filled(row, *one.needs) for one in DEMONSTRATION_IMPORTERS) else None

@@ -105,7 +105,7 @@ def opened(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         if row.get("system"):
             messages = _after_system(text_field(row, "system"), messages)
         for name in ("tools", "functions"):
-            if row.get(name) and (tools := read_tools(row[name], name)):
+            if not says_nothing(row.get(name)) and (tools := read_tools(row[name], name)):
                 messages = _with_tools(tools, name, messages)
     if len(messages) > 1 and any(message.tools for message in messages[1:]):
         raise BadRow(

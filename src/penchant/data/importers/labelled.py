@@ -6,7 +6,7 @@ Objectives of labels read both kinds; imitation takes the good ones and leaves t
 from dataclasses import replace
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, field, filled, only_text
+from penchant.data.importers.base import Importer, field, only_text
 from penchant.data.importers.messages import says_nothing, truth
 from penchant.data.records import Demonstration, Labelled
 from penchant.data.verdicts import BadRow
@@ -36,7 +36,7 @@ def with_label(name: str, one: Importer[Demonstration]) -> Importer[Labelled]:
         description=f"{one.description}, label (true or false)",
         example={**one.example, "label": True},
         needs=(*one.needs, "label"),
-        matches=lambda row: filled(row, "label") and one.matches(row),
+        matches=lambda row: not says_nothing(row.get("label")) and one.matches(row),
         convert=convert,
         reads=one.reads | {"label", "weight"},
         harmless=one.harmless,

@@ -18,6 +18,9 @@ HOLD_MESSAGES = frozenset(
 ).union(("conversations", "conversation_a", "conversation_b"))
 """Fields of rows that may hold messages."""
 
+READ_OF_PART = frozenset(("type", "text", "annotations", "cache_control", "index"))
+"""Keys of a part of text that are read, or say nothing of what is to be learned."""
+
 ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "developer",
@@ -100,6 +103,9 @@ def _joined(content: object, name: str) -> str:
         ):
             reason = f"'{name}' has a part of type {part.get('type')!r}, and only text is read"
             raise BadRow("unread_field", reason, 'keep parts {"type": "text", "text": ...}, or remove the row')
+        if more := [key for key, value in part.items() if key not in READ_OF_PART and not says_nothing(value)]:
+            reason = f"'{name}' has a part that holds '{more[0]}' beside its text, which is not read"
+            raise BadRow("unread_field", reason, "remove it from the part, or remove the row")
     return "".join(part["text"] for part in content)
 
 

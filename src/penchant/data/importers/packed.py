@@ -30,6 +30,9 @@ def unpacked(row: Row) -> Row:
     for name, value in row.items():
         if isinstance(value, str) and value[:1] in _OPENING and name in HOLD_MESSAGES and value.lstrip()[:1] in "[{":
             found[name] = _messages_in(value, name)
+    if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # its answers are lists of texts too
+        for name in found.keys() & {"chosen", "rejected", "completion"}:
+            found[name] = _single(found[name], name)
     return row | found if found else row
 
 
@@ -37,15 +40,23 @@ def _messages_in(text: str, name: str) -> Any:
     value = _value_of(text)
     if _are_messages(value):
         return value
-    if name == "prompt" and isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        if len(value) > 1:
-            reason = f"'{name}' is a list of {len(value)} texts, kept as text: turns without the answers between them"
-            raise BadRow("bad_type", reason, "write messages, or one text")
-        return value[0]
+    if name == "prompt" and (single := _single(text, name)) is not text:
+        return single
     if value is None and BEGINS.match(text):
         reason = f"'{name}' is text that begins as a list of messages and is neither JSON nor Python's spelling of one"
         raise BadRow("bad_type", reason, "write the list itself, or its JSON; numpy arrays need .tolist() first")
     return text
+
+
+def _single(text: Any, name: str) -> Any:
+    """The one text of a list of texts that is kept as text; anything else as it is."""
+    value = _value_of(text) if isinstance(text, str) else None
+    if not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
+        return text
+    if len(value) > 1:
+        reason = f"'{name}' is a list of {len(value)} texts, kept as text: turns without those between them"
+        raise BadRow("bad_type", reason, "write messages, or one text")
+    return value[0]
 
 
 def _value_of(text: str) -> Any:
