@@ -2,7 +2,6 @@
 
 import gc
 import json
-from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +14,7 @@ from penchant.data.importers.messages import READ_OF_MESSAGE
 from penchant.data.importers.votes import VOTE_IMPORTERS
 from penchant.data.inspection import inspect_demonstrations, inspect_labelled, inspect_pairs, inspect_prompts
 from penchant.data.rows import Reader
-from penchant.data.verdicts import BadRow
+from penchant.data.verdicts import CODES, BadRow
 from penchant.data.votes import load_votes
 from penchant.errors import DataError
 
@@ -298,10 +297,12 @@ def test_whatever_a_row_holds_it_is_read_or_refused(data):
     row |= data.draw(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3))
     origin = Origin(file="rows.jsonl", line=1)
     for inspect, table in TABLES:
-        with suppress(BadRow):  # what else is raised, the test raises
+        try:  # what else is raised, the test raises
             record = Reader(table).read(row, origin)
-            if inspect:
-                inspect()(record.model_copy(update={"origin": origin}), origin)
+            verdict = inspect()(record.model_copy(update={"origin": origin}), origin) if inspect else None
+        except BadRow as bad:
+            verdict = bad.at(origin)
+        assert verdict is None or (verdict.code in CODES and verdict.reason and verdict.fix)
 
 
 def test_loading_leaves_the_search_for_cycles_as_it_was(read):

@@ -6,7 +6,6 @@ import os
 import random
 import socket
 import tracemalloc
-from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -263,5 +262,9 @@ class TestParquet:
             for _ in range(chance.randint(1, 8)):
                 spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
             path.write_bytes(spoilt[: chance.choice([len(spoilt), chance.randrange(len(spoilt))])])
-            with suppress(DataError):
-                rows_of(path)
+            try:
+                rows, refusal = rows_of(path), str(path)
+            except DataError as error:
+                rows, refusal = [], str(error)
+            assert refusal.startswith(str(path))
+            assert all(isinstance(row, dict | BadRow) for _, row in rows)

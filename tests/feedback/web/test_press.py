@@ -43,25 +43,25 @@ def send(reader, script, argument=None):
     return reader.page.evaluate(f"(argument) => {{ {events} {script} }}", argument)
 
 
-def saved(reader, num):
-    """Until all is saved; then there are this many answers."""
+def num_saved(reader):
+    """How many answers there are when all is saved."""
     reader.settle()
-    assert len(reader.answers()) == num
+    return len(reader.answers())
 
 
 def test_a_double_click_is_one_vote(ann):
     reader = ann()
     reader.page.dblclick("[data-action=left]")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
     reader.listened()
     send(reader, "click('[data-action=left]', 2); click('[data-action=left]', 3)")  # however slow the second one comes
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 def test_a_double_tap_is_one_vote(ann):
     reader = ann(has_touch=True, viewport={"width": 390, "height": 844})
     send(reader, "tap('[data-action=right]'); tap('[data-action=right]'); tap('[data-action=tie]')")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 def test_a_held_enter_is_one_vote(ann):
@@ -71,17 +71,17 @@ def test_a_held_enter_is_one_vote(ann):
         reader.page.keyboard.down("Enter")
         reader.listened()
     reader.page.keyboard.up("Enter")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 def test_a_held_enter_is_one_vote_where_the_browser_does_not_say_that_it_repeats(ann):
     reader = ann()
     press = "document.querySelector('[data-action=left]').focus(); key('Enter'); click('[data-action=left]', 0);"
     send(reader, press + "click('[data-action=left]', 0); click('[data-action=left]', 0);")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
     reader.listened()
     send(reader, "click('[data-action=left]', 0)")  # the key is still down
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 def test_a_held_space_is_one_vote(ann):
@@ -90,7 +90,7 @@ def test_a_held_space_is_one_vote(ann):
     for _ in range(4):
         reader.page.keyboard.down("Space")
     reader.page.keyboard.up("Space")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 def test_a_key_that_is_held_while_the_network_is_slow_says_nothing_about_the_next_pair(ann):
@@ -101,13 +101,13 @@ def test_a_key_that_is_held_while_the_network_is_slow_says_nothing_about_the_nex
         reader.listened()
         reader.page.keyboard.down("1")
     reader.page.keyboard.up("1")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 def test_two_keys_in_one_moment_are_one_vote(ann):
     reader = ann()
     send(reader, "key('1'); key('2'); key('x')")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
     assert [outcome in ("a", "b") for _, _, outcome, _ in reader.answers()] == [True]
 
 
@@ -115,28 +115,28 @@ def test_a_finger_that_was_down_before_the_pair_came_says_nothing_about_it(ann):
     reader = ann()
     send(reader, "down('[data-action=left]')")
     reader.page.keyboard.press("2")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
     reader.listened()
     send(reader, "click('[data-action=left]', 1)")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
     send(reader, "down('[data-action=left]')")
     reader.page.evaluate("import('/static/press.js').then(({ shownAnew }) => shownAnew())")  # another pair has come
     reader.listened()
     send(reader, "click('[data-action=left]', 1)")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
     send(reader, "tap('[data-action=left]')")
     reader.page.wait_for_function("() => document.body.dataset.queue === '0'")
-    saved(reader, 2)
+    assert num_saved(reader) == 2
 
 
 def test_undo_pressed_twice_takes_back_one_answer(ann):
     reader = ann()
     reader.answer("1")
     reader.answer("1")
-    saved(reader, 2)
+    assert num_saved(reader) == 2
     reader.listened()
     send(reader, "key('u'); key('u'); tap('[data-action=undo]')")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 def test_the_click_of_a_reading_aid_counts_each_time(ann):
@@ -146,7 +146,7 @@ def test_the_click_of_a_reading_aid_counts_each_time(ann):
     for num in (1, 2):
         reader.listened()
         send(reader, "click('[data-action=left]', 0)")
-        saved(reader, num)
+        assert num_saved(reader) == num
 
 
 def test_a_double_tap_answers_no_question_about_strength_and_two_keys_do(ann):
@@ -154,11 +154,11 @@ def test_a_double_tap_answers_no_question_about_strength_and_two_keys_do(ann):
     for twice in ("tap('[data-action=left]'); tap('[data-strength=\"1\"]')", "key('1'); key('1')"):
         send(reader, twice)
         assert reader.page.is_visible("text=How much better?")
-        saved(reader, 0)
+        assert num_saved(reader) == 0
         reader.press("Escape")
         reader.listened()
     send(reader, "key('1'); key('4')")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
     assert [vote.strength for vote in reader.site.store.comparisons()] == [4]
 
 
@@ -166,7 +166,7 @@ def test_a_pair_is_deaf_until_it_has_been_painted(ann):
     """A press that waited while the page was busy drawing was made before anybody could see the pair."""
     reader = ann()
     send(reader, "key('1'); const from = performance.now(); while (performance.now() < from + 400); key('2')")
-    saved(reader, 1)
+    assert num_saved(reader) == 1
 
 
 # the other pages
