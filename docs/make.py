@@ -6,8 +6,9 @@ Run `make docs` after changing a command or a setting; a test compares the pages
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from typer.testing import CliRunner
@@ -41,41 +42,105 @@ def commands_page() -> str:
 
 
 def settings_page() -> str:
-    """Every setting of dpo and sft with its default."""
-    from penchant.training.config import DPOConfig, SFTConfig
-
-    head = """# Settings
+    """Every setting with its default, the values it may take and its meaning."""
+    DPOConfig, SFTConfig, ProjectConfig = schemas()
+    training = """# Settings
 
 Written by `make docs` from `penchant.training.config`. Every setting can be given in a YAML file (`--config`), in the
 environment (`PENCHANT_OPTIMISER__EPOCHS=2`), by `--set optimiser.epochs=2`, or by a flag where a command has one; each
 of these beats the ones before it. A key that does not exist is refused, with the nearest one that does.
+
+In the tables, `null` is nothing: the setting is left out, or written as `null` in YAML.
 """
-    tables = [
-        f"## penchant {name}\n\n| setting | default | meaning |\n|---|---|---|\n" + "\n".join(_rows(schema)) + "\n"
-        for name, schema in (("dpo", DPOConfig), ("sft", SFTConfig))
+    project = """## project.yaml
+
+How the people of a project are asked ([annotate.md](annotate.md)), from `penchant.feedback.project`.
+"""
+    return "\n".join(
+        [
+            training,
+            f"## penchant dpo\n\n{_table(DPOConfig)}",
+            f"## penchant sft\n\n{_table(SFTConfig, left_out=NOT_READ_BY_SFT)}",
+            f"{project}\n{_table(ProjectConfig)}",
+        ]
+    )
+
+
+def schemas() -> tuple[type[BaseModel], ...]:
+    """What can be set: of `penchant dpo`, of `penchant sft`, of a project."""
+    from penchant.feedback.project import ProjectConfig
+    from penchant.training.config import DPOConfig, SFTConfig
+
+    return DPOConfig, SFTConfig, ProjectConfig
+
+
+NOT_READ_BY_SFT = ("model.reference", "data.max_prompt_length")
+"""It refuses them."""
+
+
+def _table(schema: type[BaseModel], left_out: Sequence[str] = ()) -> str:
+    head = "| setting | default | allowed | meaning |\n|---|---|---|---|\n"
+    rows = [
+        f"| `{s.name}` | {s.default} | {s.allowed} | {s.meaning} |" for s in settings(schema) if s.name not in left_out
     ]
-    return "\n".join([head, *tables])
+    return head + "\n".join(rows) + "\n"
 
 
-def _rows(schema: type[BaseModel], prefix: str = "", instance: Any = None) -> list[str]:
-    rows = []
+class Setting(NamedTuple):
+    """A line of a table of settings, in words."""
+
+    name: str
+    default: str
+    allowed: str
+    meaning: str
+
+
+def settings(schema: type[BaseModel], prefix: str = "", instance: BaseModel | None = None) -> Iterator[Setting]:
+    """The settings of a schema and of its sections. instance: a section whose defaults are not those of its fields."""
+    properties = schema.model_json_schema()["properties"]
     for name, field in schema.model_fields.items():
         default = getattr(instance, name) if instance is not None else field.get_default(call_default_factory=True)
         section = next(
             (t for t in [field.annotation, *getattr(field.annotation, "__args__", ())] if _is_section(t)), None
         )
-        if section is None:
-            shown = "required" if field.is_required() and instance is None else f"`{default}`"
-            rows.append(f"| `{prefix}{name}` | {shown} | {field.description or ''} |")
-        else:
-            if default is None:
-                rows.append(f"| `{prefix}{name}` | `None` | {(section.__doc__ or '').strip()} |")
-            rows += _rows(section, f"{prefix}{name}.", default if isinstance(default, BaseModel) else None)
-    return rows
+        if section is None or default is None:
+            shown = "required" if field.is_required() and instance is None else _shown(default)
+            allowed = "a section or `null`" if section else _allowed(properties[name])
+            meaning = field.description or (section.__doc__ or "" if section else "")
+            yield Setting(f"{prefix}{name}", shown, allowed, meaning.strip().removesuffix("."))
+        if section is not None:
+            yield from settings(section, f"{prefix}{name}.", default if isinstance(default, BaseModel) else None)
 
 
 def _is_section(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _shown(value: Any) -> str:
+    """A default as it is written in YAML."""
+    written = {None: "null", (): "[]", "": '""', True: "true", False: "false"}
+    return f"`{written[value] if isinstance(value, bool) or value in (None, (), '') else value}`"
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    """The values of a field in words, from its JSON schema."""
+    if "anyOf" in schema:
+        return " or ".join(_allowed(part) for part in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    kinds = {"null": "`null`", "boolean": "`true`, `false`", "string": "text", "array": "a list of texts"}
+    if schema["type"] in kinds:
+        return kinds[schema["type"]]
+    kind = "an integer" if schema["type"] == "integer" else "a number"
+    bounds = " and ".join(f"{words} {_bound(schema[key])}" for key, words in BOUNDS.items() if key in schema)
+    return f"{kind} {bounds}".strip()
+
+
+BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+
+
+def _bound(value: float) -> str:
+    return "2**63" if value == 2**63 else f"{value:g}"
 
 
 PAGES = {"commands.md": commands_page, "settings.md": settings_page}

@@ -27,6 +27,25 @@ def test_pages_written_by_the_code_are_up_to_date(name):
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == make_docs().PAGES[name](), "run `make docs`"
 
 
+def test_every_setting_has_a_meaning_and_its_allowed_values():
+    make = make_docs()
+    for schema in make.schemas():
+        for setting in make.settings(schema):
+            assert len(setting.meaning.split()) > 1, f"{schema.__name__}: {setting.name} has no description"
+            assert all((setting.default, setting.allowed)), setting.name
+
+
+def test_the_allowed_values_are_those_that_the_schema_takes():
+    dpo, sft, project = ({s.name: s for s in make_docs().settings(schema)} for schema in make_docs().schemas())
+    assert dpo["dpo.moving_reference.mixup"].allowed == "a number above 0 and at most 1"
+    assert dpo["seed"].allowed == "an integer at least 0 and below 2**63"
+    assert dpo["model.device"].allowed == "`auto`, `cpu`, `cuda`, `mps`"
+    assert dpo["data.max_prompt_length"][1:3] == ("`null`", "an integer above 0 or `null`")
+    assert dpo["data.files"][1:3] == ("required", "a list of texts")
+    assert sft["optimiser.batch_size"].default == "`16`"
+    assert project["overlap"].allowed == "an integer at least 1 and at most 1000"
+
+
 def commands_in(text):
     """Every `penchant ...` line of a console block, and of the examples in help texts."""
     blocks = re.findall(r"```console\n(.*?)```", text, flags=re.S)

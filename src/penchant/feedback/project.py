@@ -28,17 +28,29 @@ class ProjectConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    title: str = Field("Which answer is better?", description="shown above the pair")
-    guidelines: str = Field("", description="Markdown, shown to annotators")
-    overlap: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="answers a pair")
-    random_share: Share = Field(0.3, description="share of pairs drawn evenly; the others are the most uncertain")
-    gold_share: Share = Field(0.0, description="share of pairs whose answer is known")
-    repeat_share: Share = Field(0.0, description="share of a person's own earlier pairs, asked again")
-    too_fast_seconds: Annotated[float, Field(ge=0)] = Field(1.5, description="a quicker answer is flagged")
-    strength: bool = Field(False, description="ask how much better, in 4 levels")
-    reasons: tuple[str, ...] = Field((), description="short reasons to choose from")
-    lease_minutes: Annotated[float, Field(gt=0)] = Field(15, description="how long an open pair is kept for a person")
-    database: str | None = Field(None, description="an SQLAlchemy URL; none: the SQLite file in the folder")
+    title: str = Field("Which answer is better?", description="the question shown above each pair of answers")
+    guidelines: str = Field("", description="Markdown: how to decide, shown to those who answer")
+    overlap: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="how many people answer each pair")
+    random_share: Share = Field(
+        0.3, description="share of the pairs drawn at random; the others are those whose outcome is least certain"
+    )
+    gold_share: Share = Field(
+        0.0, description="share of the questions that are pairs whose right answer is known, to check attention"
+    )
+    repeat_share: Share = Field(
+        0.0, description="share of the questions that a person has answered before, to see whether they answer alike"
+    )
+    too_fast_seconds: Annotated[float, Field(ge=0)] = Field(
+        1.5, description="an answer given in fewer seconds is marked as too fast"
+    )
+    strength: bool = Field(False, description="also ask how much better the answer is, in 4 levels")
+    reasons: tuple[str, ...] = Field((), description="short reasons that a person may give, to choose from")
+    lease_minutes: Annotated[float, Field(gt=0)] = Field(
+        15, description="for how long a pair that a person has open is asked of nobody else"
+    )
+    database: str | None = Field(
+        None, description="an SQLAlchemy URL of the database; left out: the SQLite file in the folder"
+    )
 
     @field_validator("reasons")
     @classmethod

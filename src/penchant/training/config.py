@@ -33,22 +33,45 @@ class Section(BaseModel):
 class LoraConfig(Section):
     """A low-rank adapter (Hu et al. 2021, arXiv 2106.09685) instead of full fine-tuning."""
 
-    rank: Positive = 16
-    alpha: Annotated[float, Field(gt=0)] = 32.0
-    targets: tuple[str, ...] = Field((), description="module names; none: every linear layer but the head")
+    rank: Positive = Field(16, description="rank of the two factors; larger: more parameters")
+    alpha: Annotated[float, Field(gt=0)] = Field(32.0, description="the adapter's output is scaled by alpha / rank")
+    targets: tuple[str, ...] = Field(
+        (),
+        description="names of the modules that get an adapter; left out: every linear layer but the model's head",
+    )
 
 
 class ModelConfig(Section):
     """Which model, in which precision, on which device."""
 
-    name: str = "smollm2-135m"
-    reference: str | None = Field(None, description="the reference policy; none: the model itself as it was")
-    chat_template: str | None = Field(None, description="'plain', or the path of a Jinja template")
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    share_prefixes: bool = True
-    gradient_checkpointing: bool = False
-    lora: LoraConfig | None = None
+    name: str = Field(
+        "smollm2-135m",
+        description="a starter model's name, a Hugging Face folder, a run folder, a .gguf file, a Hub name",
+    )
+    reference: str | None = Field(
+        None, description="the reference policy, named like the model; left out: the model as it is before training"
+    )
+    chat_template: str | None = Field(
+        None,
+        description="'plain' for a model of raw text, or the path of a Jinja template; left out: the tokenizer's own",
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="what computes; auto: the first of cuda, mps and cpu that is there"
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="precision of the matrix products; auto: bfloat16 on a CUDA GPU that has it, float32 elsewhere; "
+        "weights are float32 either way",
+    )
+    share_prefixes: bool = Field(
+        True, description="run what sequences have in common (a prompt, a system message) once; the result is the same"
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations again in the backward pass: less memory, about a third more time"
+    )
+    lora: LoraConfig | None = Field(
+        None, description="train a low-rank adapter instead of all weights; left out: all weights are trained"
+    )
 
     @field_validator("chat_template")
     @classmethod
@@ -59,16 +82,30 @@ class ModelConfig(Section):
 class DataConfig(Section):
     """Which rows, how long, and what is held out."""
 
-    files: tuple[Place, ...] = Field(min_length=1)
-    max_rows: Positive | None = Field(None, description="at most so many records, from the start")
-    held_out: Share = Field(0.1, description="share of the prompts held out for evaluation")
-    max_length: Annotated[int, Field(ge=8)] = Field(1024, description="tokens of prompt and response together")
-    max_prompt_length: Positive | None = Field(None, description="tokens of the prompt; none: max_length - 1")
-    special_tokens: Literal["refuse", "text", "control"] = Field(
-        "refuse", description="a text that spells a special token: refuse the row, read characters, or read the token"
+    files: tuple[Place, ...] = Field(
+        min_length=1, description="files of data, read one after another; `penchant dpo` and `sft` also take projects"
     )
-    on_bad_row: Literal["drop", "error"] = "drop"
-    max_bad_share: Share = Field(0.1, description="stop when more than this share of the rows is bad")
+    max_rows: Positive | None = Field(
+        None, description="use at most this many records, from the start of the data; left out: all"
+    )
+    held_out: Share = Field(0.1, description="share of the prompts kept out of training, for evaluation")
+    max_length: Annotated[int, Field(ge=8)] = Field(
+        1024, description="most tokens of a prompt and a response together; a longer response is cut at its end"
+    )
+    max_prompt_length: Positive | None = Field(
+        None, description="most tokens of a prompt; a row with a longer one cannot be used; left out: max_length - 1"
+    )
+    special_tokens: Literal["refuse", "text", "control"] = Field(
+        "refuse",
+        description="what to do with a text that spells a special token: refuse the row, read it as ordinary "
+        "characters, or read it as the token",
+    )
+    on_bad_row: Literal["drop", "error"] = Field(
+        "drop", description="a row that cannot be used is left out and listed, or ends the run before it trains"
+    )
+    max_bad_share: Share = Field(
+        0.1, description="stop before training where more than this share of the rows cannot be used"
+    )
 
     @field_validator("files", mode="before")
     @classmethod
@@ -87,48 +124,86 @@ class DataConfig(Section):
 class OptimiserConfig(Section):
     """AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101), its schedule, and how a batch is cut."""
 
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="none: the command's default")
-    schedule: Literal["cosine", "linear", "constant"] = "linear"
-    warmup_ratio: Share = Field(0.1, description="share of the steps in which the learning rate rises")
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    beta1: Share = 0.9
-    beta2: Share = 0.999
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    epochs: Positive = 1
-    max_steps: Positive | None = Field(None, description="stop after so many optimiser steps")
-    batch_size: Positive = Field(8, description="pairs, or texts, an optimiser step")
-    token_budget: Positive = Field(768, description="unique tokens a micro-batch; changes memory, not the gradient")
-    max_bad_steps: Positive = Field(3, description="stop after so many non-finite steps in a row")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="its peak; left out: 1e-6 for dpo and 2e-5 for sft, ten times that for an adapter"
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "linear", description="after the warm-up the learning rate falls to zero (cosine, linear) or stays (constant)"
+    )
+    warmup_ratio: Share = Field(0.1, description="share of the steps in which the learning rate rises from zero")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="AdamW's: each step takes learning rate times this share off every weight"
+    )
+    beta1: Share = Field(0.9, description="AdamW's: how much of the mean gradient is kept from step to step")
+    beta2: Share = Field(0.999, description="AdamW's: how much of the mean squared gradient is kept from step to step")
+    epsilon: Annotated[float, Field(gt=0)] = Field(
+        1e-8, description="AdamW's: added to the root of the mean squared gradient before it divides"
+    )
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="a gradient whose norm is larger is scaled down to this norm"
+    )
+    epochs: Positive = Field(1, description="times through the data")
+    max_steps: Positive | None = Field(
+        None,
+        description="end after this many optimiser steps, where the epochs would give more; left out: no such limit",
+    )
+    batch_size: Positive = Field(8, description="pairs (sft: texts) of an optimiser step")
+    token_budget: Positive = Field(
+        768, description="most tokens run at once, shared ones counted once; changes memory and speed, not the gradient"
+    )
+    max_bad_steps: Positive = Field(
+        3, description="stop after this many steps in a row whose loss or gradient is not finite; each is skipped"
+    )
 
 
 class SaveConfig(Section):
     """When to measure and when to save."""
 
-    eval_every: Positive | None = Field(None, description="steps between evaluations; none: after every epoch")
-    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
-    checkpoint_every: Positive | None = Field(None, description="also after every so many steps")
-    keep_checkpoints: Positive = 1
-    num_samples: Annotated[int, Field(ge=0)] = Field(4, description="held-out prompts answered at every evaluation")
-    sample_tokens: Positive = Field(64, description="longest of these answers, in tokens")
+    eval_every: Positive | None = Field(
+        None, description="optimiser steps between evaluations on the held-out prompts; left out: after every epoch"
+    )
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="save a checkpoint when this many minutes have passed since the last"
+    )
+    checkpoint_every: Positive | None = Field(
+        None, description="also save one after every so many optimiser steps; left out: by the clock alone"
+    )
+    keep_checkpoints: Positive = Field(1, description="how many of the newest checkpoints are kept")
+    num_samples: Annotated[int, Field(ge=0)] = Field(
+        4, description="held-out prompts that the model answers at every evaluation, to be read; 0: none"
+    )
+    sample_tokens: Positive = Field(64, description="most tokens of such an answer")
 
 
 class MovingReferenceConfig(Section):
     """TR-DPO (arXiv 2404.09656): the reference follows the policy."""
 
-    every: Positive = Field(512, description="optimiser steps between moves")
-    mixup: Annotated[float, Field(gt=0, le=1)] = Field(0.6, description="share of the way; 1 makes it the policy")
+    every: Positive = Field(512, description="optimiser steps from one move of the reference to the next")
+    mixup: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.6, description="how far it moves from where it is to the policy; 1: all the way"
+    )
 
 
 class ObjectiveConfig(Section):
     """What is minimised; parameters left out take the objective's own defaults."""
 
-    objective: str = "dpo"
-    beta: Annotated[float, Field(gt=0)] | None = None
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | None = None
-    sft_weight: Annotated[float, Field(ge=0)] = Field(0.0, description="weight of the SFT term on the chosen side")
-    weighting: Literal["none", "wpo"] = Field("none", description="wpo: pairs count by how on-policy they are")
-    moving_reference: MovingReferenceConfig | None = None
+    objective: str = Field("dpo", description="the loss that is minimised; `penchant objectives` lists their names")
+    beta: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="how strongly the policy is held to the reference; left out: the objective's own"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | None = Field(
+        None,
+        description="of cdpo, robust and exo_pair: share of the votes taken to be wrong; left out: the objective's own",
+    )
+    sft_weight: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="weight of the next-token loss on chosen responses, added to the objective"
+    )
+    weighting: Literal["none", "wpo"] = Field(
+        "none", description="wpo: a pair counts the more, the likelier its responses are under the policy"
+    )
+    moving_reference: MovingReferenceConfig | None = Field(
+        None, description="the reference follows the policy (TR-DPO); left out: it stays"
+    )
 
     alpha: float | None = Field(None, description="of r_dpo")
     desirable_weight: float | None = Field(None, description="of kto: weight of good responses")
@@ -150,9 +225,9 @@ class ObjectiveConfig(Section):
 class RunConfig(Section):
     """What every training command shares."""
 
-    output: Place
+    output: Place = Field(description="the run folder that is written")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
-        0, description="of order, held-out prompts and adapters; below 2**63"
+        0, description="decides the order of the data, which prompts are held out, and an adapter's first weights"
     )
     model: ModelConfig = ModelConfig()
     data: DataConfig
