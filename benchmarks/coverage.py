@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from penchant.evaluation.winrate import paired_means, win_rate, win_rate_of
 from penchant.ranking import Method, Votes, fit_bradley_terry, to_elo
 from penchant.ranking.group import rank_group
+from penchant.ranking.winrate import paired_means, win_rate, win_rate_of
 
 TRIALS = 1000
 

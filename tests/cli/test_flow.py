@@ -186,3 +186,16 @@ def test_sft_on_plain_text_lowers_the_held_out_loss(penchant, tmp_path, stories2
     assert result.code == 0, result.err
     held_out = [row["eval_loss"] for row in rows(tmp_path / "sft" / "metrics.jsonl") if "eval_loss" in row]
     assert held_out[-1] < 0.7 * held_out[0]
+
+
+@pytest.mark.parametrize("verb", ["dpo", "sft"])
+def test_the_model_of_a_setting_or_the_environment_is_not_replaced_by_the_default(
+    penchant, tmp_path, monkeypatch, verb
+):
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n', encoding="utf-8")
+    common = (verb, "--data", data, "--output", tmp_path / "run")
+    assert "/nowhere/mine" in penchant(*common, "--set", "model.name=/nowhere/mine").err
+    monkeypatch.setenv("PENCHANT_MODEL__NAME", "/nowhere/mine")
+    assert "/nowhere/mine" in penchant(*common).err
+    assert "/nowhere/other" in penchant(*common, "--model", "/nowhere/other").err

@@ -305,7 +305,7 @@ def test_on_a_full_disk_no_command_advises_an_option_that_it_does_not_have(
     penchant, story, pairs, tmp_path, make_run, monkeypatch
 ):
     run = make_run(lora=False)
-    monkeypatch.setattr("penchant.disk.sync_file", full)
+    monkeypatch.setattr("penchant.files.whole.sync_file", full)
     monkeypatch.setattr("penchant.models.saving.os.replace", full)
     for call in (
         ["score", "--model", run, "--data", pairs, "--output", tmp_path / "scores.jsonl"],

@@ -19,7 +19,7 @@ from penchant.cli.round_plan import Plan, find_rounds
 from penchant.data import Comparison
 from penchant.errors import DataError
 from penchant.evaluation import endpoint
-from penchant.exclusive import alone_in
+from penchant.files.lock import alone_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 

@@ -17,7 +17,7 @@ PLACES = {
     "loading": "penchant.training.policies.load_model",
     "reading the data": "penchant.training.dataset.load_pairs",
     "scoring the reference": "penchant.training.reference._scores",
-    "evaluating": "penchant.evaluation.preference.evaluate_task",
+    "evaluating": "penchant.training.run.evaluate_task",
     "writing the model": "penchant.models.saving.save_model",
     "writing the report": "penchant.report.write_report",
 }

@@ -6,8 +6,8 @@ import pytest
 from penchant.data import Message, Prompt
 from penchant.evaluation.comparison import Answers, answer, compare_answers
 from penchant.evaluation.judges import FunctionJudge
-from penchant.evaluation.winrate import paired_means
 from penchant.models.sampler import SamplingParams
+from penchant.ranking.winrate import paired_means
 
 PROMPTS = [Prompt(messages=(Message(role="user", content=f"question {i}"),), id=str(i)) for i in range(40)]
 LONGER = FunctionJudge("longer", lambda prompt, response: len(response))

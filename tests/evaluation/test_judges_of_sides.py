@@ -6,7 +6,7 @@ from penchant.data import Message, Prompt, Source
 from penchant.evaluation.judges import FunctionJudge
 from penchant.evaluation.judging import answered
 from penchant.evaluation.judging_sides import side_by_side, summarise_sides
-from penchant.evaluation.winrate import win_rate
+from penchant.ranking.winrate import win_rate
 
 PROMPTS = [Prompt(messages=(Message(role="user", content=f"question {i}"),), id=str(i)) for i in range(40)]
 LONGER = FunctionJudge("longer", lambda prompt, response: len(response))

@@ -27,7 +27,7 @@ LONGEST = 512
 NUM_FIRST = 200
 SHARES = {".parquet": 0.3}
 """Of the inputs, where it is not one as large as the others': such a file takes several times as long."""
-ROOMS = ["penchant.data", "penchant.cli.configuring", "penchant.strict_yaml", "penchant.reading", "penchant.wording"]
+ROOMS = ["penchant.data", "penchant.training.settings", "penchant.strict_yaml", "penchant.reading", "penchant.wording"]
 
 
 def main() -> int:

@@ -16,13 +16,13 @@ from typing import Any
 
 from tests.fuzz.made import EXAMPLES_FOR, WRITERS, Choices, spoilt
 
-from penchant.cli.configuring import build_config, known_keys
 from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
 from penchant.data.files import scan_rows
 from penchant.data.verdicts import CODES
 from penchant.data.votes import load_votes
 from penchant.errors import UserError
 from penchant.training.config import DPOConfig, SFTConfig
+from penchant.training.settings import build_config, known_keys
 from penchant.wording import MAX_MESSAGE
 
 __all__ = ["KINDS", "check"]

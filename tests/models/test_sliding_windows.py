@@ -5,7 +5,6 @@ import json
 import pytest
 from transformers import MistralConfig
 
-from penchant.evaluation.preference import evaluate_task
 from penchant.training.config import DPOConfig
 from penchant.training.run import run_dpo
 
@@ -37,7 +36,7 @@ def train(make_folder, sizes, tmp_path, monkeypatch):
             "save": save,
         }
         reporter = Reporter()
-        return run_dpo(DPOConfig.model_validate(config), reporter, evaluate_task), "\n".join(reporter.said)
+        return run_dpo(DPOConfig.model_validate(config), reporter), "\n".join(reporter.said)
 
     return run
 

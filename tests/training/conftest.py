@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from penchant.evaluation.preference import evaluate_task
 from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
 from penchant.tokens import Limits, tokenise_pairs
@@ -99,7 +98,7 @@ def settings(stories260k, tmp_path, pairs_file):
 def dpo(settings):
     def run(reporter=None, *, resume=False, **sections):
         config = DPOConfig.model_validate(settings(**sections))
-        return run_dpo(config, reporter or Reporter(), evaluate_task, resume=resume)
+        return run_dpo(config, reporter or Reporter(), resume=resume)
 
     return run
 
@@ -109,7 +108,7 @@ def sft(settings, texts_file):
     def run(reporter=None, *, resume=False, **sections):
         sections["data"] = {"files": [str(texts_file)], **sections.get("data", {})}
         config = SFTConfig.model_validate(settings(**sections))
-        return run_sft(config, reporter or Reporter(), evaluate_task, resume=resume)
+        return run_sft(config, reporter or Reporter(), resume=resume)
 
     return run
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from penchant.errors import ConfigError, ModelError, OutputError, TrainingError
+from penchant.files.place import require_place
 from penchant.training import run as run_module
 from penchant.training.finite import require_finite
-from penchant.training.place import require_place
 from penchant.training.run_folder import RunFolder
 
 AWAY = {"optimiser": {"learning_rate": 1e38, "weight_decay": 1e3, "max_steps": 1, "warmup_ratio": 0.0}}

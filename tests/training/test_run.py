@@ -103,7 +103,7 @@ def test_conversations_of_one_prompt_and_texts_that_come_twice_lie_on_one_side(s
     original = run_module._train
 
     def look(config, model, task, data, *args, **options):
-        seen.append([{run_module._prompt_of(item) for item in side} for side in (data.train, data.held_out)])
+        seen.append([{run_module.prompt_of(item) for item in side} for side in (data.train, data.held_out)])
         return original(config, model, task, data, *args, **options)
 
     monkeypatch.setattr(run_module, "_train", look)

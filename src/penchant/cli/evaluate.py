@@ -60,9 +60,9 @@ def command(
     from penchant.data import load_prompts
     from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
-    from penchant.disk import write_atomically
     from penchant.errors import ConfigError
     from penchant.evaluation.judges import load_judge
+    from penchant.files.whole import write_atomically
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of

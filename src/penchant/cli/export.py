@@ -37,7 +37,7 @@ def command(
         penchant export runs/lora --merged ./my-model --dtype bfloat16
     """
     from penchant.errors import ConfigError
-    from penchant.training.place import require_place
+    from penchant.files.place import require_place
 
     if dtype not in DTYPES:
         raise ConfigError(f"--dtype is one of {', '.join(DTYPES)}, got '{dtype}'; choose one of them")
@@ -49,7 +49,7 @@ def command(
         reporter.say(f"loading {run}")
         import torch
 
-        from penchant.disk import disk_errors_explained
+        from penchant.files.whole import disk_errors_explained
         from penchant.models.load import load_model, read_chat_template, resolve
         from penchant.models.merging import save_merged
         from penchant.models.numerics import choose_numerics

@@ -1,4 +1,4 @@
-"""What was perhaps meant by words that other tools know: options and settings by other names, data without --data."""
+"""What was perhaps meant by words that other tools know: options by other names, data without --data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["Command", "setting_meant"]
+__all__ = ["Command"]
 
 UsageError: Any = typer.BadParameter.__base__
 OPTIONS = {
@@ -28,26 +28,6 @@ OPTIONS = {
     "--max-tokens": "--max-new-tokens",
     "--resume-from-checkpoint": "--resume",
 }
-PARTS = {
-    "optimizer": "optimiser",
-    "lr": "learning_rate",
-    "num_epochs": "epochs",
-    "num_train_epochs": "epochs",
-    "per_device_train_batch_size": "batch_size",
-    "lr_scheduler_type": "schedule",
-    "loss_type": "objective",
-    "adam_beta1": "beta1",
-    "adam_beta2": "beta2",
-    "adam_epsilon": "epsilon",
-    "max_seq_length": "max_length",
-    "dataset": "data",
-    "training": "optimiser",
-}
-
-
-def setting_meant(key: str) -> str:
-    """A setting's name with every part that another tool calls otherwise as it is called here."""
-    return ".".join(PARTS.get(part, part) for part in key.replace("-", "_").split("."))
 
 
 class Command(TyperCommand):

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penchant.evaluation.winrate import WinRate
     from penchant.lab import Corpus, Question
     from penchant.lab.corpus import Story
     from penchant.models.language_model import LanguageModel
+    from penchant.ranking.winrate import WinRate
 
 __all__ = ["QUALITIES", "Exam", "examine", "open_model", "surprisal_of_stories"]
 
@@ -30,8 +30,8 @@ class Exam:
 
     def share(self, quality: str) -> WinRate:
         """The share of answers that have a quality, with its 95% interval (Wilson's)."""
-        from penchant.evaluation.winrate import win_rate
         from penchant.lab.corpus import ENDINGS, ending_of
+        from penchant.ranking.winrate import win_rate
 
         judges: dict[str, Callable[[Question, str], bool]] = {
             "form": lambda question, answer: self.corpus.is_well_formed(answer),

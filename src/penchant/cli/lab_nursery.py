@@ -73,7 +73,6 @@ class Nursery:
     def _train(self, stage: str, schema: Any, model: Path, data: Path, optimiser: Any, **more: Any) -> None:
         from penchant.cli.console import Reporter
         from penchant.cli.lab_exam import examine, open_model
-        from penchant.evaluation.preference import evaluate_task
         from penchant.training.config import DataConfig, ModelConfig, SaveConfig
         from penchant.training.run import run_dpo, run_sft
         from penchant.training.run_folder import read_rows_written
@@ -90,7 +89,7 @@ class Nursery:
         with Reporter() as reporter:
             reporter.say(f"stage {STAGES.index(stage) + 1} of {len(STAGES)}: {stage}")
             run = run_dpo if stage == "preferences" else run_sft
-            folder = run(config, reporter, evaluate_task)
+            folder = run(config, reporter)
         self.metrics[stage] = read_rows_written(folder.metrics)
         self.exams[stage] = examine(open_model(folder.model), self.corpus, NUM_ANSWERS, self.seed)
 

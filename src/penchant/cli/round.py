@@ -108,7 +108,7 @@ def command(
     from penchant.cli.round_plan import find_rounds
     from penchant.cli.round_stages import Call
     from penchant.errors import ConfigError
-    from penchant.exclusive import alone_in
+    from penchant.files.lock import alone_in
 
     given = {
         "model": _absolute(model),

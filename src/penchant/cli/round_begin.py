@@ -31,7 +31,7 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     """Write down a new round: its prompts, then its plan, which makes it one. Raises UserError."""
     from penchant.data import load_prompts
     from penchant.data.prompt_sets import prompt_file
-    from penchant.disk import disk_errors_explained, write_atomically
+    from penchant.files.whole import disk_errors_explained, write_atomically
 
     plan = plan.model_copy(update={"tasks": None if plan.people is None else name_of_tasks(folder)})
     new = Round(len(rounds) + 1, folder / f"round-{len(rounds) + 1}", plan)

@@ -36,7 +36,7 @@ def is_done(this: Round, stage: str) -> bool:
 
 def mark(this: Round, stage: str, patterns: Iterable[str], **facts: Any) -> None:
     """Mark the stage as finished, with the files that match the patterns and these facts."""
-    from penchant.disk import write_atomically
+    from penchant.files.whole import write_atomically
 
     files = sorted(file for pattern in patterns for file in this.path.glob(pattern))
     digests = {file.relative_to(this.path).as_posix(): _digest(file) for file in files}

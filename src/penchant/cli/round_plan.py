@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from penchant.errors import OutputError
-from penchant.exclusive import LOCK
+from penchant.files.lock import LOCK
 from penchant.wording import reason_of
 
 __all__ = ["Plan", "Round", "find_rounds"]

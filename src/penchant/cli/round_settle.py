@@ -54,8 +54,8 @@ def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
 
 def training_config(plan: Plan) -> DPOConfig:
     """What `penchant dpo` makes of --set. Raises ConfigError."""
-    from penchant.cli.configuring import build_config
     from penchant.training.config import DPOConfig
+    from penchant.training.settings import build_config
 
     flags = {"data.files": ["votes.jsonl"], "output": "run", "model.name": plan.model}
     return build_config(DPOConfig, settings=plan.settings, flags=flags)

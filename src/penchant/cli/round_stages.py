@@ -143,7 +143,7 @@ def judge_of(plan: Plan) -> JudgeOptions:
 
 
 def _write(path: Path, comparisons: Sequence[Comparison]) -> None:
-    from penchant.disk import write_atomically
+    from penchant.files.whole import write_atomically
 
     rows = [row.model_dump(mode="json", exclude_none=True) for row in comparisons]
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

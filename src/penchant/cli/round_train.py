@@ -77,10 +77,10 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
     """answers.jsonl: both models' answers to the held-out prompts side by side, with log pi / pi_ref of each prompt."""
     from penchant.cli.loading import load
     from penchant.data import load_prompts
-    from penchant.disk import disk_errors_explained, write_atomically
     from penchant.evaluation.comparison import answer, policy_sequences
     from penchant.evaluation.judging_sides import side_by_side
     from penchant.evaluation.scoring import sequence_logprobs
+    from penchant.files.whole import disk_errors_explained, write_atomically
     from penchant.models.sampler import SamplingParams
 
     plan = this.plan

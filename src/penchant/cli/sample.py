@@ -53,10 +53,10 @@ def command(
     from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.evaluation.sample_lines import found_in
+    from penchant.files.place import require_place
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of
-    from penchant.training.place import require_place
 
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     require_place(output)

@@ -69,8 +69,8 @@ def command(
     from penchant.cli.reference_free import refuse_reference_free
     from penchant.cli.references import find_reference, ledger_of
     from penchant.errors import ConfigError, OutputError
+    from penchant.files.place import require_place
     from penchant.tokens import special_tokens_of
-    from penchant.training.place import require_place
 
     if output not in (None, "-") and Path(str(output)).exists():
         raise OutputError(f"{output}: exists already; choose another --output")
@@ -161,7 +161,7 @@ def _require_same_tokens(reference: LanguageModel, vocabulary: dict[str, int]) -
 def _write(output: str, scores: Sequence[PairScore]) -> None:
     from dataclasses import asdict
 
-    from penchant.disk import disk_errors_explained, write_atomically
+    from penchant.files.whole import disk_errors_explained, write_atomically
 
     rows = [{**asdict(score), "origin": str(score.origin)} for score in scores]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

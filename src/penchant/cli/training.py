@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from penchant.cli.configuring import build_config
 from penchant.cli.console import Reporter
 from penchant.cli.projects import resolve_projects
-from penchant.training.place import require_place
+from penchant.files.place import require_place
+from penchant.training.settings import build_config
 
 __all__ = ["train"]
 
@@ -40,7 +40,6 @@ def train(
 
 def _train(config: Any, reporter: Reporter, *, resume: bool, labels: str | None) -> None:
     from penchant.cli.report import write_run_report
-    from penchant.evaluation.preference import evaluate_task
     from penchant.training.config import DPOConfig
     from penchant.training.run import run_dpo, run_sft
     from penchant.training.run_folder import RunFolder, read_rows_written
@@ -57,9 +56,9 @@ def _train(config: Any, reporter: Reporter, *, resume: bool, labels: str | None)
     )
     config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
     if isinstance(config, DPOConfig):
-        folder = run_dpo(config, reporter, evaluate_task, resume=resume)
+        folder = run_dpo(config, reporter, resume=resume)
     else:
-        folder = run_sft(config, reporter, evaluate_task, resume=resume)
+        folder = run_sft(config, reporter, resume=resume)
     write_run_report(folder.path, reporter.say)
     _summarise(reporter, folder.ledger, read_rows_written(folder.metrics))
     reporter.say(f"model   {folder.model}\nreport  {folder.report}")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from penchant.data import Candidate, Comparison, Prompt, Source
-from penchant.disk import disk_errors_explained
 from penchant.evaluation.sample_lines import found_in, refuse_other_settings, row_ids, write_lines
+from penchant.files.whole import disk_errors_explained
 from penchant.models.generate import Request
 from penchant.models.language_model import LanguageModel
 from penchant.models.pair_sampling import ResponseGroup, sample_pairs

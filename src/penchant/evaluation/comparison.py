@@ -14,10 +14,10 @@ import numpy as np
 
 from penchant.data import Prompt, shown
 from penchant.evaluation.judges import Scorer
-from penchant.evaluation.winrate import paired_means, win_rate_of
 from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
+from penchant.ranking.winrate import paired_means, win_rate_of
 from penchant.tokens import TokenSequence
 
 __all__ = ["Answers", "answer", "compare_answers", "policy_sequences"]

@@ -31,8 +31,8 @@ from penchant.evaluation.judging_lines import (
     put_in_order,
     without_torn_line,
 )
-from penchant.evaluation.winrate import WinRate, win_rate
-from penchant.exclusive import exclusive
+from penchant.files.lock import exclusive
+from penchant.ranking.winrate import WinRate, win_rate
 
 __all__ = ["JUDGE_FIELD", "Tally", "answered", "judge_to_file", "num_kept", "read_comparisons", "tally", "unfinished"]
 

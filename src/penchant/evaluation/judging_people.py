@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.data import Comparison, prompt_key
-from penchant.evaluation.winrate import WinRate, win_rate_of
 from penchant.ranking import cohen_kappa, expanded_tail
+from penchant.ranking.winrate import WinRate, win_rate_of
 
 __all__ = ["Estimate", "JudgeAgreement", "agreement_with_people", "shared_answers"]
 

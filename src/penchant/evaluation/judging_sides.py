@@ -12,7 +12,7 @@ from typing import Any
 
 from penchant.data import Candidate, Comparison, Prompt, Source, shown
 from penchant.evaluation.judging import JUDGE_FIELD
-from penchant.evaluation.winrate import paired_means, win_rate
+from penchant.ranking.winrate import paired_means, win_rate
 
 __all__ = ["side_by_side", "summarise_sides"]
 

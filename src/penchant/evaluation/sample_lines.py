@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from penchant.data import Comparison, Message, Prompt, Source
-from penchant.disk import replacing
 from penchant.errors import OutputError
+from penchant.files.whole import replacing
 
 __all__ = ["SampleLine", "found_in", "refuse_other_settings", "row_ids", "write_lines"]
 

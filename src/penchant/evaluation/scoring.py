@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from penchant.data import Origin
-from penchant.evaluation.winrate import WinRate, win_rate_of
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability
+from penchant.ranking.winrate import WinRate, win_rate_of
 from penchant.tokens import EncodedPair, TokenSequence, pack
 
 __all__ = ["PairScore", "Summary", "response_logprobs", "score_rewards", "sequence_logprobs", "summarise"]

@@ -18,8 +18,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from penchant.disk import disk_errors_explained
 from penchant.errors import ModelError
+from penchant.files.whole import disk_errors_explained
 
 __all__ = [
     "STARTERS",

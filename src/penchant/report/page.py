@@ -5,8 +5,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from penchant.disk import write_atomically
 from penchant.errors import OutputError
+from penchant.files.whole import write_atomically
 from penchant.report.advice import advise
 from penchant.report.figures import figures
 from penchant.report.view import ledger, pairs, row_counts, subtitle, tiles, training_samples

@@ -72,6 +72,11 @@ class TokenSequence:
         """Sum of the weights of the scored tokens, their number where all count 1."""
         return float(self.scored.sum() if self.weights is None else self.weights.sum())
 
+    @property
+    def context(self) -> bytes:
+        """What identifies the tokens that are only read; equal for all responses to a prompt."""
+        return self.ids[~self.scored].tobytes()
+
     @cached_property
     def key(self) -> bytes:
         """What identifies a response in its context: its tokens, which of them are scored, and their weights."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from penchant.disk import disk_errors_explained
-from penchant.exclusive import alone_in
+from penchant.files.lock import alone_in
+from penchant.files.whole import disk_errors_explained
 from penchant.training.interrupt import Interrupted
 from penchant.training.run_folder import RunFolder, read_ledger
 

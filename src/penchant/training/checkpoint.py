@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from penchant.disk import sync_file, sync_folder
+from penchant.files.whole import sync_file, sync_folder
 
 __all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint"]
 

@@ -9,8 +9,8 @@ from typing import Any, Generic, Protocol
 
 import torch
 
-from penchant.disk import disk_errors_explained
 from penchant.errors import TrainingError
+from penchant.files.whole import disk_errors_explained
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import give_back_freed_memory
 from penchant.training.checkpoint import Checkpoint, restore, save_checkpoint

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from penchant.disk import disk_errors_explained
 from penchant.errors import ConfigError
+from penchant.files.whole import disk_errors_explained
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.matmul import arithmetic

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from penchant.disk import write_atomically
+from penchant.files.whole import write_atomically
 from penchant.wording import SPELT_OUT
 
 __all__ = ["append_rows", "keep_rows", "read_rows_written"]

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from penchant.data.given import check_options
-from penchant.disk import disk_errors_explained
 from penchant.errors import TrainingError
+from penchant.files.whole import disk_errors_explained
 from penchant.models import adapters, saving
 from penchant.models.digests import digests_of_model
 from penchant.models.gated_mlp import remember_less
@@ -22,6 +22,7 @@ from penchant.training.checkpoint import newest_checkpoint
 from penchant.training.config import DPOConfig, RunConfig, SFTConfig
 from penchant.training.dataset import Dataset, demonstration_dataset
 from penchant.training.finite import require_finite
+from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop, Reporter
 from penchant.training.next_token import NextTokenTask
@@ -31,15 +32,12 @@ from penchant.training.policies import load_policy, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
 from penchant.training.samples import FixedPrompts
 from penchant.training.step import StepResult
-from penchant.training.task import Item, Task
+from penchant.training.task import Encoded, Item, Task
 
-__all__ = ["Evaluate", "run_dpo", "run_sft"]
-
-Evaluate = Callable[[LanguageModel, Task[Any], Sequence[Any], int], dict[str, float]]
-"""(model, task, held-out items, token budget) to metrics."""
+__all__ = ["run_dpo", "run_sft"]
 
 
-def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume: bool = False) -> RunFolder:
+def run_dpo(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -> RunFolder:
     """Train on preference pairs and return the finished run folder.
 
     Raises UserError for what the user can mend, TrainingError when the run stopped itself, Interrupted after saving.
@@ -74,15 +72,14 @@ def run_dpo(config: DPOConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             data,
             folder,
             reporter,
-            evaluate,
-            group_of=_prompt_of,
+            group_of=prompt_of,
             learning_rate=rate,
             on_first_step=_rewards_are_zero if reference_digest == model.digest else lambda _: None,
             resume=resume,
         )
 
 
-def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume: bool = False) -> RunFolder:
+def run_sft(config: SFTConfig, reporter: Reporter, *, resume: bool = False) -> RunFolder:
     """Next-token training on demonstrations or plain text; as `run_dpo` otherwise."""
     _refuse_before_loading(config, resume)
     clock = clock_of_run(Path(config.output), resume=resume)
@@ -106,7 +103,6 @@ def run_sft(config: SFTConfig, reporter: Reporter, evaluate: Evaluate, *, resume
             data,
             folder,
             reporter,
-            evaluate,
             group_of=id,
             learning_rate=rate,
             on_first_step=lambda _: None,
@@ -127,7 +123,6 @@ def _train(
     data: Dataset[Any],
     folder: RunFolder,
     reporter: Reporter,
-    evaluate: Evaluate,
     *,
     group_of: Callable[[Any], Any],
     learning_rate: float,
@@ -153,7 +148,7 @@ def _train(
         seed=config.seed,
         folder=folder,
         reporter=reporter,
-        evaluate=lambda: evaluate(model, task, data.held_out, budget) if data.held_out else {},
+        evaluate=lambda: evaluate_task(model, task, data.held_out, budget) if data.held_out else {},
         answer=lambda step: fixed.answer(model, step),
         on_first_step=on_first_step,
     )
@@ -185,9 +180,9 @@ def _train(
     return folder
 
 
-def _prompt_of(item: Any) -> bytes:
-    first = item.sequences[0]
-    return bytes(first.ids[~first.scored].tobytes())
+def prompt_of(item: Encoded) -> bytes:
+    """What items of one prompt have in common, so that they stay neighbours in a batch."""
+    return item.sequences[0].context
 
 
 def _rewards_are_zero(result: StepResult[Any]) -> None:

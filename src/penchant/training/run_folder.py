@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 import yaml
 
-from penchant.disk import SCRATCH, disk_errors_explained, write_atomically
 from penchant.errors import OutputError, UserError
-from penchant.exclusive import LOCK
+from penchant.files.lock import LOCK
+from penchant.files.place import require_place
+from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomically
 from penchant.training.config import RunConfig
-from penchant.training.place import require_place
 from penchant.training.records import append_rows, keep_rows, read_rows_written
 from penchant.wording import reason_of
 

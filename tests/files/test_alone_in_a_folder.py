@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from penchant.errors import OutputError
-from penchant.exclusive import LOCK, alone_in
+from penchant.files.lock import LOCK, alone_in
 
 WORK = "`penchant round`"
 TAKEN = "another `penchant round` is at work here; wait for it"
@@ -26,7 +26,7 @@ def test_the_lock_ends_with_a_killed_process_and_is_not_inherited_by_its_child(t
     source = f"""
 import subprocess, sys, time
 from pathlib import Path
-from penchant.exclusive import alone_in
+from penchant.files.lock import alone_in
 with alone_in(Path({str(tmp_path)!r}), {WORK!r}):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)

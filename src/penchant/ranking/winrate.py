@@ -56,6 +56,11 @@ def win_rate(wins: int, losses: int, ties: int = 0, confidence: float = 0.95) ->
 
     Raises:
         ValueError: a negative count, no comparison at all, or a confidence outside (0, 1).
+
+    Example:
+        >>> found = win_rate(wins=8, losses=2)
+        >>> found.rate, round(found.low, 3), round(found.high, 3)
+        (0.8, 0.49, 0.943)
     """
     if min(wins, losses, ties) < 0:
         raise ValueError(f"Counts cannot be negative: got {wins} wins, {losses} losses, {ties} ties.")

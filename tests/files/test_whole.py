@@ -5,9 +5,9 @@ import errno
 import pytest
 from safetensors import SafetensorError
 
-from penchant import disk
-from penchant.disk import disk_errors_explained, replacing, write_atomically
 from penchant.errors import OutputError
+from penchant.files import whole
+from penchant.files.whole import disk_errors_explained, replacing, write_atomically
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_file_written_atomically_is_old_or_new(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk, "sync_file", full)
+    monkeypatch.setattr(whole, "sync_file", full)
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, "new")
     assert path.read_text() == "old"

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from penchant import exclusive as exclusive_module
 from penchant.errors import OutputError
-from penchant.exclusive import exclusive
+from penchant.files import lock as exclusive_module
+from penchant.files.lock import exclusive
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from penchant.exclusive import exclusive
+from penchant.files.lock import exclusive
 with exclusive(Path(sys.argv[1]), "held"):
     print("held", flush=True)
     time.sleep(600)

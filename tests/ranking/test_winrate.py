@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.evaluation.winrate import paired_means, win_rate, win_rate_of
 from penchant.ranking import variance_ratio
 from penchant.ranking.position import wilson
+from penchant.ranking.winrate import paired_means, win_rate, win_rate_of
 
 counts = st.integers(0, 3000)
 

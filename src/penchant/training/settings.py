@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from penchant.cli.hints import setting_meant
 from penchant.errors import ConfigError
 from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
 from penchant.wording import nearest, shown
@@ -20,6 +19,22 @@ Config = TypeVar("Config", bound=BaseModel)
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
 NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
+PARTS = {
+    "optimizer": "optimiser",
+    "lr": "learning_rate",
+    "num_epochs": "epochs",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+    "lr_scheduler_type": "schedule",
+    "loss_type": "objective",
+    "adam_beta1": "beta1",
+    "adam_beta2": "beta2",
+    "adam_epsilon": "epsilon",
+    "max_seq_length": "max_length",
+    "dataset": "data",
+    "training": "optimiser",
+}
+"""Parts of settings by the names that other tools have for them."""
 
 
 def build_config(
@@ -144,7 +159,7 @@ def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> 
         raise ConfigError(f"{where}: '{key}' is a section and takes no value, got {shown(value)}; set one of its keys")
     if key in keys:
         return
-    leaves, meant = [k for k in keys if not keys[k]], setting_meant(key)
+    leaves, meant = [k for k in keys if not keys[k]], _setting_meant(key)
     last = meant.rsplit(".", 1)[-1]
     of_a_section = next((k for k in leaves if k.rsplit(".", 1)[-1] == last), None)
     near = meant if meant in keys else of_a_section or nearest(key, keys)
@@ -175,3 +190,8 @@ def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> s
         return f"{message}; change one of them"
     value, where = merged.get(key, (problem.get("input"), "the configuration"))
     return f"{where}: '{key}' is {shown(value)}: {message}; correct it"
+
+
+def _setting_meant(key: str) -> str:
+    """A setting's name with every part that another tool calls otherwise as it is called here."""
+    return ".".join(PARTS.get(part, part) for part in key.replace("-", "_").split("."))

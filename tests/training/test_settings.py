@@ -7,9 +7,9 @@ from typing import Annotated
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from penchant.cli.configuring import build_config, known_keys
 from penchant.errors import ConfigError
 from penchant.training.config import DPOConfig
+from penchant.training.settings import build_config, known_keys
 
 
 class Adapter(BaseModel):
@@ -93,19 +93,6 @@ def test_lists_and_nothing_can_be_set_from_anywhere():
     assert config.model.lora.targets == ("q_proj", "v_proj")
     without = build_config(DPOConfig, settings=[*needed, "model.reference=null"], environment={})
     assert without.model.reference is None
-
-
-@pytest.mark.parametrize("verb", ["dpo", "sft"])
-def test_the_model_of_a_setting_or_the_environment_is_not_replaced_by_the_default(
-    penchant, tmp_path, monkeypatch, verb
-):
-    data = tmp_path / "rows.jsonl"
-    data.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n', encoding="utf-8")
-    common = (verb, "--data", data, "--output", tmp_path / "run")
-    assert "/nowhere/mine" in penchant(*common, "--set", "model.name=/nowhere/mine").err
-    monkeypatch.setenv("PENCHANT_MODEL__NAME", "/nowhere/mine")
-    assert "/nowhere/mine" in penchant(*common).err
-    assert "/nowhere/other" in penchant(*common, "--model", "/nowhere/other").err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+"""Files written whole or not at all, places found out beforehand, and locks that end with their holder.
+
+whole.py   replace a file so that a reader sees the old or the new; what a disk refuses in one sentence
+place.py   whether a result could be written
+lock.py    one process at a time
+"""
+
+from penchant.files.lock import LOCK, alone_in, exclusive
+from penchant.files.place import require_place
+from penchant.files.whole import SCRATCH, disk_errors_explained, replacing, sync_file, sync_folder, write_atomically
+
+__all__ = [
+    "LOCK",
+    "SCRATCH",
+    "alone_in",
+    "disk_errors_explained",
+    "exclusive",
+    "replacing",
+    "require_place",
+    "sync_file",
+    "sync_folder",
+    "write_atomically",
+]
