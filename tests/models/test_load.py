@@ -11,6 +11,7 @@ from transformers import AddedToken, AutoTokenizer, LlamaConfig
 
 from penchant.errors import ConfigError, ModelError
 from penchant.models import adapters, starter
+from penchant.models.cache import cache_folder
 from penchant.models.load import is_adapter_folder, load_model, read_chat_template, resolve, weights_digest
 from penchant.models.saving import save_model
 
@@ -281,10 +282,10 @@ def test_an_unknown_starter_is_refused_with_those_there_are():
 
 def test_the_cache_folder_is_the_users_to_choose(monkeypatch, tmp_path):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "mine"))
-    assert starter.cache_folder() == tmp_path / "mine"
+    assert cache_folder() == tmp_path / "mine"
     monkeypatch.delenv("PENCHANT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert starter.cache_folder() == tmp_path / "penchant"
+    assert cache_folder() == tmp_path / "penchant"
 
 
 def make_wheel(folder, content):

@@ -60,9 +60,8 @@ def command(
 
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
-    from penchant.cli.reference_free import refuse_reference_free
-    from penchant.cli.references import find_reference, ledger_of
     from penchant.errors import ConfigError
+    from penchant.evaluation.references import find_reference, ledger_of, refuse_reference_free
 
     if reference is not None and not compare:
         raise ConfigError("--reference is only read with --compare; add it, or leave --reference out")
@@ -72,7 +71,7 @@ def command(
         policy = load(run, device, dtype, chat_template, reporter, special_tokens="text")
         beside: Any = None
         if compare:
-            source = find_reference(run, policy, reference, "--reference")
+            source = find_reference(run, policy, reference)
             beside = policy if source.is_adapter_off else source.load(reporter.say)
     from penchant.models.generate import SamplingParams
 

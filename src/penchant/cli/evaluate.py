@@ -54,14 +54,13 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
-    from penchant.cli.reference_free import refuse_reference_free
-    from penchant.cli.references import find_reference
     from penchant.cli.report import write_run_report
     from penchant.data import load_prompts
     from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.errors import ConfigError
     from penchant.evaluation.judges import load_judge
+    from penchant.evaluation.references import find_reference, refuse_reference_free
     from penchant.files.whole import write_atomically
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
@@ -98,7 +97,7 @@ def command(
 
         policy = load(str(run), device, dtype, None, reporter, special_tokens=special_tokens_of(special_tokens))
         refuse_long_prompts(policy, asked)
-        source = find_reference(str(run), policy, reference, "--reference")
+        source = find_reference(str(run), policy, reference)
         after = sampled(policy, params, "policy")
         exact = SamplingParams(1.0, 1.0, 0, max_new_tokens, seed)
         own = after if params == exact else sampled(policy, exact, "policy at temperature 1")

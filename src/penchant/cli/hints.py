@@ -1,14 +1,17 @@
-"""What was perhaps meant by words that other tools know: options by other names, data without --data."""
+"""The shell's words for those of the library and of other tools: options by their names, as they are typed."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["Command"]
+__all__ = ["Command", "as_typed"]
 
+ARGUMENT = re.compile(r"`([a-z][a-z_]*)=([^`]+)`")
 UsageError: Any = typer.BadParameter.__base__
 OPTIONS = {
     "--lr": "--learning-rate",
@@ -44,3 +47,20 @@ class Command(TyperCommand):
             elif "--data" in known and "unexpected extra argument" in error.message:
                 error.message = f"{error.message.rstrip('.')}; data is named with --data FILE"
             raise
+
+
+def as_typed(message: str, arguments: Sequence[str]) -> str:
+    """The library's message with its arguments as options: `resume=True` is --resume, top_p is --top-p where typed so.
+
+    The library writes an argument to give as Python would, between backticks: `reference=...`, `on_bad_row="drop"`.
+    """
+    message = ARGUMENT.sub(lambda found: _option(*found.groups()), message)
+    for option in (argument.partition("=")[0] for argument in arguments if argument.startswith("--")):
+        name = re.escape(option.removeprefix("--").replace("-", "_"))
+        message = re.sub(rf"(?<![\w.'/-]){name}(?= (?:is|must) )", lambda _, typed=option: typed, message)
+    return message
+
+
+def _option(name: str, value: str) -> str:
+    option = f"--{name.replace('_', '-')}"
+    return option if value in ("True", "...") else f"`{option} {value.strip(chr(34))}`"

@@ -209,14 +209,14 @@ class JudgeOptions:
 
     def _run(self, device: str | None, dtype: str | None, reporter: Reporter) -> Judge:
         from penchant.cli.loading import load
-        from penchant.cli.references import find_reference, ledger_of
         from penchant.cli.score import _beta_of
         from penchant.evaluation.judging_reward import EPSILON, RewardJudge
+        from penchant.evaluation.references import find_reference, ledger_of
 
         path = self.judge.removeprefix("run:")
         policy = load(path, device, dtype, None, reporter, special_tokens="text")
         ledger = ledger_of(path) or {}
-        source = find_reference(path, policy, self.judge_reference, "--judge-reference")
+        source = find_reference(path, policy, self.judge_reference, "judge_reference")
         reference = None if source.is_adapter_off else source.load(reporter.say)
         against = "" if reference is None else f" against {reference.digest[:12]}"
         epsilon = EPSILON if self.epsilon is None else self.epsilon

@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -36,7 +35,7 @@ from penchant.cli import (
     verify,
     votes,
 )
-from penchant.cli.hints import Command
+from penchant.cli.hints import Command, as_typed
 from penchant.errors import PenchantError, UserError
 from penchant.reading import os_reason
 from penchant.training.interrupt import stopping
@@ -122,7 +121,7 @@ def main() -> None:
     except PenchantError as error:
         if debug:
             traceback.print_exc()
-        _fail(_as_typed(str(error), sys.argv), 2 if isinstance(error, UserError) else 1)
+        _fail(as_typed(str(error), sys.argv), 2 if isinstance(error, UserError) else 1)
     except (KeyboardInterrupt, SystemExit) as leaving:
         if isinstance(leaving, SystemExit) and leaving.code != INTERRUPTED:  # which Typer makes of Ctrl-C
             raise
@@ -147,14 +146,6 @@ def _of_the_machine(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or OF_MEMORY.search(str(error)):
         return f"the memory does not suffice ({reason_of(error)}); take a smaller model, limit or batch"
     return None
-
-
-def _as_typed(message: str, arguments: Sequence[str]) -> str:
-    """The message with an option as it was typed: the library calls --top-p top_p."""
-    for option in (argument.partition("=")[0] for argument in arguments if argument.startswith("--")):
-        name = re.escape(option.removeprefix("--").replace("-", "_"))
-        message = re.sub(rf"(?<![\w.'/-]){name}(?= (?:is|must) )", lambda _, typed=option: typed, message)
-    return message
 
 
 def _fail(message: str, code: int) -> None:

@@ -86,7 +86,8 @@ def pull(name: Annotated[str, typer.Argument(help="A starter model's name.")] = 
 
 def models_here() -> Iterator[FoundModel]:
     """Every model found by looking into folders; no network, and no weights are read."""
-    from penchant.models.starter import STARTERS, cache_folder, installed_starters, starter_path
+    from penchant.models.cache import cache_folder
+    from penchant.models.starter import STARTERS, installed_starters, starter_path
 
     installed = installed_starters()
     for name, known in STARTERS.items():

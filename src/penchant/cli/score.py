@@ -66,9 +66,8 @@ def command(
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
     from penchant.cli.projects import resolve_projects
-    from penchant.cli.reference_free import refuse_reference_free
-    from penchant.cli.references import find_reference, ledger_of
     from penchant.errors import ConfigError, OutputError
+    from penchant.evaluation.references import find_reference, ledger_of, refuse_reference_free
     from penchant.files.place import require_place
     from penchant.tokens import special_tokens_of
 
@@ -84,7 +83,7 @@ def command(
         data = list(resolve_projects(data, "pairs", say=reporter.say))
         asked = special_tokens or ledger.get("config", {}).get("data", {}).get("special_tokens")
         policy = load(model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(asked))
-        source = find_reference(model, policy, reference, "--reference")
+        source = find_reference(model, policy, reference)
         beta = beta or _beta_of(ledger, reporter)
         longest = max_length or ledger.get("config", {}).get("data", {}).get("max_length", 1024)
         pairs = _read_pairs(policy, data, max_pairs, min(longest, policy.context_length), on_bad_row, reporter)

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from penchant.errors import ModelError
+from penchant.models.cache import cache_errors_explained
 from penchant.models.saving import require_written
-from penchant.models.starter import cache_errors_explained
 from penchant.wording import reason_of
 
 __all__ = ["convert_gguf"]

@@ -9,6 +9,8 @@ from typing import Any
 
 from penchant.errors import ConfigError, ModelError
 from penchant.models import starter
+from penchant.models.cache import cache_folder, is_whole
+from penchant.models.convert import convert_gguf
 from penchant.models.digests import (
     file_sha256,
     require_base_unchanged,
@@ -155,10 +157,8 @@ def base_of(path: Path, say: Callable[[str], None] = lambda _: None) -> Path:
 
 
 def _converted(gguf: Path, say: Callable[[str], None]) -> Path:
-    from penchant.models.convert import convert_gguf
-
-    folder = starter.cache_folder() / "models" / f"{gguf.stem}-{file_sha256(gguf)[:16]}"
-    if not starter.is_whole(folder):
+    folder = cache_folder() / "models" / f"{gguf.stem}-{file_sha256(gguf)[:16]}"
+    if not is_whole(folder):
         say(f"{gguf}: converting to safetensors, once")
         convert_gguf(gguf, folder)
     return folder

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from penchant.models.starter import cache_folder
+from penchant.models.cache import cache_folder
 
 __all__ = ["arithmetic", "choice_file", "gemm_rate", "use_fastest_exact_matmul"]
 

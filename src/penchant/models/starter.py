@@ -8,24 +8,21 @@ means the same weights everywhere (docs/adr/0008).
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from penchant.errors import ModelError
-from penchant.files.whole import disk_errors_explained
+from penchant.models.cache import cache_errors_explained, cache_folder, is_whole
+from penchant.models.convert import convert_gguf
 
 __all__ = [
     "STARTERS",
     "Starter",
-    "cache_errors_explained",
-    "cache_folder",
     "installed_starters",
     "pull",
     "starter_path",
@@ -56,20 +53,6 @@ STARTERS = {
 }
 
 
-def cache_folder() -> Path:
-    """Where Penchant keeps models and reference log-probs: $PENCHANT_CACHE, or penchant in the user's cache folder."""
-    if explicit := os.environ.get("PENCHANT_CACHE"):
-        return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penchant"
-
-
-def cache_errors_explained(folder: Path) -> AbstractContextManager[None]:
-    """What the disk refuses in the cache as an OutputError; see `disk_errors_explained`."""
-    return disk_errors_explained(
-        folder, again="run the command again", elsewhere="set PENCHANT_CACHE to another folder"
-    )
-
-
 def starter_path(name: str) -> Path:
     """Where a pulled starter model lies."""
     return cache_folder() / "models" / name
@@ -78,11 +61,6 @@ def starter_path(name: str) -> Path:
 def installed_starters() -> list[str]:
     """Names of the starter models that are on this machine, whole."""
     return [name for name in STARTERS if is_whole(starter_path(name))]
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether a cached model was written to its end (its mark is the last file written)."""
-    return (folder / "complete").is_file()
 
 
 def pull(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
@@ -96,8 +74,6 @@ def pull(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     folder = starter_path(name)
     if is_whole(folder):
         return folder
-    from penchant.models.convert import convert_gguf
-
     starter = STARTERS[name]
     with cache_errors_explained(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from penchant.errors import ConfigError
 from penchant.files.whole import disk_errors_explained
+from penchant.models.cache import cache_folder
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
-from penchant.models.starter import cache_folder
 from penchant.tokens import TokenSequence
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.loop import Reporter

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from penchant.data.files import Row
 from penchant.data.importers.calls import read_tools
 from penchant.data.importers.messages import kind_of, read_messages, says_nothing, weight_of
+from penchant.data.importers.transcript import turns_before_answer
 from penchant.data.records import Message, Response
 from penchant.data.verdicts import BadRow
 
@@ -88,8 +89,6 @@ def prompt_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message
     """
     value = field(row, name)
     if isinstance(value, str):
-        from penchant.data.importers.hh import turns_before_answer  # which reads its own rows with this file
-
         return opened(row, turns_before_answer(value) or (Message(role="user", content=value),))
     return opened(row, read_messages(value, name, trained=trained))
 

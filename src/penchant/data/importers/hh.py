@@ -10,14 +10,13 @@ import re
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, numbers, opened, text_field
-from penchant.data.records import Message, PreferencePair, Role
+from penchant.data.importers.transcript import MARKER, turns_of
+from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HH", "turns_before_answer"]
+__all__ = ["HH"]
 
-MARKER = re.compile(r"\n\n(Human|Assistant):")
 AT_ONE_LINE_END = re.compile(r"[^\n]\n(Human|Assistant):")
-SPEAKERS: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 
 def matches(row: Row) -> bool:
@@ -35,7 +34,7 @@ def convert(row: Row) -> PreferencePair:
             "the transcripts of chosen and rejected differ before the last 'Assistant:'",
             "give both the same turns up to the response",
         )
-    return PreferencePair(prompt=opened(row, _turns(prompt)), chosen=chosen, rejected=rejected, **numbers(row))
+    return PreferencePair(prompt=opened(row, turns_of(prompt)), chosen=chosen, rejected=rejected, **numbers(row))
 
 
 def _split(row: Row, side: str) -> tuple[str, str]:
@@ -55,26 +54,6 @@ def _split(row: Row, side: str) -> tuple[str, str]:
     if len(markers) == 1:
         raise BadRow("missing_field", f"'{side}' has no turn before the response", "add the human's turn")
     return transcript[: markers[-1].start()], transcript[markers[-1].end() :].strip()
-
-
-def turns_before_answer(text: str) -> tuple[Message, ...] | None:
-    """The turns of a prompt that is a transcript up to where the assistant answers; None for any other text."""
-    transcript = "\n\n" + text.strip()
-    if not transcript.startswith("\n\nHuman:") or not transcript.endswith("\n\nAssistant:"):
-        return None
-    return _turns(transcript.removesuffix("\n\nAssistant:"))
-
-
-def _turns(transcript: str) -> tuple[Message, ...]:
-    pieces = MARKER.split(transcript)[1:]
-    turns: list[tuple[Role, str]] = []
-    for speaker, piece in zip(pieces[::2], pieces[1::2], strict=True):
-        role, text = SPEAKERS[speaker], piece.strip()
-        if turns and turns[-1][0] == role:
-            turns[-1] = role, f"{turns[-1][1]}\n\n{text}".strip()
-        else:
-            turns.append((role, text))
-    return tuple(Message(role=role, content=text) for role, text in turns)
 
 
 HH = Importer(

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penchant.errors import ConfigError, ModelError
+from penchant.training.run_folder import read_ledger
 
 if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel
     from penchant.models.numerics import Numerics
     from penchant.tokens import ChatEncoder
 
-__all__ = ["Reference", "find_reference", "ledger_of"]
+__all__ = ["Reference", "find_reference", "ledger_of", "refuse_reference_free"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,13 @@ class Reference:
                 say=say,
             )
         except ModelError as error:
-            raise ModelError(f"the reference cannot be loaded: {error}, or name another with --reference") from error
+            raise ModelError(
+                f"the reference cannot be loaded: {error}, or name another with `reference=...`"
+            ) from error
         if self.digest is not None and model.digest != self.digest:
             raise ModelError(
                 f"{self.name}: its weights have the digest {model.digest[:12]}, but the run was trained against "
-                f"{self.digest[:12]}; pass the folder of the reference as it was with --reference"
+                f"{self.digest[:12]}; pass the folder of the reference as it was with `reference=...`"
             )
         return model
 
@@ -70,8 +73,6 @@ class Reference:
 
 def ledger_of(name: str) -> dict[str, Any] | None:
     """run.json of the run folder called `name`, or of the run whose model/ it is; None for any other model."""
-    from penchant.training.run_folder import read_ledger
-
     path = Path(name).expanduser()
     if (path / "run.json").is_file():
         return read_ledger(path)
@@ -80,12 +81,12 @@ def ledger_of(name: str) -> dict[str, Any] | None:
     return None
 
 
-def find_reference(name: str, policy: LanguageModel, explicit: str | None, option: str) -> Reference:
+def find_reference(name: str, policy: LanguageModel, explicit: str | None, argument: str = "reference") -> Reference:
     """The reference of the model called `name`, which was loaded as `policy`.
 
     One given explicitly wins. Then the adapter switched off, where that is what the run was trained against. Then the
     model that the run's ledger names, which must have the digest it had. Raises ConfigError where nothing names one;
-    `option` is how a user would.
+    `argument` is what a caller would give it as.
     """
 
     def reference(name: str | None, digest: str | None) -> Reference:
@@ -99,10 +100,20 @@ def find_reference(name: str, policy: LanguageModel, explicit: str | None, optio
         return reference(None, None)
     if digest is None:
         raise ConfigError(
-            f"{name}: is neither a run of `penchant dpo` nor an adapter; name its reference with {option}"
+            f"{name}: is neither a run of `penchant dpo` nor an adapter; name its reference with `{argument}=...`"
         )
     settings = ledger["config"]["model"]
     return reference(settings.get("reference") or settings["name"], digest)
+
+
+def refuse_reference_free(run: str, ledger: Mapping[str, Any], reference: str | None) -> None:
+    """Raise ConfigError where the run of `ledger` was trained without a reference and `reference` names none."""
+    if reference is None and ledger.get("reference_digest") == "":
+        objective = ledger["config"]["dpo"]["objective"]
+        raise ConfigError(
+            f"{run}: was trained with {objective}, which has no reference policy; name the model to compare it with: "
+            "`reference=...`"
+        )
 
 
 def _digest_of_base(policy: LanguageModel) -> str:
