@@ -23,15 +23,18 @@ def command(
         list[Path] | None, typer.Option("--tasks", help="Comparisons to ask, as penchant sample writes them.")
     ] = None,
     gold: Annotated[
-        list[Path] | None, typer.Option("--gold", help="Comparisons with a known answer, to check people by.")
+        list[Path] | None,
+        typer.Option("--gold", help="Comparisons with a known right answer, to check how people answer."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Where to listen; anything but this machine needs --token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8765,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that other machines reach needs --token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes any free one.")] = 8765,
     token: Annotated[
-        str | None, typer.Option(help="Your own way in: 32 or more letters and digits, or 'new' for a fresh one.")
+        str | None, typer.Option(help="The secret of your link: 32 or more letters and digits, or 'new'.")
     ] = None,
     public_url: Annotated[
-        str | None, typer.Option("--public-url", help="How people open it through a proxy: https://votes.example.org")
+        str | None, typer.Option("--public-url", help="The page's address behind a proxy: https://votes.example.org")
     ] = None,
     database: Annotated[
         str | None,
@@ -42,14 +45,14 @@ def command(
     ] = None,
     share_database: Annotated[
         bool,
-        typer.Option("--share-database", help="For a new project: go on although another one has used the --database."),
+        typer.Option("--share-database", help="For a new project: use a --database that another project has used."),
     ] = False,
-    title: Annotated[str | None, typer.Option(help="For a new project: shown at the top.")] = None,
+    title: Annotated[str | None, typer.Option(help="For a new project: the question shown at the top.")] = None,
     guidelines: Annotated[
-        Path | None, typer.Option(help="For a new project: a Markdown file of what annotators should know.")
+        Path | None, typer.Option(help="For a new project: a Markdown file that tells people how to decide.")
     ] = None,
     overlap: Annotated[
-        int | None, typer.Option(min=1, help="For a new project: answers a pair.", show_default="1")
+        int | None, typer.Option(min=1, help="For a new project: how many people answer each pair.", show_default="1")
     ] = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Let people talk to a model, and choose when it gives two answers.")
@@ -62,7 +65,8 @@ def command(
         typer.Option(min=0, max=1, help="For --chat: share of turns with two answers.", show_default="0.3"),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", "-t", help="For --chat: of sampling.", show_default="0.8")
+        float | None,
+        typer.Option("--temperature", "-t", help="For --chat: randomness of sampling.", show_default="0.8"),
     ] = None,
     max_new_tokens: Annotated[
         int | None, typer.Option(help="For --chat: longest answer, in tokens.", show_default="256")

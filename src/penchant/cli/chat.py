@@ -31,7 +31,7 @@ HELP = "/reset forgets the conversation, /quit (or Ctrl-D) leaves, /help shows t
 def command(
     run: Annotated[str, typer.Argument(help="A run folder, or any other model that --model takes elsewhere.")],
     compare: Annotated[
-        bool, typer.Option("--compare", help="Show the reference's answer too; the talk goes on with the policy's.")
+        bool, typer.Option("--compare", help="Also show the reference's answer; the conversation follows the run's.")
     ] = False,
     reference: Annotated[
         str | None, typer.Option(help="The reference, where the run does not name it.", show_default="the run's")
@@ -46,7 +46,7 @@ def command(
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
 ) -> None:
-    """Talk to a model in the terminal, or give it a line of standard input a turn.
+    """Talk to a model in the terminal; what comes by standard input is read as one turn a line.
 
     [bold]Examples[/bold]
 

@@ -27,14 +27,14 @@ NUM_TOKENS_SHOWN = 200
 def command(
     files: Annotated[list[Path], typer.Argument(help="Preference pairs or demonstrations, or a project of votes.")],
     model: options.Model = "smollm2-135m",
-    max_length: Annotated[int, typer.Option(min=8, help="Tokens of prompt and response together.")] = 1024,
+    max_length: Annotated[int, typer.Option(min=8, help="Most tokens of prompt and response.")] = 1024,
     max_prompt_length: Annotated[
-        int | None, typer.Option(min=1, help="Tokens of the prompt.", show_default="--max-length less 1")
+        int | None, typer.Option(min=1, help="Most tokens of a prompt.", show_default="--max-length less 1")
     ] = None,
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
     labels: options.Labels = None,
-    num_examples: Annotated[int, typer.Option(min=0, help="Rows to show as the model reads them.")] = 3,
+    num_examples: Annotated[int, typer.Option(min=0, help="How many rows to show as the model reads them.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show token ids too.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help=f"List every problem, not the first {NUM_PROBLEMS}.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every problem in it.")] = False,

@@ -57,7 +57,7 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for everything.")] = Path("runs/demo"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none.")] = False,
 ) -> None:
-    """Sample, prefer, train and compare on the starter model: the main job in some minutes.
+    """Sample, prefer, train and compare on the starter model: the whole way, in a few minutes.
 
     Every step is one ordinary command, printed before it runs. Steps that are done are not done again.
 

@@ -21,28 +21,28 @@ def command(
     model: options.ModelSetting = None,
     config: options.ConfigFile = None,
     objective: Annotated[
-        str | None, typer.Option(help="What is minimised; `penchant objectives` lists them.", show_default="dpo")
+        str | None, typer.Option(help="The loss to minimise; `penchant objectives` lists them.", show_default="dpo")
     ] = None,
     beta: Annotated[
         float | None,
-        typer.Option(help="Strength of the pull to the reference.", show_default="the objective's own; 0.1 for dpo"),
+        typer.Option(help="How strongly the reference pulls.", show_default="the objective's own; 0.1 for dpo"),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak.", show_default="1e-6; with LoRA 1e-5")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The highest, after the warm-up.", show_default="1e-6; with LoRA 1e-5")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.", show_default="1")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pairs an optimiser step.", show_default="8")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pairs in one optimiser step.", show_default="8")] = None,
     max_pairs: Annotated[
-        int | None, typer.Option(help="At most so many pairs, from the start of the data.", show_default="all")
+        int | None, typer.Option(help="Use only this many pairs, from the start of the data.", show_default="all")
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(help="Tokens of prompt and response together.", show_default="1024")
+        int | None, typer.Option(help="Most tokens of prompt and response.", show_default="1024")
     ] = None,
     max_prompt_length: Annotated[
-        int | None, typer.Option(help="Tokens of the prompt.", show_default="--max-length less 1")
+        int | None, typer.Option(help="Most tokens of a prompt.", show_default="--max-length less 1")
     ] = None,
     lora: Annotated[bool, typer.Option("--lora", help="Train a low-rank adapter instead of all weights.")] = False,
-    seed: Annotated[
-        int | None, typer.Option(help="Of the data's order and split, and the adapter.", show_default="0")
-    ] = None,
+    seed: options.TrainingSeed = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,

@@ -19,14 +19,14 @@ def command(
     run: Annotated[str, typer.Argument(help="A run folder, or any other model that --model takes elsewhere.")],
     merged: Annotated[Path, typer.Option("--merged", help="The folder to write; an adapter is folded into its model.")],
     dtype: Annotated[
-        str, typer.Option("--dtype", help="Of the written weights: float32, bfloat16 or float16.")
+        str, typer.Option("--dtype", help="Precision of the written weights: float32, bfloat16 or float16.")
     ] = "float32",
     chat_template: options.ChatTemplate = None,
 ) -> None:
     """Write a model that needs no adapter: the trained weights, tokenizer and chat template in one folder.
 
-    What was written is read back, and refused where it computes anything else than the model that was trained. Where an
-    adapter changes the embedding or the head alone and the two are one weight, they become two.
+    The written model is read back and compared with the trained one; if it computes anything else, the export fails.
+    Where embedding and head are one weight and an adapter changes only one of them, they are written as two weights.
 
     Load it with transformers' AutoModelForCausalLM.from_pretrained, or serve it with vLLM, llama.cpp or Ollama.
 

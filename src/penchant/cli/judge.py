@@ -35,28 +35,32 @@ __all__ = [
 
 NAME = "judge"
 
-JudgeModel = Annotated[str | None, typer.Option("--judge-model", help="The model to ask for, of an endpoint.")]
+JudgeModel = Annotated[str | None, typer.Option("--judge-model", help="For an endpoint: the name of its model.")]
 Instructions = Annotated[
     Path | None,
-    typer.Option("--instructions", help="What an endpoint's model is told, instead of ours.", show_default="ours"),
+    typer.Option(
+        "--instructions", help="For an endpoint: a file that says how to judge.", show_default="Penchant's own"
+    ),
 ]
 Epsilon = Annotated[
     float | None,
-    typer.Option("--epsilon", min=0, help="Scores that differ by no more tie.", show_default="0; of run: 0.001 nats"),
+    typer.Option(
+        "--epsilon", min=0, help="Scores that differ by no more are a tie.", show_default="0; for run: 0.001 nats"
+    ),
 ]
 JudgeReference = Annotated[
     str | None,
-    typer.Option(
-        "--judge-reference", help="Of run: compare with this model, not the run's reference.", show_default="the run's"
-    ),
+    typer.Option("--judge-reference", help="For run: the reference to compare with.", show_default="the run's"),
 ]
 Concurrency = Annotated[
     int | None,
-    typer.Option("--concurrency", min=1, max=64, help="Comparisons an endpoint is asked at once.", show_default="4"),
+    typer.Option("--concurrency", min=1, max=64, help="For an endpoint: comparisons asked at once.", show_default="4"),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", min=0.1, max=86_400, help="Seconds an endpoint may stay silent.", show_default="120"),
+    typer.Option(
+        "--timeout", min=0.1, max=86_400, help="For an endpoint: seconds it may stay silent.", show_default="120"
+    ),
 ]
 
 
@@ -74,17 +78,18 @@ def command(
     concurrency: Concurrency = None,
     timeout: Timeout = None,
     people: Annotated[
-        Path | None, typer.Option(help="Comparisons that people answered: how far does the judge agree?")
+        Path | None, typer.Option(help="Comparisons that people answered, to see how far the judge agrees with them.")
     ] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what an interrupted call left.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted file in --output.")] = False,
 ) -> None:
     """Answer comparisons with a judge that stands in for a person.
 
     A judge is a function that scores responses (the default, positivity, likes sunny words), the reward that a trained
     run holds, or a language model behind an OpenAI-compatible endpoint, which is asked in both orders. The endpoint's
-    key is read from the environment variable PENCHANT_JUDGE_KEY alone. Nobody was asked: see what --people says.
+    key is read from the environment variable PENCHANT_JUDGE_KEY alone. No person
+    is asked; --people shows how far the judge agrees with people.
 
     [bold]Examples[/bold]
 

@@ -21,7 +21,8 @@ def command(
     experiments: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Names of experiments, or 'all': those that take seconds. None lists them.", show_default=False
+            help="Names of experiments, or 'all' for those that take seconds; without a name they are listed.",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -31,8 +32,8 @@ def command(
         list[str] | None,
         typer.Option(
             "--set",
-            help="An option, name=value, of every experiment named that has it; may be repeated. One that none has is "
-            "refused.",
+            help="An option of the named experiments, as name=value; may be repeated. At least one of them must have "
+            "it.",
         ),
     ] = None,
 ) -> None:

@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Show where a run came from, as a tree: the runs and models before it, data files, votes, people and judges.
 
-    It is what the ledgers say; `penchant verify` compares it with what is there.
+    This is what was written down when they were made; `penchant verify` compares it with the files.
 
     [bold]Examples[/bold]
 

@@ -13,7 +13,7 @@ NAME = "objectives"
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="One of them, in full; TRL's names are understood too.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show this one in full; TRL's names are understood too.")] = None,
 ) -> None:
     """List the objectives: formula, default parameters, source, and when to use which.
 

@@ -15,6 +15,7 @@ __all__ = [
     "Dtype",
     "Labels",
     "MaxNewTokens",
+    "MaxPrompts",
     "Model",
     "ModelSetting",
     "OnBadRow",
@@ -25,13 +26,18 @@ __all__ = [
     "Temperature",
     "TopK",
     "TopP",
+    "TrainingSeed",
 ]
 
-MODEL_HELP = "A starter's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name."
+MODEL_HELP = "A starter model's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name."
 Model = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 ModelSetting = Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP, show_default="smollm2-135m")]
-Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.", show_default="auto")]
-Dtype = Annotated[str | None, typer.Option("--dtype", help="auto, float32 or bfloat16.", show_default="auto")]
+Device = Annotated[
+    str | None, typer.Option("--device", help="What computes: auto, cpu, cuda or mps.", show_default="auto")
+]
+Dtype = Annotated[
+    str | None, typer.Option("--dtype", help="Precision: auto, float32 or bfloat16.", show_default="auto")
+]
 ChatTemplate = Annotated[
     str | None,
     typer.Option(
@@ -44,7 +50,7 @@ SpecialTokens = Annotated[
     str | None,
     typer.Option(
         "--special-tokens",
-        help="A text that spells a special token: refuse the row, read it as text, or as the control token.",
+        help="A text that spells a special token: refuse its row, read it as plain text, or as the token itself.",
         metavar="refuse|text|control",
         show_default="refuse",
     ),
@@ -55,25 +61,35 @@ Settings = Annotated[
     typer.Option("--set", help="Any setting as section.key=value; may be repeated.", metavar="KEY=VALUE"),
 ]
 OnBadRow = Annotated[
-    str | None, typer.Option("--on-bad-row", help="drop (and list them) or error.", show_default="drop")
+    str | None,
+    typer.Option("--on-bad-row", help="Rows that cannot be used: drop and list them, or error.", show_default="drop"),
 ]
 Labels = Annotated[
     str | None,
     typer.Option(
         "--labels",
-        help="How the votes of a project become pairs: the majority decides, or soft labels say how sure they are.",
+        help="What several votes on one pair become: the answer of the majority, or a soft label (how sure they are).",
         show_default="majority",
         metavar="majority|soft",
     ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --output, bit for bit.")]
-Temperature = Annotated[float, typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")]
-TopP = Annotated[
-    float, typer.Option("--top-p", help="Sample from the likeliest tokens that make up this share; 1 is all.")
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --output, bit for bit.")]
+Temperature = Annotated[
+    float, typer.Option("--temperature", "-t", help="Randomness; 0 always takes the likeliest token.")
 ]
-TopK = Annotated[int, typer.Option("--top-k", help="Sample from so many likeliest tokens; 0 is all.")]
+TopP = Annotated[
+    float, typer.Option("--top-p", help="Only the likeliest tokens that together have this share; 1: all.")
+]
+TopK = Annotated[int, typer.Option("--top-k", help="Only this many of the likeliest tokens; 0: all.")]
 PromptFile = Annotated[
     str, typer.Option("--prompts", "-p", help="A file of prompts, or one of everyday-train and everyday-test.")
 ]
 MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", help="Longest response, in tokens.")]
+MaxPrompts = Annotated[
+    int | None, typer.Option(min=1, help="Use only this many prompts, from the start.", show_default="all")
+]
+TrainingSeed = Annotated[
+    int | None,
+    typer.Option(help="Decides the data's order, what is held out, and an adapter's start.", show_default="0"),
+]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Responses sampled at once.")]

@@ -20,25 +20,35 @@ MOST_LISTED = 20
 
 def command(
     votes: Annotated[list[Path], typer.Argument(help="Files of votes: comparisons, battles, winners or counts.")],
-    ties: Annotated[str, typer.Option(help="half (a tie is half a win for each) or davidson.")] = "half",
-    both_bad: Annotated[str, typer.Option("--both-bad", help="apart (no vote, counted apart) or tie.")] = "apart",
-    intervals: Annotated[str, typer.Option(help="sandwich or bootstrap.")] = "sandwich",
+    ties: Annotated[str, typer.Option(help="How ties count: half (a win for each) or davidson.")] = "half",
+    both_bad: Annotated[
+        str, typer.Option("--both-bad", help="How 'both bad' counts: apart (no vote) or tie.")
+    ] = "apart",
+    intervals: Annotated[str, typer.Option(help="How the intervals are computed: sandwich or bootstrap.")] = "sandwich",
     num_bootstrap: Annotated[
         int | None,
         typer.Option(
-            "--num-bootstrap", help="Resamples of --intervals bootstrap.", show_default="1000", min=2, max=1_000_000
+            "--num-bootstrap",
+            help="How often --intervals bootstrap draws the votes anew.",
+            show_default="1000",
+            min=2,
+            max=1_000_000,
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of --intervals bootstrap.", show_default="0", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of --intervals bootstrap.", show_default="0", min=0)] = None,
     cluster: Annotated[
-        str, typer.Option(help="Votes that err together: auto (what is recorded), none, prompt, annotator or both.")
+        str,
+        typer.Option(help="Votes that may err together, by: auto (what is recorded), none, prompt, annotator, both."),
     ] = "auto",
     prior: Annotated[
         str,
-        typer.Option(help="auto (phantom votes if needed), none, phantom, or a normal's deviation in Elo points."),
+        typer.Option(
+            help="What is assumed before any vote: auto (phantom votes, if ratings would be infinite without), none, "
+            "phantom, or the standard deviation of a normal prior, in Elo points."
+        ),
     ] = "auto",
-    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
-    elo: Annotated[bool, typer.Option("--elo", help="Online Elo beside it; the votes must be in order.")] = False,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+    elo: Annotated[bool, typer.Option("--elo", help="Also show online Elo, in the order of the votes.")] = False,
     on_bad_row: options.OnBadRow = "error",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A folder for rank.json and a figure (SVG, PNG).")

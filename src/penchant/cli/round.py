@@ -35,7 +35,7 @@ NAME = "round"
 def command(
     folder: Annotated[Path, typer.Argument(help="The folder of all rounds; made where there is none.")],
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Where the first round starts; later ones go on from the last.")
+        str | None, typer.Option("--model", "-m", help="The model that the first round starts from.")
     ] = None,
     prompts: Annotated[
         str | None, typer.Option("--prompts", "-p", help="A file of prompts, or everyday-train.")
@@ -50,49 +50,52 @@ def command(
     concurrency: Concurrency = None,
     timeout: Timeout = None,
     people: Annotated[
-        Path | None, typer.Option(help="Or people: the annotation project in which they are asked.")
+        Path | None, typer.Option(help="Instead of a judge: the annotation project in which people are asked.")
     ] = None,
     min_votes: Annotated[
         int | None,
-        typer.Option("--min-votes", min=1, help="Of people: go on with so many answered.", show_default="all"),
+        typer.Option("--min-votes", min=1, help="With --people: go on after this many answers.", show_default="all"),
     ] = None,
     held_out: Annotated[
         float | None,
-        typer.Option("--held-out", min=0.01, max=0.99, help="Share of prompts to measure on.", show_default="0.2"),
+        typer.Option("--held-out", min=0.01, max=0.99, help="Share of prompts kept for measuring.", show_default="0.2"),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", "-t", help="Of the responses.", show_default="1")
+        float | None,
+        typer.Option("--temperature", "-t", help="Randomness; 0 always takes the likeliest token.", show_default="1"),
     ] = None,
     top_p: Annotated[
-        float | None, typer.Option("--top-p", help="Likeliest tokens of this share; 1 is all.", show_default="1")
+        float | None,
+        typer.Option(
+            "--top-p", help="Only the likeliest tokens that together have this share; 1: all.", show_default="1"
+        ),
     ] = None,
     top_k: Annotated[
-        int | None, typer.Option("--top-k", help="So many likeliest tokens; 0 is all.", show_default="0")
+        int | None, typer.Option("--top-k", help="Only this many of the likeliest tokens; 0: all.", show_default="0")
     ] = None,
     max_new_tokens: Annotated[
         int | None, typer.Option("--max-new-tokens", min=1, help="Longest response, in tokens.", show_default="128")
     ] = None,
-    max_prompts: Annotated[
-        int | None, typer.Option(min=1, help="At most so many prompts, from the start.", show_default="all")
-    ] = None,
+    max_prompts: options.MaxPrompts = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of the split, and with the round's number of all else.", show_default="0")
+        int | None, typer.Option(help="Decides what is held out and all that is drawn at random.", show_default="0")
     ] = None,
     settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A setting of penchant dpo; may be repeated.", metavar="KEY=VALUE"),
+        list[str] | None, typer.Option("--set", help="A setting of penchant dpo; may be repeated.", metavar="KEY=VALUE")
     ] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
-    show: Annotated[bool, typer.Option("--list", help="Show the rounds of the folder and do nothing.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="Show the rounds in the folder, and do nothing else.")] = False,
 ) -> None:
-    """Turn the wheel once: sample from the current model, have the responses compared, train, measure.
+    """Do one round: sample from the current model, have the responses compared, train, measure.
 
-    The first round starts from --model, each later one from what the round before made. Some prompts are never trained
-    on, in any round: on them each round's model is compared with the one it started from. A call that stops in the
-    middle is gone on with by the same call, or by one without options; what is not given is as it was. With --people
-    a round waits until enough was answered.
+    The first round starts from --model, each later one from the model that the round before trained. Some prompts are
+    never trained on, in any round: on them each round's model is compared with the one it started from. With --people
+    a round waits until enough comparisons are answered.
+
+    If a round is interrupted, give the same command again, or only `penchant round FOLDER`: it continues where it
+    stopped. Options that are left out stay as they were.
 
     [bold]Examples[/bold]
 

@@ -19,23 +19,23 @@ def command(
     prompts: Annotated[
         str, typer.Option("--prompts", "-p", help="A file of prompts, or everyday-train, everyday-test.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON lines to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file of JSON lines to write.")],
     model: options.Model = "smollm2-135m",
-    num_responses: Annotated[int, typer.Option(min=1, help="Responses a prompt; every two make a comparison.")] = 2,
+    num_responses: Annotated[
+        int, typer.Option(min=1, help="Responses to each prompt; every two make a comparison.")
+    ] = 2,
     temperature: options.Temperature = 0.8,
     top_p: options.TopP = 1.0,
     top_k: options.TopK = 0,
     max_new_tokens: options.MaxNewTokens = 256,
-    max_prompts: Annotated[
-        int | None, typer.Option(min=1, help="At most so many prompts, from the start.", show_default="all")
-    ] = None,
+    max_prompts: options.MaxPrompts = None,
     batch_size: options.BatchSize = 64,
-    seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same responses.")] = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file in --output.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted file in --output.")] = False,
 ) -> None:
     """Sample responses from a model and write them as comparisons that wait for an answer.
 

@@ -39,10 +39,11 @@ def command(
         float | None, typer.Option("--beta", help="Scale of the rewards.", show_default="the run's")
     ] = None,
     max_pairs: Annotated[
-        int | None, typer.Option(min=1, help="At most so many pairs, from the start.", show_default="all")
+        int | None,
+        typer.Option(min=1, help="Use only this many pairs, from the start of the data.", show_default="all"),
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(min=8, help="Tokens of prompt and response.", show_default="the run's, else 1024")
+        int | None, typer.Option(min=8, help="Most tokens of prompt and response.", show_default="the run's, else 1024")
     ] = None,
     special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
@@ -50,7 +51,7 @@ def command(
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
 ) -> None:
-    """Score pairs with the reward that a trained model holds: beta times what its log-prob gained on the reference.
+    """Score pairs by a trained model's implicit reward: beta times its gain in log-probability over the reference.
 
     Shows the reward of both responses, the margin, the probability that chosen beats rejected, and how often the model
     agrees with the people who chose. A run folder knows its reference and its beta; other models need --reference.

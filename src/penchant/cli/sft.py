@@ -15,24 +15,26 @@ NAME = "sft"
 
 def command(
     data: Annotated[
-        list[str] | None, typer.Option("--data", "-d", help="Conversations, text or a project of votes; repeatable.")
+        list[str] | None,
+        typer.Option("--data", "-d", help="Conversations, plain text or a project of votes; may be repeated."),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.ModelSetting = None,
     config: options.ConfigFile = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak.", show_default="2e-5; with LoRA 2e-4")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The highest, after the warm-up.", show_default="2e-5; with LoRA 2e-4")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.", show_default="1")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Texts a step.", show_default="16")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Texts in one optimiser step.", show_default="16")] = None,
     max_rows: Annotated[
-        int | None, typer.Option(help="At most so many rows, from the start of the data.", show_default="all")
+        int | None, typer.Option(help="Use only this many rows, from the start of the data.", show_default="all")
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option(help="Tokens of a text; plain text is cut into pieces.", show_default="1024")
+        int | None,
+        typer.Option(help="Most tokens of a text; longer plain text is cut into pieces.", show_default="1024"),
     ] = None,
     lora: Annotated[bool, typer.Option("--lora", help="Train a low-rank adapter instead of all weights.")] = False,
-    seed: Annotated[
-        int | None, typer.Option(help="Of the data's order and split, and the adapter.", show_default="0")
-    ] = None,
+    seed: options.TrainingSeed = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,

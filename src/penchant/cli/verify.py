@@ -17,10 +17,10 @@ def command(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare a run with what it wrote down: model, base model, data, metrics, samples, checkpoints and report.
+    """Check the files of a run against what it wrote down: model, base model, data, metrics, checkpoints, report.
 
-    Prints one line a thing: same, differs, or unknown where there is nothing to compare with. Exit code 0 where nothing
-    differs, 1 where something does.
+    Prints one line for each of them: same, differs, or unknown where there is nothing to compare with. Exit
+    code 0 where nothing differs, 1 where something does.
 
     [bold]Examples[/bold]
 

@@ -40,7 +40,9 @@ def export_votes(
     project: Folder,
     to: Annotated[str, typer.Option("--to", help="pairs, kto, sft, arena or raw.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write.")],
-    how: Annotated[str, typer.Option("--how", help="Several votes on a pair: majority, or soft labels.")] = "majority",
+    how: Annotated[
+        str, typer.Option("--how", help="What several votes become: majority, or soft labels.")
+    ] = "majority",
 ) -> None:
     """Write the answers as JSON lines.
 
@@ -70,9 +72,9 @@ def export_votes(
 def import_votes(
     project: Folder,
     file: Annotated[Path, typer.Argument(help="Comparisons, Chatbot Arena battles, or any file of preference pairs.")],
-    gold: Annotated[bool, typer.Option("--gold", help="Its answers are right; check people by them.")] = False,
+    gold: Annotated[bool, typer.Option("--gold", help="Its answers are right; use them to check people's.")] = False,
     unanswered: Annotated[
-        bool, typer.Option("--unanswered", help="Take the pairs alone, and ask people about them.")
+        bool, typer.Option("--unanswered", help="Leave its answers aside, and ask people about its pairs.")
     ] = False,
 ) -> None:
     """Add pairs to a project, with the answers that the file has; the project is made where there is none.
@@ -135,7 +137,7 @@ def agreement(
 @app.command()
 def invite(
     project: Folder,
-    name: Annotated[str, typer.Argument(help="Whom; a name that is there gets a new link, and the old one ends.")],
+    name: Annotated[str, typer.Argument(help="Who; a second invitation gives a new link and ends the old one.")],
     admin: Annotated[bool, typer.Option("--admin", help="May also invite, export and settle disagreements.")] = False,
     url: Annotated[
         str | None,
@@ -220,10 +222,7 @@ def _show(found: dict[str, Any]) -> None:
             ("prefer what is shown first", _percent(found["position_bias"])),
             ("prefer the longer", _percent(found["length_bias"])),
             ("label_smoothing from repeats", smoothing),
-            (
-                "disagreements",
-                f"{settled['open']:,} open, {settled['settled']:,} settled",
-            ),
+            ("disagreements", f"{settled['open']:,} open, {settled['settled']:,} settled"),
             ("training pairs", f"{found['pairs']['pairs']:,} by majority"),
         ],
     )
