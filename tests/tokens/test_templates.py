@@ -387,3 +387,115 @@ def test_an_id_of_a_call_that_spells_a_special_token_is_refused(encoder_of):
     result = Message(role="tool", content="3", tool_call_id="<|im_end|>")
     with pytest.raises(BoundaryError, match="tool_call_id spells the special token"):
         encoder_of("qwen2_5").encode_prompt([*talk("hi"), result])
+
+
+WRITTEN = (
+    "{% for m in messages %}{{ '[' + m.role + ']' + X }}{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+LONG = "one two three four five six seven"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "m.content[:20]",
+        "(m.content if m.content|length < 20 else m.content[:10] + m.content[-10:])",
+        "(m.content if m.content|length < 20 else '')",
+        "(m.content if m.content|length > 25 or m.role != 'user' else 'ok')",
+        "(m.content.split('five')[0])",
+        "m.content|replace('four', '')",
+        "(m.content if 'seven' not in m.content else '')",
+        "(m.content if not loop.first or m.content|length < 20 else 'one two three four five six eleven')",
+    ],
+)
+@pytest.mark.parametrize("side", ["prompt", "response"])
+def test_a_text_that_a_template_cuts_is_refused_in_every_row_and_not_in_the_first_alone(byte_tokenizer, what, side):
+    encoder = ChatEncoder(byte_tokenizer, template=WRITTEN.replace("X", what))
+    fine, cut = ("a long enough text", LONG) if "> 25" not in what else (LONG.replace("seven", "eight"), "short")
+    pairs = [
+        PreferencePair(prompt=talk(fine), chosen="yes", rejected="no"),
+        PreferencePair(prompt=talk(cut), chosen="yes", rejected="no")
+        if side == "prompt"
+        else PreferencePair(prompt=talk(fine), chosen=cut, rejected="no"),
+    ]
+    found = tokenise_pairs(encoder, pairs, LIMITS)
+    if side == "response" and ("> 25" in what or "loop.first" in what):
+        assert not found.problems, "these cut what the user says alone"
+        return
+    (problem,) = found.problems
+    assert problem.code == "not_written"
+    assert f"leaves out message {1 if side == 'prompt' else 2}, the" in problem.reason
+    assert len(found.items) == 1
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "m.content|trim",
+        "m.content|tojson",
+        "m.content|upper",
+        "m.content|replace('\\n', ' ')",
+        "m.content.split()|join(' ')",
+    ],
+)
+@pytest.mark.parametrize(
+    "content", [LONG, ' one\n\n"two" \\ three\tf\u00fcnf ', "~~~", "\U0001f600", "a", "\u5929\u6c14 \u600e\u4e48"]
+)
+def test_a_text_that_a_template_writes_in_its_own_way_is_heard(byte_tokenizer, what, content):
+    encoder = ChatEncoder(byte_tokenizer, template=WRITTEN.replace("X", what))
+    assert encoder.encode_response(talk(content, "first", content), content)
+    assert encoder.encode_prompt([*talk("what", "first", "now"), Message(role="tool", content=content)])
+
+
+def test_a_call_whose_arguments_a_template_cuts_is_refused_in_every_row(byte_tokenizer):
+    calls = "(m.content ~ (m.tool_calls[0].function|tojson)[:60] if m.tool_calls else m.content)"
+    encoder = ChatEncoder(byte_tokenizer, template=WRITTEN.replace("X", calls))
+    for argument, is_cut in (("short", False), ("the argument of this call is longer than that", True)):
+        call = [{"type": "function", "function": {"name": "add", "arguments": {"a": argument}}}]
+        message = Message(role="assistant", content="", tool_calls=call)
+        if is_cut:
+            with pytest.raises(
+                BoundaryError, match="leaves out the tool calls of message 2, the assistant's, or a part"
+            ):
+                encoder.encode_response(talk("hi"), message)
+        else:
+            assert encoder.encode_response(talk("hi"), message)
+
+
+SEAMS = [talk("one <", "/s> two", "three"), talk("</s", "> <", "/s> two")]
+
+
+@pytest.mark.parametrize("messages", SEAMS)
+@pytest.mark.parametrize("template", ["plain", "{% for m in messages %}{{ m.content|trim }}{% endfor %}"])
+def test_texts_that_spell_a_special_token_together_are_refused_or_read_as_one_text_is(encoder_of, messages, template):
+    encoder = encoder_of("plain")
+
+    def ids(mode):
+        other = ChatEncoder(encoder.tokenizer, template=template, special_tokens=mode)
+        return other, other.encode_prompt(messages)
+
+    end = encoder.tokenizer.eos_token_id
+    with pytest.raises(BoundaryError, match="together spell the special token </s>") as caught:
+        ids("refuse")
+    assert caught.value.code == "special_token"
+    whole = "".join(message.content for message in messages)
+    as_text, found = ids("text")
+    assert end not in found
+    assert as_text.prompt_text(messages) == whole
+    assert as_text.tokenizer.decode(found).removeprefix("<s>") == whole
+    if template == "plain":
+        assert found == as_text.encode_prompt(talk(whole)), "one text would be read like this"
+    assert ids("control")[1].count(end) == whole.count("</s>")
+    record = Demonstration(messages=(*messages, Message(role="assistant", content="yes")))
+    (problem,) = tokenise_demonstrations(encoder, [record], LIMITS).problems
+    assert problem.code == "special_token"
+
+
+def test_what_a_template_writes_beside_a_text_spells_no_special_token_with_it(encoder_of):
+    encoder = encoder_of("plain")
+    beside = ChatEncoder(encoder.tokenizer, template="{% for m in messages %}{{ m.content }}s>{% endfor %}")
+    with pytest.raises(BoundaryError, match="together spell"):
+        beside.encode_prompt(talk("one </"))
+    with pytest.raises(BoundaryError, match="the response spells a special token"):
+        beside.encode_response(talk("one"), "two </")

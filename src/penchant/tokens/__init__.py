@@ -1,6 +1,6 @@
 """Records become token ids with completion masks, prefix trees and packed forests."""
 
-from penchant.tokens.encoding import ChatEncoder, SpecialTokenError, SpecialTokens, special_tokens_of
+from penchant.tokens.encoding import ChatEncoder, SpecialTokens, special_tokens_of
 from penchant.tokens.forest import Forest, Segment, TokenSequence
 from penchant.tokens.labelled import EncodedLabelled, tokenise_labelled
 from penchant.tokens.packing import pack
@@ -12,7 +12,7 @@ from penchant.tokens.pairs import (
     tokenise_demonstrations,
     tokenise_pairs,
 )
-from penchant.tokens.template import BoundaryError
+from penchant.tokens.refusals import BoundaryError, SpecialTokenError
 
 __all__ = [
     "BoundaryError",

@@ -18,9 +18,11 @@ import numpy as np
 from penchant.data import Message, Response, as_message
 from penchant.errors import ConfigError, ModelError
 from penchant.tokens.forest import TokenSequence
-from penchant.tokens.template import PLAIN, THINK_CLOSE, THINK_OPEN, BoundaryError, ChatTemplate, Tokenizer
+from penchant.tokens.refusals import BoundaryError, SpecialTokenError
+from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN
+from penchant.tokens.template import PLAIN, ChatTemplate, Tokenizer
 
-__all__ = ["ChatEncoder", "SpecialTokenError", "SpecialTokens", "special_tokens_of"]
+__all__ = ["ChatEncoder", "SpecialTokens", "special_tokens_of"]
 
 SpecialTokens = Literal["refuse", "text", "control"]
 """What becomes of a text that spells a special token: refused, read as the characters it is, or as the token."""
@@ -36,13 +38,6 @@ def special_tokens_of(option: str | None) -> SpecialTokens:
 
 MARK = re.compile("\ue0fe([0-9]+)\ue0ff")
 """Stands for a spelt special token while the template is rendered."""
-
-
-class SpecialTokenError(BoundaryError):
-    """A text of the row spells a special token, which would become that token."""
-
-    code = "special_token"
-    fix = "remove it, or say what it is with --special-tokens text (characters) or control (the token itself)"
 
 
 class ChatEncoder:
@@ -75,9 +70,10 @@ class ChatEncoder:
         self.clock = clock or datetime.now().astimezone()
         self.end_ids = frozenset(i for i in (*end_ids, tokenizer.eos_token_id) if i is not None)
         self.special_tokens = special_tokens
-        self._template = ChatTemplate(tokenizer, chosen, self.clock)
         self._spelt = _special_spellings(tokenizer)
-        self._spelling = re.compile("|".join(map(re.escape, self._spelt))) if self._spelt else None
+        watches = self._spelt and special_tokens != "control"
+        self._spelling = re.compile("|".join(map(re.escape, self._spelt))) if watches else None
+        self._template = ChatTemplate(tokenizer, chosen, self.clock, self._spelling)
         self._glue = self._find_glue()
 
     @property
@@ -92,7 +88,7 @@ class ChatEncoder:
 
     def prompt_text(self, prompt: Sequence[Message]) -> str:
         """The prompt as the model reads it, up to where its answer begins. Raises BoundaryError."""
-        text = self._template.prompt(self._guarded(prompt))
+        text = self._rendered(prompt)
         return MARK.sub(lambda mark: self._spelt[int(mark[1])], text) if self.special_tokens == "text" else text
 
     def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
@@ -100,7 +96,7 @@ class ChatEncoder:
 
         Raises BoundaryError for messages that the template cannot write or that spell a special token.
         """
-        text = self._template.prompt(self._guarded(prompt))
+        text = self._rendered(prompt)
         ids = self._encode(text, lambda start: self.tokenizer.encode(start, add_special_tokens=self.is_plain))
         while self.is_plain and ids and ids[-1] in self.end_ids:
             ids.pop()  # some tokenizers close every text with an end token; a prompt goes on
@@ -166,9 +162,20 @@ class ChatEncoder:
         begins_inside = THINK_OPEN not in whole.partition(THINK_CLOSE)[0] and THINK_CLOSE not in kept
         return begins_inside or THINK_OPEN in kept.rpartition(THINK_CLOSE)[2]
 
+    def _rendered(self, prompt: Sequence[Message]) -> str:
+        """The prompt with every special token that is none of the template's refused, marked or left, as a text's."""
+        written = self._template.prompt(self._guarded(prompt))
+        text, strays = written.text, written.strays(self._spelling) if self._spelling else []
+        if strays is None or (strays and self.special_tokens == "refuse"):
+            which = "a special token" if strays is None else f"the special token {text[slice(*strays[0])]}"
+            raise SpecialTokenError(f"texts of the prompt that stand beside each other together spell {which}")
+        for start, end in reversed(strays):
+            text = text[:start] + self._mark(text[start:end]) + text[end:]
+        return text
+
     def _guarded(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with every special token that they spell refused, marked as text, or left to become one."""
-        if self._spelling is None or self.special_tokens == "control":
+        if self._spelling is None:
             return list(messages)
         return [self._guard(message) for message in messages]
 

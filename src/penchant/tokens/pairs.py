@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from penchant.data import Demonstration, Document, Message, Origin, PreferencePair, Response, Verdict
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
-from penchant.tokens.template import BoundaryError, OpenThinkingError
+from penchant.tokens.refusals import BoundaryError, OpenThinkingError
 
 __all__ = [
     "NOWHERE",

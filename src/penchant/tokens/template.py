@@ -16,22 +16,19 @@ import jinja2
 
 from penchant.data import Message, Response, as_message
 from penchant.errors import ModelError
+from penchant.tokens.heard import Hearing
+from penchant.tokens.refusals import BoundaryError, NotWrittenError, OpenThinkingError, SpecialTokenError
+from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN, Written
 
 __all__ = [
     "PLAIN",
-    "THINK_CLOSE",
-    "THINK_OPEN",
-    "BoundaryError",
     "ChatTemplate",
-    "NotWrittenError",
-    "OpenThinkingError",
     "Tokenizer",
 ]
 
 PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 """The template of a model that knows no roles: the contents, one after the other."""
 
-THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 THINKING = re.compile(rf"\s*{THINK_OPEN}(.*?){THINK_CLOSE}(.*)", re.DOTALL)
 
 CLOCK = (
@@ -44,25 +41,8 @@ CLOCK = (
 DIRECTIVES = tuple(f"%{sign}{letter}" for sign in ("", "-") for letter in "aAbBdHIjmMpSUwWyYxXcGuVZzf")
 
 
-class BoundaryError(ValueError):
-    """These messages cannot be written so that it is known which tokens are the response's; code, fix: its verdict."""
-
-    code = "template_boundary"
-    fix = "use another chat template or drop the row"
-
-
-class NotWrittenError(BoundaryError):
-    """The template leaves out something that the messages say."""
-
-    code = "not_written"
-    fix = "use a chat template that writes it, or remove it from the row"
-
-
-class OpenThinkingError(BoundaryError):
-    """A response that thinks and never comes to its answer."""
-
-    code = "thinking_open"
-    fix = f"close it with {THINK_CLOSE} and an answer, or drop the row"
+Spelling = tuple[str, Sequence[Message], str]
+"""A continuation, the conversation that was rendered for it, and the text of that, which ends as it does."""
 
 
 class Tokenizer(Protocol):
@@ -80,22 +60,28 @@ class Tokenizer(Protocol):
 
 
 class ChatTemplate:
-    """One Jinja template. clock: what `strftime_now` tells it, the time of the run."""
+    """One Jinja template. clock: what `strftime_now` tells it, the time of the run.
 
-    def __init__(self, tokenizer: Tokenizer, source: str, clock: datetime) -> None:
+    spelling: special tokens that only the template may write, never two texts beside each other; None for all.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, source: str, clock: datetime, spelling: re.Pattern[str] | None = None
+    ) -> None:
         self._tokenizer = tokenizer
+        self._spelling = spelling
         self.source = source
         self.asks_for_time = "strftime_now" in source
         self._clock = {d: clock.strftime(d) for d in DIRECTIVES} if self.asks_for_time else None
-        self._heard: set[tuple[Any, ...]] = set()
-        self._latest: tuple[tuple[Message, ...], str] | None = None
+        self._hearing = Hearing(lambda messages, is_answered: self._render(messages, is_answered=is_answered))
+        self._latest: tuple[tuple[Message, ...], Written] | None = None
 
-    def prompt(self, messages: Sequence[Message]) -> str:
+    def prompt(self, messages: Sequence[Message]) -> Written:
         """The messages as the model reads them, up to where its answer begins. Raises BoundaryError."""
         if self._latest is None or not _same(self._latest[0], messages):
-            self._require_heard(messages, is_answered=False)
-            text = self._render(messages, add_generation_prompt=True)
-            self._latest = tuple(messages), text  # every response to it asks for it again
+            text = self._render(messages, is_answered=False)
+            written = self._hearing.require(messages, text, is_answered=False)
+            self._latest = tuple(messages), written  # every response to it asks for it again
         return self._latest[1]
 
     def continuation(self, prompt: Sequence[Message], response: Response) -> str:
@@ -104,75 +90,67 @@ class ChatTemplate:
         Some templates drop the assistant's thinking when they write a finished answer, or open it in the prompt; the
         response then begins with the thinking as the model writes it.
         """
-        before = self.prompt(prompt)
+        before = self.prompt(prompt).text
         message = _with_thinking_opened(as_message(response), before)
         if message.content.lstrip().startswith(THINK_OPEN) and THINK_CLOSE not in message.content:
             raise OpenThinkingError("the response begins to think and never comes to an answer")
         thought, answer = _parted(message)
-        self._require_heard([*prompt, message], is_answered=True)
-        for written in self._spellings(prompt, message, before):
-            continued = written[len(before) :] if written.startswith(before) else None
-            if continued is not None and (not thought or continued.count(thought) > answer.content.count(thought)):
+        for continued, conversation, text in self._spellings(prompt, message, before):
+            if not thought or continued.count(thought) > answer.content.count(thought):
+                written = self._hearing.require(conversation, text, is_answered=True)
+                self._require_no_strays(written, len(text) - len(continued))
                 return continued
         if thought:
             raise NotWrittenError("the chat template leaves out the response's reasoning")
         opened = f", as it opens {THINK_OPEN} and the response has no reasoning" if _opens_thinking(before) else ""
         raise BoundaryError(f"the chat template does not continue its own prompt when the response is added{opened}")
 
-    def _spellings(self, prompt: Sequence[Message], message: Message, before: str) -> Iterator[str]:
-        """Ways to write the conversation with the message at its end, from the template's own to our last resort."""
-        yield self._render([*prompt, message], add_generation_prompt=False)
+    def _require_no_strays(self, written: Written, start: int) -> None:
+        strays = written.strays(self._spelling) if self._spelling else []
+        if strays is None or any(begin >= start for begin, _ in strays):
+            raise SpecialTokenError("the response spells a special token together with what is written beside it")
+
+    def _spellings(self, prompt: Sequence[Message], message: Message, before: str) -> Iterator[Spelling]:
+        """Ways to write the message after the prompt, from the template's own to our last resort."""
         thought, answer = _parted(message)
+        conversations = [[*prompt, message]]
+        if thought and self._knows_thinking():  # the thinking as text, where the template writes none of its own
+            inline = f"{THINK_OPEN}\n{thought}\n{THINK_CLOSE}\n\n{answer.content}"
+            conversations.append([*prompt, answer.model_copy(update={"content": inline})])
+        for conversation in conversations:
+            text = self._render(conversation, is_answered=True)
+            if text.startswith(before):
+                yield text[len(before) :], conversation, text
         if thought and self._knows_thinking():
-            yield from self._thinking_aloud(prompt, thought, answer, before)
+            header = before[: before.rindex(THINK_OPEN)] if _opens_thinking(before) else before
+            text = self._render([*prompt, answer], is_answered=True)
+            if text.startswith(header):
+                opening = "" if header != before else f"{THINK_OPEN}\n"
+                yield f"{opening}{thought}\n{THINK_CLOSE}\n\n{text[len(header) :]}", [*prompt, answer], text
         # A template may write a finished conversation otherwise than its prompt (a system that stands before the last
         # question only while that waits for an answer); the response itself it writes as in the shortest conversation.
         asked = [Message(role="user", content="?")]
-        shortest, answered = self._render(asked, add_generation_prompt=True), [*asked, message]
-        if (written := self._render(answered, add_generation_prompt=False)).startswith(shortest):
-            yield before + written[len(shortest) :]
-
-    def _thinking_aloud(self, prompt: Sequence[Message], thought: str, answer: Message, before: str) -> Iterator[str]:
-        """The conversation with the thinking as text before the answer, where the template writes none of its own."""
-        inline = answer.model_copy(update={"content": f"{THINK_OPEN}\n{thought}\n{THINK_CLOSE}\n\n{answer.content}"})
-        yield self._render([*prompt, inline], add_generation_prompt=False)
-        header = before[: before.rindex(THINK_OPEN)] if _opens_thinking(before) else before
-        bare = self._render([*prompt, answer], add_generation_prompt=False)
-        if bare.startswith(header):
-            opening = before if header != before else f"{before}{THINK_OPEN}\n"
-            yield f"{opening}{thought}\n{THINK_CLOSE}\n\n{bare[len(header) :]}"
+        shortest = self._render(asked, is_answered=False)
+        if (text := self._render([*asked, message], is_answered=True)).startswith(shortest):
+            yield text[len(shortest) :], [*asked, message], text
 
     def _knows_thinking(self) -> bool:
         added = getattr(self._tokenizer, "added_tokens_decoder", {}).values()
         return "think>" in self.source or any(str(token) == THINK_OPEN for token in added)
 
-    def _require_heard(self, messages: Sequence[Message], *, is_answered: bool) -> None:
-        """Refuse messages of which the template writes something less than they say, found once for each shape.
-
-        is_answered: the last is the response, of which alone it is asked; else they are a prompt.
-        """
-        shape = (is_answered, *map(_shape, messages))
-        if shape in self._heard:
-            return
-        written = self._render(messages, add_generation_prompt=not is_answered)
-        for what, changed in _changes(messages, start=len(messages) - 1 if is_answered else 0):
-            if self._render(changed, add_generation_prompt=not is_answered) == written:
-                raise NotWrittenError(f"the chat template leaves out {what}")
-        self._heard.add(shape)
-
-    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+    def _render(self, messages: Sequence[Message], *, is_answered: bool) -> str:
         if not messages:  # transformers refuses an empty conversation
             if self.source == PLAIN:
                 return ""
             raise BoundaryError("the conversation begins with the assistant, so its first answer has no prompt")
         try:
-            return self._apply(messages, add_generation_prompt, arguments_as_text=False)
+            return self._apply(messages, not is_answered, arguments_as_text=False)
         except jinja2.TemplateSyntaxError as error:
             raise ModelError(f"the chat template is not Jinja ({error}, line {error.lineno}); mend it") from error
         except (jinja2.TemplateError, TypeError) as error:  # its own raise_exception, or an expression that fails
             if any(message.tool_calls for message in messages):
                 try:  # some templates write the arguments of a call as they are and want text
-                    return self._apply(messages, add_generation_prompt, arguments_as_text=True)
+                    return self._apply(messages, not is_answered, arguments_as_text=True)
                 except (jinja2.TemplateError, TypeError):
                     pass
             raise BoundaryError(f"the chat template refuses these messages ({error})") from error
@@ -226,47 +204,3 @@ def _with_thinking_opened(message: Message, prompt: str) -> Message:
 
 def _opens_thinking(prompt: str) -> bool:
     return prompt.rstrip().endswith(THINK_OPEN)
-
-
-def _changes(messages: Sequence[Message], start: int) -> Iterator[tuple[str, list[Message]]]:
-    """The messages with one thing said otherwise from `start` on, and what that is; each must make another text."""
-    for index, message in enumerate(messages[start:], start):
-        whose = f"message {index + 1}, the {message.role}'s"
-        fields = [("content", whose), ("tool_calls", f"the tool calls of {whose}"), ("tools", "the tools")]
-        if message.role != "tool":  # which call a result is of, its place says too
-            fields.append(("name", f"the name in {whose}"))
-        for field, what in fields:
-            for other in _others(field, getattr(message, field)):
-                changed = message.model_copy(update={field: other})
-                yield what, [*messages[:index], changed, *messages[index + 1 :]]
-
-
-def _shape(message: Message) -> tuple[Any, ...]:
-    """What decides how a template writes a message, whatever its words are."""
-    calls = [bool(_function(call).get("arguments")) for call in json.loads(message.tool_calls or "[]")]
-    num_tools = len(json.loads(message.tools or "[]"))
-    return message.role, bool(message.content), bool(message.name), tuple(calls), num_tools
-
-
-def _others(field: str, value: str | None) -> Iterator[str]:
-    """What a field might say instead: another text, or the list with one function called or calling otherwise."""
-    if not value:
-        return
-    if field in ("content", "name"):
-        yield f"{value}~"
-        return
-    functions = json.loads(value)
-    for index, one in enumerate(functions):
-        function = _function(one)
-        changes = [{"name": f"{function.get('name')}_"}]
-        if isinstance(function.get("arguments"), dict):
-            changes.append({"arguments": function["arguments"] | {"~": 1}})
-        for change in changes:
-            other = one | {"function": function | change} if "function" in one else one | change
-            yield json.dumps([*functions[:index], other, *functions[index + 1 :]], ensure_ascii=False)
-
-
-def _function(one: dict[str, Any]) -> dict[str, Any]:
-    """The function of a tool or of a call."""
-    function = one.get("function", one)
-    return function if isinstance(function, dict) else {}

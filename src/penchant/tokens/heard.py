@@ -1,0 +1,179 @@
+"""Does a chat template write all that the messages say? Asked of every conversation, not of the template once.
+
+Nearly always the answer is a comparison of texts: what was rendered is what the template writes around the texts of
+such a conversation, filled with these (see `penchant.tokens.skeleton`). Where it is not, the template is tried: words
+of the texts must stand in what it wrote, and a text that is changed must be written otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from penchant.data import Message
+from penchant.tokens.refusals import BoundaryError, NotWrittenError
+from penchant.tokens.skeleton import Skeleton, Written, answer_of, marked, shape_of
+
+__all__ = ["Hearing"]
+
+MOST_REMEMBERED = 4096
+NUM_PARTS = 3
+
+
+class Hearing:
+    """What is known of one template. render(messages, is_answered): how it writes a conversation, or a prompt."""
+
+    def __init__(self, render: Callable[[Sequence[Message], bool], str]) -> None:
+        self._render = render
+        self._skeletons: dict[tuple[object, ...], Skeleton | None] = {}
+        self._tried: set[tuple[object, ...]] = set()
+
+    def require(self, messages: Sequence[Message], text: str, *, is_answered: bool) -> Written:
+        """What was rendered as `text`, read back. Raises NotWrittenError where it says less than the messages.
+
+        is_answered: the last is the response, of which alone it is asked; else they are a prompt.
+        """
+        start = len(messages) - 1 if is_answered else 0
+        self._require_fields(messages, text, start, is_answered)
+        skeleton = self._skeleton(messages, is_answered)
+        is_whole, fillings = (False, None) if skeleton is None else skeleton.read(text, messages)
+        for index, message in enumerate(messages[start:], start):
+            is_written = is_whole and skeleton is not None and not skeleton.lacks(index)
+            if message.content and not is_written and not self._finds(messages, index, text, is_answered):
+                raise NotWrittenError(f"the chat template leaves out {_whose(messages, index)}, or a part of it")
+        return Written(text, skeleton, fillings)
+
+    def _skeleton(self, messages: Sequence[Message], is_answered: bool) -> Skeleton | None:
+        shape = (is_answered, *shape_of(messages))
+        if shape not in self._skeletons:
+            if len(self._skeletons) >= MOST_REMEMBERED:
+                self._skeletons.clear()  # calls and tools make every conversation one of its own
+            try:
+                self._skeletons[shape] = Skeleton.of(self._render(marked(messages), is_answered))
+            except BoundaryError:  # a template that refuses texts it does not know
+                self._skeletons[shape] = None
+        return self._skeletons[shape]
+
+    def _finds(self, messages: Sequence[Message], index: int, text: str, is_answered: bool) -> bool:
+        """Whether the content's words stand in the text, and each part of it makes a difference to what is written."""
+        said, answer = messages[index], answer_of(messages[index])
+        if not _has_words(answer, text):
+            return False
+        before = said.content.removesuffix(answer)
+        changes = (said.model_copy(update={"content": before + other}) for other in _with_a_part_changed(answer))
+        return all(self._differs(messages, index, changed, text, is_answered) for changed in changes)
+
+    def _require_fields(self, messages: Sequence[Message], text: str, start: int, is_answered: bool) -> None:
+        """The same for tools, calls and names, tried once for each number of them."""
+        if not any(message.tool_calls or message.tools or message.name for message in messages[start:]):
+            return
+        shape = (is_answered, *map(_fields_of, messages))
+        if shape not in self._tried:
+            for index, what, changed in _changes(messages, start):
+                if not self._differs(messages, index, changed, text, is_answered):
+                    raise NotWrittenError(f"the chat template leaves out {what}")
+            self._tried.add(shape)
+        for index, message in enumerate(messages[start:], start):
+            for what, said in _said_in_fields(message):
+                if not _has_words(said, text):
+                    whose = f"{what} {_whose(messages, index)}"
+                    raise NotWrittenError(f"the chat template leaves out {whose}, or a part of it: {said[:40]!r}")
+
+    def _differs(self, messages: Sequence[Message], index: int, changed: Message, text: str, is_answered: bool) -> bool:
+        """Whether the template writes something else when message `index` is another."""
+        return self._render([*messages[:index], changed, *messages[index + 1 :]], is_answered) != text
+
+
+def _whose(messages: Sequence[Message], index: int) -> str:
+    return f"message {index + 1}, the {messages[index].role}'s"
+
+
+def _has_words(said: str, text: str) -> bool:
+    """Whether the words stand in the text in their order, whatever their case and their spelling in JSON."""
+    folded, at = text.casefold(), 0
+    for word in said.casefold().split():
+        quoted = json.dumps(word, ensure_ascii=False)[1:-1]
+        spellings = {word, quoted, json.dumps(quoted, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]}
+        found = [(start, len(one)) for one in spellings if (start := folded.find(one, at)) >= 0]
+        if not found:
+            return False
+        start, length = min(found)
+        at = start + length
+    return True
+
+
+def _with_a_part_changed(content: str) -> Iterator[str]:
+    """The content with one part after another covered, no longer and no shorter than it was."""
+    size = -(-len(content) // NUM_PARTS)
+    for start in range(0, len(content), size):
+        part = content[start : start + size]
+        if part.strip():
+            cover = "^" if set(part.strip()) == {"~"} else "~"
+            covered = "".join(c if c.isspace() else cover for c in part)
+            yield content[:start] + covered + content[start + size :]
+
+
+def _changes(messages: Sequence[Message], start: int) -> Iterator[tuple[int, str, Message]]:
+    """A message with one thing said otherwise, and what that is; each must make another text."""
+    for index, message in enumerate(messages[start:], start):
+        whose = _whose(messages, index)
+        fields = [("tool_calls", f"the tool calls of {whose}"), ("tools", "the tools")]
+        if message.role != "tool":  # which call a result is of, its place says too
+            fields.append(("name", f"the name in {whose}"))
+        for field, what in fields:
+            for other in _others(field, getattr(message, field)):
+                yield index, what, message.model_copy(update={field: other})
+
+
+def _fields_of(message: Message) -> tuple[Any, ...]:
+    """What decides how a template writes tools, calls and names, whatever their words are."""
+    calls = [bool(_function(call).get("arguments")) for call in json.loads(message.tool_calls or "[]")]
+    num_tools = len(json.loads(message.tools or "[]"))
+    return message.role, bool(message.content), bool(message.name), tuple(calls), num_tools
+
+
+def _others(field: str, value: str | None) -> Iterator[str]:
+    """What a field might say instead: another name, or the list with one function called or calling otherwise."""
+    if not value:
+        return
+    if field == "name":
+        yield f"{value}~"
+        return
+    functions = json.loads(value)
+    for index, one in enumerate(functions):
+        function = _function(one)
+        changes = [{"name": f"{function.get('name')}_"}]
+        if isinstance(function.get("arguments"), dict):
+            changes.append({"arguments": function["arguments"] | {"~": 1}})
+        for change in changes:
+            other = one | {"function": function | change} if "function" in one else one | change
+            yield json.dumps([*functions[:index], other, *functions[index + 1 :]], ensure_ascii=False)
+
+
+def _said_in_fields(message: Message) -> Iterator[tuple[str, str]]:
+    """Every text in a message's name and in the names and arguments of the functions it calls, and what that is."""
+    if message.name and message.role != "tool":
+        yield "the name in", message.name
+    for call in json.loads(message.tool_calls or "[]"):
+        function = _function(call)
+        for said in _leaves([function.get("name"), function.get("arguments")]):
+            yield "the tool calls of", said
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _function(one: dict[str, Any]) -> dict[str, Any]:
+    """The function of a tool or of a call."""
+    function = one.get("function", one)
+    return function if isinstance(function, dict) else {}

@@ -1,0 +1,146 @@
+"""What a chat template writes around the texts of a conversation: its own words, as rendering marks shows them.
+
+With it a rendered conversation can be read back: filled with the texts it must be what was rendered, else the template
+cut, changed or left out something; and a special token that stands across two texts is none that the template wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from penchant.data import Message
+
+__all__ = ["THINK_CLOSE", "THINK_OPEN", "Skeleton", "Written", "answer_of", "marked", "shape_of"]
+
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+MARK = re.compile("\ue0fc([0-9]+)\ue0fd")
+THOUGHT, ANSWER, REASONING = range(3)
+"""The texts of a message: thinking inside its content, the content without it, and reasoning in a field of its own."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """own: what the template writes before, between and behind the texts. slots: which text stands in each gap."""
+
+    own: tuple[str, ...]
+    slots: tuple[int, ...]
+
+    @classmethod
+    def of(cls, rendered: str) -> Skeleton:
+        """From the rendering of `marked` messages."""
+        parts = MARK.split(rendered)
+        return cls(tuple(parts[::2]), tuple(map(int, parts[1::2])))
+
+    def lacks(self, index: int) -> bool:
+        """Whether the content of message `index` is written nowhere."""
+        return len(_KINDS) * index + ANSWER not in self.slots
+
+    def read(self, text: str, messages: Sequence[Message]) -> tuple[bool, tuple[str, ...] | None]:
+        """Whether `text` holds all texts of the messages, and how they are spelt in it where that is known exactly.
+
+        White space around them and within may be the template's own; results of tools may be written as JSON.
+        """
+        texts = _texts(messages)
+        for spelt in (texts, [one.strip() for one in texts]):
+            if self._filled(spelt) == text:
+                return True, tuple(spelt[slot] for slot in self.slots)
+        squeezed = _squeezed(text)
+        return any(_squeezed(self._filled(spelt)) == squeezed for spelt in (texts, _with_json(messages, texts))), None
+
+    def _filled(self, texts: Sequence[str]) -> str:
+        gaps = [piece for own, slot in zip(self.own, self.slots, strict=False) for piece in (own, texts[slot])]
+        return "".join((*gaps, self.own[-1]))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A rendered conversation. fillings: the texts in the gaps of the skeleton, where these are known exactly."""
+
+    text: str
+    skeleton: Skeleton | None = None
+    fillings: tuple[str, ...] | None = None
+
+    def strays(self, pattern: re.Pattern[str]) -> list[tuple[int, int]] | None:
+        """Where `pattern` stands that is not in the template's own words; None where it stands at an unknown place."""
+        found = [match.span() for match in pattern.finditer(self.text)]
+        if not found or self.skeleton is None:
+            return []
+        if len(found) == sum(len(pattern.findall(own)) for own in self.skeleton.own):
+            return []
+        if self.fillings is None:
+            return None
+        own = list(self._own_spans())
+        return [(a, b) for a, b in found if not any(start <= a and b <= end for start, end in own)]
+
+    def _own_spans(self) -> Iterator[tuple[int, int]]:
+        assert self.skeleton is not None
+        assert self.fillings is not None
+        start = 0
+        for own, filling in zip(self.skeleton.own, (*self.fillings, ""), strict=True):
+            yield start, start + len(own)
+            start += len(own) + len(filling)
+
+
+def marked(messages: Sequence[Message]) -> list[Message]:
+    """The messages with a mark in place of every text."""
+    return [message.model_copy(update=_marks(message, index)) for index, message in enumerate(messages)]
+
+
+def shape_of(messages: Sequence[Message]) -> tuple[object, ...]:
+    """All that a skeleton is made from: what the messages hold besides their texts, and which texts there are."""
+    return tuple(
+        (
+            *(message.role, message.tool_calls, message.tools, message.name, message.tool_call_id),
+            *(bool(message.content), bool(message.reasoning), _thinking(message) is not None),
+        )
+        for message in messages
+    )
+
+
+def answer_of(message: Message) -> str:
+    """The content without the thinking in it."""
+    return (_thinking(message) or ("", "", message.content))[2]
+
+
+_KINDS = (THOUGHT, ANSWER, REASONING)
+
+
+def _marks(message: Message, index: int) -> dict[str, str]:
+    def mark(kind: int) -> str:
+        return f"\ue0fc{len(_KINDS) * index + kind}\ue0fd"
+
+    marks = {"reasoning": mark(REASONING)} if message.reasoning else {}
+    if (thinking := _thinking(message)) is not None:
+        return marks | {"content": f"{thinking[0]}{mark(THOUGHT)}\n{THINK_CLOSE}\n\n{mark(ANSWER)}"}
+    return marks | ({"content": mark(ANSWER)} if message.content else {})
+
+
+def _texts(messages: Sequence[Message]) -> list[str]:
+    texts = []
+    for message in messages:
+        _, thought, answer = _thinking(message) or ("", "", message.content)
+        texts += [thought, answer, message.reasoning or ""]
+    return texts
+
+
+def _thinking(message: Message) -> tuple[str, str, str] | None:
+    """What opens the thinking in the assistant's content, the thinking and what follows it; None where none stands."""
+    if message.role != "assistant" or THINK_CLOSE not in message.content:
+        return None
+    before, _, answer = message.content.rpartition(THINK_CLOSE)
+    opened = before.lstrip().startswith(THINK_OPEN)
+    return f"{THINK_OPEN}\n" * opened, before.lstrip().removeprefix(THINK_OPEN) if opened else before, answer
+
+
+def _with_json(messages: Sequence[Message], texts: Sequence[str]) -> list[str]:
+    return [
+        json.dumps(text, ensure_ascii=False)[1:-1] if messages[slot // len(_KINDS)].role == "tool" else text
+        for slot, text in enumerate(texts)
+    ]
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
