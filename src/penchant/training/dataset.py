@@ -14,6 +14,7 @@ from penchant.data.fields import in_words
 from penchant.data.split import split_demonstrations
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
+from penchant.progress import Reporter
 from penchant.tokens import (
     EncodedExample,
     EncodedLabelled,
@@ -25,7 +26,6 @@ from penchant.tokens import (
     tokenise_pairs,
 )
 from penchant.training.config import DataConfig
-from penchant.training.loop import Reporter
 from penchant.training.origins import files_read
 
 __all__ = ["Dataset", "check_rows", "demonstration_dataset", "labelled_dataset", "limits_of", "pair_dataset"]

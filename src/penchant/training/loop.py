@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol
+from typing import Any, Generic
 
 import torch
 
@@ -13,6 +13,7 @@ from penchant.errors import TrainingError
 from penchant.files.whole import disk_errors_explained
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import give_back_freed_memory
+from penchant.progress import Reporter
 from penchant.training.checkpoint import Checkpoint, restore, save_checkpoint
 from penchant.training.config import OptimiserConfig, SaveConfig
 from penchant.training.interrupt import Interrupted, StopRequest
@@ -21,15 +22,7 @@ from penchant.training.schedule import batches_of_epoch, learning_rate_factor, n
 from penchant.training.step import StepResult, accumulate
 from penchant.training.task import Item, Task
 
-__all__ = ["Loop", "Reporter"]
-
-
-class Reporter(Protocol):
-    """Where progress goes; the command line draws it, tests ignore it."""
-
-    def say(self, text: str) -> None: ...
-
-    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None: ...
+__all__ = ["Loop"]
 
 
 @dataclass

@@ -22,12 +22,12 @@ from penchant.objectives import (
     refuse_unread,
     sft,
 )
+from penchant.progress import Reporter
 from penchant.tokens import EncodedPair
 from penchant.training.config import DPOConfig, ObjectiveConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, labelled_dataset, pair_dataset
 from penchant.training.labelled import LabelledTask
-from penchant.training.loop import Reporter
 from penchant.training.moving_reference import MovingReference
 from penchant.training.step import PreferenceTask
 from penchant.training.task import Task

@@ -12,9 +12,9 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
+from penchant.progress import Reporter
 from penchant.tokens import TokenSequence
 from penchant.training.config import DPOConfig, RunConfig
-from penchant.training.loop import Reporter
 from penchant.training.reference import ReferenceCache, reference_logprobs
 
 __all__ = ["load_policy", "score_reference"]

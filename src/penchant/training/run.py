@@ -18,13 +18,14 @@ from penchant.models.digests import digests_of_model
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import process_peak_bytes
+from penchant.progress import Reporter
 from penchant.training.checkpoint import newest_checkpoint
 from penchant.training.config import DPOConfig, RunConfig, SFTConfig
 from penchant.training.dataset import Dataset, demonstration_dataset
 from penchant.training.finite import require_finite
 from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import listening
-from penchant.training.loop import Loop, Reporter
+from penchant.training.loop import Loop
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
 from penchant.training.origins import origins_of
