@@ -8,6 +8,7 @@ from transformers import Gemma2Config, GPT2Config, LlamaConfig
 from penchant.models import adapters
 from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
+from penchant.models.logprobs import token_logprobs
 from penchant.models.numerics import Numerics
 from penchant.tokens import TokenSequence
 
@@ -61,3 +62,15 @@ def test_a_frozen_vocabulary_gets_none(llama):
     score_sequences(llama, SEQUENCES).sum().backward()
     assert llama.head_gradient is None
     assert llama.head.weight.grad is None
+
+
+def test_a_head_that_is_not_trained_adds_nothing_to_a_sum_that_was_begun():
+    hidden_KH, weight_VH = torch.randn(3, 4, requires_grad=True), torch.randn(7, 4)
+    begun_VH, targets_K = torch.zeros(7, 4), torch.tensor([0, 3, 6])
+    logprobs_K = token_logprobs(hidden_KH, weight_VH, targets_K, weight_sum_VH=begun_VH)
+    (gradient_KH,) = torch.autograd.grad(logprobs_K.sum(), hidden_KH)
+    (expected_KH,) = torch.autograd.grad(
+        (hidden_KH @ weight_VH.t()).log_softmax(-1)[torch.arange(3), targets_K].sum(), hidden_KH
+    )
+    torch.testing.assert_close(gradient_KH, expected_KH)
+    assert not begun_VH.any()

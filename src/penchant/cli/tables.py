@@ -21,8 +21,8 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
         table = Table()
         for name, is_number in zip(columns, right, strict=True):
             table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-        for row in safe:
-            table.add_row(*map(escape, row))
+        for cells in safe:
+            table.add_row(*map(escape, cells))
         console.print(table)
         return
     widths = [max(map(len, column)) for column in zip(columns, *safe, strict=True)]

@@ -110,7 +110,7 @@ def lbfgs(loss: Loss, start: Tensor, *, max_steps: int = 1000, tolerance: float 
         value, point.grad = _value_and_gradient(loss, point)
         return value
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.step(closure)
     _, gradient = _value_and_gradient(loss, point)
     converged = gradient.abs().max().item() <= tolerance
     return _solution(loss, point.detach(), int(optimiser.state[point]["n_iter"]), converged=converged)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ def attend(
         raise CannotShare("its attention uses dropout")
     if attention_mask is not None:  # none is asked for, so the layer made it, and it may hold more than what is seen
         raise CannotShare("its attention has a mask of its own")
-    return layout.attend(module.layer_idx, query, key, value, scale), None
+    return layout.attend(cast(int, module.layer_idx), query, key, value, scale), None
 
 
 AttentionInterface.register(NAME, attend)
@@ -98,7 +98,8 @@ class TreeLayout:
         dtype = value.dtype
         if not self._blocks:
             self._blocks = _blocks(self._forest, dtype, self.device)
-        out = _TreeAttention.apply(query[0].to(dtype), key[0].to(dtype), value[0], scale, self._blocks)
+        apply: Callable[..., Tensor] = _TreeAttention.apply  # to which torch gives no types
+        out = apply(query[0].to(dtype), key[0].to(dtype), value[0], scale, self._blocks)
         return out.transpose(0, 1)[None]
 
 
@@ -223,7 +224,8 @@ def _sees(forest: Forest, device: torch.device) -> Callable[[Any, Any, Tensor, T
 
 
 def _flex(query: Tensor, key: Tensor, value: Tensor, block_mask: Any, scale: float) -> Tensor:
-    return _compiled_flex()(query, key, value, block_mask=block_mask, scale=scale, enable_gqa=True)
+    out: Tensor = _compiled_flex()(query, key, value, block_mask=block_mask, scale=scale, enable_gqa=True)
+    return out
 
 
 _flex_kernel: Any = None

@@ -136,7 +136,7 @@ def _config_says(config: Any, longest: int) -> str:
     return ""
 
 
-def _longest_and_advice(longest: int, limit: int) -> str:
+def _longest_and_advice(longest: int, limit: float) -> str:
     return (
         f"the longest sequence of {longest} (training shares where data.max_length, plus save.sample_tokens if there "
         f"are samples, is at most {limit})"

@@ -44,7 +44,7 @@ def _forward(mlp: Any, x: Tensor) -> Tensor:
         return cast(Tensor, mlp.act_fn(kept[0]))
 
     def product() -> Tensor:
-        return act() * kept[1]
+        return act() * cast(Tensor, kept[1])
 
     with _computed_again(act) as forget:
         forget(acted := mlp.act_fn(gate))
@@ -81,7 +81,7 @@ class _Again:
     compute: Callable[[], Tensor]
     shape: tuple[int, ...]
     stride: tuple[int, ...]
-    offset: int
+    offset: int | torch.SymInt
 
     def __call__(self) -> Tensor:
         return self.compute().as_strided(self.shape, self.stride, self.offset)

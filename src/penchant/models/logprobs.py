@@ -8,6 +8,7 @@ the way back from the saved log-sum-exp: four matrix products in all for a train
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -55,7 +56,8 @@ def token_logprobs_and_collision(
     The collision probability sum_v p(v)^2 is that of two draws being the same token. collision: whether to measure it,
     which costs a pass over the logits; if not, the second tensor is 0.
     """
-    return _TokenLogprobs.apply(hidden_KH, weight_VH, bias_V, targets_K, softcap, weight_sum_VH, collision)
+    apply: Callable[..., tuple[Tensor, Tensor]] = _TokenLogprobs.apply  # to which torch gives no types
+    return apply(hidden_KH, weight_VH, bias_V, targets_K, softcap, weight_sum_VH, collision)
 
 
 def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None, out: Tensor | None) -> Tensor:
@@ -136,7 +138,7 @@ class _TokenLogprobs(torch.autograd.Function):
                     dw_VH.addmm_(dz.t(), h_KH[rows])
                 else:
                     dw_VH += dz.t() @ h_KH[rows]
-        dw_VH = None if dw_VH is ctx.weight_sum_VH else dw_VH.to(ctx.head_dtype)
+        dw_VH = None if dw_VH is None or dw_VH is ctx.weight_sum_VH else dw_VH.to(ctx.head_dtype)
         return dh_KH, dw_VH, db_V, None, None, None, None
 
 

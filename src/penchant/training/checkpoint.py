@@ -126,7 +126,8 @@ def restore(
         parameter = parameters[name]
         device = "cpu" if slot == "step" and not optimiser.defaults.get("fused") else parameter.device
         optimiser.state[parameter][slot] = tensor.to(device)
-    return load_file(checkpoint.folder / "task.safetensors")
+    of_the_task: dict[str, Tensor] = load_file(checkpoint.folder / "task.safetensors")
+    return of_the_task
 
 
 def _optimiser_tensors(

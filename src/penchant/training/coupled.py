@@ -44,7 +44,8 @@ class CoupledTask(PreferenceTask):
         terms = [torch.stack(self.terms[id(item)]) for item in items]
         loss_B, chosen_B, rejected_B = torch.stack(terms, dim=1)
         change_B = chosen_B * _only_gradient(batch.policy_chosen_B)
-        return (loss_B + change_B + rejected_B * _only_gradient(batch.policy_rejected_B)).sum()
+        summed: Tensor = (loss_B + change_B + rejected_B * _only_gradient(batch.policy_rejected_B)).sum()
+        return summed
 
 
 def _only_gradient(x: Tensor) -> Tensor:

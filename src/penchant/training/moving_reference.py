@@ -11,23 +11,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
-from penchant.training.task import Item, Metrics, Task
+from penchant.tokens import TokenSequence
+from penchant.training.task import Encoded, Metrics, Task
 
 __all__ = ["MovingReference"]
+
+
+class Referenced(Encoded, Protocol):
+    """An item some of whose sequences a reference scores too."""
+
+    @property
+    def referenced(self) -> tuple[TokenSequence, ...]: ...
+
+
+Item = TypeVar("Item", bound=Referenced)
 
 
 @dataclass
 class MovingReference(Task[Item]):
     """Another task, with a reference that moves. weights: those of the reference, empty until it has moved."""
 
-    inner: Any
+    inner: Task[Item]
     start: Mapping[str, Tensor]
     every: int
     mixup: float
@@ -48,7 +59,8 @@ class MovingReference(Task[Item]):
                 sequences = [sequence for item in items for sequence in item.referenced]
                 values = score_sequences(model, sequences).tolist()
                 reference |= {s.key: value for s, value in zip(sequences, values, strict=True)}
-        return replace(self.inner, reference=reference).for_batch(model, micro_batches)
+        asked_anew: Task[Item] = replace(cast(Any, self.inner), reference=reference)  # whatever class of task it is
+        return asked_anew.for_batch(model, micro_batches)
 
     def after_step(self, model: LanguageModel, step: int) -> None:
         if step % self.every:

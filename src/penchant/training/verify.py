@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from penchant.data.load import digest_of
+from penchant.data.given import digest_of
 from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
 from penchant.models.load import base_of

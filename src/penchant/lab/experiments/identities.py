@@ -222,7 +222,7 @@ def _gradients(world: World, logits_XY: Tensor, beta: float) -> Errors:
 
 
 def _jacobian(function, logits_XY: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-    jacobian: Tensor = torch.autograd.functional.jacobian(function, logits_XY)  # type: ignore[no-untyped-call]
+    jacobian: Tensor = torch.autograd.functional.jacobian(function, logits_XY)
     return jacobian
 
 
