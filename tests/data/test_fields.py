@@ -125,7 +125,7 @@ def test_other_fields_are_listed_once_and_harmless_ones_never(read, load, row):
 
 
 @EVERY_SHAPE
-@pytest.mark.parametrize("field", ["images", "System_Prompt", "chat_history", "reasoning_content", "loss_mask"])
+@pytest.mark.parametrize("field", ["images", "System_Prompt", "chat_history", "chosen_thinking", "loss_mask"])
 def test_a_field_that_changes_the_meaning_and_is_not_read_refuses_the_row(read, load, row, field):
     code, reason = refusal(read, load, row | {field: [0, "x"]})
     assert code == "unread_field"
@@ -171,8 +171,41 @@ def test_weight_soft_label_and_margin_are_read_in_every_form_of_pair(read, row):
 
 def test_a_weight_that_nobody_reads_refuses_the_row_unless_it_changes_nothing(read):
     assert read(load_demonstrations, MESSAGES | {"weight": 1, "train": True})[1].verdict_counts == {"keep": 1}
-    assert refusal(read, load_demonstrations, MESSAGES | {"weight": 0})[0] == "unread_field"
+    assert refusal(read, load_demonstrations, {"text": "Q", "weight": 0})[0] == "unread_field"
     assert refusal(read, load_demonstrations, MESSAGES | {"train": False})[0] == "unread_field"
+
+
+@pytest.mark.parametrize("row", [MESSAGES, SHAREGPT, COMPLETION, ALPACA], ids=str)
+def test_the_weight_of_a_row_is_that_of_every_answer_in_it(read, row):
+    def weights(row):
+        (record,), found = read(load_demonstrations, row)
+        assert found.unread == ()
+        return [message.weight for message in record.messages]
+
+    assert weights(row | {"weight": 0.5}) == [1, 0.5]
+    assert weights(row | {"weight": "2", "label": True}) == [1, 2]
+    assert weights({"messages": [USER, BOT | {"weight": 0.5}, USER, BOT], "weight": 3}) == [1, 1.5, 1, 3]
+    for bad in (-1, "much", float("inf"), [1]):
+        assert refusal(read, load_demonstrations, row | {"weight": bad})[0] == "bad_type"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "thinking"])
+@pytest.mark.parametrize("row", [MESSAGES, SHAREGPT, COMPLETION, ALPACA], ids=str)
+def test_the_reasoning_beside_an_answer_is_the_answers(read, row, name):
+    (record,), found = read(load_demonstrations, row | {name: "well now", "weight": 0.5})
+    assert (record.messages[-1].content, record.messages[-1].reasoning, found.unread) == ("R", "well now", ())
+    assert record.messages[-1].weight == 0.5
+    (record,), _ = read(load_labelled, row | {name: "well now", "label": False})
+    assert (record.response.reasoning, record.response.content, record.weight) == ("well now", "R", 1)
+    assert refusal(read, load_demonstrations, row | {name: ["well"]})[0] == "bad_type"
+
+
+def test_reasoning_beside_several_answers_or_another_reasoning_is_refused(read):
+    code, reason = refusal(read, load_demonstrations, {"messages": [USER, BOT, USER, BOT], "thinking": "well"})
+    assert (code, "not said whose it is" in reason) == ("unread_field", True)
+    said = {"messages": [USER, BOT | {"reasoning": "well"}]}
+    assert read(load_demonstrations, said | {"thinking": "well "})[1].verdict_counts == {"keep": 1}
+    assert refusal(read, load_demonstrations, said | {"thinking": "so"})[0] == "bad_type"
 
 
 def test_a_preference_is_not_imitated_in_passing(read):
@@ -252,6 +285,10 @@ def test_openai_pairs_are_read_with_their_tools(read):
     }
     (pair,), _ = read(load_pairs, row)
     assert (pair.chosen, pair.rejected, json.loads(pair.prompt[0].tools)) == ("R", "S", [TOOL])
+    _, found = read(load_pairs, row | {"input": {"messages": [USER | {"mine": 1}]}})
+    assert [field.name for field in found.unread] == ["input.messages[].mine"]
+    (pair,), _ = read(load_pairs, row | {"input": json.dumps(row["input"]), "preferred_output": json.dumps([BOT])})
+    assert (pair.chosen, pair.prompt[0].content, json.loads(pair.prompt[0].tools)) == ("R", "Q", [TOOL])
     row["input"]["response_format"] = {"type": "json"}
     assert refusal(read, load_pairs, row)[0] == "unread_field"
 

@@ -218,9 +218,39 @@ def test_messages_kept_as_text_are_the_messages(tmp_path, spell):
     assert load(tmp_path, load_demonstrations, {"messages": spell([USER, BOT])}).format == "messages"
 
 
+TWICE = {
+    "json of json": lambda value: json.dumps(json.dumps(value)),
+    "json of json of json": lambda value: json.dumps(json.dumps(json.dumps(value))),
+    "repr of json": lambda value: repr(json.dumps(value)),
+    "json of repr": lambda value: json.dumps(repr(value)),
+    "a list of json": lambda value: json.dumps([json.dumps(one) for one in value]),
+    "json in a list": lambda value: json.dumps([json.dumps(value)]),
+}
+
+
+@pytest.mark.parametrize("spell", TWICE.values(), ids=TWICE)
+def test_messages_that_were_written_as_text_twice_are_the_messages(tmp_path, spell):
+    answer = BOT | {"content": 'It\'s "warm", \\d and\nbig'}
+    rows = [
+        {"prompt": spell([USER]), "chosen": spell([answer]), "rejected": spell([BOT])},
+        {"chosen": spell([USER, answer]), "rejected": spell([USER, BOT])},
+    ]
+    found = load(tmp_path, load_pairs, *rows)
+    assert {(pair.prompt, pair.chosen, pair.rejected) for pair in found.pairs} == {
+        ((Message(role="user", content="Q"),), answer["content"], "R")
+    }
+    with pytest.raises(BadRow, match="begins as a list of messages"):
+        unpacked({"chosen": spell([answer])[:-2]})
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        '"Hello," she said.',
+        "'tis the season",
+        '"[{',
+        '"{\\"name\\": 1}"',
+        json.dumps("a text"),
         "[1] is the first footnote.",
         '["a", 1]',
         "[]",

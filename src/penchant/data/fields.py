@@ -75,7 +75,9 @@ def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
     names: list[str] = []
     for name, value in row.items():
         if name in importer.reads:
-            if isinstance(value, list | dict) and name in HOLD_MESSAGES:
+            if isinstance(value, dict) and isinstance(value.get("messages"), list):  # as OpenAI's `input`
+                names += _unread_of_messages(f"{name}.messages", value["messages"])
+            elif isinstance(value, list | dict) and name in HOLD_MESSAGES:
                 names += _unread_of_messages(name, value)
         elif not (name in HARMLESS or name in importer.harmless or says_nothing(value)):
             meaning = MEANINGFUL.get(name.strip().lower())
@@ -157,7 +159,7 @@ _HISTORY = Meaning("holds earlier turns", "write the whole conversation as messa
 _REASONING = Meaning(
     "holds reasoning that belongs to a response", "write it in the assistant's message, as reasoning_content"
 )
-_WEIGHT = Meaning("weighs the row", "weights are read beside chosen and rejected, and in messages", ("1", "1.0"))
+_WEIGHT = Meaning("weighs the row", "weights are read in messages, and beside conversations and pairs", ("1", "1.0"))
 _NEUTRAL_OFF = Meaning("changes what the pair says", "it is read beside chosen and rejected", ("0", "0.0"))
 _SURE = Meaning("says how sure the preference is", "it is read beside chosen and rejected", ("1", "1.0"))
 _TRAIN = Meaning(

@@ -2,6 +2,7 @@
 
 from penchant.data.importers.alpaca import ALPACA
 from penchant.data.importers.base import Importer
+from penchant.data.importers.beside import with_reasoning, with_weight
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT, OPENAI_PAIR, SHAREGPT_PAIR
@@ -24,15 +25,12 @@ PAIR_IMPORTERS: tuple[Importer[PreferencePair], ...] = (
     OPENAI_PAIR,
 )
 
-LABELLED_IMPORTERS: tuple[Importer[Labelled], ...] = (
-    with_label("labelled", PROMPT_COMPLETION),
-    with_label("labelled_messages", MESSAGES),
-    with_label("labelled_sharegpt", SHAREGPT),
-    with_label("labelled_alpaca", ALPACA),
-)
+CONVERSATIONS = tuple(map(with_reasoning, (MESSAGES, SHAREGPT, PROMPT_COMPLETION, ALPACA)))
+
+LABELLED_IMPORTERS: tuple[Importer[Labelled], ...] = tuple(map(with_label, CONVERSATIONS))
 
 DEMONSTRATION_IMPORTERS: tuple[Importer[Demonstration | Document], ...] = (
-    *map(heeding_label, (MESSAGES, SHAREGPT, PROMPT_COMPLETION, ALPACA)),
+    *(heeding_label(with_weight(one)) for one in CONVERSATIONS),
     TEXT,
 )
 

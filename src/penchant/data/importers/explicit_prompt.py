@@ -13,6 +13,7 @@ from penchant.data.importers.base import (
     response_field,
 )
 from penchant.data.importers.messages import kind_of
+from penchant.data.importers.packed import spelt
 from penchant.data.records import Message, PreferencePair
 from penchant.data.verdicts import BadRow
 
@@ -32,7 +33,7 @@ def pair_of(row: Row, prompt: tuple[Message, ...]) -> PreferencePair:
 
 def convert_openai(row: Row) -> PreferencePair:
     """The prompt's messages and tools stand in `input`."""
-    given = field(row, "input")
+    given = spelt(field(row, "input"))
     if not isinstance(given, dict):
         raise BadRow("bad_type", f"'input' must be an object, got {kind_of(given)}", 'write {"messages": [...]}')
     if strange := [name for name in given if name not in OF_INPUT and given[name]]:

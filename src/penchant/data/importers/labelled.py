@@ -14,7 +14,16 @@ from penchant.data.verdicts import BadRow
 __all__ = ["heeding_label", "with_label"]
 
 
-def with_label(name: str, one: Importer[Demonstration]) -> Importer[Labelled]:
+NAMES = {
+    "prompt_completion": "labelled",
+    "messages": "labelled_messages",
+    "sharegpt": "labelled_sharegpt",
+    "alpaca": "labelled_alpaca",
+}
+"""Formats of labelled responses, by that of the same rows without a label."""
+
+
+def with_label(one: Importer[Demonstration]) -> Importer[Labelled]:
     """The importer of labelled responses whose rows are those of `one` with a label, and perhaps a weight."""
 
     def convert(row: Row) -> Labelled:
@@ -32,7 +41,7 @@ def with_label(name: str, one: Importer[Demonstration]) -> Importer[Labelled]:
         )
 
     return Importer(
-        name=name,
+        name=NAMES[one.name],
         description=f"{one.description}, label (true or false)",
         example={**one.example, "label": True},
         needs=(*one.needs, "label"),

@@ -11,7 +11,7 @@ from penchant.data.importers.calls import read_calls, read_tools
 from penchant.data.records import Message, Role
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HOLD_MESSAGES", "READ_OF_MESSAGE", "read_messages", "says_nothing", "truth", "weight_of"]
+__all__ = ["HOLD_MESSAGES", "READ_OF_MESSAGE", "factor_in", "read_messages", "says_nothing", "truth", "weight_of"]
 
 HOLD_MESSAGES = frozenset(
     ("prompt", "completion", "chosen", "rejected", "preferred_output", "non_preferred_output", "messages")
@@ -155,14 +155,20 @@ def weight_of(message: dict[str, Any], name: str) -> float:
             reason = f"'{name}' is not the assistant's and asks for training with '{on[0]}'"
             raise BadRow("unread_field", reason, "only what the assistant wrote is trained on; remove it")
         return 1.0
-    weight: Any = message.get("weight")
+    factor = factor_in(message, f"'{name}'")
+    return factor if all(flags.values()) else 0.0
+
+
+def factor_in(holder: dict[str, Any], whose: str) -> float:
+    """The number in `weight`, 1 where there is none. Raises BadRow for what is no factor on a loss."""
+    weight: Any = holder.get("weight")
     try:
         number = 1.0 if says_nothing(weight) else float(weight)
     except (TypeError, ValueError):
         number = -1.0
     if not 0 <= number < float("inf"):
-        raise BadRow("bad_type", f"the weight of '{name}' is {weight!r}", "write a number that is at least 0")
-    return number if all(flags.values()) else 0.0
+        raise BadRow("bad_type", f"the weight of {whose} is {weight!r}", "write a number that is at least 0")
+    return number
 
 
 def truth(value: object, name: str) -> bool:

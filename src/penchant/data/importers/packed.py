@@ -14,21 +14,23 @@ from penchant.data.files import Row
 from penchant.data.importers.messages import HOLD_MESSAGES
 from penchant.data.verdicts import BadRow
 
-__all__ = ["unpacked"]
+__all__ = ["spelt", "unpacked"]
 
 MAX_LITERAL = 1_000_000
 """Characters of the longest text that is read as Python's repr, whose parser needs much memory."""
 BEGINS = re.compile(r"""\s*(?:\[\s*)?\{\s*["'](?:role|content|from|value)["']\s*:""")
 
 LITERAL = re.compile(r"""\s*(?:\[\s*)?\{?\s*["']""")
-_OPENING = frozenset("[{ \t\r\n")
+_OPENING = frozenset("[{\"' \t\r\n")
+HEAD = 200
+"""Characters of a text that tell whether it begins as messages, however often it was quoted."""
 
 
 def unpacked(row: Row) -> Row:
     """The row with messages in place of the text that spells them. Raises BadRow for such text that is damaged."""
     found: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, str) and value[:1] in _OPENING and name in HOLD_MESSAGES and value.lstrip()[:1] in "[{":
+        if isinstance(value, str) and value[:1] in _OPENING and name in HOLD_MESSAGES and _may_spell(value):
             found[name] = _messages_in(value, name)
     if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # its answers are lists of texts too
         for name in found.keys() & {"chosen", "rejected", "completion"}:
@@ -36,16 +38,43 @@ def unpacked(row: Row) -> Row:
     return row | found if found else row
 
 
+def spelt(value: Any) -> Any:
+    """What a text spells as JSON or Python's repr, a list or an object; anything else as it is."""
+    found = _value_of(value) if isinstance(value, str) else None
+    return found if isinstance(found, list | dict) else value
+
+
+def _may_spell(text: str) -> bool:
+    """Whether it begins as a list or an object, or as messages that were written as text more than once."""
+    head = text[:HEAD].lstrip()
+    return head[:1] in ("[", "{") or (head[:1] in ("'", '"') and _begins(head))
+
+
+def _begins(text: str) -> bool:
+    return BEGINS.match(text[:HEAD].replace("\\", "").lstrip("\"'[ ")) is not None
+
+
 def _messages_in(text: str, name: str) -> Any:
-    value = _value_of(text)
+    value = _unquoted(text)
     if _are_messages(value):
         return value
     if name == "prompt" and (single := _single(text, name)) is not text:
         return single
-    if value is None and BEGINS.match(text):
+    if (value is None or not isinstance(value, list | dict)) and _begins(text):
         reason = f"'{name}' is text that begins as a list of messages and is neither JSON nor Python's spelling of one"
         raise BadRow("bad_type", reason, "write the list itself, or its JSON; numpy arrays need .tolist() first")
     return text
+
+
+def _unquoted(text: str) -> Any:
+    """What a text spells, texts that spell another value read again: all of it, or each message of a list."""
+    value = _value_of(text)
+    while isinstance(value, str):
+        value = _value_of(value)
+    if isinstance(value, list) and any(isinstance(item, str) and _begins(item) for item in value):
+        items = [spelt(item) for item in value]
+        value = items[0] if len(items) == 1 and isinstance(items[0], list) else items
+    return value
 
 
 def _single(text: Any, name: str) -> Any:
