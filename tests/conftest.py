@@ -1,6 +1,7 @@
 """Fixtures every room's tests use."""
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -44,6 +45,31 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("skipped")
         for reason, number in reasons.most_common():
             terminalreporter.line(f"{number:>5}  {reason}")
+
+
+@pytest.fixture
+def add_package(tmp_path, monkeypatch):
+    """Installs a tiny package for the test: its metadata with entry points, and its modules, on Python's path."""
+    modules = set(sys.modules)
+
+    def add(name: str, entry_points: dict[str, dict[str, str]], **sources: str) -> Path:
+        site = tmp_path / f"site-{name}"
+        info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        groups = [
+            f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in row.items()) for group, row in entry_points.items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(groups))
+        for module, source in sources.items():
+            (site / f"{module}.py").write_text(source, encoding="utf-8")
+        monkeypatch.syspath_prepend(site)
+        return site
+
+    yield add
+    for module in set(sys.modules) - modules:
+        if str(getattr(sys.modules[module], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[module]
 
 
 @pytest.fixture(scope="session")
