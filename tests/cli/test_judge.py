@@ -158,7 +158,7 @@ def test_how_many_questions_were_refused_is_said(penchant, samples, tmp_path):
     assert outcomes(tmp_path / "votes.jsonl") == ["a", "tie", "tie", "a"]
     assert rows_of(tmp_path / "votes.jsonl")[1]["meta"]["judge"] == {"unreadable": "HTTP 422: held back"}
     assert "1 got an answer that cannot be read, or no score: ties" in result.err
-    assert "1 of them the server would not take; meta.judge says why" in result.err
+    assert "1 of them the server refused; meta.judge says why" in result.err
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
@@ -230,14 +230,14 @@ def test_the_file_of_comparisons_is_not_written_over(penchant, samples, tmp_path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--judge-model", "m"], "--judge-model is of an endpoint"),
-        (["--concurrency", "2"], "--concurrency is of an endpoint"),
-        (["--timeout", "2"], "--timeout is of an endpoint"),
-        (["--judge-reference", "x"], "--judge-reference is of a run"),
-        (["--device", "cpu"], "--device is of a run, not of 'positivity'; leave it out"),
-        (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--dtype", "float32"], "--dtype is of a run"),
+        (["--judge-model", "m"], "--judge-model is for an endpoint"),
+        (["--concurrency", "2"], "--concurrency is for an endpoint"),
+        (["--timeout", "2"], "--timeout is for an endpoint"),
+        (["--judge-reference", "x"], "--judge-reference is for a run"),
+        (["--device", "cpu"], "--device is for a run, and the judge is 'positivity'; leave it out"),
+        (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--dtype", "float32"], "--dtype is for a run"),
         (["--judge", "http://127.0.0.1:9/v1"], "--judge-model: an endpoint serves models by name"),
-        (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--epsilon", "1"], "--epsilon is of a function"),
+        (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--epsilon", "1"], "--epsilon is for a function"),
         (["--judge", "http://u:p@127.0.0.1:9/v1", "--judge-model", "m"], "more than host and path"),
         (["--judge", "run:nowhere"], "nowhere: no such folder"),
         (["--judge", "positivty"], "did you mean 'positivity'"),

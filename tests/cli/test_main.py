@@ -74,7 +74,7 @@ def test_an_error_shows_nothing_of_a_foreign_text_that_steers_the_terminal(faili
 def test_ctrl_c_is_exit_code_130_and_one_sentence(failing):
     result = failing(KeyboardInterrupt())
     assert result.code == 130
-    assert result.err.startswith("penchant: interrupted; what was written whole is kept")
+    assert result.err.startswith("penchant: interrupted; files that are complete are kept")
     assert result.err.count("\n") == 1
 
 
@@ -190,5 +190,5 @@ def test_an_option_is_named_as_it_was_typed(penchant, tmp_path, monkeypatch, arg
 def test_memory_that_does_not_suffice_is_the_users_to_mend(failing, error):
     result = failing(error)
     assert result.code == 2
-    assert "the memory does not suffice" in result.err
+    assert "there is not enough memory" in result.err
     assert "fault of Penchant" not in result.err

@@ -153,7 +153,7 @@ def test_a_parent_run_that_is_gone_or_was_trained_again_is_told(penchant, copies
     parent = json.loads((copies / "first" / "run.json").read_text())
     parent["model_files"]["model.safetensors"] = "0" * 64
     (copies / "first" / "run.json").write_text(json.dumps(parent))
-    assert "another run lay there when weights" in penchant("lineage", copies / "second").out
+    assert "another one was in this folder when weights" in penchant("lineage", copies / "second").out
     shutil.rmtree(copies / "first")
     assert "a run that is not there any more" in penchant("lineage", copies / "second").out
 

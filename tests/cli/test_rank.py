@@ -323,8 +323,8 @@ def test_a_missing_file_and_an_unknown_ending_are_named(penchant, tmp_path):
         (["--prior", "-3"], "above 0, got '-3'"),
         (["--prior", "inf"], "above 0, got 'inf'"),
         (["--level", "95"], "between 0 and 1; got 95"),
-        (["--seed", "1"], "--num-bootstrap and --seed are of --intervals bootstrap"),
-        (["--num-bootstrap", "9"], "--num-bootstrap and --seed are of --intervals bootstrap"),
+        (["--seed", "1"], "--num-bootstrap and --seed are only read with --intervals bootstrap"),
+        (["--num-bootstrap", "9"], "--num-bootstrap and --seed are only read with --intervals bootstrap"),
         (["--on-bad-row", "skip"], "must be error or drop"),
     ],
 )

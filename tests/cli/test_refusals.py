@@ -81,8 +81,8 @@ def test_a_summary_of_measures_that_are_not_finite_is_still_a_summary():
     limits = {"eval_rewards/accuracies_low": 0.1, "eval_rewards/accuracies_high": 0.9}
     _summarise(reporter := Reporter(), ledger | {"held_out_longer": 0.25}, [row | limits])
     assert reporter.said.startswith(
-        "on 3 held-out pairs the model prefers the chosen response in 50.0% (95% interval 10.0% to 90.0%), which is "
-        "not told apart from chance (the longer response was chosen in 25.0%); loss not finite, mean margin not finite"
+        "on 3 held-out pairs the model prefers the chosen response in 50.0% (95% interval 10.0% to 90.0%), which "
+        "may be chance (the longer response was chosen in 25.0%); loss not finite, mean margin not finite"
     )
 
 

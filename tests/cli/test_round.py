@@ -305,7 +305,7 @@ def test_a_file_that_was_changed_after_its_stage_is_not_built_upon(penchant, und
         (["--model", "smollm2-135m"], "--model: the rounds here began with"),
         (["--judge", "positivity", "--people", "votes"], "not both"),
         (["--judge", "positivity", "--min-votes", "3"], "--min-votes counts what people answered"),
-        (["--judge", "positivity", "--concurrency", "3"], "--concurrency is of an endpoint"),
+        (["--judge", "positivity", "--concurrency", "3"], "--concurrency is for an endpoint"),
         (["--people", "votes", "--epsilon", "3"], "--people asks people; leave them out"),
         (["--judge", "positivity", "--set", "model.name=other"], "--set model.name: a round gives this itself"),
         (["--judge", "positivity", "--set", "model={}"], "--set model: a round gives this itself"),

@@ -115,7 +115,7 @@ def test_a_command_that_does_not_train_ends_with_a_sentence_too(penchant, call, 
     monkeypatch.setattr("penchant.cli.report.write_run_report", lambda *_: signal.raise_signal(signal.SIGTERM))
     result = penchant("report", tmp_path)
     assert (result.code, result.err.count("\n")) == (143, 1)
-    assert result.err.startswith("penchant: interrupted; what was written whole is kept")
+    assert result.err.startswith("penchant: interrupted; files that are complete are kept")
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "a library's caller keeps its own handler"
 
 

@@ -185,7 +185,7 @@ def _converse(talk: Conversation) -> None:
             except KeyboardInterrupt:
                 if not is_terminal:
                     raise
-                say("(stopped; it is as if it had not been said)")
+                say("(stopped; this turn is forgotten)")
             except ModelError as error:
                 if not is_terminal:
                     raise

@@ -172,7 +172,9 @@ class JudgeOptions:
         for name, kinds in readers.items():
             if settings.get(name, getattr(self, name, None)) is not None and self.kind not in kinds:
                 whose = " or ".join(names[kind] for kind in kinds)
-                raise ConfigError(f"--{name.replace('_', '-')} is of {whose}, not of {self.judge!r}; leave it out")
+                raise ConfigError(
+                    f"--{name.replace('_', '-')} is for {whose}, and the judge is {self.judge!r}; leave it out"
+                )
         if self.kind == "endpoint" and not self.judge_model:
             raise ConfigError("--judge-model: an endpoint serves models by name; say which one judges")
 
@@ -262,7 +264,7 @@ def describe(counts: Tally, name: str) -> list[str]:
     if counts.num_unreadable:
         lines.append(f"{counts.num_unreadable} got an answer that cannot be read, or no score: ties")
     if counts.num_refused:
-        lines.append(f"{counts.num_refused} of them the server would not take; meta.judge says why")
+        lines.append(f"{counts.num_refused} of them the server refused; meta.judge says why")
     if bias := counts.position_bias:
         lines.append(
             f"position bias {bias.rate:.1%} (95% interval {bias.low:.1%} to {bias.high:.1%}): of {bias.num} asked in "

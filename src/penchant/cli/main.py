@@ -56,7 +56,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
-STOPPED = "interrupted; what was written whole is kept, and a command with --resume goes on from it"
+STOPPED = "interrupted; files that are complete are kept, and a command with --resume continues from them"
 """Where the command had no words of its own for it."""
 OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
 """What the system says of a name that a user gave, wherever it was first looked at."""
@@ -144,7 +144,7 @@ def _of_the_machine(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
         return f"{error.filename}: {os_reason(error)}; give another name"
     if isinstance(error, MemoryError) or OF_MEMORY.search(str(error)):
-        return f"the memory does not suffice ({reason_of(error)}); take a smaller model, limit or batch"
+        return f"there is not enough memory ({reason_of(error)}); take a smaller model, limit or batch"
     return None
 
 

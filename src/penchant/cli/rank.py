@@ -74,7 +74,9 @@ def command(
     from penchant.ranking import Ballots, Method, standings
 
     if intervals != "bootstrap" and (num_bootstrap is not None or seed is not None):
-        raise ConfigError("rank: --num-bootstrap and --seed are of --intervals bootstrap; add it, or leave them out")
+        raise ConfigError(
+            "rank: --num-bootstrap and --seed are only read with --intervals bootstrap; add it, or leave them out"
+        )
     drawn = {"num_bootstrap": num_bootstrap, "seed": seed}
     choices: dict[str, Any] = {name: value for name, value in drawn.items() if value is not None}
     choices |= {"ties": ties, "intervals": intervals, "cluster": cluster, "prior": _prior(prior), "level": level}
@@ -157,7 +159,7 @@ def _show_group(console: Any, group: dict[str, Any], found: dict[str, Any]) -> N
         _say(console, note)
     close = [pair for pair in group["neighbours"] if pair["votes_missing"] != 0]
     if close:
-        _say(console, "Neighbours whose difference may be nothing, and the votes between them that would settle it:")
+        _say(console, "Neighbours that may be equally good, and how many more votes between them would tell:")
         print_table(console, ("better", "worse", "difference", f"{percent} interval", "more votes"), _pairs(close))
 
 

@@ -1,4 +1,4 @@
-"""`penchant round`: one turn of the wheel: sample, vote, train, compare; resumable, and a chain of models over time."""
+"""`penchant round`: one round: sample, vote, train, compare; resumable, and a chain of models over time."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _turn(folder: Path, given: Mapping[str, Any], call: Call, reporter: Reporter
 
 @contextmanager
 def _stopped_with_words(this: Round) -> Iterator[None]:
-    """Where the call is stopped inside, say how the round is gone on with."""
+    """Where the call is stopped inside, say how to continue the round."""
     from penchant.cli.round_check import must_be_named
     from penchant.training.interrupt import Interrupted
 

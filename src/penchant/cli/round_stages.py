@@ -47,7 +47,7 @@ class Stage:
 
 
 def stages() -> tuple[Stage, ...]:
-    """One turn of the wheel. The last stage writes round.json, which ends the round."""
+    """One round, stage by stage. The last stage writes round.json, which ends the round."""
     return (
         Stage("sample", "two responses to every training prompt", ("samples.jsonl",), _sample),
         Stage("vote", "which of the two is better", ("votes.jsonl",), _vote, asks=True),

@@ -101,7 +101,7 @@ def _held_out_in_words(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> st
     if last.get("eval_rewards/accuracies_low") is None:
         return f"held out ({num}): loss {loss}"
     accuracy, low, high = (last[f"eval_rewards/accuracies{end}"] for end in ("", "_low", "_high"))
-    sure = "which is not told apart from chance" if low <= 0.5 <= high else "which is more than chance"
+    sure = "which may be chance" if low <= 0.5 <= high else "which is more than chance"
     if high < 0.5:
         sure = "which is less than chance"
     pairs = "1 held-out pair" if num == 1 else f"{num:,} held-out pairs"

@@ -41,7 +41,7 @@ CODES: dict[str, Code] = {
     "template_boundary": Code("error", "the chat template does not continue its own prompt with the response"),
     "not_written": Code("error", "the chat template leaves out something that the row says"),
     "special_token": Code("error", "a text spells a special token of the tokenizer"),
-    "thinking_open": Code("error", "a response thinks and does not come to an answer"),
+    "thinking_open": Code("error", "a response has reasoning and no answer after it"),
     "nothing_scored": Code("error", "no turn of the conversation has a weight, so there is nothing to learn"),
     "unread_field": Code("error", "it holds something that changes its meaning and is not read"),
     "empty_prompt": Code("error", "the prompt is empty, or white space only"),

@@ -60,7 +60,7 @@ def sample_to_file(
     With one response a line is a prompt with its completion. Lines are appended as prompts finish, so an interrupted
     run goes on with resume=True; at the end the file is put in order. Lines of other prompts stay as and where they
     are. The prompts' ids must differ. Raises OutputError, before it writes anything (see `found_in`) or where the disk
-    takes no more; what was written is gone on with.
+    takes no more; what was written before is kept.
     """
     source = source_of(model, params)
     found = found_in(output, prompts, num_responses, resume=resume)

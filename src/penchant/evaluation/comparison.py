@@ -1,7 +1,8 @@
 """Before and after: the reference and the policy answer the same held-out prompts, a judge scores both.
 
-Also the price: KL(policy || reference) per response, estimated on the policy's own samples at temperature 1 as the mean
-of log pi(y|x) - log pi_ref(y|x), in nats (unbiased; the DPO paper's x-axis, arXiv 2305.18290, figure 2).
+Also how far the policy moved from its reference: KL(policy || reference) per response, estimated on the policy's own
+samples at temperature 1 as the mean of log pi(y|x) - log pi_ref(y|x), in nats (unbiased; the DPO paper's x-axis, arXiv
+2305.18290, figure 2).
 """
 
 from __future__ import annotations

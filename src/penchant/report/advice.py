@@ -143,7 +143,7 @@ def moved_little(run: Run, metrics: Rows, comparison: Comparison) -> Advice | No
     gain, limits = math.log(2) - held_out.values[-1], accuracy_limits(metrics)
     if not 0 <= gain < MOVED_LITTLE:
         return None
-    told_apart = "" if limits is None or limits[0] > 0.5 else ", and its accuracy there is not told apart from chance"
+    told_apart = "" if limits is None or limits[0] > 0.5 else ", and its accuracy there may be chance"
     rate = ((run.get("config") or {}).get("optimiser") or {}).get("learning_rate")
     used = f" (it was {rate:g})" if isinstance(rate, int | float) else ""
     text = (

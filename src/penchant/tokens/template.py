@@ -93,7 +93,7 @@ class ChatTemplate:
         before = self.prompt(prompt).text
         message = _with_thinking_opened(as_message(response), before)
         if message.content.lstrip().startswith(THINK_OPEN) and THINK_CLOSE not in message.content:
-            raise OpenThinkingError("the response begins to think and never comes to an answer")
+            raise OpenThinkingError("the response opens its reasoning and never gives an answer")
         thought, answer = _parted(message)
         for continued, conversation, text in self._spellings(prompt, message, before):
             if not thought or continued.count(thought) > answer.content.count(thought):

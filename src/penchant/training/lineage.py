@@ -114,7 +114,7 @@ def _differs(origin: Mapping[str, Any], run: Path) -> str:
     written, read = read_ledger(run).get("model_files"), origin.get("files")
     if not written or not read or all(written.get(name) == digest for name, digest in read.items()):
         return ""
-    return f"not this one: another run lay there when weights {origin['digest'][:12]} were read"
+    return f"not this run: another one was in this folder when weights {origin['digest'][:12]} were read"
 
 
 def _data(ledger: Mapping[str, Any]) -> Iterator[Origin]:
