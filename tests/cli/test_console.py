@@ -63,6 +63,15 @@ def test_without_a_terminal_progress_is_a_line_for_each_twentieth_however_long_i
     assert "s left" in lines[1]
 
 
+def test_what_begins_again_is_shown_again(capsys):
+    with Reporter() as reporter:
+        for total in (2, 3):
+            for done in range(total + 1):
+                reporter.progress("training", done, total, {})
+    ends = [line for line in capsys.readouterr().err.splitlines() if line in ("training 2/2", "training 3/3")]
+    assert ends == ["training 2/2", "training 3/3"]
+
+
 class Terminal(io.StringIO):
     """What standard output and standard error both write to; `screen` is what somebody would see there."""
 

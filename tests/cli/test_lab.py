@@ -79,6 +79,24 @@ def test_a_claim_that_does_not_hold_is_said_and_gives_exit_code_1(penchant, monk
     assert "did NOT hold" in result.out
 
 
+def test_an_experiment_on_a_model_shows_its_progress_its_result_and_its_figure(penchant, stories260k, tmp_path):
+    settings = (f"model={stories260k}", "chat_template=plain", "prompt=Once upon a")
+    options = [word for setting in settings for word in ("--set", setting)]
+    result = penchant("lab", "tree", *options, "--output", tmp_path)
+    assert result.code == 0, result.err
+    assert f"loading {stories260k}" in result.err
+    assert "\u2423time,\u2423there" in result.out
+    assert json.loads((tmp_path / "tree.json").read_text())["held"] is True
+    assert sorted(path.suffix for path in tmp_path.glob("tree.*")) == [".json", ".png", ".svg"]
+
+
+def test_what_an_experiment_keeps_goes_into_a_folder_of_its_name_in_the_output(penchant, tmp_path):
+    (tmp_path / "life").mkdir()
+    (tmp_path / "life" / "notes.txt").write_text("mine")
+    result = penchant("lab", "life", "--output", tmp_path)
+    assert (result.code, f"{tmp_path / 'life'}: is not empty" in result.err) == (2, True), result.err
+
+
 def test_what_is_not_there_is_refused(penchant):
     for arguments, words in (
         (["optimun"], "there is no experiment 'optimun'; did you mean 'optimum'?"),
@@ -87,8 +105,10 @@ def test_what_is_not_there_is_refused(penchant):
         (["cycles", "--set", "seed=3"], "lab cycles: --set takes option=value of its options (strength, beta)"),
         (["cycles", "temperature", "--set", "heat=3"], "of their options (strength, beta, seed, num_responses), got"),
         (["temperature", "--set", "num_responses=1"], "num_responses"),
+        (["tree", "--set", "model=./nowhere"], "nowhere"),
+        (["tree", "--set", "reporter=1"], "--set takes option=value of its options (model, prompt, depth, width, "),
     ):
         result = penchant("lab", *arguments)
         assert result.code == 2
         assert words in result.err
-        assert result.err.count("\n") == 1
+        assert result.err.count("penchant: ") == 1

@@ -69,6 +69,7 @@ class Reporter:
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, tuple[int, float]] = {}
         self._last_line: dict[str, tuple[float, float]] = {}
+        self._done: dict[str, int] = {}
 
     def __enter__(self) -> Reporter:
         if self.console.is_terminal:
@@ -94,9 +95,13 @@ class Reporter:
         self.console.print(escape(sanitise(text)), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
-        """Show how far `what` is."""
+        """Show how far `what` is; where less is done than before, it began again and gets a bar of its own."""
         if total == 0:
             return
+        if done < self._done.get(what, 0):
+            for known in (self._tasks, self._began, self._last_line):
+                known.pop(what, None)
+        self._done[what] = done
         shown = "  ".join(form.format(facts[name]) for name, form in SHOWN.items() if name in facts)
         if self._bar is not None:
             if what not in self._tasks:

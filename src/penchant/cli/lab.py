@@ -57,11 +57,10 @@ def command(
     """
     from rich.console import Console
 
-    from penchant.cli.lab_life import life
-    from penchant.cli.lab_tree import tree
+    from penchant import life
     from penchant.lab import EXPERIMENTS
 
-    console, on_models = Console(), {"tree": tree, "life": life}
+    console, on_models = Console(), life.EXPERIMENTS
     every = {**EXPERIMENTS, **on_models}
     if not experiments:
         _list(console, every)
@@ -71,7 +70,7 @@ def command(
     calls = [(name, functions[name], _options(name, functions, settings or [], output, console)) for name in chosen]
     held = True
     for name, function, options in calls:
-        result = function(**options).as_dict()
+        result = _run(function, options).as_dict()
         _show(console, result)
         if output is not None:
             for path in _write(output / name, result):
@@ -88,11 +87,25 @@ def _list(console: Any, experiments: Any) -> None:
 
     rows = []
     for name, function in experiments.items():
-        options = ", ".join(
-            f"{p.name}={p.default}".rstrip("=") for p in inspect.signature(function).parameters.values()
-        )
+        options = ", ".join(f"{p.name}={p.default}".rstrip("=") for p in _options_of(function).values())
         rows.append((name, (inspect.getdoc(function) or "").splitlines()[0], options or "none"))
     print_table(console, ("experiment", "what it does", "options"), rows)
+
+
+def _run(function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """The result of an experiment, which shows its progress where it has any to show."""
+    from penchant.cli.console import Reporter
+
+    if "reporter" not in inspect.signature(function).parameters:
+        return function(**options)
+    with Reporter() as reporter:
+        return function(**options, reporter=reporter)
+
+
+def _options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What may be set; an argument that only a program can give, such as a reporter, is given by name alone."""
+    parameters = inspect.signature(function).parameters
+    return {name: one for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY}
 
 
 def _find(experiments: Any, name: str) -> Callable[..., Any]:
@@ -114,7 +127,7 @@ def _options(
     """The options of one experiment among those named. Raises ConfigError for what is of none, or of another kind."""
     from penchant.errors import ConfigError
 
-    options_of = {one: inspect.signature(function).parameters for one, function in functions.items()}
+    options_of = {one: _options_of(function) for one, function in functions.items()}
     parameters = options_of[name]
     options: dict[str, Any] = {FOLDER: str(output / name)} if FOLDER in parameters and output is not None else {}
     for setting in settings:

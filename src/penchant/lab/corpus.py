@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 
-__all__ = ["Corpus", "Fact", "Question", "Story", "ending_of", "entropy_of_counts"]
+__all__ = ["ENDINGS", "Corpus", "Fact", "Question", "Story", "ending_of", "entropy_of_counts"]
 
 WILD = ("fox", "owl", "bear", "frog", "snail", "otter", "crow", "wolf", "hare", "toad", "deer", "mole")
 TAME = ("hen", "mouse", "goose", "horse", "goat", "bee", "cow", "pig", "dog", "cat", "duck", "sheep")

@@ -1,4 +1,4 @@
-"""`penchant lab tree`: what a real model may answer, as a tree, and the probability of an answer as a product."""
+"""The experiment `tree`: what a real model may answer, as a tree, and the probability of an answer as a product."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
-    from penchant.lab import Completion, Result
+from penchant.data import Message
+from penchant.lab import Completion, Result, TreeFigure, grow, layout, path_log_prob, readable
+from penchant.lab.result import require
+from penchant.progress import Reporter, Silent
+from penchant.tokens import TokenSequence
+
+if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel
 
 __all__ = ["tree"]
@@ -31,17 +37,20 @@ def tree(
     temperature: float = 1.0,
     least: float = 0.02,
     chat_template: str = "",
+    *,
+    reporter: Reporter | None = None,
 ) -> Result:
     """Grow the likeliest answers of a model as a tree, and hold each path's product against one pass over its text.
 
     Args:
-        model: whatever --model takes elsewhere.
+        model: a starter's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name.
         prompt: what a person says.
         depth: most tokens of a path, at least 1.
         width: most ways on from a node, at least 1.
         temperature: logits are divided by it, > 0.
         least: a path of less probability is gone no further, in [0, 1).
         chat_template: "plain" for a model of raw text; nothing for the model's own.
+        reporter: where progress goes; None for nowhere.
 
     Returns:
         The Result; figure: the tree.
@@ -49,18 +58,11 @@ def tree(
     Raises:
         UserError: an option is out of range, or there is no such model.
     """
-    from penchant.cli.console import Reporter
-    from penchant.cli.loading import load
-    from penchant.data import Message
-    from penchant.lab import TreeFigure, grow, layout, readable
-    from penchant.lab.result import Result, require
-
     require("depth", depth, depth >= 1, "at least 1")
     require("width", width, width >= 1, "at least 1")
     require("temperature", temperature, 1e-6 <= temperature <= 1e6, "from 1e-6 to a million")
     require("least", least, 0 <= least < 1, "at least 0 and below 1")
-    with Reporter() as reporter:
-        language_model = load(model, "cpu", "float32", chat_template or None, reporter)
+    language_model = _load(model, chat_template or None, reporter or Silent())
     language_model.network.double()  # in fp32 two ways to compute a path may differ by more than is claimed
     prompt_ids = language_model.encoder.encode_prompt([Message(role="user", content=prompt)])
     room = language_model.context_length - len(prompt_ids)
@@ -85,6 +87,16 @@ def tree(
     return Result("tree", CLAIM, checks, measured, (figure,), options, table)
 
 
+def _load(name: str, chat_template: str | None, reporter: Reporter) -> LanguageModel:
+    reporter.say(f"loading {name}")  # before the libraries are: they take some seconds themselves
+    from penchant.models.load import load_model, read_chat_template
+    from penchant.models.numerics import choose_numerics, prepare_process
+
+    prepare_process()
+    numerics = choose_numerics("cpu", "float32")
+    return load_model(name, numerics, chat_template=read_chat_template(chat_template), say=reporter.say)
+
+
 class _Reader:
     """A model after its prompt, read through its own attention, one pass at a time."""
 
@@ -100,17 +112,12 @@ class _Reader:
 
     def teacher_forced(self, path: tuple[int, ...], temperature: float) -> float:
         """log pi(path) from a single pass over prompt and path."""
-        import torch
-
         log_probs_TV = torch.log_softmax(self._logits(path[:-1])[-len(path) :] / temperature, dim=1)
         return float(log_probs_TV.gather(1, torch.tensor(path)[:, None]).sum())
 
     def scored(self, paths: list[tuple[int, ...]]) -> list[float]:
         """log pi of every path as training scores them: all in one packed pass, the prompt run once."""
-        import torch
-
         from penchant.models.forward import score_sequences
-        from penchant.tokens import TokenSequence
 
         with torch.no_grad():
             return score_sequences(self.model, [TokenSequence.of(self.prompt_ids, path) for path in paths]).tolist()
@@ -123,8 +130,6 @@ class _Reader:
 
     def _logits(self, path: tuple[int, ...]) -> Any:
         """After every token of prompt and path, (T, V)."""
-        import torch
-
         ids_T = torch.tensor([[*self.prompt_ids, *path]])
         shared = self.model.shares
         if shared:
@@ -138,8 +143,6 @@ class _Reader:
 
 
 def _measure(root: Completion, reader: _Reader, temperature: float) -> tuple[dict[str, float], dict[str, bool]]:
-    from penchant.lab import path_log_prob
-
     nodes = list(root)
     inner = [node for node in nodes if node.children]
     leaves = [node for node in nodes if not node.children]
@@ -168,8 +171,6 @@ def _measure(root: Completion, reader: _Reader, temperature: float) -> tuple[dic
 
 def _likeliest(root: Completion, reader: _Reader) -> tuple[dict[str, str], ...]:
     """The likeliest paths in words, with their products."""
-    from penchant.lab import readable
-
     leaves = sorted((node for node in root if not node.children), key=lambda node: -node.path_log_prob)
     rows = []
     for leaf in leaves[:SHOWN]:

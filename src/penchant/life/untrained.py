@@ -1,4 +1,4 @@
-"""A newborn model: a small Llama of random weights with a tokenizer of its own, as an ordinary Hugging Face folder."""
+"""An untrained model: a small Llama of random weights with a tokenizer of its own, as a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-    from torch import Tensor
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
 
-__all__ = ["Anatomy", "bear"]
+from penchant.files import replacing, sync_file, write_atomically
+
+__all__ = ["ModelSize", "write_untrained_model"]
 
 BEGIN, END, USER, ASSISTANT = "<s>", "</s>", "<|user|>", "<|assistant|>"
 TEMPLATE = (
@@ -23,7 +25,7 @@ TEMPLATE = (
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class ModelSize:
     """The size of a Llama whose head is its embedding transposed. Numbers of features, layers and heads."""
 
     vocab_size: int = 640
@@ -34,21 +36,21 @@ class Anatomy:
     context_length: int = 128
 
 
-def bear(folder: Path, texts: Iterable[str], seed: int, anatomy: Anatomy = Anatomy()) -> int:
+def write_untrained_model(folder: Path, texts: Iterable[str], seed: int, size: ModelSize = ModelSize()) -> int:
     """Train a tokenizer on the texts, draw weights, and write both with a chat template into `folder`.
 
     Returns the number of parameters. Raises OSError.
     """
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(texts, anatomy.vocab_size)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    weights = dict(_weights(anatomy, tokenizer.get_vocab_size(), seed))
-    save_file(weights, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    tokenizer = _tokenizer(texts, size.vocab_size)
+    write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    weights = dict(_weights(size, tokenizer.get_vocab_size(), seed))
+    with replacing(folder / "model.safetensors") as scratch:
+        save_file(weights, str(scratch), metadata={"format": "pt"})
+        sync_file(scratch)
     ids = {name: tokenizer.token_to_id(name) for name in (BEGIN, END)}
     for name, content in (
-        ("config.json", _config(anatomy, tokenizer.get_vocab_size(), ids)),
+        ("config.json", _config(size, tokenizer.get_vocab_size(), ids)),
         ("generation_config.json", {"bos_token_id": ids[BEGIN], "eos_token_id": ids[END]}),
         (
             "tokenizer_config.json",
@@ -57,19 +59,17 @@ def bear(folder: Path, texts: Iterable[str], seed: int, anatomy: Anatomy = Anato
                 "bos_token": BEGIN,
                 "eos_token": END,
                 "clean_up_tokenization_spaces": False,
-                "model_max_length": anatomy.context_length,
+                "model_max_length": size.context_length,
                 "chat_template": TEMPLATE,
             },
         ),
     ):
-        (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_atomically(folder / name, json.dumps(content, indent=1) + "\n")
     return sum(tensor.numel() for tensor in weights.values())
 
 
 def _tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Byte-level BPE, so that no text is out of its reach."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -83,39 +83,37 @@ def _tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _config(anatomy: Anatomy, vocab_size: int, ids: dict[str, int]) -> dict[str, object]:
+def _config(size: ModelSize, vocab_size: int, ids: dict[str, int]) -> dict[str, object]:
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "vocab_size": vocab_size,
-        "hidden_size": anatomy.hidden_size,
-        "intermediate_size": anatomy.intermediate_size,
-        "num_hidden_layers": anatomy.num_layers,
-        "num_attention_heads": anatomy.num_heads,
-        "num_key_value_heads": anatomy.num_heads,
+        "hidden_size": size.hidden_size,
+        "intermediate_size": size.intermediate_size,
+        "num_hidden_layers": size.num_layers,
+        "num_attention_heads": size.num_heads,
+        "num_key_value_heads": size.num_heads,
         "hidden_act": "silu",
         "rms_norm_eps": 1e-5,
-        "max_position_embeddings": anatomy.context_length,
+        "max_position_embeddings": size.context_length,
         "tie_word_embeddings": True,
         "bos_token_id": ids[BEGIN],
         "eos_token_id": ids[END],
-        "initializer_range": anatomy.hidden_size**-0.5,
+        "initializer_range": size.hidden_size**-0.5,
         "dtype": "float32",
     }
 
 
-def _weights(anatomy: Anatomy, vocab_size: int, seed: int) -> Iterator[tuple[str, Tensor]]:
+def _weights(size: ModelSize, vocab_size: int, seed: int) -> Iterator[tuple[str, Tensor]]:
     """Every weight under the name that transformers knows it by: normal numbers, and ones for the norms."""
-    import torch
-
     generator = torch.Generator().manual_seed(seed)
-    wide, inner = anatomy.hidden_size, anatomy.intermediate_size
+    wide, inner = size.hidden_size, size.intermediate_size
 
     def drawn(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator) / wide**0.5
 
     yield "model.embed_tokens.weight", drawn(vocab_size, wide)
-    for layer in range(anatomy.num_layers):
+    for layer in range(size.num_layers):
         name = f"model.layers.{layer}"
         for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
             yield f"{name}.self_attn.{part}.weight", drawn(wide, wide)

@@ -1,4 +1,4 @@
-"""`penchant lab life`: a small model is born, learns to speak, to answer, and to answer in the manner people like."""
+"""The experiment `life`: a small model goes from random weights through text, demonstrations and preferences."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+import torch
+
+from penchant.errors import OutputError
+from penchant.lab import Figure, Result, Series
+from penchant.lab.result import require
+from penchant.progress import Reporter, Silent
+
 if TYPE_CHECKING:
-    from penchant.cli.lab_nursery import Nursery
-    from penchant.lab import Figure, Result, Series
+    from penchant.life.stages import Life
 
 __all__ = ["life"]
 
@@ -31,6 +37,8 @@ def life(
     dpo_epochs: int = 2,
     beta: float = 0.1,
     folder: str = "",
+    *,
+    reporter: Reporter | None = None,
 ) -> Result:
     """Train a newborn on stories, on demonstrations and by DPO, with the code of sft and dpo, and examine it each time.
 
@@ -41,6 +49,7 @@ def life(
         dpo_epochs: times through the preferences, at least 1.
         beta: of DPO, > 0.
         folder: where data, runs and models are kept; nothing for a folder that is removed at the end.
+        reporter: where progress goes; None for nowhere.
 
     Returns:
         The Result. Figures: loss on text and on demonstrations with their entropies, rewards under DPO, and what the
@@ -49,9 +58,7 @@ def life(
     Raises:
         UserError: an option is out of range, or the folder holds something.
     """
-    from penchant.cli.lab_nursery import Nursery
-    from penchant.errors import OutputError
-    from penchant.lab.result import Result, require
+    from penchant.life.stages import Life  # which takes transformers along, and seconds
     from penchant.models.numerics import prepare_process
 
     for name, value, least in (
@@ -62,23 +69,21 @@ def life(
         require(name, value, value >= least, f"at least {least}")
     require("beta", beta, 1e-6 <= beta <= 1e6, "from 1e-6 to a million")
     if folder and Path(folder).exists() and any(Path(folder).iterdir()):
-        raise OutputError(f"{folder}: is not empty; choose another folder, or another --output, for this life")
+        raise OutputError(f"{folder}: is not empty; choose another folder for this life")
     options = {"seed": seed, "num_stories": num_stories, "sft_epochs": sft_epochs, "dpo_epochs": dpo_epochs}
     prepare_process()
     with tempfile.TemporaryDirectory() as scratch, _one_thread():
-        nursery = Nursery(Path(folder or scratch), seed)
-        nursery.learn_to_speak(num_stories)
-        nursery.learn_to_answer(sft_epochs)
-        nursery.learn_to_please(dpo_epochs, beta)
+        found = Life(Path(folder or scratch), seed, reporter or Silent())
+        found.train_on_text(num_stories)
+        found.train_on_demonstrations(sft_epochs)
+        found.train_on_preferences(dpo_epochs, beta)
     options |= {"beta": beta, "folder": folder}
-    return Result("life", CLAIM, _checks(nursery), _measured(nursery), _figures(nursery), options, _table(nursery))
+    return Result("life", CLAIM, _checks(found), _measured(found), _figures(found), options, _table(found))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Matrices this small are slower on several threads, and far slower where other programs run too."""
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -87,19 +92,19 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _measured(nursery: Nursery) -> dict[str, float]:
-    nats, last = nursery.nats, nursery.metrics["preferences"][-1]
+def _measured(life: Life) -> dict[str, float]:
+    nats, last = life.nats, life.metrics["preferences"][-1]
     measured = {
-        "parameters": float(nursery.num_parameters),
+        "parameters": float(life.num_parameters),
         "loss on new stories, nats a token": nats["model"],
         "loss of knowing frequencies alone": nats["frequencies"],
         "loss of knowing the grammar, its entropy": nats["grammar"],
-        "preferences": float(nursery.num_preferences),
+        "preferences": float(life.num_preferences),
         "share of held-out preferences with a margin above 0": last["eval_rewards/accuracies"],
     }
     words = {"form": "in a demonstrated form", "fact": "in form and true", "cheerful": "that end cheerfully"}
     for quality, meaning in words.items():
-        for stage, exam in nursery.exams.items():
+        for stage, exam in life.exams.items():
             share = exam.share(quality)
             measured[f"answers {meaning}, after {stage}"] = share.rate
             measured[f"answers {meaning}, after {stage}, 95% from"] = share.low
@@ -107,8 +112,8 @@ def _measured(nursery: Nursery) -> dict[str, float]:
     return measured
 
 
-def _checks(nursery: Nursery) -> dict[str, bool]:
-    nats, exams = nursery.nats, nursery.exams
+def _checks(life: Life) -> dict[str, bool]:
+    nats, exams = life.nats, life.exams
     return {
         "the loss on new stories is far below that of knowing frequencies alone": nats["model"]
         < nats["frequencies"] / 4,
@@ -126,27 +131,21 @@ def _checks(nursery: Nursery) -> dict[str, bool]:
     }
 
 
-def _figures(nursery: Nursery) -> tuple[Figure, ...]:
-    return _loss_on_text(nursery), _loss_on_demonstrations(nursery), _rewards(nursery), _answers(nursery)
+def _figures(life: Life) -> tuple[Figure, ...]:
+    return _loss_on_text(life), _loss_on_demonstrations(life), _rewards(life), _answers(life)
 
 
-def _curve(nursery: Nursery, stage: str, key: str, label: str) -> Series:
-    from penchant.lab import Series
-
-    rows = [row for row in nursery.metrics[stage] if row.get(key) is not None]
+def _curve(life: Life, stage: str, key: str, label: str) -> Series:
+    rows = [row for row in life.metrics[stage] if row.get(key) is not None]
     return Series.of(label, [row["step"] for row in rows], [row[key] for row in rows])
 
 
 def _level(curve: Series, label: str, height: float) -> Series:
-    from penchant.lab import Series
-
     return Series.of(label, [curve.x[0], curve.x[-1]], [height] * 2, dash="level")
 
 
-def _loss_on_text(nursery: Nursery) -> Figure:
-    from penchant.lab import Figure
-
-    nats, curve = nursery.nats, _curve(nursery, "text", "loss", "training loss")
+def _loss_on_text(life: Life) -> Figure:
+    nats, curve = life.nats, _curve(life, "text", "loss", "training loss")
     lines = (
         curve,
         _level(curve, "frequencies alone", nats["frequencies"]),
@@ -159,43 +158,38 @@ def _loss_on_text(nursery: Nursery) -> Figure:
     return Figure(title, "optimiser steps", "loss, nats a token", lines, y_scale="log")
 
 
-def _loss_on_demonstrations(nursery: Nursery) -> Figure:
-    from penchant.lab import Figure
-
-    curve = _curve(nursery, "demonstrations", "loss", "training loss")
-    level = _level(curve, "choice of three manners", nursery.nats["manner"])
+def _loss_on_demonstrations(life: Life) -> Figure:
+    curve = _curve(life, "demonstrations", "loss", "training loss")
+    level = _level(curve, "choice of three manners", life.nats["manner"])
     title = "Fine-tuning on demonstrations: soon the manner of an answer is all that is left to guess"
     return Figure(title, "optimiser steps", "loss, nats a token of the answer", (curve, level), y_scale="log")
 
 
-def _rewards(nursery: Nursery) -> Figure:
-    from penchant.lab import Figure
-
-    curves = [_curve(nursery, "preferences", f"rewards/{side}", side) for side in ("chosen", "rejected", "margins")]
+def _rewards(life: Life) -> Figure:
+    curves = [_curve(life, "preferences", f"rewards/{side}", side) for side in ("chosen", "rejected", "margins")]
     title = "DPO pulls the rewards of cheerful and other answers apart"
     return Figure(title, "optimiser steps", "reward, beta x change in log-prob", tuple(curves))
 
 
-def _answers(nursery: Nursery) -> Figure:
-    from penchant.cli.lab_exam import QUALITIES
-    from penchant.lab import Figure, Series
+def _answers(life: Life) -> Figure:
+    from penchant.life.exam import QUALITIES
 
     names = {"form": "has the form", "fact": "is true", "cheerful": "is cheerful"}
-    stages = [f"after {stage}" for stage in nursery.exams]
+    stages = [f"after {stage}" for stage in life.exams]
     bars = []
     for quality in QUALITIES:
-        shares = [exam.share(quality) for exam in nursery.exams.values()]
+        shares = [exam.share(quality) for exam in life.exams.values()]
         low, high = [share.low for share in shares], [share.high for share in shares]
         bars.append(Series.of(names[quality], stages, [share.rate for share in shares], low=low, high=high))
     title = "Demonstrations teach it to answer, preferences in which manner (95% intervals)"
     return Figure(title, "stage", "share of answers to new questions", tuple(bars), y_range=(0.0, 1.05))
 
 
-def _table(nursery: Nursery) -> tuple[dict[str, str], ...]:
-    questions = nursery.exams["text"].questions
+def _table(life: Life) -> tuple[dict[str, str], ...]:
+    questions = life.exams["text"].questions
     chosen = range(0, len(questions), max(1, len(questions) // SHOWN))
     return tuple(
         {"question": questions[i].text}
-        | {f"after {stage}": shorten(exam.answers[i][0], ANSWER_WIDTH) for stage, exam in nursery.exams.items()}
+        | {f"after {stage}": shorten(exam.answers[i][0], ANSWER_WIDTH) for stage, exam in life.exams.items()}
         for i in list(chosen)[:SHOWN]
     )

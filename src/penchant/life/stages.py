@@ -1,4 +1,4 @@
-"""Where `penchant lab life` happens: three stages of ordinary training on generated data, and an exam after each."""
+"""The three stages of a life: ordinary training on generated data, and an exam after each."""
 
 from __future__ import annotations
 
@@ -6,14 +6,33 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from penchant.data import Comparison, Message, Prompt, read_rows
 from penchant.errors import ConfigError
+from penchant.evaluation.candidates import sample_to_file
+from penchant.evaluation.judges import FunctionJudge, prefer
+from penchant.files import write_atomically
+from penchant.lab import Corpus
+from penchant.lab.corpus import entropy_of_counts
+from penchant.life.exam import LONGEST_ANSWER, Exam, examine, open_model, surprisal_of_stories
+from penchant.life.untrained import write_untrained_model
+from penchant.models.language_model import LanguageModel
+from penchant.models.sampler import SamplingParams
+from penchant.progress import Reporter
+from penchant.training.config import (
+    DataConfig,
+    DPOConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    OptimiserConfig,
+    SaveConfig,
+    SFTConfig,
+)
+from penchant.training.run import run_dpo, run_sft
+from penchant.training.run_folder import read_rows_written
 
-if TYPE_CHECKING:
-    from penchant.cli.lab_exam import Exam
-
-__all__ = ["STAGES", "Nursery"]
+__all__ = ["STAGES", "Life"]
 
 STAGES = ("text", "demonstrations", "preferences")
 NUM_TEST_STORIES = 400
@@ -21,38 +40,32 @@ NUM_ANSWERS = 8  # to each question of an exam
 NUM_CANDIDATES = 3  # answers to each question, compared two by two
 
 
-class Nursery:
-    """One life: its world, and what its model was like after each stage.
+class Life:
+    """One life of a model: the world it learns about, and what the model was like after each stage.
 
-    root holds newborn/, text.jsonl, demonstrations.jsonl, votes.jsonl, and a run folder for each stage.
+    root holds newborn/ (the untrained model), text.jsonl, demonstrations.jsonl, votes.jsonl, and a run folder for each
+    stage. The methods are the stages, in their order.
     """
 
-    def __init__(self, root: Path, seed: int) -> None:
-        from penchant.lab import Corpus
-
-        self.root, self.seed, self.corpus = root, seed, Corpus(seed)
+    def __init__(self, root: Path, seed: int, reporter: Reporter) -> None:
+        self.root, self.seed, self.reporter, self.corpus = root, seed, reporter, Corpus(seed)
         self.exams: dict[str, Exam] = {}
         self.metrics: dict[str, list[dict[str, Any]]] = {}
         self.nats: dict[str, float] = {}
         self.num_parameters = self.num_preferences = 0
 
-    def learn_to_speak(self, num_stories: int) -> None:
-        """Born with random weights, trained on stories."""
-        from penchant.cli.lab_newborn import bear
-        from penchant.training.config import OptimiserConfig, SFTConfig
-
+    def train_on_text(self, num_stories: int) -> None:
+        """Next-token training on stories, from random weights."""
         texts = [story.text for story in self.corpus.stories(num_stories)]
         spoken = [*texts, *(line for pair in self.corpus.demonstrations for line in pair)]
-        self.num_parameters = bear(self.root / "newborn", spoken, self.seed)
+        self.num_parameters = write_untrained_model(self.root / "newborn", spoken, self.seed)
         data = self._write("text.jsonl", ({"text": text} for text in texts))
         optimiser = OptimiserConfig(learning_rate=4e-3, schedule="cosine", warmup_ratio=0.05, beta2=0.98)
         self._train("text", SFTConfig, self.root / "newborn", data, optimiser)
-        self._listen_to_stories(texts)
+        self._measure_surprisal(texts)
 
-    def learn_to_answer(self, epochs: int) -> None:
-        """Fine-tuned on questions with their answers, in every manner equally often."""
-        from penchant.training.config import OptimiserConfig, SFTConfig
-
+    def train_on_demonstrations(self, epochs: int) -> None:
+        """Supervised fine-tuning on questions with their answers, in every manner equally often."""
         rows = (
             {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]}
             for asked, answer in self.corpus.demonstrations
@@ -61,22 +74,17 @@ class Nursery:
         optimiser = OptimiserConfig(learning_rate=1e-3, beta2=0.98, epochs=epochs)
         self._train("demonstrations", SFTConfig, self.root / "text", data, optimiser)
 
-    def learn_to_please(self, epochs: int, beta: float) -> None:
-        """Trained by DPO on its own answers, of which people like the cheerful ones best."""
-        from penchant.training.config import DPOConfig, ObjectiveConfig, OptimiserConfig
+    def train_on_preferences(self, epochs: int, beta: float) -> None:
+        """DPO on its own answers, of which the cheerful ones are liked best.
 
-        data = self._ask_people()
+        Raises ConfigError where hardly an answer is preferred to another.
+        """
+        data = self._collect_preferences()
         optimiser = OptimiserConfig(learning_rate=5e-5, beta2=0.98, epochs=epochs)
         objective = ObjectiveConfig(beta=beta)
         self._train("preferences", DPOConfig, self.root / "demonstrations", data, optimiser, dpo=objective)
 
     def _train(self, stage: str, schema: Any, model: Path, data: Path, optimiser: Any, **more: Any) -> None:
-        from penchant.cli.console import Reporter
-        from penchant.cli.lab_exam import examine, open_model
-        from penchant.training.config import DataConfig, ModelConfig, SaveConfig
-        from penchant.training.run import run_dpo, run_sft
-        from penchant.training.run_folder import read_rows_written
-
         config = schema(
             output=str(self.root / stage),
             seed=self.seed,
@@ -86,18 +94,14 @@ class Nursery:
             save=SaveConfig(num_samples=0),
             **more,
         )
-        with Reporter() as reporter:
-            reporter.say(f"stage {STAGES.index(stage) + 1} of {len(STAGES)}: {stage}")
-            run = run_dpo if stage == "preferences" else run_sft
-            folder = run(config, reporter)
+        self.reporter.say(f"stage {STAGES.index(stage) + 1} of {len(STAGES)}: {stage}")
+        run = run_dpo if stage == "preferences" else run_sft
+        folder = run(config, self.reporter)
         self.metrics[stage] = read_rows_written(folder.metrics)
         self.exams[stage] = examine(open_model(folder.model), self.corpus, NUM_ANSWERS, self.seed)
 
-    def _listen_to_stories(self, texts: list[str]) -> None:
+    def _measure_surprisal(self, texts: list[str]) -> None:
         """Nats a token, of new stories: under the model, under frequencies alone, and under the grammar itself."""
-        from penchant.cli.lab_exam import open_model, surprisal_of_stories
-        from penchant.lab.corpus import entropy_of_counts
-
         model = open_model(self.root / "text")
         stories = self.corpus.stories(NUM_TEST_STORIES, part=1)
         surprisal, num_tokens = surprisal_of_stories(model, stories)
@@ -108,38 +112,28 @@ class Nursery:
             "manner": math.log(3) / self._answer_length(model),
         }
 
-    def _answer_length(self, model: Any) -> float:
+    def _answer_length(self, model: LanguageModel) -> float:
         """Mean number of tokens of a demonstrated answer."""
-        from penchant.data import Message
-
         lengths = [
             len(model.encoder.encode_response([Message(role="user", content=asked)], answer))
             for asked, answer in self.corpus.demonstrations
         ]
         return sum(lengths) / len(lengths)
 
-    def _ask_people(self) -> Path:
-        """Answers sampled from the model, compared two by two by how much people like them."""
-        from penchant.cli.console import Reporter
-        from penchant.cli.lab_exam import LONGEST_ANSWER, open_model
-        from penchant.data import Comparison, Message, Prompt, read_rows
-        from penchant.evaluation.candidates import sample_to_file
-        from penchant.evaluation.judges import FunctionJudge, prefer
-        from penchant.models.sampler import SamplingParams
-
+    def _collect_preferences(self) -> Path:
+        """Answers sampled from the model, compared two by two by how much they are liked."""
         asked = [question.text for question in self.corpus.questions(held_out=False)]
         prompts = [Prompt(messages=(Message(role="user", content=text),), id=text) for text in asked]
         params = SamplingParams(temperature=1.0, max_new_tokens=LONGEST_ANSWER, seed=self.seed)
         samples = self.root / "samples.jsonl"
-        with Reporter() as reporter:
-            sample_to_file(
-                open_model(self.root / "demonstrations" / "model"),
-                prompts,
-                params,
-                samples,
-                num_responses=NUM_CANDIDATES,
-                on_progress=lambda done, total: reporter.progress("sampling", done, total, {}),
-            )
+        sample_to_file(
+            open_model(self.root / "demonstrations" / "model"),
+            prompts,
+            params,
+            samples,
+            num_responses=NUM_CANDIDATES,
+            on_progress=lambda done, total: self.reporter.progress("sampling", done, total, {}),
+        )
         judge = FunctionJudge("liking", lambda _, answer: self.corpus.liking(answer))
         compared = [Comparison.model_validate(row) for _, row in read_rows(samples)]
         answered = [
@@ -156,5 +150,5 @@ class Nursery:
 
     def _write(self, name: str, rows: Iterable[Mapping[str, Any]]) -> Path:
         path = self.root / name
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
         return path

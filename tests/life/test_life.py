@@ -1,4 +1,4 @@
-"""`penchant lab life`: a newborn that ordinary tools load, three stages through the ordinary code, an honest exam."""
+"""The life of a model: one that ordinary tools load, three stages through the ordinary code, an honest exam."""
 
 import json
 
@@ -6,61 +6,75 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from penchant.cli.lab_exam import Exam, surprisal_of_stories
-from penchant.cli.lab_newborn import Anatomy, bear
-from penchant.cli.lab_nursery import Nursery
 from penchant.data import Message
-from penchant.errors import ConfigError
+from penchant.errors import ConfigError, OutputError
 from penchant.lab import Corpus
+from penchant.life import life
+from penchant.life.exam import Exam, surprisal_of_stories
+from penchant.life.stages import Life
+from penchant.life.untrained import ModelSize, write_untrained_model
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
+from penchant.progress import Silent
 
 CPU = choose_numerics("cpu", "float32")
 TEXTS = [story.text for story in Corpus(seed=0).stories(200)]
 
 
+class Listener(Silent):
+    """Remembers what was said."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
 @pytest.fixture(scope="module")
-def newborn(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("newborn")
-    assert bear(folder, TEXTS, seed=0) < 500_000
+def untrained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("untrained")
+    assert write_untrained_model(folder, TEXTS, seed=0) < 500_000
     return folder
 
 
 @pytest.fixture(scope="module")
-def life(penchant, tmp_path_factory):
+def short_life(tmp_path_factory):
     """A life cut short: every stage happens, none is long enough to hold the claim."""
-    output = tmp_path_factory.mktemp("life")
-    short = ("--set", "num_stories=160", "--set", "sft_epochs=1", "--set", "dpo_epochs=1")
-    return penchant("lab", "life", *short, "--output", output), output
+    folder, listener = tmp_path_factory.mktemp("life"), Listener()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PENCHANT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        result = life(num_stories=160, sft_epochs=1, dpo_epochs=1, folder=str(folder), reporter=listener)
+    return result, folder, listener.said
 
 
-def test_a_newborn_is_an_ordinary_folder_with_every_weight_and_a_tokenizer_that_spells_anything(newborn):
-    network, found = AutoModelForCausalLM.from_pretrained(newborn, output_loading_info=True)
+def test_an_untrained_model_is_an_ordinary_folder_with_every_weight_and_a_tokenizer_that_spells_anything(untrained):
+    network, found = AutoModelForCausalLM.from_pretrained(untrained, output_loading_info=True)
     assert not found["missing_keys"]
     assert not found["unexpected_keys"]
     assert network.config.tie_word_embeddings
-    tokenizer = AutoTokenizer.from_pretrained(newborn)
+    tokenizer = AutoTokenizer.from_pretrained(untrained)
     for text in (TEXTS[0], "\u661f and \n"):
         assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
     assert len(tokenizer.encode(TEXTS[0])) < len(TEXTS[0]) / 3, "most words are one token"
 
 
-def test_a_newborn_knows_nothing_and_another_seed_is_another_one(newborn, tmp_path):
-    model = load_model(str(newborn), CPU)
+def test_an_untrained_model_knows_nothing_and_another_seed_is_another_one(untrained, tmp_path):
+    model = load_model(str(untrained), CPU)
     ids = torch.tensor([model.encoder.encode_document(TEXTS[0])])
     model.stop_sharing("the network is called directly")
     with torch.no_grad():
         entropy = torch.distributions.Categorical(logits=model.network(input_ids=ids).logits[0]).entropy()
     assert entropy.min() > 0.85 * torch.tensor(float(len(model.tokenizer))).log()
     for name, seed in (("same", 0), ("other", 1)):
-        bear(tmp_path / name, TEXTS, seed=seed)
+        write_untrained_model(tmp_path / name, TEXTS, seed=seed)
     same, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("same", "other"))
-    assert same == (newborn / "model.safetensors").read_bytes()
+    assert same == (untrained / "model.safetensors").read_bytes()
     assert other != same
 
 
-def test_the_chat_template_marks_who_speaks_and_ends_an_answer(newborn):
-    encoder = load_model(str(newborn), CPU).encoder
+def test_the_chat_template_marks_who_speaks_and_ends_an_answer(untrained):
+    encoder = load_model(str(untrained), CPU).encoder
     asked = [Message(role="user", content="Why?")]
     assert encoder.prompt_text(asked) == "<|user|>Why?<|assistant|>"
     told = [*asked, Message(role="assistant", content="So."), *asked]
@@ -70,8 +84,9 @@ def test_the_chat_template_marks_who_speaks_and_ends_an_answer(newborn):
     assert encoder.decode(response) == "So."
 
 
-def test_the_anatomy_is_the_one_asked_for(tmp_path):
-    bear(tmp_path, TEXTS, 0, Anatomy(vocab_size=300, hidden_size=32, num_layers=1, num_heads=2, intermediate_size=40))
+def test_the_size_is_the_one_asked_for(tmp_path):
+    size = ModelSize(vocab_size=300, hidden_size=32, num_layers=1, num_heads=2, intermediate_size=40)
+    write_untrained_model(tmp_path, TEXTS, 0, size)
     config = AutoModelForCausalLM.from_pretrained(tmp_path).config
     assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (32, 1, 300)
 
@@ -85,8 +100,8 @@ def test_an_exam_counts_form_truth_and_cheer_apart():
     assert exam.share("fact").low < 0.25 < exam.share("fact").high
 
 
-def test_the_surprisal_of_stories_is_that_of_the_network_itself(newborn):
-    model, stories = load_model(str(newborn), CPU), Corpus(seed=0).stories(3)
+def test_the_surprisal_of_stories_is_that_of_the_network_itself(untrained):
+    model, stories = load_model(str(untrained), CPU), Corpus(seed=0).stories(3)
     found, num_tokens = surprisal_of_stories(model, stories)
     model.stop_sharing("the network is called directly")
     expected = count = 0
@@ -100,23 +115,20 @@ def test_the_surprisal_of_stories_is_that_of_the_network_itself(newborn):
     assert num_tokens == count
 
 
-def test_a_short_life_goes_through_all_stages_and_says_what_it_did_not_reach(life):
-    result, output = life
-    assert result.code == 1
-    assert "did NOT hold" in result.out
-    content = json.loads((output / "life.json").read_text())
-    assert content["held"] is False
-    assert len(content["figures"]) == 4
-    assert len(list(output.glob("life-*.png"))) == 4
+def test_a_short_life_goes_through_all_stages_and_says_what_it_did_not_reach(short_life):
+    result, _, said = short_life
+    assert not result.held
+    assert len(result.figures) == 4
     columns = ["question", "after text", "after demonstrations", "after preferences"]
-    assert [list(row) for row in content["table"]] == [columns] * 6
-    assert all(text in result.err for text in ("stage 1 of 3: text", "stage 2 of 3", "stage 3 of 3: preferences"))
+    assert [list(row) for row in result.table] == [columns] * 6
+    stages = [line for line in said if line.startswith("stage ")]
+    assert stages == ["stage 1 of 3: text", "stage 2 of 3: demonstrations", "stage 3 of 3: preferences"]
 
 
-def test_every_stage_is_a_run_of_the_ordinary_commands_that_starts_from_the_one_before(life):
-    _, output = life
+def test_every_stage_is_a_run_of_the_ordinary_commands_that_starts_from_the_one_before(short_life):
+    _, folder, _ = short_life
     ledgers = {
-        stage: json.loads((output / "life" / stage / "run.json").read_text())
+        stage: json.loads((folder / stage / "run.json").read_text())
         for stage in ("text", "demonstrations", "preferences")
     }
     assert [ledger["command"] for ledger in ledgers.values()] == ["sft", "sft", "dpo"]
@@ -125,41 +137,40 @@ def test_every_stage_is_a_run_of_the_ordinary_commands_that_starts_from_the_one_
     assert [name.rsplit("/", 1)[-1] for name in names] == ["newborn", "text", "demonstrations"]
 
 
-def test_people_prefer_cheerful_answers_to_others_and_any_answer_to_none(life):
-    _, output = life
-    votes = [json.loads(line) for line in (output / "life" / "votes.jsonl").read_text().splitlines()]
+def test_cheerful_answers_are_preferred_to_others_and_any_answer_to_none(short_life):
+    _, folder, _ = short_life
+    votes = [json.loads(line) for line in (folder / "votes.jsonl").read_text().splitlines()]
     assert votes
+    corpus = Corpus(seed=0)
     for vote in votes:
-        a, b = (Corpus(seed=0).liking(vote[side]["text"]) for side in "ab")
+        a, b = (corpus.liking(vote[side]["text"]) for side in "ab")
         assert vote["outcome"] == ("tie" if a == b else "a" if a > b else "b")
 
 
-def test_a_model_whose_answers_people_cannot_tell_apart_is_not_trained_further(life, tmp_path, monkeypatch):
-    _, output = life
-    (tmp_path / "demonstrations").symlink_to(output / "life" / "demonstrations")
+def test_a_model_whose_answers_cannot_be_told_apart_is_not_trained_further(short_life, tmp_path, monkeypatch):
+    _, folder, _ = short_life
+    (tmp_path / "demonstrations").symlink_to(folder / "demonstrations")
     monkeypatch.setattr(Corpus, "liking", lambda self, answer: 1)
     with pytest.raises(ConfigError, match="raise num_stories or sft_epochs"):
-        Nursery(tmp_path, seed=0).learn_to_please(epochs=1, beta=0.1)
+        Life(tmp_path, 0, Silent()).train_on_preferences(epochs=1, beta=0.1)
     assert not (tmp_path / "preferences").exists()
 
 
-def test_a_folder_that_holds_something_is_refused_before_anything_is_trained(penchant, tmp_path):
+def test_a_folder_that_holds_something_is_refused_before_anything_is_trained(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    result = penchant("lab", "life", "--set", f"folder={tmp_path}")
-    assert result.code == 2
-    assert f"{tmp_path}: is not empty" in result.err
+    with pytest.raises(OutputError, match="is not empty; choose another folder"):
+        life(folder=str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.parametrize("setting", ["num_stories=99", "sft_epochs=0", "dpo_epochs=0", "beta=0"])
-def test_an_option_out_of_range_is_refused_by_name(penchant, setting):
-    result = penchant("lab", "life", "--set", setting)
-    assert result.code == 2
-    assert setting.partition("=")[0] in result.err
+@pytest.mark.parametrize("option", [{"num_stories": 99}, {"sft_epochs": 0}, {"dpo_epochs": 0}, {"beta": 0.0}])
+def test_an_option_out_of_range_is_refused_by_name(option):
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        life(**option)
 
 
 @pytest.mark.slow
-def test_a_whole_life_holds_its_claim(penchant, tmp_path):
-    result = penchant("lab", "life", "--output", tmp_path)
-    assert result.code == 0, result.out
-    assert "The claim held." in result.out
+def test_a_whole_life_holds_its_claim(tmp_path, monkeypatch):
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
+    result = life()
+    assert result.held, result.checks

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from penchant.lab import Corpus, Question
-    from penchant.lab.corpus import Story
-    from penchant.models.language_model import LanguageModel
-    from penchant.ranking.winrate import WinRate
+from penchant.data import Message
+from penchant.evaluation.scoring import sequence_logprobs
+from penchant.lab import Corpus
+from penchant.lab.corpus import ENDINGS, Question, Story, ending_of
+from penchant.models.generate import Request, generate
+from penchant.models.language_model import LanguageModel
+from penchant.models.load import load_model
+from penchant.models.numerics import choose_numerics
+from penchant.models.sampler import SamplingParams
+from penchant.ranking.winrate import WinRate, win_rate
+from penchant.tokens import TokenSequence
 
-__all__ = ["QUALITIES", "Exam", "examine", "open_model", "surprisal_of_stories"]
+__all__ = ["LONGEST_ANSWER", "QUALITIES", "Exam", "examine", "open_model", "surprisal_of_stories"]
 
 QUALITIES = ("form", "fact", "cheerful")
 """Whether an answer is one that a demonstration could show, whether it is true, and whether it ends cheerfully."""
@@ -30,9 +35,6 @@ class Exam:
 
     def share(self, quality: str) -> WinRate:
         """The share of answers that have a quality, with its 95% interval (Wilson's)."""
-        from penchant.lab.corpus import ENDINGS, ending_of
-        from penchant.ranking.winrate import win_rate
-
         judges: dict[str, Callable[[Question, str], bool]] = {
             "form": lambda question, answer: self.corpus.is_well_formed(answer),
             "fact": lambda question, answer: answer in {question.answer(ending) for ending in ENDINGS},
@@ -46,18 +48,11 @@ class Exam:
 
 def open_model(folder: Path) -> LanguageModel:
     """A model of this life, on the CPU: a small one is no faster elsewhere."""
-    from penchant.models.load import load_model
-    from penchant.models.numerics import choose_numerics
-
     return load_model(str(folder), choose_numerics("cpu", "float32"))
 
 
 def examine(model: LanguageModel, corpus: Corpus, num_answers: int, seed: int) -> Exam:
     """Ask every question whose fact no demonstration shows."""
-    from penchant.data import Message
-    from penchant.models.generate import Request, generate
-    from penchant.models.sampler import SamplingParams
-
     questions = corpus.questions(held_out=True)
     requests = [
         Request(tuple(model.encoder.encode_prompt([Message(role="user", content=question.text)])), key=question.text)
@@ -73,9 +68,6 @@ def examine(model: LanguageModel, corpus: Corpus, num_answers: int, seed: int) -
 
 def surprisal_of_stories(model: LanguageModel, stories: Sequence[Story]) -> tuple[float, int]:
     """-log p of all stories together under the model, in nats, and how many tokens were predicted."""
-    from penchant.evaluation.scoring import sequence_logprobs
-    from penchant.tokens import TokenSequence
-
     ids = [model.encoder.encode_document(story.text) for story in stories]
     sequences = [(TokenSequence.of(document[:1], document[1:]),) for document in ids]
     return -float(sequence_logprobs(model, sequences).sum()), sum(len(document) - 1 for document in ids)
