@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from penchant.errors import WrittenError
+from penchant.errors import ConfigError, WrittenError
 from penchant.models import adapters
 from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
 from penchant.models.merging import save_merged
 from penchant.models.numerics import Numerics
-from penchant.models.saving import save_model
+from penchant.models.saving import rehearse, save_model
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -76,6 +76,38 @@ def test_layers_that_read_a_weight_past_its_adapter_are_not_exported_as_if_they_
     with pytest.raises(WrittenError, match="the adapter folded into its model is another model"):
         save_merged(model, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+
+
+def put_on(model):
+    adapters.attach(model, 4, 8.0, (), seed=0)
+    rehearse(model)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", ["deepseek_v4", "laguna", "llama4_text", "mamba2", "phimoe"])
+def test_a_family_on_which_peft_keeps_no_adapter_is_refused_in_one_sentence_before_it_is_trained(
+    families, family, tmp_path
+):
+    model = load(families, family, tmp_path / "model")
+    with pytest.raises(ConfigError, match=r"peft|PEFT") as caught:
+        put_on(model)
+    assert str(caught.value).startswith(("model.lora: an adapter on a ", "lora.targets (none: every linear layer)"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_adapter_is_the_same_after_it_was_rehearsed(families, tmp_path):
+    model = load(families, "llama", tmp_path / "model")
+    adapters.attach(model, 4, 8.0, (), seed=0)
+    before = {name: (p.clone(), p.requires_grad) for name, p in model.network.named_parameters()}
+    state = torch.get_rng_state()
+    rehearse(model)
+    after = {name: (p, p.requires_grad) for name, p in model.network.named_parameters()}
+    assert list(after) == list(before)
+    assert all(
+        torch.equal(after[name][0], p) and after[name][1] == is_trained for name, (p, is_trained) in before.items()
+    )
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 NAMES = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from penchant.errors import ConfigError, ModelError, OutputError, TrainingError
+from penchant.errors import ConfigError, ModelError, OutputError, TrainingError, WrittenError
 from penchant.files.place import require_place
+from penchant.models import saving
+from penchant.training import policies
 from penchant.training import run as run_module
 from penchant.training.finite import require_finite
 from penchant.training.run_folder import RunFolder
@@ -119,6 +121,42 @@ def test_a_run_refused_before_its_first_step_leaves_no_folder_and_the_corrected_
     assert isinstance(caught.value, error)
     assert not (tmp_path / "run").exists()
     assert dpo(optimiser={"max_steps": 1}).ledger["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("lora", "why"),
+    [
+        ({"targets": ["nowhere"]}, "the model has no such modules"),
+        ({"targets": ["lm_head"]}, "the head .* takes no adapter here"),
+        ({"targets": ["layers"]}, "the model has no such modules"),
+    ],
+)
+def test_an_adapter_that_cannot_be_put_on_is_refused_before_the_reference_is_asked(dpo, monkeypatch, lora, why):
+    monkeypatch.setattr(policies, "reference_logprobs", lambda *_args, **_options: pytest.fail("the reference ran"))
+    with pytest.raises(ConfigError, match=why):
+        dpo(model={"lora": lora})
+
+
+@pytest.mark.parametrize("command", ["dpo", "sft"])
+def test_an_adapter_that_does_not_come_back_from_the_disk_is_refused_before_anything_is_trained(
+    request, monkeypatch, tmp_path, command
+):
+    monkeypatch.setattr(policies, "reference_logprobs", lambda *_args, **_options: pytest.fail("the reference ran"))
+
+    def other(network, folder):
+        raise WrittenError("its weight x is another")
+
+    monkeypatch.setattr(saving, "require_same_adapter", other)
+    with pytest.raises(ConfigError, match=r"LlamaForCausalLM cannot be .* read back by peft \(its weight x is another"):
+        request.getfixturevalue(command)(model={"lora": {"rank": 2}})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "./nothing", "runs/none"])
+def test_a_reference_that_is_not_there_is_refused_before_any_model_is_loaded(dpo, monkeypatch, name):
+    monkeypatch.setattr(policies, "load_model", lambda *_args, **_options: pytest.fail("a model was loaded"))
+    with pytest.raises(ModelError, match="no such"):
+        dpo(model={"reference": name})
 
 
 def test_a_folder_that_was_there_before_the_refused_run_stays_and_is_empty(dpo, tmp_path):

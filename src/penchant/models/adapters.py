@@ -38,7 +38,7 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
     """Freeze the weights and add an adapter of this rank to `targets` (none: every linear layer but the head).
 
     The adapter starts as zero, so the policy starts as its reference. A model that came with an adapter goes on
-    training that one. Raises ConfigError for targets the model does not have.
+    training that one. Raises ConfigError for targets the model does not have, and where peft makes no adapter of it.
     """
     if model.is_adapter:
         raise ConfigError(
@@ -66,6 +66,11 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
             where = f"{', '.join(targets)}: the model has no such modules" if targets else "(none: every linear layer)"
             raise ConfigError(
                 f"lora.targets {where} ({reason_of(error)}); name modules that take an adapter"
+            ) from error
+        except Exception as error:  # peft knows some layers by their weights, and fails on others in any way
+            raise ConfigError(
+                f"model.lora: peft can put no adapter on a {type(model.causal_lm).__name__} ({reason_of(error)}); name "
+                "other lora.targets, or train it whole, without lora"
             ) from error
     for written in model.network.peft_config.values():
         written.base_model_name_or_path = str(model.path.resolve())  # found from any folder, by peft too

@@ -26,7 +26,16 @@ from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 from penchant.wording import reason_of
 
-__all__ = ["base_of", "clock_of", "is_adapter_folder", "load_model", "read_chat_template", "resolve", "weights_digest"]
+__all__ = [
+    "base_of",
+    "clock_of",
+    "is_adapter_folder",
+    "load_model",
+    "read_chat_template",
+    "require_named",
+    "resolve",
+    "weights_digest",
+]
 
 
 def load_model(
@@ -103,6 +112,25 @@ def read_chat_template(option: str | None) -> str | None:
     return text
 
 
+def require_named(name: str) -> None:
+    """Raise ModelError where nothing can be meant by the name, without fetching or loading what is."""
+    path = Path(name).expanduser()
+    if name in starter.STARTERS or path.exists() or _is_hub_name(name):
+        return
+    if name.startswith("runs/"):  # where the examples put runs; no owner on the Hub has this name
+        there = sorted(run.name for run in path.parent.iterdir() if run.is_dir()) if path.parent.is_dir() else []
+        listed = f"runs holds {', '.join(there[:8])}" if there else "there are no runs here"
+        raise ModelError(f"{name}: there is no such run; {listed}")
+    raise ModelError(
+        f"{name}: no such folder, file or starter model; pass a Hugging Face folder, a run folder, a .gguf file, "
+        f"a Hub name (owner/name) or one of: {', '.join(starter.STARTERS)}"
+    )
+
+
+def _is_hub_name(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~", "runs/"))
+
+
 def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     """The folder in which the model called `name` lies, fetched or converted first where needed. Raises ModelError."""
     if name in starter.STARTERS:
@@ -120,16 +148,8 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
         return path
     if path.exists():
         raise ModelError(f"{name}: a model is a folder, a .gguf file or a name, got a file; pass the model's folder")
-    if name.startswith("runs/"):  # where the examples put runs; no owner on the Hub has this name
-        there = sorted(run.name for run in path.parent.iterdir() if run.is_dir()) if path.parent.is_dir() else []
-        listed = f"runs holds {', '.join(there[:8])}" if there else "there are no runs here"
-        raise ModelError(f"{name}: there is no such run; {listed}")
-    if "/" in name and not name.startswith((".", "/", "~")) and name.count("/") == 1:
-        return _from_hub(name)
-    raise ModelError(
-        f"{name}: no such folder, file or starter model; pass a Hugging Face folder, a run folder, a .gguf file, "
-        f"a Hub name (owner/name) or one of: {', '.join(starter.STARTERS)}"
-    )
+    require_named(name)
+    return _from_hub(name)
 
 
 def clock_of(path: Path) -> datetime | None:

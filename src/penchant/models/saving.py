@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from penchant.errors import WrittenError
+from penchant.errors import ConfigError, WrittenError
 from penchant.models.adapters import quiet_peft
 from penchant.models.language_model import LanguageModel
 from penchant.models.written import require_same_adapter, require_same_model
+from penchant.wording import reason_of
 
-__all__ = ["require_written", "save_model"]
+__all__ = ["rehearse", "require_written", "save_model"]
 
 READABLE = 0o644
 
@@ -46,6 +48,26 @@ def save_model(model: LanguageModel, folder: Path, *, dtype: torch.dtype = torch
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def rehearse(model: LanguageModel) -> None:
+    """Write the adapter that was just put on and read it back, so that what cannot be kept is not trained.
+
+    Raises ConfigError.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as scratch, torch.random.fork_rng(devices=[]):
+            _write(model, Path(scratch), torch.float32)
+            require_same_adapter(model.network, Path(scratch))
+    except OSError:  # of the place for scratch, which says nothing of the model
+        pass
+    except Exception as error:  # the adapter is peft's, the network anybody's
+        raise ConfigError(
+            f"model.lora: an adapter on a {type(model.causal_lm).__name__} cannot be run, written and read back by "
+            f"peft ({reason_of(error)}); name other lora.targets, or train it whole, without lora"
+        ) from error
+    finally:
+        model.freeze_beyond_text()
 
 
 def require_written(network: Any, scratch: Path, folder: Path) -> None:

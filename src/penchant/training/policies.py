@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 
 from penchant.errors import ConfigError
 from penchant.files.whole import disk_errors_explained
+from penchant.models import adapters, saving
 from penchant.models.cache import cache_folder
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
@@ -17,7 +19,7 @@ from penchant.tokens import TokenSequence
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.reference import ReferenceCache, reference_logprobs
 
-__all__ = ["load_policy", "score_reference"]
+__all__ = ["load_policy", "load_trainee", "score_reference"]
 
 
 def load_policy(run: RunConfig, name: str, clock: datetime, reporter: Reporter) -> tuple[LanguageModel, str | None]:
@@ -37,10 +39,23 @@ def load_policy(run: RunConfig, name: str, clock: datetime, reporter: Reporter) 
     return model, text
 
 
+def load_trainee(run: RunConfig, clock: datetime, reporter: Reporter) -> tuple[LanguageModel, str | None]:
+    """The model that is trained, with the adapter that the settings ask for; else as `load_policy`."""
+    model, text = load_policy(run, run.model.name, clock, reporter)
+    if (lora := run.model.lora) is not None:
+        adapters.attach(model, lora.rank, lora.alpha, lora.targets, run.seed)
+        saving.rehearse(model)
+    return model, text
+
+
 def score_reference(
     config: DPOConfig, model: LanguageModel, sequences: Sequence[TokenSequence], reporter: Reporter
 ) -> tuple[dict[bytes, float], str]:
-    """Log-probs of all responses under the reference policy by key, and the digest of its weights."""
+    """Log-probs of all responses under the reference policy by key, and the digest of its weights.
+
+    It is the model as it was loaded, without the adapter that is trained on it, or another that the settings name.
+    """
+    is_itself = config.model.reference is None
     if config.model.reference is not None:
         reporter.say(f"loading {config.model.reference}, the reference")
         policy, (model, _) = model, load_policy(config, config.model.reference, model.encoder.clock, reporter)
@@ -52,12 +67,13 @@ def score_reference(
     folder = cache_folder() / "reference"
     with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with --resume"):
         cache = ReferenceCache(folder, model.digest, f"{model.numerics.mode}-{arithmetic()}")
-        reference = reference_logprobs(
-            model,
-            sequences,
-            cache,
-            token_budget=config.optimiser.token_budget,
-            say=reporter.say,
-            on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
-        )
+        with model.as_reference() if is_itself and config.model.lora is not None else nullcontext():
+            reference = reference_logprobs(
+                model,
+                sequences,
+                cache,
+                token_budget=config.optimiser.token_budget,
+                say=reporter.say,
+                on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
+            )
     return reference, model.digest

@@ -13,10 +13,11 @@ from typing import Any
 from penchant.data.given import check_options
 from penchant.errors import TrainingError
 from penchant.files.whole import disk_errors_explained
-from penchant.models import adapters, saving
+from penchant.models import saving
 from penchant.models.digests import digests_of_model
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
+from penchant.models.load import require_named
 from penchant.models.numerics import process_peak_bytes
 from penchant.progress import Reporter
 from penchant.training.checkpoint import newest_checkpoint
@@ -29,7 +30,7 @@ from penchant.training.loop import Loop
 from penchant.training.next_token import NextTokenTask
 from penchant.training.objective import choose_objective
 from penchant.training.origins import origins_of
-from penchant.training.policies import load_policy, score_reference
+from penchant.training.policies import load_trainee, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
 from penchant.training.samples import FixedPrompts
 from penchant.training.step import StepResult
@@ -46,8 +47,8 @@ def run_dpo(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -> R
     objective = choose_objective(config)
     _refuse_before_loading(config, resume)
     clock = clock_of_run(Path(config.output), resume=resume)
-    model, text = load_policy(config, config.model.name, clock, reporter)
-    rate = config.optimiser.learning_rate or (1e-5 if model.is_adapter or config.model.lora else 1e-6)
+    model, text = load_trainee(config, clock, reporter)
+    rate = config.optimiser.learning_rate or (1e-5 if model.is_adapter else 1e-6)
     config = with_learning_rate(config, rate, resume=resume)
     data = objective.dataset(config, model, reporter)
     folder = RunFolder.create(config, "dpo", resume=resume)
@@ -84,8 +85,8 @@ def run_sft(config: SFTConfig, reporter: Reporter, *, resume: bool = False) -> R
     """Next-token training on demonstrations or plain text; as `run_dpo` otherwise."""
     _refuse_before_loading(config, resume)
     clock = clock_of_run(Path(config.output), resume=resume)
-    model, text = load_policy(config, config.model.name, clock, reporter)
-    rate = config.optimiser.learning_rate or (2e-4 if model.is_adapter or config.model.lora else 2e-5)
+    model, text = load_trainee(config, clock, reporter)
+    rate = config.optimiser.learning_rate or (2e-4 if model.is_adapter else 2e-5)
     config = with_learning_rate(config, rate, resume=resume)
     data = demonstration_dataset(config.data, model, config.seed, reporter)
     folder = RunFolder.create(config, "sft", resume=resume)
@@ -115,6 +116,9 @@ def _refuse_before_loading(config: RunConfig, resume: bool) -> None:
     """What can be refused without a model is refused without waiting for one."""
     require_usable(Path(config.output), resume=resume)
     check_options(config.data.files, "drop", config.data.max_rows)
+    for name in (config.model.name, config.model.reference):
+        if name is not None:
+            require_named(name)
 
 
 def _train(
@@ -130,8 +134,6 @@ def _train(
     on_first_step: Callable[[StepResult[Any]], None],
     resume: bool,
 ) -> RunFolder:
-    if config.model.lora is not None:
-        adapters.attach(model, config.model.lora.rank, config.model.lora.alpha, config.model.lora.targets, config.seed)
     remember_less(model.network)
     if config.model.gradient_checkpointing:
         model.checkpoint_activations()
