@@ -46,7 +46,7 @@ def prepare(job: Mapping[str, Any]) -> dict[str, Any]:
     limits = Limits(max_length, max_length - 1)
     loaded = load_pairs(job["data"], on_bad_row="drop")
     kept = []
-    for pair in loaded.pairs:
+    for pair in loaded.records:
         kept += [(pair, item) for item in tokenise_pairs(model.encoder, [pair], limits).items]
         if len(kept) == job["num_pairs"]:
             break

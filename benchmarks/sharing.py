@@ -67,7 +67,7 @@ def measure(
     loaded = load_model(model, choose_numerics("cpu", "float32"), chat_template=chat_template)
     if not loaded.shares:
         raise ValueError(f"{model}: prefixes cannot be shared, {loaded.why_unshared}")
-    pairs = load_pairs(data, on_bad_row="drop").pairs
+    pairs = load_pairs(data, on_bad_row="drop").records
     budget = token_budget or OptimiserConfig().token_budget
     max_length = min(max_length, loaded.context_length)
     family = several_responses(loaded, pairs, num_prompts, max_length)

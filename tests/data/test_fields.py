@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penchant.data import Origin, load_demonstrations, load_labelled, load_pairs, load_prompts
+from penchant.data import Origin, load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
 from penchant.data.fields import HARMLESS, MEANINGFUL, in_words
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
 from penchant.data.importers.messages import READ_OF_MESSAGE
@@ -15,7 +15,6 @@ from penchant.data.importers.votes import VOTE_IMPORTERS
 from penchant.data.inspection import inspect_demonstrations, inspect_labelled, inspect_pairs, inspect_prompts
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow
-from penchant.data.votes import load_votes
 from penchant.errors import DataError
 
 USER, BOT = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "R"}
@@ -59,7 +58,7 @@ def read(tmp_path):
         path = tmp_path / "rows.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         found = load(path, on_bad_row="drop")
-        return getattr(found, found.__slots__[-1]), found
+        return found.records, found
 
     return run
 

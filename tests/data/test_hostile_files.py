@@ -211,7 +211,7 @@ class TestParquet:
         loaded = load_pairs(
             write({**good, "id": spoilt, "inner": ids, "list": pa.ListArray.from_arrays([0, 1, 2], spoilt)})
         )
-        assert len(loaded.pairs) == 2
+        assert len(loaded.records) == 2
         loaded = load_pairs(write({**good, "chosen": spoilt}), on_bad_row="drop")
         assert loaded.verdict_counts == {"not_utf8": 1, "keep": 1}
 

@@ -57,7 +57,7 @@ def test_a_bad_row_is_an_error_that_names_the_place_the_number_and_the_way_on(tm
     sentence = str(caught.value)
     assert sentence.startswith(f"{path}:3: ")
     assert reason in sentence
-    assert sentence.endswith("(2 bad rows in 5 read; `--on-bad-row drop` skips them).")
+    assert sentence.endswith('(2 bad rows in 5 read; `on_bad_row="drop"` skips them).')
 
 
 def test_half_a_surrogate_pair_is_not_text(tmp_path):
@@ -78,7 +78,7 @@ def test_bytes_that_are_not_utf8_spoil_one_row_only(tmp_path):
 def test_dropping_leaves_bad_rows_out_and_counts_every_one(tmp_path):
     path = write(tmp_path / "pairs.jsonl", [row("1"), *(bad for bad, _ in BAD_ROWS.values()), row("2")])
     loaded = load_pairs(path, on_bad_row="drop")
-    assert [str(pair.origin) for pair in loaded.pairs] == [f"{path}:1", f"{path}:{len(BAD_ROWS) + 2}"]
+    assert [str(pair.origin) for pair in loaded.records] == [f"{path}:1", f"{path}:{len(BAD_ROWS) + 2}"]
     assert loaded.verdict_counts == {"keep": 2, **dict.fromkeys(BAD_ROWS, 1)}
     assert [(problem.code, problem.origin.line) for problem in loaded.problems] == [
         (code, line) for line, code in enumerate(BAD_ROWS, start=2)
@@ -90,7 +90,7 @@ def test_duplicates_and_contradictions_are_kept_counted_and_name_the_earlier_row
         tmp_path / "pairs.jsonl", [row(), row(chosen=" good"), row(chosen="bad", rejected="good"), row("other")]
     )
     loaded = load_pairs(path)
-    assert len(loaded.pairs) == 4
+    assert len(loaded.records) == 4
     assert loaded.verdict_counts == {"keep": 2, "duplicate": 1, "contradicts": 1}
     assert [str(problem).partition(";")[0] for problem in loaded.problems] == [
         f"{path}:2: it repeats {path}:1",
@@ -112,7 +112,7 @@ def test_answers_become_pairs_and_ties_are_counted_not_refused(tmp_path):
     path = write(tmp_path / "votes.jsonl", [comparison.model_dump_json() for comparison in comparisons])
     loaded = load_pairs(path)
     assert loaded.format == "comparisons"
-    assert [(pair.chosen, pair.origin.line) for pair in loaded.pairs] == [("A", 1), ("B", 2)]
+    assert [(pair.chosen, pair.origin.line) for pair in loaded.records] == [("A", 1), ("B", 2)]
     assert loaded.verdict_counts == {"keep": 2, "tie": 1, "both_bad": 1, "unanswered": 1}
     with pytest.raises(DataError, match=r"no row can be used \(1 tie\); see .*ties\.jsonl:1: the comparison '2'"):
         load_pairs(write(tmp_path / "ties.jsonl", [comparisons[2].model_dump_json()]))
@@ -126,7 +126,7 @@ def test_labels_are_loaded_with_empty_twice_told_and_contradicting_rows_found(tm
     rows = [label(True), label(True), label(False), label(False, completion=" "), label(False, completion="S")]
     loaded = load_labelled(write(tmp_path / "l.jsonl", rows), on_bad_row="drop")
     assert loaded.verdict_counts == {"keep": 2, "duplicate": 1, "contradicts": 1, "empty_response": 1}
-    assert [(one.response, one.desirable, one.origin.line) for one in loaded.labelled] == [
+    assert [(one.response, one.desirable, one.origin.line) for one in loaded.records] == [
         ("R", True, 1),
         ("R", True, 2),
         ("R", False, 3),
@@ -138,7 +138,7 @@ def test_labels_are_loaded_with_empty_twice_told_and_contradicting_rows_found(tm
 def test_pairs_are_taken_apart_into_labels_and_the_limit_counts_pairs(tmp_path):
     path = write(tmp_path / "p.jsonl", [row(), row(prompt="Q2", weight=0.5), row(prompt="Q3")])
     loaded = load_labelled(path, limit=2)
-    assert [(one.response, one.desirable, one.weight) for one in loaded.labelled] == [
+    assert [(one.response, one.desirable, one.weight) for one in loaded.records] == [
         ("good", True, 1.0),
         ("bad", False, 1.0),
         ("good", True, 0.5),
@@ -182,17 +182,17 @@ def test_a_file_without_one_readable_row_names_the_first(tmp_path):
 def test_a_bad_first_row_does_not_decide_the_format(tmp_path):
     rows = ["{", {"prompt": "only"}, row("1"), row("2")]
     loaded = load_pairs(write(tmp_path / "pairs.jsonl", rows), on_bad_row="drop")
-    assert (loaded.format, len(loaded.pairs)) == ("prompt_chosen_rejected", 2)
+    assert (loaded.format, len(loaded.records)) == ("prompt_chosen_rejected", 2)
     assert loaded.verdict_counts["missing_field"] == 1
 
 
 def test_a_limit_stops_after_so_many_pairs_and_reads_no_further(tmp_path):
     path = write(tmp_path / "pairs.jsonl", [row("1"), row(chosen=""), row("2"), row(chosen=""), row("3")])
     loaded = load_pairs(path, on_bad_row="drop", limit=2)
-    assert [pair.prompt[0].content for pair in loaded.pairs] == ["1", "2"]
+    assert [pair.prompt[0].content for pair in loaded.records] == ["1", "2"]
     assert loaded.verdict_counts == {"keep": 2, "empty_response": 1}
-    assert len(load_pairs([path, path], on_bad_row="drop", limit=4).pairs) == 4
-    assert len(load_pairs(path, limit=1).pairs) == 1
+    assert len(load_pairs([path, path], on_bad_row="drop", limit=4).records) == 4
+    assert len(load_pairs(path, limit=1).records) == 1
 
 
 def test_several_files_may_have_several_formats_and_share_one_digest(tmp_path):
@@ -203,7 +203,7 @@ def test_several_files_may_have_several_formats_and_share_one_digest(tmp_path):
     )
     loaded = load_pairs([first, str(second), third])
     assert loaded.format == "prompt_chosen_rejected, hh_transcripts"
-    assert [str(pair.origin) for pair in loaded.pairs] == [f"{first}:1", f"{second}:2", f"{third}:1"]
+    assert [str(pair.origin) for pair in loaded.records] == [f"{first}:1", f"{second}:2", f"{third}:1"]
     content = first.read_bytes() + second.read_bytes() + third.read_bytes()
     assert loaded.digest == hashlib.sha256(content).hexdigest()
 
@@ -227,21 +227,21 @@ def test_demonstrations_with_nothing_to_learn_are_refused(tmp_path):
 
 def test_a_text_file_holds_documents_or_prompts(tmp_path):
     path = write(tmp_path / "t.txt", ["one", "two", "", "three", "one"])
-    assert [document.text for document in load_demonstrations(path).demonstrations] == ["one\ntwo", "three\none"]
+    assert [document.text for document in load_demonstrations(path).records] == ["one\ntwo", "three\none"]
     prompts = load_prompts(path)
-    assert [prompt.messages[0].content for prompt in prompts.prompts] == ["one", "two", "three"]
+    assert [prompt.messages[0].content for prompt in prompts.records] == ["one", "two", "three"]
     assert prompts.verdict_counts == {"keep": 3, "duplicate": 1}
 
 
 def test_a_prompt_is_used_once_under_an_id_and_an_id_is_that_of_one_prompt(tmp_path):
     rows = [("a", "Q"), ("b", "Q"), ("a", "Q"), ("a", "Other")]
     path = write(tmp_path / "p.jsonl", [{"id": one, "prompt": text} for one, text in rows])
-    assert [prompt.id for prompt in load_prompts(path, on_bad_row="drop").prompts] == ["a", "b"]
+    assert [prompt.id for prompt in load_prompts(path, on_bad_row="drop").records] == ["a", "b"]
     with pytest.raises(
         DataError, match=f"^{path}:4: its id 'a' is that of another prompt, {path}:1; give each its own"
     ):
         load_prompts(path)
-    assert len(load_prompts(path, limit=2).prompts) == 2
+    assert len(load_prompts(path, limit=2).records) == 2
 
 
 def test_ten_thousand_rows_load_in_well_under_two_seconds(tmp_path):
@@ -265,22 +265,22 @@ def test_real_transcripts_are_read_and_their_bad_rows_found_exactly(shared):
     loaded = load_pairs(path, on_bad_row="drop")
     assert {(problem.code, problem.origin.line) for problem in loaded.problems} == expected
     assert loaded.verdict_counts == {"keep": 1695, "empty_response": 3, "prompts_differ": 5}
-    assert all(pair.prompt[-1].role == "user" for pair in loaded.pairs)
+    assert all(pair.prompt[-1].role == "user" for pair in loaded.records)
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         first = json.loads(stream.readline())
-    assert first["chosen"].endswith("\n\nAssistant: " + loaded.pairs[0].chosen)
+    assert first["chosen"].endswith("\n\nAssistant: " + loaded.records[0].chosen)
 
 
 def test_real_preference_and_instruction_files_are_read_whole(shared):
     pairs = load_pairs(shared / "data" / "sft" / "dpo_en_demo.sharegpt.json.gz")
-    assert (len(pairs.pairs), pairs.format) == (300, "sharegpt_pair")
-    assert sum(pair.prompt[0].role == "system" for pair in pairs.pairs) == 80
+    assert (len(pairs.records), pairs.format) == (300, "sharegpt_pair")
+    assert sum(pair.prompt[0].role == "system" for pair in pairs.records) == 80
     alpaca = load_demonstrations(shared / "data" / "sft" / "alpaca_en_demo.json.gz", on_bad_row="drop")
-    assert (len(alpaca.demonstrations), alpaca.format) == (999, "alpaca")
+    assert (len(alpaca.records), alpaca.format) == (999, "alpaca")
     chats = load_demonstrations(shared / "data" / "sft" / "fastchat_dummy_conversation.sharegpt.json")
-    assert (len(chats.demonstrations), chats.format) == (500, "sharegpt")
+    assert (len(chats.records), chats.format) == (500, "sharegpt")
     stories = load_demonstrations(shared / "data" / "tinystories" / "tinystories_sample.txt.gz")
-    assert (len(stories.demonstrations), stories.format) == (2016, "text")
+    assert (len(stories.records), stories.format) == (2016, "text")
 
 
 def test_message_lists_survive_parquet_and_the_nulls_it_fills_in(tmp_path):
@@ -293,7 +293,7 @@ def test_message_lists_survive_parquet_and_the_nulls_it_fills_in(tmp_path):
     ]
     pyarrow.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     loaded = load_pairs(tmp_path / "a.parquet", on_bad_row="drop")
-    assert loaded.pairs[0].prompt == (Message(role="user", content="Q"),)
+    assert loaded.records[0].prompt == (Message(role="user", content="Q"),)
     assert loaded.verdict_counts == {"keep": 1, "missing_field": 1}
 
 

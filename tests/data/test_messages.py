@@ -168,14 +168,14 @@ def test_in_a_pair_weights_of_the_prompt_say_nothing_and_one_of_the_response_ref
     ]
     found = load(tmp_path, load_pairs, *rows)
     assert found.verdict_counts == {"keep": 1, "duplicate": 1, "unread_field": 2}
-    assert {m.weight for m in found.pairs[0].prompt} == {1.0}
+    assert {m.weight for m in found.records[0].prompt} == {1.0}
     assert "weight 0" in found.problems[1].reason
 
 
 def test_a_response_that_calls_or_reasons_is_a_message_and_any_other_its_text(tmp_path):
     chosen = {"role": "assistant", "content": None, "tool_calls": [CALL], "name": "model A"}
     rejected = {"role": "assistant", "content": "I guess.", "name": "model B"}
-    (pair,) = load(tmp_path, load_pairs, {"prompt": "Q", "chosen": chosen, "rejected": rejected}).pairs
+    (pair,) = load(tmp_path, load_pairs, {"prompt": "Q", "chosen": chosen, "rejected": rejected}).records
     expected = PreferencePair(
         prompt=(Message(role="user", content="Q"),),
         chosen=Message(role="assistant", content="", tool_calls=[CALL]),
@@ -195,7 +195,7 @@ def test_tools_may_stand_in_the_first_message_and_nowhere_else(tmp_path):
     found = load(
         tmp_path, load_demonstrations, {"messages": [system, USER, BOT]}, {"messages": [USER, BOT, system, BOT]}
     )
-    assert json.loads(found.demonstrations[0].messages[0].tools)[0]["function"] == {"name": "look_up"}
+    assert json.loads(found.records[0].messages[0].tools)[0]["function"] == {"name": "look_up"}
     assert found.verdict_counts == {"keep": 1, "bad_type": 1}
 
 
@@ -212,7 +212,7 @@ def test_messages_kept_as_text_are_the_messages(tmp_path, spell):
     ]
     found = load(tmp_path, load_pairs, *rows)
     assert found.format == "prompt_chosen_rejected, shared_prefix, sharegpt_pair"
-    assert {(pair.prompt, pair.chosen, pair.rejected) for pair in found.pairs} == {
+    assert {(pair.prompt, pair.chosen, pair.rejected) for pair in found.records} == {
         ((Message(role="user", content="Q"),), answer["content"], "R")
     }
     assert load(tmp_path, load_demonstrations, {"messages": spell([USER, BOT])}).format == "messages"
@@ -236,7 +236,7 @@ def test_messages_that_were_written_as_text_twice_are_the_messages(tmp_path, spe
         {"chosen": spell([USER, answer]), "rejected": spell([USER, BOT])},
     ]
     found = load(tmp_path, load_pairs, *rows)
-    assert {(pair.prompt, pair.chosen, pair.rejected) for pair in found.pairs} == {
+    assert {(pair.prompt, pair.chosen, pair.rejected) for pair in found.records} == {
         ((Message(role="user", content="Q"),), answer["content"], "R")
     }
     with pytest.raises(BadRow, match="begins as a list of messages"):
@@ -305,26 +305,26 @@ def test_messages_with_calls_survive_parquet_and_the_nulls_it_fills_in(tmp_path)
     ]
     pyarrow.parquet.write_table(pa.Table.from_pylist([{"messages": [*messages, BOT]}]), tmp_path / "a.parquet")
     found = load_demonstrations(tmp_path / "a.parquet")
-    assert json.loads(found.demonstrations[0].messages[1].tool_calls) == [CALL, other]
+    assert json.loads(found.records[0].messages[1].tool_calls) == [CALL, other]
     assert found.unread == ()
 
 
 def test_the_cases_that_were_misread_are_read_as_they_are_meant(shared):
     cases = shared / "cases"
-    pair = load_pairs(cases / "system_column.jsonl").pairs[0]
+    pair = load_pairs(cases / "system_column.jsonl").records[0]
     assert [m.role for m in pair.prompt] == ["system", "user"]
-    assert load_pairs(cases / "tools_column.jsonl").pairs[0].prompt[0].tools
-    assert load_pairs(cases / "function_call_legacy.jsonl").pairs[0].prompt[1].tool_calls
+    assert load_pairs(cases / "tools_column.jsonl").records[0].prompt[0].tools
+    assert load_pairs(cases / "function_call_legacy.jsonl").records[0].prompt[1].tool_calls
     for name in ("json_strings", "repr_strings"):
-        pair = load_pairs(cases / f"{name}.jsonl").pairs[0]
+        pair = load_pairs(cases / f"{name}.jsonl").records[0]
         assert (pair.prompt[0].content, pair.chosen, pair.rejected) == ("what is the sun?", "a star", "a lamp")
-    turns = load_demonstrations(cases / "history_alpaca.jsonl").demonstrations[0].messages
+    turns = load_demonstrations(cases / "history_alpaca.jsonl").records[0].messages
     assert [m.content for m in turns] == ["hello", "hi", "what is the sun?", "a star"]
-    assert load_demonstrations(cases / "sharegpt_sft_system.jsonl").demonstrations[0].messages[0].role == "system"
+    assert load_demonstrations(cases / "sharegpt_sft_system.jsonl").records[0].messages[0].role == "system"
     for name in ("msg_weight", "msg_train_false"):
-        turns = load_demonstrations(cases / f"{name}.jsonl").demonstrations[0].messages
+        turns = load_demonstrations(cases / f"{name}.jsonl").records[0].messages
         assert [m.weight for m in turns if m.role == "assistant"] == [0.0, 1.0]
-    turns = load_demonstrations(cases / "mt_sft.jsonl").demonstrations[0].messages
+    turns = load_demonstrations(cases / "mt_sft.jsonl").records[0].messages
     assert [m.weight for m in turns if m.role == "assistant"] == [1.0, 1.0]
     with pytest.raises(DataError, match=r"pairs_one_without_rejected\.jsonl:2: the field 'rejected' is missing"):
         load_pairs(cases / "pairs_one_without_rejected.jsonl")
@@ -335,7 +335,7 @@ def test_a_turn_of_weight_zero_in_the_prompt_of_a_completion_is_not_imitated(tmp
     prompt = [{"role": "user", "content": "q"}, bad, {"role": "user", "content": "again"}]
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"prompt": prompt, "completion": "good"}) + "\n")
-    (record,) = load_demonstrations(path).demonstrations
+    (record,) = load_demonstrations(path).records
     assert [message.weight for message in record.messages] == [1, 0, 1, 1]
 
 
@@ -344,7 +344,7 @@ def test_a_prompt_that_is_a_transcript_is_its_turns(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{"prompt": text, "chosen": "a", "rejected": "b"} for text in (prompt, "Human: is a word", "Why Assistant:")]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = [[(m.role, m.content) for m in pair.prompt] for pair in load_pairs(path).pairs]
+    found = [[(m.role, m.content) for m in pair.prompt] for pair in load_pairs(path).records]
     assert found[0] == [("user", "What is the sun?"), ("assistant", "A star."), ("user", "Why?")]
     assert found[1:] == [[("user", "Human: is a word")], [("user", "Why Assistant:")]]
 
@@ -363,7 +363,7 @@ def test_a_label_without_a_value_and_tools_of_nothing_say_nothing(tmp_path):
     table = tmp_path / "rows.csv"
     table.write_text("prompt,completion,label\nq,a,\nr,b,\n")
     assert guess_kind(table) == "demonstrations"
-    assert len(load_demonstrations(table).demonstrations) == 2
+    assert len(load_demonstrations(table).records) == 2
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"prompt": "q", "chosen": "a", "rejected": "b", "tools": [{"name": None}]}) + "\n")
     assert load_pairs(path).verdict_counts == {"keep": 1}
@@ -373,10 +373,10 @@ def test_the_answers_of_a_prompt_that_is_a_list_as_text_are_such_lists_too(tmp_p
     path = tmp_path / "rows.jsonl"
     row = {"prompt": '["q one"]', "chosen": '["a good one"]', "rejected": '["a bad one"]'}
     path.write_text(json.dumps(row) + "\n")
-    (pair,) = load_pairs(path).pairs
+    (pair,) = load_pairs(path).records
     assert (pair.prompt[0].content, pair.chosen, pair.rejected) == ("q one", "a good one", "a bad one")
     path.write_text(json.dumps(row | {"chosen": '["a", "b"]'}) + "\n")
     with pytest.raises(DataError, match="'chosen' is a list of 2 texts"):
         load_pairs(path)
     path.write_text(json.dumps(row | {"prompt": "list one", "chosen": '["a"]'}) + "\n")
-    assert load_pairs(path).pairs[0].chosen == '["a"]', "beside a plain prompt it is a text"
+    assert load_pairs(path).records[0].chosen == '["a"]', "beside a plain prompt it is a text"

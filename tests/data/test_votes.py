@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from penchant.data import Vote, keeps_order, load_votes, vote_columns
 from penchant.data.files import scan_rows
-from penchant.data.importers.votes import MAX_COUNT, VOTE_IMPORTERS, Vote
-from penchant.data.votes import load_votes
+from penchant.data.importers.votes import MAX_COUNT, VOTE_IMPORTERS
 from penchant.errors import ConfigError, DataError
 
 
@@ -44,8 +44,8 @@ def test_the_example_of_every_format_is_read_by_that_format(importer, tmp_path):
     loaded = load_votes(write(tmp_path / "votes.jsonl", [importer.example]))
     assert loaded.format == importer.name
     assert loaded.verdict_counts == {"keep": 1}
-    assert loaded.ordered == (not importer.name.startswith("counts"))
-    assert {vote.left for vote in loaded.votes} | {vote.right for vote in loaded.votes} <= {
+    assert keeps_order(loaded.format) == (not importer.name.startswith("counts"))
+    assert {vote.left for vote in loaded.records} | {vote.right for vote in loaded.records} <= {
         *("before", "after", "tea", "coffee", "Rome", "Oslo", "1", "2", "Nature", "Science")
     }
 
@@ -60,12 +60,12 @@ def test_comparisons_name_the_source_and_how_it_was_sampled_but_not_the_seed(tmp
     rows[1]["b"]["source"] = {"model": "before", "temperature": 0.0, "top_p": 1.0, "top_k": 0}
     rows.append(comparison("tie") | {"b": {"text": "A lamp."}})
     loaded = load_votes(write(tmp_path / "votes.jsonl", rows))
-    assert plain(loaded.votes) == [
+    assert plain(loaded.records) == [
         ("before", "after", "right"),
         ("before t=0.7 top_p=0.9 top_k=40", "before t=0", "both_bad"),
         ("before", "human", "tie"),
     ]
-    assert (loaded.votes[0].annotator, loaded.votes[0].shown_first) == ("Ann", "right")
+    assert (loaded.records[0].annotator, loaded.records[0].shown_first) == ("Ann", "right")
     assert loaded.verdict_counts == {"keep": 3, "unanswered": 1}
 
 
@@ -75,11 +75,11 @@ def test_the_same_two_responses_are_one_unit_in_either_order_and_other_texts_are
     other["a"] = {**other["a"], "text": "A star, the nearest one."}
     elsewhere = comparison() | {"prompt": [{"role": "user", "content": "What is the moon?"}]}
     units = [
-        vote.unit for vote in load_votes(write(tmp_path / "v.jsonl", [comparison(), turned, other, elsewhere])).votes
+        vote.unit for vote in load_votes(write(tmp_path / "v.jsonl", [comparison(), turned, other, elsewhere])).records
     ]
     assert units[0] == units[1]
     assert len(set(units)) == 3
-    prompts = [vote.prompt for vote in load_votes(tmp_path / "v.jsonl").votes]
+    prompts = [vote.prompt for vote in load_votes(tmp_path / "v.jsonl").records]
     assert prompts[0] == prompts[1] == prompts[2] != prompts[3]
 
 
@@ -87,11 +87,11 @@ def test_battles_are_read_with_their_words_for_outcomes(tmp_path):
     words = ["model_a", "model_b", "tie", "tie (bothbad)", " Left", "draw", "both_bad", "", None]
     rows = [{"model_a": "x", "model_b": " y ", "winner": word, "judge": "Ann"} for word in words]
     loaded = load_votes(write(tmp_path / "battles.jsonl", rows))
-    outcomes = [vote.outcome for vote in loaded.votes]
+    outcomes = [vote.outcome for vote in loaded.records]
     assert outcomes == ["left", "right", "tie", "both_bad", "left", "tie", "both_bad"]
-    assert {(vote.left, vote.right, vote.annotator) for vote in loaded.votes} == {("x", "y", "Ann")}
+    assert {(vote.left, vote.right, vote.annotator) for vote in loaded.records} == {("x", "y", "Ann")}
     assert loaded.verdict_counts["unanswered"] == 2
-    assert all(vote.unit is vote.prompt is None for vote in loaded.votes)
+    assert all(vote.unit is vote.prompt is None for vote in loaded.records)
 
 
 def test_a_conversation_gives_a_battle_its_prompt_and_its_unit(tmp_path):
@@ -101,7 +101,7 @@ def test_a_conversation_gives_a_battle_its_prompt_and_its_unit(tmp_path):
     row = {"model_a": "x", "model_b": "y", "winner": "tie", "conversation_a": talk("1"), "conversation_b": talk("2")}
     turned = {"model_a": "y", "model_b": "x", "winner": "tie", "conversation_a": talk("2"), "conversation_b": talk("1")}
     again = {**row, "conversation_a": talk("3")}
-    votes = load_votes(write(tmp_path / "battles.jsonl", [row, turned, again])).votes
+    votes = load_votes(write(tmp_path / "battles.jsonl", [row, turned, again])).records
     assert votes[0].unit == votes[1].unit != votes[2].unit
     assert len({vote.prompt for vote in votes}) == 1
 
@@ -111,7 +111,7 @@ def test_a_table_of_winners_is_read_from_csv_with_prompt_annotator_and_side(tmp_
         {"left": "x", "right": "y", "winner": "right", "prompt": "8", "worker": "Ann", "shown_first": "right"},
         {"left": "y", "right": "x", "winner": "left", "prompt": "8", "worker": "", "shown_first": ""},
     ]
-    first, second = load_votes(write_csv(tmp_path / "votes.csv", rows)).votes
+    first, second = load_votes(write_csv(tmp_path / "votes.csv", rows)).records
     assert first == Vote("x", "y", "right", first.prompt, first.unit, "Ann", "right")
     assert (second.annotator, second.shown_first) == (None, None)
     assert first.unit == second.unit is not None
@@ -124,7 +124,7 @@ def test_counts_are_votes_and_a_row_of_blanks_is_unanswered(tmp_path):
         {"left": "x", "right": "z", "left_wins": "0", "right_wins": "1.0", "ties": "0"},
     ]
     loaded = load_votes(write_csv(tmp_path / "counts.csv", rows))
-    assert plain(loaded.votes) == [
+    assert plain(loaded.records) == [
         *[("x", "y", "left")] * 2,
         ("x", "y", "right"),
         ("x", "y", "tie"),
@@ -136,7 +136,7 @@ def test_counts_are_votes_and_a_row_of_blanks_is_unanswered(tmp_path):
 def test_pandalm_is_a_vote_by_every_annotator(tmp_path):
     row = {"cmp_key": "x_y", "instruction": "Hi", "input": "", "response1": "1", "response2": "2"}
     row |= {"annotator1": 1, "annotator2": 2, "annotator3": 0, "annotator4": None}
-    votes = load_votes(write(tmp_path / "panda.jsonl", [row])).votes
+    votes = load_votes(write(tmp_path / "panda.jsonl", [row])).records
     assert [(vote.annotator, vote.outcome) for vote in votes] == [
         ("annotator1", "left"),
         ("annotator2", "right"),
@@ -181,9 +181,9 @@ def test_a_row_that_is_no_vote_is_named_by_file_and_line_and_can_be_dropped(tmp_
         load_votes(path)
     assert str(caught.value).startswith(f"{path}:2: ")
     assert words in str(caught.value)
-    assert "--on-bad-row drop" in str(caught.value)
+    assert '`on_bad_row="drop"` skips' in str(caught.value)
     loaded = load_votes(path, on_bad_row="drop")
-    assert plain(loaded.votes) == plain(load_votes(write(tmp_path / "good.jsonl", [good])).votes)
+    assert plain(loaded.records) == plain(load_votes(write(tmp_path / "good.jsonl", [good])).records)
     assert len(loaded.problems) == 1
 
 
@@ -218,8 +218,8 @@ def test_several_files_are_read_one_after_the_other_and_become_columns(tmp_path)
     second = write_csv(tmp_path / "b.csv", [COUNTS])
     loaded = load_votes([first, second])
     assert loaded.format == "arena_battles, counts_decided"
-    assert not loaded.ordered
-    columns = loaded.columns()
+    assert not keeps_order(loaded.format)
+    columns = vote_columns(loaded.records)
     assert columns["outcome"] == ["tie", "left", "right"]
     assert columns.keys() == {"left", "right", "outcome", "prompt", "unit", "annotator", "shown_first"}
 
@@ -236,7 +236,7 @@ def test_real_files_are_read_whole(shared):
         "pandalm/testset-v1.json.gz",
     ):
         loaded = load_votes(shared / "data" / name)
-        found[name.split("/")[1]] = (len(loaded.votes), len({vote.annotator for vote in loaded.votes}))
+        found[name.split("/")[1]] = (len(loaded.records), len({vote.annotator for vote in loaded.records}))
     assert found == {
         "baseball_al_east_1987.csv": (273, 1),
         "citations_stigler_1994.csv": (3727, 1),
@@ -254,4 +254,4 @@ def test_parquet_holds_the_same_votes_as_jsonl(tmp_path):
     rows = [BATTLE | {"judge": "Ann"}, BATTLE | {"winner": "model_a", "judge": None}]
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "votes.parquet")
     assert len(list(scan_rows(tmp_path / "votes.parquet"))) == 2
-    assert load_votes(tmp_path / "votes.parquet").votes == load_votes(write(tmp_path / "v.jsonl", rows)).votes
+    assert load_votes(tmp_path / "votes.parquet").records == load_votes(write(tmp_path / "v.jsonl", rows)).records

@@ -36,7 +36,7 @@ def test_pairs_are_read_back_by_our_importer_as_the_same_pairs(voted, tmp_path, 
     path = tmp_path / "pairs.jsonl"
     written = training_pairs(voted.comparisons(), how).pairs
     assert export(voted, "pairs", path, how=how) == len(written) > 0
-    read = [pair.model_copy(update={"origin": None}) for pair in load_pairs(path).pairs]
+    read = [pair.model_copy(update={"origin": None}) for pair in load_pairs(path).records]
     assert tuple(read) == written
 
 
@@ -91,7 +91,7 @@ def test_a_verdict_of_both_bad_against_the_votes_gives_each_text_one_label(make_
 def test_sft_is_the_preferred_conversations_as_our_importer_reads_them(voted, tmp_path):
     export(voted, "sft", tmp_path / "sft.jsonl")
     loaded = load_demonstrations(tmp_path / "sft.jsonl")
-    assert {d.messages[-1].content for d in loaded.demonstrations} == {"answer a of t0", "answer b of t5"}
+    assert {d.messages[-1].content for d in loaded.records} == {"answer a of t0", "answer b of t5"}
     assert loaded.verdict_counts == {"keep": 2}
 
 

@@ -16,10 +16,9 @@ from typing import Any
 
 from tests.fuzz.made import EXAMPLES_FOR, WRITERS, Choices, spoilt
 
-from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
+from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
 from penchant.data.files import scan_rows
 from penchant.data.verdicts import CODES
-from penchant.data.votes import load_votes
 from penchant.errors import UserError
 from penchant.training.config import DPOConfig, SFTConfig
 from penchant.training.settings import build_config, known_keys
@@ -86,7 +85,7 @@ def _check_sums(name: str, loaded: Any, num_rows: int) -> None:
     counts = loaded.verdict_counts
     assert sum(counts.values()) == num_rows, f"{counts} of {num_rows} rows"
     kept = sum(num for code, num in counts.items() if CODES[code].severity in ("keep", "warning"))
-    records = getattr(loaded, name)
+    records = loaded.records
     if name == "labelled":
         assert len(records) in (kept, 2 * kept), f"{len(records)} records of {kept} rows: pairs are taken apart"
     elif name == "prompts":
@@ -94,7 +93,7 @@ def _check_sums(name: str, loaded: Any, num_rows: int) -> None:
     elif name != "votes":  # of which a row may hold several
         assert len(records) == kept, f"{len(records)} records of {kept} rows"
     problems = [str(problem) for problem in loaded.problems]
-    assert len(problems) >= num_rows - counts.get("keep", 0) - (counts.get("unanswered", 0) if name == "votes" else 0)
+    assert len(problems) >= num_rows - counts.get("keep", 0)
     "".join(problems).encode()
     assert all(len(problem) < 11 * MAX_MESSAGE for problem in problems)
 

@@ -73,7 +73,7 @@ def model(stories260k):
 def pairs(model, pairs_file):
     from penchant.data import load_pairs
 
-    return tokenise_pairs(model.encoder, load_pairs(pairs_file).pairs, Limits(200, 150)).items
+    return tokenise_pairs(model.encoder, load_pairs(pairs_file).records, Limits(200, 150)).items
 
 
 @pytest.fixture

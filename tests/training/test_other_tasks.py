@@ -51,7 +51,7 @@ def token_logps(stories260k):
 
 @pytest.fixture
 def labelled(model, pairs_file):
-    records = labelled_from_pairs(load_pairs(pairs_file).pairs)[:13]
+    records = labelled_from_pairs(load_pairs(pairs_file).records)[:13]
     return tokenise_labelled(model.encoder, records, Limits(200, 199)).items
 
 

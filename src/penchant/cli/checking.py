@@ -12,9 +12,7 @@ import numpy as np
 
 from penchant.data import (
     Labelled,
-    LoadedDemonstrations,
-    LoadedLabelled,
-    LoadedPairs,
+    Loaded,
     Message,
     PreferencePair,
     Response,
@@ -88,20 +86,20 @@ def check_files(
 ) -> Findings:
     """Read and tokenise the files as training would. Raises DataError for what cannot be read at all."""
     measuring = _MeasuringEncoder(encoder)
-    loaded: LoadedPairs | LoadedLabelled | LoadedDemonstrations
+    loaded: Loaded[Any]
     tokenised: Tokenised[Any]
     kind = guess_kind(files)
     if kind == "pairs":
         loaded = load_pairs(files, on_bad_row="drop")
-        tokenised = tokenise_pairs(measuring, loaded.pairs, limits, _counter(len(loaded.pairs), on_progress))
-        lengths = measuring.lengths_of(loaded.pairs)
+        tokenised = tokenise_pairs(measuring, loaded.records, limits, _counter(len(loaded.records), on_progress))
+        lengths = measuring.lengths_of(loaded.records)
     elif kind == "labelled":
         loaded = load_labelled(files, on_bad_row="drop")
-        tokenised = tokenise_labelled(measuring, loaded.labelled, limits, _counter(len(loaded.labelled), on_progress))
-        lengths = measuring.lengths_by_label(loaded.labelled)
+        tokenised = tokenise_labelled(measuring, loaded.records, limits, _counter(len(loaded.records), on_progress))
+        lengths = measuring.lengths_by_label(loaded.records)
     else:
         loaded = load_demonstrations(files, on_bad_row="drop")
-        records = loaded.demonstrations
+        records = loaded.records
         tokenised = tokenise_demonstrations(measuring, records, limits, _counter(len(records), on_progress))
         lengths = {"text": measuring.texts}
     return Findings(

@@ -72,7 +72,7 @@ def command(
         raise ConfigError(f"--judge: {error}") from error
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
-    asked = loaded.prompts
+    asked = loaded.records
     with Reporter() as reporter:
         if listed := in_words(loaded.unread):
             reporter.say(listed)

@@ -69,7 +69,7 @@ def command(
     """
     from rich.console import Console
 
-    from penchant.data.votes import load_votes
+    from penchant.data import keeps_order, load_votes, vote_columns
     from penchant.errors import ConfigError
     from penchant.ranking import Ballots, Method, standings
 
@@ -83,11 +83,11 @@ def command(
     method = Method(**choices)
     loaded = load_votes(votes, on_bad_row=on_bad_row or "error")  # type: ignore[arg-type]
     _list_bad_rows(loaded)
-    if elo and not loaded.ordered:
+    if elo and not keeps_order(loaded.format):
         raise ConfigError(
             "rank: --elo needs votes in the order in which they were cast, and a table of counts has none"
         )
-    found = standings(Ballots(**loaded.columns()), method, both_bad=both_bad, elo=elo).as_dict()  # type: ignore[arg-type]
+    found = standings(Ballots(**vote_columns(loaded.records)), method, both_bad=both_bad, elo=elo).as_dict()  # type: ignore[arg-type]
     console = Console(highlight=False)
     _show(console, found, loaded.format)
     if output is not None:
@@ -116,12 +116,13 @@ def _list_bad_rows(loaded: Any) -> None:
     from penchant.data.fields import in_words
 
     reporter = Reporter()
-    for verdict in loaded.problems[:MOST_LISTED]:
+    bad = [verdict for verdict in loaded.problems if verdict.severity == "error"]
+    for verdict in bad[:MOST_LISTED]:
         reporter.say(f"left out: {verdict}")
     if listed := in_words(loaded.unread):
         reporter.say(listed)
-    if loaded.problems:
-        reporter.say(f"{len(loaded.problems):,} of {sum(loaded.verdict_counts.values()):,} rows left out")
+    if bad:
+        reporter.say(f"{len(bad):,} of {sum(loaded.verdict_counts.values()):,} rows left out")
 
 
 def _show(console: Any, found: dict[str, Any], format_name: str) -> None:

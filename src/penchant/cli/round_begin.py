@@ -41,7 +41,7 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
             f"{rounds[-1].number} made; bring that back"
         )
     _refuse_what_is_there(new.path)
-    prompts = load_prompts(prompt_file(plan.prompts), limit=plan.max_prompts).prompts
+    prompts = load_prompts(prompt_file(plan.prompts), limit=plan.max_prompts).records
     sides = _split(prompts, rounds, plan)
     if not all(sides.values()):
         counts = f"{len(sides[False])} prompts are left to train on and {len(sides[True])} to measure on"
@@ -103,6 +103,6 @@ def _split(prompts: Sequence[Prompt], rounds: Sequence[Round], plan: Plan) -> di
     is_held_out = {prompt_key(one.prompt): one in held_out for one in (*train, *held_out)}
     for earlier in rounds:
         for name, side in SIDES.items():
-            for prompt in load_prompts(earlier.path / name).prompts:
+            for prompt in load_prompts(earlier.path / name).records:
                 is_held_out[prompt_key(prompt.messages)] = side
     return {side: [one.record for key, one in asked.items() if is_held_out[key] is side] for side in (False, True)}

@@ -84,7 +84,7 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
     from penchant.models.sampler import SamplingParams
 
     plan = this.plan
-    prompts = load_prompts(this.path / "held-out.jsonl").prompts
+    prompts = load_prompts(this.path / "held-out.jsonl").records
     params = SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, this.seed)
     exact = SamplingParams(1.0, 1.0, 0, plan.max_new_tokens, this.seed)
 

@@ -61,8 +61,8 @@ def command(
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     require_place(output)
     loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
-    found_in(output, loaded.prompts, num_responses, resume=resume)  # refused here, no model is loaded in vain
-    num_repeated = sum(loaded.verdict_counts.values()) - len(loaded.prompts)
+    found_in(output, loaded.records, num_responses, resume=resume)  # refused here, no model is loaded in vain
+    num_repeated = sum(loaded.verdict_counts.values()) - len(loaded.records)
     with Reporter() as reporter:
         if listed := in_words(loaded.unread):
             reporter.say(listed)
@@ -71,14 +71,14 @@ def command(
         language_model = load(
             model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(special_tokens)
         )
-        refuse_long_prompts(language_model, loaded.prompts)
+        refuse_long_prompts(language_model, loaded.records)
         from penchant.evaluation.candidates import sample_to_file
 
         begin = time.perf_counter()
-        reporter.progress("sampling", 0, len(loaded.prompts), {})
+        reporter.progress("sampling", 0, len(loaded.records), {})
         done = sample_to_file(
             language_model,
-            loaded.prompts,
+            loaded.records,
             params,
             output,
             num_responses=num_responses,

@@ -134,7 +134,9 @@ def _read_pairs(
     from penchant.tokens import Limits, tokenise_pairs
 
     loaded = load_pairs(files, on_bad_row=on_bad_row or "drop", limit=limit)
-    tokenised = tokenise_pairs(policy.encoder, loaded.pairs, Limits(max_length, max_length - 1, policy.context_length))
+    tokenised = tokenise_pairs(
+        policy.encoder, loaded.records, Limits(max_length, max_length - 1, policy.context_length)
+    )
     bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
     if bad and (on_bad_row == "error" or not tokenised.items):
         raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")

@@ -1,17 +1,17 @@
 """Records, importers and splits."""
 
 from penchant.data.files import read_rows
-from penchant.data.given import OnBadRow
+from penchant.data.given import Data, OnBadRow
+from penchant.data.importers.votes import Vote, keeps_order, vote_columns
+from penchant.data.in_memory import RowSource, as_source
 from penchant.data.kinds import guess_kind
 from penchant.data.load import (
-    LoadedDemonstrations,
-    LoadedLabelled,
-    LoadedPairs,
-    LoadedPrompts,
+    Loaded,
     load_demonstrations,
     load_labelled,
     load_pairs,
     load_prompts,
+    load_votes,
 )
 from penchant.data.records import (
     Candidate,
@@ -41,13 +41,11 @@ __all__ = [
     "CODES",
     "Candidate",
     "Comparison",
+    "Data",
     "Demonstration",
     "Document",
     "Labelled",
-    "LoadedDemonstrations",
-    "LoadedLabelled",
-    "LoadedPairs",
-    "LoadedPrompts",
+    "Loaded",
     "Message",
     "OnBadRow",
     "Origin",
@@ -56,20 +54,26 @@ __all__ = [
     "Prompt",
     "Response",
     "Role",
+    "RowSource",
     "Source",
     "Verdict",
+    "Vote",
     "as_message",
+    "as_source",
     "group_by_prompt",
     "guess_kind",
+    "keeps_order",
     "labelled_from_pairs",
     "load_demonstrations",
     "load_labelled",
     "load_pairs",
     "load_prompts",
+    "load_votes",
     "pairs_from_comparisons",
     "prompt_key",
     "read_rows",
     "response_key",
     "shown",
     "split_by_prompt",
+    "vote_columns",
 ]

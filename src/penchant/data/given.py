@@ -1,41 +1,89 @@
-"""What a loader is given: the files, and what is to become of rows that cannot be used."""
+"""What a loader is given: files, or rows in memory, and what is to become of rows that cannot be used."""
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
-from penchant.data.files import require_file
+from penchant.data.files import Row, TxtRows, require_file, scan_rows
+from penchant.data.in_memory import RowSource, as_source
 from penchant.data.misnamed import refuse_folder
+from penchant.data.records import Origin
+from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError, DataError
 
-__all__ = ["OnBadRow", "Paths", "check_options", "digest_of"]
+__all__ = ["Data", "FileSource", "OnBadRow", "Source", "check_options", "digest_of", "sources_of"]
 
 OnBadRow = Literal["error", "drop"]
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Data: TypeAlias = Paths | RowSource | Iterable[Any]
+"""A path or several; or rows in memory, see `as_source`."""
 
 
-def check_options(paths: Paths, on_bad_row: str, limit: int | None) -> list[Path]:
-    """The files as a list. Raises DataError where there is none, ConfigError for a wrong option."""
-    files = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
-    if not files:
+@dataclass(frozen=True)
+class FileSource:
+    """A file of data. txt: what a row of a .txt file is, see `scan_rows`."""
+
+    path: Path
+    txt: TxtRows = "documents"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def scan(self) -> Iterator[tuple[int, Row | BadRow]]:
+        """Its rows with their numbers, see `scan_rows`."""
+        return scan_rows(self.path, txt=self.txt)
+
+    def origin(self, number: int) -> Origin:
+        """Where a row stands."""
+        return Origin(file=str(self.path), line=number)
+
+    def hash_into(self, digest: Any) -> None:
+        """Add the bytes of the file to a digest."""
+        with self.path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+
+
+Source: TypeAlias = FileSource | RowSource
+
+
+def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
+    """What is to be read, one after the other. Raises DataError where there is nothing, or what is no file."""
+    if isinstance(data, str | os.PathLike | FileSource):
+        data = [data]
+    if not isinstance(data, Sequence):
+        return [as_source(data)]
+    if not data:
         raise DataError("no data file was given; name at least one.")
-    for file in files:
-        refuse_folder(file)
-        require_file(file)
+    if not all(isinstance(one, str | os.PathLike | FileSource | RowSource) for one in data):
+        return [as_source(data)]
+    return [_source(one, txt) for one in data]
+
+
+def _source(one: str | os.PathLike[str] | Source, txt: TxtRows) -> Source:
+    if isinstance(one, FileSource | RowSource):
+        return one
+    refuse_folder(Path(one))
+    require_file(Path(one))
+    return FileSource(Path(one), txt)
+
+
+def check_options(data: Data, on_bad_row: str, limit: int | None, *, txt: TxtRows = "documents") -> list[Source]:
+    """What is to be read. Raises DataError as `sources_of` does, ConfigError for a wrong option."""
+    sources = sources_of(data, txt=txt)
     if on_bad_row not in get_args(OnBadRow):
         raise ConfigError(f"on_bad_row must be error or drop, got {on_bad_row!r}.")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit must be at least 1, got {limit}; leave it out to read every row.")
-    return files
+    return sources
 
 
-def digest_of(files: Sequence[Path]) -> str:
-    """sha256 (hex) over the bytes of the files, one after the other."""
+def digest_of(sources: Iterable[Source]) -> str:
+    """sha256 (hex) over the bytes of files and the canonical JSON of rows in memory, one after the other."""
     digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
+    for source in sources:
+        source.hash_into(digest)
     return digest.hexdigest()

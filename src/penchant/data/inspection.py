@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from penchant.data.importers.base import require_question
+from penchant.data.importers.votes import Vote
 from penchant.data.records import (
     Demonstration,
     Document,
@@ -18,9 +19,16 @@ from penchant.data.records import (
     prompt_key,
     response_key,
 )
-from penchant.data.verdicts import BadRow, Verdict
+from penchant.data.verdicts import CODES, BadRow, Verdict
 
-__all__ = ["Inspector", "inspect_demonstrations", "inspect_labelled", "inspect_pairs", "inspect_prompts"]
+__all__ = [
+    "Inspector",
+    "inspect_demonstrations",
+    "inspect_labelled",
+    "inspect_pairs",
+    "inspect_prompts",
+    "inspect_votes",
+]
 
 Record_contra = TypeVar("Record_contra", contravariant=True)
 Inspector = Callable[[Record_contra, Origin], Verdict | None]
@@ -101,6 +109,16 @@ def inspect_prompts() -> Inspector[Prompt]:
         if first is not prompt:
             raise BadRow("duplicate", f"it repeats {first.origin}", "remove it if unintended")
         return _duplicate(origin, _remember(seen, prompt_key(prompt.messages), origin))
+
+    return inspect
+
+
+def inspect_votes() -> Inspector[tuple[Vote, ...]]:
+    """A new inspector of the votes of a row: there are none where nobody has answered."""
+
+    def inspect(votes: tuple[Vote, ...], origin: Origin) -> None:
+        if not votes:
+            raise BadRow("unanswered", CODES["unanswered"].meaning, "nothing to mend")
 
     return inspect
 

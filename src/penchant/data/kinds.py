@@ -3,12 +3,12 @@
 from itertools import islice
 from typing import Literal
 
-from penchant.data.files import Row, scan_rows
-from penchant.data.given import Paths, check_options
+from penchant.data.given import Data, sources_of
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS
 from penchant.data.importers.base import filled
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.messages import says_nothing
+from penchant.data.opening import Row
 from penchant.data.verdicts import BadRow
 
 __all__ = ["Kind", "guess_kind"]
@@ -21,16 +21,16 @@ MARKS_OF_PAIRS = ("chosen", "rejected", "preferred_output", "non_preferred_outpu
 LABELLED_NEEDS = frozenset(name for one in LABELLED_IMPORTERS for name in one.needs if name != "label")
 
 
-def guess_kind(paths: Paths) -> Kind:
-    """What the files hold, told by the first rows of each, not by what most of them look like.
+def guess_kind(data: Data) -> Kind:
+    """What files or rows hold, told by the first rows of each, not by what most of them look like.
 
     A row with a chosen or a rejected response, or a comparison, makes them pairs; else one with a label beside a
     conversation makes them labelled; else one that imitation reads, demonstrations. They are pairs where nothing is
     known, whose loader says so.
     """
     found: set[Kind] = set()
-    for file in check_options(paths, "drop", None):
-        readable = (row for _, row in scan_rows(file) if not isinstance(row, BadRow))
+    for source in sources_of(data):
+        readable = (row for _, row in source.scan() if not isinstance(row, BadRow))
         for row in islice(readable, NUM_ROWS_TO_DETECT):
             if (kind := _kind_of(row)) == "pairs":
                 return kind

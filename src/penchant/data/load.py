@@ -1,21 +1,23 @@
-"""Load files into records: find the format, convert every row, give every row a verdict, drop nothing silently."""
+"""Load files or rows into records: find the format, convert each row, give it a verdict, drop nothing silently."""
 
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, Generic, TypeVar
 
 from penchant.data.fields import UnreadField
-from penchant.data.files import Row, TxtRows, scan_rows
-from penchant.data.given import OnBadRow, Paths, check_options, digest_of
+from penchant.data.given import Data, OnBadRow, Source, check_options, digest_of
 from penchant.data.importers import (
     DEMONSTRATION_IMPORTERS,
     LABELLED_IMPORTERS,
     PAIR_IMPORTERS,
     PROMPT_IMPORTERS,
+    VOTE_IMPORTERS,
     Importer,
+    Vote,
 )
 from penchant.data.inspection import (
     Inspector,
@@ -23,158 +25,145 @@ from penchant.data.inspection import (
     inspect_labelled,
     inspect_pairs,
     inspect_prompts,
+    inspect_votes,
 )
 from penchant.data.kinds import guess_kind
+from penchant.data.opening import Row
 from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, labelled_from_pairs
 from penchant.data.rows import Reader
-from penchant.data.verdicts import BadRow, Verdict
+from penchant.data.verdicts import CODES, BadRow, Verdict
 from penchant.errors import DataError
 
 __all__ = [
-    "LoadedDemonstrations",
-    "LoadedLabelled",
-    "LoadedPairs",
-    "LoadedPrompts",
-    "first_of",
+    "Loaded",
     "load_demonstrations",
     "load_labelled",
     "load_pairs",
     "load_prompts",
+    "load_votes",
 ]
 
-Record = TypeVar("Record", PreferencePair, Labelled, Demonstration | Document, Prompt)
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
-class _Report:
-    """What loading found, whatever the records are.
+class Loaded(Generic[Record]):
+    """Records, and how they were read.
 
     verdict_counts: rows per code, "keep" included; the counts add up to the rows read. problems: the verdict of every
     row that is not "keep", warnings and ties included, in order. format: names of the importers that matched.
-    digest: sha256 (hex) over the bytes of the source files, one after the other in the order given.
+    digest: sha256 (hex) over the bytes of the files (of rows in memory: their canonical JSON), in the order given.
     unread: the filled fields that no importer reads or knows to be harmless, in the order they were met.
     """
 
+    records: tuple[Record, ...]
     verdict_counts: dict[str, int]
     problems: tuple[Verdict, ...]
     format: str
     digest: str
-    unread: tuple[UnreadField, ...] = field(default=(), kw_only=True)
+    unread: tuple[UnreadField, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedPairs(_Report):
-    """Preference pairs and how they were read."""
-
-    pairs: tuple[PreferencePair, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedLabelled(_Report):
-    """Labelled responses and how they were read."""
-
-    labelled: tuple[Labelled, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedDemonstrations(_Report):
-    """Demonstrations or documents and how they were read."""
-
-    demonstrations: tuple[Demonstration | Document, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedPrompts(_Report):
-    """Prompts and how they were read."""
-
-    prompts: tuple[Prompt, ...]
-
-
-def load_pairs(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> LoadedPairs:
-    """Load preference pairs from one file or several.
+def load_pairs(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> Loaded[PreferencePair]:
+    """Load preference pairs from one file or several, or from rows in memory (see `as_source`).
 
     on_bad_row: "error" raises at the end of reading if any row has a verdict of severity error; "drop" leaves such
     rows out and counts them. Rows with a warning (duplicate, contradicts) are kept and counted, rows that hold no
     preference (tie, both_bad, unanswered) are left out and counted, either way. limit: at most so many pairs, from
     the start; rows after the last of them are not read.
 
-    Raises DataError for a file that cannot be read, a format nobody knows, a bad row (see above) and a file without
+    Raises DataError for a file that cannot be read, a format nobody knows, a bad row (see above) and data without
     a single usable row; ConfigError for a wrong option.
     """
-    records, report, unread = _load(paths, PAIR_IMPORTERS, inspect_pairs, on_bad_row, limit)
-    return LoadedPairs(*report, pairs=records, unread=unread)
+    return _load(check_options(data, on_bad_row, limit), _PAIRS, on_bad_row, limit)
 
 
-def load_labelled(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> LoadedLabelled:
+def load_labelled(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> Loaded[Labelled]:
     """Load responses labelled good or bad; options and errors as for `load_pairs`.
 
-    Files of preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs.
+    Preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs.
     """
-    files = check_options(paths, on_bad_row, limit)
-    if guess_kind(files) == "pairs":
-        pairs, report, unread = _load(files, PAIR_IMPORTERS, inspect_pairs, on_bad_row, limit)
-        for pair in pairs:
-            if pair.probability != 1 or pair.margin:
-                what = "a soft label or a margin, which a single label cannot hold"
-                raise DataError(f"{pair.origin}: the pair has {what}; remove it or use an objective of pairs.")
-        return LoadedLabelled(*report, labelled=tuple(labelled_from_pairs(pairs)), unread=unread)
-    records, report, unread = _load(files, LABELLED_IMPORTERS, inspect_labelled, on_bad_row, limit)
-    return LoadedLabelled(*report, labelled=records, unread=unread)
+    sources = check_options(data, on_bad_row, limit)
+    if guess_kind(sources) != "pairs":
+        return _load(sources, _LABELLED, on_bad_row, limit)
+    loaded = _load(sources, _PAIRS, on_bad_row, limit)
+    for pair in loaded.records:
+        if pair.probability != 1 or pair.margin:
+            what = "a soft label or a margin, which a single label cannot hold"
+            raise DataError(f"{pair.origin}: the pair has {what}; remove it or use an objective of pairs.")
+    return replace(loaded, records=tuple(labelled_from_pairs(loaded.records)))  # type: ignore[arg-type,return-value]
 
 
 def load_demonstrations(
-    paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | None = None
-) -> LoadedDemonstrations:
+    data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None
+) -> Loaded[Demonstration | Document]:
     """Load demonstrations (conversations) or documents (plain text); options and errors as for `load_pairs`."""
-    records, report, unread = _load(paths, DEMONSTRATION_IMPORTERS, inspect_demonstrations, on_bad_row, limit)
-    return LoadedDemonstrations(*report, demonstrations=records, unread=unread)
+    return _load(check_options(data, on_bad_row, limit), _DEMONSTRATIONS, on_bad_row, limit)
 
 
-def load_prompts(paths: Paths, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> LoadedPrompts:
+def load_prompts(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> Loaded[Prompt]:
     """Load prompts, one for each line of a .txt file; options and errors as for `load_pairs`.
 
     No two have the same id: where a prompt comes again under its id, the row is counted as a duplicate and left out.
     """
-    records, report, unread = _load(paths, PROMPT_IMPORTERS, inspect_prompts, on_bad_row, limit, txt="lines")
-    return LoadedPrompts(*report, prompts=records, unread=unread)
+    return _load(check_options(data, on_bad_row, limit, txt="lines"), _PROMPTS, on_bad_row, limit)
 
 
-_ReportFields = tuple[dict[str, int], tuple[Verdict, ...], str, str]
+def load_votes(data: Data, *, on_bad_row: OnBadRow = "error") -> Loaded[Vote]:
+    """Load votes for a ranking; a row holds one, or several. Options and errors as for `load_pairs`."""
+    loaded = _load(check_options(data, on_bad_row, None), _VOTES, on_bad_row, None)
+    return replace(loaded, records=tuple(chain(*loaded.records)))  # type: ignore[arg-type,return-value]
 
 
-def _load(
-    paths: Paths,
-    importers: tuple[Importer[Record], ...],
-    inspect: Callable[[], Inspector[Record]],
-    on_bad_row: OnBadRow,
-    limit: int | None,
-    *,
-    txt: TxtRows = "documents",
-) -> tuple[tuple[Record, ...], _ReportFields, tuple[UnreadField, ...]]:
-    files = check_options(paths, on_bad_row, limit)
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[Record]):
+    """What is read: the formats it comes in, what is looked for in its records, and what to say where there is none.
+
+    droppable: whether every command that reads it can leave bad rows out.
+    """
+
+    importers: tuple[Importer[Record], ...]
+    inspect: Callable[[], Inspector[Record]]
+    none_left: str = "no row can be used"
+    droppable: bool = True
+
+
+_PAIRS = _Kind(PAIR_IMPORTERS, inspect_pairs)
+_LABELLED = _Kind(LABELLED_IMPORTERS, inspect_labelled)
+_DEMONSTRATIONS = _Kind(DEMONSTRATION_IMPORTERS, inspect_demonstrations)
+_PROMPTS = _Kind(PROMPT_IMPORTERS, inspect_prompts, droppable=False)
+_VOTES = _Kind(VOTE_IMPORTERS, inspect_votes, "there is no vote to rank by")
+
+
+def _load(sources: Sequence[Source], kind: _Kind[Record], on_bad_row: OnBadRow, limit: int | None) -> Loaded[Record]:
     tally: _Tally[Record] = _Tally()
-    reader = Reader(importers)
-    inspector = inspect()
-    for file in files:
+    reader = Reader(kind.importers)
+    inspector = kind.inspect()
+    for source in sources:
         if limit is not None and len(tally.records) >= limit:
             break
         num_before = len(tally.problems)
-        with reader.file(file), _no_search_for_cycles():
-            for line, row in scan_rows(file, txt=txt):
-                tally.add(*_judge(row, Origin(file=str(file), line=line), reader, inspector))
+        with reader.reading(source), _no_search_for_cycles():
+            for number, row in source.scan():
+                tally.add(*_judge(row, source.origin(number), reader, inspector))
                 if len(tally.records) == limit:
                     break
         if not reader.num_known:
             bad = tally.problems[num_before:]
-            raise DataError(first_of(bad, len(bad), droppable=False))
+            raise DataError(_first_of(bad, len(bad), droppable=False))
     errors = [verdict for verdict in tally.problems if verdict.severity == "error"]
     if errors and on_bad_row == "error":
-        raise DataError(first_of(errors, sum(tally.counts.values()), droppable=importers is not PROMPT_IMPORTERS))
+        raise DataError(_first_of(errors, tally.counts.total(), droppable=kind.droppable))
     if not tally.records:
-        found = ", ".join(f"{count} {code}" for code, count in tally.counts.items())
-        raise DataError(f"{', '.join(map(str, files))}: no row can be used ({found}); see {tally.problems[0]}.")
-    report = dict(tally.counts), tuple(tally.problems), ", ".join(reader.formats), digest_of(files)
-    return tuple(tally.records), report, reader.unread.listed()
+        raise DataError(f"{', '.join(map(str, sources))}: {kind.none_left} {tally.why_none()}.")
+    return Loaded(
+        tuple(tally.records),
+        dict(tally.counts),
+        tuple(tally.problems),
+        ", ".join(reader.formats),
+        digest_of(sources),
+        reader.unread.listed(),
+    )
 
 
 @contextmanager
@@ -204,23 +193,32 @@ class _Tally(Generic[Record]):
         if record is not None:
             self.records.append(record)
 
+    def why_none(self) -> str:
+        """How many rows there were of each verdict, and the first of them."""
+        found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
+        if self.counts.keys() == {"unanswered"}:
+            return f"({found}); {CODES['unanswered'].meaning}"
+        return f"({found}); see {next((one for one in self.problems if one.severity == 'error'), self.problems[0])}"
+
 
 def _judge(
     row: Row | BadRow, origin: Origin, reader: Reader[Record], inspector: Inspector[Record]
 ) -> tuple[Record | None, Verdict | None]:
     """The row's record if it yields one, and its verdict unless that is "keep"."""
     try:
-        record = reader.read(row, origin).model_copy(update={"origin": origin})
+        record = _placed(reader.read(row, origin), origin)
         return record, inspector(record, origin)
     except BadRow as bad:
         return None, bad.at(origin)
 
 
-def first_of(errors: Sequence[Verdict], num_rows: int, *, droppable: bool = True) -> str:
-    """What to say where bad rows are an error: the first of them, how many there are, and the way on.
+def _placed(record: Any, origin: Origin) -> Any:
+    """The record with its origin, where it is one that tells it; a vote does not."""
+    return record if isinstance(record, tuple) else record.model_copy(update={"origin": origin})
 
-    droppable: whether the command can leave them out and go on.
-    """
+
+def _first_of(errors: Sequence[Verdict], num_rows: int, *, droppable: bool) -> str:
+    """What to say where bad rows are an error: the first of them, how many there are, and the way on."""
     count = "1 bad row" if len(errors) == 1 else f"{len(errors)} bad rows"
-    way_on = "; `--on-bad-row drop` skips them" if droppable else ""
+    way_on = '; `on_bad_row="drop"` skips them' if droppable else ""
     return f"{errors[0]} ({count} in {num_rows} read{way_on})."

@@ -27,6 +27,7 @@ __all__ = [
     "Prompt",
     "Response",
     "Role",
+    "RowOrigin",
     "Source",
     "as_message",
     "labelled_from_pairs",
@@ -82,6 +83,16 @@ class Origin(_Record):
 
     def __str__(self) -> str:
         return one_line(f"{self.file}:{self.line}")
+
+
+class RowOrigin(Origin):
+    """Where a record stands in data that was given in memory; prints as the Python expression for it, `data[2]`.
+
+    `file` is what holds the rows; `line` counts from 1 as for a file.
+    """
+
+    def __str__(self) -> str:
+        return one_line(f"{self.file}[{self.line - 1}]")
 
 
 class Message(_Record):

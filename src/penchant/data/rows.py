@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -30,7 +29,7 @@ class Reader(Generic[Record]):
     """Reads rows by a table of importers: each row by the first that matches it, so that a file may mix formats.
 
     formats: those that matched a row, in the order they were met. unread: the tally of fields that nobody read.
-    num_known, num_strange: rows of the latest file that an importer matched, and that none did.
+    num_known, num_strange: rows of the latest source that an importer matched, and that none did.
     """
 
     importers: Sequence[Importer[Record]]
@@ -62,19 +61,18 @@ class Reader(Generic[Record]):
         return record
 
     @contextmanager
-    def file(self, file: Path) -> Iterator[None]:
-        """One file, of which the rows are read inside. Raises DataError where not one is of a known format."""
+    def reading(self, source: object) -> Iterator[None]:
+        """One source, of which the rows are read inside. Raises DataError where not one is of a known format."""
         self.num_known = self.num_strange = 0
         self._columns = {}
         yield
         if self.num_known or not self.num_strange:
             return
         if found := misspelt_column(self._columns, self.importers):
-            raise DataError(f"{file}: no column '{found[0]}'; did you mean '{found[1]}'?")
+            raise DataError(f"{source}: no column '{found[0]}'; did you mean '{found[1]}'?")
+        columns = ", ".join(self._columns) or "none"
         shapes = "; or ".join(importer.description for importer in self.importers)
-        raise DataError(
-            f"{file}: no known format has its columns ({', '.join(self._columns) or 'none'}); give rows with {shapes}."
-        )
+        raise DataError(f"{source}: no known format has its columns ({columns}); give rows with {shapes}.")
 
     def _note_columns(self, row: Row) -> None:
         self.num_strange += 1

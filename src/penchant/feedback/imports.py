@@ -70,7 +70,7 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
     """
     found = Tasks([], [], [])
     reader = Reader(TASK_IMPORTERS)
-    with reader.file(Path(path)):
+    with reader.reading(Path(path)):
         for line, row in scan_rows(path):
             origin = Origin(file=os.fspath(path), line=line)
             try:

@@ -50,7 +50,7 @@ def pair_dataset(config: DataConfig, model: LanguageModel, seed: int, reporter: 
             "--objective kto or bco"
         )
     loaded = load_pairs(config.files, on_bad_row="drop", limit=config.max_rows)
-    sides = split_by_prompt(loaded.pairs, config.held_out, seed)
+    sides = split_by_prompt(loaded.records, config.held_out, seed)
     data = _encoded(config, model, loaded, sides, tokenise_pairs, reporter)
     return replace(data, facts=data.facts | {"held_out_longer": _share_of_longer(data.held_out)})
 
@@ -60,7 +60,7 @@ def labelled_dataset(
 ) -> Dataset[EncodedLabelled]:
     """Labelled responses, or pairs taken apart, split by prompt. Raises DataError."""
     loaded = load_labelled(config.files, on_bad_row="drop", limit=config.max_rows)
-    sides = split_by_prompt(loaded.labelled, config.held_out, seed)
+    sides = split_by_prompt(loaded.records, config.held_out, seed)
     return _encoded(config, model, loaded, sides, tokenise_labelled, reporter)
 
 
@@ -69,7 +69,7 @@ def demonstration_dataset(
 ) -> Dataset[EncodedExample]:
     """Conversations, split by prompt, or plain text, split by text. Raises DataError."""
     loaded = load_demonstrations(config.files, on_bad_row="drop", limit=config.max_rows)
-    sides = split_demonstrations(loaded.demonstrations, config.held_out, seed)
+    sides = split_demonstrations(loaded.records, config.held_out, seed)
     return _encoded(config, model, loaded, sides, tokenise_demonstrations, reporter)
 
 
@@ -113,7 +113,7 @@ def check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, s
         return
     count = f"{len(bad)} of {num_rows} rows are bad"
     if config.on_bad_row == "error":
-        raise DataError(f"{bad[0]} ({count}; `--on-bad-row drop` skips them)")
+        raise DataError(f'{bad[0]} ({count}; `on_bad_row="drop"` skips them)')
     if len(bad) > config.max_bad_share * num_rows:
         raise DataError(
             f"{bad[0]} ({count}, more than the share of {config.max_bad_share:g} that may be dropped; "

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from penchant.data.given import digest_of
+from penchant.data.given import FileSource, digest_of
 from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
 from penchant.models.load import base_of
@@ -110,7 +110,7 @@ def _data(ledger: Mapping[str, Any]) -> Iterator[Finding]:
     if gone := [path for path in paths if not path.is_file()]:
         yield Finding("data", "unknown", f"{gone[0]} is not found from here")
     elif paths:
-        same = digest_of(paths) == ledger.get("data_digest")
+        same = digest_of(map(FileSource, paths)) == ledger.get("data_digest")
         yield Finding("data", "same" if same else "differs", ", ".join(map(str, paths)))
 
 

@@ -204,7 +204,7 @@ def test_exports_are_downloads_of_json_lines(answered, to, tmp_path):
     if to == "pairs":
         file = tmp_path / "pairs.jsonl"
         file.write_text(response.text, encoding="utf-8")
-        assert len(load_pairs(file).pairs) == len(rows)
+        assert len(load_pairs(file).records) == len(rows)
 
 
 def test_a_database_that_cannot_be_reached_is_worth_trying_again_and_names_no_file(site, monkeypatch):

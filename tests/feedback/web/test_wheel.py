@@ -62,7 +62,7 @@ def test_votes_from_the_page_make_a_model_that_predicts_votes_it_has_not_seen(ma
     kept, trained = tmp_path / "kept.jsonl", tmp_path / "trained.jsonl"
     kept.write_text("\n".join(rows[:NUM_HELD_OUT]) + "\n", encoding="utf-8")
     trained.write_text("\n".join(rows[NUM_HELD_OUT:]) + "\n", encoding="utf-8")
-    assert not {p.prompt for p in load_pairs(kept).pairs} & {p.prompt for p in load_pairs(trained).pairs}
+    assert not {p.prompt for p in load_pairs(kept).records} & {p.prompt for p in load_pairs(trained).records}
     options = ("--learning-rate", "2e-5", "--set", "data.held_out=0", "--set", "save.num_samples=0")
     penchant("dpo", "--data", trained, *options, "--output", tmp_path / "run")
     penchant("score", "--model", tmp_path / "run", "--data", kept, "--output", tmp_path / "scores.jsonl")

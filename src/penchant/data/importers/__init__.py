@@ -12,9 +12,18 @@ from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
 from penchant.data.importers.text import TEXT
+from penchant.data.importers.votes import VOTE_IMPORTERS, Vote
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt
 
-__all__ = ["DEMONSTRATION_IMPORTERS", "LABELLED_IMPORTERS", "PAIR_IMPORTERS", "PROMPT_IMPORTERS", "Importer"]
+__all__ = [
+    "DEMONSTRATION_IMPORTERS",
+    "LABELLED_IMPORTERS",
+    "PAIR_IMPORTERS",
+    "PROMPT_IMPORTERS",
+    "VOTE_IMPORTERS",
+    "Importer",
+    "Vote",
+]
 
 PAIR_IMPORTERS: tuple[Importer[PreferencePair], ...] = (
     EXPLICIT_PROMPT,

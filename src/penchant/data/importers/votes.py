@@ -4,7 +4,7 @@ A row of a file is one vote, or none (nobody has answered yet), or several (coun
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -16,7 +16,7 @@ from penchant.data.records import Candidate, Comparison, prompt_key
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
 
-__all__ = ["VOTE_IMPORTERS", "Vote"]
+__all__ = ["VOTE_IMPORTERS", "Vote", "keeps_order", "vote_columns"]
 
 Side = Literal["left", "right"]
 
@@ -51,6 +51,16 @@ class Vote:
     unit: str | None = None
     annotator: str | None = None
     shown_first: Side | None = None
+
+
+def vote_columns(votes: Sequence[Vote]) -> dict[str, list[Any]]:
+    """The votes as columns by name: left, right, outcome, prompt, unit, annotator, shown_first."""
+    return {name: [getattr(vote, name) for vote in votes] for name in Vote.__slots__}
+
+
+def keeps_order(formats: str) -> bool:
+    """Whether votes of these formats stand in the order in which they were cast, as counts do not."""
+    return "counts" not in formats
 
 
 def _digest(*parts: Any) -> str:
