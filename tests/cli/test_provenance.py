@@ -158,6 +158,42 @@ def test_a_parent_run_that_is_gone_or_was_trained_again_is_told(penchant, copies
     assert "a run that is not there any more" in penchant("lineage", copies / "second").out
 
 
+@pytest.mark.parametrize("origins", ["recorded", "from before"])
+def test_models_named_by_a_relative_path_are_found_from_another_folder_and_after_all_was_moved(
+    penchant, copies, monkeypatch, origins
+):
+    """The runs were made in another folder, which is gone, by names that hold there alone."""
+    ledger = json.loads((copies / "second" / "run.json").read_text())
+    ledger["config"]["model"]["name"], ledger["config"]["output"] = "first", "second"
+    ledger["origins"]["model"] |= {"name": "first", "path": "/gone/first/model", "run": "/gone/first"}
+    if origins == "from before":
+        del ledger["origins"]
+    (copies / "second" / "run.json").write_text(json.dumps(ledger))
+    (copies / "elsewhere").mkdir()
+    monkeypatch.chdir(copies / "elsewhere")
+    tree = json.loads(penchant("lineage", "../second", "--json").out)
+    assert tree["of"][0]["kind"] == "model, run"
+    assert tree["of"][0]["name"] == str(copies / "first")
+    assert [node["kind"] for node in tree["of"][0]["of"]] == ["model", "data"]
+
+
+def test_a_reference_named_by_a_relative_path_is_found_from_another_folder(
+    penchant, copies, runs, stories260k, monkeypatch
+):
+    shutil.copytree(stories260k, copies / "base")
+    ledger = json.loads((copies / "first" / "run.json").read_text())
+    ledger["config"]["model"]["name"], ledger["config"]["output"] = "base", "first"
+    (copies / "elsewhere").mkdir()
+    monkeypatch.chdir(copies / "elsewhere")
+    for origins in (
+        {"model": ledger["origins"]["model"] | {"path": str(copies / "base")}},
+        {"model": {"path": "/gone"}},
+    ):
+        (copies / "first" / "run.json").write_text(json.dumps(ledger | {"origins": origins}))
+        result = penchant("score", "--model", "../first", "--data", runs / "pairs.jsonl")
+        assert result.code == 0, result.err
+
+
 def test_what_is_no_run_is_the_users_mistake(penchant, tmp_path):
     for command in ("verify", "lineage"):
         result = penchant(command, tmp_path)

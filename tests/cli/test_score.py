@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -118,6 +119,46 @@ def test_a_reference_that_was_changed_since_is_refused(penchant, make_run, data,
     result = penchant("score", "--model", run, "--data", data)
     assert result.code == 2
     assert "digest" in result.err
+    assert "--reference" in result.err
+
+
+@pytest.mark.parametrize("command", ["score", "eval", "chat", "judge"])
+def test_a_reference_that_is_not_there_is_refused_before_any_model_is_loaded(
+    penchant, make_run, data, monkeypatch, command
+):
+    from penchant.cli import loading
+
+    samples = data.with_name("samples.jsonl")
+    asked = [{"role": "user", "content": "Q"}]
+    samples.write_text(json.dumps({"id": "1", "prompt": asked, "a": {"text": "A"}, "b": {"text": "B"}}) + "\n")
+
+    monkeypatch.setattr(loading, "load", lambda *_args, **_options: pytest.fail("a model was loaded"))
+    run = make_run(lora=False)
+    more = {
+        "score": ("--model", run, "--data", data, "--reference", "./nothing"),
+        "eval": (run, "--reference", "./nothing"),
+        "chat": (run, "--compare", "--reference", "./nothing"),
+        "judge": (samples, "--judge", f"run:{run}", "--judge-reference", "./nothing", "-o", data.parent / "votes"),
+    }
+    result = penchant(command, *more[command])
+    assert result.code == 2
+    assert "the reference cannot be found: ./nothing: no such folder" in result.err
+
+
+def test_a_reference_that_is_gone_is_refused_before_any_model_is_loaded(
+    penchant, make_run, data, tmp_path, monkeypatch
+):
+    from penchant.cli import loading
+
+    monkeypatch.setattr(loading, "load", lambda *_args, **_options: pytest.fail("a model was loaded"))
+    run = tmp_path / "run"
+    shutil.copytree(make_run(lora=False), run)
+    ledger = json.loads((run / "run.json").read_text())
+    ledger["config"]["model"]["name"] = str(tmp_path / "gone")
+    (run / "run.json").write_text(json.dumps(ledger | {"origins": None}))
+    result = penchant("score", "--model", run, "--data", data)
+    assert result.code == 2
+    assert f"cannot be found: {tmp_path / 'gone'}: no such folder" in result.err
     assert "--reference" in result.err
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penchant.errors import ConfigError, ModelError
-from penchant.training.run_folder import read_ledger
+from penchant.training.run_folder import found_from, read_ledger
 
 if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel
@@ -102,18 +102,51 @@ def find_reference(name: str, policy: LanguageModel, explicit: str | None, argum
         raise ConfigError(
             f"{name}: is neither a run of `penchant dpo` nor an adapter; name its reference with `{argument}=...`"
         )
-    settings = ledger["config"]["model"]
-    return reference(settings.get("reference") or settings["name"], digest)
+    return reference(_name_in(ledger, name), digest)
 
 
 def refuse_reference_free(run: str, ledger: Mapping[str, Any], reference: str | None) -> None:
-    """Raise ConfigError where the run of `ledger` was trained without a reference and `reference` names none."""
+    """Raise UserError, before any model is loaded, where the model called `run` has no reference that is there.
+
+    ConfigError where its `ledger` says that it was trained without one and `reference` names none, ModelError where
+    what is named is not there.
+    """
+    from penchant.models.load import is_adapter_folder, require_named
+
     if reference is None and ledger.get("reference_digest") == "":
         objective = ledger["config"]["dpo"]["objective"]
         raise ConfigError(
             f"{run}: was trained with {objective}, which has no reference policy; name the model to compare it with: "
             "`reference=...`"
         )
+    is_adapter = is_adapter_folder(_run_folder(run) / "model")  # whose reference is mostly in memory with it
+    name = _name_in(ledger, run) if ledger.get("reference_digest") and not is_adapter else None
+    if (named := reference or name) is not None:
+        try:
+            require_named(named)
+        except ModelError as error:
+            more = "" if reference else ", or name another with `reference=...`"
+            raise ModelError(f"the reference cannot be found: {error}{more}") from error
+
+
+def _name_in(ledger: Mapping[str, Any], name: str) -> str:
+    """The reference that the ledger of the run called `name` names, as it is found from here."""
+    from penchant.models.starter import STARTERS
+
+    settings = ledger["config"]["model"]
+    kind = "reference" if settings.get("reference") else "model"
+    named: str = settings.get("reference") or settings["name"]
+    origin = (ledger.get("origins") or {}).get(kind) or {}
+    there = [place for place in (origin.get("run"), origin.get("path")) if place and Path(place).is_dir()]
+    if named in STARTERS:
+        return named
+    return there[0] if there else found_from(_run_folder(name), ledger, named)
+
+
+def _run_folder(name: str) -> Path:
+    """The run called `name`, by its own folder or by that of its model."""
+    path = Path(name).expanduser()
+    return path if (path / "run.json").is_file() else path.parent
 
 
 def _digest_of_base(policy: LanguageModel) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from penchant.errors import OutputError
 from penchant.models.digests import run_of
 from penchant.models.starter import STARTERS
-from penchant.training.run_folder import read_ledger
+from penchant.training.run_folder import found_from, read_ledger
 
 __all__ = ["Origin", "lineage"]
 
@@ -74,8 +74,9 @@ def _models(ledger: Mapping[str, Any], above: tuple[Path, ...]) -> Iterator[Orig
     origins = ledger.get("origins")
     if origins is None:
         names = {kind: (ledger["config"].get("model") or {}).get(key) for kind, key in OLD.items()}
-        origins = {kind: _unrecorded(name) for kind, name in names.items() if name}
-    for kind, origin in origins.items():
+        origins = {kind: _unrecorded(found_from(above[-1], ledger, name)) for kind, name in names.items() if name}
+    for kind, recorded in origins.items():
+        origin = _moved(recorded, above[-1], ledger)
         yield _model(kind, origin, above)
         if "base" in origin and not origin["run"]:
             yield _model("base", {"name": origin["base"]["path"], **origin["base"]}, above)
@@ -83,6 +84,14 @@ def _models(ledger: Mapping[str, Any], above: tuple[Path, ...]) -> Iterator[Orig
 
 OLD = {"model": "name", "reference": "reference"}
 """Where the settings of a run from before origins were recorded name its models."""
+
+
+def _moved(origin: Mapping[str, Any], run: Path, ledger: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The origin as it is found now, where it was moved together with the run that began with it."""
+    if Path(origin["path"]).exists() or origin["name"] in STARTERS:
+        return origin
+    found = found_from(run, ledger, origin["name"])
+    return origin if found == origin["name"] else {**origin, **{k: _unrecorded(found)[k] for k in ("path", "run")}}
 
 
 def _unrecorded(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -198,6 +198,21 @@ def read_ledger(run: Path) -> dict[str, Any]:
         raise OutputError(f"{run}: holds no run.json, so it is not a run folder; pass the --output of a run") from error
     except ValueError as error:
         raise OutputError(f"{run}/run.json: damaged ({reason_of(error)}); the run cannot be read") from error
+
+
+def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
+    """A path in the settings of a run, as it is found from any folder: they were relative to where the run began.
+
+    Where that was, the run's own place tells by its --output, also after all of it was moved. A name that is no path,
+    and a path that is not found there, stay as they are.
+    """
+    output = Path(ledger["config"].get("output") or "")
+    place, path = run.resolve(), Path(name).expanduser()
+    num = len(output.parts)
+    if path.is_absolute() or output.is_absolute() or not num or place.parts[-num:] != output.parts:
+        return name
+    begun_in = place.parents[num - 1]
+    return str(begun_in / path) if (begun_in / path).exists() else name
 
 
 def clock_of_run(run: Path, *, resume: bool) -> datetime.datetime:
