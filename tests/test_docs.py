@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,16 @@ def commands_in(text):
     return [line for block in blocks for line in block.splitlines() if line.startswith("penchant ")]
 
 
+@cache
+def program():
+    """The commands, made once: their hundreds of options take a tenth of a second."""
+    return get_command(app)
+
+
 def parse(line):
     """Parse a command line as the command would, without running it."""
     words = shlex.split(line.split(" | ")[0])[1:]
-    command = get_command(app)
+    command = program()
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
     return command.make_context("penchant", words).command.name

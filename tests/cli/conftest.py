@@ -7,12 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from typer.main import get_command
 
-from penchant.cli.main import main
+from penchant.cli import main as module
+
+APP = module.app
 
 
 @dataclass
@@ -35,13 +39,21 @@ def penchant(tmp_path_factory) -> Iterator[Callable[..., Result]]:
         yield invoke
 
 
+@cache
+def program() -> Callable[..., object]:
+    """The commands with their hundreds of options, made once: a tenth of a second that a process pays once as well."""
+    return get_command(APP)
+
+
 def invoke(*arguments: str | Path) -> Result:
     """Run the command with these arguments."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["penchant", *map(str, arguments)])
+        if module.app is APP:
+            patch.setattr(module, "app", program())
         try:
-            main()
+            module.main()
         except SystemExit as leaving:
             code = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
         finally:

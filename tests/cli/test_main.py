@@ -1,14 +1,19 @@
 """Exit codes: 0 done, 1 our fault, 2 the user's mistake, 130 Ctrl-C; a traceback only with --debug."""
 
 import io
+import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from penchant import __version__
+from penchant import __version__, versions
 from penchant.cli import main as module
 from penchant.errors import ConfigError, DataError, ModelError, OutputError, TrainingError
 from penchant.training.interrupt import Interrupted
@@ -88,9 +93,72 @@ def test_an_unknown_option_or_verb_is_exit_code_2(penchant):
     assert penchant("nonsense").code == 2
 
 
-def test_the_version_is_shown(penchant):
+def test_the_versions_that_a_bug_report_needs_are_shown(penchant):
     result = penchant("--version")
-    assert (result.code, result.out) == (0, f"penchant {__version__}\n")
+    shown = dict(line.split(" ", 1) for line in result.out.splitlines())
+    assert (result.code, shown["penchant"], shown["python"]) == (0, __version__, platform.python_version())
+    assert (shown["torch"], shown["peft"]) == (version("torch"), version("peft"))
+    assert "transformers" in shown
+    assert shown["platform"] == platform.platform()
+
+
+def test_the_versions_are_shown_without_loading_the_libraries():
+    code = (
+        "import sys; sys.argv = ['penchant', '--version']\n"
+        "from penchant.cli.main import app\n"
+        "app(standalone_mode=False)\n"
+        "print([name for name in ('torch', 'transformers', 'peft') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.endswith("[]\n"), shown.stdout
+
+
+def test_a_package_that_is_not_there_is_said_to_be_so(monkeypatch):
+    monkeypatch.setattr(versions, "PACKAGES", ("no-such-package",))
+    assert versions.installed_versions()["no-such-package"] == "not installed"
+
+
+COMPLETED = {
+    "a command": (["penchant", "verif"], "verify"),
+    "a command of a group": (["penchant", "votes", "agr"], "agreement"),
+    "an option": (["penchant", "dpo", "--learn"], "--learning-rate"),
+}
+
+
+@pytest.mark.parametrize(("words", "completion"), COMPLETED.values(), ids=COMPLETED)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands_and_options(shell, words, completion):
+    line = " ".join(words)
+    asked = {
+        "bash": {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},
+        "zsh": {"_TYPER_COMPLETE_ARGS": line},
+        "fish": {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    }
+    env = asked[shell] | {"_PENCHANT_COMPLETE": f"complete_{shell}"}
+    assert completion in CliRunner().invoke(module.app, [], prog_name="penchant", env=env).output
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_itself_completes_with_the_script(tmp_path):
+    program = tmp_path / "penchant"
+    program.write_text(f"#!{sys.executable}\nfrom penchant.cli.main import main\nmain()\n")
+    program.chmod(0o755)
+    session = (
+        'eval "$(_PENCHANT_COMPLETE=source_bash penchant)"\n'
+        "COMP_WORDS=(penchant verif) COMP_CWORD=1\n"
+        "_penchant_completion penchant\n"
+        'echo "${COMPREPLY[@]}"'
+    )
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    shown = subprocess.run(["bash", "-c", session], capture_output=True, text=True, check=True, env=env)
+    assert shown.stdout == "verify\n", shown.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_of_a_shell_is_printed(shell, monkeypatch):
+    monkeypatch.setattr("shellingham.detect_shell", lambda: (shell, f"/bin/{shell}"))
+    result = CliRunner().invoke(module.app, ["--show-completion"], prog_name="penchant")
+    assert (result.exit_code, "_PENCHANT_COMPLETE" in result.output) == (0, True), result.output
 
 
 def test_every_verb_has_help_with_an_example(penchant):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import platform
 import re
 import sys
 import traceback
@@ -12,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from penchant import __version__
 from penchant.cli import (
     annotate,
     chat,
@@ -39,6 +39,7 @@ from penchant.cli.hints import Command, as_typed
 from penchant.errors import PenchantError, UserError
 from penchant.reading import os_reason
 from penchant.training.interrupt import stopping
+from penchant.versions import installed_versions
 from penchant.wording import SPELT_OUT, one_line, reason_of
 
 __all__ = ["app", "main"]
@@ -49,7 +50,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(models.app, name="models")
@@ -88,14 +88,21 @@ for verb in VERBS:
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"penchant {__version__}")
+        rows = installed_versions() | {"platform": platform.platform()}
+        typer.echo("\n".join(f"{name} {version}" for name, version in rows.items()))
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Show the version and stop.", callback=_show_version)
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            help="Show the versions, as a bug report needs them, and stop.",
+            callback=_show_version,
+        ),
     ] = False,
 ) -> None:
     """Turn what people prefer into a better language model."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +22,7 @@ from penchant.files.place import require_place
 from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomically
 from penchant.training.config import RunConfig
 from penchant.training.records import append_rows, keep_rows, read_rows_written
+from penchant.versions import installed_versions
 from penchant.wording import reason_of
 
 __all__ = [
@@ -75,7 +74,8 @@ class RunFolder:
                 folder.path.mkdir()
                 folder.made_here = True
             write_atomically(folder.path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-            folder.ledger = {"command": command, "config": settings, "versions": _versions(), "started_at": _now()}
+            versions = installed_versions() | {"cores": str(os.cpu_count())}
+            folder.ledger = {"command": command, "config": settings, "versions": versions, "started_at": _now()}
             folder.note(status="running")
             folder.began_here = True
         return folder
@@ -254,12 +254,6 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
             yield from _differences(a, b, f"{prefix}{key}.")
         elif a != b and prefix + key != "output":
             yield prefix + key
-
-
-def _versions() -> dict[str, str]:
-    packages = ("penchant", "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
-    cores = {"cores": str(os.cpu_count())}
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}, **cores}
 
 
 def _now() -> str:
