@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from penchant.cli.checking import scored_runs
 from penchant.tokens import TokenSequence
+from penchant.tokens.faults import scored_runs
 
 GOOD = {"prompt": "Once upon a time", "chosen": "there was a cat.", "rejected": "there was a very sad dog."}
 

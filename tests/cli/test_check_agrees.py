@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from penchant.cli.checking import check_files
 from penchant.data import guess_kind, load_pairs
 from penchant.errors import DataError
 from penchant.tokens import ChatEncoder, Limits
+from penchant.training.checking import check_tokens
 from penchant.training.config import DataConfig
 from penchant.training.dataset import demonstration_dataset, labelled_dataset, pair_dataset
 
@@ -70,7 +70,7 @@ def test_check_finds_the_kind_the_verdicts_and_the_unread_fields_that_training_f
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     kind = guess_kind(path)
     limits = Limits(128, 127, 128)
-    found = outcome(lambda: check_files([path], model.encoder, limits, 1024, lambda done, total: None))
+    found = outcome(lambda: check_tokens([path], model.encoder, limits, token_budget=1024, reporter=SILENT))
     config = DataConfig(files=(str(path),), held_out=0.0, max_length=128, max_bad_share=0.999)
     trained = outcome(lambda: COMMANDS[kind](config, model, 0, SILENT).facts)
     if isinstance(found, str):

@@ -1,0 +1,119 @@
+"""What `penchant check` shows: the rows by verdict, their lengths, and some of them as the model reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from penchant.cli.console import sanitise
+from penchant.cli.tables import print_table
+from penchant.data import CODES
+from penchant.data.fields import in_words
+from penchant.tokens import ChatEncoder
+from penchant.tokens.faults import scored_runs
+from penchant.training.checking import CheckReport
+
+__all__ = ["show_report"]
+
+NUM_TOKENS_SHOWN = 200
+
+
+def show_report(console: Console, report: CheckReport, num_problems: int | None, num_examples: int, ids: bool) -> None:
+    """Print the report. num_problems: at most so many of them, or all. ids: show token ids beside the texts."""
+    _show_rows(console, report, num_problems)
+    if listed := in_words(report.unread):
+        _say(console, listed, "yellow")
+    _show_lengths(console, report)
+    _show_remarks(console, report)
+    for item in report.items[:num_examples]:
+        _show_item(console, item, report.encoder, ids)
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    console.print(sanitise(text), style=style, markup=False, soft_wrap=True)
+
+
+def _show_rows(console: Console, report: CheckReport, limit: int | None) -> None:
+    num_rows = sum(report.rows.values())
+    rows = "1 row" if num_rows == 1 else f"{num_rows:,} rows"
+    _say(console, f"{rows} of {report.kind}, format {report.format}; {report.num_bad} cannot be used", "bold")
+    for code, number in sorted(report.rows.items(), key=lambda item: (item[0] != "keep", -item[1])):
+        _say(console, f"  {number:>7} {code:<22} {CODES[code].severity:<8} {CODES[code].meaning}")
+    problems = sorted(report.problems, key=lambda verdict: verdict.severity != "error")
+    for verdict in problems[:limit]:
+        _say(console, f"{verdict.severity}: {verdict}", "red" if verdict.severity == "error" else None)
+    if limit is not None and len(problems) > limit:
+        _say(console, f"and {len(problems) - limit} more; --all lists them")
+
+
+def _show_lengths(console: Console, report: CheckReport) -> None:
+    console.print()
+    limits = report.limits
+    rows = [
+        (name, f"{facts['num']:,}", f"{facts['mean']:.1f}", f"{facts['p95']:.0f}", f"{facts['max']:,}")
+        for name, facts in report.statistics.items()
+    ]
+    print_table(console, ("tokens", "number", "mean", "p95", "max"), rows)
+    what = "conversations are" if report.kind == "demonstrations" else "responses are"
+    why = "the most the model takes" if limits.max_length == limits.context_length else "--max-length"
+    _say(console, f"{report.num_cut} {what} cut at {limits.max_length} tokens ({why})")
+    _say(console, f"{report.saved_by_sharing:.1%} of all tokens need not be run, as shared prefixes are run once")
+
+
+def _show_remarks(console: Console, report: CheckReport) -> None:
+    for remark in report.remarks:
+        many = f"{remark.count} sequences " if remark.count else ""
+        where = f" (first at {remark.first})" if remark.first else ""
+        _say(console, f"note: {many}{remark.text}{where}", "yellow")
+
+
+def _show_item(console: Console, item: Any, encoder: ChatEncoder, ids: bool) -> None:
+    console.print()
+    _say(console, str(item.origin), "bold")
+    if hasattr(item, "chosen"):
+        prompt = item.chosen.ids[~item.chosen.scored]
+        _show_part(console, "prompt", [(False, prompt.tolist())], encoder, ids)
+        for name, sequence in (("chosen", item.chosen), ("rejected", item.rejected)):
+            _show_part(console, name, [(True, sequence.ids[sequence.scored].tolist())], encoder, ids)
+    else:
+        for sequence in item.sequences:
+            _show_part(console, "text", list(scored_runs(sequence)), encoder, ids)
+
+
+def _show_part(
+    console: Console, name: str, runs: list[tuple[bool, list[int]]], encoder: ChatEncoder, ids: bool
+) -> None:
+    """One part under its name; what is scored is coloured, or set in [[ ]] where there is no colour."""
+    num, num_scored = sum(len(run) for _, run in runs), sum(len(run) for scored, run in runs if scored)
+    mask = "all scored" if num == num_scored else "not scored" if not num_scored else f"{num_scored} scored"
+    line = Text(f"{name:>8}  ", style="bold") + Text(f"{num} tokens, {mask}", style="dim")
+    console.print(line, soft_wrap=True)
+    body = Text()
+    for scored, run in runs:
+        body += _coloured(scored, run, encoder, console.is_terminal or len(runs) == 1)
+    console.print(body, soft_wrap=True)
+    if ids:
+        console.print(" ".join(str(i) for _, run in runs for i in run), style="dim", soft_wrap=True, markup=False)
+
+
+def _coloured(scored: bool, run: list[int], encoder: ChatEncoder, plain_brackets: bool) -> Text:
+    """A run of tokens as text; its end tokens stand out, a long one is shortened in its midst."""
+
+    def text(part: list[int]) -> str:
+        return sanitise(encoder.tokenizer.decode(part, skip_special_tokens=False))
+
+    num_end = 1 if scored and run[-1] in encoder.end_ids else 0
+    inner = run[: len(run) - num_end]
+    style = "green" if scored else "dim"
+    if len(inner) > NUM_TOKENS_SHOWN:
+        half = NUM_TOKENS_SHOWN // 2
+        out = Text(text(inner[:half]), style=style)
+        out.append(f" [{len(inner) - 2 * half} more tokens] ", style="italic")
+        out.append(text(inner[-half:]), style=style)
+    else:
+        out = Text(text(inner), style=style)
+    if num_end:
+        out.append(text(run[-1:]), style="black on green")
+    return out if plain_brackets or not scored else Text("[[") + out + Text("]]")

@@ -1,0 +1,101 @@
+"""What is wrong, or worth a word, in texts that have become tokens: end tokens, special tokens, lengths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from penchant.tokens.encoding import ChatEncoder
+from penchant.tokens.forest import TokenSequence
+from penchant.tokens.labelled import EncodedLabelled
+from penchant.tokens.pairs import EncodedExample, EncodedPair, Limits
+
+__all__ = ["Remark", "length_remarks", "scored_runs", "token_remarks"]
+
+LONGER = 1.2
+"""Chosen responses this much longer than rejected ones are worth a remark."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A fault, or a habit, of the tokens: in how many sequences, and where first (None: it is not of a row)."""
+
+    code: str
+    text: str
+    count: int
+    first: str | None
+
+
+def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, list[int]]]:
+    """The sequence cut where the loss mask changes: (scored, ids), in order."""
+    (changes,) = np.nonzero(np.diff(sequence.scored))
+    for part in np.split(np.arange(len(sequence)), changes + 1):
+        yield bool(sequence.scored[part[0]]), sequence.ids[part].tolist()
+
+
+def token_remarks(
+    items: Sequence[EncodedPair | EncodedLabelled | EncodedExample], encoder: ChatEncoder, limits: Limits
+) -> Iterator[Remark]:
+    """Every kind of fault in the tokens of the items, with how many sequences have it and the first of them."""
+    found: dict[str, list[str]] = {}
+    inside: Counter[int] = Counter()
+    special = _special_ids(encoder)
+    for item in items:
+        for sequence in item.sequences:
+            for code in _faults(sequence, encoder, special, limits, inside):
+                found.setdefault(code, []).append(str(item.origin))
+    shown = ", ".join(repr(encoder.tokenizer.decode([i], skip_special_tokens=False)) for i, _ in inside.most_common(3))
+    texts = {
+        "double_bos": "begin with the beginning-of-text token twice; the template writes it and the tokenizer adds it",
+        "double_end": "end with two end tokens; remove the one that is written in the response's text",
+        "special_inside": f"hold a special token in the midst of what is scored ({shown}); remove it from the text",
+        "missing_end": "do not end with an end token, so the model cannot learn to stop; check eos_token and template",
+    }
+    for code, where in found.items():
+        yield Remark(code, texts[code], len(where), where[0])
+
+
+def _faults(
+    sequence: TokenSequence, encoder: ChatEncoder, special: frozenset[int], limits: Limits, inside: Counter[int]
+) -> set[str]:
+    """Codes of what is wrong with one sequence; special tokens out of place are counted in `inside`."""
+    codes = set()
+    bos = encoder.tokenizer.bos_token_id
+    if bos is not None and sequence.ids[:2].tolist() == [bos, bos]:
+        codes.add("double_bos")
+    runs = [ids for scored, ids in scored_runs(sequence) if scored]
+    for ids in runs:
+        ends_well = ids[-1] in encoder.end_ids
+        if ends_well and len(ids) > 1 and ids[-2] in encoder.end_ids:
+            codes.add("double_end")
+        elif strange := [i for i in ids[: -1 if ends_well else None] if i in special]:
+            codes.add("special_inside")
+            inside.update(strange)
+        if not ends_well and len(sequence) < limits.max_length:
+            codes.add("missing_end")
+    return codes
+
+
+def length_remarks(lengths: Mapping[str, Sequence[int]], encoder: ChatEncoder) -> Iterator[Remark]:
+    """What the tokenizer and the lengths of chosen and rejected responses give to think about."""
+    pad = getattr(encoder.tokenizer, "pad_token_id", None)
+    if pad is not None and pad == encoder.tokenizer.eos_token_id:
+        text = "the pad token is the end token; Penchant never pads, but trainers that mask by pad forget the end token"
+        yield Remark("pad_is_eos", text, 0, None)
+    if lengths.get("chosen") and lengths.get("rejected"):
+        ratio = float(np.mean(lengths["chosen"]) / np.mean(lengths["rejected"]))
+        if not 1 / LONGER <= ratio <= LONGER:
+            text = (
+                f"chosen responses have {ratio:.2f} times the tokens of rejected ones; the model may learn length alone"
+            )
+            yield Remark("length_gap", text, 0, None)
+
+
+def _special_ids(encoder: ChatEncoder) -> frozenset[int]:
+    tokenizer: Any = encoder.tokenizer
+    added = {i for i, token in getattr(tokenizer, "added_tokens_decoder", {}).items() if token.special}
+    return frozenset(added | set(getattr(tokenizer, "all_special_ids", ())))

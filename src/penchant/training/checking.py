@@ -1,0 +1,205 @@
+"""Data looked at before anything is trained on it: formats, verdicts, lengths, what sharing saves, and faults in the tokens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from penchant.data import (
+    Loaded,
+    Verdict,
+    guess_kind,
+    load_demonstrations,
+    load_labelled,
+    load_pairs,
+)
+from penchant.data.authors import votes_behind
+from penchant.data.fields import UnreadField
+from penchant.data.given import Data, FileSource, sources_of
+from penchant.models.encoder import load_text_side
+from penchant.models.load import read_chat_template
+from penchant.progress import Reporter
+from penchant.tokens import (
+    ChatEncoder,
+    EncodedExample,
+    EncodedLabelled,
+    EncodedPair,
+    Forest,
+    Limits,
+    SpecialTokens,
+    Tokenised,
+    pack,
+    tokenise_demonstrations,
+    tokenise_labelled,
+    tokenise_pairs,
+)
+from penchant.tokens.faults import Remark, length_remarks, token_remarks
+from penchant.tokens.measuring import MeasuringEncoder
+from penchant.training.config import OptimiserConfig
+
+__all__ = ["CheckReport", "check_data", "check_tokens"]
+
+NUM_SAMPLED = 512
+"""Items from which the share of tokens saved by sharing is measured."""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found in files of data.
+
+    kind: "pairs", "labelled" or "demonstrations". format: names of the importers that matched. rows: how many by
+    verdict. problems: every row that is not plainly kept. items: what training would read. lengths: by part, the tokens
+    of every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that need not be
+    run. votes: what became of the votes, for every file that came from a project.
+    """
+
+    kind: str
+    format: str
+    rows: dict[str, int]
+    problems: tuple[Verdict, ...]
+    items: tuple[EncodedPair | EncodedLabelled | EncodedExample, ...]
+    lengths: dict[str, list[int]]
+    num_cut: int
+    saved_by_sharing: float
+    remarks: tuple[Remark, ...]
+    unread: tuple[UnreadField, ...]
+    encoder: ChatEncoder
+    limits: Limits
+    votes: tuple[dict[str, Any], ...]
+
+    @property
+    def num_bad(self) -> int:
+        """Rows that training would leave out."""
+        return sum(verdict.severity == "error" for verdict in self.problems)
+
+    @property
+    def statistics(self) -> dict[str, dict[str, float]]:
+        """By part of the rows: how many there are, and mean, 95th percentile and maximum of their tokens."""
+        return {
+            name: {
+                "num": len(lengths),
+                "mean": float(np.mean(lengths)),
+                "p95": float(np.percentile(lengths, 95)),
+                "max": int(max(lengths)),
+            }
+            for name, lengths in self.lengths.items()
+            if lengths
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the tokens, as JSON holds it."""
+        return {
+            "kind": self.kind,
+            "format": self.format,
+            "num_rows": sum(self.rows.values()),
+            "num_bad": self.num_bad,
+            "rows": self.rows,
+            "fields_not_read": [
+                {"name": field.name, "num_rows": field.num_rows, "first": str(field.first)} for field in self.unread
+            ],
+            "problems": [
+                {"where": str(v.origin), "severity": v.severity, "code": v.code, "reason": v.reason, "fix": v.fix}
+                for v in self.problems
+            ],
+            "tokens": self.statistics,
+            "max_length": self.limits.max_length,
+            "num_cut": self.num_cut,
+            "saved_by_sharing": self.saved_by_sharing,
+            "remarks": [asdict(remark) for remark in self.remarks],
+            "votes": list(self.votes),
+        }
+
+
+def check_data(
+    data: Data,
+    model: str,
+    *,
+    max_length: int = 1024,
+    max_prompt_length: int | None = None,
+    chat_template: str | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    reporter: Reporter,
+) -> CheckReport:
+    """Read and tokenise files, or rows in memory, as training on `model` would; its weights are not read.
+
+    max_length, max_prompt_length: in tokens, and never more than the model takes; the second is by default all but one
+    of the first. Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
+    """
+    side = load_text_side(
+        model, chat_template=read_chat_template(chat_template), special_tokens=special_tokens, say=reporter.say
+    )
+    longest = min(max_length, side.context_length or max_length)
+    limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
+    return check_tokens(data, side.encoder, limits, reporter=reporter)
+
+
+def check_tokens(
+    data: Data,
+    encoder: ChatEncoder,
+    limits: Limits,
+    *,
+    token_budget: int = OptimiserConfig().token_budget,
+    reporter: Reporter,
+) -> CheckReport:
+    """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch."""
+    measuring = MeasuringEncoder(encoder)
+    loaded: Loaded[Any]
+    tokenised: Tokenised[Any]
+    sources = sources_of(data)
+    kind = guess_kind(sources)
+    if kind == "pairs":
+        loaded = load_pairs(sources, on_bad_row="drop")
+        tokenised = tokenise_pairs(measuring, loaded.records, limits, _counter(loaded, reporter))
+        lengths = measuring.lengths_of(loaded.records)
+    elif kind == "labelled":
+        loaded = load_labelled(sources, on_bad_row="drop")
+        tokenised = tokenise_labelled(measuring, loaded.records, limits, _counter(loaded, reporter))
+        lengths = measuring.lengths_by_label(loaded.records)
+    else:
+        loaded = load_demonstrations(sources, on_bad_row="drop")
+        tokenised = tokenise_demonstrations(measuring, loaded.records, limits, _counter(loaded, reporter))
+        lengths = {"text": measuring.texts}
+    return CheckReport(
+        kind=kind,
+        format=loaded.format,
+        rows=_count_rows(loaded.verdict_counts, loaded.problems, tokenised.problems),
+        problems=(*loaded.problems, *tokenised.problems),
+        items=tokenised.items,
+        lengths=lengths,
+        num_cut=tokenised.num_truncated,
+        saved_by_sharing=_saved_by_sharing(tokenised.items[:NUM_SAMPLED], token_budget),
+        remarks=(*token_remarks(tokenised.items, encoder, limits), *length_remarks(lengths, encoder)),
+        unread=loaded.unread,
+        encoder=encoder,
+        limits=limits,
+        votes=tuple(found for one in sources if isinstance(one, FileSource) and (found := votes_behind(one.path))),
+    )
+
+
+def _counter(loaded: Loaded[Any], reporter: Reporter) -> Callable[[], None]:
+    numbers = iter(range(1, len(loaded.records) + 1))
+    return lambda: reporter.progress("tokens", next(numbers), len(loaded.records), {})
+
+
+def _count_rows(counts: dict[str, int], early: Sequence[Verdict], late: Sequence[Verdict]) -> dict[str, int]:
+    """Rows by verdict; one that only failed as tokens gives up the verdict it had as text."""
+    rows = Counter(counts)
+    before = {verdict.origin: verdict.code for verdict in early}
+    for verdict in late:
+        rows[before.get(verdict.origin, "keep")] -= 1
+        rows[verdict.code] += 1
+    return {code: number for code, number in rows.items() if number}
+
+
+def _saved_by_sharing(items: Sequence[EncodedPair | EncodedLabelled | EncodedExample], token_budget: int) -> float:
+    """Share of tokens that need not be run, as every shared prefix of a micro-batch is run once."""
+    total = unique = 0
+    for batch in pack([item.sequences for item in items], token_budget):
+        sequences = [sequence for i in batch for sequence in items[i].sequences]
+        total += sum(map(len, sequences))
+        unique += Forest.plant(sequences).num_tokens
+    return 1 - unique / total if total else 0.0
