@@ -30,12 +30,12 @@ def story(stories260k):
 @pytest.fixture
 def no_model(monkeypatch, make_run):
     """Fail where a model is loaded: what is refused before any work never comes to that."""
-    make_run(lora=False)
+    make_run(lora=False)  # which loads one
 
     def load(*_args, **_options):
         raise AssertionError("a model was loaded")
 
-    for name in ("training.policies.load_model", "models.load.load_model", "models.encoder.load_text_side"):
+    for name in ("models.load.read_network", "models.encoder.base_of"):  # as these modules call them
         monkeypatch.setattr(f"penchant.{name}", load)
 
 

@@ -21,7 +21,7 @@ def no_model(monkeypatch):
     def load(*_args, **_options):
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("penchant.models.load.load_model", load)
+    monkeypatch.setattr("penchant.models.load.read_network", load)
 
 
 @pytest.fixture(scope="module")
