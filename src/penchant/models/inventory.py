@@ -1,0 +1,71 @@
+"""The models on this machine, found by looking into folders: starters, converted GGUF files, the Hugging Face cache."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from penchant.models.cache import cache_folder, is_whole
+from penchant.models.starter import STARTERS, installed_starters, starter_path
+
+__all__ = ["FoundModel", "models_here"]
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """name: what loads it. kind: starter, converted (from GGUF) or hub. size: in bytes. Unknown facts are None."""
+
+    name: str
+    kind: str
+    path: str | None
+    size: int | None
+    num_parameters: int | None
+    licence: str | None
+    is_here: bool
+
+
+def models_here() -> Iterator[FoundModel]:
+    """Every model found by looking into folders; no network, and no weights are read."""
+    installed = installed_starters()
+    for name, known in STARTERS.items():
+        folder = starter_path(name) if name in installed else None
+        size = None if folder is None else _size(folder)
+        where = None if folder is None else str(folder)
+        yield FoundModel(name, "starter", where, size, known.num_parameters, known.licence, folder is not None)
+    for folder in sorted((cache_folder() / "models").glob("*/")):
+        if folder.name not in STARTERS and is_whole(folder):
+            yield FoundModel(str(folder), "converted", str(folder), _size(folder), _num_parameters(folder), None, True)
+    yield from _hub_models()
+
+
+def _hub_models() -> Iterator[FoundModel]:
+    """Whole models in the Hugging Face cache: models--OWNER--NAME/snapshots/COMMIT with a config and safetensors."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    for repository in sorted(Path(HF_HUB_CACHE).glob("models--*/")):
+        name = repository.name.removeprefix("models--").replace("--", "/", 1)
+        snapshots = [s for s in (repository / "snapshots").glob("*/") if (s / "config.json").is_file()]
+        snapshots = [s for s in snapshots if list(s.glob("*.safetensors"))]
+        if snapshots:
+            newest = max(snapshots, key=lambda s: s.stat().st_mtime)
+            yield FoundModel(name, "hub", str(newest), _size(newest), _num_parameters(newest), None, True)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _num_parameters(folder: Path) -> int | None:
+    """Counted in the headers of the safetensors files; None where one cannot be read."""
+    total = 0
+    try:
+        for file in folder.glob("*.safetensors"):
+            with file.open("rb") as stream:
+                header = json.loads(stream.read(min(int.from_bytes(stream.read(8), "little"), 100_000_000)))
+            total += sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return total
