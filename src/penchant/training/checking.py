@@ -1,4 +1,4 @@
-"""Data looked at before anything is trained on it: formats, verdicts, lengths, what sharing saves, and faults in the tokens."""
+"""Data looked at before training on it: formats, verdicts, lengths, what sharing saves, and faults in the tokens."""
 
 from __future__ import annotations
 
