@@ -194,6 +194,65 @@ def test_a_reference_named_by_a_relative_path_is_found_from_another_folder(
         assert result.code == 0, result.err
 
 
+@pytest.fixture(scope="module")
+def exported(penchant, runs):
+    """`merged`, exported from `second`, and `third`, a run that was trained from it."""
+    result = penchant("export", runs / "second", "--merged", runs / "merged", "--dtype", "bfloat16")
+    assert result.code == 0, result.err
+    result = penchant(
+        *("dpo", "--model", runs / "merged", "--data", runs / "pairs.jsonl", "--output", runs / "third"),
+        *("--set", "save.num_samples=0", "--set", "optimiser.max_steps=1"),
+    )
+    assert result.code == 0, result.err
+    return runs
+
+
+def test_the_lineage_goes_through_an_exported_model_to_its_run_and_on(penchant, exported):
+    model = json.loads(penchant("lineage", exported / "third", "--json").out)["of"][0]
+    assert (model["kind"], model["name"]) == ("model", str(exported / "merged"))
+    assert model["facts"][1].startswith("exported 20")
+    assert model["facts"][1].endswith(" as bfloat16")
+    (second,) = model["of"]
+    assert (second["kind"], second["name"]) == ("model, run", str(exported / "second"))
+    assert second["of"][0]["name"] == str(exported / "first")
+    alone = json.loads(penchant("lineage", exported / "merged", "--json").out)
+    assert (alone["kind"], alone["name"], alone["of"]) == ("model", str(exported / "merged"), model["of"])
+    assert "responses by small@0123" in penchant("lineage", exported / "merged").out
+
+
+def test_an_exported_model_verifies_and_whatever_is_changed_in_it_is_found(penchant, exported, tmp_path):
+    result = penchant("verify", exported / "merged")
+    assert result.code == 0, result.out
+    told = [line.partition("/")[0].split() for line in result.out.splitlines()]
+    assert told == [["same", "model"], ["same", "exported", "from"]]
+    assert penchant("verify", exported / "third").code == 0
+    shutil.copytree(exported / "merged", tmp_path / "merged")
+    (tmp_path / "merged" / "config.json").write_text("{}")
+    result = penchant("verify", tmp_path / "merged", "--json")
+    assert result.code == 1
+    assert findings(result)["model"] == ("differs", f"{tmp_path / 'merged'}: config.json is another")
+    (tmp_path / "merged" / "provenance.json").write_text("{")
+    result = penchant("verify", tmp_path / "merged")
+    assert result.code == 2
+    assert "provenance.json: damaged" in result.err
+
+
+def test_a_model_whose_weights_were_changed_since_its_export_has_no_other_past(penchant, exported, tmp_path):
+    from penchant.training.config import ModelConfig
+    from penchant.training.lineage import lineage
+    from penchant.training.origins import origins_of
+
+    shutil.copytree(exported / "third", tmp_path / "third")
+    shutil.copytree(exported / "merged", tmp_path / "merged")
+    shutil.copy(exported / "first" / "model" / "model.safetensors", tmp_path / "merged")
+    ledger = json.loads((tmp_path / "third" / "run.json").read_text())
+    ledger["origins"] = origins_of(ModelConfig(name=str(tmp_path / "merged")), tmp_path / "merged")
+    (tmp_path / "third" / "run.json").write_text(json.dumps(ledger))
+    model = lineage(tmp_path / "third").of[0]
+    assert model.facts[-1] == "its weights were changed since"
+    assert model.of == ()
+
+
 def test_what_is_no_run_is_the_users_mistake(penchant, tmp_path):
     for command in ("verify", "lineage"):
         result = penchant(command, tmp_path)

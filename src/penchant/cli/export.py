@@ -26,6 +26,7 @@ def command(
 
     The written model is read back and compared with the trained one; if it computes anything else, the export fails.
     Where embedding and head are one weight and an adapter changes only one of them, they are written as two weights.
+    provenance.json in the folder says where the model came from, for `penchant lineage` and `penchant verify`.
 
     Load it with transformers' AutoModelForCausalLM.from_pretrained, or serve it with vLLM, llama.cpp or Ollama.
 

@@ -14,7 +14,7 @@ NAME = "lineage"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[Path, typer.Argument(help="A run folder, or a model that was exported.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show where a run came from, as a tree: the runs and models before it, data files, votes, people and judges.

@@ -14,7 +14,7 @@ NAME = "verify"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[Path, typer.Argument(help="A run folder, or a model that was exported.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check the files of a run against what it wrote down: model, base model, data, metrics, checkpoints, report.

@@ -12,6 +12,7 @@ from typing import Any
 from penchant.errors import ModelError
 
 __all__ = [
+    "PROVENANCE",
     "base_of_run",
     "changed_files",
     "digests_of_base",
@@ -25,6 +26,8 @@ __all__ = [
 
 READ_BY_LOADERS = (".json", ".safetensors", ".jinja", ".model", ".txt")
 ADAPTER_CONFIG = "adapter_config.json"
+PROVENANCE = "provenance.json"
+"""Where an exported model came from; it is not part of what the model is."""
 CONFIGS = ("config.json", ADAPTER_CONFIG)
 
 
@@ -55,9 +58,11 @@ def digests_of_model(folder: Path) -> dict[str, str]:
     Of an adapter's config, which says where its base model lies, the digest leaves that out: folders are moved, and
     what the base model is its own digests say.
     """
-    files = (file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix in READ_BY_LOADERS)
+    files = [file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix in READ_BY_LOADERS]
     return {
-        file.name: _digest_without_base(file) if file.name == ADAPTER_CONFIG else file_sha256(file) for file in files
+        file.name: _digest_without_base(file) if file.name == ADAPTER_CONFIG else file_sha256(file)
+        for file in files
+        if file.name != PROVENANCE
     }
 
 

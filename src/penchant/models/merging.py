@@ -24,11 +24,13 @@ def save_merged(
     *,
     dtype: torch.dtype = torch.float32,
     say: Callable[[str], None] = lambda _: None,
+    sign: Callable[[Path], None] = lambda _: None,
 ) -> None:
     """Write a plain model with the adapter folded into its weights, rounded to `dtype`; a whole model is copied.
 
     Afterwards `model` is what was written. The fold and the rounding are each compared with the model before them, and
-    what is on the disk with both. Raises WrittenError, then nothing is left of it, and OSError.
+    what is on the disk with both; for `sign` see `save_model`. Raises WrittenError, then nothing is left of it, and
+    OSError.
     """
     trained = Probe.of(model.network)
     merge_adapter(model, say)
@@ -40,7 +42,7 @@ def save_merged(
         name = str(dtype).removeprefix("torch.")
         _require_close(folded, rounded, dtype, f"{folder}: {name} cannot hold this model")
         say(f"{name} moves log-probs by {folded.gap(rounded):.2g} nats at most, on {len(trained.ids)} tokens")
-    save_model(model, folder, dtype=dtype)
+    save_model(model, folder, dtype=dtype, sign=sign)
 
 
 def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,18 @@ __all__ = ["rehearse", "require_written", "save_model"]
 READABLE = 0o644
 
 
-def save_model(model: LanguageModel, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+def save_model(
+    model: LanguageModel,
+    folder: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    sign: Callable[[Path], None] = lambda _: None,
+) -> None:
     """Write the model, or its adapter, with everything `from_pretrained` needs, its weights as `dtype`.
 
-    The weights must be numbers of that dtype already, see `merging.round_weights`. Raises OSError, and WrittenError
-    where what was written is not the model: then nothing is left of it, and what `folder` held before stays.
+    The weights must be numbers of that dtype already, see `merging.round_weights`. sign: writes what is to stand beside
+    the files, once they are found to be the model, into the folder in which they still are. Raises OSError, and
+    WrittenError where what was written is not the model: then nothing is left of it, and what `folder` held stays.
     """
     folder = folder.resolve()
     # An empty folder may be a mount point, or where the user stands: it is filled, not replaced.
@@ -39,6 +47,7 @@ def save_model(model: LanguageModel, folder: Path, *, dtype: torch.dtype = torch
     try:
         _write(model, scratch, dtype)
         require_written(model.network, scratch, folder)
+        sign(scratch)
         if is_empty:
             _fill(folder, scratch)
         else:

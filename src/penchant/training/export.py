@@ -14,6 +14,8 @@ from penchant.models.load import load_model, read_chat_template, resolve
 from penchant.models.merging import save_merged
 from penchant.models.numerics import choose_numerics
 from penchant.progress import Reporter
+from penchant.training.origins import origin_of
+from penchant.training.provenance import provenance_writer
 
 __all__ = ["DTYPES", "Exported", "export_model"]
 
@@ -35,7 +37,8 @@ def export_model(
     """Write the trained weights, tokenizer and chat template to the folder `merged`, an adapter folded into its model.
 
     model: a run folder, or whatever else names a model. dtype: one of DTYPES, of the written weights.
-    chat_template: "plain", or the path of a Jinja template, to be written instead of the tokenizer's own.
+    chat_template: "plain", or the path of a Jinja template, to be written instead of the tokenizer's own. Beside them
+    stands where the model came from, see `penchant.training.provenance`.
 
     Raises ConfigError, ModelError, OutputError where `merged` is not empty or cannot be made, and WrittenError where
     what was read back computes anything else than the model; then nothing is left of it.
@@ -51,5 +54,6 @@ def export_model(
     loaded = load_model(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
     was_adapter = loaded.is_adapter
     with disk_errors_explained(merged, again="run the command again", elsewhere="choose another `merged=...`"):
-        save_merged(loaded, merged, dtype=getattr(torch, dtype), say=reporter.say)
+        sign = provenance_writer(origin_of(model, path), dtype)
+        save_merged(loaded, merged, dtype=getattr(torch, dtype), say=reporter.say, sign=sign)
     return Exported(merged, was_adapter, sum(file.stat().st_size for file in merged.iterdir()))

@@ -14,6 +14,7 @@ from typing import Any
 from penchant.errors import OutputError
 from penchant.models.digests import run_of
 from penchant.models.starter import STARTERS
+from penchant.training.provenance import read_provenance
 from penchant.training.run_folder import found_from, read_ledger
 
 __all__ = ["Origin", "lineage"]
@@ -43,9 +44,13 @@ class Origin:
         return f"{self.kind} {self.name}" + (f"  ({'; '.join(self.facts)})" if self.facts else "")
 
 
-def lineage(run: Path) -> Origin:
-    """The tree under a run folder. Raises OutputError where it holds no ledger."""
-    return _run(run, "run", ())
+def lineage(folder: Path) -> Origin:
+    """The tree under a run folder, or under a model that was exported. Raises OutputError where it holds no ledger."""
+    exported = None if (folder / "run.json").is_file() else read_provenance(folder)
+    if exported is None:
+        return _run(folder, "run", ())
+    facts = {"name": str(folder), "path": str(folder), "digest": exported["digest"], "exported": exported}
+    return _model("model", facts, ())
 
 
 def _branches(nodes: Sequence[Origin]) -> Iterator[str]:
@@ -76,10 +81,14 @@ def _models(ledger: Mapping[str, Any], above: tuple[Path, ...]) -> Iterator[Orig
         names = {kind: (ledger["config"].get("model") or {}).get(key) for kind, key in OLD.items()}
         origins = {kind: _unrecorded(found_from(above[-1], ledger, name)) for kind, name in names.items() if name}
     for kind, recorded in origins.items():
-        origin = _moved(recorded, above[-1], ledger)
-        yield _model(kind, origin, above)
-        if "base" in origin and not origin["run"]:
-            yield _model("base", {"name": origin["base"]["path"], **origin["base"]}, above)
+        yield from _with_base(kind, _moved(recorded, above[-1], ledger), above)
+
+
+def _with_base(kind: str, origin: Mapping[str, Any], above: tuple[Path, ...]) -> Iterator[Origin]:
+    """A model, and beside an adapter that is not a run's the model that it stands on."""
+    yield _model(kind, origin, above)
+    if "base" in origin and not origin["run"]:
+        yield _model("base", {"name": origin["base"]["path"], **origin["base"]}, above)
 
 
 OLD = {"model": "name", "reference": "reference"}
@@ -115,7 +124,14 @@ def _model(kind: str, origin: Mapping[str, Any], above: tuple[Path, ...]) -> Ori
     if gguf := origin.get("gguf"):
         facts.append(f"GGUF sha256 {gguf['sha256'][:12]}")
     name = origin["name"] if origin["name"] in STARTERS else origin["path"]
-    return Origin(kind, name, tuple(filter(None, facts)))
+    of: tuple[Origin, ...] = ()
+    if exported := origin.get("exported"):
+        facts.append(f"exported {exported['exported_at']} as {exported['dtype']}")
+        if exported["digest"] == digest:
+            of = tuple(_with_base("model", exported["of"], above))
+        else:
+            facts.append("its weights were changed since")
+    return Origin(kind, name, tuple(filter(None, facts)), of)
 
 
 def _differs(origin: Mapping[str, Any], run: Path) -> str:

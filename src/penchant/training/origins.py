@@ -10,19 +10,21 @@ from penchant.data.authors import authors_of_file, votes_behind
 from penchant.models.digests import digests_of_base, file_sha256, run_of, weights_digest
 from penchant.models.load import base_of, resolve
 from penchant.training.config import ModelConfig
+from penchant.training.provenance import read_provenance
 
-__all__ = ["files_read", "origins_of"]
+__all__ = ["files_read", "origin_of", "origins_of"]
 
 
 def origins_of(config: ModelConfig, model: Path) -> dict[str, Any]:
     """The model that is trained, which lies in the folder `model`, and its reference where that is another one.
 
     Each has its name as given, path, digest as `LanguageModel.digest` has it, sha256 of the files that decide what it
-    computes, and the run it is the model of, or null. An adapter has its base, and a GGUF file its own sha256.
+    computes, and the run it is the model of, or null. An adapter has its base, a GGUF file its own sha256, and an
+    exported model what its folder says of where it came from.
     """
-    origins = {"model": _origin(config.name, model)}
+    origins = {"model": origin_of(config.name, model)}
     if config.reference is not None:
-        origins["reference"] = _origin(config.reference, resolve(config.reference))
+        origins["reference"] = origin_of(config.reference, resolve(config.reference))
     return origins
 
 
@@ -38,7 +40,8 @@ def _file(file: Path) -> dict[str, Any]:
     return facts
 
 
-def _origin(name: str, path: Path) -> dict[str, Any]:
+def origin_of(name: str, path: Path) -> dict[str, Any]:
+    """What a ledger keeps of the model called `name`, which lies in the folder `path`; see `origins_of`."""
     base = base_of(path)
     origin = {"name": name, "digest": weights_digest(path, base), **_place(path)}
     if base != path:
@@ -46,6 +49,8 @@ def _origin(name: str, path: Path) -> dict[str, Any]:
     if name.endswith(".gguf"):
         gguf = Path(name).expanduser()
         origin["gguf"] = {"path": str(gguf.resolve()), "sha256": file_sha256(gguf)}
+    if (exported := read_provenance(path)) is not None:
+        origin["exported"] = exported
     return origin
 
 

@@ -15,6 +15,7 @@ from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
 from penchant.models.load import base_of
 from penchant.training.checkpoint import checkpoint_faults
+from penchant.training.provenance import read_provenance
 from penchant.training.run_folder import read_ledger
 
 __all__ = ["Finding", "verify_run"]
@@ -30,7 +31,12 @@ class Finding:
 
 
 def verify_run(run: Path) -> list[Finding]:
-    """Compare a run folder, and what it was made from, with its ledger. Raises OutputError where there is none."""
+    """Compare a run folder, and what it was made from, with its ledger. Raises OutputError where there is none.
+
+    A model that was exported is compared with what its own folder says.
+    """
+    if not (run / "run.json").is_file() and (exported := read_provenance(run)) is not None:
+        return [_compared("model", exported["files"], run, also_new=True), _origin("exported from", exported["of"])]
     ledger = read_ledger(run)
     return [
         _settings(run, ledger),
@@ -82,11 +88,14 @@ def _origins(ledger: Mapping[str, Any]) -> Iterator[Finding]:
     if "origins" not in ledger:
         yield Finding("began with", "unknown", "this run is from before what it began with was recorded")
     for key, origin in (ledger.get("origins") or {}).items():
-        folder = Path(origin["path"])
-        if folder.is_dir():
-            yield _compared(names[key], origin["files"], folder, also_new=False)
-        else:
-            yield Finding(names[key], "unknown", f"{folder} is not there any more")
+        yield _origin(names[key], origin)
+
+
+def _origin(what: str, origin: Mapping[str, Any]) -> Finding:
+    folder = Path(origin["path"])
+    if folder.is_dir():
+        return _compared(what, origin["files"], folder, also_new=False)
+    return Finding(what, "unknown", f"{folder} is not there any more")
 
 
 def _compared(what: str, written: Mapping[str, str], folder: Path, *, also_new: bool) -> Finding:
