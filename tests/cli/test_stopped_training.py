@@ -19,7 +19,7 @@ PLACES = {
     "scoring the reference": "penchant.training.reference._scores",
     "evaluating": "penchant.training.run.evaluate_task",
     "writing the model": "penchant.models.saving.save_model",
-    "writing the report": "penchant.report.write_report",
+    "writing the report": "penchant.training.run_report.write_report",
 }
 
 
@@ -112,7 +112,7 @@ def test_a_second_signal_ends_at_once_and_nothing_is_saved_after_it(penchant, ca
 
 
 def test_a_command_that_does_not_train_ends_with_a_sentence_too(penchant, call, tmp_path, monkeypatch):
-    monkeypatch.setattr("penchant.cli.report.write_run_report", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("penchant.training.run_report.write_run_report", lambda *_: signal.raise_signal(signal.SIGTERM))
     result = penchant("report", tmp_path)
     assert (result.code, result.err.count("\n")) == (143, 1)
     assert result.err.startswith("penchant: interrupted; files that are complete are kept")

@@ -5,11 +5,12 @@ import json
 import pytest
 
 from penchant.data import Message, Prompt
+from penchant.evaluation.answers import Asked, answer
 from penchant.evaluation.candidates import sample_to_file
-from penchant.evaluation.comparison import answer
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.models.sampler import SamplingParams
+from penchant.progress import Silent
 
 GREEDY = SamplingParams(temperature=0.0, max_new_tokens=4)
 DOG = Prompt(messages=(Message(role="user", content="There was a dog"),), id="dog")
@@ -21,7 +22,7 @@ def stories(stories260k):
 
 
 def test_answers_keep_the_space_that_parts_them_from_the_prompt(stories):
-    found = answer(stories, [DOG], GREEDY, num_responses=1, batch_size=1)
+    found = answer(stories, Asked([DOG], GREEDY), Silent(), "")
     (text,), (response,) = found.texts["dog"], found.responses["dog"]
     assert text.startswith(" named")
     assert stories.encoder.encode_response(DOG.messages, text)[:-1] == list(response.token_ids)

@@ -61,18 +61,18 @@ def command(
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
     from penchant.errors import ConfigError
-    from penchant.evaluation.references import find_reference, ledger_of, refuse_reference_free
+    from penchant.evaluation.references import find_reference, require_reference
 
     if reference is not None and not compare:
         raise ConfigError("--reference is only read with --compare; add it, or leave --reference out")
     if compare:
-        refuse_reference_free(run, ledger_of(run) or {}, reference)
+        require_reference(run, reference)
     with Reporter() as reporter:
         policy = load(run, device, dtype, chat_template, reporter, special_tokens="text")
         beside: Any = None
         if compare:
             source = find_reference(run, policy, reference)
-            beside = policy if source.is_adapter_off else source.load(reporter.say)
+            beside = policy if source.is_adapter_off else source.load(reporter.say, same_tokens=False)
     from penchant.models.generate import SamplingParams
 
     seed = secrets.randbelow(2**31) if seed is None else seed

@@ -218,11 +218,11 @@ class JudgeOptions:
         from penchant.cli.loading import load
         from penchant.cli.score import _beta_of
         from penchant.evaluation.judging_reward import EPSILON, RewardJudge
-        from penchant.evaluation.references import find_reference, ledger_of, refuse_reference_free
+        from penchant.evaluation.references import find_reference, ledger_of, require_reference
 
         path = self.judge.removeprefix("run:")
         ledger = ledger_of(path) or {}
-        refuse_reference_free(path, ledger, self.judge_reference)
+        require_reference(path, self.judge_reference, "judge_reference")
         policy = load(path, device, dtype, None, reporter, special_tokens="text")
         source = find_reference(path, policy, self.judge_reference, "judge_reference")
         reference = None if source.is_adapter_off else source.load(reporter.say)

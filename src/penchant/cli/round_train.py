@@ -77,39 +77,27 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
     """answers.jsonl: both models' answers to the held-out prompts side by side, with log pi / pi_ref of each prompt."""
     from penchant.cli.loading import load
     from penchant.data import load_prompts
-    from penchant.evaluation.comparison import answer, policy_sequences
+    from penchant.evaluation.answers import Asked, answer_as_policy, answer_as_reference
     from penchant.evaluation.judging_sides import side_by_side
-    from penchant.evaluation.scoring import sequence_logprobs
     from penchant.files.whole import disk_errors_explained, write_atomically
     from penchant.models.sampler import SamplingParams
 
     plan = this.plan
     prompts = load_prompts(this.path / "held-out.jsonl").records
     params = SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, this.seed)
-    exact = SamplingParams(1.0, 1.0, 0, plan.max_new_tokens, this.seed)
-
-    def answered(model: LanguageModel, how: SamplingParams, what: str) -> Any:
-        def shown(done: int, total: int) -> None:
-            reporter.progress(what, done, total, {})
-
-        return answer(model, prompts, how, num_responses=1, batch_size=BATCH_SIZE, on_progress=shown)
-
+    asked = Asked(prompts, params, batch_size=BATCH_SIZE)
     policy = load(str(this.path / "run"), plan.device, plan.dtype, None, reporter)
-    after = answered(policy, params, "held out, after")
-    own = after if params == exact else answered(policy, exact, "held out, after, at temperature 1")
-    sequences = [(sequence,) for sequence in policy_sequences(policy, prompts, own)]
-    log_policy = sequence_logprobs(policy, sequences)
+    own = answer_as_policy(policy, asked, reporter, "held out, after")
     numerics, template, new = policy.numerics, policy.encoder.template, _source(f"round-{this.number}", policy, params)
     del policy  # one model in memory at a time
     start = _load_start(this, numerics, template, reporter)
-    before = answered(start, params, "held out, before")
-    log_ratios = (log_policy - sequence_logprobs(start, sequences)).tolist()
+    before, log_ratios = answer_as_reference(start, asked, own, reporter, "held out, before")
     rows = side_by_side(
         prompts,
         {key: texts[0] for key, texts in before.texts.items()},
-        {key: texts[0] for key, texts in after.texts.items()},
+        {key: texts[0] for key, texts in own.answers.texts.items()},
         (_source(this.parent, start, params), new),
-        log_ratios,
+        log_ratios.tolist(),
         seed=this.seed,
     )
     lines = [json.dumps(row.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n" for row in rows]

@@ -68,7 +68,7 @@ def command(
     from penchant.cli.loading import load
     from penchant.cli.projects import resolve_projects
     from penchant.errors import ConfigError, OutputError
-    from penchant.evaluation.references import find_reference, ledger_of, refuse_reference_free
+    from penchant.evaluation.references import find_reference, ledger_of, require_reference
     from penchant.files.place import require_place
     from penchant.tokens import special_tokens_of
 
@@ -79,7 +79,7 @@ def command(
     if beta is not None and not 0 < beta < float("inf"):
         raise ConfigError(f"--beta is above 0, got {beta}; leave it out for the run's own")
     ledger = ledger_of(model) or {}
-    refuse_reference_free(model, ledger, reference)
+    require_reference(model, reference)
     with Reporter() as reporter:
         data = list(resolve_projects(data, "pairs", say=reporter.say))
         asked = special_tokens or ledger.get("config", {}).get("data", {}).get("special_tokens")
@@ -104,11 +104,8 @@ def command(
             with policy.as_reference():
                 reference_B2 = scored(policy, "reference")
         else:
-            vocabulary = policy.tokenizer.get_vocab()
             del policy  # one model in memory at a time
-            other = source.load(reporter.say)
-            _require_same_tokens(other, vocabulary)
-            reference_B2 = scored(other, "reference")
+            reference_B2 = scored(source.load(reporter.say), "reference")
     scores = score_rewards(pairs, policy_B2, reference_B2, beta)
     if output is not None:
         _write(output, scores)
@@ -148,16 +145,6 @@ def _read_pairs(
     if tokenised.num_truncated:
         reporter.say(f"cut {tokenised.num_truncated} responses at {max_length} tokens (prompt and response together)")
     return tokenised.items
-
-
-def _require_same_tokens(reference: LanguageModel, vocabulary: dict[str, int]) -> None:
-    from penchant.errors import ModelError
-
-    if reference.tokenizer.get_vocab() != vocabulary:
-        raise ModelError(
-            f"{reference.name}: its tokenizer is not the policy's, so their log-probs cannot be compared; "
-            "pass the model that the policy was trained from"
-        )
 
 
 def _write(output: str, scores: Sequence[PairScore]) -> None:

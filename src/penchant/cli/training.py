@@ -39,10 +39,10 @@ def train(
 
 
 def _train(config: Any, reporter: Reporter, *, resume: bool, labels: str | None) -> None:
-    from penchant.cli.report import write_run_report
     from penchant.training.config import DPOConfig
     from penchant.training.run import run_dpo, run_sft
     from penchant.training.run_folder import RunFolder, read_rows_written
+    from penchant.training.run_report import write_run_report
 
     output = Path(config.output)
     if resume and (finished := RunFolder.lacking_its_report(output)):

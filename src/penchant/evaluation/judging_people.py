@@ -75,7 +75,7 @@ def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: 
     tables_GLL = np.stack([_table(group) for group in shared])
     same = [(float(judge == person), number) for number, group in enumerate(shared) for judge, person in group]
     decided = [one for one, pair in zip(same, pairs, strict=True) if "neither" not in pair]
-    share = win_rate_of(*zip(*same, strict=True))
+    share = _rate(same)
     kappa_D = _kappa(_resampled(tables_GLL, seed)) if len(shared) > 1 else None
     exact = cohen_kappa(*zip(*pairs, strict=True))
     return JudgeAgreement(
@@ -85,8 +85,13 @@ def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: 
         kappa=Estimate(None, reason=exact.reason)
         if exact.value is None
         else Estimate(exact.value, *_limits(kappa_D, len(shared))),
-        decided=win_rate_of(*zip(*decided, strict=True)) if decided else None,
+        decided=_rate(decided) if decided else None,
     )
+
+
+def _rate(answers: Sequence[tuple[float, int]]) -> WinRate:
+    """answers: of each, whether the two are the same (1 or 0), and the number of its comparison."""
+    return win_rate_of([same for same, _ in answers], [number for _, number in answers])
 
 
 def _kappa(tables_DLL: np.ndarray) -> np.ndarray:

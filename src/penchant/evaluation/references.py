@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,28 +15,43 @@ if TYPE_CHECKING:
     from penchant.models.numerics import Numerics
     from penchant.tokens import ChatEncoder
 
-__all__ = ["Reference", "find_reference", "ledger_of", "refuse_reference_free"]
+__all__ = ["Reference", "find_reference", "ledger_of", "require_reference"]
 
 
 @dataclass(frozen=True)
 class Reference:
     """name: of the model to load; None where it is the policy itself with its adapter off. digest: what it must have.
 
-    numerics, encoder: those of the policy, so that both compute and read alike.
+    numerics, encoder, vocabulary: those of the policy, so that both compute and read alike. loaded: the model, where it
+    is in memory already.
     """
 
     name: str | None
     digest: str | None
     numerics: Numerics
     encoder: ChatEncoder
+    vocabulary: Mapping[str, int]
+    loaded: LanguageModel | None = None
 
     @property
     def is_adapter_off(self) -> bool:
         """Whether nothing need be loaded: use `policy.as_reference()`."""
         return self.name is None
 
-    def load(self, say: Callable[[str], None]) -> LanguageModel:
-        """Load it and make sure that it is the one. Raises ModelError."""
+    def load(self, say: Callable[[str], None], *, same_tokens: bool = True) -> LanguageModel:
+        """Load it and make sure that it is the one. Raises ModelError.
+
+        same_tokens: whether its tokenizer must be the policy's, as it must wherever log-probs are compared.
+        """
+        model = self.loaded or self._read(say)
+        if same_tokens and model.tokenizer.get_vocab() != self.vocabulary:
+            raise ModelError(
+                f"{model.name}: its tokenizer is not the policy's, so their log-probs cannot be compared; "
+                "pass the model that the policy was trained from"
+            )
+        return model
+
+    def _read(self, say: Callable[[str], None]) -> LanguageModel:
         from penchant.models.load import load_model
 
         assert self.name is not None, "the policy with its adapter off is in memory already"
@@ -61,15 +75,6 @@ class Reference:
             )
         return model
 
-    @contextmanager
-    def in_place_of(self, policy: LanguageModel, say: Callable[[str], None]) -> Iterator[LanguageModel]:
-        """The reference model: loaded, or the policy with its adapter off. Raises ModelError."""
-        if self.is_adapter_off:
-            with policy.as_reference():
-                yield policy
-        else:
-            yield self.load(say)
-
 
 def ledger_of(name: str) -> dict[str, Any] | None:
     """run.json of the run folder called `name`, or of the run whose model/ it is; None for any other model."""
@@ -81,20 +86,25 @@ def ledger_of(name: str) -> dict[str, Any] | None:
     return None
 
 
-def find_reference(name: str, policy: LanguageModel, explicit: str | None, argument: str = "reference") -> Reference:
+def find_reference(
+    name: str, policy: LanguageModel, explicit: str | LanguageModel | None, argument: str = "reference"
+) -> Reference:
     """The reference of the model called `name`, which was loaded as `policy`.
 
-    One given explicitly wins. Then the adapter switched off, where that is what the run was trained against. Then the
-    model that the run's ledger names, which must have the digest it had. Raises ConfigError where nothing names one;
-    `argument` is what a caller would give it as.
+    One given explicitly wins, by name or in memory. Then the adapter switched off, where that is what the run was
+    trained against. Then the model that the run's ledger names, which must have the digest it had. Raises ConfigError
+    where nothing names one, or the run was trained without; `argument` is what a caller would give it as.
     """
 
-    def reference(name: str | None, digest: str | None) -> Reference:
-        return Reference(name, digest, policy.numerics, policy.encoder)
+    def reference(name: str | None, digest: str | None, loaded: LanguageModel | None = None) -> Reference:
+        return Reference(name, digest, policy.numerics, policy.encoder, policy.tokenizer.get_vocab(), loaded)
 
-    if explicit is not None:
+    if isinstance(explicit, str):
         return reference(explicit, None)
+    if explicit is not None:
+        return reference(explicit.name, None, explicit)
     ledger: Mapping[str, Any] = ledger_of(name) or {}
+    _refuse_reference_free(name, ledger, argument)
     digest = ledger.get("reference_digest")
     if policy.is_adapter and digest in (None, _digest_of_base(policy)):
         return reference(None, None)
@@ -105,28 +115,34 @@ def find_reference(name: str, policy: LanguageModel, explicit: str | None, argum
     return reference(_name_in(ledger, name), digest)
 
 
-def refuse_reference_free(run: str, ledger: Mapping[str, Any], reference: str | None) -> None:
-    """Raise UserError, before any model is loaded, where the model called `run` has no reference that is there.
+def require_reference(name: str, reference: str | None, argument: str = "reference") -> None:
+    """Raise UserError, before any model is loaded, where the model called `name` has no reference that is there.
 
-    ConfigError where its `ledger` says that it was trained without one and `reference` names none, ModelError where
-    what is named is not there.
+    ConfigError where its run was trained without one and `reference` names none, ModelError where what is named is not
+    there.
     """
     from penchant.models.load import is_adapter_folder, require_named
 
-    if reference is None and ledger.get("reference_digest") == "":
-        objective = ledger["config"]["dpo"]["objective"]
-        raise ConfigError(
-            f"{run}: was trained with {objective}, which has no reference policy; name the model to compare it with: "
-            "`reference=...`"
-        )
-    is_adapter = is_adapter_folder(_run_folder(run) / "model")  # whose reference is mostly in memory with it
-    name = _name_in(ledger, run) if ledger.get("reference_digest") and not is_adapter else None
-    if (named := reference or name) is not None:
+    ledger = ledger_of(name) or {}
+    if reference is None:
+        _refuse_reference_free(name, ledger, argument)
+    is_adapter = is_adapter_folder(_run_folder(name) / "model")  # whose reference is mostly in memory with it
+    noted = _name_in(ledger, name) if ledger.get("reference_digest") and not is_adapter else None
+    if (named := reference or noted) is not None:
         try:
             require_named(named)
         except ModelError as error:
-            more = "" if reference else ", or name another with `reference=...`"
+            more = "" if reference else f", or name another with `{argument}=...`"
             raise ModelError(f"the reference cannot be found: {error}{more}") from error
+
+
+def _refuse_reference_free(name: str, ledger: Mapping[str, Any], argument: str) -> None:
+    if ledger.get("reference_digest") == "":
+        objective = ledger["config"]["dpo"]["objective"]
+        raise ConfigError(
+            f"{name}: was trained with {objective}, which has no reference policy; name the model to compare it with: "
+            f"`{argument}=...`"
+        )
 
 
 def _name_in(ledger: Mapping[str, Any], name: str) -> str:
