@@ -42,9 +42,7 @@ def test_a_broken_package_is_one_sentence_that_names_it(add_package, source, rea
     add_package("my-judges", {"penchant.judges": {"kind": "my_judges:judge"}}, my_judges=source)
     with pytest.raises(ConfigError) as error:
         find_added("penchant.judges", "kind")
-    assert str(error.value).startswith(
-        f"The judge 'kind' is added by the package my-judges 1.0, which cannot be loaded ({reason}"
-    )
+    assert str(error.value).startswith(f"The judge 'kind' of the package my-judges 1.0 cannot be loaded ({reason}")
     assert "\n" not in str(error.value)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from penchant.errors import ConfigError
 from penchant.wording import kind_and_reason_of
 
-__all__ = ["GROUPS", "added_names", "find_added", "import_object", "is_import_path", "package_of"]
+__all__ = ["GROUPS", "added_names", "blame", "find_added", "import_object", "is_import_path", "package_of"]
 
 GROUPS = {
     "penchant.objectives": "objective",
@@ -49,10 +49,15 @@ def find_added(group: str, name: str) -> Any:
     try:
         return point.load()
     except Exception as error:  # somebody else's module may fail in any way while it is imported
-        raise ConfigError(
-            f"The {GROUPS[group]} {name!r} is added by the package {_package(point)}, which cannot be loaded "
-            f"({kind_and_reason_of(error)}); mend the package or uninstall it."
-        ) from error
+        raise blame(group, name, f"cannot be loaded ({kind_and_reason_of(error)})") from error
+
+
+def blame(group: str, name: str, fault: str) -> ConfigError:
+    """The error to raise where what a package added is not what it should be. fault: what it is or does instead."""
+    return ConfigError(
+        f"The {GROUPS[group]} {name!r} of the package {package_of(group, name)} {fault}; mend the package or "
+        "uninstall it."
+    )
 
 
 def package_of(group: str, name: str) -> str | None:

@@ -1,20 +1,28 @@
 """What kind of data files hold, told by rows that can be nothing else."""
 
+from functools import cached_property
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 from penchant.data.given import Data, sources_of
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS
-from penchant.data.importers.base import filled
+from penchant.data.importers.added import added_importers
+from penchant.data.importers.base import Importer, filled
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.messages import says_nothing
 from penchant.data.opening import Row
+from penchant.data.records import Demonstration, Document, Labelled, PreferencePair
 from penchant.data.verdicts import BadRow
 
 __all__ = ["Kind", "guess_kind"]
 
 Kind = Literal["pairs", "labelled", "demonstrations"]
 
+RECORDS: dict[Kind, tuple[type, ...]] = {
+    "pairs": (PreferencePair,),
+    "labelled": (Labelled,),
+    "demonstrations": (Demonstration, Document),
+}
 NUM_ROWS_TO_DETECT = 1000
 """Readable rows of each file that tell its kind."""
 MARKS_OF_PAIRS = ("chosen", "rejected", "preferred_output", "non_preferred_output")
@@ -29,15 +37,27 @@ def guess_kind(data: Data) -> Kind:
     known, whose loader says so.
     """
     found: set[Kind] = set()
+    kind_of = _KindOf()
     for source in sources_of(data):
         readable = (row for _, row in source.scan() if not isinstance(row, BadRow))
         for row in islice(readable, NUM_ROWS_TO_DETECT):
-            if (kind := _kind_of(row)) == "pairs":
+            if (kind := kind_of(row)) == "pairs":
                 return kind
             found |= {kind} if kind else set()
     if not found:
         return "pairs"
     return "labelled" if "labelled" in found else "demonstrations"
+
+
+class _KindOf:
+    """The kind of a row. What installed packages add is looked for once a row is of no kind of our own."""
+
+    def __call__(self, row: Row) -> Kind | None:
+        return _kind_of(row) or next((kind for one, kind in self.added if one.matches(row)), None)
+
+    @cached_property
+    def added(self) -> list[tuple[Importer[Any], Kind]]:
+        return [(one, kind) for kind, records in RECORDS.items() for one in added_importers(*records)]
 
 
 def _kind_of(row: Row) -> Kind | None:

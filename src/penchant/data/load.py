@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +20,7 @@ from penchant.data.importers import (
     Importer,
     Vote,
 )
+from penchant.data.importers.added import added_importers
 from penchant.data.inspection import (
     Inspector,
     inspect_demonstrations,
@@ -117,27 +119,28 @@ def load_votes(data: Data, *, on_bad_row: OnBadRow = "error") -> Loaded[Vote]:
 
 @dataclass(frozen=True, slots=True)
 class _Kind(Generic[Record]):
-    """What is read: the formats it comes in, what is looked for in its records, and what to say where there is none.
+    """What is read: its formats, the records they become, what is looked for in these, and what to say of none.
 
     droppable: whether every command that reads it can leave bad rows out.
     """
 
     importers: tuple[Importer[Record], ...]
+    records: tuple[type, ...]
     inspect: Callable[[], Inspector[Record]]
     none_left: str = "no row can be used"
     droppable: bool = True
 
 
-_PAIRS = _Kind(PAIR_IMPORTERS, inspect_pairs)
-_LABELLED = _Kind(LABELLED_IMPORTERS, inspect_labelled)
-_DEMONSTRATIONS = _Kind(DEMONSTRATION_IMPORTERS, inspect_demonstrations)
-_PROMPTS = _Kind(PROMPT_IMPORTERS, inspect_prompts, droppable=False)
-_VOTES = _Kind(VOTE_IMPORTERS, inspect_votes, "there is no vote to rank by")
+_PAIRS = _Kind(PAIR_IMPORTERS, (PreferencePair,), inspect_pairs)
+_LABELLED = _Kind(LABELLED_IMPORTERS, (Labelled,), inspect_labelled)
+_DEMONSTRATIONS = _Kind(DEMONSTRATION_IMPORTERS, (Demonstration, Document), inspect_demonstrations)
+_PROMPTS = _Kind(PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
+_VOTES = _Kind(VOTE_IMPORTERS, (tuple,), inspect_votes, "there is no vote to rank by")
 
 
 def _load(sources: Sequence[Source], kind: _Kind[Record], on_bad_row: OnBadRow, limit: int | None) -> Loaded[Record]:
     tally: _Tally[Record] = _Tally()
-    reader = Reader(kind.importers)
+    reader = Reader(kind.importers, partial(added_importers, *kind.records))
     inspector = kind.inspect()
     for source in sources:
         if limit is not None and len(tally.records) >= limit:

@@ -1,6 +1,6 @@
 """One row at a time: which importer of a table reads it, what it becomes, and which of its fields nobody read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -28,26 +28,26 @@ Record = TypeVar("Record")
 class Reader(Generic[Record]):
     """Reads rows by a table of importers: each row by the first that matches it, so that a file may mix formats.
 
+    added: gives further ones, which are looked for when a row matches none of the table.
     formats: those that matched a row, in the order they were met. unread: the tally of fields that nobody read.
     num_known, num_strange: rows of the latest source that an importer matched, and that none did.
     """
 
     importers: Sequence[Importer[Record]]
+    added: Callable[[], Sequence[Importer[Record]]] = tuple
     formats: dict[str, None] = field(default_factory=dict)
     unread: UnreadFields = field(default_factory=UnreadFields)
     num_known: int = 0
     num_strange: int = 0
     _columns: dict[str, None] = field(default_factory=dict)
+    _added: Sequence[Importer[Record]] | None = None
 
     def read(self, row: Row | BadRow, origin: Origin) -> Record:
         """The row's record. Raises BadRow for a row that yields none."""
         if isinstance(row, BadRow):
             raise row
         row = unpacked(row)
-        for importer in self.importers:
-            if importer.matches(row):
-                break
-        else:
+        if (importer := self._importer_of(row)) is None:
             self._note_columns(row)
             raise _of_no_format(row, self.importers)
         self.num_known += 1
@@ -59,6 +59,14 @@ class Reader(Generic[Record]):
         if names := unread_of(row, importer):
             self.unread.add(names, origin)
         return record
+
+    def _importer_of(self, row: Row) -> Importer[Record] | None:
+        for importer in self.importers:
+            if importer.matches(row):
+                return importer
+        if self._added is None:
+            self._added = self.added()
+        return next((importer for importer in self._added if importer.matches(row)), None)
 
     @contextmanager
     def reading(self, source: object) -> Iterator[None]:

@@ -1,0 +1,36 @@
+"""Importers that installed packages add; what an importer's own example becomes says what it imports."""
+
+from typing import Any
+
+from penchant.data.importers.base import Importer
+from penchant.plugins import added_names, blame, find_added
+from penchant.wording import kind_and_reason_of
+
+__all__ = ["GROUP", "added_importers"]
+
+GROUP = "penchant.importers"
+
+
+def added_importers(*records: type) -> tuple[Importer[Any], ...]:
+    """Those of which the example becomes one of these records, by their names.
+
+    They are asked for a row that no importer of Penchant's own matches. Raises ConfigError, which names the package,
+    for one that cannot be loaded or does not read its own example.
+    """
+    return tuple(importer for name in added_names(GROUP) if _becomes(importer := _importer(name), name, records))
+
+
+def _importer(name: str) -> Importer[Any]:
+    importer = find_added(GROUP, name)
+    if not isinstance(importer, Importer):
+        raise blame(GROUP, name, f"is of the type {type(importer).__name__}, not a penchant.data.importers.Importer")
+    return importer
+
+
+def _becomes(importer: Importer[Any], name: str, records: tuple[type, ...]) -> bool:
+    try:
+        if not importer.matches(importer.example):
+            raise ValueError("it does not match it")
+        return isinstance(importer.convert(importer.example), records)
+    except Exception as error:  # somebody else's code may fail in any way
+        raise blame(GROUP, name, f"does not read its own example ({kind_and_reason_of(error)})") from error
