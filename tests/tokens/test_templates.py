@@ -463,6 +463,35 @@ def test_a_call_whose_arguments_a_template_cuts_is_refused_in_every_row(byte_tok
             assert encoder.encode_response(talk("hi"), message)
 
 
+def test_the_words_of_a_response_are_looked_for_behind_the_prompt(byte_tokenizer):
+    """The template writes in its own way, so words are compared; those of the prompt are not the response's."""
+    what = "('' if m.role == 'assistant' and 'seven' in m.content else m.content|upper)"
+    encoder = ChatEncoder(byte_tokenizer, template=WRITTEN.replace("X", what))
+    assert encoder.encode_response(talk(LONG), "six five")
+    with pytest.raises(BoundaryError, match="leaves out message 2, the assistant's"):
+        encoder.encode_response(talk(LONG), "six seven")
+
+
+def test_a_tool_that_a_template_leaves_out_is_refused_though_it_wrote_another_before(byte_tokenizer):
+    tools = "{% for t in tools or [] if t.function.name|length < 9 %}{{ t.function.name }} {% endfor %}"
+    encoder = ChatEncoder(byte_tokenizer, template=tools + WRITTEN.replace("X", "m.content"))
+    assert encoder.encode_prompt([Message(role="user", content="hi", tools=ADD)])
+    longer = [{"type": "function", "function": {"name": "add_all_of_them"}}]
+    with pytest.raises(BoundaryError, match="leaves out the tools of message 1, the user's, or a part of it: 'add_all"):
+        encoder.encode_prompt([Message(role="user", content="hi", tools=longer)])
+
+
+def test_a_template_that_takes_only_texts_of_its_own_kind_is_tried_with_others_all_the_same(byte_tokenizer):
+    only = "{% if m.content != m.content|upper %}{{ raise_exception('only capitals') }}{% endif %}"
+    template = "{% for m in messages %}" + only + "{{ m.content|replace('O', '0') }}{% endfor %}"
+    encoder = ChatEncoder(byte_tokenizer, template=template)
+    with pytest.raises(BoundaryError, match="only capitals"):
+        encoder.encode_prompt(talk("hello"))
+    assert encoder.encode_prompt(talk("HI THERE"))
+    with pytest.raises(BoundaryError, match="leaves out message 1"):
+        encoder.encode_prompt(talk("HELLO"))
+
+
 SEAMS = [talk("one <", "/s> two", "three"), talk("</s", "> <", "/s> two")]
 
 

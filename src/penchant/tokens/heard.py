@@ -29,10 +29,11 @@ class Hearing:
         self._skeletons: dict[tuple[object, ...], Skeleton | None] = {}
         self._tried: set[tuple[object, ...]] = set()
 
-    def require(self, messages: Sequence[Message], text: str, *, is_answered: bool) -> Written:
+    def require(self, messages: Sequence[Message], text: str, *, is_answered: bool, response_at: int = 0) -> Written:
         """What was rendered as `text`, read back. Raises NotWrittenError where it says less than the messages.
 
-        is_answered: the last is the response, of which alone it is asked; else they are a prompt.
+        is_answered: the last is the response, of which alone it is asked, and stands in the text behind `response_at`;
+        else they are a prompt.
         """
         start = len(messages) - 1 if is_answered else 0
         self._require_fields(messages, text, start, is_answered)
@@ -40,7 +41,7 @@ class Hearing:
         is_whole, fillings = (False, None) if skeleton is None else skeleton.read(text, messages)
         for index, message in enumerate(messages[start:], start):
             is_written = is_whole and skeleton is not None and not skeleton.lacks(index)
-            if message.content and not is_written and not self._finds(messages, index, text, is_answered):
+            if message.content and not is_written and not self._finds(messages, index, text, response_at, is_answered):
                 raise NotWrittenError(f"the chat template leaves out {_whose(messages, index)}, or a part of it")
         return Written(text, skeleton, fillings)
 
@@ -55,10 +56,10 @@ class Hearing:
                 self._skeletons[shape] = None
         return self._skeletons[shape]
 
-    def _finds(self, messages: Sequence[Message], index: int, text: str, is_answered: bool) -> bool:
+    def _finds(self, messages: Sequence[Message], index: int, text: str, begin: int, is_answered: bool) -> bool:
         """Whether the content's words stand in the text, and each part of it makes a difference to what is written."""
         said, answer = messages[index], answer_of(messages[index])
-        if not _has_words(answer, text):
+        if not _has_words(answer, text[begin:]):
             return False
         before = said.content.removesuffix(answer)
         changes = (said.model_copy(update={"content": before + other}) for other in _with_a_part_changed(answer))
@@ -81,8 +82,11 @@ class Hearing:
                     raise NotWrittenError(f"the chat template leaves out {whose}, or a part of it: {said[:40]!r}")
 
     def _differs(self, messages: Sequence[Message], index: int, changed: Message, text: str, is_answered: bool) -> bool:
-        """Whether the template writes something else when message `index` is another."""
-        return self._render([*messages[:index], changed, *messages[index + 1 :]], is_answered) != text
+        """Whether the template writes something else when message `index` is another, or refuses it."""
+        try:
+            return self._render([*messages[:index], changed, *messages[index + 1 :]], is_answered) != text
+        except BoundaryError:
+            return True
 
 
 def _whose(messages: Sequence[Message], index: int) -> str:
@@ -152,9 +156,11 @@ def _others(field: str, value: str | None) -> Iterator[str]:
 
 
 def _said_in_fields(message: Message) -> Iterator[tuple[str, str]]:
-    """Every text in a message's name and in the names and arguments of the functions it calls, and what that is."""
+    """Texts that must stand in what is written, and whose: the name, those of tools and calls, and arguments."""
     if message.name and message.role != "tool":
         yield "the name in", message.name
+    for tool in json.loads(message.tools or "[]"):
+        yield "the tools of", str(_function(tool).get("name", ""))
     for call in json.loads(message.tool_calls or "[]"):
         function = _function(call)
         for said in _leaves([function.get("name"), function.get("arguments")]):

@@ -97,8 +97,9 @@ class ChatTemplate:
         thought, answer = _parted(message)
         for continued, conversation, text in self._spellings(prompt, message, before):
             if not thought or continued.count(thought) > answer.content.count(thought):
-                written = self._hearing.require(conversation, text, is_answered=True)
-                self._require_no_strays(written, len(text) - len(continued))
+                begin = max(len(text) - len(continued), 0)
+                written = self._hearing.require(conversation, text, is_answered=True, response_at=begin)
+                self._require_no_strays(written, begin)
                 return continued
         if thought:
             raise NotWrittenError("the chat template leaves out the response's reasoning")
