@@ -1,7 +1,6 @@
 """`penchant lab`: claims, numbers, figures, and an exit code that tells whether a claim held."""
 
 import json
-from dataclasses import replace
 from xml.etree import ElementTree
 
 from PIL import Image
@@ -68,15 +67,33 @@ def test_the_same_run_writes_the_same_bytes(penchant, tmp_path):
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
 
 
-def test_a_claim_that_does_not_hold_is_said_and_gives_exit_code_1(penchant, monkeypatch):
-    def wrong():
-        return replace(temperature(), checks={"two and two are five": False})
+WRONG = """
+from dataclasses import replace
+from penchant.lab import EXPERIMENTS
 
-    monkeypatch.setattr("penchant.lab.EXPERIMENTS", {"wrong": wrong})
+def wrong(seed: int = 0):
+    '''Adds two and two.'''
+    return replace(EXPERIMENTS["temperature"](seed=seed), checks={"two and two are five": False})
+"""
+
+
+def test_a_claim_that_does_not_hold_is_said_and_gives_exit_code_1(penchant, add_package):
+    add_package("sums", {"penchant.experiments": {"wrong": "sums_of_two:wrong"}}, sums_of_two=WRONG)
     result = penchant("lab", "wrong")
     assert result.code == 1
     assert "FAILED  two and two are five" in result.out
     assert "did NOT hold" in result.out
+
+
+def test_experiments_of_installed_packages_are_listed_and_take_options_as_ours_do(penchant, add_package):
+    points = {"wrong": "sums_of_two:wrong", "torn": "sums_of_two:torn", "elo": "sums_of_two:wrong"}
+    add_package("sums", {"penchant.experiments": points}, sums_of_two=WRONG + "torn = 7\n")
+    listed = penchant("lab").out
+    assert "Adds two and two." in listed
+    assert "The experiment 'torn' of the package sums 1.0 is of the type int, not a function" in listed
+    assert "two and two" not in penchant("lab", "elo").out  # a name of ours is ours
+    assert "seed=3" not in penchant("lab", "wrong", "--set", "seed=3").err
+    assert "its options (seed), got 'heat=3'" in penchant("lab", "wrong", "--set", "heat=3").err
 
 
 def test_an_experiment_on_a_model_shows_its_progress_its_result_and_its_figure(penchant, stories260k, tmp_path):

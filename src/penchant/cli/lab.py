@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,67 +57,49 @@ def command(
     from rich.console import Console
 
     from penchant import life
+    from penchant.cli.console import Reporter
     from penchant.lab import EXPERIMENTS
+    from penchant.life.catalogue import find_experiment, run_experiment
+    from penchant.report.result_files import write_result
 
-    console, on_models = Console(), life.EXPERIMENTS
-    every = {**EXPERIMENTS, **on_models}
+    console, held = Console(), True
     if not experiments:
-        _list(console, every)
+        _list(console)
         return
-    chosen = list(EXPERIMENTS) if experiments == ["all"] else experiments
-    functions = {name: _find(every, name) for name in chosen}
-    calls = [(name, functions[name], _options(name, functions, settings or [], output, console)) for name in chosen]
-    held = True
-    for name, function, options in calls:
-        result = _run(function, options).as_dict()
+    names = list(EXPERIMENTS) if experiments == ["all"] else experiments
+    functions = {name: find_experiment(name) for name in names}
+    calls = {name: _options(name, functions, settings or [], output, console) for name in functions}
+    for name in names:
+        with Reporter() as reporter:
+            result = run_experiment(functions[name], calls[name], reporter).as_dict()
         _show(console, result)
         if output is not None:
-            for path in _write(output / name, result):
+            for path in write_result(result, output, name):
                 console.print(f"  {path}", highlight=False, soft_wrap=True)
         held = held and result["held"]
     if experiments == ["all"]:
-        console.print(f"Left out, as they take longer: {', '.join(on_models)}. Run them by name.", highlight=False)
+        console.print(
+            f"Left out, as they take longer: {', '.join(life.EXPERIMENTS)}. Run them by name.", highlight=False
+        )
     if not held:
         raise typer.Exit(1)
 
 
-def _list(console: Any, experiments: Any) -> None:
+def _list(console: Any) -> None:
     from penchant.cli.tables import print_table
+    from penchant.errors import ConfigError
+    from penchant.life.catalogue import find_experiment, names_of_experiments, options_of
 
     rows = []
-    for name, function in experiments.items():
-        options = ", ".join(f"{p.name}={p.default}".rstrip("=") for p in _options_of(function).values())
-        rows.append((name, (inspect.getdoc(function) or "").splitlines()[0], options or "none"))
+    for name in names_of_experiments():
+        try:
+            function = find_experiment(name)
+        except ConfigError as error:  # of a package that is broken; the others can be run
+            rows.append((name, str(error), ""))
+            continue
+        options = ", ".join(f"{p.name}={p.default}".rstrip("=") for p in options_of(function).values())
+        rows.append((name, (inspect.getdoc(function) or name).splitlines()[0], options or "none"))
     print_table(console, ("experiment", "what it does", "options"), rows)
-
-
-def _run(function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-    """The result of an experiment, which shows its progress where it has any to show."""
-    from penchant.cli.console import Reporter
-
-    if "reporter" not in inspect.signature(function).parameters:
-        return function(**options)
-    with Reporter() as reporter:
-        return function(**options, reporter=reporter)
-
-
-def _options_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What may be set; an argument that only a program can give, such as a reporter, is given by name alone."""
-    parameters = inspect.signature(function).parameters
-    return {name: one for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY}
-
-
-def _find(experiments: Any, name: str) -> Callable[..., Any]:
-    """Raises ConfigError for what is not there."""
-    from penchant.errors import ConfigError
-    from penchant.wording import nearest
-
-    if name not in experiments:
-        near = nearest(name, experiments)
-        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(experiments)}"
-        raise ConfigError(f"lab: there is no experiment '{name}'; {hint}")
-    function: Callable[..., Any] = experiments[name]
-    return function
 
 
 def _options(
@@ -126,27 +107,27 @@ def _options(
 ) -> dict[str, Any]:
     """The options of one experiment among those named. Raises ConfigError for what is of none, or of another kind."""
     from penchant.errors import ConfigError
+    from penchant.life.catalogue import options_of
 
-    options_of = {one: _options_of(function) for one, function in functions.items()}
-    parameters = options_of[name]
-    options: dict[str, Any] = {FOLDER: str(output / name)} if FOLDER in parameters and output is not None else {}
+    known = {one: options_of(function) for one, function in functions.items()}
+    options: dict[str, Any] = {FOLDER: str(output / name)} if FOLDER in known[name] and output is not None else {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if not equals or not any(key in known for known in options_of.values()):
-            known = ", ".join(dict.fromkeys(option for one in options_of.values() for option in one)) or "none"
+        if not equals or not any(key in one for one in known.values()):
+            every = ", ".join(dict.fromkeys(option for one in known.values() for option in one)) or "none"
             raise ConfigError(
                 f"lab {' '.join(functions)}: --set takes option=value of {'its' if len(functions) == 1 else 'their'} "
-                f"options ({known}), got '{setting}'"
+                f"options ({every}), got '{setting}'"
             )
-        if key not in parameters:
+        if key not in known[name]:
             console.print(f"{name} has no {key}, so it runs as without --set {setting}", highlight=False, markup=False)
             continue
-        kind = type(parameters[key].default)
+        default = known[name][key].default
         try:
-            options[key] = kind(text)
+            options[key] = type(default)(text)
         except ValueError:
             raise ConfigError(
-                f"lab {name}: {key} is {kind.__name__} such as {parameters[key].default}, got '{text}'"
+                f"lab {name}: {key} is {type(default).__name__} such as {default}, got '{text}'"
             ) from None
     return options
 
@@ -164,19 +145,3 @@ def _show(console: Any, result: dict[str, Any]) -> None:
         print_table(console, list(result["table"][0]), [list(row.values()) for row in result["table"]])
     print_table(console, ("measured", "value"), [(name, f"{value:.6g}") for name, value in result["measured"].items()])
     console.print(Text("The claim held." if result["held"] else "The claim did NOT hold.", style="bold"))
-
-
-def _write(stem: Path, result: dict[str, Any]) -> list[Path]:
-    from penchant.errors import OutputError
-    from penchant.report.lecture import draw_figure
-
-    written = [stem.with_name(stem.name + ".json")]
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        written[0].write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        for number, figure in enumerate(result["figures"], 1):
-            name = stem.name if len(result["figures"]) == 1 else f"{stem.name}-{number}"
-            written += draw_figure(figure, stem.with_name(name))
-    except OSError as error:
-        raise OutputError(f"{stem.parent}: cannot be written ({error.strerror}); choose another --output") from error
-    return written

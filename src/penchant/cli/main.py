@@ -1,14 +1,11 @@
-"""The command `penchant`: its verbs, and what happens when one fails."""
+"""The command `penchant` and its verbs."""
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import platform
-import re
 import sys
-import traceback
 from typing import Annotated
 
 import typer
@@ -35,17 +32,17 @@ from penchant.cli import (
     verify,
     votes,
 )
-from penchant.cli.hints import Command, as_typed
-from penchant.errors import PenchantError, UserError
-from penchant.reading import os_reason
-from penchant.training.interrupt import stopping
+from penchant.cli.added import Verbs
+from penchant.cli.failures import one_sentence
+from penchant.cli.hints import Command
 from penchant.versions import installed_versions
-from penchant.wording import SPELT_OUT, one_line, reason_of
+from penchant.wording import SPELT_OUT
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="penchant",
+    cls=Verbs,
     help="Turn what people prefer into a better language model.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -54,14 +51,6 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
-STOPPED = "interrupted; files that are complete are kept, and a command with --resume continues from them"
-"""Where the command had no words of its own for it."""
-OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
-"""What the system says of a name that a user gave, wherever it was first looked at."""
-OF_MEMORY = re.compile(r"out of memory|(?:can't|cannot|unable to) allocate", re.IGNORECASE)
-"""What PyTorch and numpy say when there is none left, on any device."""
 VERBS = (
     check,
     sample,
@@ -122,41 +111,5 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    try:
-        with stopping():
-            app()
-    except PenchantError as error:
-        if debug:
-            traceback.print_exc()
-        _fail(as_typed(str(error), sys.argv), 2 if isinstance(error, UserError) else 1)
-    except (KeyboardInterrupt, SystemExit) as leaving:
-        if isinstance(leaving, SystemExit) and leaving.code != INTERRUPTED:  # which Typer makes of Ctrl-C
-            raise
-        _fail(STOPPED, INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except BaseException as error:
-        if (code := getattr(error, "exit_code", None)) is not None:
-            _fail(str(error) or STOPPED, code)
-        if debug:
-            raise
-        if mendable := _of_the_machine(error):
-            _fail(mendable, 2)
-        _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
-
-
-def _of_the_machine(error: BaseException) -> str | None:
-    """What to say where the system or the memory refused, wherever that was; None for any other fault."""
-    if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
-        return f"{error.filename}: {os_reason(error)}; give another name"
-    if isinstance(error, MemoryError) or OF_MEMORY.search(str(error)):
-        return f"there is not enough memory ({reason_of(error)}); take a smaller model, limit or batch"
-    return None
-
-
-def _fail(message: str, code: int) -> None:
-    from penchant.cli.console import sanitise
-
-    print(f"penchant: {sanitise(one_line(message))}", file=sys.stderr)
-    sys.exit(code)
+    with one_sentence(debug):
+        app()

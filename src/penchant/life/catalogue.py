@@ -1,0 +1,50 @@
+"""Every experiment by its name: the exact ones, those on real models, and those that installed packages add."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penchant.errors import ConfigError
+from penchant.lab import EXPERIMENTS, Result
+from penchant.life import EXPERIMENTS as ON_MODELS
+from penchant.plugins import added_names, blame, find_added
+from penchant.progress import Reporter
+from penchant.wording import nearest
+
+__all__ = ["GROUP", "OURS", "find_experiment", "names_of_experiments", "options_of", "run_experiment"]
+
+GROUP = "penchant.experiments"
+OURS: Mapping[str, Callable[..., Result]] = {**EXPERIMENTS, **ON_MODELS}
+
+
+def names_of_experiments() -> tuple[str, ...]:
+    """Ours, then those of installed packages; nothing of these is imported."""
+    return (*OURS, *(name for name in added_names(GROUP) if name not in OURS))
+
+
+def find_experiment(name: str) -> Callable[..., Result]:
+    """The experiment of that name. Raises ConfigError where there is none, and for a package that is broken."""
+    if name in OURS:
+        return OURS[name]
+    if (added := find_added(GROUP, name)) is None:
+        near = nearest(name, names_of_experiments())
+        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(names_of_experiments())}"
+        raise ConfigError(f"lab: there is no experiment '{name}'; {hint}")
+    if not callable(added):
+        raise blame(GROUP, name, f"is of the type {type(added).__name__}, not a function that returns a Result")
+    experiment: Callable[..., Result] = added
+    return experiment
+
+
+def options_of(experiment: Callable[..., Result]) -> dict[str, inspect.Parameter]:
+    """What may be set; an argument that only a program can give, such as a reporter, is given by name alone."""
+    parameters = inspect.signature(experiment).parameters
+    return {name: one for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY}
+
+
+def run_experiment(experiment: Callable[..., Result], options: Mapping[str, Any], reporter: Reporter) -> Result:
+    """The result of an experiment, which shows its progress where it has any to show."""
+    shows = "reporter" in inspect.signature(experiment).parameters
+    return experiment(**options, reporter=reporter) if shows else experiment(**options)
