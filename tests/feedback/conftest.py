@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from penchant.data.records import Candidate, Comparison, Message, Source
-from penchant.feedback import NewAnswer, Project, Store, database
+from penchant.feedback import NewAnswer, Project, Store
+from penchant.feedback.storing import database
 
 
 def comparison(task_id: str = "t0", **fields) -> Comparison:

@@ -5,8 +5,7 @@ import uuid
 import pytest
 
 from penchant.feedback import Project, Store
-from penchant.feedback.tasks import CHAT
-from penchant.feedback.web.chat.recording import ORIGIN
+from penchant.feedback.storing import CHAT
 
 
 @pytest.fixture
@@ -20,10 +19,6 @@ def chatted(make_any_store, make_comparison):
         return store, *people
 
     return make
-
-
-def test_the_chat_and_the_store_mean_the_same_origin():
-    assert ORIGIN == CHAT
 
 
 @pytest.mark.parametrize("how", ["skip", "undo"])

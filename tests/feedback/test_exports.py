@@ -7,8 +7,7 @@ import pytest
 
 from penchant.data import load_demonstrations, load_pairs
 from penchant.errors import ConfigError, DataError, OutputError
-from penchant.feedback.exports import export
-from penchant.feedback.formats import kto_rows
+from penchant.feedback.exports import export, kto_rows
 from penchant.feedback.imports import import_file, read_comparisons
 from penchant.feedback.training import training_pairs
 

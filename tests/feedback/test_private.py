@@ -11,7 +11,7 @@ from penchant.cli import annotate
 from penchant.cli.main import main
 from penchant.errors import ConfigError
 from penchant.feedback import Project, Store
-from penchant.feedback.occupied import held
+from penchant.feedback.storing import held
 from penchant.feedback.web.serving import read_token
 
 MODES = {"project.yaml": 0o600, "penchant.db": 0o600, "penchant.db-journal": 0o600, "owner.token": 0o600}

@@ -6,8 +6,7 @@ import pytest
 from pydantic import JsonValue
 
 from penchant.errors import ConfigError
-from penchant.feedback.assign import choose
-from penchant.feedback.free import Eligible, Free
+from penchant.feedback.asking.choosing import AskableTasks, choose
 from penchant.feedback.training import load_project_pairs, training_pairs
 
 
@@ -139,7 +138,7 @@ def test_a_verdict_was_not_drawn_so_it_has_no_say_in_the_weight(votes):
 
 def test_weighting_undoes_the_preference_for_uncertain_tasks(votes):
     """Side a wins on the 4 uncertain tasks of 20, which are asked more often: its plain share comes out high."""
-    tasks = Free(Eligible(f"t{i}", float(i < 4)) for i in range(20)).but({})
+    tasks = AskableTasks({f"t{i}": float(i < 4) for i in range(20)}).without({})
     shares = {"random_share": 0.5, "gold_share": 0.0, "repeat_share": 0.0}
     made = [choose(tasks, [], [], **shares, rng=random.Random(seed)) for seed in range(2000)]
     answers = [  # each a task of its own, so that each is a pair

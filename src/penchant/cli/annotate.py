@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from penchant.feedback.project import Project
-    from penchant.feedback.store import Store
+    from penchant.feedback.storing import Store
 
 __all__ = ["NAME", "command"]
 
@@ -101,7 +101,7 @@ def command(
     _require_packages()
     talk = ChatOptions(model, chat_share, temperature, max_new_tokens, chat_template)
     talk.check(is_on=chat)
-    from penchant.feedback.store import Store
+    from penchant.feedback.storing import Store
     from penchant.feedback.web.serving import address_of, announced, is_loopback, listen, read_token, serve
 
     if not is_loopback(host) and token is None:
@@ -180,7 +180,7 @@ def _ask_before_sharing(url: str, *, may_share: bool) -> None:
     import sys
 
     from penchant.errors import ConfigError
-    from penchant.feedback.occupied import held
+    from penchant.feedback.storing import held
 
     found = held(url)
     if not found or may_share:
@@ -206,7 +206,7 @@ def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:
 
 
 def _app(store: Store, project: Project, address: Any, secret: str, chat: Any) -> Any:
-    from penchant.feedback.people import OWNER_NAME
+    from penchant.feedback.storing import OWNER_NAME
     from penchant.feedback.web import create_app
     from penchant.feedback.web.sessions import Owner
 

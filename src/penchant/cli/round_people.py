@@ -111,8 +111,8 @@ def _require_packages() -> None:
 
 
 def _add_all_or_none(project: Project, asked: Sequence[Comparison], origin: str) -> None:
-    from penchant.feedback.database import Database
-    from penchant.feedback.tasks import add_tasks
+    from penchant.feedback.storing.database import Database
+    from penchant.feedback.storing.tasks import add_tasks
 
     with closing(Database(project.url)) as database, database.write() as connection:
         refused = add_tasks(connection, asked, origin=origin, gold=False, now=datetime.now(UTC)).refused

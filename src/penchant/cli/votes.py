@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from penchant.feedback.store import Store
+    from penchant.feedback.storing import Store
 
 __all__ = ["NAME", "app"]
 
@@ -159,7 +159,7 @@ def invite(
     from penchant.errors import ConfigError
 
     with _opened(project) as store:
-        from penchant.feedback.people import OWNER_NAME
+        from penchant.feedback.storing import OWNER_NAME
 
         if name.strip() == OWNER_NAME:
             raise ConfigError(f"{name}: is whoever starts `penchant annotate`, which prints their link; choose another")

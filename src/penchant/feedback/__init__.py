@@ -1,35 +1,32 @@
-"""Asking people: a project, the store of their votes, and what is made of them. No torch.
+"""Asking people: how pairs are given out, where votes are kept, and what is made of them. No torch.
 
 project.py       a folder with project.yaml
-store.py         the store, one transaction a call
 records.py       what the store gives and takes
-assign.py        which pair next, and with which probability
-board.py, free.py   who has which pair and which are free, in memory; state.py keeps it in step with the database
-remaining.py     how many pairs a person has left, told so that it gives nothing away
-voting.py        what people do with their pairs; committing.py and batch.py store many votes in one transaction
+asking/          who is asked what, decided in memory
+storing/         the store of votes, and its database
+web/             the pages on which people answer
+service.py       a project on the web: opened, filled and served
+imports.py       files into tasks and answers
 training.py      votes into training pairs
-exports.py, imports.py   votes to files and back
+exports.py       votes to files
+snapshots.py     a project named as data of a run
 reliability.py   how far each annotator can be relied on
 summary.py       everything an admin wants to know
-schema.py, migrations/, database.py   the tables, for SQLite and PostgreSQL
-people.py, tasks.py, details.py, leases.py, answers.py, overview.py, rows.py, pace.py   the parts of the store
+details.py       what is known of an answer besides what it says
 """
 
 from penchant.feedback.project import Project, ProjectConfig
 from penchant.feedback.records import (
     Annotator,
     Answer,
-    Answered,
     Assignment,
-    Counts,
-    Disagreement,
     Invitation,
     NewAnswer,
     Progress,
     Refused,
-    TasksAdded,
+    Reply,
 )
-from penchant.feedback.store import Store
+from penchant.feedback.storing import Answered, Counts, Disagreement, Store, TasksAdded
 
 __all__ = [
     "Annotator",
@@ -44,6 +41,7 @@ __all__ = [
     "Project",
     "ProjectConfig",
     "Refused",
+    "Reply",
     "Store",
     "TasksAdded",
 ]

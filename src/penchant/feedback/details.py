@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from penchant.data.records import Comparison, Outcome
 from penchant.feedback.records import ChosenBy, Kind, Text
 
-__all__ = ["ANSWER_FIELD", "Details", "details_of", "fault_of_details"]
+__all__ = ["ANSWER_FIELD", "UNKNOWN", "Details", "details_of", "fault_of_details"]
 
 ANSWER_FIELD = "answer"
 """The field of a comparison's meta that holds what the store knows of the answer; the rest of meta is the task's."""
+UNKNOWN = "(unknown)"
+"""Whoever gave imported answers that name nobody."""
 
 
 class Details(BaseModel):

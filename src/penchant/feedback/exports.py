@@ -1,20 +1,24 @@
-"""Answers to a file: whole or not at all."""
+"""Answers as rows of the formats that others read, and to a file: pairs, KTO, SFT, Chatbot Arena, our own comparisons.
+
+Each function turns the current answers of a project into rows; training's three go through `training_pairs`.
+"""
 
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from penchant.data.records import Candidate, Comparison, Message, Outcome, as_message
 from penchant.errors import ConfigError, OutputError
-from penchant.feedback.formats import ROWS
-from penchant.feedback.store import Store
-from penchant.feedback.training import How
+from penchant.feedback.storing import Store
+from penchant.feedback.training import How, detail, training_pairs, verdict, votes_by_task
 from penchant.wording import SPELT_OUT, nearest
 
-__all__ = ["Format", "export", "export_rows"]
+__all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "Format", "export", "export_rows", "kto_rows"]
 
+Row = dict[str, Any]
 Format = Literal["pairs", "kto", "sft", "arena", "raw"]
 
 NOT_SOFT = {
@@ -25,6 +29,89 @@ NOT_SOFT = {
 """Formats that know no soft labels, and why."""
 
 os.umask(UMASK := os.umask(0o077))  # it can only be read by setting it, which once many threads run would tell another
+
+WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
+"""What an outcome is called in the data of Chatbot Arena."""
+
+FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
+"""The outcomes that change when the two sides trade places."""
+
+LABELS = {"a": (True, False), "b": (False, True), "both_bad": (False, False)}
+"""Whether a and b are good, by the verdict on their task; of a tie nothing follows."""
+
+HUMAN = "human"
+"""The arena's name, here, for a text without a source."""
+
+
+def pair_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """prompt, chosen, rejected as lists of messages; probability where it is not 1."""
+    for pair in training_pairs(comparisons, how).pairs:
+        row = {
+            "prompt": _messages(pair.prompt),
+            "chosen": _messages([as_message(pair.chosen)]),
+            "rejected": _messages([as_message(pair.rejected)]),
+        }
+        yield row if pair.probability == 1 else row | {"probability": pair.probability}
+
+
+def kto_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """prompt, completion, label: true for the preferred response, false for the other, and for both of both_bad.
+
+    `how` plays no part: a label is true or false, so each task has one verdict, and no completion of it both labels.
+    """
+    for votes in votes_by_task(comparisons)[0].values():
+        asked, labels = votes[0], LABELS.get(verdict(votes), ())
+        for candidate, label in zip((asked.a, asked.b), labels, strict=False):
+            completion = _messages([as_message(candidate.text)])
+            yield {"prompt": _messages(asked.prompt), "completion": completion, "label": label}
+
+
+def sft_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """messages: the prompt and the preferred response, each conversation once."""
+    seen = set()
+    for pair in training_pairs(comparisons, how).pairs:
+        if (conversation := (*pair.prompt, as_message(pair.chosen))) not in seen:
+            seen.add(conversation)
+            yield {"messages": _messages(conversation)}
+
+
+def arena_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """Every main answer as a battle of Chatbot Arena; `how` plays no part, each vote is a row."""
+    return (arena_row(comparison) for comparison in comparisons if (detail(comparison, "kind") or "main") == "main")
+
+
+def arena_row(comparison: Comparison) -> Row:
+    """One battle: model_a is the side the person saw first; the language is left out, as nobody was asked for it."""
+    a, b, outcome = comparison.a, comparison.b, comparison.outcome
+    if comparison.shown_first == "b":
+        a, b, outcome = b, a, FLIPPED.get(outcome, outcome)
+    row: Row = {
+        "question_id": comparison.id,
+        "model_a": _model(a),
+        "model_b": _model(b),
+        "winner": WINNERS.get(str(outcome)),
+        "judge": comparison.annotator,
+        "conversation_a": _messages((*comparison.prompt, as_message(a.text))),
+        "conversation_b": _messages((*comparison.prompt, as_message(b.text))),
+        "turn": sum(message.role == "user" for message in comparison.prompt),
+        "anony": True,
+    }
+    return row if comparison.created_at is None else row | {"tstamp": comparison.created_at.timestamp()}
+
+
+def raw_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
+    """Every current answer as a comparison, of every kind, with everything that is known of it."""
+    return (comparison.model_dump(mode="json") for comparison in comparisons)
+
+
+ROWS: dict[str, Callable[[Iterable[Comparison], How], Iterator[Row]]] = {
+    "pairs": pair_rows,
+    "kto": kto_rows,
+    "sft": sft_rows,
+    "arena": arena_rows,
+    "raw": raw_rows,
+}
+"""The formats by name."""
 
 
 def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How = "majority") -> int:
@@ -68,3 +155,11 @@ def export_rows(store: Store, to: Format, *, how: How = "majority") -> Iterator[
     if how != "majority" and to in NOT_SOFT:
         raise ConfigError(f"the format {to} {NOT_SOFT[to]}, so {how} has nothing to say there; leave it out")
     return ROWS[to](store.comparisons(), how)
+
+
+def _model(candidate: Candidate) -> str:
+    return HUMAN if candidate.source is None else candidate.source.model
+
+
+def _messages(messages: Sequence[Message]) -> list[Row]:
+    return [message.model_dump() for message in messages]

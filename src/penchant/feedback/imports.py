@@ -16,10 +16,9 @@ from penchant.data.records import Candidate, Comparison, Message, Origin, Prefer
 from penchant.data.rows import Reader
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
-from penchant.feedback.formats import FLIPPED, HUMAN, WINNERS
-from penchant.feedback.records import TasksAdded
-from penchant.feedback.store import Store
-from penchant.feedback.tasks import ANSWER_FIELD, fault
+from penchant.feedback.details import ANSWER_FIELD
+from penchant.feedback.exports import FLIPPED, HUMAN, WINNERS
+from penchant.feedback.storing import Store, TasksAdded, fault
 
 __all__ = ["import_file", "read_comparisons", "require_rows"]
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sqlalchemy.engine import URL
 
 from penchant.errors import ConfigError, DataError, OutputError
-from penchant.feedback.private import create_private, keep_private
+from penchant.files import create_private, keep_private
 from penchant.strict_yaml import read_settings
 from penchant.wording import nearest, shown
 

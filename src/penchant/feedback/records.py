@@ -1,34 +1,40 @@
-"""What the store gives and takes: people, assignments, answers, and what is counted of them."""
+"""What the store gives and takes: people, their pairs, their answers."""
 
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from itertools import pairwise
+from statistics import median
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from penchant.data.records import Message, Outcome
+from penchant.data.records import Message
 from penchant.errors import UserError
 
 __all__ = [
+    "RECENT",
     "Annotator",
     "Answer",
     "AnswerOutcome",
-    "Answered",
     "Assignment",
     "ChosenBy",
-    "Counts",
-    "Disagreement",
     "Invitation",
     "Kind",
     "NewAnswer",
+    "PlacedOutcome",
     "Progress",
+    "Record",
     "Refused",
     "RefusedCode",
+    "Reply",
     "Role",
     "Side",
-    "TasksAdded",
-    "Turn",
-    "Voted",
+    "outcome_at",
+    "pace",
+    "place_of",
+    "texts_of",
 ]
 
 Side = Literal["a", "b"]
@@ -36,6 +42,9 @@ Role = Literal["annotator", "admin"]
 Kind = Literal["main", "gold", "repeat", "adjudication"]
 ChosenBy = Literal["random", "uncertainty", "gold", "repeat", "adjudication", "import"]
 AnswerOutcome = Literal["a", "b", "tie", "both_bad", "skip", "withdrawn"]
+PlacedOutcome = Literal["left", "right", "tie", "both_bad", "skip"]
+RECENT, BREAK_SECONDS = 200, 600
+"""Speed is told from so many answers, breaks of more seconds left out."""
 RefusedCode = Literal[
     "disabled", "key", "no_session", "not_admin", "not_yours", "reason", "strength", "taken", "unknown"
 ]
@@ -65,11 +74,13 @@ def _storable(text: str) -> str:
 Text = Annotated[str, AfterValidator(_storable)]
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """Never changed, and nothing is in it that it does not know."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Annotator(_Record):
+class Annotator(Record):
     """A person who answers; `disabled_at` is None for one who may."""
 
     id: int
@@ -79,27 +90,14 @@ class Annotator(_Record):
     disabled_at: datetime | None = None
 
 
-class Invitation(_Record):
+class Invitation(Record):
     """A person and the token that lets them in; only its hash is kept, so it cannot be shown again."""
 
     annotator: Annotator
     token: str
 
 
-class TasksAdded(_Record):
-    """What became of comparisons: tasks and answers that are new, tasks known before, and why others were refused.
-
-    unread: the fields of the file that nobody reads, in how many rows, and where first.
-    """
-
-    added: int
-    known: int
-    answers: int = 0
-    refused: tuple[str, ...] = ()
-    unread: tuple[str, ...] = ()
-
-
-class NewAnswer(_Record):
+class NewAnswer(Record):
     """An answer as it arrives. `key` is made by the client, a UUID: sent twice, it is one answer.
 
     strength: 1 (slightly better) to 4, for an outcome of a or b alone. seconds: from the pair on screen to the answer,
@@ -121,8 +119,29 @@ class NewAnswer(_Record):
             raise ValueError(f"strength says how much better a or b is; an outcome of {self.outcome} has none")
         return self
 
+    def check(self, *, asks_strength: bool, reasons: Collection[str]) -> None:
+        """Raises Refused for what the project does not ask."""
+        if self.strength is not None and not asks_strength:
+            raise Refused("strength", "this project does not ask how much better; leave the strength out")
+        unknown = [reason for reason in self.reasons if reason not in reasons]
+        if unknown:
+            raise Refused("reason", f"'{unknown[0]}' is no reason of this project; reload the page")
 
-class Answer(_Record):
+    def require_same(self, stored: "Answer") -> "Answer":
+        """The answer that is stored under its key; raises Refused where that says something else."""
+        names = ("annotator_id", "assignment_id", "outcome", "strength", "reasons", "comment")
+        if any(getattr(stored, name) != getattr(self, name) for name in names):
+            raise Refused("key", "another answer was sent under this key; make a new one")
+        return stored
+
+    def row(self, *, too_fast_seconds: float) -> dict[str, Any]:
+        """What a stored answer says; the rest of its row says whose it is, and of what."""
+        too_fast = self.outcome != "skip" and self.seconds < too_fast_seconds
+        kept = self.model_dump(exclude={"assignment_id", "annotator_id"})
+        return kept | {"reasons": list(self.reasons), "flags": ["too_fast"] if too_fast else []}
+
+
+class Answer(Record):
     """A stored answer, never changed: `supersedes` is the id of the answer it takes the place of.
 
     shown_first and seconds are None where an imported answer did not say. flags: too_fast, of a first answer alone.
@@ -144,7 +163,7 @@ class Answer(_Record):
     supersedes: int | None
 
 
-class Assignment(_Record):
+class Assignment(Record):
     """A pair given to one person, without its sources and without its kind: gold and repeats look like any other.
 
     `task_id` is for the server: on a page it would give a repeat away. `answer` is the current one, None while open.
@@ -159,14 +178,7 @@ class Assignment(_Record):
     answer: Answer | None = None
 
 
-class Answered(_Record):
-    """One line of a person's history."""
-
-    assignment: Assignment
-    answer: Answer
-
-
-class Progress(_Record):
+class Progress(Record):
     """How far it is: of one person, or of the project.
 
     answered: current answers. total: answered, and what is left to answer; None for a person who may be asked known
@@ -182,45 +194,53 @@ class Progress(_Record):
     per_hour: float | None = None
 
 
-class Turn(_Record):
-    """What a person is asked: a pair, the one after it where there is one, and how far they are. current None: done."""
+def pace(times: Iterable[Sequence[datetime]], seconds: Iterable[float | None]) -> dict[str, float | None]:
+    """seconds_median and per_hour of recent answers; None where nothing can be told.
 
-    current: Assignment | None
-    then: Assignment | None
-    progress: Progress
-
-
-class Voted(_Record):
-    """A stored answer, and what follows: `then` is the pair after the one that the person has by now."""
-
-    answer: Answer
-    then: Assignment | None
-    progress: Progress
-
-
-class Disagreement(_Record):
-    """A task whose current main answers differ: each with its annotator's name, and the verdict if there is one."""
-
-    task_id: str
-    prompt: tuple[Message, ...]
-    a: str
-    b: str
-    answers: tuple[tuple[str, Answer], ...]
-    adjudication: Answer | None = None
+    times: when each person answered. seconds: what each answer took. per_hour leaves breaks of more than ten minutes
+    out.
+    """
+    gaps = [(later - earlier).total_seconds() for own in times for earlier, later in pairwise(sorted(own))]
+    worked = [gap for gap in gaps if gap <= BREAK_SECONDS]
+    known = [value for value in seconds if value is not None]
+    return {
+        "seconds_median": median(known) if known else None,
+        "per_hour": 3600 * len(worked) / sum(worked) if sum(worked) else None,
+    }
 
 
-class Counts(_Record):
-    """What is in the store. tasks leaves gold out; answered counts current answers that are no skip, of every kind.
+Pair = TypeVar("Pair")
 
-    open: assignments that wait for an answer. by_outcome and by_annotator count what `answered` counts.
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[Pair]):
+    """What a person is told, or was told of them; what was not asked for, or is not there, is None.
+
+    answer: what was stored. current: the pair to answer now; then: the one after the pair they have by now.
     """
 
-    tasks: int
-    gold: int
-    answered: int
-    open: int
-    skipped: int
-    by_outcome: dict[Outcome, int]
-    by_annotator: dict[str, int]
-    by_kind: dict[Kind, int]
-    flags: dict[str, int]
+    answer: Answer | None = None
+    current: Pair | None = None
+    then: Pair | None = None
+    progress: Progress | None = None
+
+
+def texts_of(task: Any) -> dict[str, Any]:
+    """prompt, a and b of a stored task as texts, the sources left out."""
+    return {"prompt": task.prompt, "a": task.a["text"], "b": task.b["text"]}
+
+
+def outcome_at(place: PlacedOutcome, shown_first: str) -> str:
+    """`left` and `right` of a page as the outcome that the store keeps: a or b; what has no place stays."""
+    if place == "left":
+        return shown_first
+    if place == "right":
+        return "b" if shown_first == "a" else "a"
+    return place
+
+
+def place_of(outcome: str, shown_first: str) -> str:
+    """The opposite of `outcome_at`."""
+    if outcome not in ("a", "b"):
+        return outcome
+    return "left" if outcome == shown_first else "right"

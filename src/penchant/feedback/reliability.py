@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from penchant.data.records import Comparison
-from penchant.feedback.people import UNKNOWN
+from penchant.feedback.details import UNKNOWN
 from penchant.feedback.training import detail
 
 __all__ = [

@@ -14,7 +14,7 @@ from penchant.data.authors import authors_of, is_project, votes_behind, votes_fi
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.exports import Format, export
 from penchant.feedback.project import Project
-from penchant.feedback.store import Store
+from penchant.feedback.storing import Store
 from penchant.feedback.training import How, training_pairs
 
 __all__ = ["in_words", "snapshots"]

@@ -10,10 +10,10 @@ from typing import Any
 
 from penchant.data.records import Candidate, Comparison
 from penchant.errors import DataError
-from penchant.feedback.formats import HUMAN
-from penchant.feedback.people import UNKNOWN
+from penchant.feedback.details import UNKNOWN
+from penchant.feedback.exports import HUMAN
 from penchant.feedback.reliability import label_noise, named_votes, position_bias, reliability, share
-from penchant.feedback.store import Store
+from penchant.feedback.storing import Store
 from penchant.feedback.training import detail, training_pairs
 
 __all__ = ["agreement", "length_bias", "source_label", "source_table", "summary"]

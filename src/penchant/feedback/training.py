@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from penchant.data.records import Comparison, PreferencePair
 from penchant.errors import ConfigError
-from penchant.feedback.tasks import ANSWER_FIELD
+from penchant.feedback.details import ANSWER_FIELD
 
 __all__ = ["How", "TrainingPairs", "detail", "load_project_pairs", "training_pairs", "verdict", "votes_by_task"]
 
@@ -79,7 +79,7 @@ def training_pairs(
 def load_project_pairs(folder: str | os.PathLike[str], how: How = "majority") -> TrainingPairs:
     """The training pairs of a project's current answers; raises ConfigError where `folder` is no project."""
     from penchant.feedback.project import Project
-    from penchant.feedback.store import Store
+    from penchant.feedback.storing import Store
 
     with Store.open(Project.open(folder)) as store:
         return training_pairs(store.comparisons(), how)

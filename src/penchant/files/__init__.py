@@ -3,18 +3,22 @@
 whole.py   replace a file so that a reader sees the old or the new; what a disk refuses in one sentence
 place.py   whether a result could be written
 lock.py    one process at a time
+private.py files for their owner alone
 """
 
 from penchant.files.lock import LOCK, alone_in, exclusive
 from penchant.files.place import require_place
+from penchant.files.private import create_private, keep_private
 from penchant.files.whole import SCRATCH, disk_errors_explained, replacing, sync_file, sync_folder, write_atomically
 
 __all__ = [
     "LOCK",
     "SCRATCH",
     "alone_in",
+    "create_private",
     "disk_errors_explained",
     "exclusive",
+    "keep_private",
     "replacing",
     "require_place",
     "sync_file",

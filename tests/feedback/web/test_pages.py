@@ -8,8 +8,8 @@ import pytest
 
 from penchant.data import load_pairs
 from penchant.errors import ConfigError
+from penchant.feedback.records import outcome_at, place_of
 from penchant.feedback.web import languages
-from penchant.feedback.web.views import outcome_at, place_of
 
 from .conftest import ORIGIN, task
 
@@ -211,10 +211,10 @@ def test_a_database_that_cannot_be_reached_is_worth_trying_again_and_names_no_fi
     ann = site.visitor("ann")
     first = ann.get("/api/next").json()["current"]["id"]
 
-    def fail(*_):
+    def fail(*_, **__):
         raise ConfigError("/home/me/secret/penchant.db: the database cannot be used (locked)")
 
-    monkeypatch.setattr(site.store, "vote", fail)
+    monkeypatch.setattr(site.store, "submit", fail)
     response = ann.answer(first, "left")
     assert response.status_code == 503
     assert "secret" not in response.text

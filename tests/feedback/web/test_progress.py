@@ -2,8 +2,8 @@
 
 import pytest
 
-from penchant.feedback import leases
-from penchant.feedback.assign import choose
+from penchant.feedback.asking import desk
+from penchant.feedback.asking.choosing import choose
 
 from .conftest import Reader, served, task
 
@@ -24,7 +24,7 @@ def drawn(monkeypatch):
             assert choice is None or choice.kind == kind
             return choice
 
-        monkeypatch.setattr(leases, "choose", chosen)
+        monkeypatch.setattr(desk, "choose", chosen)
 
     return plan
 

@@ -6,8 +6,8 @@ import logging
 import pytest
 from starlette.routing import Mount
 
-from penchant.feedback.web.security import MAX_BODY_BYTES, cookie_name, csrf_token
-from penchant.feedback.web.sessions import Owner
+from penchant.feedback.web.security import MAX_BODY_BYTES
+from penchant.feedback.web.sessions import Owner, cookie_name, csrf_token
 
 from .conftest import HOST, ORIGIN, task
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penchant.feedback.web.security import cookie_name
+from penchant.feedback.web.sessions import cookie_name
 
 from .conftest import HOST, ORIGIN, served
 

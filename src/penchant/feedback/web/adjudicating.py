@@ -13,9 +13,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from penchant.feedback.records import Disagreement
+from penchant.feedback.records import outcome_at, place_of
+from penchant.feedback.storing import Disagreement
 from penchant.feedback.web.sessions import Admin, room_of
-from penchant.feedback.web.views import outcome_at, place_of
 
 __all__ = ["router"]
 

@@ -12,18 +12,12 @@ from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penchant.feedback.asking import Desk
 from penchant.feedback.project import Project
-from penchant.feedback.records import Annotator, Assignment, NewAnswer, Side, Text
+from penchant.feedback.records import Annotator, Assignment, NewAnswer, PlacedOutcome, Side, Text, outcome_at
 from penchant.feedback.web.rendering import pieces
-from penchant.feedback.web.sessions import Person, room_of, who_asks
-from penchant.feedback.web.views import (
-    PlacedOutcome,
-    answer_view,
-    assignment_view,
-    outcome_at,
-    progress_view,
-    text_at,
-)
+from penchant.feedback.web.sessions import Person, room_of
+from penchant.feedback.web.views import answer_view, assignment_view, progress_view, text_at
 
 __all__ = ["often", "router"]
 
@@ -83,7 +77,7 @@ def _queue_name(project: Project, person: Annotator) -> str:
 
 async def next_pairs(request: Request) -> Response:
     """The pair to answer now, the one after it where it could be had, and how far it is."""
-    turn = await wrap_future(room_of(request).store.turn(who_asks(request)))
+    turn = await wrap_future(request.app.state.room.store.submit(Desk.turn, request.state.session))
     return _json(
         current=turn.current and assignment_view(turn.current),
         then=turn.then and assignment_view(turn.then),
@@ -94,7 +88,8 @@ async def next_pairs(request: Request) -> Response:
 async def record(request: Request) -> Response:
     """Save an answer; the reply means that it is on disk. It brings one pair more, so that one is always ahead."""
     sent = SentAnswer.model_validate_json(await request.body())
-    voted = await wrap_future(room_of(request).store.vote(who_asks(request), sent.key, sent.assignment_id, sent.at))
+    vote = (Desk.vote, request.state.session, sent.assignment_id, sent.at)
+    voted = await wrap_future(request.app.state.room.store.submit(*vote, key=sent.key))
     return _json(
         key=voted.answer.key,
         answer_id=voted.answer.id,

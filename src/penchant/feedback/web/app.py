@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from penchant.errors import UserError
 from penchant.feedback.project import Project
 from penchant.feedback.records import Refused
-from penchant.feedback.store import Store
+from penchant.feedback.storing import Store
 from penchant.feedback.web import adjudicating, administering, annotating, entering
 from penchant.feedback.web.pages import Pages
 from penchant.feedback.web.security import Guard

@@ -6,8 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import JSONResponse, Response
 
 from penchant.feedback.records import Annotator
-from penchant.feedback.web.security import end_session, name_of, session_of, set_session
-from penchant.feedback.web.sessions import room_of
+from penchant.feedback.web.sessions import end_session, name_of, room_of, set_session
 
 __all__ = ["router"]
 
@@ -52,7 +51,7 @@ def _owner_of(request: Request, token: str) -> Annotator:
 
 def _who_is_there(request: Request) -> str:
     """The name of whoever has a session in this browser; "" where nobody has, or it works no more."""
-    if session := session_of(request):
+    if session := request.state.session:
         person = room_of(request).sessions.annotator(session)
         return person.name if person else ""
     return name_of(request)

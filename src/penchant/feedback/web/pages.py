@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 
 from penchant.feedback.web import languages
 from penchant.feedback.web.rendering import escape, view
-from penchant.feedback.web.security import csrf_token, session_of
+from penchant.feedback.web.sessions import csrf_token
 
 __all__ = ["Pages"]
 
@@ -39,7 +39,7 @@ class Pages:
     def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """The page; `?lang=` is remembered."""
         language = languages.choose(request)
-        session = session_of(request)
+        session: str = request.state.session
         role = getattr(values.get("person"), "role", None)
         html = self.environment.get_template(template).render(
             title=self.title,

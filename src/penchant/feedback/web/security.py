@@ -2,44 +2,32 @@
 
 `Guard` wraps the whole app, so that no route can forget a check: the Host is one we serve (against DNS rebinding); a
 request that may change something comes from our own page (Origin), proves that its page belongs to this session
-(X-CSRF-Token), is JSON and is small. The session is the token of an invitation in a cookie that scripts cannot read
-and other sites cannot send; the store keeps only the token's hash. The CSRF token is an HMAC under that token: who
-does not have the cookie cannot make it, and nothing has to be stored.
+(X-CSRF-Token), is JSON and is small.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import logging
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from penchant.feedback.web.sessions import csrf_token, session_of
+
 __all__ = [
     "CONTENT_SECURITY_POLICY",
     "MAX_BODY_BYTES",
     "Guard",
-    "cookie_name",
-    "csrf_token",
-    "end_session",
-    "name_of",
-    "session_of",
-    "set_session",
 ]
 
 log = logging.getLogger(__name__)
 
-COOKIE = "penchant_session"
-"""And the port, where the address has one: a browser sends a machine's cookies to all its ports."""
-
-NAME_SUFFIX = "_name"
 MAX_BODY_BYTES = 64_000
 JOIN = "/join/"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -56,49 +44,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-MONTH_SECONDS = 30 * 24 * 3600
-
-
-def csrf_token(session: str) -> str:
-    """The token that the pages of this session send back with every change."""
-    return hmac.new(session.encode(), b"penchant csrf", hashlib.sha256).hexdigest()
-
-
-def session_of(connection: HTTPConnection) -> str:
-    """The token in the cookie of this request; "" without one."""
-    return connection.cookies.get(cookie_name(connection.headers.get("host", "")), "")
-
-
-def name_of(connection: HTTPConnection) -> str:
-    """The name that the browser was given along with its session; "" without one.
-
-    It is sent along a link from another site too, where the session itself is not, and opens nothing.
-    """
-    return unquote(connection.cookies.get(cookie_name(connection.headers.get("host", "")) + NAME_SUFFIX, ""))
-
-
-def set_session(response: Response, token: str, name: str, host: str, *, secure: bool) -> None:
-    """Give the browser its session at this host: not for scripts, not sent from other sites. name: whose it is."""
-    kept: dict[str, Any] = {"max_age": MONTH_SECONDS, "path": "/", "httponly": True, "secure": secure}
-    response.set_cookie(cookie_name(host), token, samesite="strict", **kept)
-    response.set_cookie(cookie_name(host) + NAME_SUFFIX, quote(name), samesite="lax", **kept)
-
-
-def end_session(response: Response, host: str) -> None:
-    """Take the session from the browser; the link that gave it opens a new one."""
-    for cookie in (cookie_name(host), cookie_name(host) + NAME_SUFFIX):
-        response.delete_cookie(cookie, path="/")
-
-
-def cookie_name(host: str) -> str:
-    """What the session's cookie is called at this host, so that two servers on one machine do not log each other out.
-
-    Example:
-        >>> cookie_name("127.0.0.1:8765"), cookie_name("votes.example.org")
-        ('penchant_session_8765', 'penchant_session')
-    """
-    port = host.rpartition(":")[2]
-    return f"{COOKIE}_{port}" if port.isdigit() and port.isascii() else COOKIE
 
 
 class Guard:
@@ -119,7 +64,8 @@ class Guard:
             return  # no websockets here
         answer = _Answer(scope, send)
         headers = Headers(scope=scope)
-        if refusal := self._refusal(scope, headers):
+        session = session_of(HTTPConnection(scope))
+        if refusal := self._refusal(scope, headers, session):
             await answer.refuse(*refusal)
             return
         if scope["method"] not in SAFE_METHODS:
@@ -128,6 +74,7 @@ class Guard:
                 await answer.refuse(413, f"the request is larger than {MAX_BODY_BYTES} bytes")
                 return
             receive = _replay(body, receive)
+        scope.setdefault("state", {})["session"] = session
         try:
             await self.app(scope, receive, answer.send)
         except Exception:
@@ -135,20 +82,19 @@ class Guard:
             if not answer.started:
                 await answer.refuse(500, "something went wrong here; reload the page")
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope, headers: Headers, session: str) -> tuple[int, str] | None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_allowed(hosts[0]):
             return 421, "this address is not served here; open the link that penchant annotate printed"
-        return None if scope["method"] in SAFE_METHODS else self._refusal_of_change(scope, headers, hosts[0])
+        return None if scope["method"] in SAFE_METHODS else self._refusal_of_change(scope, headers, hosts[0], session)
 
     @staticmethod
-    def _refusal_of_change(scope: Scope, headers: Headers, host: str) -> tuple[int, str] | None:
+    def _refusal_of_change(scope: Scope, headers: Headers, host: str, session: str) -> tuple[int, str] | None:
         origin = headers.get("origin", "")
         is_ours = origin in (f"http://{host}", f"https://{host}")
         if not is_ours or headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return 403, "the request does not come from a page of this server"
         if not scope["path"].startswith(JOIN):  # who joins has no session yet, and proves themselves by the link
-            session = session_of(HTTPConnection(scope))
             if not session:
                 return 401, "there is no session; open your link again"
             given = headers.get("x-csrf-token", "")

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from penchant.errors import ConfigError, OutputError
-from penchant.feedback.private import create_private, keep_private
+from penchant.files import create_private, keep_private
 
 __all__ = [
     "TOKEN_NAME",

@@ -1,21 +1,18 @@
 """What an annotator's browser is told: rendered texts on the left and on the right, and nothing else.
 
 Sources, kinds (gold, repeat), others' answers and task ids stay here. Nor does a browser learn which side is `a`: files
-of pairs put the better response first, so the letter alone could be the answer. Browsers speak of left and right only,
-and these functions translate.
+of pairs put the better response first, so the letter alone could be the answer. Browsers speak of left and right only.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from penchant.data.records import shown
-from penchant.feedback.records import Answer, Assignment, Progress
+from penchant.feedback.records import Answer, Assignment, Progress, place_of
 from penchant.feedback.web.rendering import View, view
 
-__all__ = ["PlacedOutcome", "answer_view", "assignment_view", "outcome_at", "place_of", "progress_view", "text_at"]
-
-PlacedOutcome = Literal["left", "right", "tie", "both_bad", "skip"]
+__all__ = ["answer_view", "assignment_view", "progress_view", "text_at", "text_view"]
 
 
 def assignment_view(assignment: Assignment) -> dict[str, Any]:
@@ -42,22 +39,6 @@ def text_at(assignment: Assignment, place: str) -> str | None:
     texts = {"left": left, "right": right}
     texts |= {f"prompt-{i}": shown(message) for i, message in enumerate(assignment.prompt)}
     return texts.get(place)
-
-
-def outcome_at(place: PlacedOutcome, shown_first: str) -> str:
-    """`left` and `right` as the outcome that the store keeps: a or b; what has no place stays."""
-    if place == "left":
-        return shown_first
-    if place == "right":
-        return "b" if shown_first == "a" else "a"
-    return place
-
-
-def place_of(outcome: str, shown_first: str) -> str:
-    """The opposite of `outcome_at`."""
-    if outcome not in ("a", "b"):
-        return outcome
-    return "left" if outcome == shown_first else "right"
 
 
 def progress_view(progress: Progress) -> dict[str, Any]:

@@ -6,16 +6,13 @@ from collections.abc import Sequence
 
 from penchant.data.records import Candidate, Comparison, Message, Outcome, Source
 from penchant.errors import OutputError
+from penchant.feedback.details import ANSWER_FIELD
 from penchant.feedback.project import ProjectConfig
 from penchant.feedback.records import Annotator
-from penchant.feedback.store import Store
-from penchant.feedback.tasks import ANSWER_FIELD
+from penchant.feedback.storing import CHAT, Store
 from penchant.feedback.web.chat.conversation import Turn
 
-__all__ = ["ORIGIN", "record_choice"]
-
-ORIGIN = "chat"
-"""What the store calls the origin of these tasks."""
+__all__ = ["record_choice"]
 
 
 def record_choice(
@@ -53,6 +50,6 @@ def record_choice(
         shown_first=turn.shown_first,
         meta={ANSWER_FIELD: details},
     )
-    added = store.add_tasks([comparison], origin=ORIGIN)
+    added = store.add_tasks([comparison], origin=CHAT)
     if added.refused:
         raise OutputError(f"the choice was not stored: {added.refused[0]}")

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from penchant.feedback.records import Text
+from penchant.feedback.records import Text, outcome_at
 from penchant.feedback.web import languages
 from penchant.feedback.web.chat.conversation import MAX_TURNS, Conversation, Conversations, Outdated, Turn
 from penchant.feedback.web.chat.desk import Desk
@@ -24,7 +24,6 @@ from penchant.feedback.web.chat.views import conversation_view, text_at
 from penchant.feedback.web.chat.words import words
 from penchant.feedback.web.rendering import pieces
 from penchant.feedback.web.sessions import Person, room_of
-from penchant.feedback.web.views import outcome_at
 
 __all__ = ["chat_router"]
 

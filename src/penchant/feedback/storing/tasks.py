@@ -12,21 +12,30 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from penchant.data.records import Comparison
 from penchant.errors import DataError
-from penchant.feedback.details import ANSWER_FIELD, details_of, fault_of_details
-from penchant.feedback.people import UNKNOWN, find_or_add
-from penchant.feedback.records import TasksAdded
-from penchant.feedback.rows import insert_row
-from penchant.feedback.schema import answers, assignments, tasks
+from penchant.feedback.details import ANSWER_FIELD, UNKNOWN, details_of, fault_of_details
+from penchant.feedback.records import Record
+from penchant.feedback.storing.people import find_or_add
+from penchant.feedback.storing.schema import answers, assignments, insert_row, tasks
 
-__all__ = ["ANSWER_FIELD", "CHAT", "add_tasks", "fault", "set_uncertainty"]
-
-CHAT = "chat"
-"""The origin of what a person said to the model: where one answer a pair is wanted, nobody else is asked about it."""
+__all__ = ["TasksAdded", "add_tasks", "fault", "set_uncertainty"]
 
 MOST_STRENGTH = 4
 NAMESPACE = uuid.UUID("5f2f1c5e-3f0a-4c43-9d0b-7f8d1f0f7a11")
-AT_ONCE = 500
+TASKS_A_STATEMENT = 500
 STORED = select(tasks.c.id, tasks.c.prompt, tasks.c.a, tasks.c.b, tasks.c.gold)
+
+
+class TasksAdded(Record):
+    """What became of comparisons: tasks and answers that are new, tasks known before, and why others were refused.
+
+    unread: the fields of the file that nobody reads, in how many rows, and where first.
+    """
+
+    added: int
+    known: int
+    answers: int = 0
+    refused: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def add_tasks(
@@ -39,7 +48,7 @@ def add_tasks(
     ids: dict[str, int] = {}
     position = connection.scalar(select(func.max(tasks.c.position))) or 0
     remaining = iter(comparisons)
-    while some := list(islice(remaining, AT_ONCE)):
+    while some := list(islice(remaining, TASKS_A_STATEMENT)):
         stored = _stored(connection, some)
         new: list[dict[str, Any]] = []
         taken: list[tuple[Comparison, bool]] = []

@@ -10,9 +10,9 @@ from alembic.runtime.migration import MigrationContext
 
 from penchant.errors import ConfigError, DataError
 from penchant.feedback import Project, Store
-from penchant.feedback.database import Database
-from penchant.feedback.migrations import configuration
-from penchant.feedback.schema import metadata
+from penchant.feedback.storing.database import Database
+from penchant.feedback.storing.migrations import configuration
+from penchant.feedback.storing.schema import metadata
 
 FIRST = """
 INSERT INTO tasks VALUES ('t0', 1, '[{"role": "user", "content": "q"}]', '{"text": "x", "source": null}',

@@ -7,9 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from penchant.errors import ConfigError
-from penchant.feedback import Project, Refused, Store
-from penchant.feedback.schema import answers, assignments
-from penchant.feedback.state import State
+from penchant.feedback import Project, Refused, Reply, Store
+from penchant.feedback.asking import Desk
+from penchant.feedback.storing.committing import Mirror
+from penchant.feedback.storing.schema import answers, assignments
 
 
 class Held:
@@ -18,12 +19,12 @@ class Held:
     def __init__(self, store) -> None:
         self.go, begun = threading.Event(), threading.Event()
 
-        def work(batch):
+        def work(desk):
             begun.set()
             self.go.wait(20)
-            return lambda: None
+            return Reply()
 
-        store._voting.group.submit(work)
+        store.submit(work)
         assert begun.wait(20)
 
 
@@ -31,12 +32,20 @@ class Held:
 def asked(make_any_store, make_answer):
     """A store, and for each of ten people an answer to the pair they have."""
     store = make_any_store(40)
-    people = [store.invite(f"P{i}").annotator.id for i in range(10)]
+    people = [invited(store, f"P{i}") for i in range(10)]
     return store, [make_answer(store.next_assignment(person), person) for person in people]
 
 
-def submit(store, new):
-    return store.vote(new.annotator_id, new.key, new.assignment_id, lambda *_: new)
+def invited(store, name):
+    """The person's id; `submit` knows their token."""
+    invitation = store.invite(name)
+    store.token_of = getattr(store, "token_of", {}) | {invitation.annotator.id: invitation.token}
+    return invitation.annotator.id
+
+
+def submit(store, new, answer=None):
+    vote = (Desk.vote, store.token_of[new.annotator_id], new.assignment_id, answer or (lambda *_: new))
+    return store.submit(*vote, key=new.key)
 
 
 def test_votes_that_come_together_are_stored_in_one_transaction(asked, monkeypatch):
@@ -62,7 +71,7 @@ def test_a_refused_vote_and_a_broken_one_leave_the_others_of_their_batch(asked):
     held = Held(store)
     futures = [submit(store, answer) for answer in new[:8]]
     stolen = submit(store, new[8].model_copy(update={"assignment_id": new[0].assignment_id}))
-    failing = store.vote(new[9].annotator_id, new[9].key, new[9].assignment_id, broken)
+    failing = submit(store, new[9], broken)
     held.go.set()
     assert all(future.result(20) for future in futures)
     with pytest.raises(Refused, match="not given to you"):
@@ -95,7 +104,7 @@ def full_disk():
 
 def test_a_pair_given_and_skipped_in_one_batch_is_skipped(make_any_store, make_answer):
     store = make_any_store(3)
-    ann = store.invite("Ann").annotator.id
+    ann = invited(store, "Ann")
     first = store.next_assignment(ann)
     held = Held(store)
     answered = submit(store, make_answer(first, ann))
@@ -134,16 +143,16 @@ def test_a_change_by_another_process_is_seen_at_once(asked, make_comparison, clo
     store, new = asked
     with Store.open(Project.open(store.project.path), clock=clock) as other:
         token = other.invite("Zoe").token
-        assert store.turn(token).result(20).current is not None
+        assert store.submit(Desk.turn, token).result(20).current is not None
         other.disable(new[0].annotator_id)
         with pytest.raises(Refused) as refused:
-            submit(store, new[0]).result(20)
+            store.record(new[0])
         assert refused.value.code == "disabled"
         other.add_tasks([make_comparison("late")], origin="tests")
         other.set_uncertainty({"late": 9.0})
         other.invite("Zoe")
         with pytest.raises(Refused) as refused:
-            store.turn(token).result(20)
+            store.submit(Desk.turn, token).result(20)
         assert refused.value.code == "no_session"
         assert other.record(new[1]).key == new[1].key
         assert submit(store, new[1]).result(20).answer == other.record(new[1])
@@ -172,11 +181,11 @@ def test_what_is_in_memory_is_what_would_be_read_anew(make_any_store, make_answe
         if round_ % 5 == 4:
             store.undo(person, f"undo-number-{round_}")
         clock.pass_by(minutes=3 + 20 * (round_ % 9 == 8))
-    fresh = State(3)
+    fresh = Mirror(3, {})
     with store._database.read() as connection:
         fresh.sync(connection)
     for person in people:
-        mine, anew = store._voting.state.board, fresh.board
+        mine, anew = store._group.mirror.board, fresh.board
         assert mine.open_of(person) == anew.open_of(person)
         assert mine.progress(person) == anew.progress(person)
         assert mine.repeats_for(person) == anew.repeats_for(person)

@@ -2,24 +2,59 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, inspect, select
 
-from penchant.data.records import Comparison
-from penchant.feedback.database import Database
-from penchant.feedback.pace import RECENT, pace
-from penchant.feedback.people import UNKNOWN
+from penchant.data.records import Comparison, Message, Outcome
+from penchant.feedback.details import ANSWER_FIELD, UNKNOWN
 from penchant.feedback.project import ProjectConfig
-from penchant.feedback.records import Counts, Disagreement, Progress
-from penchant.feedback.rows import has_answer, read_answer, select_current, texts_of
-from penchant.feedback.schema import annotators, answers, assignments, tasks
-from penchant.feedback.tasks import ANSWER_FIELD, CHAT
+from penchant.feedback.records import RECENT, Answer, Kind, Progress, Record, pace, texts_of
+from penchant.feedback.storing.database import Database
+from penchant.feedback.storing.schema import (
+    CHAT,
+    DECIDED,
+    annotators,
+    answers,
+    assignments,
+    has_answer,
+    read_answer,
+    select_current,
+    tasks,
+)
 
-__all__ = ["comparisons", "counts", "disagreements", "progress"]
+__all__ = ["Counts", "Disagreement", "comparisons", "counts", "disagreements", "held", "progress"]
 
 PAGE = 500
-DECIDED = ("a", "b", "tie", "both_bad")
+
+
+class Disagreement(Record):
+    """A task whose current main answers differ: each with its annotator's name, and the verdict if there is one."""
+
+    task_id: str
+    prompt: tuple[Message, ...]
+    a: str
+    b: str
+    answers: tuple[tuple[str, Answer], ...]
+    adjudication: Answer | None = None
+
+
+class Counts(Record):
+    """What is in the store. tasks leaves gold out; answered counts current answers that are no skip, of every kind.
+
+    open: assignments that wait for an answer. by_outcome and by_annotator count what `answered` counts.
+    """
+
+    tasks: int
+    gold: int
+    answered: int
+    open: int
+    skipped: int
+    by_outcome: dict[Outcome, int]
+    by_annotator: dict[str, int]
+    by_kind: dict[Kind, int]
+    flags: dict[str, int]
 
 
 def comparisons(database: Database, *, current: bool) -> Iterator[Comparison]:
@@ -158,3 +193,16 @@ def _open() -> Select[Any]:
 
 def _count(connection: Connection, query: Select[Any]) -> int:
     return int(connection.scalar(select(func.count()).select_from(query.subquery())) or 0)
+
+
+def held(url: str) -> str:
+    """What is in a database, such as "12 pairs, 3 people, 40 answers"; "" where no project has used it.
+
+    A second project there would ask and count the same pairs. Raises ConfigError where it cannot be reached.
+    """
+    with closing(Database(url)) as database, database.read() as connection:
+        there = inspect(connection).get_table_names()
+        if not {table.name for table in (tasks, annotators, answers)} <= set(there):
+            return ""
+        pairs, people, given = (_count(connection, select(table)) for table in (tasks, annotators, answers))
+    return f"{pairs} pairs, {people} people, {given} answers" if pairs or people or given else ""

@@ -5,15 +5,14 @@ from collections import Counter
 
 import pytest
 
-from penchant.feedback.assign import choose, disagreement, main_probabilities
-from penchant.feedback.free import Eligible, Free
+from penchant.feedback.asking.choosing import AskableTasks, choose, disagreement, main_probabilities
 
-MAIN = [Eligible("low", 0.1), Eligible("none", 0.0), Eligible("top", 0.9), Eligible("top too", 0.9)]
+MAIN = {"low": 0.1, "none": 0.0, "top": 0.9, "top too": 0.9}
 SHARES = {"random_share": 0.4, "gold_share": 0.2, "repeat_share": 0.1}
 
 
 def draws(num, main=MAIN, gold=("g0", "g1"), repeats=("r0", "r1", "r2"), **shares):
-    pool = Free(main).but({})
+    pool = AskableTasks(main).without({})
     return [choose(pool, gold, repeats, **(SHARES | shares), rng=random.Random(seed)) for seed in range(num)]
 
 
@@ -25,7 +24,7 @@ def draws(num, main=MAIN, gold=("g0", "g1"), repeats=("r0", "r1", "r2"), **share
         {"random_share": 1.0},
         {"gold": (), "repeats": ()},
         {"gold_share": 0.0, "repeat_share": 0.5},
-        {"main": [], "gold_share": 0.25, "repeat_share": 0.75},
+        {"main": {}, "gold_share": 0.25, "repeat_share": 0.75},
     ],
 )
 def test_the_recorded_probability_is_how_often_a_task_is_chosen(given):
@@ -55,13 +54,13 @@ def test_without_a_random_share_only_the_most_uncertain_come_up():
 
 def test_with_a_random_share_of_one_every_task_is_as_likely():
     made = draws(400, gold=(), repeats=(), random_share=1.0)
-    assert {choice.task_id for choice in made} == {task.task_id for task in MAIN}
+    assert {choice.task_id for choice in made} == set(MAIN)
     assert {choice.probability for choice in made} == {0.25}
 
 
 def test_nothing_is_left_when_no_main_task_is_left_even_if_there_is_gold():
-    assert set(draws(50, main=[])) == {None}
-    assert draws(1, main=[], gold=(), repeats=()) == [None]
+    assert set(draws(50, main={})) == {None}
+    assert draws(1, main={}, gold=(), repeats=()) == [None]
 
 
 def test_a_task_drawn_evenly_may_be_the_most_uncertain_and_its_probability_is_that_of_the_mixture():

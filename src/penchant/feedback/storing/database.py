@@ -4,26 +4,28 @@ SQLite writes through one connection behind a lock, in BEGIN IMMEDIATE, with a r
 commit that returned is on the disk, and so is the end of its journal, which after a power cut could otherwise come back
 and roll it back. Reads go through connections of their own that cannot write. PostgreSQL writes in ordinary
 transactions that hold an advisory lock, so that a choice sees every earlier choice; the unique constraints of the
-schema stand behind both.
+schema stand behind both. SQLite forgets the zone of a time.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.types import TypeDecorator
 
 from penchant.errors import ConfigError, DataError
 from penchant.extras import install
-from penchant.feedback.private import create_private, keep_private
+from penchant.files import create_private, keep_private
 from penchant.wording import reason_of
 
-__all__ = ["Database", "new_ids"]
+__all__ = ["Database", "UtcTime", "new_ids"]
 
 BUSY_SECONDS = 30
 SYNCHRONOUS = "EXTRA"
@@ -115,13 +117,35 @@ class Database:
             raise
 
 
-def new_ids(connection: Connection, table: str, num: int) -> list[int]:
-    """Ids for new rows, ascending and higher than all before; nobody else has them while this transaction writes."""
-    if connection.dialect.name == "postgresql":
-        query = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :num)"
-        return sorted(connection.scalars(text(query), {"table": table, "num": num}))
-    last = connection.exec_driver_sql(f"SELECT coalesce(max(id), 0) FROM {table}").scalar_one()
-    return list(range(last + 1, last + 1 + num))
+def new_ids(connection: Connection, table: str, num: int) -> Iterator[int]:
+    """Ids for new rows, ascending and higher than all before, fetched `num` at a time.
+
+    Nobody else has them while this transaction writes.
+    """
+    given = 0
+    while True:
+        if connection.dialect.name == "postgresql":
+            query = "SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :num)"
+            ids = sorted(connection.scalars(text(query), {"table": table, "num": num}))
+        else:
+            last = connection.exec_driver_sql(f"SELECT coalesce(max(id), 0) FROM {table}").scalar_one()
+            first = max(last, given) + 1  # what was given may not be stored yet
+            ids = list(range(first, first + num))
+        yield from ids
+        given = ids[-1]
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware datetimes, stored as UTC; SQLite forgets the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return self.process_result_value(value, dialect)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _keep_file_private(url: URL) -> None:

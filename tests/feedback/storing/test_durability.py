@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import select
 
 from penchant.feedback import Project, Refused, Store
-from penchant.feedback.schema import assignments
+from penchant.feedback.storing.schema import assignments
 
 NUM_THREADS = 8
 

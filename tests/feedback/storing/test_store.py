@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from penchant.data.records import Candidate
 from penchant.errors import ConfigError, DataError
 from penchant.feedback import Project, Refused, Store
+from penchant.feedback.asking import Desk
 
 
 def key():
@@ -200,11 +201,12 @@ def test_a_person_who_comes_back_late_finds_the_same_pair_and_keeps_it(make_any_
 
 def test_a_vote_renews_the_lease_of_the_pair_that_was_fetched_ahead(make_any_store, make_answer, clock):
     store = make_any_store(2, lease_minutes=15)
-    ann, bob = (store.invite(name).annotator.id for name in ("Ann", "Bob"))
+    invitation = store.invite("Ann")
+    ann, bob = invitation.annotator.id, store.invite("Bob").annotator.id
     first, ahead = store.next_assignment(ann), store.next_assignment(ann, ahead=1)
     clock.pass_by(minutes=14)
     new = make_answer(first, ann)
-    assert store.vote(ann, new.key, first.id, lambda *_: new).result(20).then is None
+    assert store.submit(Desk.vote, invitation.token, first.id, lambda *_: new, key=new.key).result(20).then is None
     clock.pass_by(minutes=14)
     assert store.next_assignment(bob) is None
     store.record(make_answer(ahead, ann))
@@ -410,7 +412,7 @@ def test_a_task_to_ask_does_not_become_gold_and_gold_keeps_its_answer(make_store
 
 
 def test_reading_in_pages_leaves_nothing_out_and_nothing_in_twice(make_store, make_answer, monkeypatch):
-    monkeypatch.setattr("penchant.feedback.overview.PAGE", 3)
+    monkeypatch.setattr("penchant.feedback.storing.overview.PAGE", 3)
     store = make_store(8)
     ann = store.invite("Ann").annotator.id
     asked = answer_all(store, ann, make_answer)

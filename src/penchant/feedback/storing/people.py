@@ -1,32 +1,25 @@
 """Annotators and the tokens that let them in; of a token only its hash is stored."""
 
-import hashlib
 import secrets
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
 from penchant.errors import ConfigError
-from penchant.feedback.records import Annotator, Invitation, Refused, Role
-from penchant.feedback.rows import has_answer, insert_row
-from penchant.feedback.schema import annotators, assignments
+from penchant.feedback.asking import hashed, require_enabled
+from penchant.feedback.details import UNKNOWN
+from penchant.feedback.records import Annotator, Invitation, Role
+from penchant.feedback.storing.schema import annotators, assignments, has_answer, insert_row
 
 __all__ = [
-    "COLUMNS",
     "OWNER_NAME",
-    "UNKNOWN",
     "all_annotators",
-    "annotator_by_token",
     "disable",
+    "enabled_annotator",
     "find_or_add",
-    "hashed",
     "invite",
     "require",
-    "require_enabled",
 ]
-
-UNKNOWN = "(unknown)"
-"""Whoever gave imported answers that name nobody."""
 
 OWNER_NAME = "me"
 """Whoever starts `penchant annotate`: they have its link, and no invitation."""
@@ -52,9 +45,10 @@ def invite(connection: Connection, name: str, role: Role, now: datetime) -> Invi
     return Invitation(annotator=_read(connection, annotator_id), token=token)
 
 
-def annotator_by_token(connection: Connection, token: str) -> Annotator | None:
-    """Whose token it is; the search is by hash, so its time says nothing about a token."""
-    row = connection.execute(select(*COLUMNS).where(annotators.c.token_hash == hashed(token))).first()
+def enabled_annotator(connection: Connection, who: str | int) -> Annotator | None:
+    """The person of a token, or with this id, who may answer; a token's search is by hash: its time says nothing."""
+    is_it = annotators.c.id == who if isinstance(who, int) else annotators.c.token_hash == hashed(who)
+    row = connection.execute(select(*COLUMNS).where(is_it)).first()
     return None if row is None or row.disabled_at is not None else Annotator(**row._mapping)
 
 
@@ -78,16 +72,7 @@ def disable(connection: Connection, annotator_id: int, now: datetime) -> None:
 
 def require(connection: Connection, annotator_id: int) -> Annotator:
     """The person; raises Refused for one who is not there or disabled."""
-    return require_enabled(_read(connection, annotator_id), annotator_id)
-
-
-def require_enabled(annotator: Annotator | None, annotator_id: int) -> Annotator:
-    """The person with this id; raises Refused for one who is not there or disabled."""
-    if annotator is None:
-        raise _unknown(annotator_id)
-    if annotator.disabled_at is not None:
-        raise Refused("disabled", f"{annotator.name} may no longer answer; ask for a new invitation")
-    return annotator
+    return require_enabled(_find(connection, annotator_id), annotator_id)
 
 
 def find_or_add(connection: Connection, name: str, now: datetime) -> int:
@@ -100,16 +85,10 @@ def find_or_add(connection: Connection, name: str, now: datetime) -> int:
 
 
 def _read(connection: Connection, annotator_id: int) -> Annotator:
+    found = _find(connection, annotator_id)
+    return require_enabled(None, annotator_id) if found is None else found
+
+
+def _find(connection: Connection, annotator_id: int) -> Annotator | None:
     row = connection.execute(select(*COLUMNS).where(annotators.c.id == annotator_id)).first()
-    if row is None:
-        raise _unknown(annotator_id)
-    return Annotator(**row._mapping)
-
-
-def _unknown(annotator_id: int) -> Refused:
-    return Refused("unknown", f"there is no annotator {annotator_id}; ask for an invitation")
-
-
-def hashed(token: str) -> str:
-    """What the store keeps of a token, which is 256 random bits: nothing slower is needed against guessing."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return None if row is None else Annotator(**row._mapping)

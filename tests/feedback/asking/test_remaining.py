@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from penchant.feedback.remaining import Extent, about_left
+from penchant.feedback.asking.choosing import Extent, about_left
 
 
 @pytest.mark.parametrize(

@@ -1,45 +1,33 @@
 """The store of votes: every call is one transaction, and an answer is acknowledged only once it is on the disk."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
 from penchant.data.records import Comparison
-from penchant.feedback import answers, leases, overview, people, tasks
-from penchant.feedback.database import Database
-from penchant.feedback.migrations import upgrade
+from penchant.feedback.asking import Desk, hashed
 from penchant.feedback.project import Project
-from penchant.feedback.records import (
-    Annotator,
-    Answer,
-    Answered,
-    Assignment,
-    Counts,
-    Disagreement,
-    Invitation,
-    NewAnswer,
-    Progress,
-    Role,
-    Side,
-    TasksAdded,
-    Turn,
-    Voted,
-)
-from penchant.feedback.rows import read_assignment
-from penchant.feedback.state import Who
-from penchant.feedback.voting import Voting
+from penchant.feedback.records import Annotator, Answer, Assignment, Invitation, NewAnswer, Progress, Role
+from penchant.feedback.storing import answers, overview, people, tasks
+from penchant.feedback.storing.answers import Answered
+from penchant.feedback.storing.committing import GroupCommit
+from penchant.feedback.storing.database import Database
+from penchant.feedback.storing.migrations import upgrade
+from penchant.feedback.storing.overview import Counts, Disagreement
+from penchant.feedback.storing.tasks import TasksAdded
 
 __all__ = ["Store"]
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+utc_now = partial(datetime.now, UTC)
 
 
 class Store:
     """What people are asked and what they answered, in SQLite or PostgreSQL; any number of threads may use one.
+
+    submit: have a method of `Desk` called; the future has its `Reply` once all of it is on the disk, or raises Refused.
 
     Methods raise Refused (a UserError with a `code`) for what a person may not do, and ConfigError or DataError for a
     database that cannot be used.
@@ -50,10 +38,11 @@ class Store:
         self._config = project.config
         self._database = database
         self._now = clock
-        self._voting = Voting(project.config, database, clock)
+        self._group = GroupCommit(database, project.config, clock)
+        self.submit = self._group.submit
 
     @classmethod
-    def open(cls, project: Project, *, clock: Callable[[], datetime] = _utc_now) -> Self:
+    def open(cls, project: Project, *, clock: Callable[[], datetime] = utc_now) -> Self:
         """The project's store, its schema brought up to date.
 
         Raises DataError for a database written by a newer Penchant, or one that is none; ConfigError where it cannot
@@ -70,7 +59,7 @@ class Store:
 
     def close(self) -> None:
         """Store what is under way and close every connection."""
-        self._voting.group.close()
+        self._group.close()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -83,15 +72,22 @@ class Store:
 
     # Tasks
 
-    def add_tasks(self, comparisons: Iterable[Comparison], *, origin: str, gold: bool = False) -> TasksAdded:
-        """Add comparisons to ask, all or (where an exception is raised on the way) none.
+    def add_tasks(
+        self, comparisons: Iterable[Comparison], *, origin: str, gold: bool = False, all_or_none: bool = False
+    ) -> TasksAdded:
+        """Add comparisons to ask; none where an exception is raised on the way.
 
         The comparison's id is the task's. One that is answered brings its answer too, as its annotator's; with `gold`
         its outcome is the right answer, against which annotators are checked. Adding the same twice changes nothing.
-        What a person said to the model, under the origin `tasks.CHAT`, is given to nobody else where overlap is 1.
+        What a person said to the model, under the origin `schema.CHAT`, is given to nobody else where overlap is 1.
+        all_or_none: where one is refused, none is added.
         """
         with self._database.write() as connection:
-            return tasks.add_tasks(connection, comparisons, origin=origin, gold=gold, now=self._now())
+            added = tasks.add_tasks(connection, comparisons, origin=origin, gold=gold, now=self._now())
+            if all_or_none and added.refused:
+                connection.rollback()
+                return TasksAdded(added=0, known=0, refused=added.refused)
+            return added
 
     def set_uncertainty(self, values: Mapping[str, float]) -> int:
         """How uncertain the answers to tasks are, by id; returns how many of the ids are tasks.
@@ -112,10 +108,15 @@ class Store:
         with self._database.write() as connection:
             return people.invite(connection, name, role, self._now())
 
+    def let_in(self, token: str, annotator_id: int) -> None:
+        """Take this token as one of that person, for as long as the store is open; it is kept in memory alone."""
+        self._group.visitors[hashed(token)] = annotator_id
+
     def annotator_by_token(self, token: str) -> Annotator | None:
         """Whose token it is; None for no one's, and for a disabled person's."""
+        visitor = self._group.visitors.get(hashed(token))
         with self._database.read() as connection:
-            return people.annotator_by_token(connection, token)
+            return people.enabled_annotator(connection, token if visitor is None else visitor)
 
     def annotators(self) -> list[Annotator]:
         """Everybody, also who answered elsewhere and was imported."""
@@ -131,7 +132,7 @@ class Store:
 
     def prepare(self) -> None:
         """Read what is needed to give pairs, so that nobody waits for it later."""
-        self._voting.nothing().result()
+        self.submit(Desk.wake).result()
 
     def next_assignment(
         self, annotator_id: int, *, seed: int | None = None, ahead: Literal[0, 1] = 0
@@ -140,17 +141,12 @@ class Store:
 
         ahead: 1 for the one after the current one, to fetch it before it is needed. seed: of what is drawn.
         """
-        return self._voting.next(annotator_id, ahead, seed).result()
-
-    def turn(self, who: Who) -> Future[Turn]:
-        """What this person is asked now, and the pair after it."""
-        return self._voting.turn(who)
+        return self.submit(Desk.next_pair, annotator_id, ahead, seed).result().current
 
     def assignment(self, assignment_id: int, annotator_id: int) -> Assignment | None:
         """A person's own assignment, open or not; None for another's."""
         with self._database.read() as connection:
-            row = leases.find(connection, assignment_id, annotator_id)
-            return None if row is None else read_assignment(connection, row)
+            return answers.own_assignment(connection, assignment_id, annotator_id)
 
     def record(self, answer: NewAnswer) -> Answer:
         """Store an answer; when this returns, it is on the disk.
@@ -158,18 +154,13 @@ class Store:
         The same answer under the same key is stored once and returned again. On an assignment that is answered
         already, the new answer supersedes the current one. A skip gives the slot to others.
         """
-        return self._voting.record(answer).result()
-
-    def vote(self, who: Who, key: str, assignment_id: int, answer: Callable[[int, Side], NewAnswer]) -> Future[Voted]:
-        """`record` an answer and give the next pair, in one transaction; once the future is done, both are on the disk.
-
-        answer: called with the annotator's id and the side that was shown first. The future may raise Refused.
-        """
-        return self._voting.vote(who, key, assignment_id, answer)
+        recorded = self.submit(Desk.record, answer, key=answer.key).result().answer
+        assert recorded is not None, "what is recorded is in the reply"
+        return recorded
 
     def undo(self, annotator_id: int, key: str) -> Answer | None:
         """Withdraw that person's latest current answer, so that its pair is open again; None where there is none."""
-        return self._voting.undo(annotator_id, key).result()
+        return self.submit(Desk.undo, annotator_id, key, key=key).result().answer
 
     def adjudicate(
         self,
@@ -201,7 +192,9 @@ class Store:
         if annotator_id is None:
             with self._database.read() as connection:
                 return overview.progress(connection, self._config)
-        return self._voting.progress(annotator_id).result()
+        own = self.submit(Desk.progress, annotator_id).result().progress
+        assert own is not None, "the progress that was asked for is in the reply"
+        return own
 
     def comparisons(self, *, current: bool = True) -> Iterator[Comparison]:
         """Every current answer as a Comparison whose id is the task's; `current=False`: superseded ones too.

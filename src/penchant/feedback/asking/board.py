@@ -1,6 +1,6 @@
-"""Who has which pair and which are free, in memory: told of each task and assignment, it knows what may be given.
+"""Who has which pair, which may be asked of whom, and how far each person is: told of each task and assignment.
 
-Pure: `state.py` keeps it in step with the database. One thread uses a board.
+One thread uses a board, and keeps it in step with the database.
 """
 
 from collections import Counter, defaultdict
@@ -9,11 +9,8 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
-from penchant.feedback.assign import disagreement
-from penchant.feedback.free import Free, Pool
-from penchant.feedback.pace import RECENT, pace
-from penchant.feedback.records import Kind, Progress, Side
-from penchant.feedback.remaining import ANSWERS_BEFORE_REPEAT, Extent
+from penchant.feedback.asking.choosing import ANSWERS_BEFORE_REPEAT, AskableTasks, Extent, Pool, disagreement
+from penchant.feedback.records import RECENT, Kind, Progress, Side, pace
 
 __all__ = ["Board", "Given", "Said"]
 
@@ -97,7 +94,7 @@ class Board:
         self._given: dict[int, Given] = {}
         self._people: defaultdict[int, _Person] = defaultdict(_Person)
         self._open: dict[int, Given] = {}
-        self._free = Free()
+        self._askable = AskableTasks()
 
     def put_task(self, task_id: str, gold: str | None, uncertainty: float | None, is_private: bool) -> None:
         """A task as it is now; `gold` and `is_private` stay what they were."""
@@ -142,7 +139,7 @@ class Board:
 
     def pool(self, annotator_id: int) -> Pool:
         """Main tasks with fewer than `overlap` live assignments, of which this person was given none."""
-        return self._free.but(self._people[annotator_id].given["main"])
+        return self._askable.without(self._people[annotator_id].given["main"])
 
     def gold_for(self, annotator_id: int) -> list[str]:
         """Gold tasks this person has not been given."""
@@ -195,21 +192,21 @@ class Board:
 
     def extent(self, annotator_id: int) -> Extent:
         """What there is for one person, in numbers from which no kind of their pairs can be told."""
-        person, num_free = self._people[annotator_id], self.pool(annotator_id).num
+        person, num_askable = self._people[annotator_id], self.pool(annotator_id).num
         return Extent(
-            reach=len(person.given["main"]) + num_free,
+            reach=len(person.given["main"]) + num_askable,
             done=len(person.said),
             num_gold=len(self._gold),
-            is_over=not (person.open or num_free),
+            is_over=not (person.open or num_askable),
         )
 
     def _place(self, task_id: str, task: _Task) -> None:
         if task.gold is not None or len(task.holders) >= self.overlap or (task.is_private and self.overlap == 1):
-            self._free.discard(task_id)
+            self._askable.discard(task_id)
         elif task.uncertainty is not None:
-            self._free.put(task_id, task.uncertainty)
+            self._askable.put(task_id, task.uncertainty)
         else:  # with an overlap of 2, a task that still takes answers has none that could disagree
-            self._free.put(task_id, disagreement(list(task.votes.values())) if self.overlap > 2 else 0.0)
+            self._askable.put(task_id, disagreement(list(task.votes.values())) if self.overlap > 2 else 0.0)
 
 
 def _add(given: Given, person: _Person, task: _Task) -> None:

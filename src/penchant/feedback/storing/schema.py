@@ -1,4 +1,4 @@
-"""The tables, for SQLite and PostgreSQL alike.
+"""The tables, for SQLite and PostgreSQL alike, and what many queries on them share.
 
 Tasks and answers are only ever added. A change or an undo is a new answer that supersedes an older
 one; the current answer is the one that nothing supersedes. An assignment is a lease: `released_at` gives its slot back.
@@ -7,7 +7,7 @@ Each insert and update of a task, a person or an assignment numbers the row anew
 who has read the tables up to a number finds by an index what is new since.
 """
 
-from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -15,38 +15,49 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
-    DateTime,
-    Dialect,
+    Connection,
     Float,
     ForeignKey,
     FromClause,
     Index,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     Text,
     exists,
+    insert,
     literal_column,
     select,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-__all__ = ["annotators", "answers", "assignments", "is_current", "metadata", "tasks"]
+from penchant.feedback.records import Answer
+from penchant.feedback.storing.database import UtcTime
 
+__all__ = [
+    "CHAT",
+    "DECIDED",
+    "MAX_ID",
+    "annotators",
+    "answers",
+    "assignments",
+    "has_answer",
+    "insert_row",
+    "is_current",
+    "metadata",
+    "read_answer",
+    "select_current",
+    "tasks",
+]
 
-class UtcTime(TypeDecorator[datetime]):
-    """Aware datetimes, stored as UTC; SQLite forgets the zone, so it is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return self.process_result_value(value, dialect)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+CHAT = "chat"
+"""The origin of what a person said to the model: where one answer a pair is wanted, nobody else is asked about it."""
+MAX_ID = 2**31 - 1
+"""Of both databases; a larger number from outside is nobody's."""
+DECIDED = ("a", "b", "tie", "both_bad")
+"""The outcomes that say something of the pair."""
 
 
 def _changed(table: str) -> Column[int]:
@@ -148,9 +159,32 @@ answers = Table(
     sqlite_autoincrement=True,
 )
 
-_later = answers.alias("later")
+_later, _held = answers.alias("later"), answers.alias("held")
 
 
 def is_current(table: FromClause = answers) -> ColumnElement[bool]:
     """The condition on answers, or an alias of them, that nothing supersedes one."""
     return ~exists(select(1).where(_later.c.supersedes == table.c.id))
+
+
+def select_current() -> Select[Any]:
+    """Current answers that are not withdrawn."""
+    return select(answers).where(answers.c.outcome != "withdrawn", is_current())
+
+
+def has_answer() -> ColumnElement[bool]:
+    """The condition on assignments that one has a current answer; a skip is one, a withdrawn is none."""
+    held = select(1).where(_held.c.assignment_id == assignments.c.id, _held.c.outcome != "withdrawn")
+    return exists(held.where(is_current(_held)))
+
+
+def read_answer(row: Any) -> Answer:
+    """A row that has all columns of answers."""
+    return Answer(**{name: row._mapping[answers.c[name]] for name in Answer.model_fields})
+
+
+def insert_row(connection: Connection, table: Table, values: dict[str, Any]) -> int:
+    """Store a row of a table whose ids are numbers; returns its id."""
+    key = connection.execute(insert(table), values).inserted_primary_key
+    assert key is not None, "both databases return the key of a row"
+    return int(key[0])

@@ -1,0 +1,20 @@
+"""The store of votes: what people are asked and what they answered, in SQLite or PostgreSQL.
+
+store.py        the store, one transaction a call
+committing.py   many votes in one transaction, decided at a `Desk` in memory
+database.py     where SQLite and PostgreSQL differ
+schema.py       the tables; migrations/ brings older ones to them
+tasks.py        comparisons into the store
+people.py       annotators and the tokens that let them in
+answers.py      verdicts, and what a person said before
+overview.py     what the store holds, read back
+"""
+
+from penchant.feedback.storing.answers import Answered
+from penchant.feedback.storing.overview import Counts, Disagreement, held
+from penchant.feedback.storing.people import OWNER_NAME
+from penchant.feedback.storing.schema import CHAT
+from penchant.feedback.storing.store import Store
+from penchant.feedback.storing.tasks import TasksAdded, fault
+
+__all__ = ["CHAT", "OWNER_NAME", "Answered", "Counts", "Disagreement", "Store", "TasksAdded", "fault", "held"]
