@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from penchant.data import Message
-    from penchant.models.generate import SamplingParams
     from penchant.models.language_model import LanguageModel
+    from penchant.models.sampler import SamplingParams
 
 __all__ = ["NAME", "Conversation", "command"]
 
@@ -73,7 +73,7 @@ def command(
         if compare:
             source = find_reference(run, policy, reference)
             beside = policy if source.is_adapter_off else source.load(reporter.say, same_tokens=False)
-    from penchant.models.generate import SamplingParams
+    from penchant.models.sampler import SamplingParams
 
     seed = secrets.randbelow(2**31) if seed is None else seed
     talk = Conversation(policy, beside, SamplingParams(temperature, top_p, 0, max_new_tokens, seed))

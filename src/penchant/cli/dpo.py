@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def command(
     from penchant.cli.training import train
     from penchant.training.config import DPOConfig
 
-    flags = {
+    flags: dict[str, Any] = {
         "data.files": data,
         "output": output,
         "model.name": model,

@@ -57,7 +57,7 @@ def as_typed(message: str, arguments: Sequence[str]) -> str:
     message = ARGUMENT.sub(lambda found: _option(*found.groups()), message)
     for option in (argument.partition("=")[0] for argument in arguments if argument.startswith("--")):
         name = re.escape(option.removeprefix("--").replace("-", "_"))
-        message = re.sub(rf"(?<![\w.'/-]){name}(?= (?:is|must) )", lambda _, typed=option: typed, message)
+        message = re.sub(rf"(?<![\w.'/-]){name}(?= (?:is|must) )", option.replace("\\", r"\\"), message)
     return message
 
 

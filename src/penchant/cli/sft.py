@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,7 +54,7 @@ def command(
     from penchant.cli.training import train
     from penchant.training.config import SFTConfig
 
-    flags = {
+    flags: dict[str, Any] = {
         "data.files": data,
         "output": output,
         "model.name": model,

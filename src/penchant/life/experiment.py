@@ -70,7 +70,12 @@ def life(
     require("beta", beta, 1e-6 <= beta <= 1e6, "from 1e-6 to a million")
     if folder and Path(folder).exists() and any(Path(folder).iterdir()):
         raise OutputError(f"{folder}: is not empty; choose another folder for this life")
-    options = {"seed": seed, "num_stories": num_stories, "sft_epochs": sft_epochs, "dpo_epochs": dpo_epochs}
+    options: dict[str, object] = {
+        "seed": seed,
+        "num_stories": num_stories,
+        "sft_epochs": sft_epochs,
+        "dpo_epochs": dpo_epochs,
+    }
     prepare_process()
     with tempfile.TemporaryDirectory() as scratch, _one_thread():
         found = Life(Path(folder or scratch), seed, reporter or Silent())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def _tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _config(size: ModelSize, vocab_size: int, ids: dict[str, int]) -> dict[str, object]:
+def _config(size: ModelSize, vocab_size: int, ids: Mapping[str, int | None]) -> dict[str, object]:
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -110,7 +110,8 @@ def _weights(size: ModelSize, vocab_size: int, seed: int) -> Iterator[tuple[str,
     wide, inner = size.hidden_size, size.intermediate_size
 
     def drawn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator) / wide**0.5
+        numbers: Tensor = torch.randn(shape, generator=generator) / wide**0.5
+        return numbers
 
     yield "model.embed_tokens.weight", drawn(vocab_size, wide)
     for layer in range(size.num_layers):
