@@ -97,8 +97,10 @@ class Setting(NamedTuple):
 
 def settings(schema: type[BaseModel], prefix: str = "", instance: BaseModel | None = None) -> Iterator[Setting]:
     """The settings of a schema and of its sections. instance: a section whose defaults are not those of its fields."""
+    from penchant.training.settings import settings_of
+
     properties = schema.model_json_schema()["properties"]
-    for name, field in schema.model_fields.items():
+    for name, field in settings_of(schema).items():
         default = getattr(instance, name) if instance is not None else field.get_default(call_default_factory=True)
         section = next(
             (t for t in [field.annotation, *getattr(field.annotation, "__args__", ())] if _is_section(t)), None

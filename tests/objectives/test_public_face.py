@@ -18,8 +18,10 @@ MODULES = [module.name for module in pkgutil.iter_modules(penchant.objectives.__
 
 def test_the_room_exports_exactly_these_names():
     assert penchant.objectives.__all__ == [
+        "BETA",
         "LABELLED_OBJECTIVES",
         "OBJECTIVES",
+        "TRL_NAMES",
         "LabelledBatch",
         "LabelledFunction",
         "LabelledObjective",
@@ -27,10 +29,12 @@ def test_the_room_exports_exactly_these_names():
         "PairBatch",
         "PairFunction",
         "Paper",
+        "Parameter",
         "aot",
         "aot_unpaired",
         "apo_down",
         "apo_zero",
+        "as_objective",
         "bco",
         "bco_pair",
         "bind",
@@ -62,6 +66,7 @@ def test_the_room_exports_exactly_these_names():
         "preference_probability",
         "r_dpo",
         "refuse_unread",
+        "resolve_objective",
         "reward_shift",
         "robust",
         "sft",

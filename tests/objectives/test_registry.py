@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from penchant.objectives import OBJECTIVES, bind, cdpo, dpo, get_objective, refuse_unread
+from penchant.objectives import BETA, OBJECTIVES, Parameter, bind, cdpo, dpo, get_objective, refuse_unread
 
 
 def test_an_objective_is_found_by_name():
@@ -75,7 +75,7 @@ def test_smoothing_of_zero_is_allowed(pairs):
 
 
 def test_a_parameter_without_a_range_must_still_be_a_finite_number():
-    row = replace(get_objective("dpo"), defaults={"beta": 0.1, "temperature": 1.0})
+    row = replace(get_objective("dpo"), parameters={"beta": BETA, "temperature": Parameter(1.0)})
     bind(row, temperature=-3.0)
     with pytest.raises(ValueError, match="temperature of dpo must be a finite number, got inf"):
         bind(row, temperature=math.inf)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import BaseModel, ValidationError
 
-from penchant.errors import OutputError
+from penchant.errors import ConfigError, OutputError
 from penchant.training.config import DPOConfig, SFTConfig
 from penchant.training.run_folder import (
     RunFolder,
@@ -14,6 +14,7 @@ from penchant.training.run_folder import (
     read_ledger,
     read_rows_written,
 )
+from penchant.training.settings import build_config
 
 
 def config(tmp_path, **sections):
@@ -76,6 +77,31 @@ def test_settings_cannot_be_changed_afterwards(tmp_path):
 def test_a_value_without_meaning_is_refused(tmp_path, section, values):
     with pytest.raises(ValidationError):
         config(tmp_path, **{section: values})
+
+
+def test_parameters_of_objectives_are_settings_with_the_widest_of_their_ranges(tmp_path):
+    smallest = {"objective": "cdpo", "label_smoothing": 0}
+    assert config(tmp_path, dpo=smallest).dpo.parameters == {"label_smoothing": 0.0}
+    assert config(tmp_path, dpo={"gamma": 5}).dpo.gamma == 5.0
+    for name, value in (("gamma", -0.1), ("tau", 1.0), ("ld_alpha", 1.1), ("label_smoothing", -0.1)):
+        with pytest.raises(ValidationError, match=rf"dpo\.{name}\n  Input should be (greater|less) than"):
+            config(tmp_path, dpo={name: value})
+    assert config(tmp_path, dpo={"alpha": None}) == config(tmp_path), "as settings of earlier runs are written"
+
+
+def test_an_objective_from_outside_has_parameters_of_any_name_and_ours_have_not(tmp_path):
+    assert config(tmp_path, dpo={"objective": "mine:loss", "power": 3}).dpo.parameters == {"power": 3.0}
+    assert config(tmp_path, dpo={"objective": "mine:loss", "power": 3}).model_dump()["dpo"]["power"] == 3.0
+    with pytest.raises(ValidationError, match=r"dpo\.power\n  Input should be a finite number"):
+        config(tmp_path, dpo={"objective": "mine:loss", "power": float("inf")})
+    for objective in ("dpo", "ipo", "kto"):
+        with pytest.raises(ValidationError, match=r"dpo\.power\n  Extra inputs are not permitted"):
+            config(tmp_path, dpo={"objective": objective, "power": 3})
+    flags = {"output": "o", "data.files": ("f",)}
+    built = build_config(DPOConfig, settings=["dpo.objective=mine:loss", "dpo.power=3"], flags=flags, environment={})
+    assert built.dpo.parameters == {"power": 3.0}
+    with pytest.raises(ConfigError, match=r"--set: there is no setting 'dpo\.powr'; the keys are"):
+        build_config(DPOConfig, settings=["dpo.powr=3"], flags=flags, environment={})
 
 
 @pytest.mark.parametrize("schema", [DPOConfig, SFTConfig])

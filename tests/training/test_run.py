@@ -376,7 +376,7 @@ def test_an_objective_or_parameter_that_is_not_there_is_refused(dpo, objective, 
 
 def test_every_parameter_of_every_objective_can_be_set():
     parameters = {name for row in (*OBJECTIVES.values(), *LABELLED_OBJECTIVES.values()) for name in row.defaults}
-    assert parameters == set(ObjectiveConfig.model_fields) - {
+    assert parameters == set(ObjectiveConfig.settings({})) - {
         "objective",
         "sft_weight",
         "weighting",
@@ -384,6 +384,23 @@ def test_every_parameter_of_every_objective_can_be_set():
     }
     for name in parameters:
         assert ObjectiveConfig(**{name: 0.25}).parameters == {name: 0.25}
+
+
+def test_a_function_of_ones_own_is_trained_with_and_its_parameter_is_a_setting(dpo, tmp_path, monkeypatch):
+    (tmp_path / "losses_of_mine.py").write_text(
+        "from penchant.objectives import dpo\n\ndef scaled(batch, beta=0.1, factor=1.0):\n"
+        "    return factor * dpo(batch, beta=beta)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    mine = {"objective": "losses_of_mine:scaled"}
+    folder, ours = dpo(dpo=mine), dpo(output=str(tmp_path / "ours"), dpo={"objective": "dpo"})
+    assert [row["loss"] for row in steps(folder)] == [row["loss"] for row in steps(ours)]
+    assert folder.ledger["config"]["dpo"]["objective"] == "losses_of_mine:scaled"
+    double = dpo(output=str(tmp_path / "double"), dpo=mine | {"factor": 2.0})
+    assert steps(double)[0]["loss"] == pytest.approx(2 * steps(ours)[0]["loss"], rel=1e-6)
+    with pytest.raises(ConfigError, match="has no parameter 'fctor'; did you mean 'factor'"):
+        dpo(output=str(tmp_path / "refused"), dpo=mine | {"fctor": 2.0})
 
 
 def test_an_objective_that_needs_no_reference_scores_none(dpo, reporter, monkeypatch):

@@ -1,13 +1,16 @@
 """Preference objectives as pure functions on tensors: no files, no configuration, no device moves.
 
 batch.py      PairBatch: what every objective is computed from
-pairwise.py   DPO, conservative DPO and the two IPOs
+pairwise.py   DPO and conservative DPO
+ipo.py        the two IPOs
 margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py   the others, by what they look at
 auxiliary.py  the SFT term, and mixtures of weighted terms
 labelled.py   KTO and BCO, which read single responses labelled good or bad
 token_weights.py, weighting.py   weights of tokens within a response, and of pairs
-table.py      one row for each objective
-registry.py   what reads the table
+objective.py  what a row says of an objective: its function, parameters and source; a row stands below its function
+outside.py    objectives that somebody else wrote
+table.py      all rows, by name
+registry.py   finding one, settling its parameters, refusing data that it would not read
 rewards.py    implicit rewards and the preference they predict
 sequence.py   token log-probs to response log-probs
 """
@@ -16,30 +19,28 @@ from penchant.objectives.auxiliary import mixture, sft
 from penchant.objectives.batch import PairBatch, PairFunction
 from penchant.objectives.coupled import aot, aot_unpaired
 from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
+from penchant.objectives.ipo import ipo_mean, ipo_sum
 from penchant.objectives.labelled import LabelledBatch, LabelledFunction, bco, kto, mean_kl, reward_shift
 from penchant.objectives.lengths import dpo_norm, r_dpo
 from penchant.objectives.logistic import preference_cross_entropy
 from penchant.objectives.margin import discopop, exo_pair, hinge, robust
-from penchant.objectives.objective import LabelledObjective, Objective, Paper
+from penchant.objectives.objective import BETA, LabelledObjective, Objective, Paper, Parameter
 from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpop, nca_pair, sppo_hard
-from penchant.objectives.pairwise import cdpo, dpo, ipo_mean, ipo_sum
+from penchant.objectives.outside import as_objective
+from penchant.objectives.pairwise import cdpo, dpo
 from penchant.objectives.referencefree import cpo, orpo, simpo
-from penchant.objectives.registry import (
-    LABELLED_OBJECTIVES,
-    OBJECTIVES,
-    bind,
-    bind_token_weights,
-    get_objective,
-    refuse_unread,
-)
+from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
 from penchant.objectives.rewards import implicit_rewards, preference_probability
 from penchant.objectives.sequence import sum_by_response
+from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES
 from penchant.objectives.token_weights import decaying, desensitised
 from penchant.objectives.weighting import wpo_weight
 
 __all__ = [
+    "BETA",
     "LABELLED_OBJECTIVES",
     "OBJECTIVES",
+    "TRL_NAMES",
     "LabelledBatch",
     "LabelledFunction",
     "LabelledObjective",
@@ -47,10 +48,12 @@ __all__ = [
     "PairBatch",
     "PairFunction",
     "Paper",
+    "Parameter",
     "aot",
     "aot_unpaired",
     "apo_down",
     "apo_zero",
+    "as_objective",
     "bco",
     "bco_pair",
     "bind",
@@ -82,6 +85,7 @@ __all__ = [
     "preference_probability",
     "r_dpo",
     "refuse_unread",
+    "resolve_objective",
     "reward_shift",
     "robust",
     "sft",

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from penchant.objectives.batch import PairBatch, PairFunction
+from penchant.objectives.objective import Objective, Paper
 
-__all__ = ["mixture", "sft"]
+__all__ = ["ROWS", "mixture", "sft"]
 
 
 def sft(batch: PairBatch) -> Tensor:
@@ -75,3 +76,16 @@ def mixture(terms: Sequence[tuple[float, PairFunction]]) -> PairFunction:
         return loss_B
 
     return total
+
+
+ROWS = (
+    Objective(
+        "sft",
+        sft,
+        formula="-log pi(chosen) / len_w",
+        paper=Paper("Iterative Reasoning Preference Optimization", "2404.19733", "eq. 1, NLL term"),
+        when="Added to another objective where the chosen log-prob falls.",
+        needs_reference=False,
+        normalisation="mean",
+    ),
+)

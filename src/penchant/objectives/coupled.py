@@ -8,8 +8,9 @@ from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.logistic import preference_cross_entropy
+from penchant.objectives.objective import BETA, WRONG_LABELS, Objective, Paper
 
-__all__ = ["aot", "aot_unpaired"]
+__all__ = ["ROWS", "aot", "aot_unpaired"]
 
 
 def aot(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
@@ -72,3 +73,31 @@ def aot_unpaired(batch: PairBatch, *, beta: float, label_smoothing: float) -> Te
 
 def _dominance(logit_B: Tensor, label_smoothing: float) -> Tensor:
     return preference_cross_entropy(logit_B, torch.full_like(logit_B, 1 - label_smoothing))
+
+
+ROWS = (
+    Objective(
+        "aot",
+        aot,
+        formula="cdpo with D replaced by sort(log pi_w - log pi_l) - sort(the same of the reference), over the batch",
+        paper=Paper("Distributional Preference Alignment of LLMs via Optimal Transport", "2406.05882", "paired"),
+        when="The worst margins matter; large batches.",
+        parameters={
+            "beta": BETA,
+            "label_smoothing": WRONG_LABELS.at(0.0),
+        },
+        batch_coupled=True,
+    ),
+    Objective(
+        "aot_unpaired",
+        aot_unpaired,
+        formula="cdpo with D replaced by sort(s_w) - sort(s_l), over the batch",
+        paper=Paper("Distributional Preference Alignment of LLMs via Optimal Transport", "2406.05882", "unpaired"),
+        when="Good and bad responses that do not share prompts; large batches.",
+        parameters={
+            "beta": BETA,
+            "label_smoothing": WRONG_LABELS.at(0.0),
+        },
+        batch_coupled=True,
+    ),
+)

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.logistic import preference_cross_entropy
+from penchant.objectives.objective import BETA, Objective, Paper, Parameter
 
-__all__ = ["chi_po", "dpo_alpha", "dpo_forward_kl", "dpo_js"]
+__all__ = ["ROWS", "chi_po", "dpo_alpha", "dpo_forward_kl", "dpo_js"]
 
 CHI_EXPONENT = 20.0
 """The ratio pi / pi_ref in chi_po stops growing here, in nats: beyond it the exponential swamps every other pair."""
@@ -137,3 +138,50 @@ def _of_divergence(batch: PairBatch, beta: float, slope: Callable[[Tensor], Tens
 def _capped_exp(x: Tensor) -> Tensor:
     """exp that stays finite, with room for the differences and products that follow."""
     return torch.exp(x.clamp(max=math.log(torch.finfo(x.dtype).max) - 8))
+
+
+ROWS = (
+    Objective(
+        "dpo_forward_kl",
+        dpo_forward_kl,
+        formula="dpo with s replaced by 1 - exp(-s)",
+        paper=Paper("Beyond Reverse KL", "2309.16240", "table 1"),
+        when="Variety matters more than the last point of reward.",
+        parameters={"beta": BETA},
+        reads={"probability", "margin"},
+    ),
+    Objective(
+        "dpo_js",
+        dpo_js,
+        formula="dpo with s replaced by log 2 + logsigmoid(s)",
+        paper=Paper("Beyond Reverse KL", "2309.16240", "table 1"),
+        when="Between forward and reverse KL.",
+        parameters={"beta": BETA},
+        reads={"probability", "margin"},
+    ),
+    Objective(
+        "dpo_alpha",
+        dpo_alpha,
+        formula="dpo with s replaced by (1 - exp(-divergence_alpha s)) / divergence_alpha",
+        paper=Paper("Beyond Reverse KL", "2309.16240", "table 1"),
+        when="To choose the trade between dpo (0) and forward KL (1); TRL's f_alpha_divergence_coef is 1 minus it.",
+        parameters={
+            "beta": BETA,
+            "divergence_alpha": Parameter(0.5, "0 is dpo, 1 the forward KL", at_least=0, at_most=1),
+        },
+        retired={
+            "alpha": "it was 1 minus the paper's alpha; write divergence_alpha, which is the paper's: 1 minus what "
+            "alpha was, and 1 minus TRL's f_alpha_divergence_coef"
+        },
+        reads={"probability", "margin"},
+    ),
+    Objective(
+        "chi_po",
+        chi_po,
+        formula="dpo with s replaced by exp(min(s, 20)) + s",
+        paper=Paper("Correcting the Mythos of KL-Regularization", "2407.13399", "algorithm 1, without its clipping"),
+        when="Long training on little data, where dpo over-optimises.",
+        parameters={"beta": BETA},
+        reads={"probability", "margin"},
+    ),
+)

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["LabelledBatch", "LabelledFunction", "bco", "kto", "mean_kl", "reward_shift"]
+from penchant.objectives.objective import BETA, LabelledObjective, Paper, Parameter
+
+__all__ = ["ROWS", "LabelledBatch", "LabelledFunction", "bco", "kto", "mean_kl", "reward_shift"]
 
 
 @dataclass(frozen=True)
@@ -173,3 +175,31 @@ def reward_shift(reward_R: Tensor, desirable_R: Tensor) -> Tensor:
 
 def _mean(x: Tensor) -> Tensor:
     return x.sum() / max(len(x), 1)
+
+
+ROWS = (
+    LabelledObjective(
+        "kto",
+        kto,
+        formula="w (1 - sigmoid(beta s - z)) if good, w (1 - sigmoid(z - beta s)) if bad, z = beta max(0, KL)",
+        paper=Paper("KTO: Model Alignment as Prospect Theoretic Optimization", "2402.01306", "KTO loss"),
+        when="Single responses with a thumb up or down; noisy or unequal labels.",
+        parameters={
+            "beta": BETA,
+            "desirable_weight": Parameter(1.0, "weight of good responses", at_least=0),
+            "undesirable_weight": Parameter(1.0, "weight of bad responses", at_least=0),
+        },
+        baseline=mean_kl,
+        mismatched=True,
+    ),
+    LabelledObjective(
+        "bco",
+        bco,
+        formula="-logsigmoid(beta s - d) if good, -logsigmoid(d - beta s) if bad, d = (mean good + mean bad) / 2",
+        paper=Paper("Binary Classifier Optimization", "2404.04656", "with the shift"),
+        when="Single responses with a thumb up or down, of one kind of prompt.",
+        parameters={"beta": BETA},
+        baseline=reward_shift,
+        mismatched=False,
+    ),
+)

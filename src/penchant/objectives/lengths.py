@@ -7,8 +7,9 @@ from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.logistic import preference_cross_entropy
+from penchant.objectives.objective import BETA, Objective, Paper, Parameter
 
-__all__ = ["dpo_norm", "r_dpo"]
+__all__ = ["ROWS", "dpo_norm", "r_dpo"]
 
 
 def dpo_norm(batch: PairBatch, *, beta: float) -> Tensor:
@@ -64,3 +65,29 @@ def r_dpo(batch: PairBatch, *, beta: float, alpha: float) -> Tensor:
     """
     longer_B = batch.length_chosen_B - batch.length_rejected_B
     return preference_cross_entropy(beta * batch.delta_B + alpha * longer_B - batch.margin_B, batch.probability_B)
+
+
+ROWS = (
+    Objective(
+        "dpo_norm",
+        dpo_norm,
+        formula="dpo with D replaced by s_w / len_w - s_l / len_l",
+        paper=Paper("Tulu 3", "2411.15124", "eq. 6"),
+        when="Lengths differ much and answers grow longer; beta is larger here.",
+        parameters={"beta": BETA.at(5.0)},
+        reads={"probability", "margin"},
+        normalisation="mean",
+    ),
+    Objective(
+        "r_dpo",
+        r_dpo,
+        formula="dpo with z = beta D + alpha (len_w - len_l) - m",
+        paper=Paper("Disentangling Length from Quality in DPO", "2403.19159", "eq. 9"),
+        when="People chose the longer answer too often.",
+        parameters={
+            "beta": BETA,
+            "alpha": Parameter(0.01, "reward that a token of greater length is worth", at_least=0),
+        },
+        reads={"probability", "margin"},
+    ),
+)

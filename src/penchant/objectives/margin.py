@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
+from penchant.objectives.objective import BETA, WRONG_LABELS, Objective, Paper, Parameter
 
-__all__ = ["discopop", "exo_pair", "hinge", "robust"]
+__all__ = ["ROWS", "discopop", "exo_pair", "hinge", "robust"]
 
 
 def hinge(batch: PairBatch, *, beta: float) -> Tensor:
@@ -128,3 +129,51 @@ def discopop(batch: PairBatch, *, beta: float, tau: float) -> Tensor:
     logistic_B = -torch.sigmoid(-z_B / tau) * F.logsigmoid(z_B)
     # g exp(-z) as one exponential: for a pair far on the wrong side g is 0 and exp(-z) is infinite.
     return logistic_B + torch.exp(F.logsigmoid(z_B / tau) - z_B)
+
+
+ROWS = (
+    Objective(
+        "robust",
+        robust,
+        formula="[-(1-e) logsigmoid(beta D) + e logsigmoid(-beta D)] / (1-2e), e = label_smoothing",
+        paper=Paper("Provably Robust DPO", "2403.00409", "rDPO loss"),
+        when="Labels were flipped at a rate you know well, and there are many: unbiased, of larger variance.",
+        parameters={
+            "beta": BETA,
+            "label_smoothing": WRONG_LABELS,
+        },
+    ),
+    Objective(
+        "hinge",
+        hinge,
+        formula="p relu(1-z) + (1-p) relu(1+z), z = beta D - m",
+        paper=Paper("Statistical Rejection Sampling Improves Preference Optimization", "2309.06657", "hinge-norm"),
+        when="Pairs that are told apart should rest.",
+        parameters={"beta": BETA},
+        reads={"probability", "margin"},
+    ),
+    Objective(
+        "exo_pair",
+        exo_pair,
+        formula="q (log q - log(1-e)) + (1-q) (log(1-q) - log e), q = sigmoid(beta D), e = label_smoothing",
+        paper=Paper("Towards Efficient Exact Optimization of Language Model Alignment", "2402.00856", "eq. 16"),
+        when="The policy should seek one mode of the optimum rather than cover it.",
+        parameters={
+            "beta": BETA,
+            "label_smoothing": Parameter(0.001, "what the label leaves to the rejected response", above=0, below=0.5),
+        },
+    ),
+    Objective(
+        "discopop",
+        discopop,
+        formula="(1-g) (-logsigmoid(z)) + g exp(-z), z = beta D, g = sigmoid(z / tau)",
+        paper=Paper("Discovering Preference Optimization Algorithms", "2406.08414", "eq. 5"),
+        when="To compare with a loss that was searched for, not derived.",
+        parameters={
+            "beta": BETA.at(0.05),
+            "tau": Parameter(
+                0.05, "width of the change from one loss to the other, in units of reward", above=0, below=1
+            ),
+        },
+    ),
+)

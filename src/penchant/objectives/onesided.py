@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
+from penchant.objectives.objective import BETA, Objective, Paper, Parameter
 
-__all__ = ["apo_down", "apo_zero", "bco_pair", "dpop", "nca_pair", "sppo_hard"]
+__all__ = ["ROWS", "apo_down", "apo_zero", "bco_pair", "dpop", "nca_pair", "sppo_hard"]
 
 
 def nca_pair(batch: PairBatch, *, beta: float) -> Tensor:
@@ -166,3 +167,58 @@ def dpop(batch: PairBatch, *, beta: float, penalty: float) -> Tensor:
     """
     fallen_B = F.relu(-batch.log_ratio_chosen_B)
     return -F.logsigmoid(beta * (batch.delta_B - penalty * fallen_B))
+
+
+ROWS = (
+    Objective(
+        "nca_pair",
+        nca_pair,
+        formula="-logsigmoid(beta s_w) - (logsigmoid(-beta s_w) + logsigmoid(-beta s_l)) / 2",
+        paper=Paper("Noise Contrastive Alignment", "2402.05369", "NCA, pairs"),
+        when="The likelihood of chosen responses must not fall: reasoning, code.",
+        parameters={"beta": BETA.at(0.01)},
+    ),
+    Objective(
+        "bco_pair",
+        bco_pair,
+        formula="-logsigmoid(beta s_w) - logsigmoid(-beta s_l)",
+        paper=Paper("Binary Classifier Optimization", "2404.04656", "without the shift"),
+        when="Chosen is good and rejected is bad in themselves, not only beside each other.",
+        parameters={"beta": BETA},
+    ),
+    Objective(
+        "sppo_hard",
+        sppo_hard,
+        formula="(s_w - 1/(2 beta))^2 + (s_l + 1/(2 beta))^2",
+        paper=Paper("Self-Play Preference Optimization", "2405.00675", "eq. 4.7"),
+        when="Rounds of self-play on fresh samples.",
+        parameters={"beta": BETA.at(0.001)},
+    ),
+    Objective(
+        "apo_zero",
+        apo_zero,
+        formula="1 - sigmoid(beta s_w) + sigmoid(beta s_l)",
+        paper=Paper("Anchored Preference Optimization", "2408.06266", "eq. 7"),
+        when="Chosen responses are better than what the model says by itself.",
+        parameters={"beta": BETA},
+    ),
+    Objective(
+        "apo_down",
+        apo_down,
+        formula="sigmoid(beta s_w) + 1 - sigmoid(beta D)",
+        paper=Paper("Anchored Preference Optimization", "2408.06266", "eq. 8"),
+        when="Chosen responses are worse than what the model says by itself.",
+        parameters={"beta": BETA},
+    ),
+    Objective(
+        "dpop",
+        dpop,
+        formula="-logsigmoid(beta (D - penalty max(0, -s_w)))",
+        paper=Paper("Smaug: DPO-Positive", "2402.13228", "eq. 3"),
+        when="The two sides differ in a few tokens, and dpo pulls both down.",
+        parameters={
+            "beta": BETA.at(0.3),
+            "penalty": Parameter(50.0, "weight of what the chosen response has lost in log-prob", at_least=0),
+        },
+    ),
+)

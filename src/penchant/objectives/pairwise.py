@@ -9,8 +9,9 @@ from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.logistic import preference_cross_entropy
+from penchant.objectives.objective import BETA, WRONG_LABELS, Objective, Paper
 
-__all__ = ["cdpo", "dpo", "ipo_mean", "ipo_sum"]
+__all__ = ["ROWS", "cdpo", "dpo"]
 
 
 def dpo(batch: PairBatch, *, beta: float) -> Tensor:
@@ -76,69 +77,26 @@ def cdpo(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
     return preference_cross_entropy(beta * batch.delta_B - batch.margin_B, probability_B)
 
 
-def ipo_sum(batch: PairBatch, *, beta: float) -> Tensor:
-    """p (D - 1/(2 beta))^2 + (1 - p) (D + 1/(2 beta))^2, log-probs summed over tokens.
-
-    The loss as printed in the paper, whose tau is beta here: D is a difference of whole-sequence log-ratios, never
-    divided by a length. The minimum over D is at (2 p - 1) / (2 beta): finite, which is what sets IPO apart from DPO.
-    The soft label is the expectation over which side won.
-
-    Args:
-        batch: B pairs with a reference; the soft label is read, the margin is not.
-        beta: strength of the pull to the reference, > 0.
-
-    Returns:
-        Tensor of shape (B,), in nats squared.
-
-    Raises:
-        ValueError: the pairs have no reference.
-
-    Example:
-        >>> import torch
-        >>> from penchant.objectives import PairBatch, ipo_sum
-        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
-        >>> ipo_sum(batch, beta=0.1)  # (2 - 5)^2
-        tensor([9.])
-
-    Reference:
-        A General Theoretical Paradigm to Understand Learning from Human Preferences, arXiv 2310.12036, eq. 17.
-    """
-    return _squared(batch.delta_B, batch.probability_B, beta)
-
-
-def ipo_mean(batch: PairBatch, *, beta: float) -> Tensor:
-    """p (d - 1/(2 beta))^2 + (1 - p) (d + 1/(2 beta))^2, where d = log_ratio_w / |w| - log_ratio_l / |l|.
-
-    The IPO that divides by length: each log-ratio is averaged over the tokens of its response, so the target
-    1/(2 beta) is a difference per token and does not depend on how long the responses are. The paper prints the sum
-    (`ipo_sum`); its authors told the maintainers of TRL to average. The same beta means something else in each.
-
-    Args:
-        batch: B pairs with a reference and lengths of at least one token; the soft label is read, the margin is not.
-        beta: strength of the pull to the reference, > 0.
-
-    Returns:
-        Tensor of shape (B,), in (nats per token) squared.
-
-    Raises:
-        ValueError: the pairs have no reference.
-
-    Example:
-        >>> import torch
-        >>> from penchant.objectives import PairBatch, ipo_mean
-        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
-        >>> ipo_mean(batch, beta=0.5)  # (1/5 + 1/4 - 1)^2
-        tensor([0.3025])
-
-    Reference:
-        arXiv 2310.12036, eq. 17, averaged over tokens as in https://huggingface.co/blog/pref-tuning.
-    """
-    per_token_B = (
-        batch.log_ratio_chosen_B / batch.length_chosen_B - batch.log_ratio_rejected_B / batch.length_rejected_B
-    )
-    return _squared(per_token_B, batch.probability_B, beta)
-
-
-def _squared(delta_B: Tensor, probability_B: Tensor, beta: float) -> Tensor:
-    target = 1 / (2 * beta)
-    return probability_B * (delta_B - target) ** 2 + (1 - probability_B) * (delta_B + target) ** 2
+ROWS = (
+    Objective(
+        "dpo",
+        dpo,
+        formula="-p logsigmoid(z) - (1-p) logsigmoid(-z), z = beta D - m",
+        paper=Paper("Direct Preference Optimization", "2305.18290", "eq. 7"),
+        when="The place to start: clean labels, or soft labels you trust.",
+        parameters={"beta": BETA},
+        reads={"probability", "margin"},
+    ),
+    Objective(
+        "cdpo",
+        cdpo,
+        formula="dpo with p replaced by p (1-e) + (1-p) e, e = label_smoothing",
+        paper=Paper("A note on DPO with noisy preferences", "https://ericmitchell.ai/cdpo.pdf", "cDPO loss"),
+        when="Annotators err at a known rate, or margins of dpo grow without end.",
+        parameters={
+            "beta": BETA,
+            "label_smoothing": WRONG_LABELS,
+        },
+        reads={"probability", "margin"},
+    ),
+)

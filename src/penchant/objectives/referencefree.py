@@ -9,8 +9,9 @@ from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.logistic import preference_cross_entropy
+from penchant.objectives.objective import Objective, Paper, Parameter
 
-__all__ = ["cpo", "orpo", "simpo"]
+__all__ = ["ROWS", "cpo", "orpo", "simpo"]
 
 
 def simpo(batch: PairBatch, *, beta: float, gamma: float) -> Tensor:
@@ -105,3 +106,46 @@ def _log_odds(mean_logprob_B: Tensor) -> Tensor:
     # A certain response has infinite odds; one rounding step below certainty is as sure as the dtype can say.
     logprob_B = mean_logprob_B.clamp(max=-torch.finfo(mean_logprob_B.dtype).eps)
     return logprob_B - torch.log(-torch.expm1(logprob_B))
+
+
+ROWS = (
+    Objective(
+        "simpo",
+        simpo,
+        formula="-p logsigmoid(z-gamma) - (1-p) logsigmoid(-z-gamma), z = beta (log pi_w/len_w - log pi_l/len_l) - m",
+        paper=Paper("SimPO", "2405.14734", "eq. 6"),
+        when="No reference: half the forward passes, and the reward is what sampling maximises.",
+        parameters={
+            "beta": Parameter(2.0, "scale of the reward", above=0),
+            "gamma": Parameter(1.0, "by how much the chosen reward is to exceed the rejected one", at_least=0),
+        },
+        reads={"probability", "margin"},
+        needs_reference=False,
+        normalisation="mean",
+    ),
+    Objective(
+        "cpo",
+        cpo,
+        formula="dpo with z = beta log(pi_w / pi_l) - m, plus nll_weight (-p log pi_w/len_w - (1-p) log pi_l/len_l)",
+        paper=Paper("Contrastive Preference Optimization", "2401.08417", "section 3"),
+        when="No reference, chosen responses of high quality: translation.",
+        parameters={
+            "beta": Parameter(0.1, "scale of the reward", above=0),
+            "nll_weight": Parameter(1.0, "weight of the next-token loss of the chosen response", at_least=0),
+        },
+        reads={"probability", "margin"},
+        needs_reference=False,
+    ),
+    Objective(
+        "orpo",
+        orpo,
+        formula="-log pi_w / len_w - odds_weight logsigmoid(log odds_w - log odds_l), q = exp(log pi / len)",
+        paper=Paper("ORPO", "2403.07691", "eq. 6 and 7"),
+        when="From a base model in one stage, without SFT before.",
+        parameters={
+            "odds_weight": Parameter(0.1, "weight of the ratio of odds", at_least=0),
+        },
+        needs_reference=False,
+        normalisation="mean",
+    ),
+)

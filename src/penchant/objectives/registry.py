@@ -1,46 +1,33 @@
-"""The few functions that read the tables of objectives."""
+"""Find an objective by its name, settle its parameters, refuse data that it would not read."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
-from penchant.objectives.objective import LabelledObjective, Objective
-from penchant.objectives.table import LABELLED_ROWS, ROWS, TRL_NAMES
+from penchant.objectives.objective import Objective
+from penchant.objectives.outside import as_objective
+from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES
+from penchant.plugins import added_names, find_added, import_object, is_import_path
 from penchant.wording import nearest
 
-__all__ = ["LABELLED_OBJECTIVES", "OBJECTIVES", "bind", "bind_token_weights", "get_objective", "refuse_unread"]
+__all__ = ["bind", "bind_token_weights", "get_objective", "refuse_unread", "resolve_objective"]
 
-OBJECTIVES: Mapping[str, Objective] = MappingProxyType({row.name: row for row in ROWS})
-"""Those of pairs, by name."""
-LABELLED_OBJECTIVES: Mapping[str, LabelledObjective] = MappingProxyType({row.name: row for row in LABELLED_ROWS})
-"""Those of single responses labelled good or bad, by name."""
-
-_AT_LEAST_0: tuple[Callable[[float], bool], str] = (lambda value: value >= 0, "at least 0")
-
-# A parameter's range is kept by name, or by objective and name where it differs; one not listed need only be finite.
-_RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = {
-    "beta": (lambda value: value > 0, "greater than 0"),
-    "label_smoothing": (lambda value: 0 <= value < 0.5, "at least 0 and less than 0.5"),
-    "exo_pair.label_smoothing": (lambda value: 0 < value < 0.5, "greater than 0 and less than 0.5"),
-    "tau": (lambda value: 0 < value < 1, "greater than 0 and less than 1"),
-    "d2po.gamma": (lambda value: 0 < value <= 1, "greater than 0 and at most 1"),
-    "ld_alpha": (lambda value: 0 <= value <= 1, "at least 0 and at most 1"),
-    "divergence_alpha": (lambda value: 0 <= value <= 1, "at least 0 and at most 1"),
-    **dict.fromkeys(("alpha", "gamma", "odds_weight", "penalty", "nll_weight"), _AT_LEAST_0),
-    **dict.fromkeys(("desirable_weight", "undesirable_weight"), _AT_LEAST_0),
-}
+GROUP = "penchant.objectives"
+"""Of entry points, by which a package adds objectives."""
 
 
 def get_objective(name: str) -> Objective:
     """Look an objective up by its name, or by TRL's name where TRL defines it the same.
 
+    A name of the form `module:name` is imported, and a name that an installed package adds (entry points of the group
+    `penchant.objectives`) is loaded, which RUNS THAT CODE; see `as_objective` for what may stand there.
+
     Raises:
         ValueError: there is none of that name; the message offers the nearest and lists all.
+        ConfigError: what was to be imported cannot be, or is no objective.
 
     Example:
         >>> from penchant.objectives import get_objective
@@ -51,16 +38,39 @@ def get_objective(name: str) -> Objective:
     """
     known = {**OBJECTIVES, **LABELLED_OBJECTIVES}
     own = TRL_NAMES.get(name, name)
-    if own not in known:
-        raise ValueError(f"there is no objective {name!r}{_suggest(name, known)}; choose from {', '.join(known)}")
-    return known[own]
+    if own in known:
+        return known[own]
+    if is_import_path(name):
+        return as_objective(import_object(name, "objective", "my_losses:focal"), name)
+    if (added := find_added(GROUP, name)) is not None:
+        return as_objective(added, name)
+    names = (*known, *added_names(GROUP))
+    raise ValueError(f"there is no objective {name!r}{_suggest(name, names)}; choose from {', '.join(names)}")
 
 
-def bind(objective: str | Objective, /, **parameters: float) -> Callable[[Any], Tensor]:
+def resolve_objective(objective: str | Objective | Callable[..., Tensor]) -> Objective:
+    """The row of an objective that is given by name, as a row, or as a function of pairs.
+
+    Raises:
+        ValueError: there is none of that name.
+        ConfigError: it is no objective; see `as_objective`.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import resolve_objective
+        >>> def exponential(batch, beta=0.5):
+        ...     return torch.exp(-beta * batch.delta_B)
+        >>> resolve_objective(exponential).defaults
+        {'beta': 0.5}
+    """
+    return get_objective(objective) if isinstance(objective, str) else as_objective(objective)
+
+
+def bind(objective: str | Objective | Callable[..., Tensor], /, **parameters: float) -> Callable[[Any], Tensor]:
     """Settle an objective's parameters, taking defaults for those not given.
 
     Args:
-        objective: a name in the table, or a row of your own.
+        objective: a name in the table, a row of your own, or a function of pairs.
         parameters: values by name.
 
     Returns:
@@ -80,7 +90,9 @@ def bind(objective: str | Objective, /, **parameters: float) -> Callable[[Any], 
     return partial(row.function, **{key: value for key, value in settled.items() if key not in row.token_parameters})
 
 
-def bind_token_weights(objective: str | Objective, /, **parameters: float) -> Callable[[int, int], Tensor] | None:
+def bind_token_weights(
+    objective: str | Objective | Callable[..., Tensor], /, **parameters: float
+) -> Callable[[int, int], Tensor] | None:
     """Settle the parameters of an objective's token weights; parameters and errors as for `bind`.
 
     Returns:
@@ -100,9 +112,11 @@ def bind_token_weights(objective: str | Objective, /, **parameters: float) -> Ca
     return partial(row.token_weights, **{key: settled[key] for key in row.token_parameters})
 
 
-def _settle(objective: str | Objective, parameters: Mapping[str, float]) -> tuple[Objective, dict[str, float]]:
+def _settle(
+    objective: str | Objective | Callable[..., Tensor], parameters: Mapping[str, float]
+) -> tuple[Objective, dict[str, float]]:
     """The row, and its parameters with defaults for those not given."""
-    row = get_objective(objective) if isinstance(objective, str) else objective
+    row = resolve_objective(objective)
     if objective == "sigmoid" and "label_smoothing" in parameters:
         raise ValueError(
             "TRL's sigmoid takes label_smoothing and ignores it; use cdpo (conservative) or robust (unbiased) for what "
@@ -111,10 +125,11 @@ def _settle(objective: str | Objective, parameters: Mapping[str, float]) -> tupl
     for key, value in parameters.items():
         if key in row.retired:
             raise ValueError(f"{row.name} has no parameter {key!r} any more: {row.retired[key]}")
-        if key not in row.defaults:
-            known = ", ".join(row.defaults) or "none"
-            raise ValueError(f"{row.name} has no parameter {key!r}{_suggest(key, row.defaults)}; it has {known}")
-        _refuse_out_of_range(row.name, key, value)
+        if key not in row.parameters:
+            known = ", ".join(row.parameters) or "none"
+            raise ValueError(f"{row.name} has no parameter {key!r}{_suggest(key, row.parameters)}; it has {known}")
+        if not row.parameters[key].allows(value):
+            raise ValueError(f"{key} of {row.name} must be {row.parameters[key].range}, got {value!r}")
     return row, {**row.defaults, **parameters}
 
 
@@ -152,14 +167,6 @@ def refuse_unread(objective: Objective, batch: PairBatch) -> None:
             )
 
 
-def _refuse_out_of_range(name: str, key: str, value: float) -> None:
-    within, words = _RANGES.get(f"{name}.{key}") or _RANGES.get(key, (lambda _: True, "a finite number"))
-    # bool is an int in Python, and `beta: yes` in YAML is True.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not (is_number and within(value)):
-        raise ValueError(f"{key} of {name} must be {words}, got {value!r}")
-
-
-def _suggest(word: str, known: Mapping[str, object]) -> str:
+def _suggest(word: str, known: Iterable[str]) -> str:
     near = nearest(word, known)
     return f"; did you mean {near!r}?" if near else ""

@@ -7,7 +7,10 @@ Shapes: n completion tokens.
 import torch
 from torch import Tensor
 
-__all__ = ["decaying", "desensitised"]
+from penchant.objectives.objective import BETA, Objective, Paper, Parameter
+from penchant.objectives.pairwise import dpo
+
+__all__ = ["ROWS", "decaying", "desensitised"]
 
 
 def desensitised(length: int, other_length: int, *, ld_alpha: float) -> Tensor:
@@ -53,3 +56,33 @@ def decaying(length: int, _other_length: int, *, gamma: float) -> Tensor:
         Earlier Tokens Contribute More, arXiv 2502.14340.
     """
     return torch.tensor(gamma) ** torch.arange(length)
+
+
+ROWS = (
+    Objective(
+        "ld_dpo",
+        dpo,
+        formula="dpo, where tokens past the shorter response's length count ld_alpha",
+        paper=Paper("Length Desensitization in DPO", "2409.06411", "LD-DPO loss"),
+        when="The longer response wins by being longer, but what it says first should count whole.",
+        parameters={
+            "beta": BETA,
+            "ld_alpha": Parameter(0.5, "what a token past the shorter response's length counts", at_least=0, at_most=1),
+        },
+        reads={"probability", "margin"},
+        token_weights=desensitised,
+    ),
+    Objective(
+        "d2po",
+        dpo,
+        formula="dpo, where token t = 0, 1, ... of a response counts gamma^t",
+        paper=Paper("Earlier Tokens Contribute More", "2502.14340", "D2PO loss"),
+        when="Long responses that are decided early; answers grow longer.",
+        parameters={
+            "beta": BETA,
+            "gamma": Parameter(0.98, "what a token counts of what the one before it counts", above=0, at_most=1),
+        },
+        reads={"probability", "margin"},
+        token_weights=decaying,
+    ),
+)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from penchant.training.parameters import ParameterSettings, check_parameters, is_of_the_table
 
 __all__ = [
     "DPOConfig",
@@ -27,7 +31,14 @@ Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 class Section(BaseModel):
+    """Settings that belong together."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
+        """Every setting it takes, by name, where `given` is what was set in it."""
+        return cls.model_fields
 
 
 class LoraConfig(Section):
@@ -184,16 +195,22 @@ class MovingReferenceConfig(Section):
     )
 
 
-class ObjectiveConfig(Section):
-    """What is minimised; parameters left out take the objective's own defaults."""
+def _with_parameters(schema: dict[str, Any]) -> None:
+    schema["properties"] |= ParameterSettings.model_json_schema()["properties"]
 
-    objective: str = Field("dpo", description="the loss that is minimised; `penchant objectives` lists their names")
-    beta: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="how strongly the policy is held to the reference; left out: the objective's own"
-    )
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] | None = Field(
-        None,
-        description="of cdpo, robust and exo_pair: share of the votes taken to be wrong; left out: the objective's own",
+
+class ObjectiveConfig(Section):
+    """What is minimised; parameters left out take the objective's own defaults.
+
+    Every key that is not one of the fields is a parameter of the objective: those that `penchant objectives` lists, and
+    for an objective from outside those that its function has.
+    """
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_with_parameters)
+
+    objective: str = Field(
+        "dpo",
+        description="the loss that is minimised: a name that `penchant objectives` lists, or module:function",
     )
     sft_weight: Annotated[float, Field(ge=0)] = Field(
         0.0, description="weight of the next-token loss on chosen responses, added to the objective"
@@ -205,21 +222,31 @@ class ObjectiveConfig(Section):
         None, description="the reference follows the policy (TR-DPO); left out: it stays"
     )
 
-    alpha: float | None = Field(None, description="of r_dpo")
-    desirable_weight: float | None = Field(None, description="of kto: weight of good responses")
-    divergence_alpha: float | None = Field(None, description="of dpo_alpha: 0 is dpo, 1 the forward KL")
-    gamma: float | None = Field(None, description="of simpo and d2po")
-    ld_alpha: float | None = Field(None, description="of ld_dpo")
-    nll_weight: float | None = Field(None, description="of cpo")
-    odds_weight: float | None = Field(None, description="of orpo")
-    penalty: float | None = Field(None, description="of dpop")
-    tau: float | None = Field(None, description="of discopop")
-    undesirable_weight: float | None = Field(None, description="of kto: weight of bad responses")
+    @classmethod
+    def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
+        known = {**cls.model_fields, **ParameterSettings.model_fields}
+        if is_of_the_table(given.get("objective", "dpo")):
+            return known
+        return {**{name: FieldInfo(annotation=float) for name in given}, **known}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_parameters(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        fields = {name: value for name, value in given.items() if name in cls.model_fields}
+        others = {name: value for name, value in given.items() if name not in fields}
+        return {**fields, **check_parameters(given.get("objective", "dpo"), others)}
 
     @property
     def parameters(self) -> dict[str, float]:
         """The objective's parameters that were set, by name."""
-        return self.model_dump(exclude={"objective", "sft_weight", "weighting", "moving_reference"}, exclude_none=True)
+        return {name: value for name, value in (self.model_extra or {}).items() if value is not None}
+
+    @property
+    def beta(self) -> float | None:
+        """The parameter that rewards are shown with; None where it was not set."""
+        return self.parameters.get("beta")
 
 
 class RunConfig(Section):

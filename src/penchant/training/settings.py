@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from penchant.errors import ConfigError
 from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
 from penchant.wording import nearest, shown
 
-__all__ = ["build_config", "known_keys"]
+__all__ = ["build_config", "known_keys", "settings_of"]
 
 Config = TypeVar("Config", bound=BaseModel)
 PREFIX = "PENCHANT_"
@@ -78,24 +79,32 @@ def build_config(
     for key, value in (flags or {}).items():
         if value is not None:
             _put(merged, key, value, "the command line")
+    nested = _nest({key: value for key, (value, _) in merged.items()})
+    keys = known_keys(schema, nested)
     for key, (value, where) in merged.items():
         _check_known(key, value, keys, where)
-    nested = _nest({key: value for key, (value, _) in merged.items()})
     try:
         return schema.model_validate(nested)
     except ValidationError as error:
         raise ConfigError(_explain(error, merged)) from None
 
 
-def known_keys(schema: type[BaseModel], prefix: str = "") -> dict[str, bool]:
-    """Dotted keys of a schema; True where the key is a section."""
+def known_keys(schema: type[BaseModel], given: Mapping[str, Any] | None = None, prefix: str = "") -> dict[str, bool]:
+    """Dotted keys of a schema, where `given` is what was set; True where the key is a section."""
     keys: dict[str, bool] = {}
-    for name, field in schema.model_fields.items():
+    for name, field in settings_of(schema, given).items():
         section = _section_of(field.annotation)
         keys[prefix + name] = section is not None
         if section is not None:
-            keys |= known_keys(section, f"{prefix}{name}.")
+            inner = (given or {}).get(name)
+            keys |= known_keys(section, inner if isinstance(inner, Mapping) else None, f"{prefix}{name}.")
     return keys
+
+
+def settings_of(schema: type[BaseModel], given: Mapping[str, Any] | None = None) -> dict[str, FieldInfo]:
+    """The settings of a section by name: its fields, and what else it takes where `given` was set in it."""
+    settings: Callable[..., dict[str, FieldInfo]] | None = getattr(schema, "settings", None)
+    return schema.model_fields if settings is None else settings(given or {})
 
 
 def _text_keys(schema: type[BaseModel], prefix: str = "") -> set[str]:

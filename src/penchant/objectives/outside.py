@@ -1,0 +1,160 @@
+"""Objectives from outside Penchant: a function of pairs becomes a row, and what it reads is found by trying it.
+
+Shapes: B pairs.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penchant.errors import ConfigError
+from penchant.objectives.batch import PairBatch
+from penchant.objectives.objective import BETA, Objective, Parameter
+from penchant.wording import kind_and_reason_of
+
+__all__ = ["as_objective"]
+
+NO_PARAMETERS: Mapping[str, Parameter] = MappingProxyType({})
+
+
+def as_objective(given: object, name: str | None = None) -> Objective:
+    """The row of what somebody else wrote: a row as it is, or a function of a PairBatch that returns losses (B,).
+
+    Its further arguments are parameters, so each needs a number as default; `beta` must stay above 0. The function is
+    called on a few pairs to learn whether it reads soft labels, margins and the reference, and whether the loss of a
+    pair depends on the other pairs. Where that is not enough (two settings of one function, a formula to show), write
+    an `Objective`.
+
+    Args:
+        given: an Objective, or the function.
+        name: what users write; without it, the function's own.
+
+    Raises:
+        ConfigError: it is neither, it cannot be called so, or what it returns is not one loss a pair.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import as_objective
+        >>> def focal(batch, *, beta=0.1, power=2.0):
+        ...     chance_B = torch.sigmoid(beta * batch.delta_B)
+        ...     return -((1 - chance_B) ** power) * torch.log(chance_B)
+        >>> row = as_objective(focal, "my_losses:focal")
+        >>> row.defaults, row.needs_reference, row.batch_coupled, sorted(row.reads)
+        ({'beta': 0.1, 'power': 2.0}, True, False, [])
+    """
+    if isinstance(given, Objective):
+        return given if name is None else replace(given, name=name)
+    if not callable(given):
+        raise ConfigError(
+            f"The objective {name or given!r} is of type {type(given).__name__}; give a function of a PairBatch that "
+            "returns losses of shape (B,), or an Objective."
+        )
+    name = name or f"{given.__module__}:{getattr(given, '__qualname__', type(given).__qualname__)}"
+    parameters = _parameters_of(given, name)
+    function: Callable[..., Tensor] = given
+    trial = _Trial(lambda batch: function(batch, **{key: one.default for key, one in parameters.items()}), name)
+    return Objective(
+        name,
+        function,
+        formula=(inspect.getdoc(given) or "").partition("\n")[0] or "see its code",
+        paper=None,
+        when="",
+        parameters=parameters,
+        reads=trial.reads(),
+        needs_reference=trial.needs_reference(),
+        batch_coupled=trial.is_coupled(),
+    )
+
+
+def _parameters_of(function: Callable[..., Any], name: str) -> Mapping[str, Parameter]:
+    try:
+        arguments = list(inspect.signature(function).parameters.values())
+    except ValueError as error:
+        raise ConfigError(f"The objective {name!r} does not say what it takes; write a function around it.") from error
+    parameters = {}
+    for one in arguments[1:]:  # after the pairs
+        if one.kind not in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD):
+            raise ConfigError(f"The objective {name!r} takes {one}; name each of its parameters and give it a default.")
+        parameter = (BETA if one.name == "beta" else Parameter(0.0)).at(one.default)
+        if not parameter.allows(one.default):
+            got = "none" if one.default is one.empty else repr(one.default)
+            raise ConfigError(
+                f"The default of {one.name!r} of the objective {name!r} must be {parameter.range}, got {got}; "
+                "every argument after the pairs is a parameter."
+            )
+        parameters[one.name] = parameter
+    return MappingProxyType(parameters)
+
+
+class _Trial:
+    """A function that is tried on six unlike pairs, to see what changes its losses."""
+
+    def __init__(self, function: Callable[[PairBatch], Tensor], name: str) -> None:
+        self._function, self._name = function, name
+        self._pairs = _six_pairs()
+        self._loss_B = self._losses(self._pairs)
+
+    def reads(self) -> frozenset[str]:
+        """Which of the optional fields it reads."""
+        other_B = {"probability": self._pairs.probability_B.flip(0), "margin": self._pairs.margin_B + 0.7}
+        return frozenset(
+            field
+            for field, values_B in other_B.items()
+            if self._changes(replace(self._pairs, **{f"{field}_B": values_B}))
+        )
+
+    def needs_reference(self) -> bool:
+        """Whether the losses are others without one, or there are none."""
+        try:
+            return self._changes(replace(self._pairs, reference_chosen_B=None, reference_rejected_B=None))
+        except ConfigError:
+            return True
+
+    def is_coupled(self) -> bool:
+        """Whether a pair has another loss alone than in company."""
+        alone = [
+            self._losses(PairBatch(**{key: x[i : i + 1] for key, x in vars(self._pairs).items()})) for i in range(6)
+        ]
+        return not torch.allclose(torch.cat(alone), self._loss_B, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+    def _changes(self, pairs: PairBatch) -> bool:
+        return not torch.equal(self._losses(pairs), self._loss_B)
+
+    def _losses(self, pairs: PairBatch) -> Tensor:
+        size = len(pairs.policy_chosen_B)
+        try:
+            loss_B = self._function(pairs)
+        except Exception as error:  # somebody else's function may fail in any way
+            raise ConfigError(
+                f"The objective {self._name!r} failed on a batch of {size} pairs ({kind_and_reason_of(error)}); "
+                "it is called with a PairBatch."
+            ) from error
+        if not isinstance(loss_B, Tensor) or loss_B.shape != (size,):
+            got = f"a tensor of shape {tuple(loss_B.shape)}" if isinstance(loss_B, Tensor) else type(loss_B).__name__
+            raise ConfigError(
+                f"The objective {self._name!r} returned {got} for a batch of {size} pairs; return one loss a pair, "
+                f"shape ({size},), and leave the mean to the caller."
+            )
+        return loss_B.detach()
+
+
+def _six_pairs() -> PairBatch:
+    def column(*values: float) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64)
+
+    return PairBatch(
+        policy_chosen_B=column(-20.0, -31.5, -8.25, -60.0, -12.0, -45.5),
+        policy_rejected_B=column(-22.5, -27.0, -9.0, -58.0, -30.0, -44.0),
+        reference_chosen_B=column(-20.5, -30.0, -9.5, -75.0, -12.5, -39.0),
+        reference_rejected_B=column(-21.0, -29.0, -8.5, -52.0, -26.0, -49.0),
+        length_chosen_B=column(5.0, 9.0, 2.0, 14.0, 3.0, 11.0),
+        length_rejected_B=column(4.0, 6.0, 3.0, 15.0, 8.0, 10.0),
+        weight_B=column(1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+        probability_B=column(1.0, 0.7, 0.2, 0.9, 0.55, 0.35),
+        margin_B=column(0.0, 0.5, -0.3, 1.0, 0.25, -0.5),
+    )

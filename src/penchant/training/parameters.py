@@ -1,0 +1,86 @@
+"""Settings for the parameters of objectives, made from what their rows say: name, range and meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, create_model
+
+from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, Parameter
+
+__all__ = ["ParameterSettings", "check_parameters", "is_of_the_table"]
+
+ROWS = (*OBJECTIVES.values(), *LABELLED_OBJECTIVES.values())
+NUMBERS = TypeAdapter(dict[str, FiniteFloat | None])
+
+
+def is_of_the_table(objective: object) -> bool:
+    """Whether an objective is one of Penchant's, under its own name or TRL's."""
+    return isinstance(objective, str) and any(objective in t for t in (OBJECTIVES, LABELLED_OBJECTIVES, TRL_NAMES))
+
+
+def check_parameters(objective: object, given: Mapping[str, Any]) -> dict[str, float | None]:
+    """The parameters that were set, and None for every other one of the table. Raises ValidationError.
+
+    Those of an objective from outside may have any name: which it has, its code says, and no code runs for a setting.
+    """
+    known = ParameterSettings.model_fields
+    strange = {} if is_of_the_table(objective) else {key: value for key, value in given.items() if key not in known}
+    ours = ParameterSettings.model_validate({key: value for key, value in given.items() if key not in strange})
+    return {**ours.model_dump(), **NUMBERS.validate_python(strange)}
+
+
+def _setting(rows: Mapping[str, Parameter]) -> Any:
+    """The field for a parameter of these objectives: it takes what one of them takes, and each checks its own range."""
+    bounds = _loosest(min, [(one.above, one.at_least) for one in rows.values()], ("gt", "ge"))
+    bounds |= _loosest(max, [(one.below, one.at_most) for one in rows.values()], ("lt", "le"))
+    return Annotated[float, Field(**bounds)] | None, Field(None, description=_meaning(rows))
+
+
+def _loosest(
+    choose: Callable[[Iterable[float]], float],
+    ends: Sequence[tuple[float | None, float | None]],
+    names: tuple[str, str],
+) -> dict[str, Any]:
+    """The bound by pydantic's name that lets everything pass which one of them lets pass; none where one has none.
+
+    ends: of each, the bound that is outside its range and the one that is inside; one of them, or neither.
+    """
+    outside = [end for end, _ in ends if end is not None]
+    if len(outside) == len(ends):
+        return {names[0]: choose(outside)}
+    reached = [end for pair in ends for end in pair if end is not None]
+    return {names[1]: choose(reached)} if len(reached) == len(ends) else {}
+
+
+def _meaning(rows: Mapping[str, Parameter]) -> str:
+    """What it means, and to which objectives, unless it is so to most."""
+    names_of: dict[str, list[str]] = {}
+    for name, parameter in rows.items():
+        names_of.setdefault(parameter.meaning, []).append(name)
+    said = [
+        meaning if len(names) > len(ROWS) / 2 else f"of {_listed(names)}: {meaning}"
+        for meaning, names in names_of.items()
+    ]
+    return "; ".join([*said, "left out: the objective's own"])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+def _parameters() -> dict[str, dict[str, Parameter]]:
+    """The parameters of all objectives by their names, and within a name by objective."""
+    found: dict[str, dict[str, Parameter]] = {}
+    for row in ROWS:
+        for name, parameter in row.parameters.items():
+            found.setdefault(name, {})[row.name] = parameter
+    return found
+
+
+ParameterSettings: type[BaseModel] = create_model(
+    "ParameterSettings",
+    __config__=ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False),
+    **{name: _setting(rows) for name, rows in _parameters().items()},
+)
