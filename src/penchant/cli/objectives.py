@@ -34,7 +34,7 @@ def command(
 
     console = Console()
     if name is None:
-        print_table(console, ("objective", "defaults", "when"), _every_objective())
+        print_table(console, ("objective", "defaults", "when"), list(_every_objective()))
         return
     try:
         row = get_objective(name)
