@@ -5,9 +5,13 @@ They are named themselves, not as an extra of penchant: whoever has a wheel or a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
-__all__ = ["EXTRAS", "install", "missing"]
+from penchant.errors import ConfigError
+
+__all__ = ["EXTRAS", "install", "missing", "needing"]
 
 EXTRAS: dict[str, dict[str, str]] = {
     "parquet": {"pyarrow": "pyarrow"},
@@ -33,3 +37,12 @@ def missing(extra: str) -> list[str]:
 def install(extra: str) -> str:
     """What to do about an extra that is not whole: "run pip install ..."."""
     return f"run pip install {' '.join(missing(extra) or EXTRAS[extra].values())}"
+
+
+@contextmanager
+def needing(extra: str, who: str) -> Iterator[None]:
+    """Around imports: a package of the extra that is absent becomes a ConfigError that says how to install it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{who}: {error.name} is not installed; {install(extra)}") from error

@@ -171,7 +171,9 @@ def test_labels_of_no_project_are_refused_rather_than_ignored(penchant, tmp_path
     for command in (("dpo", "--output", tmp_path / "run", "--data"), ("check",)):
         result = penchant(*command, tmp_path / "pairs.jsonl", "--labels", "soft")
         assert result.code == 2
-        assert "--labels soft: says how the votes of a project become pairs, and no --data is one" in result.err
+        assert (
+            "`--labels soft`: says how the votes of a project become pairs, and none of the files is one" in result.err
+        )
 
 
 def test_an_unknown_word_for_labels_is_refused(penchant, disputed):
@@ -188,7 +190,7 @@ def test_a_run_goes_on_with_the_labels_it_began_with(train, disputed, tmp_path, 
         assert train("dpo", "--labels", "soft", data=disputed).code == 130
     refused = train("dpo", "--labels", "majority", "--resume", data=disputed)
     assert refused.code == 2
-    assert "--labels majority: the run was begun with soft" in refused.err
+    assert "`--labels majority`: the run was begun with soft" in refused.err
     result = train("dpo", "--resume", data=disputed)
     assert result.code == 0, result.err
     assert BECAME.format("soft") in result.err

@@ -10,7 +10,7 @@ import yaml
 from penchant.cli import annotate
 from penchant.cli.main import main
 from penchant.errors import ConfigError
-from penchant.feedback import Project, Store
+from penchant.feedback import Project, Store, open_site
 from penchant.feedback.storing import held
 from penchant.feedback.web.serving import read_token
 
@@ -78,24 +78,30 @@ def used(database, tmp_path, make_comparison):
     return database
 
 
+def opened(folder, database, **options):
+    """A project on this database is made ready to serve, and closed again."""
+    with open_site(folder, settings={"database": database}, port=0, **options):
+        pass
+
+
 def test_a_second_project_on_a_used_database_is_refused_where_nobody_can_be_asked(tmp_path, used):
     with pytest.raises(ConfigError) as refused:
-        annotate._open(tmp_path / "second", {"database": used}, may_share=False)
+        opened(tmp_path / "second", used)
     assert "1 pairs, 1 people, 0 answers of another project" in str(refused.value)
-    assert "--share-database" in str(refused.value)
+    assert "`share_database=True`" in str(refused.value)
     assert not (tmp_path / "second").exists()
 
 
 def test_an_empty_database_needs_no_question_and_the_own_one_neither(tmp_path, database):
-    first = annotate._open(tmp_path / "first", {"database": database}, may_share=False)
-    with Store.open(first) as store:
+    with Store.open(Project.create(tmp_path / "first", {"database": database})):
         assert held(database) == ""
-        store.invite("Ann")
-    assert annotate._open(tmp_path / "first", {"database": database}, may_share=False).url == database
+    opened(tmp_path / "second", database)
+    assert held(database) == "0 pairs, 1 people, 0 answers"
+    opened(tmp_path / "second", database)
 
 
 def test_the_option_shares_it(tmp_path, used):
-    annotate._open(tmp_path / "second", {"database": used}, may_share=True)
+    opened(tmp_path / "second", used, share_database=True)
     assert yaml.safe_load((tmp_path / "second" / "project.yaml").read_text())["database"] == used
 
 
@@ -109,9 +115,10 @@ class Terminal(io.StringIO):
 def test_somebody_at_a_terminal_is_asked(tmp_path, used, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", Terminal("n\ny\n"))
     with pytest.raises(ConfigError):
-        annotate._open(tmp_path / "second", {"database": used}, may_share=False)
+        opened(tmp_path / "second", used, share_database=annotate._confirmed)
     assert not (tmp_path / "second").exists()
-    assert annotate._open(tmp_path / "second", {"database": used}, may_share=False).url == used
+    opened(tmp_path / "second", used, share_database=annotate._confirmed)
+    assert Project.open(tmp_path / "second").url == used
     assert capsys.readouterr().err.count("Share it?") == 2
 
 

@@ -6,8 +6,9 @@ import pytest
 from pydantic import JsonValue
 
 from penchant.errors import ConfigError
+from penchant.feedback import Store
 from penchant.feedback.asking.choosing import AskableTasks, choose
-from penchant.feedback.training import load_project_pairs, training_pairs
+from penchant.feedback.training import training_pairs
 
 
 @pytest.fixture
@@ -166,9 +167,11 @@ def test_a_project_folder_gives_its_pairs(make_store, make_answer, tmp_path):
     ann = store.invite("Ann").annotator.id
     while assignment := store.next_assignment(ann):
         store.record(make_answer(assignment, ann, "b"))
-    got = load_project_pairs(store.project.path)
+    with Store.of(store.project.path) as again:
+        answers = list(again.comparisons())
+    got = training_pairs(answers)
     assert {pair.chosen for pair in got.pairs} == {f"answer b of t{i}" for i in range(3)}
     assert {pair.probability for pair in got.pairs} == {1.0}
-    assert {pair.probability for pair in load_project_pairs(store.project.path, "soft").pairs} == {0.75}
+    assert {pair.probability for pair in training_pairs(answers, "soft").pairs} == {0.75}
     with pytest.raises(ConfigError, match="not a project"):
-        load_project_pairs(tmp_path)
+        Store.of(tmp_path)

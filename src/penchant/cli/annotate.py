@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from penchant.feedback.project import Project
-    from penchant.feedback.storing import Store
 
 __all__ = ["NAME", "command"]
 
@@ -94,56 +90,42 @@ def command(
 
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
-    from penchant.cli.annotate_chat import ChatOptions, make_chat
-    from penchant.data.given import check_options
+    from penchant.cli.annotate_chat import ChatOptions
+    from penchant.cli.votes_shown import say, show_left_out
     from penchant.errors import ConfigError
+    from penchant.feedback import open_site
 
-    _require_packages()
     talk = ChatOptions(model, chat_share, temperature, max_new_tokens, chat_template)
     talk.check(is_on=chat)
-    from penchant.feedback.storing import Store
-    from penchant.feedback.web.serving import address_of, announced, is_loopback, listen, read_token, serve
-
-    if not is_loopback(host) and token is None:
-        raise ConfigError(f"--host {host}: others could open it, so give --token new, or a token of 32 characters")
-    address_of(host, port, public_url)
-    if files := [*(tasks or ()), *(gold or ())]:
-        check_options(files, "drop", None)
-    from penchant.feedback.imports import require_rows
-
-    if token is not None:
-        read_token(project, token)
-    for file in tasks or ():
-        require_rows(file)
-    for file in gold or ():
-        require_rows(file, gold=True)
-    router = make_chat(talk) if chat else None
-    asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
-    is_new = not project.exists()
     if share_database and database is None:
         raise ConfigError("--share-database is about a --database; give both, or neither")
-    given = {name: value for name, value in asked.items() if value is not None}
-    opened = _open(project, given, may_share=share_database)
-    if not (is_new or tasks or gold or chat):
-        opened.require_answers()
-    listening = listen(host, port)
-    with listening, Store.open(opened) as store:
-        _load(store, tasks or [], gold=False)
-        _load(store, gold or [], gold=True)
-        address = address_of(host, listening.getsockname()[1], public_url)
-        secret = read_token(opened.path, token)
-        app = _app(store, opened, address, secret, router)
-        _greet(store, address, secret, has_chat=chat)
-        with announced(opened.path, address.base, listening):
-            serve(app, listening)
-
-
-def _require_packages() -> None:
-    from penchant.errors import ConfigError
-    from penchant.extras import install, missing
-
-    if absent := missing("annotate"):
-        raise ConfigError(f"annotate: {', '.join(absent)} not installed; {install('annotate')}")
+    asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
+    with open_site(
+        project,
+        tasks=tasks or [],
+        gold=gold or [],
+        host=host,
+        port=port,
+        token=token,
+        public_url=public_url,
+        settings={name: value for name, value in asked.items() if value is not None},
+        share_database=share_database or _confirmed,
+        talker=talk.talker if chat else None,
+        chat_share=talk.share,
+    ) as site:
+        for one in site.imported:
+            what = "gold pairs" if one.is_gold else "pairs"
+            say(f"{one.file}: {one.added.added} {what} added, {one.added.known} were there")
+            show_left_out(one.added, most=3, indent="  ")
+        counts = site.store.counts()
+        say(f"{counts.tasks} pairs, {counts.answered} answers")
+        if not counts.tasks and not chat:
+            say("There is nothing to ask yet; stop with Ctrl-C and give --tasks FILE")
+        typer.echo(f"Open  {site.link}")
+        if chat:
+            say(f"The chat is at {site.base}/chat, once the link has been opened")
+        say("The link is your key; do not share it. Invite others on the page Admin. Ctrl-C stops.")
+        site.serve()
 
 
 def _read(guidelines: Path | None) -> str | None:
@@ -157,84 +139,5 @@ def _read(guidelines: Path | None) -> str | None:
         raise ConfigError(f"--guidelines {guidelines}: cannot be read ({reason}); give a Markdown file") from error
 
 
-def _open(folder: Path, asked: dict[str, Any], *, may_share: bool) -> Project:
-    """The project; settings are written into a new one, and must agree with one that is there."""
-    from penchant.errors import ConfigError
-    from penchant.feedback.project import CONFIG_NAME, Project
-
-    file = folder / CONFIG_NAME
-    if not file.exists():
-        if "database" in asked:
-            _ask_before_sharing(asked["database"], may_share=may_share)  # it can be reached: nothing is made before
-        return Project.create(folder, asked)
-    project = Project.open(folder)
-    for name, value in asked.items():
-        if (there := getattr(project.config, name)) != value:
-            got = "another text" if name == "guidelines" else repr(there)
-            raise ConfigError(f"--{name}: {file} has {got}; change it there")
-    return project
-
-
-def _ask_before_sharing(url: str, *, may_share: bool) -> None:
-    """Raises ConfigError where another project has used the database and nobody says that it may be shared."""
-    import sys
-
-    from penchant.errors import ConfigError
-    from penchant.feedback.storing import held
-
-    found = held(url)
-    if not found or may_share:
-        return
-    is_there = f"the database holds {found} of another project; a second one asks the same pairs and the same people"
-    if sys.stdin.isatty() and typer.confirm(f"{is_there[0].upper()}{is_there[1:]}. Share it?", err=True):
-        return
-    raise ConfigError(f"--database: {is_there}; name another database, or give --share-database")
-
-
-def _load(store: Store, files: Sequence[Path], *, gold: bool) -> None:
-    from penchant.feedback.imports import import_file
-
-    for file in files:
-        added = import_file(store, file, gold=gold, unanswered=not gold)
-        _say(f"{file}: {added.added} {'gold pairs' if gold else 'pairs'} added, {added.known} were there")
-        for reason in added.refused[:3]:
-            _say(f"  left out: {reason}")
-        if len(added.refused) > 3:
-            _say(f"  and {len(added.refused) - 3} more were left out")
-        if added.unread:
-            _say(f"  fields not read: {', '.join(added.unread)}")
-
-
-def _app(store: Store, project: Project, address: Any, secret: str, chat: Any) -> Any:
-    from penchant.feedback.storing import OWNER_NAME
-    from penchant.feedback.web import create_app
-    from penchant.feedback.web.sessions import Owner
-
-    mine = next((person for person in store.annotators() if person.name == OWNER_NAME), None)
-    if mine is None or mine.role != "admin" or mine.disabled_at is not None:  # such as from a backup's answers
-        mine = store.invite(OWNER_NAME, role="admin").annotator
-    return create_app(
-        store,
-        project,
-        allowed_hosts=address.allowed_hosts,
-        secure=address.is_secure,
-        owner=Owner(secret, mine.id),
-        chat=chat,
-    )
-
-
-def _greet(store: Store, address: Any, secret: str, *, has_chat: bool) -> None:
-    counts = store.counts()
-    _say(f"{counts.tasks} pairs, {counts.answered} answers")
-    if not counts.tasks and not has_chat:
-        _say("There is nothing to ask yet; stop with Ctrl-C and give --tasks FILE")
-    typer.echo(f"Open  {address.base}/join/{secret}")
-    if has_chat:
-        _say(f"The chat is at {address.base}/chat, once the link has been opened")
-    _say("The link is your key; do not share it. Invite others on the page Admin. Ctrl-C stops.")
-
-
-def _say(text: str) -> None:
-    from penchant.cli.console import sanitise
-
-    typer.echo(sanitise(text), err=True)
+def _confirmed(question: str) -> bool:
+    return sys.stdin.isatty() and typer.confirm(f"{question[0].upper()}{question[1:]}. Share it?", err=True)

@@ -51,8 +51,8 @@ def command(
 
     from penchant.cli import check_shown
     from penchant.cli.console import Reporter
-    from penchant.cli.projects import resolve_projects
     from penchant.data import guess_kind
+    from penchant.feedback.snapshots import resolve_projects
 
     read = [Path(file) for file in resolve_projects([*map(str, files)], "pairs", labels=labels, say=Reporter().say)]
     guess_kind(read)  # what cannot be read is said before a model is looked for

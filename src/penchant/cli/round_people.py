@@ -11,17 +11,14 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penchant.errors import ConfigError, DataError, OutputError
+from penchant.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from penchant.cli.round_plan import Round
     from penchant.data import Comparison
-    from penchant.feedback import Project
 
 __all__ = ["ask_people", "check_project", "name_of_tasks", "prefix_of_tasks"]
 
@@ -46,7 +43,6 @@ def prefix_of_tasks(this: Round, asked: Path, *, is_held_out: bool) -> str:
 
 def check_project(project: Path) -> None:
     """Refuse a project that cannot be opened, and a place where none can be made; makes none. Raises UserError."""
-    _require_packages()
     from penchant.feedback import Project, Store
     from penchant.feedback.project import CONFIG_NAME
 
@@ -73,14 +69,17 @@ def ask_people(
     Raises ConfigError or DataError for a project that cannot be used, or holds another task under one of these names;
     then none is added.
     """
-    _require_packages()
-    from penchant.feedback import Project, Store
+    from penchant.feedback import Store
     from penchant.feedback.training import verdict, votes_by_task
 
     tasks = {f"{prefix}/{one.id}": one for one in comparisons if _can_be_asked(one)}
-    with Store.open(Project.open(project, create=True)) as store:
+    with Store.of(project, create=True) as store:
         asked = [one.model_copy(update={"id": name, "outcome": None}) for name, one in tasks.items()]
-        _add_all_or_none(store.project, asked, prefix)
+        if refused := store.add_tasks(asked, origin=prefix, all_or_none=True).refused:
+            raise DataError(
+                f"--people {project}: cannot ask {refused[0]} ({len(refused)} such), so none was added; mend that, or "
+                "begin the round again"
+            )
         votes, _ = votes_by_task(store.comparisons())
         overlap = store.project.config.overlap
     settled = {
@@ -97,30 +96,6 @@ def ask_people(
     num_answered = sum(one.id in settled for one in tasks.values())
     needed = min(min_votes or len(tasks), len(tasks))
     return [settled[one.id] for one in comparisons if one.id in settled], max(needed - num_answered, 0)
-
-
-def _require_packages() -> None:
-    from penchant.extras import install
-
-    try:
-        import penchant.feedback  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"--people: asking people needs packages that are not installed ({error.name}): {install('annotate')}"
-        ) from error
-
-
-def _add_all_or_none(project: Project, asked: Sequence[Comparison], origin: str) -> None:
-    from penchant.feedback.storing.database import Database
-    from penchant.feedback.storing.tasks import add_tasks
-
-    with closing(Database(project.url)) as database, database.write() as connection:
-        refused = add_tasks(connection, asked, origin=origin, gold=False, now=datetime.now(UTC)).refused
-        if refused:  # takes back what was added
-            raise DataError(
-                f"--people {project.path}: cannot ask {refused[0]} ({len(refused)} such), so none was added; mend "
-                "that, or begin the round again"
-            )
 
 
 def _can_be_asked(comparison: Comparison) -> bool:

@@ -66,9 +66,9 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
-    from penchant.cli.projects import resolve_projects
     from penchant.errors import ConfigError, OutputError
     from penchant.evaluation.references import find_reference, ledger_of, require_reference
+    from penchant.feedback.snapshots import resolve_projects
     from penchant.files.place import require_place
     from penchant.tokens import special_tokens_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.cli.console import Reporter
-from penchant.cli.projects import resolve_projects
+from penchant.feedback.snapshots import resolve_projects
 from penchant.files.place import require_place
 from penchant.training.settings import build_config
 

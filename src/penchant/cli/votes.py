@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
-
-if TYPE_CHECKING:
-    from penchant.feedback.storing import Store
 
 __all__ = ["NAME", "app"]
 
@@ -56,15 +51,10 @@ def export_votes(
 
         penchant votes export votes --to raw -o backup.jsonl
     """
-    from penchant.errors import OutputError
+    from penchant.cli.votes_shown import say
+    from penchant.feedback import export_votes as export
 
-    if output.exists():
-        raise OutputError(f"{output}: exists already; choose another --output")
-    with _opened(project) as store:
-        from penchant.feedback.exports import export
-
-        num_rows = export(store, to, output, how=how)  # type: ignore[arg-type]  # an unknown word is refused there
-    _say(f"{num_rows} rows")
+    say(f"{export(project, cast(Any, to), output, how=cast(Any, how))} rows")
     typer.echo(output)
 
 
@@ -89,23 +79,11 @@ def import_votes(
 
         penchant votes import votes pairs.jsonl --unanswered
     """
-    from penchant.data.given import check_options
-    from penchant.errors import ConfigError
+    from penchant.cli.votes_shown import show_left_out
+    from penchant.feedback import import_votes as import_into
 
-    if gold and unanswered:
-        raise ConfigError("--gold needs the answers that --unanswered leaves out; give one of the two")
-    check_options(file, "drop", None)
-    with _installed():
-        from penchant.feedback.imports import import_file, require_rows
-    require_rows(file, gold=gold)
-    with _opened(project, create=True) as store:
-        added = import_file(store, file, gold=gold, unanswered=unanswered)
-    for reason in added.refused[:MAX_SHOWN]:
-        _say(reason)
-    if len(added.refused) > MAX_SHOWN:
-        _say(f"and {len(added.refused) - MAX_SHOWN} rows more")
-    if added.unread:
-        _say(f"fields not read: {', '.join(added.unread)}")
+    added = import_into(project, file, gold=gold, unanswered=unanswered)
+    show_left_out(added, most=MAX_SHOWN)
     what = "gold pairs" if gold else "pairs"
     typer.echo(
         f"{added.added} {what} and {added.answers} answers added, {added.known} known, {len(added.refused)} left out"
@@ -124,14 +102,17 @@ def agreement(
 
         penchant votes agreement votes --json
     """
-    with _opened(project) as store:
+    from penchant.cli.votes_shown import show_agreement
+    from penchant.feedback import Store
+
+    with Store.of(project) as store:
         from penchant.feedback.summary import summary
 
         found = summary(store)
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        _show(found)
+        show_agreement(found)
 
 
 @app.command()
@@ -156,115 +137,6 @@ def invite(
 
         penchant votes invite votes "Bob B." --admin --url https://votes.example.org
     """
-    from penchant.errors import ConfigError
+    from penchant.feedback import invite as invited
 
-    with _opened(project) as store:
-        from penchant.feedback.storing import OWNER_NAME
-
-        if name.strip() == OWNER_NAME:
-            raise ConfigError(f"{name}: is whoever starts `penchant annotate`, which prints their link; choose another")
-        invitation = store.invite(name, "admin" if admin else "annotator")
-    from penchant.feedback.web.serving import where_it_serves
-
-    base = url or where_it_serves(project) or "http://127.0.0.1:8765"
-    typer.echo(f"{base.rstrip('/')}/join/{invitation.token}")
-
-
-@contextmanager
-def _opened(folder: Path, *, create: bool = False) -> Iterator[Store]:
-    """The project's store; raises ConfigError where the libraries for it are not installed."""
-    with _installed():
-        from penchant.feedback import Project, Store
-    project = Project.open(folder, create=create)
-    if not create:
-        project.require_answers()
-    with Store.open(project) as store:
-        yield store
-
-
-@contextmanager
-def _installed() -> Iterator[None]:
-    from penchant.errors import ConfigError
-    from penchant.extras import install
-
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"votes: {error.name} is not installed; {install('annotate')}") from error
-
-
-def _say(text: str) -> None:
-    from penchant.cli.console import sanitise
-
-    typer.echo(sanitise(text), err=True)
-
-
-def _show(found: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    from penchant.cli.tables import print_table
-
-    console = Console(highlight=False)
-    agreed, counts, noise = found["agreement"], found["counts"], found["label_noise"]
-    settled = found["disagreements"]
-    alpha = "none" if agreed["value"] is None else f"{agreed['value']:.3f}"
-    smoothing = "not known" if noise["label_smoothing"] is None else f"{noise['label_smoothing']:.3f}"
-    print_table(
-        console,
-        ("measured", "value"),
-        [
-            ("pairs", f"{counts['tasks']:,} and {counts['gold']:,} gold"),
-            ("answers", f"{counts['answered']:,}, skipped {counts['skipped']:,}"),
-            ("outcomes", ", ".join(f"{name} {num:,}" for name, num in counts["by_outcome"].items())),
-            *([("name nobody", _unnamed(agreed["num_unnamed"]))] if agreed["num_unnamed"] else []),
-            ("alpha", f"{alpha}: {agreed['reading']}"),
-            ("same answer", _percent({"value": agreed["raw"]}) + f" on {agreed['num_tasks']:,} pairs"),
-            ("prefer what is shown first", _percent(found["position_bias"])),
-            ("prefer the longer", _percent(found["length_bias"])),
-            ("label_smoothing from repeats", smoothing),
-            ("disagreements", f"{settled['open']:,} open, {settled['settled']:,} settled"),
-            ("training pairs", f"{found['pairs']['pairs']:,} by majority"),
-        ],
-    )
-    _show_people(console, found["reliability"])
-    _show_sources(console, found["sources"])
-
-
-def _unnamed(num: int) -> str:
-    return f"{num:,} answers, of one person or of many: in no agreement, and together the row '(unknown)' below"
-
-
-def _show_people(console: Any, people: list[dict[str, Any]]) -> None:
-    from penchant.cli.tables import print_table
-
-    shares = ("gold", "self_agreement", "with_majority", "too_fast", "first_side")
-    columns = ("annotator", "answers", "gold right", "repeats same", "with majority", "too fast", "first side")
-    rows = [(one["annotator"], f"{one['num_answers']:,}", *(_percent(one[name]) for name in shares)) for one in people]
-    if rows:
-        console.print()
-        print_table(console, columns, rows)
-
-
-def _show_sources(console: Any, sources: dict[str, Any]) -> None:
-    from penchant.cli.tables import print_table
-
-    console.print()
-    if not sources["rows"]:
-        _say(f"no ranking of sources: {sources['reason']}")
-        return
-    rows = [
-        (row["source"], f"{row['elo']:.0f}", f"{row['low']:.0f} to {row['high']:.0f}", f"{row['wins']:,}",
-         f"{row['losses']:,}", f"{row['ties']:,}")
-        for row in sources["rows"]
-    ]  # fmt: skip
-    print_table(console, ("source", "Elo", "95 %", "won", "lost", "tied"), rows)
-    for note in sources["notes"]:
-        _say(note)
-
-
-def _percent(share: dict[str, Any]) -> str:
-    """A share with its interval where it has one."""
-    if share["value"] is None:
-        return "-"
-    value = f"{100 * share['value']:.0f} %"
-    return value if share.get("low") is None else f"{value} ({100 * share['low']:.0f} to {100 * share['high']:.0f})"
+    typer.echo(invited(project, name, role="admin" if admin else "annotator", url=url))

@@ -13,20 +13,32 @@ snapshots.py     a project named as data of a run
 reliability.py   how far each annotator can be relied on
 summary.py       everything an admin wants to know
 details.py       what is known of an answer besides what it says
+
+Names are imported when they are first used: the database and the web are packages that not everybody has.
 """
 
-from penchant.feedback.project import Project, ProjectConfig
-from penchant.feedback.records import (
-    Annotator,
-    Answer,
-    Assignment,
-    Invitation,
-    NewAnswer,
-    Progress,
-    Refused,
-    Reply,
-)
-from penchant.feedback.storing import Answered, Counts, Disagreement, Store, TasksAdded
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from penchant.extras import needing
+
+if TYPE_CHECKING:
+    from penchant.feedback.exports import export_votes
+    from penchant.feedback.imports import import_votes
+    from penchant.feedback.project import Project, ProjectConfig
+    from penchant.feedback.records import (
+        Annotator,
+        Answer,
+        Assignment,
+        Invitation,
+        NewAnswer,
+        Progress,
+        Refused,
+        Reply,
+    )
+    from penchant.feedback.service import invite, open_site
+    from penchant.feedback.snapshots import resolve_projects
+    from penchant.feedback.storing import Answered, Counts, Disagreement, Store, TasksAdded
 
 __all__ = [
     "Annotator",
@@ -44,4 +56,27 @@ __all__ = [
     "Reply",
     "Store",
     "TasksAdded",
+    "export_votes",
+    "import_votes",
+    "invite",
+    "open_site",
+    "resolve_projects",
 ]
+
+ROOMS = {
+    "exports": ("export_votes",),
+    "imports": ("import_votes",),
+    "project": ("Project", "ProjectConfig"),
+    "records": ("Annotator", "Answer", "Assignment", "Invitation", "NewAnswer", "Progress", "Refused", "Reply"),
+    "service": ("invite", "open_site"),
+    "snapshots": ("resolve_projects",),
+    "storing": ("Answered", "Counts", "Disagreement", "Store", "TasksAdded"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in ROOMS.items():
+        if name in names:
+            with needing("annotate", "people's answers"):
+                return getattr(import_module(f"penchant.feedback.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

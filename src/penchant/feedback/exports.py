@@ -16,7 +16,7 @@ from penchant.feedback.storing import Store
 from penchant.feedback.training import How, detail, training_pairs, verdict, votes_by_task
 from penchant.wording import SPELT_OUT, nearest
 
-__all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "Format", "export", "export_rows", "kto_rows"]
+__all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "Format", "export", "export_rows", "export_votes", "kto_rows"]
 
 Row = dict[str, Any]
 Format = Literal["pairs", "kto", "sft", "arena", "raw"]
@@ -142,6 +142,16 @@ def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How =
     finally:
         Path(temporary).unlink(missing_ok=True)
     return num_rows
+
+
+def export_votes(
+    folder: str | os.PathLike[str], to: Format, path: str | os.PathLike[str], *, how: How = "majority"
+) -> int:
+    """`export` of the project in a folder, to a file that is not there yet; raises OutputError for one that is."""
+    if Path(path).exists():
+        raise OutputError(f"{path}: exists already; choose another `output=...`")
+    with Store.of(folder) as store:
+        return export(store, to, path, how=how)
 
 
 def export_rows(store: Store, to: Format, *, how: How = "majority") -> Iterator[dict[str, Any]]:

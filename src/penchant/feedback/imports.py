@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from penchant.data.files import Row, scan_rows
+from penchant.data.given import check_options
 from penchant.data.importers import PAIR_IMPORTERS, Importer
 from penchant.data.importers.base import BESIDE, field, filled, last_response, opened, require_question
 from penchant.data.importers.comparison import COMPARISON
@@ -15,12 +16,12 @@ from penchant.data.inspection import inspect_pairs
 from penchant.data.records import Candidate, Comparison, Message, Origin, PreferencePair, Response, Source, prompt_key
 from penchant.data.rows import Reader
 from penchant.data.verdicts import BadRow
-from penchant.errors import DataError
+from penchant.errors import ConfigError, DataError
 from penchant.feedback.details import ANSWER_FIELD
 from penchant.feedback.exports import FLIPPED, HUMAN, WINNERS
 from penchant.feedback.storing import Store, TasksAdded, fault
 
-__all__ = ["import_file", "read_comparisons", "require_rows"]
+__all__ = ["import_file", "import_votes", "read_comparisons", "require_rows"]
 
 OUTCOMES = {winner: outcome for outcome, winner in WINNERS.items()} | {"both_bad": "both_bad"}  # the arena's later word
 CONVERSATIONS = ("conversation_a", "conversation_b")
@@ -50,6 +51,21 @@ def import_file(
         comparisons = [comparison.model_copy(update=_nobody(comparison)) for comparison in comparisons]
     added = store.add_tasks(comparisons, origin=os.fspath(path), gold=gold)
     return added.model_copy(update={"refused": (*refused, *added.refused), "unread": tuple(unread)})
+
+
+def import_votes(
+    folder: str | os.PathLike[str], path: str | os.PathLike[str], *, gold: bool = False, unanswered: bool = False
+) -> TasksAdded:
+    """`import_file` into the project in a folder, which is made where there is none, once the file is known to be good.
+
+    Raises DataError for a file of which nothing can be taken, and what `Store.of` raises.
+    """
+    if gold and unanswered:
+        raise ConfigError("`gold=True` needs the answers that `unanswered=True` leaves out; give one of the two")
+    check_options(path, "drop", None)
+    require_rows(path, gold=gold)
+    with Store.of(folder, create=True) as store:
+        return import_file(store, path, gold=gold, unanswered=unanswered)
 
 
 def require_rows(path: str | os.PathLike[str], *, gold: bool = False) -> None:

@@ -3,37 +3,65 @@
 Beside the file stands what became of the votes, see `penchant.data.authors.votes_file`.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from penchant.data.authors import authors_of, is_project, votes_behind, votes_file
 from penchant.errors import ConfigError, DataError, OutputError
-from penchant.feedback.exports import Format, export
-from penchant.feedback.project import Project
-from penchant.feedback.storing import Store
 from penchant.feedback.training import How, training_pairs
 
-__all__ = ["in_words", "snapshots"]
+if TYPE_CHECKING:
+    from penchant.feedback.exports import Format
+    from penchant.feedback.storing import Store
+
+__all__ = ["in_words", "resolve_projects"]
 
 
-def snapshots(files: Sequence[str], to: Format, how: How | None = None, begun_with: Sequence[str] = ()) -> list[str]:
-    """The files, with every project folder replaced by a snapshot of its answers as `to` (pairs, kto or sft).
+def resolve_projects(
+    files: Sequence[str],
+    to: str,
+    *,
+    labels: str | None = None,
+    begun_with: Sequence[str] = (),
+    say: Callable[[str], None],
+) -> tuple[str, ...]:
+    """The files, with a snapshot of its answers as `to` (pairs, kto or sft) in place of every project folder.
 
     A snapshot is named by its content and by what became of the votes, so that a run's settings and its ledger say
     exactly what was trained on, and a stopped run goes on with the same answers although people have gone on voting.
-    how: several votes into one pair, None for majority. begun_with: the files of the run that goes on.
 
-    Raises ConfigError for a `how` that `to` does not know or that a run did not begin with, DataError where nobody has
-    answered, and OutputError.
+    Args:
+        files: paths of data, and of folders with a project.yaml.
+        labels: several votes into one pair, majority (what None means) or soft.
+        begun_with: the files of the run that goes on.
+        say: told what became of the votes of each project.
+
+    Raises:
+        ConfigError: labels where no file is a project, that `to` does not know, or that a run did not begin with.
+        DataError: nobody has answered. OutputError: no snapshot can be written.
     """
-    return [
-        file if not is_project(Path(file)) else _begun(Path(file), how, begun_with) or _snapshot(Path(file), to, how)
-        for file in files
-    ]
+    projects = [is_project(Path(file)) for file in files]
+    if labels is not None and not any(projects):
+        raise ConfigError(
+            f'`labels="{labels}"`: says how the votes of a project become pairs, and none of the files is one; '
+            "leave it out"
+        )
+    resolved = []
+    for file, named_project in zip(files, projects, strict=True):
+        resolved.append(_resolved(Path(file), to, labels, begun_with) if named_project else file)
+        if named_project and (votes := votes_behind(Path(resolved[-1]))):
+            say(in_words(votes))
+    return tuple(resolved)
+
+
+def _resolved(folder: Path, to: str, labels: str | None, begun_with: Sequence[str]) -> str:
+    return _begun(folder, labels, begun_with) or _snapshot(folder, cast("Format", to), cast(How, labels or "majority"))
 
 
 def in_words(votes: Mapping[str, Any]) -> str:
@@ -52,38 +80,45 @@ def in_words(votes: Mapping[str, Any]) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _begun(folder: Path, how: How | None, begun_with: Sequence[str]) -> str | None:
+def _begun(folder: Path, how: str | None, begun_with: Sequence[str]) -> str | None:
     exports = (folder / "exports").resolve()
     file = next((file for file in begun_with if Path(file).resolve().parent == exports), None)
     began_as = (votes_behind(Path(file)) or {}).get("labels", "majority") if file else None
     if file and how not in (None, began_as):
-        raise ConfigError(f"--labels {how}: the run was begun with {began_as}; go on with that, or begin another run")
+        raise ConfigError(f'`labels="{how}"`: the run was begun with {began_as}; go on with that, or begin another run')
     return file
 
 
-def _snapshot(folder: Path, to: Format, how: How | None) -> str:
-    project = Project.open(folder)
-    project.require_answers()
+def _snapshot(folder: Path, to: Format, how: How) -> str:
+    from penchant.feedback import Store
+
     exports = folder / "exports"
+    with Store.of(folder) as store:
+        try:
+            exports.mkdir(exist_ok=True)
+            return str(_write(store, exports, to, how))
+        except OSError as error:
+            reason = f"cannot be written ({error.strerror}); make room or mend its rights"
+            raise OutputError(f"{exports}: {reason}") from error
+
+
+def _write(store: Store, exports: Path, to: Format, how: How) -> Path:
+    from penchant.feedback.exports import export
+
     scratch = exports / f".{os.getpid()}.jsonl"
     try:
-        exports.mkdir(exist_ok=True)
-        try:
-            with Store.open(project) as store:
-                num_rows = export(store, to, scratch, how=how or "majority")
-                votes = _votes(store, to, how or "majority") | {"rows": num_rows}
-            if not num_rows:
-                raise DataError(_nothing(folder, to, votes))
-            facts = json.dumps(votes, indent=2, ensure_ascii=False) + "\n"
-            name = hashlib.sha256(scratch.read_bytes() + facts.encode()).hexdigest()[:12]
-            target = exports / f"{to}-{name}.jsonl"
-            votes_file(target).write_text(facts, encoding="utf-8")
-            scratch.replace(target)
-        finally:
-            scratch.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{exports}: cannot be written ({error.strerror}); make room or mend its rights") from error
-    return str(target)
+        num_rows = export(store, to, scratch, how=how)
+        votes = _votes(store, to, how) | {"rows": num_rows}
+        if not num_rows:
+            raise DataError(_nothing(store.project.path, to, votes))
+        facts = json.dumps(votes, indent=2, ensure_ascii=False) + "\n"
+        name = hashlib.sha256(scratch.read_bytes() + facts.encode()).hexdigest()[:12]
+        target = exports / f"{to}-{name}.jsonl"
+        votes_file(target).write_text(facts, encoding="utf-8")
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return target
 
 
 def _votes(store: Store, to: Format, how: How) -> dict[str, Any]:

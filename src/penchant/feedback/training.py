@@ -4,7 +4,6 @@ A task's votes are its main answers and the verdict of an admin if there is one.
 check annotators and are left out: a person's vote on a task counts once.
 """
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from penchant.data.records import Comparison, PreferencePair
 from penchant.errors import ConfigError
 from penchant.feedback.details import ANSWER_FIELD
 
-__all__ = ["How", "TrainingPairs", "detail", "load_project_pairs", "training_pairs", "verdict", "votes_by_task"]
+__all__ = ["How", "TrainingPairs", "detail", "training_pairs", "verdict", "votes_by_task"]
 
 How = Literal["majority", "soft"]
 
@@ -74,15 +73,6 @@ def training_pairs(
         pairs = [pair.model_copy(update={"weight": w / mean}) for pair, w in zip(pairs, weights, strict=True)]
     names = ("tasks", "pairs", "tied", "tie", "both_bad", "answers", "votes", "gold", "repeat", "unanswered")
     return TrainingPairs(tuple(pairs), {name: counts[name] for name in names})
-
-
-def load_project_pairs(folder: str | os.PathLike[str], how: How = "majority") -> TrainingPairs:
-    """The training pairs of a project's current answers; raises ConfigError where `folder` is no project."""
-    from penchant.feedback.project import Project
-    from penchant.feedback.storing import Store
-
-    with Store.open(Project.open(folder)) as store:
-        return training_pairs(store.comparisons(), how)
 
 
 def votes_by_task(comparisons: Iterable[Comparison]) -> tuple[dict[str, list[Comparison]], Counter[str]]:

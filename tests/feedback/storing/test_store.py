@@ -490,3 +490,13 @@ def test_a_store_is_the_same_after_it_was_closed(make_store, make_answer):
     store.close()
     with Store.open(Project.open(store.project.path)) as again:
         assert list(again.comparisons()) == before
+
+
+def test_all_or_none_of_some_comparisons_are_added(make_any_store, make_comparison):
+    store = make_any_store(1)
+    other = make_comparison("t0", a=Candidate(text="something else"))
+    refused = store.add_tasks([make_comparison("new"), other], origin="tests", all_or_none=True)
+    assert (refused.added, len(refused.refused)) == (0, 1)
+    assert store.counts().tasks == 1
+    assert store.add_tasks([make_comparison("new")], origin="tests", all_or_none=True).added == 1
+    assert store.counts().tasks == 2

@@ -8,10 +8,11 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
-from penchant.cli.annotate_chat import ChatOptions, ModelTalker
+from penchant.cli.annotate_chat import ChatOptions
 from penchant.cli.main import main
 from penchant.data import Message
 from penchant.errors import ConfigError
+from penchant.evaluation.talker import ModelTalker
 from penchant.feedback import Project, Store
 from penchant.feedback.web.chat import Talker
 from penchant.models.load import load_model
@@ -51,7 +52,7 @@ def test_answers_as_long_as_the_context_are_refused_at_the_start(tmp_path, monke
     with pytest.raises(SystemExit) as leaving:
         main()
     assert leaving.value.code == 2
-    assert "--max-new-tokens 512: leaves no room" in capsys.readouterr().err
+    assert "`--max-new-tokens 512`: leaves no room" in capsys.readouterr().err
 
 
 def test_without_a_share_for_comparisons_temperature_zero_is_fine():

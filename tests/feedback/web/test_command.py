@@ -128,7 +128,7 @@ def test_another_host_needs_a_token(tmp_path, refused):
 def test_a_taken_port_is_one_sentence(tmp_path, refused):
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
-        assert f"--port {port}: another program listens there" in refused(tmp_path / "votes", "--port", port)
+        assert f"`--port {port}`: another program listens there" in refused(tmp_path / "votes", "--port", port)
 
 
 def test_settings_are_for_a_new_project_and_must_agree_with_an_old_one(tmp_path, tasks, refused):

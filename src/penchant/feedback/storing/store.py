@@ -1,5 +1,6 @@
 """The store of votes: every call is one transaction, and an answer is acknowledged only once it is on the disk."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -56,6 +57,18 @@ class Store:
             database.close()
             raise
         return cls(project, database, clock)
+
+    @classmethod
+    def of(cls, folder: str | os.PathLike[str], *, create: bool = False) -> Self:
+        """The store of the project in a folder; `create`: also where there is none yet, or its answers are gone.
+
+        Raises ConfigError where the folder is no project, DataError where the file of its answers is missing: an empty
+        one in its place would hide that. And what `open` raises.
+        """
+        project = Project.open(folder, create=create)
+        if not create:
+            project.require_answers()
+        return cls.open(project)
 
     def close(self) -> None:
         """Store what is under way and close every connection."""

@@ -57,7 +57,7 @@ def is_loopback(host: str) -> bool:
 
 
 def address_of(host: str, port: int, public_url: str | None) -> Address:
-    """Raises ConfigError for a --public-url that is none."""
+    """Raises ConfigError for a public_url that is none."""
     names = {host}
     if is_loopback(host):
         names = {"localhost", "127.0.0.1", "[::1]"}
@@ -72,7 +72,7 @@ def address_of(host: str, port: int, public_url: str | None) -> Address:
         parts = urlsplit(public_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
             raise ConfigError(
-                f"--public-url: a URL such as https://votes.example.org, without a path; got {public_url}"
+                f'`public_url="{public_url}"`: give a URL such as https://votes.example.org, without a path'
             )
         base = f"{parts.scheme}://{parts.netloc}"
         names.add(parts.netloc.lower())
@@ -96,7 +96,7 @@ def read_token(folder: Path, given: str | None) -> str:
         return secrets.token_urlsafe(32)
     if given is not None:
         if not TOKEN.fullmatch(given):
-            raise ConfigError("--token: 32 or more letters, digits, - and _, or 'new' for one made here")
+            raise ConfigError("`token=...`: 32 or more letters, digits, - and _, or 'new' for one made here")
         return given
     file = folder / TOKEN_NAME
     try:
@@ -122,8 +122,10 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"--port {port}: another program listens there; choose another, or 0 for any") from error
-        raise ConfigError(f"--host {host} --port {port}: cannot listen there ({error.strerror or error})") from error
+            raise ConfigError(f"`port={port}`: another program listens there; choose another, or 0 for any") from error
+        raise ConfigError(
+            f'`host="{host}"`, `port={port}`: cannot listen there ({error.strerror or error}); choose others'
+        ) from error
     return listening
 
 
