@@ -44,6 +44,7 @@ def check_against_brute_force(sequences, **options):
     assert sorted({i for path in paths for i in path}) == list(range(forest.num_tokens)), (
         "no token is there for nothing"
     )
+    assert all(segment.stop > segment.start for segment in forest.segments), "no segment is there for nothing"
     return forest
 
 
@@ -142,3 +143,13 @@ def test_the_order_of_sequences_changes_no_number_of_tokens():
 def test_a_sequence_whose_first_token_is_scored_cannot_be_made():
     with pytest.raises(AssertionError, match="no token predicts the first one"):
         TokenSequence.of([], [1, 2])
+
+
+def test_a_sequence_that_is_cut_keeps_the_weights_of_what_is_left():
+    ids, weights = np.arange(7), np.array([0.5, 0.25, 2.0], dtype=np.float32)
+    scored = np.array([False, True, True, False, False, True, False])
+    whole = TokenSequence(ids, scored, weights)
+    cut = whole.cut(4)
+    assert (cut.ids.tolist(), cut.scored.tolist()) == ([0, 1, 2, 3], [False, True, True, False])
+    assert cut.weights.tolist() == [0.5, 0.25]
+    assert TokenSequence(ids, scored).cut(4).weights is None
