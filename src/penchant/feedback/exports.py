@@ -5,7 +5,6 @@ Each function turns the current answers of a project into rows; training's three
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,6 +13,7 @@ from penchant.data.records import Candidate, Comparison, Message, Outcome, as_me
 from penchant.errors import ConfigError, OutputError
 from penchant.feedback.storing import Store
 from penchant.feedback.training import How, detail, training_pairs, verdict, votes_by_task
+from penchant.files import replacing, sync_file, sync_folder
 from penchant.wording import SPELT_OUT, nearest
 
 __all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "Format", "export", "export_rows", "export_votes", "kto_rows"]
@@ -27,8 +27,6 @@ NOT_SOFT = {
     "raw": "holds every answer",
 }
 """Formats that know no soft labels, and why."""
-
-os.umask(UMASK := os.umask(0o077))  # it can only be read by setting it, which once many threads run would tell another
 
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
 """What an outcome is called in the data of Chatbot Arena."""
@@ -122,25 +120,17 @@ def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How =
 
     Raises ConfigError for an unknown format or `how`, OutputError where the file cannot be written.
     """
-    rows, path = export_rows(store, to, how=how), Path(path)
+    rows, path, num_rows = export_rows(store, to, how=how), Path(path), 0
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with replacing(path) as scratch:
+            with scratch.open("w", encoding="utf-8", errors=SPELT_OUT) as stream:
+                for row in rows:
+                    stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    num_rows += 1
+            sync_file(scratch)
+        sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
-    try:
-        num_rows = 0
-        with os.fdopen(handle, "w", encoding="utf-8", errors=SPELT_OUT) as stream:
-            for row in rows:
-                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-                num_rows += 1
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~UMASK)  # as any other file; a temporary one is the owner's alone
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return num_rows
 
 

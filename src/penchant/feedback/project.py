@@ -4,16 +4,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from sqlalchemy.engine import URL
 
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.files import create_private, keep_private
 from penchant.strict_yaml import read_settings
 from penchant.wording import nearest, shown
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 __all__ = ["CONFIG_NAME", "DATABASE_NAME", "Project", "ProjectConfig"]
 
@@ -114,8 +116,10 @@ class Project:
             )
 
     @property
-    def url(self) -> str | URL:
+    def url(self) -> "str | URL":
         """Where the answers are, for SQLAlchemy; it may hold a password."""
+        from sqlalchemy.engine import URL
+
         return self.config.database or URL.create("sqlite", database=str((self.path / DATABASE_NAME).absolute()))
 
 

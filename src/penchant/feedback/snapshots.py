@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from penchant.data.authors import authors_of, is_project, votes_behind, votes_file
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.training import How, training_pairs
+from penchant.files import write_atomically
 
 if TYPE_CHECKING:
     from penchant.feedback.exports import Format
@@ -114,7 +115,7 @@ def _write(store: Store, exports: Path, to: Format, how: How) -> Path:
         facts = json.dumps(votes, indent=2, ensure_ascii=False) + "\n"
         name = hashlib.sha256(scratch.read_bytes() + facts.encode()).hexdigest()[:12]
         target = exports / f"{to}-{name}.jsonl"
-        votes_file(target).write_text(facts, encoding="utf-8")
+        write_atomically(votes_file(target), facts)
         scratch.replace(target)
     finally:
         scratch.unlink(missing_ok=True)

@@ -14,8 +14,7 @@ import pytest
 from penchant.data.records import Source
 from penchant.feedback.web import chat, languages
 from penchant.feedback.web.chat import chat_router, conversation
-from penchant.feedback.web.chat.page import MAX_CHARACTERS
-from penchant.feedback.web.chat.words import words
+from penchant.feedback.web.chat.page import MAX_CHARACTERS, words
 from penchant.feedback.web.sessions import cookie_name, csrf_token
 
 from .conftest import HOST, ORIGIN, Visitor, served

@@ -1,8 +1,9 @@
-"""The page of the chat, and its own style and scripts."""
+"""The page of the chat, its own style and scripts, and its sentences in the languages of the other pages."""
 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,10 +11,9 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, Response
 
 from penchant.feedback.web import languages
-from penchant.feedback.web.chat.words import words
 from penchant.feedback.web.sessions import Person, room_of
 
-__all__ = ["MAX_CHARACTERS", "router"]
+__all__ = ["MAX_CHARACTERS", "router", "words"]
 
 MAX_CHARACTERS = 8000
 """Of one message."""
@@ -43,3 +43,11 @@ def static(name: str) -> Response:
     if name not in {file.name for file in STATIC.iterdir()}:
         raise HTTPException(404, "there is no such file")
     return FileResponse(STATIC / name)
+
+
+@lru_cache(maxsize=len(languages.LANGUAGES))
+def words(language: str) -> dict[str, str]:
+    """Every sentence that the page of the chat and its scripts may say, by its key."""
+    text = files("penchant.feedback.web.chat").joinpath("languages", f"{language}.json").read_text(encoding="utf-8")
+    own: dict[str, str] = json.loads(text)
+    return languages.words_for(language, None) | own

@@ -19,8 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from penchant.data.records import Message
 from penchant.feedback.web.chat.conversation import Conversation, Ending, Turn
-from penchant.feedback.web.chat.desk import Desk
-from penchant.feedback.web.chat.talker import Talker
+from penchant.feedback.web.chat.talker import ModelQueue, Talker
 from penchant.feedback.web.rendering import mark
 
 __all__ = ["Reply", "ReplyResponse"]
@@ -33,9 +32,9 @@ POLL_SECONDS = 0.05
 class Reply:
     """Writes the answers of `turn`, which its conversation has begun. view: the conversation as its page shows it."""
 
-    def __init__(self, desk: Desk, talker: Talker, conversation: Conversation, view: Callable[[], Any]) -> None:
+    def __init__(self, queue: ModelQueue, talker: Talker, conversation: Conversation, view: Callable[[], Any]) -> None:
         assert conversation.turn is not None, "begin comes first"
-        self.desk, self.talker, self.conversation, self.view = desk, talker, conversation, view
+        self.queue, self.talker, self.conversation, self.view = queue, talker, conversation, view
         self.turn: Turn = conversation.turn
         self.messages: list[Message] = list(conversation.messages)
         self.pieces: Iterator[tuple[int, str]] | None = None
@@ -44,9 +43,9 @@ class Reply:
 
     async def lines(self) -> AsyncGenerator[bytes]:
         """Everything the browser is told; it stops where the person, or nobody, listens any more."""
-        self.desk.join(self)
+        self.queue.join(self)
         told = 0
-        while (before := self.desk.num_before(self)) and not self.turn.has_stopped:
+        while (before := self.queue.num_before(self)) and not self.turn.has_stopped:
             if before != told:
                 yield _line(kind="waiting", before=before)
                 told = before
@@ -64,7 +63,7 @@ class Reply:
         yield _line(kind="end", chat=await asyncio.to_thread(self.view), problem=self.problem)
 
     async def _written(self) -> AsyncGenerator[bytes]:
-        turn, run = self.turn, self.desk.run
+        turn, run = self.turn, self.queue.run
         if turn.has_stopped:
             return
         if not await run(self.talker.fits, self.messages):
@@ -87,8 +86,8 @@ class Reply:
         pieces, self.pieces = self.pieces, None
         close = getattr(pieces, "close", None)
         if close is not None:
-            self.desk.run_later(close)  # behind the piece that may be written just now
-        self.desk.leave(self)
+            self.queue.run_later(close)  # behind the piece that may be written just now
+        self.queue.leave(self)
         self.conversation.settle(self.turn, self.ending)
 
 

@@ -14,14 +14,12 @@ from starlette.responses import Response
 from penchant.feedback.records import Text, outcome_at
 from penchant.feedback.web import languages
 from penchant.feedback.web.chat.conversation import MAX_TURNS, Conversation, Conversations, Outdated, Turn
-from penchant.feedback.web.chat.desk import Desk
-from penchant.feedback.web.chat.page import MAX_CHARACTERS
+from penchant.feedback.web.chat.page import MAX_CHARACTERS, words
 from penchant.feedback.web.chat.page import router as page_router
 from penchant.feedback.web.chat.recording import record_choice
 from penchant.feedback.web.chat.replying import Reply, ReplyResponse
-from penchant.feedback.web.chat.talker import Talker
+from penchant.feedback.web.chat.talker import ModelQueue, Talker
 from penchant.feedback.web.chat.views import conversation_view, text_at
-from penchant.feedback.web.chat.words import words
 from penchant.feedback.web.rendering import pieces
 from penchant.feedback.web.sessions import Person, room_of
 
@@ -61,7 +59,7 @@ def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None
     """Routes for `create_app(chat=...)`. share: of the replies that are two answers to choose from. rng: for tests."""
     router = APIRouter()
     router.include_router(page_router)
-    desk, conversations = Desk(), Conversations()
+    queue, conversations = ModelQueue(), Conversations()
     rng = rng or random.SystemRandom()
 
     @router.get("/api/chat")
@@ -78,7 +76,7 @@ def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None
         turn = Turn(num, seed=rng.getrandbits(31), shown_first="a" if rng.random() < 0.5 else "b")
         with _as_it_stands(request):
             talk.begin(sent.version, text, turn)
-        return ReplyResponse(Reply(desk, talker, talk, lambda: conversation_view(conversations.of(person.id))))
+        return ReplyResponse(Reply(queue, talker, talk, lambda: conversation_view(conversations.of(person.id))))
 
     @router.post("/api/chat/stop")
     def stop(person: Person) -> dict[str, Any]:
