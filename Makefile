@@ -54,6 +54,7 @@ bench: setup  ## the figures of docs/performance.md; TRL_PYTHON names an interpr
 docs: setup  ## write the parts of docs/ that the code knows
 	$(BIN)/python docs/make.py
 	$(BIN)/python docs/figures.py
+	$(BIN)/python docs/architecture.py
 
 families: setup  ## build every family of models small, compare with plain transformers, write docs/models.md; ten minutes
 	$(BIN)/python docs/families.py

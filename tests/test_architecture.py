@@ -1,0 +1,47 @@
+"""docs/architecture.md and its figure are what the code gives today: rooms, arrows, and the files of three walks."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+
+
+@pytest.fixture(scope="module")
+def architecture():
+    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_and_its_figure_are_what_the_script_writes(architecture, tmp_path, monkeypatch):
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
+    for path, text in architecture.pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run `make docs`"
+
+
+def test_every_file_that_the_page_names_is_there():
+    named = re.findall(r"`(src/penchant/[\w/]+\.py)`", PAGE.read_text(encoding="utf-8"))
+    assert len(named) > 15
+    assert not [file for file in named if not (ROOT / file).is_file()]
+
+
+def test_an_arrow_is_drawn_where_no_longer_way_leads(architecture):
+    imports = {"a": {"b", "c"}, "b": {"c"}, "c": set(), "ground": set()}
+    assert architecture.direct("a", imports) == {"b"}
+    drawn = architecture.figure([["a"], ["b"], ["c"], ["ground"]], imports)
+    assert drawn.count("marker-end") == 2
+
+
+def test_a_walk_is_what_the_call_stack_holds_at_its_stations(architecture):
+    from penchant.data.in_memory import as_source
+    from penchant.data.load import load_pairs
+
+    walk = architecture.Walk("", "", "data", (("data/importers/explicit_prompt.py", "pair_of"),))
+    with architecture.followed(walk) as files:
+        load_pairs(as_source([{"prompt": "a", "chosen": "b", "rejected": "c"}]))
+    assert files == ["data/load.py", "data/rows.py", "data/importers/explicit_prompt.py"]
