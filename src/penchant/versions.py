@@ -1,4 +1,4 @@
-"""The versions that decide what is computed: written into every run's ledger, and shown by `penchant --version`."""
+"""The versions that decide what is computed: written into every run's ledger, and shown where bugs are reported."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

@@ -146,7 +146,7 @@ def test_what_a_label_calls_bad_is_not_imitated_and_the_reason_says_who_learns_f
     records, found = read(load_demonstrations, good, row | {"label": label, "system": "other"})
     assert len(records) == 1
     assert found.verdict_counts == {"keep": 1, "not_desirable": 1}
-    assert "--objective kto" in str(found.problems[0])
+    assert 'objective="kto"' in str(found.problems[0])
     assert found.problems[0].severity == "no_pair"
     assert refusal(read, load_demonstrations, row | {"label": "maths"})[0] == "bad_type"
 

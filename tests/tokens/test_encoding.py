@@ -187,7 +187,7 @@ def test_a_hostile_template_reaches_nothing_of_python(byte_tokenizer, hostile):
 
 
 def test_a_tokenizer_without_a_template_is_refused_with_what_to_do(story_tokenizer):
-    with pytest.raises(ModelError, match="--chat-template plain"):
+    with pytest.raises(ModelError, match='chat_template="plain"'):
         ChatEncoder(story_tokenizer)
 
 

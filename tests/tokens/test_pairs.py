@@ -59,7 +59,7 @@ def test_responses_that_are_equal_after_the_cut_are_a_bad_row(encoder):
     result = tokenise_pairs(encoder, [pair("hi", "qqqq1", "qqqq2", 3)], Limits(prompt + 3, prompt))
     assert result.items == ()
     assert [(v.code, v.origin.line) for v in result.problems] == [("equal_after_truncation", 3)]
-    assert "--max-length" in result.problems[0].fix
+    assert "`max_length=...`" in result.problems[0].fix
 
 
 def test_a_prompt_over_its_limit_is_a_bad_row_and_never_cut(encoder):
@@ -81,7 +81,7 @@ def test_a_prompt_that_fills_the_models_context_is_not_told_to_raise_a_limit(enc
         if num_spare == 0:
             assert problem.fix == f"the model takes {length} tokens, prompt and response together; shorten the prompt"
         else:
-            assert "raise --max-length or --max-prompt-length where the model takes more tokens" in problem.fix
+            assert "raise `max_length=...` or `max_prompt_length=...` where the model takes more tokens" in problem.fix
 
 
 REWRITING = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}"

@@ -100,7 +100,7 @@ def test_an_objective_from_outside_has_parameters_of_any_name_and_ours_have_not(
     flags = {"output": "o", "data.files": ("f",)}
     built = build_config(DPOConfig, settings=["dpo.objective=mine:loss", "dpo.power=3"], flags=flags, environment={})
     assert built.dpo.parameters == {"power": 3.0}
-    with pytest.raises(ConfigError, match=r"--set: there is no setting 'dpo\.powr'; the keys are"):
+    with pytest.raises(ConfigError, match=r"`set=...`: there is no setting 'dpo\.powr'; the keys are"):
         build_config(DPOConfig, settings=["dpo.powr=3"], flags=flags, environment={})
 
 
@@ -150,7 +150,7 @@ def test_a_new_run_writes_its_settings_and_a_running_ledger(tmp_path):
 
 def test_a_folder_that_holds_a_run_or_anything_else_is_not_overwritten(tmp_path):
     RunFolder.create(config(tmp_path), "dpo", resume=False)
-    with pytest.raises(OutputError, match="already holds a run; pass --resume"):
+    with pytest.raises(OutputError, match="already holds a run; give `resume=True`"):
         RunFolder.create(config(tmp_path), "dpo", resume=False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("x")

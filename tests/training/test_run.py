@@ -146,7 +146,7 @@ def stop_by(number):
 def test_a_stopped_run_saves_and_goes_on_bit_for_bit(dpo, make_reporter, tmp_path, kind, number, code):
     options = {"model": KINDS[kind], "save": {"eval_every": 2}}
     straight = dpo(output=str(tmp_path / "straight"), **options)
-    with pytest.raises(Interrupted, match="after step 4 of 6, saved; go on with --resume") as caught:
+    with pytest.raises(Interrupted, match="after step 4 of 6, saved; go on with `resume=True`") as caught:
         dpo(make_reporter({4: stop_by(number)}), output=str(tmp_path / "stopped"), **options)
     assert caught.value.exit_code == code
     reporter = make_reporter()
@@ -240,7 +240,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence_and_it_goes_on_when_there_is
         return original(*args)
 
     monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(OutputError, match="the disk is full; free some space and go on with --resume"):
+    with pytest.raises(OutputError, match="the disk is full; free some space and go on with `resume=True`"):
         dpo(output=str(tmp_path / "full"), **options)
     assert [p.name for p in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-2"]
     resumed = dpo(output=str(tmp_path / "full"), resume=True, **options)
@@ -463,7 +463,7 @@ def test_labelled_responses_train_as_the_pairs_they_were_taken_from(dpo, labels_
 
 def test_labels_are_refused_by_an_objective_of_pairs_with_what_to_use(dpo, labels_file):
     with pytest.raises(
-        DataError, match=r"labels\.jsonl: its responses are labelled one by one.*--objective kto or bco"
+        DataError, match=r"labels\.jsonl: its responses are labelled one by one.*`objective=\"kto\"` or"
     ):
         dpo(data={"files": [str(labels_file)]})
 

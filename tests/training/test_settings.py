@@ -68,7 +68,7 @@ def test_a_flag_that_was_not_given_changes_nothing(file):
 
 
 def test_a_key_that_is_set_twice_is_refused():
-    with pytest.raises(ConfigError, match=r"--set: the setting 'optimiser\.epochs' is there twice; keep one"):
+    with pytest.raises(ConfigError, match=r"`set=...`: the setting 'optimiser\.epochs' is there twice; keep one"):
         build(settings=["optimiser.epochs=2", " optimiser.epochs =7"])
 
 
@@ -111,7 +111,7 @@ def test_a_key_that_stands_twice_in_a_file_is_refused_with_its_line(file, text, 
 
 
 def test_a_key_that_stands_twice_in_a_value_is_refused():
-    with pytest.raises(ConfigError, match=r"--set optimiser\.adapter: the key 'rank' is there twice in"):
+    with pytest.raises(ConfigError, match=r"`set=...` optimiser\.adapter: the key 'rank' is there twice in"):
         build(settings=["optimiser.adapter={rank: 4, rank: 8}"])
 
 
@@ -146,7 +146,7 @@ def test_variables_that_are_no_settings_are_left_alone():
 @pytest.mark.parametrize(
     ("place", "named"),
     [
-        ({"settings": ["optimiser.epoch=2"]}, "--set"),
+        ({"settings": ["optimiser.epoch=2"]}, "`set=...`"),
         ({"environment": {"PENCHANT_OPTIMISER__EPOCH": "2"}}, "PENCHANT_OPTIMISER__EPOCH"),
     ],
 )

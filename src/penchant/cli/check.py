@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from penchant.cli import options
+from penchant.cli.hints import typed
 
 __all__ = ["NAME", "command"]
 
@@ -71,7 +72,10 @@ def command(
             reporter=reporter,
         )
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+        facts = report.as_dict()
+        for problem in facts["problems"]:
+            problem["fix"] = typed(problem["fix"])
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         check_shown.show_report(
             Console(highlight=False), report, NUM_PROBLEMS if not show_all else None, num_examples, ids

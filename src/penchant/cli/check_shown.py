@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from penchant.cli.console import sanitise
+from penchant.cli.hints import typed
 from penchant.cli.tables import print_table
 from penchant.data import CODES
 from penchant.data.fields import in_words
@@ -43,7 +44,7 @@ def _show_rows(console: Console, report: CheckReport, limit: int | None) -> None
         _say(console, f"  {number:>7} {code:<22} {CODES[code].severity:<8} {CODES[code].meaning}")
     problems = sorted(report.problems, key=lambda verdict: verdict.severity != "error")
     for verdict in problems[:limit]:
-        _say(console, f"{verdict.severity}: {verdict}", "red" if verdict.severity == "error" else None)
+        _say(console, f"{verdict.severity}: {typed(str(verdict))}", "red" if verdict.severity == "error" else None)
     if limit is not None and len(problems) > limit:
         _say(console, f"and {len(problems) - limit} more; --all lists them")
 

@@ -23,6 +23,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from penchant.cli.hints import typed
+
 __all__ = ["Reporter", "sanitise"]
 
 SHOWN = {
@@ -91,8 +93,8 @@ class Reporter:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """One line of plain text; control characters of foreign text never reach the terminal."""
-        self.console.print(escape(sanitise(text)), soft_wrap=True)
+        """One line of plain text, arguments as options; control characters of foreign text never reach the terminal."""
+        self.console.print(escape(sanitise(typed(text))), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
         """Show how far `what` is; where less is done than before, it began again and gets a bar of its own."""

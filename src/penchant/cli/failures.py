@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from penchant.cli.hints import as_typed
+from penchant.cli.hints import typed
 from penchant.errors import PenchantError, UserError
 from penchant.reading import os_reason
 from penchant.training.interrupt import stopping
@@ -39,7 +39,7 @@ def one_sentence(debug: bool) -> Iterator[None]:
     except PenchantError as error:
         if debug:
             traceback.print_exc()
-        _fail(as_typed(str(error), sys.argv), 2 if isinstance(error, UserError) else 1)
+        _fail(str(error), 2 if isinstance(error, UserError) else 1)
     except (KeyboardInterrupt, SystemExit) as leaving:
         if isinstance(leaving, SystemExit) and leaving.code != INTERRUPTED:  # which Typer makes of Ctrl-C
             raise
@@ -69,5 +69,5 @@ def _of_the_machine(error: BaseException) -> str | None:
 def _fail(message: str, code: int) -> None:
     from penchant.cli.console import sanitise
 
-    print(f"penchant: {sanitise(one_line(message))}", file=sys.stderr)
+    print(f"penchant: {sanitise(one_line(typed(message)))}", file=sys.stderr)
     sys.exit(code)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["Command", "as_typed"]
+__all__ = ["Command", "as_typed", "typed"]
 
 ARGUMENT = re.compile(r"`([a-z][a-z_]*)=([^`]+)`")
 UsageError: Any = typer.BadParameter.__base__
@@ -59,6 +60,11 @@ def as_typed(message: str, arguments: Sequence[str]) -> str:
         name = re.escape(option.removeprefix("--").replace("-", "_"))
         message = re.sub(rf"(?<![\w.'/-]){name}(?= (?:is|must) )", option.replace("\\", r"\\"), message)
     return message
+
+
+def typed(message: str) -> str:
+    """`as_typed` for the command that runs."""
+    return as_typed(message, sys.argv)
 
 
 def _option(name: str, value: str) -> str:

@@ -28,12 +28,13 @@ def command(
 
         penchant verify runs/first --json | jq .findings
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from penchant.cli.console import sanitise
+    from penchant.cli.hints import typed
     from penchant.training.verify import verify_run
 
-    findings = verify_run(run)
+    findings = [replace(finding, text=typed(finding.text)) for finding in verify_run(run)]
     differs = any(finding.status == "differs" for finding in findings)
     if as_json:
         result = {"run": str(run), "same": not differs, "findings": [asdict(finding) for finding in findings]}

@@ -150,7 +150,7 @@ _RESPONSE = Meaning(
 )
 _LABEL = Meaning(
     "says whether the response is good",
-    "write prompt, completion, label for --objective kto, or remove it",
+    'write prompt, completion, label for `objective="kto"`, or remove it',
     ("true", "1", "1.0"),
 )
 _SYSTEM = Meaning("says how to answer, before the prompt", "name it 'system'")
@@ -168,7 +168,7 @@ _TRAIN = Meaning(
     ("true", "1", "1.0"),
 )
 _MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
-_TEMPLATE = Meaning("changes how the chat template writes the row", "give --chat-template one that writes it so")
+_TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 
 MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("label", "kto_tag", "desirable"), _LABEL),

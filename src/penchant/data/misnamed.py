@@ -19,8 +19,8 @@ def refuse_folder(path: Path) -> None:
         return
     if is_project(path):
         raise DataError(
-            f"{path}: is a project of votes, not a file of data; write its answers to one with "
-            f"`penchant votes export {path} --to pairs --output pairs.jsonl` and name that."
+            f"{path}: is a project of votes, not a file of data; write its answers to one with `penchant votes export` "
+            "and name that."
         )
     raise DataError(f"{path}: is a folder without project.yaml, so no project of votes; name a file in it.")
 

@@ -9,7 +9,7 @@ from penchant.errors import OutputError
 __all__ = ["require_place"]
 
 
-def require_place(path: Path, option: str = "--output") -> None:
+def require_place(path: Path, option: str = "`output=...`") -> None:
     """Raise OutputError where nothing can be created at `path`; what is there already is left to the caller.
 
     Only trying tells: on some file systems nothing can be made although the rights allow it. The folders above `path`

@@ -42,8 +42,8 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
     """
     if model.is_adapter:
         raise ConfigError(
-            "the model already is a LoRA adapter, which is trained further without a new one; leave out --lora, or "
-            "fold it into its model with `penchant export` and train a new one on that"
+            "the model already is a LoRA adapter, which is trained further without a new one; leave out `lora=True`, "
+            "or fold it into its model with `penchant export` and train a new one on that"
         )
     from peft import LoraConfig, TaskType, get_peft_model
 

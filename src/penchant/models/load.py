@@ -96,7 +96,7 @@ def load_model(
 
 
 def read_chat_template(option: str | None) -> str | None:
-    """The text behind --chat-template: None, "plain", or the content of a Jinja file. Raises ConfigError."""
+    """The text of a chat template: None, "plain", or the content of a Jinja file. Raises ConfigError."""
     if option is None or option == "plain":
         return option
     try:
@@ -141,7 +141,7 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     if (path / "run.json").is_file():
         path = path / "model"
         if not path.is_dir():
-            raise ModelError(f"{name}: this run has no finished model yet; resume it with --resume")
+            raise ModelError(f"{name}: this run has no finished model yet; go on with it by `resume=True`")
     if path.is_dir():
         if run := run_of(path):
             require_run_unchanged(run)

@@ -29,10 +29,10 @@ SpecialTokens = Literal["refuse", "text", "control"]
 
 
 def special_tokens_of(option: str | None) -> SpecialTokens:
-    """What --special-tokens asks for, "refuse" by default. Raises ConfigError."""
+    """What is asked for, "refuse" by default. Raises ConfigError."""
     found: dict[str | None, SpecialTokens] = {None: "refuse", "refuse": "refuse", "text": "text", "control": "control"}
     if option not in found:
-        raise ConfigError(f"--special-tokens is refuse, text or control, got {option!r}; choose one of them")
+        raise ConfigError(f"special_tokens is refuse, text or control, got {option!r}; choose one of them")
     return found[option]
 
 
@@ -64,7 +64,7 @@ class ChatEncoder:
         if not chosen:
             raise ModelError(
                 "the tokenizer has no chat template, so roles cannot be written down; "
-                "pass --chat-template plain for a model of raw text, or the path of a Jinja template"
+                'give `chat_template="plain"` for a model of raw text, or the path of a Jinja template'
             )
         self.tokenizer = tokenizer
         self.clock = clock or datetime.now().astimezone()

@@ -226,12 +226,12 @@ def thinking_cut(limits: Limits, origin: Origin) -> Verdict:
 
 def _raise_or_drop(limits: Limits) -> str:
     at_its_end = limits.context_length is not None and limits.max_length >= limits.context_length
-    return "drop the row, as the model takes no more" if at_its_end else "raise --max-length or drop the row"
+    return "drop the row, as the model takes no more" if at_its_end else "raise `max_length=...` or drop the row"
 
 
 def prompt_too_long(length: int, limit: int, origin: Origin, context_length: int | None = None) -> Verdict:
     """The verdict for a prompt, or what stands before the first scored token, over the limit."""
-    fix = "shorten the prompt, or raise --max-length or --max-prompt-length where the model takes more tokens"
+    fix = "shorten the prompt, or raise `max_length=...` or `max_prompt_length=...` where the model takes more tokens"
     if context_length is not None and length >= context_length:  # one token at least is the response's
         fix = f"the model takes {context_length} tokens, prompt and response together; shorten the prompt"
     return Verdict("prompt_too_long", origin, f"the prompt has {length} tokens, the limit is {limit}", fix)

@@ -30,4 +30,4 @@ class SpecialTokenError(BoundaryError):
     """A text of the row spells a special token, which would become that token."""
 
     code = "special_token"
-    fix = "remove it, or say what it is with --special-tokens text (characters) or control (the token itself)"
+    fix = 'remove it, or say what it is: `special_tokens="text"` (characters) or `special_tokens="control"` (the token)'

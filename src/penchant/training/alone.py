@@ -21,7 +21,7 @@ def alone_in_run(path: Path, command: str) -> Iterator[None]:
 
     Raises OutputError where another command holds it, and Interrupted with words where one was raised without.
     """
-    with alone_in(path, f"`penchant {command}`", option="another --output"):
+    with alone_in(path, f"`penchant {command}`", option="another `output=...`"):
         if (path / "run.json").is_file():
             with disk_errors_explained(path):
                 RunFolder(path).remove_leftovers()
@@ -39,7 +39,6 @@ def _how_to_go_on(path: Path) -> str:
     if not (path / "run.json").is_file():
         return "the run had not begun, give the same command again"
     if read_ledger(path).get("status") != "finished":
-        return "go on with --resume"
-    return (
-        "the run is finished" if RunFolder(path).report.exists() else "the run is finished, --resume writes its report"
-    )
+        return "go on with `resume=True`"
+    is_whole = RunFolder(path).report.exists()
+    return "the run is finished" if is_whole else "the run is finished, `resume=True` writes its report"

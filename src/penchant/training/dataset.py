@@ -47,7 +47,7 @@ def pair_dataset(config: DataConfig, model: LanguageModel, seed: int, reporter: 
     if guess_kind(config.files) == "labelled":
         raise DataError(
             f"{config.files[0]}: its responses are labelled one by one, and this objective reads pairs; use "
-            "--objective kto or bco"
+            '`objective="kto"` or `objective="bco"`'
         )
     loaded = load_pairs(config.files, on_bad_row="drop", limit=config.max_rows)
     sides = split_by_prompt(loaded.records, config.held_out, seed)

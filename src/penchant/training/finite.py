@@ -20,5 +20,5 @@ def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
     if bad:
         raise TrainingError(
             f"the trained weights are not finite ({bad[0]}, one of {len(bad)} of {len(parameters)} parameters), so no "
-            "model was written; begin again in another --output with a lower optimiser.learning_rate"
+            "model was written; begin again in another `output=...` with a lower optimiser.learning_rate"
         )

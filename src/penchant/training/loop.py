@@ -132,7 +132,7 @@ class Loop(Generic[Item]):
             if interrupt.at_once:
                 raise
             self._save()
-            message = f"stopped after step {self.step} of {self.num_steps}, saved; go on with --resume"
+            message = f"stopped after step {self.step} of {self.num_steps}, saved; go on with `resume=True`"
             raise Interrupted(interrupt.exit_code - 128, message) from None
 
     def _evaluate_if_owed(self, stop: StopRequest) -> None:

@@ -65,7 +65,7 @@ def score_reference(
                 "their log-probs cannot be compared; name a reference with the same tokenizer"
             )
     folder = cache_folder() / "reference"
-    with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with --resume"):
+    with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with `resume=True`"):
         cache = ReferenceCache(folder, model.digest, f"{model.numerics.mode}-{arithmetic()}")
         with model.as_reference() if is_itself and config.model.lora is not None else nullcontext():
             reference = reference_logprobs(

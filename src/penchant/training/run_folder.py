@@ -85,7 +85,7 @@ class RunFolder:
         """Where a UserError comes before the first step of a run that began here, leave nothing of the run.
 
         Else the folder would stand in the way of the corrected command. A full disk is another matter: what is there
-        goes on with --resume.
+        goes on.
         """
         try:
             yield
@@ -136,7 +136,7 @@ class RunFolder:
             if self.ledger.get(name, facts.get(name)) != facts.get(name):
                 raise OutputError(
                     f"{self.path}: the run was begun with {what} other than what is there now; put that back, or "
-                    "leave out --resume and begin in another --output"
+                    "leave out `resume=True` and begin in another `output=...`"
                 )
         self.note(**facts)
 
@@ -158,7 +158,7 @@ class RunFolder:
         if free < num_bytes:
             raise OutputError(
                 f"{self.path}: {free / 1e9:.1f} GB are free and the run needs about {num_bytes / 1e9:.1f} GB "
-                "(the model and its checkpoints); free some, or choose another --output"
+                "(the model and its checkpoints); free some, or choose another `output=...`"
             )
 
     def _take_up(self, settings: dict[str, Any]) -> None:
@@ -166,10 +166,10 @@ class RunFolder:
             self.ledger = _ledger_in((self.path / "run.json").read_text(encoding="utf-8"))
         except ValueError as error:
             raise OutputError(
-                f"{self.path}/run.json: damaged ({reason_of(error)}); begin again in another --output"
+                f"{self.path}/run.json: damaged ({reason_of(error)}); begin again in another `output=...`"
             ) from error
         if self.is_finished:
-            raise OutputError(f"{self.path}: this run is finished; choose another --output to train further")
+            raise OutputError(f"{self.path}: this run is finished; choose another `output=...` to train further")
         changed = sorted(_differences(self.ledger["config"], settings))
         if changed:
             raise OutputError(
@@ -182,11 +182,11 @@ def require_usable(path: Path, *, resume: bool) -> bool:
     """Whether a run began in this folder. Raises OutputError where one can neither begin nor go on."""
     began = (path / "run.json").is_file()
     if began and not resume:
-        raise OutputError(f"{path}: already holds a run; pass --resume to go on with it, or another --output")
+        raise OutputError(f"{path}: already holds a run; give `resume=True` to go on with it, or another `output=...`")
     if resume and not began:
-        raise OutputError(f"{path}: holds no run to resume; leave out --resume, or correct --output")
+        raise OutputError(f"{path}: holds no run to resume; leave out `resume=True`, or correct `output=...`")
     if not began and path.exists() and not _is_fresh(path):
-        raise OutputError(f"{path}: exists and is not an empty folder; choose another --output")
+        raise OutputError(f"{path}: exists and is not an empty folder; choose another `output=...`")
     return began
 
 
@@ -195,7 +195,7 @@ def read_ledger(run: Path) -> dict[str, Any]:
     try:
         return _ledger_in((run / "run.json").read_text(encoding="utf-8"))
     except OSError as error:
-        raise OutputError(f"{run}: holds no run.json, so it is not a run folder; pass the --output of a run") from error
+        raise OutputError(f"{run}: holds no run.json, so it is not a run folder; give the folder of a run") from error
     except ValueError as error:
         raise OutputError(f"{run}/run.json: damaged ({reason_of(error)}); the run cannot be read") from error
 
@@ -203,7 +203,7 @@ def read_ledger(run: Path) -> dict[str, Any]:
 def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
     """A path in the settings of a run, as it is found from any folder: they were relative to where the run began.
 
-    Where that was, the run's own place tells by its --output, also after all of it was moved. A name that is no path,
+    Where that was, the run's own place tells by its output, also after all of it was moved. A name that is no path,
     and a path that is not found there, stay as they are.
     """
     output = Path(ledger["config"].get("output") or "")

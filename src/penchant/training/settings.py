@@ -48,14 +48,14 @@ def build_config(
 ) -> Config:
     """The validated configuration. Raises ConfigError that names the key, what it got and what to do.
 
-    file: YAML. settings: "section.key=value" of --set, values in YAML. flags: dotted keys to values; None means the
+    file: YAML. settings: "section.key=value", values in YAML. flags: dotted keys to values; None means the
     flag was not given. environment: PENCHANT_SECTION__KEY=value.
     """
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
     if file is not None:
         for key, value in _flatten(
-            read_settings(file, expected="sections of keys", unreadable="check the path of --config"), keys
+            read_settings(file, expected="sections of keys", unreadable="check the path of `config=...`"), keys
         ):
             _refuse_twice(key, merged, str(file))
             merged[key] = (value, str(file))
@@ -69,13 +69,13 @@ def build_config(
         key, equals, text = setting.partition("=")
         if not equals:
             raise ConfigError(
-                f"--set takes section.key=value, got {shown(setting)}; for example --set optimiser.epochs=2"
+                f"`set=...` takes section.key=value, got {shown(setting)}; for example optimiser.epochs=2"
             )
         key = key.strip()
-        _refuse_twice(key, given, "--set")
+        _refuse_twice(key, given, "`set=...`")
         given.add(key)
-        for part, value in _parts(key, _value(text, f"--set {key}", is_text=key in texts), keys):
-            _put(merged, part, value, "--set")
+        for part, value in _parts(key, _value(text, f"`set=...` {key}", is_text=key in texts), keys):
+            _put(merged, part, value, "`set=...`")
     for key, value in (flags or {}).items():
         if value is not None:
             _put(merged, key, value, "the command line")
@@ -108,7 +108,7 @@ def settings_of(schema: type[BaseModel], given: Mapping[str, Any] | None = None)
 
 
 def _text_keys(schema: type[BaseModel], prefix: str = "") -> set[str]:
-    """Dotted keys whose value is text, so that `--set output=2024` is not a number."""
+    """Dotted keys whose value is text, so that output=2024 is not a number."""
     found: set[str] = set()
     for name, field in schema.model_fields.items():
         if section := _section_of(field.annotation):
@@ -194,7 +194,7 @@ def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> s
     message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if problem["type"] == "missing":
-        return f"the setting '{key}' is missing; give it on the command line or in the file of --config"
+        return f"the setting '{key}' is missing; give it on the command line or in the file of `config=...`"
     if not key:
         return f"{message}; change one of them"
     value, where = merged.get(key, (problem.get("input"), "the configuration"))

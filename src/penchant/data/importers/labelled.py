@@ -60,7 +60,7 @@ def heeding_label(one: Importer[Demonstration]) -> Importer[Demonstration]:
             raise BadRow(
                 "not_desirable",
                 "its label says that the answer is bad",
-                "`penchant dpo --objective kto` learns from it",
+                'preference training with `objective="kto"` learns from it',
             )
         return one.convert(row)
 
