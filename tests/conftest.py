@@ -1,5 +1,6 @@
 """Fixtures every room's tests use."""
 
+import gc
 import os
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ torch.set_num_threads(1)  # tiny matrices are slower on several threads; module 
 
 
 CACHE = os.environ.get("PENCHANT_CACHE")
+NOT_RUN: dict[str, int] = {}
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +38,36 @@ def _the_real_model_has_what_there_is(request, monkeypatch):
         monkeypatch.setenv("PENCHANT_CACHE", CACHE)
 
 
+def pytest_collection_finish():
+    """What importing made stays, so the collector need not look at these millions of objects again and again."""
+    gc.freeze()
+
+
+def pytest_deselected(items):
+    """Every worker collects all tests; the first to say how many it left out is believed."""
+    NOT_RUN.setdefault("asked to leave out", len(items))
+
+
+def pytest_sessionfinish(session):
+    """A worker tells the process that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["not_run"] = NOT_RUN
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Of a worker that ends."""
+    NOT_RUN.update(getattr(node, "workeroutput", {}).get("not_run", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Skipped tests as a count for each reason, not a line each."""
+    """Skipped tests as a count for each reason, not a line each; and how many were left out by -m or -k."""
     reasons = Counter(
         str(report.longrepr[-1]).removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped")
     )
+    if num := NOT_RUN.get("asked to leave out"):
+        marks = terminalreporter.config.getoption("markexpr")
+        reasons[f"left out by {f'-m {marks!r}' if marks else 'what was asked for'}; `make test-all` runs them"] = num
     if reasons:
         terminalreporter.section("skipped")
         for reason, number in reasons.most_common():

@@ -51,8 +51,9 @@ def rank(penchant, tmp_path):
 
 
 @pytest.fixture
-def ranked(rank, tmp_path):
-    """`ranked(rows, *options)`: what rank.json holds."""
+def ranked(rank, tmp_path, monkeypatch):
+    """`ranked(rows, *options)`: what rank.json holds; its figure is not drawn each time."""
+    monkeypatch.setattr("penchant.report.standings.draw_standings", lambda ranking, stem: [])
 
     def run(rows, *more):
         result = rank(rows, *more, "--output", tmp_path / "out")

@@ -75,7 +75,10 @@ def what_a_run_left(folder):
 
 @pytest.mark.parametrize(
     ("place", "number"),
-    [*((place, signal.SIGTERM) for place in PLACES), ("loading", signal.SIGINT), ("evaluating", signal.SIGINT)],
+    [
+        *((place, signal.SIGTERM) for place in PLACES),
+        *(pytest.param(place, signal.SIGINT, marks=pytest.mark.slow) for place in ("loading", "evaluating")),
+    ],
     ids=lambda x: getattr(x, "name", x),
 )
 def test_a_signal_anywhere_ends_with_a_sentence_and_the_run_goes_on_as_if_never_stopped(

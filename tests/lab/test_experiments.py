@@ -38,6 +38,30 @@ def test_a_result_is_plain_numbers_that_survive_json(name, result):
     assert all(len(one["x"]) == len(one["y"]) > 0 for figure in found["figures"] for one in figure["series"])
 
 
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_figure_says_in_a_sentence_what_it_shows(name, result):
+    for figure in result(name).figures:
+        assert len(figure.title.split()) >= 5
+        assert not figure.title.endswith(".")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_curve_over_steps_or_games_begins_where_training_did(name, result):
+    for figure in result(name).figures:
+        if figure.x_label.startswith(("steps", "games")):
+            assert {one.x[0] for one in figure.series} == {0}
+
+
+def test_curves_of_one_beta_share_a_colour_and_those_of_one_objective_a_dash(result):
+    for figure in result("overfitting").figures:
+        for one in figure.series:
+            objective, beta = one.label.split(", ")
+            assert (one.colour, one.dash) == (beta, objective)
+        low, high = figure.y_range
+        for one in figure.series:
+            assert sum(low < y < high for y in one.y) >= 3, "no curve is out of the picture"
+
+
 @pytest.mark.parametrize("name", ["temperature", "identities", "cycles"])
 def test_the_same_options_give_the_same_numbers(name, result):
     assert EXPERIMENTS[name](**result(name).options).measured == result(name).measured

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from penchant.lab import EXPERIMENTS, Figure, Result, Series, TreeFigure
+from penchant.lab import Figure, Result, Series, TreeFigure
 
 
 @pytest.mark.parametrize(
@@ -36,27 +36,3 @@ def test_figures_of_both_kinds_become_plain_dicts_that_say_which_they_are():
         "points": False,
     }
     assert found["table"] == [{"a": "b"}]
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_figure_says_in_a_sentence_what_it_shows(name, result):
-    for figure in result(name).figures:
-        assert len(figure.title.split()) >= 5
-        assert not figure.title.endswith(".")
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_curve_over_steps_or_games_begins_where_training_did(name, result):
-    for figure in result(name).figures:
-        if figure.x_label.startswith(("steps", "games")):
-            assert {one.x[0] for one in figure.series} == {0}
-
-
-def test_curves_of_one_beta_share_a_colour_and_those_of_one_objective_a_dash(result):
-    for figure in result("overfitting").figures:
-        for one in figure.series:
-            objective, beta = one.label.split(", ")
-            assert (one.colour, one.dash) == (beta, objective)
-        low, high = figure.y_range
-        for one in figure.series:
-            assert sum(low < y < high for y in one.y) >= 3, "no curve is out of the picture"

@@ -43,7 +43,10 @@ A_FEW = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("family", A_FEW)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(f, marks=[] if f in ("llama", "falcon", "mamba", "bert") else [pytest.mark.slow]) for f in A_FEW],
+)
 def test_a_few_families_do_what_the_page_says(families, family):
     found = families.examine(family)
     assert found.outcome == A_FEW[family]

@@ -81,7 +81,7 @@ def ordered(kind: str, ties: float):
     return decided_II, davidson_ties(d_II, ties) if kind == "davidson" else np.full(d_II.shape, ties)
 
 
-@pytest.mark.parametrize("ties", [0.0, 0.2, 0.5])
+@pytest.mark.parametrize("ties", [0.2, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.0, 0.5))])
 @pytest.mark.parametrize(
     "kind",
     ["bradley_terry", "davidson", "thurstone", "equal", "better_always_wins", "better_mostly_wins", "one_equals_both"],

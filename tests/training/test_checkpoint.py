@@ -160,7 +160,9 @@ def assert_loadable(folder, old, new):
     assert all(torch.equal(p, expected.parameters[n]) for n, p in fresh.parameters.items())
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "after", [pytest.param(False, id="before", marks=pytest.mark.slow), pytest.param(True, id="after")]
+)
 @pytest.mark.parametrize("step", [4, 5], ids=["the same step again", "the next step"])
 def test_a_process_killed_at_any_write_leaves_a_whole_checkpoint(tmp_path, step, after):
     old, new = Trainee(), Trainee(steps=3)
