@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-__all__ = ["Bars", "Reporter", "Silent", "reporter_of"]
+from penchant.wording import sanitise
+
+__all__ = ["Bars", "Lines", "Reporter", "Silent", "facts_in_words", "reporter_of"]
+
+SHOWN = {
+    "loss": "loss {:.4f}",
+    "rewards/margins": "margin {:+.3f}",
+    "rewards/accuracies": "accuracy {:.2f}",
+    "tokens_per_second": "{:.0f} tokens/s",
+}
+SHARE_BETWEEN_LINES, SECONDS_BETWEEN_LINES = 0.05, 2.0
+"""A line is written when so much more is done, and not more often than this."""
 
 
 class Reporter(Protocol):
@@ -28,6 +40,36 @@ class Silent:
 
     def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
         return
+
+
+class Lines:
+    """Lines of plain text on standard error, few however often it is called."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, tuple[int, float]] = {}
+        self._written: dict[str, tuple[float, float]] = {}
+        self._done: dict[str, int] = {}
+
+    def say(self, text: str) -> None:
+        print(sanitise(text), file=sys.stderr, flush=True)
+
+    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
+        """Where less is done than before, it began again and is shown again."""
+        if total == 0:
+            return
+        if done < self._done.get(what, 0):
+            self._began.pop(what, None)
+            self._written.pop(what, None)
+        self._done[what] = done
+        now = time.monotonic()
+        first, began = self._began.setdefault(what, (done, now))
+        share, written = self._written.get(what, (-1.0, 0.0))
+        is_due = done / total - share >= SHARE_BETWEEN_LINES and now - written >= SECONDS_BETWEEN_LINES
+        if is_due or (done == total and share < 1):
+            self._written[what] = done / total, now
+            is_known = first < done < total
+            left = f"  about {(now - began) * (total - done) / (done - first):.0f} s left" if is_known else ""
+            self.say(f"{what} {done}/{total}  {facts_in_words(facts)}{left}".rstrip())
 
 
 class Bars:
@@ -53,6 +95,11 @@ class Bars:
         if done >= total:
             bar.close()
             del self._bars[what]
+
+
+def facts_in_words(facts: Mapping[str, float]) -> str:
+    """The numbers that are shown beside progress, those that there are."""
+    return "  ".join(form.format(facts[name]) for name, form in SHOWN.items() if name in facts)
 
 
 def reporter_of(progress: bool | Reporter) -> Reporter:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import reprlib
 import sys
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
@@ -24,6 +25,7 @@ __all__ = [
     "nearest",
     "one_line",
     "reason_of",
+    "sanitise",
     "shown",
 ]
 
@@ -34,6 +36,8 @@ MAX_MESSAGE = 2_000
 MAX_REASON = 600
 """Characters of the longest reason within one: of a bad row, of another library's error."""
 MOST_GUESSES = 10_000
+JOINERS = "\u200c\u200d"
+"""Unprintable by the letter, but Persian, Hindi and emoji are spelt with them."""
 LINE_ENDS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
 
@@ -53,6 +57,19 @@ def in_short(text: str, limit: int) -> str:
 def one_line(text: str, limit: int = MAX_MESSAGE) -> str:
     """The text on one line, encodable and in short."""
     return encodable(LINE_ENDS.sub(" ", in_short(text.strip(), limit)))
+
+
+def sanitise(text: str) -> str:
+    """Foreign text made safe to show: what could move the cursor, colour or reverse what follows becomes U+FFFD.
+
+    That is every control character but newline and tab, among them the escape of ANSI sequences, and the marks that
+    reorder text (bidirectional overrides and isolates). Letters and spaces of every script stay as they are.
+    """
+    return "".join(c if _is_safe(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _is_safe(c: str) -> bool:
+    return c.isprintable() or c in "\n\t" or c in JOINERS or unicodedata.category(c) == "Zs"
 
 
 def kind_and_reason_of(error: BaseException) -> str:

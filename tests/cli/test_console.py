@@ -10,10 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.cli import console
-from penchant.cli.console import Reporter, sanitise
+from penchant import progress
+from penchant.cli.console import Reporter
 from penchant.cli.main import main
 from penchant.cli.tables import print_table
+from penchant.wording import sanitise
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f"
 
@@ -51,7 +52,7 @@ def test_without_a_terminal_progress_is_a_line_for_each_twentieth_however_long_i
     capsys, monkeypatch, seconds, num_lines
 ):
     now = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     with Reporter() as reporter:
         for done in range(401):
             now[0] += seconds
@@ -152,7 +153,7 @@ def test_a_table_without_a_terminal_is_aligned_text_with_numbers_to_the_right(ca
 
 def test_no_time_is_foretold_before_one_was_measured_and_what_was_there_before_does_not_count(capsys, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     reporter = Reporter()
     for done in (30, 40):
         reporter.progress("training", done, 60, {})

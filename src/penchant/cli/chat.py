@@ -158,8 +158,8 @@ class Conversation:
 def _converse(talk: Conversation) -> None:
     from rich.console import Console
 
-    from penchant.cli.console import sanitise
     from penchant.errors import ModelError
+    from penchant.wording import sanitise
 
     console, notes = Console(highlight=False), Console(stderr=True, highlight=False)
     is_terminal = sys.stdin.isatty()
@@ -233,7 +233,7 @@ class _LiveAnswer:
         self.is_begun, self.blanks = False, ""
 
     def add(self, piece: str) -> None:
-        from penchant.cli.console import sanitise
+        from penchant.wording import sanitise
 
         text = self.blanks + piece if self.is_begun else piece.lstrip()
         shown = text.rstrip()
@@ -254,7 +254,7 @@ def _show(console: Console, answers: dict[str, str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from penchant.cli.console import sanitise
+    from penchant.wording import sanitise
 
     safe = {who: Text(sanitise(text)) for who, text in answers.items()}
     if console.is_terminal and console.width >= SIDE_BY_SIDE:

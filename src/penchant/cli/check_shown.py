@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from penchant.cli.console import sanitise
 from penchant.cli.hints import typed
 from penchant.cli.tables import print_table
 from penchant.data import CODES
@@ -15,6 +14,7 @@ from penchant.data.fields import in_words
 from penchant.tokens import ChatEncoder
 from penchant.tokens.faults import scored_runs
 from penchant.training.checking import CheckReport
+from penchant.wording import sanitise
 
 __all__ = ["show_report"]
 

@@ -1,10 +1,7 @@
-"""What a command shows: progress bars on a terminal, plain lines elsewhere; errors as one sentence."""
+"""What a command shows of its progress: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import sys
-import time
-import unicodedata
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -24,32 +21,10 @@ from rich.table import Column
 from rich.text import Text
 
 from penchant.cli.hints import typed
+from penchant.progress import Lines, facts_in_words
+from penchant.wording import sanitise
 
-__all__ = ["Reporter", "sanitise"]
-
-SHOWN = {
-    "loss": "loss {:.4f}",
-    "rewards/margins": "margin {:+.3f}",
-    "rewards/accuracies": "accuracy {:.2f}",
-    "tokens_per_second": "{:.0f} tokens/s",
-}
-SHARE_BETWEEN_LINES, SECONDS_BETWEEN_LINES = 0.05, 2.0
-"""Where there is no terminal, a line is written when so much more is done, and not more often than this."""
-JOINERS = "\u200c\u200d"
-"""Unprintable by the letter, but Persian, Hindi and emoji are spelt with them."""
-
-
-def sanitise(text: str) -> str:
-    """Foreign text made safe to show: what could move the cursor, colour or reverse what follows becomes U+FFFD.
-
-    That is every control character but newline and tab, among them the escape of ANSI sequences, and the marks that
-    reorder text (bidirectional overrides and isolates). Letters and spaces of every script stay as they are.
-    """
-    return "".join(c if _is_safe(c) else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _is_safe(c: str) -> bool:
-    return c.isprintable() or c in "\n\t" or c in JOINERS or unicodedata.category(c) == "Zs"
+__all__ = ["Reporter"]
 
 
 class _Facts(ProgressColumn):
@@ -67,10 +42,9 @@ class Reporter:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
+        self._lines = Lines()
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._began: dict[str, tuple[int, float]] = {}
-        self._last_line: dict[str, tuple[float, float]] = {}
         self._done: dict[str, int] = {}
 
     def __enter__(self) -> Reporter:
@@ -98,25 +72,12 @@ class Reporter:
 
     def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
         """Show how far `what` is; where less is done than before, it began again and gets a bar of its own."""
-        if total == 0:
-            return
-        if done < self._done.get(what, 0):
-            for known in (self._tasks, self._began, self._last_line):
-                known.pop(what, None)
-        self._done[what] = done
-        shown = "  ".join(form.format(facts[name]) for name, form in SHOWN.items() if name in facts)
-        if self._bar is not None:
+        if self._bar is None:
+            self._lines.progress(what, done, total, facts)
+        elif total:
+            if done < self._done.get(what, 0):
+                self._tasks.pop(what, None)
+            self._done[what] = done
             if what not in self._tasks:
                 self._tasks[what] = self._bar.add_task(what, total=total, facts="")
-            self._bar.update(self._tasks[what], completed=done, total=total, facts=shown)
-            return
-        now = time.monotonic()
-        first, began = self._began.setdefault(what, (done, now))
-        share, written = self._last_line.get(what, (-1.0, 0.0))
-        is_due = done / total - share >= SHARE_BETWEEN_LINES and now - written >= SECONDS_BETWEEN_LINES
-        if is_due or (done == total and share < 1):
-            self._last_line[what] = done / total, now
-            left = (
-                f"  about {(now - began) * (total - done) / (done - first):.0f} s left" if first < done < total else ""
-            )
-            print(f"{what} {done}/{total}  {shown}{left}".rstrip(), file=sys.stderr, flush=True)
+            self._bar.update(self._tasks[what], completed=done, total=total, facts=facts_in_words(facts))

@@ -97,7 +97,7 @@ def _show(found: Evaluation, report: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from penchant.cli.console import sanitise
+    from penchant.wording import sanitise
 
     console = Console(highlight=False)
     table = Table("prompt", "before", "after", "score", title="side by side", show_lines=True)

@@ -67,7 +67,7 @@ def _of_the_machine(error: BaseException) -> str | None:
 
 
 def _fail(message: str, code: int) -> None:
-    from penchant.cli.console import sanitise
+    from penchant.wording import sanitise
 
     print(f"penchant: {sanitise(one_line(typed(message)))}", file=sys.stderr)
     sys.exit(code)

@@ -27,8 +27,8 @@ def command(
 
         penchant lineage runs/second --json | jq .of
     """
-    from penchant.cli.console import sanitise
     from penchant.training.lineage import lineage
+    from penchant.wording import sanitise
 
     tree = lineage(run)
     if as_json:

@@ -233,7 +233,7 @@ def _circle(circles: dict[str, Any]) -> str:
 def _say(console: Any, text: str) -> None:
     from rich.text import Text
 
-    from penchant.cli.console import sanitise
+    from penchant.wording import sanitise
 
     console.print(Text(sanitise(text)), soft_wrap=not console.is_terminal)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from penchant.cli.console import sanitise
+from penchant.wording import sanitise
 
 __all__ = ["print_table"]
 

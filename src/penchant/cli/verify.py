@@ -30,9 +30,9 @@ def command(
     """
     from dataclasses import asdict, replace
 
-    from penchant.cli.console import sanitise
     from penchant.cli.hints import typed
     from penchant.training.verify import verify_run
+    from penchant.wording import sanitise
 
     findings = [replace(finding, text=typed(finding.text)) for finding in verify_run(run)]
     differs = any(finding.status == "differs" for finding in findings)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from penchant.cli.console import sanitise
 from penchant.cli.tables import print_table
+from penchant.wording import sanitise
 
 if TYPE_CHECKING:
     from penchant.feedback import TasksAdded
