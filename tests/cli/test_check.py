@@ -4,9 +4,6 @@ import json
 
 import pytest
 
-from penchant.tokens import TokenSequence
-from penchant.tokens.faults import scored_runs
-
 GOOD = {"prompt": "Once upon a time", "chosen": "there was a cat.", "rejected": "there was a very sad dog."}
 
 
@@ -172,14 +169,6 @@ def test_documents_are_checked_too(check):
     result = check([{"text": "Once upon a time there was a cat."}])
     assert result.code == 0, result.err
     assert "format text" in result.out
-
-
-def test_scored_runs_cut_where_the_mask_changes_and_lose_nothing():
-    import numpy as np
-
-    sequence = TokenSequence(np.arange(6), np.array([False, False, True, True, False, True]))
-    assert list(scored_runs(sequence)) == [(False, [0, 1]), (True, [2, 3]), (False, [4]), (True, [5])]
-    assert list(scored_runs(TokenSequence(np.array([7]), np.array([False])))) == [(False, [7])]
 
 
 def test_fields_that_nobody_reads_are_listed_once_with_their_rows_and_the_first_place(check, tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.text import Text
 
@@ -11,14 +9,13 @@ from penchant.cli.hints import typed
 from penchant.cli.tables import print_table
 from penchant.data import CODES
 from penchant.data.fields import in_words
-from penchant.tokens import ChatEncoder
-from penchant.tokens.faults import scored_runs
+from penchant.tokens.shown import Part, parts_of
 from penchant.training.checking import CheckReport
 from penchant.wording import sanitise
 
 __all__ = ["show_report"]
 
-NUM_TOKENS_SHOWN = 200
+STYLES = {"context": "dim", "scored": "green", "end": "black on green", "left_out": "italic"}
 
 
 def show_report(console: Console, report: CheckReport, num_problems: int | None, num_examples: int, ids: bool) -> None:
@@ -29,7 +26,10 @@ def show_report(console: Console, report: CheckReport, num_problems: int | None,
     _show_lengths(console, report)
     _show_remarks(console, report)
     for item in report.items[:num_examples]:
-        _show_item(console, item, report.encoder, ids)
+        console.print()
+        _say(console, str(item.origin), "bold")
+        for part in parts_of(item, report.encoder):
+            _show_part(console, part, ids)
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:
@@ -70,51 +70,16 @@ def _show_remarks(console: Console, report: CheckReport) -> None:
         _say(console, f"note: {many}{remark.text}{where}", "yellow")
 
 
-def _show_item(console: Console, item: Any, encoder: ChatEncoder, ids: bool) -> None:
-    console.print()
-    _say(console, str(item.origin), "bold")
-    if hasattr(item, "chosen"):
-        prompt = item.chosen.ids[~item.chosen.scored]
-        _show_part(console, "prompt", [(False, prompt.tolist())], encoder, ids)
-        for name, sequence in (("chosen", item.chosen), ("rejected", item.rejected)):
-            _show_part(console, name, [(True, sequence.ids[sequence.scored].tolist())], encoder, ids)
-    else:
-        for sequence in item.sequences:
-            _show_part(console, "text", list(scored_runs(sequence)), encoder, ids)
-
-
-def _show_part(
-    console: Console, name: str, runs: list[tuple[bool, list[int]]], encoder: ChatEncoder, ids: bool
-) -> None:
+def _show_part(console: Console, part: Part, ids: bool) -> None:
     """One part under its name; what is scored is coloured, or set in [[ ]] where there is no colour."""
-    num, num_scored = sum(len(run) for _, run in runs), sum(len(run) for scored, run in runs if scored)
-    mask = "all scored" if num == num_scored else "not scored" if not num_scored else f"{num_scored} scored"
-    line = Text(f"{name:>8}  ", style="bold") + Text(f"{num} tokens, {mask}", style="dim")
+    num = len(part.ids)
+    mask = {num: "all scored", 0: "not scored"}.get(part.num_scored, f"{part.num_scored} scored")
+    line = Text(f"{part.name:>8}  ", style="bold") + Text(f"{num} tokens, {mask}", style="dim")
     console.print(line, soft_wrap=True)
-    body = Text()
-    for scored, run in runs:
-        body += _coloured(scored, run, encoder, console.is_terminal or len(runs) == 1)
+    body, plain = Text(), console.is_terminal or len(part.runs) == 1
+    for run in part.runs:
+        text = Text.assemble(*((span.text, STYLES[span.kind]) for span in run))
+        body += text if plain or run[0].kind == "context" else Text("[[") + text + Text("]]")
     console.print(body, soft_wrap=True)
     if ids:
-        console.print(" ".join(str(i) for _, run in runs for i in run), style="dim", soft_wrap=True, markup=False)
-
-
-def _coloured(scored: bool, run: list[int], encoder: ChatEncoder, plain_brackets: bool) -> Text:
-    """A run of tokens as text; its end tokens stand out, a long one is shortened in its midst."""
-
-    def text(part: list[int]) -> str:
-        return sanitise(encoder.tokenizer.decode(part, skip_special_tokens=False))
-
-    num_end = 1 if scored and run[-1] in encoder.end_ids else 0
-    inner = run[: len(run) - num_end]
-    style = "green" if scored else "dim"
-    if len(inner) > NUM_TOKENS_SHOWN:
-        half = NUM_TOKENS_SHOWN // 2
-        out = Text(text(inner[:half]), style=style)
-        out.append(f" [{len(inner) - 2 * half} more tokens] ", style="italic")
-        out.append(text(inner[-half:]), style=style)
-    else:
-        out = Text(text(inner), style=style)
-    if num_end:
-        out.append(text(run[-1:]), style="black on green")
-    return out if plain_brackets or not scored else Text("[[") + out + Text("]]")
+        console.print(" ".join(map(str, part.ids)), style="dim", soft_wrap=True, markup=False)

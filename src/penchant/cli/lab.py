@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,17 +59,20 @@ def command(
     from penchant import life
     from penchant.cli.console import Reporter
     from penchant.lab import EXPERIMENTS
-    from penchant.life.catalogue import find_experiment, run_experiment
+    from penchant.life.catalogue import find_experiment, options_of, read_options, run_experiment
     from penchant.report.result_files import write_result
 
     console, held = Console(), True
+    say = partial(console.print, highlight=False, markup=False)
     if not experiments:
         _list(console)
         return
     names = list(EXPERIMENTS) if experiments == ["all"] else experiments
     functions = {name: find_experiment(name) for name in names}
-    calls = {name: _options(name, functions, settings or [], output, console) for name in functions}
+    calls = {name: read_options(name, functions, settings or [], say) for name in functions}
     for name in names:
+        if output is not None and FOLDER in options_of(functions[name]):
+            calls[name].setdefault(FOLDER, str(output / name))
         with Reporter() as reporter:
             result = run_experiment(functions[name], calls[name], reporter).as_dict()
         _show(console, result)
@@ -100,36 +103,6 @@ def _list(console: Any) -> None:
         options = ", ".join(f"{p.name}={p.default}".rstrip("=") for p in options_of(function).values())
         rows.append((name, (inspect.getdoc(function) or name).splitlines()[0], options or "none"))
     print_table(console, ("experiment", "what it does", "options"), rows)
-
-
-def _options(
-    name: str, functions: Mapping[str, Callable[..., Any]], settings: Sequence[str], output: Path | None, console: Any
-) -> dict[str, Any]:
-    """The options of one experiment among those named. Raises ConfigError for what is of none, or of another kind."""
-    from penchant.errors import ConfigError
-    from penchant.life.catalogue import options_of
-
-    known = {one: options_of(function) for one, function in functions.items()}
-    options: dict[str, Any] = {FOLDER: str(output / name)} if FOLDER in known[name] and output is not None else {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not any(key in one for one in known.values()):
-            every = ", ".join(dict.fromkeys(option for one in known.values() for option in one)) or "none"
-            raise ConfigError(
-                f"lab {' '.join(functions)}: --set takes option=value of {'its' if len(functions) == 1 else 'their'} "
-                f"options ({every}), got '{setting}'"
-            )
-        if key not in known[name]:
-            console.print(f"{name} has no {key}, so it runs as without --set {setting}", highlight=False, markup=False)
-            continue
-        default = known[name][key].default
-        try:
-            options[key] = type(default)(text)
-        except ValueError:
-            raise ConfigError(
-                f"lab {name}: {key} is {type(default).__name__} such as {default}, got '{text}'"
-            ) from None
-    return options
 
 
 def _show(console: Any, result: dict[str, Any]) -> None:

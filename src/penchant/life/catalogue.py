@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from penchant.errors import ConfigError
@@ -13,7 +13,7 @@ from penchant.plugins import added_names, blame, find_added
 from penchant.progress import Reporter
 from penchant.wording import nearest
 
-__all__ = ["GROUP", "OURS", "find_experiment", "names_of_experiments", "options_of", "run_experiment"]
+__all__ = ["GROUP", "OURS", "find_experiment", "names_of_experiments", "options_of", "read_options", "run_experiment"]
 
 GROUP = "penchant.experiments"
 OURS: Mapping[str, Callable[..., Result]] = {**EXPERIMENTS, **ON_MODELS}
@@ -42,6 +42,34 @@ def options_of(experiment: Callable[..., Result]) -> dict[str, inspect.Parameter
     """What may be set; an argument that only a program can give, such as a reporter, is given by name alone."""
     parameters = inspect.signature(experiment).parameters
     return {name: one for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY}
+
+
+def read_options(
+    name: str, experiments: Mapping[str, Callable[..., Result]], settings: Sequence[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The options, as `option=value`, of one experiment among those that are to be run.
+
+    Says which of them this one does not have; raises ConfigError for one that none has, or a value of another kind.
+    """
+    known = {one: options_of(experiment) for one, experiment in experiments.items()}
+    options: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not any(key in one for one in known.values()):
+            every = ", ".join(dict.fromkeys(option for one in known.values() for option in one)) or "none"
+            whose = "its" if len(experiments) == 1 else "their"
+            takes = f"`set=...` takes option=value of {whose} options ({every})"
+            raise ConfigError(f"lab {' '.join(experiments)}: {takes}, got '{setting}'")
+        if key not in known[name]:
+            say(f"{name} has no {key}, so it runs as without {setting}")
+            continue
+        default = known[name][key].default
+        try:
+            options[key] = type(default)(text)
+        except ValueError:
+            kind = f"{type(default).__name__} such as {default}"
+            raise ConfigError(f"lab {name}: {key} is {kind}, got '{text}'") from None
+    return options
 
 
 def run_experiment(experiment: Callable[..., Result], options: Mapping[str, Any], reporter: Reporter) -> Result:

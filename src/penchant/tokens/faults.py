@@ -13,8 +13,9 @@ from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
 from penchant.tokens.labelled import EncodedLabelled
 from penchant.tokens.pairs import EncodedExample, EncodedPair, Limits
+from penchant.tokens.shown import scored_runs
 
-__all__ = ["Remark", "length_remarks", "scored_runs", "token_remarks"]
+__all__ = ["Remark", "length_remarks", "token_remarks"]
 
 LONGER = 1.2
 """Chosen responses this much longer than rejected ones are worth a remark."""
@@ -28,13 +29,6 @@ class Remark:
     text: str
     count: int
     first: str | None
-
-
-def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, list[int]]]:
-    """The sequence cut where the loss mask changes: (scored, ids), in order."""
-    (changes,) = np.nonzero(np.diff(sequence.scored))
-    for part in np.split(np.arange(len(sequence)), changes + 1):
-        yield bool(sequence.scored[part[0]]), sequence.ids[part].tolist()
 
 
 def token_remarks(
