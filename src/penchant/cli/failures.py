@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,9 +9,9 @@ from contextlib import contextmanager
 
 from penchant.cli.hints import typed
 from penchant.errors import PenchantError, UserError
-from penchant.reading import os_reason
+from penchant.machine import refused_by_the_machine
 from penchant.training.interrupt import stopping
-from penchant.wording import one_line, reason_of
+from penchant.wording import one_line, sanitise
 
 __all__ = ["one_sentence"]
 
@@ -21,10 +19,6 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 STOPPED = "interrupted; files that are complete are kept, and a command with --resume continues from them"
 """Where the command had no words of its own for it."""
-OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
-"""What the system says of a name that a user gave, wherever it was first looked at."""
-OF_MEMORY = re.compile(r"out of memory|(?:can't|cannot|unable to) allocate", re.IGNORECASE)
-"""What PyTorch and numpy say when there is none left, on any device."""
 
 
 @contextmanager
@@ -52,22 +46,11 @@ def one_sentence(debug: bool) -> Iterator[None]:
             _fail(str(error) or STOPPED, code)
         if debug:
             raise
-        if mendable := _of_the_machine(error):
+        if mendable := refused_by_the_machine(error):
             _fail(mendable, 2)
         _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
 
 
-def _of_the_machine(error: BaseException) -> str | None:
-    """What to say where the system or the memory refused, wherever that was; None for any other fault."""
-    if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
-        return f"{error.filename}: {os_reason(error)}; give another name"
-    if isinstance(error, MemoryError) or OF_MEMORY.search(str(error)):
-        return f"there is not enough memory ({reason_of(error)}); take a smaller model, limit or batch"
-    return None
-
-
 def _fail(message: str, code: int) -> None:
-    from penchant.wording import sanitise
-
     print(f"penchant: {sanitise(one_line(typed(message)))}", file=sys.stderr)
     sys.exit(code)
