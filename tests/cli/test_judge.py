@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penchant.evaluation import endpoint
+from penchant.evaluation.judges import chat_completions
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 
@@ -28,7 +28,7 @@ TEXTS = [
 def _here(tmp_path, monkeypatch):
     """A current folder with a judge of the user's own, and no waiting."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(endpoint, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(chat_completions, "FIRST_PAUSE", 0.0)
     (tmp_path / "taste_of_judges.py").write_text("def short(prompt, response):\n    return -len(response)\n")
     monkeypatch.syspath_prepend(tmp_path)
 

@@ -18,7 +18,7 @@ from penchant.cli import round_begin, round_marks, round_stages
 from penchant.cli.round_plan import Plan, find_rounds
 from penchant.data import Comparison
 from penchant.errors import DataError
-from penchant.evaluation import endpoint
+from penchant.evaluation.judges import chat_completions
 from penchant.files.lock import alone_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -430,7 +430,7 @@ def test_a_model_that_changed_since_its_round_is_not_gone_on_from(penchant, whee
 
 
 def test_votes_that_prefer_nothing_say_so_instead_of_training(penchant, tmp_path, arguments, monkeypatch):
-    monkeypatch.setattr(endpoint, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(chat_completions, "FIRST_PAUSE", 0.0)
     with fake.fake_endpoint(lambda body: "FIRST") as server:
         result = penchant("round", tmp_path / "new", *arguments, "--judge", server.base, "--judge-model", "m")
     assert (result.code, "no answer prefers a side, so" in result.err) == (2, True)

@@ -11,10 +11,11 @@ import pytest
 
 from penchant.data import Candidate, Comparison, Message
 from penchant.errors import ConfigError
-from penchant.evaluation import endpoint as endpoint_module
-from penchant.evaluation.endpoint import ATTEMPTS, Endpoint
-from penchant.evaluation.judging import answered, tally
-from penchant.evaluation.judging_endpoint import EndpointJudge, question, read_reply, shipped_instructions
+from penchant.evaluation.judges import chat_completions
+from penchant.evaluation.judges.chat_completions import ATTEMPTS, Endpoint
+from penchant.evaluation.judges.counts import tally
+from penchant.evaluation.judges.endpoint import EndpointJudge, question, read_reply, shipped_instructions
+from penchant.evaluation.judges.judging import judge_comparisons
 
 spec = importlib.util.spec_from_file_location("fake_endpoint", Path(__file__).with_name("fake_endpoint.py"))
 fake = importlib.util.module_from_spec(spec)
@@ -25,7 +26,7 @@ KEY = "sk-secret-0123456789"
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr(endpoint_module, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(chat_completions, "FIRST_PAUSE", 0.0)
 
 
 def comparison(name, a, b):
@@ -42,12 +43,12 @@ def judge_of(server, **options):
 
 
 def counted(judge, comparisons):
-    return tally(answered(c, j, judge.name) for c, j in zip(comparisons, judge.answers(comparisons), strict=True))
+    return tally(judge_comparisons(judge, comparisons))
 
 
 def test_each_comparison_is_asked_in_both_orders_and_the_answer_follows_the_response_not_the_place():
     with fake.fake_endpoint(fake.shorter) as server:
-        outcomes = [judgement.outcome for judgement in judge_of(server, concurrency=1).answers(THREE)]
+        outcomes = [vote.outcome for vote in judge_comparisons(judge_of(server, concurrency=1), THREE)]
     assert outcomes == ["a", "b", "tie"]
     orders = [fake.shown(body) for body in server.asked]
     assert orders == [(first, second) for c in THREE for first, second in ((c.a.text, c.b.text), (c.b.text, c.a.text))]
@@ -74,7 +75,7 @@ def test_orders_that_disagree_without_a_place_are_ties_counted_apart():
 
 def test_neither_in_both_orders_means_both_are_bad():
     with fake.fake_endpoint(lambda body: "Both are wrong.\nNEITHER.") as server:
-        assert [j.outcome for j in judge_of(server).answers(THREE)] == ["both_bad"] * 3
+        assert [vote.outcome for vote in judge_comparisons(judge_of(server), THREE)] == ["both_bad"] * 3
 
 
 def test_replies_that_cannot_be_read_are_ties_and_say_nothing_on_the_bias():
@@ -183,7 +184,7 @@ def test_an_unknown_model_is_said_to_be_one():
     ],
 )
 def test_an_address_that_is_none_or_holds_a_secret_is_refused(base):
-    with pytest.raises(ConfigError, match="--judge"):
+    with pytest.raises(ConfigError, match=r"^`judge=...`: "):
         Endpoint(base, "judge-1")
 
 
@@ -211,7 +212,7 @@ def test_answers_keep_their_order_when_several_are_asked_at_once():
 
     many = [comparison(i, "x" * (1 + i % 3), "xx") for i in range(30)]
     with fake.fake_endpoint(slow_for_the_first) as server:
-        outcomes = [j.outcome for j in judge_of(server, concurrency=3).answers(many)]
+        outcomes = [vote.outcome for vote in judge_comparisons(judge_of(server, concurrency=3), many)]
     assert outcomes == [("a", "tie", "b")[i % 3] if i % 3 != 1 else "tie" for i in range(30)]
     assert 1 < most[1] <= 3
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from penchant.errors import ConfigError
-from penchant.evaluation import endpoint as endpoint_module
-from penchant.evaluation.endpoint import ATTEMPTS, Endpoint, Refused, Stopped
+from penchant.evaluation.judges import chat_completions
+from penchant.evaluation.judges.chat_completions import ATTEMPTS, Endpoint, Refused, Stopped
 
 spec = importlib.util.spec_from_file_location("fake_endpoint", Path(__file__).with_name("fake_endpoint.py"))
 fake = importlib.util.module_from_spec(spec)
@@ -23,7 +23,7 @@ GOOD = json.dumps({"choices": [{"message": {"content": "TIE"}}]})
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr(endpoint_module, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(chat_completions, "FIRST_PAUSE", 0.0)
 
 
 class Clock(threading.Event):
@@ -118,7 +118,7 @@ def in_seconds(seconds):
     ],
 )
 def test_a_pause_that_the_server_asks_for_is_kept_in_either_form_up_to_a_minute(monkeypatch, header, least, most):
-    monkeypatch.setattr(endpoint_module, "FIRST_PAUSE", 4.0)
+    monkeypatch.setattr(chat_completions, "FIRST_PAUSE", 4.0)
     clock = Clock()
     busy = (429, "slow down", {"Retry-After": header() if callable(header) else header})
     with fake.fake_endpoint(after(busy)) as server:

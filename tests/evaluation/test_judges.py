@@ -9,7 +9,7 @@ import pytest
 from penchant.data import Candidate, Comparison, Message
 from penchant.data.prompt_sets import PROMPT_SETS, prompt_file
 from penchant.errors import ConfigError
-from penchant.evaluation.judges import JUDGES, FunctionJudge, decide, load_judge, prefer
+from penchant.evaluation.judges import JUDGES, FunctionJudge, decide, judge_comparisons, open_judge, open_scorer, prefer
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def own_module(tmp_path, monkeypatch):
 
 
 def test_positivity_ranks_sunny_above_plain_above_gloomy():
-    judge = load_judge("positivity")
+    judge = open_judge("positivity")
     sunny = judge.score("How was it?", "It was wonderful, I loved every happy minute!")
     plain = judge.score("How was it?", "It took place on Tuesday.")
     gloomy = judge.score("How was it?", "It was terrible, a sad and horrible failure.")
@@ -36,14 +36,14 @@ def test_positivity_ranks_sunny_above_plain_above_gloomy():
 
 
 def test_positivity_understands_negation_and_takes_any_text():
-    judge = load_judge("positivity")
+    judge = open_judge("positivity")
     assert judge.score("", "This is not good.") < 0 < judge.score("", "This is good.")
     for text in ["", " \n", "\x00", "\ud800", "😀" * 50, "word " * 2000]:
         assert -1 <= judge.score("", text) <= 1
 
 
 def test_prefer_names_the_better_side_and_swaps_with_the_sides():
-    judge = load_judge("positivity")
+    judge = open_judge("positivity")
     assert prefer(judge, "Tell me.", "I love it.", "I hate it.") == "a"
     assert prefer(judge, "Tell me.", "I hate it.", "I love it.") == "b"
     assert prefer(judge, "Tell me.", "A table.", "A chair.") == "tie"
@@ -66,10 +66,10 @@ def test_a_function_answers_comparisons_with_its_scores_beside_the_answer():
     judge = FunctionJudge("longer", lambda prompt, response: asked.append(prompt) or len(response), epsilon=1)
     rows = [comparison("xxx", "x"), comparison("x", "xxx"), comparison("xx", "x")]
     answers = list(judge.answers(rows))
-    assert [(one.outcome, one.details) for one in answers] == [
-        ("a", {"scores": [3.0, 1.0]}),
-        ("b", {"scores": [1.0, 3.0]}),
-        ("tie", {"scores": [2.0, 1.0]}),
+    assert [(place, one.outcome, one.details) for place, one in answers] == [
+        (0, "a", {"scores": [3.0, 1.0]}),
+        (1, "b", {"scores": [1.0, 3.0]}),
+        (2, "tie", {"scores": [2.0, 1.0]}),
     ]
     assert set(asked) == {"Ask"}
 
@@ -80,7 +80,7 @@ def test_answers_come_one_by_one_and_not_all_at_the_end():
     prompt = (Message(role="user", content="Ask"),)
     rows = [Comparison(id=str(i), prompt=prompt, a=good, b=b) for i, b in enumerate((bad, unknown))]
     answers = judge.answers(rows)
-    assert next(answers).outcome == "a"
+    assert next(answers)[1].outcome == "a"
     with pytest.raises(ConfigError, match=r"judge 'odd' failed \(KeyError: 'unknown'\) on the response 'unknown'"):
         next(answers)
 
@@ -92,14 +92,14 @@ def test_scores_that_differ_by_epsilon_tie_and_by_more_do_not():
 
 def test_every_judge_in_the_table_loads_under_its_name():
     for name in JUDGES:
-        assert load_judge(name).name == name
+        assert open_judge(name).name == name
 
 
 def test_a_misspelt_judge_gets_a_suggestion():
-    with pytest.raises(ValueError, match="did you mean 'positivity'"):
-        load_judge("positivty")
-    with pytest.raises(ValueError, match="module:function"):
-        load_judge("zzz")
+    with pytest.raises(ConfigError, match="did you mean 'positivity'"):
+        open_judge("positivty")
+    with pytest.raises(ConfigError, match="module:"):
+        open_judge("zzz")
 
 
 def test_a_missing_package_is_answered_with_what_to_install(monkeypatch):
@@ -112,19 +112,19 @@ def test_a_missing_package_is_answered_with_what_to_install(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_vader)
     with pytest.raises(ConfigError, match=r"pip install vaderSentiment"):
-        load_judge("positivity")
+        open_judge("positivity")
 
 
 def test_a_function_of_the_users_own_judges(own_module):
     own_module("def brevity(prompt, response):\n    return -len(response)\n")
-    judge = load_judge("judges_of_mine:brevity")
+    judge = open_judge("judges_of_mine:brevity")
     assert judge.name == "judges_of_mine:brevity"
     assert prefer(judge, "p", "short", "rather longer") == "a"
 
 
 def test_a_file_in_the_current_folder_does_not_hide_an_installed_module(own_module, tmp_path):
     (tmp_path / "colorsys.py").write_text("raise RuntimeError('the wrong file ran')", encoding="utf-8")
-    assert load_judge("colorsys:rgb_to_hsv").name == "colorsys:rgb_to_hsv"
+    assert open_judge("colorsys:rgb_to_hsv").name == "colorsys:rgb_to_hsv"
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,81 @@ def test_a_file_in_the_current_folder_does_not_hide_an_installed_module(own_modu
 def test_a_judge_that_cannot_be_imported_says_why(own_module, source, spec, words):
     own_module(source)
     with pytest.raises(ConfigError, match=words):
-        load_judge(spec)
+        open_judge(spec)
+
+
+def rows_of(*texts):
+    prompt = (Message(role="user", content="Ask"),)
+    pairs = enumerate(texts)
+    return [Comparison(id=str(i), prompt=prompt, a=Candidate(text=a), b=Candidate(text=b)) for i, (a, b) in pairs]
+
+
+def test_a_function_of_python_scores_under_the_name_it_has_on_the_command_line(own_module):
+    own_module("def brevity(prompt, response, weight=1):\n    return -len(response) * weight\n")
+    named = open_judge("judges_of_mine:brevity", epsilon=1)
+    judge = open_judge(named.function, epsilon=1)
+    assert judge.name == named.name == "judges_of_mine:brevity, epsilon 1"
+    votes = judge_comparisons(judge, rows_of(("short", "rather long"), ("ab", "a"), ("long", "x")))
+    assert [vote.outcome for vote in votes] == ["a", "tie", "b"]
+
+
+def test_a_function_of_both_responses_prefers_one_by_name_or_in_python(own_module):
+    own_module("def blunt(prompt, a, b):\n    return 'both_bad' if a == b else 'a' if len(a) < len(b) else 'b'\n")
+    rows = rows_of(("ab", "a"), ("x", "x"), ("a", "ab"))
+    named = open_judge("judges_of_mine:blunt")
+    for judge in (named, open_judge(named.function)):
+        assert [vote.outcome for vote in judge_comparisons(judge, rows)] == ["b", "both_bad", "a"]
+    with pytest.raises(ConfigError, match=r"`epsilon=...` is for a function that scores"):
+        open_judge(named.function, epsilon=1)
+    with pytest.raises(ConfigError, match="gives no scores"):
+        open_scorer("judges_of_mine:blunt")
+
+
+@pytest.mark.parametrize("said", [None, 1, "A", "first"])
+def test_a_preference_that_is_none_of_the_four_answers_is_refused(said):
+    judge = open_judge(lambda prompt, a, b: said)
+    with pytest.raises(ConfigError, match="must return one of 'a', 'b', 'tie', 'both_bad'"):
+        judge_comparisons(judge, rows_of(("x", "y")))
+
+
+def test_a_function_of_both_responses_that_fails_is_named(own_module):
+    judge = open_judge(lambda prompt, a, b: {}["x"])
+    with pytest.raises(ConfigError, match=r"failed \(KeyError: 'x'\) on the responses \['left', 'right'\]"):
+        judge_comparisons(judge, rows_of(("left", "right")))
+
+
+def test_a_judge_is_taken_as_it_is_and_options_that_it_would_not_read_are_refused():
+    judge = FunctionJudge("longer", lambda prompt, response: len(response))
+    assert open_judge(judge) is judge
+    with pytest.raises(ConfigError, match="reads no option but"):
+        open_judge(judge, judge_model="m")
+    with pytest.raises(ConfigError, match=r"`timeout=...` is for an endpoint .*, and the judge is 'positivity'"):
+        open_judge("positivity", timeout=3.0)
+    with pytest.raises(ConfigError, match="is a int, not a function"):
+        open_judge(3)
+
+
+def test_a_judge_that_an_installed_package_adds_is_known_by_its_name(add_package):
+    source = "def kind(prompt, response):\n    return response.count('please')\n"
+    add_package("kind-judges", {"penchant.judges": {"kindness": "kind_judges:kind"}}, kind_judges=source)
+    judge = open_judge("kindness")
+    assert judge.name == "kindness"
+    assert [vote.outcome for vote in judge_comparisons(judge, rows_of(("now", "now, please")))] == ["b"]
+    assert open_scorer("kindness").score("", "please, please") == 2
+    with pytest.raises(ConfigError, match="did you mean 'kindness'"):
+        open_judge("kindnes")
+
+
+def test_what_names_a_run_or_an_endpoint_gives_no_scores():
+    for spec in ("run:runs/first", "http://localhost:8000/v1"):
+        with pytest.raises(ConfigError, match="gives no scores; use one of positivity"):
+            open_scorer(spec)
 
 
 @pytest.mark.parametrize("spec", [":f", "m:", "m:f:g", "m:not a name", ".m:f"])
 def test_a_malformed_spec_is_refused_before_anything_is_imported(spec):
-    with pytest.raises(ValueError, match="module:function"):
-        load_judge(spec)
+    with pytest.raises(ConfigError, match="module:"):
+        open_judge(spec)
 
 
 def test_the_shipped_prompts_are_three_hundred_and_distinct():

@@ -8,9 +8,10 @@ import pytest
 
 from penchant.data import Candidate, Comparison, Message
 from penchant.errors import ConfigError, DataError, OutputError
-from penchant.evaluation import judging
-from penchant.evaluation.judges import FunctionJudge, Judgement
-from penchant.evaluation.judging import answered, judge_to_file, read_comparisons, tally, unfinished
+from penchant.evaluation.judges import FunctionJudge, Judgement, judging
+from penchant.evaluation.judges.counts import tally
+from penchant.evaluation.judges.judging import judge_comparisons, judge_to_file, read_comparisons, unfinished
+from penchant.evaluation.judges.lines import answered
 
 MANY = [
     Comparison(
@@ -29,15 +30,15 @@ class Counting:
     """A judge that counts what it is asked, and breaks off after some answers."""
 
     def __init__(self, breaks_after=None, error=None):
-        self.name, self.asked, self.breaks_after = "longer", [], breaks_after
+        self.name, self.price, self.asked, self.breaks_after = "longer", "nothing", [], breaks_after
         self.error = error or ConfigError("the line is dead")
 
-    def answers(self, comparisons):
+    def answers(self, comparisons, *, has_answered=False):
         for number, comparison in enumerate(comparisons):
             if number == self.breaks_after:
                 raise self.error
             self.asked.append(comparison.id)
-            yield from LONGER.answers([comparison])
+            yield number, LONGER.judgement(comparison)
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_a_finished_file_is_neither_overwritten_nor_asked_again(output):
 def test_answers_that_lie_there_are_not_overwritten_unasked(output):
     with pytest.raises(ConfigError):
         judge_to_file(Counting(4), MANY, output)
-    with pytest.raises(OutputError, match="--resume"):
+    with pytest.raises(OutputError, match="`resume=True`"):
         judge_to_file(LONGER, MANY, output)
 
 
@@ -150,20 +151,20 @@ def test_the_tally_tells_a_preferred_place_from_an_agreement():
 
 def test_identical_responses_are_counted_whoever_answered():
     """Only an endpoint says so beside its answer; judges that score, and people, answer a tie like any other."""
-    votes = [answered(c, j, "longer") for c, j in zip(MANY, LONGER.answers(MANY), strict=True)]
+    votes = judge_comparisons(LONGER, MANY)
     assert tally(votes).num_identical == sum(vote.a.text == vote.b.text for vote in votes) == 2
     by_people = [vote.model_copy(update={"annotator": "Ann", "meta": {"people": {"tie": 1}}}) for vote in votes]
     assert tally(by_people).num_identical == 2
     equally_long = MANY[2].model_copy(update={"a": Candidate(text="yy")})
-    assert tally([answered(equally_long, next(LONGER.answers([equally_long])), "longer")]).num_identical == 0
+    assert tally(judge_comparisons(LONGER, [equally_long])).num_identical == 0
 
 
 def test_what_came_out_of_order_is_kept_and_the_finished_file_is_in_order(output):
     class Backwards(Counting):
-        def as_they_come(self, comparisons, *, has_answered):
+        def answers(self, comparisons, *, has_answered=False):
             assert not has_answered  # by scores, not by an endpoint
-            places = list(range(len(comparisons)))[::-1]
-            yield from zip(places, self.answers([comparisons[place] for place in places]), strict=False)
+            for place, judgement in super().answers(comparisons[::-1]):
+                yield len(comparisons) - 1 - place, judgement
 
     with pytest.raises(ConfigError):
         judge_to_file(Backwards(4), MANY, output)
@@ -197,7 +198,7 @@ def test_a_write_that_breaks_off_spoils_nothing(output, monkeypatch, error):
 
 def test_a_second_process_is_refused_while_one_answers_into_an_output(output):
     class Meanwhile(Counting):
-        def answers(self, comparisons):
+        def answers(self, comparisons, *, has_answered=False):
             with pytest.raises(OutputError, match=r"votes.jsonl: another process is answering into it; wait for it"):
                 judge_to_file(LONGER, MANY, output, resume=True)
             yield from super().answers(comparisons)
@@ -217,3 +218,21 @@ def test_a_file_that_was_finished_while_one_looked_is_read_and_not_written_again
     idle = Counting()
     assert judge_to_file(idle, MANY, output, resume=True) == read_comparisons(output)
     assert idle.asked == []
+
+
+def test_answers_in_memory_are_those_of_the_file_in_order_and_progress_is_told(output):
+    seen = []
+    votes = judge_comparisons(LONGER, MANY, on_progress=lambda done, total: seen.append((done, total)))
+    assert votes == judge_to_file(LONGER, MANY, output)
+    assert seen == [(i, 10) for i in range(1, 11)]
+
+
+def test_a_judge_that_leaves_some_out_is_named_and_nothing_counts_as_finished(output):
+    class Lazy(Counting):
+        def answers(self, comparisons, *, has_answered=False):
+            yield from super().answers(comparisons[:7])
+
+    for judge in (lambda: judge_comparisons(Lazy(), MANY), lambda: judge_to_file(Lazy(), MANY, output)):
+        with pytest.raises(ConfigError, match="judge 'longer' answered 7 of 10 comparisons"):
+            judge()
+    assert not output.exists()

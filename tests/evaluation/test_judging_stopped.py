@@ -10,10 +10,9 @@ import pytest
 
 from penchant.data import Candidate, Comparison, Message
 from penchant.errors import ConfigError
-from penchant.evaluation import endpoint as endpoint_module
-from penchant.evaluation.endpoint import Endpoint
-from penchant.evaluation.judging import judge_to_file
-from penchant.evaluation.judging_endpoint import EndpointJudge
+from penchant.evaluation.judges import chat_completions, judge_to_file
+from penchant.evaluation.judges.chat_completions import Endpoint
+from penchant.evaluation.judges.endpoint import EndpointJudge
 
 spec = importlib.util.spec_from_file_location("fake_endpoint", Path(__file__).with_name("fake_endpoint.py"))
 fake = importlib.util.module_from_spec(spec)
@@ -33,11 +32,11 @@ MANY = [
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr(endpoint_module, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(chat_completions, "FIRST_PAUSE", 0.0)
 
 
 def finish():
-    for thread in [thread for thread in threading.enumerate() if thread.name == "at_once"]:
+    for thread in [thread for thread in threading.enumerate() if thread.name == "call_concurrently"]:
         thread.join(GUARD)
         assert not thread.is_alive()
 
@@ -80,7 +79,7 @@ def test_after_a_stop_the_other_order_is_not_asked_either():
 
     with fake.fake_endpoint(reply) as server:
         judge = EndpointJudge(Endpoint(server.base, "judge-1"), concurrency=3)
-        with closing(judge.as_they_come(MANY)) as answers:
+        with closing(judge.answers(MANY)) as answers:
             assert [next(answers)[0] for _ in range(2)] == [0, 3]
             until = time.monotonic() + GUARD
             while len(server.asked) < 7 and time.monotonic() < until:  # both of 0 and 3, the first of 1, 2 and 4

@@ -8,10 +8,9 @@ import pytest
 
 from penchant.data import Candidate, Comparison, Message
 from penchant.errors import ConfigError
-from penchant.evaluation import endpoint as endpoint_module
-from penchant.evaluation.endpoint import Endpoint
-from penchant.evaluation.judging import judge_to_file, read_comparisons, tally
-from penchant.evaluation.judging_endpoint import REFUSED_AT_FIRST, EndpointJudge
+from penchant.evaluation.judges import chat_completions, judge_to_file, read_comparisons, tally
+from penchant.evaluation.judges.chat_completions import Endpoint
+from penchant.evaluation.judges.endpoint import REFUSED_AT_FIRST, EndpointJudge
 
 spec = importlib.util.spec_from_file_location("fake_endpoint", Path(__file__).with_name("fake_endpoint.py"))
 fake = importlib.util.module_from_spec(spec)
@@ -23,7 +22,7 @@ WHY = {"unreadable": "HTTP 400: too long ?"}
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr(endpoint_module, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(chat_completions, "FIRST_PAUSE", 0.0)
 
 
 def comparison(number, a="short", b="rather longer"):

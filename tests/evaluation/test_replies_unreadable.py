@@ -8,9 +8,9 @@ import pytest
 
 from penchant.data import Candidate, Comparison, Message
 from penchant.errors import ConfigError
-from penchant.evaluation.endpoint import Endpoint
-from penchant.evaluation.judging import judge_to_file, tally
-from penchant.evaluation.judging_endpoint import MAX_SHOWN, REFUSED_AT_FIRST, EndpointJudge
+from penchant.evaluation.judges import judge_to_file, tally
+from penchant.evaluation.judges.chat_completions import Endpoint
+from penchant.evaluation.judges.endpoint import MAX_SHOWN, REFUSED_AT_FIRST, EndpointJudge
 
 spec = importlib.util.spec_from_file_location("fake_endpoint", Path(__file__).with_name("fake_endpoint.py"))
 fake = importlib.util.module_from_spec(spec)
@@ -47,7 +47,7 @@ def test_where_none_can_be_read_it_ends_and_shows_the_first(tmp_path):
             judge_to_file(judge_of(server), MANY, tmp_path / "votes.jsonl")
         assert len(server.asked) == 2 * REFUSED_AT_FIRST
     assert "'Both have\\ntheir merits.', and the last line must be FIRST, SECOND, TIE or NEITHER alone" in str(e.value)
-    assert "give other --instructions, or another --judge-model" in str(e.value)
+    assert "give other `instructions=...`, or another `judge_model=...`" in str(e.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -75,7 +75,7 @@ def test_one_that_can_be_read_makes_ties_of_the_others(tmp_path, unreadable):
 def test_a_few_that_cannot_be_read_are_ties():
     with fake.fake_endpoint(lambda body: "Hm.") as server:
         judgements = list(judge_of(server).answers(MANY[: REFUSED_AT_FIRST - 1]))
-    assert [one.details for one in judgements] == [{"orders": [None, None]}] * (REFUSED_AT_FIRST - 1)
+    assert [one.details for _, one in judgements] == [{"orders": [None, None]}] * (REFUSED_AT_FIRST - 1)
 
 
 def test_refused_and_unreadable_count_together(tmp_path):

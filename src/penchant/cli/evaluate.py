@@ -58,17 +58,13 @@ def command(
     from penchant.data import load_prompts
     from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
-    from penchant.errors import ConfigError
-    from penchant.evaluation.judges import load_judge
+    from penchant.evaluation.judges import open_scorer
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of
     from penchant.training.run_folder import read_ledger
 
     read_ledger(run)  # refused here where it is no run: the result goes into its folder
-    try:
-        scorer = load_judge(judge)
-    except ValueError as error:
-        raise ConfigError(f"--judge: {error}") from error
+    scorer = open_scorer(judge)
     sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
     with Reporter() as reporter:

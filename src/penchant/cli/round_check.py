@@ -44,10 +44,10 @@ def check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Repor
 
 def must_be_named(plan: Plan) -> bool:
     """Whether the judge is one that each call must name."""
-    from penchant.evaluation.judges import JUDGES
-
-    kind = None if plan.judge is None else judge_of(plan).kind
-    return kind == "endpoint" or (kind == "function" and plan.judge not in JUDGES)
+    if plan.judge is None:
+        return False
+    judge = judge_of(plan)
+    return judge.kind == "endpoint" or (judge.kind == "function" and not judge.comes_with_penchant)
 
 
 def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str], None]) -> None:

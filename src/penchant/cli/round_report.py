@@ -21,8 +21,8 @@ COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder
 def finish_round(this: Round) -> None:
     """Write report.html, then round.json, with which the round is finished."""
     from penchant import __version__
-    from penchant.evaluation.judging import read_comparisons, tally
-    from penchant.evaluation.judging_sides import summarise_sides
+    from penchant.evaluation.judges import read_comparisons, tally
+    from penchant.evaluation.side_by_side import summarise_sides
     from penchant.files.whole import write_atomically
     from penchant.report import write_report
     from penchant.training.run_folder import read_ledger, read_rows_written

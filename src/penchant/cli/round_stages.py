@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from penchant.cli import round_marks, round_train
 from penchant.cli.console import Reporter
-from penchant.cli.judge import JudgeOptions, describe
 from penchant.cli.round_people import ask_people, prefix_of_tasks
 from penchant.cli.round_plan import Plan, Round
 from penchant.cli.round_report import finish_round
+from penchant.evaluation.judges.options import JudgeOptions
 
 if TYPE_CHECKING:
     from penchant.data import Comparison
@@ -104,7 +104,8 @@ def _report(this: Round, call: Call) -> None:
 
 def _collect(this: Round, call: Call, asked: str, answered: str, *, is_held_out: bool = False) -> str | None:
     """Have a file of comparisons answered, by the judge at once or by people as soon as they have."""
-    from penchant.evaluation.judging import judge_to_file, read_comparisons, tally
+    from penchant.evaluation.judges import judge_to_file, read_comparisons, tally
+    from penchant.evaluation.judges.counts import in_words
 
     comparisons, output = read_comparisons(this.path / asked), this.path / answered
     if this.plan.people is not None:
@@ -131,7 +132,7 @@ def _collect(this: Round, call: Call, asked: str, answered: str, *, is_held_out:
             reporter.progress(f"judging {asked}", done, total, {})
 
         votes = judge_to_file(judge, comparisons, output, resume=True, on_progress=shown)
-        for line in describe(tally(votes), judge.name):
+        for line in in_words(tally(votes), judge.name):
             reporter.say(line)
     return None
 

@@ -45,7 +45,7 @@ def sample_responses(this: Round) -> None:
 def train_on_votes(this: Round) -> None:
     """run/: `penchant dpo` on votes.jsonl; its reference is the model the round started from."""
     from penchant.cli import dpo
-    from penchant.evaluation.judging import read_comparisons, tally
+    from penchant.evaluation.judges import read_comparisons, tally
     from penchant.training.run_folder import read_ledger
 
     votes, run = this.path / "votes.jsonl", this.path / "run"
@@ -78,7 +78,7 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
     from penchant.cli.loading import load
     from penchant.data import load_prompts
     from penchant.evaluation.answers import Asked, answer_as_policy, answer_as_reference
-    from penchant.evaluation.judging_sides import side_by_side
+    from penchant.evaluation.side_by_side import side_by_side
     from penchant.files.whole import disk_errors_explained, write_atomically
     from penchant.models.sampler import SamplingParams
 

@@ -68,6 +68,7 @@ def command(
     from penchant.cli.loading import load
     from penchant.errors import ConfigError, OutputError
     from penchant.evaluation.references import find_reference, ledger_of, require_reference
+    from penchant.evaluation.scoring import beta_of, response_logprobs, score_rewards, summarise
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files.place import require_place
     from penchant.tokens import special_tokens_of
@@ -85,11 +86,9 @@ def command(
         asked = special_tokens or ledger.get("config", {}).get("data", {}).get("special_tokens")
         policy = load(model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(asked))
         source = find_reference(model, policy, reference)
-        beta = beta or _beta_of(ledger, reporter)
+        beta = beta or beta_of(ledger, reporter.say)
         longest = max_length or ledger.get("config", {}).get("data", {}).get("max_length", 1024)
         pairs = _read_pairs(policy, data, max_pairs, min(longest, policy.context_length), on_bad_row, reporter)
-
-        from penchant.evaluation.scoring import response_logprobs, score_rewards, summarise
 
         def scored(network: LanguageModel, what: str) -> Any:
             return response_logprobs(
@@ -110,16 +109,6 @@ def command(
     if output is not None:
         _write(output, scores)
     _show(scores, summarise(pairs, scores), beta, to_stderr=output == "-")
-
-
-def _beta_of(ledger: dict[str, Any], reporter: Reporter) -> float:
-    from penchant.objectives import get_objective
-
-    settings = ledger.get("config", {}).get("dpo")
-    if settings is None:
-        reporter.say("beta is 0.1, as the model is no run of `penchant dpo` and no --beta was given")
-        return 0.1
-    return float(settings.get("beta") or get_objective(settings["objective"]).defaults.get("beta", 1.0))
 
 
 def _read_pairs(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from penchant.data import Prompt, shown
 from penchant.errors import DataError
 from penchant.evaluation.answers import Answers, Asked, answer_as_policy, answer_as_reference
-from penchant.evaluation.judges import Scorer
+from penchant.evaluation.judges.protocol import Scorer
 from penchant.evaluation.references import find_reference, require_reference
 from penchant.files.whole import write_atomically
 from penchant.models.language_model import LanguageModel

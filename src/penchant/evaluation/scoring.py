@@ -7,8 +7,9 @@ Shapes: B pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,11 +17,11 @@ from torch import Tensor
 from penchant.data import Origin
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
-from penchant.objectives import PairBatch, implicit_rewards, preference_probability
+from penchant.objectives import PairBatch, get_objective, implicit_rewards, preference_probability
 from penchant.ranking.winrate import WinRate, win_rate_of
 from penchant.tokens import EncodedPair, TokenSequence, pack
 
-__all__ = ["PairScore", "Summary", "response_logprobs", "score_rewards", "sequence_logprobs", "summarise"]
+__all__ = ["PairScore", "Summary", "beta_of", "response_logprobs", "score_rewards", "sequence_logprobs", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,15 @@ def response_logprobs(
     """Summed log-prob of every chosen and rejected response, (B, 2) float64 on the CPU, in the order of `pairs`."""
     sequences = [pair.sequences for pair in pairs]
     return sequence_logprobs(model, sequences, token_budget=token_budget, on_progress=on_progress).view(-1, 2)
+
+
+def beta_of(ledger: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> float:
+    """The beta with which the run of this ledger was trained; 0.1, which is said, for a model of no such run."""
+    settings = ledger.get("config", {}).get("dpo")
+    if settings is None:
+        say("beta is 0.1, as the model is no run of `penchant dpo` and no beta was given")
+        return 0.1
+    return float(settings.get("beta") or get_objective(settings["objective"]).defaults.get("beta", 1.0))
 
 
 def score_rewards(

@@ -5,13 +5,13 @@ from contextlib import closing
 
 import pytest
 
-from penchant.evaluation.at_once import at_once, in_order
+from penchant.evaluation.judges.concurrent_calls import call_concurrently
 
 GUARD = 20
 
 
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "at_once"]
+    return [thread for thread in threading.enumerate() if thread.name == "call_concurrently"]
 
 
 def finish():
@@ -22,13 +22,13 @@ def finish():
 
 @pytest.mark.parametrize("num_threads", [1, 3, 50])
 def test_every_result_comes_with_its_place(num_threads):
-    found = list(at_once(lambda item, stop: item * item, range(20), num_threads))
+    found = list(call_concurrently(lambda item, stop: item * item, range(20), num_threads))
     assert sorted(found) == [(i, i * i) for i in range(20)]
     finish()
 
 
 def test_nothing_to_do_is_done():
-    assert list(at_once(lambda item, stop: item, [], 4)) == []
+    assert list(call_concurrently(lambda item, stop: item, [], 4)) == []
 
 
 def test_a_slow_call_holds_up_no_other():
@@ -40,7 +40,7 @@ def test_a_slow_call_holds_up_no_other():
         return item
 
     places = []
-    for place, _ in at_once(call, range(10), 2):
+    for place, _ in call_concurrently(call, range(10), 2):
         places.append(place)
         if len(places) == 9:
             others.set()
@@ -59,7 +59,7 @@ def test_an_error_begins_nothing_more():
         return item
 
     with pytest.raises(KeyError, match="two"):
-        for _ in at_once(call, range(100), 1):
+        for _ in call_concurrently(call, range(100), 1):
             pass
     finish()
     assert begun in ([0, 1, 2], [0, 1, 2, 3])  # one may be begun before the error is heard
@@ -74,7 +74,7 @@ def test_what_was_finished_while_nobody_listened_is_not_lost_to_an_error():
             raise KeyError("one")
         return item
 
-    results = at_once(call, range(4), 1)
+    results = call_concurrently(call, range(4), 1)
     assert next(results) == (0, 0)
     finish()  # the only thread has ended, with all four behind it
     assert next(results) == (2, 2)
@@ -93,7 +93,7 @@ def test_whoever_stops_listening_sets_stop_and_waits_for_nobody():
             silent.wait(GUARD)
         return item
 
-    with closing(at_once(call, range(100), 3)) as results:
+    with closing(call_concurrently(call, range(100), 3)) as results:
         next(results)
         assert threads()
         assert all(thread.daemon for thread in threads())  # the interpreter does not wait for them either
@@ -102,17 +102,3 @@ def test_whoever_stops_listening_sets_stop_and_waits_for_nobody():
     silent.set()
     finish()
     assert len(seen) <= 3
-
-
-def test_results_are_put_in_order_as_soon_as_they_can_be():
-    heard = []
-
-    def results():
-        for place in (2, 0, 1, 3):
-            yield place, "abcd"[place]
-            heard.append(place)
-
-    ordered = in_order(results())
-    assert next(ordered) == "a"
-    assert heard == [2]
-    assert list(ordered) == ["b", "c", "d"]

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from penchant.data import Comparison, read_rows
 from penchant.data.verdicts import bad_row_from_validation
-from penchant.errors import DataError, OutputError
-from penchant.evaluation.judges import Judge, JudgeAtOnce, Judgement
-from penchant.evaluation.judging_lines import (
-    JUDGE_FIELD,
+from penchant.errors import ConfigError, DataError, OutputError
+from penchant.evaluation.judges.lines import (
     answered,
     append,
     as_line,
@@ -31,38 +27,12 @@ from penchant.evaluation.judging_lines import (
     put_in_order,
     without_torn_line,
 )
+from penchant.evaluation.judges.protocol import Judge
 from penchant.files.lock import exclusive
-from penchant.ranking.winrate import WinRate, win_rate
 
-__all__ = ["JUDGE_FIELD", "Tally", "answered", "judge_to_file", "num_kept", "read_comparisons", "tally", "unfinished"]
+__all__ = ["judge_comparisons", "judge_to_file", "num_kept", "read_comparisons", "unfinished"]
 
 SECONDS_BETWEEN_WRITES = 2.0
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What a judge answered. num_first and num_second: asked in both orders, it named the same place twice.
-
-    num_identical: comparisons of a response with itself, word by word, whether the judge was asked or not.
-    num_disagreed: the orders disagreed in another way, such as a tie in one. All of these, and what could not be read,
-    are ties in `outcomes`. num_refused: of those that could not be read, how many the server would not take.
-    num_in_both_orders: comparisons whose two replies could be read.
-    """
-
-    outcomes: dict[str, int]
-    num_identical: int
-    num_unreadable: int
-    num_refused: int
-    num_in_both_orders: int
-    num_first: int
-    num_second: int
-    num_disagreed: int
-
-    @property
-    def position_bias(self) -> WinRate | None:
-        """Share of the comparisons asked in both orders that were decided by the place; None where none was."""
-        decided = self.num_first + self.num_second
-        return win_rate(decided, self.num_in_both_orders - decided) if self.num_in_both_orders else None
 
 
 def read_comparisons(path: Path) -> list[Comparison]:
@@ -82,6 +52,21 @@ def read_comparisons(path: Path) -> list[Comparison]:
     return comparisons
 
 
+def judge_comparisons(
+    judge: Judge,
+    comparisons: Sequence[Comparison],
+    *,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Comparison]:
+    """The comparisons with the judge's answers, in order. Raises UserError where the judge fails."""
+    found: dict[int, Comparison] = {}
+    with closing(judge.answers(comparisons)) as judgements:
+        for place, judgement in judgements:
+            found[place] = answered(comparisons[place], judgement, judge.name)
+            on_progress(len(found), len(comparisons))
+    return _all_of(found, comparisons, judge)
+
+
 def judge_to_file(
     judge: Judge,
     comparisons: Sequence[Comparison],
@@ -94,7 +79,7 @@ def judge_to_file(
 
     resume: go on with what an interrupted call left; a finished file is read and checked. Raises OutputError where
     something is in the way, or was answered by another judge or about other comparisons, and where another process is
-    answering into `output`; that is not noticed where there are no locks (see `exclusive.py`).
+    answering into `output`; that is not noticed where there are no locks (see `files/lock.py`).
     """
     if output.exists():
         return _finished(judge, comparisons, output, resume)
@@ -107,42 +92,22 @@ def judge_to_file(
             scratch = unfinished(output)
             if scratch.exists() and not resume:
                 raise OutputError(
-                    f"{output}: an interrupted call left answers in {scratch}; pass --resume, or remove them"
+                    f"{output}: an interrupted call left answers in {scratch}; go on with them by `resume=True`, or "
+                    "remove them"
                 )
             found = found_in(without_torn_line(scratch), comparisons, judge.name) if scratch.exists() else {}
             with closing(_judged(judge, comparisons, found, scratch)) as stream:
                 for place, comparison in stream:
                     found[place] = comparison
                     on_progress(len(found), len(comparisons))
-            votes = [found[place] for place in range(len(comparisons))]
+            votes = _all_of(found, comparisons, judge)
             put_in_order(scratch, votes)
             os.replace(scratch, output)
     except OSError as error:
         raise OutputError(
-            f"{output}: cannot be written ({error.strerror}); free some space or choose another"
+            f"{output}: cannot be written ({error.strerror}); free some space or choose another `output=...`"
         ) from error
     return votes
-
-
-def tally(comparisons: Iterable[Comparison]) -> Tally:
-    """Count what a judge answered, from the details beside each answer."""
-    outcomes: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for comparison in comparisons:
-        outcomes[str(comparison.outcome)] += 1
-        counts[_how(comparison)] += 1
-        counts["refused"] += str(details_of(comparison).get("unreadable")).startswith("HTTP ")
-    orders = ("agreed", "first", "second", "disagreed")
-    return Tally(
-        outcomes={name: outcomes[name] for name in ("a", "b", "tie", "both_bad")},
-        num_identical=counts["identical"],
-        num_unreadable=counts["unreadable"],
-        num_refused=counts["refused"],
-        num_in_both_orders=sum(counts[name] for name in orders),
-        num_first=counts["first"],
-        num_second=counts["second"],
-        num_disagreed=counts["disagreed"],
-    )
 
 
 def unfinished(output: Path) -> Path:
@@ -158,10 +123,16 @@ def num_kept(output: Path) -> int:
 
 def _finished(judge: Judge, comparisons: Sequence[Comparison], output: Path, resume: bool) -> list[Comparison]:
     if not resume:
-        raise OutputError(f"{output}: exists already; choose another --output")
+        raise OutputError(f"{output}: exists already; choose another `output=...`")
     found = found_in(output, comparisons, judge.name)
     if len(found) < len(comparisons):
-        raise OutputError(f"{output}: answers {len(found)} of {len(comparisons)}; choose another --output")
+        raise OutputError(f"{output}: answers {len(found)} of {len(comparisons)}; choose another `output=...`")
+    return [found[place] for place in range(len(comparisons))]
+
+
+def _all_of(found: Mapping[int, Comparison], comparisons: Sequence[Comparison], judge: Judge) -> list[Comparison]:
+    if len(found) < len(comparisons):
+        raise ConfigError(f"The judge {judge.name!r} answered {len(found)} of {len(comparisons)} comparisons; mend it.")
     return [found[place] for place in range(len(comparisons))]
 
 
@@ -174,7 +145,8 @@ def _judged(
     pending: list[str] = []
     last = time.monotonic()
     try:
-        with closing(_judgements(judge, [comparisons[place] for place in missing], has_answered)) as judgements:
+        asked = [comparisons[place] for place in missing]
+        with closing(judge.answers(asked, has_answered=has_answered)) as judgements:
             for number, judgement in judgements:
                 place = missing[number]
                 done = answered(comparisons[place], judgement, judge.name)
@@ -185,27 +157,3 @@ def _judged(
                 yield place, done
     finally:
         append(scratch, pending)
-
-
-def _judgements(
-    judge: Judge, comparisons: Sequence[Comparison], has_answered: bool
-) -> Generator[tuple[int, Judgement], None, None]:
-    if isinstance(judge, JudgeAtOnce):
-        yield from judge.as_they_come(comparisons, has_answered=has_answered)
-    else:
-        yield from zip(range(len(comparisons)), judge.answers(comparisons), strict=True)
-
-
-def _how(comparison: Comparison) -> str:
-    """How a judgement came about, in one word."""
-    details = details_of(comparison)
-    orders = details.get("orders")
-    if comparison.a.text == comparison.b.text:  # judges that score, and people, do not say so
-        return "identical"
-    if "unreadable" in details or (orders and None in orders):
-        return "unreadable"
-    if not orders:
-        return "scored"
-    if orders[0] == orders[1]:
-        return str(orders[0]) if orders[0] in ("first", "second") else "agreed"
-    return "agreed" if set(orders) == {"first", "second"} else "disagreed"

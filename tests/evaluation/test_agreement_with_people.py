@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penchant.data import Candidate, Comparison, Message
-from penchant.evaluation.judging_people import agreement_with_people, shared_answers
+from penchant.evaluation.judges.agreement import agreement_with_people, shared_answers
 from penchant.ranking import cohen_kappa
 
 

@@ -5,13 +5,17 @@ reward = beta (log pi(y|x) - log pi_ref(y|x))
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from penchant.data import Comparison, Origin, PreferencePair
-from penchant.evaluation.judges import Judgement, decide
-from penchant.evaluation.scoring import PairScore, response_logprobs, score_rewards
+from penchant.evaluation.judges.protocol import Judgement, decide
+from penchant.evaluation.references import find_reference, ledger_of, require_reference
+from penchant.evaluation.scoring import PairScore, beta_of, response_logprobs, score_rewards
+from penchant.models.load import load_model
+from penchant.models.numerics import choose_numerics
+from penchant.progress import Reporter
 from penchant.tokens import EncodedPair, Limits, tokenise_pairs
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     from penchant.models.language_model import LanguageModel
 
-__all__ = ["EPSILON", "RewardJudge"]
+__all__ = ["EPSILON", "RewardJudge", "open_reward_judge"]
 
 EPSILON = 1e-3
 """Rewards, in nats, that differ by no more are a tie: log-probs of hundreds of tokens in 32 bits are no surer."""
@@ -43,11 +47,14 @@ class RewardJudge:
     max_length: int
     epsilon: float = EPSILON
     token_budget: int = 2048
+    price: ClassVar[str] = "two forward passes a response"
 
-    def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
-        """The side with the higher reward, both sides of a comparison in one micro-batch."""
+    def answers(
+        self, comparisons: Sequence[Comparison], *, has_answered: bool = False
+    ) -> Generator[tuple[int, Judgement], None, None]:
+        """The side with the higher reward, in order, both sides of a comparison in one micro-batch."""
         for start in range(0, len(comparisons), CHUNK):
-            yield from self._chunk(comparisons[start : start + CHUNK])
+            yield from enumerate(self._chunk(comparisons[start : start + CHUNK]), start)
 
     def _chunk(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
         pairs = [
@@ -78,3 +85,35 @@ class RewardJudge:
 
     def _logprobs(self, model: LanguageModel, items: Sequence[EncodedPair]) -> Tensor:
         return response_logprobs(model, items, token_budget=self.token_budget)
+
+
+def open_reward_judge(
+    run: str,
+    reference: str | None = None,
+    *,
+    epsilon: float | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    reporter: Reporter,
+) -> RewardJudge:
+    """The reward that a run holds, measured against `reference` or, without one, against the run's own.
+
+    epsilon: see EPSILON, which it is unless given. device, dtype: the best there are unless given. Raises UserError.
+    """
+    require_reference(run, reference, "judge_reference")
+    numerics = choose_numerics(device or "auto", dtype or "auto")
+    policy = load_model(run, numerics, special_tokens="text", say=reporter.say)
+    source = find_reference(run, policy, reference, "judge_reference")
+    other = None if source.is_adapter_off else source.load(reporter.say)
+    against = "" if other is None else f" against {other.digest[:12]}"
+    ledger = ledger_of(run) or {}
+    tie_within = EPSILON if epsilon is None else epsilon
+    longest = int(ledger.get("config", {}).get("data", {}).get("max_length", 1024))
+    return RewardJudge(
+        name=f"run:{policy.digest[:12]}{against}, epsilon {tie_within:g}",
+        policy=policy,
+        reference=other,
+        beta=beta_of(ledger, reporter.say),
+        max_length=min(longest, policy.context_length),
+        epsilon=tie_within,
+    )

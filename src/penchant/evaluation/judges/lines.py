@@ -16,7 +16,7 @@ from typing import Any
 from penchant.data import Comparison
 from penchant.data.authors import STAND_IN
 from penchant.errors import OutputError
-from penchant.evaluation.judges import Judgement
+from penchant.evaluation.judges.protocol import Judgement
 from penchant.wording import SPELT_OUT
 
 __all__ = [
@@ -95,7 +95,9 @@ def found_in(path: Path, comparisons: Sequence[Comparison], judge: str) -> dict[
         where = f"{path}:{number + 1}"
         place, row = _read(line, number, where)
         if place not in range(len(comparisons)):
-            raise OutputError(f"{where}: answers comparison {place + 1} of {len(comparisons)}; choose another --output")
+            raise OutputError(
+                f"{where}: answers comparison {place + 1} of {len(comparisons)}; choose another `output=...`"
+            )
         found[place] = _checked(row, comparisons[place], judge, where)
     return found
 
@@ -110,8 +112,8 @@ def _read(line: bytes, number: int, where: str) -> tuple[int, Comparison]:
 
 def _checked(row: Comparison, comparison: Comparison, judge: str, where: str) -> Comparison:
     if row.annotator != f"{STAND_IN}{judge}":
-        raise OutputError(f"{where}: was answered by {row.annotator!r}, not by {judge!r}; choose another --output")
+        raise OutputError(f"{where}: was answered by {row.annotator!r}, not by {judge!r}; choose another `output=...`")
     judgement = Judgement(row.outcome or "tie", details_of(row))
     if row != answered(comparison, judgement, judge):
-        raise OutputError(f"{where}: answers another comparison than the one in its place; choose another --output")
+        raise OutputError(f"{where}: answers another comparison than the one in its place; choose another `output=...`")
     return row

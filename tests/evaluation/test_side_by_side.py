@@ -3,9 +3,8 @@
 import pytest
 
 from penchant.data import Message, Prompt, Source
-from penchant.evaluation.judges import FunctionJudge
-from penchant.evaluation.judging import answered
-from penchant.evaluation.judging_sides import side_by_side, summarise_sides
+from penchant.evaluation.judges import FunctionJudge, judge_comparisons
+from penchant.evaluation.side_by_side import side_by_side, summarise_sides
 from penchant.ranking.winrate import win_rate
 
 PROMPTS = [Prompt(messages=(Message(role="user", content=f"question {i}"),), id=str(i)) for i in range(40)]
@@ -20,7 +19,7 @@ def sides(seed=0):
 
 
 def judged(rows):
-    return [answered(c, j, LONGER.name) for c, j in zip(rows, LONGER.answers(rows), strict=True)]
+    return judge_comparisons(LONGER, rows)
 
 
 def test_the_newer_model_stands_on_either_side_by_a_coin_that_the_seed_fixes():

@@ -17,7 +17,7 @@ from penchant.data import Comparison, prompt_key
 from penchant.ranking import cohen_kappa, expanded_tail
 from penchant.ranking.winrate import WinRate, win_rate_of
 
-__all__ = ["Estimate", "JudgeAgreement", "agreement_with_people", "shared_answers"]
+__all__ = ["Estimate", "JudgeAgreement", "agreement_in_words", "agreement_with_people", "shared_answers"]
 
 LABELS = ("a", "b", "neither")
 NUM_RESAMPLES = 2000
@@ -87,6 +87,30 @@ def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: 
         else Estimate(exact.value, *_limits(kappa_D, len(shared))),
         decided=_rate(decided) if decided else None,
     )
+
+
+def agreement_in_words(judged: Sequence[Comparison], people: Sequence[Comparison]) -> list[str]:
+    """How far they agree, as lines. Raises ValueError where nothing is shared."""
+    found = agreement_with_people(shared_answers(judged, people))
+    lines = [
+        f"people gave {found.num_answers} answers to {found.num_comparisons} of these comparisons",
+        f"agreement      {_in_words(found.share, '{:.1%}')}",
+        f"Cohen's kappa  {_in_words(found.kappa, '{:.3f}')}",
+    ]
+    if (rate := found.decided) is not None:
+        lines.append(
+            f"where both preferred a side, the same one in {rate.rate:.1%} "
+            f"(95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} answers)"
+        )
+    return lines
+
+
+def _in_words(of: Estimate, form: str) -> str:
+    if of.value is None:
+        return f"not defined: {of.reason}"
+    if of.low is None:
+        return f"{form.format(of.value)} (no interval: one comparison)"
+    return f"{form.format(of.value)} (95% interval {form.format(of.low)} to {form.format(of.high)})"
 
 
 def _rate(answers: Sequence[tuple[float, int]]) -> WinRate:

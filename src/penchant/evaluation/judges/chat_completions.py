@@ -127,19 +127,19 @@ class Endpoint:
 
     def _unanswered(self, trouble: str) -> ConfigError:
         return ConfigError(
-            f"--judge {self.base}: no answer after {ATTEMPTS} attempts ({trouble}); see that the server runs and can "
+            f"{self.base}: no answer after {ATTEMPTS} attempts ({trouble}); see that the server runs and can "
             "be reached, then go on: the answers so far are kept"
         )
 
     def _incompatible(self, trouble: str) -> ConfigError:
         return ConfigError(
-            f"--judge {self.base}: does not answer as an OpenAI-compatible endpoint does, in {ATTEMPTS} attempts "
+            f"{self.base}: does not answer as an OpenAI-compatible endpoint does, in {ATTEMPTS} attempts "
             f"({self._in_short(trouble)}); check the address, often one that ends in /v1"
         )
 
     def _refused(self, code: int, said: str) -> ConfigError:
         if code in OF_THE_QUESTION:
-            return Refused(f"--judge {self.base}: refuses the question ({said}); see what the server takes", said)
+            return Refused(f"{self.base}: refuses the question ({said}); see what the server takes", said)
         if code in (401, 403) and self.key:
             why, then = f"refuses the key in {KEY_VARIABLE}", "set the right one"
         elif code in (401, 403):
@@ -147,10 +147,10 @@ class Endpoint:
         elif 300 <= code < 400:
             why, then = "sends us elsewhere, which is not followed", "give the address it moved to"
         elif code == 404:
-            why, then = f"has no chat completions, or no model {self.model!r}", "check --judge-model, and the /v1"
+            why, then = f"has no chat completions, or no model {self.model!r}", "check `judge_model=...`, and the /v1"
         else:
             why, then = "refuses the question", "see what the server takes"
-        return ConfigError(f"--judge {self.base}: {why} ({said}); {then}")
+        return ConfigError(f"{self.base}: {why} ({said}); {then}")
 
     def _said(self, error: urllib.error.HTTPError) -> str:
         """What the server gave as its reason, in short."""
@@ -186,10 +186,11 @@ def _checked(base: str) -> str:
     except ValueError:
         is_address = False
     if not is_address or not (base.isascii() and base.isprintable()) or " " in base:
-        raise ConfigError(f"--judge {base!r}: not an address; one looks like http://localhost:8000/v1")
+        raise ConfigError(f"`judge=...`: {base!r} is not an address; one looks like http://localhost:8000/v1")
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"--judge: the address at {parts.hostname} holds more than host and path; a key goes into {KEY_VARIABLE}"
+            f"`judge=...`: the address at {parts.hostname} holds more than host and path; a key goes into "
+            f"{KEY_VARIABLE}"
         )
     return base.rstrip("/").removesuffix("/chat/completions")
 

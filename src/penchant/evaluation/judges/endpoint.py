@@ -10,21 +10,21 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
 from penchant.data import Comparison, shown
 from penchant.data.records import Outcome
 from penchant.errors import ConfigError
-from penchant.evaluation.at_once import at_once, in_order
-from penchant.evaluation.endpoint import Endpoint, Refused
-from penchant.evaluation.judges import Judgement
+from penchant.evaluation.judges.chat_completions import Endpoint, Refused
+from penchant.evaluation.judges.concurrent_calls import call_concurrently
+from penchant.evaluation.judges.protocol import Judgement
 
 __all__ = ["EndpointJudge", "question", "read_reply", "shipped_instructions"]
 
@@ -53,6 +53,7 @@ class EndpointJudge:
     endpoint: Endpoint
     instructions: str | None = None
     concurrency: int = 4
+    price: ClassVar[str] = "two questions a comparison"
 
     @property
     def name(self) -> str:
@@ -60,11 +61,7 @@ class EndpointJudge:
         own = "" if self.instructions is None else f", instructions {_digest(self.instructions)[:8]}"
         return f"{self.endpoint.model} at {self.endpoint.base}{own}"
 
-    def answers(self, comparisons: Sequence[Comparison]) -> Iterator[Judgement]:
-        """Judgements in order; raises ConfigError where the endpoint gives no answer."""
-        return in_order(self.as_they_come(comparisons))
-
-    def as_they_come(
+    def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
         """(place, judgement) of each comparison, in the order in which the endpoint answers.
@@ -76,7 +73,7 @@ class EndpointJudge:
         """
         first = [] if has_answered else self._until_one_is_answered(comparisons)
         yield from enumerate(first)
-        with closing(at_once(self._answer, comparisons[len(first) :], self.concurrency)) as rest:
+        with closing(call_concurrently(self._answer, comparisons[len(first) :], self.concurrency)) as rest:
             for place, judgement in rest:
                 yield len(first) + place, judgement
 
@@ -86,7 +83,7 @@ class EndpointJudge:
         unreadable: list[str] = []
         num_tried = 0
         for comparison in comparisons:
-            [(_, judgement)] = at_once(partial(self._answer, unreadable=unreadable), [comparison], 1)
+            [(_, judgement)] = call_concurrently(partial(self._answer, unreadable=unreadable), [comparison], 1)
             judgements.append(judgement)
             if _has_answer(judgement):
                 return judgements
@@ -97,13 +94,13 @@ class EndpointJudge:
                 break
         if unreadable and num_tried == REFUSED_AT_FIRST:
             raise ConfigError(
-                f"--judge {self.endpoint.base}: nothing that {self.endpoint.model!r} said about {num_tried} "
+                f"{self.endpoint.base}: nothing that {self.endpoint.model!r} said about {num_tried} "
                 f"comparisons can be read; its first reply was {self._shown(unreadable[0])}, and the last line must be "
-                "FIRST, SECOND, TIE or NEITHER alone; give other --instructions, or another --judge-model"
+                "FIRST, SECOND, TIE or NEITHER alone; give other `instructions=...`, or another `judge_model=...`"
             )
         if refused and not unreadable:
             raise ConfigError(
-                f"--judge {self.endpoint.base}: refuses the question on {refused[0]} and answered none of the "
+                f"{self.endpoint.base}: refuses the question on {refused[0]} and answered none of the "
                 f"{len(refused)} asked; see what the server takes"
             )
         return judgements

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penchant.data import Candidate, Comparison, Prompt, Source, shown
-from penchant.evaluation.judging import JUDGE_FIELD
+from penchant.evaluation.judges.lines import JUDGE_FIELD
 from penchant.ranking.winrate import paired_means, win_rate
 
 __all__ = ["side_by_side", "summarise_sides"]

@@ -1,4 +1,4 @@
-"""Several calls at once, each result as soon as it is known; whoever stops listening waits for none of them.
+"""Several calls at once in threads, each result as soon as it is known; whoever stops listening waits for none of them.
 
 The threads are daemons. Those of concurrent.futures are not: the interpreter joins them before it ends
 (`_python_exit` in concurrent/futures/thread.py), and Ctrl-C would wait for a silent server.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TypeVar
 
-__all__ = ["at_once", "in_order"]
+__all__ = ["call_concurrently"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def at_once(
+def call_concurrently(
     call: Callable[[T, threading.Event], R], items: Sequence[T], num_threads: int
 ) -> Generator[tuple[int, R], None, None]:
     """(place, call(item, stop)) for every item, as they come; raises the first error, after what had come by then.
@@ -45,7 +45,7 @@ def at_once(
 
     try:
         for _ in range(min(num_threads, len(items))):
-            threading.Thread(target=work, name="at_once", daemon=True).start()
+            threading.Thread(target=work, name="call_concurrently", daemon=True).start()
         for _ in items:
             place, future = done.get()
             if future.exception() is not None:
@@ -54,22 +54,6 @@ def at_once(
             yield place, future.result()
     finally:
         stop.set()
-
-
-def in_order(results: Iterable[tuple[int, R]]) -> Iterator[R]:
-    """Results without their places, each as soon as all before it are known.
-
-    Example:
-        >>> list(in_order([(1, "b"), (0, "a"), (2, "c")]))
-        ['a', 'b', 'c']
-    """
-    waiting: dict[int, R] = {}
-    following = 0
-    for place, result in results:
-        waiting[place] = result
-        while following in waiting:
-            yield waiting.pop(following)
-            following += 1
 
 
 def _successes(done: SimpleQueue[tuple[int, Future[R]]]) -> Iterator[tuple[int, R]]:

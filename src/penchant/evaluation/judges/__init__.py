@@ -1,0 +1,40 @@
+"""Whatever answers comparisons in a person's place, behind one protocol.
+
+protocol.py            what a judge is, and what it says of one comparison
+function.py            a function that scores or prefers; positivity, the one that comes with Penchant
+reward.py              the reward that a trained run holds
+endpoint.py            a language model behind an endpoint, asked in both orders
+chat_completions.py    one question to an OpenAI-compatible endpoint
+concurrent_calls.py    several questions at once
+options.py             which judge it is: `open_judge`
+judging.py             comparisons in, answered comparisons out, in memory or to a file
+lines.py               answers as lines of a file
+tally.py               what a judge answered, counted
+agreement.py           how far it agrees with people
+"""
+
+from penchant.evaluation.judges.counts import Tally, tally
+from penchant.evaluation.judges.function import JUDGES, FunctionJudge, PreferenceFunctionJudge, positivity, prefer
+from penchant.evaluation.judges.judging import judge_comparisons, judge_to_file, read_comparisons
+from penchant.evaluation.judges.options import JudgeOptions, open_judge, open_scorer
+from penchant.evaluation.judges.protocol import Judge, Judgement, Scorer, decide
+
+__all__ = [
+    "JUDGES",
+    "FunctionJudge",
+    "Judge",
+    "JudgeOptions",
+    "Judgement",
+    "PreferenceFunctionJudge",
+    "Scorer",
+    "Tally",
+    "decide",
+    "judge_comparisons",
+    "judge_to_file",
+    "open_judge",
+    "open_scorer",
+    "positivity",
+    "prefer",
+    "read_comparisons",
+    "tally",
+]

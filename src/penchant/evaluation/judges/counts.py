@@ -1,0 +1,95 @@
+"""What a judge answered, counted, and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from penchant.data import Comparison
+from penchant.evaluation.judges.lines import details_of
+from penchant.ranking.winrate import WinRate, win_rate
+
+__all__ = ["Tally", "in_words", "tally"]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a judge answered. num_first and num_second: asked in both orders, it named the same place twice.
+
+    num_identical: comparisons of a response with itself, word by word, whether the judge was asked or not.
+    num_disagreed: the orders disagreed in another way, such as a tie in one. All of these, and what could not be read,
+    are ties in `outcomes`. num_refused: of those that could not be read, how many the server would not take.
+    num_in_both_orders: comparisons whose two replies could be read.
+    """
+
+    outcomes: dict[str, int]
+    num_identical: int
+    num_unreadable: int
+    num_refused: int
+    num_in_both_orders: int
+    num_first: int
+    num_second: int
+    num_disagreed: int
+
+    @property
+    def position_bias(self) -> WinRate | None:
+        """Share of the comparisons asked in both orders that were decided by the place; None where none was."""
+        decided = self.num_first + self.num_second
+        return win_rate(decided, self.num_in_both_orders - decided) if self.num_in_both_orders else None
+
+
+def tally(comparisons: Iterable[Comparison]) -> Tally:
+    """Count what a judge answered, from the details beside each answer."""
+    outcomes: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for comparison in comparisons:
+        outcomes[str(comparison.outcome)] += 1
+        counts[_how(comparison)] += 1
+        counts["refused"] += str(details_of(comparison).get("unreadable")).startswith("HTTP ")
+    orders = ("agreed", "first", "second", "disagreed")
+    return Tally(
+        outcomes={name: outcomes[name] for name in ("a", "b", "tie", "both_bad")},
+        num_identical=counts["identical"],
+        num_unreadable=counts["unreadable"],
+        num_refused=counts["refused"],
+        num_in_both_orders=sum(counts[name] for name in orders),
+        num_first=counts["first"],
+        num_second=counts["second"],
+        num_disagreed=counts["disagreed"],
+    )
+
+
+def in_words(counts: Tally, name: str) -> list[str]:
+    """What a judge answered, as lines."""
+    shown = ", ".join(f"{num} {outcome}" for outcome, num in counts.outcomes.items() if num)
+    lines = [f"{sum(counts.outcomes.values())} comparisons answered by the stand-in '{name}': {shown}"]
+    if counts.num_identical:
+        lines.append(f"{counts.num_identical} had identical responses: ties")
+    if counts.num_unreadable:
+        lines.append(f"{counts.num_unreadable} got an answer that cannot be read, or no score: ties")
+    if counts.num_refused:
+        lines.append(f"{counts.num_refused} of them the server refused; meta.judge says why")
+    if bias := counts.position_bias:
+        lines.append(
+            f"position bias {bias.rate:.1%} (95% interval {bias.low:.1%} to {bias.high:.1%}): of {bias.num} asked in "
+            f"both orders, {counts.num_first} went to the first place twice and {counts.num_second} to the second: ties"
+        )
+    if counts.num_disagreed:
+        lines.append(f"{counts.num_disagreed} more got one answer in one order and another in the other: ties")
+    return lines
+
+
+def _how(comparison: Comparison) -> str:
+    """How a judgement came about, in one word."""
+    details = details_of(comparison)
+    orders = details.get("orders")
+    if comparison.a.text == comparison.b.text:  # judges that score, and people, do not say so
+        return "identical"
+    if "unreadable" in details or (orders and None in orders):
+        return "unreadable"
+    if not orders:
+        return "scored"
+    if orders[0] == orders[1]:
+        return str(orders[0]) if orders[0] in ("first", "second") else "agreed"
+    return "agreed" if set(orders) == {"first", "second"} else "disagreed"

@@ -1,0 +1,143 @@
+"""Judges made of a function: one that scores a response, or one that names the better of two."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+from penchant.data import Comparison, shown
+from penchant.data.records import Outcome
+from penchant.errors import ConfigError
+from penchant.evaluation.judges.protocol import Judgement, Scorer, decide
+from penchant.extras import install
+from penchant.wording import kind_and_reason_of
+
+__all__ = ["JUDGES", "FunctionJudge", "PreferenceFunctionJudge", "positivity", "prefer"]
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True)
+class FunctionJudge:
+    """A judge, and a scorer, made of a function `(prompt, response) -> float`; the prompt is its last message.
+
+    epsilon: scores that differ by at most this tie.
+
+    Raises:
+        ConfigError: from `score` and `answers`, when the function fails or returns something that is not a finite
+            number.
+    """
+
+    name: str
+    function: Callable[[str, str], Any]
+    epsilon: float = 0.0
+    price: ClassVar[str] = "nothing"
+
+    def score(self, prompt: str, response: str) -> float:
+        """The function's value as a float."""
+        return _finite(self.name, _called(self.name, self.function, prompt, response), response)
+
+    def answers(
+        self, comparisons: Sequence[Comparison], *, has_answered: bool = False
+    ) -> Generator[tuple[int, Judgement], None, None]:
+        """The side with the higher score, in order."""
+        for place, comparison in enumerate(comparisons):
+            yield place, self.judgement(comparison)
+
+    def judgement(self, comparison: Comparison) -> Judgement:
+        """The side with the higher score."""
+        prompt = shown(comparison.prompt[-1])
+        a, b = (self.score(prompt, side.text) for side in (comparison.a, comparison.b))
+        return decide(a, b, self.epsilon)
+
+
+@dataclass(frozen=True)
+class PreferenceFunctionJudge:
+    """A judge made of a function `(prompt, a, b) -> "a", "b", "tie" or "both_bad"`; the prompt is its last message.
+
+    Raises:
+        ConfigError: from `answers`, when the function fails or returns anything else.
+    """
+
+    name: str
+    function: Callable[[str, str, str], Any]
+    price: ClassVar[str] = "nothing"
+
+    def answers(
+        self, comparisons: Sequence[Comparison], *, has_answered: bool = False
+    ) -> Generator[tuple[int, Judgement], None, None]:
+        """What the function says, in order."""
+        for place, comparison in enumerate(comparisons):
+            prompt, a, b = shown(comparison.prompt[-1]), comparison.a.text, comparison.b.text
+            said = _called(self.name, self.function, prompt, a, b)
+            if said not in OUTCOMES:
+                raise ConfigError(
+                    f"The judge {self.name!r} returned {said!r} for the responses {a[:60]!r} and {b[:60]!r}; it must "
+                    f"return one of {', '.join(map(repr, OUTCOMES))}."
+                )
+            yield place, Judgement(said)
+
+
+def positivity() -> FunctionJudge:
+    """How positive the words of a response are: VADER's compound score, from -1 (gloomy) to 1 (sunny).
+
+    VADER is a lexicon of rated words with rules for negation and emphasis (Hutto and Gilbert, ICWSM 2014). It reads no
+    meaning: irony, facts and the prompt are lost on it, and a model can learn to please it with cheerful words alone.
+    It is a stand-in for a person that anybody can run, not a measure of quality.
+
+    Raises:
+        ConfigError: the package vaderSentiment is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package reads its lexicon in a way that newer Pythons deprecate
+        try:
+            from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+        except ImportError as error:
+            raise ConfigError(
+                "The judge 'positivity' needs the package vaderSentiment, which is not installed: "
+                f"{install('sentiment')}."
+            ) from error
+        analyzer = SentimentIntensityAnalyzer()
+    return FunctionJudge("positivity", lambda prompt, response: analyzer.polarity_scores(response)["compound"])
+
+
+JUDGES: dict[str, Callable[[], FunctionJudge]] = {"positivity": positivity}
+"""What comes with Penchant, by name."""
+
+
+def prefer(judge: Scorer, prompt: str, a: str, b: str) -> Literal["a", "b", "tie"]:
+    """Which of two responses the scorer puts higher; equal scores tie.
+
+    Raises:
+        ConfigError: a score is not a finite number, which would otherwise pass for a tie.
+    """
+    score_a = _finite(judge.name, judge.score(prompt, a), a)
+    score_b = _finite(judge.name, judge.score(prompt, b), b)
+    if score_a == score_b:
+        return "tie"
+    return "a" if score_a > score_b else "b"
+
+
+def _called(name: str, function: Callable[..., Any], prompt: str, *responses: str) -> Any:
+    try:
+        return function(prompt, *responses)
+    except Exception as error:  # the user's own function may fail in any way
+        of = f"the response {responses[0][:60]!r}" if len(responses) == 1 else f"the responses {list(responses)!r:.120}"
+        raise ConfigError(
+            f"The judge {name!r} failed ({kind_and_reason_of(error)}) on {of}; mend the function."
+        ) from error
+
+
+def _finite(name: str, value: Any, response: str) -> float:
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise ConfigError(
+            f"The judge {name!r} returned {value!r} for the response {response[:60]!r}; it must return a finite number."
+        )
+    return score

@@ -1,0 +1,207 @@
+"""Which judge it is: made of what a user names, with the options that this kind of judge reads."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from penchant.errors import ConfigError
+from penchant.evaluation.judges.function import JUDGES, FunctionJudge, PreferenceFunctionJudge
+from penchant.evaluation.judges.protocol import Judge
+from penchant.plugins import added_names, find_added, import_object, is_import_path
+from penchant.progress import Reporter, Silent
+from penchant.wording import nearest
+
+__all__ = ["JudgeOptions", "open_judge", "open_scorer"]
+
+GROUP = "penchant.judges"
+Kind = Literal["endpoint", "run", "function"]
+
+NAMES: dict[Kind, str] = {
+    "endpoint": "an endpoint (`judge=http://...`)",
+    "run": "a run",
+    "function": "a function that scores",
+}
+READ_BY: dict[str, tuple[Kind, ...]] = {
+    "judge_model": ("endpoint",),
+    "instructions": ("endpoint",),
+    "concurrency": ("endpoint",),
+    "timeout": ("endpoint",),
+    "epsilon": ("function", "run"),
+    "judge_reference": ("run",),
+    "device": ("run",),
+    "dtype": ("run",),
+}
+"""By option: which kinds of judge read it."""
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """What says which judge it is, and so how it answers.
+
+    judge: a name of JUDGES or of an installed package's judge; `module:function`, which runs that code; run:FOLDER for
+    the reward of a run; or the address of an endpoint. judge_model: which model to ask there. instructions: what that
+    model is told instead of Penchant's own text. epsilon: scores that differ by no more tie. judge_reference: what a
+    run's reward is measured against, instead of its own reference.
+    """
+
+    judge: str
+    judge_model: str | None = None
+    instructions: str | None = None
+    epsilon: float | None = None
+    judge_reference: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """endpoint, run or function."""
+        is_endpoint = self.judge.startswith(("http://", "https://"))
+        return "endpoint" if is_endpoint else "run" if self.judge.startswith("run:") else "function"
+
+    @property
+    def comes_with_penchant(self) -> bool:
+        """Whether it is one of Penchant's own functions, which runs no other code and sends no text anywhere."""
+        return self.judge in JUDGES
+
+    def check(self, **settings: object) -> None:
+        """Refuse options that the judge does not read. Raises ConfigError.
+
+        settings: concurrency and timeout; device and dtype only where nothing but the judge would read them.
+        """
+        for name, kinds in READ_BY.items():
+            if settings.get(name, getattr(self, name, None)) is not None and self.kind not in kinds:
+                whose = " or ".join(NAMES[kind] for kind in kinds)
+                raise ConfigError(f"`{name}=...` is for {whose}, and the judge is {self.judge!r}; leave it out")
+        if self.kind == "endpoint" and not self.judge_model:
+            raise ConfigError("`judge_model=...`: an endpoint serves models by name; say which one judges")
+
+    def open(
+        self,
+        reporter: Reporter,
+        *,
+        concurrency: int | None = None,
+        timeout: float | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> Judge:
+        """The judge, ready to be asked. Raises UserError.
+
+        concurrency: comparisons that an endpoint is asked at once, 4 unless given. timeout: seconds that it may stay
+        silent, 120 unless given. device, dtype: of the model of a run, the best there are unless given.
+        """
+        self.check(concurrency=concurrency, timeout=timeout)
+        if self.kind == "function":
+            return _of_function(_named(self.judge), self.judge, self.epsilon)
+        if self.kind == "run":
+            run = self.judge.removeprefix("run:")
+            reporter.say(f"loading {run}")  # before the libraries are: they take some seconds themselves
+            from penchant.evaluation.judges.reward import open_reward_judge
+
+            return open_reward_judge(
+                run, self.judge_reference, epsilon=self.epsilon, device=device, dtype=dtype, reporter=reporter
+            )
+        from penchant.evaluation.judges.chat_completions import KEY_VARIABLE, Endpoint
+        from penchant.evaluation.judges.endpoint import EndpointJudge
+
+        endpoint = Endpoint(self.judge, str(self.judge_model), os.environ.get(KEY_VARIABLE), timeout or 120.0)
+        return EndpointJudge(endpoint, self.instructions, concurrency or 4)
+
+
+def open_judge(
+    judge: str | Judge | Callable[..., Any],
+    *,
+    judge_model: str | None = None,
+    instructions: str | None = None,
+    epsilon: float | None = None,
+    judge_reference: str | None = None,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    reporter: Reporter | None = None,
+) -> Judge:
+    """A judge, made of what names it, with options that it must read; see `JudgeOptions` and its `open`.
+
+    A function of Python is called as `function(prompt, response)` and returns a number, higher for better, or as
+    `function(prompt, a, b)` and returns "a", "b", "tie" or "both_bad". The prompt is the conversation's last message.
+    A judge is returned as it is.
+
+    Raises:
+        UserError: there is no such judge, it cannot be opened, or does not read an option.
+
+    Example:
+        >>> def brevity(prompt, response):
+        ...     return -len(response)
+        >>> open_judge(brevity).score("Where?", "Here.")
+        -5.0
+    """
+    if isinstance(judge, str):
+        options = JudgeOptions(judge, judge_model, instructions, epsilon, judge_reference)
+        options.check(concurrency=concurrency, timeout=timeout, device=device, dtype=dtype)
+        return options.open(reporter or Silent(), concurrency=concurrency, timeout=timeout, device=device, dtype=dtype)
+    named = judge if hasattr(judge, "__qualname__") else type(judge)
+    name = f"{named.__module__}:{named.__qualname__}"
+    given = (judge_model, instructions, judge_reference, concurrency, timeout, device, dtype)
+    if any(option is not None for option in given):
+        raise ConfigError(f"The judge {name!r} reads no option but `epsilon=...`; leave the others out.")
+    return _of_function(judge, name, epsilon)
+
+
+def open_scorer(judge: str | FunctionJudge | Callable[..., Any]) -> FunctionJudge:
+    """The judge called so, which must be one that scores. Raises UserError."""
+    if isinstance(judge, str) and JudgeOptions(judge).kind == "function":
+        opened = _of_function(_named(judge), judge, None)
+    elif isinstance(judge, str):
+        opened = None
+    else:
+        opened = open_judge(judge)
+    if not isinstance(opened, FunctionJudge):
+        raise ConfigError(
+            f"`judge=...`: {judge!r} gives no scores; use one of {', '.join(JUDGES)}, or a function of "
+            "(prompt, response)"
+        )
+    return opened
+
+
+def _named(spec: str) -> Any:
+    """The function or judge called `spec`: Penchant's own, an installed package's, or `module:function`."""
+    if spec in JUDGES:
+        return JUDGES[spec]()
+    if is_import_path(spec):
+        return import_object(spec, "judge", "my_judges:brevity")
+    if (added := find_added(GROUP, spec)) is not None:
+        return added
+    names = (*JUDGES, *added_names(GROUP))
+    close = nearest(spec, names)
+    hint = f"did you mean {close!r}?" if close else f"use one of {', '.join(names)}, or module:function."
+    raise ConfigError(f"`judge=...`: There is no judge {spec!r}: {hint}")
+
+
+def _of_function(function: Any, name: str, epsilon: float | None) -> Judge:
+    """A judge of the function, or the judge itself where it is one."""
+    if isinstance(function, Judge) and not isinstance(function, type):
+        judge: Judge = function
+    elif not callable(function):
+        raise ConfigError(
+            f"The judge {name!r} is a {type(function).__name__}, not a function; name a function of (prompt, response)."
+        )
+    elif _num_arguments(function) == 3:
+        judge = PreferenceFunctionJudge(name, function)
+    else:
+        judge = FunctionJudge(name, function)
+    if epsilon is None:
+        return judge
+    if not isinstance(judge, FunctionJudge):
+        raise ConfigError(f"`epsilon=...` is for {NAMES['function']}, and {judge.name!r} gives no scores; leave it out")
+    return replace(judge, name=f"{judge.name}, epsilon {epsilon:g}", epsilon=epsilon)
+
+
+def _num_arguments(function: Callable[..., Any]) -> int | None:
+    """How many arguments it must be given; None where it does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
