@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from penchant import feedback
 from penchant.errors import ConfigError, DataError
 from penchant.feedback import Store, invite, open_site
 
@@ -87,6 +88,13 @@ def test_the_examples_of_the_docs_run(tmp_path, pairs, monkeypatch):
         exec(example.replace('"samples.jsonl"])', '"samples.jsonl"], port=0)'), {})
     rows = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
     assert [row["chosen"][0]["content"] for row in rows] == [f"answer b of samples-{i}" for i in range(3)]
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(feedback, name).__name__ == name for name in feedback.__all__)
+    assert sorted(feedback.__all__) == sorted(name for names in feedback.ROOMS.values() for name in names)
+    with pytest.raises(AttributeError, match="no attribute 'Free'"):
+        _ = feedback.Free
 
 
 def test_without_the_packages_it_is_said_what_to_install():
