@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
-from penchant.data.fields import UnreadField
+from penchant.data.fields import UnreadField, in_words
 from penchant.data.given import Data, OnBadRow, Source, check_options, digest_of
 from penchant.data.importers import (
     DEMONSTRATION_IMPORTERS,
@@ -64,6 +64,15 @@ class Loaded(Generic[Record]):
     format: str
     digest: str
     unread: tuple[UnreadField, ...] = ()
+
+    def left_out(self, most: int) -> Iterator[str]:
+        """What was not read, in words: at most so many bad rows with their reasons, fields, and how many rows."""
+        bad = [verdict for verdict in self.problems if verdict.severity == "error"]
+        yield from (f"left out: {verdict}" for verdict in bad[:most])
+        if listed := in_words(self.unread):
+            yield listed
+        if bad:
+            yield f"{len(bad):,} of {sum(self.verdict_counts.values()):,} rows left out"
 
 
 def load_pairs(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> Loaded[PreferencePair]:

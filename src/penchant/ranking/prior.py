@@ -4,15 +4,16 @@ Shapes: I items.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from scipy.special import expit
 
 from penchant.errors import ConfigError
+from penchant.ranking.elo import ELO_PER_NAT
 from penchant.ranking.votes import FloatArray
 
-__all__ = ["Gaussian", "Penalty", "PhantomVotes", "Prior", "as_prior"]
+__all__ = ["Gaussian", "Penalty", "PhantomVotes", "Prior", "as_prior", "prior_of"]
 
 
 class Penalty(NamedTuple):
@@ -104,3 +105,23 @@ def as_prior(prior: bool | Prior) -> Prior | None:
     if not isinstance(prior, bool):
         raise ConfigError(f"The prior must be True (phantom votes), False or Gaussian(deviation); got {prior!r}.")
     return PhantomVotes() if prior else None
+
+
+def prior_of(text: str) -> Literal["auto", "none", "phantom"] | Gaussian:
+    """What is assumed before any vote, from a word, or from the standard deviation of a normal prior in Elo points.
+
+    Raises:
+        ConfigError: it is neither.
+
+    Example:
+        >>> from penchant.ranking.prior import prior_of
+        >>> prior_of("phantom"), round(prior_of("400").deviation, 3)
+        ('phantom', 2.303)
+    """
+    if text in ("auto", "none", "phantom"):
+        return cast(Literal["auto", "none", "phantom"], text)
+    try:
+        return Gaussian(float(text) / ELO_PER_NAT)
+    except (ValueError, ConfigError):
+        known = "auto, none, phantom or a standard deviation in Elo points above 0"
+        raise ConfigError(f"prior is {known}, got '{text}'") from None

@@ -6,12 +6,16 @@ by_prior. Groups have an axis each, since no vote relates them. The same numbers
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, filterwarnings
 
-__all__ = ["draw_standings"]
+from penchant.errors import OutputError
+from penchant.files import write_atomically
+
+__all__ = ["draw_standings", "write_ranking"]
 
 INK, MUTED, GRID, MARK = "#222222", "#666666", "#e4e4e4", "#0072b2"
 LONGEST_NAME = 44
@@ -20,6 +24,17 @@ MANY = 30
 """With more items rows are set closer and the scale is repeated at the top."""
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+def write_ranking(ranking: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write rank.json and the figure of a ranking to a folder; returns the paths. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(ranking, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        write_atomically(folder / "rank.json", text)
+        return [folder / "rank.json", *draw_standings(ranking, folder / "ratings")]
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another `output=...`") from error
 
 
 def draw_standings(ranking: Mapping[str, Any], stem: Path) -> tuple[Path, Path]:
