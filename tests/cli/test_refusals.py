@@ -293,7 +293,7 @@ def test_samples_on_a_full_disk_are_gone_on_with_once_there_is_space(penchant, s
     prompts, output = write(tmp_path / "prompts.jsonl", [{"prompt": "Once"}]), tmp_path / "out" / "samples.jsonl"
     call = ["sample", *story, "--prompts", prompts, "--max-new-tokens", "4", "--output", output]
     with monkeypatch.context() as patch:
-        patch.setattr("penchant.evaluation.sample_lines.os.fsync", full)
+        patch.setattr("penchant.files.whole.os.fsync", full)
         result = penchant(*call)
     assert result.code == 2, result.err
     assert f"{output}: the disk is full; free some space and go on with --resume" in result.err
@@ -305,8 +305,7 @@ def test_on_a_full_disk_no_command_advises_an_option_that_it_does_not_have(
     penchant, story, pairs, tmp_path, make_run, monkeypatch
 ):
     run = make_run(lora=False)
-    monkeypatch.setattr("penchant.files.whole.sync_file", full)
-    monkeypatch.setattr("penchant.models.saving.os.replace", full)
+    monkeypatch.setattr("penchant.files.whole.os.fsync", full)
     for call in (
         ["score", "--model", run, "--data", pairs, "--output", tmp_path / "scores.jsonl"],
         ["export", run, "--merged", tmp_path / "plain"],
@@ -317,7 +316,7 @@ def test_on_a_full_disk_no_command_advises_an_option_that_it_does_not_have(
         assert not call[-1].exists()
     monkeypatch.undo()
     (tmp_path / "shut").mkdir()
-    monkeypatch.setattr("penchant.models.saving.os.replace", forbid)
+    monkeypatch.setattr("penchant.files.whole.os.replace", forbid)
     assert "; choose another --merged" in penchant("export", run, "--merged", tmp_path / "shut").err
 
 

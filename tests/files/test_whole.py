@@ -7,7 +7,14 @@ from safetensors import SafetensorError
 
 from penchant.errors import OutputError
 from penchant.files import whole
-from penchant.files.whole import disk_errors_explained, replacing, write_atomically
+from penchant.files.whole import (
+    append_whole,
+    disk_errors_explained,
+    replacing,
+    replacing_folder,
+    write_atomically,
+    writing,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +65,78 @@ def test_a_file_written_atomically_is_old_or_new(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(whole, "sync_file", full)
+    monkeypatch.setattr(whole.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_stream_becomes_the_file_when_it_ends_and_not_before(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    with writing(path) as stream:
+        stream.write(b"one\n")
+        assert not path.exists()
+    with pytest.raises(TypeError), writing(path) as stream:
+        stream.writelines([b"two\n", None])
+    assert path.read_bytes() == b"one\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_appended_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "rows.jsonl"
+    append_whole(path, "one\n")
+    append_whole(path, "half a pair \ud800\n")
+
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(whole.os, "fsync", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        append_whole(path, "two\n")
+    assert path.read_text() == "one\nhalf a pair \\ud800\n"
+
+
+def written_into(folder):
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_folder_is_replaced_whole_or_stays_as_it_was(tmp_path):
+    folder = tmp_path / "model"
+    (tmp_path / ".model.writing").mkdir()
+    (tmp_path / ".model.writing" / "left.txt").write_text("by a killed process")
+    for content in ("old", "new"):
+        with replacing_folder(folder) as scratch:
+            (scratch / "inner").mkdir()
+            (scratch / "inner" / "file").write_text(content)
+        assert written_into(folder) == {"inner/file": content}
+    with pytest.raises(FileNotFoundError), replacing_folder(folder) as scratch:
+        (scratch / "no folder" / "half").write_text("half")
+    assert written_into(tmp_path) == {"model/inner/file": "new"}
+
+
+def test_an_empty_folder_is_filled_and_not_replaced_with_what_makes_it_a_model_last(tmp_path, monkeypatch):
+    folder, order = tmp_path / "mounted", []
+    folder.mkdir()
+    place = folder.stat().st_ino
+    replace = whole.os.replace
+    monkeypatch.setattr(whole.os, "replace", lambda old, new: (order.append(new.name), replace(old, new)))
+    with replacing_folder(folder, last="config.json") as scratch:
+        for name in ("config.json", "adapter_config.json", "weights", "a"):
+            (scratch / name).write_text(name)
+    assert folder.stat().st_ino == place
+    assert sorted(order[:2]) == ["a", "weights"]
+    assert sorted(written_into(folder)) == ["a", "adapter_config.json", "config.json", "weights"]
+
+
+def test_all_that_is_in_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done = []
+    replace = whole.os.replace
+    monkeypatch.setattr(whole, "sync_file", lambda file: done.append(file.name))
+    monkeypatch.setattr(whole, "sync_folder", lambda folder: done.append(f"{folder.name}/"))
+    monkeypatch.setattr(whole.os, "replace", lambda old, new: (done.append("renamed"), replace(old, new)))
+    with replacing_folder(tmp_path / "model") as scratch:
+        (scratch / "inner").mkdir()
+        (scratch / "inner" / "file").write_text("x")
+    assert sorted(done[:3]) == [".model.writing/", "file", "inner/"]
+    assert done[3:] == ["renamed", f"{tmp_path.name}/"]

@@ -148,4 +148,4 @@ def test_an_adapter_over_an_adapter_says_how_to_make_a_whole_model_of_the_inner_
     edit(outer / "adapter_config.json", base_model_name_or_path=str(adapter))
     text = refused(outer, cpu)
     assert f"{adapter}: is itself an adapter" in text
-    assert f"`penchant export {adapter} --merged FOLDER`" in text
+    assert f"`penchant export {adapter}` with `merged=FOLDER`" in text

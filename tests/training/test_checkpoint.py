@@ -7,6 +7,7 @@ import pathlib
 import pytest
 import torch
 
+from penchant.files import whole
 from penchant.training import checkpoint
 from penchant.training.checkpoint import newest_checkpoint, restore, save_checkpoint
 
@@ -110,10 +111,10 @@ def test_saving_a_step_again_keeps_it_and_mends_a_damaged_one(tmp_path):
 
 BOUNDARIES = (
     (checkpoint, "save_file"),
-    (checkpoint, "sync_file"),
-    (checkpoint, "sync_folder"),
-    (checkpoint.os, "replace"),
-    (checkpoint.os, "fsync"),
+    (whole, "sync_file"),
+    (whole, "sync_folder"),
+    (whole.os, "replace"),
+    (whole.os, "fsync"),
     (checkpoint.shutil, "rmtree"),
     (pathlib.Path, "write_text"),
     (pathlib.Path, "mkdir"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,7 +12,7 @@ from pydantic import BaseModel
 
 from penchant.data import Comparison, Message, Prompt, Source
 from penchant.errors import OutputError
-from penchant.files.whole import replacing
+from penchant.files import writing
 
 __all__ = ["SampleLine", "found_in", "refuse_other_settings", "row_ids", "write_lines"]
 
@@ -90,10 +89,8 @@ def refuse_other_settings(line: SampleLine, source: Source) -> None:
 
 def write_lines(output: Path, lines: Iterable[bytes]) -> None:
     """The lines become the file, all or none."""
-    with replacing(output) as scratch, scratch.open("wb") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
+    with writing(output) as stream:
+        stream.writelines(lines)
 
 
 def _lines(output: Path) -> Iterator[SampleLine]:

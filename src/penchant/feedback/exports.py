@@ -13,7 +13,7 @@ from penchant.data.records import Candidate, Comparison, Message, Outcome, as_me
 from penchant.errors import ConfigError, OutputError
 from penchant.feedback.storing import Store
 from penchant.feedback.training import How, detail, training_pairs, verdict, votes_by_task
-from penchant.files import replacing, sync_file, sync_folder
+from penchant.files import writing
 from penchant.wording import SPELT_OUT, nearest
 
 __all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "Format", "export", "export_rows", "export_votes", "kto_rows"]
@@ -122,13 +122,10 @@ def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How =
     """
     rows, path, num_rows = export_rows(store, to, how=how), Path(path), 0
     try:
-        with replacing(path) as scratch:
-            with scratch.open("w", encoding="utf-8", errors=SPELT_OUT) as stream:
-                for row in rows:
-                    stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    num_rows += 1
-            sync_file(scratch)
-        sync_folder(path.parent)
+        with writing(path) as stream:
+            for row in rows:
+                stream.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", SPELT_OUT))
+                num_rows += 1
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
     return num_rows

@@ -9,19 +9,32 @@ private.py files for their owner alone
 from penchant.files.lock import LOCK, alone_in, exclusive
 from penchant.files.place import require_place
 from penchant.files.private import create_private, keep_private
-from penchant.files.whole import SCRATCH, disk_errors_explained, replacing, sync_file, sync_folder, write_atomically
+from penchant.files.whole import (
+    SCRATCH,
+    append_whole,
+    disk_errors_explained,
+    replacing,
+    replacing_folder,
+    sync_file,
+    sync_folder,
+    write_atomically,
+    writing,
+)
 
 __all__ = [
     "LOCK",
     "SCRATCH",
     "alone_in",
+    "append_whole",
     "create_private",
     "disk_errors_explained",
     "exclusive",
     "keep_private",
     "replacing",
+    "replacing_folder",
     "require_place",
     "sync_file",
     "sync_folder",
     "write_atomically",
+    "writing",
 ]

@@ -1,20 +1,32 @@
-"""Files written whole or not at all, and what a disk refuses said in one sentence."""
+"""Files and folders written whole or not at all, and what a disk refuses said in one sentence."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors import SafetensorError
 
 from penchant.errors import OutputError
 from penchant.wording import SPELT_OUT
 
-__all__ = ["SCRATCH", "disk_errors_explained", "replacing", "sync_file", "sync_folder", "write_atomically"]
+__all__ = [
+    "SCRATCH",
+    "append_whole",
+    "disk_errors_explained",
+    "replacing",
+    "replacing_folder",
+    "sync_file",
+    "sync_folder",
+    "write_atomically",
+    "writing",
+]
 
 SCRATCH = ".*.writing"
 """What files are called, as a pattern, until they are whole; one that is left over was never used."""
@@ -58,7 +70,7 @@ def disk_errors_explained(
 def replacing(path: Path) -> Iterator[Path]:
     """A scratch file that becomes `path` at the end; where that fails, `path` stays as it was and no scratch is left.
 
-    What is written must be on disk before the block ends: only the writer knows its file.
+    For what another library writes by name, which must be on disk before the block ends (`sync_file`); else `writing`.
     """
     scratch = path.with_name(f".{path.name}.writing")
     try:
@@ -67,14 +79,71 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose content becomes that of `path` at the end, on the disk; a reader sees the old or the new."""
+    with replacing(path) as scratch, scratch.open("wb") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content so that a reader sees the old or the new, never a part. Raises OSError."""
-    with replacing(path) as scratch:
-        scratch.write_text(text, encoding="utf-8", errors=SPELT_OUT)
-        sync_file(scratch)
-    sync_folder(path.parent)
+    with writing(path) as stream:
+        stream.write(text.encode("utf-8", SPELT_OUT))
+
+
+def append_whole(path: Path, text: str) -> None:
+    """Add to the end of a file, on the disk before this returns; where it breaks off, nothing is added.
+
+    For the one process that writes there: what another appended meanwhile would be cut off with it. Raises OSError.
+    """
+    end = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("ab") as stream:
+            stream.write(text.encode("utf-8", SPELT_OUT))
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:  # Ctrl-C too: what is appended after half a line would be lost with it
+        with suppress(OSError):
+            os.truncate(path, end)
+        raise
+
+
+@contextmanager
+def replacing_folder(path: Path, *, scratch: Path | None = None, last: str = "") -> Iterator[Path]:
+    """A scratch folder that becomes `path` at the end, on the disk with all that is in it; else `path` stays.
+
+    scratch: where it is; what a killed process left there is removed. last: how the names of those files end that are
+    to come last where `path` is an empty folder, which is filled and not replaced: it may be a mount point, or where
+    the user stands. Raises OSError.
+    """
+    is_empty = path.is_dir() and not any(path.iterdir())
+    if scratch is None:
+        scratch = path / ".writing" if is_empty else path.with_name(f".{path.name}.writing")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+        for file in scratch.rglob("*"):
+            (sync_folder if file.is_dir() else sync_file)(file)
+        sync_folder(scratch)
+        if is_empty:
+            for file in sorted(scratch.iterdir(), key=lambda file: bool(last) and file.name.endswith(last)):
+                os.replace(file, path / file.name)
+            scratch.rmdir()
+        else:
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(scratch, path)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    sync_folder(path if is_empty else path.parent)
 
 
 def sync_file(file: Path) -> None:

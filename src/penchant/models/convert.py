@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from pathlib import Path
 
 import torch
 
 from penchant.errors import ModelError
+from penchant.files import replacing_folder
 from penchant.models.cache import cache_errors_explained
 from penchant.models.saving import require_written
 from penchant.wording import reason_of
@@ -26,7 +25,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
     with cache_errors_explained(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:  # another process may convert it too
             try:
                 where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
                 model, found = AutoModelForCausalLM.from_pretrained(
@@ -46,11 +45,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             # The weights are plain tensors now; transformers refuses to save a model that still calls itself quantised.
             del model.config.quantization_config
             model.hf_quantizer = None
-            target = Path(scratch) / "model"
-            model.save_pretrained(target)
-            tokenizer.save_pretrained(target)
-            require_written(model, target, folder)
-            (target / "complete").write_text("written whole\n", encoding="utf-8")
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.replace(target, folder)
+            with replacing_folder(folder, scratch=Path(place) / "model") as target:
+                model.save_pretrained(target)
+                tokenizer.save_pretrained(target)
+                require_written(model, target, folder)
+                (target / "complete").write_text("written whole\n", encoding="utf-8")

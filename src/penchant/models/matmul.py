@@ -105,7 +105,7 @@ def _read(file: Path) -> str | None:
 
 def _decided(file: Path, measured: str) -> str:
     """What the first to finish measured, for all; a cache that cannot be written costs a measurement each time."""
-    scratch = file.with_name(f".{os.getpid()}-{file.name}")
+    scratch = file.with_name(f".{os.getpid()}-{file.name}")  # linked, not renamed: the first to finish decides
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch.write_text(json.dumps({"precision": measured}) + "\n", encoding="utf-8")

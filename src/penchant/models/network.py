@@ -45,8 +45,8 @@ def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any
     logging.disable_progress_bar()
     if (path / "adapter_config.json").is_file():
         raise ModelError(
-            f"{path}: is itself an adapter, and an adapter is read over a whole model; write that one whole "
-            f"with `penchant export {path}`, and name what it wrote as base_model_name_or_path of the other"
+            f"{path}: is itself an adapter, and an adapter is read over a whole model; write that one whole by "
+            f"`penchant export {path}` with `merged=FOLDER`, and name FOLDER as base_model_name_or_path of the other"
         )
     if not (path / "config.json").is_file():
         raise ModelError(f"{path}: holds no config.json, so it is not a model folder; pass the folder of a model")

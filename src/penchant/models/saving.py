@@ -5,8 +5,6 @@ Before it stands under its name it is read back and compared with what is in mem
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import torch
 
 from penchant.errors import ConfigError, WrittenError
+from penchant.files import replacing_folder
 from penchant.models.adapters import quiet_peft
 from penchant.models.language_model import LanguageModel
 from penchant.models.written import require_same_adapter, require_same_model
@@ -39,24 +38,10 @@ def save_model(
     WrittenError where what was written is not the model: then nothing is left of it, and what `folder` held stays.
     """
     folder = folder.resolve()
-    # An empty folder may be a mount point, or where the user stands: it is filled, not replaced.
-    is_empty = folder.is_dir() and not any(folder.iterdir())
-    scratch = folder / ".writing" if is_empty else folder.with_name(f".{folder.name}.writing")
-    shutil.rmtree(scratch, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing_folder(folder, last="config.json") as scratch:  # without which nothing loads it as a model
         _write(model, scratch, dtype)
         require_written(model.network, scratch, folder)
         sign(scratch)
-        if is_empty:
-            _fill(folder, scratch)
-        else:
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.replace(scratch, folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
 
 
 def rehearse(model: LanguageModel) -> None:
@@ -112,10 +97,3 @@ def _cast(network: Any, dtype: torch.dtype) -> None:
     for parameter in network.parameters():
         if parameter.dtype != dtype and parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)
-
-
-def _fill(folder: Path, scratch: Path) -> None:
-    """Move the files of a scratch folder up into `folder`, last those without which nothing loads it as a model."""
-    for file in sorted(scratch.iterdir(), key=lambda file: file.name.endswith("config.json")):
-        os.replace(file, folder / file.name)
-    scratch.rmdir()

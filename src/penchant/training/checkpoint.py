@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from penchant.files.whole import sync_file, sync_folder
+from penchant.files import SCRATCH, replacing_folder
 
 __all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint"]
 
@@ -53,15 +52,12 @@ def save_checkpoint(
     An interrupted write leaves only a folder that starts with a dot, which is never read and is removed next time.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".writing-*"):
+    for leftover in folder.glob(SCRATCH):
         shutil.rmtree(leftover)
-    target, scratch = folder / f"step-{step}", folder / f".writing-{step}"
-    if target.exists():
-        if not _fault(target):
-            return target  # of the same step, so with the same content
-        shutil.rmtree(target)
-    scratch.mkdir()
-    try:
+    target = folder / f"step-{step}"
+    if target.exists() and not _fault(target):
+        return target  # of the same step, so with the same content
+    with replacing_folder(target) as scratch:
         save_file(
             {name: p.detach().cpu().contiguous() for name, p in parameters.items()}, scratch / "weights.safetensors"
         )
@@ -70,14 +66,6 @@ def save_checkpoint(
         (scratch / "state.json").write_text(json.dumps({"step": step, **state}, indent=2), encoding="utf-8")
         manifest = {file.name: _fingerprint(file) for file in sorted(scratch.iterdir())}
         (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-        for file in scratch.iterdir():
-            sync_file(file)
-        sync_folder(scratch)
-        os.replace(scratch, target)
-        sync_folder(folder)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
     found = _by_step(folder)
     newest = found.index(target)  # what is of a later step was damaged, or this run would have begun there
     for stale in (*found[:newest], *found[newest + keep :]):

@@ -53,7 +53,8 @@ class ReferenceCache:
         torn = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
         lines = "\n" * torn + "".join(json.dumps([key.hex(), value]) + "\n" for key, value in new)
         with self.path.open("ab", buffering=0) as file:
-            file.write(lines.encode())  # at once, as another process may be appending too
+            # at once, and not cut off where it fails: another process may be appending too
+            file.write(lines.encode())
             os.fsync(file.fileno())
 
     def forget(self) -> None:
