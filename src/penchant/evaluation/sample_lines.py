@@ -56,7 +56,7 @@ def found_in(
     if not output.exists():
         return {}
     if not resume:
-        raise OutputError(f"{output}: exists already; pass --resume to go on with it, or another --output")
+        raise OutputError(f"{output}: exists already; give `resume=True` to go on with it, or another `output=...`")
     asked = {prompt.id: prompt.messages for prompt in prompts}
     found: dict[str, list[SampleLine]] = {}
     for line in _lines(output):
@@ -65,13 +65,13 @@ def found_in(
         ids = row_ids(line.prompt_id, num_responses)
         if line.is_pair != (num_responses > 1) or [one.id for one in lines] != ids[: len(lines)]:
             raise OutputError(
-                f"{line.where}: is not a row that --num-responses {num_responses} writes; pass the number that it was "
-                "sampled with, or choose another --output"
+                f"{line.where}: is not a row that `num_responses={num_responses}` writes; pass the number that it was "
+                "sampled with, or choose another `output=...`"
             )
         if asked.get(line.prompt_id, line.messages) != line.messages:
             raise OutputError(
                 f"{line.where}: answers another prompt with the id {line.prompt_id!r}; give each its own, or choose "
-                "another --output"
+                "another `output=...`"
             )
     return found
 
@@ -83,7 +83,7 @@ def refuse_other_settings(line: SampleLine, source: Source) -> None:
     if theirs.model_copy(update={"max_new_tokens": limit}) != source:
         raise OutputError(
             f"{line.where}: was sampled from {theirs.model} with other settings ({_settings(theirs)}, now "
-            f"{source.model}, {_settings(source)}); use the same, or choose another --output"
+            f"{source.model}, {_settings(source)}); use the same, or choose another `output=...`"
         )
 
 
@@ -97,7 +97,7 @@ def _lines(output: Path) -> Iterator[SampleLine]:
     try:
         *whole, last = output.read_bytes().split(b"\n")
     except OSError as error:
-        raise OutputError(f"{output}: cannot be read ({error.strerror}); choose another --output") from error
+        raise OutputError(f"{output}: cannot be read ({error.strerror}); choose another `output=...`") from error
     for number, text in enumerate([*whole, b"" if _is_torn(last) else last], start=1):
         if text.strip():
             yield _read(text, f"{output}:{number}")
@@ -125,7 +125,7 @@ def _read(text: bytes, where: str) -> SampleLine:
             raise ValueError("nobody knows how it was sampled")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutputError(
-            f"{where}: not a row that `penchant sample` wrote; mend or remove it, or choose another --output"
+            f"{where}: not a row that `penchant sample` wrote; mend or remove it, or choose another `output=...`"
         ) from error
     return SampleLine(where, row["id"], prompt_id, messages, source, is_pair, text + b"\n")
 

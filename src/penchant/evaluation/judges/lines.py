@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from penchant.data import Comparison
 from penchant.data.authors import STAND_IN
 from penchant.errors import OutputError
 from penchant.evaluation.judges.protocol import Judgement
-from penchant.wording import SPELT_OUT
+from penchant.files import append_whole, write_atomically
 
 __all__ = [
     "JUDGE_FIELD",
@@ -50,20 +49,10 @@ def details_of(comparison: Comparison) -> Mapping[str, Any]:
 
 
 def append(path: Path, lines: list[str]) -> None:
-    """Move `lines` to the end of the file, on the disk before this returns; where it breaks off, none is there."""
-    if not lines:
-        return
-    end = path.stat().st_size if path.exists() else 0
-    try:
-        with path.open("a", encoding="utf-8", errors=SPELT_OUT) as file:
-            file.write("".join(lines))
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:  # Ctrl-C too: what is appended after half a line would be lost with it
-        with suppress(OSError):
-            os.truncate(path, end)
-        raise
-    lines.clear()
+    """Move `lines` to the end of the file, see `append_whole`."""
+    if lines:
+        append_whole(path, "".join(lines))
+        lines.clear()
 
 
 def as_line(comparison: Comparison, place: int | None = None) -> str:
@@ -74,11 +63,7 @@ def as_line(comparison: Comparison, place: int | None = None) -> str:
 
 def put_in_order(scratch: Path, votes: Sequence[Comparison]) -> None:
     """Answers in order and without their places, which stand for themselves now; one file takes the other's place."""
-    ordered = scratch.with_name(f"{scratch.name}.ordered")
-    ordered.unlink(missing_ok=True)
-    append(ordered, [as_line(vote) for vote in votes])
-    ordered.touch()  # where there was nothing to answer
-    os.replace(ordered, scratch)
+    write_atomically(scratch, "".join(map(as_line, votes)))
 
 
 def without_torn_line(path: Path) -> Path:
