@@ -153,3 +153,19 @@ def test_a_sequence_that_is_cut_keeps_the_weights_of_what_is_left():
     assert (cut.ids.tolist(), cut.scored.tolist()) == ([0, 1, 2, 3], [False, True, True, False])
     assert cut.weights.tolist() == [0.5, 0.25]
     assert TokenSequence(ids, scored).cut(4).weights is None
+
+
+def test_the_weights_of_scored_tokens_stand_in_the_order_of_the_targets_and_are_one_where_nothing_is_said():
+    plain, one = sequence([1, 2, 3, 4]), sequence([1, 2, 9])
+    weighted = one.weighted(np.array([0.5, 3.0], dtype=np.float32))
+    assert weighted.total_weight == 3.5
+    assert plain.total_weight == 3
+    forest = Forest.plant([plain, weighted, plain])
+    assert forest.weight_K.tolist() == [1, 1, 1, 0.5, 3.0, 1, 1, 1]
+    assert forest.weight_K.dtype == np.float32
+    assert Forest.plant([plain, one]).weight_K is None
+
+
+def test_a_sequence_without_a_token_cannot_be_made():
+    with pytest.raises(AssertionError, match="at least one token"):
+        sequence([])
