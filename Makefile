@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-all mutation fuzz check format bench docs site figures families release clean
+.PHONY: setup demo test test-all mutation fuzz check format bench docs figures families release clean
 
 setup: $(VENV)/.ready  ## make the environment with the pinned versions
 
@@ -51,10 +51,16 @@ bench: setup  ## the figures of docs/performance.md; TRL_PYTHON names an interpr
 	$(BIN)/python benchmarks/dpo_throughput.py $(if $(TRL_PYTHON),--trl-python $(TRL_PYTHON),--skip-trl)
 	$(BIN)/python benchmarks/sampling_throughput.py
 
-docs: setup  ## write the parts of docs/ that the code knows
+docs: setup  ## write the parts of docs/ that the code knows, and build the site into site/; a link that leads nowhere stops it
 	$(BIN)/python docs/make.py
-	$(BIN)/python docs/figures.py
 	$(BIN)/python docs/architecture.py
+	$(BIN)/python docs/notebooks.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html opens in a browser; with search: $(BIN)/python -m http.server --directory site"
+
+figures: setup  ## draw the figures of docs/theory.md again; a minute
+	$(BIN)/python docs/figures.py
 
 families: setup  ## build every family of models small, compare with plain transformers, write docs/models.md; ten minutes
 	$(BIN)/python docs/families.py
@@ -64,4 +70,4 @@ release: setup  ## wheel and source archive in dist/, tried in fresh environment
 	$(BIN)/python tools/release.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis build

@@ -7,29 +7,36 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from penchant.cli.demo import steps
 from penchant.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
-def make_docs():
-    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "docs" / "make.py")
+def load(name):
+    """A script of docs/."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+make, site = load("make"), load("site_hooks")
+
+
 @pytest.mark.parametrize("name", ["commands.md", "settings.md"])
 def test_pages_written_by_the_code_are_up_to_date(name):
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == make_docs().PAGES[name](), "run `make docs`"
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == make.PAGES[name](), "run `make docs`"
 
 
 def test_every_setting_has_a_meaning_and_its_allowed_values():
-    make = make_docs()
     for schema in make.schemas():
         for setting in make.settings(schema):
             assert len(setting.meaning.split()) > 1, f"{schema.__name__}: {setting.name} has no description"
@@ -37,7 +44,7 @@ def test_every_setting_has_a_meaning_and_its_allowed_values():
 
 
 def test_the_allowed_values_are_those_that_the_schema_takes():
-    dpo, sft, project = ({s.name: s for s in make_docs().settings(schema)} for schema in make_docs().schemas())
+    dpo, sft, project = ({s.name: s for s in make.settings(schema)} for schema in make.schemas())
     assert dpo["dpo.moving_reference.mixup"].allowed == "a number above 0 and at most 1"
     assert dpo["seed"].allowed == "an integer at least 0 and below 2**63"
     assert dpo["model.device"].allowed == "`auto`, `cpu`, `cuda`, `mps`"
@@ -94,10 +101,82 @@ def test_the_readmes_give_the_demo_as_the_demo_runs_it(name):
         assert given, f"{name} lacks: penchant {shlex.join(arguments)}"
 
 
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.M)
+CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.M | re.S)
+
+
+def links_of(page):
+    """Where the links of a page lead within the project: a path, and an anchor or nothing."""
+    for target in LINK.findall(CODE.sub("`code`", page.read_text(encoding="utf-8"))):
+        if not re.match(r"[a-z]+:", target):
+            path, _, anchor = target.partition("#")
+            yield (page.parent / path).resolve() if path else page.resolve(), anchor
+
+
+@cache
+def anchors_of(page):
+    """The anchors of a page's headings; a heading that comes again has a number."""
+    headings = HEADING.findall(re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S))
+    slugs = [site.slug(re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)) for heading in headings]
+    return {slug if (n := slugs[:i].count(slug)) == 0 else f"{slug}-{n}" for i, slug in enumerate(slugs)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_links_within_the_project_lead_to_files(page):
-    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+def test_links_within_the_project_lead_to_files_and_their_headings(page):
+    for path, anchor in links_of(page):
+        assert path.exists(), path
+        assert not anchor or path.suffix != ".md" or anchor in anchors_of(path), f"{path.name}#{anchor}"
+
+
+@cache
+def menu():
+    """Sections and entries of the site's menu: the words before a page, and the page."""
+
+    def walk(entries, above=()):
+        for entry in entries:
+            ((title, what),) = entry.items()
+            if isinstance(what, str):
+                yield (*above, title), what
+            else:
+                yield from walk(what, (*above, title))
+
+    return tuple(walk(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]))
+
+
+SITE = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+
+
+def test_every_page_is_in_the_menu_once_and_every_entry_is_a_page():
+    pages = [page for _, page in menu()]
+    assert sorted(pages) == sorted(SITE)
+
+
+@pytest.mark.parametrize(("index", "language"), [("index.md", "en"), ("index.zh-CN.md", "zh-CN")])
+def test_every_page_is_linked_from_the_index(index, language):
+    linked = {path.relative_to(ROOT / "docs").as_posix() for path, _ in links_of(ROOT / "docs" / index)}
+    chinese = {page for page in SITE if page.endswith(".zh-CN.md")}
+    if language == "en":
+        assert linked >= SITE - chinese - {index}
+    else:
+        assert linked >= chinese - {index}
+        translated = {page.replace(".zh-CN.md", ".md") for page in chinese}
+        assert linked >= {page for page in SITE - chinese - translated if not page.startswith("adr/")}
+
+
+def test_what_is_translated_is_in_a_menu_of_its_language():
+    for titles, page in menu():
+        is_chinese = [bool(re.search("[\u4e00-\u9fff]", title)) for title in titles]
+        assert is_chinese == [page.endswith(".zh-CN.md")] * len(titles), titles
+    translated = {page.replace(".zh-CN.md", ".md") for _, page in menu() if page.endswith(".zh-CN.md")}
+    assert translated >= {"index.md", "theory.md", *(page for page in SITE if re.match(r"tutorials/[\w-]+\.md", page))}
+
+
+def test_nothing_of_the_site_is_fetched_from_elsewhere():
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert config["theme"]["font"] is False
+    assert not {"extra_css", "extra_javascript", "site_url"} & set(config)
+    assert "offline" not in str(config["plugins"]), "it adds a script of another host"
 
 
 def test_the_way_from_command_to_loss_is_six_short_files_that_import_each_other():
