@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,11 +17,6 @@ from penchant.cli.judge import (
     Timeout,
     read_instructions,
 )
-
-if TYPE_CHECKING:
-    from penchant.cli.console import Reporter
-    from penchant.cli.round_plan import Round
-    from penchant.cli.round_stages import Call
 
 __all__ = ["NAME", "command"]
 
@@ -108,99 +99,38 @@ def command(
         penchant round wheel --list
     """
     from penchant.cli.console import Reporter
-    from penchant.cli.round_plan import find_rounds
-    from penchant.cli.round_stages import Call
+    from penchant.cli.round_shown import interruption_explained, print_rounds, said_of
     from penchant.errors import ConfigError
-    from penchant.files.lock import alone_in
+    from penchant.rounds import RoundSettings, run_round
 
-    given = {
-        "model": _absolute(model),
-        "prompts": _absolute(prompts),
-        "judge": _absolute(judge, "run:"),
-        "judge_model": judge_model,
-        "instructions": read_instructions(instructions),
-        "epsilon": epsilon,
-        "judge_reference": _absolute(judge_reference),
-        "people": None if people is None else str(people.resolve()),
-        "held_out": held_out,
-        "temperature": temperature,
-        "top_p": top_p,
-        "top_k": top_k,
-        "max_new_tokens": max_new_tokens,
-        "max_prompts": max_prompts,
-        "seed": seed,
-        "settings": tuple(settings) if settings else None,
-        "device": device,
-        "dtype": dtype,
-        "chat_template": _absolute(chat_template),
-    }
-    folder = folder.resolve()
+    given = RoundSettings(
+        model=model,
+        prompts=prompts,
+        judge=judge,
+        judge_model=judge_model,
+        instructions=read_instructions(instructions),
+        epsilon=epsilon,
+        judge_reference=judge_reference,
+        people=people,
+        held_out=held_out,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        max_new_tokens=max_new_tokens,
+        max_prompts=max_prompts,
+        seed=seed,
+        settings=settings or None,
+        device=device,
+        dtype=dtype,
+        chat_template=chat_template,
+    )
     if show:
         if any(value is not None for value in (*given.values(), concurrency, timeout, min_votes)):
             raise ConfigError("--list shows what there is and reads no other option; leave them out")
-        _show(folder, find_rounds(folder))
+        print_rounds(folder.resolve())
         return
-    reporter = Reporter()  # only speaks: the bars are of the stages
-    with alone_in(folder, "`penchant round`"):
-        _turn(folder, given, Call(reporter.say, concurrency, timeout, min_votes), reporter)
-
-
-def _turn(folder: Path, given: Mapping[str, Any], call: Call, reporter: Reporter) -> None:
-    """Go on with the round under way, or begin the next one and turn it. Raises UserError."""
-    from penchant.cli.round_begin import begin, withdrawn_if_refused
-    from penchant.cli.round_check import check_what_it_needs, check_who_answers
-    from penchant.cli.round_plan import find_rounds
-    from penchant.cli.round_report import in_words
-    from penchant.cli.round_settle import settle
-    from penchant.cli.round_stages import turn
-
-    rounds = find_rounds(folder)
-    plan = settle(given, rounds)
-    check_who_answers(plan, given["judge"], call, reporter)
-    if rounds and not rounds[-1].is_finished:
-        this = rounds[-1]
-        with _stopped_with_words(this):
-            missing = turn(this, call)
-    else:
-        check_what_it_needs(plan, rounds, reporter.say)
-        this = begin(folder, rounds, plan)
-        with withdrawn_if_refused(this), _stopped_with_words(this):
-            missing = turn(this, call)
-    reporter.say(missing or f"round {this.number} is finished: {in_words(this)}\nreport  {this.path / 'report.html'}")
-
-
-@contextmanager
-def _stopped_with_words(this: Round) -> Iterator[None]:
-    """Where the call is stopped inside, say how to continue the round."""
-    from penchant.cli.round_check import must_be_named
-    from penchant.training.interrupt import Interrupted
-
-    try:
-        yield
-    except (KeyboardInterrupt, Interrupted) as stop:
-        number = stop.exit_code - 128 if isinstance(stop, Interrupted) else signal.SIGINT
-        what = str(stop).partition(";")[0] or "interrupted"
-        judge = f" --judge {shlex.quote(str(this.plan.judge))}" if must_be_named(this.plan) else ""
-        then = f"go on with `penchant round {shlex.quote(str(this.path.parent))}{judge}`"
-        raise Interrupted(number, f"{what}; {'the round is finished' if this.is_finished else then}") from None
-
-
-def _absolute(name: str | None, prefix: str = "") -> str | None:
-    """A path, after `prefix`, that means the same in every folder; a name that is no path here as it is."""
-    if name is None or not name.startswith(prefix):
-        return name
-    path = Path(name.removeprefix(prefix)).expanduser()
-    return f"{prefix}{path.resolve()}" if path.exists() else name
-
-
-def _show(folder: Path, rounds: list[Round]) -> None:
-    from rich.console import Console
-
-    from penchant.cli.round_report import COLUMNS, table_of
-    from penchant.cli.round_stages import next_stage
-    from penchant.cli.tables import print_table
-    from penchant.errors import OutputError
-
-    if not rounds:
-        raise OutputError(f"{folder}: holds no rounds; begin the first with --model, --prompts and --judge or --people")
-    print_table(Console(highlight=False), COLUMNS, table_of(rounds, next_stage))
+    with Reporter() as reporter, interruption_explained():
+        result = run_round(
+            folder, concurrency=concurrency, timeout=timeout, min_votes=min_votes, reporter=reporter, **given
+        )
+        reporter.say(said_of(result))

@@ -86,9 +86,6 @@ def command(
             resume=resume,
             on_progress=lambda n, total: reporter.progress("sampling", n, total, {}),
         )
-        seconds = time.perf_counter() - begin
-        found = f" ({done.num_found} were there)" if done.num_found else ""
-        reporter.say(f"{done.num_prompts} prompts answered{found}, {done.num_tokens} tokens in {seconds:.0f} s")
-        if done.num_identical:
-            reporter.say(f"{done.num_identical} prompts got identical responses, flagged; a higher temperature helps")
+        for line in done.in_words(time.perf_counter() - begin):
+            reporter.say(line)
         reporter.say(f"samples {output}")

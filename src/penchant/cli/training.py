@@ -39,6 +39,7 @@ def train(
 
 
 def _train(config: Any, reporter: Reporter, *, resume: bool, labels: str | None) -> None:
+    from penchant.report.summary import summary
     from penchant.training.config import DPOConfig
     from penchant.training.run import run_dpo, run_sft
     from penchant.training.run_folder import RunFolder, read_rows_written
@@ -60,7 +61,8 @@ def _train(config: Any, reporter: Reporter, *, resume: bool, labels: str | None)
     else:
         folder = run_sft(config, reporter, resume=resume)
     write_run_report(folder.path, reporter.say)
-    _summarise(reporter, folder.ledger, read_rows_written(folder.metrics))
+    for line in summary(folder.ledger, read_rows_written(folder.metrics)):
+        reporter.say(line)
     reporter.say(f"model   {folder.model}\nreport  {folder.report}")
 
 
@@ -82,37 +84,3 @@ def _answers_as(config: Any) -> str:
     if not isinstance(config, DPOConfig):
         return "sft"
     return "kto" if config.dpo.objective in LABELLED_OBJECTIVES else "pairs"
-
-
-def _summarise(reporter: Reporter, ledger: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> None:
-    from penchant.report.advice import advise
-
-    last = next((row for row in reversed(metrics) if "eval_loss" in row), None)
-    if last is not None:
-        reporter.say(_held_out_in_words(last, ledger))
-    for remark in advise(ledger, metrics):
-        reporter.say(f"{remark.level}: {remark.title}. {remark.text}")
-    speed, peak = ledger["unique_tokens_per_second"], ledger["peak_memory_bytes"] / 1e9
-    reporter.say(f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak:.1f} GB at most")
-
-
-def _held_out_in_words(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
-    num, loss = ledger["num_held_out_pairs"], _shown(last["eval_loss"], ".4f")
-    if last.get("eval_rewards/accuracies_low") is None:
-        return f"held out ({num}): loss {loss}"
-    accuracy, low, high = (last[f"eval_rewards/accuracies{end}"] for end in ("", "_low", "_high"))
-    sure = "which may be chance" if low <= 0.5 <= high else "which is more than chance"
-    if high < 0.5:
-        sure = "which is less than chance"
-    pairs = "1 held-out pair" if num == 1 else f"{num:,} held-out pairs"
-    longer = ledger.get("held_out_longer")
-    beside = "" if longer is None else f" (the longer response was chosen in {longer:.1%})"
-    return (
-        f"on {pairs} the model prefers the chosen response in {accuracy:.1%} (95% interval {low:.1%} to {high:.1%}), "
-        f"{sure}{beside}; loss {loss}, mean margin {_shown(last['eval_rewards/margins'], '+.4f')}"
-    )
-
-
-def _shown(value: float | None, form: str) -> str:
-    """metrics.jsonl holds null for a number that is not finite."""
-    return "not finite" if value is None else format(value, form)

@@ -31,6 +31,14 @@ class Sampled:
     num_identical: int
     num_tokens: int
 
+    def in_words(self, seconds: float) -> list[str]:
+        """The same as lines. seconds: that the sampling took."""
+        found = f" ({self.num_found} were there)" if self.num_found else ""
+        lines = [f"{self.num_prompts} prompts answered{found}, {self.num_tokens} tokens in {seconds:.0f} s"]
+        if self.num_identical:
+            lines.append(f"{self.num_identical} prompts got identical responses, flagged; a higher temperature helps")
+        return lines
+
 
 def source_of(model: LanguageModel, params: SamplingParams) -> Source:
     """Who wrote a candidate: the model by digest, and how it was sampled."""

@@ -4,6 +4,7 @@ experiment.py       the experiment `life`: a small model goes through text, demo
 stages.py           the three stages: data, training, an exam after each
 untrained.py        the model it begins with: random weights and a tokenizer of its own
 exam.py             what the model can do after a stage
+catalogue.py        every experiment by its name, those of installed packages too
 completion_tree.py  the experiment `tree`: what a model may answer, and the probability of an answer as a product
 """
 

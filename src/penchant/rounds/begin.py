@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penchant.cli.round_people import name_of_tasks
-from penchant.cli.round_plan import Plan, Round
-from penchant.cli.round_report import model_digest
 from penchant.errors import ConfigError, ModelError, OutputError, UserError
+from penchant.files import disk_errors_explained, write_atomically
+from penchant.rounds.people import name_of_tasks
+from penchant.rounds.plan import Plan, Round
+from penchant.rounds.summary import model_digest
 
 if TYPE_CHECKING:
     from penchant.data import Message, Prompt
@@ -31,7 +32,6 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     """Write down a new round: its prompts, then its plan, which makes it one. Raises UserError."""
     from penchant.data import load_prompts
     from penchant.data.prompt_sets import prompt_file
-    from penchant.files.whole import disk_errors_explained, write_atomically
 
     plan = plan.model_copy(update={"tasks": None if plan.people is None else name_of_tasks(folder)})
     new = Round(len(rounds) + 1, folder / f"round-{len(rounds) + 1}", plan)
@@ -45,8 +45,8 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
     sides = _split(prompts, rounds, plan)
     if not all(sides.values()):
         counts = f"{len(sides[False])} prompts are left to train on and {len(sides[True])} to measure on"
-        raise ConfigError(f"--prompts {plan.prompts}: {counts}; give more prompts")
-    with disk_errors_explained(folder, again="run the command again", elsewhere="choose another folder"):
+        raise ConfigError(f"{plan.prompts}: {counts}; give more prompts")
+    with disk_errors_explained(folder, again="call this again", elsewhere="choose another folder"):
         new.path.mkdir(parents=True, exist_ok=True)
         for name, is_held_out in SIDES.items():
             rows = [{"id": p.id, "messages": [m.model_dump() for m in p.messages]} for p in sides[is_held_out]]
@@ -60,7 +60,7 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
 def withdrawn_if_refused(this: Round) -> Iterator[None]:
     """Where a UserError comes before anything was sampled in a round that began here, leave nothing of the round.
 
-    Else it would stand in the way of the corrected command.
+    Else it would stand in the way of the corrected call.
     """
     try:
         yield

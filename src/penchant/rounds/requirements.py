@@ -4,42 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from penchant.cli.round_people import check_project
-from penchant.cli.round_settle import training_config
-from penchant.cli.round_stages import judge_of
 from penchant.errors import ConfigError, ModelError
-
-if TYPE_CHECKING:
-    from penchant.cli.console import Reporter
-    from penchant.cli.round_plan import Plan, Round
-    from penchant.cli.round_stages import Call
+from penchant.rounds.people import check_project
+from penchant.rounds.plan import Plan, Round
+from penchant.rounds.settle import training_config
+from penchant.rounds.stages import Call, judge_of
 
 __all__ = ["check_what_it_needs", "check_who_answers", "must_be_named"]
 
 
-def check_who_answers(plan: Plan, judge: str | None, call: Call, reporter: Reporter) -> None:
+def check_who_answers(plan: Plan, judge: str | None, call: Call) -> None:
     """Refuse what the judge, or people, would not take. judge: as said in this call. Raises ConfigError."""
     if plan.people is not None:
         options_of_judges = (plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
         if any(value is not None for value in (*options_of_judges, call.concurrency, call.timeout)):
             raise ConfigError(
-                "--judge-model, --instructions, --epsilon, --judge-reference, --concurrency and --timeout are of "
-                "judges, and --people asks people; leave them out"
+                "judge_model, instructions, epsilon, judge_reference, concurrency and timeout are of judges, and "
+                "`people=...` asks people; leave them out"
             )
         return
     if call.min_votes is not None:
-        raise ConfigError("--min-votes counts what people answered; a judge answers all, so leave it out")
+        raise ConfigError("`min_votes=...` counts what people answered; a judge answers all, so leave it out")
     chosen = judge_of(plan)
     if judge is None and must_be_named(plan):
         raise ConfigError(
-            f"pass --judge {plan.judge} again: a judge that runs code, or gets the texts and your key, is never taken "
+            f"give `judge={plan.judge}` again: a judge that runs code, or gets the texts and your key, is never taken "
             "from a file"
         )
     chosen.check(concurrency=call.concurrency, timeout=call.timeout)
     if chosen.kind != "run":  # which takes a model into memory
-        chosen.open(reporter, concurrency=call.concurrency, timeout=call.timeout)
+        chosen.open(call.reporter, concurrency=call.concurrency, timeout=call.timeout)
 
 
 def must_be_named(plan: Plan) -> bool:
@@ -62,23 +57,23 @@ def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str]
     choose_objective(config)
     if not rounds:
         read_chat_template(plan.chat_template)
-        start = _resolved("--model", plan.model, say)
+        start = _resolved("model", plan.model, say)
         if config.model.lora is not None and is_adapter_folder(start):
             raise ConfigError(
-                f"--set model.lora: {plan.model} is an adapter already, which is trained further as it is; leave it out"
+                f"model.lora: {plan.model} is an adapter already, which is trained further as it is; leave it out"
             )
     if plan.people is not None:
         check_project(Path(plan.people))
     if plan.judge is not None and plan.judge.startswith("run:"):
-        _resolved("--judge run", plan.judge.removeprefix("run:"), say)
+        _resolved("judge", plan.judge.removeprefix("run:"), say)
     if plan.judge_reference is not None:
-        _resolved("--judge-reference", plan.judge_reference, say)
+        _resolved("judge_reference", plan.judge_reference, say)
 
 
-def _resolved(option: str, name: str, say: Callable[[str], None]) -> Path:
+def _resolved(argument: str, name: str, say: Callable[[str], None]) -> Path:
     from penchant.models.load import resolve
 
     try:
         return resolve(name, say)
     except ModelError as error:
-        raise ModelError(f"{option}: {error}") from error
+        raise ModelError(f"`{argument}=...`: {error}") from error

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from penchant.errors import DataError, OutputError
 
 if TYPE_CHECKING:
-    from penchant.cli.round_plan import Round
     from penchant.data import Comparison
+    from penchant.rounds.plan import Round
 
 __all__ = ["ask_people", "check_project", "name_of_tasks", "prefix_of_tasks"]
 
@@ -51,9 +51,9 @@ def check_project(project: Path) -> None:
         return
     found = next(path for path in (project, *project.parents) if os.path.lexists(path))
     if not found.is_dir():
-        raise OutputError(f"--people {project}: {found} is not a folder; choose another place for the project")
+        raise OutputError(f"{project}: {found} is not a folder; choose another place for the project")
     if not os.access(found, os.W_OK | os.X_OK):
-        raise OutputError(f"--people {project}: {found} cannot be written in; choose another place for the project")
+        raise OutputError(f"{project}: {found} cannot be written in; choose another place for the project")
 
 
 def ask_people(
@@ -77,7 +77,7 @@ def ask_people(
         asked = [one.model_copy(update={"id": name, "outcome": None}) for name, one in tasks.items()]
         if refused := store.add_tasks(asked, origin=prefix, all_or_none=True).refused:
             raise DataError(
-                f"--people {project}: cannot ask {refused[0]} ({len(refused)} such), so none was added; mend that, or "
+                f"{project}: cannot ask {refused[0]} ({len(refused)} such), so none was added; mend that, or "
                 "begin the round again"
             )
         votes, _ = votes_by_task(store.comparisons())

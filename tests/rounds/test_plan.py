@@ -1,13 +1,13 @@
-"""What a call turns: the plan that comes of it and the rounds before, and whether those are what they were."""
+"""What a call is about: the plan that comes of it and the rounds before, and whether those are what they were."""
 
 import json
 
 import pytest
 
-from penchant.cli.round_marks import is_done, mark, min_votes_of
-from penchant.cli.round_plan import Plan, find_rounds
-from penchant.cli.round_settle import settle, training_config
 from penchant.errors import ConfigError, OutputError
+from penchant.rounds.finished_stages import is_finished, min_votes_of, note_finished
+from penchant.rounds.plan import Plan, find_rounds
+from penchant.rounds.settle import settle, training_config
 
 BASE = {"model": "m", "prompts": "p"}
 ENDPOINT = {"judge": "http://x/v1", "judge_model": "q", "instructions": "Be kind."}
@@ -16,7 +16,7 @@ RUN = {"judge": "run:/r", "judge_reference": "/s", "epsilon": 0.1}
 
 
 def put(folder, number, *, made="", started_from="", is_finished=True, **plan):
-    """Write a round as `penchant round` leaves it, as far as the next call reads it."""
+    """Write a round as a call leaves it, as far as the next call reads it."""
     path = folder / f"round-{number}"
     path.mkdir(parents=True)
     plan = Plan(**BASE | ({} if plan.keys() & {"judge", "people"} else {"judge": "positivity"}) | plan)
@@ -92,14 +92,14 @@ def test_repeating_a_setting_of_a_round_under_way_goes_on_with_it(tmp_path, said
 @pytest.mark.parametrize("said", ["dpo.beta=0.4", "dpo={label_smoothing: 0.1}", "save.num_samples=0"])
 def test_another_setting_is_refused_by_a_round_under_way(tmp_path, said):
     put(tmp_path, 1, is_finished=False, settings=("dpo.beta=0.3",))
-    with pytest.raises(ConfigError, match="--set: round 1 is under way with"):
+    with pytest.raises(ConfigError, match="settings: round 1 is under way with"):
         settle({"settings": (said,)}, find_rounds(tmp_path))
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
 def test_a_setting_that_a_round_gives_itself_is_refused_at_any_time(tmp_path, is_finished):
     put(tmp_path, 1, is_finished=is_finished)
-    with pytest.raises(ConfigError, match="--set output: a round gives this itself"):
+    with pytest.raises(ConfigError, match="setting output: a round gives this itself"):
         settle({"settings": ("output=run",)}, find_rounds(tmp_path))
 
 
@@ -138,7 +138,7 @@ def test_a_whole_model_may_get_an_adapter_in_a_later_round(tmp_path):
 def test_a_chat_template_is_of_the_first_round_alone(tmp_path):
     put(tmp_path, 1, chat_template="plain")
     assert settle({"chat_template": "plain"}, find_rounds(tmp_path)).chat_template == "plain"
-    with pytest.raises(ConfigError, match="--chat-template: the rounds here began with 'plain'"):
+    with pytest.raises(ConfigError, match=r"`chat_template=\.\.\.`: the rounds here began with 'plain'"):
         settle({"chat_template": "other.jinja"}, find_rounds(tmp_path))
 
 
@@ -185,15 +185,15 @@ def test_each_stage_remembers_how_many_votes_of_people_were_enough(tmp_path):
     put(tmp_path, 1, is_finished=False, people="votes")
     (this,) = find_rounds(tmp_path)
     assert min_votes_of(this) == {}
-    mark(this, "vote", ("plan.json",), min_votes=5)
-    mark(this, "compare", ("plan.json",), min_votes=None)
+    note_finished(this, "vote", ("plan.json",), min_votes=5)
+    note_finished(this, "compare", ("plan.json",), min_votes=None)
     assert min_votes_of(this) == {"vote": 5, "compare": None}
 
 
 def test_judges_have_no_number_of_votes_that_is_enough(tmp_path):
     put(tmp_path, 1, is_finished=False)
     (this,) = find_rounds(tmp_path)
-    mark(this, "vote", ("plan.json",), min_votes=None)
+    note_finished(this, "vote", ("plan.json",), min_votes=None)
     assert min_votes_of(this) is None
 
 
@@ -201,13 +201,13 @@ def test_judges_have_no_number_of_votes_that_is_enough(tmp_path):
 def test_a_mark_knows_a_changed_file_also_one_of_an_older_penchant(tmp_path, is_old):
     put(tmp_path, 1, is_finished=False, people="votes")
     (this,) = find_rounds(tmp_path)
-    assert not is_done(this, "vote")
-    mark(this, "vote", ("plan.json",), min_votes=5)
+    assert not is_finished(this, "vote")
+    note_finished(this, "vote", ("plan.json",), min_votes=5)
     marker = this.path / ".vote.done"
     if is_old:  # the digests and nothing else
         marker.write_text(json.dumps(json.loads(marker.read_text())["files"]))
         assert min_votes_of(this) == {}
-    assert is_done(this, "vote")
+    assert is_finished(this, "vote")
     (this.path / "plan.json").write_text("{}")
     with pytest.raises(OutputError, match=r"plan\.json: is gone or was changed after the stage 'vote'"):
-        is_done(this, "vote")
+        is_finished(this, "vote")

@@ -7,10 +7,11 @@ answers.jsonl, verdicts.jsonl, report.html and round.json. A round is finished w
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,11 +19,42 @@ from penchant.errors import OutputError
 from penchant.files.lock import LOCK
 from penchant.wording import reason_of
 
-__all__ = ["Plan", "Round", "find_rounds"]
+__all__ = ["Plan", "Round", "RoundSettings", "find_rounds"]
+
+
+class RoundSettings(TypedDict, total=False):
+    """What may be said of a round when it begins; None, or nothing, is as it was in the round before.
+
+    model: where the first round starts; later ones go on from the last. prompts: a file of prompts, or a set that is
+    shipped. judge: who answers (positivity, module:function, run:FOLDER, http://...), or people: the annotation project
+    in which they are asked. instructions: the text that an endpoint's model is told. held_out: share of the prompts to
+    measure on. settings: of training, each as "dpo.beta=0.05". seed: of the split, and with the round's number of all
+    else.
+    """
+
+    model: str | Path | None
+    prompts: str | Path | None
+    judge: str | None
+    judge_model: str | None
+    instructions: str | None
+    epsilon: float | None
+    judge_reference: str | Path | None
+    people: str | Path | None
+    held_out: float | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    max_new_tokens: int | None
+    max_prompts: int | None
+    seed: int | None
+    settings: Sequence[str] | None
+    device: str | None
+    dtype: str | None
+    chat_template: str | Path | None
 
 
 class Plan(BaseModel):
-    """Everything that decides what a round does. instructions: the text. settings: of `penchant dpo`, as in --set.
+    """Everything that decides what a round does, each as in `RoundSettings`.
 
     tasks: what the names of people's tasks begin with, fixed when the round begins; plans of judges, and of an older
     Penchant, have none.

@@ -1,4 +1,4 @@
-"""A finished stage is marked: with the digests of its files, and with how many answers of people were enough for it."""
+"""Which stages of a round are finished: each is noted, with the digests of its files, in the file .STAGE.done."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from penchant.cli.round_plan import Round
 from penchant.errors import OutputError
+from penchant.files import write_atomically
+from penchant.rounds.plan import Round
 
-__all__ = ["has_mark", "is_done", "mark", "min_votes_of"]
+__all__ = ["has_note", "is_finished", "min_votes_of", "note_finished"]
 
 
-def has_mark(this: Round, stage: str) -> bool:
+def has_note(this: Round, stage: str) -> bool:
     """Whether the stage was finished; nothing is verified."""
-    return _marker(this, stage).is_file()
+    return _note(this, stage).is_file()
 
 
-def is_done(this: Round, stage: str) -> bool:
+def is_finished(this: Round, stage: str) -> bool:
     """Whether the stage was finished. Raises OutputError where what it wrote has changed since."""
-    if not has_mark(this, stage):
+    if not has_note(this, stage):
         return False
     content = _content(this, stage)
-    for name, digest in content.get("files", content).items():  # once a mark was its files alone
+    for name, digest in content.get("files", content).items():  # once a note was its files alone
         file = this.path / name
         if not file.is_file() or _digest(file) != digest:
             raise OutputError(
@@ -34,29 +35,27 @@ def is_done(this: Round, stage: str) -> bool:
     return True
 
 
-def mark(this: Round, stage: str, patterns: Iterable[str], **facts: Any) -> None:
-    """Mark the stage as finished, with the files that match the patterns and these facts."""
-    from penchant.files.whole import write_atomically
-
+def note_finished(this: Round, stage: str, patterns: Iterable[str], **facts: Any) -> None:
+    """Note that the stage is finished, with the files that match the patterns and these facts."""
     files = sorted(file for pattern in patterns for file in this.path.glob(pattern))
     digests = {file.relative_to(this.path).as_posix(): _digest(file) for file in files}
-    write_atomically(_marker(this, stage), json.dumps({"files": digests, **facts}, indent=2) + "\n")
+    write_atomically(_note(this, stage), json.dumps({"files": digests, **facts}, indent=2) + "\n")
 
 
 def min_votes_of(this: Round) -> dict[str, int | None] | None:
-    """--min-votes that each stage was finished with, None for all; without a stage that does not say. Judges: None."""
+    """The min_votes of each stage that is finished, None for all; without a stage that does not say. Judges: None."""
     if this.plan.people is None:
         return None
-    found = {stage: _content(this, stage) for stage in ("vote", "compare") if has_mark(this, stage)}
+    found = {stage: _content(this, stage) for stage in ("vote", "compare") if has_note(this, stage)}
     return {stage: content["min_votes"] for stage, content in found.items() if "min_votes" in content}
 
 
 def _content(this: Round, stage: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(_marker(this, stage).read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(_note(this, stage).read_text(encoding="utf-8"))
     return content
 
 
-def _marker(this: Round, stage: str) -> Path:
+def _note(this: Round, stage: str) -> Path:
     return this.path / f".{stage}.done"
 
 

@@ -1,21 +1,19 @@
-"""The end of a round: its figures, its lineage in round.json, its page; and all rounds as a table."""
+"""The end of a round: its figures, its lineage in round.json, and its page."""
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from penchant.cli.round_marks import min_votes_of
-from penchant.cli.round_plan import Round
 from penchant.data.authors import STAND_IN
+from penchant.files import write_atomically
+from penchant.rounds.finished_stages import min_votes_of
+from penchant.rounds.plan import Round
 
-__all__ = ["COLUMNS", "finish_round", "in_words", "model_digest", "table_of"]
-
-COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder")
+__all__ = ["finish_round", "model_digest"]
 
 
 def finish_round(this: Round) -> None:
@@ -23,7 +21,6 @@ def finish_round(this: Round) -> None:
     from penchant import __version__
     from penchant.evaluation.judges import read_comparisons, tally
     from penchant.evaluation.side_by_side import summarise_sides
-    from penchant.files.whole import write_atomically
     from penchant.report import write_report
     from penchant.training.run_folder import read_ledger, read_rows_written
 
@@ -68,35 +65,6 @@ def model_digest(run: Path) -> str:
 
     path = resolve(str(run))
     return weights_digest(path, base_of(path))
-
-
-def table_of(rounds: Sequence[Round], stage_of: Callable[[Round], str]) -> list[tuple[str, ...]]:
-    """A row for each round, as COLUMNS says; one under way shows its stage instead of figures."""
-    return [_row(this) if this.is_finished else _row_under_way(this, stage_of(this)) for this in rounds]
-
-
-def in_words(this: Round) -> str:
-    """What a finished round gained: its win rate over the model before, with its interval, and the KL."""
-    figures = this.record()["figures"]
-    rate, kl = figures.get("win_rate"), figures["kl"]
-    moved = f"KL {kl['mean']:+.3f} nats a response"
-    if rate is None:
-        return f"nobody compared its held-out answers; {moved}"
-    counts = ", ".join(f"{rate[key]} {noun}" for key, noun in (("wins", "won"), ("losses", "lost"), ("ties", "tied")))
-    return f"win rate {rate['rate']:.1%} (95% interval {rate['low']:.1%} to {rate['high']:.1%}; {counts}); {moved}"
-
-
-def _row(this: Round) -> tuple[str, ...]:
-    record = this.record()
-    rate, kl = record["figures"].get("win_rate"), record["figures"]["kl"]
-    shown = ("-", "-") if rate is None else (f"{rate['rate']:.1%}", f"{rate['low']:.1%} to {rate['high']:.1%}")
-    pairs = record["counts"]["train_pairs"]
-    parent = f"{this.parent} {record['parent']['digest'][:12]}"
-    return (str(this.number), parent, str(pairs), *shown, f"{kl['mean']:+.3f}", str(this.path))
-
-
-def _row_under_way(this: Round, stage: str) -> tuple[str, ...]:
-    return (str(this.number), this.parent, "-", f"under way: {stage}", "-", "-", str(this.path))
 
 
 def _counts(counts: Any) -> dict[str, Any]:

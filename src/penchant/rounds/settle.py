@@ -1,33 +1,52 @@
-"""The plan that a call turns: what it says, and for all else what the round before had."""
+"""The plan of the round that a call is about: what the call says, and for all else what the round before had."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penchant.cli.round_plan import Plan, Round
+from pydantic import ValidationError
+
 from penchant.errors import ConfigError
+from penchant.rounds.plan import Plan, Round, RoundSettings
+from penchant.wording import shown
 
 if TYPE_CHECKING:
     from penchant.training.config import DPOConfig
 
-__all__ = ["settle", "training_config"]
+__all__ = ["settle", "training_config", "with_absolute_paths"]
 
 FIXED = ("model", "chat_template", "seed", "held_out")
 """What all rounds of a folder share: where they started, and which prompts are never trained on."""
 
+LEAST_SHARE = 0.01
+"""Of prompts to measure on, and to train on."""
 WHO = ("judge", "judge_model", "instructions", "epsilon", "judge_reference", "people")
 SET_HERE = (
     "output", "seed", "data.files", "model.name", "model.reference", "model.device", "model.dtype",
     "model.chat_template",
 )  # fmt: skip
-"""Settings of `penchant dpo` that the round itself gives."""
+"""Settings of training that the round itself gives."""
+
+
+def with_absolute_paths(given: RoundSettings) -> RoundSettings:
+    """The same settings, in which a path means the same in every folder; a name that is no path here stays."""
+    people = given.get("people")
+    return given | {
+        "model": _absolute(given.get("model")),
+        "prompts": _absolute(given.get("prompts")),
+        "judge": _absolute(given.get("judge"), "run:"),
+        "judge_reference": _absolute(given.get("judge_reference")),
+        "people": None if people is None else str(Path(people).resolve()),
+        "chat_template": _absolute(given.get("chat_template")),
+    }
 
 
 def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
-    """The plan of the round to turn: the one under way, or a new one, which takes what is not given from the last.
+    """The plan of the round to run: the one under way, or a new one, which takes what is not given from the last.
 
-    given: settings by name, None where the user said nothing. Raises ConfigError for a setting that cannot change now.
+    given: `RoundSettings`. Raises ConfigError for a setting that cannot change now, or is not what it can be.
     """
     said = {name: value for name, value in given.items() if value is not None}
     said_settings = said.pop("settings", ())
@@ -42,10 +61,10 @@ def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
     merged = inherited | said | {"settings": _merged(inherited.get("settings", ()), said_settings)}
     for name in ("model", "prompts"):
         if name not in merged:
-            raise ConfigError(f"--{name}: the first round needs it; say where to start from, and what to ask")
+            raise ConfigError(f"`{name}=...`: the first round needs it; say where to start from, and what to ask")
     if (merged.get("judge") is None) == (merged.get("people") is None):
-        raise ConfigError("say who answers: --judge positivity (or another), or --people PROJECT, not both")
-    plan = Plan(**merged)
+        raise ConfigError('say who answers: `judge="positivity"` (or another), or `people=...`, not both')
+    plan = _plan_of(merged)
     _check_settings(plan)
     if before and said_settings:
         _refuse_another_training(plan, before)
@@ -53,12 +72,29 @@ def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
 
 
 def training_config(plan: Plan) -> DPOConfig:
-    """What `penchant dpo` makes of --set. Raises ConfigError."""
+    """The configuration of a training run that the plan's settings make. Raises ConfigError."""
     from penchant.training.config import DPOConfig
     from penchant.training.settings import build_config
 
     flags = {"data.files": ["votes.jsonl"], "output": "run", "model.name": plan.model}
     return build_config(DPOConfig, settings=plan.settings, flags=flags)
+
+
+def _absolute(name: str | Path | None, prefix: str = "") -> str | None:
+    """The path after `prefix` as an absolute one."""
+    if name is None or not str(name).startswith(prefix):
+        return None if name is None else str(name)
+    path = Path(str(name).removeprefix(prefix)).expanduser()
+    return f"{prefix}{path.resolve()}" if path.exists() else str(name)
+
+
+def _plan_of(settings: Mapping[str, Any]) -> Plan:
+    try:
+        return Plan(**settings)
+    except ValidationError as error:
+        found = error.errors()[0]
+        name = ".".join(map(str, found["loc"]))
+        raise ConfigError(f"{name}: {found['msg']}, got {shown(found['input'])}; give another") from error
 
 
 def _merged(before: Sequence[str], said: Sequence[str]) -> tuple[str, ...]:
@@ -77,9 +113,13 @@ def _check_settings(plan: Plan) -> None:
     from penchant.models.sampler import SamplingParams
 
     SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, plan.seed)
+    if not LEAST_SHARE <= plan.held_out <= 1 - LEAST_SHARE:
+        raise ConfigError(f"held_out is from {LEAST_SHARE} to {1 - LEAST_SHARE}, got {plan.held_out}; choose another")
+    if plan.max_prompts is not None and plan.max_prompts < 1:
+        raise ConfigError(f"max_prompts is at least 1, got {plan.max_prompts}; leave it out for all")
     for key in map(_key, plan.settings):
         if any(name == key or name.startswith(f"{key}.") for name in SET_HERE):
-            raise ConfigError(f"--set {key}: a round gives this itself; leave it out")
+            raise ConfigError(f"setting {key}: a round gives this itself; leave it out")
     training_config(plan)
 
 
@@ -91,24 +131,25 @@ def _refuse_another_training(plan: Plan, before: Round) -> None:
             raise ConfigError(_cannot_change("settings", before.plan.settings, before))
     elif new.model.lora != old.model.lora and before.made_adapter:
         raise ConfigError(
-            f"--set model.lora: round {before.number} made an adapter, which is trained further as it is; leave it "
+            f"model.lora: round {before.number} made an adapter, which is trained further as it is; leave it "
             "out, or begin with another adapter in another folder"
         )
 
 
 def _cannot_change(name: str, there: object, before: Round) -> str:
-    option = {"settings": "set"}.get(name, name).replace("_", "-")
+    argument = name if name == "settings" else f"`{name}=...`"
     if name in ("judge", "people") and there is None:
-        shown = f"with --people {before.plan.people}" if name == "judge" else f"with --judge {before.plan.judge}"
+        other = "people" if name == "judge" else "judge"
+        how = f"with `{other}={getattr(before.plan, other)}`"
     elif there is None or there == ():
-        shown = "without it"
+        how = "without it"
     elif name == "settings":
-        shown = f"with {', '.join(before.plan.settings)}"
+        how = f"with {', '.join(before.plan.settings)}"
     else:
-        shown = "with another text" if name == "instructions" else f"with {there!r}"
+        how = "with another text" if name == "instructions" else f"with {there!r}"
     if before.is_finished:
-        return f"--{option}: the rounds here began {shown}; leave it out, or choose another folder"
+        return f"{argument}: the rounds here began {how}; leave it out, or choose another folder"
     return (
-        f"--{option}: round {before.number} is under way {shown}; leave it out to go on, or remove {before.path} "
+        f"{argument}: round {before.number} is under way {how}; leave it out to go on, or remove {before.path} "
         "to begin the round again"
     )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penchant.cli.round_plan import Round
 from penchant.errors import DataError, ModelError
+from penchant.files import disk_errors_explained, write_atomically
+from penchant.progress import Reporter
+from penchant.rounds.plan import Round
 
 if TYPE_CHECKING:
-    from penchant.cli.console import Reporter
     from penchant.data import Source
     from penchant.models.language_model import LanguageModel
     from penchant.models.sampler import SamplingParams
+    from penchant.training.config import DPOConfig
 
 __all__ = ["answer_held_out", "sample_responses", "train_on_votes"]
 
@@ -20,33 +24,37 @@ BATCH_SIZE = 64
 """Responses sampled at once."""
 
 
-def sample_responses(this: Round) -> None:
-    """samples.jsonl: two responses of the current model to every training prompt, as `penchant sample` writes them."""
-    from penchant.cli import sample
+def sample_responses(this: Round, reporter: Reporter) -> None:
+    """samples.jsonl: two responses of the current model to every training prompt."""
+    from penchant.data import load_prompts
+    from penchant.evaluation.candidates import sample_to_file
+    from penchant.models.requests import refuse_long_prompts
 
-    plan = this.plan
-    sample.command(
-        prompts=str(this.path / "train.jsonl"),
-        output=this.path / "samples.jsonl",
-        model=this.start,
-        temperature=plan.temperature,
-        top_p=plan.top_p,
-        top_k=plan.top_k,
-        max_new_tokens=plan.max_new_tokens,
+    prompts = load_prompts(this.path / "train.jsonl").records
+    model = _load(this.start, this, reporter, chat_template=this.chat_template)
+    refuse_long_prompts(model, prompts)
+    begin = time.perf_counter()
+    reporter.progress("sampling", 0, len(prompts), {})
+    done = sample_to_file(
+        model,
+        prompts,
+        _sampling(this),
+        this.path / "samples.jsonl",
+        num_responses=2,
         batch_size=BATCH_SIZE,
-        seed=this.seed,
-        device=plan.device,
-        dtype=plan.dtype,
-        chat_template=this.chat_template,
         resume=True,
+        on_progress=lambda num, total: reporter.progress("sampling", num, total, {}),
     )
+    for line in done.in_words(time.perf_counter() - begin):
+        reporter.say(line)
 
 
-def train_on_votes(this: Round) -> None:
-    """run/: `penchant dpo` on votes.jsonl; its reference is the model the round started from."""
-    from penchant.cli import dpo
+def train_on_votes(this: Round, reporter: Reporter) -> None:
+    """run/: DPO on votes.jsonl; its reference is the model the round started from."""
     from penchant.evaluation.judges import read_comparisons, tally
+    from penchant.training.config import DPOConfig
     from penchant.training.run_folder import read_ledger
+    from penchant.training.settings import build_config
 
     votes, run = this.path / "votes.jsonl", this.path / "run"
     counts = tally(read_comparisons(votes))
@@ -55,38 +63,34 @@ def train_on_votes(this: Round) -> None:
         unreadable = f" ({counts.num_unreadable} of {num} could not be read)" if counts.num_unreadable else ""
         raise DataError(
             f"{votes}: no answer prefers a side{unreadable}, so there is nothing to train on; remove "
-            f"{this.path} and begin the round again with another judge, a higher --temperature or more prompts"
+            f"{this.path} and begin the round again with another judge, a higher temperature or more prompts"
         )
     ledger = read_ledger(run) if (run / "run.json").is_file() else None
     if ledger is not None and ledger.get("status") == "finished":
         return
-    dpo.command(
-        data=[str(votes)],
-        output=str(run),
-        model=this.start,
-        seed=this.seed,
-        device=this.plan.device,
-        dtype=this.plan.dtype,
-        chat_template=this.chat_template,
-        settings=_settings(this),
-        resume=ledger is not None,
-    )
+    given = {
+        "data.files": [str(votes)],
+        "output": str(run),
+        "model.name": this.start,
+        "model.device": this.plan.device,
+        "model.dtype": this.plan.dtype,
+        "model.chat_template": this.chat_template,
+        "seed": this.seed,
+    }
+    config = build_config(DPOConfig, settings=_settings(this), flags=given)
+    _train(config, reporter, resume=ledger is not None)
 
 
 def answer_held_out(this: Round, reporter: Reporter) -> None:
     """answers.jsonl: both models' answers to the held-out prompts side by side, with log pi / pi_ref of each prompt."""
-    from penchant.cli.loading import load
     from penchant.data import load_prompts
     from penchant.evaluation.answers import Asked, answer_as_policy, answer_as_reference
     from penchant.evaluation.side_by_side import side_by_side
-    from penchant.files.whole import disk_errors_explained, write_atomically
-    from penchant.models.sampler import SamplingParams
 
-    plan = this.plan
     prompts = load_prompts(this.path / "held-out.jsonl").records
-    params = SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, this.seed)
+    params = _sampling(this)
     asked = Asked(prompts, params, batch_size=BATCH_SIZE)
-    policy = load(str(this.path / "run"), plan.device, plan.dtype, None, reporter)
+    policy = _load(str(this.path / "run"), this, reporter)
     own = answer_as_policy(policy, asked, reporter, "held out, after")
     numerics, template, new = policy.numerics, policy.encoder.template, _source(f"round-{this.number}", policy, params)
     del policy  # one model in memory at a time
@@ -101,8 +105,45 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
         seed=this.seed,
     )
     lines = [json.dumps(row.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n" for row in rows]
-    with disk_errors_explained(this.path, again="run the command again", elsewhere="choose another folder"):
+    with disk_errors_explained(this.path, again="call this again", elsewhere="choose another folder"):
         write_atomically(this.path / "answers.jsonl", "".join(lines))
+
+
+def _load(name: str, this: Round, reporter: Reporter, *, chat_template: str | None = None) -> LanguageModel:
+    """A model on the round's device, in its precision."""
+    reporter.say(f"loading {name}")  # before the libraries are: they take some seconds themselves
+    from penchant.models.load import load_model, read_chat_template
+    from penchant.models.numerics import choose_numerics, prepare_process
+
+    prepare_process()
+    numerics = choose_numerics(this.plan.device or "auto", this.plan.dtype or "auto")
+    return load_model(name, numerics, chat_template=read_chat_template(chat_template), say=reporter.say)
+
+
+def _sampling(this: Round) -> SamplingParams:
+    """How every response of the round is drawn."""
+    from penchant.models.sampler import SamplingParams
+
+    plan = this.plan
+    return SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, this.seed)
+
+
+def _train(config: DPOConfig, reporter: Reporter, *, resume: bool) -> None:
+    """A training run from its configuration to its report."""
+    from penchant.models.numerics import prepare_process
+    from penchant.report.summary import summary
+    from penchant.training.alone import alone_in_run
+    from penchant.training.run import run_dpo
+    from penchant.training.run_folder import read_rows_written
+    from penchant.training.run_report import write_run_report
+
+    prepare_process()
+    with alone_in_run(Path(config.output), "dpo"):
+        folder = run_dpo(config, reporter, resume=resume)
+        write_run_report(folder.path, reporter.say)
+        for line in summary(folder.ledger, read_rows_written(folder.metrics)):
+            reporter.say(line)
+        reporter.say(f"model   {folder.model}\nreport  {folder.report}")
 
 
 def _source(name: str, model: LanguageModel, params: SamplingParams) -> Source:
@@ -113,7 +154,7 @@ def _source(name: str, model: LanguageModel, params: SamplingParams) -> Source:
 
 
 def _settings(this: Round) -> list[str]:
-    """--set of the plan; an adapter is trained further as it is, so its settings are those of the first round."""
+    """The plan's, of training; an adapter is trained further as it is, so its settings are those of the first round."""
     from penchant.models.load import is_adapter_folder, resolve
 
     if this.number > 1 and is_adapter_folder(resolve(this.start)):

@@ -1,0 +1,41 @@
+"""What a run changed and what it cost, in sentences."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from penchant.report.advice import advise
+from penchant.report.series import Rows
+
+__all__ = ["summary"]
+
+
+def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
+    """What held-out data shows, remarks worth a second look, time and memory of a finished run; a sentence each."""
+    last = next((row for row in reversed(metrics) if "eval_loss" in row), None)
+    held_out = [] if last is None else [_held_out(last, ledger)]
+    remarks = [f"{remark.level}: {remark.title}. {remark.text}" for remark in advise(ledger, metrics)]
+    speed, peak = ledger["unique_tokens_per_second"], ledger["peak_memory_bytes"] / 1e9
+    cost = f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak:.1f} GB at most"
+    return [*held_out, *remarks, cost]
+
+
+def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
+    num, loss = ledger["num_held_out_pairs"], _shown(last["eval_loss"], ".4f")
+    if last.get("eval_rewards/accuracies_low") is None:
+        return f"held out ({num}): loss {loss}"
+    accuracy, low, high = (last[f"eval_rewards/accuracies{end}"] for end in ("", "_low", "_high"))
+    sure = "which may be chance" if low <= 0.5 <= high else "which is more than chance"
+    if high < 0.5:
+        sure = "which is less than chance"
+    pairs = "1 held-out pair" if num == 1 else f"{num:,} held-out pairs"
+    longer = ledger.get("held_out_longer")
+    beside = "" if longer is None else f" (the longer response was chosen in {longer:.1%})"
+    return (
+        f"on {pairs} the model prefers the chosen response in {accuracy:.1%} (95% interval {low:.1%} to {high:.1%}), "
+        f"{sure}{beside}; loss {loss}, mean margin {_shown(last['eval_rewards/margins'], '+.4f')}"
+    )
+
+
+def _shown(value: float | None, form: str) -> str:
+    """metrics.jsonl holds null for a number that is not finite."""
+    return "not finite" if value is None else format(value, form)

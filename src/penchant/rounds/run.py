@@ -1,0 +1,99 @@
+"""One round in one call: the one under way is gone on with, or the next one begins from what the last one made."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+from penchant.errors import ConfigError
+from penchant.files import alone_in
+from penchant.progress import Reporter, Silent
+from penchant.rounds.begin import begin, withdrawn_if_refused
+from penchant.rounds.plan import Round, RoundSettings, find_rounds
+from penchant.rounds.requirements import check_what_it_needs, check_who_answers, must_be_named
+from penchant.rounds.settle import settle, with_absolute_paths
+from penchant.rounds.stages import Call, Waiting, run_stages
+from penchant.training.interrupt import Interrupted
+
+__all__ = ["RoundInterrupted", "RoundResult", "run_round"]
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What a call of `run_round` came to: a round, and what that waits for; None where the round is finished."""
+
+    round: Round
+    waiting: Waiting | None
+
+
+class RoundInterrupted(Interrupted):
+    """A call was stopped inside a round. judge: what the next call must name to go on; None where it need not."""
+
+    def __init__(self, signal_number: int, message: str, this: Round, judge: str | None) -> None:
+        super().__init__(signal_number, message)
+        self.round, self.judge = this, judge
+
+
+def run_round(
+    folder: str | Path,
+    *,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    min_votes: int | None = None,
+    reporter: Reporter | None = None,
+    **settings: Unpack[RoundSettings],
+) -> RoundResult:
+    """Sample from the current model, have the responses compared, train, and measure against the model before.
+
+    The first round needs `model`, `prompts`, and `judge` or `people`. A call that was stopped continues with the same
+    call, and with one without settings; a judge that runs code or is an endpoint must be named in every call.
+
+    Args:
+        folder: of all rounds; made where there is none.
+        concurrency: comparisons an endpoint is asked at once; None for 4.
+        timeout: seconds an endpoint may stay silent; None for 120.
+        min_votes: of people: go on with so many comparisons answered; None for all.
+        reporter: where progress goes; None for nowhere.
+        settings: of the round, see `RoundSettings`; what is left out is as it was in the round before.
+
+    Returns:
+        The round, in which everything lies that it wrote, and what it waits for.
+
+    Raises:
+        UserError: a setting cannot be, or cannot change now; something needed is missing; another call is at work here.
+        RoundInterrupted: stopped by Ctrl-C or SIGTERM.
+    """
+    if unknown := settings.keys() - RoundSettings.__annotations__.keys():
+        raise TypeError(f"run_round() got an unexpected keyword argument '{min(unknown)}'")
+    if min_votes is not None and min_votes < 1:
+        raise ConfigError(f"min_votes is at least 1, got {min_votes}; leave it out for all")
+    folder, given = Path(folder).resolve(), with_absolute_paths(settings)
+    call = Call(reporter or Silent(), concurrency, timeout, min_votes)
+    with alone_in(folder, "`penchant round`"):
+        rounds = find_rounds(folder)
+        plan = settle(given, rounds)
+        check_who_answers(plan, given.get("judge"), call)
+        if rounds and not rounds[-1].is_finished:
+            this = rounds[-1]
+            with _stop_explained(this):
+                return RoundResult(this, run_stages(this, call))
+        check_what_it_needs(plan, rounds, call.reporter.say)
+        this = begin(folder, rounds, plan)
+        with withdrawn_if_refused(this), _stop_explained(this):
+            return RoundResult(this, run_stages(this, call))
+
+
+@contextmanager
+def _stop_explained(this: Round) -> Iterator[None]:
+    """Where the call is stopped inside, say in which round, and what it takes to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Interrupted) as stop:
+        number = stop.exit_code - 128 if isinstance(stop, Interrupted) else signal.SIGINT
+        words = str(stop).partition(";")[0] or "interrupted"  # what follows tells how to go on with a part of the round
+        judge = this.plan.judge if must_be_named(this.plan) else None
+        raise RoundInterrupted(number, words, this, judge) from None
