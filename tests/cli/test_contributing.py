@@ -13,6 +13,14 @@ from penchant.plugins import GROUPS
 PAGE = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (?:An?) (.*?)\n(.*?)(?=^### |\Z)", PAGE, re.M | re.S))
 PAIRS = [{"prompt": "Once upon a time", "chosen": f"there was a cat{'.' * i}", "rejected": "no."} for i in range(1, 5)]
+COMPARED = [
+    {
+        "id": "1",
+        "prompt": [{"role": "user", "content": "Name a star."}],
+        "a": {"text": "The sun, of course."},
+        "b": {"text": "The sun."},
+    }
+]
 DUELS = [{"over": "Name a star.", "duel": ["The sun.", "The moon."]}]
 
 
@@ -27,7 +35,7 @@ def package(add_package, stories260k, tmp_path, monkeypatch):
     sources = {source.split(".py")[0].removeprefix("# "): source for source in blocks(PAGE, "python")}
     project = tomllib.loads(declared)["project"]
     add_package(project["name"], project["entry-points"], **sources)
-    for name, rows in (("pairs", PAIRS), ("duels", DUELS)):
+    for name, rows in (("pairs", PAIRS), ("duels", DUELS), ("comparisons", COMPARED)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "base").symlink_to(stories260k)
     settings = {"MODEL__NAME": "base", "MODEL__CHAT_TEMPLATE": "plain", "OPTIMISER__EPOCHS": "1"}
@@ -63,6 +71,13 @@ def test_an_objective_is_trained_with_and_explained(package, penchant):
 def test_an_importer_reads_its_rows(package, penchant):
     (printed,) = run(penchant, "importer")
     assert "format duel" in printed
+
+
+def test_a_judge_answers(package, penchant):
+    run(penchant, "judge")
+    for file, name in (("votes.jsonl", "brevity"), ("the-same-votes.jsonl", "my_judges:brevity")):
+        (vote,) = map(json.loads, Path(file).read_text().splitlines())
+        assert (vote["outcome"], vote["annotator"]) == ("b", f"stand-in:{name}")
 
 
 def test_a_command_prints_what_it_found(package, penchant):
