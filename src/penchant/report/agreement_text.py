@@ -1,0 +1,58 @@
+"""How far people agree, in rows of tables; made from the plain dict of `penchant.feedback.summary`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+__all__ = ["PEOPLE", "SOURCES", "agreement_rows", "people_rows", "source_rows"]
+
+SHARES = ("gold", "self_agreement", "with_majority", "too_fast", "first_side")
+PEOPLE = ("annotator", "answers", "gold right", "repeats same", "with majority", "too fast", "first side")
+SOURCES = ("source", "Elo", "95 %", "won", "lost", "tied")
+"""The heads of `people_rows` and of `source_rows`."""
+
+
+def agreement_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was measured of all answers together, and its value."""
+    agreed, counts, noise = found["agreement"], found["counts"], found["label_noise"]
+    settled = found["disagreements"]
+    alpha = "none" if agreed["value"] is None else f"{agreed['value']:.3f}"
+    smoothing = "not known" if noise["label_smoothing"] is None else f"{noise['label_smoothing']:.3f}"
+    return [
+        ("pairs", f"{counts['tasks']:,} and {counts['gold']:,} gold"),
+        ("answers", f"{counts['answered']:,}, skipped {counts['skipped']:,}"),
+        ("outcomes", ", ".join(f"{name} {num:,}" for name, num in counts["by_outcome"].items())),
+        *([("name nobody", _unnamed(agreed["num_unnamed"]))] if agreed["num_unnamed"] else []),
+        ("alpha", f"{alpha}: {agreed['reading']}"),
+        ("same answer", _percent({"value": agreed["raw"]}) + f" on {agreed['num_tasks']:,} pairs"),
+        ("prefer what is shown first", _percent(found["position_bias"])),
+        ("prefer the longer", _percent(found["length_bias"])),
+        ("label_smoothing from repeats", smoothing),
+        ("disagreements", f"{settled['open']:,} open, {settled['settled']:,} settled"),
+        ("training pairs", f"{found['pairs']['pairs']:,} by majority"),
+    ]
+
+
+def people_rows(people: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """How each annotator does."""
+    return [(one["annotator"], f"{one['num_answers']:,}", *(_percent(one[name]) for name in SHARES)) for one in people]
+
+
+def source_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Whose responses win."""
+    for row in rows:
+        counts = (f"{row[name]:,}" for name in ("wins", "losses", "ties"))
+        yield (row["source"], f"{row['elo']:.0f}", f"{row['low']:.0f} to {row['high']:.0f}", *counts)
+
+
+def _unnamed(num: int) -> str:
+    return f"{num:,} answers, of one person or of many: in no agreement, and together the row '(unknown)' below"
+
+
+def _percent(share: Mapping[str, Any]) -> str:
+    """A share with its interval where it has one."""
+    if share["value"] is None:
+        return "-"
+    value = f"{100 * share['value']:.0f} %"
+    return value if share.get("low") is None else f"{value} ({100 * share['low']:.0f} to {100 * share['high']:.0f})"
