@@ -110,7 +110,7 @@ def test_a_policy_given_by_name_is_gone_before_its_reference_is_loaded(load, sto
         assert all(model() is None for model in loaded), "two models are in memory"
         return load()
 
-    def load_policy(name):
+    def load_policy(name, *, special_tokens):
         model = load(name)
         loaded.append(weakref.ref(model.network))
         return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +73,6 @@ def command(
             reporter.say(listed)
         from penchant.evaluation.evaluate import evaluate, write_evaluation
 
-        spelt = special_tokens_of(special_tokens)
         found = evaluate(
             run,
             loaded.records,
@@ -81,7 +81,8 @@ def command(
             num_responses=num_responses,
             sampling=sampling,
             batch_size=batch_size,
-            load=lambda name: load(name, device, dtype, None, reporter, special_tokens=spelt),
+            special_tokens=special_tokens_of(special_tokens),
+            load=partial(load, device=device, dtype=dtype, chat_template=None, reporter=reporter),
             reporter=reporter,
         )
         report = write_evaluation(run, found, prompts=prompts, say=reporter.say)

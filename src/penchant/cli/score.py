@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from penchant.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from penchant.cli.console import Reporter
-    from penchant.evaluation.scoring import PairScore, Summary
-    from penchant.models.language_model import LanguageModel
-    from penchant.tokens import EncodedPair
+    from penchant.data import OnBadRow
+    from penchant.evaluation.score import Scores
 
 __all__ = ["NAME", "command"]
 
 NAME = "score"
 NUM_SHOWN = 10
-TOKEN_BUDGET = 2048
 
 
 def command(
@@ -66,94 +60,44 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
-    from penchant.errors import ConfigError, OutputError
-    from penchant.evaluation.references import find_reference, ledger_of, require_reference
-    from penchant.evaluation.scoring import beta_of, response_logprobs, score_rewards, summarise
+    from penchant.errors import OutputError
+    from penchant.evaluation.score import score_pairs
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files.place import require_place
-    from penchant.tokens import special_tokens_of
 
-    if output not in (None, "-") and Path(str(output)).exists():
-        raise OutputError(f"{output}: exists already; choose another --output")
     if output not in (None, "-"):
+        if Path(str(output)).exists():
+            raise OutputError(f"{output}: exists already; choose another --output")
         require_place(Path(str(output)))
-    if beta is not None and not 0 < beta < float("inf"):
-        raise ConfigError(f"--beta is above 0, got {beta}; leave it out for the run's own")
-    ledger = ledger_of(model) or {}
-    require_reference(model, reference)
     with Reporter() as reporter:
-        data = list(resolve_projects(data, "pairs", say=reporter.say))
-        asked = special_tokens or ledger.get("config", {}).get("data", {}).get("special_tokens")
-        policy = load(model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(asked))
-        source = find_reference(model, policy, reference)
-        beta = beta or beta_of(ledger, reporter.say)
-        longest = max_length or ledger.get("config", {}).get("data", {}).get("max_length", 1024)
-        pairs = _read_pairs(policy, data, max_pairs, min(longest, policy.context_length), on_bad_row, reporter)
-
-        def scored(network: LanguageModel, what: str) -> Any:
-            return response_logprobs(
-                network,
-                pairs,
-                token_budget=TOKEN_BUDGET,
-                on_progress=lambda done, total: reporter.progress(what, done, total, {}),
-            )
-
-        policy_B2 = scored(policy, "policy")
-        if source.is_adapter_off:
-            with policy.as_reference():
-                reference_B2 = scored(policy, "reference")
-        else:
-            del policy  # one model in memory at a time
-            reference_B2 = scored(source.load(reporter.say), "reference")
-    scores = score_rewards(pairs, policy_B2, reference_B2, beta)
-    if output is not None:
-        _write(output, scores)
-    _show(scores, summarise(pairs, scores), beta, to_stderr=output == "-")
+        scores = score_pairs(
+            model,
+            list(resolve_projects(data, "pairs", say=reporter.say)),
+            reference=reference,
+            beta=beta,
+            max_pairs=max_pairs,
+            max_length=max_length,
+            special_tokens=special_tokens,
+            on_bad_row=cast("OnBadRow", on_bad_row or "drop"),
+            load=partial(load, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
+            reporter=reporter,
+        )
+    if output == "-":
+        typer.echo(scores.as_lines(), nl=False)
+    elif output is not None:
+        _write(Path(output), scores.as_lines())
+    _show(scores, to_stderr=output == "-")
 
 
-def _read_pairs(
-    policy: LanguageModel, files: list[str], limit: int | None, max_length: int, on_bad_row: Any, reporter: Reporter
-) -> Sequence[EncodedPair]:
-    from penchant.data import load_pairs
-    from penchant.data.fields import in_words
-    from penchant.errors import DataError
-    from penchant.tokens import Limits, tokenise_pairs
-
-    loaded = load_pairs(files, on_bad_row=on_bad_row or "drop", limit=limit)
-    tokenised = tokenise_pairs(
-        policy.encoder, loaded.records, Limits(max_length, max_length - 1, policy.context_length)
-    )
-    bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
-    if bad and (on_bad_row == "error" or not tokenised.items):
-        raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")
-    if listed := in_words(loaded.unread):
-        reporter.say(listed)
-    if bad:
-        counts = Counter(verdict.code for verdict in bad)
-        reporter.say(f"left out {len(bad)} bad rows: " + ", ".join(f"{n} {code}" for code, n in counts.items()))
-    if tokenised.num_truncated:
-        reporter.say(f"cut {tokenised.num_truncated} responses at {max_length} tokens (prompt and response together)")
-    return tokenised.items
-
-
-def _write(output: str, scores: Sequence[PairScore]) -> None:
-    from dataclasses import asdict
-
+def _write(output: Path, text: str) -> None:
     from penchant.files.whole import disk_errors_explained, write_atomically
 
-    rows = [{**asdict(score), "origin": str(score.origin)} for score in scores]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    if output == "-":
-        typer.echo(text, nl=False)
-        return
-    with disk_errors_explained(Path(output), again="run the command again"):
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(Path(output), text)
+    with disk_errors_explained(output, again="run the command again"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(output, text)
 
 
-def _show(scores: Sequence[PairScore], summary: Summary, beta: float, *, to_stderr: bool) -> None:
-    from functools import partial
-
+def _show(found: Scores, *, to_stderr: bool) -> None:
     from rich.console import Console
 
     from penchant.cli.tables import print_table
@@ -169,15 +113,14 @@ def _show(scores: Sequence[PairScore], summary: Summary, beta: float, *, to_stde
             f"{s.probability:.3f}",
             "yes" if s.correct else "no",
         )
-        for s in scores[:NUM_SHOWN]
+        for s in found.pairs[:NUM_SHOWN]
     ]
     print_table(console, ("pair", "reward chosen", "reward rejected", "margin", "p(chosen)", "correct"), rows)
-    if len(scores) > NUM_SHOWN:
-        say(f"and {len(scores) - NUM_SHOWN} more")
-    rate = summary.accuracy
+    if len(found.pairs) > NUM_SHOWN:
+        say(f"and {len(found.pairs) - NUM_SHOWN} more")
+    summary, rate = found.summary, found.summary.accuracy
     say(f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)")
-    console.print(
-        f"margin    {summary.mean_margin:+.4f} on average, p(chosen) {summary.mean_probability:.3f}, beta {beta:g}"
-    )
+    mean, probability = summary.mean_margin, summary.mean_probability
+    console.print(f"margin    {mean:+.4f} on average, p(chosen) {probability:.3f}, beta {found.beta:g}")
     if summary.num_prompts < rate.num:
         say(f"they have {summary.num_prompts} prompts; pairs of one prompt go together, and the interval allows for it")

@@ -20,15 +20,14 @@ from penchant.data import Prompt, shown
 from penchant.errors import DataError
 from penchant.evaluation.answers import Answers, Asked, answer_as_policy, answer_as_reference
 from penchant.evaluation.judges.protocol import Scorer
-from penchant.evaluation.references import find_reference, require_reference
+from penchant.evaluation.policies import AnyModel, Loader, open_policy
+from penchant.evaluation.references import find_reference
 from penchant.files.whole import write_atomically
-from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model
-from penchant.models.numerics import choose_numerics
 from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent
 from penchant.ranking.winrate import paired_means, win_rate_of
+from penchant.tokens import SpecialTokens
 from penchant.training.run_report import write_run_report
 
 __all__ = ["Evaluation", "Mean", "Side", "Wins", "compare_answers", "evaluate", "write_evaluation"]
@@ -96,15 +95,16 @@ class Evaluation:
 
 
 def evaluate(
-    policy: str | Path | LanguageModel,
+    policy: AnyModel,
     prompts: Sequence[Prompt],
     judge: Scorer,
     *,
-    reference: str | Path | LanguageModel | None = None,
+    reference: AnyModel | None = None,
     num_responses: int = 1,
     sampling: SamplingParams = DEFAULT_SAMPLING,
     batch_size: int = 64,
-    load: Callable[[str], LanguageModel] | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    load: Loader | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Compare a policy with its reference on prompts, which training should not have seen. Writes nothing.
@@ -118,6 +118,7 @@ def evaluate(
         num_responses: of each model to each prompt.
         sampling: how both answer.
         batch_size: responses sampled at once.
+        special_tokens: what to make of a prompt that spells one.
         load: makes a model of a policy's name; None for the best device and dtype there are.
         reporter: hears of progress.
 
@@ -129,14 +130,7 @@ def evaluate(
     if not prompts:
         raise DataError("there is no prompt to answer; give at least one")
     reporter = reporter or Silent()
-    reference = str(reference) if isinstance(reference, Path) else reference
-    if isinstance(policy, LanguageModel):
-        name, model = policy.name, policy
-    else:
-        name = str(policy)
-        if not isinstance(reference, LanguageModel):
-            require_reference(name, reference)
-        model = load(name) if load else load_model(name, choose_numerics(), say=reporter.say)
+    name, model = open_policy(policy, reference, special_tokens=special_tokens, load=load, reporter=reporter)
     refuse_long_prompts(model, prompts)
     source = find_reference(name, model, reference)
     asked = Asked(prompts, sampling, num_responses, batch_size)

@@ -87,7 +87,7 @@ def ledger_of(name: str) -> dict[str, Any] | None:
 
 
 def find_reference(
-    name: str, policy: LanguageModel, explicit: str | LanguageModel | None, argument: str = "reference"
+    name: str, policy: LanguageModel, explicit: str | Path | LanguageModel | None, argument: str = "reference"
 ) -> Reference:
     """The reference of the model called `name`, which was loaded as `policy`.
 
@@ -99,8 +99,8 @@ def find_reference(
     def reference(name: str | None, digest: str | None, loaded: LanguageModel | None = None) -> Reference:
         return Reference(name, digest, policy.numerics, policy.encoder, policy.tokenizer.get_vocab(), loaded)
 
-    if isinstance(explicit, str):
-        return reference(explicit, None)
+    if isinstance(explicit, str | Path):
+        return reference(str(explicit), None)
     if explicit is not None:
         return reference(explicit.name, None, explicit)
     ledger: Mapping[str, Any] = ledger_of(name) or {}

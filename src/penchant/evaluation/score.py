@@ -1,0 +1,129 @@
+"""Pairs that people judged, scored by the reward that a trained model holds; how often it agrees with them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from penchant.data import Data, OnBadRow, load_pairs
+from penchant.data.fields import in_words
+from penchant.errors import ConfigError, DataError
+from penchant.evaluation.policies import AnyModel, Loader, open_policy
+from penchant.evaluation.references import find_reference, ledger_of
+from penchant.evaluation.scoring import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
+from penchant.models.language_model import LanguageModel
+from penchant.progress import Reporter, Silent
+from penchant.tokens import EncodedPair, Limits, special_tokens_of, tokenise_pairs
+
+__all__ = ["Scores", "score_pairs"]
+
+TOKEN_BUDGET = 2048
+"""Tokens run at once."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """pairs: in the order of the data, without those left out. beta: the scale of their rewards."""
+
+    pairs: tuple[PairScore, ...]
+    summary: Summary
+    beta: float
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each pair; origin is file:line."""
+        return [asdict(score) | {"origin": str(score.origin)} for score in self.pairs]
+
+    def as_lines(self) -> str:
+        """JSON lines, one for each pair."""
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
+
+
+def score_pairs(
+    policy: AnyModel,
+    data: Data,
+    *,
+    reference: AnyModel | None = None,
+    beta: float | None = None,
+    max_pairs: int | None = None,
+    max_length: int | None = None,
+    special_tokens: str | None = None,
+    on_bad_row: OnBadRow = "drop",
+    load: Loader | None = None,
+    reporter: Reporter | None = None,
+) -> Scores:
+    """The implicit reward of both responses of every pair: beta (log pi(y|x) - log pi_ref(y|x)), and its margin.
+
+    Args:
+        policy: a run folder or another model's name, which is loaded here and given back before its reference is; or a
+            model in memory.
+        data: preference pairs, as `penchant.data.load_pairs` takes them.
+        reference: what to measure against; None for the one the policy was trained against (see `find_reference`).
+        beta: scale of the rewards; None for the run's own, see `beta_of`.
+        max_pairs: at most so many, from the start.
+        max_length: tokens of prompt and response; None for what the run was trained with, or 1024.
+        special_tokens: refuse, text or control: what to make of a text that spells one; None for what the run did.
+        on_bad_row: "drop" leaves bad rows out and says how many, "error" refuses them.
+        load: makes a model of a policy's name; None for the best device and dtype there are.
+        reporter: hears of progress, and of what was left out or cut.
+
+    Raises:
+        ConfigError: nothing names a reference, or beta is not above 0.
+        ModelError: a model cannot be loaded, or the reference has another tokenizer than the policy.
+        DataError: there is no usable pair, or a bad row with on_bad_row="error".
+    """
+    if beta is not None and not 0 < beta < float("inf"):
+        raise ConfigError(f"beta is above 0, got {beta}; leave it out for the run's own")
+    reporter = reporter or Silent()
+    ledger = {} if isinstance(policy, LanguageModel) else ledger_of(str(policy)) or {}
+    trained_with = ledger.get("config", {}).get("data", {})
+    spelt = special_tokens_of(special_tokens or trained_with.get("special_tokens"))
+    name, model = open_policy(policy, reference, special_tokens=spelt, load=load, reporter=reporter)
+    source = find_reference(name, model, reference)
+    scale = beta or beta_of(ledger, reporter.say)
+    longest = min(max_length or trained_with.get("max_length", 1024), model.context_length)
+    pairs = _encoded(model, data, max_pairs, longest, on_bad_row, reporter)
+    policy_B2 = _logprobs(model, pairs, reporter, "policy")
+    if source.is_adapter_off:
+        with model.as_reference():
+            reference_B2 = _logprobs(model, pairs, reporter, "reference")
+    else:
+        del model  # one model in memory at a time
+        reference_B2 = _logprobs(source.load(reporter.say), pairs, reporter, "reference")
+    scores = score_rewards(pairs, policy_B2, reference_B2, scale)
+    return Scores(tuple(scores), summarise(pairs, scores), scale)
+
+
+def _encoded(
+    policy: LanguageModel,
+    data: Data,
+    limit: int | None,
+    max_length: int,
+    on_bad_row: OnBadRow,
+    reporter: Reporter,
+) -> Sequence[EncodedPair]:
+    loaded = load_pairs(data, on_bad_row=on_bad_row, limit=limit)
+    limits = Limits(max_length, max_length - 1, policy.context_length)
+    tokenised = tokenise_pairs(policy.encoder, loaded.records, limits)
+    bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
+    if bad and (on_bad_row == "error" or not tokenised.items):
+        raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")
+    if listed := in_words(loaded.unread):
+        reporter.say(listed)
+    if bad:
+        counts = Counter(verdict.code for verdict in bad)
+        reporter.say(f"left out {len(bad)} bad rows: " + ", ".join(f"{n} {code}" for code, n in counts.items()))
+    if tokenised.num_truncated:
+        reporter.say(f"cut {tokenised.num_truncated} responses at {max_length} tokens (prompt and response together)")
+    return tokenised.items
+
+
+def _logprobs(model: LanguageModel, pairs: Sequence[EncodedPair], reporter: Reporter, label: str) -> Tensor:
+    def shown(done: int, total: int) -> None:
+        reporter.progress(label, done, total, {})
+
+    return response_logprobs(model, pairs, token_budget=TOKEN_BUDGET, on_progress=shown)
