@@ -92,7 +92,7 @@ def beta_of(ledger: Mapping[str, Any], say: Callable[[str], None] = lambda _: No
     """The beta with which the run of this ledger was trained; 0.1, which is said, for a model of no such run."""
     settings = ledger.get("config", {}).get("dpo")
     if settings is None:
-        say("beta is 0.1, as the model is no run of `penchant dpo` and no beta was given")
+        say("beta is 0.1: this is no run of `penchant dpo`, and no `beta=...` was given")
         return 0.1
     return float(settings.get("beta") or get_objective(settings["objective"]).defaults.get("beta", 1.0))
 
