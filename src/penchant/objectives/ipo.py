@@ -89,7 +89,7 @@ ROWS = (
         paper=Paper(
             "A General Theoretical Paradigm to Understand Learning from Human Preferences", "2310.12036", "eq. 17"
         ),
-        when="Few, near-certain labels that dpo overfits; the paper as printed, responses of similar length.",
+        when="Few labels, nearly certain, which dpo overfits; as in the paper, for responses of similar length.",
         parameters={"beta": BETA},
         reads={"probability"},
     ),
@@ -102,7 +102,7 @@ ROWS = (
             "2310.12036",
             "eq. 17, averaged over tokens",
         ),
-        when="As ipo_sum, but lengths differ; the IPO of TRL.",
+        when="As ipo_sum, for responses of different lengths; this is TRL's ipo.",
         parameters={"beta": BETA},
         reads={"probability"},
         normalisation="mean",

@@ -148,7 +148,7 @@ ROWS = (
         hinge,
         formula="p relu(1-z) + (1-p) relu(1+z), z = beta D - m",
         paper=Paper("Statistical Rejection Sampling Improves Preference Optimization", "2309.06657", "hinge-norm"),
-        when="Pairs that are told apart should rest.",
+        when="Pairs that the model already ranks clearly should no longer count.",
         parameters={"beta": BETA},
         reads={"probability", "margin"},
     ),

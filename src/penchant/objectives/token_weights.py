@@ -64,7 +64,7 @@ ROWS = (
         dpo,
         formula="dpo, where tokens past the shorter response's length count ld_alpha",
         paper=Paper("Length Desensitization in DPO", "2409.06411", "LD-DPO loss"),
-        when="The longer response wins by being longer, but what it says first should count whole.",
+        when="Longer responses win by their length alone; tokens up to the shorter one's length count fully.",
         parameters={
             "beta": BETA,
             "ld_alpha": Parameter(0.5, "what a token past the shorter response's length counts", at_least=0, at_most=1),
