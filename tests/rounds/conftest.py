@@ -1,12 +1,17 @@
 """Rounds on a real tiny model: prompts, a judge of the user's own, and a folder of two rounds to read."""
 
+import io
 import os
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
 
 import pytest
 
 from penchant.progress import Silent
 from penchant.rounds import run_round
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "rounds.md"
 ANIMALS = ("cat", "dog", "bird", "fish", "bear", "frog", "cow", "fox", "hen", "pig")
 JUDGE = "taste_of_rounds:short"
 TASTE = """
@@ -72,10 +77,23 @@ def judged(asked):
 
 
 @pytest.fixture(scope="package")
-def wheel(here, judged):
+def example(here, judged):
+    """The folder of two rounds that the example of docs/rounds.md makes, with a small model, and what it printed."""
+    text = PAGE.read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+    def on_a_small_model(folder, **settings):
+        assert settings.keys() <= judged.keys()
+        return run_round(here / folder, **settings | judged)
+
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.setattr("penchant.rounds.run_round", on_a_small_model)
+        exec(code, {})
+    return here / "wheel", printed.getvalue()
+
+
+@pytest.fixture(scope="package")
+def wheel(example):
     """Two rounds, run without a stop; the tests that use it only read."""
-    folder = here / "wheel"
-    for settings in (judged, {"judge": JUDGE}):
-        result = run_round(folder, **settings)
-        assert result.waiting is None
-    return folder
+    return example[0]

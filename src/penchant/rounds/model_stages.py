@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +84,7 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
     """answers.jsonl: both models' answers to the held-out prompts side by side, with log pi / pi_ref of each prompt."""
     from penchant.data import load_prompts
     from penchant.evaluation.answers import Asked, answer_as_policy, answer_as_reference
+    from penchant.evaluation.judges.lines import as_line
     from penchant.evaluation.side_by_side import side_by_side
 
     prompts = load_prompts(this.path / "held-out.jsonl").records
@@ -104,9 +104,8 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
         log_ratios.tolist(),
         seed=this.seed,
     )
-    lines = [json.dumps(row.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n" for row in rows]
     with disk_errors_explained(this.path, again="call this again", elsewhere="choose another folder"):
-        write_atomically(this.path / "answers.jsonl", "".join(lines))
+        write_atomically(this.path / "answers.jsonl", "".join(map(as_line, rows)))
 
 
 def _load(name: str, this: Round, reporter: Reporter, *, chat_template: str | None = None) -> LanguageModel:

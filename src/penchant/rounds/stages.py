@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from penchant.data import Comparison
 from penchant.evaluation.judges import JudgeOptions, judge_to_file, read_comparisons, tally
 from penchant.evaluation.judges.counts import in_words
+from penchant.evaluation.judges.lines import as_line
 from penchant.files import write_atomically
 from penchant.progress import Reporter
 from penchant.rounds import finished_stages, model_stages
@@ -120,7 +119,7 @@ def _collect(this: Round, call: Call, asked: str, answered: str, *, is_held_out:
         votes, missing = ask_people(comparisons, Path(this.plan.people), prefix, call.min_votes)
         if missing:
             return Waiting(missing, len(comparisons), this.plan.people, prefix)
-        _write(output, votes)
+        write_atomically(output, "".join(map(as_line, votes)))
         return None
     judge = judge_of(this.plan).open(
         call.reporter,
@@ -143,8 +142,3 @@ def judge_of(plan: Plan) -> JudgeOptions:
     """The judge of a plan."""
     assert plan.judge is not None, "people answer otherwise"
     return JudgeOptions(plan.judge, plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
-
-
-def _write(path: Path, comparisons: Sequence[Comparison]) -> None:
-    rows = [row.model_dump(mode="json", exclude_none=True) for row in comparisons]
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
