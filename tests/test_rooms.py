@@ -59,3 +59,13 @@ def test_the_library_knows_nothing_of_the_shell():
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             taken += [f"{module} imports {name}" for name in names if shell.match(name)]
     assert not taken
+
+
+def test_no_code_calls_a_command():
+    calls = []
+    for module, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                function = ast.unparse(node.func)
+                calls += [f"{module}:{node.lineno}"] if re.fullmatch(r"(?!app\b)(.*\.)?command", function) else []
+    assert not calls
