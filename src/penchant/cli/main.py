@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import platform
@@ -10,28 +11,7 @@ from typing import Annotated
 
 import typer
 
-from penchant.cli import (
-    annotate,
-    chat,
-    check,
-    demo,
-    dpo,
-    evaluate,
-    export,
-    judge,
-    lab,
-    lineage,
-    models,
-    objectives,
-    rank,
-    report,
-    round,
-    sample,
-    score,
-    sft,
-    verify,
-    votes,
-)
+from penchant.cli import models, votes
 from penchant.cli.added import Verbs
 from penchant.cli.failures import one_sentence
 from penchant.cli.hints import Command
@@ -52,27 +32,13 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
 VERBS = (
-    check,
-    sample,
-    annotate,
-    judge,
-    rank,
-    sft,
-    dpo,
-    objectives,
-    lab,
-    score,
-    evaluate,
-    round,
-    chat,
-    export,
-    report,
-    verify,
-    lineage,
-    demo,
+    *("check", "sample", "annotate", "judge", "rank", "sft", "dpo", "objectives", "lab", "score", "evaluate"),
+    *("round", "chat", "export", "report", "verify", "lineage", "demo"),
 )
+"""Files of this folder, each with the NAME of a command and the function `command`, in the order of the help."""
 for verb in VERBS:
-    app.command(name=verb.NAME, cls=Command)(verb.command)
+    module = importlib.import_module(f"penchant.cli.{verb}")
+    app.command(name=module.NAME, cls=Command)(module.command)
 
 
 def _show_version(asked: bool) -> None:

@@ -68,10 +68,12 @@ def command(
     from rich.console import Console
 
     from penchant.cli.console import Reporter
+    from penchant.cli.tables import print_parts
     from penchant.data import keeps_order, load_votes, vote_columns
     from penchant.errors import ConfigError
     from penchant.ranking import Ballots, Method, standings
     from penchant.ranking.prior import prior_of
+    from penchant.report.ranking_text import ranking_parts
 
     if intervals != "bootstrap" and (num_bootstrap is not None or seed is not None):
         raise ConfigError(
@@ -90,58 +92,11 @@ def command(
         )
     found = standings(Ballots(**vote_columns(loaded.records)), method, both_bad=both_bad, elo=elo).as_dict()  # type: ignore[arg-type]
     console = Console(highlight=False)
-    _show(console, found, loaded.format)
+    print_parts(console, ranking_parts(found, loaded.format, most=MOST_LISTED))
     if output is not None:
         read = {"files": list(map(str, votes)), "format": loaded.format, "digest": loaded.digest}
         settings = vars(method) | {"prior": prior, "both_bad": both_bad}
-        from penchant.report.standings import write_ranking
+        from penchant.report.standings import write_ranking  # which brings matplotlib
 
         for path in write_ranking({**read, "rows": loaded.verdict_counts, "settings": settings, **found}, output):
             console.print(f"{path}", soft_wrap=True)
-
-
-def _show(console: Any, found: dict[str, Any], format_name: str) -> None:
-    from penchant.report.ranking_text import findings
-
-    num_items = sum(len(group["standings"]) + len(group["unranked"]) for group in found["groups"])
-    _say(console, f"{found['num_votes']:,} votes on {num_items:,} items ({format_name})")
-    for note in found["notes"]:
-        _say(console, note)
-    for number, group in enumerate(found["groups"][:MOST_LISTED], 1):
-        if len(found["groups"]) > 1:
-            _say(console, f"\nGroup {number}")
-        _show_group(console, group, found)
-    if len(found["groups"]) > MOST_LISTED:
-        _say(
-            console, f"... and {len(found['groups']) - MOST_LISTED:,} groups more, which --output writes to rank.json."
-        )
-    console.print()
-    for line in findings(found):
-        _say(console, line)
-
-
-def _show_group(console: Any, group: dict[str, Any], found: dict[str, Any]) -> None:
-    from penchant.cli.tables import print_table
-    from penchant.report.ranking_text import neighbour_rows, standing_columns, standing_rows
-
-    if group["standings"]:
-        print_table(console, standing_columns(found), list(standing_rows(group["standings"], found)))
-    for problem in group["problems"][:MOST_LISTED]:
-        _say(console, ("Not ranked: " if group["unranked"] else "* ") + problem["reason"] + ".")
-    if len(group["problems"]) > MOST_LISTED:
-        _say(console, f"... and {len(group['problems']) - MOST_LISTED:,} more, which --output writes to rank.json.")
-    for note in group["notes"]:
-        _say(console, note)
-    close = [pair for pair in group["neighbours"] if pair["votes_missing"] != 0]
-    if close:
-        _say(console, "Neighbours that may be equally good, and how many more votes between them would tell:")
-        interval = f"{100 * found['level']:g}% interval"
-        print_table(console, ("better", "worse", "difference", interval, "more votes"), neighbour_rows(close))
-
-
-def _say(console: Any, text: str) -> None:
-    from rich.text import Text
-
-    from penchant.wording import sanitise
-
-    console.print(Text(sanitise(text)), soft_wrap=not console.is_terminal)

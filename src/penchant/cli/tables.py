@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from penchant.cli.hints import typed
+from penchant.report.parts import Part
 from penchant.wording import sanitise
 
-__all__ = ["print_table"]
+__all__ = ["print_parts", "print_table"]
+
+
+def print_parts(console: Console, parts: Iterable[Part]) -> None:
+    """Print lines, arguments as options and foreign text made safe, and tables."""
+    for part in parts:
+        if isinstance(part, str):
+            console.print(Text(sanitise(typed(part))), soft_wrap=not console.is_terminal)
+        else:
+            print_table(console, *part)
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

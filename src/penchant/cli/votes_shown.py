@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from penchant.cli.tables import print_table
-from penchant.report.agreement_text import PEOPLE, SOURCES, agreement_rows, people_rows, source_rows
+from penchant.cli.tables import print_parts
+from penchant.report.agreement_text import agreement_parts
 from penchant.wording import sanitise
 
 if TYPE_CHECKING:
@@ -35,14 +35,7 @@ def show_left_out(added: TasksAdded, *, most: int, indent: str = "") -> None:
 
 def show_agreement(found: Mapping[str, Any]) -> None:
     """How far people agree, what sways them, who wins, and how each does: `penchant.feedback.summary`."""
-    console = Console(highlight=False)
-    print_table(console, ("measured", "value"), agreement_rows(found))
-    if found["reliability"]:
-        console.print()
-        print_table(console, PEOPLE, people_rows(found["reliability"]))
-    console.print()
+    print_parts(Console(highlight=False), agreement_parts(found))
     sources = found["sources"]
-    if sources["rows"]:
-        print_table(console, SOURCES, list(source_rows(sources["rows"])))
     for note in sources["notes"] if sources["rows"] else [f"no ranking of sources: {sources['reason']}"]:
         say(note)

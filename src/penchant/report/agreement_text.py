@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["PEOPLE", "SOURCES", "agreement_rows", "people_rows", "source_rows"]
+from penchant.report.parts import Part, Table
+
+__all__ = ["agreement_parts"]
 
 SHARES = ("gold", "self_agreement", "with_majority", "too_fast", "first_side")
 PEOPLE = ("annotator", "answers", "gold right", "repeats same", "with majority", "too fast", "first side")
 SOURCES = ("source", "Elo", "95 %", "won", "lost", "tied")
-"""The heads of `people_rows` and of `source_rows`."""
 
 
-def agreement_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was measured of all answers together, and its value."""
+def agreement_parts(found: Mapping[str, Any]) -> Iterator[Part]:
+    """How far people agree, what sways them, who wins, and how each does."""
+    yield Table(("measured", "value"), _measured(found))
+    yield ""
+    if found["reliability"]:
+        yield Table(PEOPLE, _people(found["reliability"]))
+        yield ""
+    if found["sources"]["rows"]:
+        yield Table(SOURCES, list(_sources(found["sources"]["rows"])))
+
+
+def _measured(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     agreed, counts, noise = found["agreement"], found["counts"], found["label_noise"]
     settled = found["disagreements"]
     alpha = "none" if agreed["value"] is None else f"{agreed['value']:.3f}"
@@ -34,13 +45,11 @@ def agreement_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def people_rows(people: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """How each annotator does."""
+def _people(people: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [(one["annotator"], f"{one['num_answers']:,}", *(_percent(one[name]) for name in SHARES)) for one in people]
 
 
-def source_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """Whose responses win."""
+def _sources(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     for row in rows:
         counts = (f"{row[name]:,}" for name in ("wins", "losses", "ties"))
         yield (row["source"], f"{row['elo']:.0f}", f"{row['low']:.0f} to {row['high']:.0f}", *counts)

@@ -8,18 +8,47 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["findings", "neighbour_rows", "standing_columns", "standing_rows"]
+from penchant.report.parts import Part, Table
+
+__all__ = ["ranking_parts"]
 
 
-def standing_columns(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """The heads of `standing_rows`."""
+def ranking_parts(found: Mapping[str, Any], format_name: str, *, most: int) -> Iterator[Part]:
+    """All of a ranking. most: groups, and reasons in each, that are shown."""
+    num_items = sum(len(group["standings"]) + len(group["unranked"]) for group in found["groups"])
+    yield f"{found['num_votes']:,} votes on {num_items:,} items ({format_name})"
+    yield from found["notes"]
+    for number, group in enumerate(found["groups"][:most], 1):
+        if len(found["groups"]) > 1:
+            yield f"\nGroup {number}"
+        yield from _group_parts(group, found, most)
+    if len(found["groups"]) > most:
+        yield f"... and {len(found['groups']) - most:,} groups more, which `output=...` writes to rank.json."
+    yield ""
+    yield from _findings(found)
+
+
+def _group_parts(group: Mapping[str, Any], found: Mapping[str, Any], most: int) -> Iterator[Part]:
+    if group["standings"]:
+        yield Table(_columns(found), list(_rows(group["standings"], found)))
+    for problem in group["problems"][:most]:
+        yield ("Not ranked: " if group["unranked"] else "* ") + problem["reason"] + "."
+    if len(group["problems"]) > most:
+        yield f"... and {len(group['problems']) - most:,} more, which `output=...` writes to rank.json."
+    yield from group["notes"]
+    if close := [pair for pair in group["neighbours"] if pair["votes_missing"] != 0]:
+        yield "Neighbours that may be equally good, and how many more votes between them would tell:"
+        interval = f"{100 * found['level']:g}% interval"
+        yield Table(("better", "worse", "difference", interval, "more votes"), _neighbours(close))
+
+
+def _columns(found: Mapping[str, Any]) -> tuple[str, ...]:
     extra = [*(["both bad"] if found["num_both_bad"] else []), *(["online Elo"] if found["online"] else [])]
     interval = f"{100 * found['level']:g}% interval"
     return ("rank", "item", "rating", interval, "beats average", "wins", "losses", "ties", "votes", *extra)
 
 
-def standing_rows(standings: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """An item a row, of one group of the ranking `found`."""
+def _rows(standings: Sequence[Mapping[str, Any]], found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for one in standings:
         item = one["item"] + (" *" if one["by_prior"] else "")
         counts = [f"{one[name]:,}" for name in ("wins", "losses", "ties", "votes")]
@@ -30,8 +59,7 @@ def standing_rows(standings: Sequence[Mapping[str, Any]], found: Mapping[str, An
         yield (str(one["rank"]), item, f"{one['rating']:.0f}", limits, chance, *counts, *both_bad, *online)
 
 
-def neighbour_rows(pairs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Two items beside each other a row: better, worse, difference, its interval, and the votes that are missing."""
+def _neighbours(pairs: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             pair["better"],
@@ -50,7 +78,7 @@ def _missing(num: int | None) -> str:
     return f"{num:,}" if num <= 1_000_000 else "over 1,000,000"
 
 
-def findings(found: Mapping[str, Any]) -> Iterator[str]:
+def _findings(found: Mapping[str, Any]) -> Iterator[str]:
     """What holds for all votes together, a line each."""
     if found["only_both_bad"]:
         yield f"not ranked   only answers that both are bad: {', '.join(found['only_both_bad'])}"

@@ -1,0 +1,43 @@
+"""What is known of an objective, in words: the tables of `penchant objectives`."""
+
+from collections.abc import Iterator
+
+from penchant.objectives.objective import LabelledObjective, Objective
+from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES
+from penchant.plugins import added_names, package_of
+
+__all__ = ["every_objective", "facts_of"]
+
+
+def every_objective() -> Iterator[tuple[str, str, str]]:
+    """Name, defaults and use of Penchant's own; by name alone, those that installed packages add."""
+    for row in (*OBJECTIVES.values(), *LABELLED_OBJECTIVES.values()):
+        yield row.name, _defaults(row), row.when
+    for name in added_names("penchant.objectives"):
+        yield name, "", f"added by {package_of('penchant.objectives', name)}"
+
+
+def facts_of(row: Objective) -> dict[str, str]:
+    """Formula, parameters with their ranges, what is read, source, and when to use it."""
+    facts = {
+        "objective": row.name,
+        "formula": row.formula,
+        "defaults": _defaults(row) or "none",
+        **{f"  {name}": f"{one.range}; {one.meaning}".removesuffix("; ") for name, one in row.parameters.items()},
+        "reads": ", ".join((["reference"] if row.needs_reference else []) + sorted(row.reads)) or "the policy alone",
+        "log-probs": "averaged over tokens" if row.normalisation == "mean" else "summed over tokens",
+    }
+    if row.paper:
+        address = row.paper.arxiv if row.paper.arxiv.startswith("https:") else f"arXiv {row.paper.arxiv}"
+        facts["source"] = f"{row.paper.title}, {address}, {row.paper.equation}"
+    if row.when:
+        facts["when"] = row.when
+    if isinstance(row, LabelledObjective):
+        facts["data"] = "responses labelled good or bad (prompt, completion, label), or pairs taken apart"
+    if row.batch_coupled:
+        facts["training"] = "compares all pairs of a batch with each other, which costs one more forward pass"
+    return facts
+
+
+def _defaults(row: Objective) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in row.defaults.items())
