@@ -1,4 +1,4 @@
-"""Responses sampled for prompts, written down as comparisons that wait for an answer; resumable."""
+"""Responses sampled for prompts as comparisons that wait for an answer: in memory, or in a file that can be resumed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from penchant.models.pair_sampling import ResponseGroup, sample_pairs
 from penchant.models.sampler import SamplingParams
 from penchant.wording import SPELT_OUT
 
-__all__ = ["Sampled", "sample_to_file", "source_of"]
+__all__ = ["Sampled", "Samples", "sample_prompts", "sample_to_file", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,24 @@ class Sampled:
         return lines
 
 
+@dataclass(frozen=True)
+class Samples:
+    """What a model answered, in the prompts' order.
+
+    rows: as they are written to a file; pairs of responses, or prompts with their one completion. num_identical: on how
+    many prompts two responses stayed identical. num_tokens: sampled.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    num_identical: int
+    num_tokens: int
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """Pairs of responses that wait for an answer; none where there was one response to each prompt."""
+        return [Comparison.model_validate(row) for row in self.rows if "completion" not in row]
+
+
 def source_of(model: LanguageModel, params: SamplingParams) -> Source:
     """Who wrote a candidate: the model by digest, and how it was sampled."""
     return Source(
@@ -50,6 +68,31 @@ def source_of(model: LanguageModel, params: SamplingParams) -> Source:
         max_new_tokens=params.max_new_tokens,
         seed=params.seed,
     )
+
+
+def sample_prompts(
+    model: LanguageModel,
+    prompts: Sequence[Prompt],
+    params: SamplingParams,
+    *,
+    num_responses: int = 2,
+    batch_size: int = 64,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Samples:
+    """Sample `num_responses` for every prompt: a row for every pair of them, or for the one that there is.
+
+    What repeats an earlier response's text is sampled again, see `sample_pairs`. The prompts' ids must differ. Raises
+    ConfigError for a setting that means nothing, ModelError for a prompt that leaves no room in the model's context.
+    """
+    source = source_of(model, params)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    num_identical = num_tokens = 0
+    for prompt, group in _groups(model, prompts, params, num_responses, batch_size):
+        rows[prompt.id] = list(_rows(model, prompt, group, source))
+        num_identical += group.identical
+        num_tokens += group.num_tokens
+        on_progress(len(rows), len(prompts))
+    return Samples(tuple(row for prompt in prompts for row in rows[prompt.id]), num_identical, num_tokens)
 
 
 def sample_to_file(
@@ -79,20 +122,19 @@ def sample_to_file(
     is_kept = {key: key not in by_id or len(lines) == num_rows for key, lines in found.items()}
     written = {key: [line.text for line in lines] for key, lines in found.items() if is_kept[key]}
     todo = [prompt for prompt in prompts if prompt.id not in written]
-    requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in todo]
     num_found = len(prompts) - len(todo)
     num_identical = num_tokens = 0
     with disk_errors_explained(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         write_lines(output, chain.from_iterable(written.values()))
         with output.open("ab") as file:
-            groups = sample_pairs(model, requests, params, num_responses=num_responses, batch_size=batch_size)
-            for num_done, group in enumerate(groups, start=num_found + 1):
-                rows = _rows(model, by_id[group.request.key], group, source)
+            groups = _groups(model, todo, params, num_responses, batch_size)
+            for num_done, (prompt, group) in enumerate(groups, start=num_found + 1):
+                rows = _rows(model, prompt, group, source)
                 lines = [json.dumps(row, ensure_ascii=False).encode(errors=SPELT_OUT) + b"\n" for row in rows]
-                written[group.request.key] = lines
+                written[prompt.id] = lines
                 num_identical += group.identical
-                num_tokens += sum(len(response.token_ids) for response in group.responses)
+                num_tokens += group.num_tokens
                 file.write(b"".join(lines))
                 file.flush()
                 on_progress(num_done, len(prompts))
@@ -100,6 +142,16 @@ def sample_to_file(
         in_order = [written[next(ours).id] if key in by_id else lines for key, lines in written.items()]
         write_lines(output, chain.from_iterable(in_order))
     return Sampled(len(todo), num_found, num_identical, num_tokens)
+
+
+def _groups(
+    model: LanguageModel, prompts: Sequence[Prompt], params: SamplingParams, num_responses: int, batch_size: int
+) -> Iterator[tuple[Prompt, ResponseGroup]]:
+    """The responses to each prompt, in the order in which they are complete."""
+    by_id = {prompt.id: prompt for prompt in prompts}
+    requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in prompts]
+    for group in sample_pairs(model, requests, params, num_responses=num_responses, batch_size=batch_size):
+        yield by_id[group.request.key], group
 
 
 def _rows(model: LanguageModel, prompt: Prompt, group: ResponseGroup, source: Source) -> Iterator[dict[str, Any]]:

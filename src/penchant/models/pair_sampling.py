@@ -20,6 +20,11 @@ class ResponseGroup:
     responses: tuple[Response, ...]
     identical: bool
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all responses."""
+        return sum(len(response.token_ids) for response in self.responses)
+
 
 def sample_pairs(
     model: LanguageModel,
