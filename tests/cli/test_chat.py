@@ -7,12 +7,6 @@ import sys
 
 import pytest
 
-from penchant.cli.chat import Conversation
-from penchant.errors import ModelError
-from penchant.models.generate import SamplingParams
-from penchant.models.load import load_model
-from penchant.models.numerics import choose_numerics
-
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
 
 
@@ -28,15 +22,6 @@ def chat(penchant, monkeypatch):
 @pytest.fixture
 def story_chat(chat, stories260k):
     return lambda said, *more: chat(stories260k, said, "--chat-template", "plain", *more)
-
-
-@pytest.fixture(scope="module")
-def story_model(stories260k):
-    return load_model(str(stories260k), choose_numerics("cpu", "float32"), chat_template="plain")
-
-
-def talk(model, max_new_tokens=12, reference=None):
-    return Conversation(model, reference, SamplingParams(0.0, 1.0, 0, max_new_tokens, 0))
 
 
 def test_a_line_of_standard_input_is_answered_on_standard_output_and_the_end_leaves(story_chat):
@@ -116,41 +101,6 @@ def test_ctrl_d_and_ctrl_c_at_the_prompt_leave_cleanly(penchant, monkeypatch, st
     assert "Traceback" not in result.err
 
 
-def test_the_oldest_turns_are_forgotten_when_the_context_is_full_and_it_is_said(story_model):
-    said, conversation = [], talk(story_model, max_new_tokens=30)
-    for turn in range(8):
-        conversation.reply(f"Once upon a time there was cat number {turn}. " + "It ran. " * 20, said.append)
-    assert said
-    assert "forgotten" in said[0]
-    assert conversation.messages[0].role == "user"
-    assert "number 0" not in conversation.messages[0].content
-    assert "number 7" in conversation.messages[-2].content
-    assert [m.role for m in conversation.messages] == ["user", "assistant"] * (len(conversation.messages) // 2)
-
-
-def test_what_is_too_long_alone_is_refused_and_the_conversation_stays_as_it_was(story_model):
-    conversation = talk(story_model)
-    conversation.reply("Once upon a time", print)
-    before = list(conversation.messages)
-    with pytest.raises(ModelError, match="too long"):
-        conversation.reply("word " * 1000, print)
-    assert conversation.messages == before
-
-
-def test_the_conversation_goes_on_with_the_policys_answer(story_model):
-    conversation = talk(story_model, reference=story_model_beside(story_model))
-    answers = conversation.reply("Once upon a time", print)
-    assert set(answers) == {"policy", "reference"}
-    assert conversation.messages[-1].content == answers["policy"]
-
-
-def story_model_beside(model):
-    """The same weights as a second model: a reference that is no adapter switched off."""
-    import dataclasses
-
-    return dataclasses.replace(model)
-
-
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
 def test_bytes_that_are_no_text_are_replaced(penchant, monkeypatch, stories260k, errors):
     said = io.TextIOWrapper(io.BytesIO(b"Once \xff upon\n"), encoding="utf-8", errors=errors)
@@ -165,5 +115,5 @@ def test_a_chat_template_that_refuses_what_was_said_is_one_sentence(chat, storie
     template.write_text("{{ raise_exception('Only silence') }}")
     result = chat(stories260k, "Once upon a time\n", "--chat-template", str(template))
     assert result.code == 2
-    said = "the chat template refuses these messages (Only silence); pass another --chat-template"
+    said = "the chat template refuses these messages (Only silence); give another --chat-template"
     assert result.err.endswith(f"penchant: {said}\n")
