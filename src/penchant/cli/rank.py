@@ -69,10 +69,10 @@ def command(
 
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
-    from penchant.data import keeps_order, load_votes, vote_columns
     from penchant.errors import ConfigError
-    from penchant.ranking import Ballots, Method, standings
+    from penchant.ranking import Method
     from penchant.ranking.prior import prior_of
+    from penchant.report.ranking import rank_votes
     from penchant.report.ranking_text import ranking_parts
 
     if intervals != "bootstrap" and (num_bootstrap is not None or seed is not None):
@@ -82,21 +82,21 @@ def command(
     drawn = {"num_bootstrap": num_bootstrap, "seed": seed}
     choices: dict[str, Any] = {name: value for name, value in drawn.items() if value is not None}
     choices |= {"ties": ties, "intervals": intervals, "cluster": cluster, "prior": prior_of(prior), "level": level}
-    method = Method(**choices)
-    loaded = load_votes(votes, on_bad_row=on_bad_row or "error")  # type: ignore[arg-type]
-    for line in loaded.left_out(MOST_LISTED):
-        Reporter().say(line)
-    if elo and not keeps_order(loaded.format):
-        raise ConfigError(
-            "rank: --elo needs votes in the order in which they were cast, and a table of counts has none"
-        )
-    found = standings(Ballots(**vote_columns(loaded.records)), method, both_bad=both_bad, elo=elo).as_dict()  # type: ignore[arg-type]
+    ranking = rank_votes(
+        votes,
+        Method(**choices),
+        both_bad=both_bad,  # type: ignore[arg-type]
+        elo=elo,
+        on_bad_row=on_bad_row or "error",  # type: ignore[arg-type]
+        say=Reporter().say,
+        most_said=MOST_LISTED,
+    )
+    found = ranking.as_dict()
     console = Console(highlight=False)
-    print_parts(console, ranking_parts(found, loaded.format, most=MOST_LISTED))
+    print_parts(console, ranking_parts(found, ranking.votes.format, most=MOST_LISTED))
     if output is not None:
-        read = {"files": list(map(str, votes)), "format": loaded.format, "digest": loaded.digest}
-        settings = vars(method) | {"prior": prior, "both_bad": both_bad}
         from penchant.report.standings import write_ranking  # which brings matplotlib
 
-        for path in write_ranking({**read, "rows": loaded.verdict_counts, "settings": settings, **found}, output):
+        found["settings"]["prior"] = prior
+        for path in write_ranking({"files": list(map(str, votes)), **found}, output):
             console.print(f"{path}", soft_wrap=True)

@@ -1,0 +1,54 @@
+"""From votes, in files or in memory, to a ranking with what is known of how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from penchant.data import Data, Loaded, OnBadRow, Vote, keeps_order, load_votes, vote_columns
+from penchant.errors import ConfigError
+from penchant.ranking import Ballots, Method, Standings, standings
+
+__all__ = ["Ranking", "rank_votes"]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """standings: what the votes say. votes: they, and how they were read. settings: what decided the ranking."""
+
+    standings: Standings
+    votes: Loaded[Vote] = field(repr=False)
+    settings: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the votes themselves, as JSON holds it."""
+        read = {"format": self.votes.format, "digest": self.votes.digest, "rows": self.votes.verdict_counts}
+        return {**read, "settings": dict(self.settings), **self.standings.as_dict()}
+
+
+def rank_votes(
+    data: Data,
+    method: Method | None = None,
+    *,
+    both_bad: Literal["apart", "tie"] = "apart",
+    elo: bool = False,
+    on_bad_row: OnBadRow = "error",
+    say: Callable[[str], None] = lambda _: None,
+    most_said: int = 20,
+) -> Ranking:
+    """Load votes and rank the items of each connected group.
+
+    data: as for `load_votes`. method, both_bad, elo: as for `penchant.ranking.standings`. say: is told which rows were
+    left out, at most `most_said` of them by name, and which fields were not read.
+
+    Raises DataError for votes that cannot be read or ranked, ConfigError for options that do not go together.
+    """
+    loaded = load_votes(data, on_bad_row=on_bad_row)
+    for line in loaded.left_out(most_said):
+        say(line)
+    if elo and not keeps_order(loaded.format):
+        raise ConfigError("`elo=True` needs votes in the order in which they were cast, and a table of counts has none")
+    method = method or Method()
+    found = standings(Ballots(**vote_columns(loaded.records)), method, both_bad=both_bad, elo=elo)
+    return Ranking(found, loaded, vars(method) | {"both_bad": both_bad})
