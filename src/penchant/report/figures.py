@@ -14,11 +14,9 @@ from penchant.report.series import LogProbChange, Rows, Series, log_prob_change,
 
 __all__ = ["Figure", "Line", "curves", "draw", "figures", "number"]
 
-PLACEHOLDERS = {"#010203": "var(--ink)", "#020304": "var(--muted)", "#030405": "var(--grid)"} | {
-    "#040506": "var(--first)",
-    "#050607": "var(--second)",
-}
-INK, MUTED, GRID, FIRST, SECOND = PLACEHOLDERS
+STYLES = {"#010203": "ink", "#020304": "muted", "#030405": "grid", "#040506": "first", "#050607": "second"}
+"""What the page calls each placeholder colour: its CSS class, and with -- before it the variable of its colour."""
+INK, MUTED, GRID, FIRST, SECOND = STYLES
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def curves(
         (
             line.label,
             number(line.series.values[-1]),
-            PLACEHOLDERS[line.colour][6:-1] + (" dashed" if line.dashed else ""),
+            STYLES[line.colour] + (" dashed" if line.dashed else ""),
         )
         for line in lines
     )
@@ -217,8 +215,8 @@ def _embeddable(svg: str, label: str) -> str:
     svg = re.sub(r"\s*<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' transform="rotate\(-?0 [^"]*"| id="(?:\w+_\d+|matplotlib\.axis_\d)"', "", svg)
     svg = re.sub(r'font(?:-size|-family)?: [^;"]*;? ?', "", svg)
-    for placeholder, variable in PLACEHOLDERS.items():
-        svg = svg.replace(placeholder, variable)
+    for placeholder, style in STYLES.items():
+        svg = svg.replace(placeholder, f"var(--{style})")
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None
     opening = f'<svg {box.group()} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">'
