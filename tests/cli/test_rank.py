@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from penchant.data.importers.votes import VOTE_IMPORTERS
+from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 from penchant.ranking import (
     Ballots,
     Gaussian,

@@ -11,7 +11,7 @@ from penchant.data import Origin, load_demonstrations, load_labelled, load_pairs
 from penchant.data.fields import HARMLESS, MEANINGFUL, in_words
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
 from penchant.data.importers.messages import READ_OF_MESSAGE
-from penchant.data.importers.votes import VOTE_IMPORTERS
+from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 from penchant.data.inspection import inspect_demonstrations, inspect_labelled, inspect_pairs, inspect_prompts
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow

@@ -11,7 +11,6 @@ from penchant.data import (
     Document,
     Message,
     PreferencePair,
-    group_by_prompt,
     prompt_key,
     split_by_prompt,
 )
@@ -23,6 +22,10 @@ def pair(question, chosen="c"):
     return PreferencePair(prompt=(Message(role="user", content=question),), chosen=chosen, rejected="r")
 
 
+def prompts_of(pairs):
+    return {prompt_key(pair.prompt) for pair in pairs}
+
+
 some_pairs = st.lists(st.builds(pair, st.sampled_from("abcdefgh"), st.sampled_from("xyz")), min_size=1, max_size=20)
 many = [pair(f"question {i // 3}", f"c{i}") for i in range(300)]
 
@@ -31,14 +34,14 @@ many = [pair(f"question {i // 3}", f"c{i}") for i in range(300)]
 def test_every_pair_lands_on_one_side_and_no_prompt_on_both(pairs, fraction, seed):
     train, held_out = split_by_prompt(pairs, fraction, seed)
     assert sorted(map(str, train + held_out)) == sorted(map(str, pairs))
-    assert not group_by_prompt(train).keys() & group_by_prompt(held_out).keys()
+    assert not prompts_of(train) & prompts_of(held_out)
 
 
 @given(some_pairs, st.floats(1e-9, 0.999), st.integers(0, 5))
 def test_neither_side_is_empty_once_there_are_two_prompts(pairs, fraction, seed):
     train, held_out = split_by_prompt(pairs, fraction, seed)
     assert train
-    assert bool(held_out) == (len(group_by_prompt(pairs)) > 1)
+    assert bool(held_out) == (len(prompts_of(pairs)) > 1)
 
 
 @settings(max_examples=25)
@@ -46,18 +49,18 @@ def test_neither_side_is_empty_once_there_are_two_prompts(pairs, fraction, seed)
 def test_reordering_and_appending_move_no_prompt(random):
     shuffled = [*many, pair("one more"), pair("and another")]
     random.shuffle(shuffled)
-    before = group_by_prompt(split_by_prompt(many, 0.2, 3)[1]).keys()
-    after = group_by_prompt(split_by_prompt(shuffled, 0.2, 3)[1]).keys()
+    before = prompts_of(split_by_prompt(many, 0.2, 3)[1])
+    after = prompts_of(split_by_prompt(shuffled, 0.2, 3)[1])
     assert after - {prompt_key(pair(q).prompt) for q in ("one more", "and another")} == before
 
 
 def test_a_larger_fraction_only_adds_to_the_held_out_side():
-    small, large = (set(group_by_prompt(split_by_prompt(many, f, 0)[1])) for f in (0.1, 0.3))
+    small, large = (prompts_of(split_by_prompt(many, f, 0)[1]) for f in (0.1, 0.3))
     assert small < large
 
 
 def test_the_share_held_out_is_near_the_fraction_and_the_seed_matters():
-    held_out = [set(group_by_prompt(split_by_prompt(many, 0.2, seed)[1])) for seed in (0, 1)]
+    held_out = [prompts_of(split_by_prompt(many, 0.2, seed)[1]) for seed in (0, 1)]
     assert all(8 <= len(keys) <= 32 for keys in held_out)
     assert held_out[0] != held_out[1]
 
@@ -78,11 +81,6 @@ def test_nothing_is_held_out_at_fraction_zero_or_of_a_single_prompt():
 def test_a_fraction_outside_its_range_is_refused(fraction):
     with pytest.raises(ConfigError, match="held-out fraction"):
         split_by_prompt(many, fraction, 0)
-
-
-def test_groups_keep_the_order_of_the_rows():
-    groups = group_by_prompt([pair("a", "1"), pair("b", "2"), pair("a", "3")])
-    assert [[p.chosen for p in group] for group in groups.values()] == [["1", "3"], ["2"]]
 
 
 SHORT = {"s": "system", "u": "user", "a": "assistant", "t": "tool"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from penchant.data.fields import HARMLESS, MEANINGFUL
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
-from penchant.data.importers.votes import VOTE_IMPORTERS
+from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 
 __all__ = ["EXAMPLES_FOR", "WRITERS", "Choices", "spoilt"]
 

@@ -2,7 +2,7 @@
 
 from penchant.data.files import read_rows
 from penchant.data.given import Data, OnBadRow
-from penchant.data.importers.votes import Vote, keeps_order, vote_columns
+from penchant.data.importers.vote_formats import Vote, keeps_order, vote_columns
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.kinds import guess_kind
 from penchant.data.load import (
@@ -34,7 +34,7 @@ from penchant.data.records import (
     response_key,
     shown,
 )
-from penchant.data.split import group_by_prompt, split_by_prompt
+from penchant.data.split import split_by_prompt
 from penchant.data.verdicts import CODES, Verdict
 
 __all__ = [
@@ -60,7 +60,6 @@ __all__ = [
     "Vote",
     "as_message",
     "as_source",
-    "group_by_prompt",
     "guess_kind",
     "keeps_order",
     "labelled_from_pairs",

@@ -6,13 +6,13 @@ rows moves no prompt, and a larger fraction only adds prompts to the held-out si
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from penchant.data.records import Demonstration, Document, Message, prompt_key
 from penchant.errors import ConfigError
 
-__all__ = ["group_by_prompt", "split_by_prompt", "split_demonstrations"]
+__all__ = ["split_by_prompt", "split_demonstrations"]
 
 
 class HasPrompt(Protocol):
@@ -25,14 +25,6 @@ class HasPrompt(Protocol):
 Item = TypeVar("Item", bound=HasPrompt)
 Record = TypeVar("Record")
 Text = TypeVar("Text", bound=Demonstration | Document)
-
-
-def group_by_prompt(items: Iterable[Item]) -> dict[str, list[Item]]:
-    """Items by `prompt_key`, both the prompts and the items of one prompt in the order they came."""
-    groups: dict[str, list[Item]] = {}
-    for item in items:
-        groups.setdefault(prompt_key(item.prompt), []).append(item)
-    return groups
 
 
 def split_by_prompt(pairs: Sequence[Item], fraction: float, seed: int) -> tuple[tuple[Item, ...], tuple[Item, ...]]:

@@ -114,13 +114,17 @@ def require_same_adapter(network: Any, folder: Path) -> None:
             raise WrittenError(f"it cannot be read back: {error}") from error
         _compare(before, found)
         again = dict(network.named_parameters())
-        mark = f".{trained}."
-        own = {name: tensor for name, tensor in tensors.items() if mark in f"{name}."}
-        _compare_tensors(own, {name: again[f"{name}.".replace(mark, f".{WRITTEN}.")[:-1]] for name in own})
+        own = {name: tensor for name, tensor in tensors.items() if trained in name.split(".")}
+        _compare_tensors(own, {name: again[_of_adapter(WRITTEN, name, trained)] for name in own})
     finally:
         network.set_adapter(trained)
         if WRITTEN in network.peft_config:
             network.delete_adapter(WRITTEN)
+
+
+def _of_adapter(adapter: str, name: str, trained: str) -> str:
+    """The name that a tensor of the adapter `trained` has in another."""
+    return ".".join(adapter if part == trained else part for part in name.split("."))
 
 
 def _compare(expected: Probe, found: Probe) -> None:

@@ -76,7 +76,7 @@ def unrankable(votes: Votes) -> list[Unrankable]:
     for group in _groups(votes, strong_I):
         weak, strong = labels_of[group[0]]
         if weak in placed:
-            problems.append(Unrankable(group, f"{_names(group)} {_WHY[strong in won, strong in lost]}"))
+            problems.append(Unrankable(group, f"{_names(group)} {_why(strong in won, strong in lost)}"))
         placed.add(weak)
     return problems
 
@@ -101,11 +101,12 @@ def refuse_unrankable(votes: Votes) -> None:
         )
 
 
-_WHY = {
-    (True, False): "won every vote against the other items, so no finite ability is high enough",
-    (False, True): "lost every vote against the other items, so no finite ability is low enough",
-    (True, True): "won every vote against some items and lost every vote against the others, so its distance is open",
-}
+def _why(won: bool, lost: bool) -> str:
+    """What keeps a group from a finite place, by how its votes against the others went: all won, all lost, or some."""
+    if won and lost:
+        return "won every vote against some items and lost every vote against the others, so its distance is open"
+    end = "high" if won else "low"
+    return f"{'won' if won else 'lost'} every vote against the other items, so no finite ability is {end} enough"
 
 
 def _edges(votes: Votes) -> tuple[IntArray, IntArray]:

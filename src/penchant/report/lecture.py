@@ -213,7 +213,7 @@ def _divide(axes: Any, name: str, scale: str) -> None:
         axes.set(**{f"{name}scale": scale})
     else:
         getattr(axes, f"set_{name}scale")("symlog", linthresh=broken_at, linscale=0.5)
-        across = {"x": axes.get_xaxis_transform(), "y": axes.get_yaxis_transform()}[name]
+        across = axes.get_xaxis_transform() if name == "x" else axes.get_yaxis_transform()
         place = (broken_at / 2, 0) if name == "x" else (0, broken_at / 2)
         axes.text(*place, "//", transform=across, ha="center", va="center", fontsize=10)
     axis.set_minor_formatter(NullFormatter())

@@ -2,7 +2,7 @@
 
 from penchant.tokens.encoding import ChatEncoder, SpecialTokens, special_tokens_of
 from penchant.tokens.forest import Forest, Segment, TokenSequence
-from penchant.tokens.labelled import EncodedLabelled, tokenise_labelled
+from penchant.tokens.labelled_responses import EncodedLabelled, tokenise_labelled
 from penchant.tokens.packing import pack
 from penchant.tokens.pairs import (
     EncodedExample,

@@ -11,7 +11,7 @@ import numpy as np
 
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
-from penchant.tokens.labelled import EncodedLabelled
+from penchant.tokens.labelled_responses import EncodedLabelled
 from penchant.tokens.pairs import EncodedExample, EncodedPair, Limits
 from penchant.tokens.shown import scored_runs
 

@@ -7,12 +7,12 @@ from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT, OPENAI_PAIR, SHAREGPT_PAIR
 from penchant.data.importers.hh import HH
-from penchant.data.importers.labelled import heeding_label, with_label
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
 from penchant.data.importers.text import TEXT
-from penchant.data.importers.votes import VOTE_IMPORTERS, Vote
+from penchant.data.importers.vote_formats import VOTE_IMPORTERS, Vote
+from penchant.data.importers.with_label import heeding_label, with_label
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt
 
 __all__ = [
