@@ -7,7 +7,9 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["A_FOLDER", "NO_SUCH_FILE", "os_reason", "read_text", "why_unreadable"]
+from penchant.errors import ConfigError
+
+__all__ = ["A_FOLDER", "NO_SUCH_FILE", "os_reason", "read_given", "read_text", "why_unreadable"]
 
 MAX_TEXT_BYTES = 16_000_000
 """A settings file, a template or a list of instructions is longer only by mistake."""
@@ -53,3 +55,14 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if len(content) > MAX_TEXT_BYTES:
         raise OSError(errno.EFBIG, f"it is longer than {MAX_TEXT_BYTES:,} bytes", os.fspath(path))
     return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_given(path: str | os.PathLike[str] | None, argument: str, give: str) -> str | None:
+    """The text of the file that an argument names, if any. give: what it should be. Raises ConfigError."""
+    if path is None:
+        return None
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"`{argument}=...` {path}: cannot be read ({reason}); give {give}") from error

@@ -65,27 +65,6 @@ def test_a_run_whose_weights_ran_away_ends_with_1_and_says_so(penchant, story, p
     assert "fault of Penchant" not in result.err
 
 
-def test_a_summary_of_measures_that_are_not_finite_is_still_a_summary():
-    from penchant.cli.training import _summarise
-
-    class Reporter:
-        said = ""
-
-        def say(self, text):
-            self.said += text
-
-    ledger = {"num_held_out_pairs": 3, "unique_tokens_per_second": 1, "peak_memory_bytes": 1, "training_seconds": 1}
-    row = {"eval_loss": None, "eval_rewards/accuracies": 0.5, "eval_rewards/margins": None}
-    _summarise(reporter := Reporter(), ledger, [row])
-    assert reporter.said.startswith("held out (3): loss not finite")
-    limits = {"eval_rewards/accuracies_low": 0.1, "eval_rewards/accuracies_high": 0.9}
-    _summarise(reporter := Reporter(), ledger | {"held_out_longer": 0.25}, [row | limits])
-    assert reporter.said.startswith(
-        "on 3 held-out pairs the model prefers the chosen response in 50.0% (95% interval 10.0% to 90.0%), which "
-        "may be chance (the longer response was chosen in 25.0%); loss not finite, mean margin not finite"
-    )
-
-
 def test_a_seed_below_zero_is_refused_before_any_work(penchant, story, pairs, tmp_path, make_run, no_model):
     for command in ("dpo", "sft"):
         result = penchant(command, *story, "--data", pairs, "--output", tmp_path / "run", "--seed", "-1")

@@ -94,12 +94,14 @@ def command(
     from penchant.cli.votes_shown import say, show_left_out
     from penchant.errors import ConfigError
     from penchant.feedback import open_site
+    from penchant.reading import read_given
 
     talk = ChatOptions(model, chat_share, temperature, max_new_tokens, chat_template)
     talk.check(is_on=chat)
     if share_database and database is None:
         raise ConfigError("--share-database is about a --database; give both, or neither")
-    asked = {"title": title, "guidelines": _read(guidelines), "overlap": overlap, "database": database}
+    text = read_given(guidelines, "guidelines", "a Markdown file")
+    asked = {"title": title, "guidelines": text, "overlap": overlap, "database": database}
     with open_site(
         project,
         tasks=tasks or [],
@@ -126,17 +128,6 @@ def command(
             say(f"The chat is at {site.base}/chat, once the link has been opened")
         say("The link is your key; do not share it. Invite others on the page Admin. Ctrl-C stops.")
         site.serve()
-
-
-def _read(guidelines: Path | None) -> str | None:
-    from penchant.errors import ConfigError
-    from penchant.reading import read_text
-
-    try:
-        return None if guidelines is None else read_text(guidelines)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"--guidelines {guidelines}: cannot be read ({reason}); give a Markdown file") from error
 
 
 def _confirmed(question: str) -> bool:

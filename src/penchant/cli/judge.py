@@ -133,15 +133,9 @@ def command(
 def read_instructions(path: Path | None) -> str | None:
     """The text of --instructions. Raises ConfigError."""
     from penchant.errors import ConfigError
-    from penchant.reading import read_text
+    from penchant.reading import read_given
 
-    if path is None:
-        return None
-    try:
-        text = read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"--instructions {path}: cannot be read ({reason}); give a text file") from error
-    if not text.strip():
+    text = read_given(path, "instructions", "a text file")
+    if text is not None and not text.strip():
         raise ConfigError(f"--instructions {path}: is empty; write what the judge should weigh, or leave it out")
     return text
