@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from penchant.errors import ConfigError, DataError
 from penchant.ranking import Gaussian, Votes, bootstrap, davidson_probabilities, fit_bradley_terry, fit_davidson
-from penchant.ranking.newton import Likelihood, maximise
+from penchant.ranking.estimate import Likelihood, maximise
 from penchant.ranking.sandwich import DENSE_SCORES, cluster_labels, sandwich
 
 by_model = partial(fit_bradley_terry, covariance="model")

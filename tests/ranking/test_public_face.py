@@ -4,8 +4,10 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +91,16 @@ def test_every_public_function_and_method_has_an_example():
 def test_the_room_starts_without_torch():
     probe = "import sys, penchant.ranking; print([n for n in ('torch', 'transformers', 'pandas') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_way_of_a_fit_is_four_short_files_that_import_each_other():
+    root = Path(__file__).resolve().parents[2]
+    section = (root / "docs" / "ranking.md").read_text(encoding="utf-8").split("## Follow one fit")[1]
+    files = re.findall(r"\*\*`(src/penchant/ranking/\w+\.py)`\*\*", section)
+    assert len(files) == 4
+    sources = {Path(file).stem: (root / file).read_text(encoding="utf-8") for file in files}
+    assert sum(source.count("\n") for source in sources.values()) < 700
+    for stem, source in sources.items():
+        users = [other for other, text in sources.items() if f"from penchant.ranking.{stem} import" in text]
+        assert users or stem == "bradley_terry", f"{stem}.py is on the way"
+        assert source.startswith('"""')

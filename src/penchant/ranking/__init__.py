@@ -16,7 +16,8 @@ quantiles.py      how far intervals reach, where clusters are few too
 method.py         the choices of a ranking
 group.py          one group of connected items as a table
 standings.py      all of the above in one call, as records and as a plain dict
-design.py, newton.py, sandwich.py, estimate.py   how a fit is made
+design.py, estimate.py   how a fit is made: the votes as a linear model, and Newton's method on its likelihood
+sandwich.py       intervals that do not trust the model
 """
 
 from penchant.ranking.agreement import (

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.special import expit
 
 from penchant.ranking.design import Design
-from penchant.ranking.estimate import Covariance, PairModel, estimate
+from penchant.ranking.estimate import Likelihood, PairModel, estimate
 from penchant.ranking.fit import Fit
-from penchant.ranking.newton import Likelihood
 from penchant.ranking.prior import Prior
+from penchant.ranking.sandwich import Covariance
 from penchant.ranking.votes import FloatArray, Votes
 
 __all__ = ["fit_bradley_terry"]

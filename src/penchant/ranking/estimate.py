@@ -1,26 +1,34 @@
-"""From votes to a `Fit`: guards, maximum likelihood, covariance; shared by Bradley-Terry and Davidson.
+"""From votes to a `Fit`: maximum likelihood by Newton's method, and its covariance; for Bradley-Terry and Davidson.
 
 Shapes: V votes, I items, K coefficients of the design, E parameters outside it, P = I + K + E.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from penchant.errors import ConfigError, DataError
-from penchant.ranking.connectivity import components, refuse_unrankable, unrankable
+from penchant.errors import DataError
+from penchant.ranking.connectivity import refuse_unrankable, unrankable
 from penchant.ranking.design import Design
 from penchant.ranking.fit import Fit
-from penchant.ranking.newton import Likelihood, maximise
-from penchant.ranking.prior import Prior, as_prior
-from penchant.ranking.sandwich import FEW_CLUSTERS, cluster_labels, meat, sandwich
+from penchant.ranking.prior import Prior, as_prior, prior_notes
+from penchant.ranking.sandwich import Covariance, checked_clusters, cluster_notes, count_clusters, meat, sandwich
 from penchant.ranking.votes import FloatArray, Votes
 
-__all__ = ["Covariance", "PairModel", "estimate"]
+__all__ = ["Likelihood", "PairModel", "estimate", "maximise"]
 
-Covariance = Literal["sandwich", "model"]
+MAX_STEPS = 50
+"""Of Newton's method."""
+
+
+class Likelihood(NamedTuple):
+    """Log-likelihood in nats, its gradient (P,), and the information (P, P), minus its Hessian."""
+
+    value: float
+    gradient_P: FloatArray
+    information_PP: FloatArray
 
 
 class PairModel(NamedTuple):
@@ -54,7 +62,7 @@ def estimate(
         >>> round(fit_bradley_terry(Votes.from_counts([("a", "b", 3, 1, 0)])).difference("a", "b").estimate, 4)
         1.0986
     """
-    clusters = _checked_clusters(votes, covariance, clusters)
+    clusters = checked_clusters(votes, covariance, clusters)
     belief = as_prior(prior)
     if belief is None:
         refuse_unrankable(votes)
@@ -65,7 +73,7 @@ def estimate(
         return _keep_mean(likelihood, design) if belief is None else _penalised(likelihood, parameter_P, design, belief)
 
     num_parameters = design.num_items + len(design.names) + len(model.extra)
-    counts = _refuse_few_clusters(votes, clusters, num_parameters)
+    counts = count_clusters(votes, clusters, num_parameters)
     parameter_P, maximum = maximise(penalised, num_parameters)
     unit_PP = _to_units(design, num_parameters)
     model_PP = unit_PP @ np.linalg.inv(maximum.information_PP) @ unit_PP.T
@@ -83,22 +91,42 @@ def estimate(
         model_covariance_PP=model_PP,
         log_likelihood=model.likelihood(design, parameter_P).value,
         nu=float(np.exp(coefficient_K[-1])) if model.extra else 0.0,
-        notes=(*_prior_notes(votes, belief), *_cluster_notes(counts)),
+        notes=(*prior_notes(votes, belief), *cluster_notes(counts)),
         degrees=min(counts.values()) - 1 if counts else math.inf,
     )
 
 
-def _checked_clusters(votes: Votes, covariance: Covariance, clusters: Sequence[str] | None) -> tuple[str, ...]:
-    if covariance not in ("sandwich", "model"):
-        raise ConfigError(f"The covariance must be 'sandwich' or 'model'; got {covariance!r}.")
-    if covariance == "model":
-        if clusters:
-            raise ConfigError(f"The model's covariance knows no clusters; got {list(clusters)}. Use 'sandwich'.")
-        return ()
-    names = tuple(votes.clusters if clusters is None else clusters)
-    if len(set(names)) < len(names) or not set(names) <= set(votes.clusters):
-        raise ConfigError(f"Clusters must be different names out of {sorted(votes.clusters)}; got {list(names)}.")
-    return names
+def maximise(likelihood: Callable[[FloatArray], Likelihood], num_parameters: int) -> tuple[FloatArray, Likelihood]:
+    """The parameters (P,) at which a concave function is largest, and the function there.
+
+    Starts at zero. A step that lowers the value is halved until it does not. Done when no parameter moves by more than
+    1e-8; as the last step of Newton squares the error, what remains is rounding.
+
+    Raises:
+        DataError: still moving after 50 steps, because a parameter can grow for ever.
+
+    Example:
+        >>> from penchant.ranking.estimate import Likelihood, maximise
+        >>> point, _ = maximise(lambda x: Likelihood(-((x[0] - 3) ** 2), -2 * (x - 3), np.array([[2.0]])), 1)
+        >>> point
+        array([3.])
+    """
+    point_P = np.zeros(num_parameters)
+    here = likelihood(point_P)
+    for _ in range(MAX_STEPS):
+        step_P = np.linalg.solve(here.information_PP, here.gradient_P)
+        there = likelihood(point_P + step_P)
+        while there.value < here.value - 1e-12 * abs(here.value):
+            step_P = step_P / 2
+            there = likelihood(point_P + step_P)
+        point_P, here = point_P + step_P, there
+        if abs(step_P).max() < 1e-8:
+            return point_P, here
+    raise DataError(
+        f"The fit did not settle in {MAX_STEPS} steps: some ability or coefficient can grow for ever because it "
+        f"decides every vote (a side that always wins, a covariate without exception, ties in one direction only); "
+        f"collect votes that go the other way, leave out the coefficient, or add phantom votes (prior=True)."
+    )
 
 
 def _keep_mean(likelihood: Likelihood, design: Design) -> Likelihood:
@@ -158,36 +186,3 @@ def _to_units(design: Design, num_parameters: int) -> FloatArray:
     columns = np.arange(num_items, num_items + num_coefficients)
     unit_PP[columns, columns] = 1 / design.scale_K
     return unit_PP
-
-
-def _refuse_few_clusters(votes: Votes, clusters: Sequence[str], num_parameters: int) -> dict[str, int]:
-    """How many clusters there are in each way; too few cannot fill a covariance matrix."""
-    counts = {name: cluster_labels(votes, [name])[1] for name in clusters}
-    if counts and max(counts.values()) < num_parameters:
-        found = ", ".join(f"{num} of {name!r}" for name, num in counts.items())
-        raise DataError(
-            f"The clustered sandwich needs at least as many clusters as parameters ({num_parameters}); got {found}. "
-            f"Cluster by something finer, or by nothing (clusters=()) or use covariance='model' and say so."
-        )
-    return counts
-
-
-def _prior_notes(votes: Votes, prior: Prior | None) -> list[str]:
-    if prior is None:
-        return []
-    notes = [prior.note]
-    adrift = [item for problem in unrankable(votes) for item in problem.items]
-    if adrift:
-        notes.append(f"The prior alone keeps these items finite or in place: {', '.join(dict.fromkeys(adrift))}.")
-    num_groups = len(components(votes))
-    if num_groups > 1:
-        notes.append(f"No vote compares the {num_groups} groups of items; between groups the prior alone speaks.")
-    return notes
-
-
-def _cluster_notes(counts: Mapping[str, int]) -> list[str]:
-    return [
-        f"{num} clusters of {name!r} are few; the intervals are Student's t, and hold roughly."
-        for name, num in counts.items()
-        if num < FEW_CLUSTERS
-    ]

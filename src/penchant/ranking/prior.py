@@ -10,10 +10,11 @@ import numpy as np
 from scipy.special import expit
 
 from penchant.errors import ConfigError
+from penchant.ranking.connectivity import components, unrankable
 from penchant.ranking.elo import ELO_PER_NAT
-from penchant.ranking.votes import FloatArray
+from penchant.ranking.votes import FloatArray, Votes
 
-__all__ = ["Gaussian", "Penalty", "PhantomVotes", "Prior", "as_prior", "prior_of"]
+__all__ = ["Gaussian", "Penalty", "PhantomVotes", "Prior", "as_prior", "prior_notes", "prior_of"]
 
 
 class Penalty(NamedTuple):
@@ -125,3 +126,22 @@ def prior_of(text: str) -> Literal["auto", "none", "phantom"] | Gaussian:
     except (ValueError, ConfigError):
         known = "auto, none, phantom or a standard deviation in Elo points above 0"
         raise ConfigError(f"prior is {known}, got '{text}'") from None
+
+
+def prior_notes(votes: Votes, prior: Prior | None) -> list[str]:
+    """What a reader must know of abilities that a prior drew together, and which rest on it alone.
+
+    Example:
+        >>> prior_notes(Votes.from_counts([("a", "b", 2, 1, 0)]), None)
+        []
+    """
+    if prior is None:
+        return []
+    notes = [prior.note]
+    adrift = [item for problem in unrankable(votes) for item in problem.items]
+    if adrift:
+        notes.append(f"The prior alone keeps these items finite or in place: {', '.join(dict.fromkeys(adrift))}.")
+    num_groups = len(components(votes))
+    if num_groups > 1:
+        notes.append(f"No vote compares the {num_groups} groups of items; between groups the prior alone speaks.")
+    return notes

@@ -3,17 +3,20 @@
 Shapes: V votes, C cells, P parameters, E of them outside the design (the tie parameter of Davidson), G clusters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from penchant.errors import DataError
+from penchant.errors import ConfigError, DataError
 from penchant.ranking.design import Design, total
 from penchant.ranking.votes import FloatArray, IntArray, Votes
 
-__all__ = ["FEW_CLUSTERS", "cluster_labels", "meat", "sandwich"]
+__all__ = ["Covariance", "checked_clusters", "cluster_labels", "cluster_notes", "count_clusters", "meat", "sandwich"]
+
+Covariance = Literal["sandwich", "model"]
 
 FEW_CLUSTERS = 30
 """Below so many clusters the interval holds roughly; the result says so."""
@@ -106,6 +109,64 @@ def cluster_labels(votes: Votes, names: Sequence[str]) -> tuple[IntArray, int]:
     for name in names:
         label_V = _from_zero(label_V * (votes.clusters[name].max() + 1) + votes.clusters[name])
     return label_V, int(np.count_nonzero(np.bincount(label_V, votes.weight_V)))
+
+
+def checked_clusters(votes: Votes, covariance: Covariance, clusters: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the clusters that are used: those asked for, or all that the votes carry.
+
+    Raises:
+        ConfigError: another covariance, an unknown cluster or one named twice, or any with covariance="model".
+
+    Example:
+        >>> votes = Votes.from_columns(["a"], ["b"], ["left"], clusters={"prompt": ["p"]})
+        >>> checked_clusters(votes, "sandwich", None), checked_clusters(votes, "model", None)
+        (('prompt',), ())
+    """
+    if covariance not in ("sandwich", "model"):
+        raise ConfigError(f"The covariance must be 'sandwich' or 'model'; got {covariance!r}.")
+    if covariance == "model":
+        if clusters:
+            raise ConfigError(f"The model's covariance knows no clusters; got {list(clusters)}. Use 'sandwich'.")
+        return ()
+    names = tuple(votes.clusters if clusters is None else clusters)
+    if len(set(names)) < len(names) or not set(names) <= set(votes.clusters):
+        raise ConfigError(f"Clusters must be different names out of {sorted(votes.clusters)}; got {list(names)}.")
+    return names
+
+
+def count_clusters(votes: Votes, clusters: Sequence[str], num_parameters: int) -> dict[str, int]:
+    """How many clusters there are in each way; too few cannot fill a covariance matrix.
+
+    Raises:
+        DataError: every way has fewer clusters than there are parameters.
+
+    Example:
+        >>> votes = Votes.from_columns(["a"] * 2, ["b"] * 2, ["left"] * 2, clusters={"prompt": ["p", "q"]})
+        >>> count_clusters(votes, ["prompt"], 2)
+        {'prompt': 2}
+    """
+    counts = {name: cluster_labels(votes, [name])[1] for name in clusters}
+    if counts and max(counts.values()) < num_parameters:
+        found = ", ".join(f"{num} of {name!r}" for name, num in counts.items())
+        raise DataError(
+            f"The clustered sandwich needs at least as many clusters as parameters ({num_parameters}); got {found}. "
+            f"Cluster by something finer, or by nothing (clusters=()) or use covariance='model' and say so."
+        )
+    return counts
+
+
+def cluster_notes(counts: Mapping[str, int]) -> list[str]:
+    """What a reader must know of intervals from so many clusters.
+
+    Example:
+        >>> cluster_notes({"prompt": 500})
+        []
+    """
+    return [
+        f"{num} clusters of {name!r} are few; the intervals are Student's t, and hold roughly."
+        for name, num in counts.items()
+        if num < FEW_CLUSTERS
+    ]
 
 
 def _corrected(meat_PP: FloatArray, num_clusters: int, name: str) -> FloatArray:
