@@ -19,6 +19,7 @@ from penchant.cli.main import main
 from penchant.errors import ConfigError
 from penchant.feedback import Project, Store
 from penchant.feedback.imports import import_file
+from penchant.feedback.web import serving
 from penchant.feedback.web.serving import address_of, announced, is_loopback, listen, read_token, where_it_serves
 
 from .conftest import task
@@ -26,11 +27,38 @@ from .conftest import task
 TOKEN = "a-token-of-more-than-32-characters-0123456789"
 
 
-@pytest.fixture
-def tasks(tmp_path):
-    file = tmp_path / "samples.jsonl"
+def write_tasks(folder):
+    file = folder / "samples.jsonl"
     file.write_text("".join(task(i).model_dump_json() + "\n" for i in range(4)), encoding="utf-8")
     return file
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    return write_tasks(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A project that the command serves while this file is tested, and the owner's link."""
+    folder = tmp_path_factory.mktemp("served")
+    with running(folder / "votes", "--tasks", write_tasks(folder)) as (_, link):
+        yield folder / "votes", link
+
+
+@pytest.fixture
+def started(monkeypatch, capsys):
+    """`started("votes", "--overlap", "3")`: the command up to where it would serve."""
+
+    def run(*arguments):
+        monkeypatch.setattr(serving, "serve", lambda app, listening: None)
+        monkeypatch.setattr(sys, "argv", ["penchant", "annotate", *map(str, arguments), "--port", "0"])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        assert leaving.value.code == 0
+        assert "Open" in capsys.readouterr().out
+
+    return run
 
 
 @contextmanager
@@ -159,21 +187,19 @@ def test_a_refused_call_leaves_no_project_in_the_way(tmp_path, tasks, refused, o
     assert not (tmp_path / "votes").exists()
 
 
-def test_a_project_whose_answers_are_gone_is_not_opened_as_an_empty_one(tmp_path, tasks, refused):
+def test_a_project_whose_answers_are_gone_is_not_opened_as_an_empty_one(tmp_path, tasks, started, refused):
     project = tmp_path / "votes"
-    with running(project, "--tasks", tasks):
-        pass
+    started(project, "--tasks", tasks)
     (project / "penchant.db").unlink()
     assert "penchant.db is missing" in refused(project, "--port", "0")
 
 
-def test_settings_of_a_new_project_are_written_into_its_file(tmp_path, tasks):
+def test_settings_of_a_new_project_are_written_into_its_file(tmp_path, tasks, started):
     guidelines = tmp_path / "guide.md"
     guidelines.write_text("Be kind.\n\n- read: both\n# 1\n", encoding="utf-8")
     project = tmp_path / "votes"
     options = ("--tasks", tasks, "--overlap", "3", "--title", "Which: this # or that?", "--guidelines", guidelines)
-    with running(project, *options):
-        pass
+    started(project, *options)
     config = Project.open(project).config
     assert (config.overlap, config.title) == (3, "Which: this # or that?")
     assert config.guidelines == guidelines.read_text(encoding="utf-8")
@@ -219,13 +245,12 @@ def test_tokens_are_long_fresh_or_kept(tmp_path):
             read_token(tmp_path, wrong)
 
 
-def test_the_default_is_this_machine_alone(tmp_path, tasks):
-    with running(tmp_path / "votes", "--tasks", tasks) as (_, link):
-        port = int(re.search(r":(\d+)/", link)[1])
-        own = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-        for address in own - {"127.0.0.1", "127.0.1.1"}:
-            with pytest.raises(OSError, match="refused"):
-                socket.create_connection((address, port), timeout=2).close()
+def test_the_default_is_this_machine_alone(served):
+    port = int(re.search(r":(\d+)/", served[1])[1])
+    own = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for address in own - {"127.0.0.1", "127.0.1.1"}:
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection((address, port), timeout=2).close()
 
 
 def test_answers_of_the_owner_in_a_backup_do_not_lock_the_owner_out(tmp_path):
@@ -240,13 +265,12 @@ def test_answers_of_the_owner_in_a_backup_do_not_lock_the_owner_out(tmp_path):
         assert 'href="/admin"' in fetch(opener, link.split("/join/")[0])
 
 
-def test_the_owner_both_answers_and_runs_the_project(tmp_path, tasks):
-    project = tmp_path / "votes"
-    with running(project, "--tasks", tasks) as (_, link):
-        opener = build_opener(HTTPCookieProcessor(CookieJar()))
-        fetch(opener, link)
-        assert 'href="/admin"' in fetch(opener, link.split("/join/")[0])
-        assert "me" in fetch(opener, link.split("/join/")[0] + "/admin")
+def test_the_owner_both_answers_and_runs_the_project(served):
+    project, link = served
+    opener = build_opener(HTTPCookieProcessor(CookieJar()))
+    fetch(opener, link)
+    assert 'href="/admin"' in fetch(opener, link.split("/join/")[0])
+    assert "me" in fetch(opener, link.split("/join/")[0] + "/admin")
     with Store.open(Project.open(project)) as store:
         assert [(person.name, person.role) for person in store.annotators()] == [("me", "admin")]
 
