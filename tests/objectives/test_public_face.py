@@ -69,6 +69,7 @@ def test_the_room_exports_exactly_these_names():
         "resolve_objective",
         "reward_shift",
         "robust",
+        "row_in_table",
         "sft",
         "simpo",
         "sppo_hard",

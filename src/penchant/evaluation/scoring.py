@@ -17,7 +17,7 @@ from torch import Tensor
 from penchant.data import Origin
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
-from penchant.objectives import PairBatch, get_objective, implicit_rewards, preference_probability
+from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
 from penchant.ranking.winrate import WinRate, win_rate_of
 from penchant.tokens import EncodedPair, TokenSequence, pack
 
@@ -94,7 +94,8 @@ def beta_of(ledger: Mapping[str, Any], say: Callable[[str], None] = lambda _: No
     if settings is None:
         say("beta is 0.1: this is no run of `penchant dpo`, and no `beta=...` was given")
         return 0.1
-    return float(settings.get("beta") or get_objective(settings["objective"]).defaults.get("beta", 1.0))
+    row = row_in_table(settings["objective"])  # no code runs that only a run's record names
+    return float(settings.get("beta") or ledger.get("beta") or (row.defaults.get("beta", 1.0) if row else 1.0))
 
 
 def score_rewards(

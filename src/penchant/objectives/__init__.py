@@ -32,7 +32,7 @@ from penchant.objectives.referencefree import cpo, orpo, simpo
 from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
 from penchant.objectives.rewards import implicit_rewards, preference_probability
 from penchant.objectives.sequence import sum_by_response
-from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES
+from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, row_in_table
 from penchant.objectives.token_weights import decaying, desensitised
 from penchant.objectives.weighting import wpo_weight
 
@@ -88,6 +88,7 @@ __all__ = [
     "resolve_objective",
     "reward_shift",
     "robust",
+    "row_in_table",
     "sft",
     "simpo",
     "sppo_hard",

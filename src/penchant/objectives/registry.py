@@ -9,7 +9,7 @@ from torch import Tensor
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.objective import Objective
 from penchant.objectives.outside import as_objective
-from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES
+from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, row_in_table
 from penchant.plugins import added_names, find_added, import_object, is_import_path
 from penchant.wording import nearest
 
@@ -36,15 +36,13 @@ def get_objective(name: str) -> Objective:
         >>> get_objective("sigmoid_norm").name
         'dpo_norm'
     """
-    known = {**OBJECTIVES, **LABELLED_OBJECTIVES}
-    own = TRL_NAMES.get(name, name)
-    if own in known:
-        return known[own]
+    if (row := row_in_table(name)) is not None:
+        return row
     if is_import_path(name):
         return as_objective(import_object(name, "objective", "my_losses:focal"), name)
     if (added := find_added(GROUP, name)) is not None:
         return as_objective(added, name)
-    names = (*known, *added_names(GROUP))
+    names = (*OBJECTIVES, *LABELLED_OBJECTIVES, *added_names(GROUP))
     raise ValueError(f"there is no objective {name!r}{_suggest(name, names)}; choose from {', '.join(names)}")
 
 

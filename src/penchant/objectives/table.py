@@ -18,7 +18,7 @@ from penchant.objectives import (
 )
 from penchant.objectives.objective import LabelledObjective, Objective
 
-__all__ = ["LABELLED_OBJECTIVES", "OBJECTIVES", "TRL_NAMES"]
+__all__ = ["LABELLED_OBJECTIVES", "OBJECTIVES", "TRL_NAMES", "row_in_table"]
 
 KINDS = (
     pairwise,
@@ -40,3 +40,17 @@ LABELLED_OBJECTIVES: Mapping[str, LabelledObjective] = MappingProxyType({row.nam
 
 TRL_NAMES = MappingProxyType({"sigmoid": "dpo", "ipo": "ipo_mean", "sigmoid_norm": "dpo_norm"})
 """What TRL calls differently and defines the same; its other names are the ones above."""
+
+
+def row_in_table(name: object) -> Objective | None:
+    """The row of this name, its own or TRL's; None where there is none. No code of others runs for it.
+
+    Example:
+        >>> from penchant.objectives import row_in_table
+        >>> row_in_table("sigmoid").name, row_in_table("my_losses:focal")
+        ('dpo', None)
+    """
+    if not isinstance(name, str):
+        return None
+    own = TRL_NAMES.get(name, name)
+    return OBJECTIVES.get(own) or LABELLED_OBJECTIVES.get(own)

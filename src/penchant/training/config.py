@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from penchant.training.parameters import ParameterSettings, check_parameters, is_of_the_table
+from penchant.objectives import row_in_table
+from penchant.training.parameters import ParameterSettings, check_parameters
 
 __all__ = [
     "DPOConfig",
@@ -225,7 +226,7 @@ class ObjectiveConfig(Section):
     @classmethod
     def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
         known = {**cls.model_fields, **ParameterSettings.model_fields}
-        if is_of_the_table(given.get("objective", "dpo")):
+        if row_in_table(given.get("objective", "dpo")):
             return known
         return {**{name: FieldInfo(annotation=float) for name in given}, **known}
 

@@ -7,17 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, create_model
 
-from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, Parameter
+from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, Parameter, row_in_table
 
-__all__ = ["ParameterSettings", "check_parameters", "is_of_the_table"]
+__all__ = ["ParameterSettings", "check_parameters"]
 
 ROWS = (*OBJECTIVES.values(), *LABELLED_OBJECTIVES.values())
 NUMBERS = TypeAdapter(dict[str, FiniteFloat | None])
-
-
-def is_of_the_table(objective: object) -> bool:
-    """Whether an objective is one of Penchant's, under its own name or TRL's."""
-    return isinstance(objective, str) and any(objective in t for t in (OBJECTIVES, LABELLED_OBJECTIVES, TRL_NAMES))
 
 
 def check_parameters(objective: object, given: Mapping[str, Any]) -> dict[str, float | None]:
@@ -26,7 +21,7 @@ def check_parameters(objective: object, given: Mapping[str, Any]) -> dict[str, f
     Those of an objective from outside may have any name: which it has, its code says, and no code runs for a setting.
     """
     known = ParameterSettings.model_fields
-    strange = {} if is_of_the_table(objective) else {key: value for key, value in given.items() if key not in known}
+    strange = {} if row_in_table(objective) else {key: value for key, value in given.items() if key not in known}
     ours = ParameterSettings.model_validate({key: value for key, value in given.items() if key not in strange})
     return {**ours.model_dump(), **NUMBERS.validate_python(strange)}
 
