@@ -1,9 +1,10 @@
-"""Whatever answers comparisons in a person's place, behind one protocol.
+"""Whatever answers comparisons, people or what stands in for them, behind one protocol.
 
 protocol.py            what a judge is, and what it says of one comparison
 function.py            a function that scores or prefers; positivity, the one that comes with Penchant
 reward.py              the reward that a trained run holds
 endpoint.py            a language model behind an endpoint, asked in both orders
+people.py              people, asked through an annotation project
 chat_completions.py    one question to an OpenAI-compatible endpoint
 concurrent_calls.py    several questions at once
 options.py             which judge it is: `open_judge`
@@ -17,6 +18,7 @@ from penchant.evaluation.judges.counts import Tally, tally
 from penchant.evaluation.judges.function import JUDGES, FunctionJudge, PreferenceFunctionJudge, positivity, prefer
 from penchant.evaluation.judges.judging import judge_comparisons, judge_to_file, read_comparisons
 from penchant.evaluation.judges.options import JudgeOptions, open_judge, open_scorer
+from penchant.evaluation.judges.people import PeopleJudge
 from penchant.evaluation.judges.protocol import Judge, Judgement, Scorer, decide
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Judge",
     "JudgeOptions",
     "Judgement",
+    "PeopleJudge",
     "PreferenceFunctionJudge",
     "Scorer",
     "Tally",

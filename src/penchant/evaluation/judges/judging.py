@@ -132,7 +132,9 @@ def _finished(judge: Judge, comparisons: Sequence[Comparison], output: Path, res
 
 def _all_of(found: Mapping[int, Comparison], comparisons: Sequence[Comparison], judge: Judge) -> list[Comparison]:
     if len(found) < len(comparisons):
-        raise ConfigError(f"The judge {judge.name!r} answered {len(found)} of {len(comparisons)} comparisons; mend it.")
+        raise ConfigError(
+            f"The judge {judge.name!r} answered {len(found)} of {len(comparisons)} comparisons; have it answer all."
+        )
     return [found[place] for place in range(len(comparisons))]
 
 

@@ -32,12 +32,19 @@ __all__ = [
 JUDGE_FIELD = "judge"
 """The field of a comparison's meta that holds the details of a judgement."""
 
+PEOPLE_FIELD = "people"
+"""The field of a comparison's meta that counts what people answered."""
+
 PLACE = "place"
 """The field of a line, beside those of the comparison, that says which one it answers."""
 
 
 def answered(comparison: Comparison, judgement: Judgement, judge: str) -> Comparison:
-    """The comparison with the judge's answer, marked as one that no person gave."""
+    """The comparison with the judge's answer: of the people who gave it, or marked as one that no person gave."""
+    if judgement.people is not None:
+        meta = comparison.meta | ({PEOPLE_FIELD: dict(judgement.details)} if judgement.details else {})
+        who = ", ".join(judgement.people) or comparison.annotator
+        return comparison.model_copy(update={"outcome": judgement.outcome, "annotator": who, "meta": meta})
     meta = comparison.meta | {JUDGE_FIELD: dict(judgement.details)}
     return comparison.model_copy(update={"outcome": judgement.outcome, "annotator": f"{STAND_IN}{judge}", "meta": meta})
 

@@ -1,7 +1,8 @@
 """What a judge is: anything with a name that answers comparisons, and says how it came to each answer.
 
-A judge stands in for a person. The DPO paper does the same in its controlled sentiment experiment, where a classifier
-gives the true reward (arXiv 2305.18290, section 6): cheap, the same every time, and as narrow as its one number.
+Most judges stand in for a person. The DPO paper does the same in its controlled sentiment experiment, where a
+classifier gives the true reward (arXiv 2305.18290, section 6): cheap, the same every time, and as narrow as its one
+number.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ class Judgement:
 
     scores: [of a, of b], of judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], the place
     that was preferred with a in the first place and with b there, None where the reply could not be read. identical:
-    both texts are the same, so nobody was asked. unreadable: why there is no score, or no reply (HTTP 400: ...).
+    both texts are the same, so nobody was asked. unreadable: why there is no score, or no reply (HTTP 400: ...). Of
+    people: how many gave which answer.
+
+    people: who answered, none where nobody needed to be asked; None for a stand-in.
     """
 
     outcome: Outcome
     details: Mapping[str, JsonValue] = field(default_factory=dict)
+    people: tuple[str, ...] | None = None
 
 
 @runtime_checkable

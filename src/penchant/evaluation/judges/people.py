@@ -1,0 +1,88 @@
+"""People as a judge: comparisons become tasks of an annotation project, and come back as people have answered them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, cast
+
+from penchant.data import Comparison
+from penchant.data.records import Outcome
+from penchant.errors import DataError
+from penchant.evaluation.judges.protocol import Judgement
+
+__all__ = ["PeopleJudge"]
+
+
+@dataclass(frozen=True)
+class PeopleJudge:
+    """project: its folder, which is made where there is none. tasks: what the names of its tasks begin with.
+
+    People answer in their own time, so `answers` gives what is there and has the rest asked: call it again later.
+    """
+
+    project: Path
+    tasks: str
+    name: ClassVar[str] = "people"
+    price: ClassVar[str] = "their time"
+
+    def answers(
+        self, comparisons: Sequence[Comparison], *, has_answered: bool = False
+    ) -> Generator[tuple[int, Judgement], None, None]:
+        """(place, judgement) of each comparison that has its answers, in order.
+
+        Each is a task `tasks/ID` of the project; asking twice changes nothing. One is answered when it has as many
+        answers as the project wants of each (`overlap`), or an adjudicator's; most votes decide, and where two outcomes
+        have as many it is a tie. Identical responses tie unasked; an empty response cannot be asked.
+
+        Raises ConfigError or DataError for a project that cannot be used, or holds another task under one of these
+        names; then none is added.
+        """
+        votes, overlap = self._votes([one for one in comparisons if self.can_answer(one)])
+        for place, comparison in enumerate(comparisons):
+            given = votes.get(self._task_of(comparison), []) if self.can_answer(comparison) else []
+            if comparison.a.text.strip() == comparison.b.text.strip():
+                yield place, Judgement("tie", people=())
+            elif len(given) >= overlap or any(_is_adjudication(vote) for vote in given):
+                yield place, _settled(given)
+
+    def can_answer(self, comparison: Comparison) -> bool:
+        """Whether people can be asked: both responses say something, and not the same."""
+        a, b = comparison.a.text.strip(), comparison.b.text.strip()
+        return bool(a) and bool(b) and a != b
+
+    def _task_of(self, comparison: Comparison) -> str:
+        return f"{self.tasks}/{comparison.id}"
+
+    def _votes(self, comparisons: Sequence[Comparison]) -> tuple[dict[str, list[Comparison]], int]:
+        """The votes on each task, which are asked where they were not, and how many the project wants of each."""
+        from penchant.feedback import Store
+        from penchant.feedback.training import votes_by_task
+
+        asked = [one.model_copy(update={"id": self._task_of(one), "outcome": None}) for one in comparisons]
+        with Store.of(self.project, create=True) as store:
+            if refused := store.add_tasks(asked, origin=self.tasks, all_or_none=True).refused:
+                raise DataError(
+                    f"{self.project}: cannot ask {refused[0]} ({len(refused)} such), so none was added; mend that, or "
+                    "begin the round again"
+                )
+            votes, _ = votes_by_task(store.comparisons())
+            return votes, store.project.config.overlap
+
+
+def _is_adjudication(vote: Comparison) -> bool:
+    from penchant.feedback.training import detail
+
+    return detail(vote, "kind") == "adjudication"
+
+
+def _settled(votes: Sequence[Comparison]) -> Judgement:
+    from penchant.feedback.training import verdict
+
+    said = verdict(votes)
+    counts = Counter(str(vote.outcome) for vote in votes)
+    names = sorted({vote.annotator or "somebody" for vote in votes})
+    outcome = cast("Outcome", "tie" if said == "tied" else said)
+    return Judgement(outcome, {name: counts[name] for name in sorted(counts)}, people=tuple(names))
