@@ -11,7 +11,7 @@ import typer
 from penchant.cli import options
 
 if TYPE_CHECKING:
-    from penchant.evaluation.evaluate import Evaluation, Mean
+    from penchant.evaluation.evaluate import Evaluation
 
 __all__ = ["NAME", "command"]
 
@@ -94,6 +94,8 @@ def _show(found: Evaluation, report: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from penchant.cli.tables import print_parts
+    from penchant.evaluation.shown import evaluation_lines
     from penchant.wording import sanitise
 
     console = Console(highlight=False)
@@ -102,21 +104,4 @@ def _show(found: Evaluation, report: Path) -> None:
         texts = (escape(sanitise(text)) for text in (side.prompt, side.before, side.after))
         table.add_row(*texts, f"{side.score_before:+.2f}\n{side.score_after:+.2f}")
     console.print(table)
-    rate = found.win_rate
-    console.print(f"judge        {found.judge} (a stand-in for a person), {found.num_prompts} prompts")
-    console.print(
-        f"mean score   {found.mean_before:+.3f} before, {found.mean_after:+.3f} after"
-        f"  (change {_interval(found.difference)})"
-    )
-    console.print(
-        f"win rate     {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}; "
-        f"{rate.wins} won, {rate.losses} lost, {rate.ties} tied)"
-    )
-    console.print(f"KL           {_interval(found.kl)} nats a response")
-    console.print(f"report       {report}")
-
-
-def _interval(of: Mean) -> str:
-    if of.low is None:
-        return f"{of.mean:+.3f}"
-    return f"{of.mean:+.3f}, 95% interval {of.low:+.3f} to {of.high:+.3f}"
+    print_parts(console, [*evaluation_lines(found), f"report       {report}"])

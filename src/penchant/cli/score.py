@@ -12,7 +12,6 @@ from penchant.cli import options
 
 if TYPE_CHECKING:
     from penchant.data import OnBadRow
-    from penchant.evaluation.score import Scores
 
 __all__ = ["NAME", "command"]
 
@@ -58,8 +57,11 @@ def command(
 
         penchant score --model ./aligned --reference ./sft --beta 0.1 --data held_out.jsonl --output - | jq .margin
     """
+    from rich.console import Console
+
     from penchant.cli.console import Reporter
     from penchant.cli.loading import load
+    from penchant.cli.tables import print_parts
     from penchant.errors import OutputError
     from penchant.evaluation.score import score_pairs
     from penchant.feedback.snapshots import resolve_projects
@@ -85,42 +87,8 @@ def command(
     if output == "-":
         typer.echo(scores.as_lines(), nl=False)
     elif output is not None:
-        _write(Path(output), scores.as_lines())
-    _show(scores, to_stderr=output == "-")
+        scores.write(Path(output))
+    from penchant.evaluation.shown import score_parts
 
-
-def _write(output: Path, text: str) -> None:
-    from penchant.files.whole import disk_errors_explained, write_atomically
-
-    with disk_errors_explained(output, again="run the command again"):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(output, text)
-
-
-def _show(found: Scores, *, to_stderr: bool) -> None:
-    from rich.console import Console
-
-    from penchant.cli.tables import print_table
-
-    console = Console(stderr=to_stderr, highlight=False)
-    say = partial(console.print, markup=False, soft_wrap=True)
-    rows = [
-        (
-            str(s.origin),
-            f"{s.reward_chosen:+.3f}",
-            f"{s.reward_rejected:+.3f}",
-            f"{s.margin:+.3f}",
-            f"{s.probability:.3f}",
-            "yes" if s.correct else "no",
-        )
-        for s in found.pairs[:NUM_SHOWN]
-    ]
-    print_table(console, ("pair", "reward chosen", "reward rejected", "margin", "p(chosen)", "correct"), rows)
-    if len(found.pairs) > NUM_SHOWN:
-        say(f"and {len(found.pairs) - NUM_SHOWN} more")
-    summary, rate = found.summary, found.summary.accuracy
-    say(f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)")
-    mean, probability = summary.mean_margin, summary.mean_probability
-    console.print(f"margin    {mean:+.4f} on average, p(chosen) {probability:.3f}, beta {found.beta:g}")
-    if summary.num_prompts < rate.num:
-        say(f"they have {summary.num_prompts} prompts; pairs of one prompt go together, and the interval allows for it")
+    console = Console(stderr=output == "-", highlight=False)
+    print_parts(console, score_parts(scores, most=NUM_SHOWN))

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from penchant.errors import ConfigError, DataError
 from penchant.evaluation.policies import AnyModel, Loader, open_policy
 from penchant.evaluation.references import find_reference, ledger_of
 from penchant.evaluation.scoring import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
+from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter, Silent
 from penchant.tokens import EncodedPair, Limits, special_tokens_of, tokenise_pairs
@@ -41,6 +43,12 @@ class Scores:
     def as_lines(self) -> str:
         """JSON lines, one for each pair."""
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
+
+    def write(self, output: Path) -> None:
+        """Write the lines to a file. Raises OutputError."""
+        with disk_errors_explained(output, again="run the command again"):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(output, self.as_lines())
 
 
 def score_pairs(
