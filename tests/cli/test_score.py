@@ -126,13 +126,13 @@ def test_a_reference_that_was_changed_since_is_refused(penchant, make_run, data,
 def test_a_reference_that_is_not_there_is_refused_before_any_model_is_loaded(
     penchant, make_run, data, monkeypatch, command
 ):
-    from penchant.cli import loading
+    from penchant.models import opening
 
     samples = data.with_name("samples.jsonl")
     asked = [{"role": "user", "content": "Q"}]
     samples.write_text(json.dumps({"id": "1", "prompt": asked, "a": {"text": "A"}, "b": {"text": "B"}}) + "\n")
 
-    monkeypatch.setattr(loading, "load", lambda *_args, **_options: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(opening, "open_model", lambda *_args, **_options: pytest.fail("a model was loaded"))
     run = make_run(lora=False)
     more = {
         "score": ("--model", run, "--data", data, "--reference", "./nothing"),
@@ -148,9 +148,9 @@ def test_a_reference_that_is_not_there_is_refused_before_any_model_is_loaded(
 def test_a_reference_that_is_gone_is_refused_before_any_model_is_loaded(
     penchant, make_run, data, tmp_path, monkeypatch
 ):
-    from penchant.cli import loading
+    from penchant.models import opening
 
-    monkeypatch.setattr(loading, "load", lambda *_args, **_options: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(opening, "open_model", lambda *_args, **_options: pytest.fail("a model was loaded"))
     run = tmp_path / "run"
     shutil.copytree(make_run(lora=False), run)
     ledger = json.loads((run / "run.json").read_text())

@@ -41,7 +41,7 @@ class ChatOptions:
     def talker(self) -> ModelTalker:
         """The model, loaded. Raises UserError."""
         from penchant.cli.console import Reporter
-        from penchant.cli.loading import load
+        from penchant.models.opening import open_model
         from penchant.models.sampler import SamplingParams
 
         params = SamplingParams(
@@ -49,7 +49,8 @@ class ChatOptions:
             max_new_tokens=MAX_NEW_TOKENS if self.max_new_tokens is None else self.max_new_tokens,
         )
         with Reporter() as reporter:
-            model = load(self.model or MODEL, None, None, self.chat_template, reporter, special_tokens="text")
+            name = self.model or MODEL
+            model = open_model(name, chat_template=self.chat_template, special_tokens="text", reporter=reporter)
         from penchant.evaluation.talker import ModelTalker
 
         return ModelTalker(model, params)

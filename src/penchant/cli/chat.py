@@ -50,16 +50,18 @@ def command(
     import secrets
 
     from penchant.cli.console import Reporter
-    from penchant.cli.loading import load
     from penchant.errors import ConfigError
     from penchant.evaluation.references import find_reference, require_reference
+    from penchant.models.opening import open_model
 
     if reference is not None and not compare:
         raise ConfigError("--reference is only read with --compare; add it, or leave --reference out")
     if compare:
         require_reference(run, reference)
     with Reporter() as reporter:
-        policy = load(run, device, dtype, chat_template, reporter, special_tokens="text")
+        policy = open_model(
+            run, device=device, dtype=dtype, chat_template=chat_template, special_tokens="text", reporter=reporter
+        )
         beside: Any = None
         if compare:
             source = find_reference(run, policy, reference)

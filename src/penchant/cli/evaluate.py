@@ -55,11 +55,11 @@ def command(
         penchant eval runs/first --prompts held_out.jsonl --judge my_judges:politeness --num-responses 4
     """
     from penchant.cli.console import Reporter
-    from penchant.cli.loading import load
     from penchant.data import load_prompts
     from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.evaluation.judges import open_scorer
+    from penchant.models.opening import open_model
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of
     from penchant.training.run_folder import read_ledger
@@ -82,7 +82,7 @@ def command(
             sampling=sampling,
             batch_size=batch_size,
             special_tokens=special_tokens_of(special_tokens),
-            load=partial(load, device=device, dtype=dtype, chat_template=None, reporter=reporter),
+            load=partial(open_model, device=device, dtype=dtype, chat_template=None, reporter=reporter),
             reporter=reporter,
         )
         report = write_evaluation(run, found, prompts=prompts, say=reporter.say)

@@ -48,12 +48,12 @@ def command(
         penchant sample --prompts questions.txt --num-responses 4 --max-new-tokens 64 --output four.jsonl
     """
     from penchant.cli.console import Reporter
-    from penchant.cli.loading import load
     from penchant.data import load_prompts
     from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.evaluation.sample_lines import found_in
     from penchant.files.place import require_place
+    from penchant.models.opening import open_model
     from penchant.models.requests import refuse_long_prompts
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of
@@ -68,8 +68,13 @@ def command(
             reporter.say(listed)
         if num_repeated:
             reporter.say(f"prompts that repeat an earlier one: {num_repeated}, left out")
-        language_model = load(
-            model, device, dtype, chat_template, reporter, special_tokens=special_tokens_of(special_tokens)
+        language_model = open_model(
+            model,
+            device=device,
+            dtype=dtype,
+            chat_template=chat_template,
+            special_tokens=special_tokens_of(special_tokens),
+            reporter=reporter,
         )
         refuse_long_prompts(language_model, loaded.records)
         from penchant.evaluation.candidates import sample_to_file

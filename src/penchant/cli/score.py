@@ -60,12 +60,12 @@ def command(
     from rich.console import Console
 
     from penchant.cli.console import Reporter
-    from penchant.cli.loading import load
     from penchant.cli.tables import print_parts
     from penchant.errors import OutputError
     from penchant.evaluation.score import score_pairs
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files.place import require_place
+    from penchant.models.opening import open_model
 
     if output not in (None, "-"):
         if Path(str(output)).exists():
@@ -81,7 +81,7 @@ def command(
             max_length=max_length,
             special_tokens=special_tokens,
             on_bad_row=cast("OnBadRow", on_bad_row or "drop"),
-            load=partial(load, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
+            load=partial(open_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
             reporter=reporter,
         )
     if output == "-":

@@ -13,6 +13,7 @@ from torch import Tensor
 from penchant.data import Message
 from penchant.lab import Completion, Result, TreeFigure, grow, layout, path_log_prob, readable
 from penchant.lab.result import require
+from penchant.models.opening import open_model
 from penchant.progress import Reporter, Silent
 from penchant.tokens import TokenSequence
 
@@ -62,7 +63,9 @@ def tree(
     require("width", width, width >= 1, "at least 1")
     require("temperature", temperature, 1e-6 <= temperature <= 1e6, "from 1e-6 to a million")
     require("least", least, 0 <= least < 1, "at least 0 and below 1")
-    language_model = _load(model, chat_template or None, reporter or Silent())
+    language_model = open_model(
+        model, device="cpu", dtype="float32", chat_template=chat_template or None, reporter=reporter or Silent()
+    )
     language_model.network.double()  # in fp32 two ways to compute a path may differ by more than is claimed
     prompt_ids = language_model.encoder.encode_prompt([Message(role="user", content=prompt)])
     room = language_model.context_length - len(prompt_ids)
@@ -85,16 +88,6 @@ def tree(
         "chat_template": chat_template,
     }
     return Result("tree", CLAIM, checks, measured, (figure,), options, table)
-
-
-def _load(name: str, chat_template: str | None, reporter: Reporter) -> LanguageModel:
-    reporter.say(f"loading {name}")  # before the libraries are: they take some seconds themselves
-    from penchant.models.load import load_model, read_chat_template
-    from penchant.models.numerics import choose_numerics, prepare_process
-
-    prepare_process()
-    numerics = choose_numerics("cpu", "float32")
-    return load_model(name, numerics, chat_template=read_chat_template(chat_template), say=reporter.say)
 
 
 class _Reader:

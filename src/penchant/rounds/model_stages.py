@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penchant.errors import DataError, ModelError
 from penchant.files import disk_errors_explained, write_atomically
+from penchant.models.opening import open_model
 from penchant.progress import Reporter
 from penchant.rounds.plan import Round
 
@@ -110,13 +111,8 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
 
 def _load(name: str, this: Round, reporter: Reporter, *, chat_template: str | None = None) -> LanguageModel:
     """A model on the round's device, in its precision."""
-    reporter.say(f"loading {name}")  # before the libraries are: they take some seconds themselves
-    from penchant.models.load import load_model, read_chat_template
-    from penchant.models.numerics import choose_numerics, prepare_process
-
-    prepare_process()
-    numerics = choose_numerics(this.plan.device or "auto", this.plan.dtype or "auto")
-    return load_model(name, numerics, chat_template=read_chat_template(chat_template), say=reporter.say)
+    device, dtype = this.plan.device, this.plan.dtype
+    return open_model(name, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter)
 
 
 def _sampling(this: Round) -> SamplingParams:
