@@ -1,8 +1,11 @@
 """The docs say what the code does: help and settings are regenerated, commands parse, links lead somewhere."""
 
 import importlib.util
+import os
 import re
 import shlex
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -199,3 +202,20 @@ def test_the_readmes_have_the_same_sections_and_commands():
     english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
     assert len(re.findall(r"^## ", english, re.M)) == len(re.findall(r"^## ", chinese, re.M))
     assert commands_in(english) == commands_in(chinese)
+
+
+@pytest.mark.slow
+def test_the_site_is_built_whole_and_loads_nothing_from_elsewhere(tmp_path):
+    pytest.importorskip("mkdocs", reason="needs the extra docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (built.returncode, built.stderr) == (0, "")
+    assert {path.with_suffix(".md").relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")} >= SITE
+    for page in tmp_path.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "arithmatex" not in text, f"a formula of {page.name} was not drawn"
+        assert not re.search(r'<(?:script|img|iframe)[^>]+src="(?:https?:)?//|<link[^>]+stylesheet[^>]+//', text), (
+            page.name
+        )
+    assert "<math" in (tmp_path / "theory.html").read_text(encoding="utf-8")

@@ -92,3 +92,11 @@ def test_what_is_tried_leaves_out_the_settings_of_this_process(monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", "elsewhere")
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     assert release.run([sys.executable, "-c", "import os; print('elsewhere' in os.environ.values())"]) == "False\n"
+
+
+@pytest.mark.slow
+def test_wheel_and_archive_hold_every_file(tmp_path):
+    pytest.importorskip("build", reason="needs the extra release")
+    command = [sys.executable, str(ROOT / "tools" / "release.py"), "--only-build", "--dist", str(tmp_path / "dist")]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (built.returncode, "nothing is missing" in built.stdout) == (0, True), built.stdout + built.stderr
