@@ -51,11 +51,14 @@ bench: setup  ## the figures of docs/performance.md; TRL_PYTHON names an interpr
 	$(BIN)/python benchmarks/dpo_throughput.py $(if $(TRL_PYTHON),--trl-python $(TRL_PYTHON),--skip-trl)
 	$(BIN)/python benchmarks/sampling_throughput.py
 
-docs: setup  ## write the parts of docs/ that the code knows, and build the site into site/; a link that leads nowhere stops it
+$(VENV)/.docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs  ## write the parts of docs/ that the code knows, and build the site into site/; a link that leads nowhere stops it
 	$(BIN)/python docs/make.py
 	$(BIN)/python docs/architecture.py
 	$(BIN)/python docs/notebooks.py
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html opens in a browser; with search: $(BIN)/python -m http.server --directory site"
 
