@@ -6,11 +6,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from penchant.objectives import BETA, OBJECTIVES, Parameter, bind, cdpo, dpo, get_objective, refuse_unread
+from penchant.objectives import BETA, OBJECTIVES, Parameter, bind, cdpo, dpo, get_objective, refuse_unread, row_in_table
 
 
 def test_an_objective_is_found_by_name():
     assert get_objective("dpo").function is dpo
+
+
+@pytest.mark.parametrize("name", ["mine:loss", "focal", "", None, ["dpo"], {}])
+def test_what_is_not_in_the_tables_is_not_looked_for_elsewhere(name):
+    assert row_in_table(name) is None
 
 
 def test_a_misspelt_name_gets_the_nearest_and_the_whole_list():

@@ -13,7 +13,7 @@ from typing import Any
 
 from penchant.data import Message
 from penchant.tokens.refusals import BoundaryError, NotWrittenError
-from penchant.tokens.skeleton import Skeleton, Written, answer_of, marked, shape_of
+from penchant.tokens.skeleton import Skeleton, Written, answer_of, marked, shape_of, spelt_in_json
 
 __all__ = ["Hearing"]
 
@@ -97,8 +97,8 @@ def _has_words(said: str, text: str) -> bool:
     """Whether the words stand in the text in their order, whatever their case and their spelling in JSON."""
     folded, at = text.casefold(), 0
     for word in said.casefold().split():
-        quoted = json.dumps(word, ensure_ascii=False)[1:-1]
-        spellings = {word, quoted, json.dumps(quoted, ensure_ascii=False)[1:-1], json.dumps(word)[1:-1]}
+        once = spelt_in_json(word)
+        spellings = {word, once, spelt_in_json(once), spelt_in_json(word, only_ascii=True)}
         found = [(start, len(one)) for one in spellings if (start := folded.find(one, at)) >= 0]
         if not found:
             return False

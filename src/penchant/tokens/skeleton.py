@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from penchant.data import Message
 
-__all__ = ["THINK_CLOSE", "THINK_OPEN", "Skeleton", "Written", "answer_of", "marked", "shape_of"]
+__all__ = ["THINK_CLOSE", "THINK_OPEN", "Skeleton", "Written", "answer_of", "marked", "shape_of", "spelt_in_json"]
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 MARK = re.compile("\ue0fc([0-9]+)\ue0fd")
@@ -135,10 +135,14 @@ def _thinking(message: Message) -> tuple[str, str, str] | None:
     return f"{THINK_OPEN}\n" * opened, before.lstrip().removeprefix(THINK_OPEN) if opened else before, answer
 
 
+def spelt_in_json(text: str, *, only_ascii: bool = False) -> str:
+    """The text as it stands between the quotes of JSON."""
+    return json.dumps(text, ensure_ascii=only_ascii).removeprefix('"').removesuffix('"')
+
+
 def _with_json(messages: Sequence[Message], texts: Sequence[str]) -> list[str]:
     return [
-        json.dumps(text, ensure_ascii=False)[1:-1] if messages[slot // len(_KINDS)].role == "tool" else text
-        for slot, text in enumerate(texts)
+        spelt_in_json(text) if messages[slot // len(_KINDS)].role == "tool" else text for slot, text in enumerate(texts)
     ]
 
 
