@@ -106,10 +106,6 @@ def command(
     by_people = [] if people is None else read_comparisons(people)
     if people is not None and not shared_answers(asked, by_people):
         raise DataError(f"{people}: answers none of the comparisons in {comparisons}; give answers to the same texts")
-    if chosen.kind == "run":
-        from penchant.models.numerics import prepare_process
-
-        prepare_process()
     with Reporter() as reporter:
         opened = chosen.open(reporter, concurrency=concurrency, timeout=timeout, device=device, dtype=dtype)
         try:

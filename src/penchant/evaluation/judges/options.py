@@ -95,10 +95,9 @@ class JudgeOptions:
         if self.kind == "function":
             return _of_function(_named(self.judge), self.judge, self.epsilon)
         if self.kind == "run":
-            run = self.judge.removeprefix("run:")
-            reporter.say(f"loading {run}")  # before the libraries are: they take some seconds themselves
             from penchant.evaluation.judges.reward import open_reward_judge
 
+            run = self.judge.removeprefix("run:")
             return open_reward_judge(
                 run, self.judge_reference, epsilon=self.epsilon, device=device, dtype=dtype, reporter=reporter
             )

@@ -13,8 +13,7 @@ from penchant.data import Comparison, Origin, PreferencePair
 from penchant.evaluation.judges.protocol import Judgement, decide
 from penchant.evaluation.references import find_reference, ledger_of, require_reference
 from penchant.evaluation.scoring import PairScore, beta_of, response_logprobs, score_rewards
-from penchant.models.load import load_model
-from penchant.models.numerics import choose_numerics
+from penchant.models.opening import open_model
 from penchant.progress import Reporter
 from penchant.tokens import EncodedPair, Limits, tokenise_pairs
 
@@ -101,8 +100,7 @@ def open_reward_judge(
     epsilon: see EPSILON, which it is unless given. device, dtype: the best there are unless given. Raises UserError.
     """
     require_reference(run, reference, "judge_reference")
-    numerics = choose_numerics(device or "auto", dtype or "auto")
-    policy = load_model(run, numerics, special_tokens="text", say=reporter.say)
+    policy = open_model(run, device=device, dtype=dtype, special_tokens="text", reporter=reporter)
     source = find_reference(run, policy, reference, "judge_reference")
     other = None if source.is_adapter_off else source.load(reporter.say)
     against = "" if other is None else f" against {other.digest[:12]}"
