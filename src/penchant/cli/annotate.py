@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from penchant.evaluation.talker import ModelTalker
 
 __all__ = ["NAME", "command"]
 
@@ -90,14 +93,20 @@ def command(
 
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
-    from penchant.cli.annotate_chat import ChatOptions
+    from penchant.cli.console import Reporter
     from penchant.cli.votes_shown import say, show_left_out
     from penchant.errors import ConfigError
+    from penchant.evaluation.talk_options import TalkOptions
     from penchant.feedback import open_site
     from penchant.reading import read_given
 
-    talk = ChatOptions(model, chat_share, temperature, max_new_tokens, chat_template)
+    talk = TalkOptions(model, chat_share, temperature, max_new_tokens, chat_template)
     talk.check(is_on=chat)
+
+    def loaded() -> ModelTalker:
+        with Reporter() as reporter:
+            return talk.talker(reporter)
+
     if share_database and database is None:
         raise ConfigError("--share-database is about a --database; give both, or neither")
     text = read_given(guidelines, "guidelines", "a Markdown file")
@@ -112,7 +121,7 @@ def command(
         public_url=public_url,
         settings={name: value for name, value in asked.items() if value is not None},
         share_database=share_database or _confirmed,
-        talker=talk.talker if chat else None,
+        talker=loaded if chat else None,
         chat_share=talk.share,
     ) as site:
         for one in site.imported:

@@ -6,41 +6,25 @@ import shlex
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 __all__ = ["NAME", "command", "steps"]
 
 NAME = "demo"
-MODEL = "smollm2-135m"
 RESUMABLE = ("sample", "dpo")
 
 
 def steps(output: Path) -> list[tuple[str, list[str]]]:
-    """What is done, and by which command."""
-    samples, votes, run = str(output / "samples.jsonl"), str(output / "votes.jsonl"), str(output / "run")
-    short, warm = ["--max-new-tokens", "40"], ["--temperature", "0.9"]
-    steady = ["--set", "optimiser.schedule=constant"]  # 52 steps are too few to spend half of them on slowing down
+    """What is done, and by which command: assets/demo.yaml."""
+    text = files("penchant").joinpath("assets", "demo.yaml").read_text(encoding="utf-8")
     return [
-        ("Fetch the starter model, once", ["models", "pull", MODEL]),
-        (
-            "Sample two responses to each of 245 prompts",
-            ["sample", "--prompts", "everyday-train", *warm, *short, "--output", samples],
-        ),
-        (
-            "Let a stand-in for a person prefer one of the two (nobody is asked: it likes sunny words)",
-            ["judge", samples, "--judge", "positivity", "--output", votes],
-        ),
-        (
-            "Train on these preferences",
-            ["dpo", "--data", votes, "--epochs", "2", "--learning-rate", "2e-5", *steady, "--output", run],
-        ),
-        (
-            "Compare before and after on 55 prompts that were not trained on",
-            ["eval", run, "--prompts", "everyday-test", "--num-responses", "2", *warm, *short],
-        ),
+        (step["title"], [word.format(output=output) for word in shlex.split(step["command"])])
+        for step in yaml.safe_load(text)
     ]
 
 

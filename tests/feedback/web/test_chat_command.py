@@ -8,10 +8,10 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
-from penchant.cli.annotate_chat import ChatOptions
 from penchant.cli.main import main
 from penchant.data import Message
 from penchant.errors import ConfigError
+from penchant.evaluation.talk_options import TalkOptions
 from penchant.evaluation.talker import ModelTalker
 from penchant.feedback import Project, Store
 from penchant.feedback.web.chat import Talker
@@ -56,9 +56,9 @@ def test_answers_as_long_as_the_context_are_refused_at_the_start(tmp_path, monke
 
 
 def test_without_a_share_for_comparisons_temperature_zero_is_fine():
-    ChatOptions(temperature=0.0, chat_share=0.0).check(is_on=True)
+    TalkOptions(temperature=0.0, chat_share=0.0).check(is_on=True)
     with pytest.raises(ConfigError):
-        ChatOptions(temperature=0.0).check(is_on=True)
+        TalkOptions(temperature=0.0).check(is_on=True)
 
 
 @pytest.fixture(scope="module")

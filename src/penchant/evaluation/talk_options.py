@@ -1,21 +1,25 @@
-"""The chat of `penchant annotate`: its options, and the model that they name."""
+"""The model behind the chat of a project: what is said of it, and the model that this names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from penchant.errors import ConfigError
+from penchant.models.opening import open_model
+from penchant.progress import Reporter
+
 if TYPE_CHECKING:
     from penchant.evaluation.talker import ModelTalker
 
-__all__ = ["ChatOptions"]
+__all__ = ["TalkOptions"]
 
 MODEL, SHARE, TEMPERATURE, MAX_NEW_TOKENS = "smollm2-135m", 0.3, 0.8, 256
 
 
 @dataclass(frozen=True)
-class ChatOptions:
-    """What the command line says of the chat; None where it says nothing."""
+class TalkOptions:
+    """What is said of the chat; None where nothing is."""
 
     model: str | None = None
     chat_share: float | None = None
@@ -30,27 +34,22 @@ class ChatOptions:
 
     def check(self, *, is_on: bool) -> None:
         """Raises ConfigError for an option that would not be read, or that leaves nothing to choose from."""
-        from penchant.errors import ConfigError
-
-        given = [name.replace("_", "-") for name, value in vars(self).items() if value is not None]
+        given = [f"`{name}=...`" for name, value in vars(self).items() if value is not None]
         if given and not is_on:
-            raise ConfigError(f"--{given[0]} is only read with --chat; add it, or leave --{given[0]} out")
+            raise ConfigError(f"{given[0]} is only read with `chat=True`; add it, or leave {given[0]} out")
         if self.temperature == 0 and self.chat_share != 0:
-            raise ConfigError("--temperature 0 gives the same answer twice; raise it, or pass --chat-share 0")
+            raise ConfigError("`temperature=0` gives the same answer twice; raise it, or pass `chat_share=0`")
 
-    def talker(self) -> ModelTalker:
+    def talker(self, reporter: Reporter) -> ModelTalker:
         """The model, loaded. Raises UserError."""
-        from penchant.cli.console import Reporter
-        from penchant.models.opening import open_model
         from penchant.models.sampler import SamplingParams
 
         params = SamplingParams(
             temperature=TEMPERATURE if self.temperature is None else self.temperature,
             max_new_tokens=MAX_NEW_TOKENS if self.max_new_tokens is None else self.max_new_tokens,
         )
-        with Reporter() as reporter:
-            name = self.model or MODEL
-            model = open_model(name, chat_template=self.chat_template, special_tokens="text", reporter=reporter)
+        name = self.model or MODEL
+        model = open_model(name, chat_template=self.chat_template, special_tokens="text", reporter=reporter)
         from penchant.evaluation.talker import ModelTalker
 
         return ModelTalker(model, params)
