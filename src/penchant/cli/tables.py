@@ -6,23 +6,26 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from penchant.cli.hints import typed
-from penchant.report.parts import Part
+from penchant.report.parts import Line, Part, Table
 from penchant.wording import sanitise
 
 __all__ = ["print_parts", "print_table"]
+
+STYLES = {"heading": "bold", "fault": "red", "note": "yellow"}
 
 
 def print_parts(console: Console, parts: Iterable[Part]) -> None:
     """Print lines, arguments as options and foreign text made safe, and tables."""
     for part in parts:
-        if isinstance(part, str):
-            console.print(Text(sanitise(typed(part))), soft_wrap=not console.is_terminal)
-        else:
+        if isinstance(part, Table):
             print_table(console, *part)
+            continue
+        text, style = (part.text, STYLES[part.kind]) if isinstance(part, Line) else (part, "")
+        console.print(Text(sanitise(typed(text)), style=style), soft_wrap=not console.is_terminal)
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -30,7 +33,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
     safe = [[sanitise(cell).replace("\n", " ") for cell in row] for row in rows]
     right = [bool(safe) and all(_is_number(row[i]) for row in safe) for i in range(len(columns))]
     if console.is_terminal:
-        table = Table()
+        table = RichTable()
         for name, is_number in zip(columns, right, strict=True):
             table.add_column(name, justify="right" if is_number else "left", overflow="fold")
         for cells in safe:

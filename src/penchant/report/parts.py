@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-__all__ = ["Part", "Table"]
+__all__ = ["Line", "Part", "Table"]
+
+
+class Line(NamedTuple):
+    """A line that stands out: as a heading, as a fault, or as something to note."""
+
+    text: str
+    kind: Literal["heading", "fault", "note"]
 
 
 class Table(NamedTuple):
@@ -15,4 +22,4 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
-Part: TypeAlias = str | Table
+Part: TypeAlias = str | Line | Table
