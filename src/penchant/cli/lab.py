@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -58,14 +57,15 @@ def command(
 
     from penchant import life
     from penchant.cli.console import Reporter
+    from penchant.cli.tables import print_parts, print_table
     from penchant.lab import EXPERIMENTS
-    from penchant.life.catalogue import find_experiment, options_of, read_options, run_experiment
-    from penchant.report.result_files import write_result
+    from penchant.life.catalogue import find_experiment, options_of, read_options, rows_of_experiments, run_experiment
+    from penchant.report.result_files import result_parts, write_result
 
     console, held = Console(), True
     say = partial(console.print, highlight=False, markup=False)
     if not experiments:
-        _list(console)
+        print_table(console, ("experiment", "what it does", "options"), list(rows_of_experiments()))
         return
     names = list(EXPERIMENTS) if experiments == ["all"] else experiments
     functions = {name: find_experiment(name) for name in names}
@@ -75,46 +75,12 @@ def command(
             calls[name].setdefault(FOLDER, str(output / name))
         with Reporter() as reporter:
             result = run_experiment(functions[name], calls[name], reporter).as_dict()
-        _show(console, result)
+        print_parts(console, result_parts(result))
         if output is not None:
             for path in write_result(result, output, name):
                 console.print(f"  {path}", highlight=False, soft_wrap=True)
         held = held and result["held"]
     if experiments == ["all"]:
-        console.print(
-            f"Left out, as they take longer: {', '.join(life.EXPERIMENTS)}. Run them by name.", highlight=False
-        )
+        say(f"Left out, as they take longer: {', '.join(life.EXPERIMENTS)}. Run them by name.")
     if not held:
         raise typer.Exit(1)
-
-
-def _list(console: Any) -> None:
-    from penchant.cli.tables import print_table
-    from penchant.errors import ConfigError
-    from penchant.life.catalogue import find_experiment, names_of_experiments, options_of
-
-    rows = []
-    for name in names_of_experiments():
-        try:
-            function = find_experiment(name)
-        except ConfigError as error:  # of a package that is broken; the others can be run
-            rows.append((name, str(error), ""))
-            continue
-        options = ", ".join(f"{p.name}={p.default}".rstrip("=") for p in options_of(function).values())
-        rows.append((name, (inspect.getdoc(function) or name).splitlines()[0], options or "none"))
-    print_table(console, ("experiment", "what it does", "options"), rows)
-
-
-def _show(console: Any, result: dict[str, Any]) -> None:
-    from rich.text import Text
-
-    from penchant.cli.tables import print_table
-
-    console.print(Text(result["name"], style="bold"))
-    console.print(Text(result["claim"]))
-    for words, good in result["checks"].items():
-        console.print(Text(f"  {'held  ' if good else 'FAILED'}  {words}", style="" if good else "bold red"))
-    if result["table"]:
-        print_table(console, list(result["table"][0]), [list(row.values()) for row in result["table"]])
-    print_table(console, ("measured", "value"), [(name, f"{value:.6g}") for name, value in result["measured"].items()])
-    console.print(Text("The claim held." if result["held"] else "The claim did NOT hold.", style="bold"))

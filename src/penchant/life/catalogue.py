@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from penchant.errors import ConfigError
@@ -13,7 +13,25 @@ from penchant.plugins import added_names, blame, find_added
 from penchant.progress import Reporter
 from penchant.wording import nearest
 
-__all__ = ["GROUP", "OURS", "find_experiment", "names_of_experiments", "options_of", "read_options", "run_experiment"]
+__all__ = [
+    "GROUP",
+    "OURS",
+    "find_experiment",
+    "names_of_experiments",
+    "options_of",
+    "read_options",
+    "rows_of_experiments",
+    "run_experiment",
+]
+    "GROUP",
+    "OURS",
+    "find_experiment",
+    "names_of_experiments",
+    "options_of",
+    "read_options",
+    "rows_of_experiments",
+    "run_experiment",
+]
 
 GROUP = "penchant.experiments"
 OURS: Mapping[str, Callable[..., Result]] = {**EXPERIMENTS, **ON_MODELS}
@@ -22,6 +40,18 @@ OURS: Mapping[str, Callable[..., Result]] = {**EXPERIMENTS, **ON_MODELS}
 def names_of_experiments() -> tuple[str, ...]:
     """Ours, then those of installed packages; nothing of these is imported."""
     return (*OURS, *(name for name in added_names(GROUP) if name not in OURS))
+
+
+def rows_of_experiments() -> Iterator[tuple[str, str, str]]:
+    """Name, what it does, and options of every experiment; in place of what a broken package adds stands its fault."""
+    for name in names_of_experiments():
+        try:
+            experiment = find_experiment(name)
+        except ConfigError as error:
+            yield name, str(error), ""
+            continue
+        options = ", ".join(f"{one.name}={one.default}".rstrip("=") for one in options_of(experiment).values())
+        yield name, (inspect.getdoc(experiment) or name).splitlines()[0], options or "none"
 
 
 def find_experiment(name: str) -> Callable[..., Result]:
