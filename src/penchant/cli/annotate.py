@@ -94,7 +94,7 @@ def command(
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
     from penchant.cli.console import Reporter
-    from penchant.cli.votes_shown import say, show_left_out
+    from penchant.cli.votes_shown import say
     from penchant.errors import ConfigError
     from penchant.evaluation.talk_options import TalkOptions
     from penchant.feedback import open_site
@@ -127,7 +127,8 @@ def command(
         for one in site.imported:
             what = "gold pairs" if one.is_gold else "pairs"
             say(f"{one.file}: {one.added.added} {what} added, {one.added.known} were there")
-            show_left_out(one.added, most=3, indent="  ")
+            for line in one.added.left_out(3):
+                say(f"  {line}")
         counts = site.store.counts()
         say(f"{counts.tasks} pairs, {counts.answered} answers")
         if not counts.tasks and not chat:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from penchant.models.inventory import FoundModel
 
 __all__ = ["NAME", "app", "command"]
 
@@ -34,7 +31,7 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
-    from penchant.models.inventory import models_here
+    from penchant.models.inventory import COLUMNS, models_here
 
     found = list(models_here())
     if as_json:
@@ -44,9 +41,7 @@ def command(
 
     from penchant.cli.tables import print_table
 
-    print_table(
-        Console(highlight=False), ("model", "kind", "parameters", "size", "licence", "where"), list(map(_row, found))
-    )
+    print_table(Console(highlight=False), COLUMNS, [model.row() for model in found])
     if missing := [model.name for model in found if not model.is_here]:
         typer.echo(
             f"`penchant models pull {missing[0]}` fetches the starter model; the first use of it does so too", err=True
@@ -71,10 +66,3 @@ def pull(name: Annotated[str, typer.Argument(help="A starter model's name.")] = 
         state = "was already here; verified when it was fetched" if was_here else "fetched and verified"
         reporter.say(f"{name}: {state}\nsha256  {known.sha256} ({known.gguf})\nlicence {known.licence}")
     typer.echo(folder)
-
-
-def _row(model: FoundModel) -> tuple[str, ...]:
-    parameters = "" if model.num_parameters is None else f"{model.num_parameters:,}"
-    size = "" if model.size is None else f"{model.size / 1e6:,.0f} MB"
-    where = model.path if model.path else "not here yet"
-    return model.name, model.kind, parameters, size, model.licence or "", "" if model.name == where else where

@@ -79,11 +79,12 @@ def import_votes(
 
         penchant votes import votes pairs.jsonl --unanswered
     """
-    from penchant.cli.votes_shown import show_left_out
+    from penchant.cli.votes_shown import say
     from penchant.feedback import import_votes as import_into
 
     added = import_into(project, file, gold=gold, unanswered=unanswered)
-    show_left_out(added, most=MAX_SHOWN)
+    for line in added.left_out(MAX_SHOWN):
+        say(line)
     what = "gold pairs" if gold else "pairs"
     typer.echo(
         f"{added.added} {what} and {added.answers} answers added, {added.known} known, {len(added.refused)} left out"

@@ -23,15 +23,6 @@ __all__ = [
     "rows_of_experiments",
     "run_experiment",
 ]
-    "GROUP",
-    "OURS",
-    "find_experiment",
-    "names_of_experiments",
-    "options_of",
-    "read_options",
-    "rows_of_experiments",
-    "run_experiment",
-]
 
 GROUP = "penchant.experiments"
 OURS: Mapping[str, Callable[..., Result]] = {**EXPERIMENTS, **ON_MODELS}

@@ -11,7 +11,10 @@ from pathlib import Path
 from penchant.models.cache import cache_folder, is_whole
 from penchant.models.starter import STARTERS, installed_starters, starter_path
 
-__all__ = ["FoundModel", "models_here"]
+__all__ = ["COLUMNS", "FoundModel", "models_here"]
+
+COLUMNS = ("model", "kind", "parameters", "size", "licence", "where")
+"""The heads of `FoundModel.row`."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,13 @@ class FoundModel:
     num_parameters: int | None
     licence: str | None
     is_here: bool
+
+    def row(self) -> tuple[str, ...]:
+        """Name, kind, parameters, size, licence and place, as texts."""
+        parameters = "" if self.num_parameters is None else f"{self.num_parameters:,}"
+        size = "" if self.size is None else f"{self.size / 1e6:,.0f} MB"
+        where = self.path if self.path else "not here yet"
+        return self.name, self.kind, parameters, size, self.licence or "", "" if self.name == where else where
 
 
 def models_here() -> Iterator[FoundModel]:

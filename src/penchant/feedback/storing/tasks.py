@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -36,6 +36,14 @@ class TasksAdded(Record):
     answers: int = 0
     refused: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+
+    def left_out(self, most: int) -> Iterator[str]:
+        """What could not be taken, in words: `most` rows with their reasons, and the fields that nobody reads."""
+        yield from (f"left out: {reason}" for reason in self.refused[:most])
+        if len(self.refused) > most:
+            yield f"and {len(self.refused) - most} more were left out"
+        if self.unread:
+            yield f"fields not read: {', '.join(self.unread)}"
 
 
 def add_tasks(
