@@ -18,7 +18,7 @@ from penchant.models.sampler import SamplingParams
 from penchant.ranking.winrate import WinRate, win_rate
 from penchant.tokens import TokenSequence
 
-__all__ = ["LONGEST_ANSWER", "QUALITIES", "Exam", "examine", "open_model", "surprisal_of_stories"]
+__all__ = ["LONGEST_ANSWER", "QUALITIES", "Exam", "examine", "load_on_cpu", "surprisal_of_stories"]
 
 QUALITIES = ("form", "fact", "cheerful")
 """Whether an answer is one that a demonstration could show, whether it is true, and whether it ends cheerfully."""
@@ -46,7 +46,7 @@ class Exam:
         return win_rate(sum(passed), len(passed) - sum(passed))
 
 
-def open_model(folder: Path) -> LanguageModel:
+def load_on_cpu(folder: Path) -> LanguageModel:
     """A model of this life, on the CPU: a small one is no faster elsewhere."""
     return load_model(str(folder), choose_numerics("cpu", "float32"))
 

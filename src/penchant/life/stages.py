@@ -15,7 +15,7 @@ from penchant.evaluation.judges import FunctionJudge, prefer
 from penchant.files import write_atomically
 from penchant.lab import Corpus
 from penchant.lab.corpus import entropy_of_counts
-from penchant.life.exam import LONGEST_ANSWER, Exam, examine, open_model, surprisal_of_stories
+from penchant.life.exam import LONGEST_ANSWER, Exam, examine, load_on_cpu, surprisal_of_stories
 from penchant.life.untrained import write_untrained_model
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
@@ -98,11 +98,11 @@ class Life:
         run = run_dpo if stage == "preferences" else run_sft
         folder = run(config, self.reporter)
         self.metrics[stage] = read_rows_written(folder.metrics)
-        self.exams[stage] = examine(open_model(folder.model), self.corpus, NUM_ANSWERS, self.seed)
+        self.exams[stage] = examine(load_on_cpu(folder.model), self.corpus, NUM_ANSWERS, self.seed)
 
     def _measure_surprisal(self, texts: list[str]) -> None:
         """Nats a token, of new stories: under the model, under frequencies alone, and under the grammar itself."""
-        model = open_model(self.root / "text")
+        model = load_on_cpu(self.root / "text")
         stories = self.corpus.stories(NUM_TEST_STORIES, part=1)
         surprisal, num_tokens = surprisal_of_stories(model, stories)
         self.nats = {
@@ -127,7 +127,7 @@ class Life:
         params = SamplingParams(temperature=1.0, max_new_tokens=LONGEST_ANSWER, seed=self.seed)
         samples = self.root / "samples.jsonl"
         sample_to_file(
-            open_model(self.root / "demonstrations" / "model"),
+            load_on_cpu(self.root / "demonstrations" / "model"),
             prompts,
             params,
             samples,
