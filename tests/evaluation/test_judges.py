@@ -205,6 +205,20 @@ def test_a_judge_that_an_installed_package_adds_is_known_by_its_name(add_package
         open_judge("kindnes")
 
 
+def test_whatever_has_a_name_and_scores_is_a_scorer_as_it_is():
+    class Brief:
+        name = "brief"
+
+        def score(self, prompt, response):
+            return -len(response)
+
+    brief = Brief()
+    assert open_scorer(brief) is brief
+    assert open_scorer(brief.score).score("", "abc") == -3
+    with pytest.raises(ConfigError, match="gives no scores"):
+        open_scorer(lambda prompt, a, b: "a")
+
+
 def test_what_names_a_run_or_an_endpoint_gives_no_scores():
     for spec in ("run:runs/first", "http://localhost:8000/v1"):
         with pytest.raises(ConfigError, match="gives no scores; use one of positivity"):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from penchant.errors import ConfigError
 from penchant.evaluation.judges.function import JUDGES, FunctionJudge, PreferenceFunctionJudge
-from penchant.evaluation.judges.protocol import Judge
+from penchant.evaluation.judges.protocol import Judge, Scorer
 from penchant.plugins import added_names, find_added, import_object, is_import_path
 from penchant.progress import Reporter, Silent
 from penchant.wording import nearest
@@ -148,15 +148,13 @@ def open_judge(
     return _of_function(judge, name, epsilon)
 
 
-def open_scorer(judge: str | FunctionJudge | Callable[..., Any]) -> FunctionJudge:
-    """The judge called so, which must be one that scores. Raises UserError."""
-    if isinstance(judge, str) and JudgeOptions(judge).kind == "function":
-        opened = _of_function(_named(judge), judge, None)
-    elif isinstance(judge, str):
-        opened = None
-    else:
-        opened = open_judge(judge)
-    if not isinstance(opened, FunctionJudge):
+def open_scorer(judge: str | Scorer | Callable[..., Any]) -> Scorer:
+    """What gives scores under this name, or the function or scorer itself. Raises UserError where it gives none."""
+    if isinstance(judge, Scorer) and not isinstance(judge, type):
+        return judge
+    gives_none = isinstance(judge, str) and JudgeOptions(judge).kind != "function"
+    opened = None if gives_none else open_judge(judge)
+    if not isinstance(opened, Scorer):
         raise ConfigError(
             f"`judge=...`: {judge!r} gives no scores; use one of {', '.join(JUDGES)}, or a function of "
             "(prompt, response)"

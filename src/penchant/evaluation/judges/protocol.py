@@ -57,6 +57,7 @@ class Judge(Protocol):
         """
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """Anything with a name and a score; a higher score is a better response."""
 
