@@ -69,3 +69,11 @@ def test_no_code_calls_a_command():
                 function = ast.unparse(node.func)
                 calls += [f"{module}:{node.lineno}"] if re.fullmatch(r"(?!app\b)(.*\.)?command", function) else []
     assert not calls
+
+
+def lines(module: str) -> int:
+    return COMMANDS[module].read_text(encoding="utf-8").count("\n")
+
+
+def test_a_file_of_the_shell_is_short():
+    assert not {module: lines(module) for module in COMMANDS if lines(module) > 150}

@@ -94,7 +94,6 @@ def command(
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
     from penchant.cli.console import Reporter
-    from penchant.cli.votes_shown import say
     from penchant.errors import ConfigError
     from penchant.evaluation.talk_options import TalkOptions
     from penchant.feedback import open_site
@@ -102,6 +101,7 @@ def command(
 
     talk = TalkOptions(model, chat_share, temperature, max_new_tokens, chat_template)
     talk.check(is_on=chat)
+    say = Reporter().say
 
     def loaded() -> ModelTalker:
         with Reporter() as reporter:

@@ -51,10 +51,10 @@ def export_votes(
 
         penchant votes export votes --to raw -o backup.jsonl
     """
-    from penchant.cli.votes_shown import say
+    from penchant.cli.console import Reporter
     from penchant.feedback import export_votes as export
 
-    say(f"{export(project, cast(Any, to), output, how=cast(Any, how))} rows")
+    Reporter().say(f"{export(project, cast(Any, to), output, how=cast(Any, how))} rows")
     typer.echo(output)
 
 
@@ -79,12 +79,12 @@ def import_votes(
 
         penchant votes import votes pairs.jsonl --unanswered
     """
-    from penchant.cli.votes_shown import say
+    from penchant.cli.console import Reporter
     from penchant.feedback import import_votes as import_into
 
     added = import_into(project, file, gold=gold, unanswered=unanswered)
     for line in added.left_out(MAX_SHOWN):
-        say(line)
+        Reporter().say(line)
     what = "gold pairs" if gold else "pairs"
     typer.echo(
         f"{added.added} {what} and {added.answers} answers added, {added.known} known, {len(added.refused)} left out"
@@ -103,7 +103,8 @@ def agreement(
 
         penchant votes agreement votes --json
     """
-    from penchant.cli.votes_shown import show_agreement
+    from penchant.cli.console import Reporter
+    from penchant.cli.tables import print_parts
     from penchant.feedback import Store
 
     with Store.of(project) as store:
@@ -112,8 +113,14 @@ def agreement(
         found = summary(store)
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        show_agreement(found)
+        return
+    from rich.console import Console
+
+    from penchant.report.agreement_text import agreement_parts, source_notes
+
+    print_parts(Console(highlight=False), agreement_parts(found))
+    for note in source_notes(found["sources"]):
+        Reporter().say(note)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 from penchant.report.parts import Part, Table
 
-__all__ = ["agreement_parts"]
+__all__ = ["agreement_parts", "source_notes"]
 
 SHARES = ("gold", "self_agreement", "with_majority", "too_fast", "first_side")
 PEOPLE = ("annotator", "answers", "gold right", "repeats same", "with majority", "too fast", "first side")
@@ -23,6 +23,11 @@ def agreement_parts(found: Mapping[str, Any]) -> Iterator[Part]:
         yield ""
     if found["sources"]["rows"]:
         yield Table(SOURCES, list(_sources(found["sources"]["rows"])))
+
+
+def source_notes(sources: Mapping[str, Any]) -> list[str]:
+    """What is to be kept in mind of the ranking of sources, or why there is none."""
+    return list(sources["notes"]) if sources["rows"] else [f"no ranking of sources: {sources['reason']}"]
 
 
 def _measured(found: Mapping[str, Any]) -> list[tuple[str, str]]:
