@@ -7,7 +7,8 @@ import pytest
 
 from penchant.data import Vote, keeps_order, load_votes, vote_columns
 from penchant.data.files import scan_rows
-from penchant.data.importers.vote_formats import MAX_COUNT, VOTE_IMPORTERS
+from penchant.data.importers.vote_fields import MAX_COUNT
+from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 from penchant.errors import ConfigError, DataError
 
 

@@ -2,7 +2,7 @@
 
 from penchant.data.files import read_rows
 from penchant.data.given import Data, OnBadRow
-from penchant.data.importers.vote_formats import Vote, keeps_order, vote_columns
+from penchant.data.importers.vote_fields import Vote, keeps_order, vote_columns
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.kinds import guess_kind
 from penchant.data.load import (

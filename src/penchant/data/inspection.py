@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from penchant.data.importers.base import require_question
-from penchant.data.importers.vote_formats import Vote
+from penchant.data.importers.vote_fields import Vote
 from penchant.data.records import (
     Demonstration,
     Document,

@@ -11,7 +11,8 @@ from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
 from penchant.data.importers.text import TEXT
-from penchant.data.importers.vote_formats import VOTE_IMPORTERS, Vote
+from penchant.data.importers.vote_fields import Vote
+from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 from penchant.data.importers.with_label import heeding_label, with_label
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt
 

@@ -4,125 +4,38 @@ A row of a file is one vote, or none (nobody has answered yet), or several (coun
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
-from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, field
+from penchant.data.importers.vote_fields import (
+    OUTCOMES,
+    Side,
+    Vote,
+    count_field,
+    digest_of_parts,
+    first_filled,
+    is_blank,
+    outcome_field,
+    refuse_same,
+    shown_first_field,
+    side_items,
+    unit_of,
+)
 from penchant.data.records import Candidate, Comparison, prompt_key
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
 
-__all__ = ["VOTE_IMPORTERS", "Vote", "keeps_order", "vote_columns"]
+__all__ = ["VOTE_IMPORTERS"]
 
-Side = Literal["left", "right"]
-
-OUTCOMES = {
-    **dict.fromkeys(("left", "a", "model_a"), "left"),
-    **dict.fromkeys(("right", "b", "model_b"), "right"),
-    **dict.fromkeys(("tie", "draw"), "tie"),
-    **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
-}
-UNANSWERED = (None, "", "na", "none", "null")
 ASKED = ("prompt", "instruction", "question")
 JUDGE = ("annotator", "judge", "worker")
 READ_OF_BATTLE = frozenset(("winner", "conversation_a", "conversation_b", "shown_first", *ASKED, *JUDGE))
 SAID_IN_BATTLE = frozenset(("turn", "response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"))
 """What a ranking by outcomes does not ask for."""
 PANDA_ANNOTATORS = tuple(f"annotator{n}" for n in range(1, 1000))
-MAX_COUNT = 1_000_000
-"""Most votes a row of counts may stand for; a larger number is nearly always not a count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """One answer. outcome: left, right, tie or both_bad. None stands for what the file does not record.
-
-    unit: what was judged: the same prompt, the same two items and, where recorded, the same two texts, in any order.
-    """
-
-    left: str
-    right: str
-    outcome: str
-    prompt: str | None = None
-    unit: str | None = None
-    annotator: str | None = None
-    shown_first: Side | None = None
-
-
-def vote_columns(votes: Sequence[Vote]) -> dict[str, list[Any]]:
-    """The votes as columns by name: left, right, outcome, prompt, unit, annotator, shown_first."""
-    return {name: [getattr(vote, name) for vote in votes] for name in Vote.__slots__}
-
-
-def keeps_order(formats: str) -> bool:
-    """Whether votes of these formats stand in the order in which they were cast, as counts do not."""
-    return "counts" not in formats
-
-
-def _digest(*parts: Any) -> str:
-    """A prompt or a unit is only ever compared, so a short digest stands for it."""
-    return blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-
-
-def _unit(prompt: str | None, left: tuple[str, Any], right: tuple[str, Any]) -> str | None:
-    """None without a prompt: two items that met twice then met over different things."""
-    return None if prompt is None else _digest(prompt, sorted((left, right), key=str))
-
-
-def _item(row: Row, name: str) -> str:
-    value = field(row, name)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise BadRow("bad_type", f"'{name}' must name an item, got {shown(value)}", f"write '{name}' as a text")
-    if not str(value).strip():
-        raise BadRow("missing_field", f"'{name}' is blank", "name the item")
-    return str(value).strip()
-
-
-def _side_items(row: Row, left: str, right: str) -> tuple[str, str]:
-    return _refuse_same(_item(row, left), _item(row, right))
-
-
-def _refuse_same(left: str, right: str) -> tuple[str, str]:
-    if left == right:
-        raise BadRow("bad_type", f"'{left}' is compared with itself", "remove the row, or tell its two versions apart")
-    return left, right
-
-
-def _outcome(row: Row, name: str) -> str | None:
-    """left, right, tie, both_bad, or None where nobody has answered."""
-    if name not in row:
-        raise BadRow("missing_field", f"the field '{name}' is missing", f"add '{name}' to the row")
-    value = row[name].strip().lower() if isinstance(row[name], str) else row[name]
-    if value in UNANSWERED:
-        return None
-    if not isinstance(value, str) or value not in OUTCOMES:
-        known = "left, right (or a, b; model_a, model_b), tie or both_bad"
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", f"write {known}")
-    return OUTCOMES[value]
-
-
-def _optional(row: Row, *names: str) -> str | None:
-    """The first of these fields that is filled, as text."""
-    found = (row[name] for name in names if row.get(name) not in (None, ""))
-    value = next(found, None)
-    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-
-
-def _shown_first(row: Row) -> Side | None:
-    value = _optional(row, "shown_first")
-    if value is None:
-        return None
-    sides: dict[str, Side] = {"left": "left", "right": "right"}
-    side = sides.get(OUTCOMES.get(value.strip().lower(), ""))
-    if side is None:
-        raise BadRow(
-            "bad_type", f"'shown_first' is {shown(value)}, which is no side", "write left or right (or a or b)"
-        )
-    return side
 
 
 def _source_name(candidate: Candidate) -> str:
@@ -138,17 +51,17 @@ def _source_name(candidate: Candidate) -> str:
 
 def _comparison(row: Row) -> tuple[Vote, ...]:
     comparison = Comparison.model_validate(row)
-    left, right = _refuse_same(_source_name(comparison.a), _source_name(comparison.b))
+    left, right = refuse_same(_source_name(comparison.a), _source_name(comparison.b))
     if comparison.outcome is None:
         return ()
-    prompt = _digest(prompt_key(comparison.prompt))
+    prompt = digest_of_parts(prompt_key(comparison.prompt))
     shown: dict[str | None, Side] = {"a": "left", "b": "right"}
     vote = Vote(
         left,
         right,
         OUTCOMES[comparison.outcome],
         prompt,
-        _unit(prompt, (left, comparison.a.text), (right, comparison.b.text)),
+        unit_of(prompt, (left, comparison.a.text), (right, comparison.b.text)),
         comparison.annotator,
         shown.get(comparison.shown_first),
     )
@@ -157,16 +70,16 @@ def _comparison(row: Row) -> tuple[Vote, ...]:
 
 def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
     """One winner a row: an arena's battles, with or without conversations, or a table."""
-    outcome = _outcome(row, "winner")
-    items = _side_items(row, left, right)
+    outcome = outcome_field(row, "winner")
+    items = side_items(row, left, right)
     if outcome is None:
         return ()
     answers = [row.get(f"conversation_{side}") for side in "ab"]
-    asked = _questions(answers[0]) or _optional(row, *ASKED)
-    prompt = None if asked is None else _digest(asked)
-    unit = _unit(prompt, (items[0], answers[0]), (items[1], answers[1]))
-    annotator = _optional(row, *JUDGE)
-    return (Vote(*items, outcome, prompt, unit, annotator, _shown_first(row)),)
+    asked = _questions(answers[0]) or first_filled(row, *ASKED)
+    prompt = None if asked is None else digest_of_parts(asked)
+    unit = unit_of(prompt, (items[0], answers[0]), (items[1], answers[1]))
+    annotator = first_filled(row, *JUDGE)
+    return (Vote(*items, outcome, prompt, unit, annotator, shown_first_field(row)),)
 
 
 def _questions(conversation: object) -> str | None:
@@ -178,29 +91,13 @@ def _questions(conversation: object) -> str | None:
 
 def _counts(row: Row, *, left: str, right: str, counts: tuple[str, ...]) -> tuple[Vote, ...]:
     """Wins of the left, wins of the right (none in a table of winner, loser, count), ties."""
-    items = _side_items(row, left, right)
-    if all(_blank(row.get(name)) for name in counts):
+    items = side_items(row, left, right)
+    if all(is_blank(row.get(name)) for name in counts):
         return ()
     votes: list[Vote] = []
     for outcome, name in zip(("left", "right", "tie"), counts, strict=False):
-        votes += [Vote(*items, outcome)] * _count(row, name)
+        votes += [Vote(*items, outcome)] * count_field(row, name)
     return tuple(votes)
-
-
-def _blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and value.strip().lower() in UNANSWERED)
-
-
-def _count(row: Row, name: str) -> int:
-    value = field(row, name)
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = -1.0
-    if not 0 <= number <= MAX_COUNT or number != int(number):
-        limits = f"a whole number from 0 to {MAX_COUNT:,}"
-        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no count", f"write {limits}")
-    return int(number)
 
 
 def _panda(row: Row) -> tuple[Vote, ...]:
@@ -208,16 +105,16 @@ def _panda(row: Row) -> tuple[Vote, ...]:
     models = str(field(row, "cmp_key")).split("_")
     if len(models) != 2:
         raise BadRow("bad_type", f"'cmp_key' is {shown(row['cmp_key'])}", "write two names with one underscore between")
-    left, right = _refuse_same(*models)
-    prompt = _digest(row.get("instruction"), row.get("input"))
-    unit = _unit(prompt, (left, row.get("response1")), (right, row.get("response2")))
+    left, right = refuse_same(*models)
+    prompt = digest_of_parts(row.get("instruction"), row.get("input"))
+    unit = unit_of(prompt, (left, row.get("response1")), (right, row.get("response2")))
     return tuple(Vote(left, right, outcome, prompt, unit, name) for name, outcome in _panda_answers(row))
 
 
 def _panda_answers(row: Row) -> Iterator[tuple[str, str]]:
     sides = {"0": "tie", "1": "left", "2": "right"}
     for name in sorted(name for name in row if name.startswith("annotator")):
-        if _blank(row[name]):
+        if is_blank(row[name]):
             continue
         if str(row[name]) not in sides:
             raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", "write 0 (tie), 1 or 2")

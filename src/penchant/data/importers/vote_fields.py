@@ -1,0 +1,147 @@
+"""What the rows of votes have in common: items, outcomes, counts, and what was judged; see `vote_formats`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+from penchant.data.importers.base import field
+from penchant.data.opening import Row
+from penchant.data.verdicts import BadRow
+from penchant.wording import shown
+
+__all__ = [
+    "MAX_COUNT",
+    "OUTCOMES",
+    "Side",
+    "Vote",
+    "count_field",
+    "digest_of_parts",
+    "first_filled",
+    "is_blank",
+    "item_field",
+    "keeps_order",
+    "outcome_field",
+    "refuse_same",
+    "shown_first_field",
+    "side_items",
+    "unit_of",
+    "vote_columns",
+]
+
+Side = Literal["left", "right"]
+
+OUTCOMES = {
+    **dict.fromkeys(("left", "a", "model_a"), "left"),
+    **dict.fromkeys(("right", "b", "model_b"), "right"),
+    **dict.fromkeys(("tie", "draw"), "tie"),
+    **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
+}
+UNANSWERED = (None, "", "na", "none", "null")
+MAX_COUNT = 1_000_000
+"""Most votes a row of counts may stand for; a larger number is nearly always not a count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One answer. outcome: left, right, tie or both_bad. None stands for what the file does not record.
+
+    unit: what was judged: the same prompt, the same two items and, where recorded, the same two texts, in any order.
+    """
+
+    left: str
+    right: str
+    outcome: str
+    prompt: str | None = None
+    unit: str | None = None
+    annotator: str | None = None
+    shown_first: Side | None = None
+
+
+def vote_columns(votes: Sequence[Vote]) -> dict[str, list[Any]]:
+    """The votes as columns by name: left, right, outcome, prompt, unit, annotator, shown_first."""
+    return {name: [getattr(vote, name) for vote in votes] for name in Vote.__slots__}
+
+
+def keeps_order(formats: str) -> bool:
+    """Whether votes of these formats stand in the order in which they were cast, as counts do not."""
+    return "counts" not in formats
+
+
+def digest_of_parts(*parts: Any) -> str:
+    """A prompt or a unit is only ever compared, so a short digest stands for it."""
+    return blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def unit_of(prompt: str | None, left: tuple[str, Any], right: tuple[str, Any]) -> str | None:
+    """None without a prompt: two items that met twice then met over different things."""
+    return None if prompt is None else digest_of_parts(prompt, sorted((left, right), key=str))
+
+
+def item_field(row: Row, name: str) -> str:
+    value = field(row, name)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadRow("bad_type", f"'{name}' must name an item, got {shown(value)}", f"write '{name}' as a text")
+    if not str(value).strip():
+        raise BadRow("missing_field", f"'{name}' is blank", "name the item")
+    return str(value).strip()
+
+
+def side_items(row: Row, left: str, right: str) -> tuple[str, str]:
+    return refuse_same(item_field(row, left), item_field(row, right))
+
+
+def refuse_same(left: str, right: str) -> tuple[str, str]:
+    if left == right:
+        raise BadRow("bad_type", f"'{left}' is compared with itself", "remove the row, or tell its two versions apart")
+    return left, right
+
+
+def outcome_field(row: Row, name: str) -> str | None:
+    """left, right, tie, both_bad, or None where nobody has answered."""
+    if name not in row:
+        raise BadRow("missing_field", f"the field '{name}' is missing", f"add '{name}' to the row")
+    value = row[name].strip().lower() if isinstance(row[name], str) else row[name]
+    if value in UNANSWERED:
+        return None
+    if not isinstance(value, str) or value not in OUTCOMES:
+        known = "left, right (or a, b; model_a, model_b), tie or both_bad"
+        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", f"write {known}")
+    return OUTCOMES[value]
+
+
+def first_filled(row: Row, *names: str) -> str | None:
+    """The first of these fields that is filled, as text."""
+    found = (row[name] for name in names if row.get(name) not in (None, ""))
+    value = next(found, None)
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def shown_first_field(row: Row) -> Side | None:
+    value = first_filled(row, "shown_first")
+    if value is None:
+        return None
+    sides: dict[str, Side] = {"left": "left", "right": "right"}
+    side = sides.get(OUTCOMES.get(value.strip().lower(), ""))
+    if side is None:
+        raise BadRow(
+            "bad_type", f"'shown_first' is {shown(value)}, which is no side", "write left or right (or a or b)"
+        )
+    return side
+
+
+def is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in UNANSWERED)
+
+
+def count_field(row: Row, name: str) -> int:
+    value = field(row, name)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not 0 <= number <= MAX_COUNT or number != int(number):
+        limits = f"a whole number from 0 to {MAX_COUNT:,}"
+        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no count", f"write {limits}")
+    return int(number)
