@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from penchant.evaluation.talker import ModelTalker
 
 __all__ = ["NAME", "command"]
 
@@ -101,12 +99,8 @@ def command(
 
     talk = TalkOptions(model, chat_share, temperature, max_new_tokens, chat_template)
     talk.check(is_on=chat)
-    say = Reporter().say
-
-    def loaded() -> ModelTalker:
-        with Reporter() as reporter:
-            return talk.talker(reporter)
-
+    reporter = Reporter()
+    say = reporter.say
     if share_database and database is None:
         raise ConfigError("--share-database is about a --database; give both, or neither")
     text = read_given(guidelines, "guidelines", "a Markdown file")
@@ -121,7 +115,7 @@ def command(
         public_url=public_url,
         settings={name: value for name, value in asked.items() if value is not None},
         share_database=share_database or _confirmed,
-        talker=loaded if chat else None,
+        talker=partial(talk.talker, reporter) if chat else None,
         chat_share=talk.share,
     ) as site:
         for one in site.imported:

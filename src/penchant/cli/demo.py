@@ -13,6 +13,9 @@ from typing import Annotated
 import typer
 import yaml
 
+from penchant.errors import ConfigError
+from penchant.extras import install, missing
+
 __all__ = ["NAME", "command", "steps"]
 
 NAME = "demo"
@@ -28,15 +31,6 @@ def steps(output: Path) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _require_packages() -> None:
-    """What a later step needs is there before the first begins. Raises ConfigError."""
-    from penchant.errors import ConfigError
-    from penchant.extras import install, missing
-
-    if absent := missing("sentiment"):
-        raise ConfigError(f"demo: its judge needs {', '.join(absent)}, which is not installed; {install('sentiment')}")
-
-
 def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for everything.")] = Path("runs/demo"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none.")] = False,
@@ -49,8 +43,8 @@ def command(
 
         penchant demo --output runs/demo
     """
-    if not dry_run:
-        _require_packages()
+    if not dry_run and (absent := missing("sentiment")):  # which a later step needs
+        raise ConfigError(f"demo: its judge needs {', '.join(absent)}, which is not installed; {install('sentiment')}")
     began = time.monotonic()
     for number, (title, arguments) in enumerate(steps(output), start=1):
         typer.secho(f"\n# {title}", bold=True)
