@@ -77,3 +77,7 @@ def lines(module: str) -> int:
 
 def test_a_file_of_the_shell_is_short():
     assert not {module: lines(module) for module in COMMANDS if lines(module) > 150}
+
+
+def test_the_shell_is_a_thin_part_of_the_house():
+    assert sum(map(lines, COMMANDS)) < 2_500

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import penchant
 
-__all__ = ["installed_versions"]
+__all__ = ["installed_versions", "versions_in_words"]
 
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
 
@@ -22,3 +22,9 @@ def _of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def versions_in_words() -> str:
+    """The versions and the platform, a line each, as a bug report needs them."""
+    rows = installed_versions() | {"platform": platform.platform()}
+    return "\n".join(f"{name} {version}" for name, version in rows.items())

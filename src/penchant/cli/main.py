@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import os
-import platform
 import sys
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from penchant.cli import models, votes
 from penchant.cli.added import Verbs
 from penchant.cli.failures import one_sentence
 from penchant.cli.hints import Command
-from penchant.versions import installed_versions
+from penchant.versions import versions_in_words
 from penchant.wording import SPELT_OUT
 
 __all__ = ["app", "main"]
@@ -43,8 +42,7 @@ for verb in VERBS:
 
 def _show_version(asked: bool) -> None:
     if asked:
-        rows = installed_versions() | {"platform": platform.platform()}
-        typer.echo("\n".join(f"{name} {version}" for name, version in rows.items()))
+        typer.echo(versions_in_words())
         raise typer.Exit
 
 
