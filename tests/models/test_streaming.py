@@ -16,7 +16,10 @@ from .conftest import byte_tokenizer
 PROMPT = "Once upon a time there was a little dog. He had a red ball"
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["shared", "unshared"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(True, id="shared"), pytest.param(False, id="unshared", marks=pytest.mark.slow)],
+)
 def stories(request, stories260k):
     numerics = choose_numerics("cpu", "float32")
     return load_model(str(stories260k), numerics, chat_template="plain", share=request.param)
@@ -39,7 +42,7 @@ def generated(model, request, params, num):
     return group, [model.encoder.decode(response.token_ids) for response in group]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 7))])
 @pytest.mark.parametrize("num", [1, 2, 3])
 def test_the_pieces_make_up_what_generate_gives_for_the_same_seed(stories, seed, num):
     params = SamplingParams(temperature=0.9, top_p=0.95, max_new_tokens=30, seed=seed)

@@ -85,7 +85,7 @@ def settings(stories260k, tmp_path, pairs_file):
             "output": str(tmp_path / name),
             "model": {"name": str(stories260k), "chat_template": "plain", "device": "cpu", "dtype": "float32"},
             "data": {"files": [str(pairs_file)], "held_out": 0.25},
-            "optimiser": {"batch_size": 4, "learning_rate": 3e-4, "epochs": 2, "token_budget": 150},
+            "optimiser": {"batch_size": 4, "learning_rate": 3e-4, "epochs": 2, "token_budget": 300},
             "save": {"num_samples": 0},
         }
         changed = {k: {**base.get(k, {}), **v} if isinstance(v, dict) else v for k, v in sections.items()}

@@ -65,13 +65,14 @@ def test_a_response_of_several_pairs_is_scored_once_and_counts_in_each(model, pa
     assert model.num_tokens_run - before == 2 * num_once
 
 
-EVERY_WAY = [  # an adapter's gradient differs by the model, not by the objective: one of each kind is enough in passing
-    pytest.param(
-        row, lora, id=f"{name}-{'lora' if lora else 'full'}", marks=[pytest.mark.slow] if lora and later else []
-    )
-    for lora in (False, True)
+IN_PASSING = {  # one of each way to a gradient; the formulas themselves are tested in tests/objectives
+    "full": ("dpo", "ipo_mean", "apo_zero", "dpop", "ld_dpo", "d2po", "simpo", "cpo", "aot", "aot_unpaired", "sft"),
+    "lora": ("dpo", "ld_dpo", "aot", "simpo"),
+}
+EVERY_WAY = [
+    pytest.param(row, kind == "lora", id=f"{name}-{kind}", marks=[] if name in passing else [pytest.mark.slow])
+    for kind, passing in IN_PASSING.items()
     for name, row in OBJECTIVES.items()
-    for later in [name not in ("dpo", "ld_dpo", "aot", "simpo")]
 ]
 
 
