@@ -108,15 +108,14 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
     """`penchant dpo` as a user runs it, with a clock around its parts."""
     import torch
 
-    from penchant.training import run
+    from penchant.training import policies, run
 
     seconds: dict[str, float] = {}
-    run.load_model = clocked(run.load_model, "load", seconds)
-    run.reference_logprobs = clocked(run.reference_logprobs, "reference", seconds)
+    policies.load_model = clocked(policies.load_model, "load", seconds)
+    policies.reference_logprobs = clocked(policies.reference_logprobs, "reference", seconds)
     run.Loop.run = clocked(run.Loop.run, "training", seconds)
-    folder = run.run_dpo(run_config(job), Silent(), lambda *_: {})
-    lines = folder.metrics.read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if "grad_norm" in row]  # the others are evaluations
+    found = run.run(run_config(job), Silent())
+    rows = [row for row in found.metrics if "grad_norm" in row]  # the others are evaluations
     peak = peak_bytes()  # before the matrix products below
     return {
         "load_seconds": seconds["load"],
@@ -124,7 +123,7 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
         "training_seconds": seconds["training"],
         "losses": [row["loss"] for row in rows],
         "logps": [(row["logps/chosen"], row["logps/rejected"]) for row in rows],
-        "num_parameters_trained": folder.ledger["num_parameters_trained"],
+        "num_parameters_trained": found.ledger["num_parameters_trained"],
         "peak_bytes": peak,
         "threads": torch.get_num_threads(),
         "matmul_precision": torch.get_float32_matmul_precision(),

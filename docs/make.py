@@ -97,7 +97,7 @@ class Setting(NamedTuple):
 
 def settings(schema: type[BaseModel], prefix: str = "", instance: BaseModel | None = None) -> Iterator[Setting]:
     """The settings of a schema and of its sections. instance: a section whose defaults are not those of its fields."""
-    from penchant.training.settings import settings_of
+    from penchant.training.settings import REQUIRED, settings_of
 
     properties = schema.model_json_schema()["properties"]
     for name, field in settings_of(schema).items():
@@ -106,7 +106,7 @@ def settings(schema: type[BaseModel], prefix: str = "", instance: BaseModel | No
             (t for t in [field.annotation, *getattr(field.annotation, "__args__", ())] if _is_section(t)), None
         )
         if section is None or default is None:
-            shown = "required" if field.is_required() and instance is None else _shown(default)
+            shown = "required" if prefix + name in REQUIRED or field.is_required() else _shown(default)
             allowed = "a section or `null`" if section else _allowed(properties[name])
             meaning = field.description or (section.__doc__ or "" if section else "")
             yield Setting(f"{prefix}{name}", shown, allowed, meaning.strip().removesuffix("."))

@@ -1,3 +1,110 @@
-"""Penchant: turn what people prefer into a better language model."""
+"""Penchant: turn what people prefer into a better language model.
 
-__version__ = "0.1.0"
+    import penchant as pt
+
+    model = pt.load("smollm2-135m")
+    votes = pt.judge(pt.sample(model, ["How was your day?"]), judge="positivity")
+    run = pt.dpo(model, votes, beta=0.1)
+
+Everything is loaded when it is first asked for. What is not listed here lies in packages that list their own public
+names: `penchant.data`, `objectives`, `ranking`, `lab`, `feedback` (asking people), `rounds`, `life`.
+
+Errors, each one sentence that says what, where, got, and what to do:
+
+    PenchantError
+        UserError          a wrong path, option, row or model; the caller can mend it
+            DataError      data, or a row of it
+            ModelError     a model folder, name or file
+            ConfigError    an argument or a setting
+            OutputError    a folder or a disk that cannot take the result
+        TrainingError      training stopped itself, as going on would have hidden a fault
+        WrittenError       what was written is not what was to be written, so it was not kept
+    Interrupted            Ctrl-C or SIGTERM while training; a BaseException, as KeyboardInterrupt is
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from penchant.versions import VERSION
+
+__version__ = VERSION
+
+if TYPE_CHECKING:
+    from penchant.api.answers import judge, load, sample
+    from penchant.api.folders import check, lineage, open_run, verify
+    from penchant.api.measures import evaluate, rank, score
+    from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
+    from penchant.errors import (
+        ConfigError,
+        DataError,
+        ModelError,
+        OutputError,
+        PenchantError,
+        TrainingError,
+        UserError,
+        WrittenError,
+    )
+    from penchant.evaluation.candidates import Samples
+    from penchant.evaluation.evaluate import Evaluation
+    from penchant.evaluation.score import Scores
+    from penchant.models.language_model import LanguageModel
+    from penchant.objectives import PairBatch
+    from penchant.progress import Reporter
+    from penchant.report.ranking import Ranking
+    from penchant.training.callbacks import Callback
+    from penchant.training.checking import CheckReport
+    from penchant.training.config import DPOConfig, SFTConfig
+    from penchant.training.interrupt import Interrupted
+    from penchant.training.run import dpo, sft
+    from penchant.training.trained import Run
+
+_WHERE = {
+    "penchant.api.answers": ("judge", "load", "sample"),
+    "penchant.api.folders": ("check", "lineage", "open_run", "verify"),
+    "penchant.api.measures": ("evaluate", "rank", "score"),
+    "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
+    "penchant.errors": (
+        "ConfigError",
+        "DataError",
+        "ModelError",
+        "OutputError",
+        "PenchantError",
+        "TrainingError",
+        "UserError",
+        "WrittenError",
+    ),
+    "penchant.evaluation.candidates": ("Samples",),
+    "penchant.evaluation.evaluate": ("Evaluation",),
+    "penchant.evaluation.score": ("Scores",),
+    "penchant.models.language_model": ("LanguageModel",),
+    "penchant.objectives": ("PairBatch",),
+    "penchant.progress": ("Reporter",),
+    "penchant.report.ranking": ("Ranking",),
+    "penchant.training.callbacks": ("Callback",),
+    "penchant.training.checking": ("CheckReport",),
+    "penchant.training.config": ("DPOConfig", "SFTConfig"),
+    "penchant.training.interrupt": ("Interrupted",),
+    "penchant.training.run": ("dpo", "sft"),
+    "penchant.training.trained": ("Run",),
+}
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = [  # noqa: RUF022  in the order in which they are used
+    "load", "sample", "judge", "check", "sft", "dpo", "score", "evaluate", "rank", "open_run", "verify", "lineage",
+    "Run", "Samples", "Scores", "Evaluation", "Ranking", "CheckReport", "LanguageModel", "Callback", "Reporter",
+    "DPOConfig", "SFTConfig", "PairBatch",
+    "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
+    "PenchantError", "UserError", "DataError", "ModelError", "ConfigError", "OutputError", "TrainingError",
+    "WrittenError", "Interrupted",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'penchant' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

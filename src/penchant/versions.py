@@ -3,18 +3,16 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-import penchant
+__all__ = ["VERSION", "installed_versions", "versions_in_words"]
 
-__all__ = ["installed_versions", "versions_in_words"]
+VERSION = "0.2.0"
 
 PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
 
 
 def installed_versions() -> dict[str, str]:
     """By name, Penchant and Python first; from the packages' metadata, so that none of them is imported."""
-    return {"penchant": penchant.__version__, "python": platform.python_version()} | {
-        name: _of(name) for name in PACKAGES
-    }
+    return {"penchant": VERSION, "python": platform.python_version()} | {name: _of(name) for name in PACKAGES}
 
 
 def _of(package: str) -> str:

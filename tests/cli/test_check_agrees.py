@@ -72,7 +72,7 @@ def test_check_finds_the_kind_the_verdicts_and_the_unread_fields_that_training_f
     limits = Limits(128, 127, 128)
     found = outcome(lambda: check_tokens([path], model.encoder, limits, token_budget=1024, reporter=SILENT))
     config = DataConfig(files=(str(path),), held_out=0.0, max_length=128, max_bad_share=0.999)
-    trained = outcome(lambda: COMMANDS[kind](config, model, 0, SILENT).facts)
+    trained = outcome(lambda: COMMANDS[kind](config, config.files, model, 0, SILENT).facts)
     if isinstance(found, str):
         assert trained == found
         return

@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_with_the_answers_it_began_with(train, penchant, p
     from penchant.training import run
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_train", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(run, "Loop", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         assert train("dpo").code == 130
     began_with = json.loads((tmp_path / "run" / "run.json").read_text())["config"]["data"]["files"]
     more = tmp_path / "more.jsonl"
@@ -186,7 +186,7 @@ def test_a_run_goes_on_with_the_labels_it_began_with(train, disputed, tmp_path, 
     from penchant.training import run
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_train", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(run, "Loop", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         assert train("dpo", "--labels", "soft", data=disputed).code == 130
     refused = train("dpo", "--labels", "majority", "--resume", data=disputed)
     assert refused.code == 2

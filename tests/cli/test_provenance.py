@@ -238,15 +238,14 @@ def test_an_exported_model_verifies_and_whatever_is_changed_in_it_is_found(pench
 
 
 def test_a_model_whose_weights_were_changed_since_its_export_has_no_other_past(penchant, exported, tmp_path):
-    from penchant.training.config import ModelConfig
     from penchant.training.lineage import lineage
-    from penchant.training.origins import origins_of
+    from penchant.training.origins import origin_of
 
     shutil.copytree(exported / "third", tmp_path / "third")
     shutil.copytree(exported / "merged", tmp_path / "merged")
     shutil.copy(exported / "first" / "model" / "model.safetensors", tmp_path / "merged")
     ledger = json.loads((tmp_path / "third" / "run.json").read_text())
-    ledger["origins"] = origins_of(ModelConfig(name=str(tmp_path / "merged")), tmp_path / "merged")
+    ledger["origins"] = {"model": origin_of(str(tmp_path / "merged"), tmp_path / "merged")}
     (tmp_path / "third" / "run.json").write_text(json.dumps(ledger))
     model = lineage(tmp_path / "third").of[0]
     assert model.facts[-1] == "its weights were changed since"

@@ -17,7 +17,7 @@ PLACES = {
     "loading": "penchant.training.policies.load_model",
     "reading the data": "penchant.training.dataset.load_pairs",
     "scoring the reference": "penchant.training.reference._scores",
-    "evaluating": "penchant.training.run.evaluate_task",
+    "evaluating": "penchant.training.loop.evaluate_task",
     "writing the model": "penchant.models.saving.save_model",
     "writing the report": "penchant.training.run_report.write_report",
 }

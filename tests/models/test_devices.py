@@ -13,8 +13,8 @@ from penchant.data import Origin
 from penchant.evaluation import scoring
 from penchant.models.sampler import SamplingParams, sample
 from penchant.tokens import EncodedExample, TokenSequence
+from penchant.training.loop import accumulate
 from penchant.training.next_token import NextTokenTask
-from penchant.training.step import accumulate
 
 
 class WithoutFloat64(TorchDispatchMode):

@@ -6,7 +6,7 @@ import pytest
 from transformers import MistralConfig
 
 from penchant.training.config import DPOConfig
-from penchant.training.run import run_dpo
+from penchant.training.run import run as train_as
 
 
 class Reporter:
@@ -36,7 +36,7 @@ def train(make_folder, sizes, tmp_path, monkeypatch):
             "save": save,
         }
         reporter = Reporter()
-        return run_dpo(DPOConfig.model_validate(config), reporter), "\n".join(reporter.said)
+        return train_as(DPOConfig.model_validate(config), reporter).record, "\n".join(reporter.said)
 
     return run
 

@@ -150,9 +150,9 @@ def test_a_call_that_dies_within_a_stage_is_gone_on_with_to_the_same_files(here,
     import taste_of_rounds
 
     from penchant.evaluation import candidates
-    from penchant.training import run
+    from penchant.training import run_folder
 
-    folder, sample_pairs, save_model = here / "torn", candidates.sample_pairs, run.saving.save_model
+    folder, sample_pairs, save_model = here / "torn", candidates.sample_pairs, run_folder.saving.save_model
 
     def two_groups(*args, **options):
         for number, group in enumerate(sample_pairs(*args, **options)):
@@ -172,10 +172,10 @@ def test_a_call_that_dies_within_a_stage_is_gone_on_with_to_the_same_files(here,
         run_round(folder, **judged, reporter=listener)
     taste_of_rounds.left[0] = None
     assert any("5 prompts answered (2 were there)" in line for line in listener.said)
-    monkeypatch.setattr(run.saving, "save_model", interrupted)
+    monkeypatch.setattr(run_folder.saving, "save_model", interrupted)
     with pytest.raises(RoundInterrupted):
         run_round(folder, **judged)
-    monkeypatch.setattr(run.saving, "save_model", save_model)
+    monkeypatch.setattr(run_folder.saving, "save_model", save_model)
     taste_of_rounds.left[0] = 3
     with pytest.raises(ConfigError, match="called away"):
         run_round(folder, **judged)

@@ -9,7 +9,8 @@ from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
 from penchant.tokens import Limits, tokenise_pairs
 from penchant.training.config import DPOConfig, SFTConfig
-from penchant.training.run import run_dpo, run_sft
+from penchant.training.objective import choose_recipe
+from penchant.training.run import train
 
 CPU = Numerics(torch.device("cpu"), torch.float32)
 NAMES = ("Lily", "Tom", "Ben", "Mia", "Sam", "Sue", "Max", "Anna")
@@ -98,7 +99,7 @@ def settings(stories260k, tmp_path, pairs_file):
 def dpo(settings):
     def run(reporter=None, *, resume=False, **sections):
         config = DPOConfig.model_validate(settings(**sections))
-        return run_dpo(config, reporter or Reporter(), resume=resume)
+        return train(config, choose_recipe(config), reporter or Reporter(), resume=resume).record
 
     return run
 
@@ -108,7 +109,7 @@ def sft(settings, texts_file):
     def run(reporter=None, *, resume=False, **sections):
         sections["data"] = {"files": [str(texts_file)], **sections.get("data", {})}
         config = SFTConfig.model_validate(settings(**sections))
-        return run_sft(config, reporter or Reporter(), resume=resume)
+        return train(config, choose_recipe(config), reporter or Reporter(), resume=resume).record
 
     return run
 

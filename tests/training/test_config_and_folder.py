@@ -58,7 +58,6 @@ def test_settings_cannot_be_changed_afterwards(tmp_path):
         ("optimiser", {"batch_size": 0}),
         ("optimiser", {"warmup_ratio": 1}),
         ("optimiser", {"schedule": "sqrt"}),
-        ("data", {"files": []}),
         ("data", {"files": ["f"], "held_out": 1.0}),
         ("data", {"files": ["f"], "max_length": 100, "max_prompt_length": 100}),
         ("dpo", {"beta": 0}),

@@ -14,9 +14,10 @@ from penchant.objectives import LABELLED_OBJECTIVES, PairBatch, bind, bind_token
 from penchant.tokens import Limits, tokenise_labelled
 from penchant.training.coupled import CoupledTask
 from penchant.training.labelled import LabelledTask
+from penchant.training.loop import accumulate
 from penchant.training.moving_reference import MovingReference
+from penchant.training.preferences import PreferenceTask
 from penchant.training.reference import reference_logprobs
-from penchant.training.step import PreferenceTask, accumulate
 
 BETA = 0.3
 CPU = Numerics(torch.device("cpu"), torch.float32)

@@ -200,8 +200,8 @@ def test_steps_and_checkpoints_are_never_removed(dpo, tmp_path, monkeypatch, lef
     def refuse_late(self, stop):
         original(self, stop)
         if leftover == "checkpoints":
-            self.folder.metrics.unlink()
-            self.folder.checkpoints.mkdir()
+            self.record.metrics.unlink()
+            self.record.checkpoints.mkdir()
         raise ConfigError("late")
 
     monkeypatch.setattr(run_module.Loop, "run", refuse_late)

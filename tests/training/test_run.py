@@ -23,8 +23,8 @@ from penchant.training import checkpoint, policies, run_folder
 from penchant.training import run as run_module
 from penchant.training.config import ObjectiveConfig
 from penchant.training.interrupt import Interrupted
+from penchant.training.preferences import PreferenceTask
 from penchant.training.run_folder import RunFolder, read_rows_written
-from penchant.training.step import PreferenceTask
 
 TIMINGS = {"tokens_per_second", "step_seconds"}
 
@@ -100,13 +100,14 @@ def test_conversations_of_one_prompt_and_texts_that_come_twice_lie_on_one_side(s
     answers = [[{"role": "assistant", "content": f"A child. {i}"}] for i in range(6)]
     path.write_text("".join(json.dumps({"messages": q + a}) + "\n" for a in answers for q in asked))
     seen = []
-    original = run_module._train
 
-    def look(config, model, task, data, *args, **options):
-        seen.append([{run_module.prompt_of(item) for item in side} for side in (data.train, data.held_out)])
-        return original(config, model, task, data, *args, **options)
+    class Look(run_module.Loop):
+        def run(self, stop):
+            sides = self.data.train, self.data.held_out
+            seen.append([{item.sequences[0].context for item in side} for side in sides])
+            super().run(stop)
 
-    monkeypatch.setattr(run_module, "_train", look)
+    monkeypatch.setattr(run_module, "Loop", Look)
     ledger = sft(data={"files": [str(path)], "held_out": 0.5}, optimiser={"max_steps": 1}).ledger
     ((train, held_out),) = seen
     assert (len(train | held_out), train & held_out) == (4, set())

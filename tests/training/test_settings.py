@@ -218,7 +218,7 @@ def test_a_value_may_hold_an_equals_sign():
 
 def test_a_missing_setting_is_named():
     with pytest.raises(ConfigError, match=r"'(output|model|data)' is missing"):
-        build_config(DPOConfig, environment={})
+        build_config(DPOConfig, required=("output", "data.files"))
 
 
 def test_every_key_of_the_schema_is_known_and_sections_are_marked():

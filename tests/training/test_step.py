@@ -11,9 +11,10 @@ from penchant.models.forward import score_sequences
 from penchant.objectives import OBJECTIVES, bind, bind_token_weights, get_objective
 from penchant.tokens import Limits, tokenise_demonstrations
 from penchant.training.coupled import CoupledTask
+from penchant.training.loop import accumulate
 from penchant.training.next_token import NextTokenTask
+from penchant.training.preferences import PreferenceTask
 from penchant.training.reference import reference_logprobs
-from penchant.training.step import PreferenceTask, accumulate
 
 BETA = 0.3
 

@@ -66,27 +66,30 @@ def command(
 
         penchant dpo --data pairs.jsonl --output runs/first --resume
     """
-    from penchant.cli.training import train
+    from penchant.cli.training import begin, show
     from penchant.training.config import DPOConfig
 
     flags: dict[str, Any] = {
-        "data.files": data,
+        "data": data,
         "output": output,
-        "model.name": model,
-        "dpo.objective": objective,
-        "dpo.beta": beta,
-        "optimiser.learning_rate": learning_rate,
-        "optimiser.epochs": epochs,
-        "optimiser.batch_size": batch_size,
-        "data.max_rows": max_pairs,
-        "data.max_length": max_length,
-        "data.max_prompt_length": max_prompt_length,
-        "model.lora": {} if lora else None,
+        "model": model,
+        "objective": objective,
+        "beta": beta,
+        "learning_rate": learning_rate,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "max_rows": max_pairs,
+        "max_length": max_length,
+        "max_prompt_length": max_prompt_length,
+        "lora": lora or None,
         "seed": seed,
-        "model.device": device,
-        "model.dtype": dtype,
-        "model.chat_template": chat_template,
-        "data.special_tokens": special_tokens,
-        "data.on_bad_row": on_bad_row,
+        "device": device,
+        "dtype": dtype,
+        "chat_template": chat_template,
+        "special_tokens": special_tokens,
+        "on_bad_row": on_bad_row,
     }
-    train(DPOConfig, flags, config, settings or [], resume=resume, labels=labels)
+    with begin(DPOConfig, flags, config, settings) as (checked, reporter):
+        from penchant.training.run import dpo
+
+        show(dpo(config=checked, labels=labels, resume=resume, progress=reporter), reporter)

@@ -51,24 +51,27 @@ def command(
 
         penchant sft -m ./base --chat-template plain -d stories.txt.gz -o runs/stories --max-length 512
     """
-    from penchant.cli.training import train
+    from penchant.cli.training import begin, show
     from penchant.training.config import SFTConfig
 
     flags: dict[str, Any] = {
-        "data.files": data,
+        "data": data,
         "output": output,
-        "model.name": model,
-        "optimiser.learning_rate": learning_rate,
-        "optimiser.epochs": epochs,
-        "optimiser.batch_size": batch_size,
-        "data.max_rows": max_rows,
-        "data.max_length": max_length,
-        "model.lora": {} if lora else None,
+        "model": model,
+        "learning_rate": learning_rate,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "max_rows": max_rows,
+        "max_length": max_length,
+        "lora": lora or None,
         "seed": seed,
-        "model.device": device,
-        "model.dtype": dtype,
-        "model.chat_template": chat_template,
-        "data.special_tokens": special_tokens,
-        "data.on_bad_row": on_bad_row,
+        "device": device,
+        "dtype": dtype,
+        "chat_template": chat_template,
+        "special_tokens": special_tokens,
+        "on_bad_row": on_bad_row,
     }
-    train(SFTConfig, flags, config, settings or [], resume=resume)
+    with begin(SFTConfig, flags, config, settings) as (checked, reporter):
+        from penchant.training.run import sft
+
+        show(sft(config=checked, resume=resume, progress=reporter), reporter)

@@ -29,8 +29,7 @@ from penchant.training.config import (
     SaveConfig,
     SFTConfig,
 )
-from penchant.training.run import run_dpo, run_sft
-from penchant.training.run_folder import read_rows_written
+from penchant.training.run import run
 
 __all__ = ["STAGES", "Life"]
 
@@ -95,10 +94,9 @@ class Life:
             **more,
         )
         self.reporter.say(f"stage {STAGES.index(stage) + 1} of {len(STAGES)}: {stage}")
-        run = run_dpo if stage == "preferences" else run_sft
-        folder = run(config, self.reporter)
-        self.metrics[stage] = read_rows_written(folder.metrics)
-        self.exams[stage] = examine(load_on_cpu(folder.model), self.corpus, NUM_ANSWERS, self.seed)
+        trained = run(config, self.reporter)
+        self.metrics[stage] = trained.metrics
+        self.exams[stage] = examine(load_on_cpu(self.root / stage / "model"), self.corpus, NUM_ANSWERS, self.seed)
 
     def _measure_surprisal(self, texts: list[str]) -> None:
         """Nats a token, of new stories: under the model, under frequencies alone, and under the grammar itself."""

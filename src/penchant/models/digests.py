@@ -15,6 +15,7 @@ __all__ = [
     "PROVENANCE",
     "base_of_run",
     "changed_files",
+    "digest_of_network",
     "digests_of_base",
     "digests_of_model",
     "file_sha256",
@@ -49,6 +50,15 @@ def weights_digest(*folders: Path) -> str:
     for folder in dict.fromkeys(folders):
         for file in sorted(folder.glob("*.safetensors")):
             digest.update(bytes.fromhex(file_sha256(file)))
+    return digest.hexdigest()
+
+
+def digest_of_network(network: Any) -> str:
+    """sha256 over the names and numbers of all parameters: what a model in memory is."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(network.named_parameters()):
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().view(-1).numpy().data)
     return digest.hexdigest()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class LanguageModel:
     digest: sha256 of the weights it was loaded from. why_unshared: empty when prefixes are shared exactly, otherwise
     the reason why every sequence runs by itself. keeps: whether its own code then keeps what it ran of an answer, and
     rightly; else every token runs the whole text again. num_tokens_run: how many it has run, shared ones once.
+    in_memory: whether its weights were trained since and lie in no folder; `path` is then the one it came from.
     head_gradient: where the gradient of the head's weight is added up, (V, H); None while autograd does it.
     """
 
@@ -41,6 +43,7 @@ class LanguageModel:
     why_unshared: str = ""
     keeps: bool = True
     num_tokens_run: int = 0
+    in_memory: bool = False
     head_gradient: Tensor | None = None
 
     @property
@@ -83,6 +86,14 @@ class LanguageModel:
     def context_length(self) -> int:
         """The longest sequence the model was built for, in tokens."""
         return int(getattr(self.text_config, "max_position_embeddings", None) or 10**9)
+
+    def copy(self) -> LanguageModel:
+        """The same model with a network of its own; its weights are this one's until they are trained.
+
+        Training the copy leaves this model as it is: whatever trains gives a parameter storage of its own first.
+        """
+        own = {id(p): nn.Parameter(p.detach(), requires_grad=p.requires_grad) for p in self.network.parameters()}
+        return replace(self, network=deepcopy(self.network, own), num_tokens_run=0, head_gradient=None)
 
     def stop_sharing(self, reason: str) -> None:
         """From now on run every sequence by itself through the model's own attention."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +16,14 @@ import torch
 from penchant.errors import ConfigError
 from penchant.models.matmul import use_fastest_exact_matmul
 
-__all__ = ["Numerics", "choose_numerics", "give_back_freed_memory", "prepare_process", "process_peak_bytes"]
+__all__ = [
+    "Numerics",
+    "choose_numerics",
+    "computing",
+    "give_back_freed_memory",
+    "prepare_process",
+    "process_peak_bytes",
+]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 M_MXFAST, M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = 1, -1, -2, -4  # names and numbers of malloc.h
@@ -55,6 +65,41 @@ def prepare_process() -> None:
     if (mallopt := _of_glibc("mallopt")) is not None:
         for option, value in ((M_MXFAST, 0), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1), (M_TOP_PAD, 64 * 2**20)):
             mallopt(option, value)
+
+
+class _Borrowed:
+    """What the whole process has that `computing` changes: how often it is borrowed, and what it was before."""
+
+    lock = threading.Lock()
+    times = 0
+    matmul_precision = "highest"
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Inside, denormal numbers count as zero and the fastest exact matrix product may be chosen; then all is as before.
+
+    Nested, or in two threads at once, the last to leave puts back the matrix product that the first one found.
+    """
+    flushed = _flushes_denormals()
+    with _Borrowed.lock:
+        if _Borrowed.times == 0:
+            _Borrowed.matmul_precision = torch.get_float32_matmul_precision()
+        _Borrowed.times += 1
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        with _Borrowed.lock:
+            _Borrowed.times -= 1
+            if _Borrowed.times == 0:
+                torch.set_float32_matmul_precision(_Borrowed.matmul_precision)
+
+
+def _flushes_denormals() -> bool:
+    """Whether this thread takes them for zero, which PyTorch sets and does not tell."""
+    return float(torch.full((), 2.0**-126) * 0.5) == 0.0
 
 
 def give_back_freed_memory() -> None:

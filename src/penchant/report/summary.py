@@ -14,6 +14,8 @@ def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
     last = next((row for row in reversed(metrics) if "eval_loss" in row), None)
     held_out = [] if last is None else [_held_out(last, ledger)]
     remarks = [f"{remark.level}: {remark.title}. {remark.text}" for remark in advise(ledger, metrics)]
+    if ledger.get("status") != "finished":
+        return [*held_out, *remarks]
     speed, peak = ledger["unique_tokens_per_second"], ledger["peak_memory_bytes"] / 1e9
     cost = f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak:.1f} GB at most"
     return [*held_out, *remarks, cost]

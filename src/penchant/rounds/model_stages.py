@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penchant.errors import DataError, ModelError
@@ -126,19 +125,11 @@ def _sampling(this: Round) -> SamplingParams:
 def _train(config: DPOConfig, reporter: Reporter, *, resume: bool) -> None:
     """A training run from its configuration to its report."""
     from penchant.models.numerics import prepare_process
-    from penchant.report.summary import summary
-    from penchant.training.alone import alone_in_run
-    from penchant.training.run import run_dpo
-    from penchant.training.run_folder import read_rows_written
-    from penchant.training.run_report import write_run_report
+    from penchant.training.run import run
 
     prepare_process()
-    with alone_in_run(Path(config.output), "dpo"):
-        folder = run_dpo(config, reporter, resume=resume)
-        write_run_report(folder.path, reporter.say)
-        for line in summary(folder.ledger, read_rows_written(folder.metrics)):
-            reporter.say(line)
-        reporter.say(f"model   {folder.model}\nreport  {folder.report}")
+    for line in run(config, reporter, resume=resume).in_words():
+        reporter.say(line)
 
 
 def _source(name: str, model: LanguageModel, params: SamplingParams) -> Source:

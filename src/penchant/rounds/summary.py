@@ -18,11 +18,11 @@ __all__ = ["finish_round", "model_digest"]
 
 def finish_round(this: Round) -> None:
     """Write report.html, then round.json, with which the round is finished."""
-    from penchant import __version__
     from penchant.evaluation.judges import read_comparisons, tally
     from penchant.evaluation.side_by_side import summarise_sides
     from penchant.report import write_report
     from penchant.training.run_folder import read_ledger, read_rows_written
+    from penchant.versions import VERSION
 
     run, plan = this.path / "run", this.plan
     ledger = read_ledger(run)
@@ -48,7 +48,7 @@ def finish_round(this: Round) -> None:
         "seeds": {"split": plan.seed, "sampling_and_training": this.seed},
         "settings": plan.model_dump() | {"min_votes": min_votes_of(this)},
         "figures": {name: value for name, value in found.items() if name != "pairs"},
-        "penchant": __version__,
+        "penchant": VERSION,
         "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     rows = {

@@ -95,7 +95,7 @@ class DataConfig(Section):
     """Which rows, how long, and what is held out."""
 
     files: tuple[Place, ...] = Field(
-        min_length=1, description="files of data, read one after another; `penchant dpo` and `sft` also take projects"
+        (), description="files of data, read one after another; `penchant dpo` and `sft` also take projects"
     )
     max_rows: Positive | None = Field(
         None, description="use at most this many records, from the start of the data; left out: all"
@@ -185,6 +185,9 @@ class SaveConfig(Section):
         4, description="held-out prompts that the model answers at every evaluation, to be read; 0: none"
     )
     sample_tokens: Positive = Field(64, description="most tokens of such an answer")
+    trackers: tuple[str, ...] = Field(
+        (), description="what is told of every step: trackers that installed packages add, or module:name of your own"
+    )
 
 
 class MovingReferenceConfig(Section):
@@ -253,12 +256,12 @@ class ObjectiveConfig(Section):
 class RunConfig(Section):
     """What every training command shares."""
 
-    output: Place = Field(description="the run folder that is written")
+    output: Place | None = Field(None, description="the run folder that is written; a command needs one")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         0, description="decides the order of the data, which prompts are held out, and an adapter's first weights"
     )
     model: ModelConfig = ModelConfig()
-    data: DataConfig
+    data: DataConfig = DataConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     save: SaveConfig = SaveConfig()
 

@@ -17,7 +17,7 @@ from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch
 from penchant.tokens import EncodedPair
-from penchant.training.step import PreferenceTask
+from penchant.training.preferences import PreferenceTask
 
 __all__ = ["CoupledTask"]
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from penchant.data import CODES, Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
 from penchant.data.fields import in_words
+from penchant.data.given import Data, FileSource, Source, sources_of
 from penchant.data.split import split_demonstrations
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
@@ -42,39 +43,42 @@ class Dataset(Generic[Item]):
     facts: dict[str, Any]
 
 
-def pair_dataset(config: DataConfig, model: LanguageModel, seed: int, reporter: Reporter) -> Dataset[EncodedPair]:
+def pair_dataset(
+    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
+) -> Dataset[EncodedPair]:
     """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on."""
-    if guess_kind(config.files) == "labelled":
+    if guess_kind(data) == "labelled":
         raise DataError(
-            f"{config.files[0]}: its responses are labelled one by one, and this objective reads pairs; use "
+            f"{sources_of(data)[0]}: its responses are labelled one by one, and this objective reads pairs; choose "
             '`objective="kto"` or `objective="bco"`'
         )
-    loaded = load_pairs(config.files, on_bad_row="drop", limit=config.max_rows)
+    loaded = load_pairs(data, on_bad_row="drop", limit=config.max_rows)
     sides = split_by_prompt(loaded.records, config.held_out, seed)
-    data = _encoded(config, model, loaded, sides, tokenise_pairs, reporter)
-    return replace(data, facts=data.facts | {"held_out_longer": _share_of_longer(data.held_out)})
+    found = _encoded(config, data, model, loaded, sides, tokenise_pairs, reporter)
+    return replace(found, facts=found.facts | {"held_out_longer": _share_of_longer(found.held_out)})
 
 
 def labelled_dataset(
-    config: DataConfig, model: LanguageModel, seed: int, reporter: Reporter
+    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
 ) -> Dataset[EncodedLabelled]:
     """Labelled responses, or pairs taken apart, split by prompt. Raises DataError."""
-    loaded = load_labelled(config.files, on_bad_row="drop", limit=config.max_rows)
+    loaded = load_labelled(data, on_bad_row="drop", limit=config.max_rows)
     sides = split_by_prompt(loaded.records, config.held_out, seed)
-    return _encoded(config, model, loaded, sides, tokenise_labelled, reporter)
+    return _encoded(config, data, model, loaded, sides, tokenise_labelled, reporter)
 
 
 def demonstration_dataset(
-    config: DataConfig, model: LanguageModel, seed: int, reporter: Reporter
+    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
 ) -> Dataset[EncodedExample]:
     """Conversations, split by prompt, or plain text, split by text. Raises DataError."""
-    loaded = load_demonstrations(config.files, on_bad_row="drop", limit=config.max_rows)
+    loaded = load_demonstrations(data, on_bad_row="drop", limit=config.max_rows)
     sides = split_demonstrations(loaded.records, config.held_out, seed)
-    return _encoded(config, model, loaded, sides, tokenise_demonstrations, reporter)
+    return _encoded(config, data, model, loaded, sides, tokenise_demonstrations, reporter)
 
 
 def _encoded(
     config: DataConfig,
+    data: Data,
     model: LanguageModel,
     loaded: Any,
     sides: tuple[Sequence[Any], Sequence[Any]],
@@ -89,8 +93,9 @@ def _encoded(
         reporter.progress("tokens", next(numbers), total, {})
 
     train, held_out = (tokenise(model.encoder, side, limits, tick) for side in sides)
-    facts = _facts(config, limits, loaded, (train, held_out), reporter.say)
-    return _dataset(train.items, held_out.items, facts, config)
+    sources = sources_of(data)
+    facts = _facts(config, sources, limits, loaded, (train, held_out), reporter.say)
+    return _dataset(train.items, held_out.items, facts, sources)
 
 
 def _share_of_longer(pairs: Sequence[EncodedPair]) -> float | None:
@@ -128,7 +133,12 @@ def check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, s
 
 
 def _facts(
-    config: DataConfig, limits: Limits, loaded: Any, sides: Sequence[Any], say: Callable[[str], None]
+    config: DataConfig,
+    sources: Sequence[Source],
+    limits: Limits,
+    loaded: Any,
+    sides: Sequence[Any],
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     num_rows = sum(loaded.verdict_counts.values())
     late = list({verdict.origin: verdict for side in sides for verdict in side.problems}.values())
@@ -143,8 +153,8 @@ def _facts(
     if num_truncated:
         say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
     return {
-        "data": list(config.files),
-        "data_files": files_read(config.files),
+        "data": list(map(str, sources)),
+        "data_files": files_read([source.path for source in sources if isinstance(source, FileSource)]),
         "data_format": loaded.format,
         "data_digest": loaded.digest,
         "rows": dict(rows),
@@ -164,13 +174,13 @@ def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None
 
 
 def _dataset(
-    train: tuple[Item, ...], held_out: tuple[Item, ...], facts: dict[str, Any], config: DataConfig
+    train: tuple[Item, ...], held_out: tuple[Item, ...], facts: dict[str, Any], sources: Sequence[Source]
 ) -> Dataset[Item]:
     if not train:
-        raise DataError(f"{', '.join(config.files)}: nothing is left to train on; lower data.held_out or add rows")
+        raise DataError(f"{', '.join(map(str, sources))}: nothing is left to train on; lower data.held_out or add rows")
     if not any(getattr(item, "weight", 1.0) for item in train):
         raise DataError(
-            f"{', '.join(config.files)}: every row to train on has weight 0, so there is nothing to learn; "
+            f"{', '.join(map(str, sources))}: every row to train on has weight 0, so there is nothing to learn; "
             "leave the weights out, or give some rows one above 0"
         )
     facts |= {

@@ -10,11 +10,12 @@ import torch
 from penchant.errors import ConfigError, OutputError
 from penchant.files.place import require_place
 from penchant.files.whole import disk_errors_explained
+from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template, resolve
 from penchant.models.merging import save_merged
 from penchant.models.numerics import choose_numerics
 from penchant.progress import Reporter
-from penchant.training.origins import origin_of
+from penchant.training.origins import origin_of, origin_of_loaded
 from penchant.training.provenance import provenance_writer
 
 __all__ = ["DTYPES", "Exported", "export_model"]
@@ -32,11 +33,17 @@ class Exported:
 
 
 def export_model(
-    model: str, merged: Path, *, dtype: str = "float32", chat_template: str | None = None, reporter: Reporter
+    model: str | LanguageModel,
+    merged: Path,
+    *,
+    dtype: str = "float32",
+    chat_template: str | None = None,
+    reporter: Reporter,
 ) -> Exported:
     """Write the trained weights, tokenizer and chat template to the folder `merged`, an adapter folded into its model.
 
-    model: a run folder, or whatever else names a model. dtype: one of DTYPES, of the written weights.
+    model: a run folder, or whatever else names a model; or one in memory, which stays as it is. dtype: one of DTYPES,
+    of the written weights.
     chat_template: "plain", or the path of a Jinja template, to be written instead of the tokenizer's own. Beside them
     stands where the model came from, see `penchant.training.provenance`.
 
@@ -48,12 +55,16 @@ def export_model(
     if merged.exists() and (not merged.is_dir() or any(merged.iterdir())):
         raise OutputError(f"{merged}: exists and is not an empty folder; choose another `merged=...`")
     require_place(merged, "`merged=...`")
-    reporter.say(f"loading {model}")
-    template = read_chat_template(chat_template)
-    path = resolve(model, reporter.say)
-    loaded = load_model(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
+    if isinstance(model, LanguageModel):
+        loaded, origin = model.copy(), origin_of_loaded(model.name, model)
+    else:
+        reporter.say(f"loading {model}")
+        template = read_chat_template(chat_template)
+        path = resolve(model, reporter.say)
+        loaded = load_model(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
+        origin = origin_of(model, path)
     was_adapter = loaded.is_adapter
     with disk_errors_explained(merged, again="run the command again", elsewhere="choose another `merged=...`"):
-        sign = provenance_writer(origin_of(model, path), dtype)
+        sign = provenance_writer(origin, dtype)
         save_merged(loaded, merged, dtype=getattr(torch, dtype), say=reporter.say, sign=sign)
     return Exported(merged, was_adapter, sum(file.stat().st_size for file in merged.iterdir()))

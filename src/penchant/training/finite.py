@@ -1,14 +1,17 @@
-"""A model whose weights are not finite is never written: it would answer nothing, and load without a word."""
+"""Numbers that must be right: rewards of zero before the first step, and weights that are finite after the last."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 from penchant.errors import TrainingError
+from penchant.training.task import StepResult
 
-__all__ = ["require_finite"]
+__all__ = ["require_finite", "require_rewards_of_zero"]
 
 
 def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
@@ -21,4 +24,17 @@ def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
         raise TrainingError(
             f"the trained weights are not finite ({bad[0]}, one of {len(bad)} of {len(parameters)} parameters), so no "
             "model was written; begin again in another `output=...` with a lower optimiser.learning_rate"
+        )
+
+
+def require_rewards_of_zero(result: StepResult[Any]) -> None:
+    """Before its first step a policy is its own reference: rewards are zero and the loss is that of a coin toss."""
+    worst, size = (
+        [abs(result.means.get(f"{of}/{side}", 0.0)) for side in ("chosen", "rejected")] for of in ("rewards", "logps")
+    )
+    if not max(worst) <= 1e-3 * max(1.0, sum(size)):
+        raise TrainingError(
+            f"before the first step rewards must be zero, as the policy is its own reference; got {max(worst):.3g} "
+            f"and a loss of {result.means['loss']:.4f} (ln 2 = {math.log(2):.4f} is expected of DPO); nothing was "
+            "trained"
         )

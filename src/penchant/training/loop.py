@@ -1,7 +1,11 @@
-"""The loop: epochs of batches, optimiser steps, evaluations, checkpoints. The same for every task and device."""
+"""The loop: epochs of batches, optimiser steps, evaluations, checkpoints. The same for every task and device.
+
+A step runs micro-batches by token budget and adds up one gradient, whatever the split.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -10,89 +14,100 @@ from typing import Any, Generic
 import torch
 
 from penchant.errors import TrainingError
-from penchant.files.whole import disk_errors_explained
 from penchant.models.language_model import LanguageModel
-from penchant.models.numerics import give_back_freed_memory
 from penchant.progress import Reporter
-from penchant.training.checkpoint import Checkpoint, restore, save_checkpoint
-from penchant.training.config import OptimiserConfig, SaveConfig
+from penchant.tokens import pack
+from penchant.training.callbacks import Callback, own_metrics
+from penchant.training.checkpoint import Checkpoint, restore
+from penchant.training.config import RunConfig
+from penchant.training.dataset import Dataset
+from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import Interrupted, StopRequest
-from penchant.training.run_folder import RunFolder, append_rows
+from penchant.training.optimiser import adamw
+from penchant.training.run_record import RunRecord
+from penchant.training.samples import FixedPrompts
 from penchant.training.schedule import batches_of_epoch, learning_rate_factor, num_batches
-from penchant.training.step import StepResult, accumulate
-from penchant.training.task import Item, Task
+from penchant.training.task import Item, StepResult, Tally, Task
 
-__all__ = ["Loop"]
+__all__ = ["Loop", "accumulate"]
+
+
+def accumulate(
+    model: LanguageModel,
+    task: Task[Item],
+    batch: Sequence[Item],
+    parameters: Sequence[torch.nn.Parameter],
+    *,
+    token_budget: int,
+    max_grad_norm: float,
+    before_micro_batch: Callable[[], None] = lambda: None,
+) -> StepResult[Item]:
+    """Put the gradient of the batch's mean loss into `parameters`, clipped to `max_grad_norm`.
+
+    Every micro-batch's summed loss is divided by the count of the whole batch, so that how items are split into
+    micro-batches never changes the gradient.
+    """
+    total = sum(task.count(item) for item in batch)
+    tally, bad, tokens_before = Tally(), [], model.num_tokens_run
+    packed = pack([item.sequences for item in batch], token_budget, share=model.shares)
+    micro_batches = [[batch[i] for i in indices] for indices in packed]
+    task = task.for_batch(model, micro_batches)
+    for items in micro_batches:
+        before_micro_batch()
+        loss, metrics = task.losses(model, items)
+        (loss / total).backward()
+        tally.add(loss, sum(task.count(item) for item in items), metrics)
+        if not torch.isfinite(loss.detach()):
+            bad += items
+        # nodes of a spent graph would lie between the next activations, and memory would not be reused
+        del loss, metrics
+    grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
+    finite = not bad and math.isfinite(grad_norm)
+    num_tokens = model.num_tokens_run - tokens_before
+    return StepResult(tally.means(), grad_norm, num_tokens, finite, tuple(bad or ([] if finite else batch)))
 
 
 @dataclass
 class Loop(Generic[Item]):
     """Everything one run of training needs; `run` does it.
 
-    learning_rate: the peak. group_of: items of equal group stay neighbours, as they share a prompt. evaluate: called
-    with nothing, returns metrics to record. answer: called with the step, returns samples to record. on_first_step:
+    learning_rate: the peak. group_of: items of equal group stay neighbours, as they share a prompt. on_first_step:
     looks at the first result and may raise.
     """
 
+    config: RunConfig
     model: LanguageModel
     task: Task[Item]
-    items: tuple[Item, ...]
-    group_of: Callable[[Item], Hashable]
-    optimiser_config: OptimiserConfig
-    save_config: SaveConfig
+    data: Dataset[Any]
     learning_rate: float
-    seed: int
-    folder: RunFolder
+    group_of: Callable[[Item], Hashable]
+    record: RunRecord
     reporter: Reporter
-    evaluate: Callable[[], dict[str, float]]
-    answer: Callable[[int], list[dict[str, Any]]] = lambda _: []
+    callbacks: Sequence[Callback] = ()
     on_first_step: Callable[[StepResult[Item]], None] = lambda _: None
     step: int = 0
     owes_evaluation: bool = False
     bad_in_a_row: int = 0
     num_tokens: int = 0
     seconds: float = 0.0
+    stopped_early: str | None = None
     parameters: dict[str, torch.nn.Parameter] = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        config = self.optimiser_config
+        config = self.config.optimiser
         self.parameters = {n: p for n, p in self.model.network.named_parameters() if p.requires_grad}
-        self.optimiser = torch.optim.AdamW(
-            self.parameters.values(),
-            lr=self.learning_rate,
-            betas=(config.beta1, config.beta2),
-            eps=config.epsilon,
-            weight_decay=config.weight_decay,
-            fused=self.model.numerics.device.type in ("cpu", "cuda"),
-        )
-        self._allocate()
-        self.steps_per_epoch = num_batches(len(self.items), config.batch_size)
+        self.optimiser = adamw(self.model, self.parameters, config, self.learning_rate)
+        self.steps_per_epoch = num_batches(len(self.data.train), config.batch_size)
         self.num_steps = config.epochs * self.steps_per_epoch
         if config.max_steps is not None:
             self.num_steps = min(self.num_steps, config.max_steps)
+        asked = [item.sequences[0] for item in self.data.held_out or self.data.train]
+        self.fixed_prompts = FixedPrompts(asked, self.config.save.num_samples, self.config.save.sample_tokens)
 
-    def _allocate(self) -> None:
-        """Gradients and AdamW's moments before the first activation, so that long-lived memory lies together.
-
-        Weights move out of the file they were mapped from: the first step would do it page by page, in five times the
-        time, and whoever writes to that file would end the run.
-        """
-        for parameter in self.parameters.values():
-            parameter.data = parameter.data.clone()
-            parameter.grad = torch.zeros_like(parameter)
-            step = torch.zeros((), device=parameter.device if self.optimiser.defaults["fused"] else "cpu")
-            moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
-            self.optimiser.state[parameter] = {"step": step, **moments}
-        self.model.add_up_vocabulary_gradients(at_once=True)
-
-    def release(self) -> None:
-        """Let go of gradients and moments; what is left is the model."""
-        self.model.add_up_vocabulary_gradients(at_once=False)
-        self.optimiser.state.clear()
-        for parameter in self.parameters.values():
-            parameter.grad = None
-        give_back_freed_memory()
+    def stop(self, why: str) -> None:
+        """End training after this step, as if it were the last."""
+        self.num_steps, self.stopped_early = self.step, why
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, bit for bit as if never stopped."""
@@ -100,8 +115,9 @@ class Loop(Generic[Item]):
         state = checkpoint.state
         self.step, self.bad_in_a_row, self.num_tokens = state["step"], state["bad_in_a_row"], state["num_tokens"]
         self.seconds, self.owes_evaluation = state["seconds"], state.get("owes_evaluation", False)
+        self.num_steps, self.stopped_early = state.get("num_steps", self.num_steps), state.get("stopped_early")
         torch.set_float32_matmul_precision(state["matmul_precision"])  # measured anew, it might differ in the last bit
-        self.folder.keep_until(self.step, self.reporter.say, evaluated=not self.owes_evaluation)
+        self.record.keep_until(self.step, self.reporter.say, evaluated=not self.owes_evaluation)
 
     def run(self, stop: StopRequest) -> None:
         """Train to the end. Raises Interrupted after saving, TrainingError when going on would hide a fault."""
@@ -109,16 +125,18 @@ class Loop(Generic[Item]):
         self.reporter.progress("training", self.step, self.num_steps, {})
         try:
             if self.step == 0:
-                self._record(samples=self.answer(0))
+                self.record.record((), self._answers())
+            for callback in self.callbacks:
+                callback.on_begin(self)
             self._evaluate_if_owed(stop)
             while self.step < self.num_steps:
                 epoch, offset = divmod(self.step, self.steps_per_epoch)
                 batches = batches_of_epoch(
-                    self.items,
+                    self.data.train,
                     self.group_of,
-                    batch_size=self.optimiser_config.batch_size,
+                    batch_size=self.config.optimiser.batch_size,
                     epoch=epoch,
-                    seed=self.seed,
+                    seed=self.config.seed,
                 )
                 for batch in batches[offset : offset + self.num_steps - self.step]:
                     with stop.finishing():
@@ -128,25 +146,31 @@ class Loop(Generic[Item]):
                         with stop.finishing():
                             self._save()
                         last_save = time.monotonic()
+                    if self.step >= self.num_steps:  # a callback asked for it
+                        break
+            for callback in self.callbacks:
+                callback.on_end(self)
         except Interrupted as interrupt:
             if interrupt.at_once:
                 raise
             self._save()
-            message = f"stopped after step {self.step} of {self.num_steps}, saved; go on with `resume=True`"
+            message = f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}"
             raise Interrupted(interrupt.exit_code - 128, message) from None
 
     def _evaluate_if_owed(self, stop: StopRequest) -> None:
         """After a step that asks for it; where a signal comes between, the resumed run does it first."""
         if self.owes_evaluation:
-            row = {"step": self.step, "epoch": self._epochs(), **self.evaluate()}
-            samples = self.answer(self.step)
+            row: dict[str, Any] = {"step": self.step, "epoch": self._epochs(), **self._evaluated()}
+            for callback in self.callbacks:
+                row |= own_metrics(callback, self, row)
+            samples = self._answers()
             with stop.finishing():
-                self._record(row, samples=samples)
+                self.record.record([row], samples)
                 self.owes_evaluation = False
 
     def _take_step(self, batch: list[Item], stop: StopRequest) -> None:
         begin = time.perf_counter()
-        config = self.optimiser_config
+        config = self.config.optimiser
         factor = learning_rate_factor(self.step, self.num_steps, config.warmup_ratio, config.schedule)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * factor
@@ -182,7 +206,9 @@ class Loop(Generic[Item]):
             "tokens_per_second": result.num_tokens / elapsed,
             "step_seconds": elapsed,
         }
-        self._record(row if result.finite else {**row, "skipped": True})
+        self.record.record([row if result.finite else {**row, "skipped": True}], ())
+        for callback in self.callbacks:
+            callback.on_step(self, row)
         self.owes_evaluation = self._evaluation_is_due()
         self.reporter.progress("training", self.step, self.num_steps, row)
 
@@ -191,7 +217,7 @@ class Loop(Generic[Item]):
         self.bad_in_a_row += 1
         rows = ", ".join(str(item.origin) for item in result.bad_items[:8])
         what = f"step {self.step + 1}: loss or gradient is not finite in a batch with {rows}"
-        if self.bad_in_a_row >= self.optimiser_config.max_bad_steps:
+        if self.bad_in_a_row >= self.config.optimiser.max_bad_steps:
             raise TrainingError(
                 f"{what}; {self.bad_in_a_row} steps in a row, so training stopped; lower the learning rate or look at "
                 "these rows"
@@ -199,12 +225,12 @@ class Loop(Generic[Item]):
         self.reporter.say(f"{what}; the step was skipped")
 
     def _evaluation_is_due(self) -> bool:
-        every = self.save_config.eval_every or self.steps_per_epoch
+        every = self.config.save.eval_every or self.steps_per_epoch
         return self.step % every == 0 or self.step == self.num_steps
 
     def _checkpoint_is_due(self, seconds: float) -> bool:
-        every = self.save_config.checkpoint_every
-        due = seconds >= 60 * self.save_config.checkpoint_minutes or (every is not None and self.step % every == 0)
+        every = self.config.save.checkpoint_every
+        due = seconds >= 60 * self.config.save.checkpoint_minutes or (every is not None and self.step % every == 0)
         return due and self.step < self.num_steps
 
     def _save(self) -> None:
@@ -213,23 +239,22 @@ class Loop(Generic[Item]):
             "owes_evaluation": self.owes_evaluation,
             "num_tokens": self.num_tokens,
             "seconds": self.seconds,
+            "num_steps": self.num_steps,
+            "stopped_early": self.stopped_early,
             "matmul_precision": torch.get_float32_matmul_precision(),
         }
-        with disk_errors_explained(self.folder.path):
-            save_checkpoint(
-                self.folder.checkpoints,
-                self.step,
-                self.parameters,
-                self.optimiser,
-                state,
-                self.task.state(),
-                keep=self.save_config.keep_checkpoints,
-            )
+        keep = self.config.save.keep_checkpoints
+        self.record.save(self.step, self.parameters, self.optimiser, state, self.task.state(), keep=keep)
 
-    def _record(self, *rows: dict[str, Any], samples: Sequence[dict[str, Any]] = ()) -> None:
-        with disk_errors_explained(self.folder.path):
-            append_rows(self.folder.metrics, rows)
-            append_rows(self.folder.samples, samples)
+    def _evaluated(self) -> dict[str, float]:
+        """Metrics of what is held out."""
+        if not self.data.held_out:
+            return {}
+        return evaluate_task(self.model, self.task, self.data.held_out, self.config.optimiser.token_budget)
+
+    def _answers(self) -> list[dict[str, Any]]:
+        """The fixed prompts answered as the model is now."""
+        return self.fixed_prompts.answer(self.model, self.step)
 
     def _epochs(self) -> float:
         return round(self.step / self.steps_per_epoch, 4)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from penchant.data.given import Data
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import (
@@ -17,36 +18,86 @@ from penchant.objectives import (
     PairBatch,
     bind,
     bind_token_weights,
-    get_objective,
     mixture,
     refuse_unread,
+    resolve_objective,
     sft,
 )
 from penchant.progress import Reporter
 from penchant.tokens import EncodedPair
-from penchant.training.config import DPOConfig, ObjectiveConfig
+from penchant.training.config import DPOConfig, ObjectiveConfig, RunConfig, SFTConfig
 from penchant.training.coupled import CoupledTask
-from penchant.training.dataset import Dataset, labelled_dataset, pair_dataset
+from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
 from penchant.training.labelled import LabelledTask
 from penchant.training.moving_reference import MovingReference
-from penchant.training.step import PreferenceTask
-from penchant.training.task import Task
+from penchant.training.next_token import NextTokenTask
+from penchant.training.preferences import PreferenceTask
+from penchant.training.task import Encoded, Task
 
-__all__ = ["ChosenObjective", "choose_objective"]
+__all__ = ["NextTokens", "Preferences", "Recipe", "choose_recipe"]
 
 NO_MEAN = (
     "dpo.moving_reference: the mean of two adapters is not an adapter of their rank, so a reference cannot follow one"
 )
 
 
+class Recipe(Protocol):
+    """What one command trains. command: its name in the ledger. beta: what rewards are shown with; None has none."""
+
+    command: str
+
+    @property
+    def beta(self) -> float | None: ...
+
+    @property
+    def needs_reference(self) -> bool: ...
+
+    @property
+    def answers_as(self) -> str:
+        """What is made of a project of people's answers: pairs, kto or sft."""
+
+    def usual_learning_rate(self, *, adapter: bool) -> float:
+        """The peak where none is set; an adapter takes ten times as much."""
+
+    def dataset(self, run: Any, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]: ...
+
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]: ...
+
+    def group_of(self, item: Any) -> Hashable:
+        """Items of an equal group stay neighbours in the batches of an epoch."""
+
+
 @dataclass(frozen=True)
-class ChosenObjective:
-    """An objective with settled parameters. beta: what rewards are shown with."""
+class NextTokens:
+    """Supervised fine-tuning on demonstrations or plain text: every token is predicted from those before it."""
+
+    command = "sft"
+    beta = None
+    needs_reference = False
+    answers_as = "sft"
+
+    def usual_learning_rate(self, *, adapter: bool) -> float:
+        return 2e-4 if adapter else 2e-5
+
+    def dataset(self, run: SFTConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
+        return demonstration_dataset(run.data, data, model, run.seed, reporter)
+
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
+        return NextTokenTask()
+
+    def group_of(self, item: Any) -> Hashable:
+        return id(item)
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """An objective of preferences with settled parameters."""
 
     config: ObjectiveConfig
     row: Objective
     function: Callable[[Any], Tensor]
     token_weights: Callable[[int, int], Tensor] | None
+    command = "dpo"
 
     @property
     def beta(self) -> float:
@@ -56,18 +107,31 @@ class ChosenObjective:
     def needs_reference(self) -> bool:
         return self.row.needs_reference
 
-    def dataset(self, run: DPOConfig, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
+    @property
+    def answers_as(self) -> str:
+        return "kto" if isinstance(self.row, LabelledObjective) else "pairs"
+
+    def usual_learning_rate(self, *, adapter: bool) -> float:
+        return 1e-5 if adapter else 1e-6
+
+    def group_of(self, item: Encoded) -> Hashable:
+        return item.sequences[0].context
+
+    def dataset(self, run: DPOConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         """The items it is trained on. Raises DataError, and ConfigError for labels that it would not read."""
         if self.config.moving_reference is not None and model.is_adapter:
             raise ConfigError(f"{NO_MEAN}; leave it out, or merge the adapter first with `penchant export`")
         if isinstance(self.row, LabelledObjective):
-            return labelled_dataset(run.data, model, run.seed, reporter)
-        data = pair_dataset(run.data, model, run.seed, reporter)
-        _refuse_unread_labels(self.row, (*data.train, *data.held_out))
+            return labelled_dataset(run.data, data, model, run.seed, reporter)
+        found = pair_dataset(run.data, data, model, run.seed, reporter)
+        _refuse_unread_labels(self.row, (*found.train, *found.held_out))
         if (weights := self.token_weights) is None:
-            return data
-        sides = [tuple(p.weigh_tokens(lambda *n: weights(*n).numpy()) for p in s) for s in (data.train, data.held_out)]
-        return replace(data, train=sides[0], held_out=sides[1])
+            return found
+        weighed = [
+            tuple(pair.weigh_tokens(lambda *n: weights(*n).numpy()) for pair in side)
+            for side in (found.train, found.held_out)
+        ]
+        return replace(found, train=weighed[0], held_out=weighed[1])
 
     def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
         """What the loop trains, given the reference's log-probs by key."""
@@ -84,12 +148,20 @@ class ChosenObjective:
         return MovingReference(task, start, moving.every, moving.mixup)
 
 
-def choose_objective(run: DPOConfig) -> ChosenObjective:
+def choose_recipe(run: RunConfig, own: Callable[[PairBatch], Tensor] | None = None) -> Recipe:
+    """What the settings train. Raises ConfigError for what does not go together.
+
+    own: the objective itself where the settings name one that is a function in memory.
+    """
+    return choose_objective(run, own) if isinstance(run, DPOConfig) else NextTokens()
+
+
+def choose_objective(run: DPOConfig, own: Callable[[PairBatch], Tensor] | None = None) -> Preferences:
     """The bound objective with its auxiliary term. Raises ConfigError for what does not go together."""
     config = run.dpo
     try:
-        row = get_objective(config.objective)
-        function = bind(config.objective, **config.parameters)
+        row = resolve_objective(own or config.objective)
+        function = bind(own or config.objective, **config.parameters)
         token_weights = bind_token_weights(row, **config.parameters)
     except ValueError as error:
         raise ConfigError(f"dpo: {error}") from error
@@ -98,7 +170,7 @@ def choose_objective(run: DPOConfig) -> ChosenObjective:
             raise ConfigError(words)
     if config.sft_weight:
         function = mixture([(1.0, function), (config.sft_weight, sft)])
-    return ChosenObjective(config, row, function, token_weights)
+    return Preferences(config, row, function, token_weights)
 
 
 def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:

@@ -8,29 +8,35 @@ from typing import Any
 
 from penchant.data.authors import authors_of_file, votes_behind
 from penchant.models.digests import digests_of_base, file_sha256, run_of, weights_digest
+from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, resolve
 from penchant.training.config import ModelConfig
 from penchant.training.provenance import read_provenance
 
-__all__ = ["files_read", "origin_of", "origins_of"]
+__all__ = ["files_read", "origin_of", "origin_of_loaded", "origins_of"]
 
 
-def origins_of(config: ModelConfig, model: Path) -> dict[str, Any]:
-    """The model that is trained, which lies in the folder `model`, and its reference where that is another one.
+def origins_of(config: ModelConfig, model: LanguageModel, reference: LanguageModel | None = None) -> dict[str, Any]:
+    """The model that is trained, and its reference where that is another one; `reference` where it is in memory.
 
     Each has its name as given, path, digest as `LanguageModel.digest` has it, sha256 of the files that decide what it
     computes, and the run it is the model of, or null. An adapter has its base, a GGUF file its own sha256, and an
-    exported model what its folder says of where it came from.
+    exported model what its folder says of where it came from. Of one that lies in no folder only name and digest are
+    known.
     """
-    origins = {"model": origin_of(config.name, model)}
+    origins = {"model": origin_of_loaded(config.name, model)}
     if config.reference is not None:
-        origins["reference"] = origin_of(config.reference, resolve(config.reference))
+        origins["reference"] = (
+            origin_of(config.reference, resolve(config.reference))
+            if reference is None
+            else origin_of_loaded(config.reference, reference)
+        )
     return origins
 
 
-def files_read(files: Sequence[str]) -> list[dict[str, Any]]:
+def files_read(files: Sequence[Path]) -> list[dict[str, Any]]:
     """Path, absolute, and sha256 of every data file; what became of the votes in it, and who answered, where known."""
-    return [_file(Path(file)) for file in files]
+    return [_file(file) for file in files]
 
 
 def _file(file: Path) -> dict[str, Any]:
@@ -38,6 +44,13 @@ def _file(file: Path) -> dict[str, Any]:
     if votes := votes_behind(file):
         facts["votes"] = votes
     return facts
+
+
+def origin_of_loaded(name: str, model: LanguageModel) -> dict[str, Any]:
+    """The same of a loaded model; where it lies in no folder, its name and digest."""
+    if model.in_memory:
+        return {"name": name, "digest": model.digest, "path": None, "run": None, "files": {}}
+    return origin_of(name, model.path)
 
 
 def origin_of(name: str, path: Path) -> dict[str, Any]:

@@ -10,20 +10,29 @@ from penchant.errors import ConfigError
 from penchant.files.whole import disk_errors_explained
 from penchant.models import adapters, saving
 from penchant.models.cache import cache_folder
+from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
 from penchant.progress import Reporter
 from penchant.tokens import TokenSequence
-from penchant.training.config import DPOConfig, RunConfig
+from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
 from penchant.training.reference import ReferenceCache, reference_logprobs
 
-__all__ = ["load_policy", "load_trainee", "score_reference"]
+__all__ = ["load_policy", "load_trainee", "make_ready", "score_reference"]
 
 
-def load_policy(run: RunConfig, name: str, clock: datetime, reporter: Reporter) -> tuple[LanguageModel, str | None]:
-    """The model called `name` as the run's settings say, and the text of its chat template. Raises UserError."""
+def load_policy(
+    run: RunConfig, name: str, clock: datetime, reporter: Reporter, loaded: LanguageModel | None = None
+) -> tuple[LanguageModel, str | None]:
+    """The model called `name` as the run's settings say, and the text of its chat template. Raises UserError.
+
+    loaded: a model in memory to take instead, with how it reads and computes; it stays as it is, a copy is trained.
+    """
+    if loaded is not None:
+        _refuse_what_a_loaded_model_brings(run, loaded)
+        return loaded.copy(), None
     text = read_chat_template(run.model.chat_template)
     numerics = choose_numerics(run.model.device, run.model.dtype)
     model = load_model(
@@ -39,26 +48,38 @@ def load_policy(run: RunConfig, name: str, clock: datetime, reporter: Reporter) 
     return model, text
 
 
-def load_trainee(run: RunConfig, clock: datetime, reporter: Reporter) -> tuple[LanguageModel, str | None]:
+def load_trainee(
+    run: RunConfig, clock: datetime, reporter: Reporter, loaded: LanguageModel | None = None
+) -> tuple[LanguageModel, str | None]:
     """The model that is trained, with the adapter that the settings ask for; else as `load_policy`."""
-    model, text = load_policy(run, run.model.name, clock, reporter)
+    model, text = load_policy(run, run.model.name, clock, reporter, loaded)
     if (lora := run.model.lora) is not None:
         adapters.attach(model, lora.rank, lora.alpha, lora.targets, run.seed)
-        saving.rehearse(model)
+        if run.output is not None:
+            saving.rehearse(model)
     return model, text
 
 
 def score_reference(
-    config: DPOConfig, model: LanguageModel, sequences: Sequence[TokenSequence], reporter: Reporter
+    config: DPOConfig,
+    model: LanguageModel,
+    sequences: Sequence[TokenSequence],
+    reporter: Reporter,
+    loaded: LanguageModel | None = None,
 ) -> tuple[dict[bytes, float], str]:
     """Log-probs of all responses under the reference policy by key, and the digest of its weights.
 
-    It is the model as it was loaded, without the adapter that is trained on it, or another that the settings name.
+    It is the model as it was loaded, without the adapter that is trained on it, or another that the settings name,
+    or `loaded` where that is in memory. Values are kept in the cache folder only for a run that has a folder.
     """
     is_itself = config.model.reference is None
     if config.model.reference is not None:
-        reporter.say(f"loading {config.model.reference}, the reference")
-        policy, (model, _) = model, load_policy(config, config.model.reference, model.encoder.clock, reporter)
+        policy = model
+        if loaded is None:
+            reporter.say(f"loading {config.model.reference}, the reference")
+            model, _ = load_policy(config, config.model.reference, policy.encoder.clock, reporter)
+        else:
+            model = loaded
         if policy.tokenizer.get_vocab() != model.tokenizer.get_vocab():
             raise ConfigError(
                 f"model.reference: the tokenizer of {config.model.reference} is not that of {config.model.name}, so "
@@ -66,7 +87,8 @@ def score_reference(
             )
     folder = cache_folder() / "reference"
     with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with `resume=True`"):
-        cache = ReferenceCache(folder, model.digest, f"{model.numerics.mode}-{arithmetic()}")
+        name = f"{model.numerics.mode}-{arithmetic()}"
+        cache = ReferenceCache(folder if config.output else None, model.digest, name)
         with model.as_reference() if is_itself and config.model.lora is not None else nullcontext():
             reference = reference_logprobs(
                 model,
@@ -77,3 +99,27 @@ def score_reference(
                 on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
             )
     return reference, model.digest
+
+
+def make_ready(model: LanguageModel, run: RunConfig) -> None:
+    """Give the model forwards that remember less for the way back. Raises ConfigError."""
+    remember_less(model.network)
+    if run.model.gradient_checkpointing:
+        model.checkpoint_activations()
+
+
+def _refuse_what_a_loaded_model_brings(run: RunConfig, loaded: LanguageModel) -> None:
+    """Raise ConfigError for settings of how a model is loaded, where it is loaded already."""
+    standard, brought = ModelConfig(), ("chat_template", "device", "dtype", "share_prefixes")
+    given = [f"model.{name}" for name in brought if getattr(run.model, name) != getattr(standard, name)]
+    if run.data.special_tokens not in (DataConfig().special_tokens, loaded.encoder.special_tokens):
+        given.append("data.special_tokens")
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)}: the model is loaded already; give this to `penchant.load`, or a model's name here"
+        )
+    if loaded.in_memory and run.model.lora is not None and run.output is not None:
+        raise ConfigError(
+            "model.lora: an adapter that is written names the folder of its base model, and this model lies in none; "
+            "write it with `run.export` first, or leave out the output"
+        )

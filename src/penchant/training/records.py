@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from penchant.files.whole import write_atomically
 from penchant.wording import SPELT_OUT
 
-__all__ = ["append_rows", "keep_rows", "read_rows_written"]
+__all__ = ["append_rows", "keep_rows", "plain", "read_rows_written"]
 
 Say = Callable[[str], None]
 NAMED = 5
 """Lines or steps named in one message; the others are counted."""
 
 
-def append_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add JSON lines to a file."""
     with path.open("a", encoding="utf-8", errors=SPELT_OUT) as file:
-        file.write("".join(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+        file.write("".join(json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
 
 
 def read_rows_written(path: Path, say: Say = lambda _: None) -> list[dict[str, Any]]:
@@ -74,6 +74,6 @@ def _some(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[:NAMED])) + more
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
     """JSON has no word for a number that is not finite; null keeps the line readable for other tools."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}

@@ -30,12 +30,15 @@ NEIGHBOURS = 32
 
 
 class ReferenceCache:
-    """One append-only file of JSON lines for one set of weights in one numerics mode; a torn last line is ignored."""
+    """One append-only file of JSON lines for one set of weights in one numerics mode; a torn last line is ignored.
 
-    def __init__(self, folder: Path, digest: str, mode: str) -> None:
-        self.path = folder / f"{digest[:32]}-{mode}.jsonl"
+    folder: where the file lies; None keeps values in memory alone.
+    """
+
+    def __init__(self, folder: Path | None, digest: str, mode: str) -> None:
+        self.path = folder and folder / f"{digest[:32]}-{mode}.jsonl"
         self.values: dict[bytes, float] = {}
-        if self.path.is_file():
+        if self.path is not None and self.path.is_file():
             for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     key, value = json.loads(line)
@@ -49,6 +52,8 @@ class ReferenceCache:
         if not new:
             return
         self.values.update(new)
+        if self.path is None:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         torn = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
         lines = "\n" * torn + "".join(json.dumps([key.hex(), value]) + "\n" for key, value in new)
@@ -60,7 +65,8 @@ class ReferenceCache:
     def forget(self) -> None:
         """Drop everything, on disk too."""
         self.values.clear()
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 def companies(

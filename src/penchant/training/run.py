@@ -1,201 +1,238 @@
 """A whole run: load, split, score the reference, train, write the model.
 
-`run_dpo` and `run_sft` differ in their data and their task; the rest is the same.
+`dpo` and `sft` take settings by name, from Python; `run` takes a checked configuration. They differ in their recipe:
+which data, which task (`objective.py`); the rest is the same.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, Unpack
 
-from penchant.data.given import check_options
-from penchant.errors import TrainingError
-from penchant.files.whole import disk_errors_explained
-from penchant.models import saving
-from penchant.models.digests import digests_of_model
-from penchant.models.gated_mlp import remember_less
-from penchant.models.language_model import LanguageModel
+from torch import Tensor
+
+from penchant.data.given import Data, check_options
+from penchant.errors import ConfigError
+from penchant.feedback.snapshots import resolve_projects
+from penchant.files.place import require_place
 from penchant.models.load import require_named
-from penchant.models.numerics import process_peak_bytes
-from penchant.progress import Reporter
-from penchant.training.checkpoint import newest_checkpoint
+from penchant.models.numerics import computing, process_peak_bytes
+from penchant.progress import Reporter, reporter_of
+from penchant.training.alone import alone_in_run
+from penchant.training.callbacks import Callback, open_tracker
 from penchant.training.config import DPOConfig, RunConfig, SFTConfig
-from penchant.training.dataset import Dataset, demonstration_dataset
-from penchant.training.finite import require_finite
-from penchant.training.held_out import evaluate_task
+from penchant.training.finite import require_finite, require_rewards_of_zero
+from penchant.training.given import Given, ModelLike
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop
-from penchant.training.next_token import NextTokenTask
-from penchant.training.objective import choose_objective
+from penchant.training.objective import Recipe, choose_recipe
+from penchant.training.optimiser import release
 from penchant.training.origins import origins_of
-from penchant.training.policies import load_trainee, score_reference
+from penchant.training.policies import load_trainee, make_ready, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
-from penchant.training.samples import FixedPrompts
-from penchant.training.step import StepResult
-from penchant.training.task import Encoded, Item, Task
+from penchant.training.run_record import RunRecord
+from penchant.training.settings import Arguments, build_config, dotted
+from penchant.training.trained import Run, settle
 
-__all__ = ["run_dpo", "run_sft"]
+__all__ = ["dpo", "run", "sft", "train"]
+
+AnyRun = TypeVar("AnyRun", bound=RunConfig)
 
 
-def run_dpo(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -> RunFolder:
-    """Train on preference pairs and return the finished run folder.
+def dpo(
+    model: ModelLike | None = None,
+    data: Data | None = None,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    objective: str | Callable[[Any], Tensor] | None = None,
+    beta: float | None = None,
+    reference: ModelLike | None = None,
+    labels: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    config: str | os.PathLike[str] | DPOConfig | None = None,
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    resume: bool = False,
+    progress: bool | Reporter = True,
+    **arguments: Unpack[Arguments],
+) -> Run:
+    """Train a model on preferences by Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, eq. 7).
 
-    Raises UserError for what the user can mend, TrainingError when the run stopped itself, Interrupted after saving.
+    Args:
+        model: a loaded model, which stays as it is (a copy is trained), or what `penchant.load` takes.
+        data: paths, rows (dicts, a DataFrame, a datasets.Dataset), or records such as PreferencePair.
+        output: the run folder to write; None keeps the run in memory and writes nothing.
+        objective: a name (`penchant.objectives`), "module:function", or a function of a PairBatch that returns one
+            loss a pair, shape (B,).
+        beta: strength of the pull to the reference; None: the objective's own.
+        reference: the reference policy; None: the model as it is before training.
+        labels: "majority" or "soft": how the votes of a project of people's answers become pairs.
+        callbacks: metrics of one's own, trackers, reasons to stop.
+        config: a YAML file, such as config.yaml of an earlier run, or a checked configuration.
+        settings: any setting by its dotted name, {"optimiser.weight_decay": 0.1}; wins over `config`.
+        resume: go on with the run in `output`, bit for bit.
+        progress: True for bars, False for none, or a Reporter.
+        arguments: see `penchant.training.settings.Arguments`; they win over `settings`.
+
+    Raises:
+        UserError: what the caller can mend: data, model, settings, or a place that takes no files.
+        TrainingError: training stopped itself, as going on would have hidden a fault.
+        Interrupted: Ctrl-C or SIGTERM; a run with a folder was saved first.
     """
-    objective = choose_objective(config)
-    _refuse_before_loading(config, resume)
-    clock = clock_of_run(Path(config.output), resume=resume)
-    model, text = load_trainee(config, clock, reporter)
-    rate = config.optimiser.learning_rate or (1e-5 if model.is_adapter else 1e-6)
-    config = with_learning_rate(config, rate, resume=resume)
-    data = objective.dataset(config, model, reporter)
-    folder = RunFolder.create(config, "dpo", resume=resume)
-    with folder.withdrawn_if_refused():
-        sequences = [s for item in (*data.train, *data.held_out) for s in item.referenced]
-        if objective.needs_reference:
-            reference, reference_digest = score_reference(config, model, sequences, reporter)
-        else:
-            reference, reference_digest = {s.key: 0.0 for s in sequences}, ""
-        folder.begin_with(
-            model_digest=model.digest,
-            reference_digest=reference_digest,
-            beta=objective.beta,
-            chat_template=text,
-            clock=clock.isoformat(),
-            origins=origins_of(config.model, model.path),
-            **data.facts,
-        )
-        return _train(
-            config,
-            model,
-            objective.task(reference, model),
-            data,
-            folder,
-            reporter,
-            group_of=prompt_of,
-            learning_rate=rate,
-            on_first_step=_rewards_are_zero if reference_digest == model.digest else lambda _: None,
-            resume=resume,
-        )
+    given = Given.of(model, data, reference=reference, objective=objective, callbacks=callbacks)
+    named = Given.names(model, data, output, reference=reference, objective=objective)
+    found = _configure(DPOConfig, config, settings, {**named, "beta": beta, **arguments}, given)
+    return run(found, reporter_of(progress), resume=resume, labels=labels, given=given)
 
 
-def run_sft(config: SFTConfig, reporter: Reporter, *, resume: bool = False) -> RunFolder:
-    """Next-token training on demonstrations or plain text; as `run_dpo` otherwise."""
-    _refuse_before_loading(config, resume)
-    clock = clock_of_run(Path(config.output), resume=resume)
-    model, text = load_trainee(config, clock, reporter)
-    rate = config.optimiser.learning_rate or (2e-4 if model.is_adapter else 2e-5)
-    config = with_learning_rate(config, rate, resume=resume)
-    data = demonstration_dataset(config.data, model, config.seed, reporter)
-    folder = RunFolder.create(config, "sft", resume=resume)
-    with folder.withdrawn_if_refused():
-        folder.begin_with(
-            model_digest=model.digest,
-            chat_template=text,
-            clock=clock.isoformat(),
-            origins=origins_of(config.model, model.path),
-            **data.facts,
-        )
-        return _train(
-            config,
-            model,
-            NextTokenTask(),
-            data,
-            folder,
-            reporter,
-            group_of=id,
-            learning_rate=rate,
-            on_first_step=lambda _: None,
-            resume=resume,
-        )
+def sft(
+    model: ModelLike | None = None,
+    data: Data | None = None,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[Callback] = (),
+    config: str | os.PathLike[str] | SFTConfig | None = None,
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    resume: bool = False,
+    progress: bool | Reporter = True,
+    **arguments: Unpack[Arguments],
+) -> Run:
+    """Train a model on demonstrations or plain text by predicting the next token; arguments and errors as for `dpo`."""
+    given = Given.of(model, data, callbacks=callbacks)
+    found = _configure(SFTConfig, config, settings, {**Given.names(model, data, output), **arguments}, given)
+    return run(found, reporter_of(progress), resume=resume, given=given)
 
 
-def _refuse_before_loading(config: RunConfig, resume: bool) -> None:
-    """What can be refused without a model is refused without waiting for one."""
-    require_usable(Path(config.output), resume=resume)
-    check_options(config.data.files, "drop", config.data.max_rows)
-    for name in (config.model.name, config.model.reference):
-        if name is not None:
-            require_named(name)
+def _configure(
+    schema: type[AnyRun],
+    config: str | os.PathLike[str] | AnyRun | None,
+    settings: Mapping[str, Any] | Sequence[str],
+    arguments: Mapping[str, Any],
+    given: Given,
+) -> AnyRun:
+    """The checked configuration: `config`, then `settings`, then `arguments`. Raises ConfigError."""
+    flags = {key: value for key, value in dotted(arguments).items() if value is not None}
+    if isinstance(config, RunConfig):
+        if flags or settings:
+            raise ConfigError("config is a checked configuration already; leave out settings and arguments beside it")
+        return config
+    required = () if given.data is not None else ("data.files",)
+    return build_config(schema, file=config, settings=settings, flags=flags, required=required)
 
 
-def _train(
+def run(
     config: RunConfig,
-    model: LanguageModel,
-    task: Task[Item],
-    data: Dataset[Any],
-    folder: RunFolder,
     reporter: Reporter,
     *,
-    group_of: Callable[[Any], Any],
-    learning_rate: float,
-    on_first_step: Callable[[StepResult[Any]], None],
-    resume: bool,
-) -> RunFolder:
-    remember_less(model.network)
-    if config.model.gradient_checkpointing:
-        model.checkpoint_activations()
-    budget = config.optimiser.token_budget
-    asked = [item.sequences[0] for item in data.held_out or data.train]
-    fixed = FixedPrompts(asked, config.save.num_samples, config.save.sample_tokens)
-    loop = Loop(
-        model=model,
-        task=task,
-        items=data.train,
-        group_of=group_of,
-        optimiser_config=config.optimiser,
-        save_config=config.save,
-        learning_rate=learning_rate,
-        seed=config.seed,
-        folder=folder,
-        reporter=reporter,
-        evaluate=lambda: evaluate_task(model, task, data.held_out, budget) if data.held_out else {},
-        answer=lambda step: fixed.answer(model, step),
-        on_first_step=on_first_step,
+    resume: bool = False,
+    labels: str | None = None,
+    given: Given | None = None,
+) -> Run:
+    """Train as the configuration says; with an output, alone in its folder, with a report at the end.
+
+    Raises UserError, TrainingError and Interrupted, see `dpo`.
+    """
+    recipe = choose_recipe(config, given.objective if given else None)
+    with ExitStack() as stack:
+        stack.enter_context(computing())
+        if config.output is not None:
+            require_place(Path(config.output))
+            stack.enter_context(alone_in_run(Path(config.output), recipe.command))
+            if resume and (finished := RunFolder.lacking_its_report(Path(config.output))):
+                reporter.say("the run was finished but for its report, which is written now")
+                return Run(finished).with_report(reporter.say)
+        files = resolve_projects(
+            config.data.files,
+            recipe.answers_as,
+            labels=labels,
+            begun_with=RunFolder.files_of(config.output) if resume else (),
+            say=reporter.say,
+        )
+        config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
+        done = train(config, recipe, reporter, resume=resume, given=given)
+        return done.with_report(reporter.say) if config.output is not None else done
+
+
+def train(
+    config: RunConfig, recipe: Recipe, reporter: Reporter, *, resume: bool = False, given: Given | None = None
+) -> Run:
+    """What `run` does between its lock and its report."""
+    given = given or Given()
+    data = config.data.files if given.data is None else given.data
+    if config.output is not None:
+        require_usable(Path(config.output), resume=resume)
+    elif resume:
+        raise ConfigError("resume goes on with a run in a folder; name it: `output=...`")
+    check_options(data, "drop", config.data.max_rows)
+    for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
+        if name is not None and loaded is None:
+            require_named(name)
+    callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)]
+    clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
+    model, text = load_trainee(config, clock, reporter, given.model)
+    rate = config.optimiser.learning_rate or recipe.usual_learning_rate(adapter=model.is_adapter)
+    config = with_learning_rate(config, rate, resume=resume)
+    found = recipe.dataset(config, data, model, reporter)
+    record = (
+        RunRecord.begin(config, recipe.command)
+        if config.output is None
+        else RunFolder.create(config, recipe.command, resume=resume)
     )
+    with record.withdrawn_if_refused():
+        facts: dict[str, Any] = {}
+        reference: Mapping[bytes, float] = {}
+        if isinstance(config, DPOConfig):
+            sequences = [s for item in (*found.train, *found.held_out) for s in item.referenced]
+            digest = ""
+            if recipe.needs_reference:
+                reference, digest = score_reference(config, model, sequences, reporter, given.reference)
+            else:
+                reference = {s.key: 0.0 for s in sequences}
+            facts = {"reference_digest": digest, "beta": recipe.beta}
+        record.begin_with(
+            model_digest=model.digest,
+            **facts,
+            chat_template=text,
+            clock=model.encoder.clock.isoformat(),
+            origins=origins_of(config.model, model, given.reference),
+            **found.facts,
+        )
+        task = recipe.task(reference, model)
+        make_ready(model, config)
+        loop = Loop(config, model, task, found, rate, recipe.group_of, record, reporter, callbacks)
+        if facts.get("reference_digest") == model.digest:
+            loop.on_first_step = require_rewards_of_zero
+        _finish(loop, config, record, reporter, resume=resume)
+    settle(model, record)
+    return Run(record, model=model, began_as=given.model, reference=given.reference)
+
+
+def _finish(loop: Loop[Any], config: RunConfig, record: RunRecord, reporter: Reporter, *, resume: bool) -> None:
+    """Train to the end, write the model, and say in the ledger what it took."""
     trained = sum(p.numel() for p in loop.parameters.values())
-    folder.require_space(4 * trained * (3 * config.save.keep_checkpoints + 4))
+    record.require_space(4 * trained * (3 * config.save.keep_checkpoints + 4))
     with listening() as stop:
         if resume:
-            if checkpoint := newest_checkpoint(folder.checkpoints, reporter.say):
+            if checkpoint := record.newest_checkpoint(reporter.say):
                 loop.resume(checkpoint)
             else:
-                folder.keep_until(0, reporter.say)
+                record.keep_until(0, reporter.say)
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
         loop.run(stop)
-        with stop.finishing(), disk_errors_explained(folder.path):
+        with stop.finishing():
             require_finite(loop.parameters)
-            loop.release()
-            saving.save_model(model, folder.model)
-            folder.finish(
-                model_files=digests_of_model(folder.model),
+            release(loop.model, loop.parameters, loop.optimiser)
+            record.finish(
+                model_files=record.write_model(loop.model),
                 num_parameters_trained=trained,
                 num_steps=loop.num_steps,
                 num_tokens=loop.num_tokens,
                 training_seconds=round(loop.seconds, 2),
                 unique_tokens_per_second=round(loop.num_tokens / max(loop.seconds, 1e-9), 1),
                 peak_memory_bytes=process_peak_bytes(),
-                why_unshared=model.why_unshared,
-                numerics=model.numerics.mode,
+                why_unshared=loop.model.why_unshared,
+                numerics=loop.model.numerics.mode,
+                **({"stopped_early": loop.stopped_early} if loop.stopped_early else {}),
             )
-    return folder
-
-
-def prompt_of(item: Encoded) -> bytes:
-    """What items of one prompt have in common, so that they stay neighbours in a batch."""
-    return item.sequences[0].context
-
-
-def _rewards_are_zero(result: StepResult[Any]) -> None:
-    """Before its first step a policy is its own reference: rewards are zero and the loss is that of a coin toss."""
-    worst, size = (
-        [abs(result.means.get(f"{of}/{side}", 0.0)) for side in ("chosen", "rejected")] for of in ("rewards", "logps")
-    )
-    if not max(worst) <= 1e-3 * max(1.0, sum(size)):
-        raise TrainingError(
-            f"before the first step rewards must be zero, as the policy is its own reference; got {max(worst):.3g} "
-            f"and a loss of {result.means['loss']:.4f} (ln 2 = {math.log(2):.4f} is expected of DPO); nothing was "
-            "trained"
-        )

@@ -7,27 +7,32 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 import yaml
+from pydantic import ValidationError
+from torch import Tensor
 
 from penchant.errors import OutputError, UserError
 from penchant.files.lock import LOCK
 from penchant.files.place import require_place
 from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomically
+from penchant.models import saving
+from penchant.models.digests import digests_of_model
+from penchant.models.language_model import LanguageModel
+from penchant.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from penchant.training.config import RunConfig
 from penchant.training.records import append_rows, keep_rows, read_rows_written
-from penchant.versions import installed_versions
+from penchant.training.run_record import RunRecord, facts_of_begin
 from penchant.wording import reason_of
 
 __all__ = [
     "RunFolder",
-    "append_rows",
     "clock_of_run",
     "read_ledger",
     "read_rows_written",
@@ -35,48 +40,42 @@ __all__ = [
     "with_learning_rate",
 ]
 
-
 AnyRun = TypeVar("AnyRun", bound=RunConfig)
 
-BEGUN_WITH = {
-    "data_digest": "data",
-    "model_digest": "model weights",
-    "reference_digest": "reference weights",
-    "tokens_digest": "a chat template or tokenizer",
-}
 
-
-class RunFolder:
+class RunFolder(RunRecord):
     """One run's folder. Ledger and metrics are written so that a crash leaves what was there."""
 
+    path: Path
+    how_to_go_on = ", saved; go on with `resume=True`"
+
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples.jsonl"
         self.report = path / "report.html"
-        self.ledger: dict[str, Any] = {}
         self.began_here = self.made_here = False
 
     @classmethod
     def create(cls, config: RunConfig, command: str, *, resume: bool) -> RunFolder:
         """Begin a run, or go on with the one that is there. Raises OutputError."""
+        assert config.output is not None, "a run without an output is a RunRecord"
         folder = cls(Path(config.output))
         began = require_usable(folder.path, resume=resume)
         settings = config.model_dump(mode="json")
         with disk_errors_explained(folder.path):
             if began:
-                folder._take_up(settings)
+                folder._take_up(config)
                 return folder
             if not folder.path.exists():
                 require_place(folder.path)
                 folder.path.mkdir()
                 folder.made_here = True
             write_atomically(folder.path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-            versions = installed_versions() | {"cores": str(os.cpu_count())}
-            folder.ledger = {"command": command, "config": settings, "versions": versions, "started_at": _now()}
-            folder.note(status="running")
+            folder.note(**facts_of_begin(config, command))
             folder.began_here = True
         return folder
 
@@ -116,6 +115,14 @@ class RunFolder:
             folder.ledger = read_ledger(path)
         return folder if folder.is_finished and not folder.report.exists() else None
 
+    @classmethod
+    def files_of(cls, path: str | None) -> Sequence[str]:
+        """The data that the run in this folder began with; none where there is no run."""
+        if path is None or not (Path(path) / "run.json").is_file():
+            return ()
+        files: Sequence[str] = read_ledger(Path(path))["config"]["data"]["files"]
+        return files
+
     def remove_leftovers(self) -> None:
         """Remove what a killed process was writing here; nothing half-written is ever used."""
         for where in (self.path, self.model, self.checkpoints):
@@ -127,22 +134,38 @@ class RunFolder:
         self.ledger.update(facts)
         write_atomically(self.path / "run.json", json.dumps(self.ledger, indent=2, ensure_ascii=False) + "\n")
 
-    def begin_with(self, **facts: Any) -> None:
-        """Note what the run computes from; it must be what it was when the run began. Raises OutputError.
+    def record(self, metrics: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to metrics.jsonl and samples.jsonl."""
+        with disk_errors_explained(self.path):
+            append_rows(self.metrics, metrics)
+            append_rows(self.samples, samples)
 
-        A fact that an older Penchant did not note is taken as it is now.
-        """
-        for name, what in BEGUN_WITH.items():
-            if self.ledger.get(name, facts.get(name)) != facts.get(name):
-                raise OutputError(
-                    f"{self.path}: the run was begun with {what} other than what is there now; put that back, or "
-                    "leave out `resume=True` and begin in another `output=...`"
-                )
-        self.note(**facts)
+    def metrics_rows(self) -> list[dict[str, Any]]:
+        return read_rows_written(self.metrics) if self.metrics.is_file() else []
 
-    def finish(self, **facts: Any) -> None:
-        """Mark the run as finished."""
-        self.note(status="finished", finished_at=_now(), **facts)
+    def samples_rows(self) -> list[dict[str, Any]]:
+        return read_rows_written(self.samples) if self.samples.is_file() else []
+
+    def save(
+        self,
+        step: int,
+        parameters: Mapping[str, torch.nn.Parameter],
+        optimiser: torch.optim.Optimizer,
+        state: Mapping[str, Any],
+        task: Mapping[str, Tensor],
+        *,
+        keep: int,
+    ) -> None:
+        with disk_errors_explained(self.path):
+            save_checkpoint(self.checkpoints, step, parameters, optimiser, state, task, keep=keep)
+
+    def newest_checkpoint(self, say: Callable[[str], None]) -> Checkpoint | None:
+        return newest_checkpoint(self.checkpoints, say)
+
+    def write_model(self, model: LanguageModel) -> dict[str, str]:
+        with disk_errors_explained(self.path):
+            saving.save_model(model, self.model)
+            return digests_of_model(self.model)
 
     def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:
         """Forget metrics and samples of steps after `step`, and all for 0: a resumed run computes them again.
@@ -161,7 +184,7 @@ class RunFolder:
                 "(the model and its checkpoints); free some, or choose another `output=...`"
             )
 
-    def _take_up(self, settings: dict[str, Any]) -> None:
+    def _take_up(self, config: RunConfig) -> None:
         try:
             self.ledger = _ledger_in((self.path / "run.json").read_text(encoding="utf-8"))
         except ValueError as error:
@@ -170,7 +193,7 @@ class RunFolder:
             ) from error
         if self.is_finished:
             raise OutputError(f"{self.path}: this run is finished; choose another `output=...` to train further")
-        changed = sorted(_differences(self.ledger["config"], settings))
+        changed = sorted(_differences(_filled_in(self.ledger["config"], config), config.model_dump(mode="json")))
         if changed:
             raise OutputError(
                 f"{self.path}: the run was begun with another {', '.join(changed)}; resume with the same settings "
@@ -215,9 +238,9 @@ def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
     return str(begun_in / path) if (begun_in / path).exists() else name
 
 
-def clock_of_run(run: Path, *, resume: bool) -> datetime.datetime:
+def clock_of_run(run: Path | None, *, resume: bool) -> datetime.datetime:
     """What a chat template is told that asks for the time: when the run began, also when it goes on another day."""
-    began = read_ledger(run).get("clock") if resume else None
+    began = read_ledger(run).get("clock") if resume and run else None
     if began:
         return datetime.datetime.fromisoformat(began)
     return datetime.datetime.now().astimezone().replace(microsecond=0)
@@ -228,7 +251,11 @@ def with_learning_rate(config: AnyRun, used: float, *, resume: bool) -> AnyRun:
 
     A run that began with an older Penchant has none in its ledger, and goes on as it began.
     """
-    if resume and read_ledger(Path(config.output))["config"].get("optimiser", {}).get("learning_rate") is None:
+    if (
+        resume
+        and config.output
+        and read_ledger(Path(config.output))["config"].get("optimiser", {}).get("learning_rate") is None
+    ):
         return config
     return config.model_copy(update={"optimiser": config.optimiser.model_copy(update={"learning_rate": used})})
 
@@ -247,6 +274,14 @@ def _is_fresh(path: Path) -> bool:
     return path.is_dir() and all(p.name in leftovers for p in path.iterdir())
 
 
+def _filled_in(settings: dict[str, Any], config: RunConfig) -> dict[str, Any]:
+    """The settings of a run that may have begun before some setting was there, which then had its default."""
+    try:
+        return type(config).model_validate(settings).model_dump(mode="json")
+    except ValidationError:
+        return settings
+
+
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key in old.keys() | new.keys():
         a, b = old.get(key), new.get(key)
@@ -254,7 +289,3 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
             yield from _differences(a, b, f"{prefix}{key}.")
         elif a != b and prefix + key != "output":
             yield prefix + key
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -14,9 +14,62 @@ from penchant.errors import ConfigError
 from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
 from penchant.wording import nearest, shown
 
-__all__ = ["build_config", "known_keys", "settings_of"]
+__all__ = ["REQUIRED", "Arguments", "build_config", "dotted", "known_keys", "settings_of"]
 
 Config = TypeVar("Config", bound=BaseModel)
+
+
+class Arguments(TypedDict, total=False):
+    """The settings that `penchant.dpo` and `penchant.sft` take by name; None, or left out: the setting's default.
+
+    learning_rate: the peak. epochs: times through the data. max_steps: optimiser steps, at most. batch_size: pairs, or
+    texts, an optimiser step. max_rows: records used, from the start of the data. max_length, max_prompt_length: in
+    tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error".
+    """
+
+    learning_rate: float | None
+    epochs: int | None
+    max_steps: int | None
+    batch_size: int | None
+    max_rows: int | None
+    max_length: int | None
+    max_prompt_length: int | None
+    held_out: float | None
+    lora: bool | Mapping[str, Any] | None
+    seed: int | None
+    device: str | None
+    dtype: str | None
+    chat_template: str | None
+    special_tokens: str | None
+    on_bad_row: str | None
+    eval_every: int | None
+
+
+SETTING_OF = {
+    "output": "output",
+    "seed": "seed",
+    "data": "data.files",
+    "model": "model.name",
+    "reference": "model.reference",
+    "lora": "model.lora",
+    "device": "model.device",
+    "dtype": "model.dtype",
+    "chat_template": "model.chat_template",
+    "objective": "dpo.objective",
+    "beta": "dpo.beta",
+    "learning_rate": "optimiser.learning_rate",
+    "epochs": "optimiser.epochs",
+    "max_steps": "optimiser.max_steps",
+    "batch_size": "optimiser.batch_size",
+    "eval_every": "save.eval_every",
+    **{
+        name: f"data.{name}"
+        for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens", "on_bad_row")
+    },
+}
+"""Arguments of commands and functions, and the settings they set."""
+REQUIRED = ("output", "data.files")
+"""Settings that a command does not run without; from Python a run may be in memory, and so may its data."""
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
 NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
@@ -38,44 +91,44 @@ PARTS = {
 """Parts of settings by the names that other tools have for them."""
 
 
+def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as settings: {"epochs": 2} is {"optimiser.epochs": 2}. Raises ConfigError for one that is none."""
+    for name in arguments:
+        if name not in SETTING_OF:
+            meant = PARTS.get(name) or nearest(name, SETTING_OF)
+            hint = f"did you mean `{meant}=...`?" if meant else f"there are {', '.join(SETTING_OF)}"
+            raise ConfigError(f"there is no argument {name!r}; {hint}, or give it in `settings=...`")
+    lora = arguments.get("lora")
+    return {SETTING_OF[name]: value for name, value in arguments.items()} | {
+        "model.lora": {} if lora is True else lora or None
+    }
+
+
 def build_config(
     schema: type[Config],
     *,
-    file: Path | None = None,
-    settings: Sequence[str] = (),
+    file: str | os.PathLike[str] | None = None,
+    settings: Sequence[str] | Mapping[str, Any] = (),
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    required: Sequence[str] = (),
 ) -> Config:
     """The validated configuration. Raises ConfigError that names the key, what it got and what to do.
 
-    file: YAML. settings: "section.key=value", values in YAML. flags: dotted keys to values; None means the
-    flag was not given. environment: PENCHANT_SECTION__KEY=value.
+    file: YAML. settings: "section.key=value", values in YAML, or dotted keys to values. flags: dotted keys to
+    values; None means the flag was not given. environment: PENCHANT_SECTION__KEY=value; None: none is read. required:
+    keys that must be there.
     """
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
     if file is not None:
         for key, value in _flatten(
-            read_settings(file, expected="sections of keys", unreadable="check the path of `config=...`"), keys
+            read_settings(Path(file), expected="sections of keys", unreadable="check the path of `config=...`"), keys
         ):
             _refuse_twice(key, merged, str(file))
             merged[key] = (value, str(file))
-    for name, text in (os.environ if environment is None else environment).items():
-        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
-            key = name.removeprefix(PREFIX).lower().replace("__", ".")
-            for part, value in _parts(key, _value(text, name, is_text=key in texts), keys):
-                _put(merged, part, value, name)
-    given: set[str] = set()
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise ConfigError(
-                f"`set=...` takes section.key=value, got {shown(setting)}; for example optimiser.epochs=2"
-            )
-        key = key.strip()
-        _refuse_twice(key, given, "`set=...`")
-        given.add(key)
-        for part, value in _parts(key, _value(text, f"`set=...` {key}", is_text=key in texts), keys):
-            _put(merged, part, value, "`set=...`")
+    _add_environment(merged, environment or {}, keys, texts)
+    _add_settings(merged, settings, keys, texts)
     for key, value in (flags or {}).items():
         if value is not None:
             _put(merged, key, value, "the command line")
@@ -83,6 +136,8 @@ def build_config(
     keys = known_keys(schema, nested)
     for key, (value, where) in merged.items():
         _check_known(key, value, keys, where)
+    if lacking := next((key for key in required if merged.get(key, (None, ""))[0] in (None, [], ())), None):
+        raise ConfigError(f"the setting '{lacking}' is missing; give it as an argument or in the file of `config=...`")
     try:
         return schema.model_validate(nested)
     except ValidationError as error:
@@ -116,6 +171,40 @@ def _text_keys(schema: type[BaseModel], prefix: str = "") -> set[str]:
         elif field.annotation in (str, str | None):
             found.add(prefix + name)
     return found
+
+
+def _add_environment(
+    merged: dict[str, tuple[Any, str]], environment: Mapping[str, str], keys: Mapping[str, bool], texts: set[str]
+) -> None:
+    for name, text in environment.items():
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
+            key = name.removeprefix(PREFIX).lower().replace("__", ".")
+            for part, value in _parts(key, _value(text, name, is_text=key in texts), keys):
+                _put(merged, part, value, name)
+
+
+def _add_settings(
+    merged: dict[str, tuple[Any, str]],
+    settings: Sequence[str] | Mapping[str, Any],
+    keys: Mapping[str, bool],
+    texts: set[str],
+) -> None:
+    if isinstance(settings, Mapping):
+        for key, value in _flatten(settings, keys):
+            _put(merged, key, value, "settings")
+        return
+    given: set[str] = set()
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"`set=...` takes section.key=value, got {shown(setting)}; for example optimiser.epochs=2"
+            )
+        key = key.strip()
+        _refuse_twice(key, given, "`set=...`")
+        given.add(key)
+        for part, value in _parts(key, _value(text, f"`set=...` {key}", is_text=key in texts), keys):
+            _put(merged, part, value, "`set=...`")
 
 
 def _put(merged: dict[str, tuple[Any, str]], key: str, value: Any, where: str) -> None:

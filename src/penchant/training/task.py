@@ -12,7 +12,7 @@ from torch import Tensor
 from penchant.models.language_model import LanguageModel
 from penchant.tokens import TokenSequence
 
-__all__ = ["Encoded", "Item", "Metrics", "Tally", "Task"]
+__all__ = ["Encoded", "Item", "Metrics", "StepResult", "Tally", "Task"]
 
 
 class Encoded(Protocol):
@@ -74,3 +74,14 @@ class Tally:
     def means(self) -> dict[str, float]:
         """Mean of everything that has terms."""
         return {name: value / self.counts[name] for name, value in self.sums.items() if self.counts[name]}
+
+
+@dataclass(frozen=True)
+class StepResult(Generic[Item]):
+    """means: loss and metrics over the batch. num_tokens: tokens run, shared ones once. finite: safe to step on."""
+
+    means: dict[str, float]
+    grad_norm: float
+    num_tokens: int
+    finite: bool
+    bad_items: tuple[Item, ...]

@@ -1,0 +1,174 @@
+"""A model, its responses to prompts, and the judgement of a judge on them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from penchant.data import Comparison, Prompt, load_prompts
+from penchant.data.fields import in_words
+from penchant.data.given import Data
+from penchant.data.prompt_sets import prompt_file
+from penchant.errors import ConfigError
+from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
+from penchant.evaluation.judges import Judge, judge_comparisons, judge_to_file, open_judge, read_comparisons
+from penchant.files import require_place
+from penchant.models.language_model import LanguageModel
+from penchant.models.load import load_model, read_chat_template
+from penchant.models.numerics import choose_numerics, computing
+from penchant.models.requests import refuse_long_prompts
+from penchant.models.sampler import SamplingParams
+from penchant.progress import Reporter, reporter_of
+from penchant.tokens import SpecialTokens
+from penchant.training.given import ModelLike
+from penchant.training.trained import Run
+
+__all__ = ["Prompts", "judge", "load", "prompts_of", "sample"]
+
+Prompts = Data | Sequence[str]
+"""A file or a named set, a list of texts, or records."""
+
+
+def load(
+    model: ModelLike,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    chat_template: str | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    progress: bool | Reporter = True,
+) -> LanguageModel:
+    """A language model from what names it: a starter, a Hugging Face folder, a run, a .gguf file, a Hub name.
+
+    Args:
+        model: the name; a loaded model is returned as it is.
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "auto", "float32" or "bfloat16"; of the matrix products, weights are fp32.
+        chat_template: "plain" for a model of raw text, or the path of a Jinja template; None: the tokenizer's own.
+        special_tokens: "refuse", "text" or "control": what to make of a text that spells a special token.
+        progress: see `penchant.dpo`.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be used. ConfigError: another option.
+    """
+    if isinstance(model, Run):
+        return model.model
+    if isinstance(model, LanguageModel):
+        return model
+    reporter, template = reporter_of(progress), read_chat_template(chat_template)
+    with computing():
+        numerics = choose_numerics(device, dtype)
+        name = os.fspath(model)
+        return load_model(name, numerics, chat_template=template, special_tokens=special_tokens, say=reporter.say)
+
+
+def sample(
+    model: ModelLike,
+    prompts: Prompts,
+    *,
+    num_responses: int = 2,
+    temperature: float = 0.8,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    max_new_tokens: int = 256,
+    max_prompts: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool | Reporter = True,
+) -> Samples:
+    """Responses to prompts, every two of them a comparison that waits for an answer (`Samples.comparisons`).
+
+    Args:
+        prompts: a list of texts, a file, "everyday-train" or "everyday-test", or records.
+        num_responses: to each prompt.
+        temperature, top_p, top_k, max_new_tokens, seed: how they are drawn; 0 takes the likeliest token.
+        output: JSON lines to write as well, which `resume=True` goes on with; all of that file is returned.
+
+    Raises:
+        UserError: a prompt, setting, model or place that cannot be used.
+    """
+    if resume and output is None:
+        raise ConfigError("resume goes on with a file; name it: `output=...`")
+    reporter = reporter_of(progress)
+    params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
+    asked = prompts_of(prompts, max_prompts, reporter)
+    if output is not None:
+        require_place(Path(output))
+    how: dict[str, Any] = {"num_responses": num_responses, "batch_size": batch_size}
+    how["on_progress"] = lambda done, total: reporter.progress("sampling", done, total, {})
+    loaded = load(model, progress=reporter)
+    with computing():
+        refuse_long_prompts(loaded, asked)
+        if output is None:
+            return sample_prompts(loaded, asked, params, **how)
+        done = sample_to_file(loaded, asked, params, Path(output), resume=resume, **how)
+    rows = map(json.loads, Path(output).read_text(encoding="utf-8").splitlines())
+    return Samples(tuple(rows), done.num_identical, done.num_tokens)
+
+
+def judge(
+    comparisons: Samples | Data,
+    judge: str | Judge | Callable[..., Any] = "positivity",
+    *,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool | Reporter = True,
+    **options: Any,
+) -> list[Comparison]:
+    """Comparisons answered by a judge that stands in for a person.
+
+    Args:
+        comparisons: what `sample` returned, a file of it, or Comparison records.
+        judge: a name ("positivity"), "module:function", "run:FOLDER", the address of an endpoint, or a function of
+            (prompt, response) that returns a score or of (prompt, a, b) that returns "a", "b", "tie" or "both_bad".
+        output: JSON lines to write as well, which `resume=True` goes on with.
+        options: judge_model, instructions, epsilon, judge_reference, concurrency, timeout, device, dtype; those that
+            the judge reads, see `penchant.evaluation.judges.open_judge`.
+
+    Raises:
+        UserError: there is no such judge, or it failed.
+    """
+    if resume and output is None:
+        raise ConfigError("resume goes on with a file; name it: `output=...`")
+    reporter = reporter_of(progress)
+    asked = _comparisons(comparisons)
+    with computing():
+        opened = open_judge(judge, reporter=reporter, **options)
+
+        def on_progress(done: int, total: int) -> None:
+            reporter.progress("judging", done, total, {})
+
+        if output is None:
+            return judge_comparisons(opened, asked, on_progress=on_progress)
+        return judge_to_file(opened, asked, Path(output), resume=resume, on_progress=on_progress)
+
+
+def prompts_of(prompts: Prompts, limit: int | None, reporter: Reporter) -> Sequence[Prompt]:
+    """The prompts that are meant, at most `limit`; what of them is left out is said. Raises UserError."""
+    if isinstance(prompts, str):
+        prompts = prompt_file(prompts)
+    elif isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts):
+        prompts = [{"prompt": one} for one in prompts]
+    loaded = load_prompts(prompts, limit=limit)
+    if listed := in_words(loaded.unread):
+        reporter.say(listed)
+    if repeated := sum(loaded.verdict_counts.values()) - len(loaded.records):
+        reporter.say(f"prompts that repeat an earlier one: {repeated}, left out")
+    return loaded.records
+
+
+def _comparisons(comparisons: Samples | Data) -> Sequence[Comparison]:
+    if isinstance(comparisons, Samples):
+        return comparisons.comparisons
+    if isinstance(comparisons, str | os.PathLike):
+        return read_comparisons(Path(comparisons))
+    records: list[Any] = list(comparisons)  # type: ignore[arg-type]  # a RowSource has no records, and is refused
+    if strange := [one for one in records if not isinstance(one, Comparison)]:
+        got = type(strange[0]).__name__
+        raise ConfigError(f"comparisons are Comparison records, got {got}; give what `penchant.sample` returned")
+    return records

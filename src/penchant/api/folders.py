@@ -1,0 +1,68 @@
+"""Data before a run, and run folders after it: checked, opened, verified."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from penchant.data.given import Data
+from penchant.errors import ConfigError
+from penchant.progress import Reporter, reporter_of
+from penchant.tokens import SpecialTokens
+from penchant.training.checking import CheckReport, check_data
+from penchant.training.lineage import Origin
+from penchant.training.lineage import lineage as lineage_of
+from penchant.training.trained import Run
+from penchant.training.verify import Finding, verify_run
+
+__all__ = ["check", "lineage", "open_run", "verify"]
+
+
+def check(
+    data: Data,
+    model: str | os.PathLike[str] = "smollm2-135m",
+    *,
+    max_length: int = 1024,
+    max_prompt_length: int | None = None,
+    chat_template: str | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    progress: bool | Reporter = True,
+) -> CheckReport:
+    """What training would make of the data: kind, counts, every bad row, lengths. Only the model's tokenizer is read.
+
+    Raises UserError for what cannot be read at all.
+    """
+    return check_data(
+        data,
+        os.fspath(model),
+        max_length=max_length,
+        max_prompt_length=max_prompt_length,
+        chat_template=chat_template,
+        special_tokens=special_tokens,
+        reporter=reporter_of(progress),
+    )
+
+
+def open_run(folder: str | os.PathLike[str]) -> Run:
+    """The run in a folder, finished or not. Raises OutputError where there is none."""
+    return Run.open(os.fspath(folder))
+
+
+def verify(run: Run | str | os.PathLike[str]) -> list[Finding]:
+    """Everything that a run folder holds or names, checked again against its digests. Raises OutputError."""
+    return verify_run(_folder(run))
+
+
+def lineage(run: Run | str | os.PathLike[str]) -> Origin:
+    """Where a run's model came from, down to files, votes and parent runs; `print(...)` shows it as a tree.
+
+    Raises OutputError where the folder is no run's.
+    """
+    return lineage_of(_folder(run))
+
+
+def _folder(run: Run | str | os.PathLike[str]) -> Path:
+    path = run.path if isinstance(run, Run) else Path(run)
+    if path is None:
+        raise ConfigError("the run is in memory and has no folder; give an output when it is trained")
+    return path

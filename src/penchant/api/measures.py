@@ -1,0 +1,147 @@
+"""What training changed, measured: rewards of pairs, win rates on prompts, a ranking of votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from penchant.api.answers import Prompts, prompts_of
+from penchant.data.given import Data, OnBadRow
+from penchant.errors import ConfigError
+from penchant.evaluation.evaluate import Evaluation, write_evaluation
+from penchant.evaluation.evaluate import evaluate as evaluate_models
+from penchant.evaluation.judges import open_scorer
+from penchant.evaluation.score import Scores, score_pairs
+from penchant.models.language_model import LanguageModel
+from penchant.models.numerics import computing
+from penchant.models.sampler import SamplingParams
+from penchant.progress import Reporter, reporter_of
+from penchant.ranking import Method
+from penchant.report.ranking import Ranking, rank_votes
+from penchant.training.given import ModelLike, loaded_of, name_of_model
+from penchant.training.trained import Run
+
+__all__ = ["evaluate", "rank", "score"]
+
+
+def score(
+    model: ModelLike,
+    pairs: Data,
+    *,
+    reference: ModelLike | None = None,
+    beta: float | None = None,
+    max_pairs: int | None = None,
+    max_length: int | None = None,
+    on_bad_row: OnBadRow = "drop",
+    progress: bool | Reporter = True,
+) -> Scores:
+    """The reward that a trained model gives both responses of every pair, and how often it agrees with the choice.
+
+    Args:
+        model: a run, which knows its reference, beta and length; or any model, with `reference`.
+        pairs: as for `penchant.dpo`.
+        reference: the model to measure against; None: the run's.
+        beta: scale of the rewards; None: the run's, else 0.1.
+
+    Raises:
+        UserError: pairs or models that cannot be used, or nothing names the reference.
+    """
+    if isinstance(model, Run) and model.path is None:
+        beta = beta or model.ledger.get("beta")
+        max_length = max_length or model.ledger["config"]["data"]["max_length"]
+    with computing():
+        return score_pairs(
+            _policy(model),
+            pairs,
+            reference=_reference(model, reference),
+            beta=beta,
+            max_pairs=max_pairs,
+            max_length=max_length,
+            on_bad_row=on_bad_row,
+            reporter=reporter_of(progress),
+        )
+
+
+def evaluate(
+    model: ModelLike,
+    prompts: Prompts = "everyday-test",
+    *,
+    judge: str | Callable[..., Any] = "positivity",
+    reference: ModelLike | None = None,
+    num_responses: int = 1,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    max_new_tokens: int = 128,
+    max_prompts: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    write: bool = False,
+    progress: bool | Reporter = True,
+) -> Evaluation:
+    """What training changed, on prompts it has not seen: win rate, mean score and KL, each with a 95% interval.
+
+    Args:
+        model: a run, which knows its reference; or any model, with `reference`.
+        judge: scores every response: "positivity", "module:function", or a function of (prompt, response).
+        write: put comparison.json and the report into the folder of the run.
+
+    Raises:
+        UserError: prompts, judge or models that cannot be used, or nothing names the reference.
+    """
+    if write and not (isinstance(model, Run) and model.path):
+        raise ConfigError("write puts the result into the folder of a run, and this model has none; leave it out")
+    reporter, scorer = reporter_of(progress), open_scorer(judge)
+    sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
+    asked = prompts_of(prompts, max_prompts, reporter)
+    with computing():
+        found = evaluate_models(
+            _policy(model),
+            asked,
+            scorer,
+            reference=_reference(model, reference),
+            num_responses=num_responses,
+            sampling=sampling,
+            batch_size=batch_size,
+            reporter=reporter,
+        )
+    if write and isinstance(model, Run) and model.path:
+        write_evaluation(model.path, found, prompts=prompts if isinstance(prompts, str) else "given in Python")
+    return found
+
+
+def rank(
+    votes: Data,
+    *,
+    both_bad: Literal["apart", "tie"] = "apart",
+    elo: bool = False,
+    on_bad_row: OnBadRow = "error",
+    **method: Any,
+) -> Ranking:
+    """Who wrote the better responses: a Bradley-Terry (or Davidson) ranking of votes, with intervals.
+
+    Args:
+        votes: answered comparisons in any format that `penchant rank` reads: files, rows, or records.
+        both_bad: "apart" leaves such votes out of the ranking and counts them, "tie" takes them for ties.
+        elo: the online Elo rating beside it.
+        method: see `penchant.ranking.Method`.
+
+    Raises:
+        UserError: votes that cannot be read or ranked, or options that do not go together.
+    """
+    return rank_votes(votes, Method(**method), both_bad=both_bad, elo=elo, on_bad_row=on_bad_row)
+
+
+def _policy(model: ModelLike) -> str | LanguageModel:
+    return loaded_of(model) or str(name_of_model(model))
+
+
+def _reference(model: ModelLike, reference: ModelLike | None) -> str | LanguageModel | None:
+    """The one that is named; else that of a run in memory, as the folder of any other says its own."""
+    if reference is not None:
+        return _policy(reference)
+    if isinstance(model, Run) and model.path is None:
+        if model.reference is None:
+            raise ConfigError("the run was trained without a reference; name what to compare with: `reference=...`")
+        return model.reference
+    return None

@@ -1,0 +1,97 @@
+"""What a caller hands over in memory, and what stands for it in the settings of the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from penchant.data.given import Data
+from penchant.models.language_model import LanguageModel
+from penchant.training.callbacks import Callback
+from penchant.training.trained import Run
+
+__all__ = ["Given", "ModelLike", "loaded_of", "name_of_model"]
+
+ModelLike = str | os.PathLike[str] | LanguageModel | Run
+"""A name or path, a loaded model, or a run."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """In place of what settings name: model, reference, data, objective and callbacks, each where it is in memory."""
+
+    model: LanguageModel | None = None
+    reference: LanguageModel | None = None
+    data: Data | None = None
+    objective: Callable[[Any], Tensor] | None = None
+    callbacks: Sequence[Callback] = ()
+
+    @classmethod
+    def of(
+        cls,
+        model: ModelLike | None,
+        data: Data | None,
+        *,
+        reference: ModelLike | None = None,
+        objective: str | Callable[[Any], Tensor] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> Given:
+        """Those of the arguments that are in memory."""
+        own = objective if callable(objective) else None
+        return cls(loaded_of(model), loaded_of(reference), None if _are_paths(data) else data, own, callbacks)
+
+    @staticmethod
+    def names(
+        model: ModelLike | None,
+        data: Data | None,
+        output: str | os.PathLike[str] | None,
+        *,
+        reference: ModelLike | None = None,
+        objective: str | Callable[[Any], Tensor] | None = None,
+    ) -> dict[str, Any]:
+        """The same arguments as settings hold them: names and paths, none for data in memory."""
+        return {
+            "model": name_of_model(model),
+            "reference": name_of_model(reference),
+            "data": _paths(data) if _are_paths(data) else None,
+            "output": output and os.fspath(output),
+            "objective": _name_of_function(objective) if callable(objective) else objective,
+        }
+
+
+def loaded_of(model: ModelLike | None) -> LanguageModel | None:
+    """The model where it is in memory and lies in no folder of its own, or was loaded by the caller."""
+    if isinstance(model, Run):
+        return model.model if model.path is None else None
+    return model if isinstance(model, LanguageModel) else None
+
+
+def name_of_model(model: ModelLike | None) -> str | None:
+    """What it is called where it is loaded or recorded."""
+    if isinstance(model, Run):
+        return model.model.name if model.path is None else str(model.path)
+    if isinstance(model, LanguageModel):
+        return model.name
+    return None if model is None else os.fspath(model)
+
+
+def _are_paths(data: Any) -> bool:
+    """Whether this names files: a path, or a list or tuple of nothing else; None names none and is none."""
+    if isinstance(data, list | tuple):
+        return bool(data) and all(isinstance(one, str | os.PathLike) for one in data)
+    return data is None or isinstance(data, str | os.PathLike)
+
+
+def _paths(data: Any) -> list[str] | None:
+    if data is None:
+        return None
+    return list(map(os.fspath, [data] if isinstance(data, str | os.PathLike) else data))
+
+
+def _name_of_function(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{getattr(function, '__module__', None) or type(function).__module__}:{name}"

@@ -1,0 +1,53 @@
+"""Training on preference pairs as a task of the loop. Shape suffixes: B pairs of a micro-batch, R responses (2B)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from penchant.models.forward import score_pairs
+from penchant.models.language_model import LanguageModel
+from penchant.objectives import PairBatch, PairFunction, implicit_rewards
+from penchant.tokens import EncodedPair
+from penchant.training.task import Metrics, Task
+
+__all__ = ["PreferenceTask"]
+
+
+@dataclass(frozen=True)
+class PreferenceTask(Task[EncodedPair]):
+    """A preference objective; reference: summed log-prob of every response by the sequence's key.
+
+    wpo: whether a pair counts by how likely the policy is to write it itself.
+    """
+
+    objective: PairFunction
+    beta: float
+    reference: Mapping[bytes, float]
+    wpo: bool = False
+
+    def reference_of(self, items: Sequence[EncodedPair]) -> Tensor:
+        """Reference log-probs of chosen and rejected in turn, (R,)."""
+        return torch.tensor([self.reference[s.key] for pair in items for s in pair.sequences])
+
+    def losses(self, model: LanguageModel, items: Sequence[EncodedPair]) -> tuple[Tensor, Metrics]:
+        batch = score_pairs(model, items, self.reference_of(items), wpo=self.wpo)
+        loss = self.loss(batch, items)
+        with torch.no_grad():
+            chosen_B, rejected_B = implicit_rewards(batch, self.beta)
+            metrics = {
+                "rewards/chosen": chosen_B,
+                "rewards/rejected": rejected_B,
+                "rewards/margins": chosen_B - rejected_B,
+                "rewards/accuracies": (chosen_B > rejected_B).float(),
+                "logps/chosen": batch.policy_chosen_B,
+                "logps/rejected": batch.policy_rejected_B,
+            }
+            return loss, {name: (value_B, float(len(items))) for name, value_B in metrics.items()}
+
+    def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:
+        """Summed loss of the items, whose numbers are in `batch`."""
+        return (batch.weight_B * self.objective(batch)).sum()

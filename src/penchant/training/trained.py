@@ -1,0 +1,177 @@
+"""A finished run as Python holds it: its metrics, samples, report and model, on disk or in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from penchant.errors import ConfigError
+from penchant.files.whole import write_atomically
+from penchant.models.digests import digest_of_network, weights_digest
+from penchant.models.language_model import LanguageModel
+from penchant.models.load import base_of, load_model
+from penchant.models.numerics import choose_numerics
+from penchant.progress import reporter_of
+from penchant.report import curves_as_html, render_report, samples_as_html, summary
+from penchant.training.run_folder import RunFolder, read_ledger
+from penchant.training.run_record import RunRecord
+from penchant.training.run_report import write_run_report
+
+__all__ = ["Report", "Rows", "Run", "settle"]
+
+Say = Callable[[str], None]
+
+
+class Rows(list[dict[str, Any]]):
+    """Rows of metrics or samples: a list of dicts that a notebook shows as what it is."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]], show: Callable[[list[dict[str, Any]]], str]) -> None:
+        super().__init__(rows)
+        self._show = show
+
+    def column(self, name: str) -> list[Any]:
+        """The values of one column, of the rows that have it, in order."""
+        return [row[name] for row in self if name in row]
+
+    def _repr_html_(self) -> str:
+        return self._show(list(self))
+
+
+class Report(str):
+    """A report as one HTML page that needs no network; a notebook shows it in a frame."""
+
+    __slots__ = ()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page to a file, whole or not at all. Raises OSError."""
+        write_atomically(Path(path), str(self))
+        return Path(path)
+
+    def _repr_html_(self) -> str:
+        return f'<iframe srcdoc="{escape(self)}" sandbox style="width: 100%; height: 42em; border: 0"></iframe>'
+
+
+class Run:
+    """What `penchant.dpo` and `penchant.sft` return, and `Run.open` of a run folder.
+
+    A notebook shows the curves and, of the fixed prompts, the first and the last answer.
+    """
+
+    def __init__(
+        self,
+        record: RunRecord,
+        model: LanguageModel | None = None,
+        *,
+        began_as: LanguageModel | None = None,
+        reference: LanguageModel | None = None,
+    ) -> None:
+        self._record, self._model = record, model
+        self._in_memory = reference or began_as
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """The run in a folder. Raises OutputError where there is none."""
+        record = RunFolder(Path(folder).expanduser())
+        record.ledger = read_ledger(record.path)
+        return cls(record)
+
+    @property
+    def record(self) -> RunRecord:
+        """What it wrote down; a RunFolder where it has one."""
+        return self._record
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder; None where the run is in memory alone."""
+        return self._record.path
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """What the run computed from, with which settings, and what it took: the content of run.json."""
+        return self._record.ledger
+
+    @property
+    def metrics(self) -> Rows:
+        """A row a step and one an evaluation, whose names begin with `eval_`; TRL's names (docs/from-trl.md)."""
+        return Rows(self._record.metrics_rows(), lambda rows: curves_as_html(self.ledger, rows))
+
+    @property
+    def samples(self) -> Rows:
+        """The same few held-out prompts answered at every evaluation: step, prompt, response."""
+        return Rows(self._record.samples_rows(), samples_as_html)
+
+    @property
+    def report(self) -> Report:
+        """The whole run as one page; `run.report.save("report.html")` writes it."""
+        return Report(render_report(self.ledger, self.metrics, self.samples, self._comparison()))
+
+    @property
+    def model(self) -> LanguageModel:
+        """The trained model; that of a folder is loaded when it is first asked for. Raises ModelError."""
+        if self._model is None:
+            settings = self.ledger["config"]["model"]
+            numerics = choose_numerics(settings.get("device", "auto"), settings.get("dtype", "auto"))
+            self._model = load_model(str(self.path), numerics)
+        return self._model
+
+    @property
+    def reference(self) -> str | LanguageModel | None:
+        """The reference policy: in memory where it was given so, else its name; None for a run without one."""
+        if not self.ledger.get("reference_digest"):
+            return None
+        settings = self.ledger["config"]["model"]
+        return self._in_memory or settings.get("reference") or settings["name"]
+
+    @property
+    def summary(self) -> list[str]:
+        """What the training changed and cost, in sentences."""
+        return summary(self.ledger, self.metrics)
+
+    def in_words(self) -> list[str]:
+        """The summary, and where model and report lie."""
+        if self.path is None:
+            return self.summary
+        return [*self.summary, f"model   {self.path / 'model'}", f"report  {self.path / 'report.html'}"]
+
+    def export(self, output: str | Path, *, dtype: str = "float32", progress: bool = False) -> Path:
+        """Write the model as one plain folder that transformers and others load, an adapter folded in.
+
+        dtype: "float32", "bfloat16" or "float16", of the written weights. Raises UserError, and WrittenError where
+        what was written is not what was trained; then nothing is left of it.
+        """
+        from penchant.training.export import export_model
+
+        source = self.model if self.path is None else str(self.path)
+        return export_model(source, Path(output), dtype=dtype, reporter=reporter_of(progress)).folder
+
+    def with_report(self, say: Say = lambda _: None) -> Run:
+        """The run, with report.html in its folder."""
+        if self.path is None:
+            raise ConfigError("the run is in memory and has no folder; `run.report.save(...)` writes its report")
+        write_run_report(self.path, say)
+        return self
+
+    def _comparison(self) -> Mapping[str, Any] | None:
+        file = self.path and self.path / "comparison.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else None
+
+    def __repr__(self) -> str:
+        where = self.path or "in memory"
+        return f"Run({self.ledger.get('command')}, {self.ledger.get('status')}, {where})"
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<p>{escape(line)}</p>" for line in self.summary)
+        return said + self.metrics._repr_html_() + self.samples._repr_html_()
+
+
+def settle(model: LanguageModel, record: RunRecord) -> None:
+    """Let a trained model be what it is now: that of the run's folder, or one that lies in none."""
+    if isinstance(record, RunFolder):
+        model.name, model.path = str(record.path), record.model
+        model.digest = weights_digest(model.path, base_of(model.path))
+    else:
+        model.name, model.in_memory = f"{model.name} after {record.ledger['command']}", True
+        model.digest = digest_of_network(model.network)
