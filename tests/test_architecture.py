@@ -45,3 +45,15 @@ def test_a_walk_is_what_the_call_stack_holds_at_its_stations(architecture):
     with architecture.followed(walk) as files:
         load_pairs(as_source([{"prompt": "a", "chosen": "b", "rejected": "c"}]))
     assert files == ["data/load.py", "data/rows.py", "data/importers/explicit_prompt.py"]
+
+
+def test_the_way_from_command_to_loss_is_the_six_short_files_that_its_page_names(architecture, tmp_path, monkeypatch):
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
+    page = (ROOT / "docs" / "follow-one-batch.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\d\. \*\*`src/penchant/([\w/]+\.py)`\*\*", page, re.M)
+    architecture.prepare(tmp_path)
+    with architecture.followed(architecture.GRADIENT) as files:
+        architecture.train_on_the_rows(tmp_path)
+    assert files == named
+    assert len(files) == 6
+    assert sum(len((ROOT / "src" / "penchant" / file).read_text(encoding="utf-8").splitlines()) for file in files) < 900

@@ -182,18 +182,6 @@ def test_nothing_of_the_site_is_fetched_from_elsewhere():
     assert "offline" not in str(config["plugins"]), "it adds a script of another host"
 
 
-def test_the_way_from_command_to_loss_is_six_short_files_that_import_each_other():
-    text = (ROOT / "docs" / "follow-one-batch.md").read_text(encoding="utf-8")
-    files = re.findall(r"\*\*`(src/penchant/[\w/]+\.py)`\*\*", text)
-    assert len(files) == 6
-    sources = [(ROOT / file).read_text(encoding="utf-8") for file in files]
-    assert sum(source.count("\n") for source in sources) < 900
-    imported = ("training.run", "training.loop", "training.task", "models.forward")
-    for source, target in zip(sources, imported, strict=False):
-        assert f"from penchant.{target} import" in source, target
-    assert "from penchant.objectives import" in sources[4]
-
-
 def test_the_readmes_have_the_same_sections_and_commands():
     english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
     assert len(re.findall(r"^## ", english, re.M)) == len(re.findall(r"^## ", chinese, re.M))

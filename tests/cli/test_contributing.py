@@ -56,7 +56,7 @@ def run(penchant, section):
 
 
 def test_the_package_adds_to_every_group_that_there_is(package):
-    assert set(package["entry-points"]) <= set(GROUPS)
+    assert set(package["entry-points"]) == set(GROUPS)
     assert len(SECTIONS) == len(package["entry-points"])
 
 
@@ -78,6 +78,12 @@ def test_a_judge_answers(package, penchant):
     for file, name in (("votes.jsonl", "brevity"), ("the-same-votes.jsonl", "my_judges:brevity")):
         (vote,) = map(json.loads, Path(file).read_text().splitlines())
         assert (vote["outcome"], vote["annotator"]) == ("b", f"stand-in:{name}")
+
+
+def test_a_tracker_is_told_of_every_step(package, penchant):
+    run(penchant, "tracker")
+    rows = [line.split(",") for line in Path("losses.csv").read_text().splitlines()]
+    assert [row[0] for row in rows] == ["1", "1"], "a step of each of the two runs"
 
 
 def test_a_command_prints_what_it_found(package, penchant):
