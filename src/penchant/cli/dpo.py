@@ -50,6 +50,7 @@ def command(
     on_bad_row: options.OnBadRow = None,
     labels: options.Labels = None,
     settings: options.Settings = None,
+    tracker: options.Trackers = None,
     resume: options.Resume = False,
 ) -> None:
     """Train a model on preferences by Direct Preference Optimization.
@@ -89,7 +90,7 @@ def command(
         "special_tokens": special_tokens,
         "on_bad_row": on_bad_row,
     }
-    with begin(DPOConfig, flags, config, settings) as (checked, reporter):
+    with begin(DPOConfig, flags, config, settings, tracker) as (checked, reporter):
         from penchant.training.run import dpo
 
         show(dpo(config=checked, labels=labels, resume=resume, progress=reporter), reporter)

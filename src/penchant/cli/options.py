@@ -93,3 +93,12 @@ TrainingSeed = Annotated[
     typer.Option(help="Decides the data's order, what is held out, and an adapter's start.", show_default="0"),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Responses sampled at once.")]
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        help="Told of every step: a tracker that a package adds, or module:name of your own; may be repeated.",
+        metavar="NAME",
+        show_default="none",
+    ),
+]

@@ -41,6 +41,7 @@ def command(
     special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
     settings: options.Settings = None,
+    tracker: options.Trackers = None,
     resume: options.Resume = False,
 ) -> None:
     """Train a model on next tokens: the assistant's turns of conversations, or all of plain text.
@@ -71,7 +72,7 @@ def command(
         "special_tokens": special_tokens,
         "on_bad_row": on_bad_row,
     }
-    with begin(SFTConfig, flags, config, settings) as (checked, reporter):
+    with begin(SFTConfig, flags, config, settings, tracker) as (checked, reporter):
         from penchant.training.run import sft
 
         show(sft(config=checked, resume=resume, progress=reporter), reporter)

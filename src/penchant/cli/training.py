@@ -22,14 +22,18 @@ Config = TypeVar("Config")
 
 @contextmanager
 def begin(
-    schema: type[Config], flags: Mapping[str, Any], file: Path | None, settings: Sequence[str] | None
+    schema: type[Config],
+    flags: Mapping[str, Any],
+    file: Path | None,
+    settings: Sequence[str] | None,
+    trackers: Sequence[str] | None,
 ) -> Iterator[tuple[Config, Reporter]]:
     """The checked configuration, and where progress goes; the process is this command's own."""
     config: Any = build_config(
         schema,  # type: ignore[type-var]  # one of the two configurations
         file=file,
         settings=settings or (),
-        flags=dotted(flags),
+        flags=dotted(flags) | {"save.trackers": trackers or None},
         environment=os.environ,
         required=REQUIRED,
     )
