@@ -80,6 +80,7 @@ def test_a_judge_answers(package, penchant):
         assert (vote["outcome"], vote["annotator"]) == ("b", f"stand-in:{name}")
 
 
+@pytest.mark.slow
 def test_a_tracker_is_told_of_every_step(package, penchant):
     run(penchant, "tracker")
     rows = [line.split(",") for line in Path("losses.csv").read_text().splitlines()]

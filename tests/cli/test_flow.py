@@ -175,6 +175,7 @@ def test_a_run_folder_is_a_model_for_the_next_round(penchant, run, votes, tmp_pa
     assert not (tmp_path / "second" / "model" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_sft_on_plain_text_lowers_the_held_out_loss(penchant, tmp_path, stories260k):
     story = "Lily had a zebra. The zebra liked to eat purple snow. " * 3
     data = tmp_path / "stories.jsonl"

@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 path = Path(__file__).resolve().parents[1] / "evaluation" / "fake_endpoint.py"
 spec = importlib.util.spec_from_file_location("fake_endpoint", path)
 fake = importlib.util.module_from_spec(spec)
@@ -25,6 +27,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_a_silent_server_and_what_was_answered_is_not_asked_again(penchant, tmp_path):
     released = threading.Event()
     rows = [

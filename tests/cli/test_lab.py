@@ -3,6 +3,7 @@
 import json
 from xml.etree import ElementTree
 
+import pytest
 from PIL import Image
 
 from penchant.lab import EXPERIMENTS
@@ -43,6 +44,7 @@ def test_a_setting_goes_to_every_experiment_named_that_has_it_and_the_others_are
     assert f"{entropy[0]} {entropy[1]:.6g}" in " ".join(result.out.split())
 
 
+@pytest.mark.slow
 def test_figures_and_numbers_are_written_and_readable(penchant, tmp_path):
     result = penchant("lab", "temperature", "optimum", "--output", tmp_path)
     assert result.code == 0
@@ -85,6 +87,7 @@ def test_a_claim_that_does_not_hold_is_said_and_gives_exit_code_1(penchant, add_
     assert "did NOT hold" in result.out
 
 
+@pytest.mark.slow
 def test_experiments_of_installed_packages_are_listed_and_take_options_as_ours_do(penchant, add_package):
     points = {"wrong": "sums_of_two:wrong", "torn": "sums_of_two:torn", "elo": "sums_of_two:wrong"}
     add_package("sums", {"penchant.experiments": points}, sums_of_two=WRONG + "torn = 7\n")

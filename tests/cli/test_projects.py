@@ -56,6 +56,7 @@ def test_a_project_is_read_as_the_rows_that_the_objective_needs(train, project, 
     assert ledger["num_train_pairs"] + ledger["num_held_out_pairs"] == per_answer * len(WORDS)
 
 
+@pytest.mark.slow
 def test_what_a_run_was_trained_on_stays_when_people_go_on_voting(train, penchant, project, tmp_path):
     assert train("dpo", name="before").code == 0
     more = tmp_path / "more.jsonl"

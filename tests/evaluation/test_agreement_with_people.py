@@ -77,6 +77,7 @@ def test_ten_answers_to_one_comparison_do_not_make_the_interval_narrower():
     assert widths[1] == pytest.approx(widths[0], rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_interval_of_kappa_covers_the_truth_about_as_often_as_it_says():
     covered = 0
     for seed in range(100):

@@ -11,6 +11,7 @@ GOOD = {"key": "key-number-1", "kind": "main", "chosen_by": "random", "probabili
 GOOD |= {"reasons": ["clear"], "comment": "so", "gold": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -54,6 +54,7 @@ def test_a_falling_k_ends_as_a_running_mean_of_games():
     assert falling_k(0, first=10.0) == 10.0
 
 
+@pytest.mark.slow
 def test_elos_formula_is_bradley_terrys_to_rounding(result):
     measured = result("elo").measured
     names = [name for name in measured if name.startswith(("E less", "odds", "d log"))]
@@ -104,6 +105,7 @@ def test_the_figure_shows_players_beside_their_true_ratings(result):
             assert abs(late - truth[line.colour]) < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_claim_does_not_hang_on_the_seed(seed):
     found = EXPERIMENTS["elo"](seed=seed, num_games=2000)

@@ -339,6 +339,7 @@ def test_options_beyond_which_rounding_or_weakness_hides_the_claim_are_refused(n
         EXPERIMENTS[name](**option)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option"),
     [

@@ -63,6 +63,7 @@ def test_the_room_exports_exactly_these_names():
     assert all(hasattr(penchant.lab, name) for name in penchant.lab.__all__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(MODULES) - WITHOUT_CODE))
 def test_the_examples_in_the_docstrings_run(name):
     result = doctest.testmod(importlib.import_module(name))

@@ -115,6 +115,7 @@ def test_the_surprisal_of_stories_is_that_of_the_network_itself(untrained):
     assert num_tokens == count
 
 
+@pytest.mark.slow
 def test_a_short_life_goes_through_all_stages_and_says_what_it_did_not_reach(short_life):
     result, _, said = short_life
     assert not result.held

@@ -20,6 +20,7 @@ def talk(model, max_new_tokens=12, reference=None):
     return Conversation(model, reference, SamplingParams(0.0, 1.0, 0, max_new_tokens, 0))
 
 
+@pytest.mark.slow
 def test_the_oldest_turns_are_forgotten_when_the_context_is_full_and_it_is_said(story_model):
     said, conversation = [], talk(story_model, max_new_tokens=30)
     for turn in range(8):

@@ -94,6 +94,7 @@ def chi_square_is_plausible(counts, probabilities):
     return statistic < degrees + 5 * math.sqrt(2 * degrees)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -229,6 +230,7 @@ def test_a_response_stops_with_the_end_token_it_sampled(stories, monkeypatch):
         assert response.token_ids == (whole[: whole.index(stop) + 1] if ended else whole)
 
 
+@pytest.mark.slow
 def test_what_the_model_computes_itself_without_sharing_is_the_same(stories, unshared):
     assert unshared.why_unshared
     for settings in ({}, {"temperature": 0.7, "top_k": 30}, {"temperature": 0.0}):

@@ -58,6 +58,7 @@ def by_peft(tied_folder, adapter):
         return PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tied_folder), str(adapter))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_adapter_on_tied_weights_is_the_same_model_when_merged(kind, make_adapter, tied_folder, cpu, tmp_path):
     settings, stays_tied = KINDS[kind]

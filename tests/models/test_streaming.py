@@ -51,6 +51,7 @@ def test_the_pieces_make_up_what_generate_gives_for_the_same_seed(stories, seed,
     assert len(set(expected)) == num
 
 
+@pytest.mark.slow
 def test_it_stops_at_the_end_token_each_answer_by_itself(stories):
     params = SamplingParams(max_new_tokens=400, seed=5)
     group, expected = generated(stories, asked(stories), params, 2)

@@ -123,6 +123,7 @@ def test_logarithmic_ticks_are_numbers_where_they_are_short(draw):
     assert any(("10" in word and "8" in word) or "−" in word for word in words), "a power of ten"
 
 
+@pytest.mark.slow
 def test_a_logarithmic_axis_has_a_marked_place_for_where_a_curve_begins_at_0(draw):
     svg, words, _ = draw(figure(one("a", (0, 1, 100), (1.0, 1e-3, 1e-9)), x_scale="log", y_scale="log"))
     assert {"0", "1", "10", "100", "//"} <= set(words)

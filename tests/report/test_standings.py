@@ -43,6 +43,7 @@ def texts(path):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [1, 3, 100])
 def test_every_item_has_its_name_rank_and_rating_on_one_line_best_first(tmp_path, num):
     svg, png = draw_standings(ranking(num), tmp_path / "ratings")

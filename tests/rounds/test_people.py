@@ -45,6 +45,7 @@ def missing(result):
     return result.waiting and (result.waiting.num_missing, result.waiting.num_comparisons)
 
 
+@pytest.mark.slow
 def test_a_round_waits_for_people_and_goes_on_when_enough_is_there(tmp_path, asked):
     folder, project = tmp_path / "asked", tmp_path / "votes of people"
     settings = asked | {"people": project}

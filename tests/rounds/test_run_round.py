@@ -124,6 +124,7 @@ def test_progress_and_every_stage_are_reported(here, judged, listener):
     assert listener.came["training"][0] == listener.came["training"][1]
 
 
+@pytest.mark.slow
 def test_a_call_that_dies_before_any_stage_is_noted_is_gone_on_with_to_the_same_files(here, judged, wheel, monkeypatch):
     folder, note, died = here / "dying", finished_stages.note_finished, []
 
@@ -146,6 +147,7 @@ def test_a_call_that_dies_before_any_stage_is_noted_is_gone_on_with_to_the_same_
     assert record(folder / "round-1") == record(wheel / "round-1")
 
 
+@pytest.mark.slow
 def test_a_call_that_dies_within_a_stage_is_gone_on_with_to_the_same_files(here, judged, wheel, monkeypatch, listener):
     import taste_of_rounds
 
@@ -185,6 +187,7 @@ def test_a_call_that_dies_within_a_stage_is_gone_on_with_to_the_same_files(here,
     assert contents(folder / "round-1") == contents(wheel / "round-1")
 
 
+@pytest.mark.slow
 def test_a_new_file_of_prompts_moves_no_prompt_to_the_other_side(here, wheel, tmp_path):
     old = (here / "prompts.txt").read_text().splitlines()
     more = tmp_path / "more.txt"
@@ -428,6 +431,7 @@ def test_stopped_while_training_it_says_in_which_round_and_what_the_next_call_mu
     assert (stop.value.round.path, stop.value.judge) == (tmp_path / "wheel" / "round-1", JUDGE)
 
 
+@pytest.mark.slow
 def test_an_endpoint_judges_a_round_and_its_key_is_in_no_file(tmp_path, asked, monkeypatch, listener):
     monkeypatch.setenv("PENCHANT_JUDGE_KEY", KEY)
     folder = tmp_path / "new"

@@ -173,6 +173,7 @@ def test_weights_of_one_are_no_weights_and_others_have_their_own_cached_referenc
     assert keys["less"] != pairs[0].chosen.key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [True, False], ids=["shared", "unshared"])
 def test_wpo_weighs_a_pair_by_its_tokens_beside_what_the_policy_would_draw(model, token_logps, pairs, shares):
     if not shares:

@@ -89,6 +89,7 @@ def test_a_value_lost_from_the_cache_comes_back_with_the_same_bits(model, score,
         assert score(model)[0] == cold
 
 
+@pytest.mark.slow
 def test_one_sequence_more_changes_the_company_of_few_others():
     random = np.random.default_rng(0)
     prompts = [random.integers(0, 500, 30).tolist() for _ in range(500)]

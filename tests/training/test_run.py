@@ -442,6 +442,7 @@ def in_passing(places):
     return [pytest.param(LEARNED[i], marks=[] if i in IN_EVERY_TEST_RUN else [pytest.mark.slow]) for i in places]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objective",
     in_passing(range(len(LEARNED))),
@@ -456,6 +457,7 @@ def test_every_kind_of_task_learns_to_tell_the_sides_apart(dpo, objective):
     assert evaluated[-1]["eval_rewards/chosen"] > evaluated[-1]["eval_rewards/rejected"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", in_passing([6, 7, 0, 1, 2]), ids=str)
 def test_every_kind_of_task_resumes_bit_for_bit(dpo, tmp_path, make_reporter, objective):
     options = {"dpo": objective, "save": {"checkpoint_every": 1}}
@@ -581,6 +583,7 @@ def test_a_process_that_is_stopped_or_killed_goes_on_bit_for_bit(tmp_path, stori
     assert weights(RunFolder(broken)) == weights(RunFolder(straight))
 
 
+@pytest.mark.slow
 def test_a_template_that_writes_the_date_is_read_with_the_day_on_which_the_run_began(
     dpo, make_reporter, model, monkeypatch, tmp_path
 ):

@@ -16,6 +16,7 @@ def draws(num, main=MAIN, gold=("g0", "g1"), repeats=("r0", "r1", "r2"), **share
     return [choose(pool, gold, repeats, **(SHARES | shares), rng=random.Random(seed)) for seed in range(num)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [

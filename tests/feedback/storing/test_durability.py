@@ -215,6 +215,7 @@ class People(RuleBasedStateMachine):
             assert all(num <= self.overlap for num in Counter(connection.scalars(live)).values())
 
 
+@pytest.mark.slow
 def test_whatever_people_do_in_whatever_order_the_latest_word_counts(make_store, make_answer, clock):
     def make(overlap):
         return make_store(3, overlap=overlap, lease_minutes=15), make_answer, clock

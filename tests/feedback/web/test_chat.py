@@ -211,6 +211,7 @@ def test_answers_that_are_the_same_are_no_comparison(site, enter):
     assert votes(site) == []
 
 
+@pytest.mark.slow
 def test_the_share_is_kept_and_both_orders_occur(site, enter):
     talker = FakeTalker()
     ann = enter("ann", talker, share=0.3, seed=1)
@@ -293,6 +294,7 @@ def test_hostile_text_is_escaped_while_it_is_written_and_after(ann, talker):
         assert "href=" not in html
 
 
+@pytest.mark.slow
 def test_a_text_that_is_cut_can_be_had_whole(ann, talker):
     talker.answers = ("long " * 6000, "short")
     view = ann.say("hello")
@@ -524,6 +526,7 @@ def test_beginning_anew_stops_the_reply_that_is_on_its_way(ann, talker):
     assert talker.num_pieces == 3
 
 
+@pytest.mark.slow
 def test_a_connection_that_breaks_stops_the_writing_and_frees_the_model(site, enter, talker):
     talker.answers = ("word " * 1000, "other " * 1000)
     talker.gate = threading.Semaphore(4)

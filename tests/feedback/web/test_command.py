@@ -91,6 +91,7 @@ def fetch(opener, url, **headers):
         return response.read().decode()
 
 
+@pytest.mark.slow
 def test_the_printed_link_opens_the_page_and_leaves_no_token_in_the_log(tmp_path, tasks):
     project = tmp_path / "votes"
     with running(project, "--tasks", tasks, "--title", "Which?", "--overlap", "2") as (process, link):
@@ -118,6 +119,7 @@ def test_the_printed_link_opens_the_page_and_leaves_no_token_in_the_log(tmp_path
         assert again.endswith(token)
 
 
+@pytest.mark.slow
 def test_it_starts_in_two_seconds_without_the_libraries_of_training(tmp_path, tasks):
     code = (
         "import sys, threading, time, penchant.feedback.web.serving as serving\n"
@@ -253,6 +255,7 @@ def test_the_default_is_this_machine_alone(served):
             socket.create_connection((address, port), timeout=2).close()
 
 
+@pytest.mark.slow
 def test_answers_of_the_owner_in_a_backup_do_not_lock_the_owner_out(tmp_path):
     file = tmp_path / "backup.jsonl"
     rows = [task(i).model_copy(update={"outcome": "a", "annotator": "me"}) for i in range(3)]

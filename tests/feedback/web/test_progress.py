@@ -7,6 +7,8 @@ from penchant.feedback.asking.choosing import choose
 
 from .conftest import Reader, served, task
 
+pytestmark = pytest.mark.slow
+
 SHARES = {"gold_share": 0.2, "repeat_share": 0.1}
 
 
