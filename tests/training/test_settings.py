@@ -271,3 +271,22 @@ def test_a_configuration_that_is_no_file_is_refused_and_never_waited_for(tmp_pat
     }.items():
         with pytest.raises(ConfigError, match=words):
             build(file=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "dpo: {objective: 'mine:loss'}",
+            r"'dpo.objective' is 'mine:loss', whose code would run; .*`objective=.mine:loss.`",
+        ),
+        ("save: {trackers: ['csv', 'mine:Csv']}", "'save.trackers' is 'mine:Csv', whose code would run"),
+    ],
+)
+def test_a_file_of_settings_names_no_code_but_a_caller_may(tmp_path, content, words):
+    file = tmp_path / "theirs.yaml"
+    file.write_text(f"data: {{files: [a.jsonl]}}\n{content}\n")
+    with pytest.raises(ConfigError, match=words):
+        build_config(DPOConfig, file=file)
+    named = {"dpo.objective": "mine:loss", "save.trackers": ["mine:Csv"]}
+    assert build_config(DPOConfig, file=file, flags=named).dpo.objective == "mine:loss"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from penchant.errors import ConfigError
+from penchant.plugins import is_import_path
 from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
 from penchant.wording import nearest, shown
 
@@ -70,6 +71,8 @@ SETTING_OF = {
 """Arguments of commands and functions, and the settings they set."""
 REQUIRED = ("output", "data.files")
 """Settings that a command does not run without; from Python a run may be in memory, and so may its data."""
+RUN_CODE = {"dpo.objective": "objective", "save.trackers": "tracker"}
+"""Settings that can name code of one's own, and the arguments by which a caller names it."""
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
 NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
@@ -132,6 +135,8 @@ def build_config(
     for key, value in (flags or {}).items():
         if value is not None:
             _put(merged, key, value, "the command line")
+    if file is not None:
+        _refuse_code_named_in(str(file), merged)
     nested = _nest({key: value for key, (value, _) in merged.items()})
     keys = known_keys(schema, nested)
     for key, (value, where) in merged.items():
@@ -171,6 +176,18 @@ def _text_keys(schema: type[BaseModel], prefix: str = "") -> set[str]:
         elif field.annotation in (str, str | None):
             found.add(prefix + name)
     return found
+
+
+def _refuse_code_named_in(file: str, merged: Mapping[str, tuple[Any, str]]) -> None:
+    """A file of settings may come from anywhere: it names no code that would run. Raises ConfigError."""
+    for key, argument in RUN_CODE.items():
+        value, where = merged.get(key, ("", ""))
+        names = value if isinstance(value, list | tuple) else [value]
+        if where == file and (code := next((name for name in names if is_import_path(str(name))), None)):
+            raise ConfigError(
+                f"{file}: '{key}' is {shown(code)}, whose code would run; if you trust it, name it yourself with "
+                f'`{argument}="{code}"`'
+            )
 
 
 def _add_environment(
