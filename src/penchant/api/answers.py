@@ -103,6 +103,7 @@ def sample(
     how["on_progress"] = lambda done, total: reporter.progress("sampling", done, total, {})
     loaded = load(model, progress=reporter)
     with computing():
+        loaded.numerics.take_up()
         refuse_long_prompts(loaded, asked)
         if output is None:
             return sample_prompts(loaded, asked, params, **how)

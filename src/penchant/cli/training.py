@@ -36,6 +36,7 @@ def begin(
         flags=dotted(flags) | {"save.trackers": trackers or None},
         environment=os.environ,
         required=REQUIRED,
+        flags_are="the command line",
     )
     require_place(Path(config.output))
     with Reporter() as reporter:

@@ -38,6 +38,7 @@ def open_policy(
     reference: what is to be compared with; where nothing names one that is there, nothing is loaded.
     """
     if isinstance(policy, LanguageModel):
+        policy.numerics.take_up()
         return policy.name, policy
     name = str(policy)
     if not isinstance(reference, LanguageModel):

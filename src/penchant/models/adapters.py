@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import torch
 from torch import nn
 
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
+from penchant.models.seeding import seeded
 from penchant.wording import reason_of
 
 __all__ = ["attach", "is_adapted", "quiet_peft"]
@@ -57,8 +57,7 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
         lora_dropout=0.0,
         target_modules=list(targets) or "all-linear",
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         try:
             with quiet_peft():
                 model.network = get_peft_model(model.network, config)

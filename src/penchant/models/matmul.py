@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -23,16 +24,19 @@ from penchant.models.cache import cache_folder
 __all__ = ["arithmetic", "choice_file", "gemm_rate", "use_fastest_exact_matmul"]
 
 PRECISIONS = ("highest", "medium")
+_CHOOSING = threading.Lock()
+"""While one thread measures, with either of the two set, no other begins to compute."""
 
 
 def use_fastest_exact_matmul() -> str:
     """Set the precision that this machine's choice asks for, measuring it if there is none; returns it."""
-    file = choice_file()
-    chosen = _read(file)
-    if chosen is None:
-        chosen = _decided(file, _measured(torch.get_num_threads()))
-    torch.set_float32_matmul_precision(chosen)
-    return chosen
+    with _CHOOSING:
+        file = choice_file()
+        chosen = _read(file)
+        if chosen is None:
+            chosen = _decided(file, _measured(torch.get_num_threads()))
+        torch.set_float32_matmul_precision(chosen)
+        return chosen
 
 
 def choice_file() -> Path:
@@ -52,7 +56,8 @@ def _machine() -> str:
 
 def gemm_rate(rows: int = 768, inner: int = 576, cols: int = 1536, seconds: float = 0.04) -> float:
     """Measured floating-point operations per second of an fp32 matrix product of this shape; best of many."""
-    a, b = torch.randn(rows, inner), torch.randn(cols, inner)
+    generator = torch.Generator().manual_seed(0)  # the caller's random numbers are not touched
+    a, b = (torch.randn(num, inner, generator=generator) for num in (rows, cols))
     torch.nn.functional.linear(a, b)
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:

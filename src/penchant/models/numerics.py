@@ -42,6 +42,11 @@ class Numerics:
     def mode(self) -> str:
         return f"{self.device.type}-{str(self.compute_dtype).removeprefix('torch.')}"
 
+    def take_up(self) -> None:
+        """Let the fastest exact matrix product be used from now on, where it is the CPU that computes."""
+        if self.device.type == "cpu":
+            use_fastest_exact_matmul()
+
     def autocast(self) -> torch.autocast:
         """Weights stay fp32; matrix products run in the compute dtype."""
         return torch.autocast(
@@ -67,34 +72,24 @@ def prepare_process() -> None:
             mallopt(option, value)
 
 
-class _Borrowed:
-    """What the whole process has that `computing` changes: how often it is borrowed, and what it was before."""
-
-    lock = threading.Lock()
-    times = 0
-    matmul_precision = "highest"
+_COMPUTING = threading.RLock()
 
 
 @contextmanager
 def computing() -> Iterator[None]:
     """Inside, denormal numbers count as zero and the fastest exact matrix product may be chosen; then all is as before.
 
-    Nested, or in two threads at once, the last to leave puts back the matrix product that the first one found.
+    One thread at a time: PyTorch has one choice of matrix product for the whole process, and sampling and reading back
+    change it for a while, which would change the last bits of what another thread computes. Calls may be nested.
     """
-    flushed = _flushes_denormals()
-    with _Borrowed.lock:
-        if _Borrowed.times == 0:
-            _Borrowed.matmul_precision = torch.get_float32_matmul_precision()
-        _Borrowed.times += 1
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(flushed)
-        with _Borrowed.lock:
-            _Borrowed.times -= 1
-            if _Borrowed.times == 0:
-                torch.set_float32_matmul_precision(_Borrowed.matmul_precision)
+    with _COMPUTING:
+        flushed, precision = _flushes_denormals(), torch.get_float32_matmul_precision()
+        torch.set_flush_denormal(True)
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(flushed)
+            torch.set_float32_matmul_precision(precision)
 
 
 def _flushes_denormals() -> bool:
@@ -123,12 +118,12 @@ def choose_numerics(device: str = "auto", dtype: str = "auto") -> Numerics:
         device = next(name for name, present in available.items() if present)
     if not available[device]:
         raise ConfigError(f"device '{device}' was asked for, but PyTorch sees none on this machine; use device 'cpu'")
-    if device == "cpu":
-        use_fastest_exact_matmul()
     if dtype == "auto":
         wide = device == "cuda" and torch.cuda.is_bf16_supported()
         dtype = "bfloat16" if wide else "float32"
-    return Numerics(torch.device(device), getattr(torch, dtype))
+    numerics = Numerics(torch.device(device), getattr(torch, dtype))
+    numerics.take_up()
+    return numerics
 
 
 def process_peak_bytes() -> int:

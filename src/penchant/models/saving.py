@@ -50,7 +50,7 @@ def rehearse(model: LanguageModel) -> None:
     Raises ConfigError.
     """
     try:
-        with tempfile.TemporaryDirectory() as scratch, torch.random.fork_rng(devices=[]):
+        with tempfile.TemporaryDirectory() as scratch:
             _write(model, Path(scratch), torch.float32)
             require_same_adapter(model.network, Path(scratch))
     except OSError:  # of the place for scratch, which says nothing of the model

@@ -126,8 +126,11 @@ class Loop(Generic[Item]):
         try:
             if self.step == 0:
                 self.record.record((), self._answers())
+            was_due = self.step > 0 and self._evaluation_is_due()
             for callback in self.callbacks:
                 callback.on_begin(self)
+            if self.stopped_early and not was_due:  # asked for there: the step before is the last
+                self.owes_evaluation = True
             self._evaluate_if_owed(stop)
             while self.step < self.num_steps:
                 epoch, offset = divmod(self.step, self.steps_per_epoch)

@@ -32,6 +32,7 @@ def load_policy(
     """
     if loaded is not None:
         _refuse_what_a_loaded_model_brings(run, loaded)
+        loaded.numerics.take_up()
         return loaded.copy(), None
     text = read_chat_template(run.model.chat_template)
     numerics = choose_numerics(run.model.device, run.model.dtype)

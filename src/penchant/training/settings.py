@@ -1,4 +1,4 @@
-"""One configuration from four places: defaults < YAML file < environment < command line."""
+"""One configuration from four places: defaults < YAML file < environment < arguments, or the command line."""
 
 from __future__ import annotations
 
@@ -115,12 +115,13 @@ def build_config(
     flags: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     required: Sequence[str] = (),
+    flags_are: str = "the arguments",
 ) -> Config:
     """The validated configuration. Raises ConfigError that names the key, what it got and what to do.
 
     file: YAML. settings: "section.key=value", values in YAML, or dotted keys to values. flags: dotted keys to
     values; None means the flag was not given. environment: PENCHANT_SECTION__KEY=value; None: none is read. required:
-    keys that must be there.
+    keys that must be there. flags_are: what messages call the place of the flags.
     """
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
@@ -134,7 +135,7 @@ def build_config(
     _add_settings(merged, settings, keys, texts)
     for key, value in (flags or {}).items():
         if value is not None:
-            _put(merged, key, value, "the command line")
+            _put(merged, key, value, flags_are)
     if file is not None:
         _refuse_code_named_in(str(file), merged)
     nested = _nest({key: value for key, (value, _) in merged.items()})
@@ -300,7 +301,7 @@ def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> s
     message = str(problem["msg"]).removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if problem["type"] == "missing":
-        return f"the setting '{key}' is missing; give it on the command line or in the file of `config=...`"
+        return f"the setting '{key}' is missing; give it as an argument or in the file of `config=...`"
     if not key:
         return f"{message}; change one of them"
     value, where = merged.get(key, (problem.get("input"), "the configuration"))

@@ -1,0 +1,221 @@
+"""Training in memory: the same bits as on disk, nothing written, and what the caller handed over as it was."""
+
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import penchant as pt
+from penchant.data import load_pairs
+from penchant.models.forward import score_sequences
+from penchant.models.matmul import choice_file
+from penchant.tokens import TokenSequence
+
+
+def losses(run):
+    return [row["loss"] for row in run.metrics if "loss" in row]
+
+
+def outputs(model):
+    with torch.no_grad():
+        return score_sequences(model, [TokenSequence.of((5, 9, 30), (40, 41, 52, 17))])
+
+
+@pytest.fixture
+def penchant_dpo(stories260k, rows_file, tmp_path, monkeypatch):
+    """The run folder of the command with the settings of a small run."""
+    from penchant.cli import main
+
+    def call():
+        words = ["dpo", "--model", stories260k, "--chat-template", "plain", "--data", rows_file, "--device", "cpu"]
+        words += ["--dtype", "float32", "--output", tmp_path / "command", "--learning-rate", "3e-4"]
+        words += ["--batch-size", "4", "--set", "data.held_out=0.25", "--set", "optimiser.max_steps=3"]
+        words += ["--set", "save.num_samples=1", "--set", "save.sample_tokens=4"]
+        monkeypatch.setattr(sys, "argv", ["penchant", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main.main()
+        assert not left.value.code
+        torch.set_flush_denormal(False)
+        torch.set_float32_matmul_precision("highest")
+        return pt.open_run(tmp_path / "command")
+
+    return call
+
+
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_memory_folder_and_command_give_the_same_bits(
+    train, model, rows, stories260k, tmp_path, penchant_dpo, measured, same_weights, precision
+):
+    """Also where the machine's choice of a matrix product is not what PyTorch begins with."""
+    choice_file().parent.mkdir(parents=True, exist_ok=True)
+    choice_file().write_text(f'{{"precision": "{precision}"}}')
+    command = penchant_dpo()
+    in_memory = train()
+    in_folder = train(output=tmp_path / "folder")
+    by_name = train(str(stories260k), chat_template="plain", device="cpu", dtype="float32")
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert len(measured(in_memory)) >= 4
+    for other in (in_folder, by_name, command):
+        assert measured(in_memory) == measured(other)
+        assert list(in_memory.samples) == list(other.samples)
+        assert same_weights(in_memory.model, other.model)
+    assert pt.verify(in_folder)
+
+
+def test_rows_are_rows_in_whatever_they_come(train, rows, rows_file):
+    expected = losses(train())
+    pairs = load_pairs(rows).records
+    assert {type(pair) for pair in pairs} == {pt.PreferencePair}
+    for data in (rows_file, str(rows_file), [rows_file], tuple(rows), iter(rows), pairs):
+        assert losses(train(data=data)) == expected
+
+
+def test_rows_of_pandas_are_rows(train, rows):
+    pandas = pytest.importorskip("pandas")
+    assert losses(train(data=pandas.DataFrame(rows))) == losses(train())
+
+
+@pytest.mark.slow
+def test_rows_of_datasets_are_rows(train, rows):
+    """Slow: importing datasets takes seconds."""
+    datasets = pytest.importorskip("datasets")
+    assert losses(train(data=datasets.Dataset.from_list(rows))) == losses(train())
+
+
+def test_votes_on_samples_are_data(model, train, tmp_path):
+    prompts = [f"Once upon a time there was a {word}" for word in ("dog", "cat", "boy", "girl", "tree", "ball")]
+    how = {"num_responses": 3, "max_new_tokens": 12, "progress": False}
+
+    def count(prompt, response):
+        return response.count("e")
+
+    votes = pt.judge(pt.sample(model, prompts, **how), judge=count, progress=False)
+    assert {type(vote) for vote in votes} == {pt.Comparison}
+    samples, file = tmp_path / "samples.jsonl", tmp_path / "votes.jsonl"
+    pt.sample(model, prompts, output=samples, **how)
+    assert len(pt.judge(samples, judge=count, output=file, progress=False)) == len(votes)
+    assert losses(train(data=votes)) == losses(train(data=file))
+
+
+def test_without_an_output_nothing_is_written(train, model, rows, tmp_path, monkeypatch):
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    home.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    run = train()
+    pt.score(run, rows, progress=False)
+    pt.evaluate(run, ["One day"], judge=lambda p, r: len(r), max_new_tokens=4, progress=False)
+    assert run.path is None
+    assert [*here.rglob("*"), *home.rglob("*")] == []
+    assert {path.parent.name for path in (tmp_path / "cache").rglob("*") if path.is_file()} <= {"matmul"}
+    assert "data_digest" in run.ledger
+
+
+@pytest.mark.parametrize("changed", [{}, {"lora": {"rank": 2}}], ids=["whole", "adapter"])
+def test_a_loaded_model_is_as_it_was(train, model, measured, same_weights, changed):
+    before = {name: (p.detach().clone(), p.requires_grad, p) for name, p in model.network.named_parameters()}
+    said, mode, digest = outputs(model), model.network.training, model.digest
+    first, second = train(**changed), train(**changed)
+    assert not torch.equal(outputs(first.model), said)
+    for name, parameter in model.network.named_parameters():
+        bits, requires_grad, same = before.pop(name)
+        assert parameter is same
+        assert torch.equal(parameter, bits)
+        assert parameter.requires_grad == requires_grad
+        assert parameter.grad is None
+    assert not before
+    assert torch.equal(outputs(model), said)
+    assert (model.network.training, model.digest) == (mode, digest)
+    assert measured(first) == measured(second)
+    assert same_weights(first.model, second.model)
+
+
+def test_a_run_is_trained_further_sampled_scored_evaluated_and_exported(train, rows, tmp_path, same_weights):
+    run = train()
+    kept = {name: tensor.clone() for name, tensor in run.model.network.state_dict().items()}
+    further = train(run)
+    assert further.metrics[0]["loss"] == pytest.approx(0.6931, abs=1e-4)  # its reference is what the first run made
+    assert further.model.digest != run.model.digest
+    assert all(torch.equal(kept[name], tensor) for name, tensor in run.model.network.state_dict().items())
+    assert len(pt.sample(run, ["One day"], max_new_tokens=4, progress=False).comparisons) == 1
+    scores = pt.score(run, rows, progress=False)
+    assert len(scores.pairs) == len(rows)
+    assert any(abs(pair.margin) > 0 for pair in scores.pairs)
+    found = pt.evaluate(run, ["One day", "Tom"], judge=lambda p, r: len(r), max_new_tokens=8, progress=False)
+    assert found.num_prompts == 2
+    folder = run.export(tmp_path / "plain")
+    loaded = AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids = torch.arange(3, 40)[None]
+    own = run.model.copy()
+    own.stop_sharing("to call the network as transformers does")
+    with torch.no_grad():
+        assert torch.allclose(loaded(ids).logits, own.network(ids).logits, atol=1e-5)
+
+
+def state_of_the_process():
+    return {
+        "threads": torch.get_num_threads(),
+        "product": torch.get_float32_matmul_precision(),
+        "denormals": float(torch.full((), 2.0**-126) * 0.5) != 0.0,
+        "grad": torch.is_grad_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "dtype": torch.get_default_dtype(),
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "python": random.getstate(),
+        "numpy": np.random.get_state()[1].tobytes(),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "warnings": list(warnings.filters),
+        "path": list(sys.path),
+    }
+
+
+class Fails(pt.Callback):
+    def on_step(self, training, row):
+        raise RuntimeError("of my own")
+
+
+@pytest.mark.parametrize("changed", [{}, {"lora": True}, {"callbacks": [Fails()]}], ids=["whole", "adapter", "fails"])
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_the_process_is_as_it_was(train, rows, tmp_path, changed, has_folder):
+    """The cache is empty, so the matrix product is measured as well."""
+    before = state_of_the_process()
+    output = tmp_path / "run" if has_folder else None
+    if "callbacks" in changed:
+        with pytest.raises(RuntimeError, match="of my own"):
+            train(output=output, **changed)
+    else:
+        run = train(output=output, **changed)
+        pt.sample(run, ["One day"], max_new_tokens=4, progress=False)
+        pt.score(run, rows, progress=False)
+        if has_folder:
+            assert pt.open_run(output).model.digest == run.model.digest
+    assert state_of_the_process() == before
+
+
+@pytest.mark.parametrize("changed", [{}, {"lora": {"rank": 2}}], ids=["whole", "adapter"])
+def test_two_threads_at_once_give_what_one_gives_alone(train, measured, same_weights, changed):
+    alone = [train(seed=seed, **changed) for seed in (1, 2)]
+    before, runs = state_of_the_process(), {}
+
+    def work(seed):
+        runs[seed] = train(seed=seed, **changed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, expected in enumerate(alone, 1):
+        assert measured(runs[seed]) == measured(expected)
+        assert same_weights(runs[seed].model, expected.model)
+    assert state_of_the_process() == before
