@@ -1,8 +1,10 @@
 """What `import penchant` offers: all of it there, documented, and brought in when it is asked for."""
 
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,10 @@ def test_errors_are_related_as_the_docstring_says():
     for name in ("UserError", "TrainingError", "WrittenError"):
         assert issubclass(getattr(pt, name), pt.PenchantError)
     assert not issubclass(pt.Interrupted, Exception)
+
+
+def test_the_page_of_the_library_lists_these_names_and_no_others():
+    page = (Path(__file__).parents[1] / "docs" / "library.md").read_text(encoding="utf-8")
+    first_cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("|")]
+    listed = [name for cell in first_cells for name in re.findall(r"`penchant\.(\w+)", cell)]
+    assert sorted(listed) == sorted(pt.__all__)

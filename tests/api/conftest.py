@@ -20,8 +20,8 @@ SETTINGS = {
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
+def _own_cache(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from penchant.files.whole import write_atomically
 from penchant.models.digests import digest_of_network, weights_digest
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, load_model
-from penchant.models.numerics import choose_numerics
+from penchant.models.numerics import choose_numerics, computing
 from penchant.progress import reporter_of
 from penchant.report import curves_as_html, render_report, samples_as_html, summary
 from penchant.training.run_folder import RunFolder, read_ledger
@@ -113,8 +113,9 @@ class Run:
         """The trained model; that of a folder is loaded when it is first asked for. Raises ModelError."""
         if self._model is None:
             settings = self.ledger["config"]["model"]
-            numerics = choose_numerics(settings.get("device", "auto"), settings.get("dtype", "auto"))
-            self._model = load_model(str(self.path), numerics)
+            with computing():
+                numerics = choose_numerics(settings.get("device", "auto"), settings.get("dtype", "auto"))
+                self._model = load_model(str(self.path), numerics)
         return self._model
 
     @property
@@ -145,7 +146,8 @@ class Run:
         from penchant.training.export import export_model
 
         source = self.model if self.path is None else str(self.path)
-        return export_model(source, Path(output), dtype=dtype, reporter=reporter_of(progress)).folder
+        with computing():
+            return export_model(source, Path(output), dtype=dtype, reporter=reporter_of(progress)).folder
 
     def with_report(self, say: Say = lambda _: None) -> Run:
         """The run, with report.html in its folder."""
