@@ -22,7 +22,9 @@ GEMM_SHAPES = ((1024, 576, 1536), (1024, 1536, 576), (1024, 576, 576), (1024, 20
 
 def main() -> None:
     from penchant.models.numerics import prepare_process
+    from penchant.process import own_process
 
+    own_process()
     prepare_process()
     job = read_json(Path(sys.argv[1]))
     write_json(Path(sys.argv[2]), {"prepare": prepare, "train": train}[job["action"]](job))

@@ -30,6 +30,7 @@ from penchant.models.load import load_model
 from penchant.models.matmul import gemm_rate
 from penchant.models.numerics import choose_numerics, prepare_process
 from penchant.models.sampler import SamplingParams
+from penchant.process import own_process
 
 NUM_RESPONSES = 2
 
@@ -58,6 +59,7 @@ def main() -> None:
     options = parse_options()
     if options.threads:
         torch.set_num_threads(options.threads)
+    own_process()
     prepare_process()
     model = load_model(options.model, choose_numerics("cpu", "float32"), chat_template=options.chat_template)
     chosen = torch.get_float32_matmul_precision()

@@ -57,7 +57,9 @@ def measure(
 ) -> dict[str, Any]:
     """Run both experiments in this process."""
     from penchant.models.numerics import prepare_process
+    from penchant.process import own_process
 
+    own_process()
     prepare_process()
     from penchant.data import load_pairs
     from penchant.models.load import load_model

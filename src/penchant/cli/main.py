@@ -14,6 +14,7 @@ from penchant.cli import models, votes
 from penchant.cli.added import Verbs
 from penchant.cli.failures import one_sentence
 from penchant.cli.hints import Command
+from penchant.process import own_process
 from penchant.versions import versions_in_words
 from penchant.wording import SPELT_OUT
 
@@ -66,6 +67,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 our fault or a run that stopped itself, 2 the user's mistake, 130 Ctrl-C, 143 SIGTERM.
     """
+    own_process()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

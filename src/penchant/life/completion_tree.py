@@ -13,6 +13,7 @@ from torch import Tensor
 from penchant.data import Message
 from penchant.lab import Completion, Result, TreeFigure, grow, layout, path_log_prob, readable
 from penchant.lab.result import require
+from penchant.models.numerics import computing
 from penchant.models.opening import open_model
 from penchant.progress import Reporter, Silent
 from penchant.tokens import TokenSequence
@@ -63,8 +64,22 @@ def tree(
     require("width", width, width >= 1, "at least 1")
     require("temperature", temperature, 1e-6 <= temperature <= 1e6, "from 1e-6 to a million")
     require("least", least, 0 <= least < 1, "at least 0 and below 1")
+    with computing():
+        return _tree(model, prompt, depth, width, temperature, least, chat_template, reporter or Silent())
+
+
+def _tree(
+    model: str,
+    prompt: str,
+    depth: int,
+    width: int,
+    temperature: float,
+    least: float,
+    chat_template: str,
+    reporter: Reporter,
+) -> Result:
     language_model = open_model(
-        model, device="cpu", dtype="float32", chat_template=chat_template or None, reporter=reporter or Silent()
+        model, device="cpu", dtype="float32", chat_template=chat_template or None, reporter=reporter
     )
     language_model.network.double()  # in fp32 two ways to compute a path may differ by more than is claimed
     prompt_ids = language_model.encoder.encode_prompt([Message(role="user", content=prompt)])

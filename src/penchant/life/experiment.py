@@ -59,7 +59,7 @@ def life(
         UserError: an option is out of range, or the folder holds something.
     """
     from penchant.life.stages import Life  # which takes transformers along, and seconds
-    from penchant.models.numerics import prepare_process
+    from penchant.models.numerics import computing, prepare_process
 
     for name, value, least in (
         ("num_stories", num_stories, 100),
@@ -77,7 +77,7 @@ def life(
         "dpo_epochs": dpo_epochs,
     }
     prepare_process()
-    with tempfile.TemporaryDirectory() as scratch, _one_thread():
+    with computing(), tempfile.TemporaryDirectory() as scratch, _one_thread():
         found = Life(Path(folder or scratch), seed, reporter or Silent())
         found.train_on_text(num_stories)
         found.train_on_demonstrations(sft_epochs)

@@ -15,6 +15,7 @@ import torch
 
 from penchant.errors import ConfigError
 from penchant.models.matmul import use_fastest_exact_matmul
+from penchant.process import is_own
 
 __all__ = [
     "Numerics",
@@ -55,7 +56,7 @@ class Numerics:
 
 
 def prepare_process() -> None:
-    """Settings of the whole process; call before the first tensor operation, as threads inherit them.
+    """Settings of the whole process, where it is a command's own; before any tensor operation, as threads inherit them.
 
     Denormal numbers count as zero: saturated pairs put them into the backward matrix products, where each costs
     hundreds of cycles. Freed memory is kept (glibc only): by default every large tensor is asked of the system and
@@ -63,6 +64,8 @@ def prepare_process() -> None:
     one micro-batch, not of a thousand: each kept one lies between activations, where larger ones no longer fit. Large
     tensors ask for huge pages, where the system gives them to who asks. A variable that the user has set stays.
     """
+    if not is_own():
+        return
     torch.set_flush_denormal(True)
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, str(KEPT_KERNELS))

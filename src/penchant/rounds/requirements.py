@@ -48,11 +48,11 @@ def must_be_named(plan: Plan) -> bool:
 def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str], None]) -> None:
     """Refuse a new round, after these, that could not be turned; no model is taken into memory. Raises UserError."""
     from penchant.models.load import is_adapter_folder, read_chat_template
-    from penchant.models.numerics import choose_numerics, prepare_process
+    from penchant.models.numerics import choose_numerics, computing
     from penchant.training.objective import choose_objective
 
-    prepare_process()
-    choose_numerics(plan.device or "auto", plan.dtype or "auto")
+    with computing():
+        choose_numerics(plan.device or "auto", plan.dtype or "auto")
     config = training_config(plan)
     choose_objective(config)
     if not rounds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +88,16 @@ def next_stage(this: Round) -> str:
     return next((stage.name for stage in stages() if not finished_stages.has_note(this, stage.name)), "report")
 
 
+def _computing() -> AbstractContextManager[None]:
+    """See `penchant.models.numerics.computing`, which takes torch along; a list of rounds needs none."""
+    from penchant.models.numerics import computing
+
+    return computing()
+
+
 def _sample(this: Round, call: Call) -> None:
-    model_stages.sample_responses(this, call.reporter)
+    with _computing():
+        model_stages.sample_responses(this, call.reporter)
 
 
 def _vote(this: Round, call: Call) -> Waiting | None:
@@ -96,11 +105,13 @@ def _vote(this: Round, call: Call) -> Waiting | None:
 
 
 def _train(this: Round, call: Call) -> None:
-    model_stages.train_on_votes(this, call.reporter)
+    with _computing():
+        model_stages.train_on_votes(this, call.reporter)
 
 
 def _answer(this: Round, call: Call) -> None:
-    model_stages.answer_held_out(this, call.reporter)
+    with _computing():
+        model_stages.answer_held_out(this, call.reporter)
 
 
 def _compare(this: Round, call: Call) -> Waiting | None:
