@@ -30,6 +30,18 @@ def test_the_examples_run_one_after_the_other(stories260k, tmp_path, monkeypatch
     assert "data[3]: the field 'rejected' is missing" in out
 
 
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs_and_writes_nothing(stories260k, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = PYTHON.findall((DOCS.parent / "README.md").read_text(encoding="utf-8"))
+    loaded = code.replace('pt.load("smollm2-135m")', f'pt.load({str(stories260k)!r}, chat_template="plain")')
+    assert loaded != code
+    names = {}
+    exec(compile(loaded, "README.md", "exec"), names)
+    assert names["run"].ledger["status"] == "finished"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_chinese_page_has_the_same_examples_and_names():
     english, chinese = page("library.md"), page("library.zh-CN.md")
     assert PYTHON.findall(english) == PYTHON.findall(chinese)
