@@ -28,10 +28,10 @@ def curves_as_html(ledger: Mapping[str, Any], metrics: Rows) -> str:
     """The figures of the report that these rows have data for, side by side."""
     drawn = "".join(
         f'<figure style="margin: 0; width: {"15em" if figure.small else "26em"}"><figcaption><b>{escape(figure.title)}'
-        f"</b> {_legend(figure.legend)}</figcaption>{figure.svg}</figure>"
+        f"</b> {_legend(figure.legend)}</figcaption>{_unclipped(figure.svg)}</figure>"
         for figure in figures(ledger, metrics)
     )
-    return f'<div style="{CARD}; display: flex; flex-wrap: wrap; gap: 1em">{drawn}</div>' if drawn else ""
+    return f'<div style="{CARD}; display: flex; flex-wrap: wrap; gap: 1em 2em">{drawn}</div>' if drawn else ""
 
 
 def samples_as_html(samples: Sequence[Mapping[str, Any]]) -> str:
@@ -51,6 +51,11 @@ def _legend(entries: Sequence[tuple[str, str, str]]) -> str:
         f'<span style="color: var(--{kind.partition(" ")[0]})">{escape(label)} {escape(value)}</span>'
         for label, value, kind in entries
     )
+
+
+def _unclipped(svg: str) -> str:
+    """The labels of an axis may be wider than the room that the report's smaller font leaves them."""
+    return svg.replace("<svg ", '<svg style="overflow: visible" ', 1)
 
 
 def _cell(text: str) -> str:
