@@ -104,7 +104,7 @@ def test_a_bad_row_is_named_as_python_names_it():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ([], "no data file was given"),
+        ([], "no data was given"),
         (iter([]), "data is empty: it holds no rows"),
         ([PAIR, "pairs.jsonl"], r"data\[1\]: a row must be a dict, got str; write {\.\.\.} for each row"),
         ({"train": [PAIR], "test": [PAIR]}, "data is a mapping with the keys train, test and not rows"),

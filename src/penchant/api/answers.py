@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from penchant.data import Comparison, Prompt, load_prompts
 from penchant.data.fields import in_words
 from penchant.data.given import Data
+from penchant.data.in_memory import RowSource
 from penchant.data.prompt_sets import prompt_file
 from penchant.errors import ConfigError
 from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
@@ -23,7 +24,7 @@ from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, reporter_of
 from penchant.tokens import SpecialTokens
-from penchant.training.given import ModelLike
+from penchant.training.given import ModelLike, path_of
 from penchant.training.trained import Run
 
 __all__ = ["Prompts", "judge", "load", "prompts_of", "sample"]
@@ -61,7 +62,9 @@ def load(
     reporter, template = reporter_of(progress), read_chat_template(chat_template)
     with computing():
         numerics = choose_numerics(device, dtype)
-        name = os.fspath(model)
+        name = path_of(model, "model", "the name or path of a model")
+        if name is None:
+            raise ConfigError("model is None; give the name or path of a model")
         return load_model(name, numerics, chat_template=template, special_tokens=special_tokens, say=reporter.say)
 
 
@@ -94,6 +97,15 @@ def sample(
     """
     if resume and output is None:
         raise ConfigError("resume goes on with a file; name it: `output=...`")
+    for name, value, least in (
+        ("num_responses", num_responses, 1),
+        ("max_new_tokens", max_new_tokens, 1),
+        ("top_k", top_k, 0),
+        ("batch_size", batch_size, 1),
+        ("seed", seed, 0),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
     reporter = reporter_of(progress)
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     asked = prompts_of(prompts, max_prompts, reporter)
@@ -153,14 +165,20 @@ def prompts_of(prompts: Prompts, limit: int | None, reporter: Reporter) -> Seque
     """The prompts that are meant, at most `limit`; what of them is left out is said. Raises UserError."""
     if isinstance(prompts, str):
         prompts = prompt_file(prompts)
-    elif isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts):
-        prompts = [{"prompt": one} for one in prompts]
+    elif not isinstance(prompts, os.PathLike | Mapping | RowSource) and not hasattr(prompts, "columns"):
+        prompts = [{"prompt": str(one)} if isinstance(one, str) else one for one in _each(prompts)]
     loaded = load_prompts(prompts, limit=limit)
     if listed := in_words(loaded.unread):
         reporter.say(listed)
     if repeated := sum(loaded.verdict_counts.values()) - len(loaded.records):
         reporter.say(f"prompts that repeat an earlier one: {repeated}, left out")
     return loaded.records
+
+
+def _each(values: Any) -> list[Any]:
+    if not isinstance(values, Iterable):
+        raise ConfigError(f"prompts is of type {type(values).__name__}; give a list of texts, a file or records")
+    return list(values)
 
 
 def _comparisons(comparisons: Samples | Data) -> Sequence[Comparison]:

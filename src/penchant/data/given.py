@@ -57,7 +57,7 @@ def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
     if not isinstance(data, Sequence):
         return [as_source(data)]
     if not data:
-        raise DataError("no data file was given; name at least one.")
+        raise DataError("no data was given; name at least one file, or give at least one row.")
     if not all(isinstance(one, str | os.PathLike | FileSource | RowSource) for one in data):
         return [as_source(data)]
     return [_source(one, txt) for one in data]

@@ -89,7 +89,7 @@ def as_source(data: object, name: str = "data") -> RowSource:
     if isinstance(data, RowSource):
         return data
     place = name
-    if hasattr(data, "iloc"):
+    if hasattr(data, "iloc") and hasattr(data, "columns"):
         rows, place = _rows_of_frame(data, name), f"{name}.iloc"
     elif hasattr(data, "to_pylist"):
         rows = data.to_pylist()

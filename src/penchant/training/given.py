@@ -10,11 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from penchant.data.given import Data
+from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
 from penchant.training.callbacks import Callback
 from penchant.training.trained import Run
 
-__all__ = ["Given", "ModelLike", "loaded_of", "name_of_model"]
+__all__ = ["Given", "ModelLike", "loaded_of", "name_of_model", "path_of"]
 
 ModelLike = str | os.PathLike[str] | LanguageModel | Run
 """A name or path, a loaded model, or a run."""
@@ -40,8 +41,10 @@ class Given:
         objective: str | Callable[[Any], Tensor] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Given:
-        """Those of the arguments that are in memory."""
+        """Those of the arguments that are in memory. Raises ConfigError for callbacks that are none."""
         own = objective if callable(objective) else None
+        if isinstance(callbacks, Callback) or not all(isinstance(one, Callback) for one in callbacks):
+            raise ConfigError("callbacks is a list of penchant.Callback objects; give [MyCallback()]")
         return cls(loaded_of(model), loaded_of(reference), None if _are_paths(data) else data, own, callbacks)
 
     @staticmethod
@@ -53,12 +56,12 @@ class Given:
         reference: ModelLike | None = None,
         objective: str | Callable[[Any], Tensor] | None = None,
     ) -> dict[str, Any]:
-        """The same arguments as settings hold them: names and paths, none for data in memory."""
+        """The same arguments as settings hold them: names and paths, none for data in memory. Raises ConfigError."""
         return {
             "model": name_of_model(model),
             "reference": name_of_model(reference),
             "data": _paths(data) if _are_paths(data) else None,
-            "output": output and os.fspath(output),
+            "output": path_of(output, "output"),
             "objective": _name_of_function(objective) if callable(objective) else objective,
         }
 
@@ -76,7 +79,14 @@ def name_of_model(model: ModelLike | None) -> str | None:
         return model.model.name if model.path is None else str(model.path)
     if isinstance(model, LanguageModel):
         return model.name
-    return None if model is None else os.fspath(model)
+    return path_of(model, "model", "what `penchant.load` returned, or the name or path of a model")
+
+
+def path_of(value: str | os.PathLike[str] | None, argument: str, words: str = "a path") -> str | None:
+    """A path as text, None for None. Raises ConfigError for what is none; `words` says what was wanted."""
+    if value is None or isinstance(value, str | os.PathLike):
+        return None if value is None else os.fspath(value)
+    raise ConfigError(f"{argument} is of type {type(value).__name__}; give {words}")
 
 
 def _are_paths(data: Any) -> bool:

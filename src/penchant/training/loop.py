@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 import torch
 
-from penchant.errors import TrainingError
+from penchant.errors import ConfigError, TrainingError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.tokens import pack
@@ -55,6 +55,10 @@ def accumulate(
     for items in micro_batches:
         before_micro_batch()
         loss, metrics = task.losses(model, items)
+        if not loss.requires_grad:
+            raise ConfigError(
+                "the loss does not depend on the model, so there is nothing to learn; detach nothing in it"
+            )
         (loss / total).backward()
         tally.add(loss, sum(task.count(item) for item in items), metrics)
         if not torch.isfinite(loss.detach()):

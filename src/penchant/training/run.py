@@ -119,6 +119,7 @@ def _configure(
             raise ConfigError("config is a checked configuration already; leave out settings and arguments beside it")
         return config
     required = () if given.data is not None else ("data.files",)
+    required = required if config is not None else ("model.name", *required)
     return build_config(schema, file=config, settings=settings, flags=flags, required=required)
 
 
