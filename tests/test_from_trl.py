@@ -12,8 +12,9 @@ import penchant as pt
 from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
 from penchant.errors import DataError
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, row_in_table
+from penchant.training.arguments import SETTING_OF, Arguments
 from penchant.training.config import DPOConfig
-from penchant.training.settings import SETTING_OF, Arguments, known_keys
+from penchant.training.settings import known_keys
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = ("from-trl.md", "from-trl.zh-CN.md")

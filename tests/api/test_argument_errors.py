@@ -76,7 +76,7 @@ def test_a_bad_row_is_named_as_python_finds_it(train, rows, stories260k):
 
 
 def test_empty_data_is_refused(train):
-    refused(lambda: train(data=[]), pt.DataError)
+    assert "no data was given" in refused(lambda: train(data=[]), pt.DataError)
 
 
 def test_a_run_in_memory_has_no_folder_to_look_into(train):

@@ -7,8 +7,8 @@ import typer
 
 from penchant.cli.hints import OPTIONS
 from penchant.cli.main import app
+from penchant.training.arguments import PARTS
 from penchant.training.config import DPOConfig, SFTConfig
-from penchant.training.settings import PARTS
 
 NO_DEFAULT = {  # what is named where it is wanted, and otherwise is not there
     "--prompts", "--output", "--tasks", "--gold", "--token", "--public-url", "--title", "--guidelines", "--people",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penchant.cli.console import Reporter
 from penchant.files.place import require_place
-from penchant.training.settings import REQUIRED, build_config, dotted
+from penchant.training.arguments import dotted
+from penchant.training.settings import REQUIRED, build_config
 
 if TYPE_CHECKING:
     from penchant.training.trained import Run

@@ -22,6 +22,7 @@ from penchant.models.load import require_named
 from penchant.models.numerics import computing, process_peak_bytes
 from penchant.progress import Reporter, reporter_of
 from penchant.training.alone import alone_in_run
+from penchant.training.arguments import Arguments, dotted
 from penchant.training.callbacks import Callback, open_tracker
 from penchant.training.config import DPOConfig, RunConfig, SFTConfig
 from penchant.training.finite import require_finite, require_rewards_of_zero
@@ -34,7 +35,7 @@ from penchant.training.origins import origins_of
 from penchant.training.policies import load_trainee, make_ready, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
 from penchant.training.run_record import RunRecord
-from penchant.training.settings import Arguments, build_config, dotted
+from penchant.training.settings import build_config
 from penchant.training.trained import Run, settle
 
 __all__ = ["dpo", "run", "sft", "train"]
@@ -74,7 +75,7 @@ def dpo(
         settings: any setting by its dotted name, {"optimiser.weight_decay": 0.1}; wins over `config`.
         resume: go on with the run in `output`, bit for bit.
         progress: True for bars, False for none, or a Reporter.
-        arguments: see `penchant.training.settings.Arguments`; they win over `settings`.
+        arguments: see `penchant.training.arguments.Arguments`; they win over `settings`.
 
     Raises:
         UserError: what the caller can mend: data, model, settings, or a place that takes no files.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -13,62 +13,14 @@ from pydantic.fields import FieldInfo
 from penchant.errors import ConfigError
 from penchant.plugins import is_import_path
 from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
+from penchant.training.arguments import setting_meant
 from penchant.wording import nearest, shown
 
-__all__ = ["REQUIRED", "Arguments", "build_config", "dotted", "known_keys", "settings_of"]
+__all__ = ["REQUIRED", "build_config", "known_keys", "settings_of"]
 
 Config = TypeVar("Config", bound=BaseModel)
 
 
-class Arguments(TypedDict, total=False):
-    """The settings that `penchant.dpo` and `penchant.sft` take by name; None, or left out: the setting's default.
-
-    learning_rate: the peak. epochs: times through the data. max_steps: optimiser steps, at most. batch_size: pairs, or
-    texts, an optimiser step. max_rows: records used, from the start of the data. max_length, max_prompt_length: in
-    tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error".
-    """
-
-    learning_rate: float | None
-    epochs: int | None
-    max_steps: int | None
-    batch_size: int | None
-    max_rows: int | None
-    max_length: int | None
-    max_prompt_length: int | None
-    held_out: float | None
-    lora: bool | Mapping[str, Any] | None
-    seed: int | None
-    device: str | None
-    dtype: str | None
-    chat_template: str | None
-    special_tokens: str | None
-    on_bad_row: str | None
-    eval_every: int | None
-
-
-SETTING_OF = {
-    "output": "output",
-    "seed": "seed",
-    "data": "data.files",
-    "model": "model.name",
-    "reference": "model.reference",
-    "lora": "model.lora",
-    "device": "model.device",
-    "dtype": "model.dtype",
-    "chat_template": "model.chat_template",
-    "objective": "dpo.objective",
-    "beta": "dpo.beta",
-    "learning_rate": "optimiser.learning_rate",
-    "epochs": "optimiser.epochs",
-    "max_steps": "optimiser.max_steps",
-    "batch_size": "optimiser.batch_size",
-    "eval_every": "save.eval_every",
-    **{
-        name: f"data.{name}"
-        for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens", "on_bad_row")
-    },
-}
-"""Arguments of commands and functions, and the settings they set."""
 REQUIRED = ("output", "data.files")
 """Settings that a command does not run without; from Python a run may be in memory, and so may its data."""
 RUN_CODE = {"dpo.objective": "objective", "save.trackers": "tracker"}
@@ -76,35 +28,6 @@ RUN_CODE = {"dpo.objective": "objective", "save.trackers": "tracker"}
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
 NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
-PARTS = {
-    "optimizer": "optimiser",
-    "lr": "learning_rate",
-    "num_epochs": "epochs",
-    "num_train_epochs": "epochs",
-    "per_device_train_batch_size": "batch_size",
-    "lr_scheduler_type": "schedule",
-    "loss_type": "objective",
-    "adam_beta1": "beta1",
-    "adam_beta2": "beta2",
-    "adam_epsilon": "epsilon",
-    "max_seq_length": "max_length",
-    "dataset": "data",
-    "training": "optimiser",
-}
-"""Parts of settings by the names that other tools have for them."""
-
-
-def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as settings: {"epochs": 2} is {"optimiser.epochs": 2}. Raises ConfigError for one that is none."""
-    for name in arguments:
-        if name not in SETTING_OF:
-            meant = PARTS.get(name) or nearest(name, SETTING_OF)
-            hint = f"did you mean `{meant}=...`?" if meant else f"there are {', '.join(SETTING_OF)}"
-            raise ConfigError(f"there is no argument {name!r}; {hint}, or give it in `settings=...`")
-    lora = arguments.get("lora")
-    return {SETTING_OF[name]: value for name, value in arguments.items()} | {
-        "model.lora": {} if lora is True else lora or None
-    }
 
 
 def build_config(
@@ -275,7 +198,7 @@ def _check_known(key: str, value: Any, keys: Mapping[str, bool], where: str) -> 
         raise ConfigError(f"{where}: '{key}' is a section and takes no value, got {shown(value)}; set one of its keys")
     if key in keys:
         return
-    leaves, meant = [k for k in keys if not keys[k]], _setting_meant(key)
+    leaves, meant = [k for k in keys if not keys[k]], setting_meant(key)
     last = meant.rsplit(".", 1)[-1]
     of_a_section = next((k for k in leaves if k.rsplit(".", 1)[-1] == last), None)
     near = meant if meant in keys else of_a_section or nearest(key, keys)
@@ -306,8 +229,3 @@ def _explain(error: ValidationError, merged: Mapping[str, tuple[Any, str]]) -> s
         return f"{message}; change one of them"
     value, where = merged.get(key, (problem.get("input"), "the configuration"))
     return f"{where}: '{key}' is {shown(value)}: {message}; correct it"
-
-
-def _setting_meant(key: str) -> str:
-    """A setting's name with every part that another tool calls otherwise as it is called here."""
-    return ".".join(PARTS.get(part, part) for part in key.replace("-", "_").split("."))

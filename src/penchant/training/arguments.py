@@ -1,0 +1,96 @@
+"""Settings by other names: the arguments of functions and commands, and the words of other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from penchant.errors import ConfigError
+from penchant.wording import nearest
+
+__all__ = ["PARTS", "SETTING_OF", "Arguments", "dotted", "setting_meant"]
+
+
+class Arguments(TypedDict, total=False):
+    """The settings that `penchant.dpo` and `penchant.sft` take by name; None, or left out: the setting's default.
+
+    learning_rate: the peak. epochs: times through the data. max_steps: optimiser steps, at most. batch_size: pairs, or
+    texts, an optimiser step. max_rows: records used, from the start of the data. max_length, max_prompt_length: in
+    tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error".
+    """
+
+    learning_rate: float | None
+    epochs: int | None
+    max_steps: int | None
+    batch_size: int | None
+    max_rows: int | None
+    max_length: int | None
+    max_prompt_length: int | None
+    held_out: float | None
+    lora: bool | Mapping[str, Any] | None
+    seed: int | None
+    device: str | None
+    dtype: str | None
+    chat_template: str | None
+    special_tokens: str | None
+    on_bad_row: str | None
+    eval_every: int | None
+
+
+SETTING_OF = {
+    "output": "output",
+    "seed": "seed",
+    "data": "data.files",
+    "model": "model.name",
+    "reference": "model.reference",
+    "lora": "model.lora",
+    "device": "model.device",
+    "dtype": "model.dtype",
+    "chat_template": "model.chat_template",
+    "objective": "dpo.objective",
+    "beta": "dpo.beta",
+    "learning_rate": "optimiser.learning_rate",
+    "epochs": "optimiser.epochs",
+    "max_steps": "optimiser.max_steps",
+    "batch_size": "optimiser.batch_size",
+    "eval_every": "save.eval_every",
+    **{
+        name: f"data.{name}"
+        for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens", "on_bad_row")
+    },
+}
+"""Arguments of commands and functions, and the settings they set."""
+PARTS = {
+    "optimizer": "optimiser",
+    "lr": "learning_rate",
+    "num_epochs": "epochs",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+    "lr_scheduler_type": "schedule",
+    "loss_type": "objective",
+    "adam_beta1": "beta1",
+    "adam_beta2": "beta2",
+    "adam_epsilon": "epsilon",
+    "max_seq_length": "max_length",
+    "dataset": "data",
+    "training": "optimiser",
+}
+"""Parts of settings by the names that other tools have for them."""
+
+
+def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as settings: {"epochs": 2} is {"optimiser.epochs": 2}. Raises ConfigError for one that is none."""
+    for name in arguments:
+        if name not in SETTING_OF:
+            meant = PARTS.get(name) or nearest(name, SETTING_OF)
+            hint = f"did you mean `{meant}=...`?" if meant else f"there are {', '.join(SETTING_OF)}"
+            raise ConfigError(f"there is no argument {name!r}; {hint}, or give it in `settings=...`")
+    lora = arguments.get("lora")
+    return {SETTING_OF[name]: value for name, value in arguments.items()} | {
+        "model.lora": {} if lora is True else lora or None
+    }
+
+
+def setting_meant(key: str) -> str:
+    """A setting's name with every part that another tool calls otherwise as it is called here."""
+    return ".".join(PARTS.get(part, part) for part in key.replace("-", "_").split("."))
