@@ -28,6 +28,18 @@ def _denormals_stay_what_they_are():
 
 
 @pytest.fixture(autouse=True)
+def _modules_of_a_test_go_with_it(tmp_path_factory):
+    """What a test wrote and imported, such as a judge of its own, another test would find again under its name."""
+    path, known = sys.path.copy(), set(sys.modules)
+    yield
+    sys.path[:] = path
+    written = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - known:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(written):
+            del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
 def _the_real_model_has_what_there_is(request, monkeypatch):
     """Slow tests take all threads, and the user's own cache whatever another test's session has set."""
     is_slow = request.node.get_closest_marker("slow") is not None

@@ -13,7 +13,7 @@ import torch
 from penchant.errors import ModelError
 from penchant.models.adapters import quiet_peft
 from penchant.models.config_check import layers_beyond, read_shapes, require_adapter_fits, require_config_fits
-from penchant.models.seeding import seeded
+from penchant.models.seeding import NOBODYS, seeded
 from penchant.wording import reason_of
 
 __all__ = ["base_of_adapter", "read_adapter", "read_json", "read_network"]
@@ -113,7 +113,7 @@ def read_adapter(path: Path, network: Any) -> Any:
     shapes = read_shapes(path)
     require_adapter_fits(path / "adapter_config.json", read_json(path / "adapter_config.json"), shapes)
     try:
-        with quiet_peft(), seeded(0):  # peft fills an adapter with random numbers before it reads it
+        with quiet_peft(), seeded(NOBODYS):  # peft fills an adapter with random numbers before it reads it
             network = PeftModel.from_pretrained(network, str(path), is_trainable=True)
     except Exception as error:  # as above
         raise ModelError(

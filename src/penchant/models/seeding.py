@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["seeded"]
+__all__ = ["NOBODYS", "seeded"]
+
+NOBODYS = -1
+"""A seed that no run has: numbers drawn with it are never those that an adapter began with."""
 
 _ALONE = threading.Lock()
 
