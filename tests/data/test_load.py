@@ -215,7 +215,7 @@ def test_a_wrong_option_is_refused(tmp_path, options):
 
 
 def test_no_file_at_all_is_refused():
-    with pytest.raises(DataError, match="no data file"):
+    with pytest.raises(DataError, match="no data was given"):
         load_pairs([])
 
 
