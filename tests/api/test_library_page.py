@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import penchant as pt
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -22,11 +24,17 @@ def test_the_examples_run_one_after_the_other(stories260k, tmp_path, monkeypatch
     assert "smollm2" not in code
     names = {}
     exec(compile(code, "library.md", "exec"), names)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["my-model", "report.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my-model", "report.html", "runs"]
     assert names["run"].ledger["status"] == names["own"].ledger["status"] == "finished"
     assert names["lora"].model.is_adapter
+    with pytest.raises(pt.OutputError, match="this run is finished"):
+        pt.dpo(names["imitated"], names["rows"], output="runs/preferred", held_out=0.34, resume=True, progress=False)
+    with pytest.raises(pt.OutputError, match="holds no run to resume"):
+        pt.dpo(names["imitated"], names["rows"], output="runs/not-begun", resume=True, progress=False)
     out = capsys.readouterr().out
     assert "keep" in out
+    assert names["changed"] == []
+    assert re.search(r"^run runs/preferred .*\n.*── model, run \S*runs/imitated ", out, re.MULTILINE)
     assert "data[3]: the field 'rejected' is missing" in out
 
 

@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 
+import penchant as pt
+from penchant.training.lineage import Origin
+
 WORDS = ("dog", "cat", "ball", "park", "tree", "boat", "sun", "moon")
 
 
@@ -144,6 +147,15 @@ def test_the_lineage_goes_down_to_parent_runs_files_and_judges(penchant, runs, s
     tree = json.loads(penchant("lineage", runs / "second", "--json").out)
     assert [node["kind"] for node in tree["of"]] == ["model, run", "data"]
     assert tree["of"][0]["of"][1]["of"][0]["name"] == "stand-in:positivity"
+
+
+def test_printed_in_python_a_lineage_is_the_tree_that_the_command_prints(penchant, runs):
+    assert str(pt.lineage(runs / "second")) + "\n" == penchant("lineage", runs / "second").out
+
+
+def test_a_name_in_a_lineage_cannot_move_the_cursor():
+    shown = str(Origin("run", "a\x1b[2Jb", of=(Origin("model", "c\x07"),)))
+    assert shown == "run a\N{REPLACEMENT CHARACTER}[2Jb\n└── model c\N{REPLACEMENT CHARACTER}"
 
 
 def test_a_parent_run_that_is_gone_or_was_trained_again_is_told(penchant, copies):

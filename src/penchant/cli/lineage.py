@@ -28,11 +28,6 @@ def command(
         penchant lineage runs/second --json | jq .of
     """
     from penchant.training.lineage import lineage
-    from penchant.wording import sanitise
 
     tree = lineage(run)
-    if as_json:
-        typer.echo(json.dumps(tree.as_dict(), indent=2, ensure_ascii=False))
-    else:
-        for line in tree.lines():
-            typer.echo(sanitise(line))
+    typer.echo(json.dumps(tree.as_dict(), indent=2, ensure_ascii=False) if as_json else str(tree))

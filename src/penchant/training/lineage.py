@@ -16,6 +16,7 @@ from penchant.models.digests import run_of
 from penchant.models.starter import STARTERS
 from penchant.training.provenance import read_provenance
 from penchant.training.run_folder import found_from, read_ledger
+from penchant.wording import sanitise
 
 __all__ = ["Origin", "lineage"]
 
@@ -39,6 +40,10 @@ class Origin:
     def lines(self) -> list[str]:
         """The tree as text, a line a node."""
         return [self._line(), *_branches(self.of)]
+
+    def __str__(self) -> str:
+        """The tree as text that is safe to show: names may come from somebody else's folder."""
+        return sanitise("\n".join(self.lines()))
 
     def _line(self) -> str:
         return f"{self.kind} {self.name}" + (f"  ({'; '.join(self.facts)})" if self.facts else "")
