@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ def test_the_page_and_its_figure_are_what_the_script_writes(architecture, tmp_pa
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
     for path, text in architecture.pages().items():
         assert path.read_text(encoding="utf-8") == text, "run `make docs`"
+
+
+def test_the_decision_on_rooms_names_the_layers_and_the_contracts_that_are_checked(architecture):
+    page = (ROOT / "docs" / "adr" / "0011-rooms-and-layers.md").read_text(encoding="utf-8")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers, contracts = (
+        [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines()[2:]]
+        for table in re.findall(r"(?:^\|.*\|\n)+", page, re.MULTILINE)
+    )
+    assert [name for name, _ in contracts] == [one["name"] for one in settings["contracts"]]
+    assert [re.findall(r"`(\w+)`", rooms.split(":")[0]) for _, rooms in layers] == architecture.floors()
 
 
 def test_every_file_that_the_page_names_is_there():

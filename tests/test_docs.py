@@ -13,6 +13,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+import penchant
 from penchant.cli.demo import steps
 from penchant.cli.main import app
 
@@ -203,3 +204,5 @@ def test_the_site_is_built_whole_and_loads_nothing_from_elsewhere(tmp_path):
             page.name
         )
     assert "<math" in (tmp_path / "theory.html").read_text(encoding="utf-8")
+    shown = set(re.findall(r'id="penchant\.(\w+)"', (tmp_path / "reference.html").read_text(encoding="utf-8")))
+    assert shown == set(penchant.__all__)
