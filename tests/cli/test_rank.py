@@ -403,7 +403,9 @@ def test_the_page_has_a_row_for_every_format():
 
 
 def test_the_program_of_the_page_runs():
-    exec(page().split("```python\n")[1].split("```")[0], {})
+    names = {}
+    exec(page().split("```python\n")[1].split("```")[0], names)
+    assert (names["best"].item, names["found"].as_dict()["num_both_bad"]) == ("tea", 1)
 
 
 def test_the_page_says_how_many_votes_as_the_formula_does():
