@@ -17,6 +17,7 @@ import penchant as pt
 from penchant.data import load_pairs
 from penchant.models.forward import score_sequences
 from penchant.models.matmul import choice_file
+from penchant.progress import Silent
 from penchant.tokens import TokenSequence
 
 
@@ -220,3 +221,43 @@ def test_two_threads_at_once_give_what_one_gives_alone(train, measured, same_wei
         assert measured(runs[seed]) == measured(expected)
         assert same_weights(runs[seed].model, expected.model)
     assert state_of_the_process() == before
+
+
+def test_a_run_as_a_judge_leaves_the_process_as_it_was_also_between_its_answers(train, model, tmp_path):
+    train(output=tmp_path / "run")
+    samples = pt.sample(model, ["Once upon a time", "One day"], max_new_tokens=4, progress=False)
+    before, seen = state_of_the_process(), []
+
+    class Watch(Silent):
+        def progress(self, what, done, total, facts):
+            seen.append(state_of_the_process() == before)
+
+    votes = pt.judge(samples, judge=f"run:{tmp_path / 'run'}", progress=Watch())
+    assert len(votes) == len(samples.comparisons) > 0
+    assert seen == [True] * len(votes)
+    assert state_of_the_process() == before
+
+
+def test_a_judge_that_waits_keeps_no_other_thread_from_computing(model, rows):
+    samples = pt.sample(model, ["Once upon a time"], max_new_tokens=4, progress=False)
+    asked, done, scored = threading.Event(), threading.Event(), []
+
+    def waits(prompt, response):
+        asked.set()
+        assert done.wait(60)
+        return len(response)
+
+    judging = threading.Thread(target=lambda: scored.append(pt.judge(samples, judge=waits, progress=False)))
+    judging.start()
+    assert asked.wait(60)
+    training = threading.Thread(
+        target=pt.sample, args=(model, ["One day"]), kwargs={"max_new_tokens": 4, "progress": False}
+    )
+    training.start()
+    training.join(30)
+    blocked = training.is_alive()
+    done.set()
+    judging.join()
+    training.join()
+    assert not blocked
+    assert len(scored) == 1

@@ -150,15 +150,14 @@ def judge(
         raise ConfigError("resume goes on with a file; name it: `output=...`")
     reporter = reporter_of(progress)
     asked = _comparisons(comparisons)
-    with computing():
-        opened = open_judge(judge, reporter=reporter, **options)
+    opened = open_judge(judge, reporter=reporter, **options)
 
-        def on_progress(done: int, total: int) -> None:
-            reporter.progress("judging", done, total, {})
+    def on_progress(done: int, total: int) -> None:
+        reporter.progress("judging", done, total, {})
 
-        if output is None:
-            return judge_comparisons(opened, asked, on_progress=on_progress)
-        return judge_to_file(opened, asked, Path(output), resume=resume, on_progress=on_progress)
+    if output is None:
+        return judge_comparisons(opened, asked, on_progress=on_progress)
+    return judge_to_file(opened, asked, Path(output), resume=resume, on_progress=on_progress)
 
 
 def prompts_of(prompts: Prompts, limit: int | None, reporter: Reporter) -> Sequence[Prompt]:

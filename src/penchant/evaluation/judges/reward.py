@@ -72,14 +72,18 @@ class RewardJudge:
                 yield Judgement("tie", {"unreadable": problems[i]})
 
     def _scores(self, items: Sequence[EncodedPair]) -> list[PairScore]:
+        from penchant.models.numerics import computing
+
         if not items:
             return []
-        policy_B2 = self._logprobs(self.policy, items)
-        if self.reference is not None:
-            reference_B2 = self._logprobs(self.reference, items)
-        else:
-            with self.policy.as_reference():
-                reference_B2 = self._logprobs(self.policy, items)
+        with computing():  # between two chunks the process is the caller's
+            self.policy.numerics.take_up()
+            policy_B2 = self._logprobs(self.policy, items)
+            if self.reference is not None:
+                reference_B2 = self._logprobs(self.reference, items)
+            else:
+                with self.policy.as_reference():
+                    reference_B2 = self._logprobs(self.policy, items)
         return score_rewards(items, policy_B2, reference_B2, self.beta)
 
     def _logprobs(self, model: LanguageModel, items: Sequence[EncodedPair]) -> Tensor:
@@ -99,10 +103,13 @@ def open_reward_judge(
 
     epsilon: see EPSILON, which it is unless given. device, dtype: the best there are unless given. Raises UserError.
     """
+    from penchant.models.numerics import computing
+
     require_reference(run, reference, "judge_reference")
-    policy = open_model(run, device=device, dtype=dtype, special_tokens="text", reporter=reporter)
-    source = find_reference(run, policy, reference, "judge_reference")
-    other = None if source.is_adapter_off else source.load(reporter.say)
+    with computing():
+        policy = open_model(run, device=device, dtype=dtype, special_tokens="text", reporter=reporter)
+        source = find_reference(run, policy, reference, "judge_reference")
+        other = None if source.is_adapter_off else source.load(reporter.say)
     against = "" if other is None else f" against {other.digest[:12]}"
     ledger = ledger_of(run) or {}
     tie_within = EPSILON if epsilon is None else epsilon
