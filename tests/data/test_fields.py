@@ -334,7 +334,7 @@ def test_whatever_a_row_holds_it_is_read_or_refused(data):
     origin = Origin(file="rows.jsonl", line=1)
     for inspect, table in TABLES:
         try:  # what else is raised, the test raises
-            record = Reader(table).read(row, origin)
+            (record, *_) = Reader(table).read(row, origin)
             verdict = inspect()(record.model_copy(update={"origin": origin}), origin) if inspect else None
         except BadRow as bad:
             verdict = bad.at(origin)

@@ -19,7 +19,7 @@ from penchant.data.records import (
     prompt_key,
     response_key,
 )
-from penchant.data.verdicts import CODES, BadRow, Verdict
+from penchant.data.verdicts import BadRow, Verdict
 
 __all__ = [
     "Inspector",
@@ -113,14 +113,9 @@ def inspect_prompts() -> Inspector[Prompt]:
     return inspect
 
 
-def inspect_votes() -> Inspector[tuple[Vote, ...]]:
-    """A new inspector of the votes of a row: there are none where nobody has answered."""
-
-    def inspect(votes: tuple[Vote, ...], origin: Origin) -> None:
-        if not votes:
-            raise BadRow("unanswered", CODES["unanswered"].meaning, "nothing to mend")
-
-    return inspect
+def inspect_votes() -> Inspector[Vote]:
+    """A new inspector of votes: any may be cast again."""
+    return lambda _vote, _origin: None
 
 
 def _written(message: Message) -> str:

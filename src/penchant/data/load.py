@@ -4,9 +4,8 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from penchant.data.fields import UnreadField, in_words
@@ -17,10 +16,10 @@ from penchant.data.importers import (
     PAIR_IMPORTERS,
     PROMPT_IMPORTERS,
     VOTE_IMPORTERS,
-    Importer,
     Vote,
 )
 from penchant.data.importers.added import added_importers
+from penchant.data.importers.base import OneOrMore
 from penchant.data.inspection import (
     Inspector,
     inspect_demonstrations,
@@ -122,8 +121,7 @@ def load_prompts(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | Non
 
 def load_votes(data: Data, *, on_bad_row: OnBadRow = "error") -> Loaded[Vote]:
     """Load votes for a ranking; a row holds one, or several. Options and errors as for `load_pairs`."""
-    loaded = _load(check_options(data, on_bad_row, None), _VOTES, on_bad_row, None)
-    return replace(loaded, records=tuple(chain(*loaded.records)))  # type: ignore[arg-type,return-value]
+    return _load(check_options(data, on_bad_row, None), _VOTES, on_bad_row, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ class _Kind(Generic[Record]):
     droppable: whether every command that reads it can leave bad rows out.
     """
 
-    importers: tuple[Importer[Record], ...]
+    importers: tuple[OneOrMore[Record], ...]
     records: tuple[type, ...]
     inspect: Callable[[], Inspector[Record]]
     none_left: str = "no row can be used"
@@ -144,38 +142,90 @@ _PAIRS = _Kind(PAIR_IMPORTERS, (PreferencePair,), inspect_pairs)
 _LABELLED = _Kind(LABELLED_IMPORTERS, (Labelled,), inspect_labelled)
 _DEMONSTRATIONS = _Kind(DEMONSTRATION_IMPORTERS, (Demonstration, Document), inspect_demonstrations)
 _PROMPTS = _Kind(PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
-_VOTES = _Kind(VOTE_IMPORTERS, (tuple,), inspect_votes, "there is no vote to rank by")
+_VOTES = _Kind(VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")
 
 
 def _load(sources: Sequence[Source], kind: _Kind[Record], on_bad_row: OnBadRow, limit: int | None) -> Loaded[Record]:
-    tally: _Tally[Record] = _Tally()
-    reader = Reader(kind.importers, partial(added_importers, *kind.records))
-    inspector = kind.inspect()
-    for source in sources:
-        if limit is not None and len(tally.records) >= limit:
-            break
-        num_before = len(tally.problems)
-        with reader.reading(source), _no_search_for_cycles():
+    reading = Reading(sources, kind, on_bad_row, limit)
+    with _no_search_for_cycles():
+        return reading.loaded(tuple(reading))
+
+
+class Reading(Generic[Record]):
+    """Records one by one while their rows are read, so that no more of a file is held than a row; then what was found.
+
+    Iterate over it once, to the end; `loaded` then says how the rows were read. It raises what `load_pairs` raises:
+    where a file cannot be read, and at the end for bad rows that are an error and where there is no record at all.
+
+    on_bad_row, limit: see `load_pairs`. counts: rows by verdict. problems: the verdicts that are not "keep", in order.
+    num_records: how many there were.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], kind: "_Kind[Record]", on_bad_row: OnBadRow, limit: int | None
+    ) -> None:
+        self.sources = sources
+        self.counts: Counter[str] = Counter()
+        self.problems: list[Verdict] = []
+        self.num_records = 0
+        self._kind, self._on_bad_row, self._limit = kind, on_bad_row, limit
+        self._reader = Reader(kind.importers, partial(added_importers, *kind.records))
+        self._inspect = kind.inspect()
+
+    def __iter__(self) -> Iterator[Record]:
+        for source in self.sources:
+            if self.num_records == self._limit:
+                break
+            yield from self._records_of(source)
+        errors = [verdict for verdict in self.problems if verdict.severity == "error"]
+        if errors and self._on_bad_row == "error":
+            raise DataError(_first_of(errors, self.counts.total(), droppable=self._kind.droppable))
+        if not self.num_records:
+            raise DataError(f"{', '.join(map(str, self.sources))}: {self._kind.none_left} {self._why_none()}.")
+
+    def loaded(self, records: tuple[Record, ...]) -> Loaded[Record]:
+        """How the rows were read that became these records; none need be given."""
+        reader = self._reader
+        format_, digest = ", ".join(reader.formats), digest_of(self.sources)
+        return Loaded(records, dict(self.counts), tuple(self.problems), format_, digest, reader.unread.listed())
+
+    def _records_of(self, source: Source) -> Iterator[Record]:
+        num_before = len(self.problems)
+        with self._reader.reading(source):
             for number, row in source.scan():
-                tally.add(*_judge(row, source.origin(number), reader, inspector))
-                if len(tally.records) == limit:
+                yield from self._judged(row, source.origin(number))
+                if self.num_records == self._limit:
                     break
-        if not reader.num_known:
-            bad = tally.problems[num_before:]
+        if not self._reader.num_known:
+            bad = self.problems[num_before:]
             raise DataError(_first_of(bad, len(bad), droppable=False))
-    errors = [verdict for verdict in tally.problems if verdict.severity == "error"]
-    if errors and on_bad_row == "error":
-        raise DataError(_first_of(errors, tally.counts.total(), droppable=kind.droppable))
-    if not tally.records:
-        raise DataError(f"{', '.join(map(str, sources))}: {kind.none_left} {tally.why_none()}.")
-    return Loaded(
-        tuple(tally.records),
-        dict(tally.counts),
-        tuple(tally.problems),
-        ", ".join(reader.formats),
-        digest_of(sources),
-        reader.unread.listed(),
-    )
+
+    def _judged(self, row: Row | BadRow, origin: Origin) -> list[Record]:
+        """The row's records, counted with its verdict: the first thing that is said of any of them."""
+        records: list[Record] = []
+        verdict: Verdict | None = None
+        try:
+            for record in self._reader.read(row, origin):
+                placed = _placed(record, origin)
+                said = self._inspect(placed, origin)
+                verdict = verdict or said
+                records.append(placed)
+        except BadRow as bad:
+            records, verdict = [], bad.at(origin)
+        self.counts[verdict.code if verdict else "keep"] += 1
+        if verdict:
+            self.problems.append(verdict)
+        if self._limit is not None:
+            records = records[: self._limit - self.num_records]
+        self.num_records += len(records)
+        return records
+
+    def _why_none(self) -> str:
+        """How many rows there were of each verdict, and the first of them."""
+        found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
+        if self.counts.keys() == {"unanswered"}:
+            return f"({found}); {CODES['unanswered'].meaning}"
+        return f"({found}); see {next((one for one in self.problems if one.severity == 'error'), self.problems[0])}"
 
 
 @contextmanager
@@ -190,43 +240,9 @@ def _no_search_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass
-class _Tally(Generic[Record]):
-    """Records and verdicts while the rows go by."""
-
-    records: list[Record] = field(default_factory=list)
-    problems: list[Verdict] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, record: Record | None, verdict: Verdict | None) -> None:
-        self.counts[verdict.code if verdict else "keep"] += 1
-        if verdict:
-            self.problems.append(verdict)
-        if record is not None:
-            self.records.append(record)
-
-    def why_none(self) -> str:
-        """How many rows there were of each verdict, and the first of them."""
-        found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
-        if self.counts.keys() == {"unanswered"}:
-            return f"({found}); {CODES['unanswered'].meaning}"
-        return f"({found}); see {next((one for one in self.problems if one.severity == 'error'), self.problems[0])}"
-
-
-def _judge(
-    row: Row | BadRow, origin: Origin, reader: Reader[Record], inspector: Inspector[Record]
-) -> tuple[Record | None, Verdict | None]:
-    """The row's record if it yields one, and its verdict unless that is "keep"."""
-    try:
-        record = _placed(reader.read(row, origin), origin)
-        return record, inspector(record, origin)
-    except BadRow as bad:
-        return None, bad.at(origin)
-
-
 def _placed(record: Any, origin: Origin) -> Any:
     """The record with its origin, where it is one that tells it; a vote does not."""
-    return record if isinstance(record, tuple) else record.model_copy(update={"origin": origin})
+    return record.model_copy(update={"origin": origin}) if hasattr(record, "origin") else record
 
 
 def _first_of(errors: Sequence[Verdict], num_rows: int, *, droppable: bool) -> str:

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from penchant.data.fields import UnreadFields, unread_of
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer
+from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.packed import unpacked
 from penchant.data.misnamed import misspelt_column
 from penchant.data.records import Origin
-from penchant.data.verdicts import BadRow, bad_row_from_validation
+from penchant.data.verdicts import CODES, BadRow, bad_row_from_validation
 from penchant.errors import DataError
 
 __all__ = ["Reader"]
@@ -33,17 +33,17 @@ class Reader(Generic[Record]):
     num_known, num_strange: rows of the latest source that an importer matched, and that none did.
     """
 
-    importers: Sequence[Importer[Record]]
-    added: Callable[[], Sequence[Importer[Record]]] = tuple
+    importers: Sequence[OneOrMore[Record]]
+    added: Callable[[], Sequence[OneOrMore[Record]]] = tuple
     formats: dict[str, None] = field(default_factory=dict)
     unread: UnreadFields = field(default_factory=UnreadFields)
     num_known: int = 0
     num_strange: int = 0
     _columns: dict[str, None] = field(default_factory=dict)
-    _added: Sequence[Importer[Record]] | None = None
+    _added: Sequence[OneOrMore[Record]] | None = None
 
-    def read(self, row: Row | BadRow, origin: Origin) -> Record:
-        """The row's record. Raises BadRow for a row that yields none."""
+    def read(self, row: Row | BadRow, origin: Origin) -> tuple[Record, ...]:
+        """The row's record, or several. Raises BadRow for a row that yields none."""
         if isinstance(row, BadRow):
             raise row
         row = unpacked(row)
@@ -53,14 +53,17 @@ class Reader(Generic[Record]):
         self.num_known += 1
         self.formats[importer.name] = None
         try:
-            record = importer.convert(row)
+            found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
         if names := unread_of(row, importer):
             self.unread.add(names, origin)
-        return record
+        records = found if isinstance(found, tuple) else (found,)
+        if not records:
+            raise BadRow("unanswered", CODES["unanswered"].meaning, "nothing to mend")
+        return records
 
-    def _importer_of(self, row: Row) -> Importer[Record] | None:
+    def _importer_of(self, row: Row) -> OneOrMore[Record] | None:
         for importer in self.importers:
             if importer.matches(row):
                 return importer

@@ -89,14 +89,15 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
         for line, row in scan_rows(path):
             origin = Origin(file=os.fspath(path), line=line)
             try:
-                comparison = reader.read(row, origin)
+                comparisons = reader.read(row, origin)
             except BadRow as bad:
                 found.refused.append(str(bad.at(origin)))
                 continue
-            if reason := fault(comparison, gold=gold):
-                found.refused.append(f"{origin}: {reason}")
-            else:
-                found.comparisons.append(comparison)
+            for comparison in comparisons:
+                if reason := fault(comparison, gold=gold):
+                    found.refused.append(f"{origin}: {reason}")
+                else:
+                    found.comparisons.append(comparison)
     if not reader.num_known:
         raise DataError(f"{Path(path)}: no row can be read; the first: {found.refused[0]}")
     found.unread.extend(map(str, reader.unread.listed()))

@@ -31,6 +31,7 @@ def _becomes(importer: Importer[Any], name: str, records: tuple[type, ...]) -> b
     try:
         if not importer.matches(importer.example):
             raise ValueError("it does not match it")
-        return isinstance(importer.convert(importer.example), records)
+        found = importer.convert(importer.example)
+        return isinstance(found[0] if isinstance(found, tuple) and found else found, records)
     except Exception as error:  # somebody else's code may fail in any way
         raise blame(GROUP, name, f"does not read its own example ({kind_and_reason_of(error)})") from error

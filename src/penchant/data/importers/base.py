@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from penchant.data.files import Row
 from penchant.data.importers.calls import read_tools
@@ -15,6 +15,7 @@ __all__ = [
     "BESIDE",
     "NUMBERS",
     "Importer",
+    "OneOrMore",
     "conversation_field",
     "field",
     "filled",
@@ -42,8 +43,9 @@ class Importer(Generic[Record_co]):
 
     name: as it is reported. description: the shape, in words, for error messages. example: a row of the format.
     needs: the fields without which a row is not of it. matches: whether a row looks like this format; it never raises.
-    convert: the row as a record; raises BadRow. reads: every field that convert reads. harmless: fields that change
-    nothing here though they might elsewhere; `data/fields.py` knows those that are harmless everywhere.
+    convert: the row as a record, or as a tuple of several, empty where nobody has answered yet; raises BadRow. reads:
+    every field that convert reads. harmless: fields that change nothing here though they might elsewhere;
+    `data/fields.py` knows those that are harmless everywhere.
     """
 
     name: str
@@ -54,6 +56,10 @@ class Importer(Generic[Record_co]):
     convert: Callable[[Row], Record_co]
     reads: frozenset[str]
     harmless: frozenset[str] = frozenset()
+
+
+OneOrMore: TypeAlias = Importer[Record_co] | Importer[tuple[Record_co, ...]]
+"""An importer of which a row becomes one record or several."""
 
 
 def filled(row: Row, *names: str) -> bool:
