@@ -30,12 +30,12 @@ def _denormals_stay_what_they_are():
 @pytest.fixture(autouse=True)
 def _modules_of_a_test_go_with_it(tmp_path_factory):
     """What a test wrote and imported, such as a judge of its own, another test would find again under its name."""
-    path, known = sys.path.copy(), set(sys.modules)
+    path = sys.path.copy()
     yield
     sys.path[:] = path
     written = str(tmp_path_factory.getbasetemp())
-    for name in set(sys.modules) - known:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(written):
+    for name, module in list(sys.modules.items()):  # a fixture of a whole file may have imported it before this one
+        if (getattr(module, "__file__", None) or "").startswith(written):
             del sys.modules[name]
 
 
