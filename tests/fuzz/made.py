@@ -12,7 +12,7 @@ from penchant.data.fields import HARMLESS, MEANINGFUL
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
 from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 
-__all__ = ["EXAMPLES_FOR", "WRITERS", "Choices", "spoilt"]
+__all__ = ["EXAMPLES_FOR", "TABLES", "WRITERS", "Choices", "made_row", "spoilt"]
 
 TABLES: Mapping[str, tuple[Any, ...]] = {
     "pairs": PAIR_IMPORTERS,
@@ -111,7 +111,8 @@ NESTED = [
 ]
 
 
-def _row(choices: Choices) -> dict[str, Any]:
+def made_row(choices: Choices) -> dict[str, Any]:
+    """An example of a format with some of its fields changed, added or gone."""
     row = dict(choices.of(choices.examples))
     for _ in range(choices.below(4)):
         name = choices.of(FIELDS if choices.below(2) or not row else list(row))
@@ -123,7 +124,7 @@ def _row(choices: Choices) -> dict[str, Any]:
 
 
 def _rows(choices: Choices) -> list[dict[str, Any]]:
-    return [_row(choices) for _ in range(1 + choices.below(4))]
+    return [made_row(choices) for _ in range(1 + choices.below(4))]
 
 
 def spoilt(content: bytes, choices: Choices) -> bytes:

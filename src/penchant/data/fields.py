@@ -8,6 +8,7 @@ an empty text, list or object, not a number) says nothing: parquet and csv fill 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from penchant.data.files import Row
@@ -73,13 +74,14 @@ def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
     Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read.
     """
     names: list[str] = []
-    for name, value in row.items():
-        if name in importer.reads:
+    for name, is_read in _to_look_at(tuple(row), importer.reads, importer.harmless):
+        value = row[name]
+        if is_read:
             if isinstance(value, dict) and isinstance(value.get("messages"), list):  # as OpenAI's `input`
                 names += _unread_of_messages(f"{name}.messages", value["messages"])
-            elif isinstance(value, list | dict) and name in HOLD_MESSAGES:
+            elif isinstance(value, (list, dict)) and name in HOLD_MESSAGES:
                 names += _unread_of_messages(name, value)
-        elif not (name in HARMLESS or name in importer.harmless or says_nothing(value)):
+        elif not says_nothing(value):
             meaning = MEANINGFUL.get(name.strip().lower())
             if meaning is None:
                 names.append(name)
@@ -88,6 +90,14 @@ def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
             ):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
+
+
+@lru_cache(maxsize=1000)
+def _to_look_at(
+    names: tuple[str, ...], reads: frozenset[str], harmless: frozenset[str]
+) -> tuple[tuple[str, bool], ...]:
+    """The names of a row that are not harmless, with whether they are read; the rows of a file have the same names."""
+    return tuple((name, name in reads) for name in names if name in reads or name not in HARMLESS | harmless)
 
 
 def _unread_of_messages(name: str, value: Any) -> list[str]:

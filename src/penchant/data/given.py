@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from penchant.data.files import Row, TxtRows, require_file, scan_rows
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.misnamed import refuse_folder
+from penchant.data.quickly import origin_at
 from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError, DataError
@@ -38,7 +39,7 @@ class FileSource:
 
     def origin(self, number: int) -> Origin:
         """Where a row stands."""
-        return Origin(file=str(self.path), line=number)
+        return origin_at(Origin, str(self.path), number)
 
     def hash_into(self, digest: Any) -> None:
         """Add the bytes of the file to a digest."""

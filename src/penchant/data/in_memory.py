@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from penchant.data.opening import Row
+from penchant.data.quickly import origin_at
 from penchant.data.records import (
     Comparison,
     Demonstration,
@@ -75,7 +76,7 @@ class RowSource:
 
     def origin(self, number: int) -> Origin:
         """Where a row stands."""
-        return RowOrigin(file=self.place, line=number)
+        return origin_at(RowOrigin, self.place, number)
 
 
 def as_source(data: object, name: str = "data") -> RowSource:

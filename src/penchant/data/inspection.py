@@ -1,9 +1,10 @@
 """What is wrong with a record that could be read: empty and equal responses, duplicates, contradictions.
 
-An inspector is called with the records in order and remembers them, so that it can name the earlier row.
+An inspector is called with the records in order and remembers what tells them apart (`Seen`), so that it can name the
+earlier row.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from penchant.data.importers.base import require_question
@@ -16,9 +17,10 @@ from penchant.data.records import (
     Origin,
     PreferencePair,
     Prompt,
-    prompt_key,
+    prompt_identity,
     response_key,
 )
+from penchant.data.seen import Seen
 from penchant.data.verdicts import BadRow, Verdict
 
 __all__ = [
@@ -37,7 +39,7 @@ Inspector = Callable[[Record_contra, Origin], Verdict | None]
 
 def inspect_pairs() -> Inspector[PreferencePair]:
     """A new inspector of pairs."""
-    seen: dict[tuple[str, str, str], Origin] = {}
+    seen = Seen()
 
     def inspect(pair: PreferencePair, origin: Origin) -> Verdict | None:
         require_question(pair.prompt)
@@ -47,10 +49,9 @@ def inspect_pairs() -> Inspector[PreferencePair]:
                 raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
         if chosen == rejected:
             raise BadRow("equal_responses", "chosen and rejected are the same text", "remove the row")
-        prompt = prompt_key(pair.prompt)
-        earlier = seen.get((prompt, chosen, rejected))
-        opposite = seen.get((prompt, rejected, chosen))
-        seen.setdefault((prompt, chosen, rejected), origin)
+        prompt = hash(prompt_identity(pair.prompt))
+        opposite = seen.first((prompt, rejected, chosen))
+        earlier = seen.remember((prompt, chosen, rejected), origin)
         if opposite:
             reason = f"it prefers the response that {opposite} rejects"
             return Verdict("contradicts", origin, reason, "keep both if people disagree, else remove one")
@@ -61,15 +62,14 @@ def inspect_pairs() -> Inspector[PreferencePair]:
 
 def inspect_labelled() -> Inspector[Labelled]:
     """A new inspector of labelled responses."""
-    seen: dict[tuple[str, str, bool], Origin] = {}
+    seen = Seen()
 
     def inspect(record: Labelled, origin: Origin) -> Verdict | None:
-        prompt, response = prompt_key(record.prompt), response_key(record.response)
+        prompt, response = hash(prompt_identity(record.prompt)), response_key(record.response)
         if not response:
             raise BadRow("empty_response", "the response is empty", "write one, or remove the row")
-        opposite = seen.get((prompt, response, not record.desirable))
-        earlier = seen.get((prompt, response, record.desirable))
-        seen.setdefault((prompt, response, record.desirable), origin)
+        opposite = seen.first((prompt, response, not record.desirable))
+        earlier = seen.remember((prompt, response, record.desirable), origin)
         if opposite:
             reason = f"it labels the response of {opposite} the other way"
             return Verdict("contradicts", origin, reason, "keep both if people disagree, else remove one")
@@ -80,24 +80,25 @@ def inspect_labelled() -> Inspector[Labelled]:
 
 def inspect_demonstrations() -> Inspector[Demonstration | Document]:
     """A new inspector of demonstrations and documents."""
-    seen: dict[str, Origin] = {}
+    seen = Seen()
 
     def inspect(record: Demonstration | Document, origin: Origin) -> Verdict | None:
         if isinstance(record, Document):
-            key, texts = record.text, [record.text]
+            key: Hashable = record.text
+            texts = [record.text]
         else:
-            key = prompt_key(record.messages)
+            key = prompt_identity(record.messages)
             texts = [_written(message) for message in record.messages if message.weight and message.role == "assistant"]
         if not all(text.strip() for text in texts):
             raise BadRow("empty_response", "the text to learn is empty", "write it, or remove the row")
-        return _duplicate(origin, _remember(seen, key, origin))
+        return _duplicate(origin, seen.remember(key, origin))
 
     return inspect
 
 
 def inspect_prompts() -> Inspector[Prompt]:
     """A new inspector of prompts: an id is that of one prompt, and each prompt is used once under an id."""
-    seen: dict[str, Origin] = {}
+    seen = Seen()
     of_id: dict[str, Prompt] = {}
 
     def inspect(prompt: Prompt, origin: Origin) -> Verdict | None:
@@ -108,7 +109,7 @@ def inspect_prompts() -> Inspector[Prompt]:
             raise BadRow("repeated_id", reason, "give each its own")
         if first is not prompt:
             raise BadRow("duplicate", f"it repeats {first.origin}", "remove it if unintended")
-        return _duplicate(origin, _remember(seen, prompt_key(prompt.messages), origin))
+        return _duplicate(origin, seen.remember(prompt_identity(prompt.messages), origin))
 
     return inspect
 
@@ -121,12 +122,6 @@ def inspect_votes() -> Inspector[Vote]:
 def _written(message: Message) -> str:
     """What there is to learn in an assistant's turn: its text, or the call it makes."""
     return message.content or message.tool_calls or ""
-
-
-def _remember(seen: dict[str, Origin], key: str, origin: Origin) -> Origin | None:
-    earlier = seen.get(key)
-    seen.setdefault(key, origin)
-    return earlier
 
 
 def _duplicate(origin: Origin, earlier: Origin | None) -> Verdict | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from penchant.data.fields import UnreadField, in_words
 from penchant.data.given import Data, OnBadRow, Source, check_options, digest_of
@@ -30,6 +30,7 @@ from penchant.data.inspection import (
 )
 from penchant.data.kinds import guess_kind
 from penchant.data.opening import Row
+from penchant.data.quickly import placed
 from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, labelled_from_pairs
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow, Verdict
@@ -206,10 +207,10 @@ class Reading(Generic[Record]):
         verdict: Verdict | None = None
         try:
             for record in self._reader.read(row, origin):
-                placed = _placed(record, origin)
-                said = self._inspect(placed, origin)
+                told = placed(record, origin)
+                said = self._inspect(told, origin)
                 verdict = verdict or said
-                records.append(placed)
+                records.append(told)
         except BadRow as bad:
             records, verdict = [], bad.at(origin)
         self.counts[verdict.code if verdict else "keep"] += 1
@@ -238,11 +239,6 @@ def _no_search_for_cycles() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _placed(record: Any, origin: Origin) -> Any:
-    """The record with its origin, where it is one that tells it; a vote does not."""
-    return record.model_copy(update={"origin": origin}) if hasattr(record, "origin") else record
 
 
 def _first_of(errors: Sequence[Verdict], num_rows: int, *, droppable: bool) -> str:

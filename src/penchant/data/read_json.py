@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Never, TextIO
 
+from pydantic_core import from_json
+
 from penchant.data.opening import Row, as_row, lines_of, open_text, require_utf8, too_long
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
@@ -23,6 +25,7 @@ CHUNK = 1 << 16
 BLANK = re.compile(r"[ \t\n\r]*")
 LONGEST_WORD = 20
 """What is cut in two at the end of a chunk seems wrong so many characters before it at most."""
+SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
 
 
 def rows_of_jsonl(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
@@ -32,7 +35,33 @@ def rows_of_jsonl(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
         if line is None:
             yield number, too_long("line", limit)
         elif line.strip():
-            yield number, _parse_line(line, decoder)
+            row = _plain_row(line)
+            yield number, _parse_line(line, decoder) if row is None else row
+
+
+def _plain_row(line: bytes) -> Row | None:
+    """The row of a line without fault in which no key can stand twice; None for every other, which is looked at closer.
+
+    The parser is pydantic's: some ten times as fast as the standard library's and equal to it in what it takes, but it
+    takes less (no half surrogates, less depth) and keeps the last of two equal keys. Every key is followed by `":`, so
+    there are no two where that stands as often as there are keys left; texts that hold it only make this say None.
+    """
+    try:
+        value = from_json(line, cache_strings="keys")
+    except ValueError:
+        return None
+    if type(value) is dict and line.count(b'":') == _num_keys(value) and not SPACED_KEY.search(line):
+        return value
+    return None
+
+
+def _num_keys(value: dict[str, Any] | list[Any]) -> int:
+    """Of an object, or of those in a list, and of all that they hold."""
+    number, inner = (len(value), value.values()) if type(value) is dict else (0, value)
+    for item in inner:
+        if type(item) is dict or type(item) is list:
+            number += _num_keys(item)
+    return number
 
 
 def _parse_line(line: bytes, decoder: "_Decoder") -> Row | BadRow:

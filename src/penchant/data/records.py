@@ -5,7 +5,7 @@ reads; `pairs_from_comparisons` is the one function that turns the first into th
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -32,6 +32,7 @@ __all__ = [
     "as_message",
     "labelled_from_pairs",
     "pairs_from_comparisons",
+    "prompt_identity",
     "prompt_key",
     "response_key",
     "shown",
@@ -224,6 +225,16 @@ def prompt_key(messages: Sequence[Message]) -> str:
     prompts are the same prompt if and only if their keys are equal: no stripping, no lower-casing.
     """
     return json.dumps([_said(m) for m in messages], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+
+
+def prompt_identity(messages: Sequence[Message]) -> Hashable:
+    """What is equal for two prompts if and only if their keys are, and is had at once for messages of texts alone."""
+    said: list[str | None] = []
+    for message in messages:
+        if message.tool_calls is not None or message.tools is not None:
+            return prompt_key(messages)
+        said += (message.role, message.content, message.reasoning, message.name, message.tool_call_id)
+    return tuple(said)
 
 
 def response_key(response: Response) -> str:

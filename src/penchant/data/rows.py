@@ -16,8 +16,10 @@ from penchant.data.records import Origin
 from penchant.data.verdicts import CODES, BadRow, bad_row_from_validation
 from penchant.errors import DataError
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "may_be_of"]
 
+MOST_SHAPES = 1000
+"""Sets of names for which it is remembered which importers need no other."""
 NUM_COLUMNS = 20
 """Rows of no known format whose columns are listed."""
 
@@ -40,6 +42,7 @@ class Reader(Generic[Record]):
     num_known: int = 0
     num_strange: int = 0
     _columns: dict[str, None] = field(default_factory=dict)
+    _candidates: dict[tuple[str, ...], Sequence[OneOrMore[Record]]] = field(default_factory=dict)
     _added: Sequence[OneOrMore[Record]] | None = None
 
     def read(self, row: Row | BadRow, origin: Origin) -> tuple[Record, ...]:
@@ -64,7 +67,12 @@ class Reader(Generic[Record]):
         return records
 
     def _importer_of(self, row: Row) -> OneOrMore[Record] | None:
-        for importer in self.importers:
+        names = tuple(row)
+        if (candidates := self._candidates.get(names)) is None:
+            candidates = [one for one in self.importers if may_be_of(row, one)]
+            if len(self._candidates) < MOST_SHAPES:
+                self._candidates[names] = candidates
+        for importer in candidates:
             if importer.matches(row):
                 return importer
         if self._added is None:
@@ -89,6 +97,11 @@ class Reader(Generic[Record]):
         self.num_strange += 1
         if self.num_strange <= NUM_COLUMNS:
             self._columns |= dict.fromkeys(map(str, row))
+
+
+def may_be_of(row: Row, importer: Importer[Any]) -> bool:
+    """Whether the row has every field that the importer needs, which is told by the names alone."""
+    return row.keys() >= set(importer.needs)
 
 
 def _of_no_format(row: Row, importers: Sequence[Importer[Any]]) -> BadRow:

@@ -6,7 +6,8 @@ from typing import Any
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, filled, opened, require_question, text_field
 from penchant.data.importers.messages import kind_of
-from penchant.data.records import Demonstration, Message
+from penchant.data.quickly import text_message
+from penchant.data.records import Demonstration, Message, Role
 from penchant.data.verdicts import BadRow
 
 __all__ = ["ALPACA"]
@@ -22,8 +23,8 @@ def convert(row: Row) -> Demonstration:
     question = text_field(row, "instruction")
     if row.get("input"):
         question = f"{question}\n\n{text_field(row, 'input')}"
-    messages = (*_history(row.get("history")), Message(role="user", content=question))
-    answer = Message(role="assistant", content=text_field(row, "output"))
+    messages = (*_history(row.get("history")), text_message("user", question))
+    answer = text_message("assistant", text_field(row, "output"))
     return Demonstration(messages=(*require_question(opened(row, messages)), answer))
 
 
@@ -40,8 +41,8 @@ def _history(value: Any) -> tuple[Message, ...]:
         if not isinstance(turn, list) or len(turn) != 2 or not all(isinstance(text, str) for text in turn):
             reason = f"'history' must be a list of [user, assistant], got {kind_of(turn)} in it"
             raise BadRow("bad_type", reason, "write [[user, assistant], ...], both of them texts")
-    roles = ("user", "assistant")
-    return tuple(Message(role=role, content=text) for turn in turns for role, text in zip(roles, turn, strict=True))
+    roles: tuple[Role, Role] = ("user", "assistant")
+    return tuple(text_message(role, text) for turn in turns for role, text in zip(roles, turn, strict=True))
 
 
 ALPACA = Importer(

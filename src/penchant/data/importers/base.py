@@ -8,6 +8,7 @@ from penchant.data.files import Row
 from penchant.data.importers.calls import read_tools
 from penchant.data.importers.messages import kind_of, read_messages, says_nothing, weight_of
 from penchant.data.importers.transcript import turns_before_answer
+from penchant.data.quickly import text_message
 from penchant.data.records import Message, Response
 from penchant.data.verdicts import BadRow
 
@@ -95,7 +96,7 @@ def prompt_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message
     """
     value = field(row, name)
     if isinstance(value, str):
-        return opened(row, turns_before_answer(value) or (Message(role="user", content=value),))
+        return opened(row, turns_before_answer(value) or (text_message("user", value),))
     return opened(row, read_messages(value, name, trained=trained))
 
 

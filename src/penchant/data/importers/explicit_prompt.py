@@ -14,6 +14,7 @@ from penchant.data.importers.base import (
 )
 from penchant.data.importers.messages import kind_of
 from penchant.data.importers.packed import spelt
+from penchant.data.quickly import text_pair
 from penchant.data.records import Message, PreferencePair
 from penchant.data.verdicts import BadRow
 
@@ -28,7 +29,7 @@ OF_INPUT = frozenset(("messages", "tools", "parallel_tool_calls"))
 def pair_of(row: Row, prompt: tuple[Message, ...]) -> PreferencePair:
     """The two responses to a prompt, with weight, probability and margin where the row has them."""
     chosen, rejected = response_field(row, "chosen", prompt), response_field(row, "rejected", prompt)
-    return PreferencePair(prompt=prompt, chosen=chosen, rejected=rejected, **numbers(row))
+    return text_pair(prompt, chosen, rejected, numbers(row))
 
 
 def convert_openai(row: Row) -> PreferencePair:

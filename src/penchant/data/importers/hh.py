@@ -11,6 +11,7 @@ import re
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, numbers, opened, text_field
 from penchant.data.importers.transcript import MARKER, turns_of
+from penchant.data.quickly import text_pair
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
@@ -34,7 +35,7 @@ def convert(row: Row) -> PreferencePair:
             "the transcripts of chosen and rejected differ before the last 'Assistant:'",
             "give both the same turns up to the response",
         )
-    return PreferencePair(prompt=opened(row, turns_of(prompt)), chosen=chosen, rejected=rejected, **numbers(row))
+    return text_pair(opened(row, turns_of(prompt)), chosen, rejected, numbers(row))
 
 
 def _split(row: Row, side: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from math import isnan
 from typing import Any
 
 from penchant.data.importers.calls import read_calls, read_tools
+from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
 from penchant.data.verdicts import BadRow
 
@@ -33,6 +34,8 @@ ROLES: dict[str, Role] = {
     "function": "tool",
     "observation": "tool",
 }
+PLAIN_ROLES = {spelled: role for spelled, role in ROLES.items() if spelled != "function_call"}
+"""Those whose messages say what their text says."""
 PLAIN = frozenset(("role", "content", "from", "value"))
 REASONING = ("reasoning", "reasoning_content", "thinking")
 CALLS = ("tool_calls", "function_call")
@@ -60,7 +63,10 @@ def read_messages(value: object, name: str, *, trained: bool = False) -> tuple[M
         )
     if not value:
         raise BadRow("missing_field", f"'{name}' holds no messages", "add at least one message")
-    return tuple(_read_message(message, f"{name}[{index}]", trained) for index, message in enumerate(value))
+    messages = []
+    for index, message in enumerate(value):
+        messages.append(_plain_message(message) or _read_message(message, f"{name}[{index}]", trained))
+    return tuple(messages)
 
 
 def _read_message(value: object, name: str, trained: bool) -> Message:
@@ -84,6 +90,16 @@ def _read_message(value: object, name: str, trained: bool) -> Message:
         return Message(role=role, content="", **more)
     text = _filled(value, text_field)
     return Message(role=role, content=text if isinstance(text, str) else _joined(text, text_field), **more)
+
+
+def _plain_message(value: object) -> Message | None:
+    """A message of role and content alone, as nearly every one is; None for all others."""
+    if type(value) is dict and len(value) == 2:
+        spelled, text = value.get("role"), value.get("content")
+        role = PLAIN_ROLES.get(spelled) if type(spelled) is str else None
+        if role and type(text) is str:
+            return text_message(role, text)
+    return None
 
 
 def _filled(message: dict[str, Any], name: str) -> Any:
@@ -185,7 +201,7 @@ def says_nothing(value: object) -> bool:
     held = [value]
     while held:
         one = held.pop()
-        if isinstance(one, list | dict):
+        if isinstance(one, (list, dict)):
             held += one.values() if isinstance(one, dict) else one
         elif isinstance(one, float):
             if not isnan(one):

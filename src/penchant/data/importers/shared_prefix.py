@@ -3,6 +3,7 @@
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages
+from penchant.data.quickly import text_pair
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
@@ -22,7 +23,7 @@ def convert(row: Row) -> PreferencePair:
         raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
     if not prompt:
         raise BadRow("missing_field", "the two conversations share no prompt", "add the messages before the response")
-    return PreferencePair(prompt=opened(row, prompt), chosen=responses[0], rejected=responses[1], **numbers(row))
+    return text_pair(opened(row, prompt), *responses, numbers(row))
 
 
 _QUESTION = {"role": "user", "content": "What is the sun?"}

@@ -2,6 +2,7 @@ r"""A transcript in the form of Anthropic's HH data, "\n\nHuman: ...\n\nAssistan
 
 import re
 
+from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
 
 __all__ = ["MARKER", "turns_before_answer", "turns_of"]
@@ -12,9 +13,10 @@ SPEAKERS: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 def turns_before_answer(text: str) -> tuple[Message, ...] | None:
     """The turns of a prompt that is a transcript up to where the assistant answers; None for any other text."""
-    transcript = "\n\n" + text.strip()
-    if not transcript.startswith("\n\nHuman:") or not transcript.endswith("\n\nAssistant:"):
+    stripped = text.strip()
+    if not stripped.startswith("Human:") or not stripped.endswith("\n\nAssistant:"):
         return None
+    transcript = f"\n\n{stripped}"
     return turns_of(transcript.removesuffix("\n\nAssistant:"))
 
 
@@ -28,4 +30,4 @@ def turns_of(transcript: str) -> tuple[Message, ...]:
             turns[-1] = role, f"{turns[-1][1]}\n\n{text}".strip()
         else:
             turns.append((role, text))
-    return tuple(Message(role=role, content=text) for role, text in turns)
+    return tuple(text_message(role, text) for role, text in turns)

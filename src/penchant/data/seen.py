@@ -1,0 +1,84 @@
+"""Which keys were met before, and where first, in the same few bytes for each however long it is."""
+
+from array import array
+from collections.abc import Hashable
+
+from penchant.data.quickly import origin_at
+from penchant.data.records import Origin
+
+__all__ = ["Seen"]
+
+BITS_OF_LINE = 40
+LEAST_SLOTS = 1 << 10
+
+
+class Seen:
+    """A table of 24 to 48 bytes a key, so that ten million rows take less than 400 MB.
+
+    Kept of a key are the 64 bits of its `hash`, which of texts and tuples of texts is as good as random: that any two
+    of ten million different keys are taken for the same has a probability of 3 in a million. Slots are looked through
+    from where the hash points to the first that is empty; no more than two thirds of them are filled.
+    """
+
+    def __init__(self) -> None:
+        self._num = 0
+        self._sources: list[tuple[type[Origin], str]] = []
+        self._number_of: dict[tuple[type[Origin], str], int] = {}
+        self._make_room(LEAST_SLOTS)
+
+    def __len__(self) -> int:
+        return self._num
+
+    @property
+    def num_bytes(self) -> int:
+        """What the table takes."""
+        return 16 * len(self._marks)
+
+    def first(self, key: Hashable) -> Origin | None:
+        """Where the key was met first; None where it was not."""
+        place = self._places[self._slot_of(hash(key))]
+        if not place:
+            return None
+        kind, file = self._sources[place >> BITS_OF_LINE]
+        return origin_at(kind, file, place & ((1 << BITS_OF_LINE) - 1))
+
+    def remember(self, key: Hashable, origin: Origin) -> Origin | None:
+        """Where the key was met before; where it was not, it has now been, at `origin`."""
+        slot = self._slot_of(mark := hash(key))
+        if self._places[slot]:
+            return self.first(key)
+        self._marks[slot] = mark
+        self._places[slot] = self._number(origin) << BITS_OF_LINE | origin.line
+        self._num += 1
+        if 3 * self._num > 2 * len(self._marks):
+            self._grow()
+        return None
+
+    def _slot_of(self, mark: int) -> int:
+        """The slot that holds the mark, or the empty one where it would be."""
+        marks, places, last = self._marks, self._places, len(self._marks) - 1
+        slot = mark & last
+        while places[slot] and marks[slot] != mark:
+            slot = slot + 1 & last
+        return slot
+
+    def _number(self, origin: Origin) -> int:
+        """Of the file, or of the rows in memory, that the origin is in."""
+        source = type(origin), origin.file
+        number = self._number_of.setdefault(source, len(self._sources))
+        if number == len(self._sources):
+            self._sources.append(source)
+        return number
+
+    def _make_room(self, num_slots: int) -> None:
+        self._marks, self._places = (
+            array("q", bytes(8 * num_slots)) for _ in range(2)
+        )  # lines count from 1: 0 is none
+
+    def _grow(self) -> None:
+        marks, places = self._marks, self._places
+        self._make_room(2 * len(marks))
+        for mark, place in zip(marks, places, strict=True):
+            if place:
+                slot = self._slot_of(mark)
+                self._marks[slot], self._places[slot] = mark, place
