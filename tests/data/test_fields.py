@@ -220,7 +220,7 @@ def test_columns_that_repeat_the_conversation_do_no_harm_and_others_refuse_the_r
     assert read(load_pairs, capybara)[1].verdict_counts == {"keep": 1}
     rendered = {"text": "Human: What is the sun? Assistant: A star.", "prompt": "What is the sun?"}
     assert read(load_demonstrations, rendered)[1].verdict_counts == {"keep": 1}
-    assert refusal(read, load_demonstrations, COMPLETION | {"prompt": "0", "kto_tag": "0"})[0] == "unread_field"
+    assert refusal(read, load_demonstrations, COMPLETION | {"prompt": "0", "desirable": "0"})[0] == "unread_field"
     spoken = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "I only speak French"}]
     assert refusal(read, load_pairs, PAIR | {"prompt": "What is His name", "history": spoken})[0] == "unread_field"
     other = {"conversations": [USER, BOT | {"content": "another answer"}]}

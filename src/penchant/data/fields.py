@@ -180,6 +180,8 @@ _TRAIN = Meaning(
 _MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
 _TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 
+_QUESTIONS = ("question", "query", "input")
+
 MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("label", "kto_tag", "desirable"), _LABEL),
     **dict.fromkeys(("system", "system_prompt", "system_message", "systemprompt"), _SYSTEM),
@@ -193,8 +195,9 @@ MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("image", "images", "audio", "audios", "video", "videos"), _MEDIA),
     "chat_template_kwargs": _TEMPLATE,
     **dict.fromkeys(
-        ("prompt", "messages", "conversations", "conversation", "completion", "instruction"), _CONVERSATION
+        ("prompt", "messages", "conversations", "conversation", "completion", "instruction", *_QUESTIONS), _CONVERSATION
     ),
     **dict.fromkeys(("chosen", "rejected", "preferred_output", "non_preferred_output"), _RESPONSE),
+    **dict.fromkeys(("chosen_response", "rejected_response", "response_j", "response_k"), _RESPONSE),
 }
 """Fields that change what a row means wherever they stand, by name in lower case."""

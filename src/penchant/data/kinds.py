@@ -5,11 +5,11 @@ from itertools import islice
 from typing import Any, Literal
 
 from penchant.data.given import Data, sources_of
-from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS
+from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS
 from penchant.data.importers.added import added_importers
 from penchant.data.importers.base import Importer, filled
-from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.with_label import LABELS
 from penchant.data.opening import Row
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair
 from penchant.data.verdicts import BadRow
@@ -26,7 +26,7 @@ RECORDS: dict[Kind, tuple[type, ...]] = {
 NUM_ROWS_TO_DETECT = 1000
 """Readable rows of each file that tell its kind."""
 MARKS_OF_PAIRS = ("chosen", "rejected", "preferred_output", "non_preferred_output")
-LABELLED_NEEDS = frozenset(name for one in LABELLED_IMPORTERS for name in one.needs if name != "label")
+LABELLED_NEEDS = frozenset(name for one in LABELLED_IMPORTERS for name in one.needs if name not in LABELS)
 
 
 def guess_kind(data: Data) -> Kind:
@@ -61,8 +61,8 @@ class _KindOf:
 
 
 def _kind_of(row: Row) -> Kind | None:
-    if any(filled(row, name) for name in MARKS_OF_PAIRS) or COMPARISON.matches(row):
+    if any(filled(row, name) for name in MARKS_OF_PAIRS) or any(one.matches(row) for one in PAIR_IMPORTERS):
         return "pairs"
-    if not says_nothing(row.get("label")) and not LABELLED_NEEDS.isdisjoint(row):
+    if not all(says_nothing(row.get(name)) for name in LABELS) and not LABELLED_NEEDS.isdisjoint(row):
         return "labelled"
     return "demonstrations" if any(filled(row, *one.needs) for one in DEMONSTRATION_IMPORTERS) else None

@@ -7,13 +7,14 @@ from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT, OPENAI_PAIR, SHAREGPT_PAIR
 from penchant.data.importers.hh import HH
+from penchant.data.importers.named import DISTILABEL, NAMED, RANKED_OUTPUT
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
 from penchant.data.importers.text import TEXT
 from penchant.data.importers.vote_fields import Vote
 from penchant.data.importers.vote_formats import VOTE_IMPORTERS
-from penchant.data.importers.with_label import heeding_label, with_label
+from penchant.data.importers.with_label import LABELS, heeding_label, with_label
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt
 
 __all__ = [
@@ -29,15 +30,20 @@ __all__ = [
 PAIR_IMPORTERS: tuple[Importer[PreferencePair], ...] = (
     EXPLICIT_PROMPT,
     SHAREGPT_PAIR,
-    SHARED_PREFIX,
     HH,
+    DISTILABEL,
+    *NAMED,
+    RANKED_OUTPUT,
+    SHARED_PREFIX,
     COMPARISON,
     OPENAI_PAIR,
 )
 
 CONVERSATIONS = tuple(map(with_reasoning, (MESSAGES, SHAREGPT, PROMPT_COMPLETION, ALPACA)))
 
-LABELLED_IMPORTERS: tuple[Importer[Labelled], ...] = tuple(map(with_label, CONVERSATIONS))
+LABELLED_IMPORTERS: tuple[Importer[Labelled], ...] = tuple(
+    with_label(one, name) for name in LABELS for one in CONVERSATIONS
+)
 
 DEMONSTRATION_IMPORTERS: tuple[Importer[Demonstration | Document], ...] = (
     *(heeding_label(with_weight(one)) for one in CONVERSATIONS),

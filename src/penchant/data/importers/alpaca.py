@@ -10,22 +10,27 @@ from penchant.data.quickly import text_message
 from penchant.data.records import Demonstration, Message, Role
 from penchant.data.verdicts import BadRow
 
-__all__ = ["ALPACA"]
+__all__ = ["ALPACA", "question_of"]
 
 NEEDS = ("instruction", "output")
 
 
 def convert(row: Row) -> Demonstration:
+    """`system` comes first, then the turns of `history`, which are imitated like the answer."""
+    messages = question_of(row)
+    answer = text_message("assistant", text_field(row, "output"))
+    return Demonstration(messages=(*require_question(opened(row, messages)), answer))
+
+
+def question_of(row: Row) -> tuple[Message, ...]:
     """The user says the instruction and, after a blank line, the input where there is one.
 
-    `system` comes first, then the turns of `history`, [[user, assistant], ...], which are imitated like the answer.
+    Before it stand the turns of `history`, [[user, assistant], ...].
     """
     question = text_field(row, "instruction")
     if row.get("input"):
         question = f"{question}\n\n{text_field(row, 'input')}"
-    messages = (*_history(row.get("history")), text_message("user", question))
-    answer = text_message("assistant", text_field(row, "output"))
-    return Demonstration(messages=(*require_question(opened(row, messages)), answer))
+    return (*_history(row.get("history")), text_message("user", question))
 
 
 def _history(value: Any) -> tuple[Message, ...]:

@@ -8,14 +8,12 @@ from penchant.data.importers.base import (
     conversation_field,
     field,
     filled,
-    numbers,
     prompt_field,
-    response_field,
 )
 from penchant.data.importers.messages import kind_of
 from penchant.data.importers.packed import spelt
-from penchant.data.quickly import text_pair
-from penchant.data.records import Message, PreferencePair
+from penchant.data.importers.sides import JUDGEMENT, pair_of
+from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
 __all__ = ["EXPLICIT_PROMPT", "OPENAI_PAIR", "SHAREGPT_PAIR"]
@@ -26,21 +24,16 @@ OPENAI = ("input", "preferred_output", "non_preferred_output")
 OF_INPUT = frozenset(("messages", "tools", "parallel_tool_calls"))
 
 
-def pair_of(row: Row, prompt: tuple[Message, ...]) -> PreferencePair:
-    """The two responses to a prompt, with weight, probability and margin where the row has them."""
-    chosen, rejected = response_field(row, "chosen", prompt), response_field(row, "rejected", prompt)
-    return text_pair(prompt, chosen, rejected, numbers(row))
-
-
 def convert_openai(row: Row) -> PreferencePair:
     """The prompt's messages and tools stand in `input`."""
     given = spelt(field(row, "input"))
+    given = {"messages": given} if isinstance(given, list) else given
     if not isinstance(given, dict):
         raise BadRow("bad_type", f"'input' must be an object, got {kind_of(given)}", 'write {"messages": [...]}')
     if strange := [name for name in given if name not in OF_INPUT and given[name]]:
         raise BadRow("unread_field", f"'input' holds '{strange[0]}', which is not read", "remove it")
     prompt = conversation_field({name: given[name] for name in ("messages", "tools") if name in given}, "messages")
-    return pair_of(row | {"chosen": row["preferred_output"], "rejected": row["non_preferred_output"]}, prompt)
+    return pair_of(row, prompt, ("preferred_output", "non_preferred_output"))
 
 
 EXPLICIT_PROMPT = Importer(
@@ -51,6 +44,7 @@ EXPLICIT_PROMPT = Importer(
     matches=lambda row: filled(row, *EXPLICIT),
     convert=lambda row: pair_of(row, prompt_field(row, "prompt")),
     reads=BESIDE.union(NUMBERS, EXPLICIT),
+    harmless=JUDGEMENT,
 )
 
 SHAREGPT_PAIR = Importer(

@@ -3,6 +3,7 @@
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages
+from penchant.data.importers.sides import JUDGEMENT
 from penchant.data.quickly import text_pair
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
@@ -38,4 +39,5 @@ SHARED_PREFIX = Importer(
     matches=matches,
     convert=convert,
     reads=BESIDE.union(NUMBERS, ("chosen", "rejected")),
+    harmless=JUDGEMENT,
 )

@@ -1,4 +1,4 @@
-"""label: whether the last answer of a conversation is good, the format of KTO, beside every form of conversation.
+"""label, or kto_tag: whether the last answer of a conversation is good, beside every form of conversation.
 
 Objectives of labels read both kinds; imitation takes the good ones and leaves the others out.
 """
@@ -11,8 +11,10 @@ from penchant.data.importers.messages import says_nothing, truth
 from penchant.data.records import Demonstration, Labelled
 from penchant.data.verdicts import BadRow
 
-__all__ = ["heeding_label", "with_label"]
+__all__ = ["LABELS", "heeding_label", "with_label"]
 
+LABELS = ("label", "kto_tag")
+"""What says whether a response is good: the name that TRL and most data give it, and that of LLaMA-Factory."""
 
 NAMES = {
     "prompt_completion": "labelled",
@@ -23,11 +25,11 @@ NAMES = {
 """Formats of labelled responses, by that of the same rows without a label."""
 
 
-def with_label(one: Importer[Demonstration]) -> Importer[Labelled]:
-    """The importer of labelled responses whose rows are those of `one` with a label, and perhaps a weight."""
+def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
+    """The importer of labelled responses: rows of `one` with a label, in the field `name`, and perhaps a weight."""
 
     def convert(row: Row) -> Labelled:
-        desirable = truth(field(row, "label"), "label")
+        desirable = truth(field(row, name), name)
         *prompt, last = one.convert(row).messages
         if last.weight != 1:
             reason = f"the labelled response has the weight {last.weight:g}, and a response is learned whole"
@@ -41,13 +43,13 @@ def with_label(one: Importer[Demonstration]) -> Importer[Labelled]:
         )
 
     return Importer(
-        name=NAMES[one.name],
-        description=f"{one.description}, label (true or false)",
-        example={**one.example, "label": True},
-        needs=(*one.needs, "label"),
-        matches=lambda row: not says_nothing(row.get("label")) and one.matches(row),
+        name=NAMES[one.name] if name == "label" else f"{NAMES[one.name]}_{name}",
+        description=f"{one.description}, {name} (true or false)",
+        example={**one.example, name: True},
+        needs=(*one.needs, name),
+        matches=lambda row: not says_nothing(row.get(name)) and one.matches(row),
         convert=convert,
-        reads=one.reads | {"label", "weight"},
+        reads=one.reads | {name, "weight"},
         harmless=one.harmless,
     )
 
@@ -56,12 +58,11 @@ def heeding_label(one: Importer[Demonstration]) -> Importer[Demonstration]:
     """The importer without the rows that a label calls bad: what somebody disliked is not imitated."""
 
     def convert(row: Row) -> Demonstration:
-        if not says_nothing(row.get("label")) and not truth(row["label"], "label"):
-            raise BadRow(
-                "not_desirable",
-                "its label says that the answer is bad",
-                'preference training with `objective="kto"` learns from it',
-            )
+        for name in LABELS:
+            if not says_nothing(row.get(name)) and not truth(row[name], name):
+                reason = f"its {name} says that the answer is bad"
+                way_on = 'preference training with `objective="kto"` learns from it'
+                raise BadRow("not_desirable", reason, way_on)
         return one.convert(row)
 
-    return replace(one, convert=convert, reads=one.reads | {"label"})
+    return replace(one, convert=convert, reads=one.reads.union(LABELS))

@@ -1,0 +1,126 @@
+"""Pairs that name their chosen side, with a question and two responses under other names than prompt, chosen, rejected.
+
+A format is a row of NAMES: the fields of the question, the chosen and the rejected response. They are those of public
+data: Intel's Orca pairs (question), LLaMA-Factory's (instruction with input, history and system), Distilabel's (input),
+Argilla's UltraFeedback (chosen_response), pairs from Stack Exchange (response_j is the better one).
+"""
+
+from functools import partial
+
+from penchant.data.files import Row
+from penchant.data.importers.alpaca import question_of
+from penchant.data.importers.base import (
+    BESIDE,
+    NUMBERS,
+    Importer,
+    conversation_field,
+    field,
+    filled,
+    opened,
+    prompt_field,
+)
+from penchant.data.importers.messages import kind_of
+from penchant.data.importers.sides import JUDGEMENT, is_conversation, pair_of
+from penchant.data.records import Message, PreferencePair
+from penchant.data.verdicts import CODES, BadRow
+
+__all__ = ["DISTILABEL", "NAMED", "RANKED_OUTPUT"]
+
+NAMES = (
+    ("question", "chosen", "rejected"),
+    ("instruction", "chosen", "rejected"),
+    ("query", "chosen", "rejected"),
+    ("input", "chosen", "rejected"),
+    ("messages", "chosen", "rejected"),
+    ("prompt", "chosen_response", "rejected_response"),
+    ("instruction", "chosen_response", "rejected_response"),
+    ("question", "response_j", "response_k"),
+    ("input", "accepted", "rejected"),
+)
+OF_INSTRUCTION = frozenset(("input", "history"))
+"""What is read beside an instruction, as Alpaca's form has it."""
+STATUSES = ("tie", "unchanged", "swapped")
+"""What Distilabel found when it rated a pair of Intel's again; swapped pairs are written the right way round."""
+
+
+def prompt_of(row: Row, name: str) -> tuple[Message, ...]:
+    """The prompt in the field of this name."""
+    if name == "instruction" and isinstance(row[name], str):
+        return opened(row, question_of(row))
+    return conversation_field(row, name) if name == "messages" else prompt_field(row, name)
+
+
+def convert(row: Row, *, names: tuple[str, str, str]) -> PreferencePair:
+    return pair_of(row, prompt_of(row, names[0]), names[1:])
+
+
+def matches(row: Row, *, names: tuple[str, str, str]) -> bool:
+    """Messages beside two whole conversations repeat one of them, and are no question."""
+    return filled(row, *names) and not (names[0] == "messages" and is_conversation(row[names[1]]))
+
+
+def _named(*names: str) -> Importer[PreferencePair]:
+    question, chosen, rejected = names
+    return Importer(
+        name="_".join(names),
+        description=f"{question}{' (with input)' if question == 'instruction' else ''}, {chosen}, {rejected}",
+        example={
+            question: [{"role": "user", "content": QUESTION}] if question == "messages" else QUESTION,
+            chosen: "A star, the nearest one.",
+            rejected: "A lamp.",
+        },
+        needs=names,
+        matches=partial(matches, names=(question, chosen, rejected)),
+        convert=partial(convert, names=(question, chosen, rejected)),
+        reads=BESIDE.union(NUMBERS, names, OF_INSTRUCTION if question == "instruction" else ()),
+        harmless=JUDGEMENT,
+    )
+
+
+QUESTION = "What is the sun?"
+NAMED: tuple[Importer[PreferencePair], ...] = tuple(_named(*names) for names in NAMES)
+
+
+def _rated(row: Row) -> PreferencePair:
+    """A pair of which the two were found equal is none, though it still names a chosen one."""
+    if row["status"] == "tie":
+        raise BadRow("tie", f"its status is 'tie': {CODES['tie'].meaning}", "nothing to mend")
+    return convert(row, names=("input", "chosen", "rejected"))
+
+
+DISTILABEL = Importer(
+    name="distilabel_pair",
+    description="input, chosen, rejected, status (tie, unchanged or swapped)",
+    example={
+        "input": QUESTION,
+        "chosen": "A star, the nearest one.",
+        "rejected": "A lamp.",
+        "status": "unchanged",
+        "rating": [9.0, 2.0],
+    },
+    needs=("input", "chosen", "rejected", "status"),
+    matches=lambda row: filled(row, "input", "chosen", "rejected") and row.get("status") in STATUSES,
+    convert=_rated,
+    reads=BESIDE.union(NUMBERS, ("input", "chosen", "rejected", "status", "rating")),
+    harmless=JUDGEMENT,
+)
+
+
+def _ranked(row: Row) -> PreferencePair:
+    output = field(row, "output")
+    if not isinstance(output, list) or len(output) != 2 or not all(isinstance(one, str) for one in output):
+        held = f"holds {len(output)} responses" if isinstance(output, list) else f"is {kind_of(output)}"
+        raise BadRow("bad_type", f"'output' {held}", "give a list of two texts, the better one first")
+    sides = dict(zip(("chosen", "rejected"), output, strict=True))
+    return pair_of(row | sides, prompt_of(row, "instruction"))
+
+
+RANKED_OUTPUT = Importer(
+    name="ranked_output",
+    description="instruction (with input), output (a list of two responses, the better one first)",
+    example={"instruction": QUESTION, "output": ["A star, the nearest one.", "A lamp."]},
+    needs=("instruction", "output"),
+    matches=lambda row: isinstance(row.get("output"), list) and filled(row, "instruction"),
+    convert=_ranked,
+    reads=BESIDE.union(NUMBERS, OF_INSTRUCTION, ("instruction", "output")),
+)

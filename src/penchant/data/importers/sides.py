@@ -1,0 +1,97 @@
+"""The two responses of a pair, each a text, a message, or a conversation that ends with it, and the prompt they answer.
+
+Where both sides are conversations, they may say more of the prompt than the field beside them, which in some public
+data repeats the last question alone: then the conversation is the prompt. They may also go on where the prompt ends, as
+with a call of a tool and its result: what both say is prompt too, and the response is the last message.
+"""
+
+from penchant.data.files import Row
+from penchant.data.importers.base import field, last_response, numbers, opened
+from penchant.data.importers.messages import read_messages
+from penchant.data.quickly import text_pair
+from penchant.data.records import Message, PreferencePair, Response
+from penchant.data.verdicts import BadRow
+
+__all__ = ["JUDGEMENT", "SIDES", "is_conversation", "pair_of"]
+
+SIDES = ("chosen", "rejected")
+_JUDGEMENT = """
+    generations order labelling_model labelling_prompt raw_labelling_response rationale original_chosen
+    original_rejected in_gsm8k_train generation_prompt raw_generation_responses new_generations original_response
+    all_generated_responses all_rm_scores rating_chosen rating_rejected chosen-model rejected-model qid
+"""
+JUDGEMENT = frozenset(_JUDGEMENT.split())
+"""How a data set came to prefer the chosen response: what else was generated, and what a judge said of it."""
+
+
+def is_conversation(value: object) -> bool:
+    """Whether a response comes with messages before it."""
+    return isinstance(value, list) and len(value) > 1
+
+
+def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDES) -> PreferencePair:
+    """The two responses to a prompt, with weight, probability and margin where the row has them.
+
+    sides: the fields of the chosen and the rejected one. Raises BadRow.
+    """
+    chosen, rejected = (field(row, name) for name in sides)
+    if not (isinstance(chosen, str) and isinstance(rejected, str)):
+        (before, chosen), (other, rejected) = (_apart(row[name], name) for name in sides)
+        if before and other:
+            wholes = [_whole(row, prompt, one, name) for one, name in zip((before, other), sides, strict=True)]
+            if wholes[0] != wholes[1]:
+                reason = f"the messages of '{sides[0]}' and '{sides[1]}' differ before the last one"
+                raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
+            prompt = wholes[0]
+        elif (before or other) and prompt not in (before or other, opened(row, before or other)):
+            raise _not_the_prompt(sides[0] if before else sides[1])
+    return text_pair(prompt, chosen, rejected, numbers(row))
+
+
+def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
+    """The messages before the response, and the response."""
+    if isinstance(value, str):
+        return (), value
+    raw = [value] if isinstance(value, dict) else value
+    messages = read_messages(raw, name)
+    return messages[:-1], last_response(messages, raw, name)  # type: ignore[arg-type]  # a list, or it was refused
+
+
+def _whole(row: Row, prompt: tuple[Message, ...], before: tuple[Message, ...], name: str) -> tuple[Message, ...]:
+    """The prompt that a conversation before both responses makes with the prompt beside them."""
+    if before[0].role in ("assistant", "tool"):
+        return prompt + before
+    first = prompt[0]
+    beside = {"system": first.content if first.role == "system" else None, "tools": first.tools}
+    whole = opened(beside, opened(row, before))
+    asked, said = _spoken(prompt), _spoken(whole)
+    if asked[-len(said) :] == said:
+        return prompt
+    if said[-len(asked) :] != asked and not (len(asked) == 1 and _tells(asked[0][1], said)):
+        raise _not_the_prompt(name)
+    return whole
+
+
+def _spoken(messages: tuple[Message, ...]) -> list[tuple[str, str, str | None]]:
+    """What is said after the system's word: by whom, the text, the calls."""
+    return [(one.role, one.content.strip(), one.tool_calls) for one in messages if one.role != "system"]
+
+
+def _tells(text: str, said: list[tuple[str, str, str | None]]) -> bool:
+    """Whether a text is one of a conversation's questions, or all of the conversation, one turn after the other."""
+    if any(role == "user" and text == content for role, content, _ in said):
+        return True
+    place = 0
+    for _, content, _ in said:
+        if (found := text.find(content, place)) < 0:
+            return False
+        place = found + len(content)
+    return True
+
+
+def _not_the_prompt(name: str) -> BadRow:
+    return BadRow(
+        "prompts_differ",
+        f"the messages of '{name}' before its last one are not the prompt",
+        "give only the assistant's message, or repeat the prompt exactly",
+    )
