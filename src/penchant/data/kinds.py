@@ -32,9 +32,9 @@ LABELLED_NEEDS = frozenset(name for one in LABELLED_IMPORTERS for name in one.ne
 def guess_kind(data: Data) -> Kind:
     """What files or rows hold, told by the first rows of each, not by what most of them look like.
 
-    A row with a chosen or a rejected response, or a comparison, makes them pairs; else one with a label beside a
-    conversation makes them labelled; else one that imitation reads, demonstrations. They are pairs where nothing is
-    known, whose loader says so.
+    A row with a chosen or a rejected response, or with two answers that are compared, makes them pairs; else one with a
+    label beside a conversation makes them labelled; else one that imitation reads, demonstrations. They are pairs where
+    nothing is known, whose loader says so.
     """
     found: set[Kind] = set()
     kind_of = _KindOf()

@@ -51,6 +51,7 @@ CODES: dict[str, Code] = {
     "contradicts": Code("warning", "an earlier row says the opposite of the same response or pair"),
     "tie": Code("no_pair", "the person found the two as good as each other"),
     "both_bad": Code("no_pair", "the person found neither acceptable"),
+    "turns_differ": Code("no_pair", "the conversations part before the last answers, which so share no prompt"),
     "unanswered": Code("no_pair", "nobody has answered yet"),
     "not_desirable": Code("no_pair", "its label is false, so it is not for imitation"),
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from penchant.data.importers.judged import HUMAN
 from penchant.data.records import Candidate, Comparison, Message, Outcome, as_message
 from penchant.errors import ConfigError, OutputError
 from penchant.feedback.storing import Store
@@ -16,7 +17,7 @@ from penchant.feedback.training import How, detail, training_pairs, verdict, vot
 from penchant.files import writing
 from penchant.wording import SPELT_OUT, nearest
 
-__all__ = ["FLIPPED", "HUMAN", "ROWS", "WINNERS", "Format", "export", "export_rows", "export_votes", "kto_rows"]
+__all__ = ["FLIPPED", "ROWS", "WINNERS", "Format", "export", "export_rows", "export_votes", "kto_rows"]
 
 Row = dict[str, Any]
 Format = Literal["pairs", "kto", "sft", "arena", "raw"]
@@ -36,9 +37,6 @@ FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
 
 LABELS = {"a": (True, False), "b": (False, True), "both_bad": (False, False)}
 """Whether a and b are good, by the verdict on their task; of a tie nothing follows."""
-
-HUMAN = "human"
-"""The arena's name, here, for a text without a source."""
 
 
 def pair_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:

@@ -1,30 +1,27 @@
-"""Files into tasks and answers: our own comparisons, Chatbot Arena's battles, and every format of preference pairs."""
+"""Files into tasks and answers: every format in which two answers are compared, or one is the chosen one."""
 
 import hashlib
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penchant.data.files import Row, scan_rows
+from penchant.data.files import scan_rows
 from penchant.data.given import check_options
-from penchant.data.importers import PAIR_IMPORTERS, Importer
-from penchant.data.importers.base import BESIDE, field, filled, last_response, opened, require_question
+from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS
+from penchant.data.importers.base import Importer, OneOrMore, converting, require_question
 from penchant.data.importers.comparison import COMPARISON
-from penchant.data.importers.messages import read_messages
+from penchant.data.importers.judged import all_of, text_of
 from penchant.data.inspection import inspect_pairs
-from penchant.data.records import Candidate, Comparison, Message, Origin, PreferencePair, Response, Source, prompt_key
+from penchant.data.records import Candidate, Comparison, Message, Origin, PreferencePair, prompt_key
 from penchant.data.rows import Reader
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError, DataError
 from penchant.feedback.details import ANSWER_FIELD
-from penchant.feedback.exports import FLIPPED, HUMAN, WINNERS
+from penchant.feedback.exports import FLIPPED
 from penchant.feedback.storing import Store, TasksAdded, fault
 
 __all__ = ["import_file", "import_votes", "read_comparisons", "require_rows"]
 
-OUTCOMES = {winner: outcome for outcome, winner in WINNERS.items()} | {"both_bad": "both_bad"}  # the arena's later word
-CONVERSATIONS = ("conversation_a", "conversation_b")
 NOWHERE = Origin(file="", line=1)
 
 
@@ -104,40 +101,11 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
     return found
 
 
-def _battle(row: Row) -> Comparison:
-    """A battle of Chatbot Arena: two conversations that are the same but for their last message; a was on the left."""
-    left, right = (read_messages(field(row, name), name) for name in CONVERSATIONS)
-    if left[:-1] != right[:-1]:
-        raise BadRow("prompts_differ", "the conversations differ before their last message", "split them by turn")
-    winner = row.get("winner")
-    if winner is not None and winner not in OUTCOMES:
-        raise BadRow("bad_type", f"the winner is '{winner}'", f"write one of {', '.join(OUTCOMES)}")
-    if not left[:-1]:
-        raise BadRow("missing_field", "the conversations share no prompt", "add the messages before the response")
-    sides = [
-        Candidate(text=_text_of(last_response(messages, row[name], name)), source=_source(row.get(model)))
-        for name, messages, model in zip(CONVERSATIONS, (left, right), ("model_a", "model_b"), strict=True)
-    ]
-    return _oriented(
-        require_question(opened(row, left[:-1])),
-        *sides,
-        outcome=None if winner is None else OUTCOMES[winner],
-        annotator=row.get("judge"),
-        shown_first="a",
-        created_at=row.get("tstamp"),
-        meta={} if row.get("question_id") is None else {"question_id": row["question_id"]},
-    )
-
-
-def _text_of(response: Response) -> str:
-    if isinstance(response, str):
-        return response
-    reason = "the response holds reasoning or a call of a tool, and people are shown texts"
-    raise BadRow("bad_type", reason, "remove the row, or write it as text")
-
-
-def _source(name: Any) -> Source | None:
-    return None if name is None or name == HUMAN else Source(model=str(name))
+def _task(comparison: Comparison) -> Comparison:
+    """A comparison of another format as a task that is the same whenever its texts are."""
+    said = ("outcome", "strength", "annotator", "shown_first", "created_at", "meta")
+    prompt = require_question(comparison.prompt)
+    return _oriented(prompt, comparison.a, comparison.b, **{name: getattr(comparison, name) for name in said})
 
 
 def _from_pair(pair: PreferencePair) -> Comparison:
@@ -146,7 +114,7 @@ def _from_pair(pair: PreferencePair) -> Comparison:
         pair = pair.swap().model_copy(update={"probability": 1 - pair.probability})
     numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin}
     inspect_pairs()(pair, NOWHERE)
-    chosen, rejected = (Candidate(text=_text_of(response)) for response in (pair.chosen, pair.rejected))
+    chosen, rejected = (Candidate(text=text_of(response)) for response in (pair.chosen, pair.rejected))
     outcome = "tie" if pair.probability == 0.5 else "a"
     defaults = {name: field.default for name, field in PreferencePair.model_fields.items()}
     meta = {name: value for name, value in numbers.items() if value != defaults[name]}
@@ -176,21 +144,16 @@ def _nobody(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _of_pairs(one: Importer[PreferencePair]) -> Importer[Comparison]:
-    return replace(one, convert=lambda row: _from_pair(one.convert(row)))  # type: ignore[arg-type, return-value]
+def _of_judged(one: OneOrMore[Comparison]) -> Importer[tuple[Comparison, ...]]:
+    return converting(one, lambda row: tuple(map(_task, all_of(one.convert(row)))))
 
 
-TASK_IMPORTERS: tuple[Importer[Comparison], ...] = (
-    replace(COMPARISON, convert=Comparison.model_validate),  # type: ignore[arg-type]
-    Importer(
-        name="arena_battles",
-        description="conversation_a, conversation_b (messages), winner (model_a, model_b, tie or tie (bothbad))",
-        example={},
-        needs=CONVERSATIONS,
-        matches=lambda row: filled(row, *CONVERSATIONS),
-        convert=_battle,
-        reads=BESIDE.union(CONVERSATIONS, ("winner", "model_a", "model_b", "judge", "tstamp", "question_id")),
-        harmless=frozenset(("turn",)),
-    ),
-    *(_of_pairs(one) for one in PAIR_IMPORTERS if one is not COMPARISON),
+def _of_pairs(one: OneOrMore[PreferencePair]) -> Importer[tuple[Comparison, ...]]:
+    return converting(one, lambda row: tuple(map(_from_pair, all_of(one.convert(row)))))
+
+
+TASK_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
+    COMPARISON,
+    *(_of_judged(one) for one in JUDGED_IMPORTERS if one is not COMPARISON),
+    *map(_of_pairs, CHOSEN_IMPORTERS),
 )

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from penchant.data.importers.judged import HUMAN
 from penchant.data.records import Candidate, Comparison
 from penchant.errors import DataError
 from penchant.feedback.details import UNKNOWN
-from penchant.feedback.exports import HUMAN
 from penchant.feedback.reliability import label_noise, named_votes, position_bias, reliability, share
 from penchant.feedback.storing import Store
 from penchant.feedback.training import detail, training_pairs

@@ -1,12 +1,14 @@
 """The tables of formats: an importer is a row, and the first that matches a data row reads it."""
 
 from penchant.data.importers.alpaca import ALPACA
-from penchant.data.importers.base import Importer
+from penchant.data.importers.arena import ARENA, ARENA_TURNS
+from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.beside import with_reasoning, with_weight
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT, OPENAI_PAIR, SHAREGPT_PAIR
 from penchant.data.importers.hh import HH
+from penchant.data.importers.judged import pairs_from
 from penchant.data.importers.named import DISTILABEL, NAMED, RANKED_OUTPUT
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
@@ -15,10 +17,12 @@ from penchant.data.importers.text import TEXT
 from penchant.data.importers.vote_fields import Vote
 from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 from penchant.data.importers.with_label import LABELS, heeding_label, with_label
-from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt
+from penchant.data.records import Comparison, Demonstration, Document, Labelled, PreferencePair, Prompt
 
 __all__ = [
+    "CHOSEN_IMPORTERS",
     "DEMONSTRATION_IMPORTERS",
+    "JUDGED_IMPORTERS",
     "LABELLED_IMPORTERS",
     "PAIR_IMPORTERS",
     "PROMPT_IMPORTERS",
@@ -27,7 +31,7 @@ __all__ = [
     "Vote",
 ]
 
-PAIR_IMPORTERS: tuple[Importer[PreferencePair], ...] = (
+CHOSEN_IMPORTERS: tuple[OneOrMore[PreferencePair], ...] = (
     EXPLICIT_PROMPT,
     SHAREGPT_PAIR,
     HH,
@@ -35,9 +39,18 @@ PAIR_IMPORTERS: tuple[Importer[PreferencePair], ...] = (
     *NAMED,
     RANKED_OUTPUT,
     SHARED_PREFIX,
-    COMPARISON,
     OPENAI_PAIR,
 )
+"""Pairs of which one side is named the chosen one."""
+
+JUDGED_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
+    COMPARISON,
+    ARENA,
+    ARENA_TURNS,
+)
+"""Two answers of which somebody may have preferred one."""
+
+PAIR_IMPORTERS: tuple[OneOrMore[PreferencePair], ...] = (*CHOSEN_IMPORTERS, *map(pairs_from, JUDGED_IMPORTERS))
 
 CONVERSATIONS = tuple(map(with_reasoning, (MESSAGES, SHAREGPT, PROMPT_COMPLETION, ALPACA)))
 

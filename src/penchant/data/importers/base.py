@@ -18,6 +18,7 @@ __all__ = [
     "Importer",
     "OneOrMore",
     "conversation_field",
+    "converting",
     "field",
     "filled",
     "last_response",
@@ -61,6 +62,23 @@ class Importer(Generic[Record_co]):
 
 OneOrMore: TypeAlias = Importer[Record_co] | Importer[tuple[Record_co, ...]]
 """An importer of which a row becomes one record or several."""
+
+
+New = TypeVar("New")
+
+
+def converting(one: Importer[Any], convert: Callable[[Row], New]) -> Importer[New]:
+    """An importer of the same rows, of which `convert` makes something else."""
+    return Importer(
+        name=one.name,
+        description=one.description,
+        example=one.example,
+        needs=one.needs,
+        matches=one.matches,
+        convert=convert,
+        reads=one.reads,
+        harmless=one.harmless,
+    )
 
 
 def filled(row: Row, *names: str) -> bool:

@@ -31,6 +31,8 @@ def unpacked(row: Row) -> Row:
     found: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, str) and value[:1] in _OPENING and name in HOLD_MESSAGES and _may_spell(value):
+            if name == "prompt" and "response_a" in row:
+                continue  # lists of turns, one for each column, which their importer reads
             found[name] = _messages_in(value, name)
     if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # its answers are lists of texts too
         for name in found.keys() & {"chosen", "rejected", "completion"}:

@@ -35,7 +35,7 @@ Side = Literal["left", "right"]
 OUTCOMES = {
     **dict.fromkeys(("left", "a", "model_a"), "left"),
     **dict.fromkeys(("right", "b", "model_b"), "right"),
-    **dict.fromkeys(("tie", "draw"), "tie"),
+    **dict.fromkeys(("tie", "draw", "tie (inconsistent)"), "tie"),
     **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
 }
 UNANSWERED = (None, "", "na", "none", "null")

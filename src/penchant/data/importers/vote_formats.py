@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, field
+from penchant.data.importers.arena import ARENA_TURNS, CONVERSATIONS, KNOWN_OF_BATTLE, judged_part, of_turns
+from penchant.data.importers.base import Importer, field, filled
+from penchant.data.importers.comparison import COMPARISON
+from penchant.data.importers.judged import votes_from
 from penchant.data.importers.vote_fields import (
-    OUTCOMES,
-    Side,
     Vote,
     count_field,
     digest_of_parts,
@@ -24,7 +25,6 @@ from penchant.data.importers.vote_fields import (
     side_items,
     unit_of,
 )
-from penchant.data.records import Candidate, Comparison, prompt_key
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
 
@@ -33,39 +33,12 @@ __all__ = ["VOTE_IMPORTERS"]
 ASKED = ("prompt", "instruction", "question")
 JUDGE = ("annotator", "judge", "worker")
 READ_OF_BATTLE = frozenset(("winner", "conversation_a", "conversation_b", "shown_first", *ASKED, *JUDGE))
-SAID_IN_BATTLE = frozenset(("turn", "response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"))
+SAID_IN_BATTLE = KNOWN_OF_BATTLE.union(
+    ("turn", "response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"),
+    ("full_conversation", "evaluation_order"),
+)
 """What a ranking by outcomes does not ask for."""
 PANDA_ANNOTATORS = tuple(f"annotator{n}" for n in range(1, 1000))
-
-
-def _source_name(candidate: Candidate) -> str:
-    """The model, and how it was sampled where that is known and not neutral; the seed makes no other item."""
-    source = candidate.source
-    if source is None:
-        return "human"
-    settings = {"t": source.temperature, "top_p": source.top_p, "top_k": source.top_k}
-    neutral = {"t": None, "top_p": 1.0, "top_k": 0}
-    shown = [f"{k}={v:g}" for k, v in settings.items() if v is not None and v != neutral[k]]
-    return " ".join([source.model, *shown])
-
-
-def _comparison(row: Row) -> tuple[Vote, ...]:
-    comparison = Comparison.model_validate(row)
-    left, right = refuse_same(_source_name(comparison.a), _source_name(comparison.b))
-    if comparison.outcome is None:
-        return ()
-    prompt = digest_of_parts(prompt_key(comparison.prompt))
-    shown: dict[str | None, Side] = {"a": "left", "b": "right"}
-    vote = Vote(
-        left,
-        right,
-        OUTCOMES[comparison.outcome],
-        prompt,
-        unit_of(prompt, (left, comparison.a.text), (right, comparison.b.text)),
-        comparison.annotator,
-        shown.get(comparison.shown_first),
-    )
-    return (vote,)
 
 
 def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
@@ -74,7 +47,7 @@ def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
     items = side_items(row, left, right)
     if outcome is None:
         return ()
-    answers = [row.get(f"conversation_{side}") for side in "ab"]
+    answers = [judged_part(row.get(name), row) for name in CONVERSATIONS]
     asked = _questions(answers[0]) or first_filled(row, *ASKED)
     prompt = None if asked is None else digest_of_parts(asked)
     unit = unit_of(prompt, (items[0], answers[0]), (items[1], answers[1]))
@@ -140,21 +113,7 @@ def _table(name: str, left: str, right: str, *counts: str, example: tuple[Any, .
 
 
 VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
-    Importer(
-        name="comparisons",
-        description="id, prompt (messages), a, b (each with text and source), outcome (a, b, tie or both_bad)",
-        example={
-            "id": "sun-1",
-            "prompt": [{"role": "user", "content": "What is the sun?"}],
-            "a": {"text": "A star, the nearest one.", "source": {"model": "before"}},
-            "b": {"text": "A lamp.", "source": {"model": "after"}},
-            "outcome": "a",
-        },
-        needs=("prompt", "a", "b"),
-        matches=partial(_has, names=("prompt", "a", "b")),
-        convert=_comparison,
-        reads=frozenset(Comparison.model_fields),
-    ),
+    votes_from(COMPARISON),
     Importer(
         name="arena_battles",
         description="model_a, model_b, winner (model_a, model_b, tie or tie (bothbad))",
@@ -164,6 +123,16 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
         convert=partial(_battle, left="model_a", right="model_b"),
         reads=READ_OF_BATTLE | {"model_a", "model_b"},
         harmless=SAID_IN_BATTLE,
+    ),
+    Importer(
+        name=ARENA_TURNS.name,
+        description=f"model_a, model_b, {ARENA_TURNS.description}",
+        example=ARENA_TURNS.example,
+        needs=("model_a", "model_b", *ARENA_TURNS.needs),
+        matches=lambda row: filled(row, "model_a", "model_b") and ARENA_TURNS.matches(row),
+        convert=lambda row: _battle(of_turns(row), left="model_a", right="model_b"),
+        reads=ARENA_TURNS.reads,
+        harmless=ARENA_TURNS.harmless,
     ),
     Importer(
         name="winners",

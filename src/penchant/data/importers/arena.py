@@ -1,0 +1,163 @@
+"""Battles of Chatbot Arena: two conversations with two models, and which of them somebody liked better.
+
+Read are the shapes of its published data sets: of 33,000, 100,000 and 140,000 battles and of MT-bench's judgements, two
+lists of messages, and of 55,000, texts that spell lists of turns. What is compared is the last answer, of the turn that
+`turn` names. Where earlier answers differ, as nearly always where there are some, the conversations share no prompt:
+the battle is a vote on the models, and no pair. Data: Chiang et al. 2024, "Chatbot Arena" (arXiv 2403.04132); Zheng
+et al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arXiv 2306.05685).
+"""
+
+import json
+from typing import Any
+
+from penchant.data.files import Row
+from penchant.data.importers.base import BESIDE, Importer, field, filled, last_response, opened
+from penchant.data.importers.judged import SIDES, compared, text_of
+from penchant.data.importers.messages import kind_of, read_messages, truth
+from penchant.data.importers.vote_fields import outcome_field
+from penchant.data.records import Comparison, Message
+from penchant.data.verdicts import BadRow
+
+__all__ = ["ARENA", "ARENA_TURNS", "CONVERSATIONS", "KNOWN_OF_BATTLE", "judged_part", "of_turns"]
+
+CONVERSATIONS = ("conversation_a", "conversation_b")
+MODELS = ("model_a", "model_b")
+RESPONSES = ("response_a", "response_b")
+WINNERS = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
+OF_SESSION = frozenset(("full_conversation", "evaluation_order"))
+KNOWN_OF_BATTLE = frozenset(
+    ("question_id", "anony", "language", "tstamp", "openai_moderation", "toxic_chat_tag", "judge_hash", "dedup_tag")
+).union(("conv_metadata", "category_tag", "occupational_tags", "is_code", "is_refusal", "evaluation_session_id"))
+"""Fields of the published battles that say nothing of what was preferred."""
+
+
+def convert(row: Row) -> Comparison:
+    """Two conversations that are the same but for their last message; a was on the left."""
+    given = [judged_part(field(row, name), row) for name in CONVERSATIONS]
+    conversations = [read_messages(raw, name) for name, raw in zip(CONVERSATIONS, given, strict=True)]
+    prompt = _shared(row, *(conversation[:-1] for conversation in conversations))
+    texts = [
+        text_of(last_response(messages, raw, name))
+        for name, messages, raw in zip(CONVERSATIONS, conversations, given, strict=True)
+    ]
+    return compared(
+        opened(row, prompt),
+        (texts[0], texts[1]),
+        SIDES[outcome_field(row, "winner") if "winner" in row else None],
+        models=(row.get("model_a"), row.get("model_b")),
+        annotator=row.get("judge"),
+        shown_first="a",
+        created_at=row.get("tstamp"),
+        meta={} if row.get("question_id") is None else {"question_id": row["question_id"]},
+    )
+
+
+def _shared(row: Row, left: tuple[Message, ...], right: tuple[Message, ...]) -> tuple[Message, ...]:
+    """What both last answers reply to. Raises BadRow where they reply to different things."""
+    asked = [message.content for message in left if message.role == "user"]
+    if asked != [message.content for message in right if message.role == "user"]:
+        raise BadRow("prompts_differ", "the conversations do not ask the same", "give both the same questions")
+    if not left and not right:
+        raise BadRow("missing_field", "the conversations share no prompt", "add the messages before the response")
+    way_on = "nothing to mend; `penchant rank` counts the vote"
+    if left != right:
+        reason = "the conversations differ before their last message, so the last answers share no prompt"
+        raise BadRow("turns_differ", reason, way_on)
+    if _num_turns(row) > len(asked):
+        reason = "earlier turns stand in 'full_conversation' alone, where each has two answers"
+        raise BadRow("turns_differ", reason, way_on)
+    return left
+
+
+def _num_turns(row: Row) -> int:
+    """The turns of the whole session, of which a vote may have seen only the last."""
+    whole, order = row.get("full_conversation"), str(row.get("evaluation_order")).removesuffix(".0")
+    if isinstance(whole, list):
+        return len(whole)
+    return int(order) if order.isdecimal() else 0
+
+
+def judged_part(conversation: Any, row: Row) -> Any:
+    """A conversation up to the answer of the turn that was judged; all of it where `turn` is its number of turns."""
+    if not isinstance(conversation, list) or not (turn := str(row.get("turn")).removesuffix(".0")).isdecimal():
+        return conversation
+    asked = [i for i, message in enumerate(conversation) if isinstance(message, dict) and message.get("role") == "user"]
+    return conversation[: asked[int(turn)]] if 0 < int(turn) < len(asked) else conversation
+
+
+def of_turns(row: Row) -> Row:
+    """A battle whose prompt and responses are lists of turns, kept as text, as one of two conversations."""
+    asked, *answers = (_turns(row, name) for name in ("prompt", *RESPONSES))
+    if any(len(one) != len(asked) for one in answers):
+        reason = f"'prompt' has {len(asked)} turns and the responses have {len(answers[0])} and {len(answers[1])}"
+        raise BadRow("bad_type", reason, "give as many answers as questions")
+    battle = {name: row[name] for name in row if name not in ("prompt", *RESPONSES, *WINNERS)}
+    for name, texts in zip(CONVERSATIONS, answers, strict=True):
+        turns = zip(asked, texts, strict=True)
+        battle[name] = [
+            {"role": role, "content": text or ""}
+            for turn in turns
+            for role, text in zip(("user", "assistant"), turn, strict=True)
+        ]
+    won = [word for name, word in WINNERS.items() if row.get(name) is not None and truth(row[name], name)]
+    if len(won) > 1:
+        reason = f"the columns {', '.join(WINNERS)} name {len(won)} outcomes"
+        raise BadRow("bad_type", reason, "write 1 in one of them")
+    return battle | {"winner": won[0] if won else None}
+
+
+def _turns(row: Row, name: str) -> list[str | None]:
+    """The texts that a field spells as a JSON list; null is an answer that was never given."""
+    value = field(row, name)
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(text, str | None) for text in found):
+        reason = f"'{name}' must be a JSON list of texts, got {kind_of(value)}"
+        raise BadRow("bad_type", reason, 'write ["first turn", "second turn"]')
+    return found
+
+
+_QUESTION = {"role": "user", "content": "What is the sun?"}
+ARENA: Importer[Comparison] = Importer(
+    name="arena_battles",
+    description="conversation_a, conversation_b (messages), winner (model_a, model_b, tie or tie (bothbad))",
+    example={
+        "model_a": "tea",
+        "model_b": "coffee",
+        "winner": "model_a",
+        "conversation_a": [_QUESTION, {"role": "assistant", "content": "A star, the nearest one."}],
+        "conversation_b": [_QUESTION, {"role": "assistant", "content": "A lamp."}],
+        "turn": 1,
+    },
+    needs=CONVERSATIONS,
+    matches=lambda row: filled(row, *CONVERSATIONS),
+    convert=convert,
+    reads=BESIDE.union(CONVERSATIONS, MODELS, ("winner", "judge", "tstamp", "question_id", "turn")) | OF_SESSION,
+    harmless=KNOWN_OF_BATTLE,
+)
+
+ARENA_TURNS: Importer[Comparison] = Importer(
+    name="arena_turns",
+    description="prompt, response_a, response_b (JSON lists of turns), winner_model_a, winner_model_b, winner_tie",
+    example={
+        "model_a": "tea",
+        "model_b": "coffee",
+        "prompt": '["What is the sun?"]',
+        "response_a": '["A star, the nearest one."]',
+        "response_b": '["A lamp."]',
+        "winner_model_a": 1,
+        "winner_model_b": 0,
+        "winner_tie": 0,
+    },
+    needs=("prompt", *RESPONSES),
+    matches=lambda row: all(_is_list(row.get(name)) for name in ("prompt", *RESPONSES)),
+    convert=lambda row: convert(of_turns(row)),
+    reads=frozenset(("prompt", *RESPONSES, *WINNERS, *MODELS)),
+    harmless=KNOWN_OF_BATTLE,
+)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, str) and value[:1] == "[" and value[-1:] == "]")

@@ -1,0 +1,144 @@
+"""Two answers that were judged: a format of them is written once, and read as pairs, as votes and as tasks.
+
+The format is an importer of comparisons, one a row, or several where several people answered. `pairs_from` and
+`votes_from` make of it what `penchant dpo` and `penchant rank` read; `penchant votes import` takes the comparisons.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from penchant.data.files import Row
+from penchant.data.importers.base import Importer, OneOrMore, converting, field, filled
+from penchant.data.importers.vote_fields import OUTCOMES, Side, Vote, digest_of_parts, refuse_same, unit_of
+from penchant.data.records import (
+    Candidate,
+    Comparison,
+    Message,
+    Outcome,
+    PreferencePair,
+    Response,
+    Source,
+    pairs_from_comparisons,
+    prompt_key,
+)
+from penchant.data.verdicts import CODES, BadRow
+from penchant.wording import shown
+
+__all__ = ["HUMAN", "SIDES", "all_of", "asked", "coded", "compared", "pairs_from", "source_of", "text_of", "votes_from"]
+
+Record = TypeVar("Record")
+
+HUMAN = "human"
+"""What stands for the model of a text that a person wrote."""
+
+SIDES: dict[str | None, Outcome | None] = {"left": "a", "right": "b", "tie": "tie", "both_bad": "both_bad", None: None}
+"""The outcomes of votes as those of comparisons."""
+
+
+def asked(text: str) -> tuple[Message, ...]:
+    """A prompt that is one text."""
+    return (Message(role="user", content=text),)
+
+
+def compared(
+    prompt: tuple[Message, ...],
+    texts: tuple[str, str],
+    outcome: Outcome | None,
+    *,
+    models: tuple[Any, Any] = (None, None),
+    **said: Any,
+) -> Comparison:
+    """The comparison of two texts, the first of which is a; it has no id, which only a task needs.
+
+    said: further fields of Comparison.
+    """
+    a, b = (Candidate(text=text, source=source_of(model)) for text, model in zip(texts, models, strict=True))
+    return Comparison(id="", prompt=prompt, a=a, b=b, outcome=outcome, **said)
+
+
+def source_of(model: Any) -> Source | None:
+    """Who wrote a text, by the name of the model; None for a person, and where nobody says."""
+    return None if model is None or model == HUMAN else Source(model=str(model))
+
+
+def coded(row: Row, name: str, codes: dict[str, Outcome | None]) -> Outcome | None:
+    """The outcome that a field spells as one of `codes`, in lower case and without a ".0" that makes a number of it."""
+    value = field(row, name)
+    code = str(value).strip().lower().removesuffix(".0")
+    if isinstance(value, bool) or code not in codes:
+        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no outcome", f"write one of {', '.join(codes)}")
+    return codes[code]
+
+
+def text_of(response: Response) -> str:
+    """A response as what is compared. Raises BadRow for one that is more than a text."""
+    if isinstance(response, str):
+        return response
+    reason = "the response holds reasoning or a call of a tool, and only texts are compared"
+    raise BadRow("bad_type", reason, "remove the row, or write it as text")
+
+
+def all_of(found: Record | tuple[Record, ...]) -> tuple[Record, ...]:
+    """What one row became, as a tuple."""
+    return found if isinstance(found, tuple) else (found,)
+
+
+def pairs_from(one: OneOrMore[Comparison]) -> Importer[tuple[PreferencePair, ...]]:
+    """The importer of pairs, one for each answer that prefers a side; a row with none is a tie, or both bad."""
+
+    def convert(row: Row) -> tuple[PreferencePair, ...]:
+        comparisons = all_of(one.convert(row))
+        pairs = tuple(pairs_from_comparisons(comparisons))
+        if comparisons and not pairs:
+            code, name = comparisons[0].outcome or "unanswered", comparisons[0].id
+            what = f"the comparison '{name}'" if name else "it"
+            raise BadRow(code, f"{what} makes no pair: {CODES[code].meaning}", "nothing to mend")
+        return pairs
+
+    return converting(one, convert)
+
+
+def votes_from(one: OneOrMore[Comparison], *models: str) -> Importer[tuple[Vote, ...]]:
+    """The importer of votes on the models that these fields name, without which a row is none of it."""
+
+    def convert(row: Row) -> tuple[Vote, ...]:
+        votes = [_vote_of(comparison) for comparison in all_of(one.convert(row))]
+        return tuple(vote for vote in votes if vote is not None)
+
+    votes = converting(one, convert)
+    if not models:
+        return votes
+    return replace(
+        votes,
+        needs=(*one.needs, *models),
+        matches=lambda row: filled(row, *models) and one.matches(row),
+    )
+
+
+def _vote_of(comparison: Comparison) -> Vote | None:
+    """Who won; None where nobody has answered. Raises BadRow for a model against itself."""
+    left, right = refuse_same(_item(comparison.a), _item(comparison.b))
+    if comparison.outcome is None:
+        return None
+    prompt = digest_of_parts(prompt_key(comparison.prompt))
+    first: dict[str | None, Side] = {"a": "left", "b": "right"}
+    return Vote(
+        left,
+        right,
+        OUTCOMES[comparison.outcome],
+        prompt,
+        unit_of(prompt, (left, comparison.a.text), (right, comparison.b.text)),
+        comparison.annotator,
+        first.get(comparison.shown_first),
+    )
+
+
+def _item(candidate: Candidate) -> str:
+    """The model, and how it was sampled where that is known and not neutral; the seed makes no other item."""
+    source = candidate.source
+    if source is None:
+        return HUMAN
+    settings = {"t": source.temperature, "top_p": source.top_p, "top_k": source.top_k}
+    neutral = {"t": None, "top_p": 1.0, "top_k": 0}
+    said = [f"{k}={v:g}" for k, v in settings.items() if v is not None and v != neutral[k]]
+    return " ".join([source.model, *said])
