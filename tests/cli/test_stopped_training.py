@@ -76,8 +76,13 @@ def what_a_run_left(folder):
 @pytest.mark.parametrize(
     ("place", "number"),
     [
-        *((place, signal.SIGTERM) for place in PLACES),
-        *(pytest.param(place, signal.SIGINT, marks=pytest.mark.slow) for place in ("loading", "evaluating")),
+        ("scoring the reference", signal.SIGTERM),
+        *(
+            pytest.param(place, signal.SIGTERM, marks=pytest.mark.slow(threads=1))
+            for place in PLACES
+            if place != "scoring the reference"
+        ),
+        *(pytest.param(place, signal.SIGINT, marks=pytest.mark.slow(threads=1)) for place in ("loading", "evaluating")),
     ],
     ids=lambda x: getattr(x, "name", x),
 )

@@ -116,6 +116,7 @@ def test_the_surprisal_of_stories_is_that_of_the_network_itself(untrained):
 
 
 @pytest.mark.slow
+@pytest.mark.slow(threads=1)
 def test_a_short_life_goes_through_all_stages_and_says_what_it_did_not_reach(short_life):
     result, _, said = short_life
     assert not result.held
@@ -126,6 +127,7 @@ def test_a_short_life_goes_through_all_stages_and_says_what_it_did_not_reach(sho
     assert stages == ["stage 1 of 3: text", "stage 2 of 3: demonstrations", "stage 3 of 3: preferences"]
 
 
+@pytest.mark.slow(threads=1)
 def test_every_stage_is_a_run_of_the_ordinary_commands_that_starts_from_the_one_before(short_life):
     _, folder, _ = short_life
     ledgers = {
@@ -138,6 +140,7 @@ def test_every_stage_is_a_run_of_the_ordinary_commands_that_starts_from_the_one_
     assert [name.rsplit("/", 1)[-1] for name in names] == ["newborn", "text", "demonstrations"]
 
 
+@pytest.mark.slow(threads=1)
 def test_cheerful_answers_are_preferred_to_others_and_any_answer_to_none(short_life):
     _, folder, _ = short_life
     votes = [json.loads(line) for line in (folder / "votes.jsonl").read_text().splitlines()]
@@ -148,6 +151,7 @@ def test_cheerful_answers_are_preferred_to_others_and_any_answer_to_none(short_l
         assert vote["outcome"] == ("tie" if a == b else "a" if a > b else "b")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_whose_answers_cannot_be_told_apart_is_not_trained_further(short_life, tmp_path, monkeypatch):
     _, folder, _ = short_life
     (tmp_path / "demonstrations").symlink_to(folder / "demonstrations")

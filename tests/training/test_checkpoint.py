@@ -164,7 +164,10 @@ def assert_loadable(folder, old, new):
 @pytest.mark.parametrize(
     "after", [pytest.param(False, id="before", marks=pytest.mark.slow), pytest.param(True, id="after")]
 )
-@pytest.mark.parametrize("step", [4, 5], ids=["the same step again", "the next step"])
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(4, id="the same step again", marks=pytest.mark.slow), pytest.param(5, id="the next step")],
+)
 def test_a_process_killed_at_any_write_leaves_a_whole_checkpoint(tmp_path, step, after):
     old, new = Trainee(), Trainee(steps=3)
     boundaries = count_boundaries(tmp_path, step)
