@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from penchant.data import Comparison, Prompt, load_prompts
-from penchant.data.fields import in_words
 from penchant.data.given import Data
 from penchant.data.in_memory import RowSource
 from penchant.data.prompt_sets import prompt_file
+from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
 from penchant.evaluation.judges import Judge, judge_comparisons, judge_to_file, open_judge, read_comparisons
@@ -78,6 +78,8 @@ def sample(
     top_k: int = 0,
     max_new_tokens: int = 256,
     max_prompts: int | None = None,
+    columns: Columns | None = None,
+    format: str | None = None,
     batch_size: int = 64,
     seed: int = 0,
     output: str | os.PathLike[str] | None = None,
@@ -90,6 +92,7 @@ def sample(
         prompts: a list of texts, a file, "everyday-train" or "everyday-test", or records.
         num_responses: to each prompt.
         temperature, top_p, top_k, max_new_tokens, seed: how they are drawn; 0 takes the likeliest token.
+        columns, format: of the prompts, see `penchant.data.load_prompts`.
         output: JSON lines to write as well, which `resume=True` goes on with; all of that file is returned.
 
     Raises:
@@ -108,7 +111,7 @@ def sample(
             raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
     reporter = reporter_of(progress)
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
-    asked = prompts_of(prompts, max_prompts, reporter)
+    asked = prompts_of(prompts, max_prompts, reporter, columns=columns, format=format)
     if output is not None:
         require_place(Path(output))
     how: dict[str, Any] = {"num_responses": num_responses, "batch_size": batch_size}
@@ -160,15 +163,22 @@ def judge(
     return judge_to_file(opened, asked, Path(output), resume=resume, on_progress=on_progress)
 
 
-def prompts_of(prompts: Prompts, limit: int | None, reporter: Reporter) -> Sequence[Prompt]:
+def prompts_of(
+    prompts: Prompts,
+    limit: int | None,
+    reporter: Reporter,
+    *,
+    columns: Columns | None = None,
+    format: str | None = None,
+) -> Sequence[Prompt]:
     """The prompts that are meant, at most `limit`; what of them is left out is said. Raises UserError."""
     if isinstance(prompts, str):
         prompts = prompt_file(prompts)
     elif not isinstance(prompts, os.PathLike | Mapping | RowSource) and not hasattr(prompts, "columns"):
         prompts = [{"prompt": str(one)} if isinstance(one, str) else one for one in _each(prompts)]
-    loaded = load_prompts(prompts, limit=limit)
-    if listed := in_words(loaded.unread):
-        reporter.say(listed)
+    loaded = load_prompts(prompts, limit=limit, columns=columns, format=format)
+    for line in loaded.remarks():
+        reporter.say(line)
     if repeated := sum(loaded.verdict_counts.values()) - len(loaded.records):
         reporter.say(f"prompts that repeat an earlier one: {repeated}, left out")
     return loaded.records

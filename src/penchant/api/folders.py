@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from penchant.data.given import Data
+from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.progress import Reporter, reporter_of
 from penchant.tokens import SpecialTokens
@@ -26,11 +27,13 @@ def check(
     max_prompt_length: int | None = None,
     chat_template: str | None = None,
     special_tokens: SpecialTokens = "refuse",
+    columns: Columns | None = None,
+    format: str | None = None,
     progress: bool | Reporter = True,
 ) -> CheckReport:
     """What training would make of the data: kind, counts, every bad row, lengths. Only the model's tokenizer is read.
 
-    Raises UserError for what cannot be read at all.
+    columns, format: see `penchant.data.load_pairs`. Raises UserError for what cannot be read at all.
     """
     return check_data(
         data,
@@ -39,6 +42,8 @@ def check(
         max_prompt_length=max_prompt_length,
         chat_template=chat_template,
         special_tokens=special_tokens,
+        columns=columns,
+        format=format,
         reporter=reporter_of(progress),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from penchant.api.answers import Prompts, prompts_of
 from penchant.data.given import Data, OnBadRow
+from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.evaluation.evaluate import Evaluation, write_evaluation
 from penchant.evaluation.evaluate import evaluate as evaluate_models
@@ -33,6 +34,8 @@ def score(
     max_pairs: int | None = None,
     max_length: int | None = None,
     on_bad_row: OnBadRow = "drop",
+    columns: Columns | None = None,
+    format: str | None = None,
     progress: bool | Reporter = True,
 ) -> Scores:
     """The reward that a trained model gives both responses of every pair, and how often it agrees with the choice.
@@ -42,6 +45,7 @@ def score(
         pairs: as for `penchant.dpo`.
         reference: the model to measure against; None: the run's.
         beta: scale of the rewards; None: the run's, else 0.1.
+        columns, format: see `penchant.data.load_pairs`.
 
     Raises:
         UserError: pairs or models that cannot be used, or nothing names the reference.
@@ -58,6 +62,8 @@ def score(
             max_pairs=max_pairs,
             max_length=max_length,
             on_bad_row=on_bad_row,
+            columns=columns,
+            format=format,
             reporter=reporter_of(progress),
         )
 
@@ -74,6 +80,8 @@ def evaluate(
     top_k: int = 0,
     max_new_tokens: int = 128,
     max_prompts: int | None = None,
+    columns: Columns | None = None,
+    format: str | None = None,
     batch_size: int = 64,
     seed: int = 0,
     write: bool = False,
@@ -84,6 +92,7 @@ def evaluate(
     Args:
         model: a run, which knows its reference; or any model, with `reference`.
         judge: scores every response: "positivity", "module:function", or a function of (prompt, response).
+        columns, format: of the prompts, see `penchant.data.load_prompts`.
         write: put comparison.json and the report into the folder of the run.
 
     Raises:
@@ -93,7 +102,7 @@ def evaluate(
         raise ConfigError("write puts the result into the folder of a run, and this model has none; leave it out")
     reporter, scorer = reporter_of(progress), open_scorer(judge)
     sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
-    asked = prompts_of(prompts, max_prompts, reporter)
+    asked = prompts_of(prompts, max_prompts, reporter, columns=columns, format=format)
     with computing():
         found = evaluate_models(
             _policy(model),
@@ -116,6 +125,8 @@ def rank(
     both_bad: Literal["apart", "tie"] = "apart",
     elo: bool = False,
     on_bad_row: OnBadRow = "error",
+    columns: Columns | None = None,
+    format: str | None = None,
     **method: Any,
 ) -> Ranking:
     """Who wrote the better responses: a Bradley-Terry (or Davidson) ranking of votes, with intervals.
@@ -124,12 +135,14 @@ def rank(
         votes: answered comparisons in any format that `penchant rank` reads: files, rows, or records.
         both_bad: "apart" leaves such votes out of the ranking and counts them, "tie" takes them for ties.
         elo: the online Elo rating beside it.
+        columns, format: see `penchant.data.load_votes`.
         method: see `penchant.ranking.Method`.
 
     Raises:
         UserError: votes that cannot be read or ranked, or options that do not go together.
     """
-    return rank_votes(votes, Method(**method), both_bad=both_bad, elo=elo, on_bad_row=on_bad_row)
+    how = Method(**method)
+    return rank_votes(votes, how, both_bad=both_bad, elo=elo, on_bad_row=on_bad_row, columns=columns, format=format)
 
 
 def _policy(model: ModelLike) -> str | LanguageModel:

@@ -27,6 +27,8 @@ def command(
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
     labels: options.Labels = None,
+    columns: options.Columns = None,
+    format: options.Format = None,
     num_examples: Annotated[int, typer.Option(min=0, help="How many rows to show as the model reads them.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show token ids too.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help=f"List every problem, not the first {NUM_PROBLEMS}.")] = False,
@@ -52,11 +54,9 @@ def command(
 
     from penchant.cli import check_shown
     from penchant.cli.console import Reporter
-    from penchant.data import guess_kind
     from penchant.feedback.snapshots import resolve_projects
 
     read = [Path(file) for file in resolve_projects([*map(str, files)], "pairs", labels=labels, say=Reporter().say)]
-    guess_kind(read)  # what cannot be read is said before a model is looked for
     with Reporter() as reporter:
         reporter.say(f"reading the tokenizer of {model}")  # before the libraries are: they take some seconds themselves
         from penchant.tokens import special_tokens_of
@@ -69,6 +69,8 @@ def command(
             max_prompt_length=max_prompt_length,
             chat_template=chat_template,
             special_tokens=special_tokens_of(special_tokens),
+            columns=columns,
+            format=format,
             reporter=reporter,
         )
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -48,6 +48,8 @@ def command(
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
+    columns: options.Columns = None,
+    format: options.Format = None,
     labels: options.Labels = None,
     settings: options.Settings = None,
     tracker: options.Trackers = None,
@@ -67,29 +69,12 @@ def command(
 
         penchant dpo --data pairs.jsonl --output runs/first --resume
     """
+    given = locals()
     from penchant.cli.training import begin, show
+    from penchant.training.arguments import SETTING_OF
     from penchant.training.config import DPOConfig
 
-    flags: dict[str, Any] = {
-        "data": data,
-        "output": output,
-        "model": model,
-        "objective": objective,
-        "beta": beta,
-        "learning_rate": learning_rate,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "max_rows": max_pairs,
-        "max_length": max_length,
-        "max_prompt_length": max_prompt_length,
-        "lora": lora or None,
-        "seed": seed,
-        "device": device,
-        "dtype": dtype,
-        "chat_template": chat_template,
-        "special_tokens": special_tokens,
-        "on_bad_row": on_bad_row,
-    }
+    flags = {name: given[name] for name in SETTING_OF if name in given} | {"lora": lora or None, "max_rows": max_pairs}
     with begin(DPOConfig, flags, config, settings, tracker) as (checked, reporter):
         from penchant.training.run import dpo
 

@@ -37,6 +37,8 @@ def command(
     top_k: options.TopK = 0,
     max_new_tokens: options.MaxNewTokens = 128,
     max_prompts: options.MaxPrompts = None,
+    columns: options.Columns = None,
+    format: options.Format = None,
     batch_size: options.BatchSize = 64,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same responses and intervals.")] = 0,
     device: options.Device = None,
@@ -56,7 +58,6 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.data import load_prompts
-    from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.evaluation.judges import open_scorer
     from penchant.models.opening import open_model
@@ -67,10 +68,10 @@ def command(
     read_ledger(run)  # refused here where it is no run: the result goes into its folder
     scorer = open_scorer(judge)
     sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
-    loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
+    loaded = load_prompts(prompt_file(prompts), limit=max_prompts, columns=columns, format=format)
     with Reporter() as reporter:
-        if listed := in_words(loaded.unread):
-            reporter.say(listed)
+        for line in loaded.remarks():
+            reporter.say(line)
         from penchant.evaluation.evaluate import evaluate, write_evaluation
 
         found = evaluate(

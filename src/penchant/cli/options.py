@@ -10,9 +10,11 @@ import typer
 __all__ = [
     "BatchSize",
     "ChatTemplate",
+    "Columns",
     "ConfigFile",
     "Device",
     "Dtype",
+    "Format",
     "Labels",
     "MaxNewTokens",
     "MaxPrompts",
@@ -63,6 +65,15 @@ Settings = Annotated[
 OnBadRow = Annotated[
     str | None,
     typer.Option("--on-bad-row", help="Rows that cannot be used: drop and list them, or error.", show_default="drop"),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns", help="Columns to read under other names.", metavar="COLUMN=NAME,...", show_default="none"
+    ),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", help="Read rows by this format.", show_default="the first that fits")
 ]
 Labels = Annotated[
     str | None,

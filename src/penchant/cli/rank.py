@@ -48,6 +48,8 @@ def command(
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
     elo: Annotated[bool, typer.Option("--elo", help="Also show online Elo, in the order of the votes.")] = False,
     on_bad_row: options.OnBadRow = "error",
+    columns: options.Columns = None,
+    format: options.Format = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A folder for rank.json and a figure (SVG, PNG).")
     ] = None,
@@ -88,6 +90,8 @@ def command(
         both_bad=both_bad,  # type: ignore[arg-type]
         elo=elo,
         on_bad_row=on_bad_row or "error",  # type: ignore[arg-type]
+        columns=columns,
+        format=format,
         say=Reporter().say,
         most_said=MOST_LISTED,
     )

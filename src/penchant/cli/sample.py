@@ -29,6 +29,8 @@ def command(
     top_k: options.TopK = 0,
     max_new_tokens: options.MaxNewTokens = 256,
     max_prompts: options.MaxPrompts = None,
+    columns: options.Columns = None,
+    format: options.Format = None,
     batch_size: options.BatchSize = 64,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same responses.")] = 0,
     device: options.Device = None,
@@ -49,7 +51,6 @@ def command(
     """
     from penchant.cli.console import Reporter
     from penchant.data import load_prompts
-    from penchant.data.fields import in_words
     from penchant.data.prompt_sets import prompt_file
     from penchant.evaluation.sample_lines import found_in
     from penchant.files.place import require_place
@@ -60,12 +61,12 @@ def command(
 
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     require_place(output)
-    loaded = load_prompts(prompt_file(prompts), limit=max_prompts)
+    loaded = load_prompts(prompt_file(prompts), limit=max_prompts, columns=columns, format=format)
     found_in(output, loaded.records, num_responses, resume=resume)  # refused here, no model is loaded in vain
     num_repeated = sum(loaded.verdict_counts.values()) - len(loaded.records)
     with Reporter() as reporter:
-        if listed := in_words(loaded.unread):
-            reporter.say(listed)
+        for line in loaded.remarks():
+            reporter.say(line)
         if num_repeated:
             reporter.say(f"prompts that repeat an earlier one: {num_repeated}, left out")
         language_model = open_model(

@@ -40,6 +40,8 @@ def command(
     ] = None,
     special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
+    columns: options.Columns = None,
+    format: options.Format = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
@@ -81,6 +83,8 @@ def command(
             max_length=max_length,
             special_tokens=special_tokens,
             on_bad_row=cast("OnBadRow", on_bad_row or "drop"),
+            columns=columns,
+            format=format,
             load=partial(open_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
             reporter=reporter,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -40,6 +40,8 @@ def command(
     chat_template: options.ChatTemplate = None,
     special_tokens: options.SpecialTokens = None,
     on_bad_row: options.OnBadRow = None,
+    columns: options.Columns = None,
+    format: options.Format = None,
     settings: options.Settings = None,
     tracker: options.Trackers = None,
     resume: options.Resume = False,
@@ -52,26 +54,12 @@ def command(
 
         penchant sft -m ./base --chat-template plain -d stories.txt.gz -o runs/stories --max-length 512
     """
+    given = locals()
     from penchant.cli.training import begin, show
+    from penchant.training.arguments import SETTING_OF
     from penchant.training.config import SFTConfig
 
-    flags: dict[str, Any] = {
-        "data": data,
-        "output": output,
-        "model": model,
-        "learning_rate": learning_rate,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "max_rows": max_rows,
-        "max_length": max_length,
-        "lora": lora or None,
-        "seed": seed,
-        "device": device,
-        "dtype": dtype,
-        "chat_template": chat_template,
-        "special_tokens": special_tokens,
-        "on_bad_row": on_bad_row,
-    }
+    flags = {name: given[name] for name in SETTING_OF if name in given} | {"lora": lora or None}
     with begin(SFTConfig, flags, config, settings, tracker) as (checked, reporter):
         from penchant.training.run import sft
 

@@ -68,10 +68,11 @@ def in_words(unread: Iterable[UnreadField]) -> str:
     return f"fields not read: {listed}" if listed else ""
 
 
-def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
+def unread_of(row: Row, importer: Importer[Any], *, chosen: bool = False) -> list[str]:
     """The names of filled fields that are neither read nor harmless, those of its messages as `messages[].name`.
 
-    Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read.
+    Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. chosen: the caller
+    named the format, and so left aside what other formats would read as the conversation or as a response.
     """
     names: list[str] = []
     for name, is_read in _to_look_at(tuple(row), importer.reads, importer.harmless):
@@ -83,7 +84,7 @@ def unread_of(row: Row, importer: Importer[Any]) -> list[str]:
                 names += _unread_of_messages(name, value)
         elif not says_nothing(value):
             meaning = MEANINGFUL.get(name.strip().lower())
-            if meaning is None:
+            if meaning is None or (chosen and meaning in OF_OTHER_FORMATS):
                 names.append(name)
             elif str(value).strip().lower() not in meaning.neutral and not (
                 meaning.may_repeat and _repeats(value, row, importer)
@@ -150,7 +151,7 @@ HARMLESS = frozenset((*_HARMLESS.split(), "", "Unnamed: 0"))
 
 _CONVERSATION = Meaning(
     "holds another text than the fields that are read",
-    "give each row one conversation, or remove the field",
+    "give each row one conversation, or say how it is to be read: `format=...`",
     may_repeat=True,
 )
 _RESPONSE = Meaning(
@@ -180,6 +181,7 @@ _TRAIN = Meaning(
 _MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
 _TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 
+OF_OTHER_FORMATS = (_CONVERSATION, _RESPONSE)
 _QUESTIONS = ("question", "query", "input")
 
 MEANINGFUL: dict[str, Meaning] = {

@@ -11,11 +11,12 @@ from penchant.data.files import Row, TxtRows, require_file, scan_rows
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.misnamed import refuse_folder
 from penchant.data.quickly import origin_at
+from penchant.data.read_as import Columns, ReadAs, columns_of, reading_as, require_format
 from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError, DataError
 
-__all__ = ["Data", "FileSource", "OnBadRow", "Source", "check_options", "digest_of", "sources_of"]
+__all__ = ["Data", "FileSource", "OnBadRow", "Source", "check_options", "digest_of", "paths_of", "sources_of"]
 
 OnBadRow = Literal["error", "drop"]
 Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -48,38 +49,55 @@ class FileSource:
                 digest.update(chunk)
 
 
-Source: TypeAlias = FileSource | RowSource
+Source: TypeAlias = FileSource | RowSource | ReadAs
 
 
 def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
     """What is to be read, one after the other. Raises DataError where there is nothing, or what is no file."""
-    if isinstance(data, str | os.PathLike | FileSource):
+    if isinstance(data, str | os.PathLike | FileSource | ReadAs):
         data = [data]
     if not isinstance(data, Sequence):
         return [as_source(data)]
     if not data:
         raise DataError("no data was given; name at least one file, or give at least one row.")
-    if not all(isinstance(one, str | os.PathLike | FileSource | RowSource) for one in data):
+    if not all(isinstance(one, str | os.PathLike | FileSource | RowSource | ReadAs) for one in data):
         return [as_source(data)]
     return [_source(one, txt) for one in data]
 
 
 def _source(one: str | os.PathLike[str] | Source, txt: TxtRows) -> Source:
-    if isinstance(one, FileSource | RowSource):
+    if isinstance(one, FileSource | RowSource | ReadAs):
         return one
     refuse_folder(Path(one))
     require_file(Path(one))
     return FileSource(Path(one), txt)
 
 
-def check_options(data: Data, on_bad_row: str, limit: int | None, *, txt: TxtRows = "documents") -> list[Source]:
-    """What is to be read. Raises DataError as `sources_of` does, ConfigError for a wrong option."""
+def check_options(
+    data: Data,
+    on_bad_row: str,
+    limit: int | None,
+    *,
+    txt: TxtRows = "documents",
+    columns: Columns | None = None,
+    format: str | None = None,
+) -> list[Source]:
+    """What is to be read. Raises DataError as `sources_of` and `reading_as` do, ConfigError for a wrong option."""
+    renaming = columns_of(columns)
+    require_format(format)
     sources = sources_of(data, txt=txt)
     if on_bad_row not in get_args(OnBadRow):
         raise ConfigError(f"on_bad_row must be error or drop, got {on_bad_row!r}.")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit must be at least 1, got {limit}; leave it out to read every row.")
-    return sources
+    if not renaming and format is None:
+        return sources
+    return list(reading_as(sources, renaming, format))
+
+
+def paths_of(sources: Iterable[Source]) -> list[Path]:
+    """The files among the sources."""
+    return [source.path for source in sources if not isinstance(source, RowSource) and source.path is not None]
 
 
 def digest_of(sources: Iterable[Source]) -> str:

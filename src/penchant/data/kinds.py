@@ -11,6 +11,7 @@ from penchant.data.importers.base import Importer, filled
 from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.with_label import LABELS
 from penchant.data.opening import Row
+from penchant.data.read_as import TABLES
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair
 from penchant.data.verdicts import BadRow
 
@@ -39,6 +40,8 @@ def guess_kind(data: Data) -> Kind:
     found: set[Kind] = set()
     kind_of = _KindOf()
     for source in sources_of(data):
+        if kind := _kind_of_format(getattr(source, "format", None)):
+            return kind
         readable = (row for _, row in source.scan() if not isinstance(row, BadRow))
         for row in islice(readable, NUM_ROWS_TO_DETECT):
             if (kind := kind_of(row)) == "pairs":
@@ -47,6 +50,11 @@ def guess_kind(data: Data) -> Kind:
     if not found:
         return "pairs"
     return "labelled" if "labelled" in found else "demonstrations"
+
+
+def _kind_of_format(name: str | None) -> Kind | None:
+    kinds: tuple[Kind, ...] = ("pairs", "labelled", "demonstrations")
+    return next((kind for kind in kinds for one in TABLES[kind] if one.name == name), None)
 
 
 class _KindOf:

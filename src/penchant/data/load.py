@@ -31,6 +31,7 @@ from penchant.data.inspection import (
 from penchant.data.kinds import guess_kind
 from penchant.data.opening import Row
 from penchant.data.quickly import placed
+from penchant.data.read_as import Columns
 from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, labelled_from_pairs
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow, Verdict
@@ -55,7 +56,8 @@ class Loaded(Generic[Record]):
     verdict_counts: rows per code, "keep" included; the counts add up to the rows read. problems: the verdict of every
     row that is not "keep", warnings and ties included, in order. format: names of the importers that matched.
     digest: sha256 (hex) over the bytes of the files (of rows in memory: their canonical JSON), in the order given.
-    unread: the filled fields that no importer reads or knows to be harmless, in the order they were met.
+    unread: the filled fields that no importer reads or knows to be harmless, in the order they were met. fits: (the
+    format taken, another that would have read the row otherwise, where first).
     """
 
     records: tuple[Record, ...]
@@ -64,37 +66,60 @@ class Loaded(Generic[Record]):
     format: str
     digest: str
     unread: tuple[UnreadField, ...] = ()
+    fits: tuple[tuple[str, str, Origin], ...] = ()
+
+    def remarks(self) -> Iterator[str]:
+        """What of the rows was not read, in words: fields, and formats that would have read them otherwise."""
+        if listed := in_words(self.unread):
+            yield listed
+        for taken, other, first in self.fits:
+            yield f'{first} is read as {taken} and fits {other} as well, which reads it otherwise: `format="{other}"`'
 
     def left_out(self, most: int) -> Iterator[str]:
         """What was not read, in words: at most so many bad rows with their reasons, fields, and how many rows."""
         bad = [verdict for verdict in self.problems if verdict.severity == "error"]
         yield from (f"left out: {verdict}" for verdict in bad[:most])
-        if listed := in_words(self.unread):
-            yield listed
+        yield from self.remarks()
         if bad:
             yield f"{len(bad):,} of {sum(self.verdict_counts.values()):,} rows left out"
 
 
-def load_pairs(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> Loaded[PreferencePair]:
+def load_pairs(
+    data: Data,
+    *,
+    on_bad_row: OnBadRow = "error",
+    limit: int | None = None,
+    columns: Columns | None = None,
+    format: str | None = None,
+) -> Loaded[PreferencePair]:
     """Load preference pairs from one file or several, or from rows in memory (see `as_source`).
 
     on_bad_row: "error" raises at the end of reading if any row has a verdict of severity error; "drop" leaves such
     rows out and counts them. Rows with a warning (duplicate, contradicts) are kept and counted, rows that hold no
     preference (tie, both_bad, unanswered) are left out and counted, either way. limit: at most so many pairs, from
-    the start; rows after the last of them are not read.
+    the start; rows after the last of them are not read. columns: {a column of the file: the name by which it is read},
+    or the same as "question=prompt,good=chosen". format: the name of the one format to read rows by, of those that
+    fit; None: the first.
 
     Raises DataError for a file that cannot be read, a format nobody knows, a bad row (see above) and data without
     a single usable row; ConfigError for a wrong option.
     """
-    return _load(check_options(data, on_bad_row, limit), _PAIRS, on_bad_row, limit)
+    return _load(check_options(data, on_bad_row, limit, columns=columns, format=format), _PAIRS, on_bad_row, limit)
 
 
-def load_labelled(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> Loaded[Labelled]:
+def load_labelled(
+    data: Data,
+    *,
+    on_bad_row: OnBadRow = "error",
+    limit: int | None = None,
+    columns: Columns | None = None,
+    format: str | None = None,
+) -> Loaded[Labelled]:
     """Load responses labelled good or bad; options and errors as for `load_pairs`.
 
     Preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs.
     """
-    sources = check_options(data, on_bad_row, limit)
+    sources = check_options(data, on_bad_row, limit, columns=columns, format=format)
     if guess_kind(sources) != "pairs":
         return _load(sources, _LABELLED, on_bad_row, limit)
     loaded = _load(sources, _PAIRS, on_bad_row, limit)
@@ -106,23 +131,41 @@ def load_labelled(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | No
 
 
 def load_demonstrations(
-    data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None
+    data: Data,
+    *,
+    on_bad_row: OnBadRow = "error",
+    limit: int | None = None,
+    columns: Columns | None = None,
+    format: str | None = None,
 ) -> Loaded[Demonstration | Document]:
     """Load demonstrations (conversations) or documents (plain text); options and errors as for `load_pairs`."""
-    return _load(check_options(data, on_bad_row, limit), _DEMONSTRATIONS, on_bad_row, limit)
+    return _load(
+        check_options(data, on_bad_row, limit, columns=columns, format=format), _DEMONSTRATIONS, on_bad_row, limit
+    )
 
 
-def load_prompts(data: Data, *, on_bad_row: OnBadRow = "error", limit: int | None = None) -> Loaded[Prompt]:
+def load_prompts(
+    data: Data,
+    *,
+    on_bad_row: OnBadRow = "error",
+    limit: int | None = None,
+    columns: Columns | None = None,
+    format: str | None = None,
+) -> Loaded[Prompt]:
     """Load prompts, one for each line of a .txt file; options and errors as for `load_pairs`.
 
     No two have the same id: where a prompt comes again under its id, the row is counted as a duplicate and left out.
     """
-    return _load(check_options(data, on_bad_row, limit, txt="lines"), _PROMPTS, on_bad_row, limit)
+    return _load(
+        check_options(data, on_bad_row, limit, txt="lines", columns=columns, format=format), _PROMPTS, on_bad_row, limit
+    )
 
 
-def load_votes(data: Data, *, on_bad_row: OnBadRow = "error") -> Loaded[Vote]:
+def load_votes(
+    data: Data, *, on_bad_row: OnBadRow = "error", columns: Columns | None = None, format: str | None = None
+) -> Loaded[Vote]:
     """Load votes for a ranking; a row holds one, or several. Options and errors as for `load_pairs`."""
-    return _load(check_options(data, on_bad_row, None), _VOTES, on_bad_row, None)
+    return _load(check_options(data, on_bad_row, None, columns=columns, format=format), _VOTES, on_bad_row, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +231,9 @@ class Reading(Generic[Record]):
         """How the rows were read that became these records; none need be given."""
         reader = self._reader
         format_, digest = ", ".join(reader.formats), digest_of(self.sources)
-        return Loaded(records, dict(self.counts), tuple(self.problems), format_, digest, reader.unread.listed())
+        fits = tuple((*names, origin) for names, origin in reader.fits.items())
+        counts, problems = dict(self.counts), tuple(self.problems)
+        return Loaded(records, counts, problems, format_, digest, reader.unread.listed(), fits)
 
     def _records_of(self, source: Source) -> Iterator[Record]:
         num_before = len(self.problems)

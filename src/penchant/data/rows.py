@@ -1,7 +1,7 @@
 """One row at a time: which importer of a table reads it, what it becomes, and which of its fields nobody read."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +20,10 @@ __all__ = ["Reader", "may_be_of"]
 
 MOST_SHAPES = 1000
 """Sets of names for which it is remembered which importers need no other."""
+MOST_COMPARED = 100
+"""Sets of names of which the first row is tried with every format that it fits."""
+MOST_SHAPES_SHOWN = 4
+"""Formats that a message describes, those that have the most columns of the file first."""
 NUM_COLUMNS = 20
 """Rows of no known format whose columns are listed."""
 
@@ -30,20 +34,24 @@ Record = TypeVar("Record")
 class Reader(Generic[Record]):
     """Reads rows by a table of importers: each row by the first that matches it, so that a file may mix formats.
 
-    added: gives further ones, which are looked for when a row matches none of the table.
-    formats: those that matched a row, in the order they were met. unread: the tally of fields that nobody read.
+    A source that names a format (`ReadAs`) is read by that alone. added: gives further ones, which are looked for when
+    a row matches none of the table. formats: those that matched a row, in the order they were met. fits: what else
+    would have read a row, and otherwise, once for every two formats. unread: the tally of fields that nobody read.
     num_known, num_strange: rows of the latest source that an importer matched, and that none did.
     """
 
     importers: Sequence[OneOrMore[Record]]
     added: Callable[[], Sequence[OneOrMore[Record]]] = tuple
     formats: dict[str, None] = field(default_factory=dict)
+    fits: dict[tuple[str, str], Origin] = field(default_factory=dict)
     unread: UnreadFields = field(default_factory=UnreadFields)
     num_known: int = 0
     num_strange: int = 0
     _columns: dict[str, None] = field(default_factory=dict)
     _candidates: dict[tuple[str, ...], Sequence[OneOrMore[Record]]] = field(default_factory=dict)
     _added: Sequence[OneOrMore[Record]] | None = None
+    _compared: set[tuple[str, ...]] = field(default_factory=set)
+    _only: OneOrMore[Record] | None = None
 
     def read(self, row: Row | BadRow, origin: Origin) -> tuple[Record, ...]:
         """The row's record, or several. Raises BadRow for a row that yields none."""
@@ -52,15 +60,17 @@ class Reader(Generic[Record]):
         row = unpacked(row)
         if (importer := self._importer_of(row)) is None:
             self._note_columns(row)
-            raise _of_no_format(row, self.importers)
+            raise _of_no_format(row, self._table())
         self.num_known += 1
         self.formats[importer.name] = None
         try:
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
-        if names := unread_of(row, importer):
+        if names := unread_of(row, importer, chosen=self._only is not None):
             self.unread.add(names, origin)
+        if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
+            self._note_fits(row, importer, found, origin)
         records = found if isinstance(found, tuple) else (found,)
         if not records:
             raise BadRow("unanswered", CODES["unanswered"].meaning, "nothing to mend")
@@ -69,29 +79,64 @@ class Reader(Generic[Record]):
     def _importer_of(self, row: Row) -> OneOrMore[Record] | None:
         names = tuple(row)
         if (candidates := self._candidates.get(names)) is None:
-            candidates = [one for one in self.importers if may_be_of(row, one)]
+            candidates = [one for one in self._table() if may_be_of(row, one)]
             if len(self._candidates) < MOST_SHAPES:
                 self._candidates[names] = candidates
         for importer in candidates:
             if importer.matches(row):
                 return importer
+        if self._only is not None:
+            return None
+        return next((importer for importer in self._more() if importer.matches(row)), None)
+
+    def _table(self) -> Sequence[OneOrMore[Record]]:
+        return self.importers if self._only is None else [self._only]
+
+    def _more(self) -> Sequence[OneOrMore[Record]]:
         if self._added is None:
             self._added = self.added()
-        return next((importer for importer in self._added if importer.matches(row)), None)
+        return self._added
+
+    def _note_fits(self, row: Row, taken: OneOrMore[Record], found: object, origin: Origin) -> None:
+        """Which importer behind the one that read a row would have made another record of it."""
+        self._compared.add(tuple(row))
+        for other in self._table():
+            if other is taken or not other.matches(row) or (taken.name, other.name) in self.fits:
+                continue
+            with suppress(BadRow, ValidationError):
+                if other.convert(row) != found:
+                    self.fits[taken.name, other.name] = origin
 
     @contextmanager
     def reading(self, source: object) -> Iterator[None]:
         """One source, of which the rows are read inside. Raises DataError where not one is of a known format."""
         self.num_known = self.num_strange = 0
         self._columns = {}
+        self._read_by(getattr(source, "format", None), source)
         yield
         if self.num_known or not self.num_strange:
             return
-        if found := misspelt_column(self._columns, self.importers):
+        if found := misspelt_column(self._columns, self._table()):
             raise DataError(f"{source}: no column '{found[0]}'; did you mean '{found[1]}'?")
         columns = ", ".join(self._columns) or "none"
-        shapes = "; or ".join(importer.description for importer in self.importers)
-        raise DataError(f"{source}: no known format has its columns ({columns}); give rows with {shapes}.")
+        near = sorted(self._table(), key=lambda one: -len(self._columns.keys() & set(one.needs)))[:MOST_SHAPES_SHOWN]
+        shapes = "; or ".join(importer.description for importer in near)
+        hint = "say which column is which, `columns=...`, or give rows with"
+        more = "" if self._only else f" (docs/data.md has all {len(self.importers)} formats)"
+        raise DataError(f"{source}: no known format has its columns ({columns}); {hint} {shapes}{more}.")
+
+    def _read_by(self, name: str | None, source: object) -> None:
+        """Read rows by the format of this name alone. Raises DataError where this table has none of that name."""
+        only = (
+            None if name is None else next((one for one in (*self.importers, *self._more()) if one.name == name), None)
+        )
+        if name is not None and only is None:
+            names = ", ".join(one.name for one in self.importers)
+            raise DataError(
+                f"{source}: the format '{name}' holds something else than is read here; choose from {names}."
+            )
+        if only is not self._only:
+            self._only, self._candidates = only, {}
 
     def _note_columns(self, row: Row) -> None:
         self.num_strange += 1

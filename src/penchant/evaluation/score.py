@@ -12,7 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from penchant.data import Data, OnBadRow, load_pairs
-from penchant.data.fields import in_words
+from penchant.data.given import check_options
+from penchant.data.read_as import Columns
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.policies import AnyModel, Loader, open_policy
 from penchant.evaluation.references import find_reference, ledger_of
@@ -61,6 +62,8 @@ def score_pairs(
     max_length: int | None = None,
     special_tokens: str | None = None,
     on_bad_row: OnBadRow = "drop",
+    columns: Columns | None = None,
+    format: str | None = None,
     load: Loader | None = None,
     reporter: Reporter | None = None,
 ) -> Scores:
@@ -76,6 +79,7 @@ def score_pairs(
         max_length: tokens of prompt and response; None for what the run was trained with, or 1024.
         special_tokens: refuse, text or control: what to make of a text that spells one; None for what the run did.
         on_bad_row: "drop" leaves bad rows out and says how many, "error" refuses them.
+        columns, format: see `penchant.data.load_pairs`.
         load: makes a model of a policy's name; None for the best device and dtype there are.
         reporter: hears of progress, and of what was left out or cut.
 
@@ -87,6 +91,7 @@ def score_pairs(
     if beta is not None and not 0 < beta < float("inf"):
         raise ConfigError(f"beta is above 0, got {beta}; leave it out for the run's own")
     reporter = reporter or Silent()
+    data = check_options(data, on_bad_row, max_pairs, columns=columns, format=format)
     ledger = {} if isinstance(policy, LanguageModel) else ledger_of(str(policy)) or {}
     trained_with = ledger.get("config", {}).get("data", {})
     spelt = special_tokens_of(special_tokens or trained_with.get("special_tokens"))
@@ -120,8 +125,8 @@ def _encoded(
     bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
     if bad and (on_bad_row == "error" or not tokenised.items):
         raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")
-    if listed := in_words(loaded.unread):
-        reporter.say(listed)
+    for line in loaded.remarks():
+        reporter.say(line)
     if bad:
         counts = Counter(verdict.code for verdict in bad)
         reporter.say(f"left out {len(bad)} bad rows: " + ", ".join(f"{n} {code}" for code, n in counts.items()))

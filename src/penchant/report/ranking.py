@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from penchant.data import Data, Loaded, OnBadRow, Vote, keeps_order, load_votes, vote_columns
+from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.ranking import Ballots, Method, Standings, standings
 
@@ -34,17 +35,19 @@ def rank_votes(
     both_bad: Literal["apart", "tie"] = "apart",
     elo: bool = False,
     on_bad_row: OnBadRow = "error",
+    columns: Columns | None = None,
+    format: str | None = None,
     say: Callable[[str], None] = lambda _: None,
     most_said: int = 20,
 ) -> Ranking:
     """Load votes and rank the items of each connected group.
 
-    data: as for `load_votes`. method, both_bad, elo: as for `penchant.ranking.standings`. say: is told which rows were
-    left out, at most `most_said` of them by name, and which fields were not read.
+    data, columns, format: as for `load_votes`. method, both_bad, elo: as for `penchant.ranking.standings`. say: is
+    told which rows were left out, at most `most_said` of them by name, and which fields were not read.
 
     Raises DataError for votes that cannot be read or ranked, ConfigError for options that do not go together.
     """
-    loaded = load_votes(data, on_bad_row=on_bad_row)
+    loaded = load_votes(data, on_bad_row=on_bad_row, columns=columns, format=format)
     for line in loaded.left_out(most_said):
         say(line)
     if elo and not keeps_order(loaded.format):

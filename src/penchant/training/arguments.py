@@ -16,7 +16,8 @@ class Arguments(TypedDict, total=False):
 
     learning_rate: the peak. epochs: times through the data. max_steps: optimiser steps, at most. batch_size: pairs, or
     texts, an optimiser step. max_rows: records used, from the start of the data. max_length, max_prompt_length: in
-    tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error".
+    tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error". columns:
+    {a column of the data: the name by which it is read}. format: the format to read rows by, where they fit several.
     """
 
     learning_rate: float | None
@@ -34,6 +35,8 @@ class Arguments(TypedDict, total=False):
     chat_template: str | None
     special_tokens: str | None
     on_bad_row: str | None
+    columns: Mapping[str, str] | str | None
+    format: str | None
     eval_every: int | None
 
 
@@ -54,10 +57,10 @@ SETTING_OF = {
     "max_steps": "optimiser.max_steps",
     "batch_size": "optimiser.batch_size",
     "eval_every": "save.eval_every",
-    **{
-        name: f"data.{name}"
-        for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens", "on_bad_row")
-    },
+    "on_bad_row": "data.on_bad_row",
+    "columns": "data.columns",
+    "format": "data.format",
+    **{name: f"data.{name}" for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens")},
 }
 """Arguments of commands and functions, and the settings they set."""
 PARTS = {

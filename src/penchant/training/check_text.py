@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penchant.data import CODES
-from penchant.data.fields import in_words
 from penchant.report.parts import Line, Part, Table
 from penchant.training.checking import CheckReport
 
@@ -15,8 +14,8 @@ __all__ = ["check_parts"]
 def check_parts(report: CheckReport, *, num_problems: int | None) -> Iterator[Part]:
     """Rows by verdict, the first problems, lengths and remarks. num_problems: how many of them; None for all."""
     yield from _rows(report, num_problems)
-    if listed := in_words(report.unread):
-        yield Line(listed, "note")
+    for line in report.remarks_on_rows:
+        yield Line(line, "note")
     yield ""
     yield from _lengths(report)
     for remark in report.remarks:

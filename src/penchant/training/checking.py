@@ -11,6 +11,7 @@ import numpy as np
 
 from penchant.data import (
     Loaded,
+    Origin,
     Verdict,
     guess_kind,
     load_demonstrations,
@@ -19,7 +20,8 @@ from penchant.data import (
 )
 from penchant.data.authors import votes_behind
 from penchant.data.fields import UnreadField
-from penchant.data.given import Data, FileSource, sources_of
+from penchant.data.given import Data, check_options, paths_of
+from penchant.data.read_as import Columns
 from penchant.models.encoder import load_text_side
 from penchant.models.load import read_chat_template
 from penchant.progress import Reporter
@@ -54,7 +56,8 @@ class CheckReport:
     kind: "pairs", "labelled" or "demonstrations". format: names of the importers that matched. rows: how many by
     verdict. problems: every row that is not plainly kept. items: what training would read. lengths: by part, the tokens
     of every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that need not be
-    run. votes: what became of the votes, for every file that came from a project.
+    run. fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became of the votes, for
+    every file that came from a project.
     """
 
     kind: str
@@ -67,6 +70,8 @@ class CheckReport:
     saved_by_sharing: float
     remarks: tuple[Remark, ...]
     unread: tuple[UnreadField, ...]
+    fits: tuple[tuple[str, str, Origin], ...]
+    remarks_on_rows: tuple[str, ...]
     encoder: ChatEncoder
     limits: Limits
     votes: tuple[dict[str, Any], ...]
@@ -101,6 +106,9 @@ class CheckReport:
             "fields_not_read": [
                 {"name": field.name, "num_rows": field.num_rows, "first": str(field.first)} for field in self.unread
             ],
+            "formats_that_fit_as_well": [
+                {"taken": taken, "other": other, "first": str(first)} for taken, other, first in self.fits
+            ],
             "problems": [
                 {"where": str(v.origin), "severity": v.severity, "code": v.code, "reason": v.reason, "fix": v.fix}
                 for v in self.problems
@@ -122,19 +130,25 @@ def check_data(
     max_prompt_length: int | None = None,
     chat_template: str | None = None,
     special_tokens: SpecialTokens = "refuse",
+    columns: Columns | None = None,
+    format: str | None = None,
     reporter: Reporter,
 ) -> CheckReport:
     """Read and tokenise files, or rows in memory, as training on `model` would; its weights are not read.
 
     max_length, max_prompt_length: in tokens, and never more than the model takes; the second is by default all but one
-    of the first. Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
+    of the first. columns, format: see `penchant.data.load_pairs`.
+
+    Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
     """
+    sources = check_options(data, "drop", None, columns=columns, format=format)
+    guess_kind(sources)  # what cannot be read is said before a model is looked for
     side = load_text_side(
         model, chat_template=read_chat_template(chat_template), special_tokens=special_tokens, say=reporter.say
     )
     longest = min(max_length, side.context_length or max_length)
     limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
-    return check_tokens(data, side.encoder, limits, reporter=reporter)
+    return check_tokens(sources, side.encoder, limits, reporter=reporter)
 
 
 def check_tokens(
@@ -149,7 +163,7 @@ def check_tokens(
     measuring = MeasuringEncoder(encoder)
     loaded: Loaded[Any]
     tokenised: Tokenised[Any]
-    sources = sources_of(data)
+    sources = check_options(data, "drop", None)
     kind = guess_kind(sources)
     if kind == "pairs":
         loaded = load_pairs(sources, on_bad_row="drop")
@@ -174,9 +188,11 @@ def check_tokens(
         saved_by_sharing=_saved_by_sharing(tokenised.items[:NUM_SAMPLED], token_budget),
         remarks=(*token_remarks(tokenised.items, encoder, limits), *length_remarks(lengths, encoder)),
         unread=loaded.unread,
+        fits=loaded.fits,
+        remarks_on_rows=tuple(loaded.remarks()),
         encoder=encoder,
         limits=limits,
-        votes=tuple(found for one in sources if isinstance(one, FileSource) and (found := votes_behind(one.path))),
+        votes=tuple(found for path in paths_of(sources) if (found := votes_behind(path))),
     )
 
 

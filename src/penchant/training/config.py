@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from penchant.data.read_as import columns_of
 from penchant.objectives import row_in_table
 from penchant.training.parameters import ParameterSettings, check_parameters
 
@@ -97,6 +98,14 @@ class DataConfig(Section):
     files: tuple[Place, ...] = Field(
         (), description="files of data, read one after another; `penchant dpo` and `sft` also take projects"
     )
+    columns: dict[str, str] = Field(
+        {},
+        description="columns of the files by the names under which they are read, {question: prompt, good: chosen}, or "
+        "'question=prompt,good=chosen'",
+    )
+    format: str | None = Field(
+        None, description="the format to read rows by, where they fit several; left out: the first that fits"
+    )
     max_rows: Positive | None = Field(
         None, description="use at most this many records, from the start of the data; left out: all"
     )
@@ -123,6 +132,11 @@ class DataConfig(Section):
     @classmethod
     def _one_file_is_a_list_too(cls, files: object) -> object:
         return (files,) if isinstance(files, str) else files
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns_may_be_one_text(cls, columns: object) -> object:
+        return columns_of(columns) if isinstance(columns, str) else columns
 
     @model_validator(mode="after")
     def _prompt_leaves_room(self) -> DataConfig:

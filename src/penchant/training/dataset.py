@@ -10,8 +10,7 @@ from itertools import count
 from typing import Any, Generic, TypeVar
 
 from penchant.data import CODES, Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
-from penchant.data.fields import in_words
-from penchant.data.given import Data, FileSource, Source, sources_of
+from penchant.data.given import Data, Source, paths_of, sources_of
 from penchant.data.split import split_demonstrations
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
@@ -154,7 +153,7 @@ def _facts(
         say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
     return {
         "data": list(map(str, sources)),
-        "data_files": files_read([source.path for source in sources if isinstance(source, FileSource)]),
+        "data_files": files_read(paths_of(sources)),
         "data_format": loaded.format,
         "data_digest": loaded.digest,
         "rows": dict(rows),
@@ -169,8 +168,8 @@ def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None
     aside = Counter(verdict.code for verdict in loaded.problems if verdict.severity == "no_pair")
     for code, number in aside.items():
         say(f"{number} {'row is' if number == 1 else 'rows are'} not trained on: {CODES[code].meaning} ({code})")
-    if listed := in_words(loaded.unread):
-        say(listed)
+    for line in loaded.remarks():
+        say(line)
 
 
 def _dataset(

@@ -167,7 +167,8 @@ def train(
         require_usable(Path(config.output), resume=resume)
     elif resume:
         raise ConfigError("resume goes on with a run in a folder; name it: `output=...`")
-    data = check_options(data, "drop", config.data.max_rows)  # read once, where it can be read but once
+    rows: dict[str, Any] = {"columns": config.data.columns, "format": config.data.format}
+    data = check_options(data, "drop", config.data.max_rows, **rows)  # read once, where it can be read but once
     for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
         if name is not None and loaded is None:
             require_named(name)
