@@ -1,8 +1,16 @@
 """Two tokenizers that behave differently: one like SentencePiece, one byte-level with a ChatML template."""
 
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from penchant.tokens import ChatEncoder
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -36,3 +44,27 @@ def byte_tokenizer():
 def story_tokenizer(stories260k):
     """Like SentencePiece: writes a beginning-of-text token and a space before every text; has no chat template."""
     return AutoTokenizer.from_pretrained(str(stories260k))
+
+
+@pytest.fixture(scope="session")
+def encoder_of(byte_tokenizer):
+    """The encoder of a template with a tokenizer that has its special tokens."""
+
+    def make(name, **options):
+        bos, eos, others = json.loads((TEMPLATES / "special_tokens.json").read_text(encoding="utf-8"))[name]
+        tokenizer = type(byte_tokenizer)(
+            tokenizer_object=type(byte_tokenizer.backend_tokenizer).from_str(byte_tokenizer.backend_tokenizer.to_str()),
+            bos_token=bos,
+            eos_token=eos,
+        )
+        tokenizer.add_special_tokens(
+            {"additional_special_tokens": [AddedToken(text, special=True, normalized=False) for text in others]}
+        )
+        template = "plain"
+        if name != "plain":
+            template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
+        return ChatEncoder(
+            tokenizer, template=template, **{"clock": datetime(2026, 3, 7, 15, 4, 5, tzinfo=UTC), **options}
+        )
+
+    return make

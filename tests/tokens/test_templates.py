@@ -9,53 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tokenizers import AddedToken
 
 from penchant.data import Demonstration, Message, Origin, PreferencePair
 from penchant.tokens import BoundaryError, ChatEncoder, Limits, tokenise_demonstrations, tokenise_pairs
 
-TEMPLATES = {
-    "llama3": ("<|begin_of_text|>", "<|eot_id|>", ("<|start_header_id|>", "<|end_header_id|>")),
-    "qwen2_5": (None, "<|im_end|>", ("<|im_start|>",)),
-    "qwen3": (None, "<|im_end|>", ("<|im_start|>",)),
-    "gemma2": ("<bos>", "<end_of_turn>", ("<start_of_turn>",)),
-    "gemma3": ("<bos>", "<end_of_turn>", ("<start_of_turn>",)),
-    "mistral": ("<s>", "</s>", ("[INST]", "[/INST]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]")),
-    "phi4": (None, "<|im_end|>", ("<|im_start|>", "<|im_sep|>")),
-    "olmo2": ("<|endoftext|>", "<|endoftext|>", ()),
-    "deepseek_v3": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", ("<｜User｜>", "<｜Assistant｜>")),
-    "deepseek_r1": ("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", ("<｜User｜>", "<｜Assistant｜>")),
-    "smollm3": (None, "<|im_end|>", ("<|im_start|>",)),
-    "plain": ("<s>", "</s>", ()),
-}
+TEMPLATES = json.loads((Path(__file__).parent / "templates" / "special_tokens.json").read_text(encoding="utf-8"))
 THINKS = {"qwen3", "deepseek_r1", "smollm3"}
 CALLS = {"llama3", "qwen2_5", "qwen3", "mistral", "deepseek_v3"}
-CLOCK = datetime(2026, 3, 7, 15, 4, 5, tzinfo=UTC)
+CLOCK = datetime(2026, 3, 7, 15, 4, 5, tzinfo=UTC)  # that of the encoders, see conftest.py
 LIMITS = Limits(4096, 4000)
 ADD = [{"type": "function", "function": {"name": "add", "description": "adds", "parameters": {"type": "object"}}}]
 CALL = [{"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": "two"}}}]
-
-
-@pytest.fixture(scope="module")
-def encoder_of(byte_tokenizer):
-    """The encoder of a template with a tokenizer that has its special tokens."""
-
-    def make(name, **options):
-        bos, eos, others = TEMPLATES[name]
-        tokenizer = type(byte_tokenizer)(
-            tokenizer_object=type(byte_tokenizer.backend_tokenizer).from_str(byte_tokenizer.backend_tokenizer.to_str()),
-            bos_token=bos,
-            eos_token=eos,
-        )
-        tokenizer.add_special_tokens(
-            {"additional_special_tokens": [AddedToken(text, special=True, normalized=False) for text in others]}
-        )
-        template = "plain"
-        if name != "plain":
-            template = (Path(__file__).parent / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
-        return ChatEncoder(tokenizer, template=template, **{"clock": CLOCK, **options})
-
-    return make
 
 
 def talk(*contents, system=None, **last):

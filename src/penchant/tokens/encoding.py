@@ -8,7 +8,8 @@ turns; where the template writes the earlier ones as they were, they are one seq
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from os.path import commonprefix
 from typing import Any, Literal
@@ -18,11 +19,12 @@ import numpy as np
 from penchant.data import Message, Response, as_message
 from penchant.errors import ConfigError, ModelError
 from penchant.tokens.forest import TokenSequence
+from penchant.tokens.pieces import Encoded, Manner, Piece, PieceEncoder
 from penchant.tokens.refusals import BoundaryError, SpecialTokenError
 from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN
 from penchant.tokens.template import PLAIN, ChatTemplate, Tokenizer
 
-__all__ = ["ChatEncoder", "SpecialTokens", "special_tokens_of"]
+__all__ = ["ChatEncoder", "SpecialTokens", "Text", "special_tokens_of"]
 
 SpecialTokens = Literal["refuse", "text", "control"]
 """What becomes of a text that spells a special token: refused, read as the characters it is, or as the token."""
@@ -38,6 +40,14 @@ def special_tokens_of(option: str | None) -> SpecialTokens:
 
 MARK = re.compile("\ue0fe([0-9]+)\ue0ff")
 """Stands for a spelt special token while the template is rendered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A prompt, a response or a document as it is rendered. finish: what is done to its ids."""
+
+    pieces: tuple[Piece, ...]
+    finish: Callable[[list[int]], list[int]]
 
 
 class ChatEncoder:
@@ -74,7 +84,9 @@ class ChatEncoder:
         watches = self._spelt and special_tokens != "control"
         self._spelling = re.compile("|".join(map(re.escape, self._spelt))) if watches else None
         self._template = ChatTemplate(tokenizer, chosen, self.clock, self._spelling)
-        self._glue = self._find_glue()
+        self._encoder = PieceEncoder(tokenizer)
+        self._guarded_before: tuple[Sequence[Message], list[Message]] = (), []
+        self._is_blank: dict[int, bool] = {}
 
     @property
     def template(self) -> str:
@@ -96,17 +108,11 @@ class ChatEncoder:
 
         Raises BoundaryError for messages that the template cannot write or that spell a special token.
         """
-        text = self._rendered(prompt)
-        ids = self._encode(text, lambda start: self.tokenizer.encode(start, add_special_tokens=self.is_plain))
-        while self.is_plain and ids and ids[-1] in self.end_ids:
-            ids.pop()  # some tokenizers close every text with an end token; a prompt goes on
-        start = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
-        return ids or ([] if start is None else [start])  # something must stand before the first token of a response
+        return self._encoded(self.write_prompt(prompt))
 
     def encode_response(self, prompt: Sequence[Message], response: Response) -> list[int]:
         """Ids of the response up to and including the end-of-turn token. Raises BoundaryError."""
-        *asked, message = self._guarded([*prompt, as_message(response)])
-        return self._close(self._encode(self._template.continuation(asked, message), self._encode_continuation))
+        return self._encoded(self.write_response(prompt, response))
 
     def encode_conversation(self, messages: Sequence[Message]) -> tuple[TokenSequence, ...]:
         """The assistant's turns of a conversation, each scored up to its end-of-turn token with the message's weight.
@@ -115,24 +121,51 @@ class ChatEncoder:
         take earlier thinking out), one for each turn, as the model will see it. A turn of weight 0 is read only. Raises
         BoundaryError; there is no sequence where no turn has a weight.
         """
-        chains: list[_Chain] = []
-        for turn, message in enumerate(messages):
-            if message.role == "assistant" and message.weight > 0:
-                prompt = self.encode_prompt(messages[:turn])
-                answer = self.encode_response(messages[:turn], message)
-                if not chains or not chains[-1].grow(prompt, answer, message.weight):
-                    chains.append(_Chain(prompt, answer, message.weight))
-        return tuple(chain.sequence() for chain in chains)
+        texts = [text for turn in self.turns(messages) for text in self.write_turn(messages, turn)]
+        return self.join_turns(messages, [self._encoded(text) for text in texts])
 
     def encode_document(self, text: str) -> list[int]:
         """Ids of plain text, opened and closed by the tokenizer's special tokens where it has them."""
-        (guarded,) = self._guarded([Message(role="user", content=text)])
-        ids = self._encode(guarded.content, lambda start: self.tokenizer.encode(start, add_special_tokens=True))
-        if self.tokenizer.bos_token_id is not None and ids[:1] != [self.tokenizer.bos_token_id]:
-            ids = [self.tokenizer.bos_token_id, *ids]
-        if self.tokenizer.eos_token_id is not None and ids[-1] != self.tokenizer.eos_token_id:
-            ids = [*ids, self.tokenizer.eos_token_id]
-        return ids
+        return self._encoded(self.write_document(text))
+
+    def write_prompt(self, prompt: Sequence[Message]) -> Text:
+        """The prompt as text that `encode` makes ids of. Raises BoundaryError, as `encode_prompt` does."""
+        return Text(self._pieces(self._rendered(prompt), "opened" if self.is_plain else "as written"), self._open)
+
+    def write_response(self, prompt: Sequence[Message], response: Response) -> Text:
+        """The response as text that `encode` makes ids of. Raises BoundaryError, as `encode_response` does."""
+        asked = self._guarded(prompt)
+        continuation = self._template.continuation(asked, self._guard(as_message(response)))
+        return Text(self._pieces(continuation, "continuing"), self._close)
+
+    def write_document(self, text: str) -> Text:
+        """Plain text that `encode` makes ids of. Raises BoundaryError."""
+        guarded = self._guard(Message(role="user", content=text))
+        return Text(self._pieces(guarded.content, "opened"), self._enclose)
+
+    def turns(self, messages: Sequence[Message]) -> list[int]:
+        """Which messages are the assistant's and have a weight."""
+        return [i for i, message in enumerate(messages) if message.role == "assistant" and message.weight > 0]
+
+    def write_turn(self, messages: Sequence[Message], turn: int) -> Iterator[Text]:
+        """What stands before message `turn`, then that message, as text. Raises BoundaryError."""
+        yield self.write_prompt(messages[:turn])
+        yield self.write_response(messages[:turn], messages[turn])
+
+    def join_turns(self, messages: Sequence[Message], ids: Sequence[list[int]]) -> tuple[TokenSequence, ...]:
+        """The sequences of a conversation from the ids of what `write_turn` gave for each of its turns."""
+        chains: list[_Chain] = []
+        for turn, prompt, answer in zip(self.turns(messages), ids[::2], ids[1::2], strict=True):
+            if not chains or not chains[-1].grow(prompt, answer, messages[turn].weight):
+                chains.append(_Chain(prompt, answer, messages[turn].weight))
+        return tuple(chain.sequence() for chain in chains)
+
+    def encode(self, texts: Sequence[Text]) -> list[Encoded]:
+        """The ids of each text, or the BoundaryError that says why it has none; many texts at once are faster."""
+        found = self._encoder.encode([text.pieces for text in texts])
+        return [
+            ids if isinstance(ids, BoundaryError) else text.finish(ids) for text, ids in zip(texts, found, strict=True)
+        ]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of a response's ids, without special tokens."""
@@ -175,51 +208,57 @@ class ChatEncoder:
 
     def _guarded(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with every special token that they spell refused, marked as text, or left to become one."""
-        if self._spelling is None:
-            return list(messages)
-        return [self._guard(message) for message in messages]
+        if self._guarded_before[0] is not messages or not isinstance(messages, tuple):  # a list may have changed
+            self._guarded_before = messages, [self._guard(message) for message in messages]
+        return self._guarded_before[1]  # every response asks for its prompt again
 
     def _guard(self, message: Message) -> Message:
+        if self._spelling is None:
+            return message
         changed = {}
         for field in ("content", "reasoning", "tool_calls", "tools", "name", "tool_call_id"):
             text = getattr(message, field)
             if text is not None and self.special_tokens == "text" and MARK.search(text):
                 raise SpecialTokenError(f"the {message.role}'s {field} holds the characters that mark special tokens")
-            if text is not None and (found := self._spelling.search(text)):  # type: ignore[union-attr]  # see _guarded
+            if text is not None and (found := self._spelling.search(text)):
                 if self.special_tokens == "refuse":
                     raise SpecialTokenError(f"the {message.role}'s {field} spells the special token {found[0]}")
-                changed[field] = self._spelling.sub(lambda spelt: self._mark(spelt[0]), text)  # type: ignore[union-attr]
+                changed[field] = self._spelling.sub(lambda spelt: self._mark(spelt[0]), text)
         return message.model_copy(update=changed) if changed else message
 
     def _mark(self, spelt: str) -> str:
         return f"\ue0fe{self._spelt.index(spelt)}\ue0ff"
 
-    def _encode(self, text: str, encode_start: Callable[[str], list[int]]) -> list[int]:
-        """Ids of rendered text; what stands for a spelt special token is encoded as characters."""
-        first, *rest = MARK.split(text) if self.special_tokens == "text" else [text]
-        ids = encode_start(first) if first or not rest else []
-        for index, following in zip(rest[::2], rest[1::2], strict=True):
-            ids += self.tokenizer.encode(self._spelt[int(index)], add_special_tokens=False, split_special_tokens=True)
-            ids += self._encode_continuation(following) if following else []
+    def _encoded(self, text: Text) -> list[int]:
+        (ids,) = self.encode([text])
+        if isinstance(ids, BoundaryError):
+            raise ids
         return ids
 
-    def _encode_continuation(self, text: str) -> list[int]:
-        glued = self.tokenizer.encode(self._glue + text, add_special_tokens=False)
-        opening = self.tokenizer.encode(self._glue, add_special_tokens=False) if self._glue else []
-        if glued[: len(opening)] != opening:
-            raise BoundaryError("the tokenizer merges the prompt's last character with the response's first")
-        return glued[len(opening) :]
+    def _pieces(self, text: str, manner: Manner) -> tuple[Piece, ...]:
+        """Rendered text, of which what stands for a spelt special token is to be encoded as characters."""
+        if self.special_tokens != "text":
+            return ((manner, text),)
+        first, *rest = MARK.split(text)
+        pieces: list[Piece] = [(manner, first)] if first or not rest else []
+        for index, following in zip(rest[::2], rest[1::2], strict=True):
+            pieces.append(("spelt", self._spelt[int(index)]))
+            if following:
+                pieces.append(("continuing", following))
+        return tuple(pieces)
 
-    def _find_glue(self) -> str:
-        """Text to put before a continuation so that the tokenizer does not treat it as the beginning of a text.
+    def _open(self, ids: list[int]) -> list[int]:
+        while self.is_plain and ids and ids[-1] in self.end_ids:
+            ids.pop()  # some tokenizers close every text with an end token; a prompt goes on
+        start = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
+        return ids or ([] if start is None else [start])  # something must stand before the first token of a response
 
-        SentencePiece tokenizers write a space before every text; behind a newline they do not.
-        """
-        joined = [
-            *self.tokenizer.encode("x", add_special_tokens=False),
-            *self.tokenizer.encode("y", add_special_tokens=False),
-        ]
-        return "" if self.tokenizer.decode(joined, skip_special_tokens=True).strip() == "xy" else "\n"
+    def _enclose(self, ids: list[int]) -> list[int]:
+        if self.tokenizer.bos_token_id is not None and ids[:1] != [self.tokenizer.bos_token_id]:
+            ids = [self.tokenizer.bos_token_id, *ids]
+        if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
+            ids = [*ids, self.tokenizer.eos_token_id]
+        return ids
 
     def _close(self, ids: list[int]) -> list[int]:
         """Cut behind the end-of-turn token that closes the turn; add one where the template writes none.
@@ -229,9 +268,14 @@ class ChatEncoder:
         for index in range(len(ids) - 1, -1, -1):
             if ids[index] in self.end_ids:
                 return ids[: index + 1]
-            if self.tokenizer.decode([ids[index]], skip_special_tokens=False).strip():
+            if not self._blank(ids[index]):
                 break
         return ids if self.tokenizer.eos_token_id is None else [*ids, self.tokenizer.eos_token_id]
+
+    def _blank(self, token: int) -> bool:
+        if token not in self._is_blank:
+            self._is_blank[token] = not self.tokenizer.decode([token], skip_special_tokens=False).strip()
+        return self._is_blank[token]
 
 
 class _Chain:

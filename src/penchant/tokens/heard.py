@@ -37,7 +37,7 @@ class Hearing:
         """
         start = len(messages) - 1 if is_answered else 0
         self._require_fields(messages, text, start, is_answered)
-        skeleton = self._skeleton(messages, is_answered)
+        skeleton = self.skeleton(messages, is_answered)
         is_whole, fillings = (False, None) if skeleton is None else skeleton.read(text, messages)
         for index, message in enumerate(messages[start:], start):
             is_written = is_whole and skeleton is not None and not skeleton.lacks(index)
@@ -45,7 +45,8 @@ class Hearing:
                 raise NotWrittenError(f"the chat template leaves out {_whose(messages, index)}, or a part of it")
         return Written(text, skeleton, fillings)
 
-    def _skeleton(self, messages: Sequence[Message], is_answered: bool) -> Skeleton | None:
+    def skeleton(self, messages: Sequence[Message], is_answered: bool) -> Skeleton | None:
+        """What the template writes around the texts of such messages; None where it refuses the marks for them."""
         shape = (is_answered, *shape_of(messages))
         if shape not in self._skeletons:
             if len(self._skeletons) >= MOST_REMEMBERED:
@@ -109,7 +110,7 @@ def _has_words(said: str, text: str) -> bool:
 
 def _with_a_part_changed(content: str) -> Iterator[str]:
     """The content with one part after another covered, no longer and no shorter than it was."""
-    size = -(-len(content) // NUM_PARTS)
+    size = max(-(-len(content) // NUM_PARTS), 1)
     for start in range(0, len(content), size):
         part = content[start : start + size]
         if part.strip():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from penchant.data import Labelled, Message, Origin, Verdict
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
+from penchant.tokens.measuring import Lengths
 from penchant.tokens.pairs import NOWHERE, Limits, PromptAndResponses, Tokenised
 
 __all__ = ["EncodedLabelled", "tokenise_labelled"]
@@ -43,14 +44,14 @@ def tokenise_labelled(
     records: Iterable[Labelled],
     limits: Limits,
     on_progress: Callable[[], None] = lambda: None,
+    lengths: Lengths | None = None,
 ) -> Tokenised[EncodedLabelled]:
     """Encode every response. The rule of truncation is that of pairs."""
-    texts = PromptAndResponses(encoder, limits)
+    texts = PromptAndResponses[Labelled](encoder, limits, lambda one: (one.prompt, (one.response,)), lengths)
     kept: list[tuple[Labelled, list[int], list[int]]] = []
     problems: list[Verdict] = []
-    for record in records:
+    for record, found in texts.encode(records):
         on_progress()
-        found = texts.encode(record.prompt, (record.response,), record.origin or NOWHERE)
         if isinstance(found, Verdict):
             problems.append(found)
         else:

@@ -2,61 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Any
 
-from penchant.data import Labelled, Message, PreferencePair, Response
-from penchant.tokens.encoding import ChatEncoder
-from penchant.tokens.forest import TokenSequence
+from penchant.data import Labelled, PreferencePair, prompt_key
 
-__all__ = ["MeasuringEncoder"]
+__all__ = ["Lengths"]
 
 
-class MeasuringEncoder(ChatEncoder):
-    """An encoder that remembers how long everything was, since training's own rule cuts it afterwards."""
+class Lengths:
+    """Told by the tokeniser how long everything was, since training's own rule cuts it afterwards.
 
-    def __init__(self, encoder: ChatEncoder) -> None:
-        super().__init__(
-            encoder.tokenizer,
-            template=encoder.template,
-            end_ids=tuple(encoder.end_ids),
-            special_tokens=encoder.special_tokens,
-            clock=encoder.clock,
-        )
-        self.prompts: list[int] = []
-        self.responses: dict[tuple[Any, Response], int] = {}
-        self.texts: list[int] = []
+    by_part: tokens of prompts, each counted once, of responses by their side or label, and of whole texts.
+    """
 
-    def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
-        ids = super().encode_prompt(prompt)
-        self.prompts.append(len(ids))
-        return ids
+    def __init__(self, *parts: str) -> None:
+        self.by_part: dict[str, list[int]] = {part: [] for part in parts}
+        self._prompts: set[bytes] = set()
 
-    def encode_response(self, prompt: Sequence[Message], response: Response) -> list[int]:
-        ids = super().encode_response(prompt, response)
-        self.responses[prompt, response] = len(ids)
-        return ids
+    def add(self, record: PreferencePair | Labelled, ids: Sequence[Sequence[int]]) -> None:
+        """The ids of the record's prompt and responses, as many of them as could be encoded."""
+        names = {True: "good", False: "bad"}
+        sides = [names[record.desirable]] if isinstance(record, Labelled) else ["chosen", "rejected"]
+        if ids and self._is_new(record):
+            self.by_part["prompt"].append(len(ids[0]))
+        for name, response in zip(sides, ids[1:], strict=False):
+            self.by_part[name].append(len(response))
 
-    def encode_conversation(self, messages: Sequence[Message]) -> tuple[TokenSequence, ...]:
-        turns = super().encode_conversation(messages)
-        self.texts += map(len, turns)
-        return turns
+    def add_text(self, length: int) -> None:
+        """The tokens of a document, or of a conversation's sequence."""
+        self.by_part["text"].append(length)
 
-    def encode_document(self, text: str) -> list[int]:
-        ids = super().encode_document(text)
-        self.texts.append(len(ids))
-        return ids
-
-    def lengths_of(self, pairs: Sequence[PreferencePair]) -> dict[str, list[int]]:
-        """Tokens of prompts, chosen and rejected responses that were encoded."""
-        chosen = [self.responses[key] for p in pairs if (key := (p.prompt, p.chosen)) in self.responses]
-        rejected = [self.responses[key] for p in pairs if (key := (p.prompt, p.rejected)) in self.responses]
-        return {"prompt": self.prompts, "chosen": chosen, "rejected": rejected}
-
-    def lengths_by_label(self, records: Sequence[Labelled]) -> dict[str, list[int]]:
-        """Tokens of prompts, good and bad responses that were encoded."""
-        lengths: dict[str, list[int]] = {"good": [], "bad": []}
-        for record in records:
-            if (key := (record.prompt, record.response)) in self.responses:
-                lengths["good" if record.desirable else "bad"].append(self.responses[key])
-        return {"prompt": self.prompts, **lengths}
+    def _is_new(self, record: PreferencePair | Labelled) -> bool:
+        digest = hashlib.blake2b(prompt_key(record.prompt).encode(), digest_size=16).digest()
+        known = digest in self._prompts
+        self._prompts.add(digest)
+        return not known

@@ -6,17 +6,19 @@ same rule on both sides, and then has no end-of-turn token; how many were cut is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.data import Demonstration, Document, Message, Origin, PreferencePair, Response, Verdict
-from penchant.tokens.encoding import ChatEncoder
+from penchant.data import Demonstration, Document, Labelled, Message, Origin, PreferencePair, Response, Verdict
+from penchant.tokens.chunks import encoded_in_chunks
+from penchant.tokens.encoding import ChatEncoder, Text
 from penchant.tokens.forest import TokenSequence
-from penchant.tokens.refusals import BoundaryError, OpenThinkingError
+from penchant.tokens.measuring import Lengths
+from penchant.tokens.refusals import OpenThinkingError
 
 __all__ = [
     "NOWHERE",
@@ -31,6 +33,8 @@ __all__ = [
 ]
 
 NOWHERE = Origin(file="<memory>", line=1)
+MOST_REMEMBERED = 4096
+"""Prompts whose text is kept, as the next records may have them too."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class EncodedExample:
 
 
 Item = TypeVar("Item")
+Row = TypeVar("Row", PreferencePair, Labelled)
 
 
 @dataclass(frozen=True)
@@ -100,31 +105,56 @@ class Tokenised(Generic[Item]):
     num_truncated: int
 
 
-class PromptAndResponses:
-    """Prompts and responses under the limits; each prompt is encoded once."""
+class PromptAndResponses(Generic[Row]):
+    """Prompts and responses under the limits; a prompt that comes again soon is written once.
 
-    def __init__(self, encoder: ChatEncoder, limits: Limits) -> None:
+    parts: the prompt and the responses of a record. lengths: what is told how long everything was.
+    """
+
+    def __init__(
+        self,
+        encoder: ChatEncoder,
+        limits: Limits,
+        parts: Callable[[Row], tuple[tuple[Message, ...], Sequence[Response]]],
+        lengths: Lengths | None = None,
+    ) -> None:
         self.encoder = encoder
         self.limits = limits
-        self._prompts: dict[tuple[Message, ...], list[int]] = {}
+        self._parts = parts
+        self._lengths = lengths
+        self._prompts: dict[tuple[Message, ...], tuple[tuple[Message, ...], Text]] = {}
 
-    def encode(
-        self, prompt: tuple[Message, ...], responses: Sequence[Response], origin: Origin
-    ) -> tuple[list[int], list[list[int]]] | Verdict:
-        """Ids of the prompt and of every response, not cut yet, or why the row cannot be used."""
-        try:
-            if prompt not in self._prompts:
-                self._prompts[prompt] = self.encoder.encode_prompt(prompt)
-            ids = self._prompts[prompt]
-            encoded = [self.encoder.encode_response(prompt, response) for response in responses]
-        except BoundaryError as error:
-            return Verdict(error.code, origin, str(error), error.fix)
-        if len(ids) > self.limits.max_prompt_length:
-            return prompt_too_long(len(ids), self.limits.max_prompt_length, origin, self.limits.context_length)
-        room = self.limits.max_length - len(ids)
-        if any(self.encoder.cuts_thinking(response, room) for response in encoded):
+    def encode(self, records: Iterable[Row]) -> Iterator[tuple[Row, tuple[list[int], list[list[int]]] | Verdict]]:
+        """For every record the ids of the prompt and of its responses, not cut yet, or why it cannot be used."""
+        for record, ids, error in encoded_in_chunks(self.encoder, records, self._write):
+            if self._lengths is not None:
+                self._lengths.add(record, ids)
+            origin = record.origin or NOWHERE
+            if error is not None:
+                yield record, Verdict(error.code, origin, str(error), error.fix)
+            else:
+                prompt, *responses = ids
+                yield record, self._judged(prompt, responses, origin) or (prompt, responses)
+
+    def _write(self, record: Row) -> Iterator[Text]:
+        prompt, responses = self._parts(record)
+        if prompt not in self._prompts:
+            written = self.encoder.write_prompt(prompt)
+            if len(self._prompts) >= MOST_REMEMBERED:
+                self._prompts.clear()
+            self._prompts[prompt] = prompt, written
+        prompt, written = self._prompts[prompt]
+        yield written
+        for response in responses:
+            yield self.encoder.write_response(prompt, response)
+
+    def _judged(self, prompt: list[int], responses: list[list[int]], origin: Origin) -> Verdict | None:
+        if len(prompt) > self.limits.max_prompt_length:
+            return prompt_too_long(len(prompt), self.limits.max_prompt_length, origin, self.limits.context_length)
+        room = self.limits.max_length - len(prompt)
+        if any(self.encoder.cuts_thinking(response, room) for response in responses):
             return thinking_cut(self.limits, origin)
-        return ids, encoded
+        return None
 
     def sequence(self, prompt: list[int], response: list[int]) -> TokenSequence:
         """The response after the prompt, as far as there is room."""
@@ -136,16 +166,16 @@ def tokenise_pairs(
     pairs: Iterable[PreferencePair],
     limits: Limits,
     on_progress: Callable[[], None] = lambda: None,
+    lengths: Lengths | None = None,
 ) -> Tokenised[EncodedPair]:
     """Encode every pair."""
-    texts = PromptAndResponses(encoder, limits)
+    texts = PromptAndResponses[PreferencePair](encoder, limits, lambda p: (p.prompt, (p.chosen, p.rejected)), lengths)
     kept: list[EncodedPair] = []
     problems: list[Verdict] = []
     num_truncated = 0
-    for pair in pairs:
+    for pair, found in texts.encode(pairs):
         on_progress()
         origin = pair.origin or NOWHERE
-        found = texts.encode(pair.prompt, (pair.chosen, pair.rejected), origin)
         if isinstance(found, Verdict):
             problems.append(found)
             continue
@@ -162,29 +192,41 @@ def tokenise_pairs(
 
 def tokenise_demonstrations(
     encoder: ChatEncoder,
-    records: Sequence[Demonstration | Document],
+    records: Iterable[Demonstration | Document],
     limits: Limits,
     on_progress: Callable[[], None] = lambda: None,
+    lengths: Lengths | None = None,
 ) -> Tokenised[EncodedExample]:
     """Encode conversations, of which the assistant's turns are scored, and documents, scored everywhere.
 
     A conversation is cut at max_length; a document is cut into pieces of max_length, none of it lost.
     """
+
+    def write(record: Demonstration | Document) -> Iterator[Text]:
+        if isinstance(record, Document):
+            yield encoder.write_document(record.text)
+        else:
+            for turn in encoder.turns(record.messages):
+                yield from encoder.write_turn(record.messages, turn)
+
     kept: list[EncodedExample] = []
     problems: list[Verdict] = []
     num_truncated = 0
-    for record in records:
+    for record, ids, error in encoded_in_chunks(encoder, records, write):
         on_progress()
         origin = record.origin or NOWHERE
-        try:
-            if isinstance(record, Document):
-                pieces = _pieces(encoder.encode_document(record.text), limits.max_length)
-                kept += [EncodedExample((piece,), origin) for piece in pieces]
-                continue
-            turns = encoder.encode_conversation(record.messages)
-        except BoundaryError as error:
+        if error is not None:
             problems.append(Verdict(error.code, origin, str(error), error.fix))
             continue
+        if isinstance(record, Document):
+            if lengths is not None:
+                lengths.add_text(len(ids[0]))
+            kept += [EncodedExample((piece,), origin) for piece in _pieces(ids[0], limits.max_length)]
+            continue
+        turns = encoder.join_turns(record.messages, ids)
+        if lengths is not None:
+            for sequence in turns:
+                lengths.add_text(len(sequence))
         found = _within(turns, encoder, limits, origin)
         if isinstance(found, Verdict):
             problems.append(found)

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from penchant.data import Message
 
@@ -33,6 +34,12 @@ class Skeleton:
         """From the rendering of `marked` messages."""
         parts = MARK.split(rendered)
         return cls(tuple(parts[::2]), tuple(map(int, parts[1::2])))
+
+    def filled_with(self, messages: Sequence[Message]) -> str | None:
+        """The messages in the places of the marks; None where a text is not all content, or has white space around."""
+        if not all(message.content == message.content.strip() and _is_bare(message) for message in messages):
+            return None
+        return self._filled(_texts(messages))
 
     def lacks(self, index: int) -> bool:
         """Whether the content of message `index` is written nowhere."""
@@ -68,7 +75,7 @@ class Written:
         found = [match.span() for match in pattern.finditer(self.text)]
         if not found or self.skeleton is None:
             return []
-        if len(found) == sum(len(pattern.findall(own)) for own in self.skeleton.own):
+        if len(found) == _num_found(pattern, self.skeleton.own):
             return []
         if self.fillings is None:
             return None
@@ -82,6 +89,11 @@ class Written:
         for own, filling in zip(self.skeleton.own, (*self.fillings, ""), strict=True):
             yield start, start + len(own)
             start += len(own) + len(filling)
+
+
+@lru_cache(maxsize=4096)
+def _num_found(pattern: re.Pattern[str], texts: tuple[str, ...]) -> int:
+    return sum(len(pattern.findall(text)) for text in texts)
 
 
 def marked(messages: Sequence[Message]) -> list[Message]:
@@ -98,6 +110,12 @@ def shape_of(messages: Sequence[Message]) -> tuple[object, ...]:
         )
         for message in messages
     )
+
+
+def _is_bare(message: Message) -> bool:
+    """Whether there is nothing to a message but its role and a content without thinking."""
+    more = message.tool_calls or message.tools or message.name or message.tool_call_id or message.reasoning
+    return more is None and THINK_CLOSE not in message.content
 
 
 def answer_of(message: Message) -> str:

@@ -19,6 +19,7 @@ from penchant.errors import ModelError
 from penchant.tokens.heard import Hearing
 from penchant.tokens.refusals import BoundaryError, NotWrittenError, OpenThinkingError, SpecialTokenError
 from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN, Written
+from penchant.tokens.writers import writes_texts_unseen
 
 __all__ = [
     "PLAIN",
@@ -73,7 +74,8 @@ class ChatTemplate:
         self.source = source
         self.asks_for_time = "strftime_now" in source
         self._clock = {d: clock.strftime(d) for d in DIRECTIVES} if self.asks_for_time else None
-        self._hearing = Hearing(lambda messages, is_answered: self._render(messages, is_answered=is_answered))
+        self._hearing = Hearing(lambda messages, is_answered: self._run(messages, is_answered=is_answered))
+        self._is_writer = writes_texts_unseen(source)
         self._latest: tuple[tuple[Message, ...], Written] | None = None
 
     def prompt(self, messages: Sequence[Message]) -> Written:
@@ -140,6 +142,13 @@ class ChatTemplate:
         return "think>" in self.source or any(str(token) == THINK_OPEN for token in added)
 
     def _render(self, messages: Sequence[Message], *, is_answered: bool) -> str:
+        if self._is_writer and messages and (skeleton := self._hearing.skeleton(messages, is_answered)):
+            written = skeleton.filled_with(messages)
+            if written is not None:
+                return written
+        return self._run(messages, is_answered=is_answered)
+
+    def _run(self, messages: Sequence[Message], *, is_answered: bool) -> str:
         if not messages:  # transformers refuses an empty conversation
             if self.source == PLAIN:
                 return ""

@@ -40,7 +40,7 @@ from penchant.tokens import (
     tokenise_pairs,
 )
 from penchant.tokens.faults import Remark, length_remarks, token_remarks
-from penchant.tokens.measuring import MeasuringEncoder
+from penchant.tokens.measuring import Lengths
 from penchant.training.config import OptimiserConfig
 
 __all__ = ["CheckReport", "check_data", "check_tokens"]
@@ -160,33 +160,29 @@ def check_tokens(
     reporter: Reporter,
 ) -> CheckReport:
     """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch."""
-    measuring = MeasuringEncoder(encoder)
     loaded: Loaded[Any]
     tokenised: Tokenised[Any]
     sources = check_options(data, "drop", None)
     kind = guess_kind(sources)
     if kind == "pairs":
-        loaded = load_pairs(sources, on_bad_row="drop")
-        tokenised = tokenise_pairs(measuring, loaded.records, limits, _counter(loaded, reporter))
-        lengths = measuring.lengths_of(loaded.records)
+        loaded, measured = load_pairs(sources, on_bad_row="drop"), Lengths("prompt", "chosen", "rejected")
+        tokenised = tokenise_pairs(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
     elif kind == "labelled":
-        loaded = load_labelled(sources, on_bad_row="drop")
-        tokenised = tokenise_labelled(measuring, loaded.records, limits, _counter(loaded, reporter))
-        lengths = measuring.lengths_by_label(loaded.records)
+        loaded, measured = load_labelled(sources, on_bad_row="drop"), Lengths("prompt", "good", "bad")
+        tokenised = tokenise_labelled(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
     else:
-        loaded = load_demonstrations(sources, on_bad_row="drop")
-        tokenised = tokenise_demonstrations(measuring, loaded.records, limits, _counter(loaded, reporter))
-        lengths = {"text": measuring.texts}
+        loaded, measured = load_demonstrations(sources, on_bad_row="drop"), Lengths("text")
+        tokenised = tokenise_demonstrations(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
     return CheckReport(
         kind=kind,
         format=loaded.format,
         rows=_count_rows(loaded.verdict_counts, loaded.problems, tokenised.problems),
         problems=(*loaded.problems, *tokenised.problems),
         items=tokenised.items,
-        lengths=lengths,
+        lengths=measured.by_part,
         num_cut=tokenised.num_truncated,
         saved_by_sharing=_saved_by_sharing(tokenised.items[:NUM_SAMPLED], token_budget),
-        remarks=(*token_remarks(tokenised.items, encoder, limits), *length_remarks(lengths, encoder)),
+        remarks=(*token_remarks(tokenised.items, encoder, limits), *length_remarks(measured.by_part, encoder)),
         unread=loaded.unread,
         fits=loaded.fits,
         remarks_on_rows=tuple(loaded.remarks()),
