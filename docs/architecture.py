@@ -145,7 +145,7 @@ TREE = Walk(
     "data",
     (
         ("data/importers/explicit_prompt.py", "pair_of"),
-        ("tokens/encoding.py", "encode_response"),
+        ("tokens/encoding.py", "write_response"),
         ("tokens/packing.py", "pack"),
         ("tokens/forest.py", "plant"),
     ),

@@ -120,7 +120,7 @@ class PromptAndResponses(Generic[Row]):
     ) -> None:
         self.encoder = encoder
         self.limits = limits
-        self._parts = parts
+        self._parts: Callable[[Row], tuple[tuple[Message, ...], Sequence[Response]]] = parts
         self._lengths = lengths
         self._prompts: dict[tuple[Message, ...], tuple[tuple[Message, ...], Text]] = {}
 
