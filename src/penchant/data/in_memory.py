@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from penchant.data.opening import Row
+from penchant.data.opening import Row, as_row
 from penchant.data.quickly import origin_at
 from penchant.data.records import (
     Comparison,
@@ -115,6 +115,8 @@ def _rows_of_frame(frame: Any, name: str) -> Iterable[Any]:
 def _as_row(value: object) -> Row | BadRow:
     if isinstance(value, Mapping):
         return {str(name): as_json(cell) for name, cell in value.items()}
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+        return as_row(as_json(value))
     row = row_of(value)
     if row is None:
         return BadRow("bad_type", f"a row must be a dict, got {type(value).__name__}", "write {...} for each row")

@@ -38,7 +38,7 @@ Inspector = Callable[[Record_contra, Origin], Verdict | None]
 
 
 def inspect_pairs() -> Inspector[PreferencePair]:
-    """A new inspector of pairs."""
+    """A new inspector of pairs; several of one row, as of several annotators, may say the same or disagree."""
     seen = Seen()
 
     def inspect(pair: PreferencePair, origin: Origin) -> Verdict | None:
@@ -52,10 +52,10 @@ def inspect_pairs() -> Inspector[PreferencePair]:
         prompt = hash(prompt_identity(pair.prompt))
         opposite = seen.first((prompt, rejected, chosen))
         earlier = seen.remember((prompt, chosen, rejected), origin)
-        if opposite:
+        if opposite and opposite != origin:
             reason = f"it prefers the response that {opposite} rejects"
             return Verdict("contradicts", origin, reason, "keep both if people disagree, else remove one")
-        return _duplicate(origin, earlier)
+        return _duplicate(origin, None if earlier == origin else earlier)
 
     return inspect
 

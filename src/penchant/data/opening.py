@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TextIO, cast
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 
-__all__ = ["Row", "as_row", "lines_of", "open_bytes", "open_text", "require_utf8", "too_long"]
+__all__ = ["LISTED", "Row", "as_row", "lines_of", "no_object", "open_bytes", "open_text", "require_utf8", "too_long"]
 
 Row = dict[str, Any]
 
@@ -53,10 +53,21 @@ def lines_of(path: Path, limit: int) -> Iterator[tuple[int, bytes | None]]:
             yield number, None
 
 
+LISTED = "[]"
+"""The only field of a row that is a list of objects and no object itself."""
+
+
 def as_row(value: object) -> Row | BadRow:
-    """The value, where it is an object."""
+    """The value, where it is an object, or a list of objects, which some data sets write as one row."""
     if isinstance(value, dict):
         return value
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return {LISTED: value}
+    return no_object(value)
+
+
+def no_object(value: object) -> BadRow:
+    """The verdict on a row that is something else."""
     return BadRow("bad_type", f"a row must be a JSON object, got {type(value).__name__}", "write {...} for each row")
 
 

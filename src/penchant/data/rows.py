@@ -12,6 +12,7 @@ from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.packed import unpacked
 from penchant.data.misnamed import misspelt_column
+from penchant.data.opening import LISTED, no_object
 from penchant.data.records import Origin
 from penchant.data.verdicts import CODES, BadRow, bad_row_from_validation
 from penchant.errors import DataError
@@ -59,6 +60,8 @@ class Reader(Generic[Record]):
             raise row
         row = unpacked(row)
         if (importer := self._importer_of(row)) is None:
+            if LISTED in row:
+                raise no_object(row[LISTED])
             self._note_columns(row)
             raise _of_no_format(row, self._table())
         self.num_known += 1

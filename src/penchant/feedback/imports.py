@@ -11,6 +11,7 @@ from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS
 from penchant.data.importers.base import Importer, OneOrMore, converting, require_question
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.judged import all_of, text_of
+from penchant.data.importers.reward_bench import REWARD_BENCH
 from penchant.data.inspection import inspect_pairs
 from penchant.data.records import Candidate, Comparison, Message, Origin, PreferencePair, prompt_key
 from penchant.data.rows import Reader
@@ -154,6 +155,6 @@ def _of_pairs(one: OneOrMore[PreferencePair]) -> Importer[tuple[Comparison, ...]
 
 TASK_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
     COMPARISON,
-    *(_of_judged(one) for one in JUDGED_IMPORTERS if one is not COMPARISON),
+    *(_of_judged(one) for one in (REWARD_BENCH, *JUDGED_IMPORTERS) if one is not COMPARISON),
     *map(_of_pairs, CHOSEN_IMPORTERS),
 )

@@ -4,18 +4,24 @@ from penchant.data.importers.alpaca import ALPACA
 from penchant.data.importers.arena import ARENA, ARENA_TURNS
 from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.beside import with_reasoning, with_weight
+from penchant.data.importers.coded import CODED
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT, OPENAI_PAIR, SHAREGPT_PAIR
 from penchant.data.importers.hh import HH
 from penchant.data.importers.judged import pairs_from
 from penchant.data.importers.named import DISTILABEL, NAMED, RANKED_OUTPUT
+from penchant.data.importers.pandalm import PANDALM
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
+from penchant.data.importers.safe_rlhf import SAFE_RLHF
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
+from penchant.data.importers.summaries import SUMMARIES
 from penchant.data.importers.text import TEXT
+from penchant.data.importers.text_score import TEXT_SCORE
 from penchant.data.importers.vote_fields import Vote
 from penchant.data.importers.vote_formats import VOTE_IMPORTERS
+from penchant.data.importers.webgpt import WEBGPT, WEBGPT_LINES
 from penchant.data.importers.with_label import LABELS, heeding_label, with_label
 from penchant.data.records import Comparison, Demonstration, Document, Labelled, PreferencePair, Prompt
 
@@ -47,6 +53,13 @@ JUDGED_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
     COMPARISON,
     ARENA,
     ARENA_TURNS,
+    *CODED,
+    WEBGPT,
+    WEBGPT_LINES,
+    TEXT_SCORE,
+    SUMMARIES,
+    SAFE_RLHF,
+    PANDALM,
 )
 """Two answers of which somebody may have preferred one."""
 

@@ -3,8 +3,8 @@
 Read are the shapes of its published data sets: of 33,000, 100,000 and 140,000 battles and of MT-bench's judgements, two
 lists of messages, and of 55,000, texts that spell lists of turns. What is compared is the last answer, of the turn that
 `turn` names. Where earlier answers differ, as nearly always where there are some, the conversations share no prompt:
-the battle is a vote on the models, and no pair. Data: Chiang et al. 2024, "Chatbot Arena" (arXiv 2403.04132); Zheng
-et al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arXiv 2306.05685).
+the battle is a vote on the models, and no pair. Data: Chiang et al. 2024, "Chatbot Arena" (arXiv 2403.04132); Zheng et
+al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arXiv 2306.05685).
 """
 
 import json

@@ -15,7 +15,7 @@ from penchant.data.quickly import text_pair
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HH"]
+__all__ = ["HH", "split_transcript"]
 
 AT_ONE_LINE_END = re.compile(r"[^\n]\n(Human|Assistant):")
 
@@ -28,7 +28,9 @@ def matches(row: Row) -> bool:
 
 
 def convert(row: Row) -> PreferencePair:
-    (prompt, chosen), (other_prompt, rejected) = (_split(row, side) for side in ("chosen", "rejected"))
+    (prompt, chosen), (other_prompt, rejected) = (
+        split_transcript(text_field(row, side), side) for side in ("chosen", "rejected")
+    )
     if prompt != other_prompt:
         raise BadRow(
             "prompts_differ",
@@ -38,9 +40,9 @@ def convert(row: Row) -> PreferencePair:
     return text_pair(opened(row, turns_of(prompt)), chosen, rejected, numbers(row))
 
 
-def _split(row: Row, side: str) -> tuple[str, str]:
-    """A transcript as (everything before the last assistant marker, the response after it)."""
-    transcript = "\n\n" + text_field(row, side).lstrip()
+def split_transcript(text: str, side: str) -> tuple[str, str]:
+    """A transcript as (everything before the last assistant marker, the response after it). Raises BadRow."""
+    transcript = "\n\n" + text.lstrip()
     markers = list(MARKER.finditer(transcript))
     if not markers or markers[0].start() != 0:
         raise BadRow("bad_type", f"'{side}' does not begin with 'Human:'", "begin the transcript with a speaker")

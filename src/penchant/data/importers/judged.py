@@ -4,12 +4,16 @@ The format is an importer of comparisons, one a row, or several where several pe
 `votes_from` make of it what `penchant dpo` and `penchant rank` read; `penchant votes import` takes the comparisons.
 """
 
+import math
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore, converting, field, filled
+from penchant.data.importers.messages import kind_of, says_nothing
+from penchant.data.importers.packed import spelt
 from penchant.data.importers.vote_fields import OUTCOMES, Side, Vote, digest_of_parts, refuse_same, unit_of
+from penchant.data.quickly import text_message
 from penchant.data.records import (
     Candidate,
     Comparison,
@@ -24,7 +28,19 @@ from penchant.data.records import (
 from penchant.data.verdicts import CODES, BadRow
 from penchant.wording import shown
 
-__all__ = ["HUMAN", "SIDES", "all_of", "asked", "coded", "compared", "pairs_from", "source_of", "text_of", "votes_from"]
+__all__ = [
+    "HUMAN",
+    "SIDES",
+    "all_of",
+    "asked",
+    "by_score",
+    "coded",
+    "compared",
+    "pairs_from",
+    "source_of",
+    "text_of",
+    "votes_from",
+]
 
 Record = TypeVar("Record")
 
@@ -37,7 +53,7 @@ SIDES: dict[str | None, Outcome | None] = {"left": "a", "right": "b", "tie": "ti
 
 def asked(text: str) -> tuple[Message, ...]:
     """A prompt that is one text."""
-    return (Message(role="user", content=text),)
+    return (text_message("user", text),)
 
 
 def compared(
@@ -62,12 +78,51 @@ def source_of(model: Any) -> Source | None:
 
 
 def coded(row: Row, name: str, codes: dict[str, Outcome | None]) -> Outcome | None:
-    """The outcome that a field spells as one of `codes`, in lower case and without a ".0" that makes a number of it."""
-    value = field(row, name)
+    """The outcome that a field spells as one of `codes`, in lower case, a number with or without ".0"; None for none.
+
+    Raises BadRow where the field is not there at all, or spells something else.
+    """
+    value = row[name] if name in row else field(row, name)
+    if says_nothing(value):
+        return None
     code = str(value).strip().lower().removesuffix(".0")
     if isinstance(value, bool) or code not in codes:
         raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no outcome", f"write one of {', '.join(codes)}")
     return codes[code]
+
+
+def by_score(row: Row, first: str, second: str) -> Outcome | None:
+    """Which of two numbers is the higher one; None where one is missing."""
+    if says_nothing(row.get(first)) or says_nothing(row.get(second)):
+        return None
+    a, b = (_finite(row[name], name) for name in (first, second))
+    return "tie" if a == b else "a" if a > b else "b"
+
+
+def _finite(value: Any, name: str) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no score", "write a number")
+    return number
+
+
+def object_field(row: Row, name: str) -> Row:
+    """A field that is an object, or the JSON of one."""
+    value = spelt(field(row, name))
+    if not isinstance(value, dict):
+        raise BadRow("bad_type", f"'{name}' must be an object, got {kind_of(value)}", f"write '{name}' as {{...}}")
+    return value
+
+
+def two_of(row: Row, name: str, kind: type[Record]) -> tuple[Record, Record]:
+    """A field that is a list of two texts, or of two objects, or the JSON of one."""
+    value, what = spelt(field(row, name)), "texts" if kind is str else "objects"
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(item, kind) for item in value):
+        raise BadRow("bad_type", f"'{name}' must be a list of two {what}", "give two; more are rows of two each")
+    return value[0], value[1]
 
 
 def text_of(response: Response) -> str:

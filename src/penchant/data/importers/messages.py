@@ -16,7 +16,7 @@ __all__ = ["HOLD_MESSAGES", "READ_OF_MESSAGE", "factor_in", "read_messages", "sa
 
 HOLD_MESSAGES = frozenset(
     ("prompt", "completion", "chosen", "rejected", "preferred_output", "non_preferred_output", "messages")
-).union(("conversations", "conversation_a", "conversation_b"))
+).union(("conversations", "conversation_a", "conversation_b", "context"))
 """Fields of rows that may hold messages."""
 
 READ_OF_PART = frozenset(("type", "text", "annotations", "cache_control", "index"))

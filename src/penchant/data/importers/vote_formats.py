@@ -4,15 +4,20 @@ A row of a file is one vote, or none (nobody has answered yet), or several (coun
 """
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.arena import ARENA_TURNS, CONVERSATIONS, KNOWN_OF_BATTLE, judged_part, of_turns
-from penchant.data.importers.base import Importer, field, filled
+from penchant.data.importers.base import Importer, filled
+from penchant.data.importers.coded import ALPACA_EVAL
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.judged import votes_from
+from penchant.data.importers.mt_bench import MT_BENCH_VOTES
+from penchant.data.importers.pandalm import PANDALM_VOTES
+from penchant.data.importers.reward_bench import REWARD_BENCH
+from penchant.data.importers.safe_rlhf import SAFE_RLHF
+from penchant.data.importers.summaries import SUMMARIES
 from penchant.data.importers.vote_fields import (
     Vote,
     count_field,
@@ -20,13 +25,10 @@ from penchant.data.importers.vote_fields import (
     first_filled,
     is_blank,
     outcome_field,
-    refuse_same,
     shown_first_field,
     side_items,
     unit_of,
 )
-from penchant.data.verdicts import BadRow
-from penchant.wording import shown
 
 __all__ = ["VOTE_IMPORTERS"]
 
@@ -38,7 +40,6 @@ SAID_IN_BATTLE = KNOWN_OF_BATTLE.union(
     ("full_conversation", "evaluation_order"),
 )
 """What a ranking by outcomes does not ask for."""
-PANDA_ANNOTATORS = tuple(f"annotator{n}" for n in range(1, 1000))
 
 
 def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
@@ -71,27 +72,6 @@ def _counts(row: Row, *, left: str, right: str, counts: tuple[str, ...]) -> tupl
     for outcome, name in zip(("left", "right", "tie"), counts, strict=False):
         votes += [Vote(*items, outcome)] * count_field(row, name)
     return tuple(votes)
-
-
-def _panda(row: Row) -> tuple[Vote, ...]:
-    """cmp_key names the two models; every annotatorN answers 1 (the first), 2 (the second) or 0 (a tie)."""
-    models = str(field(row, "cmp_key")).split("_")
-    if len(models) != 2:
-        raise BadRow("bad_type", f"'cmp_key' is {shown(row['cmp_key'])}", "write two names with one underscore between")
-    left, right = refuse_same(*models)
-    prompt = digest_of_parts(row.get("instruction"), row.get("input"))
-    unit = unit_of(prompt, (left, row.get("response1")), (right, row.get("response2")))
-    return tuple(Vote(left, right, outcome, prompt, unit, name) for name, outcome in _panda_answers(row))
-
-
-def _panda_answers(row: Row) -> Iterator[tuple[str, str]]:
-    sides = {"0": "tie", "1": "left", "2": "right"}
-    for name in sorted(name for name in row if name.startswith("annotator")):
-        if is_blank(row[name]):
-            continue
-        if str(row[name]) not in sides:
-            raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", "write 0 (tie), 1 or 2")
-        yield name, sides[str(row[name])]
 
 
 def _has(row: Row, *, names: tuple[str, ...]) -> bool:
@@ -144,15 +124,12 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
         reads=READ_OF_BATTLE | {"left", "right"},
         harmless=SAID_IN_BATTLE,
     ),
-    Importer(
-        name="pandalm",
-        description="cmp_key (two models with an underscore between), annotator1, annotator2, ... (0 tie, 1 or 2)",
-        example={"cmp_key": "tea_coffee", "instruction": "Wake me.", "annotator1": 1, "annotator2": 0},
-        needs=("cmp_key", "annotator1"),
-        matches=partial(_has, names=("cmp_key", "annotator1")),
-        convert=_panda,
-        reads=frozenset(("cmp_key", "instruction", "input", "response1", "response2", *PANDA_ANNOTATORS)),
-    ),
+    PANDALM_VOTES,
+    MT_BENCH_VOTES,
+    votes_from(ALPACA_EVAL, "generator_1", "generator_2"),
+    votes_from(SUMMARIES),
+    votes_from(SAFE_RLHF, "response_0_source", "response_1_source"),
+    votes_from(REWARD_BENCH),
     _table("counts", "left", "right", "left_wins", "right_wins", "ties", example=("tea", "coffee", 3, 1, 2)),
     _table("counts_decided", "left", "right", "left_wins", "right_wins", example=("tea", "coffee", 3, 1)),
     _table("counts_home", "home.team", "away.team", "home.wins", "away.wins", example=("Rome", "Oslo", 4, 3)),

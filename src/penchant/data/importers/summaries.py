@@ -1,0 +1,51 @@
+"""OpenAI's comparisons of summaries: a post or an article, two summaries, and the number of the better one.
+
+The prompt is the form of the paper's own models: SUBREDDIT, TITLE and POST of a post (ARTICLE of an article), and
+TL;DR: at its end. White space around the texts is removed: summaries begin with a blank. Data: Stiennon et al. 2020,
+"Learning to summarize from human feedback" (arXiv 2009.01325).
+"""
+
+from penchant.data.files import Row
+from penchant.data.importers.base import Importer, filled, text_field
+from penchant.data.importers.judged import asked, coded, compared, object_field, two_of
+from penchant.data.records import Comparison
+from penchant.data.verdicts import BadRow
+
+__all__ = ["SUMMARIES"]
+
+HEADS = {"subreddit": "SUBREDDIT: r/", "title": "TITLE: ", "post": "POST: ", "article": "ARTICLE: "}
+"""What stands before each part of what is summarised, in this order."""
+
+
+def convert(row: Row) -> Comparison:
+    info, (first, second) = object_field(row, "info"), two_of(row, "summaries", dict)
+    parts = [f"{head}{text_field(info, name).strip()}" for name, head in HEADS.items() if info.get(name)]
+    if not (info.get("post") or info.get("article")):
+        raise BadRow("missing_field", "'info' holds neither a 'post' nor an 'article'", "add what is summarised")
+    return compared(
+        asked("\n\n".join([*parts, "TL;DR:"])),
+        (text_field(first, "text").strip(), text_field(second, "text").strip()),
+        coded(row, "choice", {"0": "a", "1": "b"}),
+        models=(first.get("policy"), second.get("policy")),
+        annotator=row.get("worker"),
+    )
+
+
+SUMMARIES: Importer[Comparison] = Importer(
+    name="summaries",
+    description="info (with post or article), summaries (two, with text and, to rank, policy), choice (0 or 1)",
+    example={
+        "info": {"subreddit": "space", "title": "The sun", "post": "What is the sun?"},
+        "summaries": [
+            {"text": " A star, the nearest one.", "policy": "tea"},
+            {"text": " A lamp.", "policy": "coffee"},
+        ],
+        "choice": 0,
+        "worker": "w1",
+    },
+    needs=("info", "summaries", "choice"),
+    matches=lambda row: filled(row, "info", "summaries") and "choice" in row,
+    convert=convert,
+    reads=frozenset(("info", "summaries", "choice", "worker")),
+    harmless=frozenset(("batch",)),
+)
