@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penchant.data import load_pairs, opening, read_csv, read_json
+from penchant.data import load_pairs, read_csv, read_json, unpacking
 from penchant.data.files import read_rows, scan_rows
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
@@ -68,7 +68,7 @@ def test_a_name_too_long_is_said_to_be_so(tmp_path):
     ],
 )
 def test_what_unpacks_to_more_than_data_can_is_stopped_with_little_in_memory(tmp_path, monkeypatch, name, begin, body):
-    monkeypatch.setattr(opening, "ALWAYS_ALLOWED", 500_000)
+    monkeypatch.setattr(unpacking, "ALWAYS_ALLOWED", 500_000)
     path = tmp_path / name
     path.write_bytes(gzip.compress(begin + body * (2_000_000 // len(body))))
     tracemalloc.start()
@@ -256,7 +256,7 @@ class TestParquet:
             rows_of(write(table))
 
     def test_what_unpacks_to_more_than_data_can_is_refused(self, write, monkeypatch):
-        monkeypatch.setattr("penchant.data.read_parquet.ALWAYS_ALLOWED", 1_000_000)
+        monkeypatch.setattr("penchant.data.unpacking.ALWAYS_ALLOWED", 1_000_000)
         path = write({"x": ["a" * 100_000 + str(i) for i in range(100)]}, compression="zstd", use_dictionary=False)
         with pytest.raises(DataError, match="unpacks to more than"):
             rows_of(path)

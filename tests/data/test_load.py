@@ -330,9 +330,9 @@ def test_one_misspelt_column_is_named_with_the_one_it_stands_for(tmp_path, colum
         assert "no known format has its columns" in str(caught.value)
 
 
-def test_a_folder_is_no_file_of_data_whatever_is_in_it(tmp_path):
+def test_an_empty_folder_and_a_project_of_votes_are_no_data(tmp_path):
     for load in (load_pairs, load_labelled, load_demonstrations, load_prompts, guess_kind):
-        with pytest.raises(DataError, match=r"is a folder without project\.yaml"):
+        with pytest.raises(DataError, match=r"is an empty folder without project\.yaml"):
             load(tmp_path)
     (tmp_path / "project.yaml").touch()
     with pytest.raises(DataError, match=r"is a project of votes.*`penchant votes export"):

@@ -1,45 +1,72 @@
-"""Read the rows of a file: jsonl, json, csv, txt, each also gzipped, and parquet.
+"""Read the rows of a file: jsonl, json, csv, tsv and txt, each also compressed, parquet and arrow.
 
 A whole file that cannot be read is a DataError. One bad line of a file that can be read is a BadRow in the stream, so
 that the loader can count it and go on.
 
 What a row is:
-    .jsonl     a line with one JSON object; blank lines are skipped
+    .jsonl     a line with one JSON object; blank lines are skipped (.ndjson is the same)
     .json      an element of one array (a file of JSON lines under this name is read as such)
     .csv       a record under a header line, comma-separated, double-quoted where needed
-    .parquet   a row (needs pyarrow)
+    .tsv       the same, with tabs in place of commas
+    .parquet   a row (needs pyarrow), and so is one of an .arrow file
     .txt       {"text": ...}: one document. Documents are separated by lines that hold only <|endoftext|>; in a file
                without any such line, by blank lines. With txt="lines", every line that is not blank is a row.
 
 Rows come one by one, and no more of a file is held than a row needs.
 """
 
-import gzip
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from penchant.data.opening import Row
-from penchant.data.read_csv import rows_of_csv
+from penchant.data.read_arrow import columns_of_arrow, columns_of_parquet, rows_of_arrow, rows_of_parquet
+from penchant.data.read_csv import columns_of_csv, rows_of_csv
 from penchant.data.read_json import rows_of_json, rows_of_jsonl
-from penchant.data.read_parquet import rows_of_parquet
 from penchant.data.read_txt import TxtRows, rows_of_txt
 from penchant.data.records import Origin
+from penchant.data.unpacking import COMPRESSIONS
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 from penchant.reading import A_FOLDER, NO_SUCH_FILE, os_reason, why_unreadable
-from penchant.wording import nearest, reason_of
+from penchant.wording import nearest
 
-__all__ = ["MAX_LINE_BYTES", "SUPPORTED", "Row", "TxtRows", "read_rows", "require_file", "scan_rows"]
+__all__ = [
+    "MAX_LINE_BYTES",
+    "SUPPORTED",
+    "Row",
+    "TxtRows",
+    "columns_of",
+    "format_of",
+    "read_rows",
+    "require_file",
+    "scan_rows",
+]
 
 MAX_LINE_BYTES = 1_000_000
 """A line, a record, an element or a row longer than this, 1 MB, is a bad row: nearly always lines lost their ends."""
 
-SUPPORTED = (".jsonl", ".json", ".csv", ".txt", ".parquet")
-
 Rows = Iterator[tuple[int, Row | BadRow]]
+READERS: dict[str, Callable[[Path, int], Rows]] = {
+    ".jsonl": rows_of_jsonl,
+    ".ndjson": rows_of_jsonl,
+    ".json": rows_of_json,
+    ".csv": rows_of_csv,
+    ".tsv": partial(rows_of_csv, delimiter="\t"),
+    ".txt": partial(rows_of_txt, txt="documents"),
+    ".parquet": rows_of_parquet,
+    ".arrow": rows_of_arrow,
+}
+COLUMNS: dict[str, Callable[[Path], list[str]]] = {
+    ".csv": columns_of_csv,
+    ".tsv": partial(columns_of_csv, delimiter="\t"),
+    ".parquet": columns_of_parquet,
+    ".arrow": columns_of_arrow,
+}
+SUPPORTED = tuple(READERS)
+PACKED_INSIDE = (".parquet", ".arrow")
+"""Endings of files that are compressed inside, column by column, and not as a whole."""
 
 
 def read_rows(path: str | os.PathLike[str], *, txt: TxtRows = "documents") -> Iterator[tuple[int, Row]]:
@@ -61,36 +88,38 @@ def scan_rows(
     Raises DataError for a file that is missing, of an unknown format, empty, damaged or, as a whole, not readable.
     """
     path = Path(path)
-    kind = _format_of(path)
+    reader = READERS[format_of(path)]
+    if reader is READERS[".txt"]:
+        reader = partial(rows_of_txt, txt=txt)
     require_file(path)
-    readers: dict[str, Callable[[Path, int], Rows]] = {
-        ".jsonl": rows_of_jsonl,
-        ".json": rows_of_json,
-        ".csv": rows_of_csv,
-        ".txt": partial(rows_of_txt, txt=txt),
-        ".parquet": rows_of_parquet,
-    }
     empty = True
     try:
-        for row in readers[kind](path, max_line_bytes):
+        for row in reader(path, max_line_bytes):
             empty = False
             yield row
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is a damaged gzip file ({reason_of(error)}); fetch or compress it again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({os_reason(error)}); check its permissions.") from error
     if empty:
         raise DataError(f"{path} is empty: it holds no rows; give a file with at least one.")
 
 
-def _format_of(path: Path) -> str:
+def columns_of(path: Path) -> list[str] | None:
+    """The columns of a file that is a table; None for any other. Raises DataError as `scan_rows` does."""
+    columns = COLUMNS.get(format_of(path))
+    require_file(path)
+    return columns and columns(path)
+
+
+def format_of(path: Path) -> str:
+    """The ending that says how a file is read, without that of a compression. Raises DataError for any other."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    gzipped = bool(suffixes) and suffixes[-1] == ".gz"
-    kind = (suffixes[-2:-1] if gzipped else suffixes[-1:]) or [""]
-    if kind[0] not in SUPPORTED or (gzipped and kind[0] == ".parquet"):
-        got = "".join(suffixes[-2:] if gzipped else suffixes[-1:]) or "no ending"
+    packed = suffixes[-1:] if suffixes and suffixes[-1] in COMPRESSIONS else []
+    kind = suffixes[-1 - len(packed) : len(suffixes) - len(packed)]
+    if not kind or kind[0] not in SUPPORTED or (packed and kind[0] in PACKED_INSIDE):
+        got = "".join(kind + packed) or "no ending"
         raise DataError(
-            f"{path}: unknown format ({got}); give one of {', '.join(SUPPORTED)} (all but .parquet also with .gz)."
+            f"{path}: unknown format ({got}); give one of {', '.join(SUPPORTED)} (all but {' and '.join(PACKED_INSIDE)}"
+            f" also with {', '.join(COMPRESSIONS)})."
         )
     return kind[0]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from penchant.data.files import Row, TxtRows, require_file, scan_rows
+from penchant.data.folders import files_of_folder, files_of_pattern, is_pattern
 from penchant.data.in_memory import RowSource, as_source
-from penchant.data.misnamed import refuse_folder
+from penchant.data.misnamed import refuse_project
 from penchant.data.quickly import origin_at
 from penchant.data.read_as import Columns, ReadAs, columns_of, reading_as, require_format
 from penchant.data.records import Origin
@@ -62,15 +63,25 @@ def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
         raise DataError("no data was given; name at least one file, or give at least one row.")
     if not all(isinstance(one, str | os.PathLike | FileSource | RowSource | ReadAs) for one in data):
         return [as_source(data)]
-    return [_source(one, txt) for one in data]
+    return [source for one in data for source in _sources(one, txt)]
 
 
-def _source(one: str | os.PathLike[str] | Source, txt: TxtRows) -> Source:
+def _sources(one: str | os.PathLike[str] | Source, txt: TxtRows) -> list[Source]:
     if isinstance(one, FileSource | RowSource | ReadAs):
-        return one
-    refuse_folder(Path(one))
-    require_file(Path(one))
-    return FileSource(Path(one), txt)
+        return [one]
+    return [FileSource(path, txt) for path in _files(os.fspath(one))]
+
+
+def _files(name: str) -> list[Path]:
+    """What a path names: a file, the files of a folder, or those that match a pattern."""
+    if is_pattern(name):
+        return files_of_pattern(name)
+    path = Path(name)
+    if os.path.isdir(path):  # which, unlike the method, is no error for a name that is too long
+        refuse_project(path)
+        return files_of_folder(path)
+    require_file(path)
+    return [path]
 
 
 def check_options(

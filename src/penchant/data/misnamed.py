@@ -1,6 +1,5 @@
-"""What to say of data that was nearly named right: a folder in a file's place, a column with a slip of the pen."""
+"""What to say of data that was nearly named right: a project in a file's place, a column with a slip of the pen."""
 
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,16 @@ from penchant.data.importers import Importer
 from penchant.errors import DataError
 from penchant.wording import nearest
 
-__all__ = ["misspelt_column", "refuse_folder"]
+__all__ = ["misspelt_column", "refuse_project"]
 
 
-def refuse_folder(path: Path) -> None:
-    """Raise DataError where `path` is a folder, which differs by whether it is a project of votes."""
-    if not os.path.isdir(path):  # which, unlike the method, is no error for a name that is too long
-        return
+def refuse_project(path: Path) -> None:
+    """Raise DataError where `path` is a project of votes, whose answers are no file yet."""
     if is_project(path):
         raise DataError(
             f"{path}: is a project of votes, not a file of data; write its answers to one with `penchant votes export` "
             "and name that."
         )
-    raise DataError(f"{path}: is a folder without project.yaml, so no project of votes; name a file in it.")
 
 
 def misspelt_column(columns: Collection[str], importers: Sequence[Importer[Any]]) -> tuple[str, str] | None:

@@ -1,12 +1,12 @@
-"""Open a data file: its bytes or lines, unpacked where it is gzipped, never more than it can honestly hold."""
+"""Open a data file: its bytes or lines, unpacked where it is compressed."""
 
-import gzip
 import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO
 
+from penchant.data.unpacking import COMPRESSIONS, open_unpacked
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 
@@ -14,16 +14,12 @@ __all__ = ["LISTED", "Row", "as_row", "lines_of", "no_object", "open_bytes", "op
 
 Row = dict[str, Any]
 
-MAX_GROWTH = 200
-"""gzip makes text some 3 to 30 times smaller, and at most 1,000: only what repeats itself without end comes near."""
-ALWAYS_ALLOWED = 100_000_000
-"""Bytes that any gzip file may unpack to."""
 ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The bytes of a file, those of a .gz unpacked."""
-    return cast(BinaryIO, io.BufferedReader(_Unpacked(path))) if path.suffix.lower() == ".gz" else path.open("rb")
+    """The bytes of a file, unpacked where its ending says that it is compressed."""
+    return open_unpacked(path) if path.suffix.lower() in COMPRESSIONS else path.open("rb")
 
 
 def open_text(path: Path) -> TextIO:
@@ -74,30 +70,3 @@ def no_object(value: object) -> BadRow:
 def too_long(what: str, limit: int) -> BadRow:
     """The verdict on a line, record or row over the limit."""
     return BadRow("too_long_line", f"the {what} is longer than {limit:,} bytes", "split it, or check the line ends")
-
-
-class _Unpacked(io.RawIOBase):
-    """What a gzip file holds, up to a bound. Raises DataError beyond it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stream = gzip.GzipFile(path, "rb")
-        self._most = max(ALWAYS_ALLOWED, MAX_GROWTH * path.stat().st_size)
-        self._num_bytes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        read = self._stream.readinto(buffer)
-        self._num_bytes += read
-        if self._num_bytes > self._most:
-            raise DataError(
-                f"{self._path}: unpacks to more than {self._most:,} bytes, {MAX_GROWTH} times its size, as no data "
-                "does; unpack it and give that, if it is meant."
-            )
-        return read
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()

@@ -1,4 +1,4 @@
-"""Rows of a .csv file: records under a header line, comma-separated, double-quoted where needed."""
+"""Rows of a .csv or .tsv file: records under a header line, between commas or tabs, double-quoted where needed."""
 
 import csv
 from collections import Counter
@@ -10,30 +10,47 @@ from penchant.data.opening import Row, open_text, require_utf8, too_long
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 
-__all__ = ["rows_of_csv"]
+__all__ = ["columns_of_csv", "rows_of_csv"]
 
 MAX_RECORD = 64_000_000
 """Characters of the longest record that is read to its end; one over the limit of a row is a bad row."""
 
 
-def rows_of_csv(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
+def rows_of_csv(path: Path, limit: int, *, delimiter: str = ",") -> Iterator[tuple[int, Row | BadRow]]:
     """A record a row, numbered by the line in which it begins."""
-    csv.field_size_limit(MAX_RECORD)  # the module's own is smaller than a row may be
     with open_text(path) as stream:
         lines = _Lines(path, stream)
-        reader = csv.reader(lines, strict=True)
-        try:
-            header = [name.strip() for name in next(reader, [])]
-            _refuse_twice(path, header)
+        records = _records(lines, delimiter)
+        header = _header(path, records)
+        lines.begin_record()
+        for cells in records:
+            if cells:
+                yield lines.record, _row(header, cells, limit, delimiter)
             lines.begin_record()
-            for cells in reader:
-                if cells:
-                    yield lines.record, _row(header, cells, limit)
-                lines.begin_record()
-        except csv.Error as error:
-            raise DataError(
-                f"{path}:{lines.record}: not CSV ({error}); check the quotes of the record that begins there."
-            ) from error
+
+
+def columns_of_csv(path: Path, *, delimiter: str = ",") -> list[str]:
+    """What the header names."""
+    with open_text(path) as stream:
+        return _header(path, _records(_Lines(path, stream), delimiter))
+
+
+def _records(lines: "_Lines", delimiter: str) -> Iterator[list[str]]:
+    csv.field_size_limit(MAX_RECORD)  # the module's own is smaller than a row may be
+    try:
+        yield from csv.reader(lines, strict=True, delimiter=delimiter)
+    except csv.Error as error:
+        raise DataError(
+            f"{lines.path}:{lines.record}: not CSV ({error}); check the quotes of the record that begins there."
+        ) from error
+
+
+def _header(path: Path, records: Iterator[list[str]]) -> list[str]:
+    header = [name.strip() for name in next(records, [])]
+    twice = [name for name, num in Counter(header).items() if name and num > 1]
+    if twice:
+        raise DataError(f"{path}:1: the column '{twice[0]}' is there twice; keep one of them, or rename one.")
+    return header
 
 
 class _Lines:
@@ -41,7 +58,7 @@ class _Lines:
 
     def __init__(self, path: Path, stream: TextIO) -> None:
         self.record = 1
-        self._path, self._stream = path, stream
+        self.path, self._stream = path, stream
         self._num_lines = self._num_held = 0
 
     def begin_record(self) -> None:
@@ -58,23 +75,17 @@ class _Lines:
         self._num_held += len(line)
         if self._num_held > MAX_RECORD:
             raise DataError(
-                f"{self._path}:{self.record}: the record that begins here has more than {MAX_RECORD:,} characters; "
+                f"{self.path}:{self.record}: the record that begins here has more than {MAX_RECORD:,} characters; "
                 "check its quotes."
             )
-        require_utf8(self._path, line, self._num_lines)
+        require_utf8(self.path, line, self._num_lines)
         return line
 
 
-def _refuse_twice(path: Path, header: list[str]) -> None:
-    twice = [name for name, num in Counter(header).items() if name and num > 1]
-    if twice:
-        raise DataError(f"{path}:1: the column '{twice[0]}' is there twice; keep one of them, or rename one.")
-
-
-def _row(header: list[str], cells: list[str], limit: int) -> Row | BadRow:
+def _row(header: list[str], cells: list[str], limit: int, delimiter: str) -> Row | BadRow:
     if sum(len(cell.encode()) for cell in cells) > limit:
         return too_long("record", limit)
     if len(cells) > len(header):
         reason = f"the record has {len(cells)} cells and the header {len(header)}"
-        return BadRow("bad_type", reason, "quote the cells that hold commas")
+        return BadRow("bad_type", reason, f"quote the cells that hold {'commas' if delimiter == ',' else 'tabs'}")
     return dict(zip(header, cells, strict=False))

@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penchant.data.files import scan_rows
-from penchant.data.given import check_options
+from penchant.data.given import Source, check_options, sources_of
 from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS
 from penchant.data.importers.base import Importer, OneOrMore, converting, require_question
 from penchant.data.importers.comparison import COMPARISON
@@ -83,9 +82,16 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
     """
     found = Tasks([], [], [])
     reader = Reader(TASK_IMPORTERS)
-    with reader.reading(Path(path)):
-        for line, row in scan_rows(path):
-            origin = Origin(file=os.fspath(path), line=line)
+    for source in sources_of(path):
+        _read_source(source, reader, found, gold=gold)
+    found.unread.extend(map(str, reader.unread.listed()))
+    return found
+
+
+def _read_source(source: Source, reader: Reader[Comparison], found: Tasks, *, gold: bool) -> None:
+    with reader.reading(source):
+        for number, row in source.scan():
+            origin = source.origin(number)
             try:
                 comparisons = reader.read(row, origin)
             except BadRow as bad:
@@ -97,9 +103,7 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
                 else:
                     found.comparisons.append(comparison)
     if not reader.num_known:
-        raise DataError(f"{Path(path)}: no row can be read; the first: {found.refused[0]}")
-    found.unread.extend(map(str, reader.unread.listed()))
-    return found
+        raise DataError(f"{source}: no row can be read; the first: {found.refused[0]}")
 
 
 def _task(comparison: Comparison) -> Comparison:

@@ -1,4 +1,4 @@
-"""Rows of a .parquet file. Needs pyarrow, which no other file of Penchant does.
+"""Rows of Arrow's batches of columns, which .parquet and .arrow files hold.
 
 Values are what JSON has: times and dates are text, as Arrow writes them, because many have no counterpart in Python
 (nanoseconds, the year 10000, zones nobody knows). Bytes that are no UTF-8 in a text become halves of surrogate pairs,
@@ -7,67 +7,20 @@ which no record takes, so that a column that is not read cannot stop a file.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penchant.data.opening import ALWAYS_ALLOWED, MAX_GROWTH, Row, too_long
+from penchant.data.opening import Row, too_long
 from penchant.data.verdicts import BadRow
-from penchant.errors import DataError
-from penchant.extras import install
-from penchant.wording import reason_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["rows_of_parquet"]
-
-BATCH = 64
-"""Rows unpacked at once."""
+__all__ = ["rows_of_batch"]
 
 
-def rows_of_parquet(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
-    """A row a row, numbered from 1."""
-    number = 0
-    batches = _batches(path)
-    while True:
-        try:
-            batch = next(batches, None)
-            rows = [] if batch is None else _rows(batch, limit)
-        except ImportError as error:
-            raise DataError(f"{path}: reading parquet needs pyarrow; {install('parquet')}.") from error
-        except DataError:
-            raise
-        except Exception as error:  # a damaged file fails as ArrowException, OSError, KeyError, MemoryError, ...
-            reason = reason_of(error)
-            raise DataError(f"{path} is not a parquet file that can be read ({reason}); write it again.") from error
-        if batch is None:
-            return
-        for row in rows:
-            number += 1
-            yield number, row
-
-
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    import pyarrow.parquet
-
-    with path.open("rb") as stream, pyarrow.parquet.ParquetFile(stream) as file:
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        most = max(ALWAYS_ALLOWED, MAX_GROWTH * path.stat().st_size)
-        if sum(group.total_byte_size for group in groups) > most:
-            raise DataError(
-                f"{path}: unpacks to more than {most:,} bytes, {MAX_GROWTH} times its size, as no data does; write it "
-                "again without compression, if it is meant."
-            )
-        twice = [name for name, num in Counter(file.schema_arrow.names).items() if num > 1]
-        if twice:
-            raise DataError(f"{path}: the column '{twice[0]}' is there twice; keep one of them, or rename one.")
-        yield from file.iter_batches(batch_size=BATCH)
-
-
-def _rows(batch: pa.RecordBatch, limit: int) -> list[Row | BadRow]:
+def rows_of_batch(batch: pa.RecordBatch, limit: int) -> list[Row | BadRow]:
+    """The rows of a batch, one over the limit of bytes as a bad one."""
     columns = {name: _values(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     rows: list[Row] = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
     if batch.nbytes <= limit:  # so no row of it is longer

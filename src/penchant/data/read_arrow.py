@@ -1,0 +1,134 @@
+"""Rows of a .parquet or an .arrow file. They need pyarrow, which no other data does.
+
+An .arrow file is of Arrow's streaming format, as `datasets` writes it, or of its file format, as pandas' to_feather
+does: which, its first bytes say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from penchant.data.arrow_rows import rows_of_batch
+from penchant.data.opening import Row
+from penchant.data.unpacking import MAX_GROWTH, most_bytes
+from penchant.data.verdicts import BadRow
+from penchant.errors import DataError
+from penchant.extras import install
+from penchant.wording import reason_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["columns_of_arrow", "columns_of_parquet", "rows_of_arrow", "rows_of_parquet"]
+
+BATCH = 64
+"""Rows made at once."""
+MAGIC = b"ARROW1"
+"""How Arrow's file format begins."""
+END = b"\xff\xff\xff\xff\0\0\0\0"
+"""How a stream ends; without it, a file that was cut between two batches would seem whole."""
+
+Tables = Callable[[Path, BinaryIO], "Iterator[pa.Schema | pa.RecordBatch]"]
+"""What reads a file: first its schema, then its batches."""
+
+
+def rows_of_parquet(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
+    """A row a row, numbered from 1."""
+    return _rows(path, limit, _parquet, "a parquet file")
+
+
+def columns_of_parquet(path: Path) -> list[str]:
+    """The names of its columns."""
+    return _columns(path, _parquet, "a parquet file")
+
+
+def rows_of_arrow(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
+    """A row a row, numbered from 1."""
+    return _rows(path, limit, _arrow, "an arrow file")
+
+
+def columns_of_arrow(path: Path) -> list[str]:
+    """The names of its columns."""
+    return _columns(path, _arrow, "an arrow file")
+
+
+def _rows(path: Path, limit: int, tables: Tables, kind: str) -> Iterator[tuple[int, Row | BadRow]]:
+    number = 0
+    with path.open("rb") as stream:
+        batches = tables(path, stream)
+        with _named(path, kind):
+            next(batches)
+        while True:
+            with _named(path, kind):
+                if (batch := next(batches, None)) is None:
+                    return
+                rows = rows_of_batch(batch, limit)
+            for row in rows:
+                number += 1
+                yield number, row
+
+
+def _columns(path: Path, tables: Tables, kind: str) -> list[str]:
+    with path.open("rb") as stream, _named(path, kind):
+        return list(next(tables(path, stream)).names)
+
+
+@contextmanager
+def _named(path: Path, kind: str) -> Iterator[None]:
+    """Around what reads the file: whatever goes wrong is a DataError."""
+    try:
+        yield
+    except ImportError as error:
+        raise DataError(f"{path}: reading {kind} needs pyarrow; {install('parquet')}.") from error
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file fails as ArrowException, OSError, KeyError, MemoryError, ...
+        raise DataError(f"{path} is not {kind} that can be read ({reason_of(error)}); write it again.") from error
+
+
+def _parquet(path: Path, stream: BinaryIO) -> Iterator[pa.Schema | pa.RecordBatch]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(stream) as file:
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        _refuse_bomb(path, sum(group.total_byte_size for group in groups))
+        yield _checked(path, file.schema_arrow)
+        yield from file.iter_batches(batch_size=BATCH)
+
+
+def _arrow(path: Path, stream: BinaryIO) -> Iterator[pa.Schema | pa.RecordBatch]:
+    import pyarrow as pa
+
+    begin = stream.read(len(MAGIC))
+    is_file = begin == MAGIC
+    stream.seek(max(0, path.stat().st_size - len(END)))
+    if begin[:4] == END[:4] and stream.read() != END:
+        raise DataError(f"{path}: the stream of batches has no end mark, so that rows may be missing; write it again.")
+    stream.seek(0)
+    with pa.ipc.open_file(stream) if is_file else pa.ipc.open_stream(stream) as reader:
+        yield _checked(path, reader.schema)
+        num_bytes = 0
+        for batch in map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader:
+            num_bytes += batch.nbytes
+            _refuse_bomb(path, num_bytes)
+            for start in range(0, batch.num_rows, BATCH):
+                yield batch.slice(start, BATCH)
+
+
+def _refuse_bomb(path: Path, num_bytes: int) -> None:
+    if num_bytes > (most := most_bytes(path)):
+        raise DataError(
+            f"{path}: unpacks to more than {most:,} bytes, {MAX_GROWTH} times its size, as no data does; write it "
+            "again without compression, if it is meant."
+        )
+
+
+def _checked(path: Path, schema: pa.Schema) -> pa.Schema:
+    twice = [name for name, num in Counter(schema.names).items() if num > 1]
+    if twice:
+        raise DataError(f"{path}: the column '{twice[0]}' is there twice; keep one of them, or rename one.")
+    return schema
