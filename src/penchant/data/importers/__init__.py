@@ -9,11 +9,18 @@ from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT, OPENAI_PAIR, SHAREGPT_PAIR
 from penchant.data.importers.hh import HH
+from penchant.data.importers.instances import INSTANCES, PROMPT_INSTANCES
 from penchant.data.importers.judged import pairs_from
 from penchant.data.importers.named import DISTILABEL, NAMED, RANKED_OUTPUT
 from penchant.data.importers.pandalm import PANDALM
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
-from penchant.data.importers.prompts import PROMPT, PROMPT_LINE, PROMPT_MESSAGES
+from penchant.data.importers.prompts import (
+    PROMPT,
+    PROMPT_INSTRUCTION,
+    PROMPT_LINE,
+    PROMPT_MESSAGES,
+    PROMPT_TURNS,
+)
 from penchant.data.importers.safe_rlhf import SAFE_RLHF
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
 from penchant.data.importers.summaries import SUMMARIES
@@ -71,9 +78,17 @@ LABELLED_IMPORTERS: tuple[Importer[Labelled], ...] = tuple(
     with_label(one, name) for name in LABELS for one in CONVERSATIONS
 )
 
-DEMONSTRATION_IMPORTERS: tuple[Importer[Demonstration | Document], ...] = (
+DEMONSTRATION_IMPORTERS: tuple[OneOrMore[Demonstration | Document], ...] = (
     *(heeding_label(with_weight(one)) for one in CONVERSATIONS),
+    INSTANCES,
     TEXT,
 )
 
-PROMPT_IMPORTERS: tuple[Importer[Prompt], ...] = (PROMPT, PROMPT_MESSAGES, PROMPT_LINE)
+PROMPT_IMPORTERS: tuple[OneOrMore[Prompt], ...] = (
+    PROMPT,
+    PROMPT_MESSAGES,
+    PROMPT_LINE,
+    PROMPT_TURNS,
+    PROMPT_INSTANCES,
+    PROMPT_INSTRUCTION,
+)

@@ -1,12 +1,16 @@
-"""prompt, messages, or a line of a .txt file: what a model is asked."""
+"""prompt, messages, instruction, turns, or a line of a .txt file: what a model is asked."""
 
 import hashlib
 
 from penchant.data.files import Row
-from penchant.data.importers.base import BESIDE, NUMBERS, Importer, conversation_field, prompt_field
+from penchant.data.importers.alpaca import question_of
+from penchant.data.importers.base import BESIDE, NUMBERS, Importer, conversation_field, field, opened, prompt_field
+from penchant.data.importers.messages import kind_of
+from penchant.data.quickly import text_message
 from penchant.data.records import Message, Prompt, prompt_key
+from penchant.data.verdicts import BadRow
 
-__all__ = ["PROMPT", "PROMPT_LINE", "PROMPT_MESSAGES"]
+__all__ = ["PROMPT", "PROMPT_INSTRUCTION", "PROMPT_LINE", "PROMPT_MESSAGES", "PROMPT_TURNS", "make_prompt"]
 
 ANSWERS = NUMBERS.union(
     ("chosen", "rejected", "completion", "response", "response_a", "response_b", "answer", "output", "reference"),
@@ -20,6 +24,15 @@ def make_prompt(row: Row, messages: tuple[Message, ...]) -> Prompt:
     given = row.get("id")
     digest = hashlib.sha256(prompt_key(messages).encode()).hexdigest()[:16]
     return Prompt(messages=messages, id=digest if given is None else str(given))
+
+
+def first_turn(row: Row) -> Prompt:
+    """The first turn of the user; a later one is asked after an answer, of which there is none yet. Raises BadRow."""
+    turns = field(row, "turns")
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, str) for turn in turns):
+        raise BadRow("bad_type", f"'turns' is {kind_of(turns)}", "write the user's turns as a list of texts")
+    asked = opened(row, (text_message("user", turns[0]),))
+    return make_prompt({"id": row.get("id", row.get("question_id"))}, asked)
 
 
 PROMPT = Importer(
@@ -54,3 +67,26 @@ PROMPT_LINE = Importer(
     reads=BESIDE | {"text", "id"},
     harmless=ANSWERS,
 )
+
+PROMPT_INSTRUCTION = Importer(
+    name="prompt_instruction",
+    description="instruction (text), with input and history where needed",
+    example={"instruction": "What is the sun?"},
+    needs=("instruction",),
+    matches=lambda row: isinstance(row.get("instruction"), str),
+    convert=lambda row: make_prompt(row, opened(row, question_of(row))),
+    reads=BESIDE | {"instruction", "input", "history", "id"},
+    harmless=ANSWERS.union(("generator", "output_1", "output_2", "generator_1", "generator_2", "preference")),
+)
+
+PROMPT_TURNS = Importer(
+    name="prompt_turns",
+    description="turns (the user's, of which the first is asked)",
+    example={"turns": ["What is the sun?"]},
+    needs=("turns",),
+    matches=lambda row: row.get("turns") is not None,
+    convert=first_turn,
+    reads=BESIDE | {"turns", "id", "question_id"},
+    harmless=ANSWERS,
+)
+"""The questions of MT-bench and Vicuna-bench, as FastChat writes them."""

@@ -1,0 +1,75 @@
+"""instruction, instances: a task with its inputs and outputs, as self-instruct writes its seeds and its test set.
+
+Each instance is a demonstration of its own, or a prompt where answers are wanted. Source: Wang et al. 2022,
+"Self-Instruct" (arXiv 2212.10560).
+"""
+
+from penchant.data.files import Row
+from penchant.data.importers.alpaca import ALPACA, question_of
+from penchant.data.importers.base import BESIDE, Importer, field, filled, opened, text_field
+from penchant.data.importers.messages import kind_of
+from penchant.data.importers.prompts import make_prompt
+from penchant.data.records import Demonstration, Prompt
+from penchant.data.verdicts import BadRow
+
+__all__ = ["INSTANCES", "PROMPT_INSTANCES"]
+
+NEEDS = ("instruction", "instances")
+OF_INSTANCE = frozenset(("input", "output"))
+
+
+def instances_of(row: Row) -> list[Row]:
+    """The row once for every instance, its input and output beside the instruction. Raises BadRow."""
+    found = field(row, "instances")
+    if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
+        raise BadRow("bad_type", f"'instances' is {kind_of(found)}", 'write [{"input": ..., "output": ...}]')
+    if strange := [name for one in found for name in one.keys() - OF_INSTANCE if one[name]]:
+        raise BadRow("unread_field", f"an instance holds '{strange[0]}', which is not read", "remove it")
+    return [{**row, "input": one.get("input"), "output": one.get("output")} for one in found]
+
+
+def prompt_of(row: Row, number: int, of: int) -> Prompt:
+    """What one instance asks; where a row has several, each has the row's id with its number behind it."""
+    if of > 1 and row.get("id") is not None:
+        row = {**row, "id": f"{row['id']}-{number}"}
+    text_field(row, "instruction")
+    return make_prompt(row, opened(row, question_of(row)))
+
+
+def prompts_of(row: Row) -> tuple[Prompt, ...]:
+    """One prompt for every instance."""
+    rows = instances_of(row)
+    return tuple(prompt_of(one, number, len(rows)) for number, one in enumerate(rows, 1))
+
+
+def demonstrations_of(row: Row) -> tuple[Demonstration, ...]:
+    """One demonstration for every instance."""
+    return tuple(ALPACA.convert(one) for one in instances_of(row))
+
+
+_EXAMPLE = {"instruction": "Name the star.", "instances": [{"input": "It is the nearest one.", "output": "The sun."}]}
+_DESCRIPTION = "instruction, instances ([{input, output}])"
+_READS = BESIDE.union(NEEDS, ("history",))
+_HARMLESS = frozenset(("name", "is_classification", "motivation_app"))
+
+INSTANCES = Importer(
+    name="instances",
+    description=_DESCRIPTION,
+    example=_EXAMPLE,
+    needs=NEEDS,
+    matches=lambda row: filled(row, *NEEDS),
+    convert=demonstrations_of,
+    reads=_READS,
+    harmless=_HARMLESS,
+)
+
+PROMPT_INSTANCES = Importer(
+    name="prompt_instances",
+    description=_DESCRIPTION,
+    example=_EXAMPLE,
+    needs=NEEDS,
+    matches=lambda row: filled(row, *NEEDS),
+    convert=prompts_of,
+    reads=_READS | {"id"},
+    harmless=_HARMLESS,
+)
