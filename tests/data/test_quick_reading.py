@@ -111,7 +111,7 @@ def everything(path, load):
     except PenchantError as error:
         return type(error), str(error)
     records = [(repr(record), getattr(record, "model_fields_set", None)) for record in loaded.records]
-    found = loaded.verdict_counts, loaded.problems, loaded.format, loaded.digest, loaded.unread
+    found = loaded.verdict_counts, loaded.problems, loaded.format, loaded.digest, loaded.unread, loaded.fits
     return records, found, list(loaded.left_out(5))
 
 

@@ -36,6 +36,7 @@ from penchant.data.records import (
 )
 from penchant.data.split import split_by_prompt
 from penchant.data.verdicts import CODES, Verdict
+from penchant.data.vote_table import VoteTable, load_vote_table
 
 __all__ = [
     "CODES",
@@ -58,6 +59,7 @@ __all__ = [
     "Source",
     "Verdict",
     "Vote",
+    "VoteTable",
     "as_message",
     "as_source",
     "guess_kind",
@@ -67,6 +69,7 @@ __all__ = [
     "load_labelled",
     "load_pairs",
     "load_prompts",
+    "load_vote_table",
     "load_votes",
     "pairs_from_comparisons",
     "prompt_key",

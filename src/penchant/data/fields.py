@@ -52,10 +52,11 @@ class UnreadFields:
 
     _found: dict[str, tuple[int, Origin]] = field(default_factory=dict)
 
-    def add(self, names: Iterable[str], origin: Origin) -> None:
+    def add(self, names: Iterable[str], origin: Origin, num_rows: int = 1) -> None:
+        """So many rows have these fields; the first of them stands at `origin`."""
         for name in names:
             number, first = self._found.get(name, (0, origin))
-            self._found[name] = number + 1, first
+            self._found[name] = number + num_rows, first
 
     def listed(self) -> tuple[UnreadField, ...]:
         """In the order in which they were met."""

@@ -60,7 +60,7 @@ class Loaded(Generic[Record]):
     format taken, another that would have read the row otherwise, where first).
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     verdict_counts: dict[str, int]
     problems: tuple[Verdict, ...]
     format: str
@@ -165,7 +165,7 @@ def load_votes(
     data: Data, *, on_bad_row: OnBadRow = "error", columns: Columns | None = None, format: str | None = None
 ) -> Loaded[Vote]:
     """Load votes for a ranking; a row holds one, or several. Options and errors as for `load_pairs`."""
-    return _load(check_options(data, on_bad_row, None, columns=columns, format=format), _VOTES, on_bad_row, None)
+    return _load(check_options(data, on_bad_row, None, columns=columns, format=format), VOTES, on_bad_row, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +186,12 @@ _PAIRS = _Kind(PAIR_IMPORTERS, (PreferencePair,), inspect_pairs)
 _LABELLED = _Kind(LABELLED_IMPORTERS, (Labelled,), inspect_labelled)
 _DEMONSTRATIONS = _Kind(DEMONSTRATION_IMPORTERS, (Demonstration, Document), inspect_demonstrations)
 _PROMPTS = _Kind(PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
-_VOTES = _Kind(VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")
+VOTES = _Kind(VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")
 
 
 def _load(sources: Sequence[Source], kind: _Kind[Record], on_bad_row: OnBadRow, limit: int | None) -> Loaded[Record]:
     reading = Reading(sources, kind, on_bad_row, limit)
-    with _no_search_for_cycles():
+    with no_search_for_cycles():
         return reading.loaded(tuple(reading))
 
 
@@ -227,7 +227,7 @@ class Reading(Generic[Record]):
         if not self.num_records:
             raise DataError(f"{', '.join(map(str, self.sources))}: {self._kind.none_left} {self._why_none()}.")
 
-    def loaded(self, records: tuple[Record, ...]) -> Loaded[Record]:
+    def loaded(self, records: Sequence[Record]) -> Loaded[Record]:
         """How the rows were read that became these records; none need be given."""
         reader = self._reader
         format_, digest = ", ".join(reader.formats), digest_of(self.sources)
@@ -238,13 +238,16 @@ class Reading(Generic[Record]):
     def _records_of(self, source: Source) -> Iterator[Record]:
         num_before = len(self.problems)
         with self._reader.reading(source):
-            for number, row in source.scan():
-                yield from self._judged(row, source.origin(number))
-                if self.num_records == self._limit:
-                    break
+            yield from self._read(source)
         if not self._reader.num_known:
             bad = self.problems[num_before:]
             raise DataError(_first_of(bad, len(bad), droppable=False))
+
+    def _read(self, source: Source) -> Iterator[Record]:
+        for number, row in source.scan():
+            yield from self._judged(row, source.origin(number))
+            if self.num_records == self._limit:
+                break
 
     def _judged(self, row: Row | BadRow, origin: Origin) -> list[Record]:
         """The row's records, counted with its verdict: the first thing that is said of any of them."""
@@ -275,7 +278,7 @@ class Reading(Generic[Record]):
 
 
 @contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
+def no_search_for_cycles() -> Iterator[None]:
     """Records hold no cycles and are many, so that Python's search for them takes a quarter of the time of loading."""
     was_on = gc.isenabled()
     gc.disable()

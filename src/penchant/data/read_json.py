@@ -6,7 +6,7 @@ makes the row a bad one: which value was meant?
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Never, TextIO
 
@@ -17,7 +17,7 @@ from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 from penchant.wording import reason_of
 
-__all__ = ["rows_of_json", "rows_of_jsonl"]
+__all__ = ["SPACED_KEY", "rows_of_json", "rows_of_jsonl", "rows_of_lines"]
 
 MAX_ELEMENT = 64_000_000
 """Characters of the longest element that is looked at to its end; one over the limit of a row is a bad row."""
@@ -26,12 +26,18 @@ BLANK = re.compile(r"[ \t\n\r]*")
 LONGEST_WORD = 20
 """What is cut in two at the end of a chunk seems wrong so many characters before it at most."""
 SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
+"""A key, or a text, that white space parts from the colon after it."""
 
 
 def rows_of_jsonl(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
     """A row a line; blank lines are skipped."""
+    yield from rows_of_lines(lines_of(path, limit), limit)
+
+
+def rows_of_lines(lines: Iterable[tuple[int, bytes | None]], limit: int) -> Iterator[tuple[int, Row | BadRow]]:
+    """The rows of lines with their numbers; None is a line over the limit."""
     decoder = _Decoder()
-    for number, line in lines_of(path, limit):
+    for number, line in lines:
         if line is None:
             yield number, too_long("line", limit)
         elif line.strip():

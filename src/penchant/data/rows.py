@@ -1,6 +1,6 @@
 """One row at a time: which importer of a table reads it, what it becomes, and which of its fields nobody read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -17,8 +17,9 @@ from penchant.data.records import Origin
 from penchant.data.verdicts import CODES, BadRow, bad_row_from_validation
 from penchant.errors import DataError
 
-__all__ = ["Reader", "may_be_of"]
+__all__ = ["UNANSWERED", "Reader", "may_be_of"]
 
+UNANSWERED = "unanswered", CODES["unanswered"].meaning, "nothing to mend"
 MOST_SHAPES = 1000
 """Sets of names for which it is remembered which importers need no other."""
 MOST_COMPARED = 100
@@ -66,26 +67,34 @@ class Reader(Generic[Record]):
             raise _of_no_format(row, self._table())
         self.num_known += 1
         self.formats[importer.name] = None
+        records, names = self.converted(row, importer, origin)
+        if names:
+            self.unread.add(names, origin)
+        if not records:
+            raise BadRow(*UNANSWERED)
+        return records
+
+    def converted(self, row: Row, importer: OneOrMore[Record], origin: Origin) -> tuple[tuple[Record, ...], list[str]]:
+        """The records of a row, and the names of its fields that nobody read. Raises BadRow."""
         try:
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
-        if names := unread_of(row, importer, chosen=self._only is not None):
-            self.unread.add(names, origin)
+        names = unread_of(row, importer, chosen=self._only is not None)
         if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
             self._note_fits(row, importer, found, origin)
-        records = found if isinstance(found, tuple) else (found,)
-        if not records:
-            raise BadRow("unanswered", CODES["unanswered"].meaning, "nothing to mend")
-        return records
+        return found if isinstance(found, tuple) else (found,), names
+
+    def candidates(self, names: tuple[str, ...]) -> Sequence[OneOrMore[Record]]:
+        """The importers of the table that need no other field than these."""
+        if (found := self._candidates.get(names)) is None:
+            found = [one for one in self._table() if may_be_of(names, one)]
+            if len(self._candidates) < MOST_SHAPES:
+                self._candidates[names] = found
+        return found
 
     def _importer_of(self, row: Row) -> OneOrMore[Record] | None:
-        names = tuple(row)
-        if (candidates := self._candidates.get(names)) is None:
-            candidates = [one for one in self._table() if may_be_of(row, one)]
-            if len(self._candidates) < MOST_SHAPES:
-                self._candidates[names] = candidates
-        for importer in candidates:
+        for importer in self.candidates(tuple(row)):
             if importer.matches(row):
                 return importer
         if self._only is not None:
@@ -147,9 +156,9 @@ class Reader(Generic[Record]):
             self._columns |= dict.fromkeys(map(str, row))
 
 
-def may_be_of(row: Row, importer: Importer[Any]) -> bool:
-    """Whether the row has every field that the importer needs, which is told by the names alone."""
-    return row.keys() >= set(importer.needs)
+def may_be_of(names: Iterable[str], importer: Importer[Any]) -> bool:
+    """Whether a row with these names has every field that the importer needs."""
+    return set(importer.needs) <= set(names)
 
 
 def _of_no_format(row: Row, importers: Sequence[Importer[Any]]) -> BadRow:

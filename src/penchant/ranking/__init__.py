@@ -11,6 +11,7 @@ elo.py            the Elo scale, and the online rule
 agreement.py      raw agreement, kappas, alpha
 cycles.py         HodgeRank: what no single order explains
 ballots.py        what people answered, both-bad and all, before it is decided what counts
+coded.py          a column of labels kept as numbers
 position.py       how often the side shown first wins
 quantiles.py      how far intervals reach, where clusters are few too
 method.py         the choices of a ranking

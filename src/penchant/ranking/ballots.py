@@ -7,8 +7,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from penchant.errors import ConfigError, DataError
-from penchant.ranking.votes import Votes
+from penchant.ranking.coded import Coded, first_appearance
+from penchant.ranking.votes import OUTCOMES, Votes
 
 __all__ = ["ANSWERS", "Ballots", "BothBad"]
 
@@ -22,6 +26,8 @@ Labels = Sequence[Hashable] | None
 @dataclass(frozen=True, eq=False)
 class Ballots:
     """V answers as columns; a column that nobody recorded is None, and so is a cell of it.
+
+    Columns are kept as `Coded`, whatever sequence they are given as.
 
     "both_bad" is no tie: a tie says that the two are as good as each other, both_bad that neither is any good. It says
     nothing about which is better, so by default it does not enter a ranking and is counted apart.
@@ -52,14 +58,16 @@ class Ballots:
     shown_first: Labels = None
 
     def __post_init__(self) -> None:
-        columns = {name: column for name, column in vars(self).items() if column is not None}
+        columns = {name: Coded.of(column) for name, column in vars(self).items() if column is not None}
         for name, column in columns.items():
-            if len(column) != len(self.outcome):
-                raise DataError(f"The column {name!r} must have {len(self.outcome)} values; got {len(column)}.")
+            if len(column) != len(columns["outcome"]):
+                raise DataError(f"The column {name!r} must have {len(columns['outcome'])} values; got {len(column)}.")
+            object.__setattr__(self, name, column)
         for name, known in (("outcome", ANSWERS), ("shown_first", ("left", "right", None))):
-            for number, value in enumerate(columns.get(name, ()), start=1):
-                if value not in known:
-                    raise DataError(f"Ballot {number} has the {name} {value!r}; it must be one of {known}.")
+            if name in columns and not set(columns[name].labels) <= set(known):
+                number = int(np.argmin(columns[name].where(*known)))
+                value = columns[name][number]
+                raise DataError(f"Ballot {number + 1} has the {name} {value!r}; it must be one of {known}.")
         if len(self) == 0:
             raise DataError("A ranking needs votes; got none.")
 
@@ -73,7 +81,7 @@ class Ballots:
             >>> Ballots(["tea"], ["milk"], ["tie"]).count("tie")
             1
         """
-        return list(self.outcome).count(answer)
+        return int(_coded(self.outcome).where(answer).sum())
 
     def num_without(self, name: str) -> int:
         """How many ballots have nothing in this column ("prompt", "annotator", ...).
@@ -83,7 +91,7 @@ class Ballots:
             1
         """
         column = getattr(self, name)
-        return len(self) if column is None else list(column).count(None)
+        return len(self) if column is None else int(_coded(column).where(None).sum())
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -107,15 +115,23 @@ class Ballots:
         """
         if both_bad not in ("apart", "tie"):
             raise ConfigError(f"both_bad must be 'apart' or 'tie'; got {both_bad!r}.")
-        kept = [i for i, answer in enumerate(self.outcome) if both_bad == "tie" or answer != "both_bad"]
-        if not kept:
+        outcome = _coded(self.outcome)
+        kept_V = np.ones(len(self), dtype=bool) if both_bad == "tie" else ~outcome.where("both_bad")
+        if not kept_V.any():
             raise DataError(f"Every one of the {len(self)} answers is both_bad, which ranks nothing.")
-        columns = {name: getattr(self, name) for name in self.recorded}
-        return Votes.from_columns(
-            [self.left[i] for i in kept],
-            [self.right[i] for i in kept],
-            ["tie" if self.outcome[i] == "both_bad" else self.outcome[i] for i in kept],
-            clusters={name: [column[i] for i in kept] for name, column in columns.items()},
+        items, sides = _of_both(_coded(self.left), _coded(self.right), kept_V)
+        signs = np.array([OUTCOMES["tie" if answer == "both_bad" else str(answer)] for answer in outcome.labels])
+        clusters = {}
+        for name in self.recorded:
+            column = _coded(getattr(self, name))
+            clusters[name] = first_appearance(column.code_N[kept_V], len(column.labels))[1]
+        return Votes(
+            items=items,
+            left_V=sides[0],
+            right_V=sides[1],
+            outcome_V=signs[outcome.code_N[kept_V]],
+            weight_V=np.ones(int(kept_V.sum())),
+            clusters=clusters,
         )
 
     def answers(self) -> list[dict[Hashable, str]]:
@@ -129,15 +145,17 @@ class Ballots:
             >>> ballots.answers()
             [{'Ann': 'left', 'Bo': 'right'}]
         """
+        if self.unit is None or self.annotator is None:
+            return []
         turned = {"left": "right", "right": "left"}
         first: dict[Hashable, str] = {}
         answers: dict[Hashable, dict[Hashable, str]] = {}
-        people = [None] * len(self) if self.annotator is None else self.annotator
-        for i, unit in enumerate([] if self.unit is None else self.unit):
-            if unit is not None and people[i] is not None:
-                same_way = first.setdefault(unit, self.left[i]) == self.left[i]
-                answer = self.outcome[i] if same_way else turned.get(self.outcome[i], self.outcome[i])
-                answers.setdefault(unit, {})[people[i]] = answer
+        known = ~_coded(self.unit).where(None) & ~_coded(self.annotator).where(None)
+        columns = (self.unit, self.annotator, self.left, self.outcome)
+        cells = ([_coded(column).labels[i] for i in _coded(column).code_N[known]] for column in columns)
+        for unit, person, left, answer in zip(*cells, strict=True):
+            same_way = first.setdefault(unit, left) == left
+            answers.setdefault(unit, {})[person] = answer if same_way else turned.get(answer, answer)
         return list(answers.values())
 
     def both_bad_of(self) -> Mapping[str, int]:
@@ -147,9 +165,24 @@ class Ballots:
             >>> Ballots(["tea", "tea"], ["milk", "juice"], ["both_bad", "left"]).both_bad_of()
             {'tea': 1, 'milk': 1, 'juice': 0}
         """
-        counts = dict.fromkeys([*self.left, *self.right], 0)
-        for left, right, answer in zip(self.left, self.right, self.outcome, strict=True):
-            if answer == "both_bad":
-                counts[left] += 1
-                counts[right] += 1
+        bad_V = _coded(self.outcome).where("both_bad")
+        counts: dict[str, int] = {}
+        for side in map(_coded, (self.left, self.right)):
+            order, _ = first_appearance(side.code_N, len(side.labels))
+            num_bad = np.bincount(side.code_N[bad_V], minlength=len(side.labels))
+            for code in order:
+                counts[side.labels[code]] = counts.get(side.labels[code], 0) + int(num_bad[code])
         return counts
+
+
+def _coded(column: Sequence[Hashable]) -> Coded:
+    return column if isinstance(column, Coded) else Coded.of(column)
+
+
+def _of_both(left: Coded, right: Coded, kept_V: NDArray[np.bool_]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The items of both sides as they first appear, and (2, V) the number of each side's in every vote kept."""
+    numbers = {item: number for number, item in enumerate(dict.fromkeys((*left.labels, *right.labels)))}
+    sides = [np.array([numbers[item] for item in side.labels])[side.code_N[kept_V]] for side in (left, right)]
+    order, place = first_appearance(np.stack(sides, axis=1).ravel(), len(numbers))
+    items = tuple(numbers)
+    return tuple(items[number] for number in order), place.reshape(-1, 2).T

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.ranking.ballots import Ballots
+from penchant.ranking.coded import Coded
 from penchant.ranking.quantiles import two_sided_quantile, variance_ratio
 
 __all__ = ["Share", "first_shown_share", "wilson"]
@@ -63,15 +64,17 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
         (0.6, 0.313, 0.832, 10)
     """
     two_sided_quantile(confidence)
-    shown = [None] * len(ballots) if ballots.shown_first is None else ballots.shown_first
-    decided = [i for i, first in enumerate(shown) if first is not None and ballots.outcome[i] in ("left", "right")]
-    if not decided:
-        known = any(first is not None for first in shown)
-        reason = "no decided answer says" if known else "no answer says"
+    shown = Coded.of([] if ballots.shown_first is None else ballots.shown_first)
+    outcome = Coded.of(ballots.outcome)
+    is_known = not shown.where(None).all()
+    decided_V = ~shown.where(None) & outcome.where("left", "right") if is_known else np.zeros(len(ballots), dtype=bool)
+    if not decided_V.any():
+        reason = "no decided answer says" if is_known else "no answer says"
         return Share(None, None, None, 0, f"{reason} which side was shown first")
-    won_N = np.array([ballots.outcome[i] == shown[i] for i in decided], dtype=float)
-    columns = {name: getattr(ballots, name) for name in ballots.recorded}
-    effects = [variance_ratio(won_N, [column[i] for i in decided], confidence) for column in columns.values()]
+    won_V = (outcome.where("left") & shown.where("left")) | (outcome.where("right") & shown.where("right"))
+    won_N = won_V[decided_V].astype(float)
+    columns = [Coded.of(getattr(ballots, name)).code_N[decided_V].tolist() for name in ballots.recorded]
+    effects = [variance_ratio(won_N, column, confidence) for column in columns]
     effect = max([1.0, *filter(math.isfinite, effects)])
     low, high = wilson(float(won_N.mean()), len(won_N) / effect, confidence)
     return Share(float(won_N.mean()), low, high, len(won_N))

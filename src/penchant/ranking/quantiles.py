@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
 from penchant.errors import ConfigError
+from penchant.ranking.coded import Coded
 
 __all__ = ["expanded_tail", "refuse_confidence", "two_sided_quantile", "variance_ratio"]
 
@@ -83,14 +84,13 @@ def variance_ratio(value_N: np.ndarray, cluster_N: Sequence[Hashable], confidenc
         for Proportions With Small Expected Number of Positive Counts Estimated From Survey Data, Survey Methodology
         24, 1998.
     """
-    number_of = {label: g for g, label in enumerate(dict.fromkeys(cluster_N))}
-    num, num_clusters = len(value_N), len(number_of)
+    clusters = Coded.of(cluster_N)
+    num, num_clusters = len(value_N), len(clusters.labels)
     if num_clusters == num:
         return 1.0
     if num_clusters == 1:
         return math.inf
-    cluster_of_N = np.array([number_of[label] for label in cluster_N])
-    sum_G, size_G = np.bincount(cluster_of_N, value_N), np.bincount(cluster_of_N)
+    sum_G, size_G = np.bincount(clusters.code_N, value_N), np.bincount(clusters.code_N)
     size = num / num_clusters
     share = (sum_G.sum() + size / 2) / (num + size)
     of_the_other = ((1 - share) ** 2 + share**2) / 2

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from penchant.data import Data, Loaded, OnBadRow, Vote, keeps_order, load_votes, vote_columns
+from penchant.data import Data, Loaded, OnBadRow, Vote, keeps_order, load_vote_table
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.ranking import Ballots, Method, Standings, standings
+from penchant.ranking.coded import Coded
 
 __all__ = ["Ranking", "rank_votes"]
 
@@ -47,11 +48,12 @@ def rank_votes(
 
     Raises DataError for votes that cannot be read or ranked, ConfigError for options that do not go together.
     """
-    loaded = load_votes(data, on_bad_row=on_bad_row, columns=columns, format=format)
+    loaded, table = load_vote_table(data, on_bad_row=on_bad_row, columns=columns, format=format)
     for line in loaded.left_out(most_said):
         say(line)
     if elo and not keeps_order(loaded.format):
         raise ConfigError("`elo=True` needs votes in the order in which they were cast, and a table of counts has none")
     method = method or Method()
-    found = standings(Ballots(**vote_columns(loaded.records)), method, both_bad=both_bad, elo=elo)
+    ballots = Ballots(**{name: Coded(*column) for name, column in table.columns.items()})
+    found = standings(ballots, method, both_bad=both_bad, elo=elo)
     return Ranking(found, loaded, vars(method) | {"both_bad": both_bad})

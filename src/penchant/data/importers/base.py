@@ -47,7 +47,8 @@ class Importer(Generic[Record_co]):
     needs: the fields without which a row is not of it. matches: whether a row looks like this format; it never raises.
     convert: the row as a record, or as a tuple of several, empty where nobody has answered yet; raises BadRow. reads:
     every field that convert reads. harmless: fields that change nothing here though they might elsewhere;
-    `data/fields.py` knows those that are harmless everywhere.
+    `data/fields.py` knows those that are harmless everywhere. annotator_in: fields of which the first that is filled
+    says who voted, and nothing else.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Importer(Generic[Record_co]):
     convert: Callable[[Row], Record_co]
     reads: frozenset[str]
     harmless: frozenset[str] = frozenset()
+    annotator_in: tuple[str, ...] = ()
 
 
 OneOrMore: TypeAlias = Importer[Record_co] | Importer[tuple[Record_co, ...]]

@@ -103,6 +103,7 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
         convert=partial(_battle, left="model_a", right="model_b"),
         reads=READ_OF_BATTLE | {"model_a", "model_b"},
         harmless=SAID_IN_BATTLE,
+        annotator_in=JUDGE,
     ),
     Importer(
         name=ARENA_TURNS.name,
@@ -123,6 +124,7 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
         convert=partial(_battle, left="left", right="right"),
         reads=READ_OF_BATTLE | {"left", "right"},
         harmless=SAID_IN_BATTLE,
+        annotator_in=JUDGE,
     ),
     PANDALM_VOTES,
     MT_BENCH_VOTES,
