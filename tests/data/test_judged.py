@@ -181,6 +181,15 @@ def test_lists_of_turns_that_are_kept_as_text_are_whole_conversations(read, tmp_
     assert Counter(vote.outcome for vote in votes) == {"left": 3, "right": 2, "tie": 1}
 
 
+def test_one_prompt_and_two_answers_that_are_plain_texts_are_a_battle_of_one_turn(read):
+    row = {"id": "x", "prompt": "[1] What?", "response_a": "[a]", "response_b": "b", "winner": "model_b"}
+    row |= {"model_a": "tea", "model_b": "coffee", "language": "English"}
+    loaded = read(row, row | {"winner": "tie"})
+    assert plain(loaded.records) == [(("[1] What?",), "b", "[a]")]
+    assert loaded.verdict_counts == {"keep": 1, "tie": 1}
+    assert len(read(row, kind="votes").records) == 1
+
+
 def test_the_arenas_test_file_has_no_winners_and_says_so(read):
     row = {name: kaggle(["Hi"], ["A."], ["B."], "tie")[name] for name in ("id", "prompt", "response_a", "response_b")}
     assert read(kaggle(["Hi"], ["A."], ["B."], "model_a"), row).verdict_counts == {"keep": 1, "unanswered": 1}

@@ -1,19 +1,19 @@
 """Battles of Chatbot Arena: two conversations with two models, and which of them somebody liked better.
 
 Read are the shapes of its published data sets: of 33,000, 100,000 and 140,000 battles and of MT-bench's judgements, two
-lists of messages, and of 55,000, texts that spell lists of turns. What is compared is the last answer, of the turn that
-`turn` names. Where earlier answers differ, as nearly always where there are some, the conversations share no prompt:
-the battle is a vote on the models, and no pair. Data: Chiang et al. 2024, "Chatbot Arena" (arXiv 2403.04132); Zheng et
-al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arXiv 2306.05685).
+lists of messages, and of 55,000, texts or lists of turns (kept as text). What is compared is the last answer, of the
+turn that `turn` names. Where earlier answers differ, as nearly always where there are some, the conversations share no
+prompt: the battle is a vote on the models, and no pair. Data: Chiang et al. 2024, "Chatbot Arena" (arXiv 2403.04132);
+Zheng et al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arXiv 2306.05685).
 """
 
-import json
 from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, field, filled, last_response, opened
 from penchant.data.importers.judged import SIDES, compared, text_of
-from penchant.data.importers.messages import kind_of, read_messages, truth
+from penchant.data.importers.messages import read_messages, says_nothing, truth
+from penchant.data.importers.packed import spelt
 from penchant.data.importers.vote_fields import outcome_field
 from penchant.data.records import Comparison, Message
 from penchant.data.verdicts import BadRow
@@ -22,7 +22,7 @@ __all__ = ["ARENA", "ARENA_TURNS", "CONVERSATIONS", "KNOWN_OF_BATTLE", "judged_p
 
 CONVERSATIONS = ("conversation_a", "conversation_b")
 MODELS = ("model_a", "model_b")
-RESPONSES = ("response_a", "response_b")
+TURNS = ("prompt", "response_a", "response_b")
 WINNERS = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
 OF_SESSION = frozenset(("full_conversation", "evaluation_order"))
 KNOWN_OF_BATTLE = frozenset(
@@ -86,12 +86,12 @@ def judged_part(conversation: Any, row: Row) -> Any:
 
 
 def of_turns(row: Row) -> Row:
-    """A battle whose prompt and responses are lists of turns, kept as text, as one of two conversations."""
-    asked, *answers = (_turns(row, name) for name in ("prompt", *RESPONSES))
+    """A battle of one prompt and two responses, each a text or a list of turns, as one of two conversations."""
+    asked, *answers = _turns([field(row, name) for name in TURNS])
     if any(len(one) != len(asked) for one in answers):
         reason = f"'prompt' has {len(asked)} turns and the responses have {len(answers[0])} and {len(answers[1])}"
         raise BadRow("bad_type", reason, "give as many answers as questions")
-    battle = {name: row[name] for name in row if name not in ("prompt", *RESPONSES, *WINNERS)}
+    battle = {name: row[name] for name in row if name not in TURNS}
     for name, texts in zip(CONVERSATIONS, answers, strict=True):
         turns = zip(asked, texts, strict=True)
         battle[name] = [
@@ -99,24 +99,26 @@ def of_turns(row: Row) -> Row:
             for turn in turns
             for role, text in zip(("user", "assistant"), turn, strict=True)
         ]
-    won = [word for name, word in WINNERS.items() if row.get(name) is not None and truth(row[name], name)]
+    return battle if "winner" in row else battle | {"winner": _flagged(row)}
+
+
+def _flagged(row: Row) -> str | None:
+    """The outcome of which the column holds 1."""
+    won = [word for name, word in WINNERS.items() if not says_nothing(row.get(name)) and truth(row[name], name)]
     if len(won) > 1:
         reason = f"the columns {', '.join(WINNERS)} name {len(won)} outcomes"
         raise BadRow("bad_type", reason, "write 1 in one of them")
-    return battle | {"winner": won[0] if won else None}
+    return won[0] if won else None
 
 
-def _turns(row: Row, name: str) -> list[str | None]:
-    """The texts that a field spells as a JSON list; null is an answer that was never given."""
-    value = field(row, name)
-    try:
-        found = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, list) or not all(isinstance(text, str | None) for text in found):
-        reason = f"'{name}' must be a JSON list of texts, got {kind_of(value)}"
-        raise BadRow("bad_type", reason, 'write ["first turn", "second turn"]')
-    return found
+def _turns(values: list[Any]) -> list[list[str | None]]:
+    """Lists of texts, or what spells them as JSON, in all of them; else one turn each. null is no answer."""
+    found = [spelt(value) for value in values]
+    lists = found if all(isinstance(value, list) for value in found) else [[value] for value in values]
+    for name, texts in zip(TURNS, lists, strict=True):
+        if not all(isinstance(text, str | None) for text in texts):
+            raise BadRow("bad_type", f"'{name}' holds what is no text", 'write ["first turn", "second turn"]')
+    return lists
 
 
 _QUESTION = {"role": "user", "content": "What is the sun?"}
@@ -140,7 +142,7 @@ ARENA: Importer[Comparison] = Importer(
 
 ARENA_TURNS: Importer[Comparison] = Importer(
     name="arena_turns",
-    description="prompt, response_a, response_b (JSON lists of turns), winner_model_a, winner_model_b, winner_tie",
+    description="prompt, response_a, response_b (texts or lists of turns), winner, or winner_model_a, _b, winner_tie",
     example={
         "model_a": "tea",
         "model_b": "coffee",
@@ -151,13 +153,9 @@ ARENA_TURNS: Importer[Comparison] = Importer(
         "winner_model_b": 0,
         "winner_tie": 0,
     },
-    needs=("prompt", *RESPONSES),
-    matches=lambda row: all(_is_list(row.get(name)) for name in ("prompt", *RESPONSES)),
+    needs=TURNS,
+    matches=lambda row: filled(row, *TURNS),
     convert=lambda row: convert(of_turns(row)),
-    reads=frozenset(("prompt", *RESPONSES, *WINNERS, *MODELS)),
+    reads=frozenset(("winner", "judge", *TURNS, *WINNERS, *MODELS)),
     harmless=KNOWN_OF_BATTLE,
 )
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list) or (isinstance(value, str) and value[:1] == "[" and value[-1:] == "]")

@@ -6,6 +6,7 @@ The format is an importer of comparisons, one a row, or several where several pe
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from penchant.data.files import Row
@@ -74,7 +75,12 @@ def compared(
 
 def source_of(model: Any) -> Source | None:
     """Who wrote a text, by the name of the model; None for a person, and where nobody says."""
-    return None if model is None or model == HUMAN else Source(model=str(model))
+    return None if model is None or model == HUMAN else _named(str(model))
+
+
+@lru_cache(maxsize=1024)
+def _named(model: str) -> Source:
+    return Source(model=model)  # few models write many texts
 
 
 def coded(row: Row, name: str, codes: dict[str, Outcome | None]) -> Outcome | None:
