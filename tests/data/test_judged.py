@@ -119,6 +119,12 @@ def test_what_was_judged_is_the_answer_of_the_turn_that_is_named(read):
     assert first.unit != second.unit  # two things were judged, not one thing twice
 
 
+def test_a_judge_may_be_a_model_with_its_prompt_and_a_time_may_be_blank(read):
+    row = ARENA | {"judge": ["gpt-4", "pair-v2"], "tstamp": ""}
+    assert read(row).verdict_counts == {"keep": 1}
+    assert [task.annotator for task in read(row, kind="tasks")[0]] == ["gpt-4 pair-v2"]
+
+
 def test_a_vote_after_other_votes_of_its_session_is_no_pair(read):
     """Since 2025 a conversation holds what one vote saw, and full_conversation what went before with other models."""
     part = {"type": "text", "text": "Hi", "image": None, "mimeType": None}
@@ -539,7 +545,10 @@ def test_a_pair_that_a_judge_saw_in_both_orders_is_a_vote_where_they_agree(read)
     }
     tied, failed = row | {"g2_winner": "model_1", "turn": 2}, row | {"g1_winner": "error"}
     loaded = read(row, tied, failed, kind="votes")
-    assert [(vote.outcome, vote.annotator) for vote in loaded.records] == [("right", "gpt-4"), ("tie", "gpt-4")]
+    assert [(vote.outcome, vote.annotator) for vote in loaded.records] == [
+        ("right", "gpt-4 pair-v2"),
+        ("tie", "gpt-4 pair-v2"),
+    ]
     assert loaded.verdict_counts == {"keep": 2, "unanswered": 1}
     assert loaded.unread == ()
 

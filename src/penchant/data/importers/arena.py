@@ -11,7 +11,7 @@ from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, field, filled, last_response, opened
-from penchant.data.importers.judged import SIDES, compared, text_of
+from penchant.data.importers.judged import SIDES, compared, judge_of, text_of
 from penchant.data.importers.messages import read_messages, says_nothing, truth
 from penchant.data.importers.packed import spelt
 from penchant.data.importers.vote_fields import outcome_field
@@ -45,9 +45,9 @@ def convert(row: Row) -> Comparison:
         (texts[0], texts[1]),
         SIDES[outcome_field(row, "winner") if "winner" in row else None],
         models=(row.get("model_a"), row.get("model_b")),
-        annotator=row.get("judge"),
+        annotator=judge_of(row),
         shown_first="a",
-        created_at=row.get("tstamp"),
+        created_at=None if says_nothing(row.get("tstamp")) else row["tstamp"],
         meta={} if row.get("question_id") is None else {"question_id": row["question_id"]},
     )
 

@@ -37,6 +37,7 @@ __all__ = [
     "by_score",
     "coded",
     "compared",
+    "judge_of",
     "pairs_from",
     "source_of",
     "text_of",
@@ -76,6 +77,12 @@ def compared(
 def source_of(model: Any) -> Source | None:
     """Who wrote a text, by the name of the model; None for a person, and where nobody says."""
     return None if model is None or model == HUMAN else _named(str(model))
+
+
+def judge_of(row: Row) -> Any:
+    """Who judged: a name, or the list of a model and its prompt, as FastChat writes it."""
+    judge = row.get("judge")
+    return " ".join(map(str, judge)) if isinstance(judge, list) and judge else judge or None
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ error is no answer. The texts stand in other files, so that these rows are votes
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer
-from penchant.data.importers.judged import coded
+from penchant.data.importers.judged import coded, judge_of
 from penchant.data.importers.vote_fields import OUTCOMES, Vote, digest_of_parts, side_items, unit_of
 from penchant.data.records import Outcome
 
@@ -23,11 +23,10 @@ def convert(row: Row) -> tuple[Vote, ...]:
     if None in said:
         return ()
     prompt = digest_of_parts(row.get("question_id"), row.get("turn"))
-    judge = row.get("judge")
-    name = judge[0] if isinstance(judge, list) and judge else judge
+    judge = judge_of(row)
     unit = unit_of(prompt, (left, None), (right, None))
     outcome = said[0] if said[0] == said[1] else "tie"
-    return (Vote(left, right, OUTCOMES[outcome or "tie"], prompt, unit, None if name is None else str(name)),)
+    return (Vote(left, right, OUTCOMES[outcome or "tie"], prompt, unit, None if judge is None else str(judge)),)
 
 
 MT_BENCH_VOTES: Importer[tuple[Vote, ...]] = Importer(
