@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from penchant.api.folders import check, lineage, open_run, verify
     from penchant.api.measures import evaluate, rank, score
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
+    from penchant.data.convert import Converted, convert
     from penchant.errors import (
         ConfigError,
         DataError,
@@ -63,6 +64,7 @@ _WHERE = {
     "penchant.api.folders": ("check", "lineage", "open_run", "verify"),
     "penchant.api.measures": ("evaluate", "rank", "score"),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
+    "penchant.data.convert": ("Converted", "convert"),
     "penchant.errors": (
         "ConfigError",
         "DataError",
@@ -90,9 +92,9 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
-    "load", "sample", "judge", "check", "sft", "dpo", "score", "evaluate", "rank", "open_run", "verify", "lineage",
-    "Run", "Samples", "Scores", "Evaluation", "Ranking", "CheckReport", "LanguageModel", "Callback", "Reporter",
-    "DPOConfig", "SFTConfig", "PairBatch",
+    "load", "sample", "judge", "check", "convert", "sft", "dpo", "score", "evaluate", "rank", "open_run", "verify",
+    "lineage", "Run", "Samples", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
+    "Callback", "Reporter", "DPOConfig", "SFTConfig", "PairBatch",
     "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
     "PenchantError", "UserError", "DataError", "ModelError", "ConfigError", "OutputError", "TrainingError",
     "WrittenError", "Interrupted",

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from penchant.data import Comparison, Prompt, load_prompts
+from penchant.data import Comparison, Prompt
 from penchant.data.given import Data
 from penchant.data.in_memory import RowSource
-from penchant.data.prompt_sets import prompt_file
+from penchant.data.prompt_sets import read_prompts
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
@@ -172,16 +172,9 @@ def prompts_of(
     format: str | None = None,
 ) -> Sequence[Prompt]:
     """The prompts that are meant, at most `limit`; what of them is left out is said. Raises UserError."""
-    if isinstance(prompts, str):
-        prompts = prompt_file(prompts)
-    elif not isinstance(prompts, os.PathLike | Mapping | RowSource) and not hasattr(prompts, "columns"):
+    if not isinstance(prompts, str | os.PathLike | Mapping | RowSource) and not hasattr(prompts, "columns"):
         prompts = [{"prompt": str(one)} if isinstance(one, str) else one for one in _each(prompts)]
-    loaded = load_prompts(prompts, limit=limit, columns=columns, format=format)
-    for line in loaded.remarks():
-        reporter.say(line)
-    if repeated := sum(loaded.verdict_counts.values()) - len(loaded.records):
-        reporter.say(f"prompts that repeat an earlier one: {repeated}, left out")
-    return loaded.records
+    return read_prompts(prompts, limit, reporter.say, columns=columns, format=format)
 
 
 def _each(values: Any) -> list[Any]:

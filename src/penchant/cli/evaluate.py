@@ -57,8 +57,7 @@ def command(
         penchant eval runs/first --prompts held_out.jsonl --judge my_judges:politeness --num-responses 4
     """
     from penchant.cli.console import Reporter
-    from penchant.data import load_prompts
-    from penchant.data.prompt_sets import prompt_file
+    from penchant.data.prompt_sets import read_prompts
     from penchant.evaluation.judges import open_scorer
     from penchant.models.opening import open_model
     from penchant.models.sampler import SamplingParams
@@ -68,15 +67,13 @@ def command(
     read_ledger(run)  # refused here where it is no run: the result goes into its folder
     scorer = open_scorer(judge)
     sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
-    loaded = load_prompts(prompt_file(prompts), limit=max_prompts, columns=columns, format=format)
+    asked = read_prompts(prompts, max_prompts, Reporter().say, columns=columns, format=format)
     with Reporter() as reporter:
-        for line in loaded.remarks():
-            reporter.say(line)
         from penchant.evaluation.evaluate import evaluate, write_evaluation
 
         found = evaluate(
             run,
-            loaded.records,
+            asked,
             scorer,
             reference=reference,
             num_responses=num_responses,

@@ -10,28 +10,13 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["Command", "as_typed", "typed"]
+from penchant.training.arguments import ARGUMENTS_ELSEWHERE
+
+__all__ = ["OPTIONS", "Command", "as_typed", "typed"]
 
 ARGUMENT = re.compile(r"`([a-z][a-z_]*)=([^`]+)`")
 UsageError: Any = typer.BadParameter.__base__
-OPTIONS = {
-    "--lr": "--learning-rate",
-    "--num-epochs": "--epochs",
-    "--num-train-epochs": "--epochs",
-    "--per-device-train-batch-size": "--batch-size",
-    "--output-dir": "--output",
-    "--out": "--output",
-    "--dataset": "--data",
-    "--dataset-name": "--data",
-    "--train-file": "--data",
-    "--model-name-or-path": "--model",
-    "--use-peft": "--lora",
-    "--loss-type": "--objective",
-    "--max-seq-length": "--max-length",
-    "--max-samples": "--max-pairs",
-    "--max-tokens": "--max-new-tokens",
-    "--resume-from-checkpoint": "--resume",
-}
+OPTIONS = {f"--{one.replace('_', '-')}": f"--{ours.replace('_', '-')}" for one, ours in ARGUMENTS_ELSEWHERE.items()}
 
 
 class Command(TyperCommand):

@@ -50,8 +50,7 @@ def command(
         penchant sample --prompts questions.txt --num-responses 4 --max-new-tokens 64 --output four.jsonl
     """
     from penchant.cli.console import Reporter
-    from penchant.data import load_prompts
-    from penchant.data.prompt_sets import prompt_file
+    from penchant.data.prompt_sets import read_prompts
     from penchant.evaluation.sample_lines import found_in
     from penchant.files.place import require_place
     from penchant.models.opening import open_model
@@ -61,14 +60,9 @@ def command(
 
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     require_place(output)
-    loaded = load_prompts(prompt_file(prompts), limit=max_prompts, columns=columns, format=format)
-    found_in(output, loaded.records, num_responses, resume=resume)  # refused here, no model is loaded in vain
-    num_repeated = sum(loaded.verdict_counts.values()) - len(loaded.records)
+    asked = read_prompts(prompts, max_prompts, Reporter().say, columns=columns, format=format)
+    found_in(output, asked, num_responses, resume=resume)  # refused here, no model is loaded in vain
     with Reporter() as reporter:
-        for line in loaded.remarks():
-            reporter.say(line)
-        if num_repeated:
-            reporter.say(f"prompts that repeat an earlier one: {num_repeated}, left out")
         language_model = open_model(
             model,
             device=device,
@@ -77,14 +71,14 @@ def command(
             special_tokens=special_tokens_of(special_tokens),
             reporter=reporter,
         )
-        refuse_long_prompts(language_model, loaded.records)
+        refuse_long_prompts(language_model, asked)
         from penchant.evaluation.candidates import sample_to_file
 
         begin = time.perf_counter()
-        reporter.progress("sampling", 0, len(loaded.records), {})
+        reporter.progress("sampling", 0, len(asked), {})
         done = sample_to_file(
             language_model,
-            loaded.records,
+            asked,
             params,
             output,
             num_responses=num_responses,

@@ -10,6 +10,7 @@ from typing import TypeVar
 from penchant.data.importers.base import require_question
 from penchant.data.importers.vote_fields import Vote
 from penchant.data.records import (
+    Comparison,
     Demonstration,
     Document,
     Labelled,
@@ -25,6 +26,7 @@ from penchant.data.verdicts import BadRow, Verdict
 
 __all__ = [
     "Inspector",
+    "inspect_answers",
     "inspect_demonstrations",
     "inspect_labelled",
     "inspect_pairs",
@@ -58,6 +60,12 @@ def inspect_pairs() -> Inspector[PreferencePair]:
         return _duplicate(origin, None if earlier == origin else earlier)
 
     return inspect
+
+
+def inspect_answers() -> Inspector[PreferencePair | Comparison]:
+    """A new inspector of pairs and of comparisons; these may be given twice, by two people, and are ties at times."""
+    of_pair = inspect_pairs()
+    return lambda record, origin: of_pair(record, origin) if isinstance(record, PreferencePair) else None
 
 
 def inspect_labelled() -> Inspector[Labelled]:

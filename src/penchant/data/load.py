@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from penchant.data.fields import UnreadField, in_words
 from penchant.data.given import Data, OnBadRow, Source, check_options, digest_of
 from penchant.data.importers import (
+    CHOSEN_IMPORTERS,
     DEMONSTRATION_IMPORTERS,
+    JUDGED_IMPORTERS,
     LABELLED_IMPORTERS,
     PAIR_IMPORTERS,
     PROMPT_IMPORTERS,
@@ -19,9 +21,11 @@ from penchant.data.importers import (
     Vote,
 )
 from penchant.data.importers.added import added_importers
-from penchant.data.importers.base import OneOrMore
+from penchant.data.importers.base import NUMBERS, OneOrMore, filled
+from penchant.data.importers.reward_bench import REWARD_BENCH
 from penchant.data.inspection import (
     Inspector,
+    inspect_answers,
     inspect_demonstrations,
     inspect_labelled,
     inspect_pairs,
@@ -32,18 +36,29 @@ from penchant.data.kinds import guess_kind
 from penchant.data.opening import Row
 from penchant.data.quickly import placed
 from penchant.data.read_as import Columns
-from penchant.data.records import Demonstration, Document, Labelled, Origin, PreferencePair, Prompt, labelled_from_pairs
+from penchant.data.records import (
+    Comparison,
+    Demonstration,
+    Document,
+    Labelled,
+    Origin,
+    PreferencePair,
+    Prompt,
+    labelled_from_pairs,
+)
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow, Verdict
 from penchant.errors import DataError
 
 __all__ = [
     "Loaded",
+    "Reading",
     "load_demonstrations",
     "load_labelled",
     "load_pairs",
     "load_prompts",
     "load_votes",
+    "open_records",
 ]
 
 Record = TypeVar("Record")
@@ -168,6 +183,27 @@ def load_votes(
     return _load(check_options(data, on_bad_row, None, columns=columns, format=format), VOTES, on_bad_row, None)
 
 
+def open_records(
+    data: Data,
+    *,
+    on_bad_row: OnBadRow = "error",
+    columns: Columns | None = None,
+    format: str | None = None,
+    models: bool = False,
+) -> "Reading[Any]":
+    """Records of whatever the data holds, one by one: pairs, and comparisons with their ties, labelled, demonstrations.
+
+    models: whether a pair that names the models of its responses becomes a comparison, as a pair has no place for them.
+    Options and errors as for `load_pairs`; errors come while the records do.
+    """
+    sources = check_options(data, on_bad_row, None, columns=columns, format=format)
+    kinds: dict[str, _Kind[Any]] = {"pairs": _ANSWERS, "labelled": _LABELLED, "demonstrations": _DEMONSTRATIONS}
+    kind = kinds[guess_kind(sources)]
+    if models and kind is _ANSWERS:
+        kind = replace(kind, importers=(_PLAIN_WITH_MODELS, *kind.importers))
+    return Reading(sources, kind, on_bad_row, None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind(Generic[Record]):
     """What is read: its formats, the records they become, what is looked for in these, and what to say of none.
@@ -185,6 +221,12 @@ class _Kind(Generic[Record]):
 _PAIRS = _Kind(PAIR_IMPORTERS, (PreferencePair,), inspect_pairs)
 _LABELLED = _Kind(LABELLED_IMPORTERS, (Labelled,), inspect_labelled)
 _DEMONSTRATIONS = _Kind(DEMONSTRATION_IMPORTERS, (Demonstration, Document), inspect_demonstrations)
+_PLAIN_WITH_MODELS = replace(
+    REWARD_BENCH, matches=lambda row: not any(filled(row, name) for name in NUMBERS) and REWARD_BENCH.matches(row)
+)
+_ANSWERS: _Kind[PreferencePair | Comparison] = _Kind(
+    (*CHOSEN_IMPORTERS, *JUDGED_IMPORTERS), (PreferencePair, Comparison), inspect_answers
+)
 _PROMPTS = _Kind(PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
 VOTES = _Kind(VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")
 
@@ -202,7 +244,7 @@ class Reading(Generic[Record]):
     where a file cannot be read, and at the end for bad rows that are an error and where there is no record at all.
 
     on_bad_row, limit: see `load_pairs`. counts: rows by verdict. problems: the verdicts that are not "keep", in order.
-    num_records: how many there were.
+    num_records: how many there were. origin: where the record that came last was read.
     """
 
     def __init__(
@@ -212,6 +254,7 @@ class Reading(Generic[Record]):
         self.counts: Counter[str] = Counter()
         self.problems: list[Verdict] = []
         self.num_records = 0
+        self.origin = Origin(file="", line=1)
         self._kind, self._on_bad_row, self._limit = kind, on_bad_row, limit
         self._reader = Reader(kind.importers, partial(added_importers, *kind.records))
         self._inspect = kind.inspect()
@@ -245,7 +288,8 @@ class Reading(Generic[Record]):
 
     def _read(self, source: Source) -> Iterator[Record]:
         for number, row in source.scan():
-            yield from self._judged(row, source.origin(number))
+            self.origin = source.origin(number)
+            yield from self._judged(row, self.origin)
             if self.num_records == self._limit:
                 break
 

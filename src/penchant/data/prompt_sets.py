@@ -1,9 +1,15 @@
 """Prompt sets that come with Penchant, known by name wherever a prompt file is asked for."""
 
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-__all__ = ["PROMPT_SETS", "prompt_file"]
+from penchant.data.given import Data
+from penchant.data.load import load_prompts
+from penchant.data.records import Prompt
+
+__all__ = ["PROMPT_SETS", "prompt_file", "read_prompts"]
 
 PROMPT_SETS = {
     "everyday-train": "245 everyday questions and small writing tasks, to sample and train on",
@@ -17,3 +23,13 @@ def prompt_file(name: str) -> Path:
     if name in PROMPT_SETS and not path.exists():
         return Path(str(files("penchant").joinpath("assets", f"{name}.jsonl")))
     return path
+
+
+def read_prompts(prompts: Data, limit: int | None, say: Callable[[str], None], **how: Any) -> Sequence[Prompt]:
+    """The prompts of a file, of a set by its name, or of rows; what is left out is said. how: see `load_prompts`."""
+    loaded = load_prompts(prompt_file(prompts) if isinstance(prompts, str) else prompts, limit=limit, **how)
+    for line in loaded.remarks():
+        say(line)
+    if repeated := sum(loaded.verdict_counts.values()) - len(loaded.records):
+        say(f"prompts that repeat an earlier one: {repeated}, left out")
+    return loaded.records

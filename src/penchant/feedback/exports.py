@@ -5,19 +5,19 @@ Each function turns the current answers of a project into rows; training's three
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from penchant.data.importers.judged import HUMAN
-from penchant.data.records import Candidate, Comparison, Message, Outcome, as_message
+from penchant.data.records import Comparison, Message, as_message
+from penchant.data.written import arena_row
 from penchant.errors import ConfigError, OutputError
 from penchant.feedback.storing import Store
 from penchant.feedback.training import How, detail, training_pairs, verdict, votes_by_task
 from penchant.files import writing
 from penchant.wording import SPELT_OUT, nearest
 
-__all__ = ["FLIPPED", "ROWS", "WINNERS", "Format", "export", "export_rows", "export_votes", "kto_rows"]
+__all__ = ["ROWS", "Format", "export", "export_rows", "export_votes", "kto_rows"]
 
 Row = dict[str, Any]
 Format = Literal["pairs", "kto", "sft", "arena", "raw"]
@@ -28,12 +28,6 @@ NOT_SOFT = {
     "raw": "holds every answer",
 }
 """Formats that know no soft labels, and why."""
-
-WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
-"""What an outcome is called in the data of Chatbot Arena."""
-
-FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
-"""The outcomes that change when the two sides trade places."""
 
 LABELS = {"a": (True, False), "b": (False, True), "both_bad": (False, False)}
 """Whether a and b are good, by the verdict on their task; of a tie nothing follows."""
@@ -74,25 +68,6 @@ def sft_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
 def arena_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
     """Every main answer as a battle of Chatbot Arena; `how` plays no part, each vote is a row."""
     return (arena_row(comparison) for comparison in comparisons if (detail(comparison, "kind") or "main") == "main")
-
-
-def arena_row(comparison: Comparison) -> Row:
-    """One battle: model_a is the side the person saw first; the language is left out, as nobody was asked for it."""
-    a, b, outcome = comparison.a, comparison.b, comparison.outcome
-    if comparison.shown_first == "b":
-        a, b, outcome = b, a, FLIPPED.get(outcome, outcome)
-    row: Row = {
-        "question_id": comparison.id,
-        "model_a": _model(a),
-        "model_b": _model(b),
-        "winner": WINNERS.get(str(outcome)),
-        "judge": comparison.annotator,
-        "conversation_a": _messages((*comparison.prompt, as_message(a.text))),
-        "conversation_b": _messages((*comparison.prompt, as_message(b.text))),
-        "turn": sum(message.role == "user" for message in comparison.prompt),
-        "anony": True,
-    }
-    return row if comparison.created_at is None else row | {"tstamp": comparison.created_at.timestamp()}
 
 
 def raw_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
@@ -150,10 +125,6 @@ def export_rows(store: Store, to: Format, *, how: How = "majority") -> Iterator[
     if how != "majority" and to in NOT_SOFT:
         raise ConfigError(f"the format {to} {NOT_SOFT[to]}, so {how} has nothing to say there; leave it out")
     return ROWS[to](store.comparisons(), how)
-
-
-def _model(candidate: Candidate) -> str:
-    return HUMAN if candidate.source is None else candidate.source.model
 
 
 def _messages(messages: Sequence[Message]) -> list[Row]:

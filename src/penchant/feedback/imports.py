@@ -1,28 +1,24 @@
 """Files into tasks and answers: every format in which two answers are compared, or one is the chosen one."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from penchant.data.given import Source, check_options, sources_of
 from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS
-from penchant.data.importers.base import Importer, OneOrMore, converting, require_question
+from penchant.data.importers.base import Importer, OneOrMore, converting
 from penchant.data.importers.comparison import COMPARISON
-from penchant.data.importers.judged import all_of, text_of
+from penchant.data.importers.judged import all_of
 from penchant.data.importers.reward_bench import REWARD_BENCH
-from penchant.data.inspection import inspect_pairs
-from penchant.data.records import Candidate, Comparison, Message, Origin, PreferencePair, prompt_key
+from penchant.data.records import Comparison, PreferencePair
 from penchant.data.rows import Reader
+from penchant.data.tasks import task_from_pair, task_of
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError, DataError
 from penchant.feedback.details import ANSWER_FIELD
-from penchant.feedback.exports import FLIPPED
 from penchant.feedback.storing import Store, TasksAdded, fault
 
 __all__ = ["import_file", "import_votes", "read_comparisons", "require_rows"]
-
-NOWHERE = Origin(file="", line=1)
 
 
 class Tasks(NamedTuple):
@@ -106,40 +102,6 @@ def _read_source(source: Source, reader: Reader[Comparison], found: Tasks, *, go
         raise DataError(f"{source}: no row can be read; the first: {found.refused[0]}")
 
 
-def _task(comparison: Comparison) -> Comparison:
-    """A comparison of another format as a task that is the same whenever its texts are."""
-    said = ("outcome", "strength", "annotator", "shown_first", "created_at", "meta")
-    prompt = require_question(comparison.prompt)
-    return _oriented(prompt, comparison.a, comparison.b, **{name: getattr(comparison, name) for name in said})
-
-
-def _from_pair(pair: PreferencePair) -> Comparison:
-    """A pair as an answer of nobody in particular; a soft label below one half is a preference for the other side."""
-    if pair.probability < 0.5:
-        pair = pair.swap().model_copy(update={"probability": 1 - pair.probability})
-    numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin}
-    inspect_pairs()(pair, NOWHERE)
-    chosen, rejected = (Candidate(text=text_of(response)) for response in (pair.chosen, pair.rejected))
-    outcome = "tie" if pair.probability == 0.5 else "a"
-    defaults = {name: field.default for name, field in PreferencePair.model_fields.items()}
-    meta = {name: value for name, value in numbers.items() if value != defaults[name]}
-    return _oriented(pair.prompt, chosen, rejected, outcome=outcome, meta=meta)
-
-
-def _oriented(prompt: tuple[Message, ...], first: Candidate, second: Candidate, **fields: Any) -> Comparison:
-    """A comparison whose id and sides come from its content alone.
-
-    The same two responses are one task whichever came first, and neither side tells which was preferred.
-    """
-    contents = [candidate.model_dump_json() for candidate in (first, second)]
-    digest = hashlib.sha256("\x1e".join((prompt_key(prompt), *sorted(contents))).encode()).hexdigest()[:24]
-    comparison = Comparison(id=digest, prompt=prompt, a=first, b=second, **fields)
-    if contents[0] < contents[1]:
-        return comparison
-    flipped = {name: FLIPPED.get(value, value) for name, value in fields.items() if name in ("outcome", "shown_first")}
-    return comparison.model_copy(update={"a": second, "b": first, **flipped})
-
-
 def _nobody(comparison: Comparison) -> dict[str, Any]:
     return {
         "outcome": None,
@@ -150,11 +112,11 @@ def _nobody(comparison: Comparison) -> dict[str, Any]:
 
 
 def _of_judged(one: OneOrMore[Comparison]) -> Importer[tuple[Comparison, ...]]:
-    return converting(one, lambda row: tuple(map(_task, all_of(one.convert(row)))))
+    return converting(one, lambda row: tuple(map(task_of, all_of(one.convert(row)))))
 
 
 def _of_pairs(one: OneOrMore[PreferencePair]) -> Importer[tuple[Comparison, ...]]:
-    return converting(one, lambda row: tuple(map(_from_pair, all_of(one.convert(row)))))
+    return converting(one, lambda row: tuple(map(task_from_pair, all_of(one.convert(row)))))
 
 
 TASK_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from penchant.errors import ConfigError
 from penchant.wording import nearest
 
-__all__ = ["PARTS", "SETTING_OF", "Arguments", "dotted", "setting_meant"]
+__all__ = ["ARGUMENTS_ELSEWHERE", "PARTS", "SETTING_OF", "Arguments", "dotted", "setting_meant"]
 
 
 class Arguments(TypedDict, total=False):
@@ -63,19 +63,34 @@ SETTING_OF = {
     **{name: f"data.{name}" for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens")},
 }
 """Arguments of commands and functions, and the settings they set."""
-PARTS = {
-    "optimizer": "optimiser",
+ELSEWHERE = {
     "lr": "learning_rate",
     "num_epochs": "epochs",
     "num_train_epochs": "epochs",
     "per_device_train_batch_size": "batch_size",
-    "lr_scheduler_type": "schedule",
     "loss_type": "objective",
+    "max_seq_length": "max_length",
+    "dataset": "data",
+}
+"""Arguments by the names that other tools have for them, whether functions, commands or files of settings take them."""
+ARGUMENTS_ELSEWHERE = ELSEWHERE | {
+    "output_dir": "output",
+    "out": "output",
+    "dataset_name": "data",
+    "train_file": "data",
+    "model_name_or_path": "model",
+    "use_peft": "lora",
+    "max_samples": "max_pairs",
+    "max_tokens": "max_new_tokens",
+    "resume_from_checkpoint": "resume",
+}
+"""The same, of commands."""
+PARTS = ELSEWHERE | {
+    "optimizer": "optimiser",
+    "lr_scheduler_type": "schedule",
     "adam_beta1": "beta1",
     "adam_beta2": "beta2",
     "adam_epsilon": "epsilon",
-    "max_seq_length": "max_length",
-    "dataset": "data",
     "training": "optimiser",
 }
 """Parts of settings by the names that other tools have for them."""

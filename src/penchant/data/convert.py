@@ -1,0 +1,113 @@
+"""Data of any format that is read, written as rows of a format that others read; nothing is dropped without a word."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from penchant.data.fields import UnreadField, UnreadFields
+from penchant.data.given import Data, OnBadRow
+from penchant.data.load import open_records
+from penchant.data.read_as import Columns
+from penchant.data.records import Origin
+from penchant.data.verdicts import CODES, BadRow
+from penchant.data.written import WRITERS, Target, lost_in
+from penchant.errors import ConfigError, DataError, OutputError
+from penchant.files import disk_errors_explained, require_place, writing
+from penchant.wording import SPELT_OUT, nearest
+
+__all__ = ["Converted", "convert"]
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What became of a file.
+
+    path, to: what was written, in which format. format: names of the importers that read. num_rows: written. counts:
+    rows read, by verdict. left_out: sound records that make no row of the format, by why, as {"tie": 3}. lost: what
+    records said that the format has no place for, in how many, and where first. remarks: what was not read.
+    """
+
+    path: Path
+    to: str
+    format: str
+    num_rows: int
+    counts: dict[str, int]
+    left_out: dict[str, int]
+    lost: tuple[UnreadField, ...]
+    remarks: tuple[str, ...]
+
+    def in_words(self) -> Iterator[str]:
+        """What there is to say of it, a line each."""
+        yield f"{sum(self.counts.values()):,} rows read as {self.format}, {self.num_rows:,} written as {self.to}"
+        for code, number in self.left_out.items():
+            yield f"not written: {number:,} {code}: {CODES[code].meaning}"
+        if self.lost:
+            yield f"no place in {self.to} for {', '.join(map(str, self.lost))}"
+        if bad := sum(number for code, number in self.counts.items() if CODES[code].severity == "error"):
+            rows = "1 row" if bad == 1 else f"{bad:,} rows"
+            yield f"{rows} left out, as they cannot be used; `penchant check` lists them"
+        yield from self.remarks
+
+
+def convert(
+    data: Data,
+    *,
+    to: Target | str,
+    output: str | os.PathLike[str],
+    on_bad_row: OnBadRow = "error",
+    columns: Columns | None = None,
+    format: str | None = None,
+) -> Converted:
+    """Write data as JSON lines of a format that others read; the file is there once it is whole, or not at all.
+
+    data, on_bad_row, columns, format: as for `load_pairs`; labelled responses and demonstrations are read as well. to:
+    "trl" (prompt, chosen, rejected), "kto", "messages", "arena" or "comparisons", see `penchant.data.written`. Rows are
+    read and written one by one.
+
+    Raises DataError for what cannot be read, or holds no such rows; ConfigError for another option; OutputError for a
+    place that is taken or takes no file.
+    """
+    if to not in WRITERS:
+        near = nearest(str(to), WRITERS)
+        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(get_args(Target))}."
+        raise ConfigError(f"there is no format '{to}' to write; {hint}")
+    path = Path(output)
+    if os.path.lexists(path):
+        raise OutputError(f"{path}: exists already; choose another `output=...`.")
+    require_place(path)
+    of_models = to in ("arena", "comparisons")
+    reading = open_records(data, on_bad_row=on_bad_row, columns=columns, format=format, models=of_models)
+    left_out, lost, num_rows = Counter[str](), UnreadFields(), 0
+    with disk_errors_explained(path), writing(path) as stream:
+        for record in reading:
+            try:
+                rows = list(_rows_of(record, to, reading.origin))
+            except BadRow as bad:
+                left_out[bad.code] += 1
+                continue
+            lost.add(lost_in(record, to), reading.origin)
+            for row in rows:
+                stream.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", SPELT_OUT))
+            num_rows += len(rows)
+        if not num_rows:
+            why = ", ".join(f"{number} {code}" for code, number in left_out.items())
+            raise DataError(
+                f"{', '.join(map(str, reading.sources))}: no row makes one of {to} ({why}), so nothing was written."
+            )
+    read = reading.loaded(())
+    remarks = tuple(read.remarks())
+    return Converted(path, to, read.format, num_rows, read.verdict_counts, dict(left_out), lost.listed(), remarks)
+
+
+def _rows_of(record: Any, to: str, origin: Origin) -> Iterator[dict[str, Any]]:
+    write, kinds = WRITERS[to]
+    if not isinstance(record, kinds):
+        what = type(record).__name__.lower()
+        able = [name for name, (_, others) in WRITERS.items() if isinstance(record, others)]
+        hint = f"choose from {', '.join(able)}" if able else "`penchant sft` reads it as it is"
+        raise DataError(f"{origin}: a {what} makes no row of {to}; {hint}.")
+    return write(record)

@@ -1,0 +1,50 @@
+"""Judged answers and pairs as comparisons whose id and sides come from their content alone, as tasks need them."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from penchant.data.importers.base import require_question
+from penchant.data.importers.judged import text_of
+from penchant.data.inspection import inspect_pairs
+from penchant.data.records import Candidate, Comparison, Message, Origin, Outcome, PreferencePair, prompt_key
+
+__all__ = ["FLIPPED", "task_from_pair", "task_of"]
+
+FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
+"""The outcomes that change when the two sides trade places."""
+NOWHERE = Origin(file="", line=1)
+
+
+def task_of(comparison: Comparison) -> Comparison:
+    """A comparison of another format as a task that is the same whenever its texts are."""
+    said = ("outcome", "strength", "annotator", "shown_first", "created_at", "meta")
+    prompt = require_question(comparison.prompt)
+    return _oriented(prompt, comparison.a, comparison.b, **{name: getattr(comparison, name) for name in said})
+
+
+def task_from_pair(pair: PreferencePair) -> Comparison:
+    """A pair as an answer of nobody in particular; a soft label below one half is a preference for the other side."""
+    if pair.probability < 0.5:
+        pair = pair.swap().model_copy(update={"probability": 1 - pair.probability})
+    numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin}
+    inspect_pairs()(pair, NOWHERE)
+    chosen, rejected = (Candidate(text=text_of(response)) for response in (pair.chosen, pair.rejected))
+    outcome = "tie" if pair.probability == 0.5 else "a"
+    defaults = {name: field.default for name, field in PreferencePair.model_fields.items()}
+    meta = {name: value for name, value in numbers.items() if value != defaults[name]}
+    return _oriented(pair.prompt, chosen, rejected, outcome=outcome, meta=meta)
+
+
+def _oriented(prompt: tuple[Message, ...], first: Candidate, second: Candidate, **fields: Any) -> Comparison:
+    """A comparison whose id and sides come from its content alone.
+
+    The same two responses are one task whichever came first, and neither side tells which was preferred.
+    """
+    contents = [candidate.model_dump_json() for candidate in (first, second)]
+    digest = hashlib.sha256("\x1e".join((prompt_key(prompt), *sorted(contents))).encode()).hexdigest()[:24]
+    comparison = Comparison(id=digest, prompt=prompt, a=first, b=second, **fields)
+    if contents[0] < contents[1]:
+        return comparison
+    flipped = {name: FLIPPED.get(value, value) for name, value in fields.items() if name in ("outcome", "shown_first")}
+    return comparison.model_copy(update={"a": second, "b": first, **flipped})

@@ -1,0 +1,201 @@
+"""Records as rows of the formats that others read, and what of a record such a row cannot hold.
+
+trl            prompt, chosen, rejected (messages), with weight, probability, margin where they are not the defaults
+kto            prompt, completion (messages), label
+messages       messages, as supervised fine-tuning reads them; answers that are not to be imitated have the weight 0
+arena          conversation_a, conversation_b, model_a, model_b, winner, judge, as Chatbot Arena's battles
+comparisons    Penchant's own, with everything that is known of an answer
+
+Tools stand beside the messages, reasoning in them as reasoning_content, as chat templates read both.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+from penchant.data.importers.judged import HUMAN
+from penchant.data.opening import Row
+from penchant.data.records import (
+    Candidate,
+    Comparison,
+    Demonstration,
+    Labelled,
+    Message,
+    PreferencePair,
+    Response,
+    as_message,
+    labelled_from_pairs,
+    pairs_from_comparisons,
+)
+from penchant.data.tasks import FLIPPED, task_from_pair, task_of
+from penchant.data.verdicts import CODES, BadRow
+
+__all__ = ["WRITERS", "Target", "Writable", "arena_row", "lost_in"]
+
+Target = Literal["trl", "kto", "messages", "arena", "comparisons"]
+Writable: TypeAlias = PreferencePair | Comparison | Labelled | Demonstration
+WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
+"""What an outcome is called in the data of Chatbot Arena."""
+HELD_BY: dict[str, set[str]] = {
+    "trl": {"weight", "probability", "margin", "id", "models"},
+    "kto": {"weight", "id", "models"},
+    "messages": {"weight", "id", "models"},
+    "arena": {"id", "models", "annotator", "created_at", "shown_first"},
+    "comparisons": {"id", "models", "sampling", "annotator", "created_at", "shown_first", "strength", "meta"},
+}
+"""What a format holds beside prompt, responses and which is better."""
+
+
+def _trl(record: Any) -> Iterator[Row]:
+    pair, more = _preferred(record)
+    numbers = {name: getattr(pair, name) for name in ("weight", "probability", "margin")}
+    defaults = {"weight": 1, "probability": 1, "margin": 0}
+    yield {
+        **_with_tools("prompt", pair.prompt),
+        "chosen": _messages([as_message(pair.chosen)]),
+        "rejected": _messages([as_message(pair.rejected)]),
+        **{name: value for name, value in numbers.items() if value != defaults[name]},
+        **more,
+    }
+
+
+def _kto(record: Any) -> Iterator[Row]:
+    if isinstance(record, Comparison) and record.outcome == "both_bad":
+        for side in (record.a, record.b):
+            bad = Labelled(prompt=record.prompt, response=side.text, desirable=False)
+            yield _label_row(bad, _said_of(record, side))
+    elif isinstance(record, Labelled):
+        yield _label_row(record, {})
+    else:
+        pair, more = _preferred(record)
+        models = {True: more.pop("chosen_model", None), False: more.pop("rejected_model", None)}
+        for one in labelled_from_pairs([pair]):
+            model = models[one.desirable]
+            yield _label_row(one, more | ({} if model is None else {"model": model}))
+
+
+def _label_row(one: Labelled, more: Row) -> Row:
+    weight = {} if one.weight == 1 else {"weight": one.weight}
+    completion = _messages([as_message(one.response)])
+    return {**_with_tools("prompt", one.prompt), "completion": completion, "label": one.desirable, **weight, **more}
+
+
+def _sft(record: Any) -> Iterator[Row]:
+    if isinstance(record, Demonstration):
+        yield _with_tools("messages", record.messages)
+        return
+    if isinstance(record, Labelled):
+        if not record.desirable:
+            raise BadRow("not_desirable", CODES["not_desirable"].meaning, "nothing to mend")
+        prompt, response, weight, more = record.prompt, record.response, record.weight, Row()
+    else:
+        pair, more = _preferred(record)
+        prompt, response, weight = pair.prompt, pair.chosen, pair.weight
+        more.pop("rejected_model", None)
+        model = more.pop("chosen_model", None)
+        more |= {} if model is None else {"model": model}
+    read = [m.model_copy(update={"weight": 0.0}) if m.role == "assistant" else m for m in prompt]
+    answer = as_message(response).model_copy(update={"weight": weight})
+    yield {**_with_tools("messages", [*read, answer]), **more}
+
+
+def _arena(record: Any) -> Iterator[Row]:
+    yield arena_row(task_from_pair(record) if isinstance(record, PreferencePair) else record)
+
+
+def _comparisons(record: Any) -> Iterator[Row]:
+    if isinstance(record, PreferencePair):
+        record = task_from_pair(record)
+    elif not record.id:
+        record = record.model_copy(update={"id": task_of(record).id})
+    yield record.model_dump(mode="json")
+
+
+WRITERS: dict[str, tuple[Callable[[Any], Iterator[Row]], tuple[type, ...]]] = {
+    "trl": (_trl, (PreferencePair, Comparison)),
+    "kto": (_kto, (PreferencePair, Comparison, Labelled)),
+    "messages": (_sft, (PreferencePair, Comparison, Labelled, Demonstration)),
+    "arena": (_arena, (PreferencePair, Comparison)),
+    "comparisons": (_comparisons, (PreferencePair, Comparison)),
+}
+"""By format: the rows of a record, and of which records; raises BadRow for one that makes none there, as a tie."""
+
+
+def arena_row(comparison: Comparison) -> Row:
+    """One battle: model_a is the side the person saw first; the language is left out, as nobody was asked for it."""
+    a, b, outcome = comparison.a, comparison.b, comparison.outcome
+    if comparison.shown_first == "b":
+        a, b, outcome = b, a, FLIPPED.get(outcome, outcome)
+    row: Row = {
+        "question_id": comparison.id or comparison.meta.get("question_id"),
+        "model_a": _model(a),
+        "model_b": _model(b),
+        "winner": WINNERS.get(str(outcome)),
+        "judge": comparison.annotator,
+        "conversation_a": [message.model_dump() for message in (*comparison.prompt, as_message(a.text))],
+        "conversation_b": [message.model_dump() for message in (*comparison.prompt, as_message(b.text))],
+        "turn": sum(message.role == "user" for message in comparison.prompt),
+        "anony": True,
+    }
+    return row if comparison.created_at is None else row | {"tstamp": comparison.created_at.timestamp()}
+
+
+def lost_in(record: Writable, to: str) -> list[str]:
+    """What the record says beside its texts and has no place in a row of the format."""
+    said: list[str] = []
+    if isinstance(record, Comparison):
+        sources = [one.source for one in (record.a, record.b) if one.source is not None]
+        sampled = any(value is not None for one in sources for name, value in one if name != "model")
+        known = {"question_id"} if to == "arena" else set()
+        said = [name for name in ("strength", "annotator", "shown_first", "created_at") if getattr(record, name)]
+        said += ["meta"] * bool(record.meta.keys() - known) + ["sampling"] * sampled
+    elif isinstance(record, PreferencePair | Labelled):
+        said = ["weight"] * (record.weight != 1)
+        if isinstance(record, PreferencePair):
+            said += ["probability"] * (record.probability != 1) + ["margin"] * (record.margin != 0)
+    if to == "messages" and isinstance(record, PreferencePair | Comparison):
+        said.append("the rejected response")
+    return [name for name in said if name not in HELD_BY[to]]
+
+
+def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row]:
+    """The pair that a record is, with the id and models of a comparison. Raises BadRow where no side is preferred."""
+    if isinstance(record, PreferencePair):
+        return record, {}
+    if record.outcome not in ("a", "b"):
+        code = record.outcome or "unanswered"
+        raise BadRow(code, CODES[code].meaning, "nothing to mend")
+    (pair,) = pairs_from_comparisons([record])
+    sides = (record.a, record.b) if record.outcome == "a" else (record.b, record.a)
+    models = {
+        f"{name}_model": one.source.model
+        for name, one in zip(("chosen", "rejected"), sides, strict=True)
+        if one.source is not None
+    }
+    return pair, ({"id": record.id} if record.id else {}) | models
+
+
+def _said_of(comparison: Comparison, one: Candidate) -> Row:
+    row: Row = {"id": comparison.id} if comparison.id else {}
+    return row if one.source is None else row | {"model": one.source.model}
+
+
+def _model(candidate: Candidate) -> str:
+    return HUMAN if candidate.source is None else candidate.source.model
+
+
+def _with_tools(name: str, messages: Sequence[Message]) -> Row:
+    """A conversation under a name, with its tools beside it."""
+    row: Row = {name: _messages(messages)}
+    if messages and messages[0].tools:
+        row["tools"] = json.loads(messages[0].tools)
+    return row
+
+
+def _messages(messages: Sequence[Message | Response]) -> list[Row]:
+    rows = [as_message(message).model_dump() for message in messages]
+    for row in rows:
+        row.pop("tools", None)
+        if "reasoning" in row:
+            row["reasoning_content"] = row.pop("reasoning")
+    return rows
