@@ -74,6 +74,7 @@ def test_every_demonstration_format_reads_its_example():
         "prompt_completion": ANSWERED,
         "alpaca": Demonstration(messages=(question, message("assistant", "The sun."))),
         "instances": (Demonstration(messages=(question, message("assistant", "The sun."))),),
+        "oasst_tree": (ANSWERED,),
         "text": Document(text="Once there was a star."),
     }
 

@@ -53,6 +53,15 @@ def test_dpo_learns_which_of_its_pairs_are_preferred(dpo, stories260k):
     AutoModelForCausalLM.from_pretrained(folder.model)
 
 
+def test_a_list_is_paired_by_the_rule_of_the_settings_which_the_ledger_names(dpo, tmp_path):
+    file = tmp_path / "lists.jsonl"
+    row = {"prompt": "Once there was", "responses": [" a dog.", " a cat.", " an owl."], "scores": [3, 1, 2]}
+    file.write_text("".join(json.dumps(row | {"prompt": f"{n} times"}) + "\n" for n in range(4)), encoding="utf-8")
+    ledger = dpo(data={"files": [str(file)], "held_out": 0, "pairing": "adjacent", "min_gap": 1}).ledger
+    assert (ledger["num_train_pairs"], ledger["data_format"]) == (8, "answer_columns")
+    assert (ledger["config"]["data"]["pairing"], ledger["config"]["data"]["min_gap"]) == ("adjacent", 1)
+
+
 def test_what_was_learned_is_in_the_saved_model(dpo, pairs, model):
     from penchant.models.forward import score_sequences
     from penchant.models.load import load_model

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from penchant.errors import ConfigError
-from penchant.training.config import DPOConfig
+from penchant.training.config import DPOConfig, SFTConfig
 from penchant.training.settings import build_config, known_keys
 
 
@@ -290,3 +290,18 @@ def test_a_file_of_settings_names_no_code_but_a_caller_may(tmp_path, content, wo
         build_config(DPOConfig, file=file)
     named = {"dpo.objective": "mine:loss", "save.trackers": ["mine:Csv"]}
     assert build_config(DPOConfig, file=file, flags=named).dpo.objective == "mine:loss"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"), [("data.pairing=best", "best_worst"), ("data.min_gap=-1", "greater than or equal to 0")]
+)
+def test_a_rule_of_pairs_that_is_none_is_refused_by_its_name(setting, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        build_config(DPOConfig, settings=[setting], environment={})
+    assert setting.split("=")[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["data.pairing=all", "data.min_gap=1"])
+def test_imitation_makes_no_pairs_and_takes_no_rule_for_them(setting):
+    with pytest.raises(ConfigError, match="not read by sft"):
+        build_config(SFTConfig, settings=[setting], environment={})

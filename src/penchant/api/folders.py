@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from penchant.data.given import Data
+from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.progress import Reporter, reporter_of
@@ -29,11 +30,14 @@ def check(
     special_tokens: SpecialTokens = "refuse",
     columns: Columns | None = None,
     format: str | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
     progress: bool | Reporter = True,
 ) -> CheckReport:
     """What training would make of the data: kind, counts, every bad row, lengths. Only the model's tokenizer is read.
 
-    columns, format: see `penchant.data.load_pairs`. Raises UserError for what cannot be read at all.
+    columns, format: see `penchant.data.load_pairs`. pairing, min_gap: which answers of a ranked or scored list become
+    pairs, as in `penchant.dpo`. Raises UserError for what cannot be read at all.
     """
     return check_data(
         data,
@@ -44,6 +48,8 @@ def check(
         special_tokens=special_tokens,
         columns=columns,
         format=format,
+        pairing=pairing,
+        min_gap=min_gap,
         reporter=reporter_of(progress),
     )
 

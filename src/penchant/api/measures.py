@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from penchant.api.answers import Prompts, prompts_of
 from penchant.data.given import Data, OnBadRow
+from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.evaluation.evaluate import Evaluation, write_evaluation
@@ -36,6 +37,8 @@ def score(
     on_bad_row: OnBadRow = "drop",
     columns: Columns | None = None,
     format: str | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
     progress: bool | Reporter = True,
 ) -> Scores:
     """The reward that a trained model gives both responses of every pair, and how often it agrees with the choice.
@@ -46,6 +49,7 @@ def score(
         reference: the model to measure against; None: the run's.
         beta: scale of the rewards; None: the run's, else 0.1.
         columns, format: see `penchant.data.load_pairs`.
+        pairing, min_gap: which answers of a ranked or scored list become pairs, as in `penchant.dpo`.
 
     Raises:
         UserError: pairs or models that cannot be used, or nothing names the reference.
@@ -64,6 +68,8 @@ def score(
             on_bad_row=on_bad_row,
             columns=columns,
             format=format,
+            pairing=pairing,
+            min_gap=min_gap,
             reporter=reporter_of(progress),
         )
 

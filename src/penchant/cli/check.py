@@ -29,6 +29,8 @@ def command(
     labels: options.Labels = None,
     columns: options.Columns = None,
     format: options.Format = None,
+    pairing: options.Pairing = None,
+    min_gap: options.MinGap = None,
     num_examples: Annotated[int, typer.Option(min=0, help="How many rows to show as the model reads them.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show token ids too.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help=f"List every problem, not the first {NUM_PROBLEMS}.")] = False,
@@ -71,6 +73,8 @@ def command(
             special_tokens=special_tokens_of(special_tokens),
             columns=columns,
             format=format,
+            pairing=pairing,  # type: ignore[arg-type]  # refused where it is none
+            min_gap=min_gap or 0.0,
             reporter=reporter,
         )
     if as_json:

@@ -50,6 +50,8 @@ def command(
     on_bad_row: options.OnBadRow = None,
     columns: options.Columns = None,
     format: options.Format = None,
+    pairing: options.Pairing = None,
+    min_gap: options.MinGap = None,
     labels: options.Labels = None,
     settings: options.Settings = None,
     tracker: options.Trackers = None,

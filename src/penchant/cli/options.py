@@ -75,6 +75,19 @@ Columns = Annotated[
 Format = Annotated[
     str | None, typer.Option("--format", help="Read rows by this format.", show_default="the first that fits")
 ]
+Pairing = Annotated[
+    str | None,
+    typer.Option(
+        "--pairing",
+        help="Which answers of a ranked or scored list become pairs.",
+        metavar="all|best_worst|best_random|adjacent",
+        show_default="all",
+    ),
+]
+MinGap = Annotated[
+    float | None,
+    typer.Option("--min-gap", help="The smallest difference of scores or ranks that makes a pair.", show_default="any"),
+]
 Labels = Annotated[
     str | None,
     typer.Option(

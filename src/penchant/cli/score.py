@@ -12,6 +12,7 @@ from penchant.cli import options
 
 if TYPE_CHECKING:
     from penchant.data import OnBadRow
+    from penchant.data.pairing import PairingRule
 
 __all__ = ["NAME", "command"]
 
@@ -42,6 +43,8 @@ def command(
     on_bad_row: options.OnBadRow = None,
     columns: options.Columns = None,
     format: options.Format = None,
+    pairing: options.Pairing = None,
+    min_gap: options.MinGap = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
@@ -85,6 +88,8 @@ def command(
             on_bad_row=cast("OnBadRow", on_bad_row or "drop"),
             columns=columns,
             format=format,
+            pairing=cast("PairingRule | None", pairing),
+            min_gap=min_gap or 0.0,
             load=partial(open_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
             reporter=reporter,
         )

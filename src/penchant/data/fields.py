@@ -75,13 +75,13 @@ def unread_of(row: Row, importer: Importer[Any], *, chosen: bool = False) -> lis
     Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. chosen: the caller
     named the format, and so left aside what other formats would read as the conversation or as a response.
     """
-    names: list[str] = []
+    names: list[str] = [*importer.inside(row)] if importer.inside else []
     for name, is_read in _to_look_at(tuple(row), importer.reads, importer.harmless):
         value = row[name]
         if is_read:
             if isinstance(value, dict) and isinstance(value.get("messages"), list):  # as OpenAI's `input`
                 names += _unread_of_messages(f"{name}.messages", value["messages"])
-            elif isinstance(value, (list, dict)) and name in HOLD_MESSAGES:
+            elif name in HOLD_MESSAGES and isinstance(value, list if importer.inside else (list, dict)):
                 names += _unread_of_messages(name, value)
         elif not says_nothing(value):
             meaning = MEANINGFUL.get(name.strip().lower())

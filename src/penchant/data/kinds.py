@@ -4,6 +4,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
+from penchant.data.gathering import gathered
 from penchant.data.given import Data, sources_of
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS
 from penchant.data.importers.added import added_importers
@@ -42,8 +43,10 @@ def guess_kind(data: Data) -> Kind:
     for source in sources_of(data):
         if kind := _kind_of_format(getattr(source, "format", None)):
             return kind
-        readable = (row for _, row in source.scan() if not isinstance(row, BadRow))
-        for row in islice(readable, NUM_ROWS_TO_DETECT):
+        readable = (one for one in source.scan() if not isinstance(one[1], BadRow))
+        for _, row in gathered(islice(readable, NUM_ROWS_TO_DETECT)):
+            if isinstance(row, BadRow):
+                continue
             if (kind := kind_of(row)) == "pairs":
                 return kind
             found |= {kind} if kind else set()

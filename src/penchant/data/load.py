@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from penchant.data.answer_lists import GatheredOrigin
 from penchant.data.fields import UnreadField, in_words
+from penchant.data.gathering import gathered
 from penchant.data.given import Data, OnBadRow, Source, check_options, digest_of
 from penchant.data.importers import (
     CHOSEN_IMPORTERS,
@@ -19,6 +21,7 @@ from penchant.data.importers import (
     PROMPT_IMPORTERS,
     VOTE_IMPORTERS,
     Vote,
+    pair_importers,
 )
 from penchant.data.importers.added import added_importers
 from penchant.data.importers.base import NUMBERS, OneOrMore, filled
@@ -34,6 +37,7 @@ from penchant.data.inspection import (
 )
 from penchant.data.kinds import guess_kind
 from penchant.data.opening import Row
+from penchant.data.pairing import Pairing, PairingRule
 from penchant.data.quickly import placed
 from penchant.data.read_as import Columns
 from penchant.data.records import (
@@ -48,7 +52,7 @@ from penchant.data.records import (
 )
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow, Verdict
-from penchant.errors import DataError
+from penchant.errors import ConfigError, DataError
 
 __all__ = [
     "Loaded",
@@ -106,6 +110,8 @@ def load_pairs(
     limit: int | None = None,
     columns: Columns | None = None,
     format: str | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
 ) -> Loaded[PreferencePair]:
     """Load preference pairs from one file or several, or from rows in memory (see `as_source`).
 
@@ -114,12 +120,14 @@ def load_pairs(
     preference (tie, both_bad, unanswered) are left out and counted, either way. limit: at most so many pairs, from
     the start; rows after the last of them are not read. columns: {a column of the file: the name by which it is read},
     or the same as "question=prompt,good=chosen". format: the name of the one format to read rows by, of those that
-    fit; None: the first.
+    fit; None: the first. pairing, min_gap: which answers of a list become pairs ("all" unless given), see
+    `penchant.data.pairing.Pairing`; a row that names a chosen and a rejected response is a pair.
 
     Raises DataError for a file that cannot be read, a format nobody knows, a bad row (see above) and data without
     a single usable row; ConfigError for a wrong option.
     """
-    return _load(check_options(data, on_bad_row, limit, columns=columns, format=format), _PAIRS, on_bad_row, limit)
+    kind = replace(_PAIRS, importers=pair_importers(Pairing(pairing or "all", min_gap)))
+    return _load(check_options(data, on_bad_row, limit, columns=columns, format=format), kind, on_bad_row, limit)
 
 
 def load_labelled(
@@ -129,15 +137,24 @@ def load_labelled(
     limit: int | None = None,
     columns: Columns | None = None,
     format: str | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
 ) -> Loaded[Labelled]:
     """Load responses labelled good or bad; options and errors as for `load_pairs`.
 
-    Preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs.
+    Preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs. Of a list of answers
+    the best is good, and the worst, or one at random, bad: other rules would call an answer both, a ConfigError.
     """
+    by_rule = Pairing(pairing or "best_worst", min_gap)
+    if by_rule.rule not in ("best_worst", "best_random"):
+        raise ConfigError(
+            f'pairing="{by_rule.rule}" would label an answer between the best and the worst both good and bad; choose '
+            '`pairing="best_worst"` or `pairing="best_random"`.'
+        )
     sources = check_options(data, on_bad_row, limit, columns=columns, format=format)
     if guess_kind(sources) != "pairs":
         return _load(sources, _LABELLED, on_bad_row, limit)
-    loaded = _load(sources, _PAIRS, on_bad_row, limit)
+    loaded = _load(sources, replace(_PAIRS, importers=pair_importers(by_rule)), on_bad_row, limit)
     for pair in loaded.records:
         if pair.probability != 1 or pair.margin:
             what = "a soft label or a margin, which a single label cannot hold"
@@ -287,20 +304,25 @@ class Reading(Generic[Record]):
             raise DataError(_first_of(bad, len(bad), droppable=False))
 
     def _read(self, source: Source) -> Iterator[Record]:
-        for number, row in source.scan():
+        for (number, *others), row in gathered(source.scan()):
             self.origin = source.origin(number)
-            yield from self._judged(row, self.origin)
+            yield from self._judged(row, self.origin, [source.origin(other) for other in others])
             if self.num_records == self._limit:
                 break
 
-    def _judged(self, row: Row | BadRow, origin: Origin) -> list[Record]:
-        """The row's records, counted with its verdict: the first thing that is said of any of them."""
+    def _judged(self, row: Row | BadRow, origin: Origin, others: Sequence[Origin] = ()) -> list[Record]:
+        """The row's records, counted with its verdict: the first thing that is said of any of them.
+
+        others: further rows that were put together with it, which are left out where it is.
+        """
         records: list[Record] = []
         verdict: Verdict | None = None
         try:
             for record in self._reader.read(row, origin):
-                told = placed(record, origin)
-                said = self._inspect(told, origin)
+                own = getattr(record, "origin", None)
+                place = origin.model_copy(update={"line": own.line}) if isinstance(own, GatheredOrigin) else origin
+                told = placed(record, place)
+                said = self._inspect(told, place)
                 verdict = verdict or said
                 records.append(told)
         except BadRow as bad:
@@ -308,17 +330,22 @@ class Reading(Generic[Record]):
         self.counts[verdict.code if verdict else "keep"] += 1
         if verdict:
             self.problems.append(verdict)
+        for other in others:
+            self.counts[verdict.code if verdict and not records else "keep"] += 1
+            if verdict and not records:
+                self.problems.append(replace(verdict, origin=other))
         if self._limit is not None:
             records = records[: self._limit - self.num_records]
         self.num_records += len(records)
         return records
 
     def _why_none(self) -> str:
-        """How many rows there were of each verdict, and the first of them."""
+        """How many rows there were of each verdict, and the first of the verdict that most have."""
         found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
         if self.counts.keys() == {"unanswered"}:
             return f"({found}); {CODES['unanswered'].meaning}"
-        return f"({found}); see {next((one for one in self.problems if one.severity == 'error'), self.problems[0])}"
+        most = self.counts.most_common(1)[0][0]
+        return f"({found}); see {next(one for one in self.problems if one.code == most)}"
 
 
 @contextmanager

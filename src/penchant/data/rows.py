@@ -168,7 +168,7 @@ def _of_no_format(row: Row, importers: Sequence[Importer[Any]]) -> BadRow:
         absent = sum(row.get(name) is None for name in one.needs)
         return absent or 1, absent - len(one.needs)  # fewest absent, then most present, then first in the table
 
-    one = min(importers, key=distance)
+    one = min([one for one in importers if one.needs] or importers, key=distance)
     absent = [f"'{name}'" for name in one.needs if row.get(name) is None]
     if len(absent) == len(one.needs):
         reason = f"its fields ({', '.join(map(str, row)) or 'none'}) are those of no format read here"

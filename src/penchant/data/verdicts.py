@@ -53,6 +53,9 @@ CODES: dict[str, Code] = {
     "both_bad": Code("no_pair", "the person found neither acceptable"),
     "turns_differ": Code("no_pair", "the conversations part before the last answers, which so share no prompt"),
     "unanswered": Code("no_pair", "nobody has answered yet"),
+    "one_answer": Code("no_pair", "it holds fewer than two answers to choose between"),
+    "no_scores": Code("no_pair", "nothing says which of its answers is better"),
+    "small_gap": Code("no_pair", "its answers are less far apart than min_gap asks for"),
     "not_desirable": Code("no_pair", "its label is false, so it is not for imitation"),
 }
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from penchant.data import Data, OnBadRow, load_pairs
+from penchant.data import Data, Loaded, OnBadRow, PreferencePair, load_pairs
 from penchant.data.given import check_options
+from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.policies import AnyModel, Loader, open_policy
@@ -64,6 +65,8 @@ def score_pairs(
     on_bad_row: OnBadRow = "drop",
     columns: Columns | None = None,
     format: str | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
     load: Loader | None = None,
     reporter: Reporter | None = None,
 ) -> Scores:
@@ -80,6 +83,7 @@ def score_pairs(
         special_tokens: refuse, text or control: what to make of a text that spells one; None for what the run did.
         on_bad_row: "drop" leaves bad rows out and says how many, "error" refuses them.
         columns, format: see `penchant.data.load_pairs`.
+        pairing, min_gap: which answers of a list become pairs, see `penchant.data.load_pairs`.
         load: makes a model of a policy's name; None for the best device and dtype there are.
         reporter: hears of progress, and of what was left out or cut.
 
@@ -99,7 +103,8 @@ def score_pairs(
     source = find_reference(name, model, reference)
     scale = beta or beta_of(ledger, reporter.say)
     longest = min(max_length or trained_with.get("max_length", 1024), model.context_length)
-    pairs = _encoded(model, data, max_pairs, longest, on_bad_row, reporter)
+    loaded = load_pairs(data, on_bad_row=on_bad_row, limit=max_pairs, pairing=pairing, min_gap=min_gap)
+    pairs = _encoded(model, loaded, longest, on_bad_row, reporter)
     policy_B2 = _logprobs(model, pairs, reporter, "policy")
     if source.is_adapter_off:
         with model.as_reference():
@@ -113,13 +118,11 @@ def score_pairs(
 
 def _encoded(
     policy: LanguageModel,
-    data: Data,
-    limit: int | None,
+    loaded: Loaded[PreferencePair],
     max_length: int,
     on_bad_row: OnBadRow,
     reporter: Reporter,
 ) -> Sequence[EncodedPair]:
-    loaded = load_pairs(data, on_bad_row=on_bad_row, limit=limit)
     limits = Limits(max_length, max_length - 1, policy.context_length)
     tokenised = tokenise_pairs(policy.encoder, loaded.records, limits)
     bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]

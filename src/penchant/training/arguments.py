@@ -18,6 +18,7 @@ class Arguments(TypedDict, total=False):
     texts, an optimiser step. max_rows: records used, from the start of the data. max_length, max_prompt_length: in
     tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error". columns:
     {a column of the data: the name by which it is read}. format: the format to read rows by, where they fit several.
+    pairing, min_gap: which answers of a ranked or scored list become pairs.
     """
 
     learning_rate: float | None
@@ -27,6 +28,8 @@ class Arguments(TypedDict, total=False):
     max_rows: int | None
     max_length: int | None
     max_prompt_length: int | None
+    pairing: str | None
+    min_gap: float | None
     held_out: float | None
     lora: bool | Mapping[str, Any] | None
     seed: int | None
@@ -60,6 +63,8 @@ SETTING_OF = {
     "on_bad_row": "data.on_bad_row",
     "columns": "data.columns",
     "format": "data.format",
+    "pairing": "data.pairing",
+    "min_gap": "data.min_gap",
     **{name: f"data.{name}" for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens")},
 }
 """Arguments of commands and functions, and the settings they set."""

@@ -21,6 +21,7 @@ from penchant.data import (
 from penchant.data.authors import votes_behind
 from penchant.data.fields import UnreadField
 from penchant.data.given import Data, check_options, paths_of
+from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.models.encoder import load_text_side
 from penchant.models.load import read_chat_template
@@ -132,12 +133,14 @@ def check_data(
     special_tokens: SpecialTokens = "refuse",
     columns: Columns | None = None,
     format: str | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
     reporter: Reporter,
 ) -> CheckReport:
     """Read and tokenise files, or rows in memory, as training on `model` would; its weights are not read.
 
     max_length, max_prompt_length: in tokens, and never more than the model takes; the second is by default all but one
-    of the first. columns, format: see `penchant.data.load_pairs`.
+    of the first. columns, format, pairing, min_gap: see `penchant.data.load_pairs`.
 
     Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
     """
@@ -148,7 +151,7 @@ def check_data(
     )
     longest = min(max_length, side.context_length or max_length)
     limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
-    return check_tokens(sources, side.encoder, limits, reporter=reporter)
+    return check_tokens(sources, side.encoder, limits, pairing=pairing, min_gap=min_gap, reporter=reporter)
 
 
 def check_tokens(
@@ -157,6 +160,8 @@ def check_tokens(
     limits: Limits,
     *,
     token_budget: int = OptimiserConfig().token_budget,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
     reporter: Reporter,
 ) -> CheckReport:
     """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch."""
@@ -165,7 +170,8 @@ def check_tokens(
     sources = check_options(data, "drop", None)
     kind = guess_kind(sources)
     if kind == "pairs":
-        loaded, measured = load_pairs(sources, on_bad_row="drop"), Lengths("prompt", "chosen", "rejected")
+        loaded = load_pairs(sources, on_bad_row="drop", pairing=pairing, min_gap=min_gap)
+        measured = Lengths("prompt", "chosen", "rejected")
         tokenised = tokenise_pairs(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
     elif kind == "labelled":
         loaded, measured = load_labelled(sources, on_bad_row="drop"), Lengths("prompt", "good", "bad")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from penchant.data.pairing import PairingRule
 from penchant.data.read_as import columns_of
 from penchant.objectives import row_in_table
 from penchant.training.parameters import ParameterSettings, check_parameters
@@ -123,6 +124,14 @@ class DataConfig(Section):
     )
     on_bad_row: Literal["drop", "error"] = Field(
         "drop", description="a row that cannot be used is left out and listed, or ends the run before it trains"
+    )
+    pairing: PairingRule | None = Field(
+        None,
+        description="which answers of a ranked or scored list become pairs: all, best_worst, best_random (the best and "
+        "one of the others) or adjacent; left out: all, and best_worst where an objective labels responses one by one",
+    )
+    min_gap: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="the smallest difference of two scores or ranks of a list that makes a pair; 0: any"
     )
     max_bad_share: Share = Field(
         0.1, description="stop before training where more than this share of the rows cannot be used"
@@ -297,4 +306,6 @@ class SFTConfig(RunConfig):
             raise ValueError("model.reference is not read by sft; leave it out")
         if self.data.max_prompt_length is not None:
             raise ValueError("data.max_prompt_length is not read by sft, which cuts at data.max_length; leave it out")
+        if self.data.pairing is not None or self.data.min_gap:
+            raise ValueError("data.pairing and data.min_gap are not read by sft, which makes no pairs; leave them out")
         return self

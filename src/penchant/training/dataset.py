@@ -51,7 +51,7 @@ def pair_dataset(
             f"{sources_of(data)[0]}: its responses are labelled one by one, and this objective reads pairs; choose "
             '`objective="kto"` or `objective="bco"`'
         )
-    loaded = load_pairs(data, on_bad_row="drop", limit=config.max_rows)
+    loaded = load_pairs(data, on_bad_row="drop", limit=config.max_rows, pairing=config.pairing, min_gap=config.min_gap)
     sides = split_by_prompt(loaded.records, config.held_out, seed)
     found = _encoded(config, data, model, loaded, sides, tokenise_pairs, reporter)
     return replace(found, facts=found.facts | {"held_out_longer": _share_of_longer(found.held_out)})
@@ -61,7 +61,9 @@ def labelled_dataset(
     config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
 ) -> Dataset[EncodedLabelled]:
     """Labelled responses, or pairs taken apart, split by prompt. Raises DataError."""
-    loaded = load_labelled(data, on_bad_row="drop", limit=config.max_rows)
+    loaded = load_labelled(
+        data, on_bad_row="drop", limit=config.max_rows, pairing=config.pairing, min_gap=config.min_gap
+    )
     sides = split_by_prompt(loaded.records, config.held_out, seed)
     return _encoded(config, data, model, loaded, sides, tokenise_labelled, reporter)
 

@@ -1,6 +1,8 @@
 """The tables of formats: an importer is a row, and the first that matches a data row reads it."""
 
+from penchant.data.answer_lists import AnswerList
 from penchant.data.importers.alpaca import ALPACA
+from penchant.data.importers.answer_lists import ANSWER_COLUMNS, ANSWER_OBJECTS, ULTRAFEEDBACK
 from penchant.data.importers.arena import ARENA, ARENA_TURNS
 from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.beside import with_reasoning, with_weight
@@ -8,10 +10,13 @@ from penchant.data.importers.coded import CODED
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.conversation import MESSAGES, SHAREGPT
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT, OPENAI_PAIR, SHAREGPT_PAIR
+from penchant.data.importers.helpsteer import HELPSTEER
 from penchant.data.importers.hh import HH
 from penchant.data.importers.instances import INSTANCES, PROMPT_INSTANCES
 from penchant.data.importers.judged import pairs_from
+from penchant.data.importers.listed import pairs_by
 from penchant.data.importers.named import DISTILABEL, NAMED, RANKED_OUTPUT
+from penchant.data.importers.oasst import OASST_THREADS, OASST_TREE
 from penchant.data.importers.pandalm import PANDALM
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import (
@@ -30,6 +35,7 @@ from penchant.data.importers.vote_fields import Vote
 from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 from penchant.data.importers.webgpt import WEBGPT, WEBGPT_LINES
 from penchant.data.importers.with_label import LABELS, heeding_label, with_label
+from penchant.data.pairing import ALL_PAIRS, Pairing
 from penchant.data.records import Comparison, Demonstration, Document, Labelled, PreferencePair, Prompt
 
 __all__ = [
@@ -37,11 +43,13 @@ __all__ = [
     "DEMONSTRATION_IMPORTERS",
     "JUDGED_IMPORTERS",
     "LABELLED_IMPORTERS",
+    "LIST_IMPORTERS",
     "PAIR_IMPORTERS",
     "PROMPT_IMPORTERS",
     "VOTE_IMPORTERS",
     "Importer",
     "Vote",
+    "pair_importers",
 ]
 
 CHOSEN_IMPORTERS: tuple[OneOrMore[PreferencePair], ...] = (
@@ -70,7 +78,23 @@ JUDGED_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
 )
 """Two answers of which somebody may have preferred one."""
 
-PAIR_IMPORTERS: tuple[OneOrMore[PreferencePair], ...] = (*CHOSEN_IMPORTERS, *map(pairs_from, JUDGED_IMPORTERS))
+LIST_IMPORTERS: tuple[OneOrMore[AnswerList], ...] = (
+    OASST_TREE,
+    HELPSTEER,
+    ULTRAFEEDBACK,
+    ANSWER_OBJECTS,
+    ANSWER_COLUMNS,
+)
+"""Many answers to one prompt, with scores or ranks."""
+
+
+def pair_importers(pairing: Pairing) -> tuple[OneOrMore[PreferencePair], ...]:
+    """What holds pairs, and lists of answers, which become pairs by a rule."""
+    return (*PAIRS, *(pairs_by(one, pairing) for one in LIST_IMPORTERS))
+
+
+PAIRS: tuple[OneOrMore[PreferencePair], ...] = (*CHOSEN_IMPORTERS, *map(pairs_from, JUDGED_IMPORTERS))
+PAIR_IMPORTERS = pair_importers(ALL_PAIRS)
 
 CONVERSATIONS = tuple(map(with_reasoning, (MESSAGES, SHAREGPT, PROMPT_COMPLETION, ALPACA)))
 
@@ -81,6 +105,7 @@ LABELLED_IMPORTERS: tuple[Importer[Labelled], ...] = tuple(
 DEMONSTRATION_IMPORTERS: tuple[OneOrMore[Demonstration | Document], ...] = (
     *(heeding_label(with_weight(one)) for one in CONVERSATIONS),
     INSTANCES,
+    OASST_THREADS,
     TEXT,
 )
 

@@ -1,6 +1,6 @@
 """What an importer is, and the few readers of fields that all of them share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -44,11 +44,12 @@ class Importer(Generic[Record_co]):
     """One format: how to know it and how to read it.
 
     name: as it is reported. description: the shape, in words, for error messages. example: a row of the format.
-    needs: the fields without which a row is not of it. matches: whether a row looks like this format; it never raises.
-    convert: the row as a record, or as a tuple of several, empty where nobody has answered yet; raises BadRow. reads:
-    every field that convert reads. harmless: fields that change nothing here though they might elsewhere;
-    `data/fields.py` knows those that are harmless everywhere. annotator_in: fields of which the first that is filled
-    says who voted, and nothing else.
+    needs: the fields without which a row is not of it, none where they have several names. matches: whether a row
+    looks like this format; it never raises. convert: the row as a record, or as a tuple of several, empty where
+    nobody has answered yet; raises BadRow. reads: every field that convert reads. harmless: fields that change
+    nothing here though they might elsewhere; `data/fields.py` knows those that are harmless everywhere. annotator_in:
+    fields of which the first that is filled says who voted, and nothing else. inside: the filled fields of objects
+    within those that are read, as `answers[].field`, that it neither reads nor knows to be harmless.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Importer(Generic[Record_co]):
     reads: frozenset[str]
     harmless: frozenset[str] = frozenset()
     annotator_in: tuple[str, ...] = ()
+    inside: Callable[[Row], Iterable[str]] | None = None
 
 
 OneOrMore: TypeAlias = Importer[Record_co] | Importer[tuple[Record_co, ...]]
@@ -80,6 +82,7 @@ def converting(one: Importer[Any], convert: Callable[[Row], New]) -> Importer[Ne
         convert=convert,
         reads=one.reads,
         harmless=one.harmless,
+        inside=one.inside,
     )
 
 

@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any
 
 from penchant.data.files import Row
+from penchant.data.importers.answer_lists import ANSWER_COLUMNS, ANSWER_OBJECTS, ULTRAFEEDBACK
 from penchant.data.importers.arena import ARENA_TURNS, CONVERSATIONS, KNOWN_OF_BATTLE, judged_part, of_turns
 from penchant.data.importers.base import Importer, filled
 from penchant.data.importers.coded import ALPACA_EVAL
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.judged import votes_from
+from penchant.data.importers.listed import votes_by_score
 from penchant.data.importers.mt_bench import MT_BENCH_VOTES
 from penchant.data.importers.pandalm import PANDALM_VOTES
 from penchant.data.importers.reward_bench import REWARD_BENCH
@@ -138,4 +140,5 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
     _table("counts_contests", "row", "col", "win", "loss", "tie", example=("1", "2", 2, 16, 7)),
     _table("counts_won", "winner", "loser", "count", example=("tea", "coffee", 33)),
     _table("counts_cited", "winner_cited", "loser_citing", "count", example=("Nature", "Science", 33)),
+    *map(votes_by_score, (ULTRAFEEDBACK, ANSWER_OBJECTS, ANSWER_COLUMNS)),
 )

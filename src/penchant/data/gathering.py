@@ -1,0 +1,114 @@
+"""Formats of which one record spans several rows: these rows become one row before it is read.
+
+HelpSteer writes a row for each response to a prompt, one after the other; OpenAssistant's flat files one for each
+message of a tree, in any order. A `Spanning` knows its rows by their names, says which of them belong together,
+and joins them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from penchant.data.importers.helpsteer import RATED
+from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.oasst import LINE
+from penchant.data.opening import Row
+from penchant.data.verdicts import BadRow
+
+__all__ = ["gathered"]
+
+Numbered = tuple[int, Row]
+Gathered = tuple[tuple[int, ...], Row | BadRow]
+"""The numbers of the rows, of which the first stands for all, and what they became."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spanning:
+    """needs: the names by which its rows are known. key: is the same for rows that stand together; None for all of a
+    source. join: rows as one, or as several."""
+
+    needs: frozenset[str]
+    key: Callable[[Row], Any]
+    join: Callable[[list[Numbered]], Iterable[Gathered]]
+
+
+def gathered(rows: Iterable[tuple[int, Row | BadRow]]) -> Iterator[Gathered]:
+    """The rows of a source with their numbers; those of a spanning format put together, where the last one stands."""
+    open_: dict[int, tuple[Any, list[Numbered]]] = {}
+    for number, row in rows:
+        one = None if isinstance(row, BadRow) else _spanning(row)
+        if one is None or isinstance(row, BadRow):
+            yield (number,), row
+            continue
+        place, key = SPANNING.index(one), one.key(row)
+        if place in open_ and open_[place][0] != key:
+            yield from one.join(open_.pop(place)[1])
+        open_.setdefault(place, (key, []))[1].append((number, row))
+    for place, (_, held) in open_.items():
+        yield from SPANNING[place].join(held)
+
+
+def _spanning(row: Row) -> Spanning | None:
+    names = row.keys()
+    for one in SPANNING:
+        if names >= one.needs:
+            return one
+    return None
+
+
+def _rated(rows: list[Numbered]) -> Iterator[Gathered]:
+    first = rows[0][1]
+    row = {name: first[name] for name in ("prompt", "system") if name in first}
+    yield tuple(number for number, _ in rows), row | {RATED: [one for _, one in rows]}
+
+
+def _trees(rows: list[Numbered], *, own: str, parent: str) -> Iterator[Gathered]:
+    """One row for every tree. own, parent: the fields that name a message and the one it replies to."""
+    nodes: dict[str, Row] = {}
+    waiting: list[Numbered] = []
+    for number, row in rows:
+        name = str(row[own])
+        if name in nodes:
+            yield (number,), BadRow("repeated_id", f"its {own} {name!r} is that of an earlier message", "remove one")
+        else:
+            nodes[name] = {**row, "replies": [], LINE: number}
+            waiting.append((number, nodes[name]))
+    roots = [node for _, node in waiting if says_nothing(node.get(parent))]
+    for _, node in waiting:
+        if not says_nothing(node.get(parent)) and str(node[parent]) in nodes:
+            nodes[str(node[parent])]["replies"].append(node)
+    used: set[int] = set()
+    for root in roots:
+        below = _lines_below(root)
+        used.update(below)
+        yield tuple(below), {"message_tree_id": str(root[own]), "prompt": root}
+    for number, node in waiting:
+        if number not in used:
+            reason = f"the thread that leads to it does not begin in the file ({parent} {node[parent]!r})"
+            yield (number,), BadRow("missing_field", reason, "give the whole tree in one file")
+
+
+def _lines_below(root: Row) -> list[int]:
+    lines, waiting = [], [root]
+    while waiting:
+        node = waiting.pop()
+        lines.append(node[LINE])
+        waiting += node["replies"]
+    return lines
+
+
+def _trees_by(own: str, parent: str) -> Callable[[list[Numbered]], Iterator[Gathered]]:
+    return lambda rows: _trees(rows, own=own, parent=parent)
+
+
+SPANNING = (
+    Spanning(frozenset(("prompt", "response", "helpfulness", "correctness")), lambda row: str(row["prompt"]), _rated),
+    Spanning(
+        frozenset(("message_id", "parent_id", "role", "text")), lambda row: None, _trees_by("message_id", "parent_id")
+    ),
+    Spanning(
+        frozenset(("user_message_id", "parent_message_id", "role", "text")),
+        lambda row: None,
+        _trees_by("user_message_id", "parent_message_id"),
+    ),
+)

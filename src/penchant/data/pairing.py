@@ -1,0 +1,126 @@
+"""Which two answers of a list become a pair: every two, the best and the worst, the best and one other, neighbours.
+
+Two answers make a pair where their scores differ, and by no less than `min_gap`. Answers of the same text are one
+answer with the mean of their scores; an empty answer, and one without a score, is in no pair.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb, isfinite
+from statistics import fmean
+from typing import Literal, get_args
+
+from penchant.data.answer_lists import Answer, AnswerList
+from penchant.data.records import PreferencePair, Response, prompt_key, response_key
+from penchant.data.verdicts import CODES, BadRow
+from penchant.errors import ConfigError
+from penchant.wording import shown
+
+__all__ = ["ALL_PAIRS", "BEST_WORST", "Pairing", "PairingRule", "pairs_from_lists", "pairs_of_list"]
+
+PairingRule = Literal["all", "best_worst", "best_random", "adjacent"]
+MOST_PAIRS = 10_000
+"""Pairs of one list; where "all" would make more, the list is refused."""
+Scored = tuple[float, Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How a list becomes pairs.
+
+    rule: "all" takes every two answers; "best_worst" the best and the worst; "best_random" the best and one of the
+    others, which the prompt alone decides; "adjacent" every two between whose scores no other lies. min_gap: the
+    smallest difference of two scores, or ranks, that makes a pair; with 0 any difference does.
+
+    Raises ConfigError for a rule that is none, and a gap that is no number from 0 up.
+    """
+
+    rule: PairingRule = "all"
+    min_gap: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.rule not in get_args(PairingRule):
+            raise ConfigError(f"pairing must be {', '.join(get_args(PairingRule))}, got {shown(self.rule)}.")
+        number = isinstance(self.min_gap, int | float) and not isinstance(self.min_gap, bool)
+        if not number or not isfinite(self.min_gap) or self.min_gap < 0:
+            raise ConfigError(f"min_gap must be a number that is at least 0, got {shown(self.min_gap)}.")
+
+
+ALL_PAIRS = Pairing()
+BEST_WORST = Pairing("best_worst")
+
+
+def pairs_from_lists(lists: Iterable[AnswerList], pairing: Pairing) -> tuple[PreferencePair, ...]:
+    """The pairs of all lists of one row. Raises the first list's BadRow where not one makes a pair."""
+    pairs: list[PreferencePair] = []
+    why: BadRow | None = None
+    for one in lists:
+        try:
+            pairs += pairs_of_list(one, pairing)
+        except BadRow as bad:
+            why = why or bad
+    if why and not pairs:
+        raise why
+    return tuple(pairs)
+
+
+def pairs_of_list(one: AnswerList, pairing: Pairing) -> tuple[PreferencePair, ...]:
+    """The pairs of a list, those with the best chosen answer first. Raises BadRow, of no severity, for one without."""
+    ranked = _ranked(one.answers)
+    gap = ranked[0][0] - ranked[-1][0]
+    if not gap:
+        raise BadRow("tie", f"its {len(ranked)} answers have the same score", "nothing to mend")
+    if pairing.rule == "all" and comb(len(ranked), 2) > MOST_PAIRS:
+        reason = f"its {len(ranked):,} answers make more than {MOST_PAIRS:,} pairs"
+        raise BadRow("bad_type", reason, 'choose another rule, as `pairing="best_worst"`')
+    pairs = _far_enough(_by_rule(one, ranked, pairing), pairing)
+    if not pairs:
+        reason = f"no two of its answers that the rule takes are {pairing.min_gap:g} apart (best and worst: {gap:g})"
+        raise BadRow("small_gap", reason, "lower min_gap to use it")
+    return tuple(
+        PreferencePair(prompt=one.prompt, chosen=better, rejected=worse, origin=one.origin)
+        for (_, better), (_, worse) in pairs
+    )
+
+
+def _ranked(answers: Sequence[Answer]) -> list[Scored]:
+    """The different answers that have a text and a score, best first; where scores are equal, by their texts."""
+    if len(answers) < 2:
+        raise BadRow("one_answer", f"its list holds {_num(len(answers))}, and a pair needs two", "nothing to mend")
+    if all(answer.score is None for answer in answers):
+        raise BadRow("no_scores", CODES["no_scores"].meaning, "nothing to mend")
+    scores: dict[str, list[float]] = {}
+    responses: dict[str, Response] = {}
+    for answer in answers:
+        if answer.score is not None and (key := response_key(answer.response)):
+            scores.setdefault(key, []).append(answer.score)
+            responses.setdefault(key, answer.response)
+    if len(scores) < 2:
+        reason = f"of its {len(answers)} answers {len(scores)} has a score and a text of its own, and a pair needs two"
+        raise BadRow("one_answer", reason, "nothing to mend")
+    return [(fmean(scores[key]), responses[key]) for key in sorted(scores, key=lambda key: (-fmean(scores[key]), key))]
+
+
+def _by_rule(one: AnswerList, ranked: list[Scored], pairing: Pairing) -> list[tuple[Scored, Scored]]:
+    best = ranked[0]
+    if pairing.rule == "best_worst":
+        return [(best, ranked[-1])]
+    if pairing.rule == "best_random":
+        others = _far_enough([(best, other) for other in ranked[1:]], pairing)
+        number = int(hashlib.sha256(prompt_key(one.prompt).encode()).hexdigest()[:16], 16)
+        return [others[number % len(others)]] if others else []
+    pairs = list(combinations(ranked, 2))
+    if pairing.rule == "adjacent":
+        levels = sorted({score for score, _ in ranked}, reverse=True)
+        return [(a, b) for a, b in pairs if levels.index(b[0]) - levels.index(a[0]) == 1]
+    return pairs
+
+
+def _far_enough(pairs: list[tuple[Scored, Scored]], pairing: Pairing) -> list[tuple[Scored, Scored]]:
+    return [(a, b) for a, b in pairs if a[0] - b[0] > 0 and a[0] - b[0] >= pairing.min_gap]
+
+
+def _num(number: int) -> str:
+    return "1 answer" if number == 1 else f"{number} answers"
