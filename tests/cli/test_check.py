@@ -90,6 +90,18 @@ def test_a_prompt_over_the_limit_is_a_bad_row_and_the_counts_still_add_up(check)
     assert sum(found["rows"].values()) == found["num_rows"] == 3
 
 
+def test_a_list_whose_prompt_is_too_long_counts_as_one_row_however_many_pairs_it_has(check):
+    row = {"prompt": "Once", "responses": ["a cat.", "a dog.", "an owl."], "scores": [1, 2, 3]}
+    long = row | {"prompt": "word " * 100}
+    found = findings(check([row, long], "--json", "--max-length", "60"))
+    assert found["rows"] == {"keep": 1, "prompt_too_long": 1}
+    assert found["num_bad"] == len(found["problems"]) == 1
+    best = findings(check([row], "--json", "--pairing", "best_worst"))
+    assert (found["tokens"]["chosen"]["num"], best["tokens"]["chosen"]["num"]) == (6, 1)
+    refused = check([row], "--pairing", "best")
+    assert (refused.code, "pairing must be all, best_worst" in refused.err) == (2, True)
+
+
 def test_a_limit_beyond_the_models_context_is_its_context(check):
     assert findings(check([GOOD], "--json", "--max-length", "100000"))["max_length"] == 512
     assert "cut at 512 tokens (the most the model takes)" in check([GOOD], "--max-length", "100000").out

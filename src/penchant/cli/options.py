@@ -79,8 +79,7 @@ Pairing = Annotated[
     str | None,
     typer.Option(
         "--pairing",
-        help="Which answers of a ranked or scored list become pairs.",
-        metavar="all|best_worst|best_random|adjacent",
+        help="Answers of a ranked or scored list that become pairs: all, best_worst, best_random, adjacent.",
         show_default="all",
     ),
 ]

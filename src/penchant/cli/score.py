@@ -12,7 +12,6 @@ from penchant.cli import options
 
 if TYPE_CHECKING:
     from penchant.data import OnBadRow
-    from penchant.data.pairing import PairingRule
 
 __all__ = ["NAME", "command"]
 
@@ -88,7 +87,7 @@ def command(
             on_bad_row=cast("OnBadRow", on_bad_row or "drop"),
             columns=columns,
             format=format,
-            pairing=cast("PairingRule | None", pairing),
+            pairing=pairing,  # type: ignore[arg-type]  # refused where it is none
             min_gap=min_gap or 0.0,
             load=partial(open_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
             reporter=reporter,

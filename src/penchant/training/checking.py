@@ -179,11 +179,12 @@ def check_tokens(
     else:
         loaded, measured = load_demonstrations(sources, on_bad_row="drop"), Lengths("text")
         tokenised = tokenise_demonstrations(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
+    late = list({verdict.origin: verdict for verdict in tokenised.problems}.values())  # one for a row of many pairs
     return CheckReport(
         kind=kind,
         format=loaded.format,
-        rows=_count_rows(loaded.verdict_counts, loaded.problems, tokenised.problems),
-        problems=(*loaded.problems, *tokenised.problems),
+        rows=_count_rows(loaded.verdict_counts, loaded.problems, late),
+        problems=(*loaded.problems, *late),
         items=tokenised.items,
         lengths=measured.by_part,
         num_cut=tokenised.num_truncated,
