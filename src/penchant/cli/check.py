@@ -15,6 +15,7 @@ __all__ = ["NAME", "command"]
 
 NAME = "check"
 NUM_PROBLEMS = 20
+SAME = ("max_length", "max_prompt_length", "chat_template", "columns", "format", "pairing")
 
 
 def command(
@@ -52,6 +53,7 @@ def command(
 
         penchant check pairs.jsonl --json > findings.json
     """
+    given = locals()
     from rich.console import Console
 
     from penchant.cli import check_shown
@@ -67,13 +69,8 @@ def command(
         report = check_data(
             read,
             model,
-            max_length=max_length,
-            max_prompt_length=max_prompt_length,
-            chat_template=chat_template,
+            **{name: given[name] for name in SAME},
             special_tokens=special_tokens_of(special_tokens),
-            columns=columns,
-            format=format,
-            pairing=pairing,  # type: ignore[arg-type]  # refused where it is none
             min_gap=min_gap or 0.0,
             reporter=reporter,
         )
@@ -83,8 +80,7 @@ def command(
             problem["fix"] = typed(problem["fix"])
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        check_shown.show_report(
-            Console(highlight=False), report, NUM_PROBLEMS if not show_all else None, num_examples, ids
-        )
+        most = None if show_all else NUM_PROBLEMS
+        check_shown.show_report(Console(highlight=False), report, most, num_examples, ids)
     if report.num_bad:
         raise typer.Exit(1)

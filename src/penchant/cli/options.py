@@ -76,17 +76,9 @@ Format = Annotated[
     str | None, typer.Option("--format", help="Read rows by this format.", show_default="the first that fits")
 ]
 Pairing = Annotated[
-    str | None,
-    typer.Option(
-        "--pairing",
-        help="Answers of a ranked or scored list that become pairs: all, best_worst, best_random, adjacent.",
-        show_default="all",
-    ),
+    str | None, typer.Option(help="Pairs of a list: all, best_worst, best_random or adjacent.", show_default="all")
 ]
-MinGap = Annotated[
-    float | None,
-    typer.Option("--min-gap", help="The smallest difference of scores or ranks that makes a pair.", show_default="any"),
-]
+MinGap = Annotated[float | None, typer.Option(help="Smallest gap of scores or ranks for a pair.", show_default="any")]
 Labels = Annotated[
     str | None,
     typer.Option(

@@ -17,6 +17,7 @@ __all__ = ["NAME", "command"]
 
 NAME = "score"
 NUM_SHOWN = 10
+SAME = ("reference", "beta", "max_pairs", "max_length", "special_tokens", "columns", "format", "pairing")
 
 
 def command(
@@ -61,6 +62,7 @@ def command(
 
         penchant score --model ./aligned --reference ./sft --beta 0.1 --data held_out.jsonl --output - | jq .margin
     """
+    given = locals()
     from rich.console import Console
 
     from penchant.cli.console import Reporter
@@ -79,15 +81,8 @@ def command(
         scores = score_pairs(
             model,
             list(resolve_projects(data, "pairs", say=reporter.say)),
-            reference=reference,
-            beta=beta,
-            max_pairs=max_pairs,
-            max_length=max_length,
-            special_tokens=special_tokens,
+            **{name: given[name] for name in SAME},
             on_bad_row=cast("OnBadRow", on_bad_row or "drop"),
-            columns=columns,
-            format=format,
-            pairing=pairing,  # type: ignore[arg-type]  # refused where it is none
             min_gap=min_gap or 0.0,
             load=partial(open_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
             reporter=reporter,
@@ -98,5 +93,4 @@ def command(
         scores.write(Path(output))
     from penchant.evaluation.shown import score_parts
 
-    console = Console(stderr=output == "-", highlight=False)
-    print_parts(console, score_parts(scores, most=NUM_SHOWN))
+    print_parts(Console(stderr=output == "-", highlight=False), score_parts(scores, most=NUM_SHOWN))
