@@ -17,6 +17,7 @@ from penchant.data.importers import (
     DEMONSTRATION_IMPORTERS,
     JUDGED_IMPORTERS,
     LABELLED_IMPORTERS,
+    LIST_IMPORTERS,
     PAIR_IMPORTERS,
     PROMPT_IMPORTERS,
     VOTE_IMPORTERS,
@@ -25,6 +26,7 @@ from penchant.data.importers import (
 )
 from penchant.data.importers.added import added_importers
 from penchant.data.importers.base import NUMBERS, OneOrMore, filled
+from penchant.data.importers.listed import pairs_by
 from penchant.data.importers.reward_bench import REWARD_BENCH
 from penchant.data.inspection import (
     Inspector,
@@ -37,7 +39,7 @@ from penchant.data.inspection import (
 )
 from penchant.data.kinds import guess_kind
 from penchant.data.opening import Row
-from penchant.data.pairing import Pairing, PairingRule
+from penchant.data.pairing import ALL_PAIRS, Pairing, PairingRule
 from penchant.data.quickly import placed
 from penchant.data.read_as import Columns
 from penchant.data.records import (
@@ -242,7 +244,9 @@ _PLAIN_WITH_MODELS = replace(
     REWARD_BENCH, matches=lambda row: not any(filled(row, name) for name in NUMBERS) and REWARD_BENCH.matches(row)
 )
 _ANSWERS: _Kind[PreferencePair | Comparison] = _Kind(
-    (*CHOSEN_IMPORTERS, *JUDGED_IMPORTERS), (PreferencePair, Comparison), inspect_answers
+    (*CHOSEN_IMPORTERS, *JUDGED_IMPORTERS, *(pairs_by(one, ALL_PAIRS) for one in LIST_IMPORTERS)),
+    (PreferencePair, Comparison),
+    inspect_answers,
 )
 _PROMPTS = _Kind(PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
 VOTES = _Kind(VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")

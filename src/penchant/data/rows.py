@@ -158,7 +158,7 @@ class Reader(Generic[Record]):
 
 def may_be_of(names: Iterable[str], importer: Importer[Any]) -> bool:
     """Whether a row with these names has every field that the importer needs."""
-    return set(importer.needs) <= set(names)
+    return set(importer.needs) <= set(names) and not any(group.isdisjoint(names) for group in importer.needs_one_of)
 
 
 def _of_no_format(row: Row, importers: Sequence[Importer[Any]]) -> BadRow:

@@ -49,7 +49,8 @@ class Importer(Generic[Record_co]):
     nobody has answered yet; raises BadRow. reads: every field that convert reads. harmless: fields that change
     nothing here though they might elsewhere; `data/fields.py` knows those that are harmless everywhere. annotator_in:
     fields of which the first that is filled says who voted, and nothing else. inside: the filled fields of objects
-    within those that are read, as `answers[].field`, that it neither reads nor knows to be harmless.
+    within those that are read, as `answers[].field`, that it neither reads nor knows to be harmless. needs_one_of:
+    groups of names that stand for one another, of each of which a row has one.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Importer(Generic[Record_co]):
     harmless: frozenset[str] = frozenset()
     annotator_in: tuple[str, ...] = ()
     inside: Callable[[Row], Iterable[str]] | None = None
+    needs_one_of: tuple[frozenset[str], ...] = ()
 
 
 OneOrMore: TypeAlias = Importer[Record_co] | Importer[tuple[Record_co, ...]]
@@ -83,6 +85,7 @@ def converting(one: Importer[Any], convert: Callable[[Row], New]) -> Importer[Ne
         reads=one.reads,
         harmless=one.harmless,
         inside=one.inside,
+        needs_one_of=one.needs_one_of,
     )
 
 

@@ -63,4 +63,5 @@ HELPSTEER = Importer(
     convert=_list,
     reads=BESIDE.union(("prompt", RATED)),
     inside=_inside,
+    needs_one_of=(frozenset((RATED,)),),
 )
