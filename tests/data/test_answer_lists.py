@@ -181,7 +181,6 @@ ULTRAFEEDBACK = {
             "response": "A lamp.",
             "critique": "No.",
             "overall_score": 10.0,
-            "fine-grained_score": 1.33,
         },
         {
             "annotations": rated(helpfulness="5", honesty="5", instruction_following="4", truthfulness="5"),
