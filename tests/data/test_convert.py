@@ -14,6 +14,7 @@ from penchant.data.importers import (
     DEMONSTRATION_IMPORTERS,
     JUDGED_IMPORTERS,
     LABELLED_IMPORTERS,
+    LIST_IMPORTERS,
 )
 from penchant.data.load import open_records
 from penchant.data.written import WRITERS
@@ -292,3 +293,9 @@ def test_datasets_loads_what_trl_is_to_read(tmp_path):
 def test_plain_text_makes_no_row_of_any_format(tmp_path):
     with pytest.raises(DataError, match="a document makes no row of messages; `penchant sft` reads it as it is"):
         convert([{"text": "Once."}], to="messages", output=tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize("importer", LIST_IMPORTERS, ids=lambda one: one.name)
+def test_lists_of_answers_are_written_as_all_their_pairs(importer, tmp_path):
+    _, rows = written([importer.example], "trl", tmp_path)
+    assert strip(load_pairs(rows).records) == strip(load_pairs([importer.example]).records)

@@ -347,7 +347,8 @@ class Reading(Generic[Record]):
         """How many rows there were of each verdict, and the first of the verdict that most have."""
         found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
         if self.counts.keys() == {"unanswered"}:
-            return f"({found}); {CODES['unanswered'].meaning}"
+            ways = "`penchant votes import` asks people, `penchant judge` a judge"
+            return f"({found}); {CODES['unanswered'].meaning}: {ways}"
         most = self.counts.most_common(1)[0][0]
         return f"({found}); see {next(one for one in self.problems if one.code == most)}"
 

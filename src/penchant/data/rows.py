@@ -13,6 +13,7 @@ from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.packed import unpacked
 from penchant.data.misnamed import misspelt_column
 from penchant.data.opening import LISTED, no_object
+from penchant.data.other_uses import other_use
 from penchant.data.records import Origin
 from penchant.data.verdicts import CODES, BadRow, bad_row_from_validation
 from penchant.errors import DataError
@@ -53,6 +54,7 @@ class Reader(Generic[Record]):
     _candidates: dict[tuple[str, ...], Sequence[OneOrMore[Record]]] = field(default_factory=dict)
     _added: Sequence[OneOrMore[Record]] | None = None
     _compared: set[tuple[str, ...]] = field(default_factory=set)
+    _first_strange: Row | None = None
     _only: OneOrMore[Record] | None = None
 
     def read(self, row: Row | BadRow, origin: Origin) -> tuple[Record, ...]:
@@ -135,7 +137,9 @@ class Reader(Generic[Record]):
         shapes = "; or ".join(importer.description for importer in near)
         hint = "say which column is which, `columns=...`, or give rows with"
         more = "" if self._only else f" (docs/data.md has all {len(self.importers)} formats)"
-        raise DataError(f"{source}: no known format has its columns ({columns}); {hint} {shapes}{more}.")
+        use = None if self._only or self._first_strange is None else other_use(self._first_strange, self.importers)
+        but = f", but {use}" if use else ""
+        raise DataError(f"{source}: no known format has its columns ({columns}){but}; {hint} {shapes}{more}.")
 
     def _read_by(self, name: str | None, source: object) -> None:
         """Read rows by the format of this name alone. Raises DataError where this table has none of that name."""
@@ -151,6 +155,7 @@ class Reader(Generic[Record]):
             self._only, self._candidates = only, {}
 
     def _note_columns(self, row: Row) -> None:
+        self._first_strange = self._first_strange if self.num_strange else row
         self.num_strange += 1
         if self.num_strange <= NUM_COLUMNS:
             self._columns |= dict.fromkeys(map(str, row))

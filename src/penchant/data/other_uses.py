@@ -1,0 +1,46 @@
+"""Which command reads a row that the one that was asked cannot read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from penchant.data.fields import unread_of
+from penchant.data.importers import Importer
+from penchant.data.opening import Row
+from penchant.data.read_as import TABLES
+from penchant.data.verdicts import BadRow
+
+__all__ = ["other_use"]
+
+USES = {
+    "pairs": "`penchant dpo` reads them, as preference pairs",
+    "labelled": '`penchant dpo` with `objective="kto"` reads them, as labelled responses',
+    "demonstrations": "`penchant sft` reads them, as demonstrations",
+    "votes": "`penchant rank` reads them, as votes",
+    "prompts": "`penchant sample` reads them, as prompts",
+}
+"""The command for what each table holds; the first that fits is named."""
+
+
+def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
+    """Who reads the row, as what; None where no format of another table takes it.
+
+    asked: the formats that did not.
+    """
+    tried = {one.name for one in asked}
+    for kind, command in USES.items():
+        if any(one.name not in tried and _takes(one, row) for one in TABLES[kind]):
+            return command
+    return None
+
+
+def _takes(one: Importer[Any], row: Row) -> bool:
+    try:
+        if row.keys() >= set(one.needs) and one.matches(row):
+            one.convert(row)
+            unread_of(row, one)
+            return True
+    except (BadRow, ValidationError):
+        pass
+    return False
