@@ -1,11 +1,13 @@
 """Columns under other names, and one format of those that fit: what the caller says of rows is done, or refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from penchant.data import guess_kind, load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
 from penchant.data.given import check_options
+from penchant.data.read_as import TABLES
 from penchant.errors import ConfigError, DataError
 
 MINE = {"quest": "Why?", "good": "G", "bad": "B", "sys": "Be brief.", "score": 3}
@@ -149,3 +151,9 @@ def test_a_format_that_is_none_or_of_another_kind_is_refused():
         load_demonstrations([BOTH], format="zzzz")
     with pytest.raises(DataError, match="data: the format 'messages' holds something else than is read here"):
         load_pairs([BOTH], format="messages")
+
+
+def test_the_documentation_names_every_format():
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    pages = "".join((docs / name).read_text(encoding="utf-8") for name in ("data.md", "ranking.md"))
+    assert [one.name for table in TABLES.values() for one in table if f"`{one.name}`" not in pages] == []
