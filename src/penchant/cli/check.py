@@ -72,6 +72,7 @@ def command(
             **{name: given[name] for name in SAME},
             special_tokens=special_tokens_of(special_tokens),
             min_gap=min_gap or 0.0,
+            most_items=num_examples,
             reporter=reporter,
         )
     if as_json:

@@ -12,6 +12,7 @@ from penchant.data.load import (
     load_pairs,
     load_prompts,
     load_votes,
+    reading_of,
 )
 from penchant.data.records import (
     Candidate,
@@ -30,6 +31,7 @@ from penchant.data.records import (
     as_message,
     labelled_from_pairs,
     pairs_from_comparisons,
+    prompt_identity,
     prompt_key,
     response_key,
     shown,
@@ -72,8 +74,10 @@ __all__ = [
     "load_vote_table",
     "load_votes",
     "pairs_from_comparisons",
+    "prompt_identity",
     "prompt_key",
     "read_rows",
+    "reading_of",
     "response_key",
     "shown",
     "split_by_prompt",

@@ -37,7 +37,7 @@ from penchant.data.inspection import (
     inspect_prompts,
     inspect_votes,
 )
-from penchant.data.kinds import guess_kind
+from penchant.data.kinds import Kind, guess_kind
 from penchant.data.opening import Row
 from penchant.data.pairing import ALL_PAIRS, Pairing, PairingRule
 from penchant.data.quickly import placed
@@ -64,7 +64,9 @@ __all__ = [
     "load_pairs",
     "load_prompts",
     "load_votes",
+    "no_search_for_cycles",
     "open_records",
+    "reading_of",
 ]
 
 Record = TypeVar("Record")
@@ -256,6 +258,13 @@ def _load(sources: Sequence[Source], kind: _Kind[Record], on_bad_row: OnBadRow, 
     reading = Reading(sources, kind, on_bad_row, limit)
     with no_search_for_cycles():
         return reading.loaded(tuple(reading))
+
+
+def reading_of(kind: Kind, data: Data, *, pairing: PairingRule | None = None, min_gap: float = 0.0) -> "Reading[Any]":
+    """The records of what `guess_kind` found, one by one, bad rows left out; pairing, min_gap: as for `load_pairs`."""
+    pairs = replace(_PAIRS, importers=pair_importers(Pairing(pairing or "all", min_gap)))
+    kinds: dict[Kind, _Kind[Any]] = {"pairs": pairs, "labelled": _LABELLED, "demonstrations": _DEMONSTRATIONS}
+    return Reading(check_options(data, "drop", None), kinds[kind], "drop", None)
 
 
 class Reading(Generic[Record]):

@@ -15,7 +15,7 @@ from penchant.tokens.labelled_responses import EncodedLabelled
 from penchant.tokens.pairs import EncodedExample, EncodedPair, Limits
 from penchant.tokens.shown import scored_runs
 
-__all__ = ["Remark", "length_remarks", "token_remarks"]
+__all__ = ["Remark", "TokenFaults", "length_remarks"]
 
 LONGER = 1.2
 """Chosen responses this much longer than rejected ones are worth a remark."""
@@ -31,26 +31,37 @@ class Remark:
     first: str | None
 
 
-def token_remarks(
-    items: Sequence[EncodedPair | EncodedLabelled | EncodedExample], encoder: ChatEncoder, limits: Limits
-) -> Iterator[Remark]:
-    """Every kind of fault in the tokens of the items, with how many sequences have it and the first of them."""
-    found: dict[str, list[str]] = {}
-    inside: Counter[int] = Counter()
-    special = _special_ids(encoder)
-    for item in items:
-        for sequence in item.sequences:
-            for code in _faults(sequence, encoder, special, limits, inside):
-                found.setdefault(code, []).append(str(item.origin))
-    shown = ", ".join(repr(encoder.tokenizer.decode([i], skip_special_tokens=False)) for i, _ in inside.most_common(3))
-    texts = {
-        "double_bos": "begin with the beginning-of-text token twice; the template writes it and the tokenizer adds it",
-        "double_end": "end with two end tokens; remove the one that is written in the response's text",
-        "special_inside": f"hold a special token in the midst of what is scored ({shown}); remove it from the text",
-        "missing_end": "do not end with an end token, so the model cannot learn to stop; check eos_token and template",
-    }
-    for code, where in found.items():
-        yield Remark(code, texts[code], len(where), where[0])
+class TokenFaults:
+    """Every kind of fault in the tokens of items that come a few at a time: how many have it, and the first of them."""
+
+    def __init__(self, encoder: ChatEncoder, limits: Limits) -> None:
+        self._encoder, self._limits = encoder, limits
+        self._special = _special_ids(encoder)
+        self._found: dict[str, tuple[int, str]] = {}
+        self._inside: Counter[int] = Counter()
+
+    def add(self, items: Sequence[EncodedPair | EncodedLabelled | EncodedExample]) -> None:
+        """Look at further items."""
+        for item in items:
+            for sequence in item.sequences:
+                for code in _faults(sequence, self._encoder, self._special, self._limits, self._inside):
+                    number, first = self._found.get(code) or (0, str(item.origin))
+                    self._found[code] = number + 1, first
+
+    def remarks(self) -> Iterator[Remark]:
+        """What was found so far."""
+        decode = self._encoder.tokenizer.decode
+        shown = ", ".join(repr(decode([i], skip_special_tokens=False)) for i, _ in self._inside.most_common(3))
+        texts = {
+            "double_bos": "begin with the beginning-of-text token twice; the template writes it and the tokenizer adds "
+            "it",
+            "double_end": "end with two end tokens; remove the one that is written in the response's text",
+            "special_inside": f"hold a special token in the midst of what is scored ({shown}); remove it from the text",
+            "missing_end": "do not end with an end token, so the model cannot learn to stop; check eos_token and "
+            "template",
+        }
+        for code, (number, first) in self._found.items():
+            yield Remark(code, texts[code], number, first)
 
 
 def _faults(

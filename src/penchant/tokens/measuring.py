@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+from array import array
 from collections.abc import Sequence
 
-from penchant.data import Labelled, PreferencePair, prompt_key
+from penchant.data import Labelled, Origin, PreferencePair, prompt_identity
+from penchant.data.seen import Seen
 
 __all__ = ["Lengths"]
+
+ANYWHERE = Origin(file="", line=1)
 
 
 class Lengths:
@@ -17,8 +20,8 @@ class Lengths:
     """
 
     def __init__(self, *parts: str) -> None:
-        self.by_part: dict[str, list[int]] = {part: [] for part in parts}
-        self._prompts: set[bytes] = set()
+        self.by_part = {part: array("q") for part in parts}
+        self._prompts = Seen()
 
     def add(self, record: PreferencePair | Labelled, ids: Sequence[Sequence[int]]) -> None:
         """The ids of the record's prompt and responses, as many of them as could be encoded."""
@@ -34,7 +37,4 @@ class Lengths:
         self.by_part["text"].append(length)
 
     def _is_new(self, record: PreferencePair | Labelled) -> bool:
-        digest = hashlib.blake2b(prompt_key(record.prompt).encode(), digest_size=16).digest()
-        known = digest in self._prompts
-        self._prompts.add(digest)
-        return not known
+        return self._prompts.remember(prompt_identity(record.prompt), ANYWHERE) is None

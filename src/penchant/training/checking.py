@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import count, islice
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,13 +15,13 @@ from penchant.data import (
     Origin,
     Verdict,
     guess_kind,
-    load_demonstrations,
-    load_labelled,
-    load_pairs,
+    reading_of,
 )
 from penchant.data.authors import votes_behind
 from penchant.data.fields import UnreadField
 from penchant.data.given import Data, check_options, paths_of
+from penchant.data.kinds import Kind
+from penchant.data.load import Reading, no_search_for_cycles
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.models.encoder import load_text_side
@@ -40,7 +41,7 @@ from penchant.tokens import (
     tokenise_labelled,
     tokenise_pairs,
 )
-from penchant.tokens.faults import Remark, length_remarks, token_remarks
+from penchant.tokens.faults import Remark, TokenFaults, length_remarks
 from penchant.tokens.measuring import Lengths
 from penchant.training.config import OptimiserConfig
 
@@ -48,6 +49,16 @@ __all__ = ["CheckReport", "check_data", "check_tokens"]
 
 NUM_SAMPLED = 512
 """Items from which the share of tokens saved by sharing is measured."""
+CHUNK = 4096
+"""Records that are held at a time."""
+
+Item: TypeAlias = EncodedPair | EncodedLabelled | EncodedExample
+_TOKENISING: dict[Kind, tuple[Callable[..., Tokenised[Any]], tuple[str, ...]]] = {
+    "pairs": (tokenise_pairs, ("prompt", "chosen", "rejected")),
+    "labelled": (tokenise_labelled, ("prompt", "good", "bad")),
+    "demonstrations": (tokenise_demonstrations, ("text",)),
+}
+"""By kind of record: what makes items of them, and the parts whose lengths are told."""
 
 
 @dataclass(frozen=True)
@@ -55,18 +66,18 @@ class CheckReport:
     """What was found in files of data.
 
     kind: "pairs", "labelled" or "demonstrations". format: names of the importers that matched. rows: how many by
-    verdict. problems: every row that is not plainly kept. items: what training would read. lengths: by part, the tokens
-    of every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that need not be
-    run. fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became of the votes, for
-    every file that came from a project.
+    verdict. problems: every row that is not plainly kept. items: the first of what training would read. lengths: by
+    part, the tokens of every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens
+    that need not be run. fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became
+    of the votes, for every file that came from a project.
     """
 
     kind: str
     format: str
     rows: dict[str, int]
     problems: tuple[Verdict, ...]
-    items: tuple[EncodedPair | EncodedLabelled | EncodedExample, ...]
-    lengths: dict[str, list[int]]
+    items: tuple[Item, ...]
+    lengths: Mapping[str, Sequence[int]]
     num_cut: int
     saved_by_sharing: float
     remarks: tuple[Remark, ...]
@@ -135,12 +146,14 @@ def check_data(
     format: str | None = None,
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
+    most_items: int = NUM_SAMPLED,
     reporter: Reporter,
 ) -> CheckReport:
     """Read and tokenise files, or rows in memory, as training on `model` would; its weights are not read.
 
     max_length, max_prompt_length: in tokens, and never more than the model takes; the second is by default all but one
-    of the first. columns, format, pairing, min_gap: see `penchant.data.load_pairs`.
+    of the first. columns, format, pairing, min_gap: see `penchant.data.load_pairs`. most_items: how many are kept to
+    be shown, or 512.
 
     Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
     """
@@ -151,7 +164,10 @@ def check_data(
     )
     longest = min(max_length, side.context_length or max_length)
     limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
-    return check_tokens(sources, side.encoder, limits, pairing=pairing, min_gap=min_gap, reporter=reporter)
+    most_items = max(most_items, NUM_SAMPLED)
+    return check_tokens(
+        sources, side.encoder, limits, pairing=pairing, min_gap=min_gap, most_items=most_items, reporter=reporter
+    )
 
 
 def check_tokens(
@@ -162,34 +178,42 @@ def check_tokens(
     token_budget: int = OptimiserConfig().token_budget,
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
+    most_items: int = NUM_SAMPLED,
     reporter: Reporter,
 ) -> CheckReport:
-    """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch."""
-    loaded: Loaded[Any]
-    tokenised: Tokenised[Any]
+    """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch.
+
+    Records are read twice, to know their number, and tokenised a chunk at a time, so that memory does not grow with
+    them but for what is reported.
+    """
     sources = check_options(data, "drop", None)
     kind = guess_kind(sources)
-    if kind == "pairs":
-        loaded = load_pairs(sources, on_bad_row="drop", pairing=pairing, min_gap=min_gap)
-        measured = Lengths("prompt", "chosen", "rejected")
-        tokenised = tokenise_pairs(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
-    elif kind == "labelled":
-        loaded, measured = load_labelled(sources, on_bad_row="drop"), Lengths("prompt", "good", "bad")
-        tokenised = tokenise_labelled(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
-    else:
-        loaded, measured = load_demonstrations(sources, on_bad_row="drop"), Lengths("text")
-        tokenised = tokenise_demonstrations(encoder, loaded.records, limits, _counter(loaded, reporter), measured)
-    late = list({verdict.origin: verdict for verdict in tokenised.problems}.values())  # one for a row of many pairs
+    reading, again = (reading_of(kind, sources, pairing=pairing, min_gap=min_gap) for _ in range(2))
+    loaded = _counted(reading)
+    tokenise, parts = _TOKENISING[kind]
+    measured, faults = Lengths(*parts), TokenFaults(encoder, limits)
+    items: list[Item] = []
+    failed: dict[Origin, Verdict] = {}  # one for a row of many pairs
+    num_cut = 0
+    done = count(1)
+    for chunk in _chunks(again):
+        tokenised: Tokenised[Any] = tokenise(
+            encoder, chunk, limits, lambda: reporter.progress("tokens", next(done), reading.num_records, {}), measured
+        )
+        items += tokenised.items[: most_items - len(items)]
+        failed |= {verdict.origin: verdict for verdict in tokenised.problems}
+        num_cut += tokenised.num_truncated
+        faults.add(tokenised.items)
     return CheckReport(
         kind=kind,
         format=loaded.format,
-        rows=_count_rows(loaded.verdict_counts, loaded.problems, late),
-        problems=(*loaded.problems, *late),
-        items=tokenised.items,
+        rows=_count_rows(loaded.verdict_counts, loaded.problems, list(failed.values())),
+        problems=(*loaded.problems, *failed.values()),
+        items=tuple(items),
         lengths=measured.by_part,
-        num_cut=tokenised.num_truncated,
-        saved_by_sharing=_saved_by_sharing(tokenised.items[:NUM_SAMPLED], token_budget),
-        remarks=(*token_remarks(tokenised.items, encoder, limits), *length_remarks(measured.by_part, encoder)),
+        num_cut=num_cut,
+        saved_by_sharing=_saved_by_sharing(items[:NUM_SAMPLED], token_budget),
+        remarks=(*faults.remarks(), *length_remarks(measured.by_part, encoder)),
         unread=loaded.unread,
         fits=loaded.fits,
         remarks_on_rows=tuple(loaded.remarks()),
@@ -199,9 +223,18 @@ def check_tokens(
     )
 
 
-def _counter(loaded: Loaded[Any], reporter: Reporter) -> Callable[[], None]:
-    numbers = iter(range(1, len(loaded.records) + 1))
-    return lambda: reporter.progress("tokens", next(numbers), len(loaded.records), {})
+def _counted(reading: Reading[Any]) -> Loaded[Any]:
+    """How the rows were read, without the records."""
+    with no_search_for_cycles():
+        for _ in reading:
+            pass
+    return reading.loaded(())
+
+
+def _chunks(records: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(records)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
 
 
 def _count_rows(counts: dict[str, int], early: Sequence[Verdict], late: Sequence[Verdict]) -> dict[str, int]:
@@ -214,7 +247,7 @@ def _count_rows(counts: dict[str, int], early: Sequence[Verdict], late: Sequence
     return {code: number for code, number in rows.items() if number}
 
 
-def _saved_by_sharing(items: Sequence[EncodedPair | EncodedLabelled | EncodedExample], token_budget: int) -> float:
+def _saved_by_sharing(items: Sequence[Item], token_budget: int) -> float:
     """Share of tokens that need not be run, as every shared prefix of a micro-batch is run once."""
     total = unique = 0
     for batch in pack([item.sequences for item in items], token_budget):
