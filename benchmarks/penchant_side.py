@@ -39,7 +39,7 @@ def prepare(job: Mapping[str, Any]) -> dict[str, Any]:
     from penchant.models.numerics import choose_numerics
     from penchant.tokens import Limits, tokenise_pairs
     from penchant.training.dataset import pair_dataset
-    from penchant.training.schedule import batches_of_epoch
+    from penchant.training.schedule import batches_of_epoch, group_numbers
 
     folder = Path(job["folder"])
     template = read_chat_template(job["chat_template"])
@@ -61,7 +61,9 @@ def prepare(job: Mapping[str, Any]) -> dict[str, Any]:
     items = pair_dataset(config.data, model, config.seed, print).train
     if [_ids(item) for item in items] != [_ids(item) for _, item in kept]:
         raise ValueError("the rows written for the run do not give the tokens of the rows read")
-    batches = batches_of_epoch(items, _prompt, batch_size=job["batch_size"], epoch=0, seed=config.seed)
+    batches = batches_of_epoch(
+        items, group_numbers(map(_prompt, items)), batch_size=job["batch_size"], epoch=0, seed=config.seed
+    )
     write_json(folder / "ids.json", [_ids(item) for batch in batches for item in batch])
     facts = {
         "model_path": str(model.path),

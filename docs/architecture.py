@@ -144,7 +144,7 @@ TREE = Walk(
     "A line of a file becomes a record, the record tokens, and the tokens of a micro-batch a forest of prefix trees.",
     "data",
     (
-        ("data/importers/explicit_prompt.py", "pair_of"),
+        ("data/importers/sides.py", "pair_of"),
         ("tokens/encoding.py", "write_response"),
         ("tokens/packing.py", "pack"),
         ("tokens/forest.py", "plant"),

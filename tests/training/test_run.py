@@ -78,13 +78,14 @@ def test_what_was_learned_is_in_the_saved_model(dpo, pairs, model):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's list of mapped files")
 def test_weights_that_are_trained_do_not_lie_in_the_models_file(dpo, make_reporter, stories260k, tmp_path):
     """Whoever writes to a file from which memory is mapped changes, or ends, the process that has mapped it."""
-    shutil.copytree(stories260k, tmp_path / "source", copy_function=shutil.copyfile)
+    source = tmp_path / "source"
+    shutil.copytree(stories260k, source, copy_function=shutil.copyfile)
     mapped = []
 
     def look():
-        mapped.extend(line for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line)
+        mapped.extend(line for line in Path("/proc/self/maps").read_text().splitlines() if str(source) in line)
 
-    dpo(make_reporter({1: look}), model={"name": str(tmp_path / "source")})
+    dpo(make_reporter({1: look}), model={"name": str(source)})
     assert mapped == []
 
 

@@ -2,9 +2,10 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
-from penchant.training.schedule import batches_of_epoch, learning_rate_factor, num_batches
+from penchant.training.schedule import batches_of_epoch, group_numbers, learning_rate_factor, num_batches
 
 
 def factors(num_steps, warmup, schedule):
@@ -38,7 +39,8 @@ ITEMS = [(prompt, response) for response in range(3) for prompt in "abcdefg"]
 
 
 def epoch_of(epoch=0, seed=0, size=4):
-    return batches_of_epoch(ITEMS, lambda item: item[0], batch_size=size, epoch=epoch, seed=seed)
+    groups = group_numbers(prompt for prompt, _ in ITEMS)
+    return list(batches_of_epoch(ITEMS, groups, batch_size=size, epoch=epoch, seed=seed))
 
 
 def test_every_item_comes_once_and_the_items_of_a_prompt_are_neighbours():
@@ -53,3 +55,22 @@ def test_every_item_comes_once_and_the_items_of_a_prompt_are_neighbours():
 def test_the_order_follows_seed_and_epoch_alone():
     assert epoch_of(1, 5) == epoch_of(1, 5)
     assert len({str(epoch_of(epoch, seed)) for epoch in range(2) for seed in range(3)}) == 6
+
+
+def test_the_order_is_that_of_groups_taken_as_they_first_appear():
+    order = np.random.default_rng([3, 1]).permutation(7)
+    wanted = [(prompt, response) for prompt in np.array(list("abcdefg"))[order] for response in range(3)]
+    assert [item for batch in epoch_of(1, 3) for item in batch] == wanted
+
+
+def test_numbers_are_given_to_groups_as_they_first_appear_whatever_they_are():
+    groups = ["b", "a", "b", "c", "a"]
+    assert group_numbers(groups).tolist() == [0, 1, 0, 2, 1]
+    assert group_numbers(np.array([9, 4, 9, 2**63, 4], dtype=np.uint64)).tolist() == [0, 1, 0, 2, 1]
+
+
+def test_batches_from_the_middle_are_those_of_the_whole_epoch():
+    groups = group_numbers(prompt for prompt, _ in ITEMS)
+    batches = batches_of_epoch(ITEMS, groups, batch_size=4, epoch=0, seed=0)
+    assert list(batches[2:5]) == list(batches)[2:5]
+    assert list(batches[4:99]) == list(batches)[4:]

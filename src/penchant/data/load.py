@@ -66,6 +66,7 @@ __all__ = [
     "load_votes",
     "no_search_for_cycles",
     "open_records",
+    "read_pairs",
     "reading_of",
 ]
 
@@ -132,6 +133,19 @@ def load_pairs(
     """
     kind = replace(_PAIRS, importers=pair_importers(Pairing(pairing or "all", min_gap)))
     return _load(check_options(data, on_bad_row, limit, columns=columns, format=format), kind, on_bad_row, limit)
+
+
+def read_pairs(
+    data: Data,
+    *,
+    on_bad_row: OnBadRow = "error",
+    limit: int | None = None,
+    pairing: str | None = None,
+    min_gap: float | None = None,
+) -> "Reading[PreferencePair]":
+    """The pairs that `load_pairs` loads, one by one; options and errors as there."""
+    kind = replace(_PAIRS, importers=pair_importers(Pairing(pairing or "all", min_gap)))
+    return Reading(check_options(data, on_bad_row, limit), kind, on_bad_row, limit)
 
 
 def load_labelled(

@@ -9,10 +9,13 @@ import hashlib
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from penchant.data.records import Demonstration, Document, Message, prompt_key
 from penchant.errors import ConfigError
 
-__all__ = ["split_by_prompt", "split_demonstrations"]
+__all__ = ["held_out_by_place", "place_of", "split_by_prompt", "split_demonstrations"]
 
 
 class HasPrompt(Protocol):
@@ -61,25 +64,31 @@ def _key_of_text(record: Demonstration | Document) -> str:
     return prompt_key(messages[: next(answered, -1)] or messages)
 
 
+def held_out_by_place(places: NDArray[np.float64], fraction: float) -> NDArray[np.bool_]:
+    """Which records are held out, from the places of their prompts; see `split_by_prompt`. Raises ConfigError."""
+    if not 0 <= fraction < 1:
+        raise ConfigError(f"the held-out fraction must be at least 0 and below 1, got {fraction}; 0.1 is usual.")
+    held_out = places < fraction
+    if not len(places) or (places == places[0]).all():
+        return np.zeros(len(places), dtype=np.bool_)
+    if fraction > 0 and not held_out.any():
+        return np.asarray(places == places.min())
+    if held_out.all():
+        return np.asarray(places != places.max())
+    return held_out
+
+
 def _split(
     records: Sequence[Record], keys: Sequence[str], fraction: float, seed: int
 ) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    if not 0 <= fraction < 1:
-        raise ConfigError(f"the held-out fraction must be at least 0 and below 1, got {fraction}; 0.1 is usual.")
-    places = {key: _place(key, seed) for key in keys}
-    held_out = {key for key, place in places.items() if place < fraction}
-    if len(places) < 2:
-        held_out = set()
-    elif fraction > 0 and not held_out:
-        held_out = {min(places, key=places.__getitem__)}
-    elif len(held_out) == len(places):
-        held_out.remove(max(places, key=places.__getitem__))
+    held_out = held_out_by_place(np.array([place_of(key, seed) for key in keys], dtype=np.float64), fraction)
     sides: tuple[list[Record], list[Record]] = [], []
-    for record, key in zip(records, keys, strict=True):
-        sides[key in held_out].append(record)
+    for record, is_out in zip(records, held_out, strict=True):
+        sides[bool(is_out)].append(record)
     return tuple(sides[0]), tuple(sides[1])
 
 
-def _place(key: str, seed: int) -> float:
+def place_of(key: str, seed: int) -> float:
+    """The place of the prompt with this key, in [0, 1)."""
     digest = hashlib.sha256(f"{seed}\n{key}".encode()).hexdigest()
     return int(digest[:16], 16) / 2**64

@@ -7,6 +7,8 @@ turns; where the template writes the earlier ones as they were, they are one seq
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -97,6 +99,27 @@ class ChatEncoder:
     def is_plain(self) -> bool:
         """Whether contents are written without roles."""
         return self.template == PLAIN
+
+    def fingerprint(self) -> str | None:
+        """sha256 (hex) of all that ids depend on; None for a tokenizer that cannot be written down.
+
+        That is the tokenizer itself, the chat template with the time it is told, and what is done with special tokens.
+        """
+        fast = getattr(self.tokenizer, "backend_tokenizer", None)
+        if fast is None:
+            return None
+        ends = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, sorted(self.end_ids)
+        told = self._template.told_of_time
+        parts = [
+            type(self.tokenizer).__name__,
+            fast.to_str(),
+            self.template,
+            told,
+            self.special_tokens,
+            ends,
+            self._spelt,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def prompt_text(self, prompt: Sequence[Message]) -> str:
         """The prompt as the model reads it, up to where its answer begins. Raises BoundaryError."""

@@ -27,6 +27,7 @@ __all__ = [
     "Limits",
     "PromptAndResponses",
     "Tokenised",
+    "encoded_pairs",
     "prompt_too_long",
     "tokenise_demonstrations",
     "tokenise_pairs",
@@ -161,6 +162,26 @@ class PromptAndResponses(Generic[Row]):
         return TokenSequence.of(prompt, response[: self.limits.max_length - len(prompt)])
 
 
+def encoded_pairs(
+    encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits: Limits, lengths: Lengths | None = None
+) -> Iterator[tuple[EncodedPair | Verdict, int]]:
+    """For every pair in order its tokens, or why it cannot be used, and how many of its responses were cut."""
+    texts = PromptAndResponses[PreferencePair](encoder, limits, lambda p: (p.prompt, (p.chosen, p.rejected)), lengths)
+    for pair, found in texts.encode(pairs):
+        if isinstance(found, Verdict):
+            yield found, 0
+            continue
+        origin = pair.origin or NOWHERE
+        prompt, responses = found
+        chosen, rejected = (texts.sequence(prompt, response) for response in responses)
+        if np.array_equal(chosen.ids, rejected.ids):
+            reason = f"within {limits.max_length} tokens both responses are the same"
+            yield Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)), 0
+            continue
+        num_cut = sum(len(prompt) + len(response) > limits.max_length for response in responses)
+        yield EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin), num_cut
+
+
 def tokenise_pairs(
     encoder: ChatEncoder,
     pairs: Iterable[PreferencePair],
@@ -169,24 +190,16 @@ def tokenise_pairs(
     lengths: Lengths | None = None,
 ) -> Tokenised[EncodedPair]:
     """Encode every pair."""
-    texts = PromptAndResponses[PreferencePair](encoder, limits, lambda p: (p.prompt, (p.chosen, p.rejected)), lengths)
     kept: list[EncodedPair] = []
     problems: list[Verdict] = []
     num_truncated = 0
-    for pair, found in texts.encode(pairs):
+    for found, num_cut in encoded_pairs(encoder, pairs, limits, lengths):
         on_progress()
-        origin = pair.origin or NOWHERE
+        num_truncated += num_cut
         if isinstance(found, Verdict):
             problems.append(found)
-            continue
-        prompt, responses = found
-        chosen, rejected = (texts.sequence(prompt, response) for response in responses)
-        if chosen.key == rejected.key:
-            reason = f"within {limits.max_length} tokens both responses are the same"
-            problems.append(Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)))
-            continue
-        num_truncated += sum(len(prompt) + len(response) > limits.max_length for response in responses)
-        kept.append(EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin))
+        else:
+            kept.append(found)
     return Tokenised(tuple(kept), tuple(problems), num_truncated)
 
 

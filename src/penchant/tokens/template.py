@@ -78,6 +78,11 @@ class ChatTemplate:
         self._is_writer = writes_texts_unseen(source)
         self._latest: tuple[tuple[Message, ...], Written] | None = None
 
+    @property
+    def told_of_time(self) -> dict[str, str] | None:
+        """By directive of strftime what the template is told; None for one that does not ask."""
+        return self._clock
+
     def prompt(self, messages: Sequence[Message]) -> Written:
         """The messages as the model reads them, up to where its answer begins. Raises BoundaryError."""
         if self._latest is None or not _same(self._latest[0], messages):

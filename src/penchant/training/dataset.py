@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from penchant.data import CODES, Verdict, guess_kind, load_demonstrations, load_labelled, load_pairs, split_by_prompt
+import numpy as np
+
+from penchant.data import CODES, Verdict, guess_kind, load_demonstrations, load_labelled, split_by_prompt
 from penchant.data.given import Data, Source, paths_of, sources_of
-from penchant.data.split import split_demonstrations
+from penchant.data.split import held_out_by_place, split_demonstrations
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
@@ -23,12 +26,21 @@ from penchant.tokens import (
     Tokenised,
     tokenise_demonstrations,
     tokenise_labelled,
-    tokenise_pairs,
 )
+from penchant.tokens.store import SomePairs
 from penchant.training.config import DataConfig
 from penchant.training.origins import files_read
+from penchant.training.stored import Choice, stored_pairs
 
-__all__ = ["Dataset", "check_rows", "demonstration_dataset", "labelled_dataset", "limits_of", "pair_dataset"]
+__all__ = [
+    "Dataset",
+    "check_rows",
+    "demonstration_dataset",
+    "groups_of",
+    "labelled_dataset",
+    "limits_of",
+    "pair_dataset",
+]
 
 Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample)
 
@@ -37,24 +49,45 @@ Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample)
 class Dataset(Generic[Item]):
     """Encoded items, and what the ledger says about them."""
 
-    train: tuple[Item, ...]
-    held_out: tuple[Item, ...]
+    train: Sequence[Item]
+    held_out: Sequence[Item]
     facts: dict[str, Any]
 
 
 def pair_dataset(
-    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
+    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, folder: Path | None = None
 ) -> Dataset[EncodedPair]:
-    """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on."""
+    """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on.
+
+    folder: where tokens are kept from one run to the next; None holds them in memory.
+    """
     if guess_kind(data) == "labelled":
         raise DataError(
             f"{sources_of(data)[0]}: its responses are labelled one by one, and this objective reads pairs; choose "
             '`objective="kto"` or `objective="bco"`'
         )
-    loaded = load_pairs(data, on_bad_row="drop", limit=config.max_rows, pairing=config.pairing, min_gap=config.min_gap)
-    sides = split_by_prompt(loaded.records, config.held_out, seed)
-    found = _encoded(config, data, model, loaded, sides, tokenise_pairs, reporter)
-    return replace(found, facts=found.facts | {"held_out_longer": _share_of_longer(found.held_out)})
+    sources, limits = sources_of(data), limits_of(config, model)
+    read = stored_pairs(
+        sources,
+        model.encoder,
+        limits,
+        Choice(config.max_rows, config.pairing, config.min_gap),
+        seed=seed,
+        folder=folder,
+        say=reporter.say,
+    )
+    store = read.store
+    reporter.progress("tokens", len(store), len(store), {})
+    is_out = held_out_by_place(np.asarray(store.columns["places"]), config.held_out)
+    is_held_out = is_out[store.columns["records"]]
+    train = SomePairs(store, np.flatnonzero(~is_held_out))
+    held_out = SomePairs(store, np.flatnonzero(is_held_out))
+    late = sorted(read.problems, key=lambda problem: bool(is_out[problem[0]]))  # those of training come first
+    problems = [verdict for _, verdict in late]
+    facts = _facts(config, sources, limits, read.loaded, problems, read.num_truncated, reporter.say)
+    _require_something_to_learn(len(train), bool(train.labels[:, 0].any()), sources)
+    facts |= _facts_of_sides((train.keys(), len(train)), (held_out.keys(), len(held_out)))
+    return Dataset(train, held_out, facts | {"held_out_longer": _share_of_longer(held_out)})
 
 
 def labelled_dataset(
@@ -93,16 +126,26 @@ def _encoded(
     def tick() -> None:
         reporter.progress("tokens", next(numbers), total, {})
 
-    train, held_out = (tokenise(model.encoder, side, limits, tick) for side in sides)
+    train: Tokenised[Item] = tokenise(model.encoder, sides[0], limits, tick)
+    held_out: Tokenised[Item] = tokenise(model.encoder, sides[1], limits, tick)
     sources = sources_of(data)
-    facts = _facts(config, sources, limits, loaded, (train, held_out), reporter.say)
-    return _dataset(train.items, held_out.items, facts, sources)
+    problems, num_truncated = [*train.problems, *held_out.problems], train.num_truncated + held_out.num_truncated
+    facts = _facts(config, sources, limits, loaded, problems, num_truncated, reporter.say)
+    has_weight = any(getattr(item, "weight", 1.0) for item in train.items)
+    _require_something_to_learn(len(train.items), has_weight, sources)
+    facts |= _facts_of_sides(*((_keys(side.items), len(side.items)) for side in (train, held_out)))
+    return Dataset(train.items, held_out.items, facts)
 
 
-def _share_of_longer(pairs: Sequence[EncodedPair]) -> float | None:
+def groups_of(items: Sequence[Any], group_of: Callable[[Any], Hashable]) -> Iterable[Hashable]:
+    """The group of every item; for pairs of a store, what tells their prompts apart there."""
+    return items.prompts if isinstance(items, SomePairs) else (group_of(item) for item in items)
+
+
+def _share_of_longer(pairs: SomePairs) -> float | None:
     """How often the chosen response has more tokens, equal lengths counted half: what looking at length alone gives."""
-    gaps = [int(pair.chosen.scored.sum()) - int(pair.rejected.scored.sum()) for pair in pairs]
-    return sum(0.5 + 0.5 * ((gap > 0) - (gap < 0)) for gap in gaps) / len(gaps) if gaps else None
+    chosen, rejected = pairs.response_lengths()
+    return float((0.5 + 0.5 * np.sign(chosen - rejected)).sum()) / len(pairs) if len(pairs) else None
 
 
 def limits_of(config: DataConfig, model: LanguageModel) -> Limits:
@@ -138,11 +181,12 @@ def _facts(
     sources: Sequence[Source],
     limits: Limits,
     loaded: Any,
-    sides: Sequence[Any],
+    problems: Sequence[Verdict],
+    num_truncated: int,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     num_rows = sum(loaded.verdict_counts.values())
-    late = list({verdict.origin: verdict for side in sides for verdict in side.problems}.values())
+    late = list({verdict.origin: verdict for verdict in problems}.values())
     check_rows([*loaded.problems, *late], num_rows, config, say)
     _say_what_is_not_trained_on(loaded, say)
     rows = Counter(loaded.verdict_counts)
@@ -150,7 +194,6 @@ def _facts(
     for origin, code in {verdict.origin: verdict.code for verdict in late}.items():
         rows[earlier.get(origin, "keep")] -= 1
         rows[code] += 1
-    num_truncated = sum(side.num_truncated for side in sides)
     if num_truncated:
         say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
     return {
@@ -174,29 +217,32 @@ def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None
         say(line)
 
 
-def _dataset(
-    train: tuple[Item, ...], held_out: tuple[Item, ...], facts: dict[str, Any], sources: Sequence[Source]
-) -> Dataset[Item]:
-    if not train:
-        raise DataError(f"{', '.join(map(str, sources))}: nothing is left to train on; lower data.held_out or add rows")
-    if not any(getattr(item, "weight", 1.0) for item in train):
+def _require_something_to_learn(num_items: int, has_weight: bool, sources: Sequence[Source]) -> None:
+    """Raise DataError where there is none."""
+    named = ", ".join(map(str, sources))
+    if not num_items:
+        raise DataError(f"{named}: nothing is left to train on; lower data.held_out or add rows")
+    if not has_weight:
         raise DataError(
-            f"{', '.join(map(str, sources))}: every row to train on has weight 0, so there is nothing to learn; "
+            f"{named}: every row to train on has weight 0, so there is nothing to learn; "
             "leave the weights out, or give some rows one above 0"
         )
-    facts |= {
-        "tokens_digest": _digest_of_tokens(train, held_out),
-        "num_train_pairs": len(train),
-        "num_held_out_pairs": len(held_out),
-    }
-    return Dataset(train, held_out, facts)
 
 
-def _digest_of_tokens(*sides: Sequence[Item]) -> str:
-    """sha256 over the keys of all sequences, in order, and the number of items a side."""
+def _keys(items: Sequence[Any]) -> Iterator[bytes]:
+    return (sequence.key for item in items for sequence in item.sequences)
+
+
+def _facts_of_sides(*sides: tuple[Iterable[bytes], int]) -> dict[str, Any]:
+    """How many items are on a side, and sha256 over the keys of all sequences, in order, and these numbers."""
     digest = hashlib.sha256()
-    for side in sides:
-        digest.update(len(side).to_bytes(8, "big"))
-        for item in side:
-            digest.update(b"".join(sequence.key for sequence in item.sequences))
-    return digest.hexdigest()
+    for keys, number in sides:
+        digest.update(number.to_bytes(8, "big"))
+        for key in keys:
+            digest.update(key)
+    (_, num_train), (_, num_held_out) = sides
+    return {
+        "tokens_digest": digest.hexdigest(),
+        "num_train_pairs": num_train,
+        "num_held_out_pairs": num_held_out,
+    }

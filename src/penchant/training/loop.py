@@ -20,13 +20,13 @@ from penchant.tokens import pack
 from penchant.training.callbacks import Callback, own_metrics
 from penchant.training.checkpoint import Checkpoint, restore
 from penchant.training.config import RunConfig
-from penchant.training.dataset import Dataset
+from penchant.training.dataset import Dataset, groups_of
 from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import Interrupted, StopRequest
 from penchant.training.optimiser import adamw
 from penchant.training.run_record import RunRecord
 from penchant.training.samples import FixedPrompts
-from penchant.training.schedule import batches_of_epoch, learning_rate_factor, num_batches
+from penchant.training.schedule import batches_of_epoch, group_numbers, learning_rate_factor, num_batches
 from penchant.training.task import Item, StepResult, Tally, Task
 
 __all__ = ["Loop", "accumulate"]
@@ -106,7 +106,8 @@ class Loop(Generic[Item]):
         self.num_steps = config.epochs * self.steps_per_epoch
         if config.max_steps is not None:
             self.num_steps = min(self.num_steps, config.max_steps)
-        asked = [item.sequences[0] for item in self.data.held_out or self.data.train]
+        self.groups = group_numbers(groups_of(self.data.train, self.group_of))
+        asked = (item.sequences[0] for item in self.data.held_out or self.data.train)
         self.fixed_prompts = FixedPrompts(asked, self.config.save.num_samples, self.config.save.sample_tokens)
 
     def stop(self, why: str) -> None:
@@ -140,7 +141,7 @@ class Loop(Generic[Item]):
                 epoch, offset = divmod(self.step, self.steps_per_epoch)
                 batches = batches_of_epoch(
                     self.data.train,
-                    self.group_of,
+                    self.groups,
                     batch_size=self.config.optimiser.batch_size,
                     epoch=epoch,
                     seed=self.config.seed,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from penchant.data.given import Data
 from penchant.errors import ConfigError
+from penchant.models.cache import cache_folder
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import (
     LabelledObjective,
@@ -24,7 +27,7 @@ from penchant.objectives import (
     sft,
 )
 from penchant.progress import Reporter
-from penchant.tokens import EncodedPair
+from penchant.tokens.store import SomePairs
 from penchant.training.config import DPOConfig, ObjectiveConfig, RunConfig, SFTConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
@@ -123,14 +126,13 @@ class Preferences:
             raise ConfigError(f"{NO_MEAN}; leave it out, or merge the adapter first with `penchant export`")
         if isinstance(self.row, LabelledObjective):
             return labelled_dataset(run.data, data, model, run.seed, reporter)
-        found = pair_dataset(run.data, data, model, run.seed, reporter)
-        _refuse_unread_labels(self.row, (*found.train, *found.held_out))
+        folder = cache_folder() / "tokens" if run.output else None
+        found = pair_dataset(run.data, data, model, run.seed, reporter, folder)
+        sides = [side for side in (found.train, found.held_out) if isinstance(side, SomePairs)]
+        _refuse_unread_labels(self.row, np.unique(np.concatenate([side.labels for side in sides]), axis=0))
         if (weights := self.token_weights) is None:
             return found
-        weighed = [
-            tuple(pair.weigh_tokens(lambda *n: weights(*n).numpy()) for pair in side)
-            for side in (found.train, found.held_out)
-        ]
+        weighed = [side.changed(lambda pair: pair.weigh_tokens(lambda *n: weights(*n).numpy())) for side in sides]
         return replace(found, train=weighed[0], held_out=weighed[1])
 
     def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
@@ -212,18 +214,22 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
     ]
 
 
-def _refuse_unread_labels(row: Objective, pairs: Sequence[EncodedPair]) -> None:
-    """Soft labels, margins and weights that the objective would ignore are an error, never a silence."""
+def _refuse_unread_labels(row: Objective, labels: NDArray[np.float64]) -> None:
+    """Soft labels, margins and weights that the objective would ignore are an error, never a silence.
+
+    labels: weight, probability and margin, of each kind of pair that there is.
+    """
+    weights, probabilities, margins = torch.from_numpy(labels).float().T
     batch = replace(
-        PairBatch.hard(*torch.zeros(6, len(pairs))),
-        probability_B=torch.tensor([pair.probability for pair in pairs]),
-        margin_B=torch.tensor([pair.margin for pair in pairs]),
+        PairBatch.hard(*torch.zeros(6, len(labels))),
+        probability_B=probabilities,
+        margin_B=margins,
     )
     try:
         refuse_unread(row, batch)
     except ValueError as error:
         raise ConfigError(f"dpo.objective: {error}") from error
-    if row.batch_coupled and any(pair.weight != 1 for pair in pairs):
+    if row.batch_coupled and bool((weights != 1).any()):
         raise ConfigError(
             f"dpo.objective: {row.name} compares ranks within a batch, which have no weight, but some pairs have one; "
             "remove the weights or use an objective of single pairs"

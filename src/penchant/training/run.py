@@ -7,6 +7,7 @@ which data, which task (`objective.py`); the rest is the same.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -187,12 +188,12 @@ def train(
         facts: dict[str, Any] = {}
         reference: Mapping[bytes, float] = {}
         if isinstance(config, DPOConfig):
-            sequences = [s for item in (*found.train, *found.held_out) for s in item.referenced]
             digest = ""
             if recipe.needs_reference:
+                sequences = [s for side in (found.train, found.held_out) for item in side for s in item.referenced]
                 reference, digest = score_reference(config, model, sequences, reporter, given.reference)
             else:
-                reference = {s.key: 0.0 for s in sequences}
+                reference = defaultdict(float)  # nobody asks it
             facts = {"reference_digest": digest, "beta": recipe.beta}
         record.begin_with(
             model_digest=model.digest,

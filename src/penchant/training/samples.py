@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,13 @@ __all__ = ["FixedPrompts"]
 class FixedPrompts:
     """The first `num` distinct prompts among the sequences, answered greedily with at most `max_new_tokens`."""
 
-    def __init__(self, sequences: Sequence[TokenSequence], num: int, max_new_tokens: int) -> None:
-        prompts = dict.fromkeys(tuple(s.ids[: _prompt_length(s)].tolist()) for s in sequences)
-        self.requests = [Request(ids, key=str(i)) for i, ids in enumerate(list(prompts)[:num])]
+    def __init__(self, sequences: Iterable[TokenSequence], num: int, max_new_tokens: int) -> None:
+        prompts: dict[tuple[int, ...], None] = {}
+        for s in sequences if num else ():
+            prompts[tuple(s.ids[: _prompt_length(s)].tolist())] = None
+            if len(prompts) == num:
+                break
+        self.requests = [Request(ids, key=str(i)) for i, ids in enumerate(prompts)]
         self.params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
 
     def answer(self, model: LanguageModel, step: int) -> list[dict[str, Any]]:

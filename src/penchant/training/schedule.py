@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["batches_of_epoch", "learning_rate_factor", "num_batches"]
+__all__ = ["Batches", "batches_of_epoch", "group_numbers", "learning_rate_factor", "num_batches"]
 
 Item = TypeVar("Item")
 
@@ -33,17 +34,50 @@ def num_batches(num_items: int, batch_size: int) -> int:
     return -(-num_items // batch_size)
 
 
+class Batches(Sequence[list[Item]]):
+    """The batches of an epoch, of which each is put together when it is asked for."""
+
+    def __init__(self, items: Sequence[Item], order: NDArray[np.int64], batch_size: int) -> None:
+        self._items, self._order, self._size = items, order, batch_size
+
+    def __len__(self) -> int:
+        return num_batches(len(self._order), self._size)
+
+    @overload
+    def __getitem__(self, index: int) -> list[Item]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Batches[Item]: ...
+
+    def __getitem__(self, index: int | slice) -> list[Item] | Batches[Item]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            assert step == 1, "batches come one after the other"
+            return Batches(self._items, self._order[start * self._size : stop * self._size], self._size)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return [self._items[int(i)] for i in self._order[index * self._size : (index + 1) * self._size]]
+
+
+def group_numbers(groups: Iterable[Hashable]) -> NDArray[np.int64]:
+    """A number for the group of every item; equal groups have equal numbers, in the order they first appear."""
+    if not isinstance(groups, np.ndarray):
+        known: dict[Hashable, int] = {}
+        return np.array([known.setdefault(group, len(known)) for group in groups], dtype=np.int64)
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
 def batches_of_epoch(
-    items: Sequence[Item], group_of: Callable[[Item], Hashable], *, batch_size: int, epoch: int, seed: int
-) -> list[list[Item]]:
+    items: Sequence[Item], groups: NDArray[np.int64], *, batch_size: int, epoch: int, seed: int
+) -> Batches[Item]:
     """The epoch's batches: groups (the pairs of one prompt) in an order drawn from seed and epoch, kept together.
 
-    Neighbours share their prompt, so it is run once.
+    groups: of every item, see `group_numbers`. Neighbours share their prompt, so it is run once.
     """
-    groups: dict[Hashable, list[Item]] = {}
-    for item in items:
-        groups.setdefault(group_of(item), []).append(item)
-    order = np.random.default_rng([seed, epoch]).permutation(len(groups))
-    listed = list(groups.values())
-    flat = [item for i in order for item in listed[i]]
-    return [flat[start : start + batch_size] for start in range(0, len(flat), batch_size)]
+    order = np.random.default_rng([seed, epoch]).permutation(int(groups.max(initial=-1)) + 1)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Batches(items, np.argsort(rank[groups], kind="stable"), batch_size)

@@ -1,0 +1,255 @@
+"""Encoded pairs in flat columns, in memory or in the files of a folder, of which a pair is built when it is asked for.
+
+A folder is written whole or not at all, with the size and the sha256 of every column, and its columns are mapped into
+memory, so that what is held does not grow with what is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.data import Origin
+from penchant.data.records import RowOrigin
+from penchant.errors import DataError
+from penchant.files.whole import replacing_folder
+from penchant.tokens.forest import TokenSequence
+from penchant.tokens.pairs import EncodedPair
+
+__all__ = ["DamagedStore", "PairStore", "SomePairs", "StoreWriter"]
+
+COLUMNS: dict[str, tuple[type[np.generic], int]] = {
+    "ids": (np.uint32, 0),
+    "ends": (np.int64, 3),
+    "labels": (np.float64, 3),
+    "keys": (np.uint8, 32),
+    "prompts": (np.uint64, 0),
+    "files": (np.int32, 0),
+    "lines": (np.int64, 0),
+    "records": (np.int64, 0),
+    "places": (np.float64, 0),
+}
+"""Type and width. ids: prompt, chosen and rejected of one pair after another; ends: where each of them ends there.
+labels: weight, probability, margin. keys: those of the two sequences. prompts: a digest of the prompt's ids. records:
+which of the records that were read the pair is of. places: of every record, where its prompt stands for the split."""
+FACTS = "facts.json"
+ROWS_AT_ONCE = 4096
+
+
+class DamagedStore(Exception):
+    """A folder that does not hold what was written there."""
+
+
+class PairStore(Sequence[EncodedPair]):
+    """facts: what was written beside the columns, as JSON has it."""
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        self.columns = columns
+        self.facts = facts
+        self._kinds = [(RowOrigin if in_memory else Origin, file) for in_memory, file in facts["files"]]
+
+    @classmethod
+    def open(cls, folder: Path) -> PairStore:
+        """What a folder holds. Raises DamagedStore where it is not what was written, FileNotFoundError for none."""
+        text = (folder / FACTS).read_bytes()
+        try:
+            facts = json.loads(text)
+            written: dict[str, list[Any]] = facts["columns"]
+            if set(written) != set(COLUMNS) or facts["sha256"] != _digest_of_facts(facts):
+                raise DamagedStore(f"{FACTS} is not what was written")
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedStore(f"{FACTS} cannot be read ({error})") from error
+        columns = {}
+        for name, (size, digest) in written.items():
+            path = folder / f"{name}.bin"
+            with path.open("rb") as stream:
+                if path.stat().st_size != size or hashlib.file_digest(stream, "sha256").hexdigest() != digest:
+                    raise DamagedStore(f"{path.name} is not what was written")
+            dtype, width = COLUMNS[name]
+            flat = np.memmap(path, dtype=dtype, mode="r") if size else np.empty(0, dtype=dtype)
+            columns[name] = flat.reshape(-1, width) if width else flat
+        return cls(columns, facts)
+
+    def __len__(self) -> int:
+        return len(self.columns["lines"])
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedPair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> SomePairs: ...
+
+    def __getitem__(self, index: int | slice) -> EncodedPair | SomePairs:
+        if isinstance(index, slice):
+            return SomePairs(self, np.arange(len(self))[index])
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        row = index % len(self)
+        begin = int(self.columns["ends"][row - 1, 2]) if row else 0
+        prompt, chosen, rejected = (int(end) for end in self.columns["ends"][row])
+        ids = self.columns["ids"][begin:rejected].astype(np.int64)
+        num_prompt, num_chosen = prompt - begin, chosen - prompt
+        weight, probability, margin = (float(label) for label in self.columns["labels"][row])
+        kind, file = self._kinds[int(self.columns["files"][row])]
+        return EncodedPair(
+            _sequence(ids[: num_prompt + num_chosen], num_prompt),
+            _sequence(np.concatenate([ids[:num_prompt], ids[num_prompt + num_chosen :]]), num_prompt),
+            weight,
+            probability,
+            margin,
+            kind(file=file, line=int(self.columns["lines"][row])),
+        )
+
+    def num_bytes(self) -> int:
+        """What the columns take."""
+        return sum(column.nbytes for column in self.columns.values())
+
+
+class SomePairs(Sequence[EncodedPair]):
+    """Some pairs of a store, in order. rows: which. change: what is made of a pair when it is asked for."""
+
+    def __init__(
+        self,
+        store: PairStore,
+        rows: NDArray[np.int64],
+        change: Callable[[EncodedPair], EncodedPair] = lambda pair: pair,
+    ) -> None:
+        self.store, self.rows, self._change = store, rows, change
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedPair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> SomePairs: ...
+
+    def __getitem__(self, index: int | slice) -> EncodedPair | SomePairs:
+        if isinstance(index, slice):
+            return SomePairs(self.store, self.rows[index], self._change)
+        return self._change(self.store[int(self.rows[index])])
+
+    def changed(self, change: Callable[[EncodedPair], EncodedPair]) -> SomePairs:
+        """The same pairs, each as `change` makes it."""
+        return SomePairs(self.store, self.rows, change)
+
+    @property
+    def prompts(self) -> NDArray[np.uint64]:
+        """A digest of every pair's prompt."""
+        return np.asarray(self.store.columns["prompts"][self.rows])
+
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """Weight, probability and margin of every pair, (n, 3)."""
+        return np.asarray(self.store.columns["labels"][self.rows])
+
+    def keys(self) -> Iterator[bytes]:
+        """The keys of the sequences, chosen and rejected in turn, many at once."""
+        for start in range(0, len(self.rows), ROWS_AT_ONCE):
+            yield self.store.columns["keys"][self.rows[start : start + ROWS_AT_ONCE]].tobytes()
+
+    def response_lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Tokens of the chosen and of the rejected response of every pair."""
+        ends = np.asarray(self.store.columns["ends"][self.rows])
+        return ends[:, 1] - ends[:, 0], ends[:, 2] - ends[:, 1]
+
+
+class StoreWriter:
+    """Takes pairs in order, keeping no more of them than a few thousand where it writes to files."""
+
+    def __init__(self, files: Mapping[str, BinaryIO] | None) -> None:
+        self._files = files
+        self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
+        self._waiting: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self._digests = {name: hashlib.sha256() for name in COLUMNS}
+        self._sizes = dict.fromkeys(COLUMNS, 0)
+        self._sources: dict[tuple[bool, str], int] = {}
+        self.num_tokens = 0
+
+    @classmethod
+    @contextmanager
+    def into(cls, folder: Path) -> Iterator[StoreWriter]:
+        """A writer whose pairs are in `folder` when the block ends, after `finish`; else nothing is. Raises OSError."""
+        with replacing_folder(folder, last=FACTS) as scratch, ExitStack() as stack:
+            files = {name: stack.enter_context((scratch / f"{name}.bin").open("wb")) for name in COLUMNS}
+            writer = cls(files)
+            writer._scratch = scratch
+            yield writer
+
+    _scratch: Path | None = None
+
+    def place(self, place: float) -> None:
+        """The place of the next record that is read, see `penchant.data.split`."""
+        self._waiting["places"].append(place)
+
+    def add(self, pair: EncodedPair, record: int) -> None:
+        """A pair, of record number `record` from 0."""
+        prompt = pair.chosen.ids[~pair.chosen.scored]
+        chosen, rejected = (side.ids[side.scored] for side in pair.sequences)
+        ends = np.cumsum([len(prompt), len(chosen), len(rejected)]) + self.num_tokens
+        self.num_tokens = int(ends[-1])
+        origin = pair.origin
+        source = isinstance(origin, RowOrigin), origin.file
+        for name, value in (
+            ("ids", np.concatenate([prompt, chosen, rejected])),
+            ("ends", ends),
+            ("labels", (pair.weight, pair.probability, pair.margin)),
+            ("keys", np.frombuffer(pair.chosen.key + pair.rejected.key, dtype=np.uint8)),
+            ("prompts", int.from_bytes(hashlib.blake2b(prompt.tobytes(), digest_size=8).digest(), "little")),
+            ("files", self._sources.setdefault(source, len(self._sources))),
+            ("lines", origin.line),
+            ("records", record),
+        ):
+            self._waiting[name].append(value)
+        if len(self._waiting["lines"]) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def finish(self, facts: Mapping[str, Any]) -> PairStore | None:
+        """The store where it is in memory; else None, and it is opened once the block of `into` has ended."""
+        self._flush()
+        facts = {**facts, "files": [[in_memory, file] for in_memory, file in self._sources]}
+        if self._files is None:
+            columns = {}
+            for name, (dtype, width) in COLUMNS.items():
+                flat = np.concatenate([*self._parts[name], np.empty(0, dtype=dtype)]).astype(dtype, copy=False)
+                columns[name] = flat.reshape(-1, width) if width else flat
+            return PairStore(columns, facts)
+        for file in self._files.values():
+            file.flush()
+        facts["columns"] = {name: [self._sizes[name], self._digests[name].hexdigest()] for name in COLUMNS}
+        facts["sha256"] = _digest_of_facts(facts)
+        assert self._scratch is not None
+        (self._scratch / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        return None
+
+    def _flush(self) -> None:
+        for name, (dtype, _) in COLUMNS.items():
+            values, self._waiting[name] = self._waiting[name], []
+            if not values:
+                continue
+            if name == "ids" and max(int(one.max()) for one in values) > np.iinfo(np.uint32).max:
+                raise DataError("a token's id is above 4,294,967,295, which no vocabulary here has")
+            part = (np.concatenate(values) if name == "ids" else np.array(values)).astype(dtype).reshape(-1)
+            self._sizes[name] += part.nbytes
+            if self._files is None:
+                self._parts[name].append(part)
+            else:
+                self._digests[name].update(part.data)
+                self._files[name].write(part.data)
+
+
+def _sequence(ids: NDArray[np.int64], num_prompt: int) -> TokenSequence:
+    return TokenSequence(ids, np.arange(len(ids)) >= num_prompt)
+
+
+def _digest_of_facts(facts: Mapping[str, Any]) -> str:
+    told = {name: value for name, value in facts.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
