@@ -19,6 +19,7 @@ from penchant.training import stored
 from penchant.training.stored import Choice, stored_pairs
 
 LIMITS = Limits(30, 20)
+ALL = Choice()
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def made(encoder, file, tmp_path, monkeypatch):
     class Made:
         num_texts, said, folder = 0, (), tmp_path / "tokens"
 
-        def __call__(self, data=file, encoder=encoder, limits=LIMITS, folder=folder, choice=Choice(), seed=0):
+        def __call__(self, data=file, encoder=encoder, limits=LIMITS, folder=folder, choice=ALL, seed=0):
             self.num_texts, self.said = 0, []
             return stored_pairs(
                 sources_of(data), encoder, limits, choice, seed=seed, folder=folder, say=self.said.append
@@ -130,8 +131,8 @@ def test_a_store_serves_only_the_tokenizer_template_limits_seed_and_rows_that_it
         {"limits": Limits(29, 20)},
         {"limits": Limits(30, 19)},
         {"choice": Choice(20)},
-        {"choice": Choice(None, "best_worst")},
-        {"choice": Choice(None, None, 0.5)},
+        {"choice": Choice(pairing="best_worst")},
+        {"choice": Choice(min_gap=0.5)},
         {"seed": 1},
         {"data": [file, file]},
         {"data": copy},

@@ -140,8 +140,8 @@ def read_pairs(
     *,
     on_bad_row: OnBadRow = "error",
     limit: int | None = None,
-    pairing: str | None = None,
-    min_gap: float | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
 ) -> "Reading[PreferencePair]":
     """The pairs that `load_pairs` loads, one by one; options and errors as there."""
     kind = replace(_PAIRS, importers=pair_importers(Pairing(pairing or "all", min_gap)))

@@ -30,6 +30,7 @@ from penchant.data import Loaded, PreferencePair, Verdict, prompt_key
 from penchant.data.given import FileSource, Source, digest_of
 from penchant.data.importers.added import GROUP
 from penchant.data.load import read_pairs
+from penchant.data.pairing import PairingRule
 from penchant.data.split import place_of
 from penchant.errors import OutputError
 from penchant.files import exclusive
@@ -54,8 +55,8 @@ class Choice:
     """Which pairs of the rows are read; see `load_pairs`."""
 
     max_rows: int | None = None
-    pairing: str | None = None
-    min_gap: float | None = None
+    pairing: PairingRule | None = None
+    min_gap: float = 0.0
 
 
 @dataclass(frozen=True)
