@@ -15,6 +15,7 @@ __all__ = ["EXTRAS", "install", "missing", "needing"]
 
 EXTRAS: dict[str, dict[str, str]] = {
     "parquet": {"pyarrow": "pyarrow"},
+    "hub": {"datasets": "datasets"},
     "sentiment": {"vaderSentiment": "vaderSentiment"},
     "annotate": {
         "fastapi": "fastapi",

@@ -14,9 +14,7 @@ NAME = "dpo"
 
 
 def command(
-    data: Annotated[
-        list[str] | None, typer.Option("--data", "-d", help="Preference files, or a project of votes; may be repeated.")
-    ] = None,
+    data: options.Preferences = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.ModelSetting = None,
     config: options.ConfigFile = None,
@@ -32,9 +30,8 @@ def command(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.", show_default="1")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pairs in one optimiser step.", show_default="8")] = None,
-    max_pairs: Annotated[
-        int | None, typer.Option(help="Use only this many pairs, from the start of the data.", show_default="all")
-    ] = None,
+    max_pairs: Annotated[int | None, typer.Option(help="Use only this many pairs.", show_default="all")] = None,
+    subset: options.Subset = None,
     max_length: Annotated[
         int | None, typer.Option(help="Most tokens of prompt and response.", show_default="1024")
     ] = None,

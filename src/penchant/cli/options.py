@@ -21,11 +21,14 @@ __all__ = [
     "Model",
     "ModelSetting",
     "OnBadRow",
+    "Preferences",
     "PromptFile",
     "Resume",
     "Settings",
     "SpecialTokens",
+    "Subset",
     "Temperature",
+    "Texts",
     "TopK",
     "TopP",
     "TrainingSeed",
@@ -61,6 +64,23 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="A YAML file w
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any setting as section.key=value; may be repeated.", metavar="KEY=VALUE"),
+]
+MIXTURE = "may be repeated. NAME::weight=2,max_rows=1000 says how much each row of one counts, and how many are used."
+Preferences = Annotated[
+    list[str] | None,
+    typer.Option("--data", "-d", help=f"Preferences: files, folders, hub:owner/name, a project of votes; {MIXTURE}"),
+]
+Texts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data", "-d", help=f"Conversations or text: files, folders, hub:owner/name, a project of votes; {MIXTURE}"
+    ),
+]
+Subset = Annotated[
+    str | None,
+    typer.Option(
+        "--subset", help="Which rows a limit takes: head (the first) or random (by the seed).", show_default="head"
+    ),
 ]
 OnBadRow = Annotated[
     str | None,

@@ -14,10 +14,7 @@ NAME = "sft"
 
 
 def command(
-    data: Annotated[
-        list[str] | None,
-        typer.Option("--data", "-d", help="Conversations, plain text or a project of votes; may be repeated."),
-    ] = None,
+    data: options.Texts = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.ModelSetting = None,
     config: options.ConfigFile = None,
@@ -26,9 +23,8 @@ def command(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Times through the data.", show_default="1")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Texts in one optimiser step.", show_default="16")] = None,
-    max_rows: Annotated[
-        int | None, typer.Option(help="Use only this many rows, from the start of the data.", show_default="all")
-    ] = None,
+    max_rows: Annotated[int | None, typer.Option(help="Use only this many rows.", show_default="all")] = None,
+    subset: options.Subset = None,
     max_length: Annotated[
         int | None,
         typer.Option(help="Most tokens of a text; longer plain text is cut into pieces.", show_default="1024"),

@@ -1,7 +1,7 @@
 """Records, importers and splits."""
 
 from penchant.data.files import read_rows
-from penchant.data.given import Data, OnBadRow
+from penchant.data.given import Data, OnBadRow, Part
 from penchant.data.importers.vote_fields import Vote, keeps_order, vote_columns
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.kinds import guess_kind
@@ -53,6 +53,7 @@ __all__ = [
     "OnBadRow",
     "Origin",
     "Outcome",
+    "Part",
     "PreferencePair",
     "Prompt",
     "Response",

@@ -57,7 +57,7 @@ class _NoTable(Exception):
 def blocks_of(source: Source) -> Iterator[Block | Rows]:
     """All rows of a source in order. Raises what its `scan` raises."""
     num_lines = 0
-    if isinstance(source, FileSource) and (table := _table_of(source.path)):
+    if isinstance(source, FileSource) and source.shown is None and (table := _table_of(source.path)):
         try:
             for last, block in table(source.path):
                 yield block

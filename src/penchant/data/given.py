@@ -4,44 +4,77 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from penchant.data.files import Row, TxtRows, require_file, scan_rows
 from penchant.data.folders import files_of_folder, files_of_pattern, is_pattern
+from penchant.data.hub import HubSource, is_hub_name
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.misnamed import refuse_project
+from penchant.data.mixtures import Part, require_subset
 from penchant.data.quickly import origin_at
 from penchant.data.read_as import Columns, ReadAs, columns_of, reading_as, require_format
 from penchant.data.records import Origin
+from penchant.data.standard_input import NAME as STANDARD_INPUT
+from penchant.data.standard_input import is_standard_input, kept
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError, DataError
 
-__all__ = ["Data", "FileSource", "OnBadRow", "Source", "check_options", "digest_of", "paths_of", "sources_of"]
+__all__ = [
+    "Data",
+    "FileSource",
+    "OnBadRow",
+    "Part",
+    "Source",
+    "check_options",
+    "digest_of",
+    "part_of",
+    "paths_of",
+    "refuse_options",
+    "sources_of",
+]
+
+PLAIN = Part("")
 
 OnBadRow = Literal["error", "drop"]
-Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Place: TypeAlias = str | os.PathLike[str] | Part
+Paths: TypeAlias = Place | Sequence[Place]
 Data: TypeAlias = Paths | RowSource | Iterable[Any]
-"""A path or several; or rows in memory, see `as_source`."""
+"""Paths, or what is read of each (see `Part`); or rows in memory, see `as_source`."""
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """A file of data. txt: what a row of a .txt file is, see `scan_rows`."""
+    """A file of data. txt: what a row of a .txt file is, see `scan_rows`. part: what the user named, where it is known.
+
+    shown: what the file is called, where it is not by its path.
+    """
 
     path: Path
     txt: TxtRows = "documents"
+    part: Part | None = None
+    shown: str | None = None
 
     def __str__(self) -> str:
-        return str(self.path)
+        return self.shown or str(self.path)
 
     def scan(self) -> Iterator[tuple[int, Row | BadRow]]:
         """Its rows with their numbers, see `scan_rows`."""
-        return scan_rows(self.path, txt=self.txt)
+        if self.shown is None:
+            return scan_rows(self.path, txt=self.txt)
+        return self._scan_shown(self.shown)
+
+    def _scan_shown(self, shown: str) -> Iterator[tuple[int, Row | BadRow]]:
+        try:
+            yield from scan_rows(self.path, txt=self.txt)
+        except DataError as error:
+            raise DataError(str(error).replace(str(self.path), shown)) from error
 
     def origin(self, number: int) -> Origin:
         """Where a row stands."""
-        return origin_at(Origin, str(self.path), number)
+        return origin_at(Origin, self.shown or str(self.path), number)
 
     def hash_into(self, digest: Any) -> None:
         """Add the bytes of the file to a digest."""
@@ -50,26 +83,45 @@ class FileSource:
                 digest.update(chunk)
 
 
-Source: TypeAlias = FileSource | RowSource | ReadAs
+Source: TypeAlias = FileSource | HubSource | RowSource | ReadAs
 
 
 def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
     """What is to be read, one after the other. Raises DataError where there is nothing, or what is no file."""
-    if isinstance(data, str | os.PathLike | FileSource | ReadAs):
+    if isinstance(data, str | os.PathLike | Part | FileSource | HubSource | ReadAs):
         data = [data]
     if not isinstance(data, Sequence):
         return [as_source(data)]
     if not data:
         raise DataError("no data was given; name at least one file, or give at least one row.")
-    if not all(isinstance(one, str | os.PathLike | FileSource | RowSource | ReadAs) for one in data):
+    if not all(isinstance(one, str | os.PathLike | Part | FileSource | HubSource | RowSource | ReadAs) for one in data):
         return [as_source(data)]
     return [source for one in data for source in _sources(one, txt)]
 
 
-def _sources(one: str | os.PathLike[str] | Source, txt: TxtRows) -> list[Source]:
-    if isinstance(one, FileSource | RowSource | ReadAs):
+def _sources(one: Place | Source, txt: TxtRows) -> list[Source]:
+    if isinstance(one, FileSource | HubSource | RowSource | ReadAs):
         return [one]
-    return [FileSource(path, txt) for path in _files(os.fspath(one))]
+    part = one if isinstance(one, Part) else Part.of(os.fspath(one))
+    if is_standard_input(part.path):
+        path = kept(part.path, otherwise=".txt" if txt == "lines" else None)
+        return [FileSource(path, txt, part, STANDARD_INPUT)]
+    if is_hub_name(part.path) and not os.path.lexists(part.path):
+        return [HubSource(part.path, part)]
+    return [FileSource(path, txt, part) for path in _files(part.path)]
+
+
+def part_of(source: Source) -> Part:
+    """What is read of what the user named, of which this source is all or a shard."""
+    return getattr(source, "part", None) or Part(str(source))
+
+
+def refuse_options(sources: Iterable[Source], names: Sequence[str], who: str) -> None:
+    """Raises ConfigError where a part says something that nobody would read. who: what does not read it."""
+    for part in map(part_of, sources):
+        for name in names:
+            if getattr(part, name) != getattr(PLAIN, name):
+                raise ConfigError(f"{part}: {name} is not read by {who}; leave it out.")
 
 
 def _files(name: str) -> list[Path]:
@@ -92,6 +144,7 @@ def check_options(
     txt: TxtRows = "documents",
     columns: Columns | None = None,
     format: str | None = None,
+    subset: str = "head",
 ) -> list[Source]:
     """What is to be read. Raises DataError as `sources_of` and `reading_as` do, ConfigError for a wrong option."""
     renaming = columns_of(columns)
@@ -101,6 +154,7 @@ def check_options(
         raise ConfigError(f"on_bad_row must be error or drop, got {on_bad_row!r}.")
     if limit is not None and limit < 1:
         raise ConfigError(f"limit must be at least 1, got {limit}; leave it out to read every row.")
+    require_subset(subset, "data")
     if not renaming and format is None:
         return sources
     return list(reading_as(sources, renaming, format))
@@ -112,8 +166,11 @@ def paths_of(sources: Iterable[Source]) -> list[Path]:
 
 
 def digest_of(sources: Iterable[Source]) -> str:
-    """sha256 (hex) over the bytes of files and the canonical JSON of rows in memory, one after the other."""
+    """sha256 (hex) over the bytes of files and the canonical JSON of other rows, each with its options."""
     digest = hashlib.sha256()
-    for source in sources:
-        source.hash_into(digest)
+    for part, shards in groupby(sources, part_of):
+        for source in shards:
+            source.hash_into(digest)
+        if part.options:
+            digest.update(f"\0{part.options}\n".encode())
     return digest.hexdigest()

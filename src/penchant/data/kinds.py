@@ -1,11 +1,11 @@
 """What kind of data files hold, told by rows that can be nothing else."""
 
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Literal
 
 from penchant.data.gathering import gathered
-from penchant.data.given import Data, sources_of
+from penchant.data.given import Data, part_of, sources_of
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS
 from penchant.data.importers.added import added_importers
 from penchant.data.importers.base import Importer, filled
@@ -16,7 +16,7 @@ from penchant.data.read_as import TABLES
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair
 from penchant.data.verdicts import BadRow
 
-__all__ = ["Kind", "guess_kind"]
+__all__ = ["Kind", "guess_kind", "kinds_of"]
 
 Kind = Literal["pairs", "labelled", "demonstrations"]
 
@@ -53,6 +53,11 @@ def guess_kind(data: Data) -> Kind:
     if not found:
         return "pairs"
     return "labelled" if "labelled" in found else "demonstrations"
+
+
+def kinds_of(data: Data) -> dict[str, Kind]:
+    """What each of them holds by itself, by the names that were given, in order."""
+    return {part.path: guess_kind(list(shards)) for part, shards in groupby(sources_of(data), part_of)}
 
 
 def _kind_of_format(name: str | None) -> Kind | None:

@@ -4,14 +4,15 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, groupby
 from typing import Any, Generic, TypeVar
 
 from penchant.data.answer_lists import GatheredOrigin
 from penchant.data.fields import UnreadField, in_words
 from penchant.data.gathering import gathered
-from penchant.data.given import Data, OnBadRow, Source, check_options, digest_of
+from penchant.data.given import Data, OnBadRow, Source, check_options, digest_of, part_of, refuse_options
 from penchant.data.importers import (
     CHOSEN_IMPORTERS,
     DEMONSTRATION_IMPORTERS,
@@ -37,7 +38,8 @@ from penchant.data.inspection import (
     inspect_prompts,
     inspect_votes,
 )
-from penchant.data.kinds import Kind, guess_kind
+from penchant.data.kinds import Kind, guess_kind, kinds_of
+from penchant.data.mixtures import Subset, taken, weighed
 from penchant.data.opening import Row
 from penchant.data.pairing import ALL_PAIRS, Pairing, PairingRule
 from penchant.data.quickly import placed
@@ -91,13 +93,14 @@ class Loaded(Generic[Record]):
     digest: str
     unread: tuple[UnreadField, ...] = ()
     fits: tuple[tuple[str, str, Origin], ...] = ()
+    by_source: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def remarks(self) -> Iterator[str]:
         """What of the rows was not read, in words: fields, and formats that would have read them otherwise."""
         if listed := in_words(self.unread):
             yield listed
-        for taken, other, first in self.fits:
-            yield f'{first} is read as {taken} and fits {other} as well, which reads it otherwise: `format="{other}"`'
+        for name, other, first in self.fits:
+            yield f'{first} is read as {name} and fits {other} as well, which reads it otherwise: `format="{other}"`'
 
     def left_out(self, most: int) -> Iterator[str]:
         """What was not read, in words: at most so many bad rows with their reasons, fields, and how many rows."""
@@ -113,6 +116,8 @@ def load_pairs(
     *,
     on_bad_row: OnBadRow = "error",
     limit: int | None = None,
+    subset: Subset = "head",
+    seed: int = 0,
     columns: Columns | None = None,
     format: str | None = None,
     pairing: PairingRule | None = None,
@@ -122,8 +127,9 @@ def load_pairs(
 
     on_bad_row: "error" raises at the end of reading if any row has a verdict of severity error; "drop" leaves such
     rows out and counts them. Rows with a warning (duplicate, contradicts) are kept and counted, rows that hold no
-    preference (tie, both_bad, unanswered) are left out and counted, either way. limit: at most so many pairs, from
-    the start; rows after the last of them are not read. columns: {a column of the file: the name by which it is read},
+    preference (tie, both_bad, unanswered) are left out and counted, either way. limit: at most so many pairs.
+    subset: which these are: "head", the first, after which no row is read, or "random", drawn by `seed` from all.
+    columns: {a column of the file: the name by which it is read},
     or the same as "question=prompt,good=chosen". format: the name of the one format to read rows by, of those that
     fit; None: the first. pairing, min_gap: which answers of a list become pairs ("all" unless given), see
     `penchant.data.pairing.Pairing`; a row that names a chosen and a rejected response is a pair.
@@ -132,7 +138,8 @@ def load_pairs(
     a single usable row; ConfigError for a wrong option.
     """
     kind = replace(_PAIRS, importers=pair_importers(Pairing(pairing or "all", min_gap)))
-    return _load(check_options(data, on_bad_row, limit, columns=columns, format=format), kind, on_bad_row, limit)
+    sources = check_options(data, on_bad_row, limit, columns=columns, format=format, subset=subset)
+    return _load(sources, kind, on_bad_row, limit, subset, seed)
 
 
 def read_pairs(
@@ -140,12 +147,14 @@ def read_pairs(
     *,
     on_bad_row: OnBadRow = "error",
     limit: int | None = None,
+    subset: Subset = "head",
+    seed: int = 0,
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
 ) -> "Reading[PreferencePair]":
     """The pairs that `load_pairs` loads, one by one; options and errors as there."""
     kind = replace(_PAIRS, importers=pair_importers(Pairing(pairing or "all", min_gap)))
-    return Reading(check_options(data, on_bad_row, limit), kind, on_bad_row, limit)
+    return Reading(check_options(data, on_bad_row, limit, subset=subset), kind, on_bad_row, limit, subset, seed)
 
 
 def load_labelled(
@@ -153,6 +162,8 @@ def load_labelled(
     *,
     on_bad_row: OnBadRow = "error",
     limit: int | None = None,
+    subset: Subset = "head",
+    seed: int = 0,
     columns: Columns | None = None,
     format: str | None = None,
     pairing: PairingRule | None = None,
@@ -169,10 +180,13 @@ def load_labelled(
             f'pairing="{by_rule.rule}" would label an answer between the best and the worst both good and bad; choose '
             '`pairing="best_worst"` or `pairing="best_random"`.'
         )
-    sources = check_options(data, on_bad_row, limit, columns=columns, format=format)
-    if guess_kind(sources) != "pairs":
-        return _load(sources, _LABELLED, on_bad_row, limit)
-    loaded = _load(sources, replace(_PAIRS, importers=pair_importers(by_rule)), on_bad_row, limit)
+    sources = check_options(data, on_bad_row, limit, columns=columns, format=format, subset=subset)
+    kinds = set(kinds_of(sources).values())
+    if kinds == {"pairs", "labelled"}:
+        return _of_both_kinds(sources, on_bad_row, limit, seed, by_rule)
+    if "pairs" not in kinds:
+        return _load(sources, _LABELLED, on_bad_row, limit, subset, seed)
+    loaded = _load(sources, replace(_PAIRS, importers=pair_importers(by_rule)), on_bad_row, limit, subset, seed)
     for pair in loaded.records:
         if pair.probability != 1 or pair.margin:
             what = "a soft label or a margin, which a single label cannot hold"
@@ -180,17 +194,48 @@ def load_labelled(
     return replace(loaded, records=tuple(labelled_from_pairs(loaded.records)))  # type: ignore[arg-type,return-value]
 
 
+def _of_both_kinds(
+    sources: Sequence[Source], on_bad_row: OnBadRow, limit: int | None, seed: int, by_rule: Pairing
+) -> Loaded[Labelled]:
+    """Those that hold pairs, taken apart, and those that hold labelled responses, in the order given."""
+    if limit is not None:
+        raise ConfigError(
+            "a limit counts pairs or labelled responses, and the data holds both; give each file its own, as "
+            "`pairs.jsonl::max_rows=1000`."
+        )
+    options: dict[str, Any] = {"on_bad_row": on_bad_row, "seed": seed}
+    options |= {"pairing": by_rule.rule, "min_gap": by_rule.min_gap}
+    found = [load_labelled(list(shards), **options) for _, shards in groupby(sources, part_of)]
+    return Loaded(
+        records=tuple(record for one in found for record in one.records),
+        verdict_counts=dict(sum((Counter(one.verdict_counts) for one in found), Counter())),
+        problems=tuple(problem for one in found for problem in one.problems),
+        format=", ".join(dict.fromkeys(name for one in found for name in one.format.split(", "))),
+        digest=digest_of(sources),
+        unread=tuple(field for one in found for field in one.unread),
+        fits=tuple(fit for one in found for fit in one.fits),
+        by_source={name: counts for one in found for name, counts in one.by_source.items()},
+    )
+
+
 def load_demonstrations(
     data: Data,
     *,
     on_bad_row: OnBadRow = "error",
     limit: int | None = None,
+    subset: Subset = "head",
+    seed: int = 0,
     columns: Columns | None = None,
     format: str | None = None,
 ) -> Loaded[Demonstration | Document]:
     """Load demonstrations (conversations) or documents (plain text); options and errors as for `load_pairs`."""
     return _load(
-        check_options(data, on_bad_row, limit, columns=columns, format=format), _DEMONSTRATIONS, on_bad_row, limit
+        check_options(data, on_bad_row, limit, columns=columns, format=format, subset=subset),
+        _DEMONSTRATIONS,
+        on_bad_row,
+        limit,
+        subset,
+        seed,
     )
 
 
@@ -206,16 +251,23 @@ def load_prompts(
 
     No two have the same id: where a prompt comes again under its id, the row is counted as a duplicate and left out.
     """
-    return _load(
-        check_options(data, on_bad_row, limit, txt="lines", columns=columns, format=format), _PROMPTS, on_bad_row, limit
-    )
+    sources = check_options(data, on_bad_row, limit, txt="lines", columns=columns, format=format)
+    refuse_options(sources, ["weight"], "prompts, on which nothing is trained")
+    return _load(sources, _PROMPTS, on_bad_row, limit)
 
 
 def load_votes(
     data: Data, *, on_bad_row: OnBadRow = "error", columns: Columns | None = None, format: str | None = None
 ) -> Loaded[Vote]:
     """Load votes for a ranking; a row holds one, or several. Options and errors as for `load_pairs`."""
-    return _load(check_options(data, on_bad_row, None, columns=columns, format=format), VOTES, on_bad_row, None)
+    sources = check_options(data, on_bad_row, None, columns=columns, format=format)
+    require_all_votes(sources)
+    return _load(sources, VOTES, on_bad_row, None)
+
+
+def require_all_votes(sources: Sequence[Source]) -> None:
+    """Raises ConfigError where a source is to count more or less than another: a ranking counts votes."""
+    refuse_options(sources, ["weight", "max_rows"], "a ranking, in which every vote counts")
 
 
 def open_records(
@@ -232,6 +284,7 @@ def open_records(
     Options and errors as for `load_pairs`; errors come while the records do.
     """
     sources = check_options(data, on_bad_row, None, columns=columns, format=format)
+    refuse_options(sources, ["weight"], "what only rewrites rows")
     kinds: dict[str, _Kind[Any]] = {"pairs": _ANSWERS, "labelled": _LABELLED, "demonstrations": _DEMONSTRATIONS}
     kind = kinds[guess_kind(sources)]
     if models and kind is _ANSWERS:
@@ -268,8 +321,15 @@ _PROMPTS = _Kind(PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
 VOTES = _Kind(VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")
 
 
-def _load(sources: Sequence[Source], kind: _Kind[Record], on_bad_row: OnBadRow, limit: int | None) -> Loaded[Record]:
-    reading = Reading(sources, kind, on_bad_row, limit)
+def _load(
+    sources: Sequence[Source],
+    kind: _Kind[Record],
+    on_bad_row: OnBadRow,
+    limit: int | None,
+    subset: Subset = "head",
+    seed: int = 0,
+) -> Loaded[Record]:
+    reading = Reading(sources, kind, on_bad_row, limit, subset, seed)
     with no_search_for_cycles():
         return reading.loaded(tuple(reading))
 
@@ -287,32 +347,53 @@ class Reading(Generic[Record]):
     Iterate over it once, to the end; `loaded` then says how the rows were read. It raises what `load_pairs` raises:
     where a file cannot be read, and at the end for bad rows that are an error and where there is no record at all.
 
-    on_bad_row, limit: see `load_pairs`. counts: rows by verdict. problems: the verdicts that are not "keep", in order.
-    num_records: how many there were. origin: where the record that came last was read.
+    on_bad_row, limit, subset, seed: see `load_pairs`. by_source: rows by verdict for each name that was given.
+    problems: the verdicts that are not "keep", in order. num_records: how many there were. origin: where the row that
+    came last was read.
     """
 
     def __init__(
-        self, sources: Sequence[Source], kind: "_Kind[Record]", on_bad_row: OnBadRow, limit: int | None
+        self,
+        sources: Sequence[Source],
+        kind: "_Kind[Record]",
+        on_bad_row: OnBadRow,
+        limit: int | None,
+        subset: Subset = "head",
+        seed: int = 0,
     ) -> None:
         self.sources = sources
-        self.counts: Counter[str] = Counter()
+        self.by_source: dict[str, Counter[str]] = {}
         self.problems: list[Verdict] = []
         self.num_records = 0
         self.origin = Origin(file="", line=1)
-        self._kind, self._on_bad_row, self._limit = kind, on_bad_row, limit
+        self._kind, self._on_bad_row = kind, on_bad_row
+        self._limit, self._subset, self._seed = limit, subset, seed
+        self._counts: Counter[str] = Counter()  # of the part that is read
         self._reader = Reader(kind.importers, partial(added_importers, *kind.records))
         self._inspect = kind.inspect()
 
     def __iter__(self) -> Iterator[Record]:
-        for source in self.sources:
-            if self.num_records == self._limit:
-                break
-            yield from self._records_of(source)
+        for record in taken(self._mixed(), self._limit, self._subset, self._seed):
+            self.num_records += 1
+            yield record
         errors = [verdict for verdict in self.problems if verdict.severity == "error"]
         if errors and self._on_bad_row == "error":
             raise DataError(_first_of(errors, self.counts.total(), droppable=self._kind.droppable))
         if not self.num_records:
             raise DataError(f"{', '.join(map(str, self.sources))}: {self._kind.none_left} {self._why_none()}.")
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Rows by verdict, of all that was read."""
+        return sum(self.by_source.values(), Counter())
+
+    def _mixed(self) -> Iterator[Record]:
+        """The records of one part after another, so many and with such a weight as it says."""
+        for part, sources in groupby(self.sources, part_of):
+            self._counts = self.by_source.setdefault(part.path, Counter())
+            records = chain.from_iterable(map(self._records_of, sources))
+            of_part = taken(records, part.max_rows, part.subset, self._seed)
+            yield from of_part if part.weight == 1 else (weighed(record, part.weight) for record in of_part)
 
     def loaded(self, records: Sequence[Record]) -> Loaded[Record]:
         """How the rows were read that became these records; none need be given."""
@@ -320,7 +401,8 @@ class Reading(Generic[Record]):
         format_, digest = ", ".join(reader.formats), digest_of(self.sources)
         fits = tuple((*names, origin) for names, origin in reader.fits.items())
         counts, problems = dict(self.counts), tuple(self.problems)
-        return Loaded(records, counts, problems, format_, digest, reader.unread.listed(), fits)
+        by_source = {name: dict(of_part) for name, of_part in self.by_source.items()}
+        return Loaded(records, counts, problems, format_, digest, reader.unread.listed(), fits, by_source)
 
     def _records_of(self, source: Source) -> Iterator[Record]:
         num_before = len(self.problems)
@@ -334,8 +416,6 @@ class Reading(Generic[Record]):
         for (number, *others), row in gathered(source.scan()):
             self.origin = source.origin(number)
             yield from self._judged(row, self.origin, [source.origin(other) for other in others])
-            if self.num_records == self._limit:
-                break
 
     def _judged(self, row: Row | BadRow, origin: Origin, others: Sequence[Origin] = ()) -> list[Record]:
         """The row's records, counted with its verdict: the first thing that is said of any of them.
@@ -354,16 +434,13 @@ class Reading(Generic[Record]):
                 records.append(told)
         except BadRow as bad:
             records, verdict = [], bad.at(origin)
-        self.counts[verdict.code if verdict else "keep"] += 1
+        self._counts[verdict.code if verdict else "keep"] += 1
         if verdict:
             self.problems.append(verdict)
         for other in others:
-            self.counts[verdict.code if verdict and not records else "keep"] += 1
+            self._counts[verdict.code if verdict and not records else "keep"] += 1
             if verdict and not records:
                 self.problems.append(replace(verdict, origin=other))
-        if self._limit is not None:
-            records = records[: self._limit - self.num_records]
-        self.num_records += len(records)
         return records
 
     def _why_none(self) -> str:

@@ -66,6 +66,11 @@ class ReadAs:
         """Where the file lies; None for rows in memory."""
         return getattr(self.source, "path", None)
 
+    @property
+    def part(self) -> Any:
+        """What the user named, see `Part`."""
+        return getattr(self.source, "part", None)
+
     def scan(self) -> Iterator[tuple[int, Row | BadRow]]:
         """Its rows with their numbers, under the new names."""
         if not self.columns:

@@ -204,9 +204,10 @@ class Demonstration(_Record):
 
 
 class Document(_Record):
-    """Plain text for next-token training, without a conversation around it."""
+    """Plain text for next-token training, without a conversation around it. weight: factor on its loss."""
 
     text: Text
+    weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
     origin: Origin | None = None
 
 

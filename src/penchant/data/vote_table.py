@@ -23,7 +23,7 @@ from penchant.data.given import Data, OnBadRow, Source, check_options
 from penchant.data.importers.messages import HOLD_MESSAGES
 from penchant.data.importers.packed import unpacked
 from penchant.data.importers.vote_fields import Vote, first_filled
-from penchant.data.load import VOTES, Loaded, Reading, no_search_for_cycles
+from penchant.data.load import VOTES, Loaded, Reading, no_search_for_cycles, require_all_votes
 from penchant.data.opening import Row
 from penchant.data.read_as import Columns
 from penchant.data.records import Origin
@@ -65,7 +65,9 @@ def load_vote_table(
     data: Data, *, on_bad_row: OnBadRow = "error", columns: Columns | None = None, format: str | None = None
 ) -> tuple[Loaded[Vote], VoteTable]:
     """What `load_votes` loads, verdicts, counts and all, of which the records are the table of the votes."""
-    reading = _TableReading(check_options(data, on_bad_row, None, columns=columns, format=format), on_bad_row)
+    sources = check_options(data, on_bad_row, None, columns=columns, format=format)
+    require_all_votes(sources)
+    reading = _TableReading(sources, on_bad_row)
     with no_search_for_cycles():
         for _ in reading:
             pass
@@ -123,6 +125,7 @@ class _TableReading(Reading[Vote]):
             for number, row in rows
             if (votes := self._judged(row, source.origin(number)))
         ]
+        self.num_records += sum(self._num_votes[kind] for kind in kinds)
         self._kind_R.append(np.array(kinds, dtype=np.int32))
         self._person_R.append(np.full(len(kinds), -1, dtype=np.int32))
 
@@ -200,7 +203,7 @@ class _TableReading(Reading[Vote]):
         found = [(i, verdict.code, 1) for i, verdict in bad]
         found += [(int(is_kept.argmax()), "keep", int(is_kept.sum()))] if is_kept.any() else []
         for _, code, num in sorted(found):
-            self.counts[code] += num
+            self._counts[code] += num
         if self._has_unread:
             kinds, index, nums = np.unique(kind_R, return_index=True, return_counts=True)
             for i, kind, num in sorted(zip(index.tolist(), kinds.tolist(), nums.tolist(), strict=True)):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penchant.data.given import Source, check_options, sources_of
+from penchant.data.given import Source, check_options, refuse_options, sources_of
 from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS
 from penchant.data.importers.base import Importer, OneOrMore, converting
 from penchant.data.importers.comparison import COMPARISON
@@ -78,7 +78,9 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
     """
     found = Tasks([], [], [])
     reader = Reader(TASK_IMPORTERS)
-    for source in sources_of(path):
+    sources = sources_of(path)
+    refuse_options(sources, ["weight", "max_rows"], "an import, which takes every row")
+    for source in sources:
         _read_source(source, reader, found, gold=gold)
     found.unread.extend(map(str, reader.unread.listed()))
     return found

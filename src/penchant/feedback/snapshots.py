@@ -9,10 +9,12 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from penchant.data.authors import authors_of, is_project, votes_behind, votes_file
+from penchant.data.mixtures import Part
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.training import How, training_pairs
 from penchant.files import write_atomically
@@ -47,17 +49,22 @@ def resolve_projects(
         ConfigError: labels where no file is a project, that `to` does not know, or that a run did not begin with.
         DataError: nobody has answered. OutputError: no snapshot can be written.
     """
-    projects = [is_project(Path(file)) for file in files]
+    parts = list(map(Part.of, files))
+    projects = [is_project(Path(part.path)) for part in parts]
     if labels is not None and not any(projects):
         raise ConfigError(
             f'`labels="{labels}"`: says how the votes of a project become pairs, and none of the files is one; '
             "leave it out"
         )
     resolved = []
-    for file, named_project in zip(files, projects, strict=True):
-        resolved.append(_resolved(Path(file), to, labels, begun_with) if named_project else file)
-        if named_project and (votes := votes_behind(Path(resolved[-1]))):
-            say(in_words(votes))
+    for part, named_project in zip(parts, projects, strict=True):
+        if named_project:
+            file = _resolved(Path(part.path), to, labels, [Part.of(begun).path for begun in begun_with])
+            if votes := votes_behind(Path(file)):
+                say(in_words(votes))
+            resolved.append(str(replace(part, path=file)))
+        else:
+            resolved.append(str(part))
     return tuple(resolved)
 
 

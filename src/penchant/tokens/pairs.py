@@ -234,7 +234,7 @@ def tokenise_demonstrations(
         if isinstance(record, Document):
             if lengths is not None:
                 lengths.add_text(len(ids[0]))
-            kept += [EncodedExample((piece,), origin) for piece in _pieces(ids[0], limits.max_length)]
+            kept += [EncodedExample((piece,), origin) for piece in _pieces(ids[0], limits.max_length, record.weight)]
             continue
         turns = encoder.join_turns(record.messages, ids)
         if lengths is not None:
@@ -263,14 +263,16 @@ def _within(
     return kept
 
 
-def _pieces(ids: list[int], max_length: int) -> list[TokenSequence]:
+def _pieces(ids: list[int], max_length: int, weight: float) -> list[TokenSequence]:
     """Pieces of at most max_length tokens; each begins with the last token of the one before, so all are scored."""
     pieces = []
     for start in range(0, max(len(ids) - 1, 1), max_length - 1):
         piece = ids[start : start + max_length]
         if len(piece) > 1:
             pieces.append(TokenSequence.of(piece[:1], piece[1:]))
-    return pieces
+    if weight == 1:
+        return pieces
+    return [one.weighted(np.full(int(one.scored.sum()), weight, dtype=np.float32)) for one in pieces]
 
 
 def thinking_cut(limits: Limits, origin: Origin) -> Verdict:

@@ -15,7 +15,8 @@ class Arguments(TypedDict, total=False):
     """The settings that `penchant.dpo` and `penchant.sft` take by name; None, or left out: the setting's default.
 
     learning_rate: the peak. epochs: times through the data. max_steps: optimiser steps, at most. batch_size: pairs, or
-    texts, an optimiser step. max_rows: records used, from the start of the data. max_length, max_prompt_length: in
+    texts, an optimiser step. max_rows: records used. subset: which, "head"
+    or "random". max_length, max_prompt_length: in
     tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error". columns:
     {a column of the data: the name by which it is read}. format: the format to read rows by, where they fit several.
     pairing, min_gap: which answers of a ranked or scored list become pairs.
@@ -26,6 +27,7 @@ class Arguments(TypedDict, total=False):
     max_steps: int | None
     batch_size: int | None
     max_rows: int | None
+    subset: str | None
     max_length: int | None
     max_prompt_length: int | None
     pairing: str | None
@@ -65,7 +67,10 @@ SETTING_OF = {
     "format": "data.format",
     "pairing": "data.pairing",
     "min_gap": "data.min_gap",
-    **{name: f"data.{name}" for name in ("max_rows", "max_length", "max_prompt_length", "held_out", "special_tokens")},
+    **{
+        name: f"data.{name}"
+        for name in ("max_rows", "subset", "max_length", "max_prompt_length", "held_out", "special_tokens")
+    },
 }
 """Arguments of commands and functions, and the settings they set."""
 ELSEWHERE = {

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from penchant.data.mixtures import Part
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import columns_of
 from penchant.objectives import row_in_table
@@ -93,11 +94,21 @@ class ModelConfig(Section):
         return path and os.path.expanduser(path)
 
 
+def _in_one_word(file: object) -> object:
+    """A part of a mixture as text, checked; anything else as it is."""
+    if isinstance(file, Mapping):
+        return str(Part.read(file))
+    return str(Part.of(file)) if isinstance(file, str) else file
+
+
 class DataConfig(Section):
     """Which rows, how long, and what is held out."""
 
     files: tuple[Place, ...] = Field(
-        (), description="files of data, read one after another; `penchant dpo` and `sft` also take projects"
+        (),
+        description="data, read one after another: files, folders, patterns, hub:owner/name, projects; as "
+        "{path: pairs.jsonl, weight: 0.5, max_rows: 1000} or 'pairs.jsonl::weight=0.5,max_rows=1000' with a factor on "
+        "the loss and a cap of its own",
     )
     columns: dict[str, str] = Field(
         {},
@@ -107,8 +118,9 @@ class DataConfig(Section):
     format: str | None = Field(
         None, description="the format to read rows by, where they fit several; left out: the first that fits"
     )
-    max_rows: Positive | None = Field(
-        None, description="use at most this many records, from the start of the data; left out: all"
+    max_rows: Positive | None = Field(None, description="use at most this many records; left out: all")
+    subset: Literal["head", "random"] = Field(
+        "head", description="which records max_rows takes: the first, or a random choice by the seed of the run"
     )
     held_out: Share = Field(0.1, description="share of the prompts kept out of training, for evaluation")
     max_length: Annotated[int, Field(ge=8)] = Field(
@@ -140,7 +152,10 @@ class DataConfig(Section):
     @field_validator("files", mode="before")
     @classmethod
     def _one_file_is_a_list_too(cls, files: object) -> object:
-        return (files,) if isinstance(files, str) else files
+        files = (files,) if isinstance(files, str | Mapping) else files
+        if not isinstance(files, list | tuple):
+            return files
+        return tuple(_in_one_word(one) for one in files)
 
     @field_validator("columns", mode="before")
     @classmethod

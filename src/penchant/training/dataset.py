@@ -12,8 +12,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from penchant.data import CODES, Verdict, guess_kind, load_demonstrations, load_labelled, split_by_prompt
-from penchant.data.given import Data, Source, paths_of, sources_of
+from penchant.data import CODES, Verdict, load_demonstrations, load_labelled, split_by_prompt
+from penchant.data.given import Data, Source, part_of, paths_of, sources_of
+from penchant.data.hub import HubSource
+from penchant.data.kinds import kinds_of
 from penchant.data.split import held_out_by_place, split_demonstrations
 from penchant.errors import DataError
 from penchant.models.language_model import LanguageModel
@@ -61,17 +63,22 @@ def pair_dataset(
 
     folder: where tokens are kept from one run to the next; None holds them in memory.
     """
-    if guess_kind(data) == "labelled":
+    kinds = kinds_of(data)
+    if labelled := next((name for name, kind in kinds.items() if kind == "labelled"), None):
         raise DataError(
-            f"{sources_of(data)[0]}: its responses are labelled one by one, and this objective reads pairs; choose "
+            f"{labelled}: its responses are labelled one by one, and this objective reads pairs; choose "
             '`objective="kto"` or `objective="bco"`'
+        )
+    if other := next((name for name, kind in kinds.items() if kind == "demonstrations"), None):
+        raise DataError(
+            f"{other}: holds demonstrations, and this objective reads pairs; leave it out, or train on it apart"
         )
     sources, limits = sources_of(data), limits_of(config, model)
     read = stored_pairs(
         sources,
         model.encoder,
         limits,
-        Choice(config.max_rows, config.pairing, config.min_gap),
+        Choice(config.max_rows, config.pairing, config.min_gap, config.subset),
         seed=seed,
         folder=folder,
         say=reporter.say,
@@ -95,7 +102,13 @@ def labelled_dataset(
 ) -> Dataset[EncodedLabelled]:
     """Labelled responses, or pairs taken apart, split by prompt. Raises DataError."""
     loaded = load_labelled(
-        data, on_bad_row="drop", limit=config.max_rows, pairing=config.pairing, min_gap=config.min_gap
+        data,
+        on_bad_row="drop",
+        limit=config.max_rows,
+        subset=config.subset,
+        seed=seed,
+        pairing=config.pairing,
+        min_gap=config.min_gap,
     )
     sides = split_by_prompt(loaded.records, config.held_out, seed)
     return _encoded(config, data, model, loaded, sides, tokenise_labelled, reporter)
@@ -105,7 +118,7 @@ def demonstration_dataset(
     config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
 ) -> Dataset[EncodedExample]:
     """Conversations, split by prompt, or plain text, split by text. Raises DataError."""
-    loaded = load_demonstrations(data, on_bad_row="drop", limit=config.max_rows)
+    loaded = load_demonstrations(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
     sides = split_demonstrations(loaded.records, config.held_out, seed)
     return _encoded(config, data, model, loaded, sides, tokenise_demonstrations, reporter)
 
@@ -202,10 +215,34 @@ def _facts(
         "data_format": loaded.format,
         "data_digest": loaded.digest,
         "rows": dict(rows),
+        "sources": _sources(sources, loaded, late, say),
         "problems": [f"{v.code}: {v}" for v in [*loaded.problems, *late]],
         "fields_not_read": [str(one) for one in loaded.unread],
         "num_truncated": num_truncated,
     }
+
+
+def _sources(
+    sources: Sequence[Source], loaded: Any, late: Sequence[Verdict], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """What was given, one by one: name, weight, rows by verdict, and the revision of what was read from the Hub."""
+    parts = {part.path: part for part in map(part_of, sources)}
+    names = {str(source): part_of(source).path for source in sources}
+    rows = {name: Counter(loaded.by_source.get(name, {})) for name in parts}
+    earlier = {verdict.origin: verdict.code for verdict in loaded.problems}
+    for origin, code in {verdict.origin: verdict.code for verdict in late}.items():
+        if origin.file in names:  # rows in memory are called otherwise, and are of one part
+            rows[names[origin.file]] += Counter({code: 1})
+            rows[names[origin.file]] -= Counter({earlier.get(origin, "keep"): 1})
+    if len(parts) > 1 or any(part.options for part in parts.values()):
+        for name, part in parts.items():
+            found = ", ".join(f"{number:,} {code}" for code, number in rows[name].items()) or "not read"
+            say(f"{name}: {found}{f' ({part.options})' if part.options else ''}")
+    revisions = {part_of(one).path: one.revision for one in sources if isinstance(one, HubSource)}
+    return [
+        {**part.as_dict(), "rows": dict(rows[name]), **({"revision": revisions[name]} if name in revisions else {})}
+        for name, part in parts.items()
+    ]
 
 
 def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None:

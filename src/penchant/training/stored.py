@@ -30,6 +30,7 @@ from penchant.data import Loaded, PreferencePair, Verdict, prompt_key
 from penchant.data.given import FileSource, Source, digest_of
 from penchant.data.importers.added import GROUP
 from penchant.data.load import read_pairs
+from penchant.data.mixtures import Subset
 from penchant.data.pairing import PairingRule
 from penchant.data.split import place_of
 from penchant.errors import OutputError
@@ -57,6 +58,7 @@ class Choice:
     max_rows: int | None = None
     pairing: PairingRule | None = None
     min_gap: float = 0.0
+    subset: Subset = "head"
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class _Making:
             self.sources,
             on_bad_row="drop",
             limit=self.choice.max_rows,
+            subset=self.choice.subset,
+            seed=self.seed,
             pairing=self.choice.pairing,
             min_gap=self.choice.min_gap,
         )
@@ -220,7 +224,8 @@ def _remove_oldest(folder: Path, keep: Path) -> None:
 def _key(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, choice: Choice, seed: int) -> str | None:
     """The name of the store of these pairs; None where what they depend on cannot be told."""
     encoder_is = encoder.fingerprint()
-    if encoder_is is None or not all(isinstance(one, FileSource) for one in sources) or added_names(GROUP):
+    found_again = all(isinstance(one, FileSource) and one.shown is None for one in sources)
+    if encoder_is is None or not found_again or added_names(GROUP):
         return None
     rest = limits.max_length, limits.max_prompt_length, limits.context_length, astuple(choice), seed
     parts = [digest_of(sources), [repr(one) for one in sources], encoder_is, rest, _code()]
