@@ -65,23 +65,11 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any setting as section.key=value; may be repeated.", metavar="KEY=VALUE"),
 ]
-MIXTURE = "may be repeated. NAME::weight=2,max_rows=1000 says how much each row of one counts, and how many are used."
-Preferences = Annotated[
-    list[str] | None,
-    typer.Option("--data", "-d", help=f"Preferences: files, folders, hub:owner/name, a project of votes; {MIXTURE}"),
-]
-Texts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--data", "-d", help=f"Conversations or text: files, folders, hub:owner/name, a project of votes; {MIXTURE}"
-    ),
-]
-Subset = Annotated[
-    str | None,
-    typer.Option(
-        "--subset", help="Which rows a limit takes: head (the first) or random (by the seed).", show_default="head"
-    ),
-]
+KINDS = "files, folders, hub:owner/name, votes; may be repeated. NAME::weight=2,max_rows=99 weighs and caps one."
+Preferences = Annotated[list[str] | None, typer.Option("--data", "-d", help=f"Preferences: {KINDS}")]
+Texts = Annotated[list[str] | None, typer.Option("--data", "-d", help=f"Conversations or text: {KINDS}")]
+SUBSET_HELP = "Which rows a limit takes: head (the first) or random (by the seed)."
+Subset = Annotated[str | None, typer.Option("--subset", help=SUBSET_HELP, show_default="head")]
 OnBadRow = Annotated[
     str | None,
     typer.Option("--on-bad-row", help="Rows that cannot be used: drop and list them, or error.", show_default="drop"),
