@@ -121,7 +121,7 @@ def test_a_run_from_before_these_facts_is_told_so_and_does_not_fail(penchant, co
 def test_a_changed_run_is_refused_wherever_it_is_a_model(penchant, runs, copies):
     (copies / "first" / "model" / "config.json").write_text("{}")
     for command in (
-        ("score", "--model", copies / "first", "--data", "nowhere.jsonl"),
+        ("score", "--model", copies / "first", "--data", runs / "pairs.jsonl"),
         ("eval", copies / "first"),
         ("export", copies / "first", "--merged", copies / "merged"),
         ("dpo", "--model", copies / "first", "--data", runs / "pairs.jsonl", "--output", copies / "third"),
