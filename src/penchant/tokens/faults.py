@@ -77,9 +77,9 @@ def _faults(
         ends_well = ids[-1] in encoder.end_ids
         if ends_well and len(ids) > 1 and ids[-2] in encoder.end_ids:
             codes.add("double_end")
-        elif strange := [i for i in ids[: -1 if ends_well else None] if i in special]:
+        elif not special.isdisjoint(body := ids[: -1 if ends_well else None]):
             codes.add("special_inside")
-            inside.update(strange)
+            inside.update(i for i in body if i in special)
         if not ends_well and len(sequence) < limits.max_length:
             codes.add("missing_end")
     return codes

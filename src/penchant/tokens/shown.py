@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -38,9 +39,9 @@ class Part:
 
 def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, list[int]]]:
     """The sequence cut where the loss mask changes: (scored, ids), in order."""
-    (changes,) = np.nonzero(np.diff(sequence.scored))
-    for part in np.split(np.arange(len(sequence)), changes + 1):
-        yield bool(sequence.scored[part[0]]), sequence.ids[part].tolist()
+    changes = np.flatnonzero(sequence.scored[1:] != sequence.scored[:-1]) + 1
+    for begin, end in pairwise([0, *changes.tolist(), len(sequence)]):
+        yield bool(sequence.scored[begin]), sequence.ids[begin:end].tolist()
 
 
 def parts_of(item: Any, encoder: ChatEncoder) -> Iterator[Part]:

@@ -49,7 +49,7 @@ __all__ = ["CheckReport", "check_data", "check_tokens"]
 
 NUM_SAMPLED = 512
 """Items from which the share of tokens saved by sharing is measured."""
-CHUNK = 4096
+CHUNK = 8192
 """Records that are held at a time."""
 
 Item: TypeAlias = EncodedPair | EncodedLabelled | EncodedExample
@@ -196,14 +196,17 @@ def check_tokens(
     failed: dict[Origin, Verdict] = {}  # one for a row of many pairs
     num_cut = 0
     done = count(1)
-    for chunk in _chunks(again):
-        tokenised: Tokenised[Any] = tokenise(
-            encoder, chunk, limits, lambda: reporter.progress("tokens", next(done), reading.num_records, {}), measured
-        )
-        items += tokenised.items[: most_items - len(items)]
-        failed |= {verdict.origin: verdict for verdict in tokenised.problems}
-        num_cut += tokenised.num_truncated
-        faults.add(tokenised.items)
+
+    def tell() -> None:
+        reporter.progress("tokens", next(done), reading.num_records, {})
+
+    with no_search_for_cycles():
+        for chunk in _chunks(again):
+            tokenised: Tokenised[Any] = tokenise(encoder, chunk, limits, tell, measured)
+            items += tokenised.items[: most_items - len(items)]
+            failed |= {verdict.origin: verdict for verdict in tokenised.problems}
+            num_cut += tokenised.num_truncated
+            faults.add(tokenised.items)
     return CheckReport(
         kind=kind,
         format=loaded.format,
