@@ -15,7 +15,7 @@ from penchant.training.run_folder import read_ledger, read_rows_written
 TIMINGS = {"tokens_per_second", "step_seconds"}
 PLACES = {
     "loading": "penchant.training.policies.load_model",
-    "reading the data": "penchant.training.dataset.load_pairs",
+    "reading the data": "penchant.training.dataset.stored_pairs",
     "scoring the reference": "penchant.training.reference._scores",
     "evaluating": "penchant.training.loop.evaluate_task",
     "writing the model": "penchant.models.saving.save_model",

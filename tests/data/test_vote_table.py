@@ -7,8 +7,9 @@ import random
 import pytest
 from tests.fuzz.made import EXAMPLES_FOR, WRITERS, Choices, spoilt
 
-from penchant.data import Vote, blocks, load_vote_table, load_votes, vote_table
+from penchant.data import Vote, blocks, load_votes, vote_table
 from penchant.data.rows import Reader
+from penchant.data.vote_table import load_vote_table
 from penchant.errors import PenchantError
 
 BATTLE = {"model_a": "tea", "model_b": "milk", "winner": "model_a"}

@@ -38,7 +38,6 @@ from penchant.data.records import (
 )
 from penchant.data.split import split_by_prompt
 from penchant.data.verdicts import CODES, Verdict
-from penchant.data.vote_table import VoteTable, load_vote_table
 
 __all__ = [
     "CODES",
@@ -62,7 +61,6 @@ __all__ = [
     "Source",
     "Verdict",
     "Vote",
-    "VoteTable",
     "as_message",
     "as_source",
     "guess_kind",
@@ -72,7 +70,6 @@ __all__ = [
     "load_labelled",
     "load_pairs",
     "load_prompts",
-    "load_vote_table",
     "load_votes",
     "pairs_from_comparisons",
     "prompt_identity",

@@ -5,15 +5,18 @@ held out if u < fraction. The place of a prompt depends on nothing but itself an
 rows moves no prompt, and a larger fraction only adds prompts to the held-out side.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from penchant.data.records import Demonstration, Document, Message, prompt_key
 from penchant.errors import ConfigError
+
+if TYPE_CHECKING:  # the pages on which people answer start without it
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["held_out_by_place", "place_of", "split_by_prompt", "split_demonstrations"]
 
@@ -68,19 +71,21 @@ def held_out_by_place(places: NDArray[np.float64], fraction: float) -> NDArray[n
     """Which records are held out, from the places of their prompts; see `split_by_prompt`. Raises ConfigError."""
     if not 0 <= fraction < 1:
         raise ConfigError(f"the held-out fraction must be at least 0 and below 1, got {fraction}; 0.1 is usual.")
-    held_out = places < fraction
+    held_out: NDArray[np.bool_] = places < fraction
     if not len(places) or (places == places[0]).all():
-        return np.zeros(len(places), dtype=np.bool_)
-    if fraction > 0 and not held_out.any():
-        return np.asarray(places == places.min())
-    if held_out.all():
-        return np.asarray(places != places.max())
+        held_out[:] = False
+    elif fraction > 0 and not held_out.any():
+        held_out[:] = places == places.min()
+    elif held_out.all():
+        held_out[:] = places != places.max()
     return held_out
 
 
 def _split(
     records: Sequence[Record], keys: Sequence[str], fraction: float, seed: int
 ) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+    import numpy as np
+
     held_out = held_out_by_place(np.array([place_of(key, seed) for key in keys], dtype=np.float64), fraction)
     sides: tuple[list[Record], list[Record]] = [], []
     for record, is_out in zip(records, held_out, strict=True):

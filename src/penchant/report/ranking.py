@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from penchant.data import Data, Loaded, OnBadRow, Vote, keeps_order, load_vote_table
+from penchant.data import Data, Loaded, OnBadRow, Vote, keeps_order
 from penchant.data.read_as import Columns
+from penchant.data.vote_table import load_vote_table
 from penchant.errors import ConfigError
 from penchant.ranking import Ballots, Method, Standings, standings
 from penchant.ranking.coded import Coded

@@ -20,7 +20,7 @@ from dataclasses import astuple, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
@@ -72,6 +72,10 @@ class ReadPairs:
     loaded: Loaded[Any]
     problems: tuple[tuple[int, Verdict], ...]
     num_truncated: int
+
+
+_Told: TypeAlias = tuple[Loaded[Any], tuple[tuple[int, Verdict], ...], int]
+"""What `ReadPairs` says beside the store."""
 
 
 def stored_pairs(
@@ -126,29 +130,28 @@ class _Making:
     say: Callable[[str], None]
 
     def in_memory(self) -> ReadPairs:
-        writer = StoreWriter(None)
-        store = self._write(writer)
+        store, told = self._write(StoreWriter(None))
         assert store is not None
-        return _read(store)
+        return ReadPairs(store, *told)
 
-    def into(self, place: Path) -> None:
+    def into(self, place: Path) -> _Told:
         with StoreWriter.into(place) as writer:
-            self._write(writer)
+            return self._write(writer)[1]
 
     def for_now(self) -> ReadPairs:
         """In a temporary folder, which goes with the store."""
         folder = Path(tempfile.mkdtemp(prefix="penchant-tokens-"))
         try:
             with cache_errors_explained(folder):
-                self.into(folder / "pairs")
+                told = self.into(folder / "pairs")
                 store = PairStore.open(folder / "pairs")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
-        return _read(store)
+        return ReadPairs(store, *told)  # not what was read back: it names rows of a file, and these may be in memory
 
-    def _write(self, writer: StoreWriter) -> PairStore | None:
+    def _write(self, writer: StoreWriter) -> tuple[PairStore | None, _Told]:
         reading = read_pairs(
             self.sources,
             on_bad_row="drop",
@@ -175,13 +178,14 @@ class _Making:
             if (record + 1) % PAIRS_BETWEEN_LINES == 0:
                 self.say(f"{record + 1:,} pairs read, {writer.num_tokens:,} tokens")
         loaded = reading.loaded(())
-        return writer.finish(
+        store = writer.finish(
             {
                 "loaded": _LOADED.dump_python(loaded, mode="json"),
                 "problems": _PROBLEMS.dump_python(problems, mode="json"),
                 "num_truncated": num_truncated,
             }
         )
+        return store, (loaded, tuple(problems), num_truncated)
 
 
 def _read(store: PairStore) -> ReadPairs:
