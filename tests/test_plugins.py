@@ -1,5 +1,7 @@
 """What other people's packages add is found by its entry point, and `module:name` where Python looks."""
 
+import shutil
+
 import pytest
 
 from penchant.errors import ConfigError
@@ -20,6 +22,14 @@ def test_a_name_of_an_installed_package_is_found_and_its_package_named(add_packa
     assert find_added("penchant.objectives", "focal") == "a row"
     assert package_of("penchant.objectives", "focal") == "focal-losses 1.0"
     assert find_added("penchant.judges", "focal") is None
+
+
+def test_what_is_installed_while_the_process_runs_is_found(add_package):
+    assert added_names("penchant.objectives") == ()
+    folder = add_package("focal-losses", {"penchant.objectives": {"focal": "focal_losses:FOCAL"}}, focal_losses=LOSSES)
+    assert added_names("penchant.objectives") == ("focal",)
+    shutil.rmtree(folder / "focal_losses-1.0.dist-info")
+    assert added_names("penchant.objectives") == ()
 
 
 def test_nothing_is_imported_before_its_name_is_asked_for(add_package):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -36,7 +37,7 @@ GROUPS = {
 
 def added_names(group: str) -> tuple[str, ...]:
     """The names that installed packages add to a group, in alphabetical order; nothing is imported."""
-    return tuple(sorted({point.name for point in entry_points(group=group)}))
+    return tuple(sorted({point.name for point in _added_to(group)}))
 
 
 def find_added(group: str, name: str) -> Any:
@@ -95,8 +96,25 @@ def import_object(path: str, kind: str, like: str) -> Any:
     return getattr(module, name)
 
 
+def _added_to(group: str) -> tuple[EntryPoint, ...]:
+    """What all installed packages add, read again when Python looks elsewhere or a place it looks in has changed."""
+    return _added_in(tuple((place, _changed(place)) for place in sys.path), group)
+
+
+@lru_cache(maxsize=len(GROUPS))  # reading opens a file of every installed package, and each file of data asks for them
+def _added_in(places: tuple[tuple[str, int], ...], group: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
+
+
+def _changed(place: str) -> int:
+    try:
+        return os.stat(place or ".").st_mtime_ns
+    except OSError:  # a place that is not there adds nothing
+        return 0
+
+
 def _point(group: str, name: str) -> EntryPoint | None:
-    points = list(entry_points(group=group, name=name))
+    points = [point for point in _added_to(group) if point.name == name]
     if len({_package(point) for point in points}) > 1:
         packages = " and ".join(sorted(_package(point) for point in points))
         raise ConfigError(f"The {GROUPS[group]} {name!r} is added by {packages}; uninstall all but one of them.")

@@ -2,14 +2,12 @@
 
 import re
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from penchant import plugins
 from penchant.errors import ConfigError
 from penchant.objectives import (
     LABELLED_OBJECTIVES,
@@ -64,14 +62,9 @@ def test_a_row_of_ones_own_is_taken_as_it_is_under_the_name_that_was_written(my_
     assert resolve_objective("ipo") is OBJECTIVES["ipo_mean"]
 
 
-def test_what_an_installed_package_adds_is_known_by_its_name(my_losses, monkeypatch):
-    point = EntryPoint("focal", "my_losses:focal", "penchant.objectives")
-    dpo = EntryPoint("dpo", "my_losses:focal", "penchant.objectives")
-
-    def points(group, name=None):
-        return [one for one in (point, dpo) if one.group == group and name in (None, one.name)]
-
-    monkeypatch.setattr(plugins, "entry_points", points)
+def test_what_an_installed_package_adds_is_known_by_its_name(my_losses, add_package):
+    added = {"focal": "my_losses:focal", "dpo": "my_losses:focal"}
+    add_package("focal-losses", {"penchant.objectives": added})
     assert get_objective("focal").defaults == {"beta": 0.1, "power": 2.0}
     assert get_objective("dpo") is OBJECTIVES["dpo"], "a package cannot change what a name of Penchant means"
     with pytest.raises(ValueError, match=r"no objective 'foca'; did you mean 'focal'.*, focal$"):
