@@ -18,6 +18,8 @@ torch.set_num_threads(1)  # tiny matrices are slower on several threads; module 
 
 CACHE = os.environ.get("PENCHANT_CACHE")
 NOT_RUN: dict[str, int] = {}
+STAYING: set[str] = set()
+"""Modules that no test wrote; there are thousands, so each is looked at once."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +36,11 @@ def _modules_of_a_test_go_with_it(tmp_path_factory):
     yield
     sys.path[:] = path
     written = str(tmp_path_factory.getbasetemp())
-    for name, module in list(sys.modules.items()):  # a fixture of a whole file may have imported it before this one
-        if (getattr(module, "__file__", None) or "").startswith(written):
+    for name in sys.modules.keys() - STAYING:  # a fixture of a whole file may have imported it before this one
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(written):
             del sys.modules[name]
+        else:
+            STAYING.add(name)
 
 
 @pytest.fixture(autouse=True)

@@ -51,6 +51,7 @@ def penchant_dpo(stories260k, rows_file, tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("precision", ["highest", "medium"])
 def test_memory_folder_and_command_give_the_same_bits(
     train, model, rows, stories260k, tmp_path, penchant_dpo, measured, same_weights, precision
@@ -71,6 +72,7 @@ def test_memory_folder_and_command_give_the_same_bits(
     assert pt.verify(in_folder)
 
 
+@pytest.mark.slow(threads=1)
 def test_rows_are_rows_in_whatever_they_come(train, rows, rows_file):
     expected = losses(train())
     pairs = load_pairs(rows).records
@@ -79,6 +81,7 @@ def test_rows_are_rows_in_whatever_they_come(train, rows, rows_file):
         assert losses(train(data=data)) == expected
 
 
+@pytest.mark.slow(threads=1)
 def test_rows_of_pandas_are_rows(train, rows):
     pandas = pytest.importorskip("pandas")
     assert losses(train(data=pandas.DataFrame(rows))) == losses(train())
@@ -121,6 +124,7 @@ def test_without_an_output_nothing_is_written(train, model, rows, tmp_path, monk
     assert "data_digest" in run.ledger
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("changed", [{}, {"lora": {"rank": 2}}], ids=["whole", "adapter"])
 def test_a_loaded_model_is_as_it_was(train, model, measured, same_weights, changed):
     before = {name: (p.detach().clone(), p.requires_grad, p) for name, p in model.network.named_parameters()}
@@ -186,6 +190,7 @@ class Fails(pt.Callback):
         raise RuntimeError("of my own")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("changed", [{}, {"lora": True}, {"callbacks": [Fails()]}], ids=["whole", "adapter", "fails"])
 @pytest.mark.parametrize("has_folder", [False, True])
 def test_the_process_is_as_it_was(train, rows, tmp_path, changed, has_folder):
@@ -204,6 +209,7 @@ def test_the_process_is_as_it_was(train, rows, tmp_path, changed, has_folder):
     assert state_of_the_process() == before
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("changed", [{}, {"lora": {"rank": 2}}], ids=["whole", "adapter"])
 def test_two_threads_at_once_give_what_one_gives_alone(train, measured, same_weights, changed):
     alone = [train(seed=seed, **changed) for seed in (1, 2)]
@@ -223,6 +229,7 @@ def test_two_threads_at_once_give_what_one_gives_alone(train, measured, same_wei
     assert state_of_the_process() == before
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_as_a_judge_leaves_the_process_as_it_was_also_between_its_answers(train, model, tmp_path):
     train(output=tmp_path / "run")
     samples = pt.sample(model, ["Once upon a time", "One day"], max_new_tokens=4, progress=False)

@@ -23,6 +23,7 @@ def test_in_memory_it_raises_interrupted_with_a_sentence(train):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow(threads=1)
 def test_with_an_output_it_is_saved_and_goes_on_bit_for_bit(train, tmp_path, measured, same_weights):
     straight = train()
     with pytest.raises(pt.Interrupted, match=r"stopped after step 2 of 3.*`?resume") as stopped:

@@ -15,6 +15,7 @@ def run(model, rows, settings):
     return pt.dpo(model, marked, **settings)
 
 
+@pytest.mark.slow(threads=1)
 def test_curves_and_answers_are_shown_and_markup_is_escaped(run):
     assert "<svg" in run.metrics._repr_html_()
     samples = run.samples._repr_html_()
@@ -24,6 +25,7 @@ def test_curves_and_answers_are_shown_and_markup_is_escaped(run):
     assert samples in run._repr_html_()
 
 
+@pytest.mark.slow(threads=1)
 def test_the_report_is_framed_and_saved(run, tmp_path):
     path = run.report.save(tmp_path / "report.html")
     assert path.read_text(encoding="utf-8") == run.report
@@ -44,6 +46,7 @@ def test_a_run_says_what_it_is(run):
     assert run.in_words() == run.summary
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_in_a_folder_shows_the_same(model, rows, settings, tmp_path):
     written = pt.dpo(model, rows, output=tmp_path / "run", **settings)
     again = pt.open_run(tmp_path / "run")

@@ -128,6 +128,7 @@ def test_a_run_that_is_not_stopped_says_nothing_of_it(train):
     assert "stopped_early" not in train().ledger
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_killed_after_it_was_stopped_ends_there_when_resumed(
     train, tmp_path, measured, same_weights, ctrl_c_is_heard
 ):
@@ -162,6 +163,7 @@ def test_a_run_stopped_before_its_first_step_is_the_model_as_it_was(train, model
     assert run._repr_html_()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_tracker_is_named_in_the_settings(train, monkeypatch, tmp_path):
     (tmp_path / "my_trackers.py").write_text(
         "import penchant\n\n\nclass Mine(penchant.Callback):\n"

@@ -61,6 +61,7 @@ def test_prompts_that_differ_between_the_sides_are_named(dpo, tmp_path):
     assert "differ" in sentence
 
 
+@pytest.mark.slow(threads=1)
 def test_a_few_bad_rows_are_left_out_aloud_and_counted_in_the_ledger(dpo, tmp_path):
     good = [{**GOOD, "prompt": f"Once upon a time {i}"} for i in range(30)]
     result, _, output = dpo(write(tmp_path / "rows.jsonl", [*good, {**GOOD, "rejected": " "}]))
@@ -71,6 +72,7 @@ def test_a_few_bad_rows_are_left_out_aloud_and_counted_in_the_ledger(dpo, tmp_pa
     assert ledger["rows"] == {"keep": 30, "empty_response": 1}
 
 
+@pytest.mark.slow(threads=1)
 def test_a_row_left_out_that_quotes_half_a_surrogate_pair_ends_no_run(dpo, tmp_path):
     rows = [{**GOOD, "prompt": f"Once upon a time {i}"} for i in range(20)]
     rows.append({**GOOD, "prompt": [{"role": "\ud800", "content": "x"}]})

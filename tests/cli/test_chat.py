@@ -31,6 +31,7 @@ def test_a_line_of_standard_input_is_answered_on_standard_output_and_the_end_lea
     assert "Once upon" not in result.out
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_seed_gives_the_same_answers_and_another_seed_others(story_chat):
     said = "Once upon a time\nand then\n"
     assert story_chat(said).out == story_chat(said).out
@@ -52,6 +53,7 @@ def test_commands_are_not_sent_to_the_model(story_chat):
     assert "there is no command /nonsense" in result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_compare_shows_both_and_the_reference_is_the_model_before_its_adapter(chat, make_run, story_chat):
     cold = ("--temperature", "0")
     result = chat(make_run(lora=True), "Once upon a time\n", "--compare", *cold)

@@ -137,6 +137,7 @@ def test_the_model_of_a_run_loads_in_plain_transformers_and_answers(run):
     assert torch.isfinite(model(**ids).logits).all()
 
 
+@pytest.mark.slow(threads=1)
 def test_the_configuration_of_a_run_repeats_it(penchant, run, tmp_path):
     again = tmp_path / "again"
     result = penchant("dpo", "--config", run / "config.yaml", "--output", again)

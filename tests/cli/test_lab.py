@@ -61,6 +61,7 @@ def test_figures_and_numbers_are_written_and_readable(penchant, tmp_path):
                 assert len(image.convert("RGB").getcolors(2**24)) > 50, "something is drawn"
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_run_writes_the_same_bytes(penchant, tmp_path):
     for folder in "ab":
         penchant("lab", "temperature", "--output", tmp_path / folder)

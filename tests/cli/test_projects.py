@@ -41,6 +41,7 @@ def train(penchant, stories260k, project, tmp_path):
     return run
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("command", "options", "kind"),
     [("dpo", (), "pairs"), ("dpo", ("--objective", "kto"), "kto"), ("sft", (), "sft")],

@@ -78,6 +78,7 @@ def test_a_seed_below_zero_is_refused_before_any_work(penchant, story, pairs, tm
         assert "--seed" in result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_a_refused_run_does_not_block_the_corrected_one(penchant, story, pairs, tmp_path):
     run = ["dpo", *story, "--data", pairs, "--output", tmp_path / "run", "--set", "optimiser.max_steps=1"]
     refused = penchant(*run, "--set", "model.lora={targets: [nowhere]}")
@@ -157,6 +158,7 @@ def test_a_run_without_a_reference_asks_for_one_before_any_work(
     assert "--reference" in result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_without_a_reference_is_scored_against_the_one_given(penchant, story, pairs, tmp_path, stories260k):
     run = tmp_path / "run"
     train = ["dpo", *story, "--data", pairs, "--output", run, "--objective", "simpo", "--set", "optimiser.max_steps=1"]

@@ -191,6 +191,7 @@ def test_the_list_is_shown_while_another_command_works_in_the_folder(penchant, w
         assert penchant("round", wheel, "--list").code == 0
 
 
+@pytest.mark.slow(threads=1)
 def test_the_list_needs_no_torch(wheel):
     source = f"""
 import sys
@@ -258,6 +259,7 @@ def test_a_round_that_waits_says_how_people_are_asked(penchant, tmp_path, argume
     assert "5 more of 7 comparisons" in penchant("round", folder, "--min-votes", "5").err
 
 
+@pytest.mark.slow(threads=1)
 def test_answers_to_a_rounds_tasks_may_be_imported(penchant, tmp_path, arguments):
     folder, project, answers = tmp_path / "wheel", tmp_path / "votes", tmp_path / "answers.jsonl"
     waiting = penchant("round", folder, *arguments, "--people", project)

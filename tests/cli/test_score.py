@@ -71,6 +71,7 @@ def test_rewards_are_those_of_an_oracle_in_file_order_with_the_runs_beta(penchan
         assert score["correct"] is (score["margin"] > 0)
 
 
+@pytest.mark.slow(threads=1)
 def test_an_adapter_off_and_its_base_loaded_are_the_same_reference(penchant, make_run, data, stories260k):
     run = make_run(lora=True)
     off = penchant("score", "--model", run, "--data", data, "--output", "-")

@@ -73,6 +73,7 @@ def what_a_run_left(folder):
     return rows, read_rows_written(folder / "samples.jsonl"), file.read_bytes()
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("place", "number"),
     [
@@ -142,6 +143,7 @@ def test_a_run_that_another_command_is_at_is_refused_to_everyone_else(penchant, 
     assert not (run / "report.html").exists()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_finished_run_without_its_report_is_given_one_and_what_was_half_written_goes(penchant, call, tmp_path):
     run = tmp_path / "run"
     assert penchant(*call(run)).code == 0
@@ -163,6 +165,7 @@ def test_a_finished_run_without_its_report_is_given_one_and_what_was_half_writte
     assert "this run is finished; choose another --output" in again.err
 
 
+@pytest.mark.slow(threads=1)
 def test_a_damaged_record_is_said_with_its_lines_when_a_run_goes_on(penchant, call, tmp_path, monkeypatch):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:

@@ -126,6 +126,7 @@ def test_a_damaged_file_is_named_and_never_read_as_a_shorter_one(tmp_path, packe
         list(scan_rows(path))
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("packed", [".bz2", ".xz", ".zst"])
 def test_what_unpacks_to_more_than_data_can_is_stopped_with_little_in_memory(tmp_path, monkeypatch, packed):
     monkeypatch.setattr(unpacking, "ALWAYS_ALLOWED", 500_000)
@@ -147,6 +148,7 @@ def test_xz_that_asks_for_much_memory_is_refused(tmp_path, monkeypatch):
         list(scan_rows(path))
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("packed", PACK)
 def test_a_long_file_is_read_in_memory_that_does_not_grow_with_it(tmp_path, packed):
     def peak(times):

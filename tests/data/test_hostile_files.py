@@ -53,6 +53,7 @@ def test_a_name_too_long_is_said_to_be_so(tmp_path):
         load_pairs(tmp_path / f"{'n' * 300}.jsonl")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("name", "begin", "body"),
     [

@@ -136,6 +136,7 @@ def test_real_annotators_agree_as_their_publishers_say_and_the_models_rank(make_
     assert all(0.8 < one["with_majority"]["value"] < 1 for one in found["reliability"])
 
 
+@pytest.mark.slow(threads=1)
 def test_real_battles_of_a_crowd_are_imported_whole_and_summed_up(make_store, shared):
     file = shared / "data" / "llmfao" / "arena_shape_from_llmfao.jsonl.gz"
     with gzip.open(file, "rt", encoding="utf-8") as stream:

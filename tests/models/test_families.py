@@ -86,6 +86,7 @@ def put_on(model):
     rehearse(model)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("family", ["deepseek_v4", "laguna", "llama4_text", "mamba2", "phimoe"])
 def test_a_family_on_which_peft_keeps_no_adapter_is_refused_in_one_sentence_before_it_is_trained(

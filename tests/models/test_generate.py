@@ -115,6 +115,7 @@ def test_first_tokens_follow_the_distribution_that_was_asked_for(stories, unshar
     assert chi_square_is_plausible(counts, expected)
 
 
+@pytest.mark.slow(threads=1)
 def test_second_tokens_follow_the_distribution_given_the_first(stories, unshared):
     (group,) = write(stories, ["Once upon a time there was a"], num_responses=6000, max_new_tokens=2)
     first = [response.token_ids[0] for response in group]
@@ -181,6 +182,7 @@ def test_greedy_decoding_equals_that_of_transformers(stories, stories260k):
         assert list(groups[request.key][0].token_ids) == out[0, ids.shape[1] :].tolist()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_response_depends_neither_on_the_batch_nor_on_the_order_of_prompts(stories):
     alone = token_ids(write(stories, batch_size=1))
     assert token_ids(write(stories, batch_size=3)) == alone
@@ -189,6 +191,7 @@ def test_a_response_depends_neither_on_the_batch_nor_on_the_order_of_prompts(sto
     assert token_ids(write(stories, TEXTS[2:4])).items() <= alone.items()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_response_depends_on_its_index_alone_not_on_how_many_there_are(stories):
     two, five = token_ids(write(stories)), token_ids(write(stories, num_responses=5, batch_size=7))
     assert all(five[key][:2] == two[key] for key in two)
@@ -207,6 +210,7 @@ def test_seeds_indices_and_keys_give_different_responses(stories):
     assert twins[0][0].token_ids != twins[1][0].token_ids
 
 
+@pytest.mark.slow(threads=1)
 def test_logprobs_are_what_the_model_assigns_whatever_was_drawn_from(stories):
     prompts = {request.key: request.prompt_ids for request in requests_for(stories)}
     for settings in ({}, {"temperature": 0.6, "top_p": 0.9}, {"temperature": 0.0}):
@@ -216,6 +220,7 @@ def test_logprobs_are_what_the_model_assigns_whatever_was_drawn_from(stories):
         assert [one.logprob for one in responses] == pytest.approx(scored.tolist(), abs=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_response_stops_with_the_end_token_it_sampled(stories, monkeypatch):
     (stop,) = stories.tokenizer.encode("a.", add_special_tokens=False)[-1:]
     free = token_ids(write(stories, max_new_tokens=40, batch_size=3))
@@ -240,6 +245,7 @@ def test_what_the_model_computes_itself_without_sharing_is_the_same(stories, uns
             assert [one.logprob for one in group] == pytest.approx([o.logprob for o in shared_groups[key]], abs=1e-3)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_unshared_way_stops_at_end_tokens_too(unshared, monkeypatch):
     free = token_ids(write(unshared, max_new_tokens=40))
     (stop,) = unshared.tokenizer.encode("a.", add_special_tokens=False)[-1:]

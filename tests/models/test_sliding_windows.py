@@ -47,6 +47,7 @@ def test_a_window_that_samples_outgrow_is_not_shared_and_the_model_trains(train)
     assert folder.model.is_dir()
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("max_length", "save"), [(40, {"num_samples": 2, "sample_tokens": 24}), (64, {"num_samples": 0})]
 )

@@ -104,6 +104,7 @@ def test_bars_of_two_keys_are_told_apart_by_colour_and_hatching(draw):
     assert "url(#" in svg, "a hatching"
 
 
+@pytest.mark.slow(threads=1)
 def test_bars_with_long_names_lie_and_all_names_can_be_read(draw):
     names = tuple(f"the left side of line {i} = its right side" for i in range(20))
     content = figure(one("error", names, (1e-15,) * 20), y_scale="log")

@@ -124,6 +124,7 @@ def test_progress_and_every_stage_are_reported(here, judged, listener):
     assert listener.came["training"][0] == listener.came["training"][1]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_call_that_dies_before_any_stage_is_noted_is_gone_on_with_to_the_same_files(here, judged, wheel, monkeypatch):
     folder, note, died = here / "dying", finished_stages.note_finished, []
 
@@ -146,6 +147,7 @@ def test_a_call_that_dies_before_any_stage_is_noted_is_gone_on_with_to_the_same_
     assert record(folder / "round-1") == record(wheel / "round-1")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_call_that_dies_within_a_stage_is_gone_on_with_to_the_same_files(here, judged, wheel, monkeypatch, listener):
     import taste_of_rounds
 

@@ -84,6 +84,7 @@ def told(tokenised):
     return items, tokenised.problems, tokenised.num_truncated
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("special_tokens", ["refuse", "text", "control"])
 @pytest.mark.parametrize("name", [*NAMES, "plain"])
 def test_ids_and_verdicts_of_many_pairs_are_those_of_each_by_itself(encoder_of, name, special_tokens):

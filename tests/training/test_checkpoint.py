@@ -161,6 +161,7 @@ def assert_loadable(folder, old, new):
     assert all(torch.equal(p, expected.parameters[n]) for n, p in fresh.parameters.items())
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     "after", [pytest.param(False, id="before", marks=pytest.mark.slow), pytest.param(True, id="after")]
 )

@@ -65,6 +65,7 @@ def small_stretches(monkeypatch):
     monkeypatch.setattr(reference, "NEIGHBOURS", 3)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.usefixtures("small_stretches")
 def test_whatever_the_cache_held_before_the_values_are_the_same_bits(model, sequences, score, tmp_path):
     cold, cost = score(model)
@@ -141,6 +142,7 @@ def test_two_cold_starts_at_once_give_the_same_bits(stories260k, tmp_path):
     assert third.stdout.removeprefix("ready\n") == one, "what both wrote is whole"
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.usefixtures("small_stretches")
 def test_a_run_is_the_same_bits_whatever_was_scored_before_it(dpo, pairs_file, tmp_path, monkeypatch):
     def trained(name):

@@ -18,6 +18,7 @@ from penchant.training.run_folder import RunFolder
 AWAY = {"optimiser": {"learning_rate": 1e38, "weight_decay": 1e3, "max_steps": 1, "warmup_ratio": 0.0}}
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("command", ["dpo", "sft"])
 @pytest.mark.parametrize("lora", [None, {}])
 def test_weights_that_are_not_finite_are_never_written_and_the_run_is_not_finished(request, tmp_path, command, lora):
@@ -36,6 +37,7 @@ def test_one_number_that_is_not_finite_is_enough_and_its_parameter_is_named(valu
         require_finite({"good": good, "bad": bad})
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("what", ["data", "model weights"])
 def test_a_run_does_not_go_on_from_other_data_or_another_model_than_it_began_with(
     dpo, make_reporter, tmp_path, pairs_file, stories260k, what

@@ -137,6 +137,7 @@ def test_the_ledger_names_data_weights_reference_and_outcome(dpo, model, pairs_f
     assert ledger["num_tokens"] == steps(folder)[-1]["num_tokens"]
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_settings_give_the_same_bits_and_another_seed_does_not(dpo, tmp_path):
     first, second = (dpo(output=str(tmp_path / name)) for name in "ab")
     assert weights(first) == weights(second)
@@ -189,6 +190,7 @@ def test_a_resumed_run_multiplies_as_it_began_whatever_was_measured_since(dpo, m
         torch.set_float32_matmul_precision(before)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_answers_to_fixed_prompts_are_recorded_and_the_same_after_a_stop(dpo, make_reporter, tmp_path):
     options = {"save": {"num_samples": 2, "sample_tokens": 6, "eval_every": 2}}
     straight = dpo(output=str(tmp_path / "straight"), **options)
@@ -205,6 +207,7 @@ def crash():
     raise RuntimeError("the power went")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("command", ["dpo", "sft"])
 def test_a_crashed_run_goes_on_from_its_checkpoint_bit_for_bit(request, make_reporter, tmp_path, command):
     train = request.getfixturevalue(command)
@@ -219,6 +222,7 @@ def test_a_crashed_run_goes_on_from_its_checkpoint_bit_for_bit(request, make_rep
     assert rows(resumed) == rows(straight)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_that_crashed_before_its_first_checkpoint_begins_again_without_doubled_metrics(
     dpo, make_reporter, tmp_path
 ):
@@ -230,6 +234,7 @@ def test_a_run_that_crashed_before_its_first_checkpoint_begins_again_without_dou
     assert weights(resumed) == weights(straight)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("keep", "step"), [(2, 3), pytest.param(1, 0, marks=pytest.mark.slow)])
 def test_a_cut_newest_checkpoint_is_skipped_aloud_and_the_end_is_the_same(dpo, make_reporter, tmp_path, keep, step):
     options = {"save": {"checkpoint_every": 1, "keep_checkpoints": keep}}
@@ -246,6 +251,7 @@ def test_a_cut_newest_checkpoint_is_skipped_aloud_and_the_end_is_the_same(dpo, m
     assert rows(resumed) == rows(straight)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_full_disk_ends_the_run_with_one_sentence_and_it_goes_on_when_there_is_room(dpo, tmp_path, monkeypatch):
     from safetensors import SafetensorError
 
@@ -286,6 +292,7 @@ def poison(monkeypatch):
 ONE_BY_ONE = {"data": {"held_out": 0}, "optimiser": {"batch_size": 1, "epochs": 1}, "save": {"checkpoint_every": 1}}
 
 
+@pytest.mark.slow(threads=1)
 def test_a_non_finite_step_is_skipped_aloud_and_leaves_the_weights_alone(dpo, poison, make_reporter, tmp_path):
     from safetensors.torch import load_file
 
@@ -330,6 +337,7 @@ def test_a_reference_that_is_not_the_policy_is_found_before_the_first_step(dpo, 
         dpo()
 
 
+@pytest.mark.slow(threads=1)
 def test_another_reference_is_used_and_named(dpo, sft, tmp_path, model):
     other = sft(output=str(tmp_path / "other"), optimiser={"learning_rate": 1e-3})
     folder = dpo(output=str(tmp_path / "run"), model={"reference": str(other.path)})
@@ -355,6 +363,7 @@ def test_a_reference_with_as_many_tokens_but_other_ones_is_refused(dpo, monkeypa
         dpo(model={"reference": str(tmp_path / "other")})
 
 
+@pytest.mark.slow(threads=1)
 def test_a_second_run_on_the_same_data_scores_no_reference_again(dpo, tmp_path, monkeypatch):
     dpo(output=str(tmp_path / "one"))
     costs = []
@@ -406,6 +415,7 @@ def test_every_parameter_of_every_objective_can_be_set():
         assert ObjectiveConfig(**{name: 0.25}).parameters == {name: 0.25}
 
 
+@pytest.mark.slow(threads=1)
 def test_a_function_of_ones_own_is_trained_with_and_its_parameter_is_a_setting(dpo, tmp_path, monkeypatch):
     (tmp_path / "losses_of_mine.py").write_text(
         "from penchant.objectives import dpo\n\ndef scaled(batch, beta=0.1, factor=1.0):\n"
@@ -488,6 +498,7 @@ def labels_file(tmp_path, pairs_file):
     return path
 
 
+@pytest.mark.slow(threads=1)
 def test_labelled_responses_train_as_the_pairs_they_were_taken_from(dpo, labels_file, tmp_path):
     alone = dpo(output=str(tmp_path / "alone"), dpo={"objective": "kto"}, data={"files": [str(labels_file)]})
     apart = dpo(output=str(tmp_path / "apart"), dpo={"objective": "kto"})
@@ -544,6 +555,7 @@ def test_a_chat_template_that_cannot_be_read_is_refused(dpo):
         dpo(model={"chat_template": "/nowhere.jinja"})
 
 
+@pytest.mark.slow(threads=1)
 def test_activation_checkpointing_gives_the_same_metrics(dpo, tmp_path):
     plain = dpo(output=str(tmp_path / "plain"))
     frugal = dpo(output=str(tmp_path / "frugal"), model={"gradient_checkpointing": True})
@@ -621,6 +633,7 @@ def test_a_template_that_writes_the_date_is_read_with_the_day_on_which_the_run_b
     assert trained.encoder.prompt_text([Message(role="user", content="hi")]) == "Saturday 07 March: hi"
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("lora", "rate"), [(None, 1e-6), ({"rank": 2}, 1e-5)])
 def test_a_run_keeps_the_learning_rate_that_it_used_by_default(dpo, lora, rate, tmp_path):
     folder = dpo(optimiser={"learning_rate": None, "max_steps": 1}, model={"lora": lora})
@@ -628,6 +641,7 @@ def test_a_run_keeps_the_learning_rate_that_it_used_by_default(dpo, lora, rate, 
     assert yaml.safe_load((folder.path / "config.yaml").read_text())["optimiser"]["learning_rate"] == rate
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_of_an_older_penchant_that_kept_no_learning_rate_goes_on_as_it_began(dpo, make_reporter, tmp_path):
     options = {"optimiser": {"learning_rate": None}}
     straight = dpo(output=str(tmp_path / "straight"), **options)

@@ -228,6 +228,7 @@ def test_every_key_of_the_schema_is_known_and_sections_are_marked():
     assert keys["optimiser.learning_rate"] is False
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("text", "words"),
     [

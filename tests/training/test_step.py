@@ -152,6 +152,7 @@ def test_weights_of_pairs_scale_their_part_of_the_gradient(model, task, pairs):
     torch.testing.assert_close(heavy, 2 * plain, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_non_finite_loss_is_not_finite_and_names_the_rows_of_its_micro_batch(model, task, pairs):
     model.stop_sharing("so that a budget of one token is one pair")
     poisoned = dict(task.reference)

@@ -462,6 +462,7 @@ def test_answers_given_elsewhere_come_with_their_tasks_and_only_once(make_any_st
     assert store.next_assignment(store.invite("Cem").annotator.id) is None  # already more answers than overlap
 
 
+@pytest.mark.slow(threads=1)
 def test_what_is_exported_and_imported_elsewhere_is_the_same(make_any_store, make_answer, make_comparison):
     store = make_any_store(14, overlap=2, gold_share=0.3, repeat_share=0.4, strength=True)
     gold = [make_comparison(f"g{i}", outcome="b", meta={"topic": i}) for i in range(3)]

@@ -205,6 +205,7 @@ def test_what_the_parser_sees_in_a_text_is_never_overlooked(text):
     assert rendering._render(text) == rendering._parse(text)
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=1000)
 @given(text=WRITING)
 def test_plain_writing_is_shown_as_the_parser_would_show_it(text):
