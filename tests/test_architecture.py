@@ -56,7 +56,9 @@ def test_a_walk_is_what_the_call_stack_holds_at_its_stations(architecture):
     walk = architecture.Walk("", "", "data", (("data/importers/sides.py", "pair_of"),))
     with architecture.followed(walk) as files:
         load_pairs(as_source([{"prompt": "a", "chosen": "b", "rejected": "c"}]))
-    assert files == ["data/load.py", "data/rows.py", "data/importers/explicit_prompt.py", "data/importers/sides.py"]
+    assert files == [
+        f"data/{name}.py" for name in ("load", "reading", "rows", "importers/explicit_prompt", "importers/sides")
+    ]
 
 
 def test_the_way_from_command_to_loss_is_the_six_short_files_that_its_page_names(architecture, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penchant.data import guess_kind, load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
-from penchant.data.given import check_options
+from penchant.data.options import ReadOptions
 from penchant.data.read_as import TABLES
 from penchant.errors import ConfigError, DataError
 
@@ -141,7 +141,7 @@ def test_what_always_changes_the_meaning_refuses_a_row_of_a_named_format_too():
 def test_the_format_says_what_kind_of_data_it_is():
     labelled = BOTH | {"label": True}
     assert guess_kind([labelled]) == "labelled"
-    assert guess_kind(check_options([labelled], "drop", None, format="messages")) == "demonstrations"
+    assert guess_kind(ReadOptions(format="messages").sources([labelled])) == "demonstrations"
 
 
 def test_a_format_that_is_none_or_of_another_kind_is_refused():

@@ -4,11 +4,12 @@ import gzip
 import json
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 from transformers import AutoTokenizer
 
-from penchant.data import load_pairs
+from penchant.data import ReadOptions, load_pairs
 from penchant.data.given import sources_of
 from penchant.data.in_memory import as_source
 from penchant.files import exclusive
@@ -16,10 +17,10 @@ from penchant.tokens import ChatEncoder, Limits, tokenise_pairs
 from penchant.tokens import store as store_module
 from penchant.tokens.pieces import PieceEncoder
 from penchant.training import stored
-from penchant.training.stored import Choice, stored_pairs
+from penchant.training.stored import stored_pairs
 
 LIMITS = Limits(30, 20)
-ALL = Choice()
+ALL = ReadOptions("drop")
 
 
 @pytest.fixture
@@ -52,11 +53,9 @@ def made(encoder, file, tmp_path, monkeypatch):
     class Made:
         num_texts, said, folder = 0, (), tmp_path / "tokens"
 
-        def __call__(self, data=file, encoder=encoder, limits=LIMITS, folder=folder, choice=ALL, seed=0):
+        def __call__(self, data=file, encoder=encoder, limits=LIMITS, folder=folder, options=ALL):
             self.num_texts, self.said = 0, []
-            return stored_pairs(
-                sources_of(data), encoder, limits, choice, seed=seed, folder=folder, say=self.said.append
-            )
+            return stored_pairs(sources_of(data), encoder, limits, options, folder=folder, say=self.said.append)
 
         @property
         def stores(self):
@@ -130,10 +129,10 @@ def test_a_store_serves_only_the_tokenizer_template_limits_seed_and_rows_that_it
         {"encoder": ChatEncoder(larger, template="plain")},
         {"limits": Limits(29, 20)},
         {"limits": Limits(30, 19)},
-        {"choice": Choice(20)},
-        {"choice": Choice(pairing="best_worst")},
-        {"choice": Choice(min_gap=0.5)},
-        {"seed": 1},
+        {"options": replace(ALL, limit=20)},
+        {"options": replace(ALL, pairing="best_worst")},
+        {"options": replace(ALL, min_gap=0.5)},
+        {"options": replace(ALL, seed=1)},
         {"data": [file, file]},
         {"data": copy},
     ):
@@ -257,15 +256,15 @@ def test_rows_in_memory_and_slow_tokenizers_keep_no_store(made, encoder):
 def test_the_stores_used_longest_ago_are_removed_beyond_a_limit(made, monkeypatch):
     sizes = []
     for seed, used in enumerate((100, 300, 200)):
-        made(seed=seed)
+        made(options=replace(ALL, seed=seed))
         (new,) = set(made.stores) - {path for path, _ in sizes}
         sizes.append((new, sum(file.stat().st_size for file in new.iterdir())))
         os.utime(new, (used, used))
     monkeypatch.setattr(stored, "MOST_BYTES", sum(size for _, size in sizes) + 100)
-    made(seed=3)
+    made(options=replace(ALL, seed=3))
     assert sizes[0][0] not in made.stores
     assert {sizes[1][0], sizes[2][0]} < set(made.stores)
-    made(seed=2)
+    made(options=replace(ALL, seed=2))
     assert made.num_texts == 0
 
 

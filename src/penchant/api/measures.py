@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from penchant.api.answers import Prompts, prompts_of
-from penchant.data.given import Data, OnBadRow
+from penchant.data.given import Data
+from penchant.data.options import OnBadRow
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError

@@ -1,12 +1,11 @@
 """Records, importers and splits."""
 
 from penchant.data.files import read_rows
-from penchant.data.given import Data, OnBadRow, Part
+from penchant.data.given import Data, Part
 from penchant.data.importers.vote_fields import Vote, keeps_order, vote_columns
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.kinds import guess_kind
 from penchant.data.load import (
-    Loaded,
     load_demonstrations,
     load_labelled,
     load_pairs,
@@ -14,6 +13,8 @@ from penchant.data.load import (
     load_votes,
     reading_of,
 )
+from penchant.data.options import OnBadRow, ReadOptions
+from penchant.data.reading import Loaded
 from penchant.data.records import (
     Candidate,
     Comparison,
@@ -55,6 +56,7 @@ __all__ = [
     "Part",
     "PreferencePair",
     "Prompt",
+    "ReadOptions",
     "Response",
     "Role",
     "RowSource",

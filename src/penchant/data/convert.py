@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from penchant.data.fields import UnreadField, UnreadFields
-from penchant.data.given import Data, OnBadRow
+from penchant.data.given import Data
 from penchant.data.load import open_records
+from penchant.data.options import OnBadRow, ReadOptions
 from penchant.data.read_as import Columns
 from penchant.data.records import Origin
 from penchant.data.verdicts import CODES, BadRow
@@ -80,7 +81,7 @@ def convert(
         raise OutputError(f"{path}: exists already; choose another `output=...`.")
     require_place(path)
     of_models = to in ("arena", "comparisons")
-    reading = open_records(data, on_bad_row=on_bad_row, columns=columns, format=format, models=of_models)
+    reading = open_records(data, ReadOptions(on_bad_row, columns=columns, format=format), models=of_models)
     left_out, lost, num_rows = Counter[str](), UnreadFields(), 0
     with disk_errors_explained(path), writing(path) as stream:
         for record in reading:

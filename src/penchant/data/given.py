@@ -1,4 +1,4 @@
-"""What a loader is given: files, or rows in memory, and what is to become of rows that cannot be used."""
+"""What a loader is given: files, or rows in memory, each a source of rows."""
 
 import hashlib
 import os
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 from penchant.data.files import Row, TxtRows, require_file, scan_rows
 from penchant.data.folders import files_of_folder, files_of_pattern, is_pattern
 from penchant.data.hub import HubSource, is_hub_name
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.misnamed import refuse_project
-from penchant.data.mixtures import Part, require_subset
+from penchant.data.mixtures import Part
 from penchant.data.quickly import origin_at
-from penchant.data.read_as import Columns, ReadAs, columns_of, reading_as, require_format
+from penchant.data.read_as import ReadAs
 from penchant.data.records import Origin
 from penchant.data.standard_input import NAME as STANDARD_INPUT
 from penchant.data.standard_input import is_standard_input, kept
@@ -25,10 +25,8 @@ from penchant.errors import ConfigError, DataError
 __all__ = [
     "Data",
     "FileSource",
-    "OnBadRow",
     "Part",
     "Source",
-    "check_options",
     "digest_of",
     "part_of",
     "paths_of",
@@ -38,7 +36,6 @@ __all__ = [
 
 PLAIN = Part("")
 
-OnBadRow = Literal["error", "drop"]
 Place: TypeAlias = str | os.PathLike[str] | Part
 Paths: TypeAlias = Place | Sequence[Place]
 Data: TypeAlias = Paths | RowSource | Iterable[Any]
@@ -134,30 +131,6 @@ def _files(name: str) -> list[Path]:
         return files_of_folder(path)
     require_file(path)
     return [path]
-
-
-def check_options(
-    data: Data,
-    on_bad_row: str,
-    limit: int | None,
-    *,
-    txt: TxtRows = "documents",
-    columns: Columns | None = None,
-    format: str | None = None,
-    subset: str = "head",
-) -> list[Source]:
-    """What is to be read. Raises DataError as `sources_of` and `reading_as` do, ConfigError for a wrong option."""
-    renaming = columns_of(columns)
-    require_format(format)
-    sources = sources_of(data, txt=txt)
-    if on_bad_row not in get_args(OnBadRow):
-        raise ConfigError(f"on_bad_row must be error or drop, got {on_bad_row!r}.")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit must be at least 1, got {limit}; leave it out to read every row.")
-    require_subset(subset, "data")
-    if not renaming and format is None:
-        return sources
-    return list(reading_as(sources, renaming, format))
 
 
 def paths_of(sources: Iterable[Source]) -> list[Path]:

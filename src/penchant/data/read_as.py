@@ -143,10 +143,14 @@ def require_format(name: str | None) -> None:
 
 
 def reading_as(sources: Sequence[Readable], columns: dict[str, str], name: str | None) -> list[ReadAs]:
-    """The sources, read so. Raises DataError for a column that none of them has, and for two under one name."""
-    found = [ReadAs(source, columns, name) for source in sources]
-    absent, seen = dict(columns), dict[str, None]()
-    for source in found if columns else ():
+    """The sources, read so unless they are read as something already.
+
+    Raises DataError for a column that none of them has, and for two under one name.
+    """
+    found = [source if isinstance(source, ReadAs) else ReadAs(source, columns, name) for source in sources]
+    new = [one for one, source in zip(found, sources, strict=True) if one is not source]
+    absent, seen = dict(columns if new else {}), dict[str, None]()
+    for source in new if columns else ():
         for number, row in source.source.scan():
             if isinstance(row, BadRow):
                 continue

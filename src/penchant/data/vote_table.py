@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 
 from penchant.data.blocks import Block, Rows, blocks_of
 from penchant.data.fields import HARMLESS
-from penchant.data.given import Data, OnBadRow, Source, check_options
+from penchant.data.given import Data, Source
 from penchant.data.importers.messages import HOLD_MESSAGES
 from penchant.data.importers.packed import unpacked
 from penchant.data.importers.vote_fields import Vote, first_filled
-from penchant.data.load import VOTES, Loaded, Reading, no_search_for_cycles, require_all_votes
+from penchant.data.load import require_all_votes
 from penchant.data.opening import Row
+from penchant.data.options import OnBadRow, ReadOptions
 from penchant.data.read_as import Columns
+from penchant.data.reading import Loaded, Reading, no_search_for_cycles
+from penchant.data.record_kinds import VOTES
 from penchant.data.records import Origin
 from penchant.data.rows import UNANSWERED
 from penchant.data.verdicts import BadRow
@@ -65,9 +68,10 @@ def load_vote_table(
     data: Data, *, on_bad_row: OnBadRow = "error", columns: Columns | None = None, format: str | None = None
 ) -> tuple[Loaded[Vote], VoteTable]:
     """What `load_votes` loads, verdicts, counts and all, of which the records are the table of the votes."""
-    sources = check_options(data, on_bad_row, None, columns=columns, format=format)
+    options = ReadOptions(on_bad_row, columns=columns, format=format)
+    sources = options.sources(data)
     require_all_votes(sources)
-    reading = _TableReading(sources, on_bad_row)
+    reading = _TableReading(sources, options)
     with no_search_for_cycles():
         for _ in reading:
             pass
@@ -100,8 +104,8 @@ class _NotAlike(Exception):
 class _TableReading(Reading[Vote]):
     """Reads to the end and yields nothing; `table` then has the votes."""
 
-    def __init__(self, sources: Sequence[Source], on_bad_row: OnBadRow) -> None:
-        super().__init__(sources, VOTES, on_bad_row, None)
+    def __init__(self, sources: Sequence[Source], options: ReadOptions) -> None:
+        super().__init__(sources, VOTES, options)
         self._kinds: list[_Kind] = []
         self._num_votes = array("q")  # of each kind
         self._is_bad = array("b")  # of each kind

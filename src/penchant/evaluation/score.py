@@ -11,8 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from penchant.data import Data, Loaded, OnBadRow, PreferencePair, load_pairs
-from penchant.data.given import check_options
+from penchant.data import Data, Loaded, OnBadRow, PreferencePair, ReadOptions, load_pairs
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError, DataError
@@ -95,7 +94,7 @@ def score_pairs(
     if beta is not None and not 0 < beta < float("inf"):
         raise ConfigError(f"beta is above 0, got {beta}; leave it out for the run's own")
     reporter = reporter or Silent()
-    data = check_options(data, on_bad_row, max_pairs, columns=columns, format=format)
+    data = ReadOptions(on_bad_row, max_pairs, columns=columns, format=format).sources(data)
     ledger = {} if isinstance(policy, LanguageModel) else ledger_of(str(policy)) or {}
     trained_with = ledger.get("config", {}).get("data", {})
     spelt = special_tokens_of(special_tokens or trained_with.get("special_tokens"))

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penchant.data.given import Source, check_options, refuse_options, sources_of
+from penchant.data.given import Source, refuse_options, sources_of
 from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS
 from penchant.data.importers.base import Importer, OneOrMore, converting
 from penchant.data.importers.comparison import COMPARISON
@@ -55,7 +55,7 @@ def import_votes(
     """
     if gold and unanswered:
         raise ConfigError("`gold=True` needs the answers that `unanswered=True` leaves out; give one of the two")
-    check_options(path, "drop", None)
+    sources_of(path)
     require_rows(path, gold=gold)
     with Store.of(folder, create=True) as store:
         return import_file(store, path, gold=gold, unanswered=unanswered)

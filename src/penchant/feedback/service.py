@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from penchant.data.given import check_options
+from penchant.data.given import sources_of
 from penchant.errors import ConfigError
 from penchant.feedback.imports import import_file, require_rows
 from penchant.feedback.project import CONFIG_NAME, Project
@@ -145,7 +145,7 @@ def _check(
         raise ConfigError(f'`host="{host}"`: others could open it, so give `token="new"`, or one of 32 characters')
     serving.address_of(host, port, public_url)
     if files := [*tasks, *gold]:
-        check_options(files, "drop", None)
+        sources_of(files)
     if token is not None:
         serving.read_token(folder, token)
     for file in tasks:

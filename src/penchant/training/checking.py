@@ -13,17 +13,18 @@ import numpy as np
 from penchant.data import (
     Loaded,
     Origin,
+    ReadOptions,
     Verdict,
     guess_kind,
     reading_of,
 )
 from penchant.data.authors import votes_behind
 from penchant.data.fields import UnreadField
-from penchant.data.given import Data, check_options, paths_of
+from penchant.data.given import Data, paths_of, sources_of
 from penchant.data.kinds import Kind
-from penchant.data.load import Reading, no_search_for_cycles
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
+from penchant.data.reading import Reading, no_search_for_cycles
 from penchant.models.encoder import load_text_side
 from penchant.models.load import read_chat_template
 from penchant.progress import Reporter
@@ -157,7 +158,7 @@ def check_data(
 
     Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
     """
-    sources = check_options(data, "drop", None, columns=columns, format=format)
+    sources = ReadOptions(columns=columns, format=format).sources(data)
     guess_kind(sources)  # what cannot be read is said before a model is looked for
     side = load_text_side(
         model, chat_template=read_chat_template(chat_template), special_tokens=special_tokens, say=reporter.say
@@ -186,9 +187,10 @@ def check_tokens(
     Records are read twice, to know their number, and tokenised a chunk at a time, so that memory does not grow with
     them but for what is reported.
     """
-    sources = check_options(data, "drop", None)
+    sources = sources_of(data)
     kind = guess_kind(sources)
-    reading, again = (reading_of(kind, sources, pairing=pairing, min_gap=min_gap) for _ in range(2))
+    how = ReadOptions("drop", pairing=pairing, min_gap=min_gap)
+    reading, again = (reading_of(kind, sources, how) for _ in range(2))
     loaded = _counted(reading)
     tokenise, parts = _TOKENISING[kind]
     measured, faults = Lengths(*parts), TokenFaults(encoder, limits)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pydantic.fields import FieldInfo
 
 from penchant.data.mixtures import Part
+from penchant.data.options import ReadOptions
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import columns_of
 from penchant.objectives import row_in_table
@@ -161,6 +162,15 @@ class DataConfig(Section):
     @classmethod
     def _columns_may_be_one_text(cls, columns: object) -> object:
         return columns_of(columns) if isinstance(columns, str) else columns
+
+    def read_options(self, seed: int) -> ReadOptions:
+        """How the loaders are to read; bad rows come back as such, as those that fail as tokens are counted with them.
+
+        What columns and format say, sources heed that have been made.
+        """
+        return ReadOptions(
+            "drop", self.max_rows, self.subset, seed, self.columns, self.format, self.pairing, self.min_gap
+        )
 
     @model_validator(mode="after")
     def _prompt_leaves_room(self) -> DataConfig:

@@ -32,7 +32,7 @@ from penchant.tokens import (
 from penchant.tokens.store import SomePairs
 from penchant.training.config import DataConfig
 from penchant.training.origins import files_read
-from penchant.training.stored import Choice, stored_pairs
+from penchant.training.stored import stored_pairs
 
 __all__ = [
     "Dataset",
@@ -78,8 +78,7 @@ def pair_dataset(
         sources,
         model.encoder,
         limits,
-        Choice(config.max_rows, config.pairing, config.min_gap, config.subset),
-        seed=seed,
+        config.read_options(seed),
         folder=folder,
         say=reporter.say,
     )

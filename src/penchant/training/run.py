@@ -15,7 +15,7 @@ from typing import Any, TypeVar, Unpack
 
 from torch import Tensor
 
-from penchant.data.given import Data, check_options
+from penchant.data.given import Data
 from penchant.errors import ConfigError
 from penchant.feedback.snapshots import resolve_projects
 from penchant.files.place import require_place
@@ -168,8 +168,7 @@ def train(
         require_usable(Path(config.output), resume=resume)
     elif resume:
         raise ConfigError("resume goes on with a run in a folder; name it: `output=...`")
-    rows: dict[str, Any] = {"columns": config.data.columns, "format": config.data.format}
-    data = check_options(data, "drop", config.data.max_rows, **rows)  # read once, where it can be read but once
+    data = config.data.read_options(config.seed).sources(data)  # read once, where it can be read but once
     for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
         if name is not None and loaded is None:
             require_named(name)

@@ -16,7 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,12 +26,10 @@ from pydantic import TypeAdapter
 
 import penchant.data
 import penchant.tokens
-from penchant.data import Loaded, PreferencePair, Verdict, prompt_key
+from penchant.data import Loaded, PreferencePair, ReadOptions, Verdict, prompt_key
 from penchant.data.given import FileSource, Source, digest_of
 from penchant.data.importers.added import GROUP
 from penchant.data.load import read_pairs
-from penchant.data.mixtures import Subset
-from penchant.data.pairing import PairingRule
 from penchant.data.split import place_of
 from penchant.errors import OutputError
 from penchant.files import exclusive
@@ -41,7 +39,7 @@ from penchant.tokens import ChatEncoder, Limits
 from penchant.tokens.pairs import encoded_pairs
 from penchant.tokens.store import DamagedStore, PairStore, StoreWriter
 
-__all__ = ["MOST_BYTES", "Choice", "ReadPairs", "stored_pairs"]
+__all__ = ["MOST_BYTES", "ReadPairs", "stored_pairs"]
 
 MOST_BYTES = 20 * 1000**3
 """What all stores of the cache folder may take; those used longest ago are removed beyond it."""
@@ -49,16 +47,6 @@ PAIRS_BETWEEN_LINES = 100_000
 
 _LOADED: TypeAdapter[Loaded[Any]] = TypeAdapter(Loaded[Any])
 _PROBLEMS: TypeAdapter[list[tuple[int, Verdict]]] = TypeAdapter(list[tuple[int, Verdict]])
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which pairs of the rows are read; see `load_pairs`."""
-
-    max_rows: int | None = None
-    pairing: PairingRule | None = None
-    min_gap: float = 0.0
-    subset: Subset = "head"
 
 
 @dataclass(frozen=True)
@@ -82,9 +70,8 @@ def stored_pairs(
     sources: Sequence[Source],
     encoder: ChatEncoder,
     limits: Limits,
-    choice: Choice,
+    options: ReadOptions,
     *,
-    seed: int,
     folder: Path | None,
     say: Callable[[str], None],
 ) -> ReadPairs:
@@ -92,8 +79,8 @@ def stored_pairs(
 
     Raises what `load_pairs` raises, and OutputError where the tokens cannot be written anywhere.
     """
-    key = _key(sources, encoder, limits, choice, seed) if folder is not None else None
-    make = _Making(sources, encoder, limits, choice, seed, say)
+    key = _key(sources, encoder, limits, options) if folder is not None else None
+    make = _Making(sources, encoder, limits, options, say)
     if folder is None:
         return make.in_memory()
     if key is None:
@@ -125,8 +112,7 @@ class _Making:
     sources: Sequence[Source]
     encoder: ChatEncoder
     limits: Limits
-    choice: Choice
-    seed: int
+    options: ReadOptions
     say: Callable[[str], None]
 
     def in_memory(self) -> ReadPairs:
@@ -152,21 +138,13 @@ class _Making:
         return ReadPairs(store, *told)  # not what was read back: it names rows of a file, and these may be in memory
 
     def _write(self, writer: StoreWriter) -> tuple[PairStore | None, _Told]:
-        reading = read_pairs(
-            self.sources,
-            on_bad_row="drop",
-            limit=self.choice.max_rows,
-            subset=self.choice.subset,
-            seed=self.seed,
-            pairing=self.choice.pairing,
-            min_gap=self.choice.min_gap,
-        )
+        reading = read_pairs(self.sources, self.options)
         problems: list[tuple[int, Verdict]] = []
         num_truncated = 0
 
         def placed() -> Iterator[PreferencePair]:
             for pair in reading:
-                writer.place(place_of(prompt_key(pair.prompt), self.seed))
+                writer.place(place_of(prompt_key(pair.prompt), self.options.seed))
                 yield pair
 
         for record, (found, num_cut) in enumerate(encoded_pairs(self.encoder, placed(), self.limits)):
@@ -225,13 +203,13 @@ def _remove_oldest(folder: Path, keep: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _key(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, choice: Choice, seed: int) -> str | None:
+def _key(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, options: ReadOptions) -> str | None:
     """The name of the store of these pairs; None where what they depend on cannot be told."""
     encoder_is = encoder.fingerprint()
     found_again = all(isinstance(one, FileSource) and one.shown is None for one in sources)
     if encoder_is is None or not found_again or added_names(GROUP):
         return None
-    rest = limits.max_length, limits.max_prompt_length, limits.context_length, astuple(choice), seed
+    rest = limits.max_length, limits.max_prompt_length, limits.context_length, repr(options)
     parts = [digest_of(sources), [repr(one) for one in sources], encoder_is, rest, _code()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

@@ -1,0 +1,53 @@
+"""What a loader is told beside its data, checked once, and the sources that are to be read so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from penchant.data.files import TxtRows
+from penchant.data.given import Data, Source, sources_of
+from penchant.data.mixtures import Subset, require_subset
+from penchant.data.pairing import Pairing, PairingRule
+from penchant.data.read_as import Columns, columns_of, reading_as, require_format
+from penchant.errors import ConfigError
+
+__all__ = ["OnBadRow", "ReadOptions"]
+
+OnBadRow = Literal["error", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How data are read; `load_pairs` says what each option means. A source may say otherwise for itself, see `Part`.
+
+    Raises ConfigError for what cannot be meant.
+    """
+
+    on_bad_row: OnBadRow = "error"
+    limit: int | None = None
+    subset: Subset = "head"
+    seed: int = 0
+    columns: Columns | None = None
+    format: str | None = None
+    pairing: PairingRule | None = None
+    min_gap: float = 0.0
+
+    def __post_init__(self) -> None:
+        columns_of(self.columns)
+        require_format(self.format)
+        if self.on_bad_row not in get_args(OnBadRow):
+            raise ConfigError(f"on_bad_row must be error or drop, got {self.on_bad_row!r}.")
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit must be at least 1, got {self.limit}; leave it out to read every row.")
+        require_subset(self.subset, "data")
+        self.by_rule()
+
+    def by_rule(self) -> Pairing:
+        """Which answers of a list become pairs."""
+        return Pairing(self.pairing or "all", self.min_gap)
+
+    def sources(self, data: Data, *, txt: TxtRows = "documents") -> Sequence[Source]:
+        """What is to be read. Raises DataError as `sources_of` and `reading_as` do."""
+        found = sources_of(data, txt=txt)
+        columns = columns_of(self.columns)
+        return found if not columns and self.format is None else reading_as(found, columns, self.format)

@@ -1,0 +1,188 @@
+"""Records one by one while their rows are read, and then how they were read: verdicts, formats, fields, counts."""
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, groupby
+from typing import Generic, TypeVar
+
+from penchant.data.answer_lists import GatheredOrigin
+from penchant.data.fields import UnreadField, in_words
+from penchant.data.gathering import gathered
+from penchant.data.given import Source, digest_of, part_of
+from penchant.data.importers.added import added_importers
+from penchant.data.mixtures import taken, weighed
+from penchant.data.opening import Row
+from penchant.data.options import ReadOptions
+from penchant.data.quickly import placed
+from penchant.data.record_kinds import RecordKind
+from penchant.data.records import Origin
+from penchant.data.rows import Reader
+from penchant.data.verdicts import CODES, BadRow, Verdict
+from penchant.errors import DataError
+
+__all__ = ["Loaded", "Reading", "no_search_for_cycles"]
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[Record]):
+    """Records, and how they were read.
+
+    verdict_counts: rows per code, "keep" included; the counts add up to the rows read. problems: the verdict of every
+    row that is not "keep", warnings and ties included, in order. format: names of the importers that matched.
+    digest: sha256 (hex) over the bytes of the files (of rows in memory: their canonical JSON), in the order given.
+    unread: the filled fields that no importer reads or knows to be harmless, in the order they were met. fits: (the
+    format taken, another that would have read the row otherwise, where first).
+    """
+
+    records: Sequence[Record]
+    verdict_counts: dict[str, int]
+    problems: tuple[Verdict, ...]
+    format: str
+    digest: str
+    unread: tuple[UnreadField, ...] = ()
+    fits: tuple[tuple[str, str, Origin], ...] = ()
+    by_source: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def remarks(self) -> Iterator[str]:
+        """What of the rows was not read, in words: fields, and formats that would have read them otherwise."""
+        if listed := in_words(self.unread):
+            yield listed
+        for name, other, first in self.fits:
+            yield f'{first} is read as {name} and fits {other} as well, which reads it otherwise: `format="{other}"`'
+
+    def left_out(self, most: int) -> Iterator[str]:
+        """What was not read, in words: at most so many bad rows with their reasons, fields, and how many rows."""
+        bad = [verdict for verdict in self.problems if verdict.severity == "error"]
+        yield from (f"left out: {verdict}" for verdict in bad[:most])
+        yield from self.remarks()
+        if bad:
+            yield f"{len(bad):,} of {sum(self.verdict_counts.values()):,} rows left out"
+
+
+class Reading(Generic[Record]):
+    """Records one by one while their rows are read, so that no more of a file is held than a row; then what was found.
+
+    Iterate over it once, to the end; `loaded` then says how the rows were read. It raises what `load_pairs` raises:
+    where a file cannot be read, and at the end for bad rows that are an error and where there is no record at all.
+
+    options: see `load_pairs`; what columns and format say is heeded where the sources are made.
+    by_source: rows by verdict for each name that was given. problems: the verdicts that are not "keep", in order.
+    num_records: how many there were. origin: where the row that came last was read.
+    """
+
+    def __init__(self, sources: Sequence[Source], kind: RecordKind[Record], options: ReadOptions) -> None:
+        self.sources = sources
+        self.by_source: dict[str, Counter[str]] = {}
+        self.problems: list[Verdict] = []
+        self.num_records = 0
+        self.origin = Origin(file="", line=1)
+        self._kind, self._options = kind, options
+        self._counts: Counter[str] = Counter()  # of the part that is read
+        self._reader = Reader(kind.importers(options.by_rule()), partial(added_importers, *kind.records))
+        self._inspect = kind.inspect()
+
+    def __iter__(self) -> Iterator[Record]:
+        how = self._options
+        for record in taken(self._mixed(), how.limit, how.subset, how.seed):
+            self.num_records += 1
+            yield record
+        errors = [verdict for verdict in self.problems if verdict.severity == "error"]
+        if errors and how.on_bad_row == "error":
+            raise DataError(_first_of(errors, self.counts.total(), droppable=self._kind.droppable))
+        if not self.num_records:
+            raise DataError(f"{', '.join(map(str, self.sources))}: {self._kind.none_left} {self._why_none()}.")
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Rows by verdict, of all that was read."""
+        return sum(self.by_source.values(), Counter())
+
+    def _mixed(self) -> Iterator[Record]:
+        """The records of one part after another, so many and with such a weight as it says."""
+        for part, sources in groupby(self.sources, part_of):
+            self._counts = self.by_source.setdefault(part.path, Counter())
+            records = chain.from_iterable(map(self._records_of, sources))
+            of_part = taken(records, part.max_rows, part.subset, self._options.seed)
+            yield from of_part if part.weight == 1 else (weighed(record, part.weight) for record in of_part)
+
+    def loaded(self, records: Sequence[Record]) -> Loaded[Record]:
+        """How the rows were read that became these records; none need be given."""
+        reader = self._reader
+        format_, digest = ", ".join(reader.formats), digest_of(self.sources)
+        fits = tuple((*names, origin) for names, origin in reader.fits.items())
+        counts, problems = dict(self.counts), tuple(self.problems)
+        by_source = {name: dict(of_part) for name, of_part in self.by_source.items()}
+        return Loaded(records, counts, problems, format_, digest, reader.unread.listed(), fits, by_source)
+
+    def _records_of(self, source: Source) -> Iterator[Record]:
+        num_before = len(self.problems)
+        with self._reader.reading(source):
+            yield from self._read(source)
+        if not self._reader.num_known:
+            bad = self.problems[num_before:]
+            raise DataError(_first_of(bad, len(bad), droppable=False))
+
+    def _read(self, source: Source) -> Iterator[Record]:
+        for (number, *others), row in gathered(source.scan()):
+            self.origin = source.origin(number)
+            yield from self._judged(row, self.origin, [source.origin(other) for other in others])
+
+    def _judged(self, row: Row | BadRow, origin: Origin, others: Sequence[Origin] = ()) -> list[Record]:
+        """The row's records, counted with its verdict: the first thing that is said of any of them.
+
+        others: further rows that were put together with it, which are left out where it is.
+        """
+        records: list[Record] = []
+        verdict: Verdict | None = None
+        try:
+            for record in self._reader.read(row, origin):
+                own = getattr(record, "origin", None)
+                place = origin.model_copy(update={"line": own.line}) if isinstance(own, GatheredOrigin) else origin
+                told = placed(record, place)
+                said = self._inspect(told, place)
+                verdict = verdict or said
+                records.append(told)
+        except BadRow as bad:
+            records, verdict = [], bad.at(origin)
+        self._counts[verdict.code if verdict else "keep"] += 1
+        if verdict:
+            self.problems.append(verdict)
+        for other in others:
+            self._counts[verdict.code if verdict and not records else "keep"] += 1
+            if verdict and not records:
+                self.problems.append(replace(verdict, origin=other))
+        return records
+
+    def _why_none(self) -> str:
+        """How many rows there were of each verdict, and the first of the verdict that most have."""
+        found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
+        if self.counts.keys() == {"unanswered"}:
+            ways = "`penchant votes import` asks people, `penchant judge` a judge"
+            return f"({found}); {CODES['unanswered'].meaning}: {ways}"
+        most = self.counts.most_common(1)[0][0]
+        return f"({found}); see {next(one for one in self.problems if one.code == most)}"
+
+
+@contextmanager
+def no_search_for_cycles() -> Iterator[None]:
+    """Records hold no cycles and are many, so that Python's search for them takes a quarter of the time of loading."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _first_of(errors: Sequence[Verdict], num_rows: int, *, droppable: bool) -> str:
+    """What to say where bad rows are an error: the first of them, how many there are, and the way on."""
+    count = "1 bad row" if len(errors) == 1 else f"{len(errors)} bad rows"
+    way_on = '; `on_bad_row="drop"` skips them' if droppable else ""
+    return f"{errors[0]} ({count} in {num_rows} read{way_on})."

@@ -1,0 +1,71 @@
+"""The kinds of records that are read: of which formats each is, and what is looked for in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from penchant.data.importers import (
+    CHOSEN_IMPORTERS,
+    DEMONSTRATION_IMPORTERS,
+    JUDGED_IMPORTERS,
+    LABELLED_IMPORTERS,
+    LIST_IMPORTERS,
+    PROMPT_IMPORTERS,
+    VOTE_IMPORTERS,
+    Vote,
+    pair_importers,
+)
+from penchant.data.importers.base import NUMBERS, OneOrMore, filled
+from penchant.data.importers.listed import pairs_by
+from penchant.data.importers.reward_bench import REWARD_BENCH
+from penchant.data.inspection import (
+    Inspector,
+    inspect_answers,
+    inspect_demonstrations,
+    inspect_labelled,
+    inspect_pairs,
+    inspect_prompts,
+    inspect_votes,
+)
+from penchant.data.pairing import Pairing
+from penchant.data.records import Comparison, Demonstration, Document, Labelled, PreferencePair, Prompt
+
+__all__ = ["ANSWERS", "ANSWERS_WITH_MODELS", "DEMONSTRATIONS", "LABELLED", "PAIRS", "PROMPTS", "VOTES", "RecordKind"]
+
+Record = TypeVar("Record")
+Table = Callable[[Pairing], tuple[OneOrMore[Record], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKind(Generic[Record]):
+    """What is read.
+
+    importers: its formats, by the rule that makes pairs of lists of answers. records: what they become. inspect: what
+    is looked for in these. none_left: what to say where there is none. droppable: whether every command that reads it
+    can leave bad rows out.
+    """
+
+    importers: Table[Record]
+    records: tuple[type, ...]
+    inspect: Callable[[], Inspector[Record]]
+    none_left: str = "no row can be used"
+    droppable: bool = True
+
+
+def _answers(pairing: Pairing) -> tuple[OneOrMore[Any], ...]:
+    return (*CHOSEN_IMPORTERS, *JUDGED_IMPORTERS, *(pairs_by(one, pairing) for one in LIST_IMPORTERS))
+
+
+_PLAIN_WITH_MODELS = replace(
+    REWARD_BENCH, matches=lambda row: not any(filled(row, name) for name in NUMBERS) and REWARD_BENCH.matches(row)
+)
+
+PAIRS = RecordKind(pair_importers, (PreferencePair,), inspect_pairs)
+LABELLED = RecordKind(lambda _: LABELLED_IMPORTERS, (Labelled,), inspect_labelled)
+DEMONSTRATIONS = RecordKind(lambda _: DEMONSTRATION_IMPORTERS, (Demonstration, Document), inspect_demonstrations)
+ANSWERS: RecordKind[PreferencePair | Comparison] = RecordKind(_answers, (PreferencePair, Comparison), inspect_answers)
+"""Pairs, and comparisons with their ties."""
+ANSWERS_WITH_MODELS = replace(ANSWERS, importers=lambda pairing: (_PLAIN_WITH_MODELS, *_answers(pairing)))
+"""The same, where a pair that names the models of its responses is a comparison, as a pair has no place for them."""
+PROMPTS = RecordKind(lambda _: PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
+VOTES = RecordKind(lambda _: VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")
