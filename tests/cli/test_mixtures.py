@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+import penchant as pt
+from penchant.data import Part
+
 
 @pytest.fixture
 def files(tmp_path):
@@ -94,3 +97,70 @@ def test_weights_that_are_none_and_kinds_that_do_not_mix_are_refused(penchant, s
             tmp_path / "run",
         )
         assert (refused.code, f"{other}: {words}" in refused.err) == (2, True), refused.err
+
+
+@pytest.mark.slow
+def test_a_mixture_of_other_columns_lists_and_a_file_given_twice_is_the_same_from_shell_file_and_python(
+    penchant, stories260k, files, tmp_path
+):
+    a, _ = files
+    named = tmp_path / "named.jsonl"
+    named.write_text("".join(json.dumps({"q": f"Then {n}", "good": f"a {n}", "bad": " no"}) + "\n" for n in range(4)))
+    lists = tmp_path / "lists.jsonl"
+    answers = [{"response": f"end {n}", "overall_score": n} for n in range(3)]
+    lists.write_text(json.dumps({"instruction": "The", "completions": answers}) + "\n")
+    renamed = {"q": "prompt", "good": "chosen", "bad": "rejected"}
+    parts = [
+        {"path": str(a), "kind": "pairs"},
+        {"path": str(named), "columns": renamed, "weight": 0.5},
+        {"path": str(lists), "pairing": "best_worst", "min_gap": 1},
+        {"path": str(a), "max_rows": 3},
+    ]
+    words = [
+        f"{a}::kind=pairs",
+        f"{named}::weight=0.5,{','.join(f'columns={old}={new}' for old, new in renamed.items())}",
+        f"{lists}::pairing=best_worst,min_gap=1",
+        f"{a}::max_rows=3",
+    ]
+    (tmp_path / "run.yaml").write_text(json.dumps({"data": {"files": parts}}))
+    plain = ("dpo", "--model", stories260k, "--chat-template", "plain", "--set", "optimiser.max_steps=1")
+    for name, given in (
+        ("shell", [word for one in words for word in ("--data", one)]),
+        ("file", ["--config", tmp_path / "run.yaml"]),
+    ):
+        result = penchant(*plain, *given, "--output", tmp_path / name)
+        assert result.code == 0, result.err
+    pt.dpo(
+        str(stories260k),
+        [Part(**part) for part in parts],
+        chat_template="plain",
+        max_steps=1,
+        output=tmp_path / "python",
+    )
+    found = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("shell", "file", "python")]
+    for name in ("tokens_digest", "sources", "rows", "problems", "data_digest"):
+        assert found[0][name] == found[1][name] == found[2][name], name
+    assert [one["rows"] for one in found[0]["sources"]] == [
+        {"keep": 20, "missing_field": 1},
+        {"keep": 4},
+        {"keep": 1},
+        {"duplicate": 3},
+    ]
+    assert found[0]["sources"][1]["columns"] == renamed
+    assert len(found[0]["data_files"]) == 3, "a file that is given twice is one file"
+
+
+def test_what_a_source_says_that_cannot_be_is_one_sentence_and_nothing_is_begun(penchant, stories260k, files, tmp_path):
+    a, b = files
+    for said, words in (
+        ("columns=nowhere=prompt", f"{a}: no column 'nowhere' to read as 'prompt'"),
+        ("kind=demonstrations", "holds demonstrations, and this objective reads pairs"),
+        ("shuffle=yes", f"{a}: a source of data has no shuffle; there are weight, max_rows, subset, kind, columns"),
+    ):
+        refused = penchant(
+            *("dpo", "--model", stories260k, "--chat-template", "plain", "--output", tmp_path / "run"),
+            *("--data", b, "--data", f"{a}::{said}"),
+        )
+        assert refused.code == 2
+        assert words in refused.err
+        assert not (tmp_path / "run").exists()

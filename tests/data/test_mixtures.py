@@ -8,9 +8,11 @@ from collections import Counter
 import pytest
 
 from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
+from penchant.data.in_memory import as_source
 from penchant.data.kinds import kinds_of
-from penchant.data.mixtures import Part
+from penchant.data.parts import Part
 from penchant.errors import ConfigError, DataError
+from penchant.training.config import DataConfig
 
 
 def pair(n, **more):
@@ -160,3 +162,116 @@ class TestRandomSubset:
     def test_a_wrong_choice_is_refused(self, files):
         with pytest.raises(ConfigError, match="subset must be head or random, got 'tail'"):
             load_pairs(files, subset="tail")
+
+
+class TestEachSourceReadInItsOwnWay:
+    def test_columns_format_and_pairing_are_those_of_the_source(self, files, tmp_path):
+        named = write(tmp_path / "named.jsonl", [{"q": "p", "good": "c", "bad": "r"}])
+        listed = [
+            {
+                "instruction": "l",
+                "completions": [{"response": word, "overall_score": i} for i, word in enumerate("xyz")],
+            }
+        ]
+        lists = write(tmp_path / "lists.jsonl", listed)
+        again = write(tmp_path / "again.jsonl", [{**listed[0], "instruction": "m"}])
+        loaded = load_pairs(
+            [
+                f"{files[0]}::max_rows=1",
+                f"{named}::columns=q=prompt,columns=good=chosen,columns=bad=rejected,weight=2",
+                f"{lists}::pairing=best_worst",
+                f"{again}::min_gap=2",
+            ],
+            pairing="adjacent",
+        )
+        assert [(one.chosen, one.rejected, one.weight) for one in loaded.records] == [
+            ("good 0", "bad 0", 1),
+            ("c", "r", 2),
+            ("z", "x", 1),
+        ]
+        assert loaded.by_source[str(again)] == {"small_gap": 1}, "neighbours are 1 apart, and 2 was asked for"
+        whole = load_pairs(
+            [Part(str(named), columns="q=prompt,good=chosen,bad=rejected"), files[0]], columns="prompt=prompt"
+        )
+        assert whole.records[0].chosen == "c"
+
+    def test_a_source_may_say_of_which_kind_it_is(self, tmp_path):
+        talk = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+        both = write(tmp_path / "both.jsonl", [{"messages": talk, "label": True, "rejected": "no"}])
+        assert list(kinds_of([both, f"{both}::kind=labelled"]).values()) == ["pairs", "labelled"]
+        (told,) = load_labelled(f"{both}::kind=labelled").records
+        assert (told.response, told.desirable) == ("a", True)
+        (shown,) = load_demonstrations(f"{both}::kind=demonstrations").records
+        assert shown.messages[-1].content == "a"
+        with pytest.raises(
+            ConfigError, match=r"both\.jsonl::kind=labelled: it holds labelled, and pairs are read here"
+        ):
+            load_pairs(f"{both}::kind=labelled")
+        with pytest.raises(DataError, match="rejected"):
+            load_demonstrations(both)
+
+    def test_the_same_source_twice_is_two_sources_with_a_counter_each(self, files):
+        a = files[0]
+        loaded = load_pairs([f"{a}::max_rows=2", a, f"{a}::max_rows=3"])
+        twice, thrice = f"{a} (2)", f"{a} (3)"
+        assert loaded.by_source == {
+            str(a): {"keep": 2},
+            twice: {"duplicate": 2, "keep": 38},
+            thrice: {"duplicate": 3},
+        }
+        assert str(loaded.problems[0]).startswith(f"{twice}:1: it repeats {a}:1")
+        assert len(loaded.records) == 45
+        assert load_pairs([a, a]).by_source == {str(a): {"keep": 40}, twice: {"duplicate": 40}}
+        rows = as_source([pair(1)])
+        assert load_pairs([rows, rows]).by_source == {"data": {"keep": 1}, "data (2)": {"duplicate": 1}}
+
+    def test_a_part_in_one_word_says_what_the_part_says(self):
+        part = Part(
+            "a b.jsonl",
+            weight=0.5,
+            max_rows=7,
+            subset="random",
+            kind="pairs",
+            columns={"50%, =": "prompt", "good": "chosen"},
+            format="hh_transcripts",
+            pairing="adjacent",
+            min_gap=0.25,
+        )
+        assert Part.of(str(part)) == part == Part.read(part.as_dict())
+        assert Part.of("a.jsonl") == Part.read({"path": "a.jsonl"}) == Part("a.jsonl")
+        assert DataConfig(files=({**part.as_dict()},)).files == (str(part),)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ("kind=pears", "kind must be pairs, labelled, demonstrations, got 'pears'"),
+            ("format=hhh", "there is no format 'hhh'"),
+            ("pairing=some", "pairing must be all, best_worst, best_random, adjacent, got 'some'"),
+            ("min_gap=-1", "min_gap must be a number that is at least 0, got -1.0"),
+            ("min_gap=wide", "min_gap=wide is no number"),
+            ("columns=chosen", "names one column and not what it is read as"),
+            ("columns=a=prompt,columns=a=chosen", "one column is renamed twice"),
+            ("columns=a=prompt,columns=b=prompt", "gives two columns (a, b) the name 'prompt'"),
+            ("columns=nowhere=prompt", "no column 'nowhere' to read as 'prompt'"),
+            ("columns=prompt=promt", "no format reads a field 'promt'; did you mean 'prompt'?"),
+            ("weight=2,weight=3", "weight is said twice"),
+        ],
+    )
+    def test_what_cannot_be_meant_is_one_sentence_that_names_the_file(self, files, options, words):
+        with pytest.raises((ConfigError, DataError)) as caught:
+            load_pairs([files[1], f"{files[0]}::{options}"])
+        assert words in str(caught.value)
+        assert str(files[0]) in str(caught.value)
+
+    def test_what_nobody_would_read_is_refused(self, files, tmp_path):
+        prompts = write(tmp_path / "prompts.jsonl", [{"prompt": "p"}])
+        votes = write(tmp_path / "votes.jsonl", [{"model_a": "x", "model_b": "y", "winner": "model_a"}])
+        labelled = write(tmp_path / "labelled.jsonl", [{"prompt": "p", "completion": "c", "label": True}])
+        for load, path in ((load_prompts, prompts), (load_votes, votes), (load_labelled, labelled)):
+            with pytest.raises(ConfigError, match="pairing is not read by"):
+                load(f"{path}::pairing=best_worst")
+        for load, path in ((load_prompts, prompts), (load_votes, votes)):
+            with pytest.raises(ConfigError, match="kind is not read by"):
+                load(f"{path}::kind=pairs")
+        with pytest.raises(ConfigError, match="both good and bad"):
+            load_labelled(f"{files[0]}::pairing=all")

@@ -1,6 +1,7 @@
 """Rows from a pipe: kept once, read as often as need be, known by what they begin with."""
 
 import gzip
+import hashlib
 import io
 import json
 import sys
@@ -9,7 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from penchant.data import guess_kind, load_pairs, load_prompts, standard_input
+from penchant.data.given import files_of, sources_of
 from penchant.errors import DataError
+from penchant.training.origins import files_read
 
 ROWS = [{"prompt": f"p{n}", "chosen": "good", "rejected": "bad"} for n in range(3)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
@@ -97,3 +100,9 @@ def test_a_terminal_is_not_waited_for_and_much_is_not_kept(pipe, monkeypatch):
     monkeypatch.setattr(standard_input, "MOST", 20)
     with pytest.raises(DataError, match="standard input is longer than 20 bytes"):
         load_pairs("-")
+
+
+def test_a_ledger_names_standard_input_and_no_temporary_file(pipe):
+    pipe(LINES)
+    (file,) = files_read(files_of(sources_of("-")))
+    assert file == {"path": "<stdin>", "sha256": hashlib.sha256(LINES).hexdigest()}

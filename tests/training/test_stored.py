@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from transformers import AutoTokenizer
 
-from penchant.data import ReadOptions, load_pairs
+from penchant.data import Part, ReadOptions, load_pairs
 from penchant.data.given import sources_of
 from penchant.data.in_memory import as_source
 from penchant.files import exclusive
@@ -134,11 +134,12 @@ def test_a_store_serves_only_the_tokenizer_template_limits_seed_and_rows_that_it
         {"options": replace(ALL, min_gap=0.5)},
         {"options": replace(ALL, seed=1)},
         {"data": [file, file]},
+        {"data": Part(str(file), columns={"rejected": "chosen", "chosen": "rejected"})},
         {"data": copy},
     ):
         made(**change)
         assert made.num_texts > 0, change
-    assert len(made.stores) == 13
+    assert len(made.stores) == 14
     made()
     assert made.num_texts == 0
     file.write_text(file.read_text(encoding="utf-8").replace("Once 7", "Once 8"), encoding="utf-8")

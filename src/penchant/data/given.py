@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,9 +14,9 @@ from penchant.data.folders import files_of_folder, files_of_pattern, is_pattern
 from penchant.data.hub import HubSource, is_hub_name
 from penchant.data.in_memory import RowSource, as_source
 from penchant.data.misnamed import refuse_project
-from penchant.data.mixtures import Part
+from penchant.data.parts import Part, numbered
 from penchant.data.quickly import origin_at
-from penchant.data.read_as import ReadAs
+from penchant.data.read_as import ReadAs, columns_of, reading_as
 from penchant.data.records import Origin
 from penchant.data.standard_input import NAME as STANDARD_INPUT
 from penchant.data.standard_input import is_standard_input, kept
@@ -28,6 +29,7 @@ __all__ = [
     "Part",
     "Source",
     "digest_of",
+    "files_of",
     "part_of",
     "paths_of",
     "refuse_options",
@@ -57,6 +59,11 @@ class FileSource:
     def __str__(self) -> str:
         return self.shown or str(self.path)
 
+    @property
+    def is_piped(self) -> bool:
+        """Whether it is a temporary file that keeps what was piped in."""
+        return self.part is not None and is_standard_input(self.part.path)
+
     def scan(self) -> Iterator[tuple[int, Row | BadRow]]:
         """Its rows with their numbers, see `scan_rows`."""
         if self.shown is None:
@@ -84,7 +91,10 @@ Source: TypeAlias = FileSource | HubSource | RowSource | ReadAs
 
 
 def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
-    """What is to be read, one after the other. Raises DataError where there is nothing, or what is no file."""
+    """What is to be read, one after the other, each called differently though it is given twice.
+
+    Raises DataError where there is nothing, what is no file, and what cannot be read as a part says.
+    """
     if isinstance(data, str | os.PathLike | Part | FileSource | HubSource | ReadAs):
         data = [data]
     if not isinstance(data, Sequence):
@@ -93,19 +103,36 @@ def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
         raise DataError("no data was given; name at least one file, or give at least one row.")
     if not all(isinstance(one, str | os.PathLike | Part | FileSource | HubSource | RowSource | ReadAs) for one in data):
         return [as_source(data)]
-    return [source for one in data for source in _sources(one, txt)]
+    times = Counter[str]()
+    return [source for one in data for source in _sources(one, txt, times)]
 
 
-def _sources(one: Place | Source, txt: TxtRows) -> list[Source]:
-    if isinstance(one, FileSource | HubSource | RowSource | ReadAs):
+def _sources(one: Place | Source, txt: TxtRows, times: Counter[str]) -> list[Source]:
+    """The sources of what was given. times: how often each name was given before, which is counted on."""
+    if isinstance(one, RowSource):
+        times[one.name] += 1
+        number = times[one.name]
+        return [one if number == 1 else replace(one, name=numbered(one.name, number), place=f"{one.place}_{number}")]
+    if isinstance(one, FileSource | HubSource | ReadAs):
         return [one]
     part = one if isinstance(one, Part) else Part.of(os.fspath(one))
+    times[f"part {part.path}"] += 1
+    part = replace(part, copy=times[f"part {part.path}"])
+    found = _opened(part, txt, times)
+    columns = columns_of(part.columns)
+    return list(reading_as(found, columns, part.format)) if columns or part.format else found
+
+
+def _opened(part: Part, txt: TxtRows, times: Counter[str]) -> list[Source]:
     if is_standard_input(part.path):
         path = kept(part.path, otherwise=".txt" if txt == "lines" else None)
-        return [FileSource(path, txt, part, STANDARD_INPUT)]
+        return [FileSource(path, txt, part, numbered(STANDARD_INPUT, part.copy))]
     if is_hub_name(part.path) and not os.path.lexists(part.path):
         return [HubSource(part.path, part)]
-    return [FileSource(path, txt, part) for path in _files(part.path)]
+    files = _files(part.path)
+    times.update(map(str, files))
+    called = [(file, numbered(str(file), times[str(file)])) for file in files]
+    return [FileSource(file, txt, part, None if name == str(file) else name) for file, name in called]
 
 
 def part_of(source: Source) -> Part:
@@ -133,9 +160,15 @@ def _files(name: str) -> list[Path]:
     return [path]
 
 
+def files_of(sources: Iterable[Source]) -> list[FileSource]:
+    """The files among the sources, each once, however it is read."""
+    plain = (source.source if isinstance(source, ReadAs) else source for source in sources)
+    return list({one.path: one for one in plain if isinstance(one, FileSource)}.values())
+
+
 def paths_of(sources: Iterable[Source]) -> list[Path]:
-    """The files among the sources."""
-    return [source.path for source in sources if not isinstance(source, RowSource) and source.path is not None]
+    """Where they lie."""
+    return [file.path for file in files_of(sources)]
 
 
 def digest_of(sources: Iterable[Source]) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 from penchant.data.files import MAX_LINE_BYTES
 from penchant.data.in_memory import as_json
-from penchant.data.mixtures import Part
 from penchant.data.opening import Row, too_long
+from penchant.data.parts import Part, numbered
 from penchant.data.quickly import origin_at
 from penchant.data.records import Origin, RowOrigin
 from penchant.data.verdicts import BadRow
@@ -63,7 +63,7 @@ class HubSource:
             )
         self.revision: str | None = self._resolved(found["revision"])
         self._stream, split = self._split_of(self._load(), split)
-        self._name = name if found["split"] else f"{name}:{split}"
+        self._name = numbered(name if found["split"] else f"{name}:{split}", self.part.copy)
         self._digest, self._num_hashed = hashlib.sha256(), 0
 
     def __str__(self) -> str:

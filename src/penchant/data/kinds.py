@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from itertools import groupby, islice
-from typing import Any, Literal
+from typing import Any
 
 from penchant.data.gathering import gathered
 from penchant.data.given import Data, part_of, sources_of
@@ -12,13 +12,12 @@ from penchant.data.importers.base import Importer, filled
 from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.with_label import LABELS
 from penchant.data.opening import Row
+from penchant.data.parts import Kind
 from penchant.data.read_as import TABLES
 from penchant.data.records import Demonstration, Document, Labelled, PreferencePair
 from penchant.data.verdicts import BadRow
 
 __all__ = ["Kind", "guess_kind", "kinds_of"]
-
-Kind = Literal["pairs", "labelled", "demonstrations"]
 
 RECORDS: dict[Kind, tuple[type, ...]] = {
     "pairs": (PreferencePair,),
@@ -36,13 +35,16 @@ def guess_kind(data: Data) -> Kind:
 
     A row with a chosen or a rejected response, or with two answers that are compared, makes them pairs; else one with a
     label beside a conversation makes them labelled; else one that imitation reads, demonstrations. They are pairs where
-    nothing is known, whose loader says so.
+    nothing is known, whose loader says so. A source that says its kind, or a format, is of that.
     """
     found: set[Kind] = set()
     kind_of = _KindOf()
     for source in sources_of(data):
-        if kind := _kind_of_format(getattr(source, "format", None)):
-            return kind
+        if kind := part_of(source).kind or _kind_of_format(getattr(source, "format", None)):
+            if kind == "pairs":
+                return kind
+            found.add(kind)
+            continue
         readable = (one for one in source.scan() if not isinstance(one[1], BadRow))
         for _, row in gathered(islice(readable, NUM_ROWS_TO_DETECT)):
             if isinstance(row, BadRow):
@@ -57,7 +59,7 @@ def guess_kind(data: Data) -> Kind:
 
 def kinds_of(data: Data) -> dict[str, Kind]:
     """What each of them holds by itself, by the names that were given, in order."""
-    return {part.path: guess_kind(list(shards)) for part, shards in groupby(sources_of(data), part_of)}
+    return {part.name: guess_kind(list(shards)) for part, shards in groupby(sources_of(data), part_of)}
 
 
 def _kind_of_format(name: str | None) -> Kind | None:

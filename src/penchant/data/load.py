@@ -36,7 +36,6 @@ __all__ = [
     "open_records",
     "read_pairs",
     "reading_of",
-    "require_all_votes",
 ]
 
 Record = TypeVar("Record")
@@ -90,12 +89,14 @@ def load_labelled(
     the best is good, and the worst, or one at random, bad: other rules would call an answer both, a ConfigError.
     """
     options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing or "best_worst", min_gap)
-    if options.pairing not in ("best_worst", "best_random"):
-        raise ConfigError(
-            f'pairing="{options.pairing}" would label an answer between the best and the worst both good and bad; '
-            'choose `pairing="best_worst"` or `pairing="best_random"`.'
-        )
-    return _labelled(options.sources(data), options)
+    sources = options.sources(data)
+    for rule in (options.pairing, *(part_of(source).pairing for source in sources)):
+        if rule not in (None, "best_worst", "best_random"):
+            raise ConfigError(
+                f'pairing="{rule}" would label an answer between the best and the worst both good and bad; choose '
+                '`pairing="best_worst"` or `pairing="best_random"`.'
+            )
+    return _labelled(sources, options)
 
 
 def _labelled(sources: Sequence[Source], options: ReadOptions) -> Loaded[Labelled]:
@@ -160,9 +161,7 @@ def load_prompts(
     No two have the same id: where a prompt comes again under its id, the row is counted as a duplicate and left out.
     """
     options = ReadOptions(on_bad_row, limit, columns=columns, format=format)
-    sources = options.sources(data, txt="lines")
-    refuse_options(sources, ["weight"], "prompts, on which nothing is trained")
-    return _load(sources, PROMPTS, options)
+    return _load(options.sources(data, txt="lines"), PROMPTS, options)
 
 
 def load_votes(
@@ -170,14 +169,7 @@ def load_votes(
 ) -> Loaded[Vote]:
     """Load votes for a ranking; a row holds one, or several. Options and errors as for `load_pairs`."""
     options = ReadOptions(on_bad_row, columns=columns, format=format)
-    sources = options.sources(data)
-    require_all_votes(sources)
-    return _load(sources, VOTES, options)
-
-
-def require_all_votes(sources: Sequence[Source]) -> None:
-    """Raises ConfigError where a source is to count more or less than another: a ranking counts votes."""
-    refuse_options(sources, ["weight", "max_rows"], "a ranking, in which every vote counts")
+    return _load(options.sources(data), VOTES, options)
 
 
 def read_pairs(data: Data, options: ReadOptions) -> Reading[PreferencePair]:

@@ -8,6 +8,7 @@ from penchant.data.files import TxtRows
 from penchant.data.given import Data, Source, sources_of
 from penchant.data.mixtures import Subset, require_subset
 from penchant.data.pairing import Pairing, PairingRule
+from penchant.data.parts import Part
 from penchant.data.read_as import Columns, columns_of, reading_as, require_format
 from penchant.errors import ConfigError
 
@@ -42,9 +43,12 @@ class ReadOptions:
         require_subset(self.subset, "data")
         self.by_rule()
 
-    def by_rule(self) -> Pairing:
-        """Which answers of a list become pairs."""
-        return Pairing(self.pairing or "all", self.min_gap)
+    def by_rule(self, part: Part | None = None) -> Pairing:
+        """Which answers of a list become pairs, in this part or where none says otherwise."""
+        if part is None:
+            return Pairing(self.pairing or "all", self.min_gap)
+        gap = self.min_gap if part.min_gap is None else part.min_gap
+        return Pairing(part.pairing or self.pairing or "all", gap)
 
     def sources(self, data: Data, *, txt: TxtRows = "documents") -> Sequence[Source]:
         """What is to be read. Raises DataError as `sources_of` and `reading_as` do."""

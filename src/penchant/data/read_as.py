@@ -135,22 +135,24 @@ def _require_read(name: str) -> None:
 
 def require_format(name: str | None) -> None:
     """Raise ConfigError for what names no format."""
+    if name is None:
+        return
     names = list(dict.fromkeys([one.name for table in TABLES.values() for one in table] + list(added_names(GROUP))))
-    if name is not None and name not in names:
+    if name not in names:
         near = nearest(name, names)
         hint = f"did you mean '{near}'?" if near else f"there are {', '.join(names)}."
         raise ConfigError(f"there is no format '{name}'; {hint}")
 
 
 def reading_as(sources: Sequence[Readable], columns: dict[str, str], name: str | None) -> list[ReadAs]:
-    """The sources, read so unless they are read as something already.
+    """The sources, read so where they do not say themselves how they are.
 
     Raises DataError for a column that none of them has, and for two under one name.
     """
-    found = [source if isinstance(source, ReadAs) else ReadAs(source, columns, name) for source in sources]
-    new = [one for one, source in zip(found, sources, strict=True) if one is not source]
-    absent, seen = dict(columns if new else {}), dict[str, None]()
-    for source in new if columns else ():
+    found = [_read_as(source, columns, name) for source in sources]
+    renamed = [one for one, source in zip(found, sources, strict=True) if columns and not _own_columns(source)]
+    absent, seen = dict(columns if renamed else {}), dict[str, None]()
+    for source in renamed:
         for number, row in source.source.scan():
             if isinstance(row, BadRow):
                 continue
@@ -167,6 +169,16 @@ def reading_as(sources: Sequence[Readable], columns: dict[str, str], name: str |
         whole = f"{', '.join(map(str, sources))}: no column '{column}' to read as '{absent[column]}'"
         raise DataError(f"{whole} (there are {_listed(seen)}); {hint}")
     return found
+
+
+def _read_as(source: Readable, columns: dict[str, str], name: str | None) -> ReadAs:
+    if isinstance(source, ReadAs):
+        return ReadAs(source.source, source.columns or columns, source.format or name)
+    return ReadAs(source, columns, name)
+
+
+def _own_columns(source: Readable) -> dict[str, str]:
+    return source.columns if isinstance(source, ReadAs) else {}
 
 
 def _listed(names: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from penchant.data.answer_lists import GatheredOrigin
 from penchant.data.fields import UnreadField, in_words
 from penchant.data.gathering import gathered
-from penchant.data.given import Source, digest_of, part_of
+from penchant.data.given import Source, digest_of, part_of, refuse_options
 from penchant.data.importers.added import added_importers
 from penchant.data.mixtures import taken, weighed
 from penchant.data.opening import Row
@@ -22,7 +22,7 @@ from penchant.data.record_kinds import RecordKind
 from penchant.data.records import Origin
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow, Verdict
-from penchant.errors import DataError
+from penchant.errors import ConfigError, DataError
 
 __all__ = ["Loaded", "Reading", "no_search_for_cycles"]
 
@@ -84,6 +84,10 @@ class Reading(Generic[Record]):
         self.origin = Origin(file="", line=1)
         self._kind, self._options = kind, options
         self._counts: Counter[str] = Counter()  # of the part that is read
+        refuse_options(sources, *kind.unheeded)
+        for part in map(part_of, sources):
+            if part.kind not in (None, kind.kind):
+                raise ConfigError(f"{part}: it holds {part.kind}, and {kind.kind} are read here; leave it out.")
         self._reader = Reader(kind.importers(options.by_rule()), partial(added_importers, *kind.records))
         self._inspect = kind.inspect()
 
@@ -106,7 +110,8 @@ class Reading(Generic[Record]):
     def _mixed(self) -> Iterator[Record]:
         """The records of one part after another, so many and with such a weight as it says."""
         for part, sources in groupby(self.sources, part_of):
-            self._counts = self.by_source.setdefault(part.path, Counter())
+            self._counts = self.by_source.setdefault(part.name, Counter())
+            self._reader.begin(self._kind.importers(self._options.by_rule(part)), chosen=part.kind is not None)
             records = chain.from_iterable(map(self._records_of, sources))
             of_part = taken(records, part.max_rows, part.subset, self._options.seed)
             yield from of_part if part.weight == 1 else (weighed(record, part.weight) for record in of_part)

@@ -28,6 +28,7 @@ from penchant.data.inspection import (
     inspect_votes,
 )
 from penchant.data.pairing import Pairing
+from penchant.data.parts import Kind
 from penchant.data.records import Comparison, Demonstration, Document, Labelled, PreferencePair, Prompt
 
 __all__ = ["ANSWERS", "ANSWERS_WITH_MODELS", "DEMONSTRATIONS", "LABELLED", "PAIRS", "PROMPTS", "VOTES", "RecordKind"]
@@ -41,13 +42,16 @@ class RecordKind(Generic[Record]):
     """What is read.
 
     importers: its formats, by the rule that makes pairs of lists of answers. records: what they become. inspect: what
-    is looked for in these. none_left: what to say where there is none. droppable: whether every command that reads it
-    can leave bad rows out.
+    is looked for in these. kind: what a source may say that it holds. unheeded: what a source may say of itself that
+    does not matter here, and to whom. none_left: what to say where there is no record. droppable: whether every command
+    that reads it can leave bad rows out.
     """
 
     importers: Table[Record]
     records: tuple[type, ...]
     inspect: Callable[[], Inspector[Record]]
+    kind: Kind | None = None
+    unheeded: tuple[tuple[str, ...], str] = (), ""
     none_left: str = "no row can be used"
     droppable: bool = True
 
@@ -60,12 +64,39 @@ _PLAIN_WITH_MODELS = replace(
     REWARD_BENCH, matches=lambda row: not any(filled(row, name) for name in NUMBERS) and REWARD_BENCH.matches(row)
 )
 
-PAIRS = RecordKind(pair_importers, (PreferencePair,), inspect_pairs)
-LABELLED = RecordKind(lambda _: LABELLED_IMPORTERS, (Labelled,), inspect_labelled)
-DEMONSTRATIONS = RecordKind(lambda _: DEMONSTRATION_IMPORTERS, (Demonstration, Document), inspect_demonstrations)
-ANSWERS: RecordKind[PreferencePair | Comparison] = RecordKind(_answers, (PreferencePair, Comparison), inspect_answers)
+_LISTS = ("pairing", "min_gap")
+PAIRS = RecordKind(pair_importers, (PreferencePair,), inspect_pairs, "pairs")
+LABELLED = RecordKind(
+    lambda _: LABELLED_IMPORTERS,
+    (Labelled,),
+    inspect_labelled,
+    "labelled",
+    (_LISTS, "labels, of which no pair is made"),
+)
+DEMONSTRATIONS = RecordKind(
+    lambda _: DEMONSTRATION_IMPORTERS,
+    (Demonstration, Document),
+    inspect_demonstrations,
+    "demonstrations",
+    (_LISTS, "demonstrations, of which no pair is made"),
+)
+ANSWERS: RecordKind[PreferencePair | Comparison] = RecordKind(
+    _answers, (PreferencePair, Comparison), inspect_answers, "pairs"
+)
 """Pairs, and comparisons with their ties."""
 ANSWERS_WITH_MODELS = replace(ANSWERS, importers=lambda pairing: (_PLAIN_WITH_MODELS, *_answers(pairing)))
 """The same, where a pair that names the models of its responses is a comparison, as a pair has no place for them."""
-PROMPTS = RecordKind(lambda _: PROMPT_IMPORTERS, (Prompt,), inspect_prompts, droppable=False)
-VOTES = RecordKind(lambda _: VOTE_IMPORTERS, (Vote,), inspect_votes, "there is no vote to rank by")
+PROMPTS = RecordKind(
+    lambda _: PROMPT_IMPORTERS,
+    (Prompt,),
+    inspect_prompts,
+    unheeded=(("weight", "kind", *_LISTS), "prompts, on which nothing is trained"),
+    droppable=False,
+)
+VOTES = RecordKind(
+    lambda _: VOTE_IMPORTERS,
+    (Vote,),
+    inspect_votes,
+    unheeded=(("weight", "max_rows", "kind", *_LISTS), "a ranking, in which every vote counts"),
+    none_left="there is no vote to rank by",
+)

@@ -56,6 +56,13 @@ class Reader(Generic[Record]):
     _compared: set[tuple[str, ...]] = field(default_factory=set)
     _first_strange: Row | None = None
     _only: OneOrMore[Record] | None = None
+    _chosen: bool = False
+
+    def begin(self, importers: Sequence[OneOrMore[Record]], *, chosen: bool) -> None:
+        """Read by another table from here on. chosen: the caller said what the rows are, and so left the rest aside."""
+        if importers != self.importers:
+            self.importers, self._candidates = importers, {}
+        self._chosen = chosen
 
     def read(self, row: Row | BadRow, origin: Origin) -> tuple[Record, ...]:
         """The row's record, or several. Raises BadRow for a row that yields none."""
@@ -82,7 +89,7 @@ class Reader(Generic[Record]):
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
-        names = unread_of(row, importer, chosen=self._only is not None)
+        names = unread_of(row, importer, chosen=self._chosen or self._only is not None)
         if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
             self._note_fits(row, importer, found, origin)
         return found if isinstance(found, tuple) else (found,), names

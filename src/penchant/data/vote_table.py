@@ -23,7 +23,6 @@ from penchant.data.given import Data, Source
 from penchant.data.importers.messages import HOLD_MESSAGES
 from penchant.data.importers.packed import unpacked
 from penchant.data.importers.vote_fields import Vote, first_filled
-from penchant.data.load import require_all_votes
 from penchant.data.opening import Row
 from penchant.data.options import OnBadRow, ReadOptions
 from penchant.data.read_as import Columns
@@ -69,9 +68,7 @@ def load_vote_table(
 ) -> tuple[Loaded[Vote], VoteTable]:
     """What `load_votes` loads, verdicts, counts and all, of which the records are the table of the votes."""
     options = ReadOptions(on_bad_row, columns=columns, format=format)
-    sources = options.sources(data)
-    require_all_votes(sources)
-    reading = _TableReading(sources, options)
+    reading = _TableReading(options.sources(data), options)
     with no_search_for_cycles():
         for _ in reading:
             pass

@@ -79,7 +79,7 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
     found = Tasks([], [], [])
     reader = Reader(TASK_IMPORTERS)
     sources = sources_of(path)
-    refuse_options(sources, ["weight", "max_rows"], "an import, which takes every row")
+    refuse_options(sources, ["weight", "max_rows", "kind", "pairing", "min_gap"], "an import, which takes every row")
     for source in sources:
         _read_source(source, reader, found, gold=gold)
     found.unread.extend(map(str, reader.unread.listed()))

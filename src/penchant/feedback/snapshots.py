@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from penchant.data.authors import authors_of, is_project, votes_behind, votes_file
-from penchant.data.mixtures import Part
+from penchant.data.parts import Part
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.training import How, training_pairs
 from penchant.files import write_atomically

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from penchant.data.mixtures import Part
 from penchant.data.options import ReadOptions
 from penchant.data.pairing import PairingRule
+from penchant.data.parts import Part
 from penchant.data.read_as import columns_of
 from penchant.objectives import row_in_table
 from penchant.training.parameters import ParameterSettings, check_parameters
@@ -109,7 +109,7 @@ class DataConfig(Section):
         (),
         description="data, read one after another: files, folders, patterns, hub:owner/name, projects; as "
         "{path: pairs.jsonl, weight: 0.5, max_rows: 1000} or 'pairs.jsonl::weight=0.5,max_rows=1000' with a factor on "
-        "the loss and a cap of its own",
+        "the loss and a cap of its own, as well as subset, kind, columns, format, pairing and min_gap",
     )
     columns: dict[str, str] = Field(
         {},

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from penchant.data import CODES, Verdict, load_demonstrations, load_labelled, split_by_prompt
-from penchant.data.given import Data, Source, part_of, paths_of, sources_of
+from penchant.data.given import Data, Source, files_of, part_of, sources_of
 from penchant.data.hub import HubSource
 from penchant.data.kinds import kinds_of
 from penchant.data.split import held_out_by_place, split_demonstrations
@@ -210,7 +210,7 @@ def _facts(
         say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
     return {
         "data": list(map(str, sources)),
-        "data_files": files_read(paths_of(sources)),
+        "data_files": files_read(files_of(sources)),
         "data_format": loaded.format,
         "data_digest": loaded.digest,
         "rows": dict(rows),
@@ -225,8 +225,8 @@ def _sources(
     sources: Sequence[Source], loaded: Any, late: Sequence[Verdict], say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """What was given, one by one: name, weight, rows by verdict, and the revision of what was read from the Hub."""
-    parts = {part.path: part for part in map(part_of, sources)}
-    names = {str(source): part_of(source).path for source in sources}
+    parts = {part.name: part for part in map(part_of, sources)}
+    names = {str(source): part_of(source).name for source in sources}
     rows = {name: Counter(loaded.by_source.get(name, {})) for name in parts}
     earlier = {verdict.origin: verdict.code for verdict in loaded.problems}
     for origin, code in {verdict.origin: verdict.code for verdict in late}.items():
@@ -237,7 +237,7 @@ def _sources(
         for name, part in parts.items():
             found = ", ".join(f"{number:,} {code}" for code, number in rows[name].items()) or "not read"
             say(f"{name}: {found}{f' ({part.options})' if part.options else ''}")
-    revisions = {part_of(one).path: one.revision for one in sources if isinstance(one, HubSource)}
+    revisions = {part_of(one).name: one.revision for one in sources if isinstance(one, HubSource)}
     return [
         {**part.as_dict(), "rows": dict(rows[name]), **({"revision": revisions[name]} if name in revisions else {})}
         for name, part in parts.items()

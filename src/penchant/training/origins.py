@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from penchant.data.authors import authors_of_file, votes_behind
+from penchant.data.given import FileSource
+from penchant.data.standard_input import NAME as STANDARD_INPUT
 from penchant.models.digests import digests_of_base, file_sha256, run_of, weights_digest
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, resolve
@@ -34,9 +36,16 @@ def origins_of(config: ModelConfig, model: LanguageModel, reference: LanguageMod
     return origins
 
 
-def files_read(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """Path, absolute, and sha256 of every data file; what became of the votes in it, and who answered, where known."""
-    return [_file(file) for file in files]
+def files_read(files: Sequence[FileSource]) -> list[dict[str, Any]]:
+    """Path, absolute, and sha256 of every data file; what became of the votes in it, and who answered, where known.
+
+    What was piped in lies nowhere once the process ends, and is `<stdin>`.
+    """
+    return [_piped(file) if file.is_piped else _file(file.path) for file in files]
+
+
+def _piped(file: FileSource) -> dict[str, Any]:
+    return {"path": STANDARD_INPUT, "sha256": file_sha256(file.path)}
 
 
 def _file(file: Path) -> dict[str, Any]:

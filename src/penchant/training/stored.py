@@ -30,6 +30,7 @@ from penchant.data import Loaded, PreferencePair, ReadOptions, Verdict, prompt_k
 from penchant.data.given import FileSource, Source, digest_of
 from penchant.data.importers.added import GROUP
 from penchant.data.load import read_pairs
+from penchant.data.read_as import ReadAs
 from penchant.data.split import place_of
 from penchant.errors import OutputError
 from penchant.files import exclusive
@@ -206,7 +207,8 @@ def _remove_oldest(folder: Path, keep: Path) -> None:
 def _key(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, options: ReadOptions) -> str | None:
     """The name of the store of these pairs; None where what they depend on cannot be told."""
     encoder_is = encoder.fingerprint()
-    found_again = all(isinstance(one, FileSource) and one.shown is None for one in sources)
+    files = [one.source if isinstance(one, ReadAs) else one for one in sources]
+    found_again = all(isinstance(one, FileSource) and not one.is_piped for one in files)
     if encoder_is is None or not found_again or added_names(GROUP):
         return None
     rest = limits.max_length, limits.max_prompt_length, limits.context_length, repr(options)

@@ -1,5 +1,7 @@
 """The tables of formats: an importer is a row, and the first that matches a data row reads it."""
 
+from functools import cache
+
 from penchant.data.answer_lists import AnswerList
 from penchant.data.importers.alpaca import ALPACA
 from penchant.data.importers.answer_lists import ANSWER_COLUMNS, ANSWER_OBJECTS, ULTRAFEEDBACK
@@ -88,6 +90,7 @@ LIST_IMPORTERS: tuple[OneOrMore[AnswerList], ...] = (
 """Many answers to one prompt, with scores or ranks."""
 
 
+@cache
 def pair_importers(pairing: Pairing) -> tuple[OneOrMore[PreferencePair], ...]:
     """What holds pairs, and lists of answers, which become pairs by a rule."""
     return (*PAIRS, *(pairs_by(one, pairing) for one in LIST_IMPORTERS))
