@@ -48,6 +48,7 @@ BY_HAND = {
     "sppo_hard": ({"beta": 0.3}, (1.0 - 1 / 0.6) ** 2 + (-1.5 + 1 / 0.6) ** 2),
     "apo_zero": ({"beta": 0.3}, 1 - sigmoid(0.3) + sigmoid(-0.45)),
     "apo_down": ({"beta": 0.3}, sigmoid(0.3) + 1 - sigmoid(0.75)),
+    "dpo_shift": ({"beta": 0.3, "shift": 0.8}, nll(0.3 * (S_W - 0.8 * S_L))),
     "dpop": ({"beta": 0.3, "penalty": 7.0}, nll(0.3 * D)),
     "dpo_norm": ({"beta": 3.0}, nll(3 * (S_W / 5 - S_L / 4))),
     "r_dpo": ({"beta": 0.3, "alpha": 0.2}, nll(0.3 * D + 0.2)),
@@ -58,6 +59,7 @@ BY_HAND = {
     "simpo": ({"beta": 2.0, "gamma": 0.7}, nll(2 * (W / 5 - L / 4) - 0.7)),
     "cpo": ({"beta": 0.3, "nll_weight": 0.4}, nll(0.3 * 3.5) + 0.4 * 9 / 5),
     "orpo": ({"odds_weight": 0.4}, 9 / 5 + 0.4 * nll(log_odds(W / 5) - log_odds(L / 4))),
+    "simper": ({}, math.exp(L / 4) - math.exp(W / 5)),
     "aot": ({"beta": 0.3, "label_smoothing": 0.2}, 0.8 * nll(0.75) + 0.2 * nll(-0.75)),
     "aot_unpaired": ({"beta": 0.3, "label_smoothing": 0.2}, 0.8 * nll(0.75) + 0.2 * nll(-0.75)),
     "sft": ({}, 9 / 5),
@@ -198,3 +200,19 @@ def test_every_bradley_terry_objective_starts_at_ln_2_where_policy_and_reference
     same = pairs([0.0])
     for name in ("dpo", "cdpo", "robust", "dpo_norm", "dpo_forward_kl", "dpo_js", "dpo_alpha", "chi_po", "aot"):
         assert bind(name)(same).item() == pytest.approx(math.log(2), rel=1e-12), name
+
+
+def test_a_shift_of_one_is_dpo_and_a_smaller_one_turns_the_pull_to_the_chosen_side(pairs):
+    batch = pairs([-1.0, 0.5, 3.0])
+    torch.testing.assert_close(bind("dpo_shift", shift=1.0)(batch), bind("dpo")(batch))
+    sides = [side.clone().requires_grad_() for side in (batch.policy_chosen_B, batch.policy_rejected_B)]
+    loss_B = bind("dpo_shift", shift=0.6)(replace(batch, policy_chosen_B=sides[0], policy_rejected_B=sides[1]))
+    chosen_B, rejected_B = torch.autograd.grad(loss_B.sum(), sides)
+    torch.testing.assert_close(rejected_B, -0.6 * chosen_B)
+
+
+def test_simper_pushes_a_rejected_response_the_less_the_less_likely_it_already_is(pairs):
+    batch = pairs([0.0, 30.0, 300.0], length=(10.0, 10.0))
+    rejected_B = batch.policy_rejected_B.clone().requires_grad_()
+    (slope_B,) = torch.autograd.grad(bind("simper")(replace(batch, policy_rejected_B=rejected_B)).sum(), rejected_B)
+    assert slope_B[0] > slope_B[1] > slope_B[2] > 0

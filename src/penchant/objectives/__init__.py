@@ -25,10 +25,10 @@ from penchant.objectives.lengths import dpo_norm, r_dpo
 from penchant.objectives.logistic import preference_cross_entropy
 from penchant.objectives.margin import discopop, exo_pair, hinge, robust
 from penchant.objectives.objective import BETA, LabelledObjective, Objective, Paper, Parameter
-from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpop, nca_pair, sppo_hard
+from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpo_shift, dpop, nca_pair, sppo_hard
 from penchant.objectives.outside import as_objective
 from penchant.objectives.pairwise import cdpo, dpo
-from penchant.objectives.referencefree import cpo, orpo, simpo
+from penchant.objectives.referencefree import cpo, orpo, simper, simpo
 from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
 from penchant.objectives.rewards import implicit_rewards, preference_probability
 from penchant.objectives.sequence import sum_by_response
@@ -69,6 +69,7 @@ __all__ = [
     "dpo_forward_kl",
     "dpo_js",
     "dpo_norm",
+    "dpo_shift",
     "dpop",
     "exo_pair",
     "get_objective",
@@ -90,6 +91,7 @@ __all__ = [
     "robust",
     "row_in_table",
     "sft",
+    "simper",
     "simpo",
     "sppo_hard",
     "sum_by_response",

@@ -10,7 +10,7 @@ from torch import Tensor
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.objective import BETA, Objective, Paper, Parameter
 
-__all__ = ["ROWS", "apo_down", "apo_zero", "bco_pair", "dpop", "nca_pair", "sppo_hard"]
+__all__ = ["ROWS", "apo_down", "apo_zero", "bco_pair", "dpo_shift", "dpop", "nca_pair", "sppo_hard"]
 
 
 def nca_pair(batch: PairBatch, *, beta: float) -> Tensor:
@@ -142,6 +142,35 @@ def apo_down(batch: PairBatch, *, beta: float) -> Tensor:
     return torch.sigmoid(beta * batch.log_ratio_chosen_B) + torch.sigmoid(-beta * batch.delta_B)
 
 
+def dpo_shift(batch: PairBatch, *, beta: float, shift: float) -> Tensor:
+    """-logsigmoid(beta (s_w - shift s_l)): dpo in which the rejected side counts less.
+
+    Where a pair is learnt by pushing both responses down, the rejected one further, dpo sees no difference; here the
+    fall of the rejected response is worth `shift` of the chosen one's, so the chosen one keeps its probability, and
+    the margin grows less.
+
+    Args:
+        batch: B pairs with a reference and hard labels.
+        beta: strength of the pull to the reference, > 0.
+        shift: what a nat of the rejected log-ratio counts, 0 < shift <= 1; 1 is dpo.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("dpo_shift", beta=0.1, shift=0.5)(batch)
+        tensor([0.6210])
+
+    Reference:
+        DPO-Shift: Shifting the Distribution of Direct Preference Optimization, arXiv 2502.07599; f(lambda) of the
+        paper, held fixed, is `shift`.
+    """
+    return -F.logsigmoid(beta * (batch.log_ratio_chosen_B - shift * batch.log_ratio_rejected_B))
+
+
 def dpop(batch: PairBatch, *, beta: float, penalty: float) -> Tensor:
     """-logsigmoid(beta (D - penalty max(0, -s_w))).
 
@@ -209,6 +238,17 @@ ROWS = (
         paper=Paper("Anchored Preference Optimization", "2408.06266", "eq. 8"),
         when="Chosen responses are worse than what the model says by itself.",
         parameters={"beta": BETA},
+    ),
+    Objective(
+        "dpo_shift",
+        dpo_shift,
+        formula="-logsigmoid(beta (s_w - shift s_l))",
+        paper=Paper("DPO-Shift", "2502.07599", "DPO-Shift loss, f(lambda) fixed"),
+        when="dpo pulls the chosen responses down with the rejected ones, and a smaller margin is a fair price.",
+        parameters={
+            "beta": BETA,
+            "shift": Parameter(0.95, "what a nat of the rejected log-ratio counts; 1 is dpo", above=0, at_most=1),
+        },
     ),
     Objective(
         "dpop",

@@ -11,7 +11,7 @@ from penchant.objectives.batch import PairBatch
 from penchant.objectives.logistic import preference_cross_entropy
 from penchant.objectives.objective import Objective, Paper, Parameter
 
-__all__ = ["ROWS", "cpo", "orpo", "simpo"]
+__all__ = ["ROWS", "cpo", "orpo", "simper", "simpo"]
 
 
 def simpo(batch: PairBatch, *, beta: float, gamma: float) -> Tensor:
@@ -72,6 +72,34 @@ def cpo(batch: PairBatch, *, beta: float, nll_weight: float) -> Tensor:
     nll_B = -p_B * batch.policy_chosen_B / batch.length_chosen_B
     nll_B = nll_B - (1 - p_B) * batch.policy_rejected_B / batch.length_rejected_B
     return preference_cross_entropy(z_B, p_B) + nll_weight * nll_B
+
+
+def simper(batch: PairBatch) -> Tensor:
+    """(2 p - 1) (exp(l / |l|) - exp(w / |w|)): the inverse perplexity of the rejected response less that of the chosen.
+
+    No parameter at all, and no logarithm: a response that is already unlikely pulls no more, so a rejected one is not
+    pushed down without end.
+
+    Args:
+        batch: B pairs, lengths of at least one token; no reference; the soft label is read.
+
+    Returns:
+        Tensor of shape (B,), from -1 to 1.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("simper")(batch)
+        tensor([-0.1155])
+
+    Reference:
+        SimPER: A Minimalist Approach to Preference Alignment without Hyperparameters, arXiv 2502.00883.
+    """
+    # A mean log-prob is at most 0; the bound keeps numbers that are none from overflowing.
+    chosen_B = (batch.policy_chosen_B / batch.length_chosen_B).clamp(max=0).exp()
+    rejected_B = (batch.policy_rejected_B / batch.length_rejected_B).clamp(max=0).exp()
+    return (2 * batch.probability_B - 1) * (rejected_B - chosen_B)
 
 
 def orpo(batch: PairBatch, *, odds_weight: float) -> Tensor:
@@ -135,6 +163,16 @@ ROWS = (
         },
         reads={"probability", "margin"},
         needs_reference=False,
+    ),
+    Objective(
+        "simper",
+        simper,
+        formula="(2p-1) (exp(log pi_l / len_l) - exp(log pi_w / len_w))",
+        paper=Paper("SimPER", "2502.00883", "SimPER loss"),
+        when="No parameter to choose and no reference; the chosen response should stay likely.",
+        reads={"probability"},
+        needs_reference=False,
+        normalisation="mean",
     ),
     Objective(
         "orpo",
