@@ -172,3 +172,10 @@ def test_an_accuracy_that_length_alone_would_give_is_remarked(run, longer, says)
     assert remark.rule == "no_better_than_length"
     assert says in remark.text
     assert fired(run | {"held_out_longer": 0.51}, held_out(0.58, 0.52, 0.64)) == set()
+
+
+def test_alarms_of_the_run_come_first_and_are_not_said_again_by_a_rule(run):
+    rows = [{"step": step, "eval_logps/chosen": -80 - 9 * step, "eval_logps/rejected": -90} for step in (0, 1)]
+    alarm = {"name": "chosen_fell", "step": 7, "value": 6.0, "limit": 5.0, "action": "note", "text": "chosen fell"}
+    [remark] = advise({**run, "alarms": [alarm]}, rows)
+    assert (remark.level, remark.title, remark.text) == ("warning", "Alarm at step 7: chosen fell", "Chosen fell.")

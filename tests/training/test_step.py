@@ -129,6 +129,7 @@ def test_metrics_are_those_computed_pair_by_pair(model, task, pairs):
         "rewards/rejected": sum(r[1] for r in rows) / count,
         "rewards/margins": sum(r[0] - r[1] for r in rows) / count,
         "rewards/accuracies": sum(r[0] > r[1] for r in rows) / count,
+        "rewards/both_fell": sum(max(r[:2]) < -0.01 * BETA for r in rows) / count,
         "logps/chosen": sum(r[2] for r in rows) / count,
         "logps/rejected": sum(r[3] for r in rows) / count,
         "loss": sum(math.log1p(math.exp(r[1] - r[0])) for r in rows) / count,

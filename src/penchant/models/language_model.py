@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -153,6 +153,19 @@ class LanguageModel:
         assert self.is_adapter, "only an adapter can be switched off"
         with self.network.disable_adapter():
             yield
+
+    @contextmanager
+    def with_weights(self, weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
+        """Inside, the model computes with these weights, by the names of the network's parameters."""
+        parameters = dict(self.network.named_parameters())
+        own = {name: parameters[name].data for name in weights}
+        try:
+            for name, weight in weights.items():
+                parameters[name].data = weight
+            yield
+        finally:
+            for name, weight in own.items():
+                parameters[name].data = weight
 
 
 def use_plain_attention(network: Any) -> None:

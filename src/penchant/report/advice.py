@@ -1,7 +1,7 @@
 """What to look at: rules that read a run's numbers and speak up where something usually goes wrong."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,10 @@ MOVED_LITTLE = 0.02  # nats of loss below ln 2
 RISE = 0.01  # a held-out loss this little above its best is flat
 
 
+SAME_AS = {"not_moving": "nothing_learned"}
+"""Alarms, and the rules that would say the same of the whole run under another name."""
+
+
 @dataclass(frozen=True)
 class Advice:
     """One remark: `warning` asks for action, `note` for attention."""
@@ -30,9 +34,20 @@ class Advice:
 
 
 def advise(run: Run, metrics: Rows, comparison: Comparison = None) -> list[Advice]:
-    """Every remark whose rule fires, warnings first, in the order of RULES."""
+    """The alarms of the run, then every remark whose rule fires, warnings first, in the order of RULES."""
+    alarms = list(_alarms(run))
+    said = {SAME_AS.get(alarm.rule, alarm.rule) for alarm in alarms}
     remarks = [remark for rule in RULES if (remark := rule(run, metrics, comparison)) is not None]
+    remarks = alarms + [remark for remark in remarks if remark.rule not in said]
     return sorted(remarks, key=lambda remark: remark.level != "warning")
+
+
+def _alarms(run: Run) -> Iterator[Advice]:
+    """What was raised while training, which may have passed since."""
+    for alarm in run.get("alarms") or ():
+        title = f"Alarm at step {alarm['step']}: {str(alarm['name']).replace('_', ' ')}"
+        text = str(alarm["text"])
+        yield Advice(str(alarm["name"]), "warning", title, f"{text[:1].upper()}{text[1:]}.")
 
 
 def non_finite(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:

@@ -17,12 +17,14 @@ from penchant.errors import ConfigError, TrainingError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.tokens import pack
+from penchant.training.alarms import Alarms
 from penchant.training.callbacks import Callback, own_metrics
 from penchant.training.checkpoint import Checkpoint, restore
 from penchant.training.config import RunConfig
 from penchant.training.dataset import Dataset, groups_of
 from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import Interrupted, StopRequest
+from penchant.training.on_policy import OnPolicyKL
 from penchant.training.optimiser import adamw
 from penchant.training.run_record import RunRecord
 from penchant.training.samples import FixedPrompts
@@ -49,6 +51,7 @@ def accumulate(
     """
     total = sum(task.count(item) for item in batch)
     tally, bad, tokens_before = Tally(), [], model.num_tokens_run
+    margins: list[tuple[str, float]] = []
     packed = pack([item.sequences for item in batch], token_budget, share=model.shares)
     micro_batches = [[batch[i] for i in indices] for indices in packed]
     task = task.for_batch(model, micro_batches)
@@ -63,12 +66,16 @@ def accumulate(
         tally.add(loss, sum(task.count(item) for item in items), metrics)
         if not torch.isfinite(loss.detach()):
             bad += items
+        if (of_items := metrics.get("rewards/margins")) and of_items[0].shape == (len(items),):
+            margins += zip((str(item.origin) for item in items), of_items[0].tolist(), strict=True)
         # nodes of a spent graph would lie between the next activations, and memory would not be reused
         del loss, metrics
     grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
     finite = not bad and math.isfinite(grad_norm)
     num_tokens = model.num_tokens_run - tokens_before
-    return StepResult(tally.means(), grad_norm, num_tokens, finite, tuple(bad or ([] if finite else batch)))
+    return StepResult(
+        tally.means(), grad_norm, num_tokens, finite, tuple(bad or ([] if finite else batch)), tuple(margins)
+    )
 
 
 @dataclass
@@ -109,6 +116,8 @@ class Loop(Generic[Item]):
         self.groups = group_numbers(groups_of(self.data.train, self.group_of))
         asked = (item.sequences[0] for item in self.data.held_out or self.data.train)
         self.fixed_prompts = FixedPrompts(asked, self.config.save.num_samples, self.config.save.sample_tokens)
+        self.alarms = Alarms(self.config.alarms, self.num_steps)
+        self.kl = OnPolicyKL.of(self.config, self.model, self.fixed_prompts.requests)
 
     def stop(self, why: str) -> None:
         """End training after this step, as if it were the last."""
@@ -123,6 +132,7 @@ class Loop(Generic[Item]):
         self.num_steps, self.stopped_early = state.get("num_steps", self.num_steps), state.get("stopped_early")
         torch.set_float32_matmul_precision(state["matmul_precision"])  # measured anew, it might differ in the last bit
         self.record.keep_until(self.step, self.reporter.say, evaluated=not self.owes_evaluation)
+        self.alarms.resume(self.record, state.get("alarms", {}))
 
     def run(self, stop: StopRequest) -> None:
         """Train to the end. Raises Interrupted after saving, TrainingError when going on would hide a fault."""
@@ -130,7 +140,8 @@ class Loop(Generic[Item]):
         self.reporter.progress("training", self.step, self.num_steps, {})
         try:
             if self.step == 0:
-                self.record.record((), self._answers())
+                self.alarms.samples = self._answers()
+                self.record.record((), self.alarms.samples)
             was_due = self.step > 0 and self._evaluation_is_due()
             for callback in self.callbacks:
                 callback.on_begin(self)
@@ -173,7 +184,9 @@ class Loop(Generic[Item]):
                 row |= own_metrics(callback, self, row)
             samples = self._answers()
             with stop.finishing():
+                self.alarms.keep_if_best(self, row)
                 self.record.record([row], samples)
+                self.alarms.saw_evaluation(self, row, samples)
                 self.owes_evaluation = False
 
     def _take_step(self, batch: list[Item], stop: StopRequest) -> None:
@@ -181,7 +194,7 @@ class Loop(Generic[Item]):
         config = self.config.optimiser
         factor = learning_rate_factor(self.step, self.num_steps, config.warmup_ratio, config.schedule)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate * factor
+            group["lr"] = self.learning_rate * factor * self.alarms.rate
         self.optimiser.zero_grad(set_to_none=False)
         result = accumulate(
             self.model,
@@ -209,12 +222,13 @@ class Loop(Generic[Item]):
             "epoch": self._epochs(),
             **result.means,
             "grad_norm": result.grad_norm,
-            "learning_rate": self.learning_rate * factor,
+            "learning_rate": self.learning_rate * factor * self.alarms.rate,
             "num_tokens": self.num_tokens,
             "tokens_per_second": result.num_tokens / elapsed,
             "step_seconds": elapsed,
         }
         self.record.record([row if result.finite else {**row, "skipped": True}], ())
+        self.alarms.saw_step(self, row, result.margins)
         for callback in self.callbacks:
             callback.on_step(self, row)
         self.owes_evaluation = self._evaluation_is_due()
@@ -250,6 +264,7 @@ class Loop(Generic[Item]):
             "num_steps": self.num_steps,
             "stopped_early": self.stopped_early,
             "matmul_precision": torch.get_float32_matmul_precision(),
+            "alarms": self.alarms.state(),
         }
         keep = self.config.save.keep_checkpoints
         self.record.save(self.step, self.parameters, self.optimiser, state, self.task.state(), keep=keep)
@@ -258,7 +273,8 @@ class Loop(Generic[Item]):
         """Metrics of what is held out."""
         if not self.data.held_out:
             return {}
-        return evaluate_task(self.model, self.task, self.data.held_out, self.config.optimiser.token_budget)
+        found = evaluate_task(self.model, self.task, self.data.held_out, self.config.optimiser.token_budget)
+        return found if self.kl is None else {**found, "eval_kl": self.kl.measure(self.model)}
 
     def _answers(self) -> list[dict[str, Any]]:
         """The fixed prompts answered as the model is now."""

@@ -8,8 +8,7 @@ first move the reference is the model as it was, and its cached log-probs serve;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, cast
 
@@ -54,7 +53,7 @@ class MovingReference(Task[Item]):
         if not self.weights:
             return self.inner.for_batch(model, micro_batches)
         reference: dict[bytes, float] = {}
-        with torch.no_grad(), self._in_place_of(model):
+        with torch.no_grad(), model.with_weights(self.weights):
             for items in micro_batches:
                 sequences = [sequence for item in items for sequence in item.referenced]
                 values = score_sequences(model, sequences).tolist()
@@ -74,16 +73,3 @@ class MovingReference(Task[Item]):
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         self.weights = {name: tensor.to(self.start[name].device) for name, tensor in state.items()}
-
-    @contextmanager
-    def _in_place_of(self, model: LanguageModel) -> Iterator[None]:
-        """The reference's weights in the model, for a while."""
-        parameters = dict(model.network.named_parameters())
-        policy = {name: parameter.data for name, parameter in parameters.items()}
-        try:
-            for name, parameter in parameters.items():
-                parameter.data = self.weights[name]
-            yield
-        finally:
-            for name, parameter in parameters.items():
-                parameter.data = policy[name]

@@ -16,6 +16,8 @@ from penchant.training.task import Metrics, Task
 
 __all__ = ["PreferenceTask"]
 
+FELL = 0.01  # nats; less is rounding
+
 
 @dataclass(frozen=True)
 class PreferenceTask(Task[EncodedPair]):
@@ -43,6 +45,7 @@ class PreferenceTask(Task[EncodedPair]):
                 "rewards/rejected": rejected_B,
                 "rewards/margins": chosen_B - rejected_B,
                 "rewards/accuracies": (chosen_B > rejected_B).float(),
+                "rewards/both_fell": (torch.maximum(chosen_B, rejected_B) < -FELL * self.beta).float(),
                 "logps/chosen": batch.policy_chosen_B,
                 "logps/rejected": batch.policy_rejected_B,
             }

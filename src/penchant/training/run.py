@@ -225,6 +225,7 @@ def _finish(loop: Loop[Any], config: RunConfig, record: RunRecord, reporter: Rep
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
         loop.run(stop)
         with stop.finishing():
+            kept = loop.alarms.take_best(loop)
             require_finite(loop.parameters)
             release(loop.model, loop.parameters, loop.optimiser)
             record.finish(
@@ -238,4 +239,5 @@ def _finish(loop: Loop[Any], config: RunConfig, record: RunRecord, reporter: Rep
                 why_unshared=loop.model.why_unshared,
                 numerics=loop.model.numerics.mode,
                 **({"stopped_early": loop.stopped_early} if loop.stopped_early else {}),
+                **kept,
             )

@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 import torch
 import yaml
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from penchant.errors import OutputError, UserError
+from penchant.files import replacing_folder
 from penchant.files.lock import LOCK
 from penchant.files.place import require_place
 from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomically
@@ -161,6 +163,15 @@ class RunFolder(RunRecord):
 
     def newest_checkpoint(self, say: Callable[[str], None]) -> Checkpoint | None:
         return newest_checkpoint(self.checkpoints, say)
+
+    def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+        with disk_errors_explained(self.path), replacing_folder(self.path / "best") as scratch:
+            kept = {name: parameter.detach().cpu().contiguous() for name, parameter in parameters.items()}
+            save_file(kept, scratch / "weights.safetensors")
+
+    def take_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+        self.best = load_file(self.path / "best" / "weights.safetensors")
+        super().take_best(parameters)
 
     def write_model(self, model: LanguageModel) -> dict[str, str]:
         with disk_errors_explained(self.path):

@@ -39,6 +39,7 @@ class RunRecord:
         self.ledger: dict[str, Any] = {}
         self.metrics_kept: list[dict[str, Any]] = []
         self.samples_kept: list[dict[str, Any]] = []
+        self.best: dict[str, Tensor] = {}
 
     @classmethod
     def begin(cls, config: RunConfig, command: str) -> RunRecord:
@@ -96,6 +97,16 @@ class RunRecord:
     def newest_checkpoint(self, say: Callable[[str], None]) -> Checkpoint | None:
         """The checkpoint to go on from, if there is one."""
         return None
+
+    def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+        """Keep these weights, those of the best evaluation so far."""
+        self.best = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+    def take_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+        """Put the weights that were kept into the parameters."""
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(self.best[name])
 
     def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:
         """Forget metrics and samples of steps after `step`, where a run is resumed."""

@@ -28,7 +28,7 @@ class FixedPrompts:
         self.params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
 
     def answer(self, model: LanguageModel, step: int) -> list[dict[str, Any]]:
-        """One row a prompt: step, prompt, response."""
+        """One row a prompt: step, prompt, response, its tokens, and whether the model ended it."""
         room = model.context_length - self.params.max_new_tokens
         requests = [r for r in self.requests if len(r.prompt_ids) <= room]
         answered = {r.key: r for rs in generate(model, requests, self.params, num_responses=1) for r in rs}
@@ -37,6 +37,8 @@ class FixedPrompts:
                 "step": step,
                 "prompt": model.encoder.decode(request.prompt_ids).strip(),
                 "response": model.encoder.decode(answered[request.key].token_ids).strip(),
+                "num_tokens": len(answered[request.key].token_ids),
+                "ended": answered[request.key].finished,
             }
             for request in requests
         ]

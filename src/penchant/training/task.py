@@ -78,10 +78,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class StepResult(Generic[Item]):
-    """means: loss and metrics over the batch. num_tokens: tokens run, shared ones once. finite: safe to step on."""
+    """means: loss and metrics over the batch. num_tokens: tokens run, shared ones once. finite: safe to step on.
+
+    margins: where the task measures one for each item, the item's origin and its margin.
+    """
 
     means: dict[str, float]
     grad_norm: float
     num_tokens: int
     finite: bool
     bad_items: tuple[Item, ...]
+    margins: tuple[tuple[str, float], ...] = ()

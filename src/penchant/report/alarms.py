@@ -1,0 +1,246 @@
+"""What goes wrong in preference training, measured while it happens: each alarm one number that passes its limit."""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penchant.report.series import Rows, log_prob_change, series
+
+__all__ = ["ALARMS", "FEWEST_STEPS", "Measured", "Seen", "repeated_share"]
+
+FEWEST_STEPS = 10  # what fewer steps show is noise
+FEWEST_PAIRS = 40
+SPIKE_AMONG = 50
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run so far.
+
+    run: its ledger. rows: of metrics, thinned where there are many. samples: the answers to fixed prompts. norms: of
+    the newest gradients, this step's last. margins: for each training pair seen, its row and its margin when it was
+    last trained on. step, num_steps: done, and of the whole run.
+    """
+
+    run: Mapping[str, Any]
+    rows: Rows
+    samples: Sequence[Mapping[str, Any]] = ()
+    norms: Sequence[float] = ()
+    margins: Sequence[tuple[str, float]] = ()
+    step: int = 0
+    num_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number that an alarm compares with its limit, and what it means, in a sentence with what helps."""
+
+    value: float
+    text: str
+
+
+Measure = Callable[[Seen], Measured | None]
+
+
+def chosen_fell(seen: Seen) -> Measured | None:
+    """Likelihood displacement (Razin et al. 2024, arXiv 2410.08847): nats that a chosen response lost, beyond noise."""
+    change = log_prob_change(seen.run, seen.rows)
+    if change is None or _too_few(seen):
+        return None
+    chosen, rejected = change.total(change.chosen), change.total(change.rejected)
+    return Measured(
+        -chosen - change.noise(),
+        f"chosen responses changed by {chosen:+.1f} nats on average and rejected ones by {rejected:+.1f}: probability "
+        "moves to text that is in neither; a larger beta, a lower learning rate or an added next-token term holds it",
+    )
+
+
+def both_fell(seen: Seen) -> Measured | None:
+    """The share of pairs of which both responses became less likely than under the reference."""
+    held_out, train = (series(seen.rows, f"{of}rewards/both_fell") for of in ("eval_", ""))
+    line, change = held_out if len(held_out) else train, log_prob_change(seen.run, seen.rows)
+    is_own = seen.run.get("reference_digest") and seen.run["reference_digest"] == seen.run.get("model_digest")
+    if not is_own or not len(line) or change is None or _too_few(seen) or change.total(change.chosen) > -2:
+        return None  # where chosen responses stay as likely, on average, each falls or rises by chance
+    share = line.mean_of_last()
+    return Measured(share, f"in {share:.0%} of the pairs both responses became less likely; read the samples")
+
+
+def saturated(seen: Seen) -> Measured | None:
+    """The mean margin of training pairs that are all told apart."""
+    accuracy, margin = series(seen.rows, "rewards/accuracies"), series(seen.rows, "rewards/margins")
+    if len(margin) < FEWEST_STEPS or accuracy.mean_of_last() < 0.999:
+        return None
+    mean = margin.mean_of_last()
+    return Measured(
+        mean,
+        f"every training pair is told apart, by a margin of {mean:.1f} on average (5 means 99%): more steps only move "
+        "the model away from its reference",
+    )
+
+
+def not_moving(seen: Seen) -> Measured | None:
+    """The share of the steps that are done, where the loss still stands at ln 2, at which DPO starts."""
+    loss, margin = series(seen.rows, "loss"), series(seen.rows, "rewards/margins")
+    if len(loss) < FEWEST_STEPS or not len(margin):
+        return None
+    if abs(loss.mean_of_last() - math.log(2)) > 0.003 or abs(margin.mean_of_last()) > 0.02:
+        return None
+    return Measured(
+        seen.step / seen.num_steps,
+        f"the loss is {loss.mean_of_last():.4f} after {seen.step} steps, still ln 2: raise the learning rate, which an "
+        "adapter needs ten times as high as full fine-tuning",
+    )
+
+
+def past_best(seen: Seen) -> Measured | None:
+    """How far the held-out accuracy lies below its best, beyond what so many pairs show by chance."""
+    accuracy, num = series(seen.rows, "eval_rewards/accuracies"), seen.run.get("num_held_out_pairs") or 0
+    if len(accuracy) < 2 or not num:
+        return None
+    best = max(range(len(accuracy)), key=accuracy.values.__getitem__)
+    fall = accuracy.values[best] - accuracy.values[-1]
+    if fall <= 4 / num:  # two standard errors of a difference of which all pairs that changed went the same way
+        return None
+    return Measured(
+        fall,
+        f"held out, {accuracy.values[-1]:.1%} of the pairs are ranked correctly, and {accuracy.values[best]:.1%} were "
+        f"at step {accuracy.steps[best]:g}: the best checkpoint lies behind",
+    )
+
+
+def overfit(seen: Seen) -> Measured | None:
+    """How far the held-out loss rose above its lowest while the training loss fell."""
+    train, held_out = series(seen.rows, "loss"), series(seen.rows, "eval_loss")
+    if len(held_out) < 2 or len(train) < FEWEST_STEPS:
+        return None
+    best = min(range(len(held_out)), key=held_out.values.__getitem__)
+    until = [v for s, v in zip(train.steps, train.values, strict=True) if s <= held_out.steps[best]]
+    if not until or train.mean_of_last() >= statistics.fmean(until[-max(1, len(until) // 10) :]):
+        return None
+    rise = held_out.values[-1] - held_out.values[best]
+    return Measured(
+        rise,
+        f"the held-out loss rose from {held_out.values[best]:.3f} at step {held_out.steps[best]:g} to "
+        f"{held_out.values[-1]:.3f} while the training loss fell: the pairs are learned by heart",
+    )
+
+
+def kl_over_budget(seen: Seen) -> Measured | None:
+    """KL(policy || reference) in nats a response, on answers of the policy itself to the fixed prompts."""
+    kl = series(seen.rows, "eval_kl")
+    if not len(kl):
+        return None
+    return Measured(kl.values[-1], f"answers of the model lie {kl.values[-1]:.1f} nats from its reference")
+
+
+def grew_longer(seen: Seen) -> Measured | None:
+    """The length of the answers to the fixed prompts, over that before training."""
+    first, last = _samples(seen)
+    if len(first) < 4:
+        return None
+    before, after = (statistics.fmean(float(sample["num_tokens"]) for sample in of) for of in (first, last))
+    return Measured(
+        after / max(before, 1.0),
+        f"answers to the fixed prompts grew from {before:.0f} to {after:.0f} tokens: length alone can win comparisons",
+    )
+
+
+def repeats_itself(seen: Seen) -> Measured | None:
+    """The share of four-word sequences that an answer had already said, over that before training."""
+    first, last = _samples(seen)
+    if len(first) < 4:
+        return None
+    before, after = (statistics.fmean(repeated_share(str(sample["response"])) for sample in of) for of in (first, last))
+    return Measured(
+        after - before,
+        f"of the answers to the fixed prompts {after:.0%} repeats what they said before, and {before:.0%} did before "
+        "training: lower the learning rate, or raise beta",
+    )
+
+
+def does_not_end(seen: Seen) -> Measured | None:
+    """The share of the answers that are cut rather than ended by the model, over that before training."""
+    first, last = _samples(seen)
+    if len(first) < 4:
+        return None
+    before, after = (statistics.fmean(float(not sample["ended"]) for sample in of) for of in (first, last))
+    return Measured(
+        after - before,
+        f"{after:.0%} of the answers to the fixed prompts go on to the limit without ending their turn, and "
+        f"{before:.0%} did before training: look whether chosen responses end with the end token",
+    )
+
+
+def gradient_spike(seen: Seen) -> Measured | None:
+    """This step's gradient norm over the median of those before."""
+    *before, now = seen.norms or (0.0,)
+    before = [norm for norm in before if math.isfinite(norm)]
+    if len(before) < 2 * FEWEST_STEPS or not math.isfinite(now):
+        return None
+    ratio = now / max(statistics.median(before), 1e-12)
+    return Measured(
+        ratio,
+        f"the gradient norm was {now:.3g}, {ratio:.0f} times its median: look at the rows of this batch, or lower the "
+        "learning rate",
+    )
+
+
+def few_pairs_decide(seen: Seen) -> Measured | None:
+    """The share of the gradient that a twentieth of the pairs has, those that the model ranks most wrongly.
+
+    A pair of margin m has the weight sigmoid(-m) in the gradient of DPO (arXiv 2305.18290, section 4).
+    """
+    if len(seen.margins) < FEWEST_PAIRS:
+        return None
+    weights = sorted(((1 / (1 + math.exp(min(m, 700.0))), row) for row, m in seen.margins), reverse=True)
+    top = weights[: max(1, len(weights) // 20)]
+    share = math.fsum(w for w, _ in top) / max(math.fsum(w for w, _ in weights), 1e-300)
+    rows = ", ".join(row for _, row in top[:3])
+    return Measured(
+        share,
+        f"{len(top)} of {len(weights)} pairs have {share:.0%} of the gradient, the rest is learned: their labels may "
+        f"be the wrong way round, or their sides nearly equal; look at {rows}",
+    )
+
+
+ALARMS: Mapping[str, Measure] = {
+    measure.__name__: measure
+    for measure in (
+        chosen_fell,
+        both_fell,
+        saturated,
+        not_moving,
+        past_best,
+        overfit,
+        kl_over_budget,
+        grew_longer,
+        repeats_itself,
+        does_not_end,
+        gradient_spike,
+        few_pairs_decide,
+    )
+}
+"""By name, what each measures; an alarm is raised where the number is above its limit."""
+
+
+def repeated_share(text: str, num: int = 4) -> float:
+    """The share of its sequences of `num` words that a text had already; 0 where it has fewer words."""
+    words = text.split()
+    runs = [tuple(words[i : i + num]) for i in range(len(words) - num + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def _too_few(seen: Seen) -> bool:
+    return len(series(seen.rows, "loss")) < FEWEST_STEPS
+
+
+def _samples(seen: Seen) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Answers before the first step and newest ones, to the same prompts; none where training has not begun."""
+    steps = [sample["step"] for sample in seen.samples if "num_tokens" in sample]
+    if not steps or min(steps) == max(steps):
+        return [], []
+    first, last = ([s for s in seen.samples if s["step"] == step] for step in (min(steps), max(steps)))
+    return first, last

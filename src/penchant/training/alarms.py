@@ -1,0 +1,140 @@
+"""Alarms while training: measured from what the run records anyway, said once each, and followed by an action.
+
+What is measured lies in `report/alarms.py`, the limits and actions in the settings. Everything here follows from the
+rows of metrics, the samples and the pairs' margins, so a run that goes on raises what it would have raised.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from penchant.progress import Reporter
+from penchant.report.alarms import ALARMS, FEWEST_STEPS, SPIKE_AMONG, Measured, Seen
+from penchant.training.config import AlarmsConfig
+from penchant.training.run_record import RunRecord
+
+__all__ = ["Alarms"]
+
+MOST_ROWS = 2000
+"""Of training steps, that are remembered; of a longer run every second one, or third, and so on."""
+MOST_PAIRS = 20_000
+"""That are followed one by one; of more, the first that were trained on."""
+
+
+class Watched(Protocol):
+    """The loop that is watched."""
+
+    record: RunRecord
+    reporter: Reporter
+    parameters: dict[str, torch.nn.Parameter]
+    step: int
+    stopped_early: str | None
+
+    def stop(self, why: str) -> None: ...
+
+
+@dataclass
+class Alarms:
+    """What was seen of a run, and which alarms it raised.
+
+    raised: of each its name, step, value, limit, action and text. rate: what the learning rate is multiplied by.
+    best: the lowest held-out loss and its step, where an action asks for it.
+    """
+
+    config: AlarmsConfig
+    num_steps: int
+    raised: list[dict[str, Any]] = field(default_factory=list)
+    rate: float = 1.0
+    best: tuple[float, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.every = -(-self.num_steps // MOST_ROWS)
+        self.looks_every = max(FEWEST_STEPS, self.num_steps // 20)
+        self.rows: list[Mapping[str, Any]] = []
+        self.samples: Sequence[Mapping[str, Any]] = ()
+        self.norms: deque[float] = deque(maxlen=SPIKE_AMONG)
+        self.margins: dict[str, float] = {}
+
+    def saw_step(self, loop: Watched, row: Mapping[str, Any], margins: Sequence[tuple[str, float]]) -> None:
+        """A step of training, and the margins of its pairs."""
+        self._remember(row)
+        for origin, margin in margins:
+            if origin in self.margins or len(self.margins) < MOST_PAIRS:
+                self.margins[origin] = margin
+        names = ALARMS if loop.step % self.looks_every == 0 else ("gradient_spike",)
+        self._look(loop, names)
+
+    def saw_evaluation(self, loop: Watched, row: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> None:
+        """An evaluation, and the answers to the fixed prompts."""
+        self.rows.append(row)
+        self.samples = [*self.samples[: len(samples)], *samples]
+        self._look(loop, ALARMS)
+
+    def keep_if_best(self, loop: Watched, row: Mapping[str, Any]) -> None:
+        """Keep the weights of an evaluation that is the best so far, where an action may ask for them."""
+        loss = row.get("eval_loss")
+        if "keep_best" in self.config.actions.values() and loss is not None and (not self.best or loss < self.best[0]):
+            self.best = (loss, loop.step)
+            loop.record.keep_best(loop.parameters)
+
+    def take_best(self, loop: Watched) -> dict[str, Any]:
+        """Put the kept weights into the model where an alarm asked for it; returns what the ledger says of it."""
+        if self.best is None or not any(alarm["action"] == "keep_best" for alarm in self.raised):
+            return {}
+        loop.record.take_best(loop.parameters)
+        loop.reporter.say(f"the model of step {self.best[1]} is written, of the lowest held-out loss")
+        return {"model_of_step": self.best[1]}
+
+    def resume(self, record: RunRecord, state: Mapping[str, Any]) -> None:
+        """Take up what a run had recorded when it was saved."""
+        for row in record.metrics_rows():
+            if "loss" in row:
+                self._remember(row)
+            else:
+                self.rows.append(row)
+        samples = record.samples_rows()
+        steps = [sample["step"] for sample in samples] or [0]
+        self.samples = [sample for sample in samples if sample["step"] in (min(steps), max(steps))]
+        self.raised, self.rate = list(state.get("raised", [])), state.get("rate", 1.0)
+        self.margins, self.best = dict(state.get("margins", {})), state.get("best")
+        record.note(alarms=self.raised)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the rows."""
+        return {"raised": self.raised, "rate": self.rate, "margins": self.margins, "best": self.best}
+
+    def _look(self, loop: Watched, names: Iterable[str]) -> None:
+        """Say the alarms that are raised now, each once, and do what the settings say."""
+        told = {alarm["name"] for alarm in self.raised}
+        limits = {n: limit for n in names if n not in told and (limit := getattr(self.config, n)) is not None}
+        pairs = list(self.margins.items()) if "few_pairs_decide" in limits else []
+        seen = Seen(loop.record.ledger, self.rows, self.samples, self.norms, pairs, loop.step, self.num_steps)
+        for name, limit in limits.items():
+            measured = ALARMS[name](seen)
+            if measured is not None and measured.value > limit:
+                self._raise(loop, name, measured, limit)
+
+    def _raise(self, loop: Watched, name: str, measured: Measured, limit: float) -> None:
+        action = dict(self.config.actions.items()).get(name, "note")  # type: ignore[call-overload]
+        done = ""
+        if action == "lower_rate":
+            self.rate /= 2
+            done = "; the learning rate is halved"
+        elif action != "note" and loop.stopped_early is None:
+            loop.stop(f"alarm {name}: {measured.text}")
+            done = "; training stops"
+        about = {"value": round(measured.value, 6), "limit": limit, "action": action, "text": measured.text}
+        self.raised.append({"name": name, "step": loop.step, **about})
+        loop.reporter.say(f"alarm at step {loop.step}, {name}: {measured.text}{done}")
+        loop.record.note(alarms=self.raised)
+
+    def _remember(self, row: Mapping[str, Any]) -> None:
+        norm = row.get("grad_norm")
+        self.norms.append(float("nan") if norm is None else norm)
+        if row["step"] % self.every == 0:
+            self.rows.append(row)

@@ -1,0 +1,198 @@
+"""Alarms are raised by what they name, on real small runs, do what the settings say, and else stay silent."""
+
+import json
+import random
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from penchant.training.interrupt import Interrupted
+
+WORDS = ("happy", "glad", "kind", "warm"), ("sad", "cold", "lost", "angry")
+NOUNS = ("ball", "dog", "cat", "tree", "boat", "hat", "cake", "bird")
+
+
+def raised(record):
+    return {alarm["name"]: alarm for alarm in record.ledger.get("alarms", [])}
+
+
+def write_pairs(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"files": [str(path)], "held_out": 0.25}
+
+
+def stories(num, seed=0, wrong=()):
+    """Pairs of short endings with a happy one preferred; those numbered in `wrong` the other way round."""
+    drawn, rows = random.Random(seed), []
+    for i in range(num):
+        noun, name = drawn.choice(NOUNS), drawn.choice(("Lily", "Tom", "Ben", "Mia", "Sam", "Sue", "Max", "Anna"))
+        good, bad = (f" {name} saw the {noun} and was very {drawn.choice(words)}." for words in WORDS)
+        chosen, rejected = (bad, good) if i in wrong else (good, bad)
+        rows.append(
+            {"prompt": f"Day {i}: {name} went out to look for a {noun}.", "chosen": chosen, "rejected": rejected}
+        )
+    return rows
+
+
+HEALTHY = {"optimiser": {"batch_size": 4, "learning_rate": 1e-4, "epochs": 2, "token_budget": 600}}
+FAST = {"optimiser": {"batch_size": 4, "learning_rate": 3e-3, "epochs": 6, "schedule": "constant", "warmup_ratio": 0}}
+
+
+@pytest.mark.slow(threads=1)
+def test_a_healthy_run_raises_none_for_any_of_twenty_seeds(dpo, tmp_path):
+    for seed in range(20):
+        data = write_pairs(tmp_path / f"{seed}.jsonl", stories(64, seed))
+        save = {"num_samples": 4, "sample_tokens": 24, "eval_every": 6}
+        assert not raised(dpo(data=data, output=str(tmp_path / f"run-{seed}"), seed=seed, save=save, **HEALTHY))
+
+
+@pytest.mark.slow(threads=1)
+def test_chosen_responses_that_fall_and_both_that_fall_are_said(dpo, tmp_path, reporter):
+    rows = [row | {"chosen": row["rejected"].replace(".", "!")} for row in stories(48)]  # alike but for the end
+    record = dpo(reporter, data=write_pairs(tmp_path / "p.jsonl", rows), **FAST)
+    assert {"chosen_fell", "both_fell"} <= raised(record).keys()
+    assert raised(record)["chosen_fell"]["value"] > 5
+    assert [said for said in reporter.said if said.startswith("alarm at step") and "chosen_fell" in said]
+
+
+@pytest.mark.slow(threads=1)
+def test_saturated_margins_are_said(dpo, tmp_path):
+    limits = {"saturated": 1.5}
+    assert "saturated" in raised(dpo(data=write_pairs(tmp_path / "p.jsonl", stories(24)), alarms=limits, **FAST))
+
+
+def test_a_loss_that_stays_at_ln_2_is_said_halfway(dpo, tmp_path):
+    optimiser = {"batch_size": 2, "learning_rate": 1e-9, "epochs": 1}
+    found = raised(dpo(data=write_pairs(tmp_path / "p.jsonl", stories(48)), optimiser=optimiser))
+    assert found.keys() == {"not_moving"}
+    assert found["not_moving"]["step"] == 10
+
+
+@pytest.mark.slow(threads=1)
+def test_pairs_learned_by_heart_are_said_by_the_loss_and_by_the_accuracy(dpo, tmp_path):
+    drawn = random.Random(1)  # labels by a coin: there is nothing to learn but the pairs themselves
+    rows = stories(64, 1, wrong={i for i in range(64) if drawn.random() < 0.5})
+    found = raised(dpo(data=write_pairs(tmp_path / "p.jsonl", rows), save={"eval_every": 4}, **FAST))
+    assert "overfit" in found
+    assert "past_best" in found
+
+
+@pytest.mark.slow(threads=1)
+def test_answers_that_repeat_themselves_grow_or_do_not_end_are_said(dpo, tmp_path):
+    rows = [row | {"chosen": " so" * 30, "rejected": row["chosen"]} for row in stories(32)]
+    save = {"num_samples": 4, "sample_tokens": 40, "eval_every": 4}
+    record = dpo(data=write_pairs(tmp_path / "p.jsonl", rows), save=save, **FAST)
+    assert "repeats_itself" in raised(record)
+
+
+def test_a_gradient_far_above_its_median_is_said_at_its_step(dpo, tmp_path, monkeypatch):
+    clip, calls = torch.nn.utils.clip_grad_norm_, []
+
+    def spiking(parameters, norm):
+        calls.append(None)
+        return clip(parameters, norm) * (1000 if len(calls) == 25 else 1)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spiking)
+    optimiser = {"batch_size": 2, "learning_rate": 1e-5, "epochs": 2}
+    found = raised(dpo(data=write_pairs(tmp_path / "p.jsonl", stories(48)), optimiser=optimiser))
+    assert found["gradient_spike"]["step"] == 25
+
+
+@pytest.mark.slow(threads=1)
+def test_pairs_labelled_the_wrong_way_round_that_have_most_of_the_gradient_are_named(dpo, tmp_path):
+    rows = stories(64, 3, wrong={17, 41})
+    rows[41] |= {"prompt": rows[41]["prompt"] + " Once more."}
+    optimiser = {"batch_size": 4, "learning_rate": 1e-3, "epochs": 3}
+    limits = {"few_pairs_decide": 0.4}
+    data = write_pairs(tmp_path / "p.jsonl", rows) | {"held_out": 0}
+    found = raised(dpo(data=data, optimiser=optimiser, alarms=limits))
+    assert "p.jsonl:18" in found["few_pairs_decide"]["text"]
+    assert "p.jsonl:42" in found["few_pairs_decide"]["text"]
+
+
+@pytest.mark.slow(threads=1)
+@pytest.mark.parametrize("lora", [None, {"rank": 4}])
+def test_kl_of_the_models_own_answers_over_budget_is_said_and_recorded(dpo, tmp_path, lora, settings):
+    model = settings()["model"] | {"lora": lora}
+    save = {"num_samples": 2, "sample_tokens": 16, "eval_every": 6}
+    record = dpo(
+        data=write_pairs(tmp_path / "p.jsonl", stories(48)),
+        save=save,
+        alarms={"kl_over_budget": 0.5},
+        model=model,
+        **FAST,
+    )
+    measured = [row["eval_kl"] for row in record.metrics_rows() if "eval_kl" in row]
+    assert raised(record)["kl_over_budget"]["value"] == pytest.approx(next(kl for kl in measured if kl > 0.5), abs=1e-5)
+
+
+def test_an_alarm_may_stop_the_run(dpo, tmp_path):
+    alarms = {"not_moving": 0.5, "actions": {"not_moving": "stop"}}
+    optimiser = {"batch_size": 2, "learning_rate": 1e-9, "epochs": 1}
+    record = dpo(data=write_pairs(tmp_path / "p.jsonl", stories(48)), optimiser=optimiser, alarms=alarms)
+    assert record.ledger["num_steps"] == 10
+    assert record.ledger["stopped_early"].startswith("alarm not_moving: the loss is 0.69")
+    assert (record.path / "model" / "model.safetensors").is_file()
+
+
+def test_an_alarm_may_halve_the_learning_rate(dpo, tmp_path):
+    alarms = {"not_moving": 0.5, "actions": {"not_moving": "lower_rate"}}
+    optimiser = {"batch_size": 2, "learning_rate": 1e-9, "epochs": 1, "schedule": "constant", "warmup_ratio": 0}
+    record = dpo(data=write_pairs(tmp_path / "p.jsonl", stories(48)), optimiser=optimiser, alarms=alarms)
+    rates = {row["step"]: row["learning_rate"] for row in record.metrics_rows() if "learning_rate" in row}
+    assert (rates[10], rates[11]) == (1e-9, 5e-10)
+
+
+@pytest.mark.slow(threads=1)
+def test_an_alarm_may_keep_the_model_of_the_lowest_held_out_loss(dpo, tmp_path):
+    drawn = random.Random(1)
+    rows = stories(64, 1, wrong={i for i in range(64) if drawn.random() < 0.5})
+    data, save = write_pairs(tmp_path / "p.jsonl", rows), {"eval_every": 4}
+    record = dpo(data=data, save=save, alarms={"actions": {"overfit": "keep_best"}}, **FAST)
+    losses = {row["step"]: row["eval_loss"] for row in record.metrics_rows() if "eval_loss" in row}
+    best = min(losses, key=losses.get)
+    assert record.ledger["model_of_step"] == best
+    ended = dpo(
+        data=data,
+        save=save,
+        output=str(tmp_path / "short"),
+        alarms={"overfit": None, "past_best": None},
+        optimiser=FAST["optimiser"] | {"max_steps": best},
+    )
+    kept, there = (load_file(r.path / "model" / "model.safetensors") for r in (record, ended))
+    assert all(torch.equal(kept[name], there[name]) for name in there)
+
+
+@pytest.mark.slow(threads=1)
+def test_a_run_that_goes_on_raises_what_it_would_have_raised(dpo, make_reporter, tmp_path):
+    data = write_pairs(tmp_path / "p.jsonl", stories(48, wrong={3, 4, 5, 30}))
+    options = {
+        "save": {"eval_every": 5, "num_samples": 2, "sample_tokens": 8},
+        "alarms": {"few_pairs_decide": 0.1},
+        **FAST,
+    }
+    straight = dpo(data=data, output=str(tmp_path / "straight"), **options)
+
+    def stop():
+        raise Interrupted(2, "")
+
+    with pytest.raises(Interrupted):
+        dpo(make_reporter({14: stop}), data=data, output=str(tmp_path / "cut"), **options)
+    resumed = dpo(resume=True, data=data, output=str(tmp_path / "cut"), **options)
+    assert straight.ledger["alarms"]
+    assert resumed.ledger["alarms"] == straight.ledger["alarms"]
+
+
+@pytest.mark.parametrize(
+    ("alarms", "says"),
+    [
+        ({"saturatd": 3}, "saturatd"),
+        ({"saturated": -1}, "greater than or equal to 0"),
+        ({"actions": {"saturated": "explode"}}, "'note', 'stop', 'lower_rate' or 'keep_best'"),
+        ({"actions": {"sated": "stop"}}, "'chosen_fell'"),
+    ],
+)
+def test_a_limit_or_an_action_that_means_nothing_is_refused(dpo, alarms, says):
+    with pytest.raises(ValueError, match=says):
+        dpo(alarms=alarms)
