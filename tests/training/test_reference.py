@@ -1,9 +1,9 @@
 """Reference log-probs are computed once, found by what they depend on, and checked before they are believed."""
 
-import json
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -12,8 +12,10 @@ import torch
 from penchant.models.forward import score_sequences
 from penchant.models.load import load_model
 from penchant.tokens import TokenSequence, pack
+from penchant.tokens.store import Responses, SomePairs, StoreWriter
 from penchant.training import reference
-from penchant.training.reference import NUM_VERIFIED, ReferenceCache, reference_logprobs
+from penchant.training.reference import NUM_VERIFIED, reference_logprobs
+from penchant.training.reference_values import ENTRY, ReferenceCache, Values
 from penchant.training.run_folder import read_rows_written
 
 
@@ -26,18 +28,23 @@ def sequences(pairs):
 def score(tmp_path, sequences):
     """Score with a cache read anew from disk, as another run would; returns the values and the tokens it ran."""
 
-    def run(model, of=None, say=lambda _: None):
+    def run(model, of=None, say=lambda _: None, folder="reference"):
         before = model.num_tokens_run
-        cache = ReferenceCache(tmp_path / "reference", model.digest, model.numerics.mode)
+        cache = ReferenceCache(tmp_path / folder, model.digest, model.numerics.mode)
         values = reference_logprobs(model, of or sequences, cache, token_budget=300, say=say)
         return values, model.num_tokens_run - before
 
     return run
 
 
+def companies(sequences, token_budget):
+    """The sequences of every micro-batch that they are scored in."""
+    return [[sequences[i] for i in indices] for indices in reference.companies(sequences, token_budget)]
+
+
 def sample_cost(sequences):
     """At most what checking runs: the smallest micro-batches that hold NUM_VERIFIED sequences."""
-    batches = sorted(reference.companies(sequences, 300), key=lambda batch: sum(map(len, batch)))
+    batches = sorted(companies(sequences, 300), key=lambda batch: sum(map(len, batch)))
     checked = cost = 0
     while checked < NUM_VERIFIED:
         batch = batches.pop(0)
@@ -84,9 +91,11 @@ def test_whatever_the_cache_held_before_the_values_are_the_same_bits(model, sequ
 @pytest.mark.usefixtures("small_stretches")
 def test_a_value_lost_from_the_cache_comes_back_with_the_same_bits(model, score, tmp_path):
     cold, _ = score(model)
-    lines = cache_file(tmp_path).read_bytes().splitlines(keepends=True)
-    for lost in range(0, len(lines), 5):
-        cache_file(tmp_path).write_bytes(b"".join(lines[:lost] + lines[lost + 1 :]))
+    entries = np.fromfile(cache_file(tmp_path), dtype=ENTRY)
+    for lost in range(0, len(entries), 5):
+        shutil.rmtree(tmp_path / "reference")
+        (tmp_path / "reference").mkdir()
+        np.delete(entries, lost).tofile(tmp_path / "reference" / f"{model.digest[:32]}-{model.numerics.mode}.some")
         assert score(model)[0] == cold
 
 
@@ -97,7 +106,7 @@ def test_one_sequence_more_changes_the_company_of_few_others():
     many = [TokenSequence.of(prompt, random.integers(0, 500, 20).tolist()) for prompt in prompts for _ in range(4)]
 
     def company_of(sequences):
-        return {s.key: [other.key for other in batch] for batch in reference.companies(sequences, 500) for s in batch}
+        return {s.key: [other.key for other in batch] for batch in companies(sequences, 500) for s in batch}
 
     whole = company_of(many)
     assert company_of(many[::-1]) == whole
@@ -106,7 +115,7 @@ def test_one_sequence_more_changes_the_company_of_few_others():
         less = company_of(many[:place] + many[place + 1 :])
         changed.append(sum(whole[key] != company for key, company in less.items()))
     assert np.mean(changed) < 0.03 * len(many)
-    assert len(reference.companies(many, 500)) < 1.25 * len(pack([(s,) for s in many], 500))
+    assert len(companies(many, 500)) < 1.25 * len(pack([(s,) for s in many], 500))
 
 
 SCORING = """
@@ -116,7 +125,8 @@ from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.models.matmul import arithmetic
 from penchant.tokens import TokenSequence
-from penchant.training.reference import ReferenceCache, reference_logprobs
+from penchant.training.reference import reference_logprobs
+from penchant.training.reference_values import ReferenceCache
 model = load_model(sys.argv[1], choose_numerics("cpu", "float32"), chat_template="plain")
 sequences = [TokenSequence.of([1, *range(3, 20 + i % 7)], range(30 + i, 60 + 2 * i)) for i in range(60)]
 print("ready", flush=True)
@@ -184,15 +194,16 @@ def test_changed_weights_find_nothing(stories260k, tmp_path, sequences, score, m
 
 
 def cache_file(tmp_path):
-    (file,) = (tmp_path / "reference").iterdir()
-    return file
+    """The one that was written first, which holds most."""
+    return min((tmp_path / "reference").iterdir(), key=lambda path: path.stat().st_mtime_ns)
 
 
 def test_a_corrupted_value_is_found_said_and_everything_computed_again(model, tmp_path, score):
     right, _ = score(model)
     file = cache_file(tmp_path)
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    file.write_text("".join(json.dumps([key, value + 0.5]) + "\n" for key, value in rows))
+    entries = np.fromfile(file, dtype=ENTRY)
+    entries["value"] += 0.5
+    entries.tofile(file)
     said = []
     values, _ = score(model, say=said.append)
     assert values == pytest.approx(right, rel=1e-6)
@@ -206,41 +217,68 @@ def test_a_corrupted_value_is_found_said_and_everything_computed_again(model, tm
 def test_one_wrong_value_among_those_computed_again_is_enough(model, tmp_path, score, sequences, place):
     """All that were computed again must agree, not any one of them."""
     right, _ = score(model)
-    batches = sorted(reference.companies(sequences, 300), key=lambda batch: sum(map(len, batch)))
-    looked_at = [key.hex() for batch in batches for key in reference._places(batch)][:NUM_VERIFIED]
+    batches = sorted(companies(sequences, 300), key=lambda batch: sum(map(len, batch)))
+    looked_at = [key for batch in batches for key in reference._places(batch)][:NUM_VERIFIED]
     file = cache_file(tmp_path)
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    spoilt = [[key, value + 0.5 * (key == looked_at[place])] for key, value in rows]
-    assert spoilt != rows
-    file.write_text("".join(json.dumps(row) + "\n" for row in spoilt))
+    entries = np.fromfile(file, dtype=ENTRY)
+    is_it = np.array([bytes(key) == looked_at[place] for key in entries["key"]])
+    assert is_it.sum() == 1
+    entries["value"] += 0.5 * is_it
+    entries.tofile(file)
     said = []
     assert score(model, say=said.append)[0] == right
     assert "disagree with the model" in said[0]
 
 
-def test_a_torn_last_line_is_ignored_and_written_again(model, tmp_path, score, sequences):
+def test_an_entry_that_was_cut_short_is_ignored_and_written_again(model, tmp_path, score, sequences):
     right, _ = score(model)
     file = cache_file(tmp_path)
     file.write_bytes(file.read_bytes()[:-9])
     values, cost = score(model)
     assert values == pytest.approx(right, rel=1e-6)
     assert cost > 0
-    repaired = ReferenceCache(tmp_path / "reference", model.digest, model.numerics.mode)
-    assert len(repaired.values) == len(right)
+    again, cost = score(model)
+    assert (again, cost <= sample_cost(sequences)) == (right, True)
 
 
-def test_lines_that_are_no_values_are_ignored(model, tmp_path, score):
-    right, _ = score(model)
-    with cache_file(tmp_path).open("a") as file:
-        file.write('{"a": 1}\n["zz", 1]\n[1]\nnull\n')
-    assert score(model)[0] == right
+def test_a_run_that_ends_while_it_scores_has_kept_what_it_scored(model, score, sequences, monkeypatch):
+    right, whole = score(model)
+    calls = []
+
+    def ending(model, batch, scores=reference._scores):
+        calls.append(batch)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return scores(model, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reference, "_scores", ending)
+        with pytest.raises(KeyboardInterrupt):
+            score(model, folder="interrupted")
+    again, cost = score(model, folder="interrupted")
+    assert again == right
+    assert cost < whole
+
+
+def test_values_are_found_by_every_bit_of_their_key():
+    random = np.random.default_rng(0)
+    firsts = random.integers(0, 256, (7, 8), dtype=np.uint8)
+    keys = [bytes(firsts[i % 7]) + random.bytes(8) for i in range(100)]  # many share their first half
+    values = Values(np.frombuffer(b"".join(keys), dtype="V16"), np.arange(100.0))
+    assert dict(values) == {key: float(i) for i, key in enumerate(keys)}
+    assert [values[key] for key in keys] == list(range(100))
+    assert values.find(keys[5:9]).tolist() == [5, 6, 7, 8]
+    other = keys[0][:-1] + bytes([keys[0][-1] ^ 1])
+    assert other not in values
+    assert values.find([keys[1], other]) is None
 
 
 def test_another_precision_has_values_of_its_own(tmp_path):
-    one, other = (ReferenceCache(tmp_path, "d" * 64, mode) for mode in ("cpu-float32", "cpu-bfloat16"))
-    one.add([(b"\x01", -1.0)])
-    assert ReferenceCache(tmp_path, "d" * 64, "cpu-bfloat16").values == {}
-    assert other.path != one.path
+    key = bytes(16)
+    with closing(ReferenceCache(tmp_path, "d" * 64, "cpu-float32")) as cache:
+        cache.add([key], [-1.0])
+    assert ReferenceCache(tmp_path, "d" * 64, "cpu-float32").find([key]).tolist() == [-1.0]
+    assert ReferenceCache(tmp_path, "d" * 64, "cpu-bfloat16").find([key]) is None
 
 
 def test_the_key_knows_tokens_and_which_are_scored(sequences):
@@ -248,3 +286,17 @@ def test_the_key_knows_tokens_and_which_are_scored(sequences):
     keys = {TokenSequence.of(ids[:n], ids[n:]).key for n in (1, 5, 6)}
     assert len(keys) == 3
     assert TokenSequence.of(ids[:5], ids[5:]).key in keys
+
+
+def test_who_is_scored_beside_whom_is_the_same_for_pairs_of_a_store(pairs):
+    writer = StoreWriter(None)
+    for record, pair in enumerate(pairs):
+        writer.add(pair, record)
+    stored = Responses(SomePairs(writer.finish({}), np.arange(len(pairs))))
+    held = [sequence for pair in pairs for sequence in pair.sequences]
+
+    def keys(sequences, **options):
+        return [[sequences[i].key for i in batch] for batch in reference.companies(sequences, 300, **options)]
+
+    assert keys(stored) == keys(held)
+    assert keys(stored, share=False) == keys(held, share=False)

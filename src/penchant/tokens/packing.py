@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from penchant.tokens.forest import TokenSequence, shared_prefix_length
+from penchant.tokens.order import order_key
 
-__all__ = ["pack"]
+__all__ = ["pack", "pack_ordered"]
 
 TRUNKS = 4
 """A micro-batch may hold so many times the prefix that all its items share: cut smaller, it would be run too often."""
@@ -20,36 +21,48 @@ def pack(items: Sequence[Sequence[TokenSequence]], token_budget: int, *, share: 
     TRUNKS times that prefix. A common prefix counts as shared whatever its length, so what a forest finds too short
     to share may exceed the budget a little. With share=False every token counts.
     """
+    order = sorted(range(len(items)), key=lambda i: order_key(items[i][0].ids)) if share else range(len(items))
+    return list(pack_ordered(((i, items[i]) for i in order), token_budget, share=share))
+
+
+def pack_ordered(
+    items: Iterable[tuple[int, Sequence[TokenSequence]]], token_budget: int, *, share: bool = True
+) -> Iterator[list[int]]:
+    """The same of items with their numbers that come in the order of the tokens of their first sequences."""
     assert token_budget > 0, "a token budget is positive"
-    order = sorted(range(len(items)), key=lambda i: items[i][0].ids.tolist()) if share else list(range(len(items)))
-    batches: list[list[int]] = []
-    inside: list[TokenSequence] = []
-    used = 0
-    for i in order:
-        cost = _cost(items[i], inside if share else None)
-        trunk = _trunk([*inside, *items[i]]) if share else 0
-        if not batches or used + cost > max(token_budget, TRUNKS * trunk):
-            batches.append([])
-            inside, used = [], 0
-            cost = _cost(items[i], inside if share else None)
-        batches[-1].append(i)
-        inside += items[i]
-        used += cost
-    return batches
+    batch: list[int] = []
+    firsts: list[TokenSequence] = []
+    others: list[TokenSequence] = []
+    used = trunk = 0
+    for i, item in items:
+        cost, shared = _added(item, firsts, others, trunk) if share else (sum(map(len, item)), 0)
+        if batch and used + cost > max(token_budget, TRUNKS * shared):
+            yield batch
+            batch, firsts, others, used = [], [], [], 0
+            cost, shared = _added(item, (), (), 0) if share else (sum(map(len, item)), 0)
+        batch.append(i)
+        firsts.append(item[0])
+        others += item[1:]
+        used, trunk = used + cost, shared
+    if batch:
+        yield batch
 
 
-def _trunk(sequences: Sequence[TokenSequence]) -> int:
-    """How many leading tokens all of them share."""
-    return min(shared_prefix_length(sequences[0].ids, other.ids) for other in sequences)
+def _added(
+    item: Sequence[TokenSequence], firsts: Sequence[TokenSequence], others: Sequence[TokenSequence], trunk: int
+) -> tuple[int, int]:
+    """Tokens that the item adds to a micro-batch, and how many leading ones all sequences then share.
 
-
-def _cost(item: Sequence[TokenSequence], inside: Sequence[TokenSequence] | None) -> int:
-    """Tokens that the item adds to a micro-batch that holds `inside` already; None: nothing is shared."""
-    if inside is None:
-        return sum(map(len, item))
-    total = 0
-    present = list(inside)
-    for sequence in item:
-        total += len(sequence) - max((shared_prefix_length(other.ids, sequence.ids) for other in present), default=0)
+    firsts, others: the sequences in it, of which `trunk` leading tokens are shared. In their order none of the firsts
+    shares more with the item's own first than the latest does.
+    """
+    cost = 0
+    present = [*firsts[-1:], *others]
+    for number, sequence in enumerate(item):
+        cost += len(sequence) - max((shared_prefix_length(other.ids, sequence.ids) for other in present), default=0)
+        if number == 0:
+            present += firsts[:-1]
         present.append(sequence)
-    return total
+    first = firsts[0] if firsts else item[0]
+    shared = min(shared_prefix_length(first.ids, sequence.ids) for sequence in item)
+    return cost, min(trunk, shared) if firsts else shared

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,9 +22,10 @@ from penchant.data.records import RowOrigin
 from penchant.errors import DataError
 from penchant.files.whole import replacing_folder
 from penchant.tokens.forest import TokenSequence
+from penchant.tokens.order import groups_in_order, order_key
 from penchant.tokens.pairs import EncodedPair
 
-__all__ = ["DamagedStore", "PairStore", "SomePairs", "StoreWriter"]
+__all__ = ["DamagedStore", "PairStore", "Responses", "SomePairs", "StoreWriter"]
 
 COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "ids": (np.uint32, 0),
@@ -41,6 +43,8 @@ labels: weight, probability, margin. keys: those of the two sequences. prompts: 
 which of the records that were read the pair is of. places: of every record, where its prompt stands for the split."""
 FACTS = "facts.json"
 ROWS_AT_ONCE = 4096
+ROWS_RELEASED = 1 << 18
+"""After so many rows that were read in order, the memory in which their files lie is given back."""
 
 
 class DamagedStore(Exception):
@@ -92,15 +96,11 @@ class PairStore(Sequence[EncodedPair]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         row = index % len(self)
-        begin = int(self.columns["ends"][row - 1, 2]) if row else 0
-        prompt, chosen, rejected = (int(end) for end in self.columns["ends"][row])
-        ids = self.columns["ids"][begin:rejected].astype(np.int64)
-        num_prompt, num_chosen = prompt - begin, chosen - prompt
         weight, probability, margin = (float(label) for label in self.columns["labels"][row])
         kind, file = self._kinds[int(self.columns["files"][row])]
         return EncodedPair(
-            _sequence(ids[: num_prompt + num_chosen], num_prompt),
-            _sequence(np.concatenate([ids[:num_prompt], ids[num_prompt + num_chosen :]]), num_prompt),
+            self.sequence(row, 0),
+            self.sequence(row, 1),
             weight,
             probability,
             margin,
@@ -111,6 +111,69 @@ class PairStore(Sequence[EncodedPair]):
         """What the columns take."""
         return sum(column.nbytes for column in self.columns.values())
 
+    def distinct_labels(self) -> NDArray[np.float64]:
+        """Weight, probability and margin of each kind of pair that there is, (n, 3)."""
+        labels, found = self.columns["labels"], np.empty((0, 3))
+        for start in range(0, len(labels), ROWS_RELEASED):
+            found = np.unique(np.concatenate([found, labels[start : start + ROWS_RELEASED]]), axis=0)
+        return found
+
+    def release(self) -> None:
+        """Give back the memory in which parts of the files lie that were read; they are read anew where asked for."""
+        for column in self.columns.values():
+            mapped = getattr(column if isinstance(column, np.memmap) else column.base, "_mmap", None)
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
+
+    def in_order(self, numbers: NDArray[np.int64], tie: Callable[[int], Any]) -> Iterator[int]:
+        """Indices of `numbers`, which name sequences (2 * row, and 1 more for the rejected one), in token order.
+
+        tie: of an index, what decides between sequences of equal tokens.
+        """
+        where = np.arange(len(numbers))
+        for group in groups_in_order(where, lambda which, depth: self._tokens_at(numbers[which], depth)):
+            found = [(order_key(self._ids(*divmod(int(numbers[i]), 2))[0]), tie(i), i) for i in group.tolist()]
+            self.release()
+            yield from (i for *_, i in sorted(found))
+
+    def _ids(self, row: int, side: int) -> tuple[NDArray[np.int64], int]:
+        """The ids of a sequence, and how many of them are its prompt's."""
+        begin = int(self.columns["ends"][row - 1, 2]) if row else 0
+        prompt, chosen, rejected = (int(end) for end in self.columns["ends"][row])
+        ids = self.columns["ids"]
+        if side == 0:
+            return ids[begin:chosen].astype(np.int64), prompt - begin
+        return np.concatenate([ids[begin:prompt], ids[chosen:rejected]]).astype(np.int64), prompt - begin
+
+    def sequence(self, row: int, side: int) -> TokenSequence:
+        """The chosen (0) or the rejected (1) response of a pair."""
+        found = _sequence(*self._ids(row, side))
+        found.__dict__["key"] = self.key(row, side)  # in place of its digest, which is the same
+        return found
+
+    def key(self, row: int, side: int) -> bytes:
+        """The key of that sequence."""
+        return bytes(self.columns["keys"][row, 16 * side : 16 * side + 16])
+
+    def _tokens_at(self, numbers: NDArray[np.int64], depth: int) -> NDArray[np.uint64]:
+        """Two tokens of each sequence as one number, see `groups_in_order`."""
+        found = np.empty(len(numbers), dtype=np.uint64)
+        ends, ids = self.columns["ends"], self.columns["ids"]
+        for start in range(0, len(numbers), ROWS_RELEASED):
+            rows, sides = np.divmod(numbers[start : start + ROWS_RELEASED], 2)
+            prompt, chosen, rejected = ends[rows].T
+            begin = np.where(rows > 0, ends[np.maximum(rows - 1, 0), 2], 0)
+            gap, end = np.where(sides == 1, chosen - prompt, 0), np.where(sides == 1, rejected, chosen)
+            both = np.zeros((2, len(rows)), dtype=np.uint64)
+            for i in range(2):
+                at = begin + depth + i
+                at += np.where(at >= prompt, gap, 0)
+                inside = at < end
+                both[i, inside] = ids[at[inside]].astype(np.uint64) + 1
+            found[start : start + ROWS_RELEASED] = (both[0] << np.uint64(32)) | both[1]
+            self.release()
+        return found
+
 
 class SomePairs(Sequence[EncodedPair]):
     """Some pairs of a store, in order. rows: which. change: what is made of a pair when it is asked for."""
@@ -119,7 +182,7 @@ class SomePairs(Sequence[EncodedPair]):
         self,
         store: PairStore,
         rows: NDArray[np.int64],
-        change: Callable[[EncodedPair], EncodedPair] = lambda pair: pair,
+        change: Callable[[EncodedPair], EncodedPair] | None = None,
     ) -> None:
         self.store, self.rows, self._change = store, rows, change
 
@@ -135,7 +198,20 @@ class SomePairs(Sequence[EncodedPair]):
     def __getitem__(self, index: int | slice) -> EncodedPair | SomePairs:
         if isinstance(index, slice):
             return SomePairs(self.store, self.rows[index], self._change)
-        return self._change(self.store[int(self.rows[index])])
+        pair = self.store[int(self.rows[index])]
+        return pair if self._change is None else self._change(pair)
+
+    def response(self, index: int, side: int) -> TokenSequence:
+        """The chosen (0) or the rejected (1) response of a pair."""
+        if self._change is None:
+            return self.store.sequence(int(self.rows[index]), side)
+        return self[index].sequences[side]
+
+    def response_key(self, index: int, side: int) -> bytes:
+        """The key of that sequence."""
+        if self._change is None:
+            return self.store.key(int(self.rows[index]), side)
+        return self[index].sequences[side].key
 
     def changed(self, change: Callable[[EncodedPair], EncodedPair]) -> SomePairs:
         """The same pairs, each as `change` makes it."""
@@ -151,6 +227,10 @@ class SomePairs(Sequence[EncodedPair]):
         """Weight, probability and margin of every pair, (n, 3)."""
         return np.asarray(self.store.columns["labels"][self.rows])
 
+    def in_token_order(self) -> Iterator[int]:
+        """Indices in the order of the tokens of the chosen sequences; of equal ones the first comes first."""
+        return self.store.in_order(2 * self.rows, lambda i: i)
+
     def keys(self) -> Iterator[bytes]:
         """The keys of the sequences, chosen and rejected in turn, many at once."""
         for start in range(0, len(self.rows), ROWS_AT_ONCE):
@@ -160,6 +240,48 @@ class SomePairs(Sequence[EncodedPair]):
         """Tokens of the chosen and of the rejected response of every pair."""
         ends = np.asarray(self.store.columns["ends"][self.rows])
         return ends[:, 1] - ends[:, 0], ends[:, 2] - ends[:, 1]
+
+
+class Responses(Sequence[TokenSequence]):
+    """The sequences of some pairs of one store, chosen and rejected in turn, each built when it is asked for."""
+
+    def __init__(self, *sides: SomePairs) -> None:
+        self._sides = sides
+        self._rows = np.concatenate([side.rows for side in sides])
+        self._starts = np.cumsum([0, *(len(side) for side in sides)])
+
+    def __len__(self) -> int:
+        return 2 * len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> TokenSequence: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[TokenSequence]: ...
+
+    def __getitem__(self, index: int | slice) -> TokenSequence | list[TokenSequence]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        pairs, pair, side = self._place(index)
+        return pairs.response(pair, side)
+
+    def key(self, index: int) -> bytes:
+        """The key of a sequence."""
+        pairs, pair, side = self._place(index)
+        return pairs.response_key(pair, side)
+
+    def _place(self, index: int) -> tuple[SomePairs, int, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        pair, side = divmod(index, 2)
+        which = int(np.searchsorted(self._starts, pair, side="right")) - 1
+        return self._sides[which], pair - int(self._starts[which]), side
+
+    def in_token_order(self) -> Iterator[int]:
+        """Indices in the order of their tokens; equal sequences stand together."""
+        numbers = np.repeat(2 * self._rows, 2)
+        numbers[1::2] += 1
+        return self._sides[0].store.in_order(numbers, self.key)
 
 
 class StoreWriter:
@@ -235,8 +357,8 @@ class StoreWriter:
             values, self._waiting[name] = self._waiting[name], []
             if not values:
                 continue
-            if name == "ids" and max(int(one.max()) for one in values) > np.iinfo(np.uint32).max:
-                raise DataError("a token's id is above 4,294,967,295, which no vocabulary here has")
+            if name == "ids" and max(int(one.max()) for one in values) >= np.iinfo(np.uint32).max:
+                raise DataError("a token's id is above 4,294,967,294, which no vocabulary here has")
             part = (np.concatenate(values) if name == "ids" else np.array(values)).astype(dtype).reshape(-1)
             self._sizes[name] += part.nbytes
             if self._files is None:

@@ -28,6 +28,10 @@ class CoupledTask(PreferenceTask):
 
     terms: Mapping[int, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict)
 
+    @property
+    def knows_items(self) -> bool:
+        return True
+
     def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[EncodedPair]]) -> CoupledTask:
         with torch.no_grad():
             scored = [score_pairs(model, items, self.reference_of(items)) for items in micro_batches]

@@ -26,10 +26,11 @@ from penchant.tokens import (
     EncodedPair,
     Limits,
     Tokenised,
+    TokenSequence,
     tokenise_demonstrations,
     tokenise_labelled,
 )
-from penchant.tokens.store import SomePairs
+from penchant.tokens.store import Responses, SomePairs
 from penchant.training.config import DataConfig
 from penchant.training.origins import files_read
 from penchant.training.stored import stored_pairs
@@ -54,6 +55,13 @@ class Dataset(Generic[Item]):
     train: Sequence[Item]
     held_out: Sequence[Item]
     facts: dict[str, Any]
+
+    def referenced(self) -> Sequence[TokenSequence]:
+        """All sequences that a reference scores."""
+        sides = self.train, self.held_out
+        if isinstance(self.train, SomePairs) and isinstance(self.held_out, SomePairs):
+            return Responses(self.train, self.held_out)
+        return [sequence for side in sides for item in side for sequence in getattr(item, "referenced", ())]
 
 
 def pair_dataset(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from penchant.models.language_model import LanguageModel
 from penchant.ranking.winrate import win_rate_of
-from penchant.tokens import pack
+from penchant.tokens.order import in_token_order, order_key
+from penchant.tokens.packing import pack_ordered
 from penchant.training.task import Tally, Task
 
 __all__ = ["evaluate_task"]
@@ -25,8 +27,10 @@ def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], t
     """
     tally = Tally()
     right: list[float] = []
-    packed = pack([item.sequences for item in items], token_budget, share=model.shares)
-    micro_batches = [[items[i] for i in indices] for indices in packed]
+    prompts: list[bytes] = []
+    micro_batches: Sequence[Sequence[Any]] = _MicroBatches.of(items, token_budget, share=model.shares)
+    if task.knows_items:
+        micro_batches = list(micro_batches)
     with torch.no_grad():
         task = task.for_batch(model, micro_batches)
         for batch in micro_batches:
@@ -34,8 +38,32 @@ def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], t
             tally.add(loss, sum(map(task.count, batch)), metrics)
             if ACCURACY in metrics:
                 right += metrics[ACCURACY][0].tolist()
+                prompts += [item.sequences[0].context for item in batch]
     means = {f"eval_{name}": value for name, value in tally.means().items()}
     if right:
-        rate = win_rate_of(right, [items[i].sequences[0].context for indices in packed for i in indices])
+        rate = win_rate_of(right, prompts)
         means |= {f"eval_{ACCURACY}_low": rate.low, f"eval_{ACCURACY}_high": rate.high}
     return means
+
+
+def _first_tokens(item: Any) -> bytes:
+    return order_key(item.sequences[0].ids)
+
+
+@dataclass(frozen=True)
+class _MicroBatches(Sequence[list[Any]]):
+    """The items of each micro-batch, put together when it is asked for."""
+
+    items: Sequence[Any]
+    packed: Sequence[Sequence[int]]
+
+    @classmethod
+    def of(cls, items: Sequence[Any], token_budget: int, *, share: bool) -> _MicroBatches:
+        order: Iterable[int] = in_token_order(items, _first_tokens) if share else range(len(items))
+        return cls(items, list(pack_ordered(((i, items[i].sequences) for i in order), token_budget, share=share)))
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, index: Any) -> Any:
+        return [self.items[i] for i in self.packed[index]]

@@ -43,6 +43,10 @@ class MovingReference(Task[Item]):
     mixup: float
     weights: dict[str, Tensor] = field(default_factory=dict)
 
+    @property
+    def knows_items(self) -> bool:
+        return self.inner.knows_items
+
     def count(self, item: Item) -> float:
         return self.inner.count(item)
 

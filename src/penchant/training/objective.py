@@ -129,7 +129,7 @@ class Preferences:
         folder = cache_folder() / "tokens" if run.output else None
         found = pair_dataset(run.data, data, model, run.seed, reporter, folder)
         sides = [side for side in (found.train, found.held_out) if isinstance(side, SomePairs)]
-        _refuse_unread_labels(self.row, np.unique(np.concatenate([side.labels for side in sides]), axis=0))
+        _refuse_unread_labels(self.row, sides[0].store.distinct_labels())
         if (weights := self.token_weights) is None:
             return found
         weighed = [side.changed(lambda pair: pair.weigh_tokens(lambda *n: weights(*n).numpy())) for side in sides]

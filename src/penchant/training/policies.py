@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 
@@ -18,7 +18,8 @@ from penchant.models.numerics import choose_numerics
 from penchant.progress import Reporter
 from penchant.tokens import TokenSequence
 from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
-from penchant.training.reference import ReferenceCache, reference_logprobs
+from penchant.training.reference import reference_logprobs
+from penchant.training.reference_values import ReferenceCache
 
 __all__ = ["load_policy", "load_trainee", "make_ready", "score_reference"]
 
@@ -67,7 +68,7 @@ def score_reference(
     sequences: Sequence[TokenSequence],
     reporter: Reporter,
     loaded: LanguageModel | None = None,
-) -> tuple[dict[bytes, float], str]:
+) -> tuple[Mapping[bytes, float], str]:
     """Log-probs of all responses under the reference policy by key, and the digest of its weights.
 
     It is the model as it was loaded, without the adapter that is trained on it, or another that the settings name,

@@ -4,24 +4,29 @@ A value is found by all that its bits depend on: the weights, the arithmetic, th
 responses that it was computed beside, as sums of a matrix product may round otherwise in other company. Who keeps whom
 company is decided by the texts alone, and mostly by those nearby in the order of their tokens, so a value is the same
 bits with a cold cache, a warm one, or one that another run fills meanwhile, and appended rows cost little
-(docs/adr/0010). It cannot outlive a model that was trained again at the same path.
+(docs/adr/0010). It cannot outlive a model that was trained again at the same path. Sequences are built where they are
+scored, and what is held of each is a few numbers (docs/adr/0013).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
-from penchant.tokens import TokenSequence, pack
+from penchant.tokens import TokenSequence
+from penchant.tokens.order import in_token_order, order_key
+from penchant.tokens.packing import pack_ordered
+from penchant.training.reference_values import ReferenceCache, Values
 
-__all__ = ["ReferenceCache", "companies", "reference_logprobs"]
+__all__ = ["companies", "reference_logprobs"]
 
 NUM_VERIFIED = 4
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
@@ -29,64 +34,34 @@ NEIGHBOURS = 32
 """A stretch of sequences that is packed by itself has so many on average."""
 
 
-class ReferenceCache:
-    """One append-only file of JSON lines for one set of weights in one numerics mode; a torn last line is ignored.
-
-    folder: where the file lies; None keeps values in memory alone.
-    """
-
-    def __init__(self, folder: Path | None, digest: str, mode: str) -> None:
-        self.path = folder and folder / f"{digest[:32]}-{mode}.jsonl"
-        self.values: dict[bytes, float] = {}
-        if self.path is not None and self.path.is_file():
-            for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    key, value = json.loads(line)
-                    self.values[bytes.fromhex(key)] = float(value)
-                except (ValueError, TypeError):
-                    continue
-
-    def add(self, values: Iterable[tuple[bytes, float]]) -> None:
-        """Remember values, on disk before this returns."""
-        new = [(key, value) for key, value in values if self.values.get(key) != value]
-        if not new:
-            return
-        self.values.update(new)
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        torn = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
-        lines = "\n" * torn + "".join(json.dumps([key.hex(), value]) + "\n" for key, value in new)
-        with self.path.open("ab", buffering=0) as file:
-            # at once, and not cut off where it fails: another process may be appending too
-            file.write(lines.encode())
-            os.fsync(file.fileno())
-
-    def forget(self) -> None:
-        """Drop everything, on disk too."""
-        self.values.clear()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-
-def companies(
-    sequences: Sequence[TokenSequence], token_budget: int, *, share: bool = True
-) -> list[list[TokenSequence]]:
-    """Distinct sequences in the micro-batches that they are scored in; their order changes nothing.
+def companies(sequences: Sequence[TokenSequence], token_budget: int, *, share: bool = True) -> Iterator[list[int]]:
+    """Indices of distinct sequences in the micro-batches that they are scored in; their order changes nothing.
 
     In the order of their tokens they are cut before every sequence whose digest says so, about one of NEIGHBOURS, and
     each stretch is packed by itself. So a sequence more or less changes the company of those in its own stretch alone.
     With share=False each is run by itself anyway.
     """
-    ordered = sorted({s.key: s for s in sequences}.values(), key=lambda s: (s.ids.tolist(), s.key))
-    if not share:
-        return [[sequence] for sequence in ordered]
-    stretches: list[list[TokenSequence]] = []
-    for sequence in ordered:
-        if not stretches or sequence.key[0] % NEIGHBOURS == 0:
-            stretches.append([])
-        stretches[-1].append(sequence)
-    return [[s[i] for i in batch] for s in stretches for batch in pack([(one,) for one in s], token_budget)]
+    for stretch in _stretches(sequences):
+        if share:
+            yield from pack_ordered(((i, (one,)) for i, one in stretch), token_budget)
+        else:
+            yield from ([i] for i, _ in stretch)
+
+
+def _stretches(sequences: Sequence[TokenSequence]) -> Iterator[list[tuple[int, TokenSequence]]]:
+    stretch: list[tuple[int, TokenSequence]] = []
+    before = b""
+    for i in in_token_order(sequences, lambda one: (order_key(one.ids), one.key)):
+        one = sequences[i]
+        if one.key == before:
+            continue
+        before = one.key
+        if stretch and one.key[0] % NEIGHBOURS == 0:
+            yield stretch
+            stretch = []
+        stretch.append((i, one))
+    if stretch:
+        yield stretch
 
 
 def reference_logprobs(
@@ -97,32 +72,63 @@ def reference_logprobs(
     token_budget: int,
     say: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> dict[bytes, float]:
+) -> Mapping[bytes, float]:
     """Summed log-prob of every sequence under `model`, by its key, in nats.
 
     Values found in the cache are used after those of the smallest few micro-batches were computed again and agreed; if
     they do not, the cache is dropped, aloud, and everything is computed.
     """
-    batches = companies(sequences, token_budget, share=model.shares)
-    kept = {} if cache is None else cache.values
-    found = [batch for batch in batches if all(key in kept for key in _places(batch))]
-    if found and not _verified(model, found, kept):
+    cache = ReferenceCache(None, "", "") if cache is None else cache
+    plan = _Plan(sequences, companies(sequences, token_budget, share=model.shares), cache)
+    if not _verified(model, plan):
         say("cached reference log-probs disagree with the model; computing them again")
-        assert cache is not None
         cache.forget()
-        kept, found = cache.values, []
-    values = {s.key: kept[place] for batch in found for s, place in zip(batch, _places(batch), strict=True)}
-    todo = [batch for batch in batches if batch[0].key not in values]
-    done, total = 0, sum(map(len, todo))
-    for batch in todo:
-        on_progress(done, total)
-        fresh = _scores(model, batch)
-        values.update(zip((s.key for s in batch), fresh, strict=True))
-        if cache is not None:
-            cache.add(zip(_places(batch), fresh, strict=True))
-        done += len(batch)
+        plan.values[:] = np.nan
+    todo = [number for number in range(len(plan.lengths)) if np.isnan(plan.values[plan.starts[number]])]
+    done, total = 0, sum(plan.starts[number + 1] - plan.starts[number] for number in todo)
+    with closing(cache):
+        for number in todo:
+            on_progress(done, total)
+            batch = plan.batch(number)
+            fresh = _scores(model, batch)
+            plan.values[plan.starts[number] : plan.starts[number + 1]] = fresh
+            cache.add(_places(batch), fresh)
+            done += len(batch)
     on_progress(done, done)
-    return values
+    return Values(plan.keys, plan.values)
+
+
+class _Plan:
+    """Which sequences are run beside which, as numbers, and the values that the cache has for them.
+
+    members, keys, values: index, key and value (NaN: none yet) of every sequence, one micro-batch after another.
+    starts: where each begins there, and the last ends. lengths: how many tokens each has.
+    """
+
+    def __init__(self, sequences: Sequence[TokenSequence], batches: Iterable[list[int]], cache: ReferenceCache) -> None:
+        self._sequences = sequences
+        self.starts, self.lengths = array("q", [0]), array("q")
+        members, keys, values = array("q"), bytearray(), array("d")
+        for indices in batches:
+            members.extend(indices)
+            batch = [sequences[i] for i in indices]
+            keys += b"".join(one.key for one in batch)
+            found = cache.find(_places(batch)) if cache.has_values else None
+            values.extend([float("nan")] * len(batch) if found is None else found)
+            self.starts.append(len(members))
+            self.lengths.append(sum(map(len, batch)))
+        self._members = members
+        self.keys: NDArray[np.void] = np.frombuffer(keys, dtype="V16")
+        self.values: NDArray[np.float64] = np.frombuffer(values, dtype=np.float64)
+
+    def batch(self, number: int) -> list[TokenSequence]:
+        """The sequences of a micro-batch."""
+        return [self._sequences[i] for i in self._members[self.starts[number] : self.starts[number + 1]]]
+
+    def found(self) -> list[int]:
+        """The micro-batches whose values the cache has, the smallest first."""
+        found = [number for number in range(len(self.lengths)) if not np.isnan(self.values[self.starts[number]])]
+        return sorted(found, key=lambda number: self.lengths[number])
 
 
 def _places(batch: Sequence[TokenSequence]) -> list[bytes]:
@@ -136,12 +142,13 @@ def _scores(model: LanguageModel, batch: Sequence[TokenSequence]) -> list[float]
         return [float(x) for x in score_sequences(model, batch)]
 
 
-def _verified(model: LanguageModel, found: Sequence[Sequence[TokenSequence]], kept: dict[bytes, float]) -> bool:
+def _verified(model: LanguageModel, plan: _Plan) -> bool:
     tolerance = TOLERANCE[model.numerics.compute_dtype]
     checked = 0
-    for batch in sorted(found, key=lambda batch: sum(map(len, batch))):
+    for number in plan.found():
+        batch = plan.batch(number)
+        before = plan.values[plan.starts[number] : plan.starts[number + 1]].tolist()
         fresh = _scores(model, batch)
-        before = [kept[place] for place in _places(batch)]
         if not all(abs(a - b) <= tolerance * max(1.0, abs(a)) for a, b in zip(fresh, before, strict=True)):
             return False
         checked += len(batch)

@@ -189,8 +189,7 @@ def train(
         if isinstance(config, DPOConfig):
             digest = ""
             if recipe.needs_reference:
-                sequences = [s for side in (found.train, found.held_out) for item in side for s in item.referenced]
-                reference, digest = score_reference(config, model, sequences, reporter, given.reference)
+                reference, digest = score_reference(config, model, found.referenced(), reporter, given.reference)
             else:
                 reference = defaultdict(float)  # nobody asks it
             facts = {"reference_digest": digest, "beta": recipe.beta}

@@ -33,6 +33,11 @@ Metrics = Mapping[str, tuple[Tensor, float]]
 class Task(ABC, Generic[Item]):
     """What is learned from an item. A subclass gives `losses`, and the rest where it needs it."""
 
+    @property
+    def knows_items(self) -> bool:
+        """Whether what `for_batch` gives knows items by their identity, so that a whole batch of them must be held."""
+        return False
+
     def count(self, item: Item) -> float:
         """How many terms of the mean loss this item contributes."""
         return 1.0
