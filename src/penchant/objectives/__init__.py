@@ -5,6 +5,7 @@ pairwise.py   DPO and conservative DPO
 ipo.py        the two IPOs
 margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py   the others, by what they look at
 auxiliary.py  the SFT term, and mixtures of weighted terms
+advantages.py, policy_gradient.py, kl_estimators.py   reinforcement learning: rewards to advantages to a loss
 labelled.py   KTO and BCO, which read single responses labelled good or bad
 token_weights.py, weighting.py   weights of tokens within a response, and of pairs
 objective.py  what a row says of an objective: its function, parameters and source; a row stands below its function
@@ -15,11 +16,20 @@ rewards.py    implicit rewards and the preference they predict
 sequence.py   token log-probs to response log-probs
 """
 
+from penchant.objectives.advantages import (
+    generalised_advantages,
+    grpo_advantages,
+    rloo_advantages,
+    shaped_rewards,
+    token_rewards,
+    whitened,
+)
 from penchant.objectives.auxiliary import mixture, sft
 from penchant.objectives.batch import PairBatch, PairFunction
 from penchant.objectives.coupled import aot, aot_unpaired
 from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
 from penchant.objectives.ipo import ipo_mean, ipo_sum
+from penchant.objectives.kl_estimators import KL_ESTIMATORS, adapted_coefficient, k1, k2, k3
 from penchant.objectives.labelled import LabelledBatch, LabelledFunction, bco, kto, mean_kl, reward_shift
 from penchant.objectives.lengths import dpo_norm, r_dpo
 from penchant.objectives.logistic import preference_cross_entropy
@@ -28,6 +38,7 @@ from penchant.objectives.objective import BETA, LabelledObjective, Objective, Pa
 from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpo_shift, dpop, nca_pair, sppo_hard
 from penchant.objectives.outside import as_objective
 from penchant.objectives.pairwise import cdpo, dpo
+from penchant.objectives.policy_gradient import Aggregation, PolicyLoss, Ratio, policy_loss, token_weight, value_loss
 from penchant.objectives.referencefree import cpo, orpo, simper, simpo
 from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
 from penchant.objectives.rewards import implicit_rewards, preference_probability
@@ -38,9 +49,11 @@ from penchant.objectives.weighting import wpo_weight
 
 __all__ = [
     "BETA",
+    "KL_ESTIMATORS",
     "LABELLED_OBJECTIVES",
     "OBJECTIVES",
     "TRL_NAMES",
+    "Aggregation",
     "LabelledBatch",
     "LabelledFunction",
     "LabelledObjective",
@@ -49,6 +62,9 @@ __all__ = [
     "PairFunction",
     "Paper",
     "Parameter",
+    "PolicyLoss",
+    "Ratio",
+    "adapted_coefficient",
     "aot",
     "aot_unpaired",
     "apo_down",
@@ -72,28 +88,40 @@ __all__ = [
     "dpo_shift",
     "dpop",
     "exo_pair",
+    "generalised_advantages",
     "get_objective",
+    "grpo_advantages",
     "hinge",
     "implicit_rewards",
     "ipo_mean",
     "ipo_sum",
+    "k1",
+    "k2",
+    "k3",
     "kto",
     "mean_kl",
     "mixture",
     "nca_pair",
     "orpo",
+    "policy_loss",
     "preference_cross_entropy",
     "preference_probability",
     "r_dpo",
     "refuse_unread",
     "resolve_objective",
     "reward_shift",
+    "rloo_advantages",
     "robust",
     "row_in_table",
     "sft",
+    "shaped_rewards",
     "simper",
     "simpo",
     "sppo_hard",
     "sum_by_response",
+    "token_rewards",
+    "token_weight",
+    "value_loss",
+    "whitened",
     "wpo_weight",
 ]
