@@ -3,6 +3,7 @@
 import pytest
 
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES
+from penchant.training.presets import PRESETS
 
 EVERY = {**OBJECTIVES, **LABELLED_OBJECTIVES}
 
@@ -32,3 +33,17 @@ def test_a_name_that_is_not_there_is_refused_with_the_nearest(penchant):
     result = penchant("objectives", "simpoo")
     assert result.code == 2
     assert "there is no objective 'simpoo'; did you mean 'simpo'?" in result.err
+
+
+def test_the_published_recipes_are_listed_with_their_settings_and_sources(penchant):
+    lines = penchant("objectives", "--presets").out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(PRESETS)
+    for line, preset in zip(lines, PRESETS.values(), strict=True):
+        assert preset.in_words() in line
+        assert preset.source in line
+
+
+def test_recipes_and_an_objective_at_once_are_refused(penchant):
+    result = penchant("objectives", "simpo", "--presets")
+    assert result.code == 2
+    assert "give one of the two" in result.err

@@ -18,6 +18,13 @@ def command(
     output: Annotated[str | None, typer.Option("--output", "-o", help="The run folder to write.")] = None,
     model: options.ModelSetting = None,
     config: options.ConfigFile = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="A published recipe, beneath what is set beside it; `penchant objectives --presets` lists them.",
+            show_default="none",
+        ),
+    ] = None,
     objective: Annotated[
         str | None, typer.Option(help="The loss to minimise; `penchant objectives` lists them.", show_default="dpo")
     ] = None,
@@ -63,6 +70,8 @@ def command(
         penchant dpo -m ./my-sft -d pairs.jsonl -o runs/lora --lora --epochs 2 --beta 0.05
 
         penchant dpo --config runs/first/config.yaml --output runs/ipo --objective ipo_mean
+
+        penchant dpo --data pairs.jsonl --preset tulu3 --learning-rate 1e-6 --output runs/tulu3
 
         penchant dpo --data ./votes --labels soft --output runs/people
 

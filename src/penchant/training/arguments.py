@@ -55,6 +55,7 @@ SETTING_OF = {
     "device": "model.device",
     "dtype": "model.dtype",
     "chat_template": "model.chat_template",
+    "preset": "preset",
     "objective": "dpo.objective",
     "beta": "dpo.beta",
     "learning_rate": "optimiser.learning_rate",

@@ -15,6 +15,7 @@ from penchant.data.parts import Part
 from penchant.data.read_as import columns_of
 from penchant.objectives import row_in_table
 from penchant.training.parameters import ParameterSettings, check_parameters
+from penchant.training.presets import PRESETS
 
 __all__ = [
     "AlarmsConfig",
@@ -366,6 +367,11 @@ class RunConfig(Section):
 class DPOConfig(RunConfig):
     """`penchant dpo`."""
 
+    preset: str | None = Field(
+        None,
+        description="a published recipe whose settings are taken where nothing else is said: "
+        f"{', '.join(PRESETS)}; left out: none",
+    )
     dpo: ObjectiveConfig = ObjectiveConfig()
 
 

@@ -51,6 +51,7 @@ def dpo(
     output: str | os.PathLike[str] | None = None,
     objective: str | Callable[[Any], Tensor] | None = None,
     beta: float | None = None,
+    preset: str | None = None,
     reference: ModelLike | None = None,
     labels: str | None = None,
     callbacks: Sequence[Callback] = (),
@@ -69,6 +70,7 @@ def dpo(
         objective: a name (`penchant.objectives`), "module:function", or a function of a PairBatch that returns one
             loss a pair, shape (B,).
         beta: strength of the pull to the reference; None: the objective's own.
+        preset: a published recipe, as "tulu3" (`penchant.training.presets.PRESETS`); what is given beside it wins.
         reference: the reference policy; None: the model as it is before training.
         labels: "majority" or "soft": how the votes of a project of people's answers become pairs.
         callbacks: metrics of one's own, trackers, reasons to stop.
@@ -85,7 +87,7 @@ def dpo(
     """
     given = Given.of(model, data, reference=reference, objective=objective, callbacks=callbacks)
     named = Given.names(model, data, output, reference=reference, objective=objective)
-    found = _configure(DPOConfig, config, settings, {**named, "beta": beta, **arguments}, given)
+    found = _configure(DPOConfig, config, settings, {**named, "beta": beta, "preset": preset, **arguments}, given)
     return run(found, reporter_of(progress), resume=resume, labels=labels, given=given)
 
 

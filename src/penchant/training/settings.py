@@ -14,6 +14,7 @@ from penchant.errors import ConfigError
 from penchant.plugins import is_import_path
 from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
 from penchant.training.arguments import setting_meant
+from penchant.training.presets import preset_named
 from penchant.wording import nearest, shown
 
 __all__ = ["REQUIRED", "build_config", "known_keys", "settings_of"]
@@ -61,6 +62,7 @@ def build_config(
             _put(merged, key, value, flags_are)
     if file is not None:
         _refuse_code_named_in(str(file), merged)
+    _add_preset(merged, keys, str(file))
     nested = _nest({key: value for key, (value, _) in merged.items()})
     keys = known_keys(schema, nested)
     for key, (value, where) in merged.items():
@@ -122,6 +124,23 @@ def _add_environment(
             key = name.removeprefix(PREFIX).lower().replace("__", ".")
             for part, value in _parts(key, _value(text, name, is_text=key in texts), keys):
                 _put(merged, part, value, name)
+
+
+def _add_preset(merged: dict[str, tuple[Any, str]], keys: Mapping[str, bool], file: str) -> None:
+    """What a published recipe says, beneath all that was said beside it. Raises ConfigError for one that is none.
+
+    A preset that the file itself names lies beneath the file; one that is named now lies above it, so that the settings
+    of an earlier run can be taken with another recipe.
+    """
+    name, named_in = merged.get("preset", (None, ""))
+    if name is None or "preset" not in keys:
+        return
+    preset = preset_named(name)
+    free = {key for key in preset.settings if key not in merged or (merged[key][1] == file and named_in != file)}
+    if "dpo.objective" not in free and merged["dpo.objective"][0] != preset.settings["dpo.objective"]:
+        free = {key for key in free if not key.startswith("dpo.")}  # another objective has parameters of its own
+    for key in free:
+        merged[key] = (preset.settings[key], f"the preset {preset.name}")
 
 
 def _add_settings(
