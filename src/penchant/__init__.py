@@ -30,12 +30,11 @@ from penchant.versions import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from penchant.api.answers import judge, load, pair, sample
+    from penchant.api.answers import judge, load, sample
     from penchant.api.folders import check, lineage, open_run, verify
     from penchant.api.measures import evaluate, rank, score
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
-    from penchant.data.pair_building import Paired
     from penchant.errors import (
         ConfigError,
         DataError,
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
     from penchant.evaluation.score import Scores
     from penchant.models.language_model import LanguageModel
     from penchant.objectives import PairBatch
+    from penchant.online.config import RLHFConfig
+    from penchant.online.run import rlhf
     from penchant.progress import Reporter
     from penchant.report.ranking import Ranking
     from penchant.training.callbacks import Callback
@@ -61,12 +62,11 @@ if TYPE_CHECKING:
     from penchant.training.trained import Run
 
 _WHERE = {
-    "penchant.api.answers": ("judge", "load", "pair", "sample"),
+    "penchant.api.answers": ("judge", "load", "sample"),
     "penchant.api.folders": ("check", "lineage", "open_run", "verify"),
     "penchant.api.measures": ("evaluate", "rank", "score"),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
-    "penchant.data.pair_building": ("Paired",),
     "penchant.errors": (
         "ConfigError",
         "DataError",
@@ -84,6 +84,8 @@ _WHERE = {
     "penchant.objectives": ("PairBatch",),
     "penchant.progress": ("Reporter",),
     "penchant.report.ranking": ("Ranking",),
+    "penchant.online.config": ("RLHFConfig",),
+    "penchant.online.run": ("rlhf",),
     "penchant.training.callbacks": ("Callback",),
     "penchant.training.checking": ("CheckReport",),
     "penchant.training.config": ("DPOConfig", "SFTConfig"),
@@ -94,9 +96,10 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
-    "load", "sample", "judge", "pair", "check", "convert", "sft", "dpo", "score", "evaluate", "rank", "open_run",
-    "verify", "lineage", "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted",
-    "LanguageModel", "Callback", "Reporter", "DPOConfig", "SFTConfig", "PairBatch",
+    "load", "sample", "judge", "check", "convert", "sft", "dpo", "rlhf", "score", "evaluate", "rank",
+    "open_run", "verify", "lineage",
+    "Run", "Samples", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
+    "Callback", "Reporter", "DPOConfig", "SFTConfig", "RLHFConfig", "PairBatch",
     "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
     "PenchantError", "UserError", "DataError", "ModelError", "ConfigError", "OutputError", "TrainingError",
     "WrittenError", "Interrupted",

@@ -28,13 +28,17 @@ def begin(
     file: Path | None,
     settings: Sequence[str] | None,
     trackers: Sequence[str] | None,
+    own: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Config, Reporter]]:
-    """The checked configuration, and where progress goes; the process is this command's own."""
+    """The checked configuration, and where progress goes; the process is this command's own.
+
+    own: options of one command alone, by the settings they set.
+    """
     config: Any = build_config(
-        schema,  # type: ignore[type-var]  # one of the two configurations
+        schema,  # type: ignore[type-var]  # one of the configurations
         file=file,
         settings=settings or (),
-        flags=dotted(flags) | {"save.trackers": trackers or None},
+        flags=dotted(flags) | {"save.trackers": trackers or None} | dict(own or {}),
         environment=os.environ,
         required=REQUIRED,
         flags_are="the command line",

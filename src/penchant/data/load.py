@@ -153,6 +153,8 @@ def load_prompts(
     *,
     on_bad_row: OnBadRow = "error",
     limit: int | None = None,
+    subset: Subset = "head",
+    seed: int = 0,
     columns: Columns | None = None,
     format: str | None = None,
 ) -> Loaded[Prompt]:
@@ -160,7 +162,7 @@ def load_prompts(
 
     No two have the same id: where a prompt comes again under its id, the row is counted as a duplicate and left out.
     """
-    options = ReadOptions(on_bad_row, limit, columns=columns, format=format)
+    options = ReadOptions(on_bad_row, limit, subset, seed, columns, format)
     return _load(options.sources(data, txt="lines"), PROMPTS, options)
 
 

@@ -11,14 +11,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from penchant.data.records import Demonstration, Document, Message, prompt_key
+from penchant.data.records import Demonstration, Document, Message, Prompt, prompt_key
 from penchant.errors import ConfigError
 
 if TYPE_CHECKING:  # the pages on which people answer start without it
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["held_out_by_place", "place_of", "split_by_prompt", "split_demonstrations"]
+__all__ = ["held_out_by_place", "place_of", "split_by_prompt", "split_demonstrations", "split_prompts"]
 
 
 class HasPrompt(Protocol):
@@ -44,6 +44,13 @@ def split_by_prompt(pairs: Sequence[Item], fraction: float, seed: int) -> tuple[
     Raises ConfigError for a fraction outside [0, 1).
     """
     return _split(pairs, [prompt_key(pair.prompt) for pair in pairs], fraction, seed)
+
+
+def split_prompts(
+    prompts: Sequence[Prompt], fraction: float, seed: int
+) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
+    """As `split_by_prompt`, of prompts alone."""
+    return _split(prompts, [prompt_key(prompt.messages) for prompt in prompts], fraction, seed)
 
 
 def split_demonstrations(

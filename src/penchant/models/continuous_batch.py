@@ -45,7 +45,7 @@ class ContinuousBatch:
         self.owner: list[tuple[Job, int]] = []
         self.cached: list[NDArray[np.int64] | None] = [None] * size
         self.length, self.count, self.limit = (np.zeros(size, dtype=np.int64) for _ in range(3))
-        self.logprob = np.zeros(size)
+        self.logprobs = np.zeros((size, limit))
         self.tokens = np.zeros((size, limit), dtype=np.int64)
         self.uniforms = np.zeros((size, limit))
         self.end_ids = np.array(sorted(model.encoder.end_ids), dtype=np.int64)
@@ -82,7 +82,6 @@ class ContinuousBatch:
                 self.owner.append((job, index))
                 self.cached[row] = None
                 self.length[row], self.count[row], self.limit[row] = len(job.prompt), 0, job.limit
-                self.logprob[row] = 0.0
                 self.uniforms[row, : job.limit] = job.uniforms(index, self.params)
                 self.num_rows += 1
             if empty:
@@ -126,7 +125,7 @@ class ContinuousBatch:
         uniform_R = torch.from_numpy(self.uniforms[rows, self.count[:num]])
         token_R, logprob_R = sample(logits_RV, uniform_R, self.params)
         self.tokens[rows, self.count[:num]] = token_R.cpu().numpy()
-        self.logprob[:num] += logprob_R.cpu().numpy()
+        self.logprobs[rows, self.count[:num]] = logprob_R.cpu().numpy()
         self.count[:num] += 1
         self.num_sampled = num
 
@@ -138,7 +137,7 @@ class ContinuousBatch:
         for row in np.nonzero(ended_R | (self.count[:num] == self.limit[:num]))[0][::-1]:
             job, index = self.owner[row]
             token_ids = self.tokens[row, : self.count[row]].tolist()
-            if job.finish(index, token_ids, bool(ended_R[row]), float(self.logprob[row])):
+            if job.finish(index, token_ids, bool(ended_R[row]), self.logprobs[row, : self.count[row]].tolist()):
                 finished.append(job)
             self._close(int(row))
         return finished
@@ -147,7 +146,7 @@ class ContinuousBatch:
         last = self.num_rows - 1
         if row != last:
             self.cache.copy(last, row, int(self.length[last]))
-            for array in (self.length, self.count, self.limit, self.logprob, self.tokens, self.uniforms):
+            for array in (self.length, self.count, self.limit, self.logprobs, self.tokens, self.uniforms):
                 array[row] = array[last]
             self.owner[row], self.cached[row] = self.owner[last], self.cached[last]
         self.owner.pop()

@@ -17,7 +17,7 @@ from penchant.models.unshared import score_one_by_one
 from penchant.objectives import PairBatch, sum_by_response, wpo_weight
 from penchant.tokens import EncodedPair, Forest, TokenSequence
 
-__all__ = ["score_forest", "score_pairs", "score_sequences"]
+__all__ = ["score_forest", "score_pairs", "score_sequences", "score_shared"]
 
 
 def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
@@ -90,10 +90,11 @@ def _score(model: LanguageModel, forest: Forest, *, collision: bool) -> tuple[Te
     """Log-prob of each scored token and, if asked for, log sum of the squared probabilities there, (K,) each."""
     model.num_tokens_run += forest.num_tokens
     with model.numerics.autocast():
-        return _shared(model, forest, collision) if model.shares else score_one_by_one(model, forest)
+        return score_shared(model, forest, collision)[:2] if model.shares else score_one_by_one(model, forest)
 
 
-def _shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor]:
+def score_shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-prob, log sum of squared probabilities, and the state that predicts it, of each scored token."""
     device = model.numerics.device
     hidden_TH = model.body(
         input_ids=torch.from_numpy(forest.input_ids_T).to(device)[None],
@@ -103,7 +104,7 @@ def _shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tens
     ).last_hidden_state[0]
     hidden_KH = hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(device))
     targets_K = torch.from_numpy(forest.target_ids_K).to(device)
-    return token_logprobs_and_collision(
+    logp_K, collision_K = token_logprobs_and_collision(
         hidden_KH,
         model.head.weight,
         targets_K,
@@ -112,3 +113,4 @@ def _shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tens
         weight_sum_VH=model.head_gradient,
         collision=collision,
     )
+    return logp_K, collision_K, hidden_KH

@@ -36,7 +36,7 @@ class Response:
     """A sampled response.
 
     token_ids: with the end token, if one was sampled. finished: False where it was cut for its length. logprob: the
-    sum of natural log-probabilities of its tokens under the whole distribution at temperature 1.
+    sum of natural log-probabilities of its tokens under the whole distribution at temperature 1; logprobs: of each.
     """
 
     key: str
@@ -45,6 +45,7 @@ class Response:
     finished: bool
     logprob: float
     attempt: int = 0
+    logprobs: tuple[float, ...] = ()
 
 
 @dataclass(eq=False)
@@ -69,10 +70,12 @@ class Job:
     def uniforms(self, index: int, params: SamplingParams) -> NDArray[np.float64]:
         return uniforms(params.seed, self.request.key, index, self.request.attempt, self.limit)
 
-    def finish(self, index: int, token_ids: list[int], ended: bool, logprob: float) -> bool:
-        """Take in one response; True when it was the last of the prompt's."""
+    def finish(self, index: int, token_ids: list[int], ended: bool, logprobs: list[float]) -> bool:
+        """Take in one response with the log-probability of each token; True when it was the last of the prompt's."""
         request = self.request
-        self.done.append(Response(request.key, index, tuple(token_ids), ended, logprob, request.attempt))
+        self.done.append(
+            Response(request.key, index, tuple(token_ids), ended, sum(logprobs), request.attempt, tuple(logprobs))
+        )
         return len(self.done) == len(self.indices)
 
     def responses(self) -> list[Response]:

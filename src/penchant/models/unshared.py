@@ -56,7 +56,8 @@ def write_one_by_one(model: LanguageModel, job: Job, params: SamplingParams) -> 
     uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices]))
     ids_RT = torch.from_numpy(job.prompt).to(device).expand(num, -1)
     written: dict[int, list[int]] = {index: [] for index in job.indices}
-    logprobs, going = dict.fromkeys(job.indices, 0.0), set(job.indices)
+    logprobs: dict[int, list[float]] = {index: [] for index in job.indices}
+    going = set(job.indices)
     new, past = ids_RT, None
     for count in range(job.limit):
         end = torch.tensor([new.shape[1] - 1], device=device)
@@ -68,7 +69,7 @@ def write_one_by_one(model: LanguageModel, job: Job, params: SamplingParams) -> 
             if index not in going:
                 continue
             written[index].append(int(token_R[row]))
-            logprobs[index] += float(logprob_R[row])
+            logprobs[index].append(float(logprob_R[row]))
             has_ended = written[index][-1] in model.encoder.end_ids
             if has_ended or count + 1 == job.limit:
                 job.finish(index, written[index], has_ended, logprobs[index])

@@ -12,6 +12,7 @@ from penchant.tokens.pairs import (
     tokenise_demonstrations,
     tokenise_pairs,
 )
+from penchant.tokens.prompts import EncodedPrompt, tokenise_prompts
 from penchant.tokens.refusals import BoundaryError, SpecialTokenError
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "EncodedExample",
     "EncodedLabelled",
     "EncodedPair",
+    "EncodedPrompt",
     "Forest",
     "Limits",
     "Segment",
@@ -32,4 +34,5 @@ __all__ = [
     "tokenise_demonstrations",
     "tokenise_labelled",
     "tokenise_pairs",
+    "tokenise_prompts",
 ]

@@ -28,7 +28,9 @@ __all__ = [
     "OptimiserConfig",
     "RunConfig",
     "SFTConfig",
+    "SamplingConfig",
     "SaveConfig",
+    "Section",
 ]
 
 Positive = Annotated[int, Field(gt=0)]
@@ -209,11 +211,6 @@ class OptimiserConfig(Section):
         None,
         description="end after this many optimiser steps, where the epochs would give more; left out: no such limit",
     )
-    order: Literal["random", "given"] = Field(
-        "random",
-        description="of the records in an epoch: drawn anew each time, those of one prompt together, or as the data "
-        "gives them, as from easy to hard",
-    )
     batch_size: Positive = Field(8, description="pairs (sft: texts) of an optimiser step")
     token_budget: Positive = Field(
         768, description="most tokens run at once, shared ones counted once; changes memory and speed, not the gradient"
@@ -289,6 +286,32 @@ class AlarmsConfig(Section):
         {},
         description="what an alarm does beside being said, {saturated: stop}: note (nothing), stop, lower_rate (the "
         "learning rate is halved) or keep_best (stop, and write the model of the lowest held-out loss)",
+    )
+
+
+class SamplingConfig(Section):
+    """How responses are written and scored while a model is trained."""
+
+    judge: str | None = Field(
+        None,
+        description="what scores responses: positivity, a judge of an installed package, module:function, "
+        "reward:FOLDER, or the address of an endpoint",
+    )
+    judge_model: str | None = Field(None, description="of an endpoint: the model that scores")
+    instructions: str | None = Field(None, description="of an endpoint: what it is told instead of Penchant's own text")
+    num_responses: Annotated[int, Field(ge=1)] = Field(4, description="responses to each prompt of a step")
+    max_new_tokens: Positive = Field(128, description="most tokens of a response")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="divides the logits while sampling; other than 1, what is written is not the policy's own"
+    )
+    at_once: Positive = Field(64, description="responses written at a time; changes memory and speed alone")
+    passes: Positive = Field(1, description="times through the responses of a step before new ones are written")
+    minibatches: Positive = Field(1, description="optimiser steps into which a pass is cut, prompt by prompt")
+    missing_end_penalty: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="taken off the score of a response that reached max_new_tokens without an end of turn"
+    )
+    reward_clip: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="scores beyond this size are set to it; left out: none is"
     )
 
 

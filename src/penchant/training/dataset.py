@@ -12,23 +12,25 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from penchant.data import CODES, Verdict, load_demonstrations, load_labelled, split_by_prompt
+from penchant.data import CODES, Verdict, load_demonstrations, load_labelled, load_prompts, split_by_prompt
 from penchant.data.given import Data, Source, files_of, part_of, sources_of
 from penchant.data.hub import HubSource
 from penchant.data.kinds import kinds_of
-from penchant.data.split import held_out_by_place, split_demonstrations
-from penchant.errors import DataError
+from penchant.data.split import held_out_by_place, split_demonstrations, split_prompts
+from penchant.errors import ConfigError, DataError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.tokens import (
     EncodedExample,
     EncodedLabelled,
     EncodedPair,
+    EncodedPrompt,
     Limits,
     Tokenised,
     TokenSequence,
     tokenise_demonstrations,
     tokenise_labelled,
+    tokenise_prompts,
 )
 from penchant.tokens.store import Responses, SomePairs
 from penchant.training.config import DataConfig
@@ -43,9 +45,10 @@ __all__ = [
     "labelled_dataset",
     "limits_of",
     "pair_dataset",
+    "prompt_dataset",
 ]
 
-Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample)
+Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample, EncodedPrompt)
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,22 @@ def demonstration_dataset(
     loaded = load_demonstrations(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
     sides = split_demonstrations(loaded.records, config.held_out, seed)
     return _encoded(config, data, model, loaded, sides, tokenise_demonstrations, reporter)
+
+
+def prompt_dataset(
+    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, *, room: int
+) -> Dataset[EncodedPrompt]:
+    """Prompts, split by prompt, of which each leaves `room` for a response. Raises DataError, ConfigError."""
+    longest = min(config.max_length, model.context_length)
+    if room >= longest:
+        raise ConfigError(
+            f"a response of {room} tokens leaves no room for a prompt within {longest}; lower max_new_tokens, or raise "
+            "data.max_length where the model takes more"
+        )
+    asked = config.model_copy(update={"max_prompt_length": min(config.max_prompt_length or longest, longest - room)})
+    loaded = load_prompts(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
+    sides = split_prompts(loaded.records, config.held_out, seed)
+    return _encoded(asked, data, model, loaded, sides, tokenise_prompts, reporter)
 
 
 def _encoded(

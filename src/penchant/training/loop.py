@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 import torch
 
-from penchant.errors import ConfigError, TrainingError
+from penchant.errors import ConfigError, OutputError, TrainingError, UserError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.tokens import pack
@@ -107,7 +107,8 @@ class Loop(Generic[Item]):
 
     def __post_init__(self) -> None:
         config = self.config.optimiser
-        self.parameters = {n: p for n, p in self.model.network.named_parameters() if p.requires_grad}
+        own = {n: p for n, p in self.model.network.named_parameters() if p.requires_grad}
+        self.parameters = {**own, **self.task.parameters()}
         self.optimiser = adamw(self.model, self.parameters, config, self.learning_rate)
         self.steps_per_epoch = num_batches(len(self.data.train), config.batch_size)
         self.num_steps = config.epochs * self.steps_per_epoch
@@ -156,7 +157,6 @@ class Loop(Generic[Item]):
                     batch_size=self.config.optimiser.batch_size,
                     epoch=epoch,
                     seed=self.config.seed,
-                    as_given=self.config.optimiser.order == "given",
                 )
                 for batch in batches[offset : offset + self.num_steps - self.step]:
                     with stop.finishing():
@@ -170,6 +170,11 @@ class Loop(Generic[Item]):
                         break
             for callback in self.callbacks:
                 callback.on_end(self)
+        except UserError as error:  # such as a judge that fails: what was computed so far is kept
+            if self.step and not isinstance(error, OutputError):
+                self._save()
+                self.reporter.say(f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}")
+            raise
         except Interrupted as interrupt:
             if interrupt.at_once:
                 raise
@@ -196,23 +201,8 @@ class Loop(Generic[Item]):
         factor = learning_rate_factor(self.step, self.num_steps, config.warmup_ratio, config.schedule)
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate * factor * self.alarms.rate
-        self.optimiser.zero_grad(set_to_none=False)
-        result = accumulate(
-            self.model,
-            self.task,
-            batch,
-            list(self.parameters.values()),
-            token_budget=config.token_budget,
-            max_grad_norm=config.max_grad_norm,
-            before_micro_batch=stop.check,
-        )
-        if self.step == 0 and result.finite:
-            self.on_first_step(result)
-        if result.finite:
-            self.optimiser.step()
-            self.bad_in_a_row = 0
-        else:
-            self._refuse(result)
+        updates = self.task.updates(self.model, batch, self.step)
+        result = StepResult.together([self._update(items, stop, first=i == 0) for i, items in enumerate(updates)])
         self.step += 1
         self.task.after_step(self.model, self.step)
         elapsed = time.perf_counter() - begin
@@ -234,6 +224,28 @@ class Loop(Generic[Item]):
             callback.on_step(self, row)
         self.owes_evaluation = self._evaluation_is_due()
         self.reporter.progress("training", self.step, self.num_steps, row)
+
+    def _update(self, items: Sequence[Item], stop: StopRequest, *, first: bool) -> StepResult[Item]:
+        """One step of the optimiser; a task may ask for several in a step of the loop."""
+        config = self.config.optimiser
+        self.optimiser.zero_grad(set_to_none=False)
+        result = accumulate(
+            self.model,
+            self.task,
+            items,
+            list(self.parameters.values()),
+            token_budget=config.token_budget,
+            max_grad_norm=config.max_grad_norm,
+            before_micro_batch=stop.check if first else lambda: None,
+        )
+        if first and self.step == 0 and result.finite:
+            self.on_first_step(result)
+        if result.finite:
+            self.optimiser.step()
+            self.bad_in_a_row = 0
+        else:
+            self._refuse(result)
+        return result
 
     def _refuse(self, result: StepResult[Item]) -> None:
         """A non-finite gradient never reaches the weights; too many in a row end the run."""
@@ -274,7 +286,8 @@ class Loop(Generic[Item]):
         """Metrics of what is held out."""
         if not self.data.held_out:
             return {}
-        found = evaluate_task(self.model, self.task, self.data.held_out, self.config.optimiser.token_budget)
+        items = self.task.measured(self.model, self.data.held_out)
+        found = evaluate_task(self.model, self.task, items, self.config.optimiser.token_budget)
         return found if self.kl is None else {**found, "eval_kl": self.kl.measure(self.model)}
 
     def _answers(self) -> list[dict[str, Any]]:

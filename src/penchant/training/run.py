@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import Any, Unpack
 
 from torch import Tensor
 
@@ -23,9 +23,10 @@ from penchant.models.load import require_named
 from penchant.models.numerics import computing, process_peak_bytes
 from penchant.progress import Reporter, reporter_of
 from penchant.training.alone import alone_in_run
-from penchant.training.arguments import Arguments, dotted
+from penchant.training.arguments import Arguments
 from penchant.training.callbacks import Callback, open_tracker
 from penchant.training.config import DPOConfig, RunConfig, SFTConfig
+from penchant.training.configure import configure
 from penchant.training.finite import require_finite, require_rewards_of_zero
 from penchant.training.given import Given, ModelLike
 from penchant.training.interrupt import listening
@@ -36,12 +37,9 @@ from penchant.training.origins import origins_of
 from penchant.training.policies import load_trainee, make_ready, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
 from penchant.training.run_record import RunRecord
-from penchant.training.settings import build_config
 from penchant.training.trained import Run, settle
 
 __all__ = ["dpo", "run", "sft", "train"]
-
-AnyRun = TypeVar("AnyRun", bound=RunConfig)
 
 
 def dpo(
@@ -87,7 +85,7 @@ def dpo(
     """
     given = Given.of(model, data, reference=reference, objective=objective, callbacks=callbacks)
     named = Given.names(model, data, output, reference=reference, objective=objective)
-    found = _configure(DPOConfig, config, settings, {**named, "beta": beta, "preset": preset, **arguments}, given)
+    found = configure(DPOConfig, config, settings, {**named, "beta": beta, "preset": preset, **arguments}, given)
     return run(found, reporter_of(progress), resume=resume, labels=labels, given=given)
 
 
@@ -105,26 +103,8 @@ def sft(
 ) -> Run:
     """Train a model on demonstrations or plain text by predicting the next token; arguments and errors as for `dpo`."""
     given = Given.of(model, data, callbacks=callbacks)
-    found = _configure(SFTConfig, config, settings, {**Given.names(model, data, output), **arguments}, given)
+    found = configure(SFTConfig, config, settings, {**Given.names(model, data, output), **arguments}, given)
     return run(found, reporter_of(progress), resume=resume, given=given)
-
-
-def _configure(
-    schema: type[AnyRun],
-    config: str | os.PathLike[str] | AnyRun | None,
-    settings: Mapping[str, Any] | Sequence[str],
-    arguments: Mapping[str, Any],
-    given: Given,
-) -> AnyRun:
-    """The checked configuration: `config`, then `settings`, then `arguments`. Raises ConfigError."""
-    flags = {key: value for key, value in dotted(arguments).items() if value is not None}
-    if isinstance(config, RunConfig):
-        if flags or settings:
-            raise ConfigError("config is a checked configuration already; leave out settings and arguments beside it")
-        return config
-    required = () if given.data is not None else ("data.files",)
-    required = required if config is not None else ("model.name", *required)
-    return build_config(schema, file=config, settings=settings, flags=flags, required=required)
 
 
 def run(
@@ -134,12 +114,15 @@ def run(
     resume: bool = False,
     labels: str | None = None,
     given: Given | None = None,
+    recipe: Recipe | None = None,
 ) -> Run:
     """Train as the configuration says; with an output, alone in its folder, with a report at the end.
 
+    recipe: what is trained; None for what the configuration says, which knows nothing of judges.
+
     Raises UserError, TrainingError and Interrupted, see `dpo`.
     """
-    recipe = choose_recipe(config, given.objective if given else None)
+    recipe = recipe or choose_recipe(config, given.objective if given else None)
     with ExitStack() as stack:
         stack.enter_context(computing())
         if config.output is not None:
@@ -195,13 +178,13 @@ def train(
             else:
                 reference = defaultdict(float)  # nobody asks it
             facts = {"reference_digest": digest, "beta": recipe.beta}
+        facts |= found.facts
         record.begin_with(
             model_digest=model.digest,
-            **facts,
             chat_template=text,
             clock=model.encoder.clock.isoformat(),
             origins=origins_of(config.model, model, given.reference),
-            **found.facts,
+            **facts,
         )
         task = recipe.task(reference, model)
         make_ready(model, config)

@@ -45,5 +45,5 @@ class FixedPrompts:
 
 
 def _prompt_length(sequence: TokenSequence) -> int:
-    """Tokens before the first scored one."""
-    return int(np.argmax(sequence.scored))
+    """Tokens before the first scored one; all, where none is."""
+    return int(np.argmax(sequence.scored)) if sequence.scored.any() else len(sequence)

@@ -24,7 +24,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 REQUIRED = ("output", "data.files")
 """Settings that a command does not run without; from Python a run may be in memory, and so may its data."""
-RUN_CODE = {"dpo.objective": "objective", "save.trackers": "tracker"}
+RUN_CODE = {"dpo.objective": "objective", "save.trackers": "tracker", "sampling.judge": "judge"}
 """Settings that can name code of one's own, and the arguments by which a caller names it."""
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from penchant.models.language_model import LanguageModel
@@ -53,6 +54,21 @@ class Task(ABC, Generic[Item]):
         """
         return self
 
+    def updates(self, model: LanguageModel, drawn: Sequence[Any], step: int) -> Iterable[Sequence[Item]]:
+        """The items of each optimiser step that is made of what was drawn; by default one, of the items themselves.
+
+        step: steps of the loop taken before. A task whose items are written by the model makes them here.
+        """
+        yield drawn
+
+    def measured(self, model: LanguageModel, held_out: Sequence[Any]) -> Sequence[Item]:
+        """What an evaluation measures, made of what is held out; by default that itself."""
+        return held_out
+
+    def parameters(self) -> Mapping[str, torch.nn.Parameter]:
+        """What is trained beside the model's own parameters, by names that these have not."""
+        return {}
+
     def after_step(self, model: LanguageModel, step: int) -> None:
         """Called when optimiser step number `step` (from 1) is done."""
 
@@ -94,3 +110,19 @@ class StepResult(Generic[Item]):
     finite: bool
     bad_items: tuple[Item, ...]
     margins: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def together(cls, results: Sequence[StepResult[Item]]) -> StepResult[Item]:
+        """What several updates came to: the mean of each metric over those that have it; one alone stays as it is."""
+        if len(results) == 1:
+            return results[0]
+        names = dict.fromkeys(name for result in results for name in result.means)
+        of_name = {name: [r.means[name] for r in results if name in r.means] for name in names}
+        return cls(
+            {name: sum(values) / len(values) for name, values in of_name.items()},
+            sum(r.grad_norm for r in results) / max(len(results), 1),
+            sum(r.num_tokens for r in results),
+            all(r.finite for r in results),
+            tuple(item for r in results for item in r.bad_items),
+            tuple(margin for r in results for margin in r.margins),
+        )

@@ -1,0 +1,1 @@
+"""Training on what the policy itself writes: reinforcement learning from a judge's scores."""

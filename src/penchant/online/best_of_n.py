@@ -1,0 +1,83 @@
+"""Best-of-n distillation: next-token training on the best of the policy's own responses to each prompt.
+
+    loss = -log pi(y*|x),   y* = argmax of the score over n draws from pi(.|x)
+
+(Stiennon et al. 2020, arXiv 2009.01325, section 4.3 on best of n; imitating it is expert iteration. The KL of y* from
+the policy that drew it is at most log n - (n - 1) / n.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from penchant.models.forward import score_forest
+from penchant.models.language_model import LanguageModel
+from penchant.online.config import RLHFConfig
+from penchant.online.minibatches import minibatches
+from penchant.online.writing import Writer, Written
+from penchant.tokens import EncodedPrompt, Forest, TokenSequence
+from penchant.training.task import Metrics, Task
+
+__all__ = ["Best", "BestOfN"]
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best response to a prompt, beside all of them; where several are, the first."""
+
+    chosen: Written
+    among: tuple[Written, ...]
+
+    @property
+    def sequences(self) -> tuple[TokenSequence]:
+        return self.chosen.sequences
+
+    @property
+    def origin(self) -> object:
+        return self.chosen.origin
+
+
+@dataclass(frozen=True)
+class BestOfN(Task[Best]):
+    """Imitates the best response to each prompt, every token of them alike."""
+
+    config: RLHFConfig
+    writer: Writer
+
+    def updates(self, model: LanguageModel, drawn: Sequence[EncodedPrompt], step: int) -> Iterator[list[Best]]:
+        parts = minibatches(
+            self._best(self.writer.write(model, drawn, f"step {step}")),
+            lambda item: item.chosen.group,
+            self.config.sampling.minibatches,
+        )
+        for _ in range(self.config.sampling.passes):
+            yield from parts
+
+    def measured(self, model: LanguageModel, held_out: Sequence[EncodedPrompt]) -> list[Best]:
+        return self._best(self.writer.write(model, held_out, "evaluation"))
+
+    def count(self, item: Best) -> float:
+        return float(item.chosen.sequence.scored.sum())
+
+    def losses(self, model: LanguageModel, items: Sequence[Best]) -> tuple[Tensor, Metrics]:
+        forest = Forest.plant([item.chosen.sequence for item in items], share=model.shares)
+        loss = -score_forest(model, forest).sum()
+        every = [one for item in items for one in item.among]
+        columns = {
+            "reward": [one.score for one in every],
+            "reward_best": [item.chosen.score for item in items],
+            "completions/mean_length": [float(one.sequence.scored.sum()) for one in every],
+            "completions/clipped_ratio": [float(not one.ended) for one in every],
+        }
+        return loss, {name: (torch.tensor(values), float(len(values))) for name, values in columns.items()}
+
+    @staticmethod
+    def _best(written: Sequence[Written]) -> list[Best]:
+        groups: dict[int, list[Written]] = {}
+        for one in written:
+            groups.setdefault(one.group, []).append(one)
+        return [Best(max(among, key=lambda one: one.reward), tuple(among)) for among in groups.values()]

@@ -1,0 +1,22 @@
+"""The responses of a step cut into the minibatches of an optimiser step each; those of a prompt stay together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+__all__ = ["minibatches"]
+
+Item = TypeVar("Item")
+
+
+def minibatches(items: Sequence[Item], group_of: Callable[[Item], int], num: int) -> list[list[Item]]:
+    """At most `num` lists of about equally many groups, in order; none is empty."""
+    groups: dict[int, list[Item]] = {}
+    for item in items:
+        groups.setdefault(group_of(item), []).append(item)
+    each = list(groups.values())
+    num = min(num, len(each))
+    cuts = [round(i * len(each) / num) for i in range(num + 1)] if num else [0]
+    return [[item for group in each[a:b] for item in group] for a, b in pairwise(cuts)]

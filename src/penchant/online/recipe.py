@@ -1,0 +1,56 @@
+"""What `penchant rlhf` trains: which prompts, which judge, which method."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from penchant.data.given import Data
+from penchant.evaluation.judges import Scorer
+from penchant.models.language_model import LanguageModel
+from penchant.online.best_of_n import BestOfN
+from penchant.online.config import RLHFConfig
+from penchant.online.policy_gradient import PolicyGradient, value_head
+from penchant.online.reference import LiveReference, find_live_reference
+from penchant.online.writing import Writer
+from penchant.progress import Reporter
+from penchant.training.dataset import Dataset, prompt_dataset
+from penchant.training.task import Encoded, Task
+
+__all__ = ["FromScores"]
+
+
+@dataclass
+class FromScores:
+    """Reinforcement learning from the scores of a judge. reference: in memory, where the settings name one there."""
+
+    config: RLHFConfig
+    judge: Scorer
+    reference: LanguageModel | None = None
+    live: LiveReference = field(default_factory=LiveReference)
+    command = "rlhf"
+    beta = None
+    needs_reference = False
+    answers_as = "pairs"
+
+    def usual_learning_rate(self, *, adapter: bool) -> float:
+        return 1e-5 if adapter else 1e-6
+
+    def dataset(self, run: RLHFConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
+        """The prompts; the reference is found with them, as the ledger names it by its digest. Raises UserError."""
+        found = prompt_dataset(run.data, data, model, run.seed, reporter, room=run.sampling.max_new_tokens)
+        facts = {**found.facts, "judge": self.judge.name}
+        if self.config.rlhf.method != "best_of_n":
+            self.live, facts["reference_digest"] = find_live_reference(run, model, reporter, self.reference)
+        return replace(found, facts=facts)
+
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
+        writer = Writer(self.config.sampling, self.judge, self.config.seed)
+        if self.config.rlhf.method == "best_of_n":
+            return BestOfN(self.config, writer)
+        head = value_head(model) if self.config.rlhf.method == "ppo" else None
+        return PolicyGradient(self.config, writer, self.live, head)
+
+    def group_of(self, item: Encoded) -> Hashable:
+        return item.sequences[0].context

@@ -1,0 +1,86 @@
+"""The policy that training is held to, asked token by token about responses that did not exist when it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from penchant.errors import ConfigError
+from penchant.models.forward import score_forest
+from penchant.models.language_model import LanguageModel
+from penchant.progress import Reporter
+from penchant.tokens import Forest, TokenSequence, pack
+from penchant.training.config import RunConfig
+from penchant.training.policies import load_policy
+
+__all__ = ["LiveReference", "find_live_reference"]
+
+
+@dataclass(frozen=True)
+class LiveReference:
+    """Another model; or, where it is None, the policy without its adapter or with the weights that it began with."""
+
+    other: LanguageModel | None = None
+    start: dict[str, Tensor] = field(default_factory=dict)
+
+    @contextmanager
+    def in_place_of(self, policy: LanguageModel) -> Iterator[LanguageModel]:
+        """The reference, ready to be asked."""
+        if self.other is not None:
+            yield self.other
+        elif policy.is_adapter:
+            with policy.as_reference():
+                yield policy
+        else:
+            with policy.with_weights(self.start):
+                yield policy
+
+    def logprobs(
+        self, policy: LanguageModel, sequences: Sequence[TokenSequence], token_budget: int
+    ) -> list[NDArray[np.float64]]:
+        """The log-prob of every scored token, an array a sequence, in order."""
+        with self.in_place_of(policy) as model:
+            return logprobs_of_tokens(model, sequences, token_budget)
+
+
+def logprobs_of_tokens(
+    model: LanguageModel, sequences: Sequence[TokenSequence], token_budget: int
+) -> list[NDArray[np.float64]]:
+    """Under this model, without a gradient; those that share a prompt share it here too."""
+    found: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
+    with torch.no_grad():
+        for places in pack([(s,) for s in sequences], token_budget, share=model.shares):
+            forest = Forest.plant([sequences[i] for i in places], share=model.shares)
+            logp_K = score_forest(model, forest).cpu().double().numpy()
+            ends = np.cumsum([int(sequences[i].scored.sum()) for i in places])
+            for i, part in zip(places, np.split(logp_K, ends[:-1]), strict=True):
+                found[i] = part
+    return found
+
+
+def find_live_reference(
+    run: RunConfig, policy: LanguageModel, reporter: Reporter, loaded: LanguageModel | None = None
+) -> tuple[LiveReference, str]:
+    """The reference that the settings name, or `loaded`, or the policy as it is now; and its digest.
+
+    Raises ConfigError where its tokenizer is not the policy's.
+    """
+    if run.model.reference is None:
+        start = {} if policy.is_adapter else {n: p.detach().clone() for n, p in policy.network.named_parameters()}
+        return LiveReference(start=start), policy.digest
+    other = loaded
+    if other is None:
+        reporter.say(f"loading {run.model.reference}, the reference")
+        other, _ = load_policy(run, run.model.reference, policy.encoder.clock, reporter)
+    if policy.tokenizer.get_vocab() != other.tokenizer.get_vocab():
+        raise ConfigError(
+            f"model.reference: the tokenizer of {run.model.reference} is not that of {run.model.name}, so their "
+            "log-probs cannot be compared; name a reference with the same tokenizer"
+        )
+    return LiveReference(other), other.digest

@@ -1,0 +1,50 @@
+"""A judge's scores of responses, checked one by one before anything is learned from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from penchant.data import Message, shown
+from penchant.errors import ConfigError
+from penchant.evaluation.judges import Scorer
+
+__all__ = ["Asked", "ManyScorer", "scores_of"]
+
+Asked = tuple[tuple[Message, ...], str]
+"""A conversation and a response to it."""
+
+
+@runtime_checkable
+class ManyScorer(Protocol):
+    """A scorer that is asked about many responses at once, such as a model that runs them together."""
+
+    def scores(self, asked: Sequence[Asked]) -> Sequence[float]:
+        """A finite number for each, in order."""
+
+
+def scores_of(judge: Scorer, asked: Sequence[Asked]) -> list[float]:
+    """The score of every response. Raises ConfigError where one is missing or is not a finite number."""
+    if isinstance(judge, ManyScorer):
+        found: list[Any] = list(judge.scores(asked))
+        if len(found) != len(asked):
+            raise ConfigError(
+                f"The judge {judge.name!r} gave {len(found)} scores for {len(asked)} responses; it must give one for "
+                "each, in order."
+            )
+    else:
+        found = [judge.score(shown(messages[-1]), text) for messages, text in asked]
+    return [_finite(judge.name, value, text) for value, (_, text) in zip(found, asked, strict=True)]
+
+
+def _finite(name: str, value: Any, response: str) -> float:
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not math.isfinite(score):
+        raise ConfigError(
+            f"The judge {name!r} returned {value!r} for the response {response[:60]!r}; it must return a finite number."
+        )
+    return score

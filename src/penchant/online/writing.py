@@ -1,0 +1,90 @@
+"""The model writes responses to the prompts of a step, and a judge scores them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from penchant.data import Message, Origin
+from penchant.evaluation.judges import Scorer
+from penchant.models.generate import Request, generate
+from penchant.models.language_model import LanguageModel
+from penchant.models.sampler import SamplingParams
+from penchant.objectives.advantages import shaped_rewards
+from penchant.online.scoring import scores_of
+from penchant.tokens import EncodedPrompt, TokenSequence
+from penchant.training.config import SamplingConfig
+
+__all__ = ["Writer", "Written"]
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A response and its score. group: the place of its prompt in the step. logprobs: (n,) those it was drawn with.
+
+    score: as the judge gave it. reward: the same, clipped, less the penalty where the response did not end.
+    """
+
+    sequence: TokenSequence
+    messages: tuple[Message, ...]
+    text: str
+    group: int
+    ended: bool
+    logprobs: NDArray[np.float64]
+    score: float
+    reward: float
+    origin: Origin
+
+    @property
+    def sequences(self) -> tuple[TokenSequence]:
+        return (self.sequence,)
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes and has scored. seed: responses repeat for the same seed, prompt and occasion."""
+
+    config: SamplingConfig
+    judge: Scorer
+    seed: int
+
+    def write(
+        self, model: LanguageModel, prompts: Sequence[EncodedPrompt], occasion: str, num_responses: int | None = None
+    ) -> list[Written]:
+        """Scored responses, prompt by prompt. occasion: other responses are drawn on another. Raises UserError."""
+        config = self.config
+        params = SamplingParams(config.temperature, max_new_tokens=config.max_new_tokens, seed=self.seed)
+        requests = [Request(tuple(p.sequence.ids.tolist()), key=f"{occasion}\n{p.id}") for p in prompts]
+        num = num_responses or config.num_responses
+        found = {
+            responses[0].key: responses
+            for responses in generate(model, requests, params, num_responses=num, batch_size=config.at_once)
+        }
+        written = [(g, r, response) for g, r in enumerate(requests) for response in found[r.key]]
+        texts = [model.encoder.decode_response(r.prompt_ids, response.token_ids) for _, r, response in written]
+        asked = [(prompts[g].messages, text) for (g, _, _), text in zip(written, texts, strict=True)]
+        scores = scores_of(self.judge, asked)
+        rewards = shaped_rewards(
+            torch.tensor(scores, dtype=torch.float64),
+            torch.tensor([response.finished for _, _, response in written]),
+            clip=config.reward_clip,
+            missing_end_penalty=config.missing_end_penalty,
+        ).tolist()
+        return [
+            Written(
+                sequence=TokenSequence.of(request.prompt_ids, response.token_ids),
+                messages=prompts[g].messages,
+                text=text,
+                group=g,
+                ended=response.finished,
+                logprobs=np.array(response.logprobs),
+                score=score,
+                reward=reward,
+                origin=prompts[g].origin,
+            )
+            for (g, request, response), text, score, reward in zip(written, texts, scores, rewards, strict=True)
+        ]
