@@ -30,11 +30,12 @@ from penchant.versions import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from penchant.api.answers import judge, load, sample
+    from penchant.api.answers import judge, load, pair, sample
     from penchant.api.folders import check, lineage, open_run, verify
     from penchant.api.measures import evaluate, rank, score
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
+    from penchant.data.pair_building import Paired
     from penchant.errors import (
         ConfigError,
         DataError,
@@ -62,11 +63,12 @@ if TYPE_CHECKING:
     from penchant.training.trained import Run
 
 _WHERE = {
-    "penchant.api.answers": ("judge", "load", "sample"),
+    "penchant.api.answers": ("judge", "load", "pair", "sample"),
     "penchant.api.folders": ("check", "lineage", "open_run", "verify"),
     "penchant.api.measures": ("evaluate", "rank", "score"),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
+    "penchant.data.pair_building": ("Paired",),
     "penchant.errors": (
         "ConfigError",
         "DataError",
@@ -96,9 +98,9 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
-    "load", "sample", "judge", "check", "convert", "sft", "dpo", "rlhf", "score", "evaluate", "rank",
+    "load", "sample", "judge", "pair", "check", "convert", "sft", "dpo", "rlhf", "score", "evaluate", "rank",
     "open_run", "verify", "lineage",
-    "Run", "Samples", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
+    "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
     "Callback", "Reporter", "DPOConfig", "SFTConfig", "RLHFConfig", "PairBatch",
     "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
     "PenchantError", "UserError", "DataError", "ModelError", "ConfigError", "OutputError", "TrainingError",

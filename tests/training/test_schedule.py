@@ -74,3 +74,10 @@ def test_batches_from_the_middle_are_those_of_the_whole_epoch():
     batches = batches_of_epoch(ITEMS, groups, batch_size=4, epoch=0, seed=0)
     assert list(batches[2:5]) == list(batches)[2:5]
     assert list(batches[4:99]) == list(batches)[4:]
+
+
+def test_the_order_of_the_data_can_be_kept_as_a_curriculum_needs():
+    groups = group_numbers(prompt for prompt, _ in ITEMS)
+    for epoch in range(2):
+        batches = batches_of_epoch(ITEMS, groups, batch_size=4, epoch=epoch, seed=0, as_given=True)
+        assert [item for batch in batches for item in batch] == ITEMS

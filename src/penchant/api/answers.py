@@ -11,11 +11,13 @@ from typing import Any
 from penchant.data import Comparison, Prompt
 from penchant.data.given import Data
 from penchant.data.in_memory import RowSource
+from penchant.data.pair_building import BuildingRule, Choice, Order, Paired
 from penchant.data.prompt_sets import read_prompts
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
-from penchant.evaluation.judges import Judge, judge_comparisons, judge_to_file, open_judge, read_comparisons
+from penchant.evaluation.judges import Judge, Scorer, judge_comparisons, judge_to_file, open_judge, read_comparisons
+from penchant.evaluation.pairs import pairs_from
 from penchant.files import require_place
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
@@ -27,7 +29,7 @@ from penchant.tokens import SpecialTokens
 from penchant.training.given import ModelLike, path_of
 from penchant.training.trained import Run
 
-__all__ = ["Prompts", "judge", "load", "prompts_of", "sample"]
+__all__ = ["Prompts", "judge", "load", "pair", "prompts_of", "sample"]
 
 Prompts = Data | Sequence[str]
 """A file or a named set, a list of texts, or records."""
@@ -125,6 +127,45 @@ def sample(
         done = sample_to_file(loaded, asked, params, Path(output), resume=resume, **how)
     rows = map(json.loads, Path(output).read_text(encoding="utf-8").splitlines())
     return Samples(tuple(rows), done.num_identical, done.num_tokens)
+
+
+def pair(
+    samples: Samples | str | os.PathLike[str] | Sequence[Samples | str | os.PathLike[str]],
+    judge: str | Scorer | Callable[..., Any] | None = None,
+    *,
+    rule: BuildingRule = "best_worst",
+    min_gap: float = 0.0,
+    max_length_ratio: float | None = None,
+    finished: bool = False,
+    order: Order = "prompts",
+    output: str | os.PathLike[str] | None = None,
+    progress: bool | Reporter = True,
+) -> Paired:
+    """Preference pairs of the answers that one or several models gave to the same prompts (`Paired.rows`, for `dpo`).
+
+    Args:
+        samples: what `sample` returned, or files of it; those of several models in a list.
+        judge: what scores an answer: a name ("positivity"), "module:function", or a function of (prompt, response).
+        rule: "best_worst", "best_random", "adjacent" or "all" of a prompt's answers, by score; "delta": the first
+            model's over the second's, which needs no judge.
+        min_gap: the smallest difference of scores that makes a pair.
+        max_length_ratio: how much longer the longer side may be, in characters.
+        finished: leave out answers that were cut at the limit.
+        order: "prompts", or "easy_first": the largest gap first.
+        output: JSON lines to write as well.
+
+    Raises:
+        UserError: what does not go together, a judge without scores, samples that cannot be read, or no pair left.
+    """
+    given = [samples] if isinstance(samples, Samples | str | os.PathLike) else samples
+    reporter = reporter_of(progress)
+    return pairs_from(
+        [one if isinstance(one, Samples) else Path(one) for one in given],
+        Choice(rule, min_gap, max_length_ratio, finished, order),
+        judge,
+        output=None if output is None else Path(output),
+        on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
+    )
 
 
 def judge(

@@ -18,7 +18,16 @@ from penchant.data.verdicts import CODES, BadRow
 from penchant.errors import ConfigError
 from penchant.wording import shown
 
-__all__ = ["ALL_PAIRS", "BEST_WORST", "Pairing", "PairingRule", "pairs_from_lists", "pairs_of_list"]
+__all__ = [
+    "ALL_PAIRS",
+    "BEST_WORST",
+    "Pairing",
+    "PairingRule",
+    "Scored",
+    "choose_pairs",
+    "pairs_from_lists",
+    "pairs_of_list",
+]
 
 PairingRule = Literal["all", "best_worst", "best_random", "adjacent"]
 MOST_PAIRS = 10_000
@@ -68,6 +77,14 @@ def pairs_from_lists(lists: Iterable[AnswerList], pairing: Pairing) -> tuple[Pre
 
 def pairs_of_list(one: AnswerList, pairing: Pairing) -> tuple[PreferencePair, ...]:
     """The pairs of a list, those with the best chosen answer first. Raises BadRow, of no severity, for one without."""
+    return tuple(
+        PreferencePair(prompt=one.prompt, chosen=better, rejected=worse, origin=one.origin)
+        for (_, better), (_, worse) in choose_pairs(one, pairing)
+    )
+
+
+def choose_pairs(one: AnswerList, pairing: Pairing) -> list[tuple[Scored, Scored]]:
+    """The same with their scores, each pair the better answer first."""
     ranked = _ranked(one.answers)
     gap = ranked[0][0] - ranked[-1][0]
     if not gap:
@@ -79,10 +96,7 @@ def pairs_of_list(one: AnswerList, pairing: Pairing) -> tuple[PreferencePair, ..
     if not pairs:
         reason = f"no two of its answers that the rule takes are {pairing.min_gap:g} apart (best and worst: {gap:g})"
         raise BadRow("small_gap", reason, "lower min_gap to use it")
-    return tuple(
-        PreferencePair(prompt=one.prompt, chosen=better, rejected=worse, origin=one.origin)
-        for (_, better), (_, worse) in pairs
-    )
+    return pairs
 
 
 def _ranked(answers: Sequence[Answer]) -> list[Scored]:

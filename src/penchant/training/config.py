@@ -211,6 +211,11 @@ class OptimiserConfig(Section):
         None,
         description="end after this many optimiser steps, where the epochs would give more; left out: no such limit",
     )
+    order: Literal["random", "given"] = Field(
+        "random",
+        description="of the records in an epoch: drawn anew each time, those of one prompt together, or as the data "
+        "gives them, as from easy to hard",
+    )
     batch_size: Positive = Field(8, description="pairs (sft: texts) of an optimiser step")
     token_budget: Positive = Field(
         768, description="most tokens run at once, shared ones counted once; changes memory and speed, not the gradient"

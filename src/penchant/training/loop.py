@@ -157,6 +157,7 @@ class Loop(Generic[Item]):
                     batch_size=self.config.optimiser.batch_size,
                     epoch=epoch,
                     seed=self.config.seed,
+                    as_given=self.config.optimiser.order == "given",
                 )
                 for batch in batches[offset : offset + self.num_steps - self.step]:
                     with stop.finishing():

@@ -71,12 +71,15 @@ def group_numbers(groups: Iterable[Hashable]) -> NDArray[np.int64]:
 
 
 def batches_of_epoch(
-    items: Sequence[Item], groups: NDArray[np.int64], *, batch_size: int, epoch: int, seed: int
+    items: Sequence[Item], groups: NDArray[np.int64], *, batch_size: int, epoch: int, seed: int, as_given: bool = False
 ) -> Batches[Item]:
     """The epoch's batches: groups (the pairs of one prompt) in an order drawn from seed and epoch, kept together.
 
-    groups: of every item, see `group_numbers`. Neighbours share their prompt, so it is run once.
+    groups: of every item, see `group_numbers`. Neighbours share their prompt, so it is run once. as_given: the items
+    one by one in their own order instead.
     """
+    if as_given:
+        return Batches(items, np.arange(len(groups)), batch_size)
     order = np.random.default_rng([seed, epoch]).permutation(int(groups.max(initial=-1)) + 1)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))

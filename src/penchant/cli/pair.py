@@ -1,0 +1,69 @@
+"""`penchant pair`: preference pairs from sampled answers, by a judge's scores or by who wrote them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from penchant.data.pair_building import BuildingRule, Order
+
+__all__ = ["NAME", "command"]
+
+NAME = "pair"
+
+
+def command(
+    samples: Annotated[list[Path], typer.Argument(help="Files that `penchant sample` wrote, of one model or several.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The pairs, JSON lines.")],
+    judge: Annotated[
+        str | None,
+        typer.Option(help="What scores answers: positivity, or module:function of your own.", show_default="none"),
+    ] = None,
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="best_worst, best_random, adjacent or all of a prompt's answers by score; delta: the first file's "
+            "over the second's.",
+        ),
+    ] = "best_worst",
+    min_gap: Annotated[float, typer.Option(help="Smallest gap of scores for a pair.", show_default="any")] = 0.0,
+    max_length_ratio: Annotated[
+        float | None, typer.Option(help="How much longer the longer side may be, as 2.", show_default="any")
+    ] = None,
+    finished: Annotated[bool, typer.Option("--finished", help="Leave out answers cut at the limit.")] = False,
+    order: Annotated[
+        str, typer.Option(help="prompts: as they come; easy_first: the largest gap of scores first.")
+    ] = "prompts",
+) -> None:
+    """Make preference pairs of the answers that one or several models gave to the same prompts.
+
+    Answers to one prompt are pooled over the files. What decided on a pair is written in its `meta`: the rule, the
+    judge and its scores, and which models wrote the two sides.
+
+    [bold]Examples[/bold]
+
+        penchant pair samples.jsonl --judge positivity --min-gap 1 --output pairs.jsonl
+
+        penchant pair base.jsonl run.jsonl --judge my_judges:brevity --rule all --output pairs.jsonl
+
+        penchant pair large.jsonl small.jsonl --rule delta --max-length-ratio 2 --output pairs.jsonl
+    """
+    from penchant.cli.console import Reporter
+    from penchant.data.pair_building import Choice
+    from penchant.evaluation.pairs import pairs_from
+
+    choice = Choice(cast("BuildingRule", rule), min_gap, max_length_ratio, finished, cast("Order", order))
+    with Reporter() as reporter:
+        built = pairs_from(
+            samples,
+            choice,
+            judge,
+            output=output,
+            on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
+        )
+        for line in built.in_words():
+            reporter.say(line)
+        reporter.say(f"pairs   {output}")

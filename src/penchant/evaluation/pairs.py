@@ -1,0 +1,91 @@
+"""Preference pairs from sampled answers: files of `penchant sample` from one model or several, scored by a judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from penchant.data import Comparison, Message, Source, read_rows
+from penchant.data.pair_building import Choice, Paired, Written, build_pairs, pooled
+from penchant.data.verdicts import bad_row_from_validation
+from penchant.errors import ConfigError, DataError, OutputError
+from penchant.evaluation.candidates import Samples
+from penchant.evaluation.judges import Scorer, open_scorer
+from penchant.files import require_place
+from penchant.files.whole import disk_errors_explained, writing
+from penchant.wording import SPELT_OUT
+
+__all__ = ["pairs_from"]
+
+
+class _Completion(BaseModel):
+    prompt: tuple[Message, ...]
+    completion: str
+    source: Source | None = None
+    meta: dict[str, Any] = {}
+
+
+def pairs_from(
+    samples: Sequence[Path | Samples],
+    choice: Choice,
+    judge: str | Scorer | Callable[..., Any] | None = None,
+    *,
+    output: Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Paired:
+    """Pairs from the answers in these files, or in memory; written to `output`, if there is one, whole or not at all.
+
+    judge: what scores answers, see `open_scorer`; None where the rule needs none. Raises ConfigError for what does not
+    go together and a judge that gives no scores, DataError for a file that holds no samples, and where not one pair is
+    left, and OutputError for an output that is there.
+    """
+    if not samples:
+        raise ConfigError("there are no samples; give one or more files that `penchant sample` wrote")
+    choice.check(len(samples), judged=judge is not None)
+    if output is not None:
+        require_place(output)
+        if output.exists():
+            raise OutputError(f"{output}: exists already; choose another `output=...`")
+    scorer = None if judge is None else open_scorer(judge)
+    pools = pooled(one for place, one_model in enumerate(samples) for one in _answers(one_model, place))
+    score, name = (None, None) if scorer is None else (scorer.score, scorer.name)
+    built = build_pairs(pools, choice, score, name, on_progress=on_progress)
+    if not built.rows:
+        why = "; ".join(built.in_words()[1:]) or "the files are empty"
+        where = ", ".join(str(one) if isinstance(one, Path) else "samples in memory" for one in samples)
+        raise DataError(f"{where}: not one pair is left ({why}); ask for less, or sample more")
+    if output is not None:
+        with disk_errors_explained(output), writing(output) as stream:
+            for row in built.rows:
+                stream.write(json.dumps(row, ensure_ascii=False).encode(errors=SPELT_OUT) + b"\n")
+    return built
+
+
+def _answers(samples: Path | Samples, place: int) -> Iterator[tuple[tuple[Message, ...], Written]]:
+    """Prompts and answers, in order. Raises DataError with file and line."""
+    name = samples if isinstance(samples, Path) else "samples in memory"
+    rows = read_rows(samples) if isinstance(samples, Path) else enumerate(samples.rows, start=1)
+    for number, row in rows:
+        try:
+            read: _Completion | Comparison
+            if "completion" in row:
+                read = _Completion.model_validate(row)
+                sides = [(read.completion, read.source)]
+            else:
+                read = Comparison.model_validate(row)
+                sides = [(one.text, one.source) for one in (read.a, read.b)]
+        except ValidationError as error:
+            raise DataError(
+                f"{name}:{number}: holds no sampled answers ({bad_row_from_validation(error).reason}); give a file "
+                "that `penchant sample` wrote"
+            ) from error
+        if not read.prompt:
+            raise DataError(f"{name}:{number}: the prompt holds no message; remove the line")
+        cut = read.meta.get("finished")
+        finished = cut if isinstance(cut, list) and len(cut) == len(sides) else [True] * len(sides)
+        for (text, source), done in zip(sides, finished, strict=True):
+            yield read.prompt, Written(text, source.model if source else None, place, bool(done))
