@@ -31,7 +31,7 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from penchant.api.answers import judge, load, pair, sample
-    from penchant.api.folders import check, lineage, open_run, verify
+    from penchant.api.folders import check, compare_runs, lineage, open_run, verify
     from penchant.api.measures import evaluate, rank, score
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "penchant.api.answers": ("judge", "load", "pair", "sample"),
-    "penchant.api.folders": ("check", "lineage", "open_run", "verify"),
+    "penchant.api.folders": ("check", "compare_runs", "lineage", "open_run", "verify"),
     "penchant.api.measures": ("evaluate", "rank", "score"),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
@@ -99,7 +99,7 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
     "load", "sample", "judge", "pair", "check", "convert", "sft", "dpo", "rlhf", "score", "evaluate", "rank",
-    "open_run", "verify", "lineage",
+    "open_run", "compare_runs", "verify", "lineage",
     "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
     "Callback", "Reporter", "DPOConfig", "SFTConfig", "RLHFConfig", "PairBatch",
     "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",

@@ -14,10 +14,11 @@ from penchant.tokens import SpecialTokens
 from penchant.training.checking import CheckReport, check_data
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
-from penchant.training.trained import Run
+from penchant.training.run_report import page_of_runs
+from penchant.training.trained import Report, Run
 from penchant.training.verify import Finding, verify_run
 
-__all__ = ["check", "lineage", "open_run", "verify"]
+__all__ = ["check", "compare_runs", "lineage", "open_run", "verify"]
 
 
 def check(
@@ -52,6 +53,15 @@ def check(
         min_gap=min_gap,
         reporter=reporter_of(progress),
     )
+
+
+def compare_runs(*runs: str | os.PathLike[str] | Run, language: str = "en") -> Report:
+    """Two runs or more on one page: what each did, what each measure came to, their curves; `.save(path)` writes it.
+
+    runs: folders, or runs, of which those in memory are named by their place. language: "en" or "zh". Raises UserError.
+    """
+    opened = [run if isinstance(run, Run) else Run.open(os.fspath(run)) for run in runs]
+    return Report(page_of_runs([run.data(f"run {number}") for number, run in enumerate(opened, 1)], language))
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:

@@ -1,4 +1,4 @@
-"""`penchant report`: a run as one offline HTML page."""
+"""`penchant report`: a run, or several beside one another, as one offline HTML page."""
 
 from __future__ import annotations
 
@@ -13,13 +13,25 @@ __all__ = ["NAME", "command"]
 NAME = "report"
 
 
-def command(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """Write the report of a run again, from what its folder holds.
+def command(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several are compared.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page that several runs are compared on.")] = Path(
+        "runs-compared.html"
+    ),
+    language: Annotated[str, typer.Option(help="en or zh; remarks and the ledger stay in English.")] = "en",
+) -> None:
+    """Write the report of a run again, from what its folder holds, or one page that compares several runs.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
         penchant report runs/first
-    """
-    from penchant.training.run_report import write_run_report
 
-    typer.echo(write_run_report(run, partial(typer.echo, err=True)))
+        penchant report runs/beta-0.1 runs/beta-0.5 --output betas.html --language zh
+    """
+    from penchant.training.run_report import write_run_report, write_runs_report
+
+    say = partial(typer.echo, err=True)
+    if len(runs) == 1:
+        typer.echo(write_run_report(runs[0], say, language))
+    else:
+        typer.echo(write_runs_report(runs, output, say, language))

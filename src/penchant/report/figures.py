@@ -14,9 +14,12 @@ from penchant.report.series import LogProbChange, Rows, Series, log_prob_change,
 
 __all__ = ["Figure", "Line", "curves", "draw", "figures", "number"]
 
-STYLES = {"#010203": "ink", "#020304": "muted", "#030405": "grid", "#040506": "first", "#050607": "second"}
+STYLES = {
+    **{"#010203": "ink", "#020304": "muted", "#030405": "grid", "#040506": "first", "#050607": "second"},
+    **{"#060708": "third", "#070809": "fourth", "#08090a": "fifth", "#090a0b": "sixth"},
+}
 """What the page calls each placeholder colour: its CSS class, and with -- before it the variable of its colour."""
-INK, MUTED, GRID, FIRST, SECOND = STYLES
+INK, MUTED, GRID, FIRST, SECOND, *_ = STYLES
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,11 @@ def figures(run: Mapping[str, Any], metrics: Rows) -> list[Figure]:
         ),
         _log_prob_figure(log_prob_change(run, metrics)),
         *(
-            curves(title, [Line(label, series(metrics, key), FIRST, noisy=noisy)], "", small=True)
-            for title, key, label, noisy in (
-                ("Learning rate", "learning_rate", "rate", False),
-                ("Gradient norm", "grad_norm", "norm", True),
-                ("Speed", "tokens_per_second", "tokens/s", True),
+            curves(title, [Line(label, series(metrics, key), FIRST, noisy=noisy)], note, small=True)
+            for title, key, label, noisy, note in (
+                ("Learning rate", "learning_rate", "rate", False, "How large a step the optimiser takes."),
+                ("Gradient norm", "grad_norm", "norm", True, "Before clipping; a spike is a batch worth looking at."),
+                ("Speed", "tokens_per_second", "tokens/s", True, "Unique tokens a second; shared prompts count once."),
             )
         ),
     ]

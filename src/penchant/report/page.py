@@ -1,6 +1,7 @@
 """One run as one HTML file that needs no network and runs no script."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,23 @@ from penchant.errors import OutputError
 from penchant.files.whole import write_atomically
 from penchant.report.advice import advise
 from penchant.report.figures import figures
-from penchant.report.view import ledger, pairs, row_counts, subtitle, tiles, training_samples
+from penchant.report.languages import words_in
+from penchant.report.measures import measures
+from penchant.report.verdict import verdict
+from penchant.report.view import ledger, pairs, row_counts, subtitle, tiles, training_samples, what_was_done
 
-__all__ = ["render_report", "write_report"]
+__all__ = ["POLICY", "About", "read", "render_report", "template", "write_report"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+@dataclass(frozen=True)
+class About:
+    """What the ledger does not say by itself. formula: of the loss. lineage: a tree in lines. repeat: Python."""
+
+    formula: str = ""
+    lineage: tuple[str, ...] = ()
+    repeat: str = ""
 
 
 def write_report(
@@ -22,6 +35,8 @@ def write_report(
     samples: Sequence[Mapping[str, Any]],
     comparison: Mapping[str, Any] | None,
     path: str | Path,
+    about: About | None = None,
+    language: str = "en",
 ) -> None:
     """Write the report of one run to `path`, whole or not at all.
 
@@ -38,12 +53,14 @@ def write_report(
             "losses", "ties"}, "kl": {"mean", "low", "high"} in nats per response, "pairs": [{"prompt", "before",
             "after", "score_before", "score_after"}]}, or None.
         path: the HTML file; its folder is made where it is missing.
+        about: the formula, where the model came from, and how to repeat it, as far as these are known.
+        language: "en" or "zh"; remarks and the ledger are in English either way.
 
     Raises:
         OutputError: the file cannot be written.
     """
     target = Path(path)
-    page = render_report(run, metrics, samples, comparison)
+    page = render_report(run, metrics, samples, comparison, about, language)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, page)
@@ -58,26 +75,47 @@ def render_report(
     metrics: Sequence[Mapping[str, Any]],
     samples: Sequence[Mapping[str, Any]] = (),
     comparison: Mapping[str, Any] | None = None,
+    about: About | None = None,
+    language: str = "en",
 ) -> str:
     """The page as a string: the same arguments give the same text. Every value is escaped; only figures are markup."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("penchant.report").joinpath("template.html").read_text(encoding="utf-8"))
-    return template.render(
+    _ = words_in(language)
+    page: str = template("template.html").render(
+        _=_,
+        language=language,
         policy=POLICY,
-        title=f"{_name(run.get('command'))} report",
+        style=Markup(read("style.css")),
+        title=_("{name} report").format(name=_name(run.get("command"))),
         subtitle=subtitle(run),
+        verdict=verdict(run, metrics, comparison, _) if metrics else None,
+        about=about or About(),
+        done=what_was_done(run, _),
+        measures=measures(run, metrics, samples, comparison, _),
         tiles=tiles(run, metrics, comparison),
         advice=advise(run, metrics, comparison),
         figures=[(figure, Markup(figure.svg)) for figure in figures(run, metrics)],
         judge=comparison.get("judge") if comparison else None,
-        pairs=pairs(comparison),
-        samples=training_samples(samples),
+        pairs=pairs(comparison, _),
+        samples=training_samples(samples, _),
         rows=row_counts(run),
         ledger=ledger(run),
     )
+    return page
+
+
+def template(name: str) -> Any:
+    """A template of this room: every value is escaped, and a name it does not know is a fault."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(read(name))
+
+
+def read(name: str) -> str:
+    """A file of this room."""
+    return files("penchant.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _name(command: object) -> str:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from penchant.report.figures import number
+from penchant.report.languages import Words
+from penchant.report.marked import Piece, marked
 from penchant.report.series import Rows, accuracy_limits, series
 
 __all__ = ["Pair", "Tile", "ledger", "pairs", "row_counts", "subtitle", "text", "tiles", "training_samples"]
@@ -37,6 +39,12 @@ class Pair:
     score_after: str = ""
     label_before: str = "before"
     label_after: str = "after"
+    place: str = ""
+
+    @property
+    def marked(self) -> tuple[list[Piece], list[Piece]]:
+        """Both answers in pieces, each with whether only this side has it."""
+        return marked(self.before, self.after)
 
 
 def tiles(run: Mapping[str, Any], metrics: Rows, comparison: Comparison) -> list[Tile]:
@@ -63,8 +71,46 @@ def subtitle(run: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def pairs(comparison: Comparison) -> list[Pair]:
-    """The comparison's first pairs in their order: a choice of examples would flatter or blame."""
+def what_was_done(run: Mapping[str, Any], _: Words = str) -> list[tuple[str, str]]:
+    """Data, counts and the settings that matter, as far as the ledger holds them."""
+    config = _section(run, "config")
+    model, optimiser, dpo = (_section(config, name) for name in ("model", "optimiser", "dpo"))
+    files = run.get("data_files") or run.get("data") or ()
+    paths = [files] if isinstance(files, str) else [f.get("path") if isinstance(f, Mapping) else f for f in files]
+    rate, beta, lora = optimiser.get("learning_rate"), run.get("beta"), _section(model, "lora")
+    how = [f"LoRA, {_('rank')} {text(lora.get('rank'))}" if lora else _("all weights")] if model else []
+    how += [f"{_('learning rate')} {rate:g}"] if isinstance(rate, int | float) else []
+    how += [f"{text(optimiser['epochs'])} {_('epochs')}"] if optimiser.get("epochs") else []
+    nums = ((run.get("num_train_pairs"), _("trained on")), (run.get("num_held_out_pairs"), _("held out")))
+    objective = [text(dpo.get("objective"))] if dpo.get("objective") else []
+    objective += [f"beta {beta:g}"] if objective and isinstance(beta, int | float) else []
+    found = [
+        (_("model"), text(model.get("name") or run.get("model"))),
+        (_("data"), ", ".join(text(path) for path in paths)),
+        (_("pairs"), ", ".join(f"{text(num)} {word}" for num, word in nums if isinstance(num, int))),
+        (_("objective"), ", ".join(objective)),
+        (_("training"), ", ".join(how)),
+        (_("ended early"), text(run.get("stopped_early"))),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def _section(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = of.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def pairs(comparison: Comparison, _: Words = str) -> list[Pair]:
+    """Where a judge gave scores, its largest gain, the middle one and its largest loss; then the others in their order.
+
+    A choice of examples by hand would flatter or blame.
+    """
+    found = [(pair, _gain(pair)) for pair in ((comparison or {}).get("pairs") or [])]
+    scored = sorted((i for i, (_pair, gain) in enumerate(found) if gain is not None), key=lambda i: -(found[i][1] or 0))
+    places: dict[int, str] = {}
+    if len(scored) >= len(PLACES):
+        places = dict(zip((scored[0], scored[len(scored) // 2], scored[-1]), map(_, PLACES), strict=True))
+    order = [*places, *(i for i in range(len(found)) if i not in places)][:MAX_PAIRS]
     return [
         Pair(
             text(pair.get("prompt")),
@@ -72,12 +118,26 @@ def pairs(comparison: Comparison) -> list[Pair]:
             text(pair.get("after")),
             _score(pair.get("score_before")),
             _score(pair.get("score_after")),
+            _("before"),
+            _("after"),
+            places.get(i, ""),
         )
-        for pair in ((comparison or {}).get("pairs") or [])[:MAX_PAIRS]
+        for i in order
+        for pair in [found[i][0]]
     ]
 
 
-def training_samples(samples: Sequence[Mapping[str, Any]]) -> list[Pair]:
+PLACES = ("largest gain of the judge's score", "the middle one", "largest loss of the judge's score")
+
+
+def _gain(pair: Mapping[str, Any]) -> float | None:
+    before, after = pair.get("score_before"), pair.get("score_after")
+    if not isinstance(before, int | float) or not isinstance(after, int | float):
+        return None
+    return float(after - before)
+
+
+def training_samples(samples: Sequence[Mapping[str, Any]], _: Words = str) -> list[Pair]:
     """First against last answer to every prompt that was sampled at two steps or more."""
     by_prompt: dict[str, list[Mapping[str, Any]]] = {}
     for sample in samples:
@@ -87,8 +147,8 @@ def training_samples(samples: Sequence[Mapping[str, Any]]) -> list[Pair]:
             prompt,
             text(rows[0].get("response")),
             text(rows[-1].get("response")),
-            label_before=f"step {text(rows[0].get('step', '?'))}",
-            label_after=f"step {text(rows[-1].get('step', '?'))}",
+            label_before=f"{_('step')} {text(rows[0].get('step', '?'))}",
+            label_after=f"{_('step')} {text(rows[-1].get('step', '?'))}",
         )
         for prompt, rows in list(by_prompt.items())[:MAX_PAIRS]
         if len(rows) > 1

@@ -1,26 +1,75 @@
-"""The report of a run, made of what its folder holds."""
+"""The report of a run, the card of its model, and several runs on one page, made of what their folders hold."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from penchant.errors import ConfigError, UserError
+from penchant.files.whole import disk_errors_explained, write_atomically
+from penchant.objectives import row_in_table
 from penchant.report import write_report
+from penchant.report.card import model_card
+from penchant.report.page import About
+from penchant.report.several import RunData, render_runs
+from penchant.training.lineage import lineage
 from penchant.training.records import read_rows_written
 from penchant.training.run_folder import read_ledger
 
-__all__ = ["write_run_report"]
+__all__ = ["about_run", "page_of_runs", "write_run_report", "write_runs_report"]
+
+Say = Callable[[str], None]
 
 
-def write_run_report(run: Path, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Write `report.html` into a run folder and return its path; says what it could not read. Raises UserError."""
+def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en") -> Path:
+    """Write `report.html` into a run folder, and the model's card; returns the report's path. Raises UserError.
 
+    say: told what could not be read.
+    """
+    found, about = _read(run, say), about_run(run)
+    facts = (found.run, found.metrics, found.samples, found.comparison)
+    write_report(*facts, run / "report.html", about, language)
+    if (run / "model").is_dir():
+        with disk_errors_explained(run):
+            write_atomically(run / "model" / "README.md", model_card(*facts, repeat=about.repeat))
+    return run / "report.html"
+
+
+def write_runs_report(runs: Sequence[Path], path: Path, say: Say = lambda _: None, language: str = "en") -> Path:
+    """Write several runs beside one another as one page. Raises UserError."""
+    page = page_of_runs([_read(run, say) for run in runs], language)
+    with disk_errors_explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, page)
+    return path
+
+
+def page_of_runs(runs: Sequence[RunData], language: str = "en") -> str:
+    """The page of several runs. Raises ConfigError for fewer than two."""
+    if len(runs) < 2:
+        raise ConfigError("a page of several runs needs two or more; name their folders")
+    return render_runs(runs, language)
+
+
+def about_run(run: Path) -> About:
+    """Formula, lineage and the command that repeats a run, as far as its ledger says."""
+    ledger = read_ledger(run)
+    row = row_in_table((ledger["config"].get("dpo") or {}).get("objective", ""))
+    try:
+        tree = str(lineage(run)).splitlines()
+    except UserError:
+        tree = []
+    command = str(ledger.get("command", "dpo"))
+    again = f"import penchant as pt\n\npt.{command}(config={str(run / 'config.yaml')!r}, output={f'{run}-again'!r})"
+    return About(row.formula if row else "", tuple(tree), again)
+
+
+def _read(run: Path, say: Say) -> RunData:
     def rows(name: str) -> list[dict[str, Any]]:
         return read_rows_written(run / name, say) if (run / name).is_file() else []
 
     comparison = run / "comparison.json"
     found = json.loads(comparison.read_text(encoding="utf-8")) if comparison.is_file() else None
-    write_report(read_ledger(run), rows("metrics.jsonl"), rows("samples.jsonl"), found, run / "report.html")
-    return run / "report.html"
+    return RunData(run.resolve().name, read_ledger(run), rows("metrics.jsonl"), rows("samples.jsonl"), found)

@@ -16,9 +16,10 @@ from penchant.models.load import base_of, load_model
 from penchant.models.numerics import choose_numerics, computing
 from penchant.progress import reporter_of
 from penchant.report import curves_as_html, render_report, samples_as_html, summary
+from penchant.report.several import RunData
 from penchant.training.run_folder import RunFolder, read_ledger
 from penchant.training.run_record import RunRecord
-from penchant.training.run_report import write_run_report
+from penchant.training.run_report import about_run, write_run_report
 
 __all__ = ["Report", "Rows", "Run", "settle"]
 
@@ -106,7 +107,13 @@ class Run:
     @property
     def report(self) -> Report:
         """The whole run as one page; `run.report.save("report.html")` writes it."""
-        return Report(render_report(self.ledger, self.metrics, self.samples, self._comparison()))
+        about = None if self.path is None else about_run(self.path)
+        return Report(render_report(self.ledger, self.metrics, self.samples, self._comparison(), about))
+
+    def data(self, name: str = "run") -> RunData:
+        """What a report is made of; a run in a folder has the folder's name."""
+        called = self.path.resolve().name if self.path else name
+        return RunData(called, self.ledger, self.metrics, self.samples, self._comparison())
 
     @property
     def model(self) -> LanguageModel:

@@ -1,0 +1,24 @@
+"""The words of the report in another language than English, found by the English ones."""
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import Literal, get_args
+
+from penchant.errors import ConfigError
+
+__all__ = ["Language", "Words", "words_in"]
+
+Language = Literal["en", "zh"]
+Words = Callable[[str], str]
+
+
+def words_in(language: str) -> Words:
+    """A function from English words to those of the language; what it has no words for stays. Raises ConfigError."""
+    if language not in get_args(Language):
+        raise ConfigError(f"language: the report is written in {' or '.join(get_args(Language))}, not in {language!r}")
+    if language == "en":
+        return str
+    text = files("penchant.report").joinpath(f"{language}.json").read_text(encoding="utf-8")
+    known: Mapping[str, str] = json.loads(text)
+    return lambda english: known.get(english, english)

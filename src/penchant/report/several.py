@@ -1,0 +1,86 @@
+"""Several runs on one page: what each did, what each measure came to, and their curves over one another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penchant.report.figures import STYLES, Figure, Line, curves
+from penchant.report.languages import words_in
+from penchant.report.measures import measures
+from penchant.report.page import POLICY, read, template
+from penchant.report.series import series
+from penchant.report.verdict import verdict
+from penchant.report.view import what_was_done
+
+__all__ = ["MOST_DRAWN", "RunData", "render_runs"]
+
+MOST_DRAWN = 6
+"""Runs whose curves are drawn; of more, lines could not be told apart."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """One run: its name, and its dicts as `write_report` takes them."""
+
+    name: str
+    run: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
+    samples: Sequence[Mapping[str, Any]] = ()
+    comparison: Mapping[str, Any] | None = None
+
+
+def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
+    """The page as a string; rows are what was done and what came of it, columns are the runs."""
+    from markupsafe import Markup
+
+    _ = words_in(language)
+    done = [dict(what_was_done(one.run, _)) for one in runs]
+    found = [{m.name: m for m in measures(one.run, one.metrics, one.samples, one.comparison, _)} for one in runs]
+    rows = [(name, [one.get(name, "") for one in done]) for name in _names(done)]
+    results = [(name, [_cell(one.get(name)) for one in found]) for name in _names(found)]
+    alarms = [", ".join(str(a["name"]) for a in one.run.get("alarms") or ()) or _("none") for one in runs]
+    page: str = template("several.html").render(
+        _=_,
+        language=language,
+        policy=POLICY,
+        style=Markup(read("style.css")),
+        names=[one.name for one in runs],
+        verdicts=[verdict(one.run, one.metrics, one.comparison, _) for one in runs],
+        parts=[(_("What was done"), rows), (_("What changed"), [*results, (_("alarms"), alarms)])],
+        figures=[(figure, Markup(figure.svg)) for figure in _figures(runs[:MOST_DRAWN])],
+    )
+    return page
+
+
+def _names(of: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for one in of for name in one))
+
+
+def _cell(measure: Any) -> str:
+    if measure is None:
+        return ""
+    before = f"{measure.before} → " if measure.before else ""
+    return f"{before}{measure.after}" + (f"; {measure.change}" if measure.change else "")
+
+
+def _figures(runs: Sequence[RunData]) -> list[Figure]:
+    colours = [colour for colour, style in STYLES.items() if style not in ("ink", "muted", "grid")]
+    shown = (
+        ("Held-out loss", "eval_loss", "Lower is better, where objective and pairs are the same."),
+        ("Held-out accuracy", "eval_rewards/accuracies", "Share of held-out pairs ranked as people did."),
+        ("Held-out margin", "eval_rewards/margins", "Reward of the chosen minus that of the rejected response."),
+        ("Training loss", "loss", "Thin: every step."),
+    )
+    drawn = [
+        curves(
+            title,
+            [
+                Line(one.name, series(one.metrics, key), colour, marked=key != "loss", noisy=key == "loss")
+                for one, colour in zip(runs, colours, strict=False)
+            ],
+            note,
+            limits=(0.0, 1.02) if "accuracies" in key else None,
+        )
+        for title, key, note in shown
+    ]
+    return [figure for figure in drawn if figure is not None]

@@ -1,0 +1,150 @@
+"""A reader who was not there is told what may be believed: the verdict, each measure with its interval."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import penchant.report
+from penchant.errors import ConfigError
+from penchant.ranking.winrate import paired_means
+from penchant.report.card import model_card
+from penchant.report.languages import words_in
+from penchant.report.marked import marked
+from penchant.report.measures import measures
+from penchant.report.page import About, render_report
+from penchant.report.several import RunData, render_runs
+from penchant.report.verdict import verdict
+
+ROOM = Path(penchant.report.__file__).parent
+
+
+def said(comparison, metrics=(), run=None):
+    return verdict(run or {}, metrics, comparison, str)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind"),
+    [(0.51, 0.7, "better"), (0.3, 0.49, "worse"), (0.45, 0.6, "unclear"), (0.5, 0.6, "unclear")],
+)
+def test_a_win_rate_decides_only_where_its_interval_leaves_out_one_half(low, high, kind):
+    rate = {"rate": (low + high) / 2, "low": low, "high": high}
+    found = said({"judge": "people", "num_prompts": 40, "win_rate": rate})
+    assert found.kind == kind
+    assert f"95% interval {low:.1%} to {high:.1%}" in found.text
+    assert "on 40 prompts" in found.text
+
+
+def test_scores_decide_where_there_is_no_win_rate():
+    assert said({"difference": {"mean": 0.2, "low": 0.1, "high": 0.3}}).kind == "better"
+    assert said({"difference": {"mean": -0.2, "low": -0.3, "high": -0.1}}).kind == "worse"
+    assert said({"difference": {"mean": 0.2, "low": -0.1, "high": 0.5}}).kind == "unclear"
+
+
+def test_preferences_over_given_pairs_never_make_answers_better(metrics):
+    sure = {"step": 100, "eval_rewards/accuracies": 0.9, "eval_rewards/accuracies_low": 0.8}
+    found = said(None, [*metrics, sure | {"eval_rewards/accuracies_high": 0.95}])
+    assert found.kind == "unclear"
+    assert "90.0%" in found.text
+    assert "No answers were compared" in found.text
+
+
+def test_measures_of_the_fixed_prompts_are_paired_by_prompt():
+    before, after = [40, 50, 64, 60], [64, 64, 60, 62]
+    rows = [
+        {"step": step, "prompt": f"p{i}", "response": "a b c d a b c d", "num_tokens": num, "ended": num < 64}
+        for step, lengths in ((0, before), (9, after))
+        for i, num in enumerate(lengths)
+    ]
+    found = {m.name: m for m in measures({}, [], rows, None, str)}
+    expected = paired_means(before, after)
+    length = found["answer length"]
+    assert (length.before, length.after, length.num) == ("53.5", "62.5", "4")
+    assert length.change == f"+9 (-{abs(expected.low):.4g} – +{expected.high:.4g})"
+    assert (found["answers ended"].before, found["answers ended"].after) == ("75%", "50%")
+    assert found["repeated words"].before == "20%"  # of five sequences of four words one is said again
+
+
+def test_a_held_out_loss_of_dpo_begins_at_ln_2_only_where_the_policy_is_its_reference(run, metrics):
+    def begins(**facts):
+        config = {"dpo": {"objective": "dpo"}}
+        return next(
+            m for m in measures({"config": config, **facts}, metrics, [], None, str) if m.name == "held-out loss"
+        ).before
+
+    assert begins(reference_digest="a", model_digest="a") == "0.6931"
+    assert begins(reference_digest="b", model_digest="a") == ""
+
+
+def test_pieces_add_up_to_the_texts_and_mark_what_one_side_alone_has():
+    before, after = "The dog sat\non the mat, and slept.", "The old dog sat\non the mat."
+    old, new = marked(before, after)
+    assert "".join(text for text, _ in old) == before
+    assert "".join(text for text, _ in new) == after
+    assert [text for text, only_here in new if only_here] == [" old"]
+    assert [text for text, only_here in old if only_here] == [", and slept"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("one two three", "four five six"), ("a " * 2000, "a " * 2001), ("", "x")]
+)
+def test_texts_that_share_little_or_are_very_long_are_left_unmarked(before, after):
+    assert marked(before, after) == ([(before, False)], [(after, False)])
+
+
+def test_best_middle_and_worst_come_first_by_the_judges_score(run):
+    pairs = [
+        {"prompt": f"prompt {i}", "before": "x", "after": "y", "score_before": 0.0, "score_after": gain}
+        for i, gain in enumerate((0.1, -0.7, 0.9, 0.2, -0.1))
+    ]
+    html = render_report(run, [], [], {"judge": "j", "pairs": pairs})
+    assert re.findall(r"prompt \d", html) == ["prompt 2", "prompt 0", "prompt 1", "prompt 3", "prompt 4"]
+    assert html.index("largest gain") < html.index("the middle one") < html.index("largest loss of the judge")
+
+
+def test_formula_lineage_and_command_are_on_the_page_as_text(run, metrics):
+    about = About("-logsigmoid(z) <b>", ("run a", "└── data <i>"), "penchant dpo --config a")
+    html = render_report(run, metrics, [], None, about)
+    for shown in ("-logsigmoid(z) &lt;b&gt;", "└── data &lt;i&gt;", "penchant dpo --config a"):
+        assert shown in html
+
+
+def test_all_words_of_the_page_are_there_in_chinese(run, metrics, samples, comparison):
+    known = json.loads((ROOM / "zh.json").read_text(encoding="utf-8"))
+    used = set()
+    for path in (*ROOM.glob("*.py"), *ROOM.glob("*.html")):
+        for parts in re.findall(r'(?<![\w.])_\(\s*((?:"[^"]*"\s*)+)\)', path.read_text(encoding="utf-8")):
+            used.add("".join(re.findall(r'"([^"]*)"', parts)))
+    assert len(used) > 60
+    assert used <= known.keys()
+    assert all(
+        set(re.findall(r"{\w+", english)) == set(re.findall(r"{\w+", chinese)) for english, chinese in known.items()
+    )
+    html = render_report(run, metrics, samples, comparison, language="zh")
+    assert '<html lang="zh">' in html
+    assert "变好了" in html
+    with pytest.raises(ConfigError, match="en or zh, not in 'fr'"):
+        words_in("fr")
+
+
+def test_runs_are_compared_column_by_column_and_their_curves_drawn_over_one_another(run, metrics, samples, comparison):
+    other = [{**row, "loss": row["loss"] + 0.1} if "loss" in row else row for row in metrics]
+    html = render_runs([RunData("first <b>", run, metrics, samples, comparison), RunData("second", run, other)])
+    assert "first &lt;b&gt;" in html
+    assert html.count("<svg") == 4
+    assert "77.5%" in html
+    assert "https" not in html
+
+
+def test_the_card_says_what_the_report_says_and_its_head_is_yaml(run, metrics, comparison):
+    hostile = run | {"config": {"model": {"name": "org/model: [x]"}, "dpo": {"objective": "dpo"}}}
+    card = model_card(hostile, metrics, [], comparison | {"judge": "a|b <script>"}, repeat="penchant dpo")
+    _, head, body = card.split("---\n", 2)
+    assert yaml.safe_load(head) == {
+        "base_model": "org/model: [x]", "library_name": "transformers", "tags": ["penchant", "dpo"],
+    }  # fmt: skip
+    assert "**Better.** a\\|b &lt;script&gt; prefers" in body
+    assert "| win rate | 50% | 77.5% | 72.6% – 81.7% |" in body
+    assert "<script>" not in card
