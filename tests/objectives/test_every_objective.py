@@ -32,6 +32,15 @@ def take(batch: PairBatch, rows: slice) -> PairBatch:
 
 
 def loss_of_policy(row: Objective, batch: PairBatch):
+    """Of the two policy log-probs; what no gradient flows through is held where it is at this batch."""
+    if row.memory is not None:
+        memory_S = row.memory.measure(batch)
+        return lambda chosen_B, rejected_B: row.function(
+            replace(batch, policy_chosen_B=chosen_B, policy_rejected_B=rejected_B),
+            batch,
+            memory_S + 0.1,
+            **row.defaults,
+        )
     return lambda chosen_B, rejected_B: bind(row.name)(
         replace(batch, policy_chosen_B=chosen_B, policy_rejected_B=rejected_B)
     )

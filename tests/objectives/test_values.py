@@ -62,6 +62,12 @@ BY_HAND = {
     "simper": ({}, math.exp(L / 4) - math.exp(W / 5)),
     "aot": ({"beta": 0.3, "label_smoothing": 0.2}, 0.8 * nll(0.75) + 0.2 * nll(-0.75)),
     "aot_unpaired": ({"beta": 0.3, "label_smoothing": 0.2}, 0.8 * nll(0.75) + 0.2 * nll(-0.75)),
+    # one pair on which the memory starts: a tenth of its own mean, and nine tenths of a deviation of 1
+    "alpha_dpo": (
+        {"beta": 2.0, "gamma": 0.7, "alpha": 0.3},
+        nll(2 * (W / 5 - L / 4 - 0.3 * (0.9 * (S_W / 5 - S_L / 4)) / 0.9) - 0.7),
+    ),
+    "beta_dpo": ({"beta": 0.3, "alpha": 0.5}, nll(0.3 * (1 + 0.5 * 0.9 * D) * D)),
     "sft": ({}, 9 / 5),
 }
 

@@ -56,7 +56,7 @@ def labelled(model, pairs_file):
     return tokenise_labelled(model.encoder, records, Limits(200, 199)).items
 
 
-@pytest.mark.parametrize("name", ["aot", "aot_unpaired"])
+@pytest.mark.parametrize("name", ["aot", "aot_unpaired", "alpha_dpo", "beta_dpo"])
 def test_the_gradient_of_a_cut_batch_is_that_of_the_whole_batch_through_autograd(model, pairs, name):
     reference, objective = reference_of(model, pairs, 0.7), bind(name, beta=BETA)
     cut, means = gradient(model, CoupledTask(objective, BETA, reference), pairs, budget=60)

@@ -451,6 +451,7 @@ LEARNED = [
     {"objective": "dpo", "weighting": "wpo"},
     {"objective": "dpo", "moving_reference": {"every": 2, "mixup": 0.5}},
     {"objective": "kto", "moving_reference": {"every": 3, "mixup": 0.2}},
+    *({"objective": name} for name in ("alpha_dpo", "beta_dpo")),
 ]
 
 
@@ -478,7 +479,7 @@ def test_every_kind_of_task_learns_to_tell_the_sides_apart(dpo, objective):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", in_passing([6, 7, 0, 1, 2]), ids=str)
+@pytest.mark.parametrize("objective", in_passing([6, 7, 0, 1, 2, 10]), ids=str)
 def test_every_kind_of_task_resumes_bit_for_bit(dpo, tmp_path, make_reporter, objective):
     options = {"dpo": objective, "save": {"checkpoint_every": 1}}
     straight = dpo(output=str(tmp_path / "straight"), **options)
@@ -516,6 +517,7 @@ def test_labels_are_refused_by_an_objective_of_pairs_with_what_to_use(dpo, label
 REFUSED = [
     ({"dpo": {"objective": "kto", "sft_weight": 0.1}}, r"dpo\.sft_weight is not read by kto"),
     ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weighs single pairs, and bco has none"),
+    ({"dpo": {"objective": "beta_dpo", "moving_reference": {}}}, r"changes what beta_dpo remembers of earlier batches"),
     ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weighs single pairs, and aot has none"),
     ({"dpo": {"objective": "sft", "sft_weight": 0.5}}, r"add the objective sft to itself; leave it out"),
     ({"dpo": {"objective": "ld_dpo", "sft_weight": 0.1}}, r"dpo\.sft_weight .* and ld_dpo weighs them; leave it out"),
@@ -536,7 +538,7 @@ def test_weights_of_pairs_are_refused_where_ranks_are_compared(dpo, pairs_file, 
     path = tmp_path / "weighted.jsonl"
     pairs = [json.loads(line) | {"weight": 2.0} for line in pairs_file.read_text().splitlines()]
     path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-    with pytest.raises(ConfigError, match="aot compares ranks within a batch, which have no weight"):
+    with pytest.raises(ConfigError, match="aot compares the pairs of a batch, which have no weight there"):
         dpo(dpo={"objective": "aot"}, data={"files": [str(path)]})
 
 

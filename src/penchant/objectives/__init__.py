@@ -4,6 +4,7 @@ batch.py      PairBatch: what every objective is computed from
 pairwise.py   DPO and conservative DPO
 ipo.py        the two IPOs
 margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py   the others, by what they look at
+remembering.py  those that measure a batch by the batches before it
 auxiliary.py  the SFT term, and mixtures of weighted terms
 advantages.py, policy_gradient.py, kl_estimators.py   reinforcement learning: rewards to advantages to a loss
 labelled.py   KTO and BCO, which read single responses labelled good or bad
@@ -34,13 +35,14 @@ from penchant.objectives.labelled import LabelledBatch, LabelledFunction, bco, k
 from penchant.objectives.lengths import dpo_norm, r_dpo
 from penchant.objectives.logistic import preference_cross_entropy
 from penchant.objectives.margin import discopop, exo_pair, hinge, robust
-from penchant.objectives.objective import BETA, LabelledObjective, Objective, Paper, Parameter
+from penchant.objectives.objective import BETA, LabelledObjective, Memory, Objective, Paper, Parameter
 from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpo_shift, dpop, nca_pair, sppo_hard
 from penchant.objectives.outside import as_objective
 from penchant.objectives.pairwise import cdpo, dpo
 from penchant.objectives.policy_gradient import Aggregation, PolicyLoss, Ratio, policy_loss, token_weight, value_loss
 from penchant.objectives.referencefree import cpo, orpo, simper, simpo
 from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
+from penchant.objectives.remembering import Remembering, alpha_dpo, beta_dpo
 from penchant.objectives.rewards import implicit_rewards, preference_probability
 from penchant.objectives.sequence import sum_by_response
 from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, row_in_table
@@ -57,6 +59,7 @@ __all__ = [
     "LabelledBatch",
     "LabelledFunction",
     "LabelledObjective",
+    "Memory",
     "Objective",
     "PairBatch",
     "PairFunction",
@@ -64,7 +67,9 @@ __all__ = [
     "Parameter",
     "PolicyLoss",
     "Ratio",
+    "Remembering",
     "adapted_coefficient",
+    "alpha_dpo",
     "aot",
     "aot_unpaired",
     "apo_down",
@@ -72,6 +77,7 @@ __all__ = [
     "as_objective",
     "bco",
     "bco_pair",
+    "beta_dpo",
     "bind",
     "bind_token_weights",
     "cdpo",

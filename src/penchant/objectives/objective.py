@@ -2,13 +2,13 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-__all__ = ["BETA", "WRONG_LABELS", "LabelledObjective", "Objective", "Paper", "Parameter"]
+__all__ = ["BETA", "WRONG_LABELS", "LabelledObjective", "Memory", "Objective", "Paper", "Parameter"]
 
 
 class Paper(NamedTuple):
@@ -70,6 +70,13 @@ class Parameter:
         return " and ".join(said) or "a finite number"
 
 
+class Memory(NamedTuple):
+    """What an objective remembers of the batches: numbers of one, (PairBatch) -> (S,), and where they start."""
+
+    measure: Callable[..., Tensor]
+    start: Sequence[float]
+
+
 BETA = Parameter(0.1, "how strongly the policy is held to the reference", above=0)
 """What most objectives have in common."""
 WRONG_LABELS = Parameter(0.1, "share of the labels taken to be wrong", at_least=0, below=0.5)
@@ -92,6 +99,8 @@ class Objective:
         when: when to use it, in a line.
         token_weights: (tokens of a response, of the other response, *, parameters) -> weights of its tokens; None
             where all count 1. The log-probs the function gets are then sums with these weights.
+        memory: what it remembers of earlier batches; its function then is (PairBatch, the same without a gradient, the
+            memory, *, parameters). None for an objective that knows only the batch it is given.
         retired: parameters it had once, and what to write instead: an old file is refused rather than read otherwise.
 
     Example:
@@ -111,6 +120,7 @@ class Objective:
     normalisation: Literal["sum", "mean"] = "sum"
     batch_coupled: bool = False
     token_weights: Callable[..., Tensor] | None = None
+    memory: Memory | None = None
     retired: Mapping[str, str] = field(default_factory=dict)
 
     @property

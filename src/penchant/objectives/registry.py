@@ -9,6 +9,7 @@ from torch import Tensor
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.objective import Objective
 from penchant.objectives.outside import as_objective
+from penchant.objectives.remembering import Remembering
 from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, row_in_table
 from penchant.plugins import added_names, find_added, import_object, is_import_path
 from penchant.wording import nearest
@@ -72,7 +73,8 @@ def bind(objective: str | Objective | Callable[..., Tensor], /, **parameters: fl
         parameters: values by name.
 
     Returns:
-        A function from B pairs to a loss of shape (B,), or from R labelled responses to one of shape (R,).
+        A function from B pairs to a loss of shape (B,), or from R labelled responses to one of shape (R,); a
+        `Remembering` where the objective has a memory.
 
     Raises:
         ValueError: no such objective, a parameter it does not have, or a value out of range.
@@ -85,7 +87,8 @@ def bind(objective: str | Objective | Callable[..., Tensor], /, **parameters: fl
         tensor([0.])
     """
     row, settled = _settle(objective, parameters)
-    return partial(row.function, **{key: value for key, value in settled.items() if key not in row.token_parameters})
+    function = partial(row.function, **{key: x for key, x in settled.items() if key not in row.token_parameters})
+    return function if row.memory is None else Remembering(function, *row.memory)
 
 
 def bind_token_weights(

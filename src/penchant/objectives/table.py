@@ -14,6 +14,7 @@ from penchant.objectives import (
     onesided,
     pairwise,
     referencefree,
+    remembering,
     token_weights,
 )
 from penchant.objectives.objective import LabelledObjective, Objective
@@ -30,6 +31,7 @@ KINDS = (
     divergences,
     referencefree,
     coupled,
+    remembering,
     auxiliary,
 )
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
-from penchant.objectives import PairBatch
+from penchant.objectives import PairBatch, Remembering
 from penchant.tokens import EncodedPair
 from penchant.training.preferences import PreferenceTask
 
@@ -24,8 +24,12 @@ __all__ = ["CoupledTask"]
 
 @dataclass(frozen=True)
 class CoupledTask(PreferenceTask):
-    """A preference objective of whole batches. terms: by item, its loss and its derivatives in the two log-probs."""
+    """A preference objective of whole batches. terms: by item, its loss and its derivatives in the two log-probs.
 
+    memory: what the objective remembers of the batches that were trained on; None for one that remembers none.
+    """
+
+    memory: Remembering | None = None
     terms: Mapping[int, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict)
 
     @property
@@ -43,6 +47,18 @@ class CoupledTask(PreferenceTask):
         items = [item for micro_batch in micro_batches for item in micro_batch]
         terms = zip(loss_B.detach(), *slopes, strict=True)
         return replace(self, terms={id(item): term for item, term in zip(items, terms, strict=True)})
+
+    def after_step(self, model: LanguageModel, step: int) -> None:
+        if self.memory is not None:
+            self.memory.keep()
+
+    def state(self) -> dict[str, Tensor]:
+        memory_S = None if self.memory is None else self.memory.memory_S
+        return {} if memory_S is None else {"memory": memory_S}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        if self.memory is not None and "memory" in state:
+            self.memory.memory_S = state["memory"]
 
     def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:
         terms = [torch.stack(self.terms[id(item)]) for item in items]

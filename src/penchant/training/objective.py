@@ -19,6 +19,7 @@ from penchant.objectives import (
     LabelledObjective,
     Objective,
     PairBatch,
+    Remembering,
     bind,
     bind_token_weights,
     mixture,
@@ -100,6 +101,7 @@ class Preferences:
     row: Objective
     function: Callable[[Any], Tensor]
     token_weights: Callable[[int, int], Tensor] | None
+    memory: Remembering | None = None
     command = "dpo"
 
     @property
@@ -141,7 +143,7 @@ class Preferences:
         if isinstance(self.row, LabelledObjective):
             task = LabelledTask(self.function, self.beta, reference, self.row)
         elif self.row.batch_coupled:
-            task = CoupledTask(self.function, self.beta, reference)
+            task = CoupledTask(self.function, self.beta, reference, memory=self.memory)
         else:
             task = PreferenceTask(self.function, self.beta, reference, wpo=self.config.weighting == "wpo")
         if (moving := self.config.moving_reference) is None:
@@ -170,9 +172,10 @@ def choose_objective(run: DPOConfig, own: Callable[[PairBatch], Tensor] | None =
     for holds, words in _conflicts(run, row):
         if holds:
             raise ConfigError(words)
+    memory = function if isinstance(function, Remembering) else None
     if config.sft_weight:
         function = mixture([(1.0, function), (config.sft_weight, sft)])
-    return Preferences(config, row, function, token_weights)
+    return Preferences(config, row, function, token_weights, memory)
 
 
 def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
@@ -204,6 +207,10 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
             f"dpo.moving_reference is not read by {row.name}, which needs no reference; leave it out",
         ),
         (
+            moving and row.memory is not None,
+            f"dpo.moving_reference changes what {row.name} remembers of earlier batches; leave it out",
+        ),
+        (
             moving and run.model.lora is not None,
             f"{NO_MEAN}; leave out model.lora or dpo.moving_reference",
         ),
@@ -231,6 +238,6 @@ def _refuse_unread_labels(row: Objective, labels: NDArray[np.float64]) -> None:
         raise ConfigError(f"dpo.objective: {error}") from error
     if row.batch_coupled and bool((weights != 1).any()):
         raise ConfigError(
-            f"dpo.objective: {row.name} compares ranks within a batch, which have no weight, but some pairs have one; "
+            f"dpo.objective: {row.name} compares the pairs of a batch, which have no weight there, but some have one; "
             "remove the weights or use an objective of single pairs"
         )
