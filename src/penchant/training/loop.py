@@ -28,7 +28,7 @@ from penchant.training.on_policy import OnPolicyKL
 from penchant.training.optimiser import adamw
 from penchant.training.run_record import RunRecord
 from penchant.training.samples import FixedPrompts
-from penchant.training.schedule import batches_of_epoch, group_numbers, learning_rate_factor, num_batches
+from penchant.training.schedule import batches_of_epoch, group_numbers, learning_rate_factor, num_batches, num_steps
 from penchant.training.task import Item, StepResult, Tally, Task
 
 __all__ = ["Loop", "accumulate"]
@@ -111,9 +111,7 @@ class Loop(Generic[Item]):
         self.parameters = {**own, **self.task.parameters()}
         self.optimiser = adamw(self.model, self.parameters, config, self.learning_rate)
         self.steps_per_epoch = num_batches(len(self.data.train), config.batch_size)
-        self.num_steps = config.epochs * self.steps_per_epoch
-        if config.max_steps is not None:
-            self.num_steps = min(self.num_steps, config.max_steps)
+        self.num_steps = num_steps(len(self.data.train), config.batch_size, config.epochs, config.max_steps)
         self.groups = group_numbers(groups_of(self.data.train, self.group_of))
         asked = (item.sequences[0] for item in self.data.held_out or self.data.train)
         self.fixed_prompts = FixedPrompts(asked, self.config.save.num_samples, self.config.save.sample_tokens)

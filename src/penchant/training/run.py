@@ -34,6 +34,7 @@ from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe
 from penchant.training.optimiser import release
 from penchant.training.origins import origins_of
+from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, score_reference
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
 from penchant.training.run_record import RunRecord
@@ -163,6 +164,7 @@ def train(
     rate = config.optimiser.learning_rate or recipe.usual_learning_rate(adapter=model.is_adapter)
     config = with_learning_rate(config, rate, resume=resume)
     found = recipe.dataset(config, data, model, reporter)
+    reporter.say(plan_of(config, found, recipe.group_of, share=model.shares))
     record = (
         RunRecord.begin(config, recipe.command)
         if config.output is None

@@ -9,7 +9,7 @@ from typing import TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batches", "batches_of_epoch", "group_numbers", "learning_rate_factor", "num_batches"]
+__all__ = ["Batches", "batches_of_epoch", "group_numbers", "learning_rate_factor", "num_batches", "num_steps"]
 
 Item = TypeVar("Item")
 
@@ -32,6 +32,12 @@ def learning_rate_factor(step: int, num_steps: int, warmup_ratio: float, schedul
 def num_batches(num_items: int, batch_size: int) -> int:
     """Batches of an epoch; the last may be smaller."""
     return -(-num_items // batch_size)
+
+
+def num_steps(num_items: int, batch_size: int, epochs: int, max_steps: int | None) -> int:
+    """Optimiser steps of a run: one a batch, and no more than max_steps."""
+    steps = epochs * num_batches(num_items, batch_size)
+    return steps if max_steps is None else min(steps, max_steps)
 
 
 class Batches(Sequence[list[Item]]):
