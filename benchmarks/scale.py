@@ -1,4 +1,4 @@
-"""What reading, checking and ranking large files takes: seconds, MB/s and peak memory, at two sizes.
+"""What reading, checking, training's start and ranking take on large files: seconds, MB/s and peak memory by size.
 
 Makes preference pairs of the length of chat and votes on models, both seeded, and measures every row of the table in a
 process of its own: beside Penchant's reading, plain `json.loads` of the same lines, which keeps nothing. MB/s are of
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import scale_training
 from common import HERE, machine, peak_bytes, table
 
 LETTERS = "etaoinshrdlu"
@@ -110,6 +111,11 @@ MEASURED: Mapping[str, tuple[str, Callable[[Path], None]]] = {
     "reading records": ("pairs", read),
     "load_pairs": ("pairs", load),
     "penchant check": ("pairs", check),
+    "tokenising": ("pairs", scale_training.tokenise),
+    "dpo, first start": ("pairs", scale_training.first_start),
+    "dpo, later start": ("pairs", scale_training.later_start),
+    "dpo, start from tokens": ("tokens", scale_training.start_from_tokens),
+    "reference, planned": ("tokens", scale_training.plan_reference),
     "penchant rank, jsonl": ("votes.jsonl", rank),
     "penchant rank, csv": ("votes.csv", rank),
 }
@@ -133,14 +139,29 @@ def in_a_process_of_its_own(name: str, path: Path) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+WRITTEN: Mapping[str, Callable[[Path, int], None]] = {
+    "pairs": write_pairs,
+    "tokens": scale_training.write_store,
+    "votes.jsonl": write_votes,
+    "votes.csv": write_votes,
+}
+"""What makes a file, or a folder, of so many rows."""
+
+
 def files(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, int, Path]]:
-    """(what is in it, rows, path) of every file, which is made where it is not there."""
-    for kind, sizes in (("pairs", options.pairs), ("votes.jsonl", options.votes), ("votes.csv", options.votes)):
-        for size in sizes:
-            path = folder / f"{size}-{kind}" if "." in kind else folder / f"{size}-{kind}.jsonl"
-            if not path.is_file():
-                (write_pairs if kind == "pairs" else write_votes)(path, size)
+    """(what is in it, rows, path) of every file that is asked for, which is made where it is not there."""
+    asked = {MEASURED[what][0] for what in options.only}
+    for kind in filter(asked.__contains__, WRITTEN):
+        for size in getattr(options, kind.partition(".")[0]):
+            path = folder / (f"{size}-{kind}.jsonl" if kind == "pairs" else f"{size}-{kind}")
+            if not path.exists():
+                WRITTEN[kind](path, size)
             yield kind, size, path
+
+
+def num_bytes(path: Path) -> int:
+    """Of a file, or of all in a folder."""
+    return sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
 
 
 def rows(found: list[dict[str, Any]]) -> Iterator[list[str]]:
@@ -155,6 +176,7 @@ def rows(found: list[dict[str, Any]]) -> Iterator[list[str]]:
             f"{one['clock']:.1f}",
             f"{one['cpu']:.1f}",
             f"{one['bytes'] / 1e6 / one['cpu']:.0f}",
+            f"{one['rows'] / one['clock']:,.0f}",
             f"{one['memory'] / 1e6:.0f}",
             f"{one['memory'] / base:.2f}",
         ]
@@ -163,6 +185,7 @@ def rows(found: list[dict[str, Any]]) -> Iterator[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, nargs="+", default=[160_000, 640_000], help="numbers of pairs")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[1_000_000, 10_000_000], help="pairs as tokens alone")
     parser.add_argument("--votes", type=int, nargs="+", default=[2_000_000], help="numbers of votes")
     parser.add_argument("--only", nargs="+", default=list(MEASURED), choices=list(MEASURED), help="rows of the table")
     parser.add_argument("--folder", type=Path, help="where the files are kept; a temporary one by default")
@@ -178,11 +201,21 @@ def main() -> None:
         for kind, size, path in files(folder, options):
             for what in options.only:
                 if MEASURED[what][0] == kind:
-                    facts = {"what": what, "rows": size, "bytes": path.stat().st_size}
+                    facts = {"what": what, "rows": size, "bytes": num_bytes(path)}
                     found.append(facts | in_a_process_of_its_own(what, path))
                     print(json.dumps(found[-1]), file=sys.stderr, flush=True)
     found.sort(key=lambda one: options.only.index(one["what"]))
-    header = ["what", "rows", "MB", "seconds", "of the processor", "MB/s of it", "peak MB", "of the first size"]
+    header = [
+        "what",
+        "rows",
+        "MB",
+        "seconds",
+        "of the processor",
+        "MB/s of it",
+        "rows/s",
+        "peak MB",
+        "of the first size",
+    ]
     facts = machine()
     print(f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gb']} GB\n")
     print(table(header, list(rows(found))))

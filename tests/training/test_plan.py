@@ -25,7 +25,14 @@ class Listening:
 def planned(stories260k, tmp_path, monkeypatch):
     """The plan of a run of six pairs, all with the same prompt."""
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
-    rows = [{"prompt": "Once upon a time there was a girl named Lily. She said", "chosen": f" she {i}", "rejected": f" he {i}"} for i in range(6)]
+    rows = [
+        {
+            "prompt": "Once upon a time there was a girl named Lily. She said",
+            "chosen": f" she {i}",
+            "rejected": f" he {i}",
+        }
+        for i in range(6)
+    ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     def planned(train=pt.dpo, **settings):

@@ -39,7 +39,7 @@ def score(tmp_path, sequences):
 
 def companies(sequences, token_budget):
     """The sequences of every micro-batch that they are scored in."""
-    return [[sequences[i] for i in indices] for indices in reference.companies(sequences, token_budget)]
+    return [[one for _, one in batch] for batch in reference.companies(sequences, token_budget)]
 
 
 def sample_cost(sequences):
@@ -296,7 +296,7 @@ def test_who_is_scored_beside_whom_is_the_same_for_pairs_of_a_store(pairs):
     held = [sequence for pair in pairs for sequence in pair.sequences]
 
     def keys(sequences, **options):
-        return [[sequences[i].key for i in batch] for batch in reference.companies(sequences, 300, **options)]
+        return [[sequences[i].key for i, _ in batch] for batch in reference.companies(sequences, 300, **options)]
 
     assert keys(stored) == keys(held)
     assert keys(stored, share=False) == keys(held, share=False)

@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Forest", "Segment", "TokenSequence", "shared_prefix_length"]
+__all__ = ["Forest", "Segment", "TokenSequence", "behind", "shared_prefix_length"]
 
 MIN_SHARED = 8
 """A split that saves fewer tokens than this costs more in bookkeeping than it saves in arithmetic."""
@@ -52,7 +52,7 @@ class TokenSequence:
     def of(cls, prompt: Sequence[int], completion: Sequence[int]) -> TokenSequence:
         """A prompt that is only read, followed by a completion of which every token is scored."""
         ids = np.array([*prompt, *completion], dtype=np.int64)
-        return cls(ids, np.arange(len(ids)) >= len(prompt))
+        return cls(ids, behind(len(prompt), len(ids)))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -184,6 +184,13 @@ class Forest:
         index = np.arange(self.num_tokens)
         inside = (enter[None, :] <= enter[:, None]) & (enter[:, None] < leave[None, :])
         return inside & (index[None, :] <= index[:, None])
+
+
+def behind(num_prompt: int, length: int) -> NDArray[np.bool_]:
+    """Which of `length` tokens are scored where all are but those of the prompt."""
+    scored = np.ones(length, dtype=np.bool_)
+    scored[:num_prompt] = False
+    return scored
 
 
 def shared_prefix_length(a: NDArray[np.int64], b: NDArray[np.int64]) -> int:

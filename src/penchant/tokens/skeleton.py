@@ -51,7 +51,8 @@ class Skeleton:
         White space around them and within may be the template's own; results of tools may be written as JSON.
         """
         texts = _texts(messages)
-        for spelt in (texts, [one.strip() for one in texts]):
+        for is_stripped in (False, True):
+            spelt = [one.strip() for one in texts] if is_stripped else texts
             if self._filled(spelt) == text:
                 return True, tuple(spelt[slot] for slot in self.slots)
         squeezed = _squeezed(text)

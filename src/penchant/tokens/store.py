@@ -21,7 +21,7 @@ from penchant.data import Origin
 from penchant.data.records import RowOrigin
 from penchant.errors import DataError
 from penchant.files.whole import replacing_folder
-from penchant.tokens.forest import TokenSequence
+from penchant.tokens.forest import TokenSequence, behind
 from penchant.tokens.order import groups_in_order, order_key
 from penchant.tokens.pairs import EncodedPair
 
@@ -54,8 +54,11 @@ class DamagedStore(Exception):
 class PairStore(Sequence[EncodedPair]):
     """facts: what was written beside the columns, as JSON has it."""
 
-    def __init__(self, columns: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, columns: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], mapped: Sequence[mmap.mmap] = ()
+    ) -> None:
         self.columns = columns
+        self._mapped = mapped
         self.facts = facts
         self._kinds = [(RowOrigin if in_memory else Origin, file) for in_memory, file in facts["files"]]
 
@@ -70,16 +73,21 @@ class PairStore(Sequence[EncodedPair]):
                 raise DamagedStore(f"{FACTS} is not what was written")
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedStore(f"{FACTS} cannot be read ({error})") from error
-        columns = {}
+        columns: dict[str, NDArray[Any]] = {}
+        mapped = []
         for name, (size, digest) in written.items():
             path = folder / f"{name}.bin"
             with path.open("rb") as stream:
                 if path.stat().st_size != size or hashlib.file_digest(stream, "sha256").hexdigest() != digest:
                     raise DamagedStore(f"{path.name} is not what was written")
             dtype, width = COLUMNS[name]
-            flat = np.memmap(path, dtype=dtype, mode="r") if size else np.empty(0, dtype=dtype)
+            flat = np.empty(0, dtype=dtype)
+            if size:
+                with path.open("rb") as stream:
+                    mapped.append(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+                flat = np.frombuffer(mapped[-1], dtype=dtype)
             columns[name] = flat.reshape(-1, width) if width else flat
-        return cls(columns, facts)
+        return cls(columns, facts, mapped)
 
     def __len__(self) -> int:
         return len(self.columns["lines"])
@@ -120,10 +128,9 @@ class PairStore(Sequence[EncodedPair]):
 
     def release(self) -> None:
         """Give back the memory in which parts of the files lie that were read; they are read anew where asked for."""
-        for column in self.columns.values():
-            mapped = getattr(column if isinstance(column, np.memmap) else column.base, "_mmap", None)
-            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-                mapped.madvise(mmap.MADV_DONTNEED)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            for file in self._mapped:
+                file.madvise(mmap.MADV_DONTNEED)
 
     def in_order(self, numbers: NDArray[np.int64], tie: Callable[[int], Any]) -> Iterator[int]:
         """Indices of `numbers`, which name sequences (2 * row, and 1 more for the rejected one), in token order.
@@ -334,6 +341,14 @@ class StoreWriter:
         if len(self._waiting["lines"]) >= ROWS_AT_ONCE:
             self._flush()
 
+    def extend(self, columns: Mapping[str, NDArray[Any]], file: str) -> None:
+        """Many pairs of one file, as columns."""
+        self._flush()
+        self._sources.setdefault((False, file), len(self._sources))
+        for name in COLUMNS:
+            self._append(name, columns[name])
+        self.num_tokens = int(columns["ends"][-1, 2])
+
     def finish(self, facts: Mapping[str, Any]) -> PairStore | None:
         """The store where it is in memory; else None, and it is opened once the block of `into` has ended."""
         self._flush()
@@ -353,23 +368,26 @@ class StoreWriter:
         return None
 
     def _flush(self) -> None:
-        for name, (dtype, _) in COLUMNS.items():
+        for name in COLUMNS:
             values, self._waiting[name] = self._waiting[name], []
             if not values:
                 continue
             if name == "ids" and max(int(one.max()) for one in values) >= np.iinfo(np.uint32).max:
                 raise DataError("a token's id is above 4,294,967,294, which no vocabulary here has")
-            part = (np.concatenate(values) if name == "ids" else np.array(values)).astype(dtype).reshape(-1)
-            self._sizes[name] += part.nbytes
-            if self._files is None:
-                self._parts[name].append(part)
-            else:
-                self._digests[name].update(part.data)
-                self._files[name].write(part.data)
+            self._append(name, np.concatenate(values) if name == "ids" else np.array(values))
+
+    def _append(self, name: str, values: NDArray[Any]) -> None:
+        part = np.ascontiguousarray(values.astype(COLUMNS[name][0]).reshape(-1))
+        self._sizes[name] += part.nbytes
+        if self._files is None:
+            self._parts[name].append(part)
+        else:
+            self._digests[name].update(part.data)
+            self._files[name].write(part.data)
 
 
 def _sequence(ids: NDArray[np.int64], num_prompt: int) -> TokenSequence:
-    return TokenSequence(ids, np.arange(len(ids)) >= num_prompt)
+    return TokenSequence(ids, behind(num_prompt, len(ids)))
 
 
 def _digest_of_facts(facts: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from penchant.tokens.order import in_token_order, order_key
 from penchant.tokens.packing import pack_ordered
 from penchant.training.reference_values import ReferenceCache, Values
 
-__all__ = ["companies", "reference_logprobs"]
+__all__ = ["Plan", "companies", "reference_logprobs"]
 
 NUM_VERIFIED = 4
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
@@ -34,8 +34,12 @@ NEIGHBOURS = 32
 """A stretch of sequences that is packed by itself has so many on average."""
 
 
-def companies(sequences: Sequence[TokenSequence], token_budget: int, *, share: bool = True) -> Iterator[list[int]]:
-    """Indices of distinct sequences in the micro-batches that they are scored in; their order changes nothing.
+Numbered = tuple[int, TokenSequence]
+"""A sequence and its index."""
+
+
+def companies(sequences: Sequence[TokenSequence], token_budget: int, *, share: bool = True) -> Iterator[list[Numbered]]:
+    """Distinct sequences in the micro-batches that they are scored in; their order changes nothing.
 
     In the order of their tokens they are cut before every sequence whose digest says so, about one of NEIGHBOURS, and
     each stretch is packed by itself. So a sequence more or less changes the company of those in its own stretch alone.
@@ -43,13 +47,14 @@ def companies(sequences: Sequence[TokenSequence], token_budget: int, *, share: b
     """
     for stretch in _stretches(sequences):
         if share:
-            yield from pack_ordered(((i, (one,)) for i, one in stretch), token_budget)
+            packed = pack_ordered(((place, (one,)) for place, (_, one) in enumerate(stretch)), token_budget)
+            yield from ([stretch[place] for place in places] for places in packed)
         else:
-            yield from ([i] for i, _ in stretch)
+            yield from ([one] for one in stretch)
 
 
-def _stretches(sequences: Sequence[TokenSequence]) -> Iterator[list[tuple[int, TokenSequence]]]:
-    stretch: list[tuple[int, TokenSequence]] = []
+def _stretches(sequences: Sequence[TokenSequence]) -> Iterator[list[Numbered]]:
+    stretch: list[Numbered] = []
     before = b""
     for i in in_token_order(sequences, lambda one: (order_key(one.ids), one.key)):
         one = sequences[i]
@@ -79,7 +84,7 @@ def reference_logprobs(
     they do not, the cache is dropped, aloud, and everything is computed.
     """
     cache = ReferenceCache(None, "", "") if cache is None else cache
-    plan = _Plan(sequences, companies(sequences, token_budget, share=model.shares), cache)
+    plan = Plan(sequences, companies(sequences, token_budget, share=model.shares), cache)
     if not _verified(model, plan):
         say("cached reference log-probs disagree with the model; computing them again")
         cache.forget()
@@ -98,20 +103,22 @@ def reference_logprobs(
     return Values(plan.keys, plan.values)
 
 
-class _Plan:
+class Plan:
     """Which sequences are run beside which, as numbers, and the values that the cache has for them.
 
     members, keys, values: index, key and value (NaN: none yet) of every sequence, one micro-batch after another.
     starts: where each begins there, and the last ends. lengths: how many tokens each has.
     """
 
-    def __init__(self, sequences: Sequence[TokenSequence], batches: Iterable[list[int]], cache: ReferenceCache) -> None:
+    def __init__(
+        self, sequences: Sequence[TokenSequence], batches: Iterable[list[Numbered]], cache: ReferenceCache
+    ) -> None:
         self._sequences = sequences
         self.starts, self.lengths = array("q", [0]), array("q")
         members, keys, values = array("q"), bytearray(), array("d")
-        for indices in batches:
-            members.extend(indices)
-            batch = [sequences[i] for i in indices]
+        for numbered in batches:
+            members.extend(i for i, _ in numbered)
+            batch = [one for _, one in numbered]
             keys += b"".join(one.key for one in batch)
             found = cache.find(_places(batch)) if cache.has_values else None
             values.extend([float("nan")] * len(batch) if found is None else found)
@@ -142,7 +149,7 @@ def _scores(model: LanguageModel, batch: Sequence[TokenSequence]) -> list[float]
         return [float(x) for x in score_sequences(model, batch)]
 
 
-def _verified(model: LanguageModel, plan: _Plan) -> bool:
+def _verified(model: LanguageModel, plan: Plan) -> bool:
     tolerance = TOLERANCE[model.numerics.compute_dtype]
     checked = 0
     for number in plan.found():
