@@ -26,6 +26,7 @@ __all__ = ["GROUPS", "added_names", "blame", "find_added", "import_object", "is_
 
 GROUPS = {
     "penchant.objectives": "objective",
+    "penchant.estimators": "estimator",
     "penchant.importers": "importer",
     "penchant.judges": "judge",
     "penchant.trackers": "tracker",

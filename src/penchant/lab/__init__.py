@@ -9,6 +9,8 @@ completions.py  a tree of what a language model may say, and the probability of 
 corpus.py       stories of known entropy, demonstrations, and a taste, for a model to grow up with
 games.py        games between players of known rating, and Elo's online rule
 optimise.py     Newton, L-BFGS, gradient descent
+policy_gradients.py   the mean of a policy gradient over all that may be sampled, beside the exact gradient
+learning.py     RLOO, GRPO, PPO, best-of-n and online DPO from samples, where the optimum is known
 routes.py       preferences to policy: by DPO and its kin, by the true reward, by a fitted reward
 result.py       what an experiment returns
 experiments/    the claims, one file each
@@ -29,7 +31,9 @@ from penchant.lab.exact import (
 from penchant.lab.experiments import EXPERIMENTS
 from penchant.lab.experiments.cycles import cyclic_share
 from penchant.lab.games import Games, falling_k, play, ratings_over_games
+from penchant.lab.learning import METHODS, Problem, learn
 from penchant.lab.optimise import Solution, descend, lbfgs, newton, stable_step
+from penchant.lab.policy_gradients import Recipe, exact_gradient, expected_gradient
 from penchant.lab.population import from_reference, objective_loss, ordered_pairs, population_loss
 from penchant.lab.result import Figure, Result, Series, TreeFigure
 from penchant.lab.routes import PolicyFit, RewardFit, fit_objective, fit_reward, fit_rlhf, log_softmax_policy
@@ -38,11 +42,14 @@ from penchant.lab.world import World, bradley_terry
 
 __all__ = [
     "EXPERIMENTS",
+    "METHODS",
     "Completion",
     "Corpus",
     "Figure",
     "Games",
     "PolicyFit",
+    "Problem",
+    "Recipe",
     "Result",
     "RewardFit",
     "Series",
@@ -55,6 +62,8 @@ __all__ = [
     "cyclic_share",
     "descend",
     "empirical_world",
+    "exact_gradient",
+    "expected_gradient",
     "expected_reward",
     "falling_k",
     "fit_objective",
@@ -67,6 +76,7 @@ __all__ = [
     "kl_divergence",
     "layout",
     "lbfgs",
+    "learn",
     "log_partition",
     "log_softmax_policy",
     "newton",

@@ -1,6 +1,6 @@
 """TokenTree: every token sequence up to a depth, so that a language model is a table too.
 
-Shapes: X prompts, Y sequences (leaves of the tree), N prefixes (its inner nodes), V tokens.
+Shapes: X prompts, Y sequences (leaves of the tree), N prefixes (its inner nodes), V tokens, T steps of a sequence.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ class TokenTree:
             for t, token in enumerate(sequence):
                 steps_NVY[index[sequence[:t]], token, y] = 1
         return steps_NVY
+
+    @cached_property
+    def places_YT2(self) -> Tensor:
+        """(prefix, token) of each step of each sequence, int64, T the depth; -1 after its end. Shape (Y, T, 2)."""
+        index = {prefix: n for n, prefix in enumerate(self.prefixes)}
+        places_YT2 = torch.full((len(self.sequences), self.depth, 2), -1)
+        for y, sequence in enumerate(self.sequences):
+            for t, token in enumerate(sequence):
+                places_YT2[y, t] = torch.tensor([index[sequence[:t]], token])
+        return places_YT2
 
     def log_probs(self, logits_XNV: Tensor) -> Tensor:
         """log pi(y|x) = sum over t = 1 .. |y| of log p(y_t | x, y_1 .. y_(t-1)): the path from root to leaf.

@@ -7,9 +7,11 @@ margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py
 remembering.py  those that measure a batch by the batches before it
 auxiliary.py  the SFT term, and mixtures of weighted terms
 advantages.py, policy_gradient.py, kl_estimators.py   reinforcement learning: rewards to advantages to a loss
+estimators.py   which of these a name leads to
 labelled.py   KTO and BCO, which read single responses labelled good or bad
 token_weights.py, weighting.py   weights of tokens within a response, and of pairs
 objective.py  what a row says of an objective: its function, parameters and source; a row stands below its function
+parameters.py  the numbers of a row, read off a signature or settled from what is given
 outside.py    objectives that somebody else wrote
 table.py      all rows, by name
 registry.py   finding one, settling its parameters, refusing data that it would not read
@@ -29,6 +31,7 @@ from penchant.objectives.auxiliary import mixture, sft
 from penchant.objectives.batch import PairBatch, PairFunction
 from penchant.objectives.coupled import aot, aot_unpaired
 from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
+from penchant.objectives.estimators import ESTIMATORS, Estimator, as_estimator, bind_estimator, get_estimator
 from penchant.objectives.ipo import ipo_mean, ipo_sum
 from penchant.objectives.kl_estimators import KL_ESTIMATORS, adapted_coefficient, k1, k2, k3
 from penchant.objectives.labelled import LabelledBatch, LabelledFunction, bco, kto, mean_kl, reward_shift
@@ -51,11 +54,13 @@ from penchant.objectives.weighting import wpo_weight
 
 __all__ = [
     "BETA",
+    "ESTIMATORS",
     "KL_ESTIMATORS",
     "LABELLED_OBJECTIVES",
     "OBJECTIVES",
     "TRL_NAMES",
     "Aggregation",
+    "Estimator",
     "LabelledBatch",
     "LabelledFunction",
     "LabelledObjective",
@@ -74,11 +79,13 @@ __all__ = [
     "aot_unpaired",
     "apo_down",
     "apo_zero",
+    "as_estimator",
     "as_objective",
     "bco",
     "bco_pair",
     "beta_dpo",
     "bind",
+    "bind_estimator",
     "bind_token_weights",
     "cdpo",
     "chi_po",
@@ -95,6 +102,7 @@ __all__ = [
     "dpop",
     "exo_pair",
     "generalised_advantages",
+    "get_estimator",
     "get_objective",
     "grpo_advantages",
     "hinge",

@@ -4,22 +4,19 @@ Shapes: B pairs.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from penchant.errors import ConfigError
 from penchant.objectives.batch import PairBatch
-from penchant.objectives.objective import BETA, Objective, Parameter
+from penchant.objectives.objective import Objective
+from penchant.objectives.parameters import parameters_of
 from penchant.wording import kind_and_reason_of
 
 __all__ = ["as_objective"]
-
-NO_PARAMETERS: Mapping[str, Parameter] = MappingProxyType({})
 
 
 def as_objective(given: object, name: str | None = None) -> Objective:
@@ -55,7 +52,7 @@ def as_objective(given: object, name: str | None = None) -> Objective:
             "returns losses of shape (B,), or an Objective."
         )
     name = name or f"{given.__module__}:{getattr(given, '__qualname__', type(given).__qualname__)}"
-    parameters = _parameters_of(given, name)
+    parameters = parameters_of(given, "objective", name, data=("the pairs",))
     function: Callable[..., Tensor] = given
     trial = _Trial(lambda batch: function(batch, **{key: one.default for key, one in parameters.items()}), name)
     return Objective(
@@ -69,26 +66,6 @@ def as_objective(given: object, name: str | None = None) -> Objective:
         needs_reference=trial.needs_reference(),
         batch_coupled=trial.is_coupled(),
     )
-
-
-def _parameters_of(function: Callable[..., Any], name: str) -> Mapping[str, Parameter]:
-    try:
-        arguments = list(inspect.signature(function).parameters.values())
-    except ValueError as error:
-        raise ConfigError(f"The objective {name!r} does not say what it takes; write a function around it.") from error
-    parameters = {}
-    for one in arguments[1:]:  # after the pairs
-        if one.kind not in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD):
-            raise ConfigError(f"The objective {name!r} takes {one}; name each of its parameters and give it a default.")
-        parameter = (BETA if one.name == "beta" else Parameter(0.0)).at(one.default)
-        if not parameter.allows(one.default):
-            got = "none" if one.default is one.empty else repr(one.default)
-            raise ConfigError(
-                f"The default of {one.name!r} of the objective {name!r} must be {parameter.range}, got {got}; "
-                "every argument after the pairs is a parameter."
-            )
-        parameters[one.name] = parameter
-    return MappingProxyType(parameters)
 
 
 class _Trial:

@@ -1,6 +1,6 @@
 """Find an objective by its name, settle its parameters, refuse data that it would not read."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,10 +9,10 @@ from torch import Tensor
 from penchant.objectives.batch import PairBatch
 from penchant.objectives.objective import Objective
 from penchant.objectives.outside import as_objective
+from penchant.objectives.parameters import settled_parameters, suggestion
 from penchant.objectives.remembering import Remembering
 from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, row_in_table
 from penchant.plugins import added_names, find_added, import_object, is_import_path
-from penchant.wording import nearest
 
 __all__ = ["bind", "bind_token_weights", "get_objective", "refuse_unread", "resolve_objective"]
 
@@ -44,7 +44,7 @@ def get_objective(name: str) -> Objective:
     if (added := find_added(GROUP, name)) is not None:
         return as_objective(added, name)
     names = (*OBJECTIVES, *LABELLED_OBJECTIVES, *added_names(GROUP))
-    raise ValueError(f"there is no objective {name!r}{_suggest(name, names)}; choose from {', '.join(names)}")
+    raise ValueError(f"there is no objective {name!r}{suggestion(name, names)}; choose from {', '.join(names)}")
 
 
 def resolve_objective(objective: str | Objective | Callable[..., Tensor]) -> Objective:
@@ -123,15 +123,7 @@ def _settle(
             "TRL's sigmoid takes label_smoothing and ignores it; use cdpo (conservative) or robust (unbiased) for what "
             "it should do, or leave label_smoothing out"
         )
-    for key, value in parameters.items():
-        if key in row.retired:
-            raise ValueError(f"{row.name} has no parameter {key!r} any more: {row.retired[key]}")
-        if key not in row.parameters:
-            known = ", ".join(row.parameters) or "none"
-            raise ValueError(f"{row.name} has no parameter {key!r}{_suggest(key, row.parameters)}; it has {known}")
-        if not row.parameters[key].allows(value):
-            raise ValueError(f"{key} of {row.name} must be {row.parameters[key].range}, got {value!r}")
-    return row, {**row.defaults, **parameters}
+    return row, settled_parameters(row.name, row.parameters, parameters, row.retired)
 
 
 def refuse_unread(objective: Objective, batch: PairBatch) -> None:
@@ -166,8 +158,3 @@ def refuse_unread(objective: Objective, batch: PairBatch) -> None:
                 f"{objective.name} does not read {words} but {count} of {len(given_B)} pairs "
                 f"{'has' if count == 1 else 'have'} one; remove them or use one of {readers}"
             )
-
-
-def _suggest(word: str, known: Iterable[str]) -> str:
-    near = nearest(word, known)
-    return f"; did you mean {near!r}?" if near else ""

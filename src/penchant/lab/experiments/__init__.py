@@ -8,6 +8,8 @@ finite_data.py   preferences that only look certain, and what helps
 displacement.py  the chosen response becomes less likely
 temperature.py   what T does to a distribution
 frontier.py      reward against KL
+policy_gradients.py   which policy gradients are unbiased, by enumeration
+reinforcement.py      RLOO, GRPO, PPO, online DPO and best-of-n held against the known optimum
 elo.py           Elo's formula and its online rule beside Bradley-Terry
 """
 
@@ -22,6 +24,8 @@ from penchant.lab.experiments.frontier import frontier
 from penchant.lab.experiments.identities import identities
 from penchant.lab.experiments.optimum import optimum
 from penchant.lab.experiments.overfitting import overfitting
+from penchant.lab.experiments.policy_gradients import policy_gradients
+from penchant.lab.experiments.reinforcement import reinforcement
 from penchant.lab.experiments.temperature import temperature
 from penchant.lab.result import Result
 
@@ -34,6 +38,8 @@ EXPERIMENTS: Mapping[str, Callable[..., Result]] = MappingProxyType(
         "identities": identities,
         "optimum": optimum,
         "frontier": frontier,
+        "policy_gradients": policy_gradients,
+        "reinforcement": reinforcement,
         "cycles": cycles,
         "overfitting": overfitting,
         "finite_data": finite_data,
