@@ -68,6 +68,12 @@ def test_an_objective_is_trained_with_and_explained(package, penchant):
     assert "power: 3" in Path("runs/focal/config.yaml").read_text()
 
 
+def test_an_estimator_is_held_against_the_exact_gradient(package, penchant):
+    by_name, by_path = run(penchant, "estimator of advantages")
+    assert "from_batch" in by_name
+    assert "my_estimators:from_batch" in by_path
+
+
 def test_an_importer_reads_its_rows(package, penchant):
     (printed,) = run(penchant, "importer")
     assert "format duel" in printed

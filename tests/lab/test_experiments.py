@@ -68,7 +68,7 @@ def test_the_same_options_give_the_same_numbers(name, result):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("name", ["temperature", "identities"])
+@pytest.mark.parametrize("name", ["temperature", "identities", "policy_gradients"])
 def test_the_claim_does_not_hang_on_the_seed(name, seed):
     assert EXPERIMENTS[name](seed=seed).held
 
@@ -86,6 +86,11 @@ def test_the_claim_does_not_hang_on_the_seed(name, seed):
         ("displacement", {"sft_weight": -1.0}),
         ("temperature", {"num_responses": 1}),
         ("frontier", {"num_responses": 2}),
+        ("policy_gradients", {"beta": 0.0}),
+        ("policy_gradients", {"num_samples": 1}),
+        ("policy_gradients", {"estimator": "rlo"}),
+        ("reinforcement", {"beta": 0.01}),
+        ("reinforcement", {"num_steps": 10}),
     ],
 )
 def test_an_option_out_of_range_is_refused_by_name(name, options):
@@ -356,3 +361,13 @@ def test_options_beyond_which_rounding_or_weakness_hides_the_claim_are_refused(n
 )
 def test_the_claim_holds_at_the_edges_of_what_is_accepted(name, option):
     assert EXPERIMENTS[name](**option).held
+
+
+# policy gradients
+
+
+def test_one_more_estimator_is_a_row_beside_the_others():
+    found = EXPERIMENTS["policy_gradients"](estimator="penchant.objectives:rloo_advantages", num_samples=2)
+    rows = {row["estimate"]: row for row in found.table}
+    mine = rows["penchant.objectives:rloo_advantages"]
+    assert {**mine, "estimate": "rloo"} == rows["rloo"]

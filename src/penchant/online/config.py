@@ -33,8 +33,8 @@ class MethodConfig(Section):
     )
     kl_in: Literal["reward", "loss"] | None = Field(
         None,
-        description="where the KL is charged: in the reward, whose gradient is right for any estimator's mean, or in "
-        "the loss; left out: reward, and loss for grpo",
+        description="where the KL is charged: in the reward, where k1 gives the gradient of the KL, or in the loss, "
+        "where it gives none; left out: reward, and loss for grpo",
     )
     kl: Literal["token", "sequence"] | None = Field(
         None,
