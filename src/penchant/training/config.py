@@ -206,6 +206,11 @@ class OptimiserConfig(Section):
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(
         1.0, description="a gradient whose norm is larger is scaled down to this norm"
     )
+    router_loss: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="of a mixture of experts: weight of the loss that keeps its experts in use (Switch Transformers; "
+        "0.001 to 0.02 are usual); 0: none",
+    )
     epochs: Positive = Field(1, description="times through the data")
     max_steps: Positive | None = Field(
         None,

@@ -21,9 +21,11 @@ from penchant.feedback.snapshots import resolve_projects
 from penchant.files.place import require_place
 from penchant.models.load import require_named
 from penchant.models.numerics import computing, process_peak_bytes
+from penchant.models.routers import Routers
 from penchant.progress import Reporter, reporter_of
 from penchant.training.alone import alone_in_run
 from penchant.training.arguments import Arguments
+from penchant.training.balanced import Balanced
 from penchant.training.callbacks import Callback, open_tracker
 from penchant.training.config import DPOConfig, RunConfig, SFTConfig
 from penchant.training.configure import configure
@@ -189,6 +191,8 @@ def train(
             **facts,
         )
         task = recipe.task(reference, model)
+        if weight := config.optimiser.router_loss:
+            task = Balanced(task, Routers.of(model), weight)
         make_ready(model, config)
         loop = Loop(config, model, task, found, rate, recipe.group_of, record, reporter, callbacks)
         if facts.get("reference_digest") == model.digest:
