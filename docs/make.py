@@ -43,7 +43,7 @@ def commands_page() -> str:
 
 def settings_page() -> str:
     """Every setting with its default, the values it may take and its meaning."""
-    DPOConfig, SFTConfig, RLHFConfig, ProjectConfig = schemas()
+    DPOConfig, SFTConfig, RewardConfig, RLHFConfig, ProjectConfig = schemas()
     training = """# Settings
 
 Written by `make docs` from `penchant.training.config`. Every setting can be given in a YAML file (`--config`), in the
@@ -61,6 +61,7 @@ How the people of a project are asked ([annotate.md](annotate.md)), from `pencha
             training,
             f"## penchant dpo\n\n{_table(DPOConfig)}",
             f"## penchant sft\n\n{_table(SFTConfig, left_out=NOT_READ_BY_SFT)}",
+            f"## penchant reward\n\n{_table(RewardConfig, left_out=NOT_READ_BY_REWARD)}",
             f"## penchant rlhf\n\n{_table(RLHFConfig, left_out=NOT_READ_BY_RLHF)}",
             f"{project}\n{_table(ProjectConfig)}",
         ]
@@ -68,18 +69,18 @@ How the people of a project are asked ([annotate.md](annotate.md)), from `pencha
 
 
 def schemas() -> tuple[type[BaseModel], ...]:
-    """What can be set: of `penchant dpo`, of `penchant sft`, of `penchant rlhf`, of a project."""
+    """What can be set: of `penchant dpo`, `sft`, `reward` and `rlhf`, and of a project."""
     from penchant.feedback.project import ProjectConfig
     from penchant.online.config import RLHFConfig
-    from penchant.training.config import DPOConfig, SFTConfig
+    from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
 
-    return DPOConfig, SFTConfig, RLHFConfig, ProjectConfig
+    return DPOConfig, SFTConfig, RewardConfig, RLHFConfig, ProjectConfig
 
 
 NOT_READ_BY_SFT = ("model.reference", "data.max_prompt_length")
-"""It refuses them."""
+NOT_READ_BY_REWARD = ("model.reference", "save.num_samples", "save.sample_tokens")
 NOT_READ_BY_RLHF = ("data.pairing", "data.min_gap")
-"""As well."""
+"""They refuse them."""
 
 
 def _table(schema: type[BaseModel], left_out: Sequence[str] = ()) -> str:

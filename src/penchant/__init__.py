@@ -57,9 +57,10 @@ if TYPE_CHECKING:
     from penchant.report.ranking import Ranking
     from penchant.training.callbacks import Callback
     from penchant.training.checking import CheckReport
-    from penchant.training.config import DPOConfig, SFTConfig
+    from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
     from penchant.training.interrupt import Interrupted
-    from penchant.training.run import dpo, sft
+    from penchant.training.other_runs import reward, sft
+    from penchant.training.run import dpo
     from penchant.training.trained import Run
 
 _WHERE = {
@@ -90,18 +91,19 @@ _WHERE = {
     "penchant.online.run": ("rlhf",),
     "penchant.training.callbacks": ("Callback",),
     "penchant.training.checking": ("CheckReport",),
-    "penchant.training.config": ("DPOConfig", "SFTConfig"),
+    "penchant.training.config": ("DPOConfig", "RewardConfig", "SFTConfig"),
     "penchant.training.interrupt": ("Interrupted",),
-    "penchant.training.run": ("dpo", "sft"),
+    "penchant.training.other_runs": ("reward", "sft"),
+    "penchant.training.run": ("dpo",),
     "penchant.training.trained": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
-    "load", "sample", "judge", "pair", "check", "convert", "sft", "dpo", "rlhf", "score", "evaluate", "rank",
-    "open_run", "compare_runs", "verify", "lineage",
+    "load", "sample", "judge", "pair", "check", "convert", "sft", "dpo", "reward", "rlhf", "score", "evaluate",
+    "rank", "open_run", "compare_runs", "verify", "lineage",
     "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
-    "Callback", "Reporter", "DPOConfig", "SFTConfig", "RLHFConfig", "PairBatch",
+    "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig", "PairBatch",
     "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
     "PenchantError", "UserError", "DataError", "ModelError", "ConfigError", "OutputError", "TrainingError",
     "WrittenError", "Interrupted",

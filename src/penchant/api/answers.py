@@ -181,8 +181,9 @@ def judge(
 
     Args:
         comparisons: what `sample` returned, a file of it, or Comparison records.
-        judge: a name ("positivity"), "module:function", "run:FOLDER", the address of an endpoint, or a function of
-            (prompt, response) that returns a score or of (prompt, a, b) that returns "a", "b", "tie" or "both_bad".
+        judge: a name ("positivity"), "module:function", "reward:FOLDER", "run:FOLDER", the address of an endpoint, or a
+            function of (prompt, response) that returns a score or of (prompt, a, b) that returns "a", "b", "tie" or
+            "both_bad".
         output: JSON lines to write as well, which `resume=True` goes on with.
         options: judge_model, instructions, epsilon, judge_reference, concurrency, timeout, device, dtype; those that
             the judge reads, see `penchant.evaluation.judges.open_judge`.

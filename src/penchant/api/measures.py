@@ -98,7 +98,8 @@ def evaluate(
 
     Args:
         model: a run, which knows its reference; or any model, with `reference`.
-        judge: scores every response: "positivity", "module:function", or a function of (prompt, response).
+        judge: scores every response: "positivity", "reward:FOLDER", "module:function", or a function of (prompt,
+            response).
         columns, format: of the prompts, see `penchant.data.load_prompts`.
         write: put comparison.json and the report into the folder of the run.
 

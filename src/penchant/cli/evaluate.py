@@ -25,7 +25,7 @@ def command(
         str, typer.Option("--prompts", "-p", help="A file of prompts, or everyday-test.")
     ] = "everyday-test",
     judge: Annotated[
-        str, typer.Option(help="positivity, or module:function of your own (which runs its code).")
+        str, typer.Option(help="positivity, reward:FOLDER, or module:function of your own (which runs its code).")
     ] = "positivity",
     reference: Annotated[
         str | None,
@@ -65,7 +65,7 @@ def command(
     from penchant.training.run_folder import read_ledger
 
     read_ledger(run)  # refused here where it is no run: the result goes into its folder
-    scorer = open_scorer(judge)
+    scorer = open_scorer(judge, device=device, dtype=dtype, reporter=Reporter())
     sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     asked = read_prompts(prompts, max_prompts, Reporter().say, columns=columns, format=format)
     with Reporter() as reporter:

@@ -34,7 +34,10 @@ Instructions = Annotated[
 Epsilon = Annotated[
     float | None,
     typer.Option(
-        "--epsilon", min=0, help="Scores that differ by no more are a tie.", show_default="0; for run: 0.001 nats"
+        "--epsilon",
+        min=0,
+        help="Scores that differ by no more are a tie.",
+        show_default="0; for run: 0.001 nats; for reward: 0.0001",
     ),
 ]
 JudgeReference = Annotated[
@@ -58,7 +61,9 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The answered comparisons, JSON lines.")],
     judge: Annotated[
         str,
-        typer.Option(help="positivity, module:function of your own (which runs its code), run:FOLDER, or http://..."),
+        typer.Option(
+            help="positivity, reward:FOLDER, run:FOLDER, module:function of your own (which runs its code), http://..."
+        ),
     ] = "positivity",
     judge_model: JudgeModel = None,
     instructions: Instructions = None,
@@ -75,14 +80,16 @@ def command(
 ) -> None:
     """Answer comparisons with a judge that stands in for a person.
 
-    A judge is a function that scores responses (the default, positivity, likes sunny words), the reward that a trained
-    run holds, or a language model behind an OpenAI-compatible endpoint, which is asked in both orders. The endpoint's
-    key is read from the environment variable PENCHANT_JUDGE_KEY alone. No person
-    is asked; --people shows how far the judge agrees with people.
+    A judge is a function that scores responses (the default, positivity, likes sunny words), a reward model, the reward
+    that a trained run holds, or a language model behind an OpenAI-compatible endpoint, which is asked in both orders.
+    The endpoint's key is read from the environment variable PENCHANT_JUDGE_KEY alone. No person is asked; --people
+    shows how far the judge agrees with people.
 
     [bold]Examples[/bold]
 
         penchant judge samples.jsonl --judge positivity --output votes.jsonl
+
+        penchant judge samples.jsonl --judge reward:runs/reward --output votes.jsonl
 
         penchant judge samples.jsonl --judge run:runs/first --output votes.jsonl
 

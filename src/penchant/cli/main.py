@@ -32,8 +32,8 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
 VERBS = (
-    *("check", "convert", "sample", "annotate", "judge", "pair", "rank", "sft", "dpo", "rlhf", "objectives", "lab"),
-    "score",
+    *("check", "convert", "sample", "annotate", "judge", "pair", "rank", "sft", "dpo", "reward", "rlhf"),
+    *("objectives", "lab", "score"),
     *("evaluate", "round", "chat", "export", "report", "verify", "lineage", "demo"),
 )
 """Files of this folder, each with the NAME of a command and the function `command`, in the order of the help."""

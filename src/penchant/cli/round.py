@@ -32,7 +32,7 @@ def command(
         str | None, typer.Option("--prompts", "-p", help="A file of prompts, or everyday-train.")
     ] = None,
     judge: Annotated[
-        str | None, typer.Option(help="Who answers: positivity, module:function, run:FOLDER, or http://...")
+        str | None, typer.Option(help="Who answers: positivity, module:function, reward:FOLDER, run:FOLDER, http://...")
     ] = None,
     judge_model: JudgeModel = None,
     instructions: Instructions = None,

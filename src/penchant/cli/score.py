@@ -49,16 +49,19 @@ def command(
     dtype: options.Dtype = None,
     chat_template: options.ChatTemplate = None,
 ) -> None:
-    """Score pairs by a trained model's implicit reward: beta times its gain in log-probability over the reference.
+    """Score pairs by a reward model, or by a trained model's implicit reward, its log-probability against a reference.
 
     Shows the reward of both responses, the margin, the probability that chosen beats rejected, and how often the model
-    agrees with the people who chose. A run folder knows its reference and its beta; other models need --reference.
+    agrees with the people who chose. A run folder knows its reference and its beta (the implicit reward is beta times
+    the gain in log-probability); a reward model has neither, and other models need --reference.
 
     [bold]Examples[/bold]
 
         penchant score --model runs/first --data held_out.jsonl
 
         penchant score --model runs/first --data held_out.jsonl --output scores.jsonl
+
+        penchant score --model runs/reward --data held_out.jsonl
 
         penchant score --model ./aligned --reference ./sft --beta 0.1 --data held_out.jsonl --output - | jq .margin
     """
@@ -71,7 +74,7 @@ def command(
     from penchant.evaluation.score import score_pairs
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files.place import require_place
-    from penchant.models.opening import open_model
+    from penchant.models.opening import open_any_model
 
     if output not in (None, "-"):
         if Path(str(output)).exists():
@@ -84,7 +87,7 @@ def command(
             **{name: given[name] for name in SAME},
             on_bad_row=cast("OnBadRow", on_bad_row or "drop"),
             min_gap=min_gap or 0.0,
-            load=partial(open_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
+            load=partial(open_any_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
             reporter=reporter,
         )
     if output == "-":

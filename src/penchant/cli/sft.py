@@ -57,6 +57,6 @@ def command(
 
     flags = {name: given[name] for name in SETTING_OF if name in given} | {"lora": lora or None}
     with begin(SFTConfig, flags, config, settings, tracker) as (checked, reporter):
-        from penchant.training.run import sft
+        from penchant.training.other_runs import sft
 
         show(sft(config=checked, resume=resume, progress=reporter), reporter)

@@ -20,6 +20,7 @@ from penchant.data import Prompt, shown
 from penchant.errors import DataError
 from penchant.evaluation.answers import Answers, Asked, answer_as_policy, answer_as_reference
 from penchant.evaluation.judges.protocol import Scorer
+from penchant.evaluation.judges.scoring import scores_of
 from penchant.evaluation.policies import AnyModel, Loader, open_policy
 from penchant.evaluation.references import find_reference
 from penchant.files.whole import write_atomically
@@ -153,11 +154,17 @@ def compare_answers(
     are 95%: of the win rate by Tango's score method, for fewer comparisons where each prompt has several; of means by
     Student's t, over prompts.
     """
-    pairs, prompts = [], asked.prompts
-    for prompt in prompts:
-        question = shown(prompt.messages[-1])
-        for a, b in zip(before.texts[prompt.id], after.texts[prompt.id], strict=True):
-            pairs.append(Side(prompt.id, question, a, b, judge.score(question, a), judge.score(question, b)))
+    prompts = asked.prompts
+    sides = [
+        (prompt, a, b)
+        for prompt in prompts
+        for a, b in zip(before.texts[prompt.id], after.texts[prompt.id], strict=True)
+    ]
+    scores = iter(scores_of(judge, [(prompt.messages, text) for prompt, a, b in sides for text in (a, b)]))
+    pairs = [
+        Side(prompt.id, shown(prompt.messages[-1]), a, b, score_a, score_b)
+        for (prompt, a, b), score_a, score_b in zip(sides, scores, scores, strict=True)
+    ]
     old, new, ids = [p.score_before for p in pairs], [p.score_after for p in pairs], [p.id for p in pairs]
     credit = [0.5 + 0.5 * ((b > a) - (b < a)) for a, b in zip(old, new, strict=True)]
     rate, wins, losses = win_rate_of(credit, ids), credit.count(1.0), credit.count(0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from penchant.data import Data, Loaded, OnBadRow, PreferencePair, ReadOptions, l
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError, DataError
-from penchant.evaluation.policies import AnyModel, Loader, open_policy
+from penchant.evaluation.policies import AnyModel, Loader, open_policy, open_scorer_of_pairs
 from penchant.evaluation.references import find_reference, ledger_of
+from penchant.evaluation.reward_scores import reward_scores
 from penchant.evaluation.scoring import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
@@ -31,11 +32,14 @@ TOKEN_BUDGET = 2048
 
 @dataclass(frozen=True)
 class Scores:
-    """pairs: in the order of the data, without those left out. beta: the scale of their rewards."""
+    """pairs: in the order of the data, without those left out. beta: the scale of their rewards.
+
+    A reward model has no beta: it is None.
+    """
 
     pairs: tuple[PairScore, ...]
     summary: Summary
-    beta: float
+    beta: float | None
 
     def rows(self) -> list[dict[str, Any]]:
         """A dict for each pair; origin is file:line."""
@@ -71,6 +75,8 @@ def score_pairs(
 ) -> Scores:
     """The implicit reward of both responses of every pair: beta (log pi(y|x) - log pi_ref(y|x)), and its margin.
 
+    A reward model gives its own.
+
     Args:
         policy: a run folder or another model's name, which is loaded here and given back before its reference is; or a
             model in memory.
@@ -98,12 +104,22 @@ def score_pairs(
     ledger = {} if isinstance(policy, LanguageModel) else ledger_of(str(policy)) or {}
     trained_with = ledger.get("config", {}).get("data", {})
     spelt = special_tokens_of(special_tokens or trained_with.get("special_tokens"))
+
+    def encoded(model: LanguageModel) -> Sequence[EncodedPair]:
+        longest = min(max_length or trained_with.get("max_length", 1024), model.context_length)
+        loaded = load_pairs(data, on_bad_row=on_bad_row, limit=max_pairs, pairing=pairing, min_gap=min_gap)
+        return _encoded(model, loaded, longest, on_bad_row, reporter)
+
+    if (scorer := open_scorer_of_pairs(policy, special_tokens=spelt, load=load, reporter=reporter)) is not None:
+        if reference is not None or beta is not None:
+            raise ConfigError(f"{scorer.name}: is a reward model, which has no reference and no beta; leave them out")
+        pairs = encoded(scorer)
+        scores = reward_scores(scorer, pairs, token_budget=TOKEN_BUDGET, on_progress=_shown(reporter, "rewards"))
+        return Scores(tuple(scores), summarise(pairs, scores), None)
     name, model = open_policy(policy, reference, special_tokens=spelt, load=load, reporter=reporter)
     source = find_reference(name, model, reference)
     scale = beta or beta_of(ledger, reporter.say)
-    longest = min(max_length or trained_with.get("max_length", 1024), model.context_length)
-    loaded = load_pairs(data, on_bad_row=on_bad_row, limit=max_pairs, pairing=pairing, min_gap=min_gap)
-    pairs = _encoded(model, loaded, longest, on_bad_row, reporter)
+    pairs = encoded(model)
     policy_B2 = _logprobs(model, pairs, reporter, "policy")
     if source.is_adapter_off:
         with model.as_reference():
@@ -138,7 +154,8 @@ def _encoded(
 
 
 def _logprobs(model: LanguageModel, pairs: Sequence[EncodedPair], reporter: Reporter, label: str) -> Tensor:
-    def shown(done: int, total: int) -> None:
-        reporter.progress(label, done, total, {})
+    return response_logprobs(model, pairs, token_budget=TOKEN_BUDGET, on_progress=_shown(reporter, label))
 
-    return response_logprobs(model, pairs, token_budget=TOKEN_BUDGET, on_progress=shown)
+
+def _shown(reporter: Reporter, label: str) -> Callable[[int, int], None]:
+    return lambda done, total: reporter.progress(label, done, total, {})

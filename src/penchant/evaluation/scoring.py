@@ -26,7 +26,10 @@ __all__ = ["PairScore", "Summary", "beta_of", "response_logprobs", "score_reward
 
 @dataclass(frozen=True)
 class PairScore:
-    """What the model thinks of one pair. Log-probs in nats, summed over the response; num_tokens: those scored."""
+    """What the model thinks of one pair. Log-probs in nats, summed over the response; num_tokens: of the response.
+
+    A reward model has no log-probs: they are None.
+    """
 
     origin: Origin
     reward_chosen: float
@@ -34,10 +37,10 @@ class PairScore:
     margin: float
     probability: float
     correct: bool
-    policy_chosen: float
-    policy_rejected: float
-    reference_chosen: float
-    reference_rejected: float
+    policy_chosen: float | None
+    policy_rejected: float | None
+    reference_chosen: float | None
+    reference_rejected: float | None
     num_tokens_chosen: int
     num_tokens_rejected: int
 

@@ -30,7 +30,8 @@ def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
     summary, rate = found.summary, found.summary.accuracy
     yield f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)"
     mean, probability = summary.mean_margin, summary.mean_probability
-    yield f"margin    {mean:+.4f} on average, p(chosen) {probability:.3f}, beta {found.beta:g}"
+    scale = "" if found.beta is None else f", beta {found.beta:g}"
+    yield f"margin    {mean:+.4f} on average, p(chosen) {probability:.3f}{scale}"
     if summary.num_prompts < rate.num:
         num = summary.num_prompts
         yield f"they have {num} prompts; pairs of one prompt go together, and the interval allows for it"

@@ -45,13 +45,13 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
             "the model already is a LoRA adapter, which is trained further without a new one; leave out `lora=True`, "
             "or fold it into its model with `penchant export` and train a new one on that"
         )
-    from peft import LoraConfig, TaskType, get_peft_model
+    from peft import LoraConfig, get_peft_model
 
     head = next((name for name, module in model.network.named_modules() if module is model.head), "lm_head")
     if any(head == target or head.endswith(f".{target}") for target in targets):
         raise ConfigError(f"lora.targets {', '.join(targets)}: the head ({head}) takes no adapter here; leave it out")
     config = LoraConfig(
-        task_type=TaskType.CAUSAL_LM,
+        task_type=model.task_type,
         r=rank,
         lora_alpha=alpha,
         lora_dropout=0.0,

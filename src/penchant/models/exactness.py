@@ -21,7 +21,9 @@ from penchant.models.attention import CannotShare
 from penchant.models.forward import score_forest, score_sequences
 from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
+from penchant.models.reward_model import RewardModel
 from penchant.models.sampler import SamplingParams
+from penchant.models.states import hidden_states
 from penchant.tokens.forest import Forest, TokenSequence
 from penchant.wording import kind_and_reason_of
 
@@ -48,7 +50,7 @@ def why_unshared(model: LanguageModel, longest: int | None = None) -> str:
 
     longest: tokens of the longest sequence it will see; by default, the longest it was built for.
     """
-    if is_adapted(model.head):
+    if not isinstance(model, RewardModel) and is_adapted(model.head):
         return "its head has an adapter, which only its own code reads"
     (apart,) = _scored_alone(model, [_small_family(model)])
     if reason := _config_says(model.text_config, min(longest or model.context_length, model.context_length)):
@@ -65,11 +67,12 @@ def _found_by_trying(model: LanguageModel, apart: Tensor) -> str:
     """What differs where prefixes are shared, or "". apart: what the model scores through its own code."""
     model.start_sharing()
     with torch.no_grad():
-        shared = score_forest(model, Forest.plant(_small_family(model), min_shared=2))
+        shared = _read(model, Forest.plant(_small_family(model), min_shared=2))
     tolerance = TOLERANCE[model.numerics.compute_dtype]
     if not (gap := _gap(shared, apart)) <= tolerance:
-        return f"its log-probs with and without sharing differ by {gap:.1e}"
-    if not (gap := _written_otherwise(model)) <= tolerance:
+        what = "states" if isinstance(model, RewardModel) else "log-probs"
+        return f"its {what} with and without sharing differ by {gap:.1e}"
+    if not isinstance(model, RewardModel) and not (gap := _written_otherwise(model)) <= tolerance:
         return f"what it writes from shared keys and values differs by {gap:.1e} from what it scores"
     return ""
 
@@ -80,6 +83,18 @@ def keeps_rightly(model: LanguageModel) -> bool:
         return _written_otherwise(model) <= TOLERANCE[model.numerics.compute_dtype]
     except FOREIGN_ERRORS:
         return False
+
+
+def _read(model: LanguageModel, forest: Forest) -> Tensor:
+    """The log-probs of the scored tokens, (K,); of a reward model the states before them, along a made-up direction.
+
+    Its own head may be new, and read nothing yet.
+    """
+    if not isinstance(model, RewardModel):
+        return score_forest(model, forest)
+    hidden_TH = hidden_states(model, forest).float()
+    direction_H = torch.from_numpy(np.random.default_rng(2).normal(size=hidden_TH.shape[1])).to(hidden_TH)
+    return hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(hidden_TH.device)) @ direction_H
 
 
 def _gap(ours: Tensor, theirs: Tensor) -> float:
@@ -98,11 +113,11 @@ def _written_otherwise(model: LanguageModel) -> float:
 
 
 def _scored_alone(model: LanguageModel, families: Sequence[Sequence[TokenSequence]]) -> list[Tensor]:
-    """Log-probs of each family's scored tokens through the model's own code, (K,) each. Raises ModelError."""
+    """What is read of each family's scored tokens through the model's own code, (K,) each. Raises ModelError."""
     model.stop_sharing("checking")
     try:
         with torch.no_grad():
-            return [score_forest(model, Forest.plant(family, share=False)) for family in families]
+            return [_read(model, Forest.plant(family, share=False)) for family in families]
     except FOREIGN_ERRORS as error:
         raise ModelError(
             f"{model.name}: a {type(model.causal_lm).__name__} does not score plain text here "

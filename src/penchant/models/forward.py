@@ -17,7 +17,7 @@ from penchant.models.unshared import score_one_by_one
 from penchant.objectives import PairBatch, sum_by_response, wpo_weight
 from penchant.tokens import EncodedPair, Forest, TokenSequence
 
-__all__ = ["score_forest", "score_pairs", "score_sequences", "score_shared"]
+__all__ = ["score_forest", "score_pairs", "score_sequences", "score_shared", "shared_states"]
 
 
 def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
@@ -93,15 +93,21 @@ def _score(model: LanguageModel, forest: Forest, *, collision: bool) -> tuple[Te
         return score_shared(model, forest, collision)[:2] if model.shares else score_one_by_one(model, forest)
 
 
-def score_shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-prob, log sum of squared probabilities, and the state that predicts it, of each scored token."""
+def shared_states(model: LanguageModel, forest: Forest) -> Tensor:
+    """The last state of every packed token, (T, H), of a model that shares prefixes."""
     device = model.numerics.device
-    hidden_TH = model.body(
+    hidden_TH: Tensor = model.body(
         input_ids=torch.from_numpy(forest.input_ids_T).to(device)[None],
         position_ids=torch.from_numpy(forest.position_ids_T).to(device)[None],
         use_cache=False,
         layout=TreeLayout(forest, device),
     ).last_hidden_state[0]
+    return hidden_TH
+
+
+def score_shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-prob, log sum of squared probabilities, and the state that predicts it, of each scored token."""
+    device, hidden_TH = model.numerics.device, shared_states(model, forest)
     hidden_KH = hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(device))
     targets_K = torch.from_numpy(forest.target_ids_K).to(device)
     logp_K, collision_K = token_logprobs_and_collision(

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ class LanguageModel:
     rightly; else every token runs the whole text again. num_tokens_run: how many it has run, shared ones once.
     in_memory: whether its weights were trained since and lie in no folder; `path` is then the one it came from.
     head_gradient: where the gradient of the head's weight is added up, (V, H); None while autograd does it.
+    task_type: what peft calls what it does.
     """
 
     network: Any
@@ -45,6 +46,7 @@ class LanguageModel:
     num_tokens_run: int = 0
     in_memory: bool = False
     head_gradient: Tensor | None = None
+    task_type: ClassVar[str] = "CAUSAL_LM"
 
     @property
     def shares(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 from penchant.errors import ConfigError, ModelError
 from penchant.models import starter
@@ -20,13 +21,14 @@ from penchant.models.digests import (
 )
 from penchant.models.exactness import keeps_rightly, require_language_model, why_unshared
 from penchant.models.language_model import LanguageModel
-from penchant.models.network import base_of_adapter, read_adapter, read_json, read_network
+from penchant.models.network import base_of_adapter, is_reward_folder, read_adapter, read_json, read_network
 from penchant.models.numerics import Numerics
 from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder, SpecialTokens
 from penchant.wording import reason_of
 
 __all__ = [
+    "assemble",
     "base_of",
     "clock_of",
     "is_adapter_folder",
@@ -34,8 +36,11 @@ __all__ = [
     "read_chat_template",
     "require_named",
     "resolve",
+    "share_where_exact",
     "weights_digest",
 ]
+
+AnyModel = TypeVar("AnyModel", bound=LanguageModel)
 
 
 def load_model(
@@ -57,8 +62,40 @@ def load_model(
     never run and only safetensors are read.
     """
     path = resolve(name, say)
+    if is_reward_folder(path):
+        raise ModelError(
+            f"{name}: is a reward model, which scores texts and writes none; pass a language model, or use this one as "
+            f'a judge, `judge="reward:{name}"`'
+        )
+    model = assemble(
+        LanguageModel, name, path, numerics, read_network, chat_template, special_tokens, clock or clock_of(path), say
+    )
+    require_language_model(model)
+    share_where_exact(model, longest, say, share=share)
+    if not model.shares:
+        model.keeps = keeps_rightly(model)
+        if not model.keeps:
+            say(f"{name}: its own code keeps no keys and values exactly; sampling runs the whole text for every token")
+    return model
+
+
+def assemble(
+    kind: type[AnyModel],
+    name: str,
+    path: Path,
+    numerics: Numerics,
+    read: Callable[[Path, Callable[[str], None]], Any],
+    chat_template: str | None,
+    special_tokens: SpecialTokens,
+    clock: datetime | None,
+    say: Callable[[str], None],
+) -> AnyModel:
+    """A model of what lies in its folder, before anything is known of what it can share. Raises ModelError.
+
+    read: makes the network of a folder that holds a whole model.
+    """
     base = base_of(path, say)
-    network = read_network(base, say)
+    network = read(base, say)
     if base != path:
         network = read_adapter(path, network)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
@@ -68,14 +105,15 @@ def load_model(
             template=chat_template,
             end_ids=_end_ids(base, network),
             special_tokens=special_tokens,
-            clock=clock or clock_of(path),
+            clock=clock,
+            whole_turns=kind.task_type == "SEQ_CLS",
         )
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     _refuse_ids_without_row(path, tokenizer, encoder, network)
     network.to(numerics.device)
     network.eval()
-    model = LanguageModel(
+    return kind(
         network=network,
         tokenizer=tokenizer,
         encoder=encoder,
@@ -84,15 +122,16 @@ def load_model(
         path=path,
         digest=weights_digest(path, base),
     )
-    require_language_model(model)
+
+
+def share_where_exact(
+    model: LanguageModel, longest: int | None, say: Callable[[str], None], *, share: bool = True
+) -> None:
+    """Let the model share prefixes, unless that is not asked for or would change what it computes, which is said."""
     if reason := (why_unshared(model, longest) if share else "sharing was switched off"):
         model.stop_sharing(reason)
-        say(f"{name}: prefixes are not shared, each sequence runs by itself: {reason}")
-        model.keeps = keeps_rightly(model)
-        if not model.keeps:
-            say(f"{name}: its own code keeps no keys and values exactly; sampling runs the whole text for every token")
+        say(f"{model.name}: prefixes are not shared, each sequence runs by itself: {reason}")
     model.freeze_beyond_text()
-    return model
 
 
 def read_chat_template(option: str | None) -> str | None:
@@ -232,7 +271,10 @@ def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, ne
 def _end_ids(path: Path, network: Any) -> tuple[int, ...]:
     """Tokens that end a turn, from the generation config and the model config. Raises ModelError for what is none."""
     ends: list[int] = []
-    for config in (getattr(network, "generation_config", None), network.config):
+    of_generation = getattr(network, "generation_config", None)
+    if of_generation is None and (path / "generation_config.json").is_file():  # a model that writes nothing reads none
+        of_generation = SimpleNamespace(**read_json(path / "generation_config.json"))
+    for config in (of_generation, network.config):
         value = getattr(config, "eos_token_id", None)
         ends += [] if value is None else value if isinstance(value, list) else [value]
     rows = len(network.get_input_embeddings().weight)

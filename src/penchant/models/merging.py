@@ -78,7 +78,7 @@ def round_weights(network: nn.Module, dtype: torch.dtype) -> None:
 def _separate(causal_lm: Any) -> bool:
     """Whether embedding and head were one weight that an adapter is on; if so, each has its own from now on."""
     embedding, head = causal_lm.get_input_embeddings(), causal_lm.get_output_embeddings()
-    if not (is_adapted(embedding) or is_adapted(head)):
+    if head is None or not (is_adapted(embedding) or is_adapted(head)):
         return False
     held = {id(module._parameters.get("weight")) for module in embedding.modules()} - {id(None)}
     shared = [module for module in head.modules() if id(module._parameters.get("weight")) in held]

@@ -16,7 +16,7 @@ from penchant.models.config_check import layers_beyond, read_shapes, require_ada
 from penchant.models.seeding import NOBODYS, seeded
 from penchant.wording import reason_of
 
-__all__ = ["base_of_adapter", "read_adapter", "read_json", "read_network"]
+__all__ = ["base_of_adapter", "is_reward_folder", "read_adapter", "read_json", "read_network"]
 
 
 def base_of_adapter(path: Path) -> str:
@@ -39,8 +39,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any:
-    """A transformers causal language model in fp32, with an attention of its own code. Raises ModelError."""
-    from transformers import AutoModelForCausalLM
+    """A transformers network in fp32, with an attention of its own code. Raises ModelError.
+
+    A causal language model; where the folder says that it holds a classifier of texts, that.
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -62,8 +65,9 @@ def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any
     require_config_fits(path / "config.json", config, shapes)
     if (path / "generation_config.json").is_file():
         require_config_fits(path / "generation_config.json", read_json(path / "generation_config.json"), shapes)
+    kind = AutoModelForSequenceClassification if _says_classifier(config) else AutoModelForCausalLM
     reading = partial(
-        AutoModelForCausalLM.from_pretrained,
+        kind.from_pretrained,
         str(path),
         output_loading_info=True,
         dtype=torch.float32,
@@ -82,9 +86,28 @@ def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any
     return network
 
 
+def is_reward_folder(path: Path) -> bool:
+    """Whether the folder says that it holds a classifier of texts, or an adapter of one. Raises ModelError."""
+    adapter = path / "adapter_config.json"
+    if adapter.is_file():
+        return read_json(adapter).get("task_type") == "SEQ_CLS"
+    return (path / "config.json").is_file() and _says_classifier(read_json(path / "config.json"))
+
+
+def _says_classifier(config: dict[str, Any]) -> bool:
+    named = config.get("architectures")
+    return isinstance(named, list) and any(str(one).endswith("ForSequenceClassification") for one in named)
+
+
 def _require_all_weights(path: Path, network: Any, found: dict[str, Any], say: Callable[[str], None]) -> None:
     """What is missing would be filled at random; what is left over may be half a model."""
-    if missing := sorted(found["missing_keys"]):
+    missing = sorted(found["missing_keys"])
+    if any(name.startswith("score.") for name in missing):
+        raise ModelError(
+            f"{path}: is a reward model without its head (its files hold no {missing[0]}), so it gives no rewards; "
+            "fetch or save it again"
+        )
+    if missing:
         raise ModelError(f"{path}: its files lack {len(missing)} weights ({missing[0]}, ...); fetch or save it again")
     left_over = sorted(found["unexpected_keys"])
     if beyond := layers_beyond(left_over, (name for name, _ in network.named_parameters())):

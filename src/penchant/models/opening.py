@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penchant.progress import Reporter
 
 if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel
+    from penchant.models.reward_model import RewardModel
     from penchant.tokens import SpecialTokens
 
-__all__ = ["open_model"]
+__all__ = ["open_any_model", "open_model", "open_reward_model"]
 
 
 def open_model(
@@ -27,10 +28,47 @@ def open_model(
     device, dtype: None for the best there are. chat_template: "plain", or the path of a Jinja template.
     """
     reporter.say(f"loading {name}")  # before the libraries are: they take some seconds themselves
-    from penchant.models.load import load_model, read_chat_template
+    from penchant.models.load import load_model
+
+    return load_model(name, **_how(device, dtype, chat_template, special_tokens, reporter))
+
+
+def open_reward_model(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat_template: str | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    reporter: Reporter,
+) -> RewardModel:
+    """The reward model; else as `open_model`."""
+    reporter.say(f"loading {name}")
+    from penchant.models.reward_folder import load_reward_model
+
+    return load_reward_model(name, **_how(device, dtype, chat_template, special_tokens, reporter))
+
+
+def open_any_model(name: str, **how: Any) -> LanguageModel:
+    """The reward model where the folder of this name holds one, else the language model; else as `open_model`."""
+    from penchant.models.reward_folder import names_reward_model
+
+    return open_reward_model(name, **how) if names_reward_model(name) else open_model(name, **how)
+
+
+def _how(
+    device: str | None, dtype: str | None, chat_template: str | None, special_tokens: SpecialTokens, reporter: Reporter
+) -> dict[str, Any]:
+    """The arguments of a loader, in a process that is prepared for it."""
+    from penchant.models.load import read_chat_template
     from penchant.models.numerics import choose_numerics, prepare_process
 
     prepare_process()
     numerics = choose_numerics(device or "auto", dtype or "auto")
     template = read_chat_template(chat_template)
-    return load_model(name, numerics, chat_template=template, special_tokens=special_tokens, say=reporter.say)
+    return {
+        "numerics": numerics,
+        "chat_template": template,
+        "special_tokens": special_tokens,
+        "say": reporter.say,
+    }

@@ -86,10 +86,15 @@ def _write(model: LanguageModel, scratch: Path, dtype: torch.dtype) -> None:
     if model.encoder.template:
         model.tokenizer.chat_template = model.encoder.template
     model.tokenizer.save_pretrained(scratch)
-    if model.is_adapter and not (scratch / "generation_config.json").exists():
-        model.causal_lm.generation_config.save_pretrained(scratch)
+    if not (scratch / "generation_config.json").exists() and (says := _generation_config(model)) is not None:
+        says.save_pretrained(scratch)
     for file in scratch.iterdir():
         file.chmod(READABLE)  # safetensors writes for its owner alone; a server often runs as somebody else
+
+
+def _generation_config(model: LanguageModel) -> Any:
+    """Of an adapter and of a reward model too, which transformers writes without: it says which tokens end a turn."""
+    return getattr(model.causal_lm, "generation_config", None)
 
 
 def _cast(network: Any, dtype: torch.dtype) -> None:

@@ -1,14 +1,15 @@
-"""Log-probabilities beside the states that they were read from, for a head that reads these too."""
+"""The states of a forest, by themselves or beside the log-probabilities read from them, for heads that read these."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from penchant.models.forward import score_shared
+from penchant.models.forward import score_shared, shared_states
 from penchant.models.language_model import LanguageModel
 from penchant.tokens import Forest
 
-__all__ = ["score_with_states"]
+__all__ = ["hidden_states", "score_with_states"]
 
 
 def score_with_states(model: LanguageModel, forest: Forest) -> tuple[Tensor, Tensor]:
@@ -18,3 +19,17 @@ def score_with_states(model: LanguageModel, forest: Forest) -> tuple[Tensor, Ten
     with model.numerics.autocast():
         logp_K, _, hidden_KH = score_shared(model, forest, collision=False)
     return logp_K, hidden_KH
+
+
+def hidden_states(model: LanguageModel, forest: Forest) -> Tensor:
+    """The last state of every packed token, (T, H); differentiable.
+
+    A model that does not share runs sequence by sequence through its own code; the forest must then have been planted
+    with share=False.
+    """
+    with model.numerics.autocast():
+        if model.shares:
+            return shared_states(model, forest)
+        ids_T = torch.from_numpy(forest.input_ids_T).to(model.numerics.device)
+        alone = [model.body(input_ids=ids_T[None, s.start : s.stop])[0][0] for s in forest.segments]
+        return torch.cat(alone)

@@ -34,13 +34,15 @@ WRITTEN = "written"
 
 @dataclass(frozen=True)
 class Probe:
-    """What a network says of a few tokens, `ids`. logprobs_TV: natural-log probabilities in float32.
+    """What a network says of a few tokens, `ids`. said_TV: natural-log probabilities, or rewards (T, 1), in float32.
 
-    num_matrices: weight matrices of the network, adapters aside. width: of its hidden states.
+    largest: of the terms that make one of these numbers. num_matrices: weight matrices of the network, adapters aside.
+    width: of its hidden states.
     """
 
     ids: tuple[int, ...]
-    logprobs_TV: Tensor
+    said_TV: Tensor
+    largest: float
     num_matrices: int
     width: int
 
@@ -54,20 +56,20 @@ class Probe:
         """
         ids = tuple(ids or _token_ids(network))
         with _in_full_precision(), _plain(network):
-            logits_TV = network(input_ids=torch.tensor([ids], device=network.device), use_cache=False).logits[0]
+            said_TV, largest = _said(network, torch.tensor([ids], device=network.device))
         matrices = [p for name, p in network.named_parameters() if p.ndim > 1 and "lora_" not in name]
         width = network.get_input_embeddings().weight.shape[-1]
-        return cls(ids, torch.log_softmax(logits_TV.float(), dim=-1), len(matrices), width)
+        return cls(ids, said_TV, largest, len(matrices), width)
 
     def again(self, network: Any) -> Probe:
         """What another network says of the same tokens."""
         return Probe.of(network, self.ids)
 
     def gap(self, other: Probe) -> float:
-        """The largest difference of a log-prob, in nats; infinite where one is not a number."""
-        if self.logprobs_TV.shape != other.logprobs_TV.shape:
+        """The largest difference of a log-prob, in nats, or of a reward; infinite where one is not a number."""
+        if self.said_TV.shape != other.said_TV.shape:
             return math.inf
-        gap = float((self.logprobs_TV - other.logprobs_TV).abs().max())
+        gap = float((self.said_TV - other.said_TV).abs().max())
         return math.inf if math.isnan(gap) else gap
 
     def tolerance(self, dtype: torch.dtype = torch.float32) -> float:
@@ -76,11 +78,22 @@ class Probe:
         Each of n matrices adds an error of its own, relative to what it gives: rounded weights one of the dtype's
         precision (the distance from 1 to the next number), and sums of H products one of float32's precision times
         sqrt(H). Independent errors add up as their squares do, and a log-prob is the difference of two numbers no
-        larger than the largest log-prob: (precision + precision_32 sqrt(H)) sqrt(n) largest. Some ten times what
-        real models show.
+        larger than the largest log-prob, a reward a sum within the product of the lengths of state and head:
+        (precision + precision_32 sqrt(H)) sqrt(n) largest. Some ten times what real models show.
         """
         precision = torch.finfo(dtype).eps + torch.finfo(torch.float32).eps * math.sqrt(self.width)
-        return precision * math.sqrt(self.num_matrices) * float(self.logprobs_TV.abs().max())
+        return precision * math.sqrt(self.num_matrices) * self.largest
+
+
+def _said(network: Any, ids: Tensor) -> tuple[Tensor, float]:
+    """Log-probs of every next token, or the reward of every beginning; and the largest of their terms."""
+    whole = network.get_base_model() if hasattr(network, "peft_config") else network
+    if whole.get_output_embeddings() is not None or not hasattr(whole, "score"):
+        said_TV = torch.log_softmax(network(input_ids=ids, use_cache=False).logits[0].float(), dim=-1)
+        return said_TV, float(said_TV.abs().max())
+    hidden_TH = getattr(whole, whole.base_model_prefix)(input_ids=ids)[0][0]
+    longest = max(float(weight.norm()) for weight in whole.score.parameters())
+    return whole.score(hidden_TH).float(), float(hidden_TH.norm(dim=1).max()) * longest
 
 
 def require_same_model(network: Any, folder: Path) -> None:

@@ -15,6 +15,7 @@ parameters.py  the numbers of a row, read off a signature or settled from what i
 outside.py    objectives that somebody else wrote
 table.py      all rows, by name
 registry.py   finding one, settling its parameters, refusing data that it would not read
+reward_model.py  what a reward model is trained on
 rewards.py    implicit rewards and the preference they predict
 sequence.py   token log-probs to response log-probs
 """
@@ -46,6 +47,7 @@ from penchant.objectives.policy_gradient import Aggregation, PolicyLoss, Ratio, 
 from penchant.objectives.referencefree import cpo, orpo, simper, simpo
 from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
 from penchant.objectives.remembering import Remembering, alpha_dpo, beta_dpo
+from penchant.objectives.reward_model import bradley_terry_loss, centring
 from penchant.objectives.rewards import implicit_rewards, preference_probability
 from penchant.objectives.sequence import sum_by_response
 from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, row_in_table
@@ -87,7 +89,9 @@ __all__ = [
     "bind",
     "bind_estimator",
     "bind_token_weights",
+    "bradley_terry_loss",
     "cdpo",
+    "centring",
     "chi_po",
     "cpo",
     "decaying",

@@ -32,6 +32,7 @@ class FromScores:
     command = "rlhf"
     beta = None
     needs_reference = False
+    model_kind = LanguageModel
     answers_as = "pairs"
 
     def usual_learning_rate(self, *, adapter: bool) -> float:

@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from penchant.data import Message, Origin
-from penchant.evaluation.judges import Scorer
+from penchant.evaluation.judges import Scorer, scores_of
 from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
 from penchant.objectives.advantages import shaped_rewards
-from penchant.online.scoring import scores_of
 from penchant.tokens import EncodedPrompt, TokenSequence
 from penchant.training.config import SamplingConfig
 

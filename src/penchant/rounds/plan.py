@@ -26,10 +26,10 @@ class RoundSettings(TypedDict, total=False):
     """What may be said of a round when it begins; None, or nothing, is as it was in the round before.
 
     model: where the first round starts; later ones go on from the last. prompts: a file of prompts, or a set that is
-    shipped. judge: who answers (positivity, module:function, run:FOLDER, http://...), or people: the annotation project
-    in which they are asked. instructions: the text that an endpoint's model is told. held_out: share of the prompts to
-    measure on. settings: of training, each as "dpo.beta=0.05". seed: of the split, and with the round's number of all
-    else.
+    shipped. judge: who answers (positivity, module:function, reward:FOLDER, run:FOLDER, http://...), or people: the
+    annotation project in which they are asked. instructions: the text that an endpoint's model is told. held_out: share
+    of the prompts to measure on. settings: of training, each as "dpo.beta=0.05". seed: of the split, and with the
+    round's number of all else.
     """
 
     model: str | Path | None

@@ -33,7 +33,7 @@ def check_who_answers(plan: Plan, judge: str | None, call: Call) -> None:
             "from a file"
         )
     chosen.check(concurrency=call.concurrency, timeout=call.timeout)
-    if chosen.kind != "run":  # which takes a model into memory
+    if not chosen.takes_memory:
         chosen.open(call.reporter, concurrency=call.concurrency, timeout=call.timeout)
 
 
@@ -64,8 +64,8 @@ def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str]
             )
     if plan.people is not None:
         check_project(Path(plan.people))
-    if plan.judge is not None and plan.judge.startswith("run:"):
-        _resolved("judge", plan.judge.removeprefix("run:"), say)
+    if plan.judge is not None and judge_of(plan).takes_memory:
+        _resolved("judge", plan.judge.partition(":")[2], say)
     if plan.judge_reference is not None:
         _resolved("judge_reference", plan.judge_reference, say)
 

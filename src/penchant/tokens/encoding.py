@@ -57,7 +57,9 @@ class ChatEncoder:
 
     template: a Jinja chat template, "plain" for none, or None for the tokenizer's own. end_ids: tokens that end a
     turn, the model's end-of-text tokens. special_tokens: see `SpecialTokens`. clock: the time that a template is told
-    which asks for it, now by default. Raises ModelError where there is no template.
+    which asks for it, now by default. whole_turns: whether a response has what the template writes behind its
+    end-of-turn token too, such as a line break: nobody writes it, but who reads a finished conversation sees it. Raises
+    ModelError where there is no template.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ChatEncoder:
         end_ids: Sequence[int] = (),
         special_tokens: SpecialTokens = "refuse",
         clock: datetime | None = None,
+        whole_turns: bool = False,
     ) -> None:
         own = tokenizer.chat_template
         if isinstance(own, dict):
@@ -82,6 +85,7 @@ class ChatEncoder:
         self.clock = clock or datetime.now().astimezone()
         self.end_ids = frozenset(i for i in (*end_ids, tokenizer.eos_token_id) if i is not None)
         self.special_tokens = special_tokens
+        self.whole_turns = whole_turns
         self._spelt = _special_spellings(tokenizer)
         watches = self._spelt and special_tokens != "control"
         self._spelling = re.compile("|".join(map(re.escape, self._spelt))) if watches else None
@@ -118,6 +122,7 @@ class ChatEncoder:
             self.special_tokens,
             ends,
             self._spelt,
+            *(["whole turns"] if self.whole_turns else []),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -284,13 +289,13 @@ class ChatEncoder:
         return ids
 
     def _close(self, ids: list[int]) -> list[int]:
-        """Cut behind the end-of-turn token that closes the turn; add one where the template writes none.
+        """Cut behind the end-of-turn token that closes the turn, but for whole turns; add one where there is none.
 
         Only white space may follow it: an end token in the middle of a text closes nothing.
         """
         for index in range(len(ids) - 1, -1, -1):
             if ids[index] in self.end_ids:
-                return ids[: index + 1]
+                return ids if self.whole_turns else ids[: index + 1]
             if not self._blank(ids[index]):
                 break
         return ids if self.tokenizer.eos_token_id is None else [*ids, self.tokenizer.eos_token_id]

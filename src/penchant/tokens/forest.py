@@ -104,8 +104,8 @@ class Forest:
     """One packed micro-batch of prefix trees.
 
     input_ids_T, position_ids_T: the packed tokens and their positions. hidden_index_K, target_ids_K, response_of_K:
-    the packed state that predicts each scored token, the token, and the sequence it belongs to. weight_K: factors on
-    the tokens' log-probs, None where all are 1.
+    the packed state that predicts each scored token, the token, and the sequence it belongs to. last_index_R: where
+    each sequence ends. weight_K: factors on the tokens' log-probs, None where all are 1.
     """
 
     input_ids_T: NDArray[np.int64]
@@ -113,6 +113,7 @@ class Forest:
     hidden_index_K: NDArray[np.int64]
     target_ids_K: NDArray[np.int64]
     response_of_K: NDArray[np.int64]
+    last_index_R: NDArray[np.int64]
     segments: tuple[Segment, ...]
     num_responses: int
     weight_K: NDArray[np.float32] | None = None
@@ -136,6 +137,7 @@ class Forest:
             hidden_index_K=np.concatenate(hidden_index),
             target_ids_K=np.concatenate(targets),
             response_of_K=np.concatenate(response_of),
+            last_index_R=np.array([segments[leaf].stop - 1 for leaf in leaf_of], dtype=np.int64),
             segments=tuple(segments),
             num_responses=len(sequences),
             weight_K=_weights(sequences),

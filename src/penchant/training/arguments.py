@@ -12,7 +12,7 @@ __all__ = ["ARGUMENTS_ELSEWHERE", "PARTS", "SETTING_OF", "Arguments", "dotted", 
 
 
 class Arguments(TypedDict, total=False):
-    """The settings that `penchant.dpo` and `penchant.sft` take by name; None, or left out: the setting's default.
+    """The settings that `penchant.dpo`, `sft` and `reward` take by name; None, or left out: the setting's default.
 
     learning_rate: the peak. epochs: times through the data. max_steps: optimiser steps, at most. batch_size: pairs, or
     texts, an optimiser step. max_rows: records used. subset: which, "head"
@@ -58,6 +58,7 @@ SETTING_OF = {
     "preset": "preset",
     "objective": "dpo.objective",
     "beta": "dpo.beta",
+    "centring": "reward.centring",
     "learning_rate": "optimiser.learning_rate",
     "epochs": "optimiser.epochs",
     "max_steps": "optimiser.max_steps",

@@ -26,6 +26,7 @@ __all__ = [
     "MovingReferenceConfig",
     "ObjectiveConfig",
     "OptimiserConfig",
+    "RewardConfig",
     "RunConfig",
     "SFTConfig",
     "SamplingConfig",
@@ -189,7 +190,8 @@ class OptimiserConfig(Section):
     """AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101), its schedule, and how a batch is cut."""
 
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="its peak; left out: 1e-6 for dpo and 2e-5 for sft, ten times that for an adapter"
+        None,
+        description="its peak; left out: 1e-6 for dpo, 2e-5 for sft and 1e-5 for reward, ten times that for an adapter",
     )
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "linear", description="after the warm-up the learning rate falls to zero (cosine, linear) or stays (constant)"
@@ -411,6 +413,37 @@ class DPOConfig(RunConfig):
         f"{', '.join(PRESETS)}; left out: none",
     )
     dpo: ObjectiveConfig = ObjectiveConfig()
+
+
+class RewardObjectiveConfig(Section):
+    """What a reward model minimises beside the negative log-likelihood of the preferences."""
+
+    centring: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="weight of the squared sum of a pair's two rewards, which takes their mean to zero (arXiv "
+        "2312.09244, eq. 2); 0.01 is usual",
+    )
+
+
+class RewardConfig(RunConfig):
+    """`penchant reward`."""
+
+    save: SaveConfig = SaveConfig(num_samples=0)
+    reward: RewardObjectiveConfig = RewardObjectiveConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _writes_no_text(cls, given: Any) -> Any:
+        save = given.get("save") if isinstance(given, Mapping) else None
+        return {**given, "save": {"num_samples": 0, **save}} if isinstance(save, Mapping) else given
+
+    @model_validator(mode="after")
+    def _read_or_refused(self) -> RewardConfig:
+        if self.model.reference is not None:
+            raise ValueError("model.reference is not read by reward; leave it out")
+        if self.save.num_samples:
+            raise ValueError("save.num_samples is not read by reward, as a reward model writes no text; leave it out")
+        return self
 
 
 class SFTConfig(RunConfig):

@@ -14,6 +14,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template, resolve
 from penchant.models.merging import save_merged
 from penchant.models.numerics import choose_numerics
+from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.progress import Reporter
 from penchant.training.origins import origin_of, origin_of_loaded
 from penchant.training.provenance import provenance_writer
@@ -61,7 +62,8 @@ def export_model(
         reporter.say(f"loading {model}")
         template = read_chat_template(chat_template)
         path = resolve(model, reporter.say)
-        loaded = load_model(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
+        load = load_reward_model if names_reward_model(str(path)) else load_model
+        loaded = load(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
         origin = origin_of(model, path)
     was_adapter = loaded.is_adapter
     with disk_errors_explained(merged, again="run the command again", elsewhere="choose another `merged=...`"):

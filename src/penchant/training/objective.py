@@ -29,13 +29,14 @@ from penchant.objectives import (
 )
 from penchant.progress import Reporter
 from penchant.tokens.store import SomePairs
-from penchant.training.config import DPOConfig, ObjectiveConfig, RunConfig, SFTConfig
+from penchant.training.config import DPOConfig, ObjectiveConfig, RewardConfig, RunConfig, SFTConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
 from penchant.training.labelled import LabelledTask
 from penchant.training.moving_reference import MovingReference
 from penchant.training.next_token import NextTokenTask
 from penchant.training.preferences import PreferenceTask
+from penchant.training.rewards import Rewards
 from penchant.training.task import Encoded, Task
 
 __all__ = ["NextTokens", "Preferences", "Recipe", "choose_recipe"]
@@ -46,9 +47,15 @@ NO_MEAN = (
 
 
 class Recipe(Protocol):
-    """What one command trains. command: its name in the ledger. beta: what rewards are shown with; None has none."""
+    """What one command trains. command: its name in the ledger. beta: what rewards are shown with; None has none.
+
+    model_kind: what its model is made into, where it is not that already.
+    """
 
     command: str
+
+    @property
+    def model_kind(self) -> type[LanguageModel]: ...
 
     @property
     def beta(self) -> float | None: ...
@@ -76,6 +83,7 @@ class NextTokens:
     """Supervised fine-tuning on demonstrations or plain text: every token is predicted from those before it."""
 
     command = "sft"
+    model_kind = LanguageModel
     beta = None
     needs_reference = False
     answers_as = "sft"
@@ -103,6 +111,7 @@ class Preferences:
     token_weights: Callable[[int, int], Tensor] | None
     memory: Remembering | None = None
     command = "dpo"
+    model_kind = LanguageModel
 
     @property
     def beta(self) -> float:
@@ -157,6 +166,8 @@ def choose_recipe(run: RunConfig, own: Callable[[PairBatch], Tensor] | None = No
 
     own: the objective itself where the settings name one that is a function in memory.
     """
+    if isinstance(run, RewardConfig):
+        return Rewards(run.reward.centring)
     return choose_objective(run, own) if isinstance(run, DPOConfig) else NextTokens()
 
 

@@ -15,6 +15,8 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
+from penchant.models.reward_folder import load_reward_model, names_reward_model
+from penchant.models.reward_model import RewardModel, reward_model_of
 from penchant.progress import Reporter
 from penchant.tokens import TokenSequence
 from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
@@ -25,19 +27,28 @@ __all__ = ["load_policy", "load_trainee", "make_ready", "score_reference"]
 
 
 def load_policy(
-    run: RunConfig, name: str, clock: datetime, reporter: Reporter, loaded: LanguageModel | None = None
+    run: RunConfig,
+    name: str,
+    clock: datetime,
+    reporter: Reporter,
+    loaded: LanguageModel | None = None,
+    kind: type[LanguageModel] = LanguageModel,
 ) -> tuple[LanguageModel, str | None]:
     """The model called `name` as the run's settings say, and the text of its chat template. Raises UserError.
 
     loaded: a model in memory to take instead, with how it reads and computes; it stays as it is, a copy is trained.
+    kind: whether a reward model may lie under the name.
     """
     if loaded is not None:
+        if isinstance(loaded, RewardModel) and kind is not RewardModel:
+            raise ConfigError(f"{loaded.name}: is a reward model, which writes no text; give a language model")
         _refuse_what_a_loaded_model_brings(run, loaded)
         loaded.numerics.take_up()
         return loaded.copy(), None
     text = read_chat_template(run.model.chat_template)
     numerics = choose_numerics(run.model.device, run.model.dtype)
-    model = load_model(
+    load = load_reward_model if kind is RewardModel and names_reward_model(name) else load_model
+    model = load(
         name,
         numerics,
         chat_template=text,
@@ -51,10 +62,19 @@ def load_policy(
 
 
 def load_trainee(
-    run: RunConfig, clock: datetime, reporter: Reporter, loaded: LanguageModel | None = None
+    run: RunConfig,
+    clock: datetime,
+    reporter: Reporter,
+    loaded: LanguageModel | None = None,
+    kind: type[LanguageModel] = LanguageModel,
 ) -> tuple[LanguageModel, str | None]:
-    """The model that is trained, with the adapter that the settings ask for; else as `load_policy`."""
-    model, text = load_policy(run, run.model.name, clock, reporter, loaded)
+    """The model that is trained, with the adapter that the settings ask for; else as `load_policy`.
+
+    kind: RewardModel gives a language model a head of rewards.
+    """
+    model, text = load_policy(run, run.model.name, clock, reporter, loaded, kind)
+    if kind is RewardModel and not isinstance(model, RewardModel):
+        model = reward_model_of(model)
     if (lora := run.model.lora) is not None:
         adapters.attach(model, lora.rank, lora.alpha, lora.targets, run.seed)
         if run.output is not None:

@@ -1,7 +1,7 @@
 """A whole run: load, split, score the reference, train, write the model.
 
-`dpo` and `sft` take settings by name, from Python; `run` takes a checked configuration. They differ in their recipe:
-which data, which task (`objective.py`); the rest is the same.
+`dpo` takes settings by name, from Python, as those of `other_runs.py` do; `run` takes a checked configuration. They
+differ in their recipe: which data, which task (`objective.py`); the rest is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from penchant.training.alone import alone_in_run
 from penchant.training.arguments import Arguments
 from penchant.training.balanced import Balanced
 from penchant.training.callbacks import Callback, open_tracker
-from penchant.training.config import DPOConfig, RunConfig, SFTConfig
+from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
 from penchant.training.finite import require_finite, require_rewards_of_zero
 from penchant.training.given import Given, ModelLike
@@ -42,7 +42,7 @@ from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import RunRecord
 from penchant.training.trained import Run, settle
 
-__all__ = ["dpo", "run", "sft", "train"]
+__all__ = ["dpo", "run", "train"]
 
 
 def dpo(
@@ -90,24 +90,6 @@ def dpo(
     named = Given.names(model, data, output, reference=reference, objective=objective)
     found = configure(DPOConfig, config, settings, {**named, "beta": beta, "preset": preset, **arguments}, given)
     return run(found, reporter_of(progress), resume=resume, labels=labels, given=given)
-
-
-def sft(
-    model: ModelLike | None = None,
-    data: Data | None = None,
-    *,
-    output: str | os.PathLike[str] | None = None,
-    callbacks: Sequence[Callback] = (),
-    config: str | os.PathLike[str] | SFTConfig | None = None,
-    settings: Mapping[str, Any] | Sequence[str] = (),
-    resume: bool = False,
-    progress: bool | Reporter = True,
-    **arguments: Unpack[Arguments],
-) -> Run:
-    """Train a model on demonstrations or plain text by predicting the next token; arguments and errors as for `dpo`."""
-    given = Given.of(model, data, callbacks=callbacks)
-    found = configure(SFTConfig, config, settings, {**Given.names(model, data, output), **arguments}, given)
-    return run(found, reporter_of(progress), resume=resume, given=given)
 
 
 def run(
@@ -162,7 +144,7 @@ def train(
             require_named(name)
     callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)]
     clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
-    model, text = load_trainee(config, clock, reporter, given.model)
+    model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
     rate = config.optimiser.learning_rate or recipe.usual_learning_rate(adapter=model.is_adapter)
     config = with_learning_rate(config, rate, resume=resume)
     found = recipe.dataset(config, data, model, reporter)

@@ -14,6 +14,7 @@ from penchant.models.digests import digest_of_network, weights_digest
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, load_model
 from penchant.models.numerics import choose_numerics, computing
+from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.progress import reporter_of
 from penchant.report import curves_as_html, render_report, samples_as_html, summary
 from penchant.report.several import RunData
@@ -122,7 +123,8 @@ class Run:
             settings = self.ledger["config"]["model"]
             with computing():
                 numerics = choose_numerics(settings.get("device", "auto"), settings.get("dtype", "auto"))
-                self._model = load_model(str(self.path), numerics)
+                load = load_reward_model if names_reward_model(str(self.path)) else load_model
+                self._model = load(str(self.path), numerics)
         return self._model
 
     @property

@@ -3,6 +3,8 @@
 protocol.py            what a judge is, and what it says of one comparison
 function.py            a function that scores or prefers; positivity, the one that comes with Penchant
 reward.py              the reward that a trained run holds
+reward_model.py        a reward model
+scoring.py             the scores of many answers by any judge that gives scores
 endpoint.py            a language model behind an endpoint, asked in both orders
 people.py              people, asked through an annotation project
 chat_completions.py    one question to an OpenAI-compatible endpoint
@@ -20,6 +22,7 @@ from penchant.evaluation.judges.judging import judge_comparisons, judge_to_file,
 from penchant.evaluation.judges.options import JudgeOptions, open_judge, open_scorer
 from penchant.evaluation.judges.people import PeopleJudge
 from penchant.evaluation.judges.protocol import Judge, Judgement, Scorer, decide
+from penchant.evaluation.judges.scoring import ManyScorer, scores_of
 
 __all__ = [
     "JUDGES",
@@ -27,6 +30,7 @@ __all__ = [
     "Judge",
     "JudgeOptions",
     "Judgement",
+    "ManyScorer",
     "PeopleJudge",
     "PreferenceFunctionJudge",
     "Scorer",
@@ -39,5 +43,6 @@ __all__ = [
     "positivity",
     "prefer",
     "read_comparisons",
+    "scores_of",
     "tally",
 ]

@@ -18,11 +18,12 @@ from penchant.wording import nearest
 __all__ = ["JudgeOptions", "open_judge", "open_scorer"]
 
 GROUP = "penchant.judges"
-Kind = Literal["endpoint", "run", "function"]
+Kind = Literal["endpoint", "run", "reward", "function"]
 
 NAMES: dict[Kind, str] = {
     "endpoint": "an endpoint (`judge=http://...`)",
     "run": "a run",
+    "reward": "a reward model (`judge=reward:...`)",
     "function": "a function that scores",
 }
 READ_BY: dict[str, tuple[Kind, ...]] = {
@@ -30,10 +31,10 @@ READ_BY: dict[str, tuple[Kind, ...]] = {
     "instructions": ("endpoint",),
     "concurrency": ("endpoint",),
     "timeout": ("endpoint",),
-    "epsilon": ("function", "run"),
+    "epsilon": ("function", "run", "reward"),
     "judge_reference": ("run",),
-    "device": ("run",),
-    "dtype": ("run",),
+    "device": ("run", "reward"),
+    "dtype": ("run", "reward"),
 }
 """By option: which kinds of judge read it."""
 
@@ -43,9 +44,9 @@ class JudgeOptions:
     """What says which judge it is, and so how it answers.
 
     judge: a name of JUDGES or of an installed package's judge; `module:function`, which runs that code; run:FOLDER for
-    the reward of a run; or the address of an endpoint. judge_model: which model to ask there. instructions: what that
-    model is told instead of Penchant's own text. epsilon: scores that differ by no more tie. judge_reference: what a
-    run's reward is measured against, instead of its own reference.
+    the reward of a run; reward:FOLDER for a reward model; or the address of an endpoint. judge_model: which model to
+    ask there. instructions: what that model is told instead of Penchant's own text. epsilon: scores that differ by no
+    more tie. judge_reference: what a run's reward is measured against, instead of its own reference.
     """
 
     judge: str
@@ -56,9 +57,15 @@ class JudgeOptions:
 
     @property
     def kind(self) -> Kind:
-        """endpoint, run or function."""
-        is_endpoint = self.judge.startswith(("http://", "https://"))
-        return "endpoint" if is_endpoint else "run" if self.judge.startswith("run:") else "function"
+        """endpoint, run, reward or function."""
+        begin = self.judge.partition(":")[0]
+        kinds: dict[str, Kind] = {"http": "endpoint", "https": "endpoint", "run": "run", "reward": "reward"}
+        return kinds.get(begin, "function") if ":" in self.judge else "function"
+
+    @property
+    def takes_memory(self) -> bool:
+        """Whether it is a model that is loaded here."""
+        return self.kind in ("run", "reward")
 
     @property
     def comes_with_penchant(self) -> bool:
@@ -101,6 +108,11 @@ class JudgeOptions:
             return open_reward_judge(
                 run, self.judge_reference, epsilon=self.epsilon, device=device, dtype=dtype, reporter=reporter
             )
+        if self.kind == "reward":
+            from penchant.evaluation.judges.reward_model import open_reward_model_judge
+
+            named = self.judge.removeprefix("reward:")
+            return open_reward_model_judge(named, epsilon=self.epsilon, device=device, dtype=dtype, reporter=reporter)
         from penchant.evaluation.judges.chat_completions import KEY_VARIABLE, Endpoint
         from penchant.evaluation.judges.endpoint import EndpointJudge
 
@@ -148,16 +160,29 @@ def open_judge(
     return _of_function(judge, name, epsilon)
 
 
-def open_scorer(judge: str | Scorer | Callable[..., Any]) -> Scorer:
-    """What gives scores under this name, or the function or scorer itself. Raises UserError where it gives none."""
+def open_scorer(
+    judge: str | Scorer | Callable[..., Any],
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    reporter: Reporter | None = None,
+) -> Scorer:
+    """What gives scores under this name, or the function or scorer itself. Raises UserError where it gives none.
+
+    device, dtype: of a reward model, the best there are unless given.
+    """
     if isinstance(judge, Scorer) and not isinstance(judge, type):
         return judge
-    gives_none = isinstance(judge, str) and JudgeOptions(judge).kind != "function"
-    opened = None if gives_none else open_judge(judge)
+    kind = JudgeOptions(judge).kind if isinstance(judge, str) else "function"
+    opened: Judge | None = None
+    if kind == "reward":
+        opened = open_judge(judge, device=device, dtype=dtype, reporter=reporter)
+    elif kind == "function":
+        opened = open_judge(judge)
     if not isinstance(opened, Scorer):
         raise ConfigError(
-            f"`judge=...`: {judge!r} gives no scores; use one of {', '.join(JUDGES)}, or a function of "
-            "(prompt, response)"
+            f"`judge=...`: {judge!r} gives no scores; use one of {', '.join(JUDGES)}, reward:FOLDER, or "
+            "a function of (prompt, response)"
         )
     return opened
 

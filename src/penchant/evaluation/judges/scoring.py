@@ -1,4 +1,4 @@
-"""A judge's scores of responses, checked one by one before anything is learned from them."""
+"""A judge's scores of many responses: at once where it can, else one by one; each is a finite number, or an error."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import Any, Protocol, runtime_checkable
 
 from penchant.data import Message, shown
 from penchant.errors import ConfigError
-from penchant.evaluation.judges import Scorer
+from penchant.evaluation.judges.protocol import Scorer
 
 __all__ = ["Asked", "ManyScorer", "scores_of"]
 
-Asked = tuple[tuple[Message, ...], str]
+Asked = tuple[Sequence[Message], str]
 """A conversation and a response to it."""
 
 
 @runtime_checkable
 class ManyScorer(Protocol):
-    """A scorer that is asked about many responses at once, such as a model that runs them together."""
+    """A scorer that is asked about many responses at once, such as a model that runs them together.
+
+    It reads whole conversations; any other scorer is given the last message alone.
+    """
 
     def scores(self, asked: Sequence[Asked]) -> Sequence[float]:
         """A finite number for each, in order."""

@@ -1,0 +1,61 @@
+"""A reward model from whatever names it: the folder of a run of `penchant reward`, or of another tool's reward model.
+
+A whole model is one that transformers' `AutoModelForSequenceClassification` reads with one label; an adapter is one of
+peft's task type SEQ_CLS, whose base may be a language model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from penchant.errors import ModelError
+from penchant.models.load import assemble, clock_of, resolve, share_where_exact
+from penchant.models.network import is_reward_folder, read_network
+from penchant.models.numerics import Numerics
+from penchant.models.reward_model import RewardModel, classifier_of, require_scalar_head
+from penchant.tokens.encoding import SpecialTokens
+
+__all__ = ["load_reward_model", "names_reward_model"]
+
+
+def names_reward_model(name: str) -> bool:
+    """Whether a reward model lies under this name; nothing is fetched to find out. Raises ModelError."""
+    path = Path(name).expanduser()
+    return any(is_reward_folder(place) for place in (path, path / "model") if place.is_dir())
+
+
+def load_reward_model(
+    name: str,
+    numerics: Numerics,
+    *,
+    chat_template: str | None = None,
+    share: bool = True,
+    longest: int | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    clock: datetime | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> RewardModel:
+    """Load a reward model; arguments and errors as for `load_model`."""
+    path = resolve(name, say)
+    if not is_reward_folder(path):
+        raise ModelError(
+            f"{name}: is no reward model, as it has no head that gives one number for a text; train one on it with "
+            "`penchant reward`"
+        )
+    model = assemble(
+        RewardModel, name, path, numerics, _classifier, chat_template, special_tokens, clock or clock_of(path), say
+    )
+    share_where_exact(model, longest, say, share=share)
+    return model
+
+
+def _classifier(path: Path, say: Callable[[str], None]) -> Any:
+    """The classifier in the folder, or a language model with a new head, which an adapter brings its own for."""
+    network = read_network(path, say)
+    if is_reward_folder(path):
+        require_scalar_head(network, str(path))
+        return network
+    return classifier_of(network, str(path))

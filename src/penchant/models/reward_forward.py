@@ -1,0 +1,62 @@
+"""From a packed forest to one reward a response.
+
+Shape suffixes: T packed tokens, R responses, U unique responses, H hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from penchant.models.reward_model import RewardModel
+from penchant.models.states import hidden_states
+from penchant.tokens import Forest, TokenSequence, pack
+
+__all__ = ["rewards_of", "rewards_of_sequences"]
+
+
+def rewards_of_sequences(model: RewardModel, sequences: Sequence[TokenSequence]) -> Tensor:
+    """The reward of every sequence, (R,) float32; differentiable.
+
+    It is read at the last token that is no padding, as transformers does. What sequences have in common is run once,
+    and a response that stands in several pairs too.
+    """
+    unique = {sequence.key: sequence for sequence in sequences}
+    forest = Forest.plant([_without_padding(one, model.pad_id) for one in unique.values()], share=model.shares)
+    model.num_tokens_run += forest.num_tokens
+    hidden_TH = hidden_states(model, forest)
+    hidden_UH = hidden_TH.index_select(0, torch.from_numpy(forest.last_index_R).to(hidden_TH.device))
+    with torch.autocast(hidden_TH.device.type, enabled=False):
+        reward_U: Tensor = model.head(hidden_UH.float())[:, 0]
+    place = {key: u for u, key in enumerate(unique)}
+    return reward_U[[place[sequence.key] for sequence in sequences]]
+
+
+def rewards_of(
+    model: RewardModel,
+    items: Sequence[Sequence[TokenSequence]],
+    *,
+    token_budget: int = 2048,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[list[float]]:
+    """The rewards of the sequences of every item, in order, without a gradient; those of an item run together."""
+    found: list[list[float]] = [[] for _ in items]
+    done = 0
+    with torch.no_grad():
+        for indices in pack(items, token_budget, share=model.shares):
+            rewards = iter(rewards_of_sequences(model, [one for i in indices for one in items[i]]).tolist())
+            for i in indices:
+                found[i] = [next(rewards) for _ in items[i]]
+            done += len(indices)
+            on_progress(done, len(items))
+    return found
+
+
+def _without_padding(sequence: TokenSequence, pad: int | None) -> TokenSequence:
+    """The sequence up to its last token that is no padding; its first where all are."""
+    if pad is None or sequence.ids[-1] != pad:
+        return sequence
+    return sequence.cut(int(np.flatnonzero(sequence.ids != pad).max(initial=0)) + 1)
