@@ -74,6 +74,7 @@ def test_the_room_exports_exactly_these_names():
         "grpo_advantages",
         "hinge",
         "implicit_rewards",
+        "in_band",
         "ipo_mean",
         "ipo_sum",
         "k1",

@@ -409,6 +409,7 @@ def test_every_parameter_of_every_objective_can_be_set():
         "objective",
         "sft_weight",
         "weighting",
+        "band",
         "moving_reference",
     }
     for name in parameters:
@@ -517,6 +518,7 @@ def test_labels_are_refused_by_an_objective_of_pairs_with_what_to_use(dpo, label
 REFUSED = [
     ({"dpo": {"objective": "kto", "sft_weight": 0.1}}, r"dpo\.sft_weight is not read by kto"),
     ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weighs single pairs, and bco has none"),
+    ({"dpo": {"objective": "kto", "band": {}}}, r"dpo\.band is not read by kto"),
     ({"dpo": {"objective": "beta_dpo", "moving_reference": {}}}, r"changes what beta_dpo remembers of earlier batches"),
     ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weighs single pairs, and aot has none"),
     ({"dpo": {"objective": "sft", "sft_weight": 0.5}}, r"add the objective sft to itself; leave it out"),
@@ -662,3 +664,12 @@ def test_what_held_out_shows_has_an_interval_and_a_baseline(dpo, pairs):
     assert 0 <= low <= last["eval_rewards/accuracies"] <= high <= 1
     assert high - low > 0.2, "a handful of pairs is never sure"
     assert 0 <= folder.ledger["held_out_longer"] <= 1
+
+
+@pytest.mark.slow
+def test_a_band_turns_the_pull_to_the_chosen_side(dpo, tmp_path):
+    options = {"optimiser": {"epochs": 2, "learning_rate": 1e-3}}
+    plain = dpo(output=str(tmp_path / "plain"), dpo={"objective": "dpo"}, **options)
+    band = dpo(output=str(tmp_path / "band"), dpo={"objective": "dpo", "band": {"ratio": 3.0, "rho": 1.0}}, **options)
+    assert steps(band)[0]["loss"] == steps(plain)[0]["loss"], "the first loss is the objective's own"
+    assert steps(band)[-1]["logps/chosen"] > steps(plain)[-1]["logps/chosen"]

@@ -10,6 +10,7 @@ advantages.py, policy_gradient.py, kl_estimators.py   reinforcement learning: re
 estimators.py   which of these a name leads to
 labelled.py   KTO and BCO, which read single responses labelled good or bad
 token_weights.py, weighting.py   weights of tokens within a response, and of pairs
+band.py       the pull on the two sides of a pair, held in proportion
 objective.py  what a row says of an objective: its function, parameters and source; a row stands below its function
 parameters.py  the numbers of a row, read off a signature or settled from what is given
 outside.py    objectives that somebody else wrote
@@ -29,6 +30,7 @@ from penchant.objectives.advantages import (
     whitened,
 )
 from penchant.objectives.auxiliary import mixture, sft
+from penchant.objectives.band import in_band
 from penchant.objectives.batch import PairBatch, PairFunction
 from penchant.objectives.coupled import aot, aot_unpaired
 from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
@@ -111,6 +113,7 @@ __all__ = [
     "grpo_advantages",
     "hinge",
     "implicit_rewards",
+    "in_band",
     "ipo_mean",
     "ipo_sum",
     "k1",

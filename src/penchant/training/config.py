@@ -336,6 +336,17 @@ class MovingReferenceConfig(Section):
     )
 
 
+class BandConfig(Section):
+    """The disentanglement band (arXiv 2604.18239): the pull on the chosen side beside that on the rejected one."""
+
+    ratio: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="middle of the band: the gradient norm of the rejected log-prob over that of the chosen"
+    )
+    rho: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9, description="its width: from rho times the ratio to the ratio over rho; the cosine of the two gradients"
+    )
+
+
 def _with_parameters(schema: dict[str, Any]) -> None:
     schema["properties"] |= ParameterSettings.model_json_schema()["properties"]
 
@@ -358,6 +369,9 @@ class ObjectiveConfig(Section):
     )
     weighting: Literal["none", "wpo"] = Field(
         "none", description="wpo: a pair counts the more, the likelier its responses are under the policy"
+    )
+    band: BandConfig | None = Field(
+        None, description="hold the pull on the two sides of a pair in proportion; left out: as the objective has it"
     )
     moving_reference: MovingReferenceConfig | None = Field(
         None, description="the reference follows the policy (TR-DPO); left out: it stays"

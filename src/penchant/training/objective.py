@@ -22,6 +22,7 @@ from penchant.objectives import (
     Remembering,
     bind,
     bind_token_weights,
+    in_band,
     mixture,
     refuse_unread,
     resolve_objective,
@@ -186,6 +187,8 @@ def choose_objective(run: DPOConfig, own: Callable[[PairBatch], Tensor] | None =
     memory = function if isinstance(function, Remembering) else None
     if config.sft_weight:
         function = mixture([(1.0, function), (config.sft_weight, sft)])
+    if config.band is not None:
+        function = in_band(function, ratio=config.band.ratio, rho=config.band.rho)
     return Preferences(config, row, function, token_weights, memory)
 
 
@@ -212,6 +215,10 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         (
             run.dpo.weighting == "wpo" and (labelled or row.batch_coupled),
             f"dpo.weighting: wpo weighs single pairs, and {row.name} has none; leave it out",
+        ),
+        (
+            run.dpo.band is not None and labelled,
+            f"dpo.band is not read by {row.name}, whose responses have no partner; leave it out",
         ),
         (
             moving and not row.needs_reference,
