@@ -31,7 +31,7 @@ __version__ = VERSION
 
 if TYPE_CHECKING:
     from penchant.api.answers import judge, load, pair, sample
-    from penchant.api.folders import check, compare_runs, lineage, open_run, verify
+    from penchant.api.folders import advise, check, compare_runs, lineage, open_run, verify
     from penchant.api.measures import evaluate, rank, score
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "penchant.api.answers": ("judge", "load", "pair", "sample"),
-    "penchant.api.folders": ("check", "compare_runs", "lineage", "open_run", "verify"),
+    "penchant.api.folders": ("advise", "check", "compare_runs", "lineage", "open_run", "verify"),
     "penchant.api.measures": ("evaluate", "rank", "score"),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
@@ -100,7 +100,7 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
-    "load", "sample", "judge", "pair", "check", "convert", "sft", "dpo", "reward", "rlhf", "score", "evaluate",
+    "load", "sample", "judge", "pair", "check", "convert", "advise", "sft", "dpo", "reward", "rlhf", "score", "evaluate",
     "rank", "open_run", "compare_runs", "verify", "lineage",
     "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
     "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig", "PairBatch",

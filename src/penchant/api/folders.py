@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Unpack
 
 from penchant.data.given import Data
 from penchant.data.pairing import PairingRule
@@ -11,14 +12,19 @@ from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
 from penchant.progress import Reporter, reporter_of
 from penchant.tokens import SpecialTokens
+from penchant.training.arguments import Arguments
 from penchant.training.checking import CheckReport, check_data
+from penchant.training.config import DPOConfig
+from penchant.training.configure import configure
+from penchant.training.given import Given, ModelLike
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
+from penchant.training.proposing import Proposal, proposals
 from penchant.training.run_report import page_of_runs
 from penchant.training.trained import Report, Run
 from penchant.training.verify import Finding, verify_run
 
-__all__ = ["check", "compare_runs", "lineage", "open_run", "verify"]
+__all__ = ["advise", "check", "compare_runs", "lineage", "open_run", "verify"]
 
 
 def check(
@@ -53,6 +59,18 @@ def check(
         min_gap=min_gap,
         reporter=reporter_of(progress),
     )
+
+
+def advise(
+    model: ModelLike, data: Data, *, progress: bool | Reporter = True, **arguments: Unpack[Arguments]
+) -> list[Proposal]:
+    """What to set in `penchant.dpo` for this model and these pairs, each setting with its reason; nothing is trained.
+
+    arguments: as for `penchant.dpo`. Raises UserError.
+    """
+    given = Given.of(model, data)
+    config = configure(DPOConfig, None, (), {**Given.names(model, data, None), **arguments}, given)
+    return proposals(config, reporter_of(progress), given)
 
 
 def compare_runs(*runs: str | os.PathLike[str] | Run, language: str = "en") -> Report:

@@ -60,6 +60,9 @@ def command(
     settings: options.Settings = None,
     tracker: options.Trackers = None,
     resume: options.Resume = False,
+    advise: Annotated[
+        bool, typer.Option("--advise", help="Propose settings from the data and the model, and train nothing.")
+    ] = False,
 ) -> None:
     """Train a model on preferences by Direct Preference Optimization.
 
@@ -76,6 +79,8 @@ def command(
         penchant dpo --data ./votes --labels soft --output runs/people
 
         penchant dpo --data pairs.jsonl --output runs/first --resume
+
+        penchant dpo --data pairs.jsonl --advise
     """
     given = locals()
     from penchant.cli.training import begin, show
@@ -83,7 +88,11 @@ def command(
     from penchant.training.config import DPOConfig
 
     flags = {name: given[name] for name in SETTING_OF if name in given} | {"lora": lora or None, "max_rows": max_pairs}
-    with begin(DPOConfig, flags, config, settings, tracker) as (checked, reporter):
+    with begin(DPOConfig, flags, config, settings, tracker, writes=not advise) as (checked, reporter):
+        from penchant.training.proposing import proposals
         from penchant.training.run import dpo
 
+        if advise:
+            typer.echo("\n".join(map(str, proposals(checked, reporter))))
+            return
         show(dpo(config=checked, labels=labels, resume=resume, progress=reporter), reporter)

@@ -29,10 +29,12 @@ def begin(
     settings: Sequence[str] | None,
     trackers: Sequence[str] | None,
     own: Mapping[str, Any] | None = None,
+    *,
+    writes: bool = True,
 ) -> Iterator[tuple[Config, Reporter]]:
     """The checked configuration, and where progress goes; the process is this command's own.
 
-    own: options of one command alone, by the settings they set.
+    own: options of one command alone, by the settings they set. writes: whether an output is needed.
     """
     config: Any = build_config(
         schema,  # type: ignore[type-var]  # one of the configurations
@@ -40,10 +42,11 @@ def begin(
         settings=settings or (),
         flags=dotted(flags) | {"save.trackers": trackers or None} | dict(own or {}),
         environment=os.environ,
-        required=REQUIRED,
+        required=REQUIRED if writes else REQUIRED[1:],
         flags_are="the command line",
     )
-    require_place(Path(config.output))
+    if writes:
+        require_place(Path(config.output))
     with Reporter() as reporter:
         reporter.say(f"loading {config.model.name}")  # before the libraries are: they take some seconds themselves
         from penchant.models.numerics import prepare_process
