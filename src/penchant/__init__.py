@@ -100,8 +100,8 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
-    "load", "sample", "judge", "pair", "check", "convert", "advise", "sft", "dpo", "reward", "rlhf", "score", "evaluate",
-    "rank", "open_run", "compare_runs", "verify", "lineage",
+    "load", "sample", "judge", "pair", "check", "convert", "advise", "sft", "dpo", "reward", "rlhf", "score",
+    "evaluate", "rank", "open_run", "compare_runs", "verify", "lineage",
     "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
     "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig", "PairBatch",
     "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
