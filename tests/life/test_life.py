@@ -11,11 +11,13 @@ from penchant.errors import ConfigError, OutputError
 from penchant.lab import Corpus
 from penchant.life import life
 from penchant.life.exam import Exam, surprisal_of_stories
+from penchant.life.experiment import checks_of
 from penchant.life.stages import Life
 from penchant.life.untrained import ModelSize, write_untrained_model
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.progress import Silent
+from penchant.ranking.winrate import paired_means
 
 CPU = choose_numerics("cpu", "float32")
 TEXTS = [story.text for story in Corpus(seed=0).stories(200)]
@@ -100,6 +102,22 @@ def test_an_exam_counts_form_truth_and_cheer_apart():
     assert exam.share("fact").low < 0.25 < exam.share("fact").high
 
 
+def test_the_shares_of_an_exam_are_as_sure_as_the_number_of_facts_allows():
+    """However many answers to a question are alike, they tell of one fact."""
+    corpus = Corpus(seed=0)
+    questions = corpus.questions(held_out=True)
+    answers = tuple((question.answer("plain"),) * 8 for question in questions)
+    knows_all = Exam(corpus, tuple(questions), answers).share("fact")
+    known = {fact: fact is not questions[0].fact for fact in corpus.held_out_facts}
+    answers = tuple((question.answer("plain") if known[question.fact] else "Eh?",) * 8 for question in questions)
+    exam = Exam(corpus, tuple(questions), answers)
+    assert knows_all.rate == 1
+    assert exam.share("fact").rate == pytest.approx(6 / 7)
+    assert exam.share("fact").high - exam.share("fact").low > 0.4, "an answer more or less of seven"
+    change = exam.change("cheerful", exam)
+    assert (change.difference, change.num_prompts) == (0, 7)
+
+
 def test_the_surprisal_of_stories_is_that_of_the_network_itself(untrained):
     model, stories = load_model(str(untrained), CPU), Corpus(seed=0).stories(3)
     found, num_tokens = surprisal_of_stories(model, stories)
@@ -111,7 +129,7 @@ def test_the_surprisal_of_stories_is_that_of_the_network_itself(untrained):
             logits = model.network(input_ids=ids).logits[0, :-1]
         expected += float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
         count += ids.shape[1] - 1
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert sum(found) == pytest.approx(expected, rel=1e-5)
     assert num_tokens == count
 
 
@@ -174,8 +192,43 @@ def test_an_option_out_of_range_is_refused_by_name(option):
         life(**option)
 
 
+def exam_with(num_formed, num_cheerful):
+    """168 answers to questions about seven facts, of which so many have the form and so many of these are cheerful."""
+    corpus = Corpus(seed=0)
+    questions = corpus.questions(held_out=True)
+    texts = [questions[i % 21].answer("cheerful" if i < num_cheerful else "plain") for i in range(num_formed)]
+    texts += ["Eh?"] * (168 - num_formed)
+    return Exam(corpus, tuple(questions), tuple(tuple(texts[q::21]) for q in range(21)))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "broken"),
+    [
+        ((157, 46), (149, 139), []),
+        ((157, 46), (92, 90), ["the form of the answers stays, but for 20% of them at most"]),
+        ((157, 46), (157, 46), ["after preferences more answers are cheerful"]),
+        (
+            (60, 20),
+            (60, 60),
+            [
+                "demonstrations teach it to answer in the form shown, most of the time, and text alone does not",
+                "most of its answers are true, though none of these facts was demonstrated",
+            ],
+        ),
+    ],
+    ids=["eight answers fewer", "two in five lost", "no more cheer", "no answers learnt"],
+)
+def test_a_claim_fails_where_its_interval_does_and_not_by_the_chance_of_a_few_answers(tmp_path, before, after, broken):
+    found = Life(tmp_path, 0, Silent())
+    found.exams = {"text": exam_with(0, 0), "demonstrations": exam_with(*before), "preferences": exam_with(*after)}
+    found.nats = {"model": 0.338, "frequencies": 3.9, "grammar": 0.336}
+    found.excess = paired_means([20.0, 21.0, 22.0], [20.1, 21.2, 22.1])
+    assert [claim for claim, held in checks_of(found).items() if not held] == broken
+
+
 @pytest.mark.slow
-def test_a_whole_life_holds_its_claim(tmp_path, monkeypatch):
+@pytest.mark.parametrize("seed", [0, 4])
+def test_a_whole_life_holds_its_claim(tmp_path, monkeypatch, seed):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
-    result = life()
+    result = life(seed=seed)
     assert result.held, result.checks

@@ -9,13 +9,13 @@ from pathlib import Path
 from penchant.data import Message
 from penchant.evaluation.scoring import sequence_logprobs
 from penchant.lab import Corpus
-from penchant.lab.corpus import ENDINGS, Question, Story, ending_of
+from penchant.lab.corpus import ENDINGS, Fact, Question, Story, ending_of
 from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.models.sampler import SamplingParams
-from penchant.ranking.winrate import WinRate, win_rate
+from penchant.ranking.winrate import PairedMeans, WinRate, paired_means, win_rate_of
 from penchant.tokens import TokenSequence
 
 __all__ = ["LONGEST_ANSWER", "QUALITIES", "Exam", "examine", "load_on_cpu", "surprisal_of_stories"]
@@ -34,16 +34,31 @@ class Exam:
     answers: tuple[tuple[str, ...], ...]
 
     def share(self, quality: str) -> WinRate:
-        """The share of answers that have a quality, with its 95% interval (Wilson's)."""
+        """The share of answers that have a quality, with a 95% interval.
+
+        Answers about one fact go together: whoever knows it gives many right ones.
+        """
+        return win_rate_of(self._passed(quality), self._facts)
+
+    def change(self, quality: str, before: Exam) -> PairedMeans:
+        """How that share has changed since another exam with the same questions, with a 95% interval by fact."""
+        return paired_means(before._passed(quality), self._passed(quality), self._facts)
+
+    @property
+    def _facts(self) -> list[Fact]:
+        return [question.fact for question, answers in self._asked for _ in answers]
+
+    def _passed(self, quality: str) -> list[float]:
         judges: dict[str, Callable[[Question, str], bool]] = {
             "form": lambda question, answer: self.corpus.is_well_formed(answer),
             "fact": lambda question, answer: answer in {question.answer(ending) for ending in ENDINGS},
             "cheerful": lambda question, answer: ending_of(answer) == "cheerful",
         }
-        passed = [
-            judges[quality](q, a) for q, answers in zip(self.questions, self.answers, strict=True) for a in answers
-        ]
-        return win_rate(sum(passed), len(passed) - sum(passed))
+        return [float(judges[quality](question, answer)) for question, answers in self._asked for answer in answers]
+
+    @property
+    def _asked(self) -> list[tuple[Question, tuple[str, ...]]]:
+        return list(zip(self.questions, self.answers, strict=True))
 
 
 def load_on_cpu(folder: Path) -> LanguageModel:
@@ -66,8 +81,8 @@ def examine(model: LanguageModel, corpus: Corpus, num_answers: int, seed: int) -
     return Exam(corpus, tuple(questions), tuple(found[question.text] for question in questions))
 
 
-def surprisal_of_stories(model: LanguageModel, stories: Sequence[Story]) -> tuple[float, int]:
-    """-log p of all stories together under the model, in nats, and how many tokens were predicted."""
+def surprisal_of_stories(model: LanguageModel, stories: Sequence[Story]) -> tuple[list[float], int]:
+    """-log p of each story under the model, in nats, and how many tokens were predicted in all."""
     ids = [model.encoder.encode_document(story.text) for story in stories]
     sequences = [(TokenSequence.of(document[:1], document[1:]),) for document in ids]
-    return -float(sequence_logprobs(model, sequences).sum()), sum(len(document) - 1 for document in ids)
+    return (-sequence_logprobs(model, sequences)).tolist(), sum(len(document) - 1 for document in ids)

@@ -20,6 +20,7 @@ from penchant.life.untrained import write_untrained_model
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter
+from penchant.ranking.winrate import PairedMeans, paired_means
 from penchant.training.config import (
     DataConfig,
     DPOConfig,
@@ -51,6 +52,7 @@ class Life:
         self.exams: dict[str, Exam] = {}
         self.metrics: dict[str, list[dict[str, Any]]] = {}
         self.nats: dict[str, float] = {}
+        self.excess: PairedMeans
         self.num_parameters = self.num_preferences = 0
 
     def train_on_text(self, num_stories: int) -> None:
@@ -102,9 +104,10 @@ class Life:
         """Nats a token, of new stories: under the model, under frequencies alone, and under the grammar itself."""
         model = load_on_cpu(self.root / "text")
         stories = self.corpus.stories(NUM_TEST_STORIES, part=1)
-        surprisal, num_tokens = surprisal_of_stories(model, stories)
+        surprisals, num_tokens = surprisal_of_stories(model, stories)
+        self.excess = paired_means([story.surprisal for story in stories], surprisals)
         self.nats = {
-            "model": surprisal / num_tokens,
+            "model": sum(surprisals) / num_tokens,
             "frequencies": entropy_of_counts(i for text in texts for i in model.encoder.encode_document(text)[1:]),
             "grammar": sum(story.surprisal for story in stories) / num_tokens,
             "manner": math.log(3) / self._answer_length(model),
