@@ -104,6 +104,18 @@ def test_the_gradient_is_that_of_a_plain_loop_over_responses(model, prompts, bre
     assert float((gradient - by_hand).norm() / by_hand.norm()) < 1e-3
 
 
+@pytest.mark.parametrize("method", ["rloo", "grpo"])
+def test_an_estimator_of_somebody_elses_takes_the_place_of_the_methods_own(model, prompts, brevity, method):
+    """That of rloo, named as if it came from outside, gives what rloo gives, which is not what grpo gives."""
+    theirs = {"method": method, "advantages": "penchant.objectives:rloo_advantages"}
+    found = {}
+    for name, settings in {"rloo": {}, method: {"method": method}, "theirs": theirs}.items():
+        task, drawn = task_of(model, prompts[:2], brevity, {"beta": 0.0, **settings})
+        found[name] = np.concatenate([item.advantage for item in next(iter(task.updates(model, drawn, 0)))])
+    assert np.allclose(found["theirs"], found["rloo"])
+    assert np.allclose(found[method], found["rloo"]) == (method == "rloo")
+
+
 def test_responses_of_one_prompt_share_it_when_they_are_trained_on(train, model):
     shared = train(max_steps=1).metrics[0]["num_tokens"]
     model.stop_sharing("compared")
@@ -177,6 +189,14 @@ def test_a_judge_that_answers_for_fewer_responses_than_asked_is_refused(train):
         ({"settings": {"rlhf.kl_in": "loss", "rlhf.kl": "sequence"}}, "in the loss the KL is charged token by token"),
         ({"max_new_tokens": 4096}, "a response of 4096 tokens leaves no room"),
         ({"method": "rlo"}, "'rlhf.method' is 'rlo'"),
+        ({"settings": {"rlhf.advantages": "rlo"}}, "rlhf.advantages: there is no estimator 'rlo'; did you mean 'rloo'"),
+        ({"settings": {"rlhf.advantages": "os:nothing"}}, "estimator 'os:nothing' is not there"),
+        ({"method": "ppo", "settings": {"rlhf.advantages": "rloo"}}, "rlhf.advantages: not read by ppo"),
+        ({"settings": {"rlhf.advantages": "rloo", "rlhf.kl": "token"}}, "rlhf.kl: .* one advantage; leave it out"),
+        (
+            {"method": "grpo", "settings": {"rlhf.advantages": "rloo", "rlhf.scale_rewards": False}},
+            "rlhf.scale_rewards is not read where rlhf.advantages names an estimator",
+        ),
         ({"judge": None}, "nothing says what scores the responses"),
         ({"judge": "positivty"}, "did you mean 'positivity'"),
     ],
@@ -198,8 +218,11 @@ def test_a_reference_of_another_vocabulary_is_refused(train, model):
         train(reference=other)
 
 
-def test_a_judge_that_is_code_is_not_run_for_a_file_of_settings(tmp_path):
+@pytest.mark.parametrize(
+    "named", [{"sampling": {"judge": "os:getcwd"}}, {"rlhf": {"advantages": "os:getcwd"}}], ids=["judge", "estimator"]
+)
+def test_what_is_code_is_not_run_for_a_file_of_settings(tmp_path, named):
     file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump({"sampling": {"judge": "os:getcwd"}, "model": {"name": "x"}}))
+    file.write_text(yaml.safe_dump({"model": {"name": "x"}, **named}))
     with pytest.raises(ConfigError, match="whose code would run"):
         rlhf(config=file)

@@ -66,6 +66,11 @@ class MethodConfig(Section):
     scale_rewards: bool = Field(
         True, description="of grpo: advantages are divided by the spread of the prompt's scores (off in Dr. GRPO)"
     )
+    advantages: str | None = Field(
+        None,
+        description="an estimator of advantages in place of the method's own: a name that a package adds, or "
+        "module:function; it is given the rewards of responses and the prompt of each",
+    )
     whiten: bool | None = Field(
         None, description="advantages of a step are given mean 0 and variance 1; left out: of ppo alone"
     )
@@ -107,6 +112,7 @@ class MethodConfig(Section):
 READ_BY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gamma", "lam", "value_weight", "value_clip"), ("ppo",)),
     "scale_rewards": ("grpo",),
+    "advantages": ("rloo", "grpo"),
     **dict.fromkeys(
         ("beta", "kl_in", "kl", "kl_estimator", "kl_target", "kl_horizon", "clip", "ratio", "aggregation", "whiten"),
         ("rloo", "grpo", "ppo"),
@@ -148,9 +154,13 @@ class RLHFConfig(RunConfig):
                 "model.reference is not read by best_of_n, which has none; leave it out",
             ),
             (
-                rlhf.kl is not None and (rlhf.charged_in == "loss" or method == "grpo"),
-                "rlhf.kl: in the loss the KL is charged token by token, and grpo gives all tokens of a response one "
-                "advantage; leave it out",
+                bool(rlhf.advantages) and not rlhf.scale_rewards,
+                "rlhf.scale_rewards is not read where rlhf.advantages names an estimator; leave it out",
+            ),
+            (
+                rlhf.kl is not None and (rlhf.charged_in == "loss" or method == "grpo" or bool(rlhf.advantages)),
+                "rlhf.kl: in the loss the KL is charged token by token, and grpo and rlhf.advantages give all tokens "
+                "of a response one advantage; leave it out",
             ),
         ]
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from penchant.data.given import Data
+from penchant.errors import ConfigError
 from penchant.evaluation.judges import Scorer
 from penchant.models.language_model import LanguageModel
+from penchant.objectives import get_estimator
 from penchant.online.best_of_n import BestOfN
 from penchant.online.config import RLHFConfig
 from penchant.online.policy_gradient import PolicyGradient, value_head
@@ -40,6 +42,8 @@ class FromScores:
 
     def dataset(self, run: RLHFConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         """The prompts; the reference is found with them, as the ledger names it by its digest. Raises UserError."""
+        if (named := run.rlhf.advantages) is not None:
+            _refuse_unknown(named)
         found = prompt_dataset(run.data, data, model, run.seed, reporter, room=run.sampling.max_new_tokens)
         facts = {**found.facts, "judge": self.judge.name}
         if self.config.rlhf.method != "best_of_n":
@@ -55,3 +59,11 @@ class FromScores:
 
     def group_of(self, item: Encoded) -> Hashable:
         return item.sequences[0].context
+
+
+def _refuse_unknown(estimator: str) -> None:
+    """Raises ConfigError where there is no such estimator, before anything is written or scored."""
+    try:
+        get_estimator(estimator)
+    except ValueError as error:
+        raise ConfigError(f"rlhf.advantages: {error}") from None

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from penchant.objectives import sum_by_response
+from penchant.objectives import bind_estimator, sum_by_response
 from penchant.objectives.advantages import (
     generalised_advantages,
     grpo_advantages,
@@ -85,6 +85,8 @@ def weigh(
         reward_K = token_rewards(total_R, torch.zeros_like(penalty_K), owner_K)
     if rlhf.method == "ppo":
         advantage_K = generalised_advantages(reward_K, joined(values), owner_K, gamma=rlhf.gamma, lam=rlhf.lam)
+    elif rlhf.advantages is not None:
+        advantage_K = bind_estimator(rlhf.advantages)(total_R, group_R)[owner_K]
     elif rlhf.method == "grpo":
         advantage_K = grpo_advantages(total_R, group_R, scale=rlhf.scale_rewards)[owner_K]
     else:

@@ -24,8 +24,13 @@ Config = TypeVar("Config", bound=BaseModel)
 
 REQUIRED = ("output", "data.files")
 """Settings that a command does not run without; from Python a run may be in memory, and so may its data."""
-RUN_CODE = {"dpo.objective": "objective", "save.trackers": "tracker", "sampling.judge": "judge"}
-"""Settings that can name code of one's own, and the arguments by which a caller names it."""
+RUN_CODE = {
+    "dpo.objective": 'objective="{}"',
+    "save.trackers": 'tracker="{}"',
+    "sampling.judge": 'judge="{}"',
+    "rlhf.advantages": 'set="rlhf.advantages={}"',
+}
+"""Settings that can name code of one's own, and how a caller names it."""
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
 NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
@@ -112,7 +117,7 @@ def _refuse_code_named_in(file: str, merged: Mapping[str, tuple[Any, str]]) -> N
         if where == file and (code := next((name for name in names if is_import_path(str(name))), None)):
             raise ConfigError(
                 f"{file}: '{key}' is {shown(code)}, whose code would run; if you trust it, name it yourself with "
-                f'`{argument}="{code}"`'
+                f"`{argument.format(code)}`"
             )
 
 
