@@ -88,6 +88,7 @@ def _score_sequences(
 
 def _score(model: LanguageModel, forest: Forest, *, collision: bool) -> tuple[Tensor, Tensor]:
     """Log-prob of each scored token and, if asked for, log sum of the squared probabilities there, (K,) each."""
+    model.require_words()
     model.num_tokens_run += forest.num_tokens
     with model.numerics.autocast():
         return score_shared(model, forest, collision)[:2] if model.shares else score_one_by_one(model, forest)

@@ -38,6 +38,8 @@ def generate(
     batch size, nor on the other prompts or their order. Raises ConfigError for a setting that means nothing, and
     ModelError for a prompt that leaves no room in the model's context, before anything is sampled.
     """
+    if requests:
+        model.require_words()
     for name, value in (("num_responses", num_responses), ("batch_size", batch_size)):
         if value < 1:
             raise ConfigError(f"{name} is at least 1, got {value}; pass how many are wanted")

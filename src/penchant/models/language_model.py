@@ -89,6 +89,9 @@ class LanguageModel:
         """The longest sequence the model was built for, in tokens."""
         return int(getattr(self.text_config, "max_position_embeddings", None) or 10**9)
 
+    def require_words(self) -> None:
+        """Raise ModelError for a model that gives no probabilities of tokens."""
+
     def copy(self) -> LanguageModel:
         """The same model with a network of its own; its weights are this one's until they are trained.
 

@@ -39,6 +39,12 @@ class RewardModel(LanguageModel):
         found = self.text_config.pad_token_id
         return None if found is None else int(found)
 
+    def require_words(self) -> None:
+        """A reward model has none."""
+        raise ModelError(
+            f"{self.name}: is a reward model, which scores texts and writes none; give a language model here"
+        )
+
     def add_up_vocabulary_gradients(self, *, at_once: bool) -> None:
         """As of a language model, of the embedding alone: there is no head over the vocabulary."""
         embedding = self.causal_lm.get_input_embeddings()
