@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from penchant.data import Origin
+from penchant.evaluation.calibration import Calibration, accuracy_by_length, calibration_of
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
@@ -50,13 +51,15 @@ class Summary:
     """accuracy: share of pairs with a margin above 0, one of exactly 0 counted half, with its 95% interval.
 
     num_prompts: distinct prompts; where there are fewer than pairs, the interval allows for pairs of one prompt going
-    together.
+    together. by_length: the accuracy by which response is the longer one. calibration: of mean_probability.
     """
 
     accuracy: WinRate
     mean_margin: float
     mean_probability: float
     num_prompts: int
+    by_length: Mapping[str, WinRate]
+    calibration: Calibration
 
 
 def sequence_logprobs(
@@ -132,9 +135,13 @@ def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summ
     """How often, and how surely, the model prefers what people preferred. Raises ValueError where there is no pair."""
     margins = [score.margin for score in scores]
     prompts = [pair.chosen.ids[~pair.chosen.scored].tobytes() for pair in pairs]
+    right = [0.5 + 0.5 * ((m > 0) - (m < 0)) for m in margins]
+    lengths = [(score.num_tokens_chosen, score.num_tokens_rejected) for score in scores]
     return Summary(
-        accuracy=win_rate_of([0.5 + 0.5 * ((m > 0) - (m < 0)) for m in margins], prompts),
+        accuracy=win_rate_of(right, prompts),
         mean_margin=sum(margins) / len(margins),
         mean_probability=sum(score.probability for score in scores) / len(scores),
         num_prompts=len(set(prompts)),
+        by_length=accuracy_by_length(right, lengths, prompts),
+        calibration=calibration_of([score.probability for score in scores]),
     )

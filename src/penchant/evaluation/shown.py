@@ -32,6 +32,10 @@ def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
     mean, probability = summary.mean_margin, summary.mean_probability
     scale = "" if found.beta is None else f", beta {found.beta:g}"
     yield f"margin    {mean:+.4f} on average, p(chosen) {probability:.3f}{scale}"
+    for name, one in summary.by_length.items():
+        yield f"          {one.rate:.1%}  ({one.low:.1%} to {one.high:.1%}, {one.num} pairs) where chosen is {name}"
+    sure = summary.calibration
+    yield f"p(chosen) is off by {sure.ece:.3f} on average (ECE), Brier score {sure.brier:.3f}; half sure always: 0.250"
     if summary.num_prompts < rate.num:
         num = summary.num_prompts
         yield f"they have {num} prompts; pairs of one prompt go together, and the interval allows for it"

@@ -43,6 +43,7 @@ class RewardTask(Task[EncodedPair]):
                 "rewards/chosen": chosen_B.detach(),
                 "rewards/rejected": rejected_B.detach(),
                 "rewards/margins": difference_B,
+                "rewards/brier": (torch.sigmoid(difference_B) - probability_B) ** 2,
                 "rewards/accuracies": 0.5 + 0.5 * torch.sign(difference_B) * torch.sign(probability_B - 0.5),
             }
         return (weight_B * loss_B).sum(), {name: (value_B, float(len(items))) for name, value_B in metrics.items()}
