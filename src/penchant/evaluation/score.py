@@ -23,6 +23,7 @@ from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter, Silent
 from penchant.tokens import EncodedPair, Limits, special_tokens_of, tokenise_pairs
+from penchant.training.failures import FailuresSoFar
 
 __all__ = ["Scores", "score_pairs"]
 
@@ -140,10 +141,15 @@ def _encoded(
 ) -> Sequence[EncodedPair]:
     limits = Limits(max_length, max_length - 1, policy.context_length)
     tokenised = tokenise_pairs(policy.encoder, loaded.records, limits)
-    bad = [v for v in (*loaded.problems, *tokenised.problems) if v.severity == "error"]
+    so_far = FailuresSoFar()
+    so_far.add(tokenised.problems, (pair.origin for pair in tokenised.items))
+    failures = so_far.found()
+    bad = [v for v in (*loaded.problems, *failures.rows) if v.severity == "error"]
+    if on_bad_row == "error" and failures.parts:
+        raise DataError(f"{failures.parts[0]} (`penchant check` lists all)")
     if bad and (on_bad_row == "error" or not tokenised.items):
         raise DataError(f"{bad[0]} ({len(bad)} bad rows; `penchant check` lists them)")
-    for line in loaded.remarks():
+    for line in (*failures.of_parts(), *loaded.remarks()):
         reporter.say(line)
     if bad:
         counts = Counter(verdict.code for verdict in bad)

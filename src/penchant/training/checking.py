@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count, islice
@@ -45,6 +44,7 @@ from penchant.tokens import (
 from penchant.tokens.faults import Remark, TokenFaults, length_remarks
 from penchant.tokens.measuring import Lengths
 from penchant.training.config import OptimiserConfig
+from penchant.training.failures import FailuresSoFar
 
 __all__ = ["CheckReport", "check_data", "check_tokens"]
 
@@ -67,9 +67,10 @@ class CheckReport:
     """What was found in files of data.
 
     kind: "pairs", "labelled" or "demonstrations". format: names of the importers that matched. rows: how many by
-    verdict. problems: every row that is not plainly kept. items: the first of what training would read. lengths: by
-    part, the tokens of every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens
-    that need not be run. fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became
+    verdict. problems: every row that is not plainly kept. left_out: pairs, or responses, that training would leave out
+    of rows of which it reads others. items: the first of what training would read. lengths: by part, the tokens of
+    every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that need not be run.
+    fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became
     of the votes, for every file that came from a project.
     """
 
@@ -77,6 +78,7 @@ class CheckReport:
     format: str
     rows: dict[str, int]
     problems: tuple[Verdict, ...]
+    left_out: tuple[Verdict, ...]
     items: tuple[Item, ...]
     lengths: Mapping[str, Sequence[int]]
     num_cut: int
@@ -125,6 +127,9 @@ class CheckReport:
             "problems": [
                 {"where": str(v.origin), "severity": v.severity, "code": v.code, "reason": v.reason, "fix": v.fix}
                 for v in self.problems
+            ],
+            "left_out_of_rows": [
+                {"where": str(v.origin), "code": v.code, "reason": v.reason, "fix": v.fix} for v in self.left_out
             ],
             "tokens": self.statistics,
             "max_length": self.limits.max_length,
@@ -195,7 +200,7 @@ def check_tokens(
     tokenise, parts = _TOKENISING[kind]
     measured, faults = Lengths(*parts), TokenFaults(encoder, limits)
     items: list[Item] = []
-    failed: dict[Origin, Verdict] = {}  # one for a row of many pairs
+    so_far = FailuresSoFar()
     num_cut = 0
     done = count(1)
 
@@ -206,14 +211,16 @@ def check_tokens(
         for chunk in _chunks(again):
             tokenised: Tokenised[Any] = tokenise(encoder, chunk, limits, tell, measured)
             items += tokenised.items[: most_items - len(items)]
-            failed |= {verdict.origin: verdict for verdict in tokenised.problems}
+            so_far.add(tokenised.problems, (item.origin for item in tokenised.items))
             num_cut += tokenised.num_truncated
             faults.add(tokenised.items)
+    failures = so_far.found()
     return CheckReport(
         kind=kind,
         format=loaded.format,
-        rows=_count_rows(loaded.verdict_counts, loaded.problems, list(failed.values())),
-        problems=(*loaded.problems, *failed.values()),
+        rows=failures.counted(loaded.verdict_counts, loaded.problems),
+        problems=(*loaded.problems, *failures.rows),
+        left_out=failures.parts,
         items=tuple(items),
         lengths=measured.by_part,
         num_cut=num_cut,
@@ -221,7 +228,7 @@ def check_tokens(
         remarks=(*faults.remarks(), *length_remarks(measured.by_part, encoder)),
         unread=loaded.unread,
         fits=loaded.fits,
-        remarks_on_rows=tuple(loaded.remarks()),
+        remarks_on_rows=(*failures.of_parts(), *loaded.remarks()),
         encoder=encoder,
         limits=limits,
         votes=tuple(found for path in paths_of(sources) if (found := votes_behind(path))),
@@ -240,16 +247,6 @@ def _chunks(records: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(records)
     while chunk := list(islice(rest, CHUNK)):
         yield chunk
-
-
-def _count_rows(counts: dict[str, int], early: Sequence[Verdict], late: Sequence[Verdict]) -> dict[str, int]:
-    """Rows by verdict; one that only failed as tokens gives up the verdict it had as text."""
-    rows = Counter(counts)
-    before = {verdict.origin: verdict.code for verdict in early}
-    for verdict in late:
-        rows[before.get(verdict.origin, "keep")] -= 1
-        rows[verdict.code] += 1
-    return {code: number for code, number in rows.items() if number}
 
 
 def _saved_by_sharing(items: Sequence[Item], token_budget: int) -> float:

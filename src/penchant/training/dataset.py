@@ -34,6 +34,7 @@ from penchant.tokens import (
 )
 from penchant.tokens.store import Responses, SomePairs
 from penchant.training.config import DataConfig
+from penchant.training.failures import Failures, FailuresSoFar
 from penchant.training.origins import files_read
 from penchant.training.stored import stored_pairs
 
@@ -100,8 +101,9 @@ def pair_dataset(
     train = SomePairs(store, np.flatnonzero(~is_held_out))
     held_out = SomePairs(store, np.flatnonzero(is_held_out))
     late = sorted(read.problems, key=lambda problem: bool(is_out[problem[0]]))  # those of training come first
-    problems = [verdict for _, verdict in late]
-    facts = _facts(config, sources, limits, read.loaded, problems, read.num_truncated, reporter.say)
+    so_far = FailuresSoFar()
+    so_far.add((verdict for _, verdict in late), read.in_part)
+    facts = _facts(config, sources, limits, read.loaded, so_far.found(), read.num_truncated, reporter.say)
     _require_something_to_learn(len(train), bool(train.labels[:, 0].any()), sources)
     facts |= _facts_of_sides((train.keys(), len(train)), (held_out.keys(), len(held_out)))
     return Dataset(train, held_out, facts | {"held_out_longer": _share_of_longer(held_out)})
@@ -168,8 +170,9 @@ def _encoded(
     train: Tokenised[Item] = tokenise(model.encoder, sides[0], limits, tick)
     held_out: Tokenised[Item] = tokenise(model.encoder, sides[1], limits, tick)
     sources = sources_of(data)
-    problems, num_truncated = [*train.problems, *held_out.problems], train.num_truncated + held_out.num_truncated
-    facts = _facts(config, sources, limits, loaded, problems, num_truncated, reporter.say)
+    so_far, num_truncated = FailuresSoFar(), train.num_truncated + held_out.num_truncated
+    so_far.add((*train.problems, *held_out.problems), (item.origin for item in (*train.items, *held_out.items)))
+    facts = _facts(config, sources, limits, loaded, so_far.found(), num_truncated, reporter.say)
     has_weight = any(getattr(item, "weight", 1.0) for item in train.items)
     _require_something_to_learn(len(train.items), has_weight, sources)
     facts |= _facts_of_sides(*((_keys(side.items), len(side.items)) for side in (train, held_out)))
@@ -220,19 +223,17 @@ def _facts(
     sources: Sequence[Source],
     limits: Limits,
     loaded: Any,
-    problems: Sequence[Verdict],
+    failures: Failures,
     num_truncated: int,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     num_rows = sum(loaded.verdict_counts.values())
-    late = list({verdict.origin: verdict for verdict in problems}.values())
-    check_rows([*loaded.problems, *late], num_rows, config, say)
+    check_rows([*loaded.problems, *failures.rows], num_rows, config, say)
+    if failures.parts and config.on_bad_row == "error":
+        raise DataError(f'{failures.parts[0]} (`on_bad_row="drop"` leaves it out and keeps the rest of its row)')
+    for line in failures.of_parts():
+        say(line)
     _say_what_is_not_trained_on(loaded, say)
-    rows = Counter(loaded.verdict_counts)
-    earlier = {verdict.origin: verdict.code for verdict in loaded.problems}
-    for origin, code in {verdict.origin: verdict.code for verdict in late}.items():
-        rows[earlier.get(origin, "keep")] -= 1
-        rows[code] += 1
     if num_truncated:
         say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
     return {
@@ -240,33 +241,32 @@ def _facts(
         "data_files": files_read(files_of(sources)),
         "data_format": loaded.format,
         "data_digest": loaded.digest,
-        "rows": dict(rows),
-        "sources": _sources(sources, loaded, late, say),
-        "problems": [f"{v.code}: {v}" for v in [*loaded.problems, *late]],
+        "rows": failures.counted(loaded.verdict_counts, loaded.problems),
+        "left_out_of_rows": failures.parts_by_code(),
+        "sources": _sources(sources, loaded, failures, say),
+        "problems": [f"{v.code}: {v}" for v in [*loaded.problems, *failures.rows, *failures.parts]],
         "fields_not_read": [str(one) for one in loaded.unread],
         "num_truncated": num_truncated,
     }
 
 
 def _sources(
-    sources: Sequence[Source], loaded: Any, late: Sequence[Verdict], say: Callable[[str], None]
+    sources: Sequence[Source], loaded: Any, failures: Failures, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """What was given, one by one: name, weight, rows by verdict, and the revision of what was read from the Hub."""
     parts = {part.name: part for part in map(part_of, sources)}
     names = {str(source): part_of(source).name for source in sources}
-    rows = {name: Counter(loaded.by_source.get(name, {})) for name in parts}
-    earlier = {verdict.origin: verdict.code for verdict in loaded.problems}
-    for origin, code in {verdict.origin: verdict.code for verdict in late}.items():
-        if origin.file in names:  # rows in memory are called otherwise, and are of one part
-            rows[names[origin.file]] += Counter({code: 1})
-            rows[names[origin.file]] -= Counter({earlier.get(origin, "keep"): 1})
+    failed = {name: [one for one in failures.rows if names.get(one.origin.file) == name] for name in parts}
+    rows = {
+        name: Failures(tuple(failed[name])).counted(loaded.by_source.get(name, {}), loaded.problems) for name in parts
+    }
     if len(parts) > 1 or any(part.options for part in parts.values()):
         for name, part in parts.items():
             found = ", ".join(f"{number:,} {code}" for code, number in rows[name].items()) or "not read"
             say(f"{name}: {found}{f' ({part.options})' if part.options else ''}")
     revisions = {part_of(one).name: one.revision for one in sources if isinstance(one, HubSource)}
     return [
-        {**part.as_dict(), "rows": dict(rows[name]), **({"revision": revisions[name]} if name in revisions else {})}
+        {**part.as_dict(), "rows": rows[name], **({"revision": revisions[name]} if name in revisions else {})}
         for name, part in parts.items()
     ]
 

@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 
 import penchant.data
 import penchant.tokens
-from penchant.data import Loaded, PreferencePair, ReadOptions, Verdict, prompt_key
+from penchant.data import Loaded, Origin, PreferencePair, ReadOptions, Verdict, prompt_key
 from penchant.data.given import FileSource, Source, digest_of
 from penchant.data.importers.added import GROUP
 from penchant.data.load import read_pairs
@@ -39,6 +39,7 @@ from penchant.plugins import added_names
 from penchant.tokens import ChatEncoder, Limits
 from penchant.tokens.pairs import encoded_pairs
 from penchant.tokens.store import DamagedStore, PairStore, StoreWriter
+from penchant.training.failures import FailuresSoFar
 
 __all__ = ["MOST_BYTES", "ReadPairs", "stored_pairs"]
 
@@ -48,22 +49,25 @@ PAIRS_BETWEEN_LINES = 100_000
 
 _LOADED: TypeAdapter[Loaded[Any]] = TypeAdapter(Loaded[Any])
 _PROBLEMS: TypeAdapter[list[tuple[int, Verdict]]] = TypeAdapter(list[tuple[int, Verdict]])
+_ORIGINS: TypeAdapter[list[Origin]] = TypeAdapter(list[Origin])
 
 
 @dataclass(frozen=True)
 class ReadPairs:
     """store: the pairs as tokens. loaded: how the rows were read, without the records.
 
-    problems: pairs that could not become tokens: of which record each is, and its verdict. num_truncated: responses.
+    problems: pairs that could not become tokens: of which record each is, and its verdict. in_part: rows of which
+    others did. num_truncated: responses.
     """
 
     store: PairStore
     loaded: Loaded[Any]
     problems: tuple[tuple[int, Verdict], ...]
+    in_part: frozenset[Origin]
     num_truncated: int
 
 
-_Told: TypeAlias = tuple[Loaded[Any], tuple[tuple[int, Verdict], ...], int]
+_Told: TypeAlias = tuple[Loaded[Any], tuple[tuple[int, Verdict], ...], frozenset[Origin], int]
 """What `ReadPairs` says beside the store."""
 
 
@@ -141,6 +145,7 @@ class _Making:
     def _write(self, writer: StoreWriter) -> tuple[PairStore | None, _Told]:
         reading = read_pairs(self.sources, self.options)
         problems: list[tuple[int, Verdict]] = []
+        so_far = FailuresSoFar()
         num_truncated = 0
 
         def placed() -> Iterator[PreferencePair]:
@@ -152,8 +157,10 @@ class _Making:
             num_truncated += num_cut
             if isinstance(found, Verdict):
                 problems.append((record, found))
+                so_far.failed(found)
             else:
                 writer.add(found, record)
+                so_far.kept(found.origin)
             if (record + 1) % PAIRS_BETWEEN_LINES == 0:
                 self.say(f"{record + 1:,} pairs read, {writer.num_tokens:,} tokens")
         loaded = reading.loaded(())
@@ -161,16 +168,18 @@ class _Making:
             {
                 "loaded": _LOADED.dump_python(loaded, mode="json"),
                 "problems": _PROBLEMS.dump_python(problems, mode="json"),
+                "in_part": _ORIGINS.dump_python(list(so_far.in_part()), mode="json"),
                 "num_truncated": num_truncated,
             }
         )
-        return store, (loaded, tuple(problems), num_truncated)
+        return store, (loaded, tuple(problems), so_far.in_part(), num_truncated)
 
 
 def _read(store: PairStore) -> ReadPairs:
     facts = store.facts
     problems = _PROBLEMS.validate_python(facts["problems"])
-    return ReadPairs(store, _LOADED.validate_python(facts["loaded"]), tuple(problems), facts["num_truncated"])
+    in_part = frozenset(_ORIGINS.validate_python(facts["in_part"]))
+    return ReadPairs(store, _LOADED.validate_python(facts["loaded"]), tuple(problems), in_part, facts["num_truncated"])
 
 
 def _opened(place: Path, say: Callable[[str], None]) -> ReadPairs | None:
@@ -180,7 +189,7 @@ def _opened(place: Path, say: Callable[[str], None]) -> ReadPairs | None:
         os.utime(place)
     except FileNotFoundError:
         return None
-    except (DamagedStore, ValueError) as error:
+    except (DamagedStore, ValueError, KeyError) as error:
         say(f"{place}: the kept tokens are damaged ({error}); they are made again")
         return None
     return found
