@@ -337,3 +337,14 @@ def test_an_empty_folder_and_a_project_of_votes_are_no_data(tmp_path):
     (tmp_path / "project.yaml").touch()
     with pytest.raises(DataError, match=r"is a project of votes.*`penchant votes export"):
         load_pairs(tmp_path)
+
+
+def test_conversations_that_end_with_the_user_are_for_sampling_and_the_message_says_so(tmp_path):
+    path = tmp_path / "asked.jsonl"
+    rows = [{"messages": [{"role": "user", "content": f"What is {n}?"}]} for n in range(2)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"2 bad_type.*is the user's.*; `penchant sample` reads them, as prompts\."):
+        load_demonstrations(path, on_bad_row="drop")
+    reply = {"role": "assistant", "content": "A number."}
+    path.write_text("".join(json.dumps({"messages": [*row["messages"], reply]}) + "\n" for row in rows))
+    assert len(load_demonstrations(path).records) == 2

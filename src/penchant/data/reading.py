@@ -17,6 +17,7 @@ from penchant.data.importers.added import added_importers
 from penchant.data.mixtures import taken, weighed
 from penchant.data.opening import Row
 from penchant.data.options import ReadOptions
+from penchant.data.other_uses import other_use
 from penchant.data.quickly import placed
 from penchant.data.record_kinds import RecordKind
 from penchant.data.records import Origin
@@ -84,6 +85,7 @@ class Reading(Generic[Record]):
         self.origin = Origin(file="", line=1)
         self._kind, self._options = kind, options
         self._counts: Counter[str] = Counter()  # of the part that is read
+        self._first_bad: Row | None = None
         refuse_options(sources, *kind.unheeded)
         for part in map(part_of, sources):
             if part.kind not in (None, kind.kind):
@@ -155,6 +157,8 @@ class Reading(Generic[Record]):
                 records.append(told)
         except BadRow as bad:
             records, verdict = [], bad.at(origin)
+            if self._kind.kind and self._first_bad is None and not isinstance(row, BadRow):
+                self._first_bad = row
         self._counts[verdict.code if verdict else "keep"] += 1
         if verdict:
             self.problems.append(verdict)
@@ -165,13 +169,15 @@ class Reading(Generic[Record]):
         return records
 
     def _why_none(self) -> str:
-        """How many rows there were of each verdict, and the first of the verdict that most have."""
+        """How many rows there were of each verdict, the first of what most have, and who else reads such rows."""
         found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
         if self.counts.keys() == {"unanswered"}:
             ways = "`penchant votes import` asks people, `penchant judge` a judge"
             return f"({found}); {CODES['unanswered'].meaning}: {ways}"
         most = self.counts.most_common(1)[0][0]
-        return f"({found}); see {next(one for one in self.problems if one.code == most)}"
+        use = None if self._first_bad is None else other_use(self._first_bad, self._reader.importers)
+        why = f"({found}); see {next(one for one in self.problems if one.code == most)}"
+        return f"{why}; {use}" if use else why
 
 
 @contextmanager
