@@ -8,7 +8,8 @@ from pathlib import Path
 
 from penchant.models.load import _read_tokenizer, base_of, clock_of, resolve
 from penchant.models.network import read_json
-from penchant.tokens.encoding import ChatEncoder, SpecialTokens
+from penchant.tokens.encoding import ChatEncoder
+from penchant.tokens.spelt import SpecialTokens
 
 __all__ = ["TextSide", "load_text_side"]
 

@@ -24,7 +24,8 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.network import base_of_adapter, is_reward_folder, read_adapter, read_json, read_network
 from penchant.models.numerics import Numerics
 from penchant.reading import os_reason, read_text
-from penchant.tokens.encoding import ChatEncoder, SpecialTokens
+from penchant.tokens.encoding import ChatEncoder
+from penchant.tokens.spelt import SpecialTokens
 from penchant.wording import reason_of
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Records become token ids with completion masks, prefix trees and packed forests."""
 
-from penchant.tokens.encoding import ChatEncoder, SpecialTokens, special_tokens_of
+from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import Forest, Segment, TokenSequence
 from penchant.tokens.labelled_responses import EncodedLabelled, tokenise_labelled
 from penchant.tokens.packing import pack
@@ -14,6 +14,7 @@ from penchant.tokens.pairs import (
 )
 from penchant.tokens.prompts import EncodedPrompt, tokenise_prompts
 from penchant.tokens.refusals import BoundaryError, SpecialTokenError
+from penchant.tokens.spelt import SpecialTokens, special_tokens_of
 
 __all__ = [
     "BoundaryError",

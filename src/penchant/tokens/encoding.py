@@ -9,39 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from os.path import commonprefix
-from typing import Any, Literal
-
-import numpy as np
 
 from penchant.data import Message, Response, as_message
-from penchant.errors import ConfigError, ModelError
+from penchant.errors import ModelError
 from penchant.tokens.forest import TokenSequence
-from penchant.tokens.pieces import Encoded, Manner, Piece, PieceEncoder
-from penchant.tokens.refusals import BoundaryError, SpecialTokenError
+from penchant.tokens.pieces import Encoded, Piece, PieceEncoder
+from penchant.tokens.refusals import BoundaryError
 from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN
+from penchant.tokens.spelt import SpecialTokens, SpeltTokens
 from penchant.tokens.template import PLAIN, ChatTemplate, Tokenizer
+from penchant.tokens.turns import joined_turns
 
-__all__ = ["ChatEncoder", "SpecialTokens", "Text", "special_tokens_of"]
-
-SpecialTokens = Literal["refuse", "text", "control"]
-"""What becomes of a text that spells a special token: refused, read as the characters it is, or as the token."""
-
-
-def special_tokens_of(option: str | None) -> SpecialTokens:
-    """What is asked for, "refuse" by default. Raises ConfigError."""
-    found: dict[str | None, SpecialTokens] = {None: "refuse", "refuse": "refuse", "text": "text", "control": "control"}
-    if option not in found:
-        raise ConfigError(f"special_tokens is refuse, text or control, got {option!r}; choose one of them")
-    return found[option]
-
-
-MARK = re.compile("\ue0fe([0-9]+)\ue0ff")
-"""Stands for a spelt special token while the template is rendered."""
+__all__ = ["ChatEncoder", "Text"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +69,9 @@ class ChatEncoder:
         self.end_ids = frozenset(i for i in (*end_ids, tokenizer.eos_token_id) if i is not None)
         self.special_tokens = special_tokens
         self.whole_turns = whole_turns
-        self._spelt = _special_spellings(tokenizer)
-        watches = self._spelt and special_tokens != "control"
-        self._spelling = re.compile("|".join(map(re.escape, self._spelt))) if watches else None
-        self._template = ChatTemplate(tokenizer, chosen, self.clock, self._spelling)
+        self._spelt = SpeltTokens(tokenizer, special_tokens)
+        self._template = ChatTemplate(tokenizer, chosen, self.clock, self._spelt.pattern)
         self._encoder = PieceEncoder(tokenizer)
-        self._guarded_before: tuple[Sequence[Message], list[Message]] = (), []
         self._is_blank: dict[int, bool] = {}
 
     @property
@@ -121,15 +101,14 @@ class ChatEncoder:
             told,
             self.special_tokens,
             ends,
-            self._spelt,
+            self._spelt.tokens,
             *(["whole turns"] if self.whole_turns else []),
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def prompt_text(self, prompt: Sequence[Message]) -> str:
         """The prompt as the model reads it, up to where its answer begins. Raises BoundaryError."""
-        text = self._rendered(prompt)
-        return MARK.sub(lambda mark: self._spelt[int(mark[1])], text) if self.special_tokens == "text" else text
+        return self._spelt.without_marks(self._rendered(prompt))
 
     def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
         """Ids of the prompt; a chat template writes its own special tokens, "plain" has the tokenizer's.
@@ -158,18 +137,18 @@ class ChatEncoder:
 
     def write_prompt(self, prompt: Sequence[Message]) -> Text:
         """The prompt as text that `encode` makes ids of. Raises BoundaryError, as `encode_prompt` does."""
-        return Text(self._pieces(self._rendered(prompt), "opened" if self.is_plain else "as written"), self._open)
+        return Text(self._spelt.pieces(self._rendered(prompt), "opened" if self.is_plain else "as written"), self._open)
 
     def write_response(self, prompt: Sequence[Message], response: Response) -> Text:
         """The response as text that `encode` makes ids of. Raises BoundaryError, as `encode_response` does."""
-        asked = self._guarded(prompt)
-        continuation = self._template.continuation(asked, self._guard(as_message(response)))
-        return Text(self._pieces(continuation, "continuing"), self._close)
+        asked = self._spelt.guarded(prompt)
+        continuation = self._template.continuation(asked, self._spelt.guard(as_message(response)))
+        return Text(self._spelt.pieces(continuation, "continuing"), self._close)
 
     def write_document(self, text: str) -> Text:
         """Plain text that `encode` makes ids of. Raises BoundaryError."""
-        guarded = self._guard(Message(role="user", content=text))
-        return Text(self._pieces(guarded.content, "opened"), self._enclose)
+        guarded = self._spelt.guard(Message(role="user", content=text))
+        return Text(self._spelt.pieces(guarded.content, "opened"), self._enclose)
 
     def turns(self, messages: Sequence[Message]) -> list[int]:
         """Which messages are the assistant's and have a weight."""
@@ -182,11 +161,8 @@ class ChatEncoder:
 
     def join_turns(self, messages: Sequence[Message], ids: Sequence[list[int]]) -> tuple[TokenSequence, ...]:
         """The sequences of a conversation from the ids of what `write_turn` gave for each of its turns."""
-        chains: list[_Chain] = []
-        for turn, prompt, answer in zip(self.turns(messages), ids[::2], ids[1::2], strict=True):
-            if not chains or not chains[-1].grow(prompt, answer, messages[turn].weight):
-                chains.append(_Chain(prompt, answer, messages[turn].weight))
-        return tuple(chain.sequence() for chain in chains)
+        weights = (messages[turn].weight for turn in self.turns(messages))
+        return joined_turns(zip(ids[::2], ids[1::2], weights, strict=True))
 
     def encode(self, texts: Sequence[Text]) -> list[Encoded]:
         """The ids of each text, or the BoundaryError that says why it has none; many texts at once are faster."""
@@ -224,56 +200,13 @@ class ChatEncoder:
         return begins_inside or THINK_OPEN in kept.rpartition(THINK_CLOSE)[2]
 
     def _rendered(self, prompt: Sequence[Message]) -> str:
-        """The prompt with every special token that is none of the template's refused, marked or left, as a text's."""
-        written = self._template.prompt(self._guarded(prompt))
-        text, strays = written.text, written.strays(self._spelling) if self._spelling else []
-        if strays is None or (strays and self.special_tokens == "refuse"):
-            which = "a special token" if strays is None else f"the special token {text[slice(*strays[0])]}"
-            raise SpecialTokenError(f"texts of the prompt that stand beside each other together spell {which}")
-        for start, end in reversed(strays):
-            text = text[:start] + self._mark(text[start:end]) + text[end:]
-        return text
-
-    def _guarded(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages with every special token that they spell refused, marked as text, or left to become one."""
-        if self._guarded_before[0] is not messages or not isinstance(messages, tuple):  # a list may have changed
-            self._guarded_before = messages, [self._guard(message) for message in messages]
-        return self._guarded_before[1]  # every response asks for its prompt again
-
-    def _guard(self, message: Message) -> Message:
-        if self._spelling is None:
-            return message
-        changed = {}
-        for field in ("content", "reasoning", "tool_calls", "tools", "name", "tool_call_id"):
-            text = getattr(message, field)
-            if text is not None and self.special_tokens == "text" and MARK.search(text):
-                raise SpecialTokenError(f"the {message.role}'s {field} holds the characters that mark special tokens")
-            if text is not None and (found := self._spelling.search(text)):
-                if self.special_tokens == "refuse":
-                    raise SpecialTokenError(f"the {message.role}'s {field} spells the special token {found[0]}")
-                changed[field] = self._spelling.sub(lambda spelt: self._mark(spelt[0]), text)
-        return message.model_copy(update=changed) if changed else message
-
-    def _mark(self, spelt: str) -> str:
-        return f"\ue0fe{self._spelt.index(spelt)}\ue0ff"
+        return self._spelt.in_rendered(self._template.prompt(self._spelt.guarded(prompt)))
 
     def _encoded(self, text: Text) -> list[int]:
         (ids,) = self.encode([text])
         if isinstance(ids, BoundaryError):
             raise ids
         return ids
-
-    def _pieces(self, text: str, manner: Manner) -> tuple[Piece, ...]:
-        """Rendered text, of which what stands for a spelt special token is to be encoded as characters."""
-        if self.special_tokens != "text":
-            return ((manner, text),)
-        first, *rest = MARK.split(text)
-        pieces: list[Piece] = [(manner, first)] if first or not rest else []
-        for index, following in zip(rest[::2], rest[1::2], strict=True):
-            pieces.append(("spelt", self._spelt[int(index)]))
-            if following:
-                pieces.append(("continuing", following))
-        return tuple(pieces)
 
     def _open(self, ids: list[int]) -> list[int]:
         while self.is_plain and ids and ids[-1] in self.end_ids:
@@ -304,37 +237,3 @@ class ChatEncoder:
         if token not in self._is_blank:
             self._is_blank[token] = not self.tokenizer.decode([token], skip_special_tokens=False).strip()
         return self._is_blank[token]
-
-
-class _Chain:
-    """Turns of a conversation of which each continues the one before."""
-
-    def __init__(self, prompt: list[int], answer: list[int], weight: float) -> None:
-        self.ids: list[int] = []
-        self.weights: list[float] = []  # of every token; 0 is not scored
-        self._add(prompt, answer, weight)
-
-    def grow(self, prompt: list[int], answer: list[int], weight: float) -> bool:
-        """Take in a turn, unless what stands before it is not what is here."""
-        if prompt[: len(self.ids)] != self.ids:
-            return False
-        self._add(prompt[len(self.ids) :], answer, weight)
-        return True
-
-    def _add(self, read: list[int], answer: list[int], weight: float) -> None:
-        self.ids += [*read, *answer]
-        self.weights += [*([0.0] * len(read)), *([weight] * len(answer))]
-
-    def sequence(self) -> TokenSequence:
-        weights = np.array(self.weights, dtype=np.float32)
-        scored = weights > 0
-        inside = weights[scored]
-        ids = np.array(self.ids, dtype=np.int64)
-        return TokenSequence(ids, scored, None if (inside == 1).all() else inside)
-
-
-def _special_spellings(tokenizer: Tokenizer) -> tuple[str, ...]:
-    """Texts that the tokenizer turns into special tokens, longest first; thinking has none here, it is read."""
-    tokens: Any = getattr(tokenizer, "added_tokens_decoder", {}).values()
-    found = {str(token) for token in tokens if token.special} - {THINK_OPEN, THINK_CLOSE}
-    return tuple(sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text)))

@@ -1,0 +1,102 @@
+"""Texts that spell a special token of the tokenizer: refused, read as the characters they are, or as the token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from penchant.data import Message
+from penchant.errors import ConfigError
+from penchant.tokens.pieces import Manner, Piece
+from penchant.tokens.refusals import SpecialTokenError
+from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN, Written
+from penchant.tokens.template import Tokenizer
+
+__all__ = ["SpecialTokens", "SpeltTokens", "special_tokens_of"]
+
+SpecialTokens = Literal["refuse", "text", "control"]
+"""What becomes of a text that spells a special token: refused, read as the characters it is, or as the token."""
+
+
+def special_tokens_of(option: str | None) -> SpecialTokens:
+    """What is asked for, "refuse" by default. Raises ConfigError."""
+    found: dict[str | None, SpecialTokens] = {None: "refuse", "refuse": "refuse", "text": "text", "control": "control"}
+    if option not in found:
+        raise ConfigError(f"special_tokens is refuse, text or control, got {option!r}; choose one of them")
+    return found[option]
+
+
+MARK = re.compile("\ue0fe([0-9]+)\ue0ff")
+"""Stands for a spelt special token while the template is rendered."""
+
+
+class SpeltTokens:
+    """The special tokens of a tokenizer, found where texts spell them.
+
+    tokens: how each is spelt, longest first. pattern: finds one; None where nothing is looked for.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, manner: SpecialTokens) -> None:
+        self.manner = manner
+        self.tokens = _special_spellings(tokenizer)
+        watches = self.tokens and manner != "control"
+        self.pattern = re.compile("|".join(map(re.escape, self.tokens))) if watches else None
+        self._guarded_before: tuple[Sequence[Message], list[Message]] = (), []
+
+    def guarded(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages with every special token that they spell refused, marked as text, or left to become one."""
+        if self._guarded_before[0] is not messages or not isinstance(messages, tuple):  # a list may have changed
+            self._guarded_before = messages, [self.guard(message) for message in messages]
+        return self._guarded_before[1]  # every response asks for its prompt again
+
+    def guard(self, message: Message) -> Message:
+        """One message, so. Raises SpecialTokenError."""
+        if self.pattern is None:
+            return message
+        changed = {}
+        for field in ("content", "reasoning", "tool_calls", "tools", "name", "tool_call_id"):
+            text = getattr(message, field)
+            if text is not None and self.manner == "text" and MARK.search(text):
+                raise SpecialTokenError(f"the {message.role}'s {field} holds the characters that mark special tokens")
+            if text is not None and (found := self.pattern.search(text)):
+                if self.manner == "refuse":
+                    raise SpecialTokenError(f"the {message.role}'s {field} spells the special token {found[0]}")
+                changed[field] = self.pattern.sub(lambda spelt: self._mark(spelt[0]), text)
+        return message.model_copy(update=changed) if changed else message
+
+    def in_rendered(self, written: Written) -> str:
+        """A rendered prompt with every special token that is none of the template's refused, marked or left."""
+        text, strays = written.text, written.strays(self.pattern) if self.pattern else []
+        if strays is None or (strays and self.manner == "refuse"):
+            which = "a special token" if strays is None else f"the special token {text[slice(*strays[0])]}"
+            raise SpecialTokenError(f"texts of the prompt that stand beside each other together spell {which}")
+        for start, end in reversed(strays):
+            text = text[:start] + self._mark(text[start:end]) + text[end:]
+        return text
+
+    def without_marks(self, text: str) -> str:
+        """Rendered text with what its marks stand for."""
+        return MARK.sub(lambda mark: self.tokens[int(mark[1])], text) if self.manner == "text" else text
+
+    def pieces(self, text: str, manner: Manner) -> tuple[Piece, ...]:
+        """Rendered text, of which what stands for a spelt special token is to be encoded as characters."""
+        if self.manner != "text":
+            return ((manner, text),)
+        first, *rest = MARK.split(text)
+        pieces: list[Piece] = [(manner, first)] if first or not rest else []
+        for index, following in zip(rest[::2], rest[1::2], strict=True):
+            pieces.append(("spelt", self.tokens[int(index)]))
+            if following:
+                pieces.append(("continuing", following))
+        return tuple(pieces)
+
+    def _mark(self, spelt: str) -> str:
+        return f"\ue0fe{self.tokens.index(spelt)}\ue0ff"
+
+
+def _special_spellings(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Texts that the tokenizer turns into special tokens, longest first; thinking has none here, it is read."""
+    tokens: Any = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    found = {str(token) for token in tokens if token.special} - {THINK_OPEN, THINK_CLOSE}
+    return tuple(sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text)))
