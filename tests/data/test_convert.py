@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penchant.data import Comparison, load_demonstrations, load_labelled, load_pairs
+from penchant.data import Comparison, Message, PreferencePair, load_demonstrations, load_labelled, load_pairs
+from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.convert import convert
 from penchant.data.importers import (
     CHOSEN_IMPORTERS,
@@ -16,7 +17,10 @@ from penchant.data.importers import (
     LABELLED_IMPORTERS,
     LIST_IMPORTERS,
 )
+from penchant.data.importers.base import converting
+from penchant.data.importers.listed import comparisons_by
 from penchant.data.load import open_records
+from penchant.data.pairing import ALL_PAIRS
 from penchant.data.written import WRITERS
 from penchant.errors import ConfigError, DataError, OutputError
 
@@ -299,3 +303,55 @@ def test_plain_text_makes_no_row_of_any_format(tmp_path):
 def test_lists_of_answers_are_written_as_all_their_pairs(importer, tmp_path):
     _, rows = written([importer.example], "trl", tmp_path)
     assert strip(load_pairs(rows).records) == strip(load_pairs([importer.example]).records)
+
+
+LIST = {
+    "instruction": "Q",
+    "source": "web",
+    "completions": [
+        {"response": word, "overall_score": score, "model": f"m-{word}"}
+        for word, score in (("x", 1), ("y", 5), ("z", 3))
+    ],
+}
+
+
+def test_lists_of_answers_keep_their_scores_and_models_and_the_rule_of_pairing(tmp_path):
+    found, rows = written([LIST], "trl", tmp_path)
+    told = [(row["chosen_score"], row["rejected_score"], row["chosen_model"], row["rejected_model"]) for row in rows]
+    assert told == [(5, 3, "m-y", "m-z"), (5, 1, "m-y", "m-x"), (3, 1, "m-z", "m-x")]
+    assert found.lost == ()
+    _, rows = written([LIST], "trl", tmp_path, pairing="best_worst")
+    assert [(row["chosen_score"], row["rejected_score"]) for row in rows] == [(5, 1)]
+    _, rows = written([LIST], "trl", tmp_path, min_gap=3)
+    assert len(rows) == 1
+    _, labels = written([LIST], "kto", tmp_path, pairing="best_worst")
+    assert [(row["label"], row["score"], row["model"]) for row in labels] == [(True, 5, "m-y"), (False, 1, "m-x")]
+    _, (row,) = written([LIST], "comparisons", tmp_path, pairing="best_worst")
+    assert row["meta"] == {"score_a": 5, "score_b": 1}
+    _, (again,) = written([row | {"outcome": "b"}], "trl", tmp_path)
+    assert (again["chosen_score"], again["rejected_score"]) == (1, 5)
+    found, _ = written([LIST], "arena", tmp_path)
+    assert [field.name for field in found.lost] == ["scores"]
+
+
+def test_a_list_with_an_answer_that_is_more_than_a_text_makes_pairs_of_it():
+    thought = Message(role="assistant", content="x", reasoning="hm")
+    answers = tuple(Answer(response=one, score=i) for i, one in enumerate(("z", "y", thought)))
+    made = AnswerList(prompt=(Message(role="user", content="Q"),), answers=answers)
+    found = comparisons_by(converting(LIST_IMPORTERS[0], lambda _: made), ALL_PAIRS).convert({})
+    assert [type(one) for one in found] == [PreferencePair, PreferencePair, Comparison]
+    assert (found[0].chosen, found[2].a.text, found[2].meta) == (thought, "y", {"score_a": 1, "score_b": 0})
+
+
+def test_fields_that_change_nothing_are_left_behind_and_said(tmp_path):
+    pair = {"prompt": "Q", "chosen": "x", "rejected": "y", "source": "web", "score_chosen": 3, "category": None}
+    found, (row,) = written([pair | {"mine": 1}], "trl", tmp_path)
+    assert {"source", "score_chosen", "mine"}.isdisjoint(row)
+    assert [(field.name, field.num_rows) for field in found.left_behind] == [("source", 1), ("score_chosen", 1)]
+    said = list(found.in_words())
+    assert (
+        "left behind, as they change nothing: source (in 1 row, first at data[0]), "
+        "score_chosen (in 1 row, first at data[0])"
+    ) in said
+    assert "fields not read: mine (in 1 row, first at data[0])" in said
+    assert "source" in [field.name for field in written([LIST], "trl", tmp_path)[0].left_behind]

@@ -20,6 +20,8 @@ def command(
     on_bad_row: options.OnBadRow = "error",
     columns: options.Columns = None,
     format: options.Format = None,
+    pairing: options.Pairing = None,
+    min_gap: options.MinGap = None,
 ) -> None:
     """Write data of any format as rows that others read: TRL, KTO, messages, arena battles, Penchant's comparisons.
 
@@ -34,7 +36,8 @@ def command(
     from penchant.cli.console import Reporter
     from penchant.data.convert import convert
 
-    found = convert(files, to=to, output=output, on_bad_row=on_bad_row or "error", columns=columns, format=format)  # type: ignore[arg-type]
+    how = {"columns": columns, "format": format, "pairing": pairing, "min_gap": min_gap or 0.0}
+    found = convert(files, to=to, output=output, on_bad_row=on_bad_row or "error", **how)  # type: ignore[arg-type]
     for line in found.in_words():
         Reporter().say(line)
     typer.echo(found.path)

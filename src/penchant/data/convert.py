@@ -12,6 +12,7 @@ from penchant.data.fields import UnreadField, UnreadFields
 from penchant.data.given import Data
 from penchant.data.load import open_records
 from penchant.data.options import OnBadRow, ReadOptions
+from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.data.records import Origin
 from penchant.data.verdicts import CODES, BadRow
@@ -29,7 +30,8 @@ class Converted:
 
     path, to: what was written, in which format. format: names of the importers that read. num_rows: written. counts:
     rows read, by verdict. left_out: sound records that make no row of the format, by why, as {"tie": 3}. lost: what
-    records said that the format has no place for, in how many, and where first. remarks: what was not read.
+    records said that the format has no place for, in how many, and where first. left_behind: fields that change nothing
+    and are not written. remarks: what was not read.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Converted:
     counts: dict[str, int]
     left_out: dict[str, int]
     lost: tuple[UnreadField, ...]
+    left_behind: tuple[UnreadField, ...]
     remarks: tuple[str, ...]
 
     def in_words(self) -> Iterator[str]:
@@ -48,6 +51,8 @@ class Converted:
             yield f"not written: {number:,} {code}: {CODES[code].meaning}"
         if self.lost:
             yield f"no place in {self.to} for {', '.join(map(str, self.lost))}"
+        if self.left_behind:
+            yield f"left behind, as they change nothing: {', '.join(map(str, self.left_behind))}"
         if bad := sum(number for code, number in self.counts.items() if CODES[code].severity == "error"):
             rows = "1 row" if bad == 1 else f"{bad:,} rows"
             yield f"{rows} left out, as they cannot be used; `penchant check` lists them"
@@ -62,10 +67,12 @@ def convert(
     on_bad_row: OnBadRow = "error",
     columns: Columns | None = None,
     format: str | None = None,
+    pairing: PairingRule | None = None,
+    min_gap: float = 0.0,
 ) -> Converted:
     """Write data as JSON lines of a format that others read; the file is there once it is whole, or not at all.
 
-    data, on_bad_row, columns, format: as for `load_pairs`; labelled responses and demonstrations are read as well. to:
+    data and the options: as for `load_pairs`; labelled responses and demonstrations are read as well. to:
     "trl" (prompt, chosen, rejected), "kto", "messages", "arena" or "comparisons", see `penchant.data.written`. Rows are
     read and written one by one.
 
@@ -80,8 +87,8 @@ def convert(
     if os.path.lexists(path):
         raise OutputError(f"{path}: exists already; choose another `output=...`.")
     require_place(path)
-    of_models = to in ("arena", "comparisons")
-    reading = open_records(data, ReadOptions(on_bad_row, columns=columns, format=format), models=of_models)
+    how = ReadOptions(on_bad_row, columns=columns, format=format, pairing=pairing, min_gap=min_gap)
+    reading = open_records(data, how, models=to in ("arena", "comparisons"))
     left_out, lost, num_rows = Counter[str](), UnreadFields(), 0
     with disk_errors_explained(path), writing(path) as stream:
         for record in reading:
@@ -100,8 +107,17 @@ def convert(
                 f"{', '.join(map(str, reading.sources))}: no row makes one of {to} ({why}), so nothing was written."
             )
     read = reading.loaded(())
-    remarks = tuple(read.remarks())
-    return Converted(path, to, read.format, num_rows, read.verdict_counts, dict(left_out), lost.listed(), remarks)
+    return Converted(
+        path,
+        to,
+        read.format,
+        num_rows,
+        read.verdict_counts,
+        dict(left_out),
+        lost.listed(),
+        read.harmless,
+        tuple(read.remarks()),
+    )
 
 
 def _rows_of(record: Any, to: str, origin: Origin) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, say
 from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HARMLESS", "MEANINGFUL", "Meaning", "UnreadField", "UnreadFields", "in_words", "unread_of"]
+__all__ = ["HARMLESS", "MEANINGFUL", "Meaning", "UnreadField", "UnreadFields", "harmless_of", "in_words", "unread_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,17 @@ def unread_of(row: Row, importer: Importer[Any], *, chosen: bool = False) -> lis
             ):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
+
+
+def harmless_of(row: Row, importer: Importer[Any]) -> list[str]:
+    """The names of filled fields that are not read because they are harmless."""
+    names = _harmless_names(tuple(row), importer.reads, importer.harmless)
+    return [name for name in names if not says_nothing(row[name])]
+
+
+@lru_cache(maxsize=1000)
+def _harmless_names(names: tuple[str, ...], reads: frozenset[str], harmless: frozenset[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in reads and name in HARMLESS | harmless)
 
 
 @lru_cache(maxsize=1000)

@@ -199,7 +199,7 @@ def open_records(data: Data, options: ReadOptions | None = None, *, models: bool
         "labelled": LABELLED,
         "demonstrations": DEMONSTRATIONS,
     }
-    return Reading(sources, kinds[guess_kind(sources)], options)
+    return Reading(sources, kinds[guess_kind(sources)], options, tells_harmless=True)
 
 
 def _load(sources: Sequence[Source], kind: RecordKind[Record], options: ReadOptions) -> Loaded[Record]:

@@ -5,12 +5,12 @@ answer with the mean of their scores; an empty answer, and one without a score, 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, isfinite
 from statistics import fmean
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.records import PreferencePair, Response, prompt_key, response_key
@@ -25,7 +25,7 @@ __all__ = [
     "PairingRule",
     "Scored",
     "choose_pairs",
-    "pairs_from_lists",
+    "from_lists",
     "pairs_of_list",
 ]
 
@@ -33,6 +33,7 @@ PairingRule = Literal["all", "best_worst", "best_random", "adjacent"]
 MOST_PAIRS = 10_000
 """Pairs of one list; where "all" would make more, the list is refused."""
 Scored = tuple[float, Response]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ ALL_PAIRS = Pairing()
 BEST_WORST = Pairing("best_worst")
 
 
-def pairs_from_lists(lists: Iterable[AnswerList], pairing: Pairing) -> tuple[PreferencePair, ...]:
-    """The pairs of all lists of one row. Raises the first list's BadRow where not one makes a pair."""
-    pairs: list[PreferencePair] = []
+def from_lists(lists: Iterable[AnswerList], of_list: Callable[[AnswerList], Iterable[Made]]) -> tuple[Made, ...]:
+    """What all lists of one row make. Raises the first list's BadRow where not one makes a pair."""
+    pairs: list[Made] = []
     why: BadRow | None = None
     for one in lists:
         try:
-            pairs += pairs_of_list(one, pairing)
+            pairs += of_list(one)
         except BadRow as bad:
             why = why or bad
     if why and not pairs:

@@ -10,7 +10,7 @@ from itertools import chain, groupby
 from typing import Generic, TypeVar
 
 from penchant.data.answer_lists import GatheredOrigin
-from penchant.data.fields import UnreadField, in_words
+from penchant.data.fields import UnreadField, UnreadFields, in_words
 from penchant.data.gathering import gathered
 from penchant.data.given import Source, digest_of, part_of, refuse_options
 from penchant.data.importers.added import added_importers
@@ -38,7 +38,8 @@ class Loaded(Generic[Record]):
     row that is not "keep", warnings and ties included, in order. format: names of the importers that matched.
     digest: sha256 (hex) over the bytes of the files (of rows in memory: their canonical JSON), in the order given.
     unread: the filled fields that no importer reads or knows to be harmless, in the order they were met. fits: (the
-    format taken, another that would have read the row otherwise, where first).
+    format taken, another that would have read the row otherwise, where first). by_source: the counts of each source by
+    its name. harmless: the filled fields that are not read as they change nothing, where that was asked for.
     """
 
     records: Sequence[Record]
@@ -49,6 +50,7 @@ class Loaded(Generic[Record]):
     unread: tuple[UnreadField, ...] = ()
     fits: tuple[tuple[str, str, Origin], ...] = ()
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
+    harmless: tuple[UnreadField, ...] = ()
 
     def remarks(self) -> Iterator[str]:
         """What of the rows was not read, in words: fields, and formats that would have read them otherwise."""
@@ -72,12 +74,15 @@ class Reading(Generic[Record]):
     Iterate over it once, to the end; `loaded` then says how the rows were read. It raises what `load_pairs` raises:
     where a file cannot be read, and at the end for bad rows that are an error and where there is no record at all.
 
-    options: see `load_pairs`; what columns and format say is heeded where the sources are made.
+    tells_harmless: whether `loaded` names the fields too that change nothing. options: see `load_pairs`; what columns
+    and format say is heeded where the sources are made.
     by_source: rows by verdict for each name that was given. problems: the verdicts that are not "keep", in order.
     num_records: how many there were. origin: where the row that came last was read.
     """
 
-    def __init__(self, sources: Sequence[Source], kind: RecordKind[Record], options: ReadOptions) -> None:
+    def __init__(
+        self, sources: Sequence[Source], kind: RecordKind[Record], options: ReadOptions, *, tells_harmless: bool = False
+    ) -> None:
         self.sources = sources
         self.by_source: dict[str, Counter[str]] = {}
         self.problems: list[Verdict] = []
@@ -91,6 +96,7 @@ class Reading(Generic[Record]):
             if part.kind not in (None, kind.kind):
                 raise ConfigError(f"{part}: it holds {part.kind}, and {kind.kind} are read here; leave it out.")
         self._reader = Reader(kind.importers(options.by_rule()), partial(added_importers, *kind.records))
+        self._reader.harmless = UnreadFields() if tells_harmless else None
         self._inspect = kind.inspect()
 
     def __iter__(self) -> Iterator[Record]:
@@ -125,7 +131,8 @@ class Reading(Generic[Record]):
         fits = tuple((*names, origin) for names, origin in reader.fits.items())
         counts, problems = dict(self.counts), tuple(self.problems)
         by_source = {name: dict(of_part) for name, of_part in self.by_source.items()}
-        return Loaded(records, counts, problems, format_, digest, reader.unread.listed(), fits, by_source)
+        harmless = () if reader.harmless is None else reader.harmless.listed()
+        return Loaded(records, counts, problems, format_, digest, reader.unread.listed(), fits, by_source, harmless)
 
     def _records_of(self, source: Source) -> Iterator[Record]:
         num_before = len(self.problems)

@@ -16,7 +16,7 @@ from penchant.data.importers import (
     pair_importers,
 )
 from penchant.data.importers.base import NUMBERS, OneOrMore, filled
-from penchant.data.importers.listed import pairs_by
+from penchant.data.importers.listed import comparisons_by
 from penchant.data.importers.reward_bench import REWARD_BENCH
 from penchant.data.inspection import (
     Inspector,
@@ -57,7 +57,7 @@ class RecordKind(Generic[Record]):
 
 
 def _answers(pairing: Pairing) -> tuple[OneOrMore[Any], ...]:
-    return (*CHOSEN_IMPORTERS, *JUDGED_IMPORTERS, *(pairs_by(one, pairing) for one in LIST_IMPORTERS))
+    return (*CHOSEN_IMPORTERS, *JUDGED_IMPORTERS, *(comparisons_by(one, pairing) for one in LIST_IMPORTERS))
 
 
 _PLAIN_WITH_MODELS = replace(

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from penchant.wording import one_line
 
 __all__ = [
+    "SCORES",
     "Candidate",
     "Comparison",
     "Demonstration",
@@ -158,6 +159,9 @@ class Comparison(_Record):
     created_at: datetime | None = None
     meta: dict[str, JsonValue] = Field(default_factory=dict)
 
+
+SCORES = ("score_a", "score_b")
+"""In the meta of a comparison: what somebody gave its sides, higher for the better."""
 
 Response = Text | Message
 """An answer to a prompt: its text, or the assistant's message where there is more to it, as reasoning or a call."""

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from penchant.data.fields import UnreadFields, unread_of
+from penchant.data.fields import UnreadFields, harmless_of, unread_of
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.packed import unpacked
@@ -40,6 +40,7 @@ class Reader(Generic[Record]):
     A source that names a format (`ReadAs`) is read by that alone. added: gives further ones, which are looked for when
     a row matches none of the table. formats: those that matched a row, in the order they were met. fits: what else
     would have read a row, and otherwise, once for every two formats. unread: the tally of fields that nobody read.
+    harmless: that of those that are not read as they are harmless, where somebody wants to know.
     num_known, num_strange: rows of the latest source that an importer matched, and that none did.
     """
 
@@ -48,6 +49,7 @@ class Reader(Generic[Record]):
     formats: dict[str, None] = field(default_factory=dict)
     fits: dict[tuple[str, str], Origin] = field(default_factory=dict)
     unread: UnreadFields = field(default_factory=UnreadFields)
+    harmless: UnreadFields | None = None
     num_known: int = 0
     num_strange: int = 0
     _columns: dict[str, None] = field(default_factory=dict)
@@ -79,6 +81,8 @@ class Reader(Generic[Record]):
         records, names = self.converted(row, importer, origin)
         if names:
             self.unread.add(names, origin)
+        if self.harmless is not None:
+            self.harmless.add(harmless_of(row, importer), origin)
         if not records:
             raise BadRow(*UNANSWERED)
         return records

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from penchant.data.importers.judged import HUMAN
 from penchant.data.opening import Row
 from penchant.data.records import (
+    SCORES,
     Candidate,
     Comparison,
     Demonstration,
@@ -37,11 +38,11 @@ Writable: TypeAlias = PreferencePair | Comparison | Labelled | Demonstration
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
 """What an outcome is called in the data of Chatbot Arena."""
 HELD_BY: dict[str, set[str]] = {
-    "trl": {"weight", "probability", "margin", "id", "models"},
-    "kto": {"weight", "id", "models"},
-    "messages": {"weight", "id", "models"},
+    "trl": {"weight", "probability", "margin", "id", "models", "scores"},
+    "kto": {"weight", "id", "models", "scores"},
+    "messages": {"weight", "id", "models", "scores"},
     "arena": {"id", "models", "annotator", "created_at", "shown_first"},
-    "comparisons": {"id", "models", "sampling", "annotator", "created_at", "shown_first", "strength", "meta"},
+    "comparisons": {"id", "models", "sampling", "annotator", "created_at", "shown_first", "strength", "meta", "scores"},
 }
 """What a format holds beside prompt, responses and which is better."""
 
@@ -68,10 +69,8 @@ def _kto(record: Any) -> Iterator[Row]:
         yield _label_row(record, {})
     else:
         pair, more = _preferred(record)
-        models = {True: more.pop("chosen_model", None), False: more.pop("rejected_model", None)}
         for one in labelled_from_pairs([pair]):
-            model = models[one.desirable]
-            yield _label_row(one, more | ({} if model is None else {"model": model}))
+            yield _label_row(one, _of_side(more, "chosen" if one.desirable else "rejected"))
 
 
 def _label_row(one: Labelled, more: Row) -> Row:
@@ -91,9 +90,7 @@ def _sft(record: Any) -> Iterator[Row]:
     else:
         pair, more = _preferred(record)
         prompt, response, weight = pair.prompt, pair.chosen, pair.weight
-        more.pop("rejected_model", None)
-        model = more.pop("chosen_model", None)
-        more |= {} if model is None else {"model": model}
+        more = _of_side(more, "chosen")
     read = [m.model_copy(update={"weight": 0.0}) if m.role == "assistant" else m for m in prompt]
     answer = as_message(response).model_copy(update={"weight": weight})
     yield {**_with_tools("messages", [*read, answer]), **more}
@@ -146,9 +143,10 @@ def lost_in(record: Writable, to: str) -> list[str]:
     if isinstance(record, Comparison):
         sources = [one.source for one in (record.a, record.b) if one.source is not None]
         sampled = any(value is not None for one in sources for name, value in one if name != "model")
-        known = {"question_id"} if to == "arena" else set()
+        known = {*SCORES, "question_id"} if to == "arena" else set(SCORES)
         said = [name for name in ("strength", "annotator", "shown_first", "created_at") if getattr(record, name)]
         said += ["meta"] * bool(record.meta.keys() - known) + ["sampling"] * sampled
+        said += ["scores"] * (record.meta.keys() >= set(SCORES))
     elif isinstance(record, PreferencePair | Labelled):
         said = ["weight"] * (record.weight != 1)
         if isinstance(record, PreferencePair):
@@ -159,7 +157,10 @@ def lost_in(record: Writable, to: str) -> list[str]:
 
 
 def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row]:
-    """The pair that a record is, with the id and models of a comparison. Raises BadRow where no side is preferred."""
+    """The pair that a record is, with the id, models and scores of a comparison.
+
+    Raises BadRow where no side is preferred.
+    """
     if isinstance(record, PreferencePair):
         return record, {}
     if record.outcome not in ("a", "b"):
@@ -172,7 +173,19 @@ def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row
         for name, one in zip(("chosen", "rejected"), sides, strict=True)
         if one.source is not None
     }
-    return pair, ({"id": record.id} if record.id else {}) | models
+    sides_of_scores = SCORES if record.outcome == "a" else SCORES[::-1]
+    scores = {
+        f"{name}_score": record.meta[side]
+        for name, side in zip(("chosen", "rejected"), sides_of_scores, strict=True)
+        if record.meta.keys() >= set(SCORES)
+    }
+    return pair, ({"id": record.id} if record.id else {}) | models | scores
+
+
+def _of_side(more: Row, side: str) -> Row:
+    """What is said of a pair, of one of its responses: `chosen_model` as `model`, and nothing of the other."""
+    kept = {name: value for name, value in more.items() if not name.startswith(("chosen_", "rejected_"))}
+    return kept | {name.removeprefix(f"{side}_"): value for name, value in more.items() if name.startswith(f"{side}_")}
 
 
 def _said_of(comparison: Comparison, one: Candidate) -> Row:

@@ -4,21 +4,49 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations
 
+from pydantic import JsonValue
+
 from penchant.data.answer_lists import AnswerList
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, OneOrMore, converting
-from penchant.data.importers.judged import all_of
+from penchant.data.importers.base import Importer, OneOrMore, converting, require_question
+from penchant.data.importers.judged import all_of, compared
 from penchant.data.importers.vote_fields import Vote, digest_of_parts, unit_of
-from penchant.data.pairing import Pairing, pairs_from_lists
-from penchant.data.records import PreferencePair, prompt_key, response_key
+from penchant.data.pairing import Pairing, choose_pairs, from_lists, pairs_of_list
+from penchant.data.records import SCORES, Comparison, PreferencePair, prompt_key, response_key
 from penchant.data.verdicts import CODES, BadRow
 
-__all__ = ["pairs_by", "votes_by_score"]
+__all__ = ["comparisons_by", "pairs_by", "votes_by_score"]
 
 
 def pairs_by(one: OneOrMore[AnswerList], pairing: Pairing) -> Importer[tuple[PreferencePair, ...]]:
     """The importer of the pairs that a rule makes."""
-    return converting(one, lambda row: pairs_from_lists(all_of(one.convert(row)), pairing))
+    return converting(
+        one, lambda row: from_lists(all_of(one.convert(row)), lambda found: pairs_of_list(found, pairing))
+    )
+
+
+def comparisons_by(one: OneOrMore[AnswerList], pairing: Pairing) -> Importer[tuple[Comparison | PreferencePair, ...]]:
+    """The importer of the same pairs as comparisons, which hold the scores and the models of both answers.
+
+    An answer that is more than a text has no place in a comparison; its pairs are pairs.
+    """
+    return converting(
+        one, lambda row: from_lists(all_of(one.convert(row)), lambda found: _comparisons_of(found, pairing))
+    )
+
+
+def _comparisons_of(one: AnswerList, pairing: Pairing) -> Iterable[Comparison | PreferencePair]:
+    require_question(one.prompt)
+    models: dict[str, str | None] = {}
+    for answer in one.answers:
+        models.setdefault(response_key(answer.response), answer.model)
+    for (high, better), (low, worse) in choose_pairs(one, pairing):
+        if isinstance(better, str) and isinstance(worse, str):
+            sides = models[response_key(better)], models[response_key(worse)]
+            scores: dict[str, JsonValue] = dict(zip(SCORES, (high, low), strict=True))
+            yield compared(one.prompt, (better, worse), "a", models=sides, meta=scores)
+        else:
+            yield PreferencePair(prompt=one.prompt, chosen=better, rejected=worse, origin=one.origin)
 
 
 def votes_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Vote, ...]]:
