@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from transformers import AutoTokenizer
 
-from penchant.data import Part, ReadOptions, load_pairs
+from penchant.data import Origin, Part, ReadOptions, load_pairs
 from penchant.data.given import sources_of
 from penchant.data.in_memory import as_source
 from penchant.files import exclusive
@@ -113,7 +113,16 @@ def test_a_second_run_takes_the_tokens_of_the_first_and_computes_the_same(dpo, m
     assert weights[0] == weights[1]
 
 
-def test_a_store_serves_only_the_tokenizer_template_limits_seed_and_rows_that_it_was_made_with(
+def test_another_seed_takes_the_same_tokens_and_splits_them_its_own_way(made):
+    made()
+    found = made(options=replace(ALL, seed=1))
+    assert (made.num_texts, len(made.stores)) == (0, 1)
+    fresh = made(options=replace(ALL, seed=1), folder=None)
+    assert found.places.tolist() == fresh.places.tolist() != made().places.tolist()
+    assert told(found.store) == told(fresh.store)
+
+
+def test_a_store_serves_only_the_tokenizer_template_limits_and_rows_that_it_was_made_with(
     made, tokenizer, stories260k, file, tmp_path
 ):
     made()
@@ -132,14 +141,17 @@ def test_a_store_serves_only_the_tokenizer_template_limits_seed_and_rows_that_it
         {"options": replace(ALL, limit=20)},
         {"options": replace(ALL, pairing="best_worst")},
         {"options": replace(ALL, min_gap=0.5)},
-        {"options": replace(ALL, seed=1)},
+        {"options": replace(ALL, limit=20, subset="random")},
+        {"options": replace(ALL, limit=20, subset="random", seed=1)},
+        {"data": f"{file}::max_rows=20,subset=random"},
+        {"data": f"{file}::max_rows=20,subset=random", "options": replace(ALL, seed=1)},
         {"data": [file, file]},
         {"data": Part(str(file), columns={"rejected": "chosen", "chosen": "rejected"})},
         {"data": copy},
     ):
         made(**change)
         assert made.num_texts > 0, change
-    assert len(made.stores) == 14
+    assert len(made.stores) == 17
     made()
     assert made.num_texts == 0
     file.write_text(file.read_text(encoding="utf-8").replace("Once 7", "Once 8"), encoding="utf-8")
@@ -257,16 +269,16 @@ def test_rows_in_memory_and_slow_tokenizers_keep_no_store(made, encoder):
 
 def test_the_stores_used_longest_ago_are_removed_beyond_a_limit(made, monkeypatch):
     sizes = []
-    for seed, used in enumerate((100, 300, 200)):
-        made(options=replace(ALL, seed=seed))
+    for gap, used in enumerate((100, 300, 200)):
+        made(options=replace(ALL, min_gap=gap))
         (new,) = set(made.stores) - {path for path, _ in sizes}
         sizes.append((new, sum(file.stat().st_size for file in new.iterdir())))
         os.utime(new, (used, used))
     monkeypatch.setattr(stored, "MOST_BYTES", sum(size for _, size in sizes) + 100)
-    made(options=replace(ALL, seed=3))
+    made(options=replace(ALL, min_gap=3))
     assert sizes[0][0] not in made.stores
     assert {sizes[1][0], sizes[2][0]} < set(made.stores)
-    made(options=replace(ALL, seed=2))
+    made(options=replace(ALL, min_gap=2))
     assert made.num_texts == 0
 
 
@@ -285,3 +297,22 @@ def test_the_labels_lengths_and_keys_of_some_pairs_are_theirs(made):
         [int(p.sequences[side].scored.sum()) for p in some] for side in (0, 1)
     ]
     assert len(set(some.prompts.tolist())) == len({p.chosen.context for p in some})
+
+
+def test_pairs_of_rows_that_were_put_together_are_found_again_where_they_stand(made, encoder, tmp_path):
+    path = tmp_path / "tree.jsonl"
+    told_by = [
+        ("a", None, "prompter", "Once", None),
+        ("b", "a", "assistant", "upon a time", 0),
+        ("c", "a", "assistant", "no", 1),
+        ("d", "b", "prompter", "and", None),
+        ("e", "d", "assistant", "then", 0),
+        ("f", "d", "assistant", "never", 1),
+    ]
+    names = ("message_id", "parent_id", "role", "text", "rank")
+    path.write_text("".join(json.dumps(dict(zip(names, one, strict=True))) + "\n" for one in told_by))
+    wanted = tokenise_pairs(encoder, load_pairs(path).records, LIMITS).items
+    assert [str(pair.origin) for pair in wanted] == [f"{path}:1", f"{path}:4"]
+    for found in (made(data=path), made(data=path)):
+        assert told(found.store) == told(wanted)
+        assert [type(pair.origin) for pair in found.store] == [Origin, Origin]

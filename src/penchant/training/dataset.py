@@ -96,7 +96,7 @@ def pair_dataset(
     )
     store = read.store
     reporter.progress("tokens", len(store), len(store), {})
-    is_out = held_out_by_place(np.asarray(store.columns["places"]), config.held_out)
+    is_out = held_out_by_place(np.asarray(read.places), config.held_out)
     is_held_out = is_out[store.columns["records"]]
     train = SomePairs(store, np.flatnonzero(~is_held_out))
     held_out = SomePairs(store, np.flatnonzero(is_held_out))

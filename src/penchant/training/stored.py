@@ -16,18 +16,20 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 import penchant.data
 import penchant.tokens
 from penchant.data import Loaded, Origin, PreferencePair, ReadOptions, Verdict, prompt_key
-from penchant.data.given import FileSource, Source, digest_of
+from penchant.data.given import FileSource, Source, digest_of, part_of
 from penchant.data.importers.added import GROUP
 from penchant.data.load import read_pairs
 from penchant.data.read_as import ReadAs
@@ -56,8 +58,8 @@ _ORIGINS: TypeAdapter[list[Origin]] = TypeAdapter(list[Origin])
 class ReadPairs:
     """store: the pairs as tokens. loaded: how the rows were read, without the records.
 
-    problems: pairs that could not become tokens: of which record each is, and its verdict. in_part: rows of which
-    others did. num_truncated: responses.
+    places: of every record, where its prompt stands for the split by this seed. problems: pairs that could not become
+    tokens: of which record each is, and its verdict. in_part: rows of which others did. num_truncated: responses.
     """
 
     store: PairStore
@@ -65,6 +67,7 @@ class ReadPairs:
     problems: tuple[tuple[int, Verdict], ...]
     in_part: frozenset[Origin]
     num_truncated: int
+    places: NDArray[np.float64]
 
 
 _Told: TypeAlias = tuple[Loaded[Any], tuple[tuple[int, Verdict], ...], frozenset[Origin], int]
@@ -93,7 +96,7 @@ def stored_pairs(
     place = folder / key
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        while (found := _opened(place, say)) is None:
+        while (found := _opened(place, make, say)) is None:
             with ExitStack() as stack:
                 try:
                     stack.enter_context(exclusive(place.with_name(f".{key}.lock"), "another run writes these tokens"))
@@ -101,7 +104,7 @@ def stored_pairs(
                     say("another run is making the tokens of these data; waiting for it")
                     _wait_while(place.with_name(f".{key}.lock"))
                     continue
-                if _opened(place, lambda _: None) is None:
+                if _opened(place, make, lambda _: None) is None:
                     make.into(place)
     except OSError as error:
         say(f"{folder}: the tokens cannot be kept ({error.strerror}), so the next run makes them again")
@@ -123,7 +126,7 @@ class _Making:
     def in_memory(self) -> ReadPairs:
         store, told = self._write(StoreWriter(None))
         assert store is not None
-        return ReadPairs(store, *told)
+        return ReadPairs(store, *told, store.columns["places"])
 
     def into(self, place: Path) -> _Told:
         with StoreWriter.into(place) as writer:
@@ -140,7 +143,19 @@ class _Making:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
-        return ReadPairs(store, *told)  # not what was read back: it names rows of a file, and these may be in memory
+        # not what was read back: it names rows of a file, and these may be in memory
+        return ReadPairs(store, *told, store.columns["places"])
+
+    def places(self, store: PairStore) -> NDArray[np.float64]:
+        """Where the prompts of a store stand by this seed, for which the rows are read again, but not tokenised."""
+        if store.facts["seed"] == self.options.seed:
+            return store.columns["places"]
+        reading = read_pairs(self.sources, self.options)
+        found = (place_of(prompt_key(pair.prompt), self.options.seed) for pair in reading)
+        places = np.fromiter(found, dtype=np.float64)
+        if len(places) != len(store.columns["places"]):
+            raise DamagedStore("the data are no longer those that it was made of")
+        return places
 
     def _write(self, writer: StoreWriter) -> tuple[PairStore | None, _Told]:
         reading = read_pairs(self.sources, self.options)
@@ -170,22 +185,24 @@ class _Making:
                 "problems": _PROBLEMS.dump_python(problems, mode="json"),
                 "in_part": _ORIGINS.dump_python(list(so_far.in_part()), mode="json"),
                 "num_truncated": num_truncated,
+                "seed": self.options.seed,
             }
         )
         return store, (loaded, tuple(problems), so_far.in_part(), num_truncated)
 
 
-def _read(store: PairStore) -> ReadPairs:
+def _read(store: PairStore, make: _Making) -> ReadPairs:
     facts = store.facts
     problems = _PROBLEMS.validate_python(facts["problems"])
     in_part = frozenset(_ORIGINS.validate_python(facts["in_part"]))
-    return ReadPairs(store, _LOADED.validate_python(facts["loaded"]), tuple(problems), in_part, facts["num_truncated"])
+    loaded = _LOADED.validate_python(facts["loaded"])
+    return ReadPairs(store, loaded, tuple(problems), in_part, facts["num_truncated"], make.places(store))
 
 
-def _opened(place: Path, say: Callable[[str], None]) -> ReadPairs | None:
+def _opened(place: Path, make: _Making, say: Callable[[str], None]) -> ReadPairs | None:
     """What is kept there; None for nothing, and for what is damaged."""
     try:
-        found = _read(PairStore.open(place))
+        found = _read(PairStore.open(place), make)
         os.utime(place)
     except FileNotFoundError:
         return None
@@ -220,6 +237,8 @@ def _key(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, option
     found_again = all(isinstance(one, FileSource) and not one.is_piped for one in files)
     if encoder_is is None or not found_again or added_names(GROUP):
         return None
+    if "random" not in (options.subset, *(part_of(one).subset for one in sources)):
+        options = replace(options, seed=0)  # which then decides the split alone
     rest = limits.max_length, limits.max_prompt_length, limits.context_length, repr(options)
     parts = [digest_of(sources), [repr(one) for one in sources], encoder_is, rest, _code()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
