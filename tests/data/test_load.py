@@ -348,3 +348,14 @@ def test_conversations_that_end_with_the_user_are_for_sampling_and_the_message_s
     reply = {"role": "assistant", "content": "A number."}
     path.write_text("".join(json.dumps({"messages": [*row["messages"], reply]}) + "\n" for row in rows))
     assert len(load_demonstrations(path).records) == 2
+
+
+def test_a_row_that_lacks_a_field_is_told_what_the_rows_before_it_have(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": "p", "chosen": "c", "rejected": "r"}, {"prompt": "q"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (problem,) = load_pairs(path, on_bad_row="drop").problems
+    assert (
+        str(problem)
+        == f"{path}:2: the fields 'chosen' and 'rejected' are missing; add 'chosen' and 'rejected' to the row"
+    )

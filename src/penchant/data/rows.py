@@ -75,7 +75,7 @@ class Reader(Generic[Record]):
             if LISTED in row:
                 raise no_object(row[LISTED])
             self._note_columns(row)
-            raise _of_no_format(row, self._table())
+            raise _of_no_format(row, self._met_before(row) or self._table())
         self.num_known += 1
         self.formats[importer.name] = None
         records, names = self.converted(row, importer, origin)
@@ -113,6 +113,11 @@ class Reader(Generic[Record]):
         if self._only is not None:
             return None
         return next((importer for importer in self._more() if importer.matches(row)), None)
+
+    def _met_before(self, row: Row) -> Sequence[OneOrMore[Record]]:
+        """The formats of earlier rows of which this one has a field at least: it is more likely one of them, spoilt."""
+        met = [one for one in self._table() if one.name in self.formats]
+        return [one for one in met if any(row.get(name) is not None for name in one.needs)]
 
     def _table(self) -> Sequence[OneOrMore[Record]]:
         return self.importers if self._only is None else [self._only]
