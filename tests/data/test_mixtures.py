@@ -240,11 +240,15 @@ class TestEachSourceReadInItsOwnWay:
         assert Part.of(str(part)) == part == Part.read(part.as_dict())
         assert Part.of("a.jsonl") == Part.read({"path": "a.jsonl"}) == Part("a.jsonl")
         assert DataConfig(files=({**part.as_dict()},)).files == (str(part),)
+        with pytest.raises(ConfigError, match="there is no format '3'"):
+            Part("a.jsonl", format=3)
 
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            ("kind=pears", "kind must be pairs, labelled, demonstrations, got 'pears'"),
+            ("kind=pears", "kind must be pairs, labelled or demonstrations, got 'pears'"),
+            ("", "a source of data has no option without a name; there are weight"),
+            ("columns=", "names one column and not what it is read as"),
             ("format=hhh", "there is no format 'hhh'"),
             ("pairing=some", "pairing must be all, best_worst, best_random, adjacent, got 'some'"),
             ("min_gap=-1", "min_gap must be a number that is at least 0, got -1.0"),

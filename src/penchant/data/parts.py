@@ -60,7 +60,7 @@ class Part:
         if self.subset != "head" and self.max_rows is None:
             raise ConfigError(f"{self.path}: subset={self.subset} chooses max_rows records; say how many.")
         if self.kind is not None and self.kind not in get_args(Kind):
-            raise ConfigError(f"{self.path}: kind must be {', '.join(get_args(Kind))}, got {shown(self.kind)}.")
+            raise ConfigError(f"{self.path}: kind must be pairs, labelled or demonstrations, got {shown(self.kind)}.")
         try:
             object.__setattr__(self, "columns", columns_of(self.columns) or None)
             require_format(self.format)
@@ -105,7 +105,9 @@ class Part:
             if name not in ("path", *OPTIONS):
                 meant = nearest(str(name), OPTIONS)
                 hint = f"did you mean {meant}?" if meant else f"there are {', '.join(OPTIONS)}."
-                raise ConfigError(f"{said.get('path')}: a source of data has no {name}; {hint}")
+                raise ConfigError(
+                    f"{said.get('path')}: a source of data has no {name or 'option without a name'}; {hint}"
+                )
         if not isinstance(said.get("path"), str) or not said["path"]:
             raise ConfigError(f"a source of data needs a path, got {dict(said)}.")
         return cls(**said)

@@ -139,7 +139,7 @@ def require_format(name: str | None) -> None:
         return
     names = list(dict.fromkeys([one.name for table in TABLES.values() for one in table] + list(added_names(GROUP))))
     if name not in names:
-        near = nearest(name, names)
+        near = nearest(str(name), names)
         hint = f"did you mean '{near}'?" if near else f"there are {', '.join(names)}."
         raise ConfigError(f"there is no format '{name}'; {hint}")
 
