@@ -16,7 +16,7 @@ from penchant.models.load import assemble, clock_of, resolve, share_where_exact
 from penchant.models.network import is_reward_folder, read_network
 from penchant.models.numerics import Numerics
 from penchant.models.reward_model import RewardModel, classifier_of, require_scalar_head
-from penchant.tokens.encoding import SpecialTokens
+from penchant.tokens.spelt import SpecialTokens
 
 __all__ = ["load_reward_model", "names_reward_model"]
 
