@@ -47,7 +47,7 @@ def test_the_first_importer_that_matches_an_example_is_its_own(importer):
 def test_every_pair_format_reads_its_example_as_the_same_pair(importer):
     found = importer.convert(importer.example)
     pair = found[0] if isinstance(found, tuple) else found
-    if importer.name == "summaries":  # whose prompt says what is summarised, and asks for it
+    if importer.name in ("summaries", "rated_summaries"):  # whose prompt says what is summarised, and asks for it
         assert "POST: What is the sun?" in pair.prompt[0].content
         pair = pair.model_copy(update={"prompt": (QUESTION,)})
     assert pair == SUN_PAIR

@@ -1,8 +1,8 @@
 """Formats of which one record spans several rows: these rows become one row before it is read.
 
 HelpSteer writes a row for each response to a prompt, one after the other; OpenAssistant's flat files one for each
-message of a tree, in any order. A `Spanning` knows its rows by their names, says which of them belong together,
-and joins them.
+message of a tree, and OpenAI's ratings one for each of a post's summaries, in any order. A `Spanning` knows its rows
+by their names, says which of them belong together, and joins them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +12,7 @@ from typing import Any
 from penchant.data.importers.helpsteer import RATED
 from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.oasst import LINE
+from penchant.data.importers.rated_summaries import SUMMARIES_OF_POST
 from penchant.data.opening import Row
 from penchant.data.verdicts import BadRow
 
@@ -62,6 +63,15 @@ def _rated(rows: list[Numbered]) -> Iterator[Gathered]:
     yield tuple(number for number, _ in rows), row | {RATED: [one for _, one in rows]}
 
 
+def _summaries(rows: list[Numbered]) -> Iterator[Gathered]:
+    posts: dict[str, list[Numbered]] = {}
+    for number, row in rows:
+        posts.setdefault(str(row["info"]), []).append((number, row))
+    for held in posts.values():
+        row = {"info": held[0][1]["info"], SUMMARIES_OF_POST: [one for _, one in held]}
+        yield tuple(number for number, _ in held), row
+
+
 def _trees(rows: list[Numbered], *, own: str, parent: str) -> Iterator[Gathered]:
     """One row for every tree. own, parent: the fields that name a message and the one it replies to."""
     nodes: dict[str, Row] = {}
@@ -103,6 +113,7 @@ def _trees_by(own: str, parent: str) -> Callable[[list[Numbered]], Iterator[Gath
 
 SPANNING = (
     Spanning(frozenset(("prompt", "response", "helpfulness", "correctness")), lambda row: str(row["prompt"]), _rated),
+    Spanning(frozenset(("info", "summary", "worker")), lambda row: None, _summaries),
     Spanning(
         frozenset(("message_id", "parent_id", "role", "text")), lambda row: None, _trees_by("message_id", "parent_id")
     ),

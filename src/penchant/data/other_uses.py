@@ -21,13 +21,22 @@ USES = {
     "prompts": "`penchant sample` reads them, as prompts",
 }
 """The command for what each table holds; the first that fits is named."""
+PARTS = {
+    ("gpt_result", "gpt_reason"): "a judge's verdicts are to be put into the rows that it judged, by their `idx`",
+    ("context", "response", "feedback"): "it says in words how good one response is, and no pair is in it",
+    ("context", "response", "principle", "fulfilment"): "it says whether one response keeps to a principle, not a pair",
+}
+"""Files that are part of a public data set and hold nothing to train on or to rank, by their columns."""
 
 
 def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
-    """Who reads the row, as what; None where no format of another table takes it.
+    """Who reads the row, as what, or why nobody does; None where no format of another table takes it.
 
     asked: the formats that did not.
     """
+    for names, said in PARTS.items():
+        if row.keys() >= set(names):
+            return said
     tried = {one.name for one in asked}
     for kind, command in USES.items():
         if any(one.name not in tried and _takes(one, row) for one in TABLES[kind]):

@@ -21,6 +21,7 @@ from penchant.wording import shown
 __all__ = [
     "ALL_PAIRS",
     "BEST_WORST",
+    "MOST_PAIRS",
     "Pairing",
     "PairingRule",
     "Scored",

@@ -1,14 +1,16 @@
-"""Files into tasks and answers: every format in which two answers are compared, or one is the chosen one."""
+"""Files into tasks and answers: every format of two answers that are compared, of a chosen one, or of many rated."""
 
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from penchant.data.gathering import gathered
 from penchant.data.given import Source, refuse_options, sources_of
-from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS
+from penchant.data.importers import CHOSEN_IMPORTERS, JUDGED_IMPORTERS, LIST_IMPORTERS
 from penchant.data.importers.base import Importer, OneOrMore, converting
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.judged import all_of
+from penchant.data.importers.listed_tasks import tasks_by_score
 from penchant.data.importers.reward_bench import REWARD_BENCH
 from penchant.data.records import Comparison, PreferencePair
 from penchant.data.rows import Reader
@@ -88,7 +90,7 @@ def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tas
 
 def _read_source(source: Source, reader: Reader[Comparison], found: Tasks, *, gold: bool) -> None:
     with reader.reading(source):
-        for number, row in source.scan():
+        for (number, *_), row in gathered(source.scan()):
             origin = source.origin(number)
             try:
                 comparisons = reader.read(row, origin)
@@ -125,4 +127,5 @@ TASK_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
     COMPARISON,
     *(_of_judged(one) for one in (REWARD_BENCH, *JUDGED_IMPORTERS) if one is not COMPARISON),
     *map(_of_pairs, CHOSEN_IMPORTERS),
+    *(_of_judged(tasks_by_score(one)) for one in LIST_IMPORTERS),
 )

@@ -5,6 +5,7 @@ from functools import cache
 from penchant.data.answer_lists import AnswerList
 from penchant.data.importers.alpaca import ALPACA
 from penchant.data.importers.answer_lists import ANSWER_COLUMNS, ANSWER_OBJECTS, ULTRAFEEDBACK
+from penchant.data.importers.answered import ANSWERED
 from penchant.data.importers.arena import ARENA, ARENA_TURNS
 from penchant.data.importers.base import Importer, OneOrMore
 from penchant.data.importers.beside import with_reasoning, with_weight
@@ -18,7 +19,7 @@ from penchant.data.importers.instances import INSTANCES, PROMPT_INSTANCES
 from penchant.data.importers.judged import pairs_from
 from penchant.data.importers.listed import pairs_by
 from penchant.data.importers.named import DISTILABEL, NAMED, RANKED_OUTPUT
-from penchant.data.importers.oasst import OASST_THREADS, OASST_TREE
+from penchant.data.importers.oasst import OASST_PROMPTS, OASST_THREADS, OASST_TREE
 from penchant.data.importers.pandalm import PANDALM
 from penchant.data.importers.prompt_completion import PROMPT_COMPLETION
 from penchant.data.importers.prompts import (
@@ -28,7 +29,9 @@ from penchant.data.importers.prompts import (
     PROMPT_MESSAGES,
     PROMPT_TURNS,
 )
+from penchant.data.importers.rated_summaries import RATED_SUMMARIES
 from penchant.data.importers.safe_rlhf import SAFE_RLHF
+from penchant.data.importers.several_sides import SEVERAL_SIDES
 from penchant.data.importers.shared_prefix import SHARED_PREFIX
 from penchant.data.importers.summaries import SUMMARIES
 from penchant.data.importers.text import TEXT
@@ -63,6 +66,7 @@ CHOSEN_IMPORTERS: tuple[OneOrMore[PreferencePair], ...] = (
     RANKED_OUTPUT,
     SHARED_PREFIX,
     OPENAI_PAIR,
+    *ANSWERED,
 )
 """Pairs of which one side is named the chosen one."""
 
@@ -83,6 +87,8 @@ JUDGED_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
 LIST_IMPORTERS: tuple[OneOrMore[AnswerList], ...] = (
     OASST_TREE,
     HELPSTEER,
+    RATED_SUMMARIES,
+    SEVERAL_SIDES,
     ULTRAFEEDBACK,
     ANSWER_OBJECTS,
     ANSWER_COLUMNS,
@@ -119,4 +125,5 @@ PROMPT_IMPORTERS: tuple[OneOrMore[Prompt], ...] = (
     PROMPT_TURNS,
     PROMPT_INSTANCES,
     PROMPT_INSTRUCTION,
+    OASST_PROMPTS,
 )

@@ -1,9 +1,9 @@
-"""A prompt, two answers, and a field whose code says which is better: AlpacaEval, LLMBar, Auto-J, SHP, HelpSteer 3.
+"""A prompt, two answers, and a field whose code says which is better: AlpacaEval, LLMBar, Auto-J, SHP, HelpSteer.
 
 A format is a row of FORMS. Sources: AlpacaEval (Li et al. 2023), preference 1 or 2, 0 or 1.5 for a draw, between them
 for a weighted judge; LLMBar (Zeng et al. 2023), label 1 or 2; Auto-J (Li et al. 2023), label 0, 1 or 2 for a tie;
-Stanford Human Preferences (Ethayarajh et al. 2022), labels 1 for A and 0 for B; HelpSteer 3 (Wang et al. 2025), from
--3, the first is much better, to 3, the second is.
+Stanford Human Preferences (Ethayarajh et al. 2022), labels 1 for A and 0 for B; the preferences of HelpSteer 2 and 3
+(Wang et al. 2024, 2025), from -3, the first is much better, to 3, the second is.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,10 @@ from typing import Any
 from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
 from penchant.data.importers.base import BESIDE, Importer, filled, opened, prompt_field, text_field
+from penchant.data.importers.helpsteer import marked_turns
 from penchant.data.importers.judged import coded, compared
 from penchant.data.importers.messages import says_nothing
-from penchant.data.records import Comparison, Outcome
+from penchant.data.records import Comparison, Message, Outcome
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
 
@@ -31,7 +32,8 @@ Verdict = tuple[Outcome | None, int | None]
 class Form:
     """One format: its name, the fields of the prompt, of the two answers and of the code, and how the code is read.
 
-    models: the fields that name who wrote the answers. harmless: what else the data set writes in a row.
+    models: the fields that name who wrote the answers. harmless: what else the data set writes in a row. asks: how the
+    prompt is read.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Form:
     codes: str
     models: tuple[str, str] | None = None
     harmless: tuple[str, ...] = ()
+    asks: Callable[[Row, str], tuple[Message, ...]] = prompt_field
 
 
 def _of(codes: dict[str, Outcome | None]) -> Callable[[Row, str], Verdict]:
@@ -123,6 +126,22 @@ FORMS = (
         ),
     ),
     Form(
+        name="helpsteer2_preference",
+        prompt="prompt",
+        answers=("response_1", "response_2"),
+        code="preference_strength",
+        verdict=_signed,
+        example=-2,
+        codes="from -3, the first is much better, to 3, the second is",
+        harmless=(
+            "preference_statement",
+            "preference_elaboration",
+            "three_most_similar_preferences",
+            "all_preferences_unprocessed",
+        ),
+        asks=marked_turns,
+    ),
+    Form(
         name="helpsteer3",
         prompt="context",
         answers=("response1", "response2"),
@@ -141,7 +160,7 @@ OF_INSTRUCTION = {"instruction": ("input", "history")}
 
 def _convert(row: Row, *, form: Form) -> Comparison:
     outcome, strength = form.verdict(row, form.code)
-    prompt = opened(row, question_of(row)) if form.prompt in OF_INSTRUCTION else prompt_field(row, form.prompt)
+    prompt = opened(row, question_of(row)) if form.prompt in OF_INSTRUCTION else form.asks(row, form.prompt)
     texts = text_field(row, form.answers[0]), text_field(row, form.answers[1])
     models = (row.get(form.models[0]), row.get(form.models[1])) if form.models else (None, None)
     annotator = None if row.get(ANNOTATOR) is None else str(row[ANNOTATOR])

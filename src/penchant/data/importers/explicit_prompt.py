@@ -12,7 +12,7 @@ from penchant.data.importers.base import (
 )
 from penchant.data.importers.messages import kind_of
 from penchant.data.importers.packed import spelt
-from penchant.data.importers.sides import JUDGEMENT, pair_of
+from penchant.data.importers.sides import JUDGEMENT, are_texts, pair_of
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
@@ -41,7 +41,7 @@ EXPLICIT_PROMPT = Importer(
     description="prompt (text or messages), chosen, rejected (text, message or messages)",
     example={"prompt": "What is the sun?", "chosen": "A star, the nearest one.", "rejected": "A lamp."},
     needs=EXPLICIT,
-    matches=lambda row: filled(row, *EXPLICIT),
+    matches=lambda row: filled(row, *EXPLICIT) and not are_texts(row["chosen"]),
     convert=lambda row: pair_of(row, prompt_field(row, "prompt")),
     reads=BESIDE.union(NUMBERS, EXPLICIT),
     harmless=JUDGEMENT,

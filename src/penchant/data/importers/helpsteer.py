@@ -15,7 +15,7 @@ from penchant.data.importers.named import QUESTION
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
 
-__all__ = ["HELPSTEER", "MEASURES", "RATED"]
+__all__ = ["HELPSTEER", "MEASURES", "RATED", "marked_turns"]
 
 MEASURES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 RATED = "rated responses"
@@ -34,13 +34,18 @@ def _turns(text: str) -> tuple[Message, ...]:
     return tuple(turns)
 
 
+def marked_turns(row: Row, name: str) -> tuple[Message, ...]:
+    """The prompt in the field of this name, with what stands beside it."""
+    return opened(row, _turns(text_field(row, name)))
+
+
 def _list(row: Row) -> AnswerList:
     rated: list[Row] = row[RATED]
     answers = [
         Answer(response=text_field(one, "response"), score=number_in(one.get("helpfulness"), "helpfulness"))
         for one in rated
     ]
-    return AnswerList(prompt=opened(row, _turns(text_field(row, "prompt"))), answers=tuple(answers))
+    return AnswerList(prompt=marked_turns(row, "prompt"), answers=tuple(answers))
 
 
 def _inside(row: Row) -> list[str]:

@@ -2,7 +2,8 @@
 
 A format is a row of NAMES: the fields of the question, the chosen and the rejected response. They are those of public
 data: Intel's Orca pairs (question), LLaMA-Factory's (instruction with input, history and system), Distilabel's (input),
-Argilla's UltraFeedback (chosen_response), pairs from Stack Exchange (response_j is the better one).
+Argilla's UltraFeedback (chosen_response), pairs from Stack Exchange (response_j is the better one),
+ms-swift's (rejected_response), the edits of HelpSteer 3 (an edited response over the original, a good edit over a bad).
 """
 
 from functools import partial
@@ -20,7 +21,7 @@ from penchant.data.importers.base import (
     prompt_field,
 )
 from penchant.data.importers.messages import kind_of
-from penchant.data.importers.sides import JUDGEMENT, is_conversation, pair_of
+from penchant.data.importers.sides import JUDGEMENT, are_texts, is_conversation, pair_of
 from penchant.data.records import Message, PreferencePair
 from penchant.data.verdicts import CODES, BadRow
 
@@ -36,6 +37,9 @@ NAMES = (
     ("instruction", "chosen_response", "rejected_response"),
     ("question", "response_j", "response_k"),
     ("input", "accepted", "rejected"),
+    ("query", "response", "rejected_response"),
+    ("context", "good_edited_response", "bad_edited_response"),
+    ("context", "edited_response", "original_response"),
 )
 OF_INSTRUCTION = frozenset(("input", "history"))
 """What is read beside an instruction, as Alpaca's form has it."""
@@ -55,8 +59,12 @@ def convert(row: Row, *, names: tuple[str, str, str]) -> PreferencePair:
 
 
 def matches(row: Row, *, names: tuple[str, str, str]) -> bool:
+    return filled(row, *names) and not are_texts(row[names[1]]) and not _repeats(row, *names[:2])
+
+
+def _repeats(row: Row, question: str, chosen: str) -> bool:
     """Messages beside two whole conversations repeat one of them, and are no question."""
-    return filled(row, *names) and not (names[0] == "messages" and is_conversation(row[names[1]]))
+    return question == "messages" and is_conversation(row[chosen])
 
 
 def _named(*names: str) -> Importer[PreferencePair]:

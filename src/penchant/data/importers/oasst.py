@@ -12,12 +12,13 @@ from penchant.data.files import Row
 from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import Importer, converting, text_field
 from penchant.data.importers.messages import kind_of, says_nothing, truth
+from penchant.data.importers.prompts import make_prompt
 from penchant.data.quickly import text_message
-from penchant.data.records import Demonstration, Message, Role
+from penchant.data.records import Demonstration, Message, Prompt, Role
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
 
-__all__ = ["LINE", "OASST_THREADS", "OASST_TREE"]
+__all__ = ["LINE", "OASST_PROMPTS", "OASST_THREADS", "OASST_TREE"]
 
 LINE = "line of the file"
 """Where a message of a tree that was put together stood."""
@@ -116,6 +117,14 @@ def _threads(row: Row) -> tuple[Demonstration, ...]:
     return tuple(Demonstration(messages=tuple(_weighed(thread, imitated)), origin=origin) for thread, origin in kept)
 
 
+def _root(row: Row) -> Prompt:
+    """What the tree begins with; later questions are asked after answers, and a model gives its own."""
+    first = next(_nodes(row), None)
+    if first is None:
+        raise BadRow("empty_prompt", "its first message was deleted, or failed its review", "nothing to mend")
+    return make_prompt({}, first[0])
+
+
 def _followed(node: Row) -> list[Row]:
     """The replies that threads go on with: to the prompter the best one, of the ranked; to the assistant each."""
     replies = _replies(node)
@@ -174,3 +183,5 @@ OASST_TREE = Importer(
 )
 OASST_THREADS = converting(OASST_TREE, _threads)
 """The same trees, to imitate."""
+OASST_PROMPTS = converting(OASST_TREE, _root)
+"""Their first messages, to be asked again."""

@@ -3,7 +3,7 @@
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages
-from penchant.data.importers.sides import JUDGEMENT
+from penchant.data.importers.sides import JUDGEMENT, refuse_equal
 from penchant.data.quickly import text_pair
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
@@ -16,6 +16,7 @@ def matches(row: Row) -> bool:
 
 
 def convert(row: Row) -> PreferencePair:
+    refuse_equal(row)
     chosen, rejected = (read_messages(field(row, side), side) for side in ("chosen", "rejected"))
     responses = last_response(chosen, row["chosen"], "chosen"), last_response(rejected, row["rejected"], "rejected")
     prompt = chosen[:-1]

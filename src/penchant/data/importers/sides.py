@@ -7,21 +7,46 @@ with a call of a tool and its result: what both say is prompt too, and the respo
 
 from penchant.data.files import Row
 from penchant.data.importers.base import field, last_response, numbers, opened
-from penchant.data.importers.messages import read_messages
+from penchant.data.importers.messages import read_messages, says_nothing
 from penchant.data.quickly import text_pair
 from penchant.data.records import Message, PreferencePair, Response
-from penchant.data.verdicts import BadRow
+from penchant.data.verdicts import CODES, BadRow
+from penchant.wording import shown
 
-__all__ = ["JUDGEMENT", "SIDES", "is_conversation", "pair_of"]
+__all__ = ["JUDGEMENT", "SIDES", "are_texts", "is_conversation", "pair_of", "refuse_equal"]
 
 SIDES = ("chosen", "rejected")
 _JUDGEMENT = """
     generations order labelling_model labelling_prompt raw_labelling_response rationale original_chosen
     original_rejected in_gsm8k_train generation_prompt raw_generation_responses new_generations original_response
     all_generated_responses all_rm_scores rating_chosen rating_rejected chosen-model rejected-model qid
+    chosen-rating rejected-rating feedback change_summary
 """
 JUDGEMENT = frozenset(_JUDGEMENT.split())
 """How a data set came to prefer the chosen response: what else was generated, and what a judge said of it."""
+
+
+SCORES = (
+    ("score_chosen", "score_rejected"),
+    ("chosen_score", "rejected_score"),
+    ("chosen-rating", "rejected-rating"),
+    ("rating_chosen", "rating_rejected"),
+)
+"""What a judge gave the two sides, by the names that public data has for it."""
+
+
+def refuse_equal(row: Row) -> None:
+    """Raises BadRow, of no severity, for two sides of the same score: one was picked among equals."""
+    for better, worse in SCORES:
+        score = row.get(better)
+        if score is not None and score == row.get(worse) and not says_nothing(score):
+            reason = f"its '{better}' and '{worse}' are both {shown(score)}: {CODES['tie'].meaning}"
+            raise BadRow("tie", reason, "nothing to mend")
+
+
+def are_texts(value: object) -> bool:
+    """Whether it is a list of texts, which is several responses and not one."""
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
 
 
 def is_conversation(value: object) -> bool:
@@ -34,6 +59,7 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
 
     sides: the fields of the chosen and the rejected one. Raises BadRow.
     """
+    refuse_equal(row)
     chosen, rejected = (field(row, name) for name in sides)
     if not (isinstance(chosen, str) and isinstance(rejected, str)):
         (before, chosen), (other, rejected) = (_apart(row[name], name) for name in sides)

@@ -8,22 +8,28 @@ TL;DR: at its end. White space around the texts is removed: summaries begin with
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, filled, text_field
 from penchant.data.importers.judged import asked, coded, compared, object_field, two_of
-from penchant.data.records import Comparison
+from penchant.data.records import Comparison, Message
 from penchant.data.verdicts import BadRow
 
-__all__ = ["SUMMARIES"]
+__all__ = ["SUMMARIES", "asked_for_summary"]
 
 HEADS = {"subreddit": "SUBREDDIT: r/", "title": "TITLE: ", "post": "POST: ", "article": "ARTICLE: "}
 """What stands before each part of what is summarised, in this order."""
 
 
-def convert(row: Row) -> Comparison:
-    info, (first, second) = object_field(row, "info"), two_of(row, "summaries", dict)
+def asked_for_summary(row: Row) -> tuple[Message, ...]:
+    """The prompt of the paper's models, of what stands in `info`."""
+    info = object_field(row, "info")
     parts = [f"{head}{text_field(info, name).strip()}" for name, head in HEADS.items() if info.get(name)]
     if not (info.get("post") or info.get("article")):
         raise BadRow("missing_field", "'info' holds neither a 'post' nor an 'article'", "add what is summarised")
+    return asked("\n\n".join([*parts, "TL;DR:"]))
+
+
+def convert(row: Row) -> Comparison:
+    first, second = two_of(row, "summaries", dict)
     return compared(
-        asked("\n\n".join([*parts, "TL;DR:"])),
+        asked_for_summary(row),
         (text_field(first, "text").strip(), text_field(second, "text").strip()),
         coded(row, "choice", {"0": "a", "1": "b"}),
         models=(first.get("policy"), second.get("policy")),

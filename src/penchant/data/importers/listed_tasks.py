@@ -1,0 +1,42 @@
+"""Lists of answers as tasks: every two answers, also those of the same score and those that nobody has judged."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from math import comb
+
+from penchant.data.answer_lists import AnswerList
+from penchant.data.files import Row
+from penchant.data.importers.base import Importer, OneOrMore, converting
+from penchant.data.importers.judged import all_of, compared, text_of
+from penchant.data.pairing import MOST_PAIRS
+from penchant.data.records import Comparison, Outcome, response_key
+from penchant.data.verdicts import BadRow
+
+__all__ = ["tasks_by_score"]
+
+
+def tasks_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Comparison, ...]]:
+    """The importer of comparisons: of every two answers the one of the higher score won, equal scores are a tie.
+
+    Where a score is missing, nobody has answered.
+    """
+
+    def convert(row: Row) -> tuple[Comparison, ...]:
+        return tuple(comparison for found in all_of(one.convert(row)) for comparison in _tasks_of(found))
+
+    return converting(one, convert)
+
+
+def _tasks_of(one: AnswerList) -> Iterator[Comparison]:
+    answers = {response_key(answer.response): answer for answer in one.answers}
+    answers.pop("", None)
+    if len(answers) < 2:
+        reason = f"of its answers {len(answers)} has a text of its own, and a task needs two"
+        raise BadRow("one_answer", reason, "nothing to mend")
+    if comb(len(answers), 2) > MOST_PAIRS:
+        raise BadRow("bad_type", f"its {len(answers):,} answers make more than {MOST_PAIRS:,} tasks", "give fewer")
+    for a, b in combinations(answers.values(), 2):
+        outcome: Outcome | None = None
+        if a.score is not None and b.score is not None:
+            outcome = "tie" if a.score == b.score else "a" if a.score > b.score else "b"
+        yield compared(one.prompt, (text_of(a.response), text_of(b.response)), outcome, models=(a.model, b.model))

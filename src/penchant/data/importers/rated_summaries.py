@@ -1,0 +1,72 @@
+"""OpenAI's ratings of summaries: a post and one summary a row, with what a worker gave it from 1 to 7 on each axis.
+
+The rows of one post are a list of its summaries (data/gathering.py). The score is the axis `overall`; what several
+workers gave the same summary counts as its mean. Data: Stiennon et al. 2020, "Learning to summarize from human
+feedback" (arXiv 2009.01325), the part "axis".
+"""
+
+from statistics import fmean
+
+from penchant.data.answer_lists import Answer, AnswerList
+from penchant.data.files import Row
+from penchant.data.importers.answer_lists import number_in
+from penchant.data.importers.base import Importer, text_field
+from penchant.data.importers.judged import object_field
+from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.summaries import asked_for_summary
+
+__all__ = ["RATED_SUMMARIES", "SUMMARIES_OF_POST"]
+
+SUMMARIES_OF_POST = "rated summaries"
+"""The field that holds the rows of one post once they are put together."""
+READ_OF_ROW = frozenset(("info", "summary", "worker", "batch", "split"))
+
+
+def _list(row: Row) -> AnswerList:
+    scores: dict[str, list[float]] = {}
+    models: dict[str, str | None] = {}
+    for one in row[SUMMARIES_OF_POST]:
+        summary = object_field(one, "summary")
+        text, axes = text_field(summary, "text").strip(), object_field(summary, "axes")
+        score, policy = number_in(axes.get("overall"), "summary.axes.overall"), summary.get("policy")
+        scores.setdefault(text, []).extend([] if score is None else [score])
+        models[text] = None if says_nothing(policy) else str(policy)
+    answers = [
+        Answer(response=text, score=fmean(held) if held else None, model=models[text]) for text, held in scores.items()
+    ]
+    return AnswerList(prompt=asked_for_summary(row), answers=tuple(answers))
+
+
+def _inside(row: Row) -> list[str]:
+    names = {name for one in row[SUMMARIES_OF_POST] for name in one if not says_nothing(one[name])}
+    return sorted(names - READ_OF_ROW)
+
+
+_INFO = {"subreddit": "space", "title": "The sun", "post": "What is the sun?"}
+RATED_SUMMARIES = Importer(
+    name="rated_summaries",
+    description="info (with post or article), summary (with text and axes), worker, a row for each rating",
+    example={
+        "info": _INFO,
+        SUMMARIES_OF_POST: [
+            {
+                "info": _INFO,
+                "summary": {"text": " A lamp.", "policy": "coffee", "axes": {"overall": 2}},
+                "worker": "w1",
+            },
+            {
+                "info": _INFO,
+                "summary": {"text": " A star, the nearest one.", "policy": "tea", "axes": {"overall": 7}},
+                "worker": "w1",
+            },
+        ],
+    },
+    needs=(),
+    matches=lambda row: (
+        isinstance(held := row.get(SUMMARIES_OF_POST), list) and all(isinstance(one, dict) for one in held)
+    ),
+    convert=_list,
+    reads=frozenset(("info", SUMMARIES_OF_POST)),
+    inside=_inside,
+    needs_one_of=(frozenset((SUMMARIES_OF_POST,)),),
+)

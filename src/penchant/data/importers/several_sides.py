@@ -1,0 +1,41 @@
+"""RewardBench 2: a prompt, a list of right answers and a list of wrong ones; each right one is better than each wrong.
+
+Four answers of which one is right, and, in the part "Ties", several right ones that are as good as each other.
+Source: Malik et al. 2025, "RewardBench 2" (arXiv 2506.01937).
+"""
+
+from penchant.data.answer_lists import Answer, AnswerList
+from penchant.data.files import Row
+from penchant.data.importers.base import BESIDE, Importer, filled, prompt_field
+from penchant.data.importers.named import QUESTION
+from penchant.data.importers.sides import JUDGEMENT, SIDES, are_texts
+from penchant.data.verdicts import BadRow
+
+__all__ = ["SEVERAL_SIDES"]
+
+
+def convert(row: Row) -> AnswerList:
+    for name in SIDES:
+        if not are_texts(row[name]):
+            reason = f"'{name}' must be a list of texts, as the other side is"
+            raise BadRow("bad_type", reason, "write both sides as texts, or both as lists of texts")
+    answers = [
+        Answer(response=text, score=score) for name, score in zip(SIDES, (1.0, 0.0), strict=True) for text in row[name]
+    ]
+    return AnswerList(prompt=prompt_field(row, "prompt"), answers=tuple(answers))
+
+
+SEVERAL_SIDES = Importer(
+    name="reward_bench_2",
+    description="prompt, chosen (a list of texts), rejected (a list of texts)",
+    example={
+        "prompt": QUESTION,
+        "chosen": ["A star, the nearest one."],
+        "rejected": ["A lamp.", "A planet."],
+    },
+    needs=("prompt", *SIDES),
+    matches=lambda row: filled(row, "prompt", *SIDES) and are_texts(row["chosen"]),
+    convert=convert,
+    reads=BESIDE.union(("prompt", *SIDES)),
+    harmless=JUDGEMENT.union(("num_correct", "num_incorrect", "total_completions", "models", "additional_metadata")),
+)
