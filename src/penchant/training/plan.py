@@ -29,7 +29,9 @@ def plan_of(config: RunConfig, data: Dataset[Any], group_of: Callable[[Any], Has
     is_exact = len(batches) <= NUM_BATCHES
     sample = list(batches) if is_exact else [batches[i * len(batches) // NUM_BATCHES] for i in range(NUM_BATCHES)]
     factor = len(train) / sum(map(len, sample))
-    written, run = (round(number * factor) for number in _tokens(sample, optimiser.token_budget, share))
+    written, run = _tokens(sample, optimiser.token_budget, share)
+    if not is_exact:
+        written, run = (int(float(f"{number * factor:.3g}")) for number in (written, run))
     steps, rest = num_steps(len(train), optimiser.batch_size, optimiser.epochs, optimiser.max_steps), len(data.held_out)
     items = NAMES.get(type(train[0]), "items")
     tokens = f"{'' if is_exact else 'about '}{written:,} tokens{' of these' * (items == 'prompts')} an epoch"
