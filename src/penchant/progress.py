@@ -16,6 +16,8 @@ SHOWN = {
     "loss": "loss {:.4f}",
     "rewards/margins": "margin {:+.3f}",
     "rewards/accuracies": "accuracy {:.2f}",
+    "reward": "score {:+.3f}",
+    "kl": "KL {:.2f}",
     "tokens_per_second": "{:.0f} tokens/s",
 }
 SHARE_BETWEEN_LINES, SECONDS_BETWEEN_LINES = 0.05, 2.0
@@ -75,7 +77,7 @@ class Lines:
 class Bars:
     """Bars of tqdm, in a notebook as widgets where it has them; lines of text on standard error."""
 
-    SHOWN = ("loss", "rewards/margins", "rewards/accuracies")
+    SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "reward", "kl")
 
     def __init__(self) -> None:
         self._bars: dict[str, Any] = {}

@@ -148,3 +148,17 @@ def test_the_card_says_what_the_report_says_and_its_head_is_yaml(run, metrics, c
     assert "**Better.** a\\|b &lt;script&gt; prefers" in body
     assert "| win rate | 50% | 77.5% | 72.6% – 81.7% |" in body
     assert "<script>" not in card
+
+
+def test_reinforcement_learning_is_shown_by_score_and_kl_and_not_by_its_loss():
+    about = {"loss": 0.01, "entropy": 2.0, "completions/mean_length": 30.0}
+    rows = [{"step": step, "reward": 0.1 * step, "kl": 0.3 * step, **about} for step in range(1, 6)]
+    rows += [{"step": step, "eval_loss": 0.0, "eval_reward": 0.1 * step, "eval_kl": 0.4 * step} for step in (2, 5)]
+    run = {"command": "rlhf", "num_held_out_pairs": 7}
+    found = {m.name: (m.before, m.after, m.num) for m in measures(run, rows, [], None, str)}
+    assert found == {"judge's mean score in training": ("0.2", "0.5", "7"), "KL in training": ("0", "2.00", "7")}
+    html = render_report(run, rows)
+    assert "RLHF report" in html
+    for title in ("Judge&#39;s score", "KL from the reference", "Entropy", "Response length"):
+        assert title in html
+    assert "Training loss" not in html

@@ -20,7 +20,9 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", help="The pairs, JSON lines.")],
     judge: Annotated[
         str | None,
-        typer.Option(help="What scores answers: positivity, or module:function of your own.", show_default="none"),
+        typer.Option(
+            help="What scores answers: positivity, reward:FOLDER, or module:function of your own.", show_default="none"
+        ),
     ] = None,
     rule: Annotated[
         str,

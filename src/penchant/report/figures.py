@@ -76,11 +76,24 @@ def figures(run: Mapping[str, Any], metrics: Rows) -> list[Figure]:
             level=0.0,
         ),
         _log_prob_figure(log_prob_change(run, metrics)),
+        curves(
+            "Judge's score",
+            _train_and_held_out(metrics, "reward"),
+            "Mean score of the model's own responses. It is what training raises: look at what it costs.",
+        ),
+        curves(
+            "KL from the reference",
+            _train_and_held_out(metrics, "kl"),
+            "Nats a response: how far the model went for its score.",
+            level=0.0,
+        ),
         *(
             curves(title, [Line(label, series(metrics, key), FIRST, noisy=noisy)], note, small=True)
             for title, key, label, noisy, note in (
                 ("Learning rate", "learning_rate", "rate", False, "How large a step the optimiser takes."),
                 ("Gradient norm", "grad_norm", "norm", True, "Before clipping; a spike is a batch worth looking at."),
+                ("Response length", "completions/mean_length", "tokens", True, "Of the responses that were scored."),
+                ("Entropy", "entropy", "nats", True, "Of a token; near 0 the model writes the same again and again."),
                 ("Speed", "tokens_per_second", "tokens/s", True, "Unique tokens a second; shared prompts count once."),
             )
         ),

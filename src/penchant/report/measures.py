@@ -32,7 +32,8 @@ def measures(
     run: Mapping[str, Any], metrics: Rows, samples: Samples, comparison: Mapping[str, Any] | None, _: Words
 ) -> list[Measure]:
     """All that there is data for; first what answers show, then what given pairs show."""
-    found = [*_compared(comparison or {}, _), *_of_samples(samples, _), *_of_pairs(run, metrics, _)]
+    answers = (*_compared(comparison or {}, _), *_of_samples(samples, _))
+    found = [*answers, *_of_scores(run, metrics, _), *_of_pairs(run, metrics, _)]
     return [measure for measure in found if measure is not None]
 
 
@@ -80,7 +81,7 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
     loss, accuracy = series(metrics, "eval_loss"), series(metrics, "eval_rewards/accuracies")
     is_own = run.get("reference_digest") and run.get("reference_digest") == run.get("model_digest")
     objective = ((run.get("config") or {}).get("dpo") or {}).get("objective")
-    if len(loss):
+    if len(loss) and not len(series(metrics, "eval_reward")):  # a policy gradient's loss says nothing by itself
         start = number(math.log(2)) if is_own and objective == "dpo" else ""
         yield Measure(_("held-out loss"), start, number(loss.values[-1]), "", of, _("lower is better"))
     if len(accuracy):
@@ -95,6 +96,19 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
     if change is not None and change.source == "held-out":
         for name, line in ((_("log-prob of chosen"), change.chosen), (_("log-prob of rejected"), change.rejected)):
             yield Measure(name, "0", f"{change.total(line):+.1f}", "", of, _("nats a response, against the start"))
+
+
+def _of_scores(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:
+    """Of reinforcement learning, on prompts that were held out."""
+    num = run.get("num_held_out_prompts") or run.get("num_held_out_pairs")
+    of = f"{num:,}" if isinstance(num, int) else ""
+    score, kl = series(metrics, "eval_reward"), series(metrics, "eval_kl")
+    if len(score):
+        before = number(score.values[0]) if len(score) > 1 else ""
+        what = _("of the model's own responses to held-out prompts, first and last evaluation")
+        yield Measure(_("judge's mean score in training"), before, number(score.values[-1]), "", of, what)
+    if len(score) and len(kl):
+        yield Measure(_("KL in training"), "0", f"{kl.values[-1]:.2f}", "", of, _("nats a response"))
 
 
 def _percent(value: float) -> str:

@@ -22,6 +22,9 @@ def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
 
 
 def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
+    if "eval_reward" in last:
+        score, kl = _shown(last["eval_reward"], "+.4f"), _shown(last.get("eval_kl"), ".2f")
+        return f"held out: mean score {score}, {kl} nats a response from the reference"
     num, loss = ledger["num_held_out_pairs"], _shown(last["eval_loss"], ".4f")
     if last.get("eval_rewards/accuracies_low") is None:
         return f"held out ({num}): loss {loss}"

@@ -235,6 +235,8 @@ def _accuracy(run: Mapping[str, Any], metrics: Rows) -> Tile | None:
 
 def _loss(metrics: Rows) -> Tile | None:
     held_out, train = series(metrics, "eval_loss"), series(metrics, "loss")
+    if len(series(metrics, "reward")):
+        return None  # a policy gradient's loss says nothing by itself
     line, whose = (held_out, "Held-out") if len(held_out) > 1 else (train, "Training")
     if not len(line):
         return None
