@@ -201,3 +201,20 @@ def test_two_prompts_with_one_id_are_refused_with_both_lines_and_the_id(
     said = " ".join(result.err.split())
     assert f"{path}:2: its id 'q1' is that of another prompt, {path}:1; give each its own" in said
     assert not (tmp_path / "s.jsonl").exists()
+
+
+def test_several_models_write_a_file_each_which_pair_reads(penchant, sample, stories260k, tmp_path):
+    prompts = ask(tmp_path / "prompts.txt", ANIMALS[:2])
+    result = sample(prompts, tmp_path / "both.jsonl", "--model", stories260k, "--num-responses", "1")
+    assert result.code == 0, result.err
+    files = [tmp_path / "both-1.jsonl", tmp_path / "both-2.jsonl"]
+    first, second = (path.read_text(encoding="utf-8").splitlines() for path in files)
+    assert len(first) == 2
+    assert first == second, "the same model and seed"
+    assert not (tmp_path / "both.jsonl").exists()
+    again = sample(prompts, tmp_path / "both.jsonl", "--model", stories260k, "--num-responses", "1")
+    assert again.code == 2
+    assert "both-1.jsonl: exists already" in again.err
+    result = penchant("pair", *files, "--rule", "delta", "--output", tmp_path / "pairs.jsonl")
+    assert result.code == 2
+    assert "not one pair is left" in result.err

@@ -20,7 +20,14 @@ def command(
         str, typer.Option("--prompts", "-p", help="A file of prompts, or everyday-train, everyday-test.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file of JSON lines to write.")],
-    model: options.Model = "smollm2-135m",
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            help=f"{options.MODEL_HELP} Several may be given; each writes a file, numbered in their order.",
+        ),
+    ] = ["smollm2-135m"],  # noqa: B006  typer makes a new list
     num_responses: Annotated[
         int, typer.Option(min=1, help="Responses to each prompt; every two make a comparison.")
     ] = 2,
@@ -47,6 +54,8 @@ def command(
 
         penchant sample --model runs/first --prompts my.jsonl --temperature 1 --top-p 0.95 --output more.jsonl
 
+        penchant sample -m large -m runs/first --prompts questions.txt --output both.jsonl
+
         penchant sample --prompts questions.txt --num-responses 4 --max-new-tokens 64 --output four.jsonl
     """
     from penchant.cli.console import Reporter
@@ -61,31 +70,39 @@ def command(
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     require_place(output)
     asked = read_prompts(prompts, max_prompts, Reporter().say, columns=columns, format=format)
-    found_in(output, asked, num_responses, resume=resume)  # refused here, no model is loaded in vain
-    with Reporter() as reporter:
-        language_model = open_model(
-            model,
-            device=device,
-            dtype=dtype,
-            chat_template=chat_template,
-            special_tokens=special_tokens_of(special_tokens),
-            reporter=reporter,
-        )
-        refuse_long_prompts(language_model, asked)
-        from penchant.evaluation.candidates import sample_to_file
+    outputs = [output] if len(model) == 1 else [_numbered(output, number) for number in range(1, len(model) + 1)]
+    for path in outputs:
+        found_in(path, asked, num_responses, resume=resume)  # refused here, no model is loaded in vain
+    for name, path in zip(model, outputs, strict=True):
+        with Reporter() as reporter:
+            language_model = open_model(
+                name,
+                device=device,
+                dtype=dtype,
+                chat_template=chat_template,
+                special_tokens=special_tokens_of(special_tokens),
+                reporter=reporter,
+            )
+            refuse_long_prompts(language_model, asked)
+            from penchant.evaluation.candidates import sample_to_file
 
-        begin = time.perf_counter()
-        reporter.progress("sampling", 0, len(asked), {})
-        done = sample_to_file(
-            language_model,
-            asked,
-            params,
-            output,
-            num_responses=num_responses,
-            batch_size=batch_size,
-            resume=resume,
-            on_progress=lambda n, total: reporter.progress("sampling", n, total, {}),
-        )
-        for line in done.in_words(time.perf_counter() - begin):
-            reporter.say(line)
-        reporter.say(f"samples {output}")
+            begin = time.perf_counter()
+            reporter.progress("sampling", 0, len(asked), {})
+            done = sample_to_file(
+                language_model,
+                asked,
+                params,
+                path,
+                num_responses=num_responses,
+                batch_size=batch_size,
+                resume=resume,
+                on_progress=lambda n, total, reporter=reporter: reporter.progress("sampling", n, total, {}),  # type: ignore[misc]
+            )
+            for line in done.in_words(time.perf_counter() - begin):
+                reporter.say(line)
+            reporter.say(f"samples {path}")
+
+
+def _numbered(output: Path, number: int) -> Path:
+    """The file of one of several models: samples.jsonl is samples-1.jsonl, samples-2.jsonl, in their order."""
+    return output.with_name(f"{output.stem}-{number}{output.suffix}")
