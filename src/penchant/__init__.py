@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel
     from penchant.objectives import PairBatch
     from penchant.online.config import RLHFConfig
-    from penchant.online.run import rlhf
+    from penchant.online.run import Online, rlhf
     from penchant.progress import Reporter
     from penchant.report.ranking import Ranking
     from penchant.training.callbacks import Callback
@@ -88,7 +88,7 @@ _WHERE = {
     "penchant.progress": ("Reporter",),
     "penchant.report.ranking": ("Ranking",),
     "penchant.online.config": ("RLHFConfig",),
-    "penchant.online.run": ("rlhf",),
+    "penchant.online.run": ("Online", "rlhf"),
     "penchant.training.callbacks": ("Callback",),
     "penchant.training.checking": ("CheckReport",),
     "penchant.training.config": ("DPOConfig", "RewardConfig", "SFTConfig"),
@@ -103,7 +103,7 @@ __all__ = [  # noqa: RUF022  in the order in which they are used
     "load", "sample", "judge", "pair", "check", "convert", "advise", "sft", "dpo", "reward", "rlhf", "score",
     "evaluate", "rank", "open_run", "compare_runs", "verify", "lineage",
     "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
-    "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig", "PairBatch",
+    "Online", "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig", "PairBatch",
     "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
     "PenchantError", "UserError", "DataError", "ModelError", "ConfigError", "OutputError", "TrainingError",
     "WrittenError", "Interrupted",

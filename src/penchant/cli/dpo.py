@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from penchant.cli import options
+from penchant.errors import ConfigError
 
 __all__ = ["NAME", "command"]
 
@@ -57,6 +58,10 @@ def command(
     pairing: options.Pairing = None,
     min_gap: options.MinGap = None,
     labels: options.Labels = None,
+    online: options.Online = False,
+    prompts: options.PromptFiles = None,
+    judge: options.OnlineJudge = None,
+    judge_model: options.JudgeModel = None,
     settings: options.Settings = None,
     tracker: options.Trackers = None,
     resume: options.Resume = False,
@@ -78,6 +83,8 @@ def command(
 
         penchant dpo --data ./votes --labels soft --output runs/people
 
+        penchant dpo --online --prompts everyday-train --judge positivity --output runs/online
+
         penchant dpo --data pairs.jsonl --output runs/first --resume
 
         penchant dpo --data pairs.jsonl --advise
@@ -88,11 +95,19 @@ def command(
     from penchant.training.config import DPOConfig
 
     flags = {name: given[name] for name in SETTING_OF if name in given} | {"lora": lora or None, "max_rows": max_pairs}
-    with begin(DPOConfig, flags, config, settings, tracker, writes=not advise) as (checked, reporter):
+    unread = ("data", "labels", "advise") if online else ("prompts", "judge", "judge_model")
+    if name := next((name for name in unread if given[name]), None):
+        raise ConfigError(f"`{name}=...` is not read {'with' if online else 'without'} `online=True`; leave it out")
+    flags |= {"data": prompts} if online else {}
+    own = {"sampling.judge": judge, "sampling.judge_model": judge_model}
+    with begin(DPOConfig, flags, config, settings, tracker, own, writes=not advise) as (checked, reporter):
+        from penchant.online.run import run_online
         from penchant.training.proposing import proposals
         from penchant.training.run import dpo
 
         if advise:
             typer.echo("\n".join(map(str, proposals(checked, reporter))))
-            return
-        show(dpo(config=checked, labels=labels, resume=resume, progress=reporter), reporter)
+        elif online:
+            show(run_online(checked, reporter, resume=resume), reporter)
+        else:
+            show(dpo(config=checked, labels=labels, resume=resume, progress=reporter), reporter)

@@ -15,14 +15,18 @@ __all__ = [
     "Device",
     "Dtype",
     "Format",
+    "JudgeModel",
     "Labels",
     "MaxNewTokens",
     "MaxPrompts",
     "Model",
     "ModelSetting",
     "OnBadRow",
+    "Online",
+    "OnlineJudge",
     "Preferences",
     "PromptFile",
+    "PromptFiles",
     "Resume",
     "Settings",
     "SpecialTokens",
@@ -125,3 +129,13 @@ Trackers = Annotated[
         show_default="none",
     ),
 ]
+PromptFiles = Annotated[
+    list[str] | None, typer.Option("--prompts", "-p", help="Files of prompts, or everyday-train; may be repeated.")
+]
+Online = Annotated[
+    bool, typer.Option("--online", help="Make the pairs while training: responses of its own to --prompts, judged.")
+]
+OnlineJudge = Annotated[
+    str | None, typer.Option("--judge", help="With --online: a name, reward:FOLDER, run:FOLDER, module:function, URL.")
+]
+JudgeModel = Annotated[str | None, typer.Option("--judge-model", help="Of an endpoint: the model that judges.")]

@@ -14,9 +14,7 @@ NAME = "rlhf"
 
 
 def command(
-    prompts: Annotated[
-        list[str] | None, typer.Option("--prompts", "-p", help="Files of prompts, or everyday-train; may be repeated.")
-    ] = None,
+    prompts: options.PromptFiles = None,
     judge: Annotated[
         str | None,
         typer.Option(help="What scores responses: positivity, reward:FOLDER, module:function, or an endpoint."),
@@ -30,7 +28,7 @@ def command(
     ] = None,
     num_responses: Annotated[int | None, typer.Option(help="Responses to each prompt.", show_default="4")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Most tokens of a response.", show_default="128")] = None,
-    judge_model: Annotated[str | None, typer.Option(help="Of an endpoint: the model that scores.")] = None,
+    judge_model: options.JudgeModel = None,
     reference: Annotated[
         str | None, typer.Option(help="What the KL is measured from.", show_default="the model before training")
     ] = None,

@@ -1,1 +1,1 @@
-"""Training on what the policy itself writes: reinforcement learning from a judge's scores."""
+"""Training on what the policy itself writes: reinforcement learning from scores, and pairs judged as it learns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
@@ -11,9 +11,9 @@ __all__ = ["minibatches"]
 Item = TypeVar("Item")
 
 
-def minibatches(items: Sequence[Item], group_of: Callable[[Item], int], num: int) -> list[list[Item]]:
+def minibatches(items: Sequence[Item], group_of: Callable[[Item], Hashable], num: int) -> list[list[Item]]:
     """At most `num` lists of about equally many groups, in order; none is empty."""
-    groups: dict[int, list[Item]] = {}
+    groups: dict[Hashable, list[Item]] = {}
     for item in items:
         groups.setdefault(group_of(item), []).append(item)
     each = list(groups.values())

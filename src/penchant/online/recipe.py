@@ -1,26 +1,30 @@
-"""What `penchant rlhf` trains: which prompts, which judge, which method."""
+"""What is trained on responses of the policy's own: which prompts, which judge, which method or objective."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from penchant.data.given import Data
 from penchant.errors import ConfigError
-from penchant.evaluation.judges import Scorer
+from penchant.evaluation.judges import Judge, Scorer
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import get_estimator
 from penchant.online.best_of_n import BestOfN
 from penchant.online.config import RLHFConfig
 from penchant.online.policy_gradient import PolicyGradient, value_head
+from penchant.online.preferences import OnlinePairs
 from penchant.online.reference import LiveReference, find_live_reference
 from penchant.online.writing import Writer
 from penchant.progress import Reporter
+from penchant.training.config import DPOConfig, SamplingConfig
 from penchant.training.dataset import Dataset, prompt_dataset
+from penchant.training.objective import Preferences
 from penchant.training.task import Encoded, Task
 
-__all__ = ["FromScores"]
+__all__ = ["FromPairs", "FromScores"]
 
 
 @dataclass
@@ -67,3 +71,56 @@ def _refuse_unknown(estimator: str) -> None:
         get_estimator(estimator)
     except ValueError as error:
         raise ConfigError(f"rlhf.advantages: {error}") from None
+
+
+@dataclass
+class FromPairs:
+    """Online DPO: an objective of pairs, on pairs that a judge makes of the policy's own responses."""
+
+    config: DPOConfig
+    objective: Preferences
+    judge: Scorer | Judge
+    reference: LanguageModel | None = None
+    live: LiveReference = field(default_factory=LiveReference)
+    command = "dpo"
+    needs_reference = False  # none is scored beforehand
+    answers_as = "pairs"
+    model_kind = LanguageModel
+
+    def __post_init__(self) -> None:
+        for holds, words in (
+            (self.objective.answers_as != "pairs", f"{self.objective.row.name} reads responses one by one"),
+            (self.config.dpo.moving_reference is not None, "a reference that moves is not there for pairs made anew"),
+            (self.sampling.num_responses < 2, "sampling.num_responses is 1, and a pair needs two"),
+        ):
+            if holds:
+                raise ConfigError(f"training online: {words}; choose another, or train on pairs that are there")
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """How responses are written."""
+        return self.config.sampling or SamplingConfig()
+
+    @property
+    def beta(self) -> float:
+        return self.objective.beta
+
+    def usual_learning_rate(self, *, adapter: bool) -> float:
+        return self.objective.usual_learning_rate(adapter=adapter)
+
+    def dataset(self, run: DPOConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
+        """As `FromScores.dataset`."""
+        found = prompt_dataset(run.data, data, model, run.seed, reporter, room=self.sampling.max_new_tokens)
+        facts = {**found.facts, "judge": self.judge.name}
+        if self.objective.needs_reference:
+            self.live, facts["reference_digest"] = find_live_reference(run, model, reporter, self.reference)
+        return replace(found, facts=facts)
+
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
+        writer = Writer(self.sampling, self.judge if isinstance(self.judge, Scorer) else None, self.config.seed)
+        of_step: dict[bytes, float] = defaultdict(float)
+        inner = self.objective.task(of_step, model)
+        return OnlinePairs(self.config, self.objective, writer, self.judge, self.live, inner, of_step)
+
+    def group_of(self, item: Encoded) -> Hashable:
+        return self.objective.group_of(item)

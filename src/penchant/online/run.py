@@ -1,27 +1,29 @@
-"""`penchant.rlhf`: a whole run of reinforcement learning from a judge's scores."""
+"""`penchant.rlhf`, a run of reinforcement learning, and `penchant.Online`, by which `penchant.dpo` makes its pairs."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from penchant.data.given import Data, sources_of
 from penchant.data.prompt_sets import prompt_file
 from penchant.errors import ConfigError
-from penchant.evaluation.judges import Scorer, open_scorer
+from penchant.evaluation.judges import Judge, Scorer, open_judge, open_scorer
 from penchant.online.config import RLHFConfig
-from penchant.online.recipe import FromScores
+from penchant.online.recipe import FromPairs, FromScores
 from penchant.progress import Reporter, reporter_of
 from penchant.training.arguments import Arguments
 from penchant.training.callbacks import Callback
+from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
 from penchant.training.given import Given, ModelLike
-from penchant.training.run import run
+from penchant.training.objective import Recipe, choose_objective
+from penchant.training.run import dpo, run
 from penchant.training.trained import Run
 
-__all__ = ["rlhf", "run_rlhf"]
+__all__ = ["Online", "rlhf", "run_online", "run_rlhf"]
 
 AnyJudge = str | Scorer | Callable[..., Any]
 
@@ -86,12 +88,59 @@ def run_rlhf(
     named = judge if judge is not None else config.sampling.judge
     if named is None:
         raise ConfigError("sampling.judge: nothing says what scores the responses; give `judge=...`")
-    given = given or Given()
-    if given.data is None:
-        files = [str(prompt_file(name)) for name in config.data.files]
-        given = replace(given, data=sources_of(files, txt="lines"))
+    given = _with_prompts(given or Given(), config)
     recipe = FromScores(config, open_scorer(named), given.reference)
     return run(config, reporter, resume=resume, given=given, recipe=recipe)
+
+
+@dataclass(frozen=True)
+class Online:
+    """`penchant.dpo(model, prompts, online=Online(judge))`: pairs are made of the policy's own responses as it learns.
+
+    judge: what `penchant.judge` takes; one that gives scores takes the best and the worst response of a prompt, another
+    is asked about two at a time. judge_model, instructions: of an endpoint. How much is written, `settings` say:
+    {"sampling.num_responses": 4, "sampling.max_new_tokens": 128, "sampling.minibatches": 1}.
+    """
+
+    judge: str | Judge | Callable[..., Any]
+    judge_model: str | None = None
+    instructions: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the run's settings say of it."""
+        return {
+            "sampling.judge": self.judge if isinstance(self.judge, str) else _called(self.judge),
+            "sampling.judge_model": self.judge_model,
+            "sampling.instructions": self.instructions,
+        }
+
+    def data(self, prompts: Any) -> Any:
+        """Prompts as data; a list of texts becomes rows."""
+        return _rows(prompts)
+
+    def prepare(self, config: DPOConfig, given: Given) -> tuple[Recipe, Given]:
+        """What is trained, and on which prompts. Raises UserError."""
+        judge = open_judge(self.judge, judge_model=self.judge_model, instructions=self.instructions)
+        recipe = FromPairs(config, choose_objective(config, given.objective), judge, given.reference)
+        return recipe, _with_prompts(given, config)
+
+
+def run_online(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -> Run:
+    """`penchant.dpo` as a configuration with a judge in its `sampling` says."""
+    sampling = config.sampling
+    if sampling is None or sampling.judge is None:
+        raise ConfigError("sampling.judge: nothing says what compares the responses; give `judge=...`")
+    online = Online(sampling.judge, sampling.judge_model, sampling.instructions)
+    return dpo(config=config, online=online, resume=resume, progress=reporter)
+
+
+def _with_prompts(given: Given, config: RunConfig) -> Given:
+    """The same with the prompts that the settings name, a line each of a text."""
+    if given.data is not None:
+        return given
+    files = [str(prompt_file(name)) for name in config.data.files]
+    return replace(given, data=sources_of(files, txt="lines"))
 
 
 def _rows(prompts: Data | Sequence[str] | None) -> Data | None:

@@ -45,10 +45,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes and has scored. seed: responses repeat for the same seed, prompt and occasion."""
+    """Writes and has scored. judge: None leaves scores at 0, for who judges pairs.
+
+    seed: responses repeat for the same seed, prompt and occasion.
+    """
 
     config: SamplingConfig
-    judge: Scorer
+    judge: Scorer | None
     seed: int
 
     def write(
@@ -66,7 +69,7 @@ class Writer:
         written = [(g, r, response) for g, r in enumerate(requests) for response in found[r.key]]
         texts = [model.encoder.decode_response(r.prompt_ids, response.token_ids) for _, r, response in written]
         asked = [(prompts[g].messages, text) for (g, _, _), text in zip(written, texts, strict=True)]
-        scores = scores_of(self.judge, asked)
+        scores = [0.0] * len(asked) if self.judge is None else scores_of(self.judge, asked)
         rewards = shaped_rewards(
             torch.tensor(scores, dtype=torch.float64),
             torch.tensor([response.finished for _, _, response in written]),

@@ -253,6 +253,11 @@ class SaveConfig(Section):
         (), description="what is told of every step: trackers that installed packages add, or module:name of your own"
     )
 
+    def is_due(self, step: int, seconds: float) -> bool:
+        """Whether a checkpoint is, after this step and so many seconds since the last."""
+        at_this_step = self.checkpoint_every is not None and step % self.checkpoint_every == 0
+        return at_this_step or seconds >= 60 * self.checkpoint_minutes
+
 
 Limit = Annotated[float, Field(ge=0)] | None
 AlarmName = Literal[
@@ -427,6 +432,9 @@ class DPOConfig(RunConfig):
         f"{', '.join(PRESETS)}; left out: none",
     )
     dpo: ObjectiveConfig = ObjectiveConfig()
+    sampling: SamplingConfig | None = Field(
+        None, description="pairs are made while training, of responses of its own; left out: of the data"
+    )
 
 
 class RewardObjectiveConfig(Section):

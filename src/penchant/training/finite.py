@@ -1,9 +1,9 @@
-"""Numbers that must be right: rewards of zero before the first step, and weights that are finite after the last."""
+"""Numbers that must be right: rewards of zero before the first step, gradients and weights that are finite."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from penchant.errors import TrainingError
 from penchant.training.task import StepResult
 
-__all__ = ["require_finite", "require_rewards_of_zero"]
+__all__ = ["require_finite", "require_rewards_of_zero", "say_not_finite"]
 
 
 def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
@@ -38,3 +38,19 @@ def require_rewards_of_zero(result: StepResult[Any]) -> None:
             f"and a loss of {result.means['loss']:.4f} (ln 2 = {math.log(2):.4f} is expected of DPO); nothing was "
             "trained"
         )
+
+
+def say_not_finite(
+    step: int, result: StepResult[Any], num_in_a_row: int, most: int, say: Callable[[str], None]
+) -> None:
+    """A non-finite gradient never reaches the weights, which is said; TrainingError where `most` came in a row.
+
+    step: those taken before.
+    """
+    rows = ", ".join(str(item.origin) for item in result.bad_items[:8])
+    what = f"step {step + 1}: loss or gradient is not finite in a batch with {rows}"
+    if num_in_a_row >= most:
+        raise TrainingError(
+            f"{what}; {num_in_a_row} steps in a row, so training stopped; lower the learning rate or look at these rows"
+        )
+    say(f"{what}; the step was skipped")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -15,10 +15,24 @@ from penchant.models.language_model import LanguageModel
 from penchant.training.callbacks import Callback
 from penchant.training.trained import Run
 
-__all__ = ["Given", "ModelLike", "loaded_of", "name_of_model", "path_of"]
+__all__ = ["Given", "ModelLike", "Online", "loaded_of", "name_of_model", "path_of"]
 
 ModelLike = str | os.PathLike[str] | LanguageModel | Run
 """A name or path, a loaded model, or a run."""
+
+
+class Online(Protocol):
+    """Pairs that are made while training, of what the policy writes; `penchant.Online` is one."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the run's settings say of it, by dotted name."""
+
+    def data(self, prompts: Any) -> Any:
+        """Prompts as a caller gives them, as data."""
+
+    def prepare(self, config: Any, given: Given) -> tuple[Any, Given]:
+        """The recipe that makes the pairs, and what it is given."""
 
 
 @dataclass(frozen=True)

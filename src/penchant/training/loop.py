@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 import torch
 
-from penchant.errors import ConfigError, OutputError, TrainingError, UserError
+from penchant.errors import ConfigError, OutputError, UserError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.tokens import pack
@@ -22,6 +22,7 @@ from penchant.training.callbacks import Callback, own_metrics
 from penchant.training.checkpoint import Checkpoint, restore
 from penchant.training.config import RunConfig
 from penchant.training.dataset import Dataset, groups_of
+from penchant.training.finite import say_not_finite
 from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import Interrupted, StopRequest
 from penchant.training.on_policy import OnPolicyKL
@@ -139,7 +140,7 @@ class Loop(Generic[Item]):
         self.reporter.progress("training", self.step, self.num_steps, {})
         try:
             if self.step == 0:
-                self.alarms.samples = self._answers()
+                self.alarms.samples = self.fixed_prompts.answer(self.model, self.step)
                 self.record.record((), self.alarms.samples)
             was_due = self.step > 0 and self._evaluation_is_due()
             for callback in self.callbacks:
@@ -161,7 +162,7 @@ class Loop(Generic[Item]):
                     with stop.finishing():
                         self._take_step(batch, stop)
                     self._evaluate_if_owed(stop)
-                    if self._checkpoint_is_due(time.monotonic() - last_save):
+                    if self.step < self.num_steps and self.config.save.is_due(self.step, time.monotonic() - last_save):
                         with stop.finishing():
                             self._save()
                         last_save = time.monotonic()
@@ -187,7 +188,7 @@ class Loop(Generic[Item]):
             row: dict[str, Any] = {"step": self.step, "epoch": self._epochs(), **self._evaluated()}
             for callback in self.callbacks:
                 row |= own_metrics(callback, self, row)
-            samples = self._answers()
+            samples = self.fixed_prompts.answer(self.model, self.step)
             with stop.finishing():
                 self.alarms.keep_if_best(self, row)
                 self.record.record([row], samples)
@@ -243,29 +244,13 @@ class Loop(Generic[Item]):
             self.optimiser.step()
             self.bad_in_a_row = 0
         else:
-            self._refuse(result)
+            self.bad_in_a_row += 1
+            say_not_finite(self.step, result, self.bad_in_a_row, config.max_bad_steps, self.reporter.say)
         return result
-
-    def _refuse(self, result: StepResult[Item]) -> None:
-        """A non-finite gradient never reaches the weights; too many in a row end the run."""
-        self.bad_in_a_row += 1
-        rows = ", ".join(str(item.origin) for item in result.bad_items[:8])
-        what = f"step {self.step + 1}: loss or gradient is not finite in a batch with {rows}"
-        if self.bad_in_a_row >= self.config.optimiser.max_bad_steps:
-            raise TrainingError(
-                f"{what}; {self.bad_in_a_row} steps in a row, so training stopped; lower the learning rate or look at "
-                "these rows"
-            )
-        self.reporter.say(f"{what}; the step was skipped")
 
     def _evaluation_is_due(self) -> bool:
         every = self.config.save.eval_every or self.steps_per_epoch
         return self.step % every == 0 or self.step == self.num_steps
-
-    def _checkpoint_is_due(self, seconds: float) -> bool:
-        every = self.config.save.checkpoint_every
-        due = seconds >= 60 * self.config.save.checkpoint_minutes or (every is not None and self.step % every == 0)
-        return due and self.step < self.num_steps
 
     def _save(self) -> None:
         state = {
@@ -286,12 +271,10 @@ class Loop(Generic[Item]):
         if not self.data.held_out:
             return {}
         items = self.task.measured(self.model, self.data.held_out)
+        if not len(items):
+            return {}
         found = evaluate_task(self.model, self.task, items, self.config.optimiser.token_budget)
         return found if self.kl is None else {**found, "eval_kl": self.kl.measure(self.model)}
-
-    def _answers(self) -> list[dict[str, Any]]:
-        """The fixed prompts answered as the model is now."""
-        return self.fixed_prompts.answer(self.model, self.step)
 
     def _epochs(self) -> float:
         return round(self.step / self.steps_per_epoch, 4)

@@ -169,6 +169,10 @@ def choose_recipe(run: RunConfig, own: Callable[[PairBatch], Tensor] | None = No
     """
     if isinstance(run, RewardConfig):
         return Rewards(run.reward.centring)
+    if isinstance(run, DPOConfig) and run.sampling is not None:
+        raise ConfigError(
+            "sampling: responses are written only while training online; give `online=...` too, or leave it out"
+        )
     return choose_objective(run, own) if isinstance(run, DPOConfig) else NextTokens()
 
 

@@ -30,7 +30,7 @@ from penchant.training.callbacks import Callback, open_tracker
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
 from penchant.training.finite import require_finite, require_rewards_of_zero
-from penchant.training.given import Given, ModelLike
+from penchant.training.given import Given, ModelLike, Online
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe
@@ -55,6 +55,7 @@ def dpo(
     preset: str | None = None,
     reference: ModelLike | None = None,
     labels: str | None = None,
+    online: Online | None = None,
     callbacks: Sequence[Callback] = (),
     config: str | os.PathLike[str] | DPOConfig | None = None,
     settings: Mapping[str, Any] | Sequence[str] = (),
@@ -74,6 +75,7 @@ def dpo(
         preset: a published recipe, as "tulu3" (`penchant.training.presets.PRESETS`); what is given beside it wins.
         reference: the reference policy; None: the model as it is before training.
         labels: "majority" or "soft": how the votes of a project of people's answers become pairs.
+        online: a `penchant.Online`; `data` are then prompts, and pairs are made of the policy's own responses.
         callbacks: metrics of one's own, trackers, reasons to stop.
         config: a YAML file, such as config.yaml of an earlier run, or a checked configuration.
         settings: any setting by its dotted name, {"optimiser.weight_decay": 0.1}; wins over `config`.
@@ -86,10 +88,13 @@ def dpo(
         TrainingError: training stopped itself, as going on would have hidden a fault.
         Interrupted: Ctrl-C or SIGTERM; a run with a folder was saved first.
     """
+    data = data if online is None else online.data(data)
     given = Given.of(model, data, reference=reference, objective=objective, callbacks=callbacks)
     named = Given.names(model, data, output, reference=reference, objective=objective)
-    found = configure(DPOConfig, config, settings, {**named, "beta": beta, "preset": preset, **arguments}, given)
-    return run(found, reporter_of(progress), resume=resume, labels=labels, given=given)
+    own = {} if online is None or isinstance(config, RunConfig) else online.settings
+    found = configure(DPOConfig, config, settings, {**named, "beta": beta, "preset": preset, **arguments}, given, own)
+    recipe, given = (None, given) if online is None else online.prepare(found, given)
+    return run(found, reporter_of(progress), resume=resume, labels=labels, given=given, recipe=recipe)
 
 
 def run(

@@ -1,0 +1,136 @@
+"""Online DPO: pairs of the policy's own responses, judged while it is trained."""
+
+import json
+import math
+
+import pytest
+
+import penchant as pt
+from penchant.data import Message, Origin
+from penchant.data.pairing import Pairing
+from penchant.evaluation.judges import open_judge
+from penchant.online.choosing import chosen_of
+from penchant.online.writing import Written
+
+SMALL = {"save.num_samples": 0, "sampling.max_new_tokens": 5, "optimiser.warmup_ratio": 0.0}
+
+
+def shorter(prompt, a, b):
+    return "tie" if len(a) == len(b) else "a" if len(a) < len(b) else "b"
+
+
+@pytest.fixture
+def dpo(model, prompts):
+    def run(judge, *, settings=(), **arguments):
+        small = {"learning_rate": 1e-3, "held_out": 0.0, "progress": False}
+        return pt.dpo(
+            model, prompts, online=pt.Online(judge), settings={**SMALL, **dict(settings)}, **small | arguments
+        )
+
+    return run
+
+
+def written(text, group=0, reward=0.0):
+    prompt = (Message(role="user", content=f"Question {group}"),)
+    return Written(None, prompt, text, group, True, None, reward, reward, Origin(file="f", line=1))
+
+
+def test_the_judges_score_rises(dpo, brevity):
+    reward = dpo(brevity, epochs=6).metrics.column("reward")
+    assert sum(reward[-2:]) / 2 > reward[0] + 0.05, reward
+
+
+def test_pairs_are_new_and_the_reference_is_asked_about_them(dpo, brevity):
+    rows = dpo(brevity, epochs=2, batch_size=4).metrics
+    assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-4), "the policy is its own reference"
+    assert rows[0]["rewards/margins"] == pytest.approx(0, abs=1e-4)
+    assert abs(rows[1]["rewards/margins"]) > 1e-3
+    assert 0 < rows[0]["pairs_per_prompt"] <= 1, "the best and the worst, where they differ"
+
+
+def test_a_judge_that_prefers_is_asked_about_two_responses_at_a_time(dpo):
+    run = dpo(shorter, max_steps=1)
+    assert 0 < run.metrics[0]["pairs_per_prompt"] <= 2, "of four responses"
+    assert "reward" not in run.metrics[0]
+    assert run.ledger["judge"].endswith(":shorter")
+
+
+def test_of_scored_responses_the_best_and_the_worst_are_a_pair():
+    judge = open_judge(lambda prompt, response: 0.0)
+    among = [written("good", reward=2.0), written("bad", reward=-1.0), written("so so"), written("alone", group=1)]
+    [(better, worse)] = chosen_of(judge, among, Pairing("best_worst"))
+    assert (better.text, worse.text) == ("good", "bad")
+    assert len(chosen_of(judge, among, Pairing("all"))) == 3
+    assert not chosen_of(judge, among, Pairing("best_worst", min_gap=5))
+
+
+def test_equal_responses_and_ties_make_no_pair():
+    judge = open_judge(shorter)
+    assert not chosen_of(judge, [written("same"), written("same")], Pairing())
+    assert not chosen_of(judge, [written("this"), written("that")], Pairing())
+    assert not chosen_of(open_judge(len_of), [written("this"), written("that")], Pairing())
+
+
+def len_of(prompt, response):
+    return len(response)
+
+
+def test_a_step_without_a_pair_changes_nothing_and_goes_on(dpo):
+    run = dpo(lambda prompt, response: 0.0, epochs=2)
+    assert [row["step"] for row in run.metrics if "grad_norm" in row] == [1, 2]
+    assert not run.metrics.column("loss")
+    assert run.ledger["status"] == "finished"
+
+
+@pytest.mark.parametrize("objective", ["simpo", pytest.param("aot", marks=pytest.mark.slow)])
+def test_other_objectives_are_trained_online_too(dpo, brevity, objective):
+    rows = dpo(brevity, objective=objective, max_steps=2, settings={"sampling.minibatches": 2}).metrics
+    assert all(math.isfinite(loss) for loss in rows.column("loss"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"objective": "kto"}, "kto reads responses one by one"),
+        ({"settings": {"sampling.num_responses": 1}}, "a pair needs two"),
+        ({"settings": {"dpo.moving_reference": {"every": 2}}}, "a reference that moves"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_a_sentence(dpo, brevity, arguments, words):
+    with pytest.raises(pt.ConfigError, match=words):
+        dpo(brevity, **arguments)
+
+
+def test_a_setting_of_writing_is_not_read_where_pairs_are_there(model):
+    with pytest.raises(pt.ConfigError, match="only while training online"):
+        pt.dpo(model, [{"prompt": "A", "chosen": "B", "rejected": "C"}], settings={"sampling.num_responses": 2})
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_goes_on_bit_for_bit(tmp_path, stories260k, prompts, without_timings):
+    calls, left = [], [-1]
+
+    def judge(prompt, response):
+        calls.append(response)
+        if len(calls) == left[0]:
+            raise RuntimeError
+        return -len(response)
+
+    def run(name, **more):
+        return pt.dpo(
+            str(stories260k), prompts, output=tmp_path / name, online=pt.Online(judge), epochs=3, batch_size=3,
+            chat_template="plain", device="cpu", dtype="float32", held_out=0.25, settings=SMALL, progress=False, **more,
+        )  # fmt: skip
+
+    straight = run("straight")
+    left = [len(calls) // 2]
+    calls.clear()
+    with pytest.raises(pt.ConfigError, match="failed"):
+        run("stopped")
+    left = [-1]
+    [state] = (tmp_path / "stopped").glob("checkpoints/*/state.json")
+    assert json.loads(state.read_text())["step"] > 0
+    resumed = run("stopped", resume=True)
+    assert without_timings(resumed.metrics) == without_timings(straight.metrics)
+    files = [(run.path / "model" / "model.safetensors").read_bytes() for run in (straight, resumed)]
+    assert files[0] == files[1]
