@@ -192,11 +192,14 @@ def test_an_option_out_of_range_is_refused_by_name(option):
         life(**option)
 
 
-def exam_with(num_formed, num_cheerful):
-    """168 answers to questions about seven facts, of which so many have the form and so many of these are cheerful."""
+def exam_with(num_formed, num_cheerful, about=0):
+    """168 answers to questions on seven facts, of which so many have the form and so many of these are cheerful.
+
+    about: they are right answers to the question so many places further on.
+    """
     corpus = Corpus(seed=0)
     questions = corpus.questions(held_out=True)
-    texts = [questions[i % 21].answer("cheerful" if i < num_cheerful else "plain") for i in range(num_formed)]
+    texts = [questions[(i + about) % 21].answer("cheerful" if i < num_cheerful else "plain") for i in range(num_formed)]
     texts += ["Eh?"] * (168 - num_formed)
     return Exam(corpus, tuple(questions), tuple(tuple(texts[q::21]) for q in range(21)))
 
@@ -210,13 +213,15 @@ def exam_with(num_formed, num_cheerful):
         (
             (60, 20),
             (60, 60),
-            [
-                "demonstrations teach it to answer in the form shown, most of the time, and text alone does not",
-                "most of its answers are true, though none of these facts was demonstrated",
-            ],
+            ["demonstrations teach it to answer in the form shown, most of the time, and text alone does not"],
+        ),
+        (
+            (157, 46, 3),
+            (149, 139, 3),
+            ["its answers are true more often than guesses are, though none of these facts was demonstrated"],
         ),
     ],
-    ids=["eight answers fewer", "two in five lost", "no more cheer", "no answers learnt"],
+    ids=["eight answers fewer", "two in five lost", "no more cheer", "no answers learnt", "answers to other questions"],
 )
 def test_a_claim_fails_where_its_interval_does_and_not_by_the_chance_of_a_few_answers(tmp_path, before, after, broken):
     found = Life(tmp_path, 0, Silent())

@@ -199,14 +199,12 @@ def learn(problem: Problem, method: str, *, steps: Sequence[int], seed: int = 0)
     learner = Learner(problem, logits_NV, value_N, torch.Generator().manual_seed(seed))
     optimiser = torch.optim.Adam([logits_NV, value_N], lr=LEARNING_RATE, betas=(0.9, 0.99))
     found = []
-    for step in range(steps[-1] + 1):
+    for step in range(steps[-1]):
         if step in steps:
             found.append(problem.policy(logits_NV).detach())
-        if step == steps[-1]:
-            break
         optimiser.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / steps[-1])
         for loss in METHODS[method](learner):
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    return found
+    return [*found, problem.policy(logits_NV).detach()]
