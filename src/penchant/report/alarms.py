@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penchant.report.series import Rows, log_prob_change, series
+from penchant.statistics import repetition
 
 __all__ = ["ALARMS", "FEWEST_STEPS", "Measured", "Seen", "repeated_share"]
 
@@ -228,9 +229,7 @@ ALARMS: Mapping[str, Measure] = {
 
 def repeated_share(text: str, num: int = 4) -> float:
     """The share of its sequences of `num` words that a text had already; 0 where it has fewer words."""
-    words = text.split()
-    runs = [tuple(words[i : i + num]) for i in range(len(words) - num + 1)]
-    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+    return repetition(text.split(), num)
 
 
 def _too_few(seen: Seen) -> bool:

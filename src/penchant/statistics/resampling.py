@@ -1,0 +1,77 @@
+"""An interval for any statistic of answers: computed again on prompts drawn with replacement.
+
+Shapes: N answers, G prompts.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from penchant.ranking import expanded_tail
+from penchant.ranking.coded import Coded
+from penchant.ranking.votes import FloatArray
+
+__all__ = ["FEW_PROMPTS", "Estimate", "resampled"]
+
+FEW_PROMPTS = 20
+"""Below it, the percentiles of a bootstrap may be too narrow, however far out they are taken."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95% limits, what it is made of, and what to beware of.
+
+    low, high: None where there is one prompt only, as nothing can be said of others. warning: None where there is none.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    num: int
+    num_prompts: int
+    warning: str | None = None
+
+
+def resampled(
+    statistic: Callable[[FloatArray], float],
+    prompts: Sequence[Hashable],
+    *,
+    confidence: float = 0.95,
+    num_resamples: int = 500,
+    seed: int = 0,
+) -> Estimate:
+    """The statistic of all answers, and percentiles of it over resamples of whole prompts.
+
+    Limits are farther out than the level says where prompts are few (`expanded_tail`), and always hold the estimate.
+
+    Args:
+        statistic: from how often each answer counts, (N,), to a number; the whole fit, where it is one.
+        prompts: N labels; equal labels are one prompt.
+        confidence: coverage asked for, between 0 and 1.
+        num_resamples: how often to draw.
+        seed: of numpy's generator; the same seed gives the same limits.
+
+    Example:
+        >>> values = np.array([1.0, 2.0, 3.0, 4.0])
+        >>> found = resampled(lambda weight: float(np.average(values, weights=weight)), list("abcd"))
+        >>> found.value, found.low < 2.0, found.high > 3.0
+        (2.5, True, True)
+        >>> found.warning
+        'only 4 prompts: an interval from fewer than 20 may be too narrow'
+    """
+    clusters = Coded.of(prompts)
+    num, num_prompts = len(clusters.code_N), len(clusters.labels)
+    value = statistic(np.ones(num))
+    if num_prompts == 1:
+        return Estimate(value, None, None, num, 1, "only one prompt: nothing can be said of others")
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(num_resamples):
+        times_G = np.bincount(rng.integers(num_prompts, size=num_prompts), minlength=num_prompts)
+        drawn.append(statistic(times_G[clusters.code_N].astype(np.float64)))
+    tail = expanded_tail(confidence, num_prompts)
+    low, high = (float(limit) for limit in np.quantile(drawn, [tail, 1 - tail]))
+    few = f"only {num_prompts} prompts: an interval from fewer than {FEW_PROMPTS} may be too narrow"
+    warning = few if num_prompts < FEW_PROMPTS else None
+    return Estimate(value, min(low, value), max(high, value), num, num_prompts, warning)
