@@ -145,3 +145,14 @@ def test_an_evaluation_is_written_into_a_run_folder_as_it_is(tmp_path, load):
         "prompts": "mine"
     }
     assert LONGER.name in report.read_text(encoding="utf-8")
+
+
+def test_winning_by_length_alone_is_shown_beside_the_win_rate_and_what_changed_in_the_answers():
+    found = compare(answers(*[["a a"]] * 40), answers(*[["a b a b a b a b a"]] * 40), [0.0] * 40)
+    assert found["win_rate"]["rate"] == 1.0
+    assert found["length_controlled"]["num_prompts"] == 40
+    assert found["length_controlled"]["low"] < 0.95
+    (repeated,) = found["changes"]
+    assert (repeated["name"], repeated["means"]["before"]) == ("repeated", 0.0)
+    assert repeated["means"]["after"] == pytest.approx(4 / 6)
+    assert found["kl_exact"] is None

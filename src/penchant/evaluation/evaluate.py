@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from penchant.data import Prompt, shown
 from penchant.errors import DataError
 from penchant.evaluation.answers import Answers, Asked, answer_as_policy, answer_as_reference
+from penchant.evaluation.changes import Change, changes
+from penchant.evaluation.exact_kl import exact_kl_from, predict
 from penchant.evaluation.judges.protocol import Scorer
 from penchant.evaluation.judges.scoring import scores_of
 from penchant.evaluation.policies import AnyModel, Loader, open_policy
@@ -28,6 +30,7 @@ from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent
 from penchant.ranking.winrate import paired_means, win_rate_of
+from penchant.statistics import Estimate, length_controlled_win_rate
 from penchant.tokens import SpecialTokens
 from penchant.training.run_report import write_run_report
 
@@ -75,6 +78,8 @@ class Evaluation:
     """What training changed. before: the reference's side; after: the policy's.
 
     difference: of the mean scores. kl: of the policy from its reference, in nats a response. reference: its name.
+    kl_exact: the same from whole distributions of the next token (`exact_kl`); None where a model gives none.
+    length_controlled: the win rate if both answers were as long. changes: of the answers, whoever judges them.
     """
 
     judge: str
@@ -88,11 +93,14 @@ class Evaluation:
     kl: Mean
     pairs: tuple[Side, ...]
     reference: str
+    kl_exact: Mean | None
+    length_controlled: Estimate
+    changes: tuple[Change, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dicts, lists and numbers, as `comparison.json` and the report have it."""
         facts = asdict(self)
-        return facts | {"pairs": list(facts["pairs"])}
+        return facts | {"pairs": list(facts["pairs"]), "changes": list(facts["changes"])}
 
 
 def evaluate(
@@ -136,23 +144,42 @@ def evaluate(
     source = find_reference(name, model, reference)
     asked = Asked(prompts, sampling, num_responses, batch_size)
     own = answer_as_policy(model, asked, reporter)
+    predicted = predict(model, own.sequences)
     if source.is_adapter_off:
         with model.as_reference():
             before, log_ratios = answer_as_reference(model, asked, own, reporter)
+            exact = exact_kl_from(predicted, model, own.sequences)
     else:
-        del model  # one model in memory at a time
-        before, log_ratios = answer_as_reference(source.load(reporter.say), asked, own, reporter)
-    return compare_answers(asked, before, own.answers, judge, log_ratios.numpy(), reference=source.name or ADAPTER_OFF)
+        del model  # one model in memory at a time; of the policy its head stays
+        other = source.load(reporter.say)
+        before, log_ratios = answer_as_reference(other, asked, own, reporter)
+        exact = exact_kl_from(predicted, other, own.sequences)
+    return compare_answers(
+        asked,
+        before,
+        own.answers,
+        judge,
+        log_ratios.numpy(),
+        reference=source.name or ADAPTER_OFF,
+        exact_kl=None if exact is None else exact.numpy(),
+    )
 
 
 def compare_answers(
-    asked: Asked, before: Answers, after: Answers, judge: Scorer, log_ratios: NDArray[np.float64], *, reference: str
+    asked: Asked,
+    before: Answers,
+    after: Answers,
+    judge: Scorer,
+    log_ratios: NDArray[np.float64],
+    *,
+    reference: str,
+    exact_kl: NDArray[np.float64] | None = None,
 ) -> Evaluation:
     """Judge both sides response by response and summarise.
 
-    log_ratios: log pi(y|x) - log pi_ref(y|x) of the policy's temperature-1 samples, in the prompts' order. Intervals
-    are 95%: of the win rate by Tango's score method, for fewer comparisons where each prompt has several; of means by
-    Student's t, over prompts.
+    log_ratios: log pi(y|x) - log pi_ref(y|x) of the policy's temperature-1 samples, in the prompts' order; exact_kl:
+    of the same samples, see there. Intervals are 95%: of the win rate by Tango's score method, for fewer comparisons
+    where each prompt has several; of means by Student's t, over prompts.
     """
     prompts = asked.prompts
     sides = [
@@ -170,7 +197,7 @@ def compare_answers(
     rate, wins, losses = win_rate_of(credit, ids), credit.count(1.0), credit.count(0.0)
     means = paired_means(old, new, ids)
     own_ids = [p.id for p in prompts for _ in range(len(log_ratios) // len(prompts))]
-    kl = paired_means([0.0] * len(log_ratios), log_ratios.tolist(), own_ids)
+    kl = _mean_of(log_ratios, own_ids)
     return Evaluation(
         judge=judge.name,
         num_prompts=len(prompts),
@@ -180,10 +207,20 @@ def compare_answers(
         mean_after=means.after,
         difference=Mean(means.difference, means.low, means.high),
         win_rate=Wins(rate.rate, rate.low, rate.high, wins, losses, len(pairs) - wins - losses),
-        kl=Mean(kl.after, kl.low, kl.high),
+        kl=kl,
         pairs=tuple(pairs),
         reference=reference,
+        kl_exact=None if exact_kl is None else _mean_of(exact_kl, own_ids),
+        length_controlled=length_controlled_win_rate(
+            credit, [len(p.after) for p in pairs], [len(p.before) for p in pairs], ids
+        ),
+        changes=changes(prompts, before, after),
     )
+
+
+def _mean_of(values: NDArray[np.float64], prompts: Sequence[str]) -> Mean:
+    found = paired_means([0.0] * len(values), values.tolist(), prompts)
+    return Mean(found.after, found.low, found.high)
 
 
 def write_evaluation(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from penchant.evaluation.evaluate import Evaluation, Mean
 from penchant.evaluation.score import Scores
 from penchant.report.parts import Part, Table
+from penchant.statistics import Estimate
 
 __all__ = ["evaluation_lines", "score_parts"]
 
@@ -49,7 +50,26 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
     yield f"mean score   {found.mean_before:+.3f} before, {found.mean_after:+.3f} after  {change}"
     limits = f"95% interval {rate.low:.1%} to {rate.high:.1%}"
     yield f"win rate     {rate.rate:.1%}  ({limits}; {rate.wins} won, {rate.losses} lost, {rate.ties} tied)"
+    yield from _length_controlled(found.length_controlled)
     yield f"KL           {_interval(found.kl)} nats a response"
+    if found.kl_exact is not None:
+        yield f"KL, exact    {_interval(found.kl_exact)} nats a response (every next token's whole distribution)"
+    for measure in found.changes:
+        means, share = measure.means, measure.name != "tokens"
+        before, after = (f"{value:.1%}" if share else f"{value:.1f}" for value in (means.before, means.after))
+        difference = _interval(Mean(means.difference, means.low, means.high))
+        yield f"{CHANGES[measure.name]:<12} {before} before, {after} after  (change {difference})"
+
+
+CHANGES = {"tokens": "tokens", "ended": "ended", "repeated": "repetition", "distinct": "distinct-2"}
+
+
+def _length_controlled(of: Estimate) -> Iterator[str]:
+    limits = "" if of.low is None else f"95% interval {of.low:.1%} to {of.high:.1%}; "
+    counts = f"{of.num} answers, {of.num_prompts} prompts"
+    yield f"win rate     {of.value:.1%} if both answers were as long  ({limits}{counts})"
+    if of.warning is not None:
+        yield f"             {of.warning}"
 
 
 def _interval(of: Mean) -> str:

@@ -9,12 +9,12 @@ the way back from the saved log-sum-exp: four matrix products in all for a train
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["token_logprobs", "token_logprobs_and_collision"]
+__all__ = ["Head", "token_kl", "token_logprobs", "token_logprobs_and_collision"]
 
 CHUNK_BYTES = 32 * 2**20
 """Logits held at once."""
@@ -58,6 +58,38 @@ def token_logprobs_and_collision(
     """
     apply: Callable[..., tuple[Tensor, Tensor]] = _TokenLogprobs.apply  # to which torch gives no types
     return apply(hidden_KH, weight_VH, bias_V, targets_K, softcap, weight_sum_VH, collision)
+
+
+class Head(NamedTuple):
+    """What makes logits of a state: the weight (V, H), the bias (V,) or None, and the softcap or None."""
+
+    weight_VH: Tensor
+    bias_V: Tensor | None = None
+    softcap: float | None = None
+
+
+def token_kl(hidden_KH: Tensor, head: Head, other_hidden_KH: Tensor, other_head: Head) -> Tensor:
+    """KL(p_k || q_k) of two models' distributions of every next token, (K,) in nats, fp32 (fp64 where the states are).
+
+    The sum over the whole vocabulary, sum_v p(v) (log p(v) - log q(v)), for a chunk of rows at a time; no gradient.
+    The models may differ in width, not in vocabulary.
+
+    Raises:
+        ValueError: the vocabularies are of different sizes.
+    """
+    if len(head.weight_VH) != len(other_head.weight_VH):
+        raise ValueError(
+            f"A KL needs one vocabulary: got {len(head.weight_VH)} and {len(other_head.weight_VH)} tokens."
+        )
+    with torch.no_grad(), torch.autocast(hidden_KH.device.type, enabled=False):
+        weight, other_weight = head.weight_VH.to(hidden_KH.dtype), other_head.weight_VH.to(other_hidden_KH.dtype)
+        kl_K = torch.empty(len(hidden_KH), dtype=_wide(hidden_KH), device=hidden_KH.device)
+        for rows, _ in _chunks(hidden_KH, weight):
+            log_p = _logits(hidden_KH[rows], weight, head.bias_V, head.softcap, None).log_softmax(dim=-1)
+            log_q = _logits(other_hidden_KH[rows], other_weight, other_head.bias_V, other_head.softcap, None)
+            log_q = log_q.log_softmax(dim=-1)
+            kl_K[rows] = torch.where(log_p.isneginf(), 0.0, log_p.exp() * (log_p - log_q)).sum(dim=-1)
+        return kl_K
 
 
 def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None, out: Tensor | None) -> Tensor:
