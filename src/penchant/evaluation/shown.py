@@ -67,7 +67,7 @@ CHANGES = {"tokens": "tokens", "ended": "ended", "repeated": "repetition", "dist
 def _length_controlled(of: Estimate) -> Iterator[str]:
     limits = "" if of.low is None else f"95% interval {of.low:.1%} to {of.high:.1%}; "
     counts = f"{of.num} answers, {of.num_prompts} prompts"
-    yield f"win rate     {of.value:.1%} if both answers were as long  ({limits}{counts})"
+    yield f"same length  {of.value:.1%} won if both answers were as long  ({limits}{counts})"
     if of.warning is not None:
         yield f"             {of.warning}"
 
