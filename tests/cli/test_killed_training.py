@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 
 import pytest
 import safetensors.torch
@@ -16,7 +17,8 @@ from penchant.training.run_folder import read_rows_written
 EVERY = 9
 """Of 400 writes in three runs so many are killed at; all of them take half an hour."""
 TIMINGS = {"tokens_per_second", "step_seconds"}
-COMMANDS = {"dpo": ["dpo"], "lora": ["dpo", "--lora"], "sft": ["sft"]}
+COMMANDS = {"dpo": ["dpo"], "lora": ["dpo", "--lora"], "sft": ["sft"], "rlhf": ["rlhf"]}
+RLHF = ("--judge", "killed_judge:brevity", "--max-new-tokens", "3", "--num-responses", "2")
 WRITES = (
     (os, "replace"),
     (os, "fsync"),
@@ -44,6 +46,9 @@ def call(stories260k, tmp_path_factory):
     begin = [f"Once upon a time, number {i}," for i in range(12)]
     pairs = [{"prompt": text, "chosen": " there was a cat.", "rejected": " there was a dog."} for text in begin]
     rows = {"dpo": pairs, "sft": [{"text": f"{text} there was a cat."} for text in begin]}
+    rows["rlhf"] = [{"prompt": text} for text in begin]
+    (folder / "killed_judge.py").write_text("def brevity(prompt, response):\n    return -len(response)\n")
+    sys.path.insert(0, str(folder))
     for name, of in rows.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in of))
     options = ("optimiser.max_steps=3", "optimiser.batch_size=2", "save.checkpoint_every=1", "save.eval_every=2")
@@ -53,7 +58,12 @@ def call(stories260k, tmp_path_factory):
 
     def arguments(name, output, *more):
         verb, *flags = COMMANDS[name]
-        return [verb, *flags, *model, "--data", folder / f"{verb}.jsonl", "--output", output, *settings, *more]
+        data = [
+            "--prompts" if verb == "rlhf" else "--data",
+            folder / f"{verb}.jsonl",
+            *(RLHF if verb == "rlhf" else ()),
+        ]
+        return [verb, *flags, *model, *data, "--output", output, *settings, *more]
 
     return arguments
 

@@ -51,8 +51,8 @@ def rlhf(
     Args:
         model: see `penchant.dpo`.
         prompts: a list of texts, paths, "everyday-train", or records.
-        judge: "positivity", "reward:FOLDER", "module:function", or a function of (prompt, response) that returns a
-            number.
+        judge: "positivity", "reward:FOLDER", "module:function", a function of (prompt, response) that returns a
+            number, or the address of an endpoint, of which `settings` name the model: {"sampling.judge_model": "m"}.
         method: "rloo", "grpo", "ppo" or "best_of_n".
         beta: the price of a nat of KL in units of the score.
         num_responses, max_new_tokens: of each prompt and step.
@@ -89,7 +89,9 @@ def run_rlhf(
     if named is None:
         raise ConfigError("sampling.judge: nothing says what scores the responses; give `judge=...`")
     given = _with_prompts(given or Given(), config)
-    recipe = FromScores(config, open_scorer(named), given.reference)
+    sampling = config.sampling
+    scorer = open_scorer(named, judge_model=sampling.judge_model, instructions=sampling.instructions, reporter=reporter)
+    recipe = FromScores(config, scorer, given.reference)
     return run(config, reporter, resume=resume, given=given, recipe=recipe)
 
 

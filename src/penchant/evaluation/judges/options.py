@@ -163,14 +163,25 @@ def open_judge(
 def open_scorer(
     judge: str | Scorer | Callable[..., Any],
     *,
+    judge_model: str | None = None,
+    instructions: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
     reporter: Reporter | None = None,
 ) -> Scorer:
     """What gives scores under this name, or the function or scorer itself. Raises UserError where it gives none.
 
-    device, dtype: of a reward model, the best there are unless given.
+    judge_model, instructions: of an endpoint, which is then asked for grades. device, dtype: of a reward model, the
+    best there are unless given.
     """
+    is_endpoint = isinstance(judge, str) and JudgeOptions(judge).kind == "endpoint"
+    if (judge_model or instructions) and not is_endpoint:
+        raise ConfigError(f"`judge_model=...` and instructions are for {NAMES['endpoint']}; leave them out")
+    if is_endpoint and judge_model:
+        from penchant.evaluation.judges.chat_completions import KEY_VARIABLE, Endpoint
+        from penchant.evaluation.judges.grading import EndpointScorer
+
+        return EndpointScorer(Endpoint(str(judge), judge_model, os.environ.get(KEY_VARIABLE)), instructions)
     if isinstance(judge, Scorer) and not isinstance(judge, type):
         return judge
     kind = JudgeOptions(judge).kind if isinstance(judge, str) else "function"
@@ -181,8 +192,8 @@ def open_scorer(
         opened = open_judge(judge)
     if not isinstance(opened, Scorer):
         raise ConfigError(
-            f"`judge=...`: {judge!r} gives no scores; use one of {', '.join(JUDGES)}, reward:FOLDER, or "
-            "a function of (prompt, response)"
+            f"`judge=...`: {judge!r} gives no scores; use one of {', '.join(JUDGES)}, reward:FOLDER, "
+            "a function of (prompt, response), or an endpoint with `judge_model=...`"
         )
     return opened
 
