@@ -62,7 +62,9 @@ def brevity(prompt: str, response: str) -> float:
 def ours(job: dict[str, Any]) -> dict[str, Any]:
     """Steps of `penchant.rlhf` on a model that never ends a response."""
     import penchant as pt
+    from penchant.models.numerics import prepare_process
 
+    prepare_process()  # as the command does
     seconds: list[float] = []
     lengths: list[float] = []
 
