@@ -208,8 +208,16 @@ def exam_with(num_formed, num_cheerful, about=0):
     ("before", "after", "broken"),
     [
         ((157, 46), (149, 139), []),
-        ((157, 46), (92, 90), ["the form of the answers stays, but for 20% of them at most"]),
-        ((157, 46), (157, 46), ["after preferences more answers are cheerful"]),
+        ((157, 46), (92, 90), ["preferences bring more cheer than they cost form, beyond both intervals"]),
+        (
+            (157, 46),
+            (157, 46),
+            [
+                "after preferences more answers are cheerful",
+                "preferences bring more cheer than they cost form, beyond both intervals",
+            ],
+        ),
+        ((156, 47), (124, 124), []),
         (
             (60, 20),
             (60, 60),
@@ -221,7 +229,14 @@ def exam_with(num_formed, num_cheerful, about=0):
             ["its answers are true more often than guesses are, though none of these facts was demonstrated"],
         ),
     ],
-    ids=["eight answers fewer", "two in five lost", "no more cheer", "no answers learnt", "answers to other questions"],
+    ids=[
+        "eight answers fewer",
+        "two in five lost",
+        "no more cheer",
+        "one in five lost and much won",
+        "no answers learnt",
+        "answers to other questions",
+    ],
 )
 def test_a_claim_fails_where_its_interval_does_and_not_by_the_chance_of_a_few_answers(tmp_path, before, after, broken):
     found = Life(tmp_path, 0, Silent())
