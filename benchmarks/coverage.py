@@ -1,6 +1,6 @@
 """How often intervals that say 95% hold the truth, where there is little data: the figures of docs/intervals.md.
 
-Run `python benchmarks/coverage.py`; it takes two minutes. Everything is simulated from numbered seeds.
+Run `python benchmarks/coverage.py`; it takes some minutes. Everything is simulated from numbered seeds.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.special import expit
 
 from penchant.ranking import Method, Votes, fit_bradley_terry, to_elo
 from penchant.ranking.group import rank_group
 from penchant.ranking.winrate import paired_means, win_rate, win_rate_of
+from penchant.statistics import controlled_win_rate
 
 TRIALS = 1000
 
@@ -23,6 +25,7 @@ def main() -> None:
         ("win rate, one comparison a prompt", plain_win_rates()),
         ("win rate, 1 to 7 comparisons a prompt", clustered_win_rates()),
         ("mean difference, 3 responses a prompt", means()),
+        ("win rate with length held equal, 2 answers a prompt", length_controlled()),
         ("ratings of 3 items, votes clustered by prompt", ratings()),
     ):
         print(f"\n{title}\n")
@@ -86,6 +89,30 @@ def means() -> Iterator[tuple[object, ...]]:
                 found = paired_means(np.zeros(len(prompts)).tolist(), after.tolist(), prompts.tolist())
                 held[kind] += found.low is not None and found.high is not None and found.low <= 1 <= found.high
         yield num_prompts, *(f"{one / TRIALS:.1%}" for one in held)
+
+
+def length_controlled() -> Iterator[tuple[object, ...]]:
+    """The win rate at equal length, by the true one; fewer trials, as every one fits 200 models."""
+    rates = {
+        theta: float(expit(theta + np.random.default_rng(9).normal(size=200_000)).mean()) for theta in (0, 1.4, 2.5)
+    }
+    yield "prompts", *(f"true share {rate:.0%}" for rate in rates.values())
+    yield ("---",) * 4
+    draw = np.random.default_rng(0)
+    for num_prompts in (5, 10, 20, 50):
+        yield num_prompts, *(f"{_at_equal_length(draw, num_prompts, *one):.1%}" for one in rates.items())
+
+
+def _at_equal_length(
+    draw: np.random.Generator, num_prompts: int, theta: float, truth: float, trials: int = 150
+) -> float:
+    prompts, held = np.repeat(np.arange(num_prompts), 2), 0
+    for _ in range(trials):
+        longer, of_prompt = np.tanh(draw.normal(0.7, 1, len(prompts))), draw.normal(size=num_prompts)
+        won = draw.random(len(prompts)) < expit(theta + longer + of_prompt[prompts])
+        found = controlled_win_rate(won.astype(float).tolist(), longer[:, None], prompts.tolist(), num_resamples=200)
+        held += found.low <= truth <= found.high
+    return held / trials
 
 
 def ratings() -> Iterator[tuple[object, ...]]:

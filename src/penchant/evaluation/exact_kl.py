@@ -3,7 +3,7 @@
     KL = E_y sum_t KL(pi(. | x, y_<t) || pi_ref(. | x, y_<t)),    y ~ pi at temperature 1
 
 has the mean of log pi(y|x) - log pi_ref(y|x) and a smaller variance, and is never below 0: Rao-Blackwell over the last
-token of every prefix (Better Estimation of the KL Divergence Between Language Models, arXiv 2504.10637, eq. 9).
+token of every prefix (Better Estimation of the KL Divergence Between Language Models, arXiv 2504.10637).
 
 Shapes: R responses, K their tokens, V vocabulary, H hidden.
 """

@@ -53,6 +53,7 @@ def controlled_win_rate(
     prompts: Sequence[Hashable],
     *,
     confidence: float = 0.95,
+    num_resamples: int = 500,
     seed: int = 0,
 ) -> Estimate:
     """The mean over comparisons of sigmoid(theta + gamma_x), from the model
@@ -67,7 +68,7 @@ def controlled_win_rate(
         feature_NF: answer less other answer, scaled to about 1.
         prompts: N labels.
         confidence: coverage asked for, between 0 and 1.
-        seed: of the resamples.
+        num_resamples, seed: see `resampled`.
 
     Raises:
         ValueError: as `win_rate_of`, or other shapes.
@@ -85,7 +86,7 @@ def controlled_win_rate(
         theta, _phi, gamma_G = fit_controlled(credit_N, feature_NF, prompt_N, weight_N)
         return float(np.average(expit(theta + gamma_G[prompt_N]), weights=weight_N))
 
-    found = resampled(statistic, prompts, confidence=confidence, seed=seed)
+    found = resampled(statistic, prompts, confidence=confidence, num_resamples=num_resamples, seed=seed)
     if found.low is None or found.high is None:
         return found
     moved = found.value - plain.rate
