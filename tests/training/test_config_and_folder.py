@@ -7,7 +7,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from penchant.errors import ConfigError, OutputError
-from penchant.training.config import DPOConfig, SFTConfig
+from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
 from penchant.training.run_folder import (
     RunFolder,
     append_rows,
@@ -42,6 +42,17 @@ def test_an_unknown_key_is_refused_in_every_section(schema, tmp_path):
         place["lerning_rate"] = 1
         with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
             schema.model_validate(settings)
+
+
+@pytest.mark.parametrize("schema", [DPOConfig, SFTConfig, RewardConfig])
+def test_setting_one_thing_leaves_everything_else_as_documented(schema):
+    usual = schema().model_dump()
+    for section, values in usual.items():
+        if not isinstance(values, dict):
+            continue
+        for name, value in values.items():
+            if value is not None and name != "band":
+                assert schema.model_validate({section: {name: value}}).model_dump() == usual, f"{section}.{name}"
 
 
 def test_settings_cannot_be_changed_afterwards(tmp_path):

@@ -473,6 +473,14 @@ class SFTConfig(RunConfig):
 
     optimiser: OptimiserConfig = OptimiserConfig(batch_size=16)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _its_batch_whatever_else_is_set(cls, given: Any) -> Any:
+        """A section that sets something else would begin from the batch size that other commands have."""
+        if isinstance(given, Mapping) and isinstance(own := given.get("optimiser"), Mapping):
+            return {**given, "optimiser": {"batch_size": 16, **own}}
+        return given
+
     @model_validator(mode="after")
     def _no_reference(self) -> SFTConfig:
         if self.model.reference is not None:
