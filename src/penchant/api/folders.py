@@ -39,12 +39,14 @@ def check(
     format: str | None = None,
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
+    ches: bool = False,
     progress: bool | Reporter = True,
 ) -> CheckReport:
     """What training would make of the data: kind, counts, every bad row, lengths. Only the model's tokenizer is read.
 
     columns, format: see `penchant.data.load_pairs`. pairing, min_gap: which answers of a ranked or scored list become
-    pairs, as in `penchant.dpo`. Raises UserError for what cannot be read at all.
+    pairs, as in `penchant.dpo`. ches: how alike both sides of the first pairs are to the model, whose weights are then
+    read (arXiv 2410.08847). Raises UserError for what cannot be read at all.
     """
     return check_data(
         data,
@@ -57,6 +59,7 @@ def check(
         format=format,
         pairing=pairing,
         min_gap=min_gap,
+        ches=ches,
         reporter=reporter_of(progress),
     )
 

@@ -35,6 +35,9 @@ def command(
     num_examples: Annotated[int, typer.Option(min=0, help="How many rows to show as the model reads them.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show token ids too.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help=f"List every problem, not the first {NUM_PROBLEMS}.")] = False,
+    ches: Annotated[
+        bool, typer.Option("--ches", help="Load the model, and say which of the first pairs are most alike to it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every problem in it.")] = False,
 ) -> None:
     """Look at data before training on it: format, bad rows, lengths, and the tokens with their loss mask.
@@ -73,6 +76,7 @@ def command(
             special_tokens=special_tokens_of(special_tokens),
             min_gap=min_gap or 0.0,
             most_items=num_examples,
+            ches=ches,
             reporter=reporter,
         )
     if as_json:

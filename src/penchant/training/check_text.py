@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 
 from penchant.data import CODES
 from penchant.report.parts import Line, Part, Table
 from penchant.training.checking import CheckReport
 
 __all__ = ["check_parts"]
+
+NUM_ALIKE = 5
 
 
 def check_parts(report: CheckReport, *, num_problems: int | None) -> Iterator[Part]:
@@ -22,6 +25,8 @@ def check_parts(report: CheckReport, *, num_problems: int | None) -> Iterator[Pa
         many = f"{remark.count} sequences " if remark.count else ""
         where = f" (first at {remark.first})" if remark.first else ""
         yield Line(f"note: {many}{remark.text}{where}", "note")
+    if report.ches:
+        yield from _ches(report.ches)
 
 
 def _rows(report: CheckReport, limit: int | None) -> Iterator[Part]:
@@ -36,6 +41,13 @@ def _rows(report: CheckReport, limit: int | None) -> Iterator[Part]:
         yield Line(text, "fault") if verdict.severity == "error" else text
     if limit is not None and len(problems) > limit:
         yield f"and {len(problems) - limit} more; `all=True` lists them"
+
+
+def _ches(found: Sequence[tuple[str, float]]) -> Iterator[Part]:
+    middle = statistics.median(value for _, value in found)
+    highest = ", ".join(f"{where} ({value:.3g})" for where, value in found[:NUM_ALIKE])
+    yield f"CHES of {len(found):,} pairs, how alike both sides are to the model: median {middle:.3g}; training may make"
+    yield f"both sides less likely where it is highest: {highest}"
 
 
 def _lengths(report: CheckReport) -> Iterator[Part]:

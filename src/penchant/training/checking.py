@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count, islice
 from typing import Any, TypeAlias
 
@@ -24,8 +24,11 @@ from penchant.data.kinds import Kind
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.data.reading import Reading, no_search_for_cycles
+from penchant.errors import ConfigError
 from penchant.models.encoder import load_text_side
-from penchant.models.load import read_chat_template
+from penchant.models.load import load_model, read_chat_template
+from penchant.models.numerics import choose_numerics, computing
+from penchant.models.similarity import ches_of_pairs
 from penchant.progress import Reporter
 from penchant.tokens import (
     ChatEncoder,
@@ -70,8 +73,9 @@ class CheckReport:
     verdict. problems: every row that is not plainly kept. left_out: pairs, or responses, that training would leave out
     of rows of which it reads others. items: the first of what training would read. lengths: by part, the tokens of
     every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that need not be run.
-    fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became
-    of the votes, for every file that came from a project.
+    fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became of the votes, for every
+    file that came from a project. ches: where it was asked for, the row and the similarity of each of `items`, highest
+    first (`penchant.models.similarity`).
     """
 
     kind: str
@@ -90,6 +94,7 @@ class CheckReport:
     encoder: ChatEncoder
     limits: Limits
     votes: tuple[dict[str, Any], ...]
+    ches: tuple[tuple[str, float], ...] = ()
 
     @property
     def num_bad(self) -> int:
@@ -137,6 +142,7 @@ class CheckReport:
             "saved_by_sharing": self.saved_by_sharing,
             "remarks": [asdict(remark) for remark in self.remarks],
             "votes": list(self.votes),
+            **({"ches": [{"where": where, "value": value} for where, value in self.ches]} if self.ches else {}),
         }
 
 
@@ -153,13 +159,14 @@ def check_data(
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
     most_items: int = NUM_SAMPLED,
+    ches: bool = False,
     reporter: Reporter,
 ) -> CheckReport:
-    """Read and tokenise files, or rows in memory, as training on `model` would; its weights are not read.
+    """Read and tokenise files, or rows in memory, as training on `model` would; its weights are read for `ches` alone.
 
     max_length, max_prompt_length: in tokens, and never more than the model takes; the second is by default all but one
     of the first. columns, format, pairing, min_gap: see `penchant.data.load_pairs`. most_items: how many are kept to
-    be shown, or 512.
+    be shown, or 512. ches: how alike the two sides of these are to the model.
 
     Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
     """
@@ -171,9 +178,22 @@ def check_data(
     longest = min(max_length, side.context_length or max_length)
     limits = Limits(longest, min(max_prompt_length or longest - 1, longest - 1), side.context_length)
     most_items = max(most_items, NUM_SAMPLED)
-    return check_tokens(
+    report = check_tokens(
         sources, side.encoder, limits, pairing=pairing, min_gap=min_gap, most_items=most_items, reporter=reporter
     )
+    return with_ches(report, model, chat_template, reporter) if ches else report
+
+
+def with_ches(report: CheckReport, model: str, chat_template: str | None, reporter: Reporter) -> CheckReport:
+    """The report with the similarity of its first pairs. Raises ConfigError where they are none, and ModelError."""
+    pairs = [item for item in report.items if isinstance(item, EncodedPair)]
+    if not pairs:
+        raise ConfigError(f"ches: these are {report.kind}, and it compares the sides of pairs; leave it out")
+    with computing():
+        loaded = load_model(model, choose_numerics("auto", "auto"), chat_template=read_chat_template(chat_template))
+        values = ches_of_pairs(loaded, pairs, on_progress=lambda n, of: reporter.progress("similarity", n, of, {}))
+    found = zip((str(pair.origin) for pair in pairs), values, strict=True)
+    return replace(report, ches=tuple(sorted(found, key=lambda one: -one[1])))
 
 
 def check_tokens(
