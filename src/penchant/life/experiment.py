@@ -30,7 +30,7 @@ CLAIM = (
 )
 SHOWN = 6  # questions in the table
 ANSWER_WIDTH = 56  # characters of an answer in the table
-MOST = 0.5  # of the answers
+MORE = 0.25  # of the answers: seven facts are few, and a model that fails at one fails at its three questions
 GUESS = 1 / min(map(len, VALUES.values()))  # the best that can be had without knowing a fact
 NEAR = 0.05  # of the entropy of the grammar
 
@@ -142,8 +142,7 @@ def checks_of(life: Life) -> dict[str, bool]:
         < nats["frequencies"] / 4,
         f"it is within {NEAR:.0%} of the entropy of the grammar": above_to < NEAR,
         "it is not below that entropy, which no model can beat": above_to > 0,
-        "demonstrations teach it to answer in the form shown, most of the time, and text alone does not": answers_from
-        > MOST,
+        f"demonstrations bring {MORE:.0%} of its answers or more into the form shown": answers_from > MORE,
         "its answers are true more often than guesses are, though none of these facts was demonstrated": life.exams[
             "demonstrations"
         ]
