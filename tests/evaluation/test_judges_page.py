@@ -6,6 +6,7 @@ from pathlib import Path
 from penchant.evaluation.judges import FunctionJudge, PeopleJudge, PreferenceFunctionJudge
 from penchant.evaluation.judges.endpoint import EndpointJudge
 from penchant.evaluation.judges.reward import RewardJudge
+from penchant.evaluation.judges.reward_model import RewardModelJudge
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "judges.md").read_text(encoding="utf-8")
 KINDS = {
@@ -13,6 +14,7 @@ KINDS = {
     "a function that scores": FunctionJudge,
     "a function that prefers": PreferenceFunctionJudge,
     "the reward of a trained run": RewardJudge,
+    "a [reward model](reward.md)": RewardModelJudge,
     "a language model": EndpointJudge,
 }
 

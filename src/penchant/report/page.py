@@ -107,10 +107,12 @@ def render_report(
 
 def template(name: str) -> Any:
     """A template of this room: every value is escaped, and a name it does not know is a fault."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(read(name))
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(read)
+    )
+    return environment.get_template(name)
 
 
 def read(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from penchant.data import Comparison, shown
 from penchant.data.records import Outcome
 from penchant.errors import ConfigError
 from penchant.evaluation.judges.protocol import Judgement, Scorer, decide
+from penchant.evaluation.judges.scoring import finite_score
 from penchant.extras import install
 from penchant.wording import kind_and_reason_of
 
@@ -38,7 +38,7 @@ class FunctionJudge:
 
     def score(self, prompt: str, response: str) -> float:
         """The function's value as a float."""
-        return _finite(self.name, _called(self.name, self.function, prompt, response), response)
+        return finite_score(self.name, _called(self.name, self.function, prompt, response), response)
 
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
@@ -114,8 +114,8 @@ def prefer(judge: Scorer, prompt: str, a: str, b: str) -> Literal["a", "b", "tie
     Raises:
         ConfigError: a score is not a finite number, which would otherwise pass for a tie.
     """
-    score_a = _finite(judge.name, judge.score(prompt, a), a)
-    score_b = _finite(judge.name, judge.score(prompt, b), b)
+    score_a = finite_score(judge.name, judge.score(prompt, a), a)
+    score_b = finite_score(judge.name, judge.score(prompt, b), b)
     if score_a == score_b:
         return "tie"
     return "a" if score_a > score_b else "b"
@@ -130,14 +130,3 @@ def _called(name: str, function: Callable[..., Any], prompt: str, *responses: st
             f"The judge {name!r} failed ({kind_and_reason_of(error)}) on {of}; mend the function."
         ) from error
 
-
-def _finite(name: str, value: Any, response: str) -> float:
-    try:
-        score = float(value)
-    except (TypeError, ValueError):
-        score = math.nan
-    if not math.isfinite(score):
-        raise ConfigError(
-            f"The judge {name!r} returned {value!r} for the response {response[:60]!r}; it must return a finite number."
-        )
-    return score

@@ -10,7 +10,7 @@ from penchant.data import Message, shown
 from penchant.errors import ConfigError
 from penchant.evaluation.judges.protocol import Scorer
 
-__all__ = ["Asked", "ManyScorer", "scores_of"]
+__all__ = ["Asked", "ManyScorer", "finite_score", "scores_of"]
 
 Asked = tuple[Sequence[Message], str]
 """A conversation and a response to it."""
@@ -38,10 +38,11 @@ def scores_of(judge: Scorer, asked: Sequence[Asked]) -> list[float]:
             )
     else:
         found = [judge.score(shown(messages[-1]), text) for messages, text in asked]
-    return [_finite(judge.name, value, text) for value, (_, text) in zip(found, asked, strict=True)]
+    return [finite_score(judge.name, value, text) for value, (_, text) in zip(found, asked, strict=True)]
 
 
-def _finite(name: str, value: Any, response: str) -> float:
+def finite_score(name: str, value: Any, response: str) -> float:
+    """What a judge gave for a response, as a number. Raises ConfigError where it is none, or not finite."""
     try:
         score = float(value)
     except (TypeError, ValueError):
