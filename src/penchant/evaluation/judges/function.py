@@ -129,4 +129,3 @@ def _called(name: str, function: Callable[..., Any], prompt: str, *responses: st
         raise ConfigError(
             f"The judge {name!r} failed ({kind_and_reason_of(error)}) on {of}; mend the function."
         ) from error
-
