@@ -7,6 +7,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from penchant.errors import ConfigError, OutputError
+from penchant.online.config import RLHFConfig
 from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
 from penchant.training.run_folder import (
     RunFolder,
@@ -44,7 +45,7 @@ def test_an_unknown_key_is_refused_in_every_section(schema, tmp_path):
             schema.model_validate(settings)
 
 
-@pytest.mark.parametrize("schema", [DPOConfig, SFTConfig, RewardConfig])
+@pytest.mark.parametrize("schema", [DPOConfig, SFTConfig, RewardConfig, RLHFConfig])
 def test_setting_one_thing_leaves_everything_else_as_documented(schema):
     usual = schema().model_dump()
     for section, values in usual.items():
@@ -53,6 +54,14 @@ def test_setting_one_thing_leaves_everything_else_as_documented(schema):
         for name, value in values.items():
             if value is not None and name != "band":
                 assert schema.model_validate({section: {name: value}}).model_dump() == usual, f"{section}.{name}"
+
+
+def test_alarms_of_the_loss_are_off_where_it_is_of_the_policys_own_responses_and_may_be_set():
+    online = DPOConfig.model_validate({"sampling": {"judge": "positivity"}, "alarms": {"kl_over_budget": 9}})
+    assert (online.alarms.not_moving, online.alarms.overfit, online.alarms.kl_over_budget) == (None, None, 9)
+    asked = DPOConfig.model_validate({"sampling": {"judge": "positivity"}, "alarms": {"overfit": 0.5}})
+    assert asked.alarms.overfit == 0.5
+    assert DPOConfig().alarms.overfit is not None
 
 
 def test_settings_cannot_be_changed_afterwards(tmp_path):

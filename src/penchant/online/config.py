@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from penchant.objectives.policy_gradient import Aggregation, Ratio
-from penchant.training.config import AlarmsConfig, RunConfig, SamplingConfig, Section
+from penchant.training.config import NOT_BY_LOSS, AlarmsConfig, RunConfig, SamplingConfig, Section
 
 __all__ = ["MethodConfig", "Methods", "RLHFConfig"]
 
@@ -124,7 +124,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
 class RLHFConfig(RunConfig):
     """`penchant rlhf`; the data are prompts, and optimiser.batch_size counts them."""
 
-    alarms: AlarmsConfig = AlarmsConfig(not_moving=None, overfit=None)  # its loss says nothing of how good it is
+    alarms: AlarmsConfig = AlarmsConfig(**NOT_BY_LOSS)
     sampling: SamplingConfig = SamplingConfig()
     rlhf: MethodConfig = MethodConfig()
 

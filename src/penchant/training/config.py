@@ -18,6 +18,7 @@ from penchant.training.parameters import ParameterSettings, check_parameters
 from penchant.training.presets import PRESETS
 
 __all__ = [
+    "NOT_BY_LOSS",
     "AlarmsConfig",
     "DPOConfig",
     "DataConfig",
@@ -332,6 +333,10 @@ class SamplingConfig(Section):
     )
 
 
+NOT_BY_LOSS: dict[str, Any] = {"not_moving": None, "overfit": None}
+"""Alarms that read the loss, off where it is measured on responses that change."""
+
+
 class MovingReferenceConfig(Section):
     """TR-DPO (arXiv 2404.09656): the reference follows the policy."""
 
@@ -422,6 +427,20 @@ class RunConfig(Section):
     save: SaveConfig = SaveConfig()
     alarms: AlarmsConfig = AlarmsConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _sections_begin_as_the_command_has_them(cls, given: Any) -> Any:
+        """What a command sets otherwise than its section does stays so where something else of the section is set."""
+        if not isinstance(given, Mapping):
+            return given
+        usual = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
+        begun = {
+            name: {**usual[name].model_dump(exclude_unset=True), **section}
+            for name, section in given.items()
+            if name in usual and isinstance(section, Mapping)
+        }
+        return {**given, **begun}
+
 
 class DPOConfig(RunConfig):
     """`penchant dpo`."""
@@ -435,6 +454,13 @@ class DPOConfig(RunConfig):
     sampling: SamplingConfig | None = Field(
         None, description="pairs are made while training, of responses of its own; left out: of the data"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _loss_of_own_responses_raises_no_alarm(cls, given: Any) -> Any:
+        """Of pairs that change as the policy does, a loss says nothing of how good it is."""
+        alarms = given.get("alarms", {}) if isinstance(given, Mapping) and given.get("sampling") is not None else None
+        return {**given, "alarms": NOT_BY_LOSS | {**alarms}} if isinstance(alarms, Mapping) else given
 
 
 class RewardObjectiveConfig(Section):
@@ -472,14 +498,6 @@ class SFTConfig(RunConfig):
     """`penchant sft`."""
 
     optimiser: OptimiserConfig = OptimiserConfig(batch_size=16)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _its_batch_whatever_else_is_set(cls, given: Any) -> Any:
-        """A section that sets something else would begin from the batch size that other commands have."""
-        if isinstance(given, Mapping) and isinstance(own := given.get("optimiser"), Mapping):
-            return {**given, "optimiser": {"batch_size": 16, **own}}
-        return given
 
     @model_validator(mode="after")
     def _no_reference(self) -> SFTConfig:
