@@ -19,13 +19,16 @@ demo: setup  ## from no preferences to an aligned model, on the starter model, i
 	$(BIN)/penchant demo --output runs/demo
 
 test: setup  ## the fast tests; what is compiled is kept, also where the environment says otherwise
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --maxprocesses 8 --dist loadfile
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -m "not slow" $(SHARED_OUT)
 
 MEASURED := tests/objectives tests/ranking tests/lab
+REST := $(addprefix --ignore=,$(MEASURED))
+SHARED_OUT := --numprocesses auto --maxprocesses 8 --dist loadfile
 
 test-all: setup  ## all tests, also those with the real model and killed processes, and every branch of three rooms
 	$(BIN)/python -m pytest -q $(MEASURED) --cov
-	$(BIN)/python -m pytest -q $(addprefix --ignore=,$(MEASURED))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(REST) -m "not slow or slow(threads=1)" $(SHARED_OUT)
+	$(BIN)/python -m pytest -q $(REST) -m "slow and not slow(threads=1)"
 
 ROOM ?=
 mutation: setup  ## break what computes in every way mutmut knows and see that a test fails; ROOM=ranking takes one room; docs/mutation.md
