@@ -235,7 +235,10 @@ def test_the_file_of_comparisons_is_not_written_over(penchant, samples, tmp_path
         (["--concurrency", "2"], "--concurrency is for an endpoint"),
         (["--timeout", "2"], "--timeout is for an endpoint"),
         (["--judge-reference", "x"], "--judge-reference is for a run"),
-        (["--device", "cpu"], "--device is for a run, and the judge is 'positivity'; leave it out"),
+        (
+            ["--device", "cpu"],
+            "--device is for a run or a reward model (`--judge reward:...`), and the judge is 'positivity'; leave it out",
+        ),
         (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--dtype", "float32"], "--dtype is for a run"),
         (["--judge", "http://127.0.0.1:9/v1"], "--judge-model: an endpoint serves models by name"),
         (["--judge", "http://127.0.0.1:9/v1", "--judge-model", "m", "--epsilon", "1"], "--epsilon is for a function"),
