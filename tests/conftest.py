@@ -45,13 +45,14 @@ def _modules_of_a_test_go_with_it(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _the_real_model_has_what_there_is(request, monkeypatch):
-    """Slow tests take all threads, or as slow(threads=1) says, and the user's own cache whatever another has set."""
+    """Slow tests take all threads and the user's own cache, whatever another has set; slow(threads=1) is only long."""
     slow = request.node.get_closest_marker("slow")
-    is_slow = slow is not None
     torch.set_num_threads(slow.kwargs.get("threads", NUM_THREADS) if slow else 1)
-    if is_slow and CACHE is None:
+    if slow is None or slow.kwargs:
+        return
+    if CACHE is None:
         monkeypatch.delenv("PENCHANT_CACHE", raising=False)
-    elif is_slow:
+    else:
         monkeypatch.setenv("PENCHANT_CACHE", CACHE)
 
 
