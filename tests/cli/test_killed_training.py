@@ -102,7 +102,7 @@ def in_a_child(work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_run_that_is_killed_at_any_write_is_finished_by_resuming_bit_for_bit(penchant, call, tmp_path, name):
     assert penchant(*call(name, tmp_path / "warm")).code == 0, "the reference is scored, and libraries are there"
