@@ -126,7 +126,7 @@ def test_every_figure_is_shown_once_and_no_other_is_kept(name):
     assert {path.name for path in kept_figures()} == {f"{one}.svg" for one in shown}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(threads=1)
 def test_the_figures_are_drawn_again_under_the_same_names_and_titles(tmp_path):
     written = drawing().draw(tmp_path)
     kept = kept_figures()
