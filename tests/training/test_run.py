@@ -21,8 +21,9 @@ from penchant.models.load import load_model
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES
 from penchant.training import checkpoint, policies, run_folder
 from penchant.training import run as run_module
-from penchant.training.config import ObjectiveConfig
+from penchant.training.config import DPOConfig, ObjectiveConfig, OptimiserConfig
 from penchant.training.interrupt import Interrupted
+from penchant.training.objective import choose_recipe, usual_learning_rate
 from penchant.training.preferences import PreferenceTask
 from penchant.training.run_folder import RunFolder, read_rows_written
 
@@ -638,7 +639,7 @@ def test_a_template_that_writes_the_date_is_read_with_the_day_on_which_the_run_b
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize(("lora", "rate"), [(None, 1e-6), ({"rank": 2}, 1e-5)])
+@pytest.mark.parametrize(("lora", "rate"), [(None, 1e-5), ({"rank": 2}, 1e-4)])
 def test_a_run_keeps_the_learning_rate_that_it_used_by_default(dpo, lora, rate, tmp_path):
     folder = dpo(optimiser={"learning_rate": None, "max_steps": 1}, model={"lora": lora})
     assert folder.ledger["config"]["optimiser"]["learning_rate"] == rate
@@ -646,15 +647,31 @@ def test_a_run_keeps_the_learning_rate_that_it_used_by_default(dpo, lora, rate, 
 
 
 @pytest.mark.slow(threads=1)
-def test_a_run_of_an_older_penchant_that_kept_no_learning_rate_goes_on_as_it_began(dpo, make_reporter, tmp_path):
-    options = {"optimiser": {"learning_rate": None}}
-    straight = dpo(output=str(tmp_path / "straight"), **options)
+def test_a_resumed_run_keeps_the_rate_it_began_with_and_none_is_made_up_for_one_that_kept_none(
+    dpo, make_reporter, tmp_path
+):
     with pytest.raises(Interrupted):
-        dpo(make_reporter({3: lambda: signal.raise_signal(signal.SIGTERM)}), output=str(tmp_path / "old"), **options)
+        dpo(make_reporter({3: lambda: signal.raise_signal(signal.SIGTERM)}), output=str(tmp_path / "old"))
     ledger = json.loads((tmp_path / "old" / "run.json").read_text())
-    ledger["config"]["optimiser"]["learning_rate"] = None
     (tmp_path / "old" / "run.json").write_text(json.dumps(ledger))
-    assert weights(dpo(output=str(tmp_path / "old"), resume=True, **options)) == weights(straight)
+    goes_on = dpo(output=str(tmp_path / "old"), resume=True, optimiser={"learning_rate": None})
+    assert weights(goes_on) == weights(dpo(output=str(tmp_path / "straight"))), "not at the usual rate"
+
+    with pytest.raises(Interrupted):
+        dpo(make_reporter({3: lambda: signal.raise_signal(signal.SIGTERM)}), output=str(tmp_path / "none"))
+    ledger["config"]["optimiser"]["learning_rate"] = None
+    (tmp_path / "none" / "run.json").write_text(json.dumps(ledger))
+    with pytest.raises(OutputError, match=r"another .*learning_rate"):
+        dpo(output=str(tmp_path / "none"), resume=True, optimiser={"learning_rate": None})
+
+
+@pytest.mark.parametrize(
+    ("num_items", "limit", "rate"), [(480, None, 1e-5), (4000, None, 2e-6), (44_800, None, 5e-7), (44_800, 60, 1e-5)]
+)
+def test_the_usual_rate_of_preferences_follows_the_number_of_steps(num_items, limit, rate):
+    recipe, optimiser = choose_recipe(DPOConfig()), OptimiserConfig(batch_size=8, max_steps=limit)
+    assert usual_learning_rate(recipe, optimiser, num_items, adapter=False) == rate
+    assert usual_learning_rate(recipe, optimiser, num_items, adapter=True) == pytest.approx(10 * rate)
 
 
 def test_what_held_out_shows_has_an_interval_and_a_baseline(dpo, pairs):

@@ -41,8 +41,8 @@ class FromScores:
     model_kind = LanguageModel
     answers_as = "pairs"
 
-    def usual_learning_rate(self, *, adapter: bool) -> float:
-        return 1e-5 if adapter else 1e-6
+    def usual_learning_rate(self, num_steps: int) -> float:
+        return 1e-6
 
     def dataset(self, run: RLHFConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         """The prompts; the reference is found with them, as the ledger names it by its digest. Raises UserError."""
@@ -105,8 +105,8 @@ class FromPairs:
     def beta(self) -> float:
         return self.objective.beta
 
-    def usual_learning_rate(self, *, adapter: bool) -> float:
-        return self.objective.usual_learning_rate(adapter=adapter)
+    def usual_learning_rate(self, num_steps: int) -> float:
+        return self.objective.usual_learning_rate(num_steps)
 
     def dataset(self, run: DPOConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         """As `FromScores.dataset`."""

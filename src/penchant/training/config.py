@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -192,7 +192,8 @@ class OptimiserConfig(Section):
 
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         None,
-        description="its peak; left out: 1e-6 for dpo, 2e-5 for sft and 1e-5 for reward, ten times that for an adapter",
+        description="its peak; left out: for dpo 1e-5 up to 60 steps, falling to 5e-7 at 5,600; 2e-5 for "
+        "sft, 1e-5 for reward and 1e-6 for rlhf; ten times as much for an adapter",
     )
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "linear", description="after the warm-up the learning rate falls to zero (cosine, linear) or stays (constant)"
@@ -440,6 +441,10 @@ class RunConfig(Section):
             if name in usual and isinstance(section, Mapping)
         }
         return {**given, **begun}
+
+    def with_learning_rate(self, rate: float) -> Self:
+        """The same with the peak that is used, so that config.yaml and run.json say it."""
+        return self.model_copy(update={"optimiser": self.optimiser.model_copy(update={"learning_rate": rate})})
 
 
 class DPOConfig(RunConfig):

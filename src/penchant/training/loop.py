@@ -83,7 +83,7 @@ def accumulate(
 class Loop(Generic[Item]):
     """Everything one run of training needs; `run` does it.
 
-    learning_rate: the peak. group_of: items of equal group stay neighbours, as they share a prompt. on_first_step:
+    config: with a learning rate. group_of: items of equal group stay neighbours, as they share a prompt. on_first_step:
     looks at the first result and may raise.
     """
 
@@ -91,7 +91,6 @@ class Loop(Generic[Item]):
     model: LanguageModel
     task: Task[Item]
     data: Dataset[Any]
-    learning_rate: float
     group_of: Callable[[Item], Hashable]
     record: RunRecord
     reporter: Reporter
@@ -103,6 +102,7 @@ class Loop(Generic[Item]):
     num_tokens: int = 0
     seconds: float = 0.0
     stopped_early: str | None = None
+    learning_rate: float = field(init=False)
     parameters: dict[str, torch.nn.Parameter] = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
 
@@ -110,6 +110,8 @@ class Loop(Generic[Item]):
         config = self.config.optimiser
         own = {n: p for n, p in self.model.network.named_parameters() if p.requires_grad}
         self.parameters = {**own, **self.task.parameters()}
+        assert config.learning_rate is not None, "see `usual_learning_rate`"
+        self.learning_rate = config.learning_rate
         self.optimiser = adamw(self.model, self.parameters, config, self.learning_rate)
         self.steps_per_epoch = num_batches(len(self.data.train), config.batch_size)
         self.num_steps = num_steps(len(self.data.train), config.batch_size, config.epochs, config.max_steps)

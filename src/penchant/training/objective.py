@@ -30,7 +30,7 @@ from penchant.objectives import (
 )
 from penchant.progress import Reporter
 from penchant.tokens.store import SomePairs
-from penchant.training.config import DPOConfig, ObjectiveConfig, RewardConfig, RunConfig, SFTConfig
+from penchant.training.config import DPOConfig, ObjectiveConfig, OptimiserConfig, RewardConfig, RunConfig, SFTConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
 from penchant.training.labelled import LabelledTask
@@ -38,9 +38,10 @@ from penchant.training.moving_reference import MovingReference
 from penchant.training.next_token import NextTokenTask
 from penchant.training.preferences import PreferenceTask
 from penchant.training.rewards import Rewards
+from penchant.training.schedule import num_steps, preference_peak
 from penchant.training.task import Encoded, Task
 
-__all__ = ["NextTokens", "Preferences", "Recipe", "choose_recipe"]
+__all__ = ["NextTokens", "Preferences", "Recipe", "choose_recipe", "usual_learning_rate"]
 
 NO_MEAN = (
     "dpo.moving_reference: the mean of two adapters is not an adapter of their rank, so a reference cannot follow one"
@@ -68,8 +69,8 @@ class Recipe(Protocol):
     def answers_as(self) -> str:
         """What is made of a project of people's answers: pairs, kto or sft."""
 
-    def usual_learning_rate(self, *, adapter: bool) -> float:
-        """The peak where none is set; an adapter takes ten times as much."""
+    def usual_learning_rate(self, num_steps: int) -> float:
+        """The peak of a whole model where none is set."""
 
     def dataset(self, run: Any, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]: ...
 
@@ -89,8 +90,8 @@ class NextTokens:
     needs_reference = False
     answers_as = "sft"
 
-    def usual_learning_rate(self, *, adapter: bool) -> float:
-        return 2e-4 if adapter else 2e-5
+    def usual_learning_rate(self, num_steps: int) -> float:
+        return 2e-5
 
     def dataset(self, run: SFTConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         return demonstration_dataset(run.data, data, model, run.seed, reporter)
@@ -126,8 +127,8 @@ class Preferences:
     def answers_as(self) -> str:
         return "kto" if isinstance(self.row, LabelledObjective) else "pairs"
 
-    def usual_learning_rate(self, *, adapter: bool) -> float:
-        return 1e-5 if adapter else 1e-6
+    def usual_learning_rate(self, num_steps: int) -> float:
+        return preference_peak(num_steps)
 
     def group_of(self, item: Encoded) -> Hashable:
         return item.sequences[0].context
@@ -263,3 +264,9 @@ def _refuse_unread_labels(row: Objective, labels: NDArray[np.float64]) -> None:
             f"dpo.objective: {row.name} compares the pairs of a batch, which have no weight there, but some have one; "
             "remove the weights or use an objective of single pairs"
         )
+
+
+def usual_learning_rate(recipe: Recipe, optimiser: OptimiserConfig, num_items: int, *, adapter: bool) -> float:
+    """The peak where none is set; an adapter takes ten times what a whole model does."""
+    steps = num_steps(num_items, optimiser.batch_size, optimiser.epochs, optimiser.max_steps)
+    return float(f"{recipe.usual_learning_rate(steps) * (10 if adapter else 1):.6g}")

@@ -26,13 +26,14 @@ from penchant.training.config import DPOConfig
 from penchant.training.dataset import pair_dataset
 from penchant.training.given import Given
 from penchant.training.policies import load_policy
+from penchant.training.schedule import preference_peak
 
 __all__ = ["Facts", "Proposal", "facts_of", "proposals", "propose"]
 
 NUM_SCORED = 48
 NUM_SAMPLED = 16
-FEW_STEPS, MANY_STEPS = (60, 1e-5), (5600, 5e-7)
-"""Peaks that moved a model of 135M parameters in so many steps of 8 pairs, and that zephyr used in so many of 32."""
+FEW_STEPS = 60
+"""As many move a model little in one epoch, see `schedule.preference_peak`."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Proposal:
 
 def propose(facts: Facts) -> list[Proposal]:
     """The settings that the facts speak for."""
-    epochs = 2 if facts.steps(1) < FEW_STEPS[0] else 1
+    epochs = 2 if facts.steps(1) < FEW_STEPS else 1
     return [
         *_objective(facts),
         Proposal("optimiser.epochs", epochs, _why_epochs(facts, epochs)),
@@ -141,11 +142,8 @@ def _objective(facts: Facts) -> Iterator[Proposal]:
 
 
 def _learning_rate(facts: Facts, steps: int) -> tuple[float, str]:
-    """Between two that are known to work, on a line in the logarithms of steps and rate; an adapter takes ten times."""
-    (few, high), (many, low) = FEW_STEPS, MANY_STEPS
-    share = (math.log(max(steps, 1)) - math.log(few)) / (math.log(many) - math.log(few))
-    rate = high * (low / high) ** min(max(share, 0.0), 1.0) * (10 if facts.is_adapter else 1)
-    rate = float(f"{rate:.0e}")
+    """What training takes where none is set."""
+    rate = preference_peak(steps) * (10 if facts.is_adapter else 1)
     return rate, f"for {steps:,} steps: fewer steps need a higher rate to move at all, more steps bear only a lower one"
 
 

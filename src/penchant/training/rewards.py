@@ -60,8 +60,8 @@ class Rewards:
     answers_as = "pairs"
     model_kind = RewardModel
 
-    def usual_learning_rate(self, *, adapter: bool) -> float:
-        return 1e-4 if adapter else 1e-5
+    def usual_learning_rate(self, num_steps: int) -> float:
+        return 1e-5
 
     def dataset(self, run: RewardConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         return pair_dataset(

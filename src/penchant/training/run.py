@@ -33,12 +33,12 @@ from penchant.training.finite import require_finite, require_rewards_of_zero
 from penchant.training.given import Given, ModelLike, Online
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop
-from penchant.training.objective import Recipe, choose_recipe
+from penchant.training.objective import Recipe, choose_recipe, usual_learning_rate
 from penchant.training.optimiser import release
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, score_reference
-from penchant.training.run_folder import RunFolder, clock_of_run, require_usable, with_learning_rate
+from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import RunRecord
 from penchant.training.trained import Run, settle
 
@@ -150,9 +150,10 @@ def train(
     callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)]
     clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
     model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
-    rate = config.optimiser.learning_rate or recipe.usual_learning_rate(adapter=model.is_adapter)
-    config = with_learning_rate(config, rate, resume=resume)
     found = recipe.dataset(config, data, model, reporter)
+    began_with = RunFolder.learning_rate_of(config.output) if resume else None
+    usual = usual_learning_rate(recipe, config.optimiser, len(found.train), adapter=model.is_adapter)
+    config = config.with_learning_rate(config.optimiser.learning_rate or began_with or usual)
     reporter.say(plan_of(config, found, recipe.group_of, share=model.shares))
     record = (
         RunRecord.begin(config, recipe.command)
@@ -181,7 +182,7 @@ def train(
         if weight := config.optimiser.router_loss:
             task = Balanced(task, Routers.of(model), weight)
         make_ready(model, config)
-        loop = Loop(config, model, task, found, rate, recipe.group_of, record, reporter, callbacks)
+        loop = Loop(config, model, task, found, recipe.group_of, record, reporter, callbacks)
         if facts.get("reference_digest") == model.digest:
             loop.on_first_step = require_rewards_of_zero
         _finish(loop, config, record, reporter, resume=resume)

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import yaml
@@ -39,10 +39,7 @@ __all__ = [
     "read_ledger",
     "read_rows_written",
     "require_usable",
-    "with_learning_rate",
 ]
-
-AnyRun = TypeVar("AnyRun", bound=RunConfig)
 
 
 class RunFolder(RunRecord):
@@ -124,6 +121,14 @@ class RunFolder(RunRecord):
             return ()
         files: Sequence[str] = read_ledger(Path(path))["config"]["data"]["files"]
         return files
+
+    @classmethod
+    def learning_rate_of(cls, path: str | None) -> float | None:
+        """The peak that the run in this folder began with; None where there is no run."""
+        if path is None or not (Path(path) / "run.json").is_file():
+            return None
+        rate: float | None = read_ledger(Path(path))["config"].get("optimiser", {}).get("learning_rate")
+        return rate
 
     def remove_leftovers(self) -> None:
         """Remove what a killed process was writing here; nothing half-written is ever used."""
@@ -255,20 +260,6 @@ def clock_of_run(run: Path | None, *, resume: bool) -> datetime.datetime:
     if began:
         return datetime.datetime.fromisoformat(began)
     return datetime.datetime.now().astimezone().replace(microsecond=0)
-
-
-def with_learning_rate(config: AnyRun, used: float, *, resume: bool) -> AnyRun:
-    """The settings with the learning rate that is used, so that config.yaml and run.json say it.
-
-    A run that began with an older Penchant has none in its ledger, and goes on as it began.
-    """
-    if (
-        resume
-        and config.output
-        and read_ledger(Path(config.output))["config"].get("optimiser", {}).get("learning_rate") is None
-    ):
-        return config
-    return config.model_copy(update={"optimiser": config.optimiser.model_copy(update={"learning_rate": used})})
 
 
 def _ledger_in(text: str) -> dict[str, Any]:

@@ -9,9 +9,20 @@ from typing import TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Batches", "batches_of_epoch", "group_numbers", "learning_rate_factor", "num_batches", "num_steps"]
+__all__ = [
+    "Batches",
+    "batches_of_epoch",
+    "group_numbers",
+    "learning_rate_factor",
+    "num_batches",
+    "num_steps",
+    "preference_peak",
+]
 
 Item = TypeVar("Item")
+
+FEW_STEPS, MANY_STEPS = (60, 1e-5), (5600, 5e-7)
+"""Steps and a peak: measured on a model of 135M parameters (docs/defaults.md), and zephyr's (arXiv 2310.16944)."""
 
 
 def learning_rate_factor(step: int, num_steps: int, warmup_ratio: float, schedule: str) -> float:
@@ -27,6 +38,21 @@ def learning_rate_factor(step: int, num_steps: int, warmup_ratio: float, schedul
         return 1.0
     progress = (step - warmup) / max(1, num_steps - warmup)
     return 1.0 - progress if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def preference_peak(num_steps: int) -> float:
+    """The peak learning rate of a direct method for so many optimiser steps, to one digit; an adapter takes ten times.
+
+    On a line in the logarithms of both, between rates that are known to work: few steps need a high one to move at all,
+    many bear only a low one.
+
+    Example:
+        >>> preference_peak(25), preference_peak(500), preference_peak(5600)
+        (1e-05, 2e-06, 5e-07)
+    """
+    (few, high), (many, low) = FEW_STEPS, MANY_STEPS
+    share = math.log(max(num_steps, 1) / few) / math.log(many / few)
+    return float(f"{high * (low / high) ** min(max(share, 0.0), 1.0):.0e}")
 
 
 def num_batches(num_items: int, batch_size: int) -> int:
