@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from penchant.errors import ConfigError, ModelError
-from penchant.models.continuous_batch import ContinuousBatch
 from penchant.models.forward import score_sequences
-from penchant.models.generate import Request, Response, generate
+from penchant.models.generate import Request, Response, generate, writer_for
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.models.requests import Job
@@ -291,7 +290,7 @@ def test_a_common_beginning_is_run_once(stories):
 def test_keys_and_values_take_no_more_rows_than_there_are_responses(stories, batch_size, rows):
     params = SamplingParams(max_new_tokens=2)
     jobs = [Job.of(stories, request, params, 2) for request in requests_for(stories)]
-    batch = ContinuousBatch(stories, jobs, params, batch_size)
+    batch = writer_for(stories, jobs, batch_size)
     batch.step(deque(jobs))
     assert {len(keys) for keys in batch.cache.keys_RGDL} == {rows}
 

@@ -8,7 +8,7 @@ from penchant.models.generate import Request, generate
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.models.sampler import SamplingParams
-from penchant.models.streaming import _GrowingText, stream
+from penchant.models.streaming import GrowingText, stream
 from penchant.tokens.encoding import ChatEncoder
 
 from .conftest import byte_tokenizer
@@ -103,7 +103,7 @@ class TextSide:
 
 def grown(side, ids):
     """What is given out after each token, and at the end."""
-    text = _GrowingText(side)
+    text = GrowingText(side.tokenizer, side.encoder.decode)
     return [*(text.grow(ids[: end + 1]) for end in range(len(ids))), text.finish(ids)]
 
 

@@ -7,18 +7,21 @@ prompt. Both draw the same tokens from the same probabilities.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from penchant.errors import ConfigError
 from penchant.models.continuous_batch import ContinuousBatch
 from penchant.models.language_model import LanguageModel
 from penchant.models.requests import Job, Request, Response
 from penchant.models.sampler import SamplingParams
-from penchant.models.unshared import write_one_by_one
+from penchant.models.unshared import OneByOne
 
-__all__ = ["Progress", "Request", "Response", "generate"]
+__all__ = ["Progress", "Request", "Response", "Writer", "generate", "open_writer", "writer_for"]
 
 Progress = Callable[[int, int], None]
+Writer: TypeAlias = ContinuousBatch | OneByOne
+"""Writes responses a step at a time: `step`, `rows` and `drop`."""
 
 
 def generate(
@@ -44,34 +47,31 @@ def generate(
         if value < 1:
             raise ConfigError(f"{name} is at least 1, got {value}; pass how many are wanted")
     jobs = [Job.of(model, request, params, num_responses) for request in requests]
-    write = _write_together if model.shares else _write_one_by_one
-    return write(model, jobs, params, batch_size, on_progress)
+    return _write(model, jobs, batch_size, on_progress)
 
 
-def _write_together(
-    model: LanguageModel, jobs: list[Job], params: SamplingParams, batch_size: int, on_progress: Progress
-) -> Iterator[list[Response]]:
+def writer_for(model: LanguageModel, jobs: Sequence[Job], batch_size: int) -> Writer:
+    """What writes the responses of these jobs, `batch_size` at a time and no fewer than one prompt has."""
+    num_responses = [len(job.indices) for job in jobs]
+    size = max(min(batch_size, sum(num_responses)), *num_responses)
+    return open_writer(model, size, max(len(job.prompt) + job.limit for job in jobs))
+
+
+def open_writer(model: LanguageModel, size: int, longest: int) -> Writer:
+    """What writes `size` responses at a time, each of at most `longest` tokens with its prompt."""
+    return ContinuousBatch(model, size, longest) if model.shares else OneByOne(model)
+
+
+def _write(model: LanguageModel, jobs: list[Job], batch_size: int, on_progress: Progress) -> Iterator[list[Response]]:
     if not jobs:
         return
-    waiting, batch = deque(jobs), ContinuousBatch(model, jobs, params, batch_size)
+    waiting, writer = deque(jobs), writer_for(model, jobs, batch_size)
     num_finished = num_tokens = 0
-    while waiting or batch.num_rows:
-        finished = batch.step(waiting)
+    while waiting or writer.rows:
+        rows = writer.step(waiting)
+        num_tokens += len(rows) + len(writer.rows)
+        finished = list(dict.fromkeys(row.job for row in rows if row.job.is_done))
         num_finished += len(finished)
-        num_tokens += batch.num_sampled
         on_progress(num_finished, num_tokens)
         for job in finished:
             yield job.responses()
-
-
-def _write_one_by_one(
-    model: LanguageModel, jobs: list[Job], params: SamplingParams, batch_size: int, on_progress: Progress
-) -> Iterator[list[Response]]:
-    """For models whose attention cannot be shared: one prompt at a time through their own code and cache."""
-    num_tokens = 0
-    for num_finished, job in enumerate(jobs, start=1):
-        for _ in write_one_by_one(model, job, params):
-            pass
-        num_tokens += sum(len(response.token_ids) for response in job.done)
-        on_progress(num_finished, num_tokens)
-        yield job.responses()

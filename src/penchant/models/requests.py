@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penchant.data import Prompt
 from penchant.errors import ModelError
 from penchant.models.language_model import LanguageModel
-from penchant.models.sampler import SamplingParams, uniforms
+from penchant.models.sampler import SamplingParams
 from penchant.tokens import BoundaryError
 
 __all__ = ["Job", "Request", "Response", "refuse_long_prompts"]
@@ -22,13 +22,15 @@ class Request:
     """A prompt to be answered.
 
     key: what the prompt is, for seeding; the same key gives the same responses wherever it stands. indices: which of
-    its responses to write; none means all. attempt: another attempt draws other responses.
+    its responses to write; none means all. attempt: another attempt draws other responses. num_likeliest: how many of
+    the likeliest tokens are recorded beside each that was drawn.
     """
 
     prompt_ids: tuple[int, ...]
     key: str
     indices: tuple[int, ...] = ()
     attempt: int = 0
+    num_likeliest: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Response:
 
     token_ids: with the end token, if one was sampled. finished: False where it was cut for its length. logprob: the
     sum of natural log-probabilities of its tokens under the whole distribution at temperature 1; logprobs: of each.
+    likeliest: beside each token, the likeliest ones with theirs, where the request asks for them.
     """
 
     key: str
@@ -46,13 +49,18 @@ class Response:
     logprob: float
     attempt: int = 0
     logprobs: tuple[float, ...] = ()
+    likeliest: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 @dataclass(eq=False)
 class Job:
-    """A request under way: limit is the most tokens a response may get; done holds its finished responses."""
+    """A request under way, and how it is drawn.
+
+    limit: the most tokens that a response may get. done: its finished responses.
+    """
 
     request: Request
+    params: SamplingParams
     prompt: NDArray[np.int64]
     indices: tuple[int, ...]
     limit: int
@@ -65,17 +73,12 @@ class Job:
             raise ModelError(f"prompt {request.key}: holds no token to start from; write a prompt that is not empty")
         _require_room(f"prompt {request.key}", num, context)
         indices = request.indices or tuple(range(num_responses))
-        return cls(request, np.array(request.prompt_ids), indices, min(params.max_new_tokens, context - num))
+        limit = min(params.max_new_tokens, context - num)
+        return cls(request, params, np.array(request.prompt_ids), indices, limit)
 
-    def uniforms(self, index: int, params: SamplingParams) -> NDArray[np.float64]:
-        return uniforms(params.seed, self.request.key, index, self.request.attempt, self.limit)
-
-    def finish(self, index: int, token_ids: list[int], ended: bool, logprobs: list[float]) -> bool:
-        """Take in one response with the log-probability of each token; True when it was the last of the prompt's."""
-        request = self.request
-        self.done.append(
-            Response(request.key, index, tuple(token_ids), ended, sum(logprobs), request.attempt, tuple(logprobs))
-        )
+    @property
+    def is_done(self) -> bool:
+        """Whether all of its responses are finished."""
         return len(self.done) == len(self.indices)
 
     def responses(self) -> list[Response]:

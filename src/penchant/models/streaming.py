@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from penchant.errors import ConfigError
-from penchant.models.continuous_batch import ContinuousBatch
+from penchant.models.generate import writer_for
 from penchant.models.language_model import LanguageModel
 from penchant.models.requests import Job, Request
 from penchant.models.sampler import SamplingParams
-from penchant.models.unshared import write_one_by_one
 
-__all__ = ["stream"]
-
-Written = dict[int, Sequence[int]]
-"""The tokens of each response so far, by index."""
+__all__ = ["GrowingText", "stream"]
 
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 """The name of a token that is one byte, in vocabularies that spell rare characters by their bytes."""
@@ -39,34 +36,30 @@ def stream(
     """
     if num_responses < 1:
         raise ConfigError(f"num_responses is at least 1, got {num_responses}; pass how many are wanted")
-    job = Job.of(model, request, params, num_responses)
-    return _pieces(model, job, (_together if model.shares else write_one_by_one)(model, job, params))
+    return _pieces(model, Job.of(model, request, params, num_responses))
 
 
-def _pieces(model: LanguageModel, job: Job, steps: Iterator[Written]) -> Iterator[tuple[int, str]]:
-    texts = {index: _GrowingText(model) for index in job.indices}
-    for written in steps:
-        for index, token_ids in written.items():
-            if piece := texts[index].grow(token_ids):
-                yield index, piece
+def _pieces(model: LanguageModel, job: Job) -> Iterator[tuple[int, str]]:
+    texts = {index: GrowingText(model.tokenizer, model.encoder.decode) for index in job.indices}
+    waiting, writer = deque([job]), writer_for(model, [job], 1)
+    while waiting or writer.rows:
+        writer.step(waiting)
+        for row in writer.rows:
+            if piece := texts[row.index].grow(row.token_ids):
+                yield row.index, piece
     for response in job.responses():
         if piece := texts[response.index].finish(response.token_ids):
             yield response.index, piece
 
 
-def _together(model: LanguageModel, job: Job, params: SamplingParams) -> Iterator[Written]:
-    waiting = deque([job])
-    batch = ContinuousBatch(model, [job], params, len(job.indices))
-    while waiting or batch.num_rows:
-        batch.step(waiting)
-        yield {index: batch.tokens[row, : batch.count[row]].tolist() for row, (_, index) in enumerate(batch.owner)}
+class GrowingText:
+    """What of a response's text has been given out: what its next tokens might still change is held back.
 
+    decode: from its tokens to its text.
+    """
 
-class _GrowingText:
-    """What of a response's text has been given out: what its next tokens might still change is held back."""
-
-    def __init__(self, model: LanguageModel) -> None:
-        self.encoder, self.tokenizer = model.encoder, model.tokenizer
+    def __init__(self, tokenizer: Any, decode: Callable[[Sequence[int]], str]) -> None:
+        self.tokenizer, self.decode = tokenizer, decode
         cleans = getattr(self.tokenizer, "clean_up_tokenization_spaces", False)
         self.num_held = LONGEST_CLEANED if cleans else 0
         self.given = ""
@@ -76,12 +69,12 @@ class _GrowingText:
         end = len(token_ids)
         while end and self._is_byte(token_ids[end - 1]):
             end -= 1
-        text = self.encoder.decode(token_ids[:end]).rstrip("\N{REPLACEMENT CHARACTER}")
+        text = self.decode(token_ids[:end]).rstrip("\N{REPLACEMENT CHARACTER}")
         return self._give(text[: max(0, len(text) - self.num_held)])
 
     def finish(self, token_ids: Sequence[int]) -> str:
         """All that is left."""
-        return self._give(self.encoder.decode(token_ids))
+        return self._give(self.decode(token_ids))
 
     def _is_byte(self, token_id: int) -> bool:
         name = self.tokenizer.convert_ids_to_tokens(token_id)

@@ -8,19 +8,19 @@ Shape suffixes: T packed tokens, K scored tokens, R responses of one prompt, V v
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from penchant.models.language_model import LanguageModel
 from penchant.models.requests import Job
-from penchant.models.sampler import SamplingParams, sample
+from penchant.models.rows import Row, draw
 from penchant.tokens import Forest
 
-__all__ = ["score_one_by_one", "write_one_by_one"]
+__all__ = ["OneByOne", "score_one_by_one"]
 
 
 def score_one_by_one(model: LanguageModel, forest: Forest) -> tuple[Tensor, Tensor]:
@@ -45,41 +45,51 @@ def score_one_by_one(model: LanguageModel, forest: Forest) -> tuple[Tensor, Tens
     return logprobs_K, collision_K
 
 
-@torch.inference_mode()
-def write_one_by_one(model: LanguageModel, job: Job, params: SamplingParams) -> Iterator[dict[int, Sequence[int]]]:
-    """The tokens of each response that is not finished, by index, after every step; finished ones go to the job.
+class OneByOne:
+    """Writes the responses to one prompt, then those to the next; `step` and `drop` are those of `ContinuousBatch`.
 
-    All responses are equally long at every step, so there is no padding. What was run is kept in the model's own
-    cache; a model without one, or whose cache is not exact, runs everything again for every token.
+    All responses are equally long at every step, so there is no padding; a finished one runs on unread. What was run is
+    kept in the model's own cache; a model without one, or whose cache is not exact, runs everything again every time.
     """
-    device, num = model.numerics.device, len(job.indices)
-    uniforms_R = torch.from_numpy(np.stack([job.uniforms(index, params) for index in job.indices]))
-    ids_RT = torch.from_numpy(job.prompt).to(device).expand(num, -1)
-    written: dict[int, list[int]] = {index: [] for index in job.indices}
-    logprobs: dict[int, list[float]] = {index: [] for index in job.indices}
-    going = set(job.indices)
-    new, past = ids_RT, None
-    for count in range(job.limit):
-        end = torch.tensor([new.shape[1] - 1], device=device)
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+        self.rows: list[Row] = []
+        self._place: dict[Row, int] = {}
+        self._ids_RT = self._new = torch.empty(0)
+        self._past: Any = None
+
+    @torch.inference_mode()
+    def step(self, waiting: deque[Job]) -> list[Row]:
+        """One more token for every row, the first ones of a prompt where none is left; the rows that this finishes."""
+        model, device = self.model, self.model.numerics.device
+        if not self.rows:
+            self._start(waiting.popleft())
+        end = torch.tensor([self._new.shape[1] - 1], device=device)
         with model.numerics.autocast():
-            logits_R1V, past = _run(model, new, end, use_cache=model.keeps, past_key_values=past)
-        model.num_tokens_run += new.numel()
-        token_R, logprob_R = sample(logits_R1V[:, 0], uniforms_R[:, count], params)
-        for row, index in enumerate(job.indices):
-            if index not in going:
-                continue
-            written[index].append(int(token_R[row]))
-            logprobs[index].append(float(logprob_R[row]))
-            has_ended = written[index][-1] in model.encoder.end_ids
-            if has_ended or count + 1 == job.limit:
-                job.finish(index, written[index], has_ended, logprobs[index])
-                going.remove(index)
-        yield {index: written[index] for index in job.indices if index in going}
-        if not going:
-            return
-        token_R1 = token_R[:, None].to(device)
-        ids_RT = torch.cat([ids_RT, token_R1], dim=1)
-        new = ids_RT if past is None else token_R1
+            logits_R1V, self._past = _run(model, self._new, end, use_cache=model.keeps, past_key_values=self._past)
+        model.num_tokens_run += self._new.numel()
+        places = [self._place[row] for row in self.rows]
+        draw(logits_R1V[places, 0], self.rows)
+        token_R1 = torch.zeros(len(self._new), 1, dtype=torch.int64, device=device)
+        token_R1[places] = torch.tensor([row.token_ids[-1:] for row in self.rows], device=device)
+        self._ids_RT = torch.cat([self._ids_RT, token_R1], dim=1)
+        self._new = self._ids_RT if self._past is None else token_R1
+        return self.drop(lambda row: row.settle(model.encoder.end_ids))
+
+    def drop(self, is_done: Callable[[Row], bool]) -> list[Row]:
+        """Take out the rows of which this is so."""
+        dropped = [row for row in self.rows if is_done(row)]
+        self.rows = [row for row in self.rows if row not in dropped]
+        return dropped
+
+    def _start(self, job: Job) -> None:
+        self.rows = [Row.of(job, index) for index in job.indices]
+        self._place = {row: place for place, row in enumerate(self.rows)}
+        self._ids_RT = self._new = (
+            torch.from_numpy(job.prompt).to(self.model.numerics.device).expand(len(self.rows), -1)
+        )
+        self._past = None
 
 
 def _run(model: LanguageModel, input_ids: Tensor, positions: Tensor, **kept: Any) -> tuple[Tensor, Any]:
