@@ -17,6 +17,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "parquet": {"pyarrow": "pyarrow"},
     "hub": {"datasets": "datasets"},
     "sentiment": {"vaderSentiment": "vaderSentiment"},
+    "serve": {"starlette": "starlette", "uvicorn": "uvicorn"},
     "annotate": {
         "fastapi": "fastapi",
         "uvicorn": "uvicorn",

@@ -82,7 +82,7 @@ def test_an_invitation_is_a_link_that_lets_its_person_in(tmp_path, pairs):
 def test_the_examples_of_the_docs_run(tmp_path, pairs, monkeypatch):
     pairs("samples", outcome="b")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("penchant.feedback.web.serving.serve", lambda app, listening: None)
+    monkeypatch.setattr("penchant.listening.serve", lambda app, opened: None)
     for page in ("votes.md", "annotate.md"):
         (example,) = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL)
         exec(example.replace('"samples.jsonl"])', '"samples.jsonl"], port=0)'), {})

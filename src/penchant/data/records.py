@@ -4,6 +4,7 @@ All are frozen: a change is a new record. `Comparison` is what a person answered
 reads; `pairs_from_comparisons` is the one function that turns the first into the second.
 """
 
+import hashlib
 import json
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
@@ -33,6 +34,7 @@ __all__ = [
     "as_message",
     "labelled_from_pairs",
     "pairs_from_comparisons",
+    "prompt_id",
     "prompt_identity",
     "prompt_key",
     "response_key",
@@ -230,6 +232,11 @@ def prompt_key(messages: Sequence[Message]) -> str:
     prompts are the same prompt if and only if their keys are equal: no stripping, no lower-casing.
     """
     return json.dumps([_said(m) for m in messages], ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+
+
+def prompt_id(messages: Sequence[Message]) -> str:
+    """What a prompt is called that has no id of its own: the first 16 hex digits of the sha256 of `prompt_key`."""
+    return hashlib.sha256(prompt_key(messages).encode()).hexdigest()[:16]
 
 
 def prompt_identity(messages: Sequence[Message]) -> Hashable:

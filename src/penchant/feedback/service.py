@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from penchant import listening
 from penchant.data.given import sources_of
 from penchant.errors import ConfigError
 from penchant.feedback.imports import import_file, require_rows
@@ -59,7 +60,7 @@ class Site:
     def serve(self) -> None:
         """Serve until Ctrl-C or SIGTERM; meanwhile `invite` knows where."""
         with serving.announced(self.store.project.path, self.base, self.listening):
-            serving.serve(self.app, self.listening)
+            listening.serve(self.app, self.listening)
 
 
 @contextmanager
@@ -107,14 +108,14 @@ def open_site(
     project = _project(Path(folder), settings or {}, share_database)
     if not (is_new or tasks or gold or talker):
         project.require_answers()
-    with serving.listen(host, port) as listening, Store.open(project) as store:
+    with listening.listen(host, port) as opened, Store.open(project) as store:
         imported = [_imported(store, file, is_gold=False) for file in tasks]
         imported += [_imported(store, file, is_gold=True) for file in gold]
-        address = serving.address_of(host, listening.getsockname()[1], public_url)
+        address = listening.address_of(host, opened.getsockname()[1], public_url)
         secret = serving.read_token(project.path, token)
         app = _app(store, address, secret, router)
         link = f"{address.base}/join/{secret}"
-        yield Site(store, address.base, link, tuple(imported), app, listening)
+        yield Site(store, address.base, link, tuple(imported), app, opened)
 
 
 def invite(folder: StrPath, name: str, *, role: Role = "annotator", url: str | None = None) -> str:
@@ -141,9 +142,8 @@ def _check(
     token: str | None,
     public_url: str | None,
 ) -> None:
-    if not serving.is_loopback(host) and token is None:
-        raise ConfigError(f'`host="{host}"`: others could open it, so give `token="new"`, or one of 32 characters')
-    serving.address_of(host, port, public_url)
+    listening.require_token(host, token)
+    listening.address_of(host, port, public_url)
     if files := [*tasks, *gold]:
         sources_of(files)
     if token is not None:
@@ -183,7 +183,7 @@ def _imported(store: Store, file: StrPath, *, is_gold: bool) -> Imported:
     return Imported(os.fspath(file), is_gold, import_file(store, file, gold=is_gold, unanswered=not is_gold))
 
 
-def _app(store: Store, address: serving.Address, secret: str, chat: Any) -> Any:
+def _app(store: Store, address: listening.Address, secret: str, chat: Any) -> Any:
     from penchant.feedback.web import create_app
     from penchant.feedback.web.sessions import Owner
 

@@ -23,14 +23,14 @@ class Request:
 
     key: what the prompt is, for seeding; the same key gives the same responses wherever it stands. indices: which of
     its responses to write; none means all. attempt: another attempt draws other responses. num_likeliest: how many of
-    the likeliest tokens are recorded beside each that was drawn.
+    the likeliest tokens are recorded beside each that was drawn; None where nobody reads them.
     """
 
     prompt_ids: tuple[int, ...]
     key: str
     indices: tuple[int, ...] = ()
     attempt: int = 0
-    num_likeliest: int = 0
+    num_likeliest: int | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def draw(logits_RV: Tensor, rows: Sequence[Row]) -> None:
             row.token_ids.append(token_id)
             row.logprobs.append(logprob)
     for logits_V, row in zip(logits_RV, rows, strict=True):
-        if num := row.job.request.num_likeliest:
+        num = row.job.request.num_likeliest
+        if num is not None:
             values, ids = torch.log_softmax(logits_V.float(), dim=-1).topk(min(num, len(logits_V)))
             row.likeliest.append(tuple(zip(ids.tolist(), values.tolist(), strict=True)))

@@ -181,10 +181,18 @@ class ChatEncoder:
         Where contents are written one after the other, the space before a word belongs to the response; many decoders
         drop it at the beginning of a text, so the response is what it adds to the prompt.
         """
+        return self.trimmed(self.decode_added(prompt_ids, ids))
+
+    def decode_added(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
+        """What a response adds to the text of its prompt, with the white space around it."""
         if not self.is_plain:
-            return self.decode(ids).strip()
+            return self.decode(ids)
         before, whole = self.decode(prompt_ids), self.decode([*prompt_ids, *ids])
-        return whole[len(commonprefix([before, whole])) :].rstrip()  # noqa: RUF071  a decoder may tidy the seam
+        return whole[len(commonprefix([before, whole])) :]  # noqa: RUF071  a decoder may tidy the seam
+
+    def trimmed(self, text: str) -> str:
+        """A response's text as it is kept: no white space at its end; nor at its beginning, but where it goes on."""
+        return text.rstrip() if self.is_plain else text.strip()
 
     def cuts_thinking(self, ids: Sequence[int], num_kept: int) -> bool:
         """Whether the first `num_kept` tokens end in the midst of a thinking that all of them would close.

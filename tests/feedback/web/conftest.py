@@ -17,8 +17,8 @@ from penchant.data.records import Candidate, Comparison, Message, Source
 from penchant.feedback.project import Project
 from penchant.feedback.storing import Store
 from penchant.feedback.web import create_app
-from penchant.feedback.web.serving import listen
 from penchant.feedback.web.sessions import cookie_name, csrf_token
+from penchant.listening import listen
 
 HOST = "127.0.0.1:8765"
 ORIGIN = f"http://{HOST}"

@@ -15,12 +15,13 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
+from penchant import listening
 from penchant.cli.main import main
 from penchant.errors import ConfigError
 from penchant.feedback import Project, Store
 from penchant.feedback.imports import import_file
-from penchant.feedback.web import serving
-from penchant.feedback.web.serving import address_of, announced, is_loopback, listen, read_token, where_it_serves
+from penchant.feedback.web.serving import announced, read_token, where_it_serves
+from penchant.listening import address_of, is_loopback, listen
 
 from .conftest import task
 
@@ -51,7 +52,7 @@ def started(monkeypatch, capsys):
     """`started("votes", "--overlap", "3")`: the command up to where it would serve."""
 
     def run(*arguments):
-        monkeypatch.setattr(serving, "serve", lambda app, listening: None)
+        monkeypatch.setattr(listening, "serve", lambda app, opened: None)
         monkeypatch.setattr(sys, "argv", ["penchant", "annotate", *map(str, arguments), "--port", "0"])
         with pytest.raises(SystemExit) as leaving:
             main()
@@ -122,8 +123,8 @@ def test_the_printed_link_opens_the_page_and_leaves_no_token_in_the_log(tmp_path
 @pytest.mark.slow
 def test_it_starts_in_two_seconds_without_the_libraries_of_training(tmp_path, tasks):
     code = (
-        "import sys, threading, time, penchant.feedback.web.serving as serving\n"
-        "serving.serve = lambda app, listening: print('heavy', [m for m in "
+        "import sys, threading, time, penchant.listening as listening\n"
+        "listening.serve = lambda app, opened: print('heavy', [m for m in "
         "('torch', 'transformers', 'peft', 'numpy', 'scipy', 'matplotlib') if m in sys.modules])\n"
         f"sys.argv = ['penchant', 'annotate', {str(tmp_path / 'votes')!r}, '--tasks', {str(tasks)!r}, '--port', '0']\n"
         "from penchant.cli.main import main; main()"

@@ -1,13 +1,11 @@
 """prompt, messages, instruction, turns, or a line of a .txt file: what a model is asked."""
 
-import hashlib
-
 from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, conversation_field, field, opened, prompt_field
 from penchant.data.importers.messages import kind_of
 from penchant.data.quickly import text_message
-from penchant.data.records import Message, Prompt, prompt_key
+from penchant.data.records import Message, Prompt, prompt_id
 from penchant.data.verdicts import BadRow
 
 __all__ = ["PROMPT", "PROMPT_INSTRUCTION", "PROMPT_LINE", "PROMPT_MESSAGES", "PROMPT_TURNS", "make_prompt"]
@@ -20,10 +18,9 @@ ANSWERS = NUMBERS.union(
 
 
 def make_prompt(row: Row, messages: tuple[Message, ...]) -> Prompt:
-    """The id is the row's own, or else the first 16 hex digits of the sha256 of `prompt_key`."""
+    """The id is the row's own, or else that of `prompt_id`."""
     given = row.get("id")
-    digest = hashlib.sha256(prompt_key(messages).encode()).hexdigest()[:16]
-    return Prompt(messages=messages, id=digest if given is None else str(given))
+    return Prompt(messages=messages, id=prompt_id(messages) if given is None else str(given))
 
 
 def first_turn(row: Row) -> Prompt:

@@ -1,0 +1,47 @@
+"""A model served at an address."""
+
+from __future__ import annotations
+
+from penchant.api.answers import load
+from penchant.progress import Reporter, reporter_of
+from penchant.serving.service import BATCH_SIZE, HOST, PORT, open_service
+from penchant.training.given import ModelLike
+
+__all__ = ["serve"]
+
+
+def serve(
+    model: ModelLike,
+    *,
+    host: str = HOST,
+    port: int = PORT,
+    token: str | None = None,
+    batch_size: int = BATCH_SIZE,
+    max_length: int | None = None,
+    progress: bool | Reporter = True,
+) -> None:
+    """Serve a model at an address that speaks OpenAI's API, until Ctrl-C.
+
+    Args:
+        model: see `penchant.load`; one that is loaded is served as it is.
+        host: where to listen; others than this machine need a token. port: 0 takes any that is free.
+        token: 32 or more letters and digits, or "new"; what clients then send as their API key.
+        batch_size: answers written at a time.
+        max_length: the most tokens of a prompt with its answer; None: what the model reads, at most 4096.
+        progress: see `penchant.dpo`.
+
+    Raises:
+        UserError: a model, setting or port that cannot be used.
+    """
+    reporter = reporter_of(progress)
+    with open_service(
+        lambda: load(model, special_tokens="text", progress=reporter),
+        host=host,
+        port=port,
+        token=token,
+        batch_size=batch_size,
+        max_length=max_length,
+    ) as service:
+        for line in service.in_words():
+            reporter.say(line)
+        service.serve()
