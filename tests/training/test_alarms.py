@@ -7,7 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from penchant.data import load_pairs
+from penchant.models.forward import score_sequences
+from penchant.objectives import bind
+from penchant.tokens import Limits, tokenise_pairs
+from penchant.training import alarms
+from penchant.training.band import place_in_band
 from penchant.training.interrupt import Interrupted
+from penchant.training.preferences import PreferenceTask
 
 WORDS = ("happy", "glad", "kind", "warm"), ("sad", "cold", "lost", "angry")
 NOUNS = ("ball", "dog", "cat", "tree", "boat", "hat", "cake", "bird")
@@ -109,6 +116,57 @@ def test_pairs_labelled_the_wrong_way_round_that_have_most_of_the_gradient_are_n
     found = raised(dpo(data=data, optimiser=optimiser, alarms=limits))
     assert "p.jsonl:18" in found["few_pairs_decide"]["text"]
     assert "p.jsonl:42" in found["few_pairs_decide"]["text"]
+
+
+def test_sides_that_the_objective_moves_the_same_way_are_said_unless_they_are_held_to_the_band(
+    dpo, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(alarms, "PAIRS_BETWEEN", 4)
+    data = write_pairs(tmp_path / "p.jsonl", [twice_rejected(row) for row in stories(20)]) | {"held_out": 0}
+    optimiser = {"batch_size": 2, "learning_rate": 1e-5, "epochs": 1}
+    found = raised(dpo(data=data, optimiser=optimiser))["sides_entangled"]
+    assert (found["step"], found["value"]) == (10, 1.0)
+    assert "the chosen response less likely in 5 and" in found["text"]
+    band = {"band": {"ratio": 1.67, "rho": 1}}  # measured: |g_l| over |g_w|
+    assert "sides_entangled" not in raised(dpo(name="held", data=data, optimiser=optimiser, dpo=band))
+
+
+def twice_rejected(row):
+    return row | {"rejected": row["chosen"] * 2}
+
+
+def twice_chosen(row):
+    return row | {"chosen": row["rejected"] * 2}
+
+
+@pytest.mark.parametrize("objective", ["dpo", "simpo"])
+def test_a_pair_lies_in_the_band_where_a_small_step_along_its_gradient_moves_its_sides_apart(
+    model, tmp_path, objective
+):
+    plain = stories(6)
+    write_pairs(tmp_path / "p.jsonl", [*plain[:2], *map(twice_rejected, plain[2:4]), *map(twice_chosen, plain[4:])])
+    pairs = tokenise_pairs(model.encoder, load_pairs(tmp_path / "p.jsonl").records, Limits(200, 150)).items
+    weights = list(model.network.parameters())
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    before = {s.key: float(x.detach()) for p in pairs for s in p.sequences for x in score_sequences(model, [s])}
+    task = PreferenceTask(bind(objective), 0.1, before)
+    places = []
+    for pair in pairs:
+        places.append(place_in_band(model, task, pair, weights))
+        task.losses(model, [pair])[0].backward()
+        size = sum(float(weight.grad.square().sum()) for weight in weights) ** 0.5
+        with torch.no_grad():
+            start = [weight.clone() for weight in weights]
+            for weight in weights:
+                weight.sub_(weight.grad, alpha=2e-3 / size)
+            after = score_sequences(model, pair.sequences).tolist()
+            for weight, was in zip(weights, start, strict=True):
+                weight.copy_(was)
+                weight.grad.zero_()
+        chosen, rejected = (now - before[s.key] for now, s in zip(after, pair.sequences, strict=True))
+        assert places[-1] == ("chosen_falls" if chosen < 0 else "rejected_rises" if rejected > 0 else "inside")
+    assert set(places) == {"inside", "chosen_falls", "rejected_rises"}
 
 
 @pytest.mark.slow(threads=1)

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ __all__ = ["ALARMS", "FEWEST_STEPS", "Measured", "Seen", "repeated_share"]
 
 FEWEST_STEPS = 10  # what fewer steps show is noise
 FEWEST_PAIRS = 40
+FEWEST_PLACES = 5
 SPIKE_AMONG = 50
 
 
@@ -22,7 +23,8 @@ class Seen:
 
     run: its ledger. rows: of metrics, thinned where there are many. samples: the answers to fixed prompts. norms: of
     the newest gradients, this step's last. margins: for each training pair seen, its row and its margin when it was
-    last trained on. step, num_steps: done, and of the whole run.
+    last trained on. places: of pairs measured now and then, where they lie in the disentanglement band ("inside",
+    "chosen_falls", "rejected_rises"), the newest last. step, num_steps: done, and of the whole run.
     """
 
     run: Mapping[str, Any]
@@ -30,6 +32,7 @@ class Seen:
     samples: Sequence[Mapping[str, Any]] = ()
     norms: Sequence[float] = ()
     margins: Sequence[tuple[str, float]] = ()
+    places: Collection[str] = ()
     step: int = 0
     num_steps: int = 0
 
@@ -207,6 +210,22 @@ def few_pairs_decide(seen: Seen) -> Measured | None:
     )
 
 
+def sides_entangled(seen: Seen) -> Measured | None:
+    """The share of the measured pairs that lie outside the disentanglement band (arXiv 2604.18239).
+
+    A step along such a pair's own gradient moves both its sides the same way, through what they share in the model.
+    """
+    if len(seen.places) < FEWEST_PLACES:
+        return None
+    falls, rises = (sum(place == name for place in seen.places) for name in ("chosen_falls", "rejected_rises"))
+    return Measured(
+        (falls + rises) / len(seen.places),
+        f"of {len(seen.places)} pairs measured, the pair's own gradient makes the chosen response less likely in "
+        f"{falls} and the rejected one likelier in {rises}: the pull on the two sides is out of proportion for pairs "
+        "so alike; set `dpo.band`, or leave out pairs that are nearly alike",
+    )
+
+
 ALARMS: Mapping[str, Measure] = {
     measure.__name__: measure
     for measure in (
@@ -222,6 +241,7 @@ ALARMS: Mapping[str, Measure] = {
         does_not_end,
         gradient_spike,
         few_pairs_decide,
+        sides_entangled,
     )
 }
 """By name, what each measures; an alarm is raised where the number is above its limit."""

@@ -13,10 +13,13 @@ from typing import Any, Protocol
 
 import torch
 
+from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.report.alarms import ALARMS, FEWEST_STEPS, SPIKE_AMONG, Measured, Seen
+from penchant.training.band import place_in_band
 from penchant.training.config import AlarmsConfig
 from penchant.training.run_record import RunRecord
+from penchant.training.task import Task
 
 __all__ = ["Alarms"]
 
@@ -24,11 +27,17 @@ MOST_ROWS = 2000
 """Of training steps, that are remembered; of a longer run every second one, or third, and so on."""
 MOST_PAIRS = 20_000
 """That are followed one by one; of more, the first that were trained on."""
+PAIRS_BETWEEN = 100
+"""Pairs that are trained on between two of which the gradients of both sides are measured: under 2% of the time."""
+MOST_PLACES = 40
+"""Of the newest pairs that were measured so."""
 
 
 class Watched(Protocol):
     """The loop that is watched."""
 
+    model: LanguageModel
+    task: Task[Any]
     record: RunRecord
     reporter: Reporter
     parameters: dict[str, torch.nn.Parameter]
@@ -48,17 +57,26 @@ class Alarms:
 
     config: AlarmsConfig
     num_steps: int
+    batch_size: int
     raised: list[dict[str, Any]] = field(default_factory=list)
     rate: float = 1.0
     best: tuple[float, int] | None = None
 
     def __post_init__(self) -> None:
         self.every = -(-self.num_steps // MOST_ROWS)
+        self.pair_every = -(-PAIRS_BETWEEN // self.batch_size)
         self.looks_every = max(FEWEST_STEPS, self.num_steps // 20)
         self.rows: list[Mapping[str, Any]] = []
         self.samples: Sequence[Mapping[str, Any]] = ()
         self.norms: deque[float] = deque(maxlen=SPIKE_AMONG)
         self.margins: dict[str, float] = {}
+        self.places: deque[str] = deque(maxlen=MOST_PLACES)
+
+    def saw_update(self, loop: Watched, items: Sequence[Any]) -> None:
+        """What was just trained on, while gradients are free to be written over; now and then a pair is measured."""
+        if self.config.sides_entangled is not None and (loop.step + 1) % self.pair_every == 0:
+            place = place_in_band(loop.model, loop.task, items[0], loop.parameters.values())
+            self.places.extend([] if place is None else [place])
 
     def saw_step(self, loop: Watched, row: Mapping[str, Any], margins: Sequence[tuple[str, float]]) -> None:
         """A step of training, and the margins of its pairs."""
@@ -102,18 +120,22 @@ class Alarms:
         self.samples = [sample for sample in samples if sample["step"] in (min(steps), max(steps))]
         self.raised, self.rate = list(state.get("raised", [])), state.get("rate", 1.0)
         self.margins, self.best = dict(state.get("margins", {})), state.get("best")
+        self.places.extend(state.get("places", ()))
         record.note(alarms=self.raised)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the rows."""
-        return {"raised": self.raised, "rate": self.rate, "margins": self.margins, "best": self.best}
+        kept = {"raised": self.raised, "rate": self.rate, "margins": self.margins, "best": self.best}
+        return {**kept, "places": list(self.places)}
 
     def _look(self, loop: Watched, names: Iterable[str]) -> None:
         """Say the alarms that are raised now, each once, and do what the settings say."""
         told = {alarm["name"] for alarm in self.raised}
         limits = {n: limit for n in names if n not in told and (limit := getattr(self.config, n)) is not None}
         pairs = list(self.margins.items()) if "few_pairs_decide" in limits else []
-        seen = Seen(loop.record.ledger, self.rows, self.samples, self.norms, pairs, loop.step, self.num_steps)
+        seen = Seen(
+            loop.record.ledger, self.rows, self.samples, self.norms, pairs, self.places, loop.step, self.num_steps
+        )
         for name, limit in limits.items():
             measured = ALARMS[name](seen)
             if measured is not None and measured.value > limit:

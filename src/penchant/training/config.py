@@ -275,6 +275,7 @@ AlarmName = Literal[
     "does_not_end",
     "gradient_spike",
     "few_pairs_decide",
+    "sides_entangled",
 ]
 
 
@@ -301,6 +302,9 @@ class AlarmsConfig(Section):
     )
     gradient_spike: Limit = Field(20.0, description="gradient norm of a step, over the median of those before")
     few_pairs_decide: Limit = Field(0.6, description="share of the gradient that a twentieth of the pairs may have")
+    sides_entangled: Limit = Field(
+        0.7, description="share of measured pairs whose own gradient may move both sides the same way"
+    )
     actions: dict[AlarmName, Literal["note", "stop", "lower_rate", "keep_best"]] = Field(
         {},
         description="what an alarm does beside being said, {saturated: stop}: note (nothing), stop, lower_rate (the "

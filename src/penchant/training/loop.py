@@ -118,7 +118,7 @@ class Loop(Generic[Item]):
         self.groups = group_numbers(groups_of(self.data.train, self.group_of))
         asked = (item.sequences[0] for item in self.data.held_out or self.data.train)
         self.fixed_prompts = FixedPrompts(asked, self.config.save.num_samples, self.config.save.sample_tokens)
-        self.alarms = Alarms(self.config.alarms, self.num_steps)
+        self.alarms = Alarms(self.config.alarms, self.num_steps, self.config.optimiser.batch_size)
         self.kl = OnPolicyKL.of(self.config, self.model, self.fixed_prompts.requests)
 
     def stop(self, why: str) -> None:
@@ -244,6 +244,7 @@ class Loop(Generic[Item]):
             self.on_first_step(result)
         if result.finite:
             self.optimiser.step()
+            self.alarms.saw_update(self, items)
             self.bad_in_a_row = 0
         else:
             self.bad_in_a_row += 1
