@@ -65,7 +65,7 @@ def _computed_again(compute: Callable[[], Tensor]) -> Iterator[Callable[[Tensor]
     storages: set[int] = set()
 
     def pack(saved: Tensor) -> Tensor | _Again:
-        if saved.data_ptr() not in storages:
+        if saved.untyped_storage()._cdata not in storages:
             return saved
         return _Again(compute, saved.shape, saved.stride(), saved.storage_offset())
 
@@ -73,7 +73,7 @@ def _computed_again(compute: Callable[[], Tensor]) -> Iterator[Callable[[Tensor]
         return packed if isinstance(packed, Tensor) else packed()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
-        yield lambda tensor: storages.add(tensor.data_ptr())
+        yield lambda tensor: storages.add(tensor.untyped_storage()._cdata)
 
 
 @dataclass(frozen=True)

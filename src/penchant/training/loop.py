@@ -25,8 +25,10 @@ from penchant.training.dataset import Dataset, groups_of
 from penchant.training.finite import say_not_finite
 from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import Interrupted, StopRequest
+from penchant.training.loop_state import state_of, take_up
 from penchant.training.on_policy import OnPolicyKL
 from penchant.training.optimiser import adamw
+from penchant.training.out_of_memory import TokenBudget, naming
 from penchant.training.run_record import RunRecord
 from penchant.training.samples import FixedPrompts
 from penchant.training.schedule import batches_of_epoch, group_numbers, learning_rate_factor, num_batches, num_steps
@@ -56,14 +58,15 @@ def accumulate(
     packed = pack([item.sequences for item in batch], token_budget, share=model.shares)
     micro_batches = [[batch[i] for i in indices] for indices in packed]
     task = task.for_batch(model, micro_batches)
-    for items in micro_batches:
+    for number, items in enumerate(micro_batches, 1):
         before_micro_batch()
-        loss, metrics = task.losses(model, items)
-        if not loss.requires_grad:
-            raise ConfigError(
-                "the loss does not depend on the model, so there is nothing to learn; detach nothing in it"
-            )
-        (loss / total).backward()
+        with naming(number, len(micro_batches), items, token_budget):
+            loss, metrics = task.losses(model, items)
+            if not loss.requires_grad:
+                raise ConfigError(
+                    "the loss does not depend on the model, so there is nothing to learn; detach nothing in it"
+                )
+            (loss / total).backward()
         tally.add(loss, sum(task.count(item) for item in items), metrics)
         if not torch.isfinite(loss.detach()):
             bad += items
@@ -103,11 +106,13 @@ class Loop(Generic[Item]):
     seconds: float = 0.0
     stopped_early: str | None = None
     learning_rate: float = field(init=False)
+    token_budget: TokenBudget = field(init=False)
     parameters: dict[str, torch.nn.Parameter] = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.config.optimiser
+        self.token_budget = TokenBudget(config.token_budget)
         own = {n: p for n, p in self.model.network.named_parameters() if p.requires_grad}
         self.parameters = {**own, **self.task.parameters()}
         assert config.learning_rate is not None, "see `usual_learning_rate`"
@@ -128,13 +133,7 @@ class Loop(Generic[Item]):
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint, bit for bit as if never stopped."""
         self.task.restore(restore(checkpoint, self.parameters, self.optimiser))
-        state = checkpoint.state
-        self.step, self.bad_in_a_row, self.num_tokens = state["step"], state["bad_in_a_row"], state["num_tokens"]
-        self.seconds, self.owes_evaluation = state["seconds"], state.get("owes_evaluation", False)
-        self.num_steps, self.stopped_early = state.get("num_steps", self.num_steps), state.get("stopped_early")
-        torch.set_float32_matmul_precision(state["matmul_precision"])  # measured anew, it might differ in the last bit
-        self.record.keep_until(self.step, self.reporter.say, evaluated=not self.owes_evaluation)
-        self.alarms.resume(self.record, state.get("alarms", {}))
+        take_up(self, checkpoint.state)
 
     def run(self, stop: StopRequest) -> None:
         """Train to the end. Raises Interrupted after saving, TrainingError when going on would hide a fault."""
@@ -230,16 +229,19 @@ class Loop(Generic[Item]):
     def _update(self, items: Sequence[Item], stop: StopRequest, *, first: bool) -> StepResult[Item]:
         """One step of the optimiser; a task may ask for several in a step of the loop."""
         config = self.config.optimiser
-        self.optimiser.zero_grad(set_to_none=False)
-        result = accumulate(
-            self.model,
-            self.task,
-            items,
-            list(self.parameters.values()),
-            token_budget=config.token_budget,
-            max_grad_norm=config.max_grad_norm,
-            before_micro_batch=stop.check if first else lambda: None,
-        )
+        result = None
+        while result is None:
+            self.optimiser.zero_grad(set_to_none=False)
+            with self.token_budget.halved_once(f"step {self.step + 1}", self.reporter.say):
+                result = accumulate(
+                    self.model,
+                    self.task,
+                    items,
+                    list(self.parameters.values()),
+                    token_budget=self.token_budget.now,
+                    max_grad_norm=config.max_grad_norm,
+                    before_micro_batch=stop.check if first else lambda: None,
+                )
         if first and self.step == 0 and result.finite:
             self.on_first_step(result)
         if result.finite:
@@ -256,18 +258,8 @@ class Loop(Generic[Item]):
         return self.step % every == 0 or self.step == self.num_steps
 
     def _save(self) -> None:
-        state = {
-            "bad_in_a_row": self.bad_in_a_row,
-            "owes_evaluation": self.owes_evaluation,
-            "num_tokens": self.num_tokens,
-            "seconds": self.seconds,
-            "num_steps": self.num_steps,
-            "stopped_early": self.stopped_early,
-            "matmul_precision": torch.get_float32_matmul_precision(),
-            "alarms": self.alarms.state(),
-        }
         keep = self.config.save.keep_checkpoints
-        self.record.save(self.step, self.parameters, self.optimiser, state, self.task.state(), keep=keep)
+        self.record.save(self.step, self.parameters, self.optimiser, state_of(self), self.task.state(), keep=keep)
 
     def _evaluated(self) -> dict[str, float]:
         """Metrics of what is held out."""
@@ -276,7 +268,7 @@ class Loop(Generic[Item]):
         items = self.task.measured(self.model, self.data.held_out)
         if not len(items):
             return {}
-        found = evaluate_task(self.model, self.task, items, self.config.optimiser.token_budget)
+        found = evaluate_task(self.model, self.task, items, self.token_budget.now)
         return found if self.kl is None else {**found, "eval_kl": self.kl.measure(self.model)}
 
     def _epochs(self) -> float:
