@@ -32,6 +32,7 @@ __all__ = [
     "inspect_pairs",
     "inspect_prompts",
     "inspect_votes",
+    "require_pair",
 ]
 
 Record_contra = TypeVar("Record_contra", contravariant=True)
@@ -39,18 +40,24 @@ Inspector = Callable[[Record_contra, Origin], Verdict | None]
 """Raises BadRow for a record that cannot be used; returns a warning for one that can; None for one without fault."""
 
 
+def require_pair(pair: PreferencePair) -> tuple[str, str]:
+    """The keys of its responses, chosen and rejected. Raises BadRow for a pair that nothing can be learned from."""
+    require_question(pair.prompt)
+    chosen, rejected = response_key(pair.chosen), response_key(pair.rejected)
+    for side, text in (("chosen", chosen), ("rejected", rejected)):
+        if not text:
+            raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
+    if chosen == rejected:
+        raise BadRow("equal_responses", "chosen and rejected are the same text", "remove the row")
+    return chosen, rejected
+
+
 def inspect_pairs() -> Inspector[PreferencePair]:
     """A new inspector of pairs; several of one row, as of several annotators, may say the same or disagree."""
     seen = Seen()
 
     def inspect(pair: PreferencePair, origin: Origin) -> Verdict | None:
-        require_question(pair.prompt)
-        chosen, rejected = response_key(pair.chosen), response_key(pair.rejected)
-        for side, text in (("chosen", chosen), ("rejected", rejected)):
-            if not text:
-                raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
-        if chosen == rejected:
-            raise BadRow("equal_responses", "chosen and rejected are the same text", "remove the row")
+        chosen, rejected = require_pair(pair)
         prompt = hash(prompt_identity(pair.prompt))
         opposite = seen.first((prompt, rejected, chosen))
         earlier = seen.remember((prompt, chosen, rejected), origin)

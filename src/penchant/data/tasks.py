@@ -6,14 +6,13 @@ from typing import Any
 
 from penchant.data.importers.base import require_question
 from penchant.data.importers.judged import text_of
-from penchant.data.inspection import inspect_pairs
-from penchant.data.records import Candidate, Comparison, Message, Origin, Outcome, PreferencePair, prompt_key
+from penchant.data.inspection import require_pair
+from penchant.data.records import Candidate, Comparison, Message, Outcome, PreferencePair, prompt_key
 
 __all__ = ["FLIPPED", "task_from_pair", "task_of"]
 
 FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
 """The outcomes that change when the two sides trade places."""
-NOWHERE = Origin(file="", line=1)
 
 
 def task_of(comparison: Comparison) -> Comparison:
@@ -28,7 +27,7 @@ def task_from_pair(pair: PreferencePair) -> Comparison:
     if pair.probability < 0.5:
         pair = pair.swap().model_copy(update={"probability": 1 - pair.probability})
     numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin}
-    inspect_pairs()(pair, NOWHERE)
+    require_pair(pair)
     chosen, rejected = (Candidate(text=text_of(response)) for response in (pair.chosen, pair.rejected))
     outcome = "tie" if pair.probability == 0.5 else "a"
     defaults = {name: field.default for name, field in PreferencePair.model_fields.items()}

@@ -13,7 +13,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
+from penchant.data.importers.base import require_question
 from penchant.data.importers.judged import HUMAN
+from penchant.data.inspection import require_pair
 from penchant.data.opening import Row
 from penchant.data.records import (
     SCORES,
@@ -62,7 +64,8 @@ def _trl(record: Any) -> Iterator[Row]:
 
 def _kto(record: Any) -> Iterator[Row]:
     if isinstance(record, Comparison) and record.outcome == "both_bad":
-        for side in (record.a, record.b):
+        require_question(record.prompt)
+        for side in (one for one in (record.a, record.b) if one.text.strip()):
             bad = Labelled(prompt=record.prompt, response=side.text, desirable=False)
             yield _label_row(bad, _said_of(record, side))
     elif isinstance(record, Labelled):
@@ -159,7 +162,7 @@ def lost_in(record: Writable, to: str) -> list[str]:
 def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row]:
     """The pair that a record is, with the id, models and scores of a comparison.
 
-    Raises BadRow where no side is preferred.
+    Raises BadRow where no side is preferred, and where nothing can be learned from it.
     """
     if isinstance(record, PreferencePair):
         return record, {}
@@ -167,6 +170,7 @@ def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row
         code = record.outcome or "unanswered"
         raise BadRow(code, CODES[code].meaning, "nothing to mend")
     (pair,) = pairs_from_comparisons([record])
+    require_pair(pair)
     sides = (record.a, record.b) if record.outcome == "a" else (record.b, record.a)
     models = {
         f"{name}_model": one.source.model
