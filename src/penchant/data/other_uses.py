@@ -37,9 +37,9 @@ def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
     for names, said in PARTS.items():
         if row.keys() >= set(names):
             return said
-    tried = {one.name for one in asked}
+    tried = {(one.name, one.needs) for one in asked}  # battles need texts to be pairs, and none to be votes
     for kind, command in USES.items():
-        if any(one.name not in tried and _takes(one, row) for one in TABLES[kind]):
+        if any((one.name, one.needs) not in tried and _takes(one, row) for one in TABLES[kind]):
             return command
     return None
 
