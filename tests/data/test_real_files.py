@@ -169,4 +169,5 @@ def test_what_holds_no_pairs_is_refused_in_one_sentence_with_who_reads_it(shared
     path = shared / "data" / name
     with pytest.raises(DataError, match=REFUSED[name]) as error:
         load_pairs(path)
-    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)

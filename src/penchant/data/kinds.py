@@ -1,5 +1,6 @@
 """What kind of data files hold, told by rows that can be nothing else."""
 
+from contextlib import suppress
 from functools import cached_property
 from itertools import groupby, islice
 from typing import Any
@@ -10,6 +11,7 @@ from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS,
 from penchant.data.importers.added import added_importers
 from penchant.data.importers.base import Importer, filled
 from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.packed import unpacked
 from penchant.data.importers.with_label import LABELS
 from penchant.data.opening import Row
 from penchant.data.parts import Kind
@@ -71,6 +73,8 @@ class _KindOf:
     """The kind of a row. What installed packages add is looked for once a row is of no kind of our own."""
 
     def __call__(self, row: Row) -> Kind | None:
+        with suppress(BadRow):  # which is said where the row is read
+            row = unpacked(row)
         return _kind_of(row) or next((kind for one, kind in self.added if one.matches(row)), None)
 
     @cached_property

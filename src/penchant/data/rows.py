@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from penchant.data.fields import UnreadFields, harmless_of, unread_of
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore
+from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.packed import unpacked
 from penchant.data.misnamed import misspelt_column
 from penchant.data.opening import LISTED, no_object
@@ -96,7 +97,7 @@ class Reader(Generic[Record]):
         names = unread_of(row, importer, chosen=self._chosen or self._only is not None)
         if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
             self._note_fits(row, importer, found, origin)
-        return found if isinstance(found, tuple) else (found,), names
+        return _as_tuple(found), names
 
     def candidates(self, names: tuple[str, ...]) -> Sequence[OneOrMore[Record]]:
         """The importers of the table that need no other field than these."""
@@ -133,8 +134,10 @@ class Reader(Generic[Record]):
         for other in self._table():
             if other is taken or not other.matches(row) or (taken.name, other.name) in self.fits:
                 continue
+            if any(says_nothing(row.get(name)) for name in other.needs):
+                continue
             with suppress(BadRow, ValidationError):
-                if other.convert(row) != found:
+                if _as_tuple(other.convert(row)) != _as_tuple(found):
                     self.fits[taken.name, other.name] = origin
 
     @contextmanager
@@ -175,6 +178,10 @@ class Reader(Generic[Record]):
         self.num_strange += 1
         if self.num_strange <= NUM_COLUMNS:
             self._columns |= dict.fromkeys(map(str, row))
+
+
+def _as_tuple(found: Record | tuple[Record, ...]) -> tuple[Record, ...]:
+    return found if isinstance(found, tuple) else (found,)
 
 
 def may_be_of(names: Iterable[str], importer: Importer[Any]) -> bool:

@@ -1,7 +1,9 @@
-"""Messages kept as text in a column, as csv and some parquet files hold them: JSON, or what Python's repr writes.
+"""Messages and lists kept as text in a column, as csv and some parquet files hold them: JSON, or Python's repr.
 
 Only a text that is such a list (or one message) from its first character to its last is taken for one; a text that
-begins as one and cannot be read, as of numpy arrays and of cells that were cut, is refused and not learned by heart.
+begins as messages and cannot be read, as of numpy arrays and of cells that were cut, is refused and not learned by
+heart. A list of texts may be an answer as well, so only columns that hold lists in every format are read as lists, and
+those beside a column that says so.
 """
 
 import ast
@@ -22,15 +24,26 @@ BEGINS = re.compile(r"""\s*(?:\[\s*)?\{\s*["'](?:role|content|from|value)["']\s*
 
 LITERAL = re.compile(r"""\s*(?:\[\s*)?\{?\s*["']""")
 _OPENING = frozenset("[{\"' \t\r\n")
+_LISTS = """
+    answers responses completions generations candidates outputs scores ratings rating rewards ranks rank ranking
+    models generation_models instances turns conversation
+"""
+HOLD_LISTS = frozenset(_LISTS.split())
+LISTS_BESIDE = {"num_correct": ("chosen", "rejected"), "message_tree_id": ("prompt",)}
+"""Of RewardBench 2 and of OpenAssistant's trees: a column, and those that hold lists or an object where it stands."""
 HEAD = 200
 """Characters of a text that tell whether it begins as messages, however often it was quoted."""
 
 
 def unpacked(row: Row) -> Row:
-    """The row with messages in place of the text that spells them. Raises BadRow for such text that is damaged."""
+    """The row with messages and lists in place of the texts that spell them. Raises BadRow for messages damaged."""
     found: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, str) and value[:1] in _OPENING and name in HOLD_MESSAGES and _may_spell(value):
+        if not isinstance(value, str) or value[:1] not in _OPENING:
+            continue
+        if name in HOLD_LISTS or any(name in names and mark in row for mark, names in LISTS_BESIDE.items()):
+            found[name] = spelt(value)
+        elif name in HOLD_MESSAGES and _may_spell(value):
             if name == "prompt" and "response_a" in row:
                 continue  # lists of turns, one for each column, which their importer reads
             found[name] = _messages_in(value, name)

@@ -42,8 +42,12 @@ def _split(text: str, name: str) -> tuple[tuple[Message, ...], str]:
 
 
 def _matches(row: Row) -> bool:
-    texts = row.get("text")
-    return "score" in row and isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
+    texts, scores = row.get("text"), row.get("score")
+    if isinstance(texts, str) and isinstance(scores, str) and scores.startswith("["):  # lists kept as text
+        texts = spelt(texts)
+    return (
+        scores is not None and isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
+    )
 
 
 TEXT_SCORE: Importer[Comparison] = Importer(
