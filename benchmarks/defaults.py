@@ -31,7 +31,7 @@ from penchant.models.numerics import computing
 from penchant.tokens import EncodedPair, Limits, tokenise_pairs
 
 BETA = 0.1
-QUIET = {"save.num_samples": 0, "data.max_bad_share": 1.0}
+QUIET = {"save.num_samples": 0, "data.max_bad_share": 0.9}
 """No samples, and prompts that a small model has no room for are left out."""
 
 
