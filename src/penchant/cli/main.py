@@ -71,7 +71,6 @@ def main() -> None:
     own_process()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what it has no bytes for is spelt out, and no fault of ours
             stream.reconfigure(errors=SPELT_OUT)
