@@ -43,7 +43,7 @@ def commands_page() -> str:
 
 def settings_page() -> str:
     """Every setting with its default, the values it may take and its meaning."""
-    DPOConfig, SFTConfig, RewardConfig, RLHFConfig, ProjectConfig = schemas()
+    DPOConfig, SFTConfig, RewardConfig, RLHFConfig, FrontierConfig, SweepConfig, ProjectConfig = schemas()
     training = """# Settings
 
 Written by `make docs` from `penchant.training.config`. Every setting can be given in a YAML file (`--config`), in the
@@ -51,6 +51,11 @@ environment (`PENCHANT_OPTIMISER__EPOCHS=2`), by `--set optimiser.epochs=2`, or 
 of these beats the ones before it. A key that does not exist is refused, with the nearest one that does.
 
 In the tables, `null` is nothing: the setting is left out, or written as `null` in YAML.
+"""
+    studies = """## Studies
+
+What a file of `penchant frontier` or `penchant sweep` holds ([frontier.md](frontier.md)), from
+`penchant.studies.settings`.
 """
     project = """## project.yaml
 
@@ -63,18 +68,21 @@ How the people of a project are asked ([annotate.md](annotate.md)), from `pencha
             f"## penchant sft\n\n{_table(SFTConfig, left_out=NOT_READ_BY_SFT)}",
             f"## penchant reward\n\n{_table(RewardConfig, left_out=NOT_READ_BY_REWARD)}",
             f"## penchant rlhf\n\n{_table(RLHFConfig, left_out=NOT_READ_BY_RLHF)}",
+            f"{studies}\n### penchant frontier\n\n{_table(FrontierConfig)}",
+            f"### penchant sweep\n\n{_table(SweepConfig)}",
             f"{project}\n{_table(ProjectConfig)}",
         ]
     )
 
 
 def schemas() -> tuple[type[BaseModel], ...]:
-    """What can be set: of `penchant dpo`, `sft`, `reward` and `rlhf`, and of a project."""
+    """What can be set: of `penchant dpo`, `sft`, `reward` and `rlhf`, of studies, and of a project."""
     from penchant.feedback.project import ProjectConfig
     from penchant.online.config import RLHFConfig
+    from penchant.studies import FrontierConfig, SweepConfig
     from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
 
-    return DPOConfig, SFTConfig, RewardConfig, RLHFConfig, ProjectConfig
+    return DPOConfig, SFTConfig, RewardConfig, RLHFConfig, FrontierConfig, SweepConfig, ProjectConfig
 
 
 NOT_READ_BY_SFT = ("model.reference", "data.max_prompt_length")
@@ -126,6 +134,7 @@ def _is_section(annotation: Any) -> bool:
 def _shown(value: Any) -> str:
     """A default as it is written in YAML."""
     written = {None: "null", (): "[]", "": '""', True: "true", False: "false"}
+    value = list(value) if isinstance(value, tuple) and value else value
     return f"`{written[value] if isinstance(value, bool) or value in (None, (), '') else value}`"
 
 
@@ -135,7 +144,10 @@ def _allowed(schema: Mapping[str, Any]) -> str:
         return " or ".join(_allowed(part) for part in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
-    kinds = {"null": "`null`", "boolean": "`true`, `false`", "string": "text", "array": "a list of texts"}
+    kinds = {"null": "`null`", "boolean": "`true`, `false`", "string": "text", "object": "names and values"}
+    if schema["type"] == "array":
+        of_numbers = schema.get("items", {}).get("type") in ("number", "integer")
+        return "a list of numbers" if of_numbers else "a list of texts"
     if schema["type"] in kinds:
         return kinds[schema["type"]]
     kind = "an integer" if schema["type"] == "integer" else "a number"

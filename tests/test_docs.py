@@ -48,7 +48,7 @@ def test_every_setting_has_a_meaning_and_its_allowed_values():
 
 
 def test_the_allowed_values_are_those_that_the_schema_takes():
-    dpo, sft, _, _, project = ({s.name: s for s in make.settings(schema)} for schema in make.schemas())
+    dpo, sft, *_, project = ({s.name: s for s in make.settings(schema)} for schema in make.schemas())
     assert dpo["dpo.moving_reference.mixup"].allowed == "a number above 0 and at most 1"
     assert dpo["seed"].allowed == "an integer at least 0 and below 2**63"
     assert dpo["model.device"].allowed == "`auto`, `cpu`, `cuda`, `mps`"

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from penchant.online.run import Online, rlhf
     from penchant.progress import Reporter
     from penchant.report.ranking import Ranking
+    from penchant.studies.run import Frontier, Sweep, frontier, sweep
     from penchant.training.callbacks import Callback
     from penchant.training.checking import CheckReport
     from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
@@ -85,6 +86,7 @@ _WHERE = {
     "penchant.evaluation.candidates": ("Samples",),
     "penchant.evaluation.evaluate": ("Evaluation",),
     "penchant.evaluation.score": ("Scores",),
+    "penchant.studies.run": ("Frontier", "Sweep", "frontier", "sweep"),
     "penchant.models.language_model": ("LanguageModel",),
     "penchant.objectives": ("PairBatch",),
     "penchant.progress": ("Reporter",),
@@ -103,10 +105,10 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
     "load", "sample", "judge", "pair", "check", "convert", "advise", "sft", "dpo", "reward", "rlhf", "score",
-    "evaluate", "rank", "open_run", "compare_runs", "verify", "lineage", "serve",
-    "Run", "Samples", "Paired", "Scores", "Evaluation", "Ranking", "CheckReport", "Converted", "LanguageModel",
-    "Online", "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig", "PairBatch",
-    "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
+    "evaluate", "frontier", "sweep", "rank", "open_run", "compare_runs", "verify", "lineage", "serve",
+    "Run", "Samples", "Paired", "Scores", "Evaluation", "Frontier", "Sweep", "Ranking", "CheckReport", "Converted",
+    "LanguageModel", "Online", "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig",
+    "PairBatch", "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",
     "PenchantError", "UserError", "DataError", "ModelError", "ConfigError", "OutputError", "TrainingError",
     "WrittenError", "Interrupted",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ A key that stands twice in one mapping is refused: which one was meant?
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from penchant.errors import ConfigError
 from penchant.reading import os_reason, read_text
 from penchant.wording import one_line, reason_of
 
-__all__ = ["StrictYamlError", "read_settings", "strict_load"]
+__all__ = ["StrictYamlError", "line_of", "read_settings", "strict_load"]
 
 STRAY = (ValueError, OverflowError, TypeError, LookupError, AttributeError)
 """What the library lets through besides its own errors: those of int(), float(), date(), chr() and of odd tags."""
@@ -78,6 +79,29 @@ def strict_load(text: str) -> Any:
         raise _not_yaml(error.problem or reason_of(error), error.problem_mark or error.context_mark) from error
     except (yaml.YAMLError, *STRAY) as error:
         raise _not_yaml(reason_of(error), None) from error
+
+
+def line_of(text: str, path: Sequence[object]) -> int | None:
+    """The line, from 1, where what lies at this path of keys and places begins; of as much of it as is there.
+
+    Example:
+        >>> line_of("seeds: [0]\\ngrid:\\n  beta: [1]\\n  rate: [2]\\n", ("grid", "rate"))
+        4
+    """
+    try:
+        node, line = yaml.compose(text, Loader=_StrictLoader), None
+    except (yaml.YAMLError, StrictYamlError, *STRAY):
+        return None
+    for part in path:
+        found = None
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if getattr(pair[0], "value", None) == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = (node.value[part], node.value[part])
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
 
 
 def read_settings(file: Path, *, expected: str, unreadable: str) -> dict[str, Any]:

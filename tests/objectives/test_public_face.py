@@ -103,6 +103,7 @@ def test_the_room_exports_exactly_these_names():
         "sum_by_response",
         "token_rewards",
         "token_weight",
+        "unlikelihood",
         "value_loss",
         "whitened",
         "wpo_weight",

@@ -60,6 +60,7 @@ BY_HAND = {
     "cpo": ({"beta": 0.3, "nll_weight": 0.4}, nll(0.3 * 3.5) + 0.4 * 9 / 5),
     "orpo": ({"odds_weight": 0.4}, 9 / 5 + 0.4 * nll(log_odds(W / 5) - log_odds(L / 4))),
     "simper": ({}, math.exp(L / 4) - math.exp(W / 5)),
+    "unlikelihood": ({"alpha": 0.4}, 9 / 5 - 0.4 * math.log(1 - math.exp(L / 4))),
     "aot": ({"beta": 0.3, "label_smoothing": 0.2}, 0.8 * nll(0.75) + 0.2 * nll(-0.75)),
     "aot_unpaired": ({"beta": 0.3, "label_smoothing": 0.2}, 0.8 * nll(0.75) + 0.2 * nll(-0.75)),
     # one pair on which the memory starts: a tenth of its own mean, and nine tenths of a deviation of 1
@@ -197,9 +198,10 @@ def test_aot_unpaired_compares_the_sorted_log_ratios_of_chosen_with_those_of_rej
     assert apart.tolist() != pytest.approx(expected, rel=1e-3), "or the two could not be told apart here"
 
 
-def test_orpo_survives_a_response_that_is_certain(pair):
-    certain = replace(pair, policy_chosen_B=torch.zeros(1, dtype=torch.float64))
-    assert bind("orpo")(certain).isfinite().all()
+def test_orpo_and_unlikelihood_survive_a_response_that_is_certain(pair):
+    certain = torch.zeros(1, dtype=torch.float64)
+    assert bind("orpo")(replace(pair, policy_chosen_B=certain)).isfinite().all()
+    assert bind("unlikelihood")(replace(pair, policy_rejected_B=certain)).isfinite().all()
 
 
 def test_every_bradley_terry_objective_starts_at_ln_2_where_policy_and_reference_agree(pairs):

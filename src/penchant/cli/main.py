@@ -34,7 +34,7 @@ app.add_typer(votes.app, name=votes.NAME)
 VERBS = (
     *("check", "convert", "sample", "annotate", "judge", "pair", "rank", "sft", "dpo", "reward", "rlhf"),
     *("objectives", "lab", "score"),
-    *("evaluate", "round", "chat", "serve", "export", "report", "verify", "lineage", "demo"),
+    *("evaluate", "frontier", "sweep", "round", "chat", "serve", "export", "report", "verify", "lineage", "demo"),
 )
 """Files of this folder, each with the NAME of a command and the function `command`, in the order of the help."""
 for verb in VERBS:

@@ -46,7 +46,7 @@ from penchant.objectives.onesided import apo_down, apo_zero, bco_pair, dpo_shift
 from penchant.objectives.outside import as_objective
 from penchant.objectives.pairwise import cdpo, dpo
 from penchant.objectives.policy_gradient import Aggregation, PolicyLoss, Ratio, policy_loss, token_weight, value_loss
-from penchant.objectives.referencefree import cpo, orpo, simper, simpo
+from penchant.objectives.referencefree import cpo, orpo, simper, simpo, unlikelihood
 from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
 from penchant.objectives.remembering import Remembering, alpha_dpo, beta_dpo
 from penchant.objectives.reward_model import bradley_terry_loss, centring
@@ -142,6 +142,7 @@ __all__ = [
     "sum_by_response",
     "token_rewards",
     "token_weight",
+    "unlikelihood",
     "value_loss",
     "whitened",
     "wpo_weight",

@@ -11,7 +11,7 @@ from penchant.objectives.batch import PairBatch
 from penchant.objectives.logistic import preference_cross_entropy
 from penchant.objectives.objective import Objective, Paper, Parameter
 
-__all__ = ["ROWS", "cpo", "orpo", "simper", "simpo"]
+__all__ = ["ROWS", "cpo", "orpo", "simper", "simpo", "unlikelihood"]
 
 
 def simpo(batch: PairBatch, *, beta: float, gamma: float) -> Tensor:
@@ -130,10 +130,48 @@ def orpo(batch: PairBatch, *, odds_weight: float) -> Tensor:
     return -chosen_B - odds_weight * F.logsigmoid(_log_odds(chosen_B) - _log_odds(rejected_B))
 
 
+def unlikelihood(batch: PairBatch, *, alpha: float) -> Tensor:
+    """-w / |w| - alpha log(1 - exp(l / |l|)): next-token training on the chosen response, against the rejected one.
+
+    The baseline of the DPO paper's figures. The term of the rejected response is that of unlikelihood training with the
+    geometric mean of its tokens' probabilities in place of each; it pulls the less, the less likely the response is.
+
+    Args:
+        batch: B pairs, lengths of at least one token; no reference, hard labels.
+        alpha: weight of the rejected response, >= 0.
+
+    Returns:
+        Tensor of shape (B,), in nats.
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import PairBatch, bind
+        >>> batch = PairBatch.hard(*torch.tensor([[-9.0], [-12.0], [-10.0], [-11.0], [5.0], [4.0]]))
+        >>> bind("unlikelihood", alpha=1.0)(batch)
+        tensor([1.8511])
+
+    Reference:
+        Neural Text Generation with Unlikelihood Training, arXiv 1908.04319, eq. 4; as a baseline of preferences,
+        arXiv 2305.18290, section 6.
+    """
+    chosen_B = batch.policy_chosen_B / batch.length_chosen_B
+    rejected_B = batch.policy_rejected_B / batch.length_rejected_B
+    return -chosen_B - alpha * _log_complement(rejected_B)
+
+
 def _log_odds(mean_logprob_B: Tensor) -> Tensor:
+    logprob_B = _below_certainty(mean_logprob_B)
+    return logprob_B - _log_complement(logprob_B)
+
+
+def _log_complement(mean_logprob_B: Tensor) -> Tensor:
+    """log(1 - exp(x))."""
+    return torch.log(-torch.expm1(_below_certainty(mean_logprob_B)))
+
+
+def _below_certainty(mean_logprob_B: Tensor) -> Tensor:
     # A certain response has infinite odds; one rounding step below certainty is as sure as the dtype can say.
-    logprob_B = mean_logprob_B.clamp(max=-torch.finfo(mean_logprob_B.dtype).eps)
-    return logprob_B - torch.log(-torch.expm1(logprob_B))
+    return mean_logprob_B.clamp(max=-torch.finfo(mean_logprob_B.dtype).eps)
 
 
 ROWS = (
@@ -182,6 +220,18 @@ ROWS = (
         when="From a base model in one stage, without SFT before.",
         parameters={
             "odds_weight": Parameter(0.1, "weight of the ratio of odds", at_least=0),
+        },
+        needs_reference=False,
+        normalisation="mean",
+    ),
+    Objective(
+        "unlikelihood",
+        unlikelihood,
+        formula="-log pi_w / len_w - alpha log(1 - exp(log pi_l / len_l))",
+        paper=Paper("Neural Text Generation with Unlikelihood Training", "1908.04319", "eq. 4"),
+        when="A baseline without a reference: imitate the chosen response, and stay away from the rejected one.",
+        parameters={
+            "alpha": Parameter(1.0, "weight of the rejected response", at_least=0),
         },
         needs_reference=False,
         normalisation="mean",

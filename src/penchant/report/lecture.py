@@ -1,8 +1,8 @@
 """One figure of an experiment as SVG and PNG, large and plain enough for a lecture.
 
 A figure is a plain dict: kind, title and what that kind needs. "curves" has x_label, y_label, x_scale, y_scale, y_range
-and series of label, x, y, low, high, colour, dash and points; where x are names, bars are drawn. "tree" is drawn by
-tree_figure.py. The same numbers give the same bytes.
+and series of label, x, y, low, high, colour, dash and points, with x_low and x_high where x is uncertain too; where x
+are names, bars are drawn. "tree" is drawn by tree_figure.py. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -115,7 +115,10 @@ def _lines(axes: Any, series: Sequence[Mapping[str, Any]], _: Sequence[str]) -> 
             markersize=(7 if few else 4) if one["points"] else 4,
             alpha=0.6 if one["points"] and not few else 1,
         )
-        if one["low"]:
+        if one.get("x_low"):
+            style = {"fmt": "none", "ecolor": colour, "alpha": 0.45, "elinewidth": 1.5}
+            axes.errorbar(one["x"], one["y"], _reach(one), _reach(one, "x"), **style)
+        elif one["low"]:
             axes.fill_between(one["x"], one["low"], one["high"], color=colour, alpha=0.15, linewidth=0)
 
 
@@ -137,12 +140,13 @@ def _lying_bars(axes: Any, series: Sequence[Mapping[str, Any]], names: Sequence[
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
-def _reach(one: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
-    """How far the limits are from each y, downwards and upwards."""
-    if not one["low"]:
+def _reach(one: Mapping[str, Any], of: str = "y") -> tuple[list[float], list[float]] | None:
+    """How far the limits are from each y, or x, downwards and upwards."""
+    lows, highs = ("x_low", "x_high") if of == "x" else ("low", "high")
+    if not one[lows]:
         return None
-    down = [y - low for y, low in zip(one["y"], one["low"], strict=True)]
-    return down, [high - y for y, high in zip(one["y"], one["high"], strict=True)]
+    down = [value - low for value, low in zip(one[of], one[lows], strict=True)]
+    return down, [high - value for value, high in zip(one[of], one[highs], strict=True)]
 
 
 def _colours(series: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ from penchant.training.arguments import setting_meant
 from penchant.training.presets import preset_named
 from penchant.wording import nearest, shown
 
-__all__ = ["REQUIRED", "build_config", "known_keys", "settings_of"]
+__all__ = ["REQUIRED", "RUN_CODE", "build_config", "known_keys", "settings_of"]
 
 Config = TypeVar("Config", bound=BaseModel)
 

@@ -1,0 +1,194 @@
+"""What all runs of a study stand on: one start, one split of the prompts, one pool of answers, one learned reward.
+
+OUTPUT/ground.json holds what decided on it, train.jsonl and held-out.jsonl the prompts, start/ the start where it was
+trained here, pool.jsonl the answers, pairs.jsonl the preferences, chosen.jsonl their better sides, reward/ the reward
+model. Each is made once, and found again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penchant.data import Prompt, load_pairs
+from penchant.data.pair_building import Choice
+from penchant.data.prompt_sets import read_prompts
+from penchant.data.split import split_prompts
+from penchant.errors import ConfigError, DataError, OutputError
+from penchant.evaluation.candidates import sample_to_file
+from penchant.evaluation.judges import Scorer, open_scorer
+from penchant.evaluation.pairs import pairs_from
+from penchant.files import disk_errors_explained, write_atomically
+from penchant.models.language_model import LanguageModel
+from penchant.models.opening import open_model
+from penchant.models.requests import refuse_long_prompts
+from penchant.models.sampler import SamplingParams
+from penchant.progress import Reporter
+from penchant.studies.settings import StudyConfig
+from penchant.training.other_runs import reward, sft
+from penchant.training.run_folder import read_ledger
+
+__all__ = ["AnyJudge", "Ground", "begun", "make_ground"]
+
+AnyJudge = str | Scorer | Callable[..., Any]
+SPLIT = 2**62
+"""Seed of the split: that of no run, whose own split of what is left would else fall on the same prompts."""
+OF_POINTS = {"seeds", "settings", "device", "dtype", "methods", "matched_kl", "method", "scores", "grid", "kl_budget"}
+"""Settings that decide on points, or on what is made of them, and not on what they stand on."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """start: the model in memory, and called so where it is loaded again. judge: as it was given, and opened.
+
+    learned: the reward model as a judge, and what it is called.
+    """
+
+    folder: Path
+    config: StudyConfig
+    start: LanguageModel
+    start_name: str
+    held_out: Sequence[Prompt]
+    judge_given: AnyJudge
+    judge: Scorer
+    learned: Scorer
+
+    @property
+    def chat_template(self) -> str | None:
+        """What a loader of the start needs; a start that was trained here carries its own."""
+        return None if self.config.demonstrations else self.config.chat_template
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """What each kind of training reads."""
+        pairs = Path(self.config.pairs).expanduser() if self.config.pairs else self.folder / "pairs.jsonl"
+        prompts = self.folder / "train.jsonl"
+        return {
+            "pairs": pairs,
+            "chosen": self.folder / "chosen.jsonl",
+            "prompts": prompts,
+            "own pairs": prompts,
+        }
+
+    @property
+    def learned_name(self) -> str:
+        return f"reward:{self.folder / 'reward'}"
+
+
+def make_ground(config: StudyConfig, folder: Path, judge: AnyJudge | None, reporter: Reporter) -> Ground:
+    """The ground of a study in this folder, made where it is missing. judge: in place of the one in the settings.
+
+    Raises UserError.
+    """
+    given = judge if judge is not None else config.judge
+    if given is None:
+        raise ConfigError("judge: nothing says what the true reward is; add it, or give `judge=...`")
+    scorer = open_scorer(given, device=config.device, dtype=config.dtype, reporter=reporter)
+    prompts = read_prompts(config.prompts, config.max_prompts, reporter.say)
+    train, held_out = split_prompts(prompts, config.held_out, seed=SPLIT)
+    if not train or len(held_out) < 2:
+        raise DataError(f"{config.prompts}: holds {len(prompts)} prompts, too few to train on some and measure on two")
+    _remember(folder, config, scorer.name)
+    _write(folder / "train.jsonl", map(_as_row, train))
+    _write(folder / "held-out.jsonl", map(_as_row, held_out))
+    name = _start(config, folder, reporter)
+    template = None if config.demonstrations else config.chat_template
+    how: dict[str, Any] = {"device": config.device, "dtype": config.dtype, "chat_template": template}
+    start = open_model(name, **how, reporter=reporter)
+    refuse_long_prompts(start, prompts)
+    if config.pairs is None and not (folder / "pairs.jsonl").exists():
+        _sample_pairs(config, folder, start, train, scorer, reporter)
+    pairs = folder / "pairs.jsonl" if config.pairs is None else Path(config.pairs).expanduser()
+    found = load_pairs(pairs, on_bad_row="drop").records
+    if not found:
+        raise DataError(f"{pairs}: holds no pair; give preferences, or more prompts")
+    sides = ({"prompt": [m.model_dump() for m in one.prompt], "completion": one.chosen} for one in found)
+    _write(folder / "chosen.jsonl", sides)
+    if not _is_finished(folder / "reward"):
+        settings = {"save.num_samples": 0, **config.reward_settings}
+        begun_before = begun(folder / "reward")
+        reward(name, pairs, output=folder / "reward", settings=settings, resume=begun_before, progress=reporter, **how)
+    learned = open_scorer(f"reward:{folder / 'reward'}", device=config.device, dtype=config.dtype, reporter=reporter)
+    return Ground(folder, config, start, name, held_out, given, scorer, learned)
+
+
+def begun(run: Path) -> bool:
+    """Whether a training run was begun in this folder, so that it can be gone on with."""
+    return (run / "run.json").is_file()
+
+
+def _is_finished(run: Path) -> bool:
+    return begun(run) and read_ledger(run).get("status") == "finished"
+
+
+def _start(config: StudyConfig, folder: Path, reporter: Reporter) -> str:
+    """What the start is called; trained on demonstrations, where there are some."""
+    if config.demonstrations is None:
+        return config.model
+    run = folder / "start"
+    if not _is_finished(run):
+        sft(
+            config.model,
+            config.demonstrations,
+            output=run,
+            settings={"save.num_samples": 0, **config.demonstration_settings},
+            resume=begun(run),
+            progress=reporter,
+            chat_template=config.chat_template,
+            device=config.device,
+            dtype=config.dtype,
+        )
+    return str(run)
+
+
+def _sample_pairs(
+    config: StudyConfig,
+    folder: Path,
+    start: LanguageModel,
+    prompts: Sequence[Prompt],
+    judge: Scorer,
+    reporter: Reporter,
+) -> None:
+    pool, choice = folder / "pool.jsonl", Choice(config.pool.rule, config.pool.min_gap)
+    sample_to_file(
+        start,
+        prompts,
+        SamplingParams(config.pool.temperature, max_new_tokens=config.max_new_tokens),
+        pool,
+        num_responses=config.pool.num_responses,
+        resume=pool.exists(),
+        on_progress=lambda done, total: reporter.progress("sampling", done, total, {}),
+    )
+    built = pairs_from([pool], choice, judge, output=folder / "pairs.jsonl")
+    for line in built.in_words():
+        reporter.say(line)
+
+
+def _remember(folder: Path, config: StudyConfig, judge: str) -> None:
+    """Note what the ground is made of. Raises OutputError where that in the folder was made of something else."""
+    file = folder / "ground.json"
+    made_of = {**config.model_dump(mode="json", exclude=OF_POINTS), "judge": judge}
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if changed := next((key for key in made_of if made_of[key] != before.get(key)), None):
+            raise OutputError(
+                f"{folder}: was begun with {changed} = {before.get(changed)!r}, not {made_of[changed]!r}; what its "
+                "points share cannot change, so choose another `output=...`"
+            )
+        return
+    with disk_errors_explained(folder):
+        write_atomically(file, json.dumps(made_of, indent=2, ensure_ascii=False) + "\n")
+
+
+def _as_row(prompt: Prompt) -> dict[str, Any]:
+    return {"id": prompt.id, "prompt": [message.model_dump() for message in prompt.messages]}
+
+
+def _write(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Where it is not there yet."""
+    if not file.exists():
+        with disk_errors_explained(file, again="run it again"):
+            write_atomically(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

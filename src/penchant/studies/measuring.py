@@ -1,0 +1,50 @@
+"""A model's answers to the held-out prompts, the same for every point: both rewards, and how far it is from the start.
+
+Shapes: N answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from penchant.evaluation.answers import Asked, answer_as_policy
+from penchant.evaluation.exact_kl import exact_kl_from, predict
+from penchant.evaluation.judges import scores_of
+from penchant.evaluation.scoring import sequence_logprobs
+from penchant.models.language_model import LanguageModel
+from penchant.models.sampler import SamplingParams
+from penchant.progress import Reporter
+from penchant.studies.ground import Ground
+from penchant.studies.points import Measured
+
+__all__ = ["measure"]
+
+
+def measure(
+    name: str,
+    model: LanguageModel,
+    ground: Ground,
+    reporter: Reporter,
+    facts: Mapping[str, Any],
+    accuracy: float | None = None,
+) -> Measured:
+    """What the model's own answers come to, at temperature 1. Raises UserError where a judge fails."""
+    config, prompts = ground.config, ground.held_out
+    asked = Asked(prompts, SamplingParams(max_new_tokens=config.max_new_tokens), config.measured_responses)
+    own = answer_as_policy(model, asked, reporter, f"measuring {name}")
+    kl_N = exact_kl_from(predict(model, own.sequences), ground.start, own.sequences)
+    if kl_N is None:  # a model of its own code gives no states
+        kl_N = own.logprobs - sequence_logprobs(ground.start, [(sequence,) for sequence in own.sequences])
+    answered = [(prompt, text) for prompt in prompts for text in own.answers.texts[prompt.id]]
+    judged = [(prompt.messages, text) for prompt, text in answered]
+    return Measured(
+        point=name,
+        facts=facts,
+        prompts=tuple(prompt.id for prompt, _ in answered),
+        true=tuple(scores_of(ground.judge, judged)),
+        learned=tuple(scores_of(ground.learned, judged)),
+        kl=tuple(kl_N.tolist()),
+        tokens=tuple(int(sequence.scored.sum()) for sequence in own.sequences),
+        accuracy=accuracy,
+    )

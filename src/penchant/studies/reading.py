@@ -1,0 +1,94 @@
+"""The settings of a study from a file or a mapping, checked; what is wrong is one sentence with file and line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from penchant.errors import ConfigError
+from penchant.evaluation.judges import JudgeOptions
+from penchant.plugins import is_import_path
+from penchant.reading import read_text
+from penchant.strict_yaml import line_of, read_settings
+from penchant.studies.settings import Curve, Pool, Section, StudyConfig
+from penchant.training.settings import RUN_CODE
+from penchant.wording import nearest, shown
+
+__all__ = ["read_study"]
+
+Config = TypeVar("Config", bound=StudyConfig)
+
+
+def read_study(schema: type[Config], given: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[Config, str]:
+    """The settings, and what messages call them. Raises ConfigError.
+
+    A file may come from anywhere: it names no code that would run. A mapping is its caller's own.
+    """
+    if isinstance(given, Mapping):
+        return _checked(schema, given, "settings", None), "settings"
+    file = Path(given).expanduser()
+    content = read_settings(file, expected="the settings of a study", unreadable="check its path")
+    config = _checked(schema, content, str(file), read_text(file))
+    _refuse_code(config, file)
+    return config, str(file)
+
+
+def _checked(schema: type[Config], content: Mapping[str, Any], name: str, text: str | None) -> Config:
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    problem = min(problems, key=lambda one: one["type"] != "extra_forbidden")  # a typo explains what is missing
+    path, message = problem["loc"], str(problem["msg"]).removeprefix("Value error, ")
+    is_sentence = not path  # of ours, which begins with its place
+    path = path or tuple(message.partition(":")[0].split(".", 1))
+    line = None if text is None else line_of(text, path)
+    where, key = f"{name}:{line}" if line else name, ".".join(map(str, path))
+    if is_sentence:
+        raise ConfigError(f"{where}: {message}")
+    if problem["type"] == "missing":
+        raise ConfigError(f"{where}: the setting '{key}' is missing; add it")
+    if problem["type"] == "extra_forbidden":
+        known = _names_beside(schema, path)
+        meant = nearest(str(path[-1]), known)
+        hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(known)}"
+        raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
+    raise ConfigError(f"{where}: '{key}' is {shown(problem['input'])}: {message[:1].lower()}{message[1:]}; correct it")
+
+
+def _names_beside(schema: type[StudyConfig], path: tuple[Any, ...]) -> list[str]:
+    """The settings that a section has, of which the last part of the path is none."""
+    sections: dict[str, type[Section]] = {"pool": Pool, "methods": Curve}
+    section = sections.get(str(path[0]), schema) if len(path) > 1 else schema
+    return list(section.model_fields)
+
+
+def _refuse_code(config: StudyConfig, file: Path) -> None:
+    """Raises ConfigError where a file names a judge or a setting whose code would run, or an endpoint."""
+    if config.judge is not None:
+        kind = JudgeOptions(config.judge).kind
+        if kind == "endpoint" or (kind == "function" and is_import_path(config.judge)):
+            raise ConfigError(
+                f"{_at(file, 'judge')}: {shown(config.judge)} would run code, or be sent texts, which no file may ask "
+                f"for; if you trust it, name it yourself with `judge={config.judge}`"
+            )
+    for where, settings in config.all_settings().items():
+        for key in RUN_CODE.keys() & settings.keys():
+            if any(is_import_path(str(one)) for one in _each(settings[key])):
+                raise ConfigError(
+                    f"{_at(file, *where, key)}: '{key}' is {shown(settings[key])}, whose code would run, "
+                    "which no file may ask for; from Python, give these settings as a mapping"
+                )
+
+
+def _at(file: Path, *path: str) -> str:
+    line = line_of(read_text(file), path)
+    return f"{file}:{line}" if line else str(file)
+
+
+def _each(value: object) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

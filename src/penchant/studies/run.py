@@ -1,0 +1,192 @@
+"""`penchant.frontier` and `penchant.sweep`: a study from its settings to its figures, gone on with where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from penchant.errors import ConfigError
+from penchant.files import alone_in, disk_errors_explained, require_place, write_atomically
+from penchant.models.numerics import computing, prepare_process
+from penchant.progress import Reporter, reporter_of
+from penchant.report.lecture import draw_figure
+from penchant.report.parts import Part
+from penchant.studies.curves import Place, curves_of
+from penchant.studies.going import go_through
+from penchant.studies.ground import AnyJudge, Ground, make_ground
+from penchant.studies.measuring import measure
+from penchant.studies.picking import pick
+from penchant.studies.points import START, Measured, Point, frontier_points, sweep_points
+from penchant.studies.reading import read_study
+from penchant.studies.settings import FrontierConfig, StudyConfig, SweepConfig
+from penchant.studies.shown import Matched, as_plain, figures, matched, matched_table, places_table
+from penchant.studies.training import check_points, train_point
+
+__all__ = ["Frontier", "Sweep", "frontier", "sweep"]
+
+Settings = str | os.PathLike[str] | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Reward against KL. curves: by method, a place for each strength. matched: the methods at one KL.
+
+    files: numbers as JSON and figures as SVG and PNG, as they were written.
+    """
+
+    judge: str
+    start: Measured
+    curves: Mapping[str, Sequence[Place]]
+    matched: Matched
+    files: tuple[Path, ...]
+
+    def parts(self) -> list[Part]:
+        """The tables."""
+        return [places_table(self.curves), matched_table(self.matched)]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid. picked: the place that won most often within the budget of KL; None where none is within."""
+
+    judge: str
+    start: Measured
+    places: tuple[Place, ...]
+    kl_budget: float
+    picked: Place | None
+    files: tuple[Path, ...]
+
+    def parts(self) -> list[Part]:
+        """The table, and the pick in words."""
+        table = places_table({place.place: [place] for place in self.places})
+        if self.picked is None:
+            return [table, f"none is within {self.kl_budget:g} nats; ask for more, or train less"]
+        win = self.picked.win
+        return [
+            table,
+            f"picked {self.picked.place}: wins {win.rate:.1%} over the start (95% interval {win.low:.1%} to "
+            f"{win.high:.1%}), {self.picked.kl.mean:.3f} nats away, within {self.kl_budget:g}. It was picked on these "
+            "prompts, so the figure is a little too high; measure it once more on others with `penchant eval`",
+        ]
+
+
+def frontier(
+    settings: Settings,
+    output: str | os.PathLike[str],
+    *,
+    judge: AnyJudge | None = None,
+    progress: bool | Reporter = True,
+) -> Frontier:
+    """Train by several methods at several strengths from one start, and measure the true reward against the KL.
+
+    Args:
+        settings: a YAML file, or the same as a mapping; docs/frontier.md has all of it.
+        output: the folder of all runs; where some are in it, they are kept and the others done.
+        judge: the true reward, in place of the one in the settings: what `penchant.rlhf` takes.
+        progress: see `penchant.dpo`.
+
+    Raises:
+        UserError: what the caller can mend; what was computed until then is kept.
+        TrainingError, Interrupted: see `penchant.dpo`.
+    """
+    config, name = read_study(FrontierConfig, settings)
+    points = frontier_points(config)
+    ground, start, measured = _go(config, name, points, Path(output), judge, reporter_of(progress))
+    curves = curves_of(points, measured, start)
+    found = matched(curves, start, config.matched_kl)
+    facts = {
+        "curves": {label: list(map(as_plain, places)) for label, places in curves.items()},
+        "matched": [{key: _plain(value) for key, value in row.items()} for row in found],
+    }
+    files = _write("frontier", config, ground, facts, figures(curves, start, ground.judge.name))
+    return Frontier(ground.judge.name, start, curves, found, files)
+
+
+def sweep(
+    settings: Settings,
+    output: str | os.PathLike[str],
+    *,
+    judge: AnyJudge | None = None,
+    progress: bool | Reporter = True,
+) -> Sweep:
+    """Train one method on a grid of settings, and pick by the win rate on held-out prompts within a budget of KL.
+
+    Arguments and errors as for `frontier`.
+    """
+    config, name = read_study(SweepConfig, settings)
+    points = sweep_points(config)
+    ground, start, measured = _go(config, name, points, Path(output), judge, reporter_of(progress))
+    [places] = curves_of(points, measured, start).values()
+    picked = pick(places, config.kl_budget)
+    facts = {"places": list(map(as_plain, places)), "picked": picked and picked.place}
+    by_place = {place.place: [place] for place in places}
+    files = _write("sweep", config, ground, facts, figures(by_place, start, ground.judge.name)[:2])
+    return Sweep(ground.judge.name, start, tuple(places), config.kl_budget, picked, files)
+
+
+def _go(
+    config: StudyConfig,
+    name: str,
+    points: Sequence[Point],
+    output: Path,
+    judge: AnyJudge | None,
+    reporter: Reporter,
+) -> tuple[Ground, Measured, list[Measured]]:
+    """The ground, the start as it was measured, and every point."""
+    if len({point.name for point in points}) < len(points):
+        raise ConfigError(f"{name}: two runs have the same name; let curves, strengths and seeds differ")
+    check_points(points, config, name)
+    require_place(output)
+    prepare_process()
+    with computing(), alone_in(output, "a study", option="another `output=...`"):
+        ground = make_ground(config, output, judge, reporter)
+
+        def work(point: Point | _Start) -> Measured:
+            if isinstance(point, _Start):
+                return measure(point.name, ground.start, ground, reporter, _facts(point))
+            reporter.say(f"training {point.name}")
+            run = train_point(point, ground, reporter)
+            accuracies = run.metrics.column("eval_rewards/accuracies")
+            return measure(
+                point.name, run.model, ground, reporter, _facts(point), accuracies[-1] if accuracies else None
+            )
+
+        start, *measured = go_through(
+            [_Start(), *points],
+            _facts,
+            work,
+            output / "points.jsonl",
+            lambda done, total: reporter.progress("points", done, total, {}),
+        )
+    return ground, start, measured
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The point that needs no training."""
+
+    name: str = START
+
+
+def _facts(point: Point | _Start) -> dict[str, Any]:
+    return {} if isinstance(point, _Start) else {**asdict(point), "settings": dict(point.settings)}
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value  # type: ignore[call-overload]
+
+
+def _write(
+    kind: str, config: StudyConfig, ground: Ground, facts: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]]
+) -> tuple[Path, ...]:
+    """KIND.json, and the figures beside it."""
+    content = {"judge": ground.judge.name, "settings": config.model_dump(mode="json"), **facts}
+    file = ground.folder / f"{kind}.json"
+    with disk_errors_explained(file, again="run it again"):
+        write_atomically(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        paths = [draw_figure(figure, ground.folder / f"{kind}-{number}") for number, figure in enumerate(drawn, 1)]
+    return (file, *(path for both in paths for path in both))

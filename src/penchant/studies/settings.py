@@ -1,0 +1,128 @@
+"""What a file of `penchant frontier` or `penchant sweep` may say: everything checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from penchant.data.pairing import PairingRule
+from penchant.studies.methods import METHODS
+from penchant.wording import nearest, shown
+
+__all__ = ["Curve", "FrontierConfig", "Pool", "Section", "StudyConfig", "SweepConfig"]
+
+Scores = Literal["judge", "learned"]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Section(BaseModel):
+    """Settings that belong together: frozen, no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Pool(Section):
+    """The answers of the start to the training prompts, of which the preferences are made."""
+
+    num_responses: Annotated[int, Field(ge=2)] = Field(4, description="answers to each training prompt")
+    temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="at which they are drawn")
+    rule: PairingRule = Field("all", description="which of a prompt's answers become pairs")
+    min_gap: Annotated[float, Field(ge=0)] = Field(0.0, description="the smallest difference of scores of a pair")
+
+
+class Curve(Section):
+    """One method at several strengths."""
+
+    method: str | None = Field(None, description="its name in the table of methods; left out: what the curve is called")
+    strengths: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="a run, or one a seed, for each")
+    scores: Scores = Field("judge", description="what scores its own answers: the judge, or a reward model")
+    settings: dict[str, Any] = Field({}, description="of its training, beside those of all")
+
+
+class StudyConfig(Section):
+    """What all runs of a study share."""
+
+    model: str = Field(description="where all runs start, or, with demonstrations, what the start is trained from")
+    chat_template: str | None = Field(
+        None, description="'plain' for a model of raw text, or the path of a Jinja template"
+    )
+    device: str | None = Field(None, description="what computes; left out: the best there is")
+    dtype: str | None = Field(None, description="precision; left out: the best there is")
+    demonstrations: str | None = Field(None, description="a file on which the start is trained first, by next tokens")
+    demonstration_settings: dict[str, Any] = Field({}, description="of that training")
+    prompts: str = Field(description="a file of prompts, or a set that comes with Penchant")
+    max_prompts: Annotated[int, Field(ge=4)] | None = Field(None, description="at most so many; left out: all")
+    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="share of the prompts to measure on")
+    max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="most tokens of any answer")
+    judge: str | None = Field(None, description="the true reward: positivity or reward:FOLDER; others by argument")
+    pairs: str | None = Field(None, description="a file of preferences; left out: the judge's, on sampled answers")
+    pool: Pool = Pool()
+    measured_responses: Annotated[int, Field(ge=1)] = Field(4, description="answers to each held-out prompt")
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field((0,), description="one run of each point for each")
+    settings: dict[str, Any] = Field({}, description="of every training run")
+    reward_settings: dict[str, Any] = Field({}, description="of the training of the reward model")
+
+    @model_validator(mode="after")
+    def _settings_have_dotted_names(self) -> StudyConfig:
+        for where, settings in self.all_settings().items():
+            if section := next((key for key, value in settings.items() if isinstance(value, Mapping)), None):
+                whole = f"{section}.{next(iter(settings[section]), '...')}"
+                raise ValueError(f"{'.'.join(where)}: write the whole names of settings, `{whole}`, not sections")
+        return self
+
+    def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        """The settings of trainings in it, by where they stand."""
+        names = ("settings", "demonstration_settings", "reward_settings")
+        return {(name,): getattr(self, name) for name in names}
+
+
+class FrontierConfig(StudyConfig):
+    """`penchant frontier`: methods at several strengths."""
+
+    methods: Annotated[dict[str, Curve], Field(min_length=1)] = Field(description="curves by what they are called")
+    matched_kl: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (), description="KLs at which methods are compared, nats a response; left out: the farthest that all reach"
+    )
+
+    def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        return super().all_settings() | {
+            ("methods", name, "settings"): one.settings for name, one in self.methods.items()
+        }
+
+    @model_validator(mode="after")
+    def _methods_are_known(self) -> FrontierConfig:
+        for label, curve in self.methods.items():
+            name = curve.method or label
+            if name not in METHODS:
+                meant = nearest(name, METHODS)
+                hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(METHODS)}"
+                raise ValueError(f"methods.{label}: there is no method {shown(name)}; {hint}")
+            if curve.scores == "learned" and not METHODS[name].samples:
+                raise ValueError(
+                    f"methods.{label}: {name} is trained on preferences and reads no `scores`; leave it out"
+                )
+        return self
+
+
+class SweepConfig(StudyConfig):
+    """`penchant sweep`: one method on a grid of settings, of which the best within a budget of KL is picked."""
+
+    method: str = Field("dpo", description="its name in the table of methods")
+    scores: Scores = Field("judge", description="as of a method of `penchant frontier`")
+    grid: Annotated[dict[str, tuple[Any, ...]], Field(min_length=1)] = Field(
+        description="values of settings, {dpo.beta: [0.05, 0.1]}; every combination is run"
+    )
+    kl_budget: Annotated[float, Field(gt=0)] = Field(description="most nats a response that the pick may lie away")
+
+    def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        return super().all_settings() | {("grid",): dict(self.grid)}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> SweepConfig:
+        if self.method not in METHODS:
+            raise ValueError(f"method: there is none called {shown(self.method)}; there are {', '.join(METHODS)}")
+        if empty := [name for name, values in self.grid.items() if not values]:
+            raise ValueError(f"grid.{empty[0]}: holds no value; give at least one")
+        return self

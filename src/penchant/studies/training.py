@@ -1,0 +1,64 @@
+"""A point trained in its folder, by the functions that anybody trains with; one that was begun is gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penchant.errors import ConfigError
+from penchant.online.run import Online, rlhf
+from penchant.progress import Reporter
+from penchant.studies.ground import Ground, begun
+from penchant.studies.points import Point
+from penchant.studies.settings import StudyConfig
+from penchant.training.config import DPOConfig
+from penchant.training.objective import choose_objective
+from penchant.training.other_runs import sft
+from penchant.training.run import dpo
+from penchant.training.settings import build_config
+from penchant.training.trained import Run
+
+__all__ = ["check_points", "train_point"]
+
+
+def check_points(points: Sequence[Point], config: StudyConfig, where: str) -> None:
+    """Refuse a setting that some point's training would refuse, before anything is computed. Raises ConfigError."""
+    for point in points:
+        try:
+            checked = build_config(point.how.schema, settings=_settings(point, config))
+            if isinstance(checked, DPOConfig):
+                choose_objective(checked)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {point.curve} at {point.place}: {error}") from error
+
+
+def train_point(point: Point, ground: Ground, reporter: Reporter) -> Run:
+    """The finished run of a point. Raises UserError, TrainingError and Interrupted."""
+    config, output = ground.config, ground.folder / point.name
+    how: dict[str, Any] = {
+        "output": output,
+        "settings": _settings(point, config),
+        "resume": begun(output),
+        "progress": reporter,
+        "seed": point.seed,
+        "chat_template": ground.chat_template,
+        "device": config.device,
+        "dtype": config.dtype,
+    }
+    data = ground.files[point.how.trains_on]
+    judge = ground.judge_given if point.scores == "judge" else ground.learned_name
+    if point.how.trains_on == "pairs":
+        return dpo(ground.start_name, data, **how)
+    if point.how.trains_on == "chosen":
+        return sft(ground.start_name, data, **how)
+    if point.how.trains_on == "own pairs":
+        return dpo(ground.start_name, data, online=Online(judge), **how)  # type: ignore[arg-type]  # a scorer prefers by its scores
+    return rlhf(ground.start_name, data, judge=judge, **how)
+
+
+def _settings(point: Point, config: StudyConfig) -> Mapping[str, Any]:
+    """Ours, where the study says nothing else; the study's; and those that make it the method that it is."""
+    usual: dict[str, Any] = {"save.num_samples": 0}
+    if point.how.samples:
+        usual |= {"data.held_out": 0.0, "sampling.max_new_tokens": config.max_new_tokens}
+    return {**usual, **point.settings, **point.how.fixed}
