@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from penchant.data.arrow_claims import MAGIC, claimed_bytes
 from penchant.data.arrow_rows import rows_of_batch
 from penchant.data.opening import Row
 from penchant.data.unpacking import MAX_GROWTH, most_bytes
@@ -27,8 +28,6 @@ __all__ = ["columns_of_arrow", "columns_of_parquet", "rows_of_arrow", "rows_of_p
 
 BATCH = 64
 """Rows made at once."""
-MAGIC = b"ARROW1"
-"""How Arrow's file format begins."""
 END = b"\xff\xff\xff\xff\0\0\0\0"
 """How a stream ends; without it, a file that was cut between two batches would seem whole."""
 
@@ -108,13 +107,11 @@ def _arrow(path: Path, stream: BinaryIO) -> Iterator[pa.Schema | pa.RecordBatch]
     stream.seek(max(0, path.stat().st_size - len(END)))
     if begin[:4] == END[:4] and stream.read() != END:
         raise DataError(f"{path}: the stream of batches has no end mark, so that rows may be missing; write it again.")
+    _refuse_bomb(path, claimed_bytes(stream))
     stream.seek(0)
     with pa.ipc.open_file(stream) if is_file else pa.ipc.open_stream(stream) as reader:
         yield _checked(path, reader.schema)
-        num_bytes = 0
         for batch in map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader:
-            num_bytes += batch.nbytes
-            _refuse_bomb(path, num_bytes)
             for start in range(0, batch.num_rows, BATCH):
                 yield batch.slice(start, BATCH)
 
