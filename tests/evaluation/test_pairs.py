@@ -9,6 +9,8 @@ from penchant.data import load_pairs
 from penchant.data.pair_building import Choice
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.evaluation.candidates import Samples
+from penchant.models.load import load_model
+from penchant.models.numerics import choose_numerics
 
 SUN, SEA = "What is the sun?", "What is the sea?"
 
@@ -116,6 +118,38 @@ def test_the_easy_pairs_come_first_where_that_is_asked_for(file):
     assert [row["meta"]["gap"] for row in found.rows] == [8.0, 4.0, 1.0]
 
 
+def test_the_pairs_most_alike_to_a_model_are_left_out_and_the_least_alike_come_first(file, stories260k):
+    ends = {
+        SUN: ("The sun is a star.", "The sun is a star!"),
+        SEA: ("It is wet.", "No dog likes cake."),
+        "Rain?": ("a", "b c d"),
+    }
+    samples = file("s.jsonl", *(comparison(text, *two, "m") for text, two in ends.items()))
+    model = load_model(str(stories260k), choose_numerics("cpu", "float32"), chat_template="plain")
+    every = pt.pair(samples, length_and_end, ches_model=model, order="least_alike_first", progress=False)
+    ches = [row["meta"]["ches"] for row in every.rows]
+    assert ches == sorted(ches)
+    assert every.rows[-1]["prompt"] == prompt(SUN)  # its sides differ in a point alone
+    found = pt.pair(samples, length_and_end, ches_model=model, drop_alike=0.3, min_gap=0.1, progress=False)
+    assert [row["prompt"] for row in found.rows] == [prompt(SEA), prompt("Rain?")]
+    assert found.left_out == {"pairs whose sides are most alike to the model": 1}
+    assert found.rows[0]["meta"]["filters"] == {"min_gap": 0.1, "drop_alike": 0.3}
+    assert found.rows[0]["meta"]["ches_model"] == model.name
+
+
+def length_and_end(_prompt, response):
+    return len(response) + 0.5 * response.endswith("!")
+
+
+def test_what_goes_by_likeness_needs_a_model_and_a_share_is_below_1(file):
+    samples = file("s.jsonl", comparison(SUN, "a", "bbb", "m"))
+    for arguments in ({"drop_alike": 0.5}, {"order": "least_alike_first"}):
+        with pytest.raises(ConfigError, match=r"name it: `ches_model=\.\.\.`"):
+            pt.pair(samples, length, progress=False, **arguments)
+    with pytest.raises(ConfigError, match=r"`drop_alike=\.\.\.` must be a share"):
+        pt.pair(samples, length, progress=False, drop_alike=1)
+
+
 def test_what_is_written_is_read_as_the_same_pairs_and_nothing_of_it_is_unread(file, tmp_path):
     samples = file("s.jsonl", comparison(SUN, "a", "bbb", "m"), completion(SEA, "x"), completion(SEA, "yy"))
     found = pt.pair(samples, length, output=tmp_path / "pairs.jsonl", progress=False)
@@ -135,7 +169,7 @@ def test_samples_in_memory_are_paired_as_those_of_a_file_are():
         ({"rule": "delta"}, r"`rule=\"delta\"` prefers the answers of the first file .* got 1 files"),
         ({"judge": None}, r"goes by scores; say who gives them: `judge=...`"),
         ({"rule": "worst"}, r"`rule=...` must be all, best_worst, .*, got 'worst'"),
-        ({"order": "hard_first"}, r"`order=...` must be prompts or easy_first"),
+        ({"order": "hard_first"}, r"`order=...` must be prompts, easy_first, least_alike_first"),
         ({"min_gap": -1}, r"min_gap must be a number that is at least 0"),
         ({"max_length_ratio": 0.5}, r"`max_length_ratio=...` must be a number that is at least 1"),
         ({"judge": "nobody"}, r"There is no judge 'nobody'"),

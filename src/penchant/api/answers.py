@@ -18,6 +18,7 @@ from penchant.errors import ConfigError
 from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
 from penchant.evaluation.judges import Judge, Scorer, judge_comparisons, judge_to_file, open_judge, read_comparisons
 from penchant.evaluation.pairs import pairs_from
+from penchant.evaluation.policies import AnyModel
 from penchant.files import require_place
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
@@ -138,6 +139,8 @@ def pair(
     max_length_ratio: float | None = None,
     finished: bool = False,
     order: Order = "prompts",
+    ches_model: AnyModel | None = None,
+    drop_alike: float = 0.0,
     output: str | os.PathLike[str] | None = None,
     progress: bool | Reporter = True,
 ) -> Paired:
@@ -151,7 +154,9 @@ def pair(
         min_gap: the smallest difference of scores that makes a pair.
         max_length_ratio: how much longer the longer side may be, in characters.
         finished: leave out answers that were cut at the limit.
-        order: "prompts", or "easy_first": the largest gap first.
+        order: "prompts", "easy_first": the largest gap first, or "least_alike_first": the lowest CHES first.
+        ches_model: the model to which it is measured how alike both sides of a pair are (CHES, arXiv 2410.08847).
+        drop_alike: the share of the pairs to leave out, those that are most alike to it.
         output: JSON lines to write as well.
 
     Raises:
@@ -161,8 +166,9 @@ def pair(
     reporter = reporter_of(progress)
     return pairs_from(
         [one if isinstance(one, Samples) else Path(one) for one in given],
-        Choice(rule, min_gap, max_length_ratio, finished, order),
+        Choice(rule, min_gap, max_length_ratio, finished, order, drop_alike),
         judge,
+        ches_model=ches_model,
         output=None if output is None else Path(output),
         on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
     )

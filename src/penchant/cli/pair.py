@@ -37,8 +37,18 @@ def command(
     ] = None,
     finished: Annotated[bool, typer.Option("--finished", help="Leave out answers cut at the limit.")] = False,
     order: Annotated[
-        str, typer.Option(help="prompts: as they come; easy_first: the largest gap of scores first.")
+        str,
+        typer.Option(
+            help="prompts: as they come; easy_first: the largest gap of scores first; least_alike_first: lowest CHES."
+        ),
     ] = "prompts",
+    ches_model: Annotated[
+        str | None,
+        typer.Option(help="Model to which it is measured how alike both sides of a pair are.", show_default="none"),
+    ] = None,
+    drop_alike: Annotated[
+        float, typer.Option(help="Share of the pairs to leave out, the most alike to that model, as 0.25.")
+    ] = 0.0,
 ) -> None:
     """Make preference pairs of the answers that one or several models gave to the same prompts.
 
@@ -57,12 +67,13 @@ def command(
     from penchant.data.pair_building import Choice
     from penchant.evaluation.pairs import pairs_from
 
-    choice = Choice(cast("BuildingRule", rule), min_gap, max_length_ratio, finished, cast("Order", order))
+    choice = Choice(cast("BuildingRule", rule), min_gap, max_length_ratio, finished, cast("Order", order), drop_alike)
     with Reporter() as reporter:
         built = pairs_from(
             samples,
             choice,
             judge,
+            ches_model=ches_model,
             output=output,
             on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 from typing import Any, Literal, get_args
 
 from penchant.data.answer_lists import Answer, AnswerList
@@ -19,10 +19,10 @@ from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError
 from penchant.wording import shown
 
-__all__ = ["BuildingRule", "Choice", "Order", "Paired", "Pool", "Written", "build_pairs", "pooled"]
+__all__ = ["BuildingRule", "Choice", "Order", "Paired", "Pool", "Written", "build_pairs", "pooled", "with_likeness"]
 
 BuildingRule = PairingRule | Literal["delta"]
-Order = Literal["prompts", "easy_first"]
+Order = Literal["prompts", "easy_first", "least_alike_first"]
 RULES = (*get_args(PairingRule), "delta")
 Score = Callable[[str, str], float]
 
@@ -52,7 +52,9 @@ class Choice:
     rule: those of `Pairing`, by score, or "delta": an answer of the first file, a stronger model's, is preferred to one
     of the second, a weaker model's (Geng et al. 2025, arXiv 2507.06187); no judge is needed. min_gap: the smallest
     difference of scores. max_length_ratio: how much longer the longer side may be, in characters. finished: leave out
-    answers that were cut at the limit. order: as the prompts come, or those with the largest gap of scores first.
+    answers that were cut at the limit. drop_alike: the share of the pairs to leave out, those whose sides are most
+    alike to a model. order: as the prompts come, those with the largest gap of scores first, or those whose sides are
+    least alike to a model.
 
     Raises ConfigError for what is none of these.
     """
@@ -62,22 +64,39 @@ class Choice:
     max_length_ratio: float | None = None
     finished: bool = False
     order: Order = "prompts"
+    drop_alike: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise ConfigError(f"`rule=...` must be {', '.join(RULES)}, got {shown(self.rule)}")
         if self.order not in get_args(Order):
-            raise ConfigError(f"`order=...` must be {' or '.join(get_args(Order))}, got {shown(self.order)}")
+            raise ConfigError(f"`order=...` must be {', '.join(get_args(Order))}, got {shown(self.order)}")
+        if not (_is_number(self.drop_alike) and 0 <= self.drop_alike < 1):
+            raise ConfigError(f"`drop_alike=...` must be a share, at least 0 and below 1, got {shown(self.drop_alike)}")
         if self.rule != "delta":
             Pairing(self.rule, self.min_gap)
         for name, least in (("min_gap", 0.0), ("max_length_ratio", 1.0)):
             value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and isfinite(value) and value >= least):
+            if value is not None and not (_is_number(value) and value >= least):
                 raise ConfigError(f"`{name}=...` must be a number that is at least {least:g}, got {shown(value)}")
 
-    def check(self, num_files: int, *, judged: bool) -> None:
-        """Raises ConfigError where it does not go with so many files, or with or without a judge."""
+    @property
+    def filters(self) -> dict[str, Any]:
+        """Which pairs are left out, as far as any are, to be written beside those that are kept."""
+        given = {name: getattr(self, name) for name in ("min_gap", "max_length_ratio", "finished", "drop_alike")}
+        return {name: value for name, value in given.items() if value}
+
+    @property
+    def by_likeness(self) -> list[str]:
+        """The choices that go by how alike the sides are to a model."""
+        return ["drop_alike"] * bool(self.drop_alike) + ["order"] * (self.order == "least_alike_first")
+
+    def check(self, num_files: int, *, judged: bool, likened: bool) -> None:
+        """Raises ConfigError where it does not go with so many files, or with or without a judge or a model."""
+        if self.by_likeness and not likened:
+            raise ConfigError(
+                f"`{self.by_likeness[0]}=...` goes by how alike both sides are to a model; name it: `ches_model=...`"
+            )
         if self.rule == "delta" and num_files != 2:
             raise ConfigError(
                 f'`rule="delta"` prefers the answers of the first file to those of the second, got {num_files} '
@@ -149,6 +168,37 @@ def build_pairs(
     return Paired(tuple(rows), len(pools), dict(left_out))
 
 
+def with_likeness(built: Paired, ches: Sequence[float], model: str, choice: Choice) -> Paired:
+    """The pairs with how alike both sides of each are to `model`, the most alike of them left out as is chosen.
+
+    ches: of each row, higher for more alike, NaN where the model cannot read the pair, which is left out.
+
+    Example:
+        >>> rows = tuple({"chosen": text, "meta": {}} for text in "abc")
+        >>> found = with_likeness(Paired(rows, 3, {}), [0.5, -2.0, -1.0], "m", Choice(drop_alike=0.3))
+        >>> [row["chosen"] for row in found.rows], found.left_out
+        (['b', 'c'], {'pairs whose sides are most alike to the model': 1})
+    """
+    rows = [
+        {**row, "meta": {**row["meta"], "ches": value, "ches_model": model}}
+        for row, value in zip(built.rows, ches, strict=True)
+        if not isnan(value)
+    ]
+    by_likeness = sorted(range(len(rows)), key=lambda i: float(rows[i]["meta"]["ches"]))
+    kept = by_likeness[: max(1, len(rows) - round(len(rows) * choice.drop_alike))]
+    order = kept if choice.order == "least_alike_first" else sorted(kept)
+    counts = {
+        "pairs that the model for `ches_model` cannot read": len(built.rows) - len(rows),
+        "pairs whose sides are most alike to the model": len(rows) - len(kept),
+    }
+    left_out = {**built.left_out, **{why: number for why, number in counts.items() if number}}
+    return Paired(tuple(rows[i] for i in order), built.num_prompts, left_out)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
 def _rows_of(
     pool: Pool, choice: Choice, score: Score | None, judge: str | None, left_out: Counter[str]
 ) -> list[dict[str, Any]]:
@@ -206,7 +256,7 @@ def _row(
     pool: Pool, chosen: Written, rejected: Written, scores: dict[str, float], choice: Choice, judge: str | None
 ) -> dict[str, Any]:
     sides = {"chosen": chosen, "rejected": rejected}
-    meta: dict[str, Any] = {"rule": choice.rule}
+    meta: dict[str, Any] = {"rule": choice.rule, **({"filters": choice.filters} if choice.filters else {})}
     if scores:
         values = {f"score_{side}": scores[one.text] for side, one in sides.items()}
         meta |= {"judge": judge, **values, "gap": values["score_chosen"] - values["score_rejected"]}

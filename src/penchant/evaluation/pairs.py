@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from penchant.data import Comparison, Message, Source, read_rows
-from penchant.data.pair_building import Choice, Paired, Written, build_pairs, pooled
+from penchant.data import Comparison, Message, Source, load_pairs, read_rows
+from penchant.data.pair_building import Choice, Paired, Written, build_pairs, pooled, with_likeness
 from penchant.data.verdicts import bad_row_from_validation
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.evaluation.candidates import Samples
 from penchant.evaluation.judges import Scorer, open_scorer
+from penchant.evaluation.policies import AnyModel
 from penchant.files import require_place
 from penchant.files.whole import disk_errors_explained, writing
+from penchant.models.language_model import LanguageModel
+from penchant.models.load import load_model
+from penchant.models.numerics import choose_numerics, computing
+from penchant.models.similarity import ches_of_pairs
+from penchant.tokens import Limits, tokenise_pairs
 from penchant.wording import SPELT_OUT
 
 __all__ = ["pairs_from"]
@@ -34,18 +41,20 @@ def pairs_from(
     choice: Choice,
     judge: str | Scorer | Callable[..., Any] | None = None,
     *,
+    ches_model: AnyModel | None = None,
     output: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Paired:
     """Pairs from the answers in these files, or in memory; written to `output`, if there is one, whole or not at all.
 
-    judge: what scores answers, see `open_scorer`; None where the rule needs none. Raises ConfigError for what does not
+    judge: what scores answers, see `open_scorer`; None where the rule needs none. ches_model: to which both sides of
+    every pair are compared, see `penchant.models.similarity`. Raises ConfigError for what does not
     go together and a judge that gives no scores, DataError for a file that holds no samples, and where not one pair is
     left, and OutputError for an output that is there.
     """
     if not samples:
         raise ConfigError("there are no samples; give one or more files that `penchant sample` wrote")
-    choice.check(len(samples), judged=judge is not None)
+    choice.check(len(samples), judged=judge is not None, likened=ches_model is not None)
     if output is not None:
         require_place(output)
         if output.exists():
@@ -54,6 +63,12 @@ def pairs_from(
     pools = pooled(one for place, one_model in enumerate(samples) for one in _answers(one_model, place))
     score, name = (None, None) if scorer is None else (scorer.score, scorer.name)
     built = build_pairs(pools, choice, score, name, on_progress=on_progress)
+    if built.rows and ches_model is not None:
+        with computing():
+            model = (
+                ches_model if isinstance(ches_model, LanguageModel) else load_model(str(ches_model), choose_numerics())
+            )
+            built = with_likeness(built, _likeness(model, built.rows, on_progress), model.name, choice)
     if not built.rows:
         why = "; ".join(built.in_words()[1:]) or "the files are empty"
         where = ", ".join(str(one) if isinstance(one, Path) else "samples in memory" for one in samples)
@@ -63,6 +78,16 @@ def pairs_from(
             for row in built.rows:
                 stream.write(json.dumps(row, ensure_ascii=False).encode(errors=SPELT_OUT) + b"\n")
     return built
+
+
+def _likeness(
+    model: LanguageModel, rows: Sequence[dict[str, Any]], on_progress: Callable[[int, int], None]
+) -> list[float]:
+    """CHES of every row's two sides; NaN where they are no pair to the model, as when the prompt fills its context."""
+    records = load_pairs(list(rows)).records
+    read = tokenise_pairs(model.encoder, records, Limits(model.context_length, model.context_length - 1)).items
+    values = dict(zip((str(p.origin) for p in read), ches_of_pairs(model, read, on_progress=on_progress), strict=True))
+    return [values.get(str(record.origin), math.nan) for record in records]
 
 
 def _answers(samples: Path | Samples, place: int) -> Iterator[tuple[tuple[Message, ...], Written]]:
