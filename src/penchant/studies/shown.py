@@ -18,6 +18,8 @@ __all__ = ["Matched", "as_plain", "figures", "matched", "matched_table", "places
 
 Curves = Mapping[str, Sequence[Place]]
 Matched = list[dict[str, Any]]
+DIFFERENT = 6
+"""Curves that have a colour of their own; later ones are dashed too."""
 COLUMNS = ("method", "strength", "KL", "true reward", "gain", "learned gain", "win rate", "tokens", "accuracy")
 
 
@@ -79,8 +81,13 @@ def matched_table(rows: Matched) -> Table:
 def figures(curves: Curves, start: Measured, judge: str) -> list[dict[str, Any]]:
     """The frontier, the win rates, and learned beside true reward."""
     spread, learned_spread = (float(np.std(values)) or 1.0 for values in (start.true, start.learned))
-    true = [_series(name, places, "true") for name, places in curves.items()]
-    win = [_series(name, places, "win") for name, places in curves.items()]
+    true, win = (
+        [
+            {**_series(name, places, key), "dash": "" if number < DIFFERENT else "more"}
+            for number, (name, places) in enumerate(curves.items())
+        ]
+        for key in ("true", "win")
+    )
     both = [
         {**_series(name, places, key, scale), "label": f"{name}, {word}", "colour": name, "dash": word}
         for name, places in curves.items()
@@ -115,7 +122,7 @@ def _line(label: str, x: Iterable[float], y: Iterable[float], *, points: bool = 
 
 
 def _figure(title: str, x_label: str, y_label: str, series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    scales = {"x_scale": "linear", "y_scale": "linear", "y_range": None}
+    scales = {"x_scale": "log", "y_scale": "linear", "y_range": None}
     return {"kind": "curves", "title": title, "x_label": x_label, "y_label": y_label, "series": series, **scales}
 
 
