@@ -13,6 +13,7 @@ from penchant.training.config import DPOConfig, SFTConfig
 NO_DEFAULT = {  # what is named where it is wanted, and otherwise is not there
     "--prompts", "--output", "--tasks", "--gold", "--token", "--public-url", "--title", "--guidelines", "--people",
     "--judge", "--judge-model", "--config", "--set", "--data", "--model", "--merged", "--to", "--seed",
+    "--gguf", "--push",
 }  # fmt: skip
 
 

@@ -5,5 +5,5 @@ models that were fetched and what was measured of this machine. Nothing of the c
 
 answers.py    load, sample, pair, judge
 measures.py   score, evaluate, rank
-folders.py    check, open_run, verify, lineage
+folders.py    check, open_run, export, verify, lineage
 """

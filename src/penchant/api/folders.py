@@ -1,4 +1,4 @@
-"""Data before a run, and run folders after it: checked, opened, verified."""
+"""Data before a run, and run folders after it: checked, opened, verified, exported."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from penchant.data.given import Data
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
+from penchant.models.language_model import LanguageModel
+from penchant.models.numerics import computing
 from penchant.progress import Reporter, reporter_of
 from penchant.tokens import SpecialTokens
 from penchant.training.arguments import Arguments
 from penchant.training.checking import CheckReport, check_data
 from penchant.training.config import DPOConfig
 from penchant.training.configure import configure
+from penchant.training.export import Exported
+from penchant.training.export import export as export_to
 from penchant.training.given import Given, ModelLike
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
@@ -24,7 +28,7 @@ from penchant.training.run_report import page_of_runs
 from penchant.training.trained import Report, Run
 from penchant.training.verify import Finding, verify_run
 
-__all__ = ["advise", "check", "compare_runs", "lineage", "open_run", "verify"]
+__all__ = ["advise", "check", "compare_runs", "export", "lineage", "open_run", "verify"]
 
 
 def check(
@@ -83,6 +87,44 @@ def compare_runs(*runs: str | os.PathLike[str] | Run, language: str = "en") -> R
     """
     opened = [run if isinstance(run, Run) else Run.open(os.fspath(run)) for run in runs]
     return Report(page_of_runs([run.data(f"run {number}") for number, run in enumerate(opened, 1)], language))
+
+
+def export(
+    model: ModelLike,
+    merged: str | os.PathLike[str] | None = None,
+    *,
+    dtype: str = "float32",
+    gguf: str | os.PathLike[str] | None = None,
+    gguf_type: str | None = None,
+    ollama: bool = False,
+    push: str | None = None,
+    private: bool = True,
+    chat_template: str | None = None,
+    progress: bool | Reporter = True,
+) -> list[Exported]:
+    """Write a model for other tools: a plain folder, a GGUF file, or both; an adapter is folded in.
+
+    merged: the folder, with weights of `dtype`: "float32", "bfloat16" or "float16". gguf: the file, with weights of
+    `gguf_type`: "f16", "f32" or "q8_0". ollama: whether a Modelfile is written beside it. push: "owner/name" of a
+    repository on the Hub that is sent the folder; private: whether nobody else may read one that is made.
+
+    Raises UserError, and WrittenError where what was written is not the model; then nothing is left of it.
+    """
+    if isinstance(model, Run):
+        model = model.path or model.model
+    with computing():
+        return export_to(
+            model if isinstance(model, LanguageModel) else os.fspath(model),
+            merged=None if merged is None else Path(merged),
+            dtype=dtype,
+            gguf=None if gguf is None else Path(gguf),
+            gguf_type=gguf_type,
+            ollama=ollama,
+            push=push,
+            private=private,
+            chat_template=chat_template,
+            reporter=reporter_of(progress),
+        )
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,7 +16,7 @@ from penchant.models.cache import cache_errors_explained
 from penchant.models.saving import require_written
 from penchant.wording import reason_of
 
-__all__ = ["convert_gguf"]
+__all__ = ["convert_gguf", "read_gguf"]
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
@@ -21,32 +24,49 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
     Raises ModelError, OutputError, and WrittenError where what was written is not what was read.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     with cache_errors_explained(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as place:  # another process may convert it too
-            try:
-                where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-                model, found = AutoModelForCausalLM.from_pretrained(
-                    **where,
-                    output_loading_info=True,
-                    dtype=torch.float32,
-                    attn_implementation="sdpa",
-                    trust_remote_code=False,
-                )
-                tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
-            except Exception as error:  # the reader raises whatever it meets in a foreign file
-                raise ModelError(
-                    f"{gguf}: not a GGUF file of a known architecture ({reason_of(error)}); pass another file"
-                ) from error
-            if missing := sorted(found["missing_keys"]):  # transformers would fill them at random
-                raise ModelError(f"{gguf}: lacks {len(missing)} weights ({missing[0]}, ...); pass another file")
-            # The weights are plain tensors now; transformers refuses to save a model that still calls itself quantised.
-            del model.config.quantization_config
-            model.hf_quantizer = None
+            network = read_gguf(gguf)
+            with _reading(gguf) as where:
+                tokenizer = AutoTokenizer.from_pretrained(**where)
             with replacing_folder(folder, scratch=Path(place) / "model") as target:
-                model.save_pretrained(target)
+                network.save_pretrained(target)
                 tokenizer.save_pretrained(target)
-                require_written(model, target, folder)
+                require_written(network, target, folder)
                 (target / "complete").write_text("written whole\n", encoding="utf-8")
+
+
+def read_gguf(gguf: Path, beside: Mapping[str, Any] | None = None) -> Any:
+    """The network in a GGUF file, dequantised to float32. Raises ModelError.
+
+    beside: settings of the config that transformers does not read out of the file.
+    """
+    from transformers import AutoModelForCausalLM
+
+    with _reading(gguf) as where:
+        network, found = AutoModelForCausalLM.from_pretrained(
+            **where, **(beside or {}), output_loading_info=True, dtype=torch.float32, attn_implementation="sdpa"
+        )
+    if missing := sorted(found["missing_keys"]):  # transformers would fill them at random
+        raise ModelError(f"{gguf}: lacks {len(missing)} weights ({missing[0]}, ...); pass another file")
+    # The weights are plain tensors now; transformers refuses to save a model that still calls itself quantised.
+    del network.config.quantization_config
+    network.hf_quantizer = None
+    return network
+
+
+@contextmanager
+def _reading(gguf: Path) -> Iterator[dict[str, Any]]:
+    """How transformers is told of the file; whatever it meets in a foreign file becomes a ModelError."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        yield {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "trust_remote_code": False}
+    except Exception as error:
+        raise ModelError(
+            f"{gguf}: not a GGUF file of a known architecture ({reason_of(error)}); pass another file"
+        ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from penchant.errors import WrittenError
 from penchant.models.adapters import is_adapted, quiet_peft
@@ -15,7 +15,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.saving import save_model
 from penchant.models.written import Probe
 
-__all__ = ["merge_adapter", "round_weights", "save_merged"]
+__all__ = ["fold_and_round", "merge_adapter", "round_weights", "save_merged"]
 
 
 def save_merged(
@@ -32,17 +32,32 @@ def save_merged(
     what is on the disk with both; for `sign` see `save_model`. Raises WrittenError, then nothing is left of it, and
     OSError.
     """
+    fold_and_round(model, folder, str(dtype).removeprefix("torch."), lambda weight: weight.to(dtype), dtype, say)
+    save_model(model, folder, dtype=dtype, sign=sign)
+
+
+def fold_and_round(
+    model: LanguageModel,
+    place: Path,
+    name: str,
+    rounded: Callable[[Tensor], Tensor],
+    precision: torch.dtype,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Make the model, in place, what is about to be written to `place`, and compare each step with the one before.
+
+    name: of what the weights are rounded to by `rounded`. precision: the dtype that rounds as coarsely; nothing is
+    rounded for float32. Raises WrittenError where what comes out is another model.
+    """
     trained = Probe.of(model.network)
     merge_adapter(model, say)
     folded = trained.again(model.network)
-    _require_close(trained, folded, torch.float32, f"{folder}: the adapter folded into its model is another model")
-    if dtype is not torch.float32:
-        round_weights(model.network, dtype)
-        rounded = trained.again(model.network)
-        name = str(dtype).removeprefix("torch.")
-        _require_close(folded, rounded, dtype, f"{folder}: {name} cannot hold this model")
-        say(f"{name} moves log-probs by {folded.gap(rounded):.2g} nats at most, on {len(trained.ids)} tokens")
-    save_model(model, folder, dtype=dtype, sign=sign)
+    _require_close(trained, folded, torch.float32, f"{place}: the adapter folded into its model is another model")
+    if precision is not torch.float32:
+        round_weights(model.network, rounded)
+        after = trained.again(model.network)
+        _require_close(folded, after, precision, f"{place}: {name} cannot hold this model")
+        say(f"{name} moves log-probs by {folded.gap(after):.2g} nats at most, on {len(trained.ids)} tokens")
 
 
 def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: None) -> None:
@@ -68,11 +83,11 @@ def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: N
     say("the adapter changes the embedding or the head, which were one weight: they are two now (tie_word_embeddings)")
 
 
-def round_weights(network: nn.Module, dtype: torch.dtype) -> None:
-    """Give every weight the nearest number of `dtype`; they stay float32."""
+def round_weights(network: nn.Module, rounded: Callable[[Tensor], Tensor]) -> None:
+    """Give every weight the value that `rounded` makes of it; they stay float32."""
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.copy_(parameter.to(dtype))
+            parameter.copy_(rounded(parameter))
 
 
 def _separate(causal_lm: Any) -> bool:

@@ -25,7 +25,7 @@ from penchant.models.attention import NAME
 from penchant.models.language_model import use_plain_attention
 from penchant.models.seeding import NOBODYS, seeded
 
-__all__ = ["Probe", "require_same_adapter", "require_same_model"]
+__all__ = ["Probe", "require_same_adapter", "require_same_model", "require_same_network"]
 
 NUM_TOKENS = 24
 WRITTEN = "written"
@@ -104,7 +104,16 @@ def require_same_model(network: Any, folder: Path) -> None:
     from penchant.models.network import read_network
 
     try:
-        again = read_network(folder).to(network.device)
+        again = read_network(folder)
+    except (ModelError, RuntimeError) as error:
+        raise WrittenError(f"it cannot be read back: {error}") from error
+    require_same_network(network, again)
+
+
+def require_same_network(network: Any, again: Any) -> None:
+    """Compare a network that was read back with the one in memory, float32 both. Raises WrittenError."""
+    try:
+        again = again.to(network.device)
         expected = Probe.of(network)
         found = expected.again(again)
     except (ModelError, RuntimeError) as error:

@@ -1,36 +1,85 @@
-"""A run, or any model, as one plain folder that every other tool loads."""
+"""A run, or any model, for other tools: one plain folder, one GGUF file, a repository on the Hub."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from penchant.errors import ConfigError, OutputError
 from penchant.files.place import require_place
-from penchant.files.whole import disk_errors_explained
+from penchant.files.whole import disk_errors_explained, write_atomically
+from penchant.models.digests import run_of
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template, resolve
 from penchant.models.merging import save_merged
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.progress import Reporter
+from penchant.training.hub import Destination
 from penchant.training.origins import origin_of, origin_of_loaded
 from penchant.training.provenance import provenance_writer
 
-__all__ = ["DTYPES", "Exported", "export_model"]
+__all__ = ["DTYPES", "Exported", "export", "export_gguf", "export_model"]
 
 DTYPES = ("float32", "bfloat16", "float16")
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """was_adapter: whether an adapter was folded into its model. num_bytes: of all files written."""
+    """place: a folder, a file, or an address. kind: what lies there, in words. num_bytes: of all that was written."""
 
-    folder: Path
-    was_adapter: bool
-    num_bytes: int
+    place: Path | str
+    kind: str
+    num_bytes: int = 0
+
+
+def export(
+    model: str | LanguageModel,
+    *,
+    merged: Path | None = None,
+    dtype: str = "float32",
+    gguf: Path | None = None,
+    gguf_type: str | None = None,
+    ollama: bool = False,
+    push: str | None = None,
+    private: bool = True,
+    chat_template: str | None = None,
+    reporter: Reporter,
+) -> list[Exported]:
+    """Write the model in one form or several; what cannot be is said before the first is begun. Raises as they do.
+
+    merged, dtype: see `export_model`. gguf, gguf_type, ollama: see `export_gguf`. push: a repository on the Hub that is
+    sent the folder, see `Destination`.
+    """
+    if merged is None and gguf is None:
+        raise ConfigError("an export has a place: `merged=...` for a folder, `gguf=...` for one file; give one or both")
+    for name, given in (("gguf_type", gguf_type), ("ollama", ollama)):
+        if given and gguf is None:
+            raise ConfigError(f"{name} is of a GGUF file, and none is written; give `gguf=...`, or leave it out")
+    if push is not None and merged is None:
+        raise ConfigError("what is sent to the Hub is the folder that is written; give `merged=...` beside `push=...`")
+    destination = None if push is None else Destination(push, private=private)
+    if gguf is not None:
+        _require_new_file(gguf, gguf_type or "f16")
+    if merged is not None:
+        _require_new_folder(merged, dtype)
+    if destination is not None:
+        destination.require_ready()
+    common: dict[str, Any] = {"chat_template": chat_template, "reporter": reporter}
+    done = []
+    if merged is not None:
+        done.append(export_model(model, merged, dtype=dtype, **common))
+    if gguf is not None:
+        done += export_gguf(model, gguf, gguf_type or "f16", ollama=ollama, **common)
+    if destination is not None and merged is not None:
+        reporter.say(f"sending {merged} to {destination.name}")
+        done.append(Exported(destination.send(merged), "private repository" if private else "public repository"))
+    return done
 
 
 def export_model(
@@ -46,27 +95,96 @@ def export_model(
     model: a run folder, or whatever else names a model; or one in memory, which stays as it is. dtype: one of DTYPES,
     of the written weights.
     chat_template: "plain", or the path of a Jinja template, to be written instead of the tokenizer's own. Beside them
-    stands where the model came from, see `penchant.training.provenance`.
+    stand the card of a run's model, and where the model came from, see `penchant.training.provenance`.
 
     Raises ConfigError, ModelError, OutputError where `merged` is not empty or cannot be made, and WrittenError where
     what was read back computes anything else than the model; then nothing is left of it.
     """
+    _require_new_folder(merged, dtype)
+    loaded, origin, card = _loaded(model, chat_template, reporter)
+    was_adapter = loaded.is_adapter
+    sign_origin = provenance_writer(origin, dtype)
+
+    def sign(folder: Path) -> None:
+        sign_origin(folder)
+        if card is not None:
+            shutil.copyfile(card, folder / CARD)
+
+    with disk_errors_explained(merged, again="run the command again", elsewhere="choose another `merged=...`"):
+        save_merged(loaded, merged, dtype=getattr(torch, dtype), say=reporter.say, sign=sign)
+    kind = f"{'adapter folded into its model' if was_adapter else 'whole model'}, {dtype}"
+    return Exported(merged, kind, sum(file.stat().st_size for file in merged.iterdir()))
+
+
+def export_gguf(
+    model: str | LanguageModel,
+    gguf: Path,
+    gguf_type: str = "f16",
+    *,
+    ollama: bool = False,
+    chat_template: str | None = None,
+    reporter: Reporter,
+) -> list[Exported]:
+    """Write one GGUF file, tokenizer and chat template inside, which llama.cpp reads; an adapter is folded in.
+
+    gguf_type: of the weights, one of `penchant.models.gguf.TYPES`. ollama: whether a Modelfile is written beside it.
+    model, chat_template: see `export_model`.
+
+    Raises ConfigError, also for a family or a tokenizer that is not written, ModelError, OutputError where `gguf` is
+    there already or cannot be made, and WrittenError; then nothing is left of it.
+    """
+    from penchant.models.gguf import modelfile, save_gguf
+
+    _require_new_file(gguf, gguf_type)
+    beside = gguf.with_name("Modelfile")
+    if ollama and beside.exists():
+        raise OutputError(f"{beside}: exists; remove it, or choose a `gguf=...` in another folder")
+    loaded, _, _ = _loaded(model, chat_template, reporter)
+    was_adapter = loaded.is_adapter
+    with disk_errors_explained(gguf, again="run the command again", elsewhere="choose another `gguf=...`"):
+        save_gguf(loaded, gguf, gguf_type, reporter.say)
+        kind = f"{'adapter folded into its model' if was_adapter else 'whole model'}, {gguf_type}"
+        done = [Exported(gguf, kind, gguf.stat().st_size)]
+        if ollama:
+            text, has_template = modelfile(gguf, loaded.encoder)
+            write_atomically(beside, text)
+            if not has_template:
+                reporter.say(
+                    f"{beside}: has no TEMPLATE, as the chat template does not write one turn after another; Ollama "
+                    "uses its own where it knows the template in the GGUF file"
+                )
+            done.append(Exported(beside, "Modelfile for ollama create", beside.stat().st_size))
+    return done
+
+
+def _loaded(
+    model: str | LanguageModel, chat_template: str | None, reporter: Reporter
+) -> tuple[LanguageModel, dict[str, Any], Path | None]:
+    """A model of one's own to change, where it came from, and the card of a run's model."""
+    if isinstance(model, LanguageModel):
+        return model.copy(), origin_of_loaded(model.name, model), None
+    reporter.say(f"loading {model}")
+    template = read_chat_template(chat_template)
+    path = resolve(model, reporter.say)
+    load = load_reward_model if names_reward_model(str(path)) else load_model
+    loaded = load(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
+    has_card = run_of(path) is not None and (path / CARD).is_file()
+    return loaded, origin_of(model, path), path / CARD if has_card else None
+
+
+def _require_new_folder(merged: Path, dtype: str) -> None:
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is one of {', '.join(DTYPES)}, got '{dtype}'; choose one of them")
     if merged.exists() and (not merged.is_dir() or any(merged.iterdir())):
         raise OutputError(f"{merged}: exists and is not an empty folder; choose another `merged=...`")
     require_place(merged, "`merged=...`")
-    if isinstance(model, LanguageModel):
-        loaded, origin = model.copy(), origin_of_loaded(model.name, model)
-    else:
-        reporter.say(f"loading {model}")
-        template = read_chat_template(chat_template)
-        path = resolve(model, reporter.say)
-        load = load_reward_model if names_reward_model(str(path)) else load_model
-        loaded = load(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
-        origin = origin_of(model, path)
-    was_adapter = loaded.is_adapter
-    with disk_errors_explained(merged, again="run the command again", elsewhere="choose another `merged=...`"):
-        sign = provenance_writer(origin, dtype)
-        save_merged(loaded, merged, dtype=getattr(torch, dtype), say=reporter.say, sign=sign)
-    return Exported(merged, was_adapter, sum(file.stat().st_size for file in merged.iterdir()))
+
+
+def _require_new_file(gguf: Path, gguf_type: str) -> None:
+    from penchant.models.gguf import TYPES
+
+    if gguf_type not in TYPES:
+        raise ConfigError(f"gguf_type is one of {', '.join(TYPES)}, got '{gguf_type}'; choose one of them")
+    if gguf.exists():
+        raise OutputError(f"{gguf}: exists; choose another `gguf=...`")
+    require_place(gguf, "`gguf=...`")

@@ -156,7 +156,8 @@ class Run:
 
         source = self.model if self.path is None else str(self.path)
         with computing():
-            return export_model(source, Path(output), dtype=dtype, reporter=reporter_of(progress)).folder
+            export_model(source, Path(output), dtype=dtype, reporter=reporter_of(progress))
+        return Path(output)
 
     def with_report(self, say: Say = lambda _: None) -> Run:
         """The run, with report.html in its folder."""

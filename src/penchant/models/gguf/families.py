@@ -1,0 +1,137 @@
+"""The architectures that are written to GGUF: what their file says of them, and how their weights lie in it.
+
+A family is here once llama.cpp and transformers both read what is written, and compute what the model computes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gguf
+import torch
+from torch import Tensor
+
+from penchant.errors import ConfigError
+
+__all__ = ["Family", "family_of"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """architecture: what llama.cpp calls it. turned: whether queries and keys lie in pairs, see `turned_for_rope`.
+
+    unread: settings of the config that llama.cpp reads out of the file, and transformers does not.
+    """
+
+    architecture: str
+    turned: bool = False
+    unread: tuple[str, ...] = ()
+
+    def beside(self, config: Any) -> dict[str, Any]:
+        """What transformers has to be told beside the file to read back the model that is in it."""
+        scaled = () if rope_factors(config) is None else ("rope_parameters",)
+        return {name: getattr(config, name) for name in (*self.unread, *scaled)}
+
+    def describe(self, writer: gguf.GGUFWriter, config: Any) -> None:
+        """Write the sizes and numbers without which the weights mean nothing."""
+        head_dim = _head_dim(config)
+        writer.add_context_length(_context_length(config))
+        writer.add_block_count(config.num_hidden_layers)
+        writer.add_embedding_length(config.hidden_size)
+        writer.add_feed_forward_length(config.intermediate_size)
+        writer.add_head_count(config.num_attention_heads)
+        writer.add_head_count_kv(config.num_key_value_heads)
+        writer.add_key_length(head_dim)
+        writer.add_value_length(head_dim)
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+        writer.add_rope_dimension_count(head_dim)
+        writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+        writer.add_vocab_size(config.vocab_size)
+
+    def tensors(self, network: Any) -> Iterator[tuple[str, Tensor]]:
+        """Every weight under its name in the file, as it is to lie there. Raises ConfigError for one without a name.
+
+        A head that is the embedding is left out, and readers take the embedding.
+        """
+        config = network.config
+        names = gguf.get_tensor_name_map(_architecture(self.architecture), config.num_hidden_layers)
+        heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads} if self.turned else {}
+        tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
+        for name, weight in network.state_dict().items():
+            if name in tied:
+                continue
+            if (called := names.get_name(name, try_suffixes=(".weight", ".bias"))) is None:
+                raise ConfigError(f"GGUF has no name for the weight {name} of a {config.model_type}; export a folder")
+            num_heads = heads.get(name.split(".")[-2])
+            yield called, weight if num_heads is None else turned_for_rope(weight, num_heads)
+        if (factors := rope_factors(config)) is not None:
+            yield "rope_freqs.weight", factors
+
+
+def family_of(config: Any) -> Family:
+    """The family of a config. Raises ConfigError for one that GGUF files are not written of."""
+    family = FAMILIES.get(config.model_type)
+    if family is None:
+        raise ConfigError(
+            f"GGUF files are written of {', '.join(FAMILIES)}, and this model is a {config.model_type}; export a "
+            "folder with `merged=...`, and convert it by llama.cpp's convert_hf_to_gguf.py"
+        )
+    kind = config.rope_parameters.get("rope_type", "default")
+    if kind not in ("default", "llama3"):
+        raise ConfigError(
+            f"GGUF files are not written of models whose positions are scaled by '{kind}'; export a folder with "
+            "`merged=...`"
+        )
+    return family
+
+
+def turned_for_rope(weight: Tensor, num_heads: int) -> Tensor:
+    """Rows of a head from (first half, second half), as transformers rotates them, to llama.cpp's neighbouring pairs.
+
+    Row i of a half of d/2 becomes row 2i or 2i + 1. Queries and keys are both turned, so their products stay.
+    """
+    rows = weight.shape[0]
+    return weight.reshape(num_heads, 2, rows // num_heads // 2, -1).transpose(1, 2).reshape(weight.shape).contiguous()
+
+
+def rope_factors(config: Any) -> Tensor | None:
+    """What llama.cpp divides each frequency of the positions by, (head_dim / 2,); None where nothing is scaled.
+
+    Of Llama 3: wavelengths shorter than old / high_freq_factor stay, longer than old / low_freq_factor are stretched by
+    `factor`, and between them 1 / result goes straight from 1 to 1 / factor in old / wavelength.
+    """
+    rope = config.rope_parameters
+    if rope.get("rope_type") != "llama3":
+        return None
+    dim, old = _head_dim(config), rope["original_max_position_embeddings"]
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    wavelengths = 2 * math.pi * rope["rope_theta"] ** (torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    smooth = ((old / wavelengths - low) / (high - low)).clamp(0, 1)
+    factors: Tensor = 1 / ((1 - smooth) / rope["factor"] + smooth)
+    return factors.float()
+
+
+def _head_dim(config: Any) -> int:
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+def _context_length(config: Any) -> int:
+    """Attention through a window is not in these files; up to its length it is the attention of all tokens."""
+    windowed = getattr(config, "use_sliding_window", True) and getattr(config, "sliding_window", None)
+    return int(min(config.max_position_embeddings, windowed or config.max_position_embeddings))
+
+
+def _architecture(name: str) -> Any:
+    return next(arch for arch, called in gguf.MODEL_ARCH_NAMES.items() if called == name)
+
+
+FAMILIES = {
+    "llama": Family("llama", turned=True),
+    "mistral": Family("llama", turned=True),
+    "qwen2": Family("qwen2"),
+    "qwen3": Family("qwen3", unread=("head_dim",)),
+}
+"""By transformers' `model_type`."""

@@ -1,0 +1,73 @@
+"""A written model folder, sent to the Hugging Face Hub; who may is found out before anything is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penchant.errors import ConfigError, OutputError
+from penchant.wording import reason_of
+
+__all__ = ["Destination"]
+
+NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+
+class Destination:
+    """A repository of models on the Hub, by its name `owner/name`. Nobody else reads a private one.
+
+    The Hub's own login is used: `hf auth login`, or HF_TOKEN.
+    """
+
+    def __init__(self, name: str, *, private: bool = True) -> None:
+        """Raises ConfigError for what is no name."""
+        if not NAME.fullmatch(name):
+            raise ConfigError(f"`push=...` is a repository on the Hub, as owner/name, got '{name}'; write it so")
+        self.name, self.private = name, private
+
+    def require_ready(self) -> None:
+        """Raise OutputError where nothing could be sent: not logged in, no network, or readable by others already."""
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import LocalTokenNotFoundError, RepositoryNotFoundError
+
+        with self._explained():
+            try:
+                HfApi().whoami()
+            except LocalTokenNotFoundError as error:
+                raise OutputError(
+                    f"{self.name}: not logged in to the Hub; run hf auth login, or set HF_TOKEN"
+                ) from error
+            try:
+                there = HfApi().repo_info(self.name, repo_type="model")
+            except RepositoryNotFoundError:
+                return
+        if self.private and not there.private:
+            raise OutputError(
+                f"{self.name}: is there already and everybody may read it; give `private=False`, or another name"
+            )
+
+    def send(self, folder: Path) -> str:
+        """Make the repository where it is not there, and put all files of the folder in; returns its address."""
+        from huggingface_hub import HfApi
+
+        with self._explained():
+            hub = HfApi()
+            hub.create_repo(self.name, repo_type="model", private=self.private, exist_ok=True)
+            hub.upload_folder(
+                repo_id=self.name, folder_path=folder, repo_type="model", commit_message="Written by penchant export"
+            )
+        return f"https://huggingface.co/{self.name}"
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OutputError:
+            raise
+        except Exception as error:  # the Hub client has a dozen kinds of failure
+            raise OutputError(
+                f"{self.name}: the Hub did not take it ({reason_of(error)}); check the network, the name, and the "
+                "rights of your token"
+            ) from error
