@@ -32,7 +32,7 @@ __version__ = VERSION
 if TYPE_CHECKING:
     from penchant.api.answers import judge, load, pair, sample
     from penchant.api.endpoint import serve
-    from penchant.api.folders import advise, check, compare_runs, export, lineage, open_run, verify
+    from penchant.api.folders import advise, check, compare_runs, export, lineage, open_run, plan, verify
     from penchant.api.measures import evaluate, rank, score
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "penchant.api.answers": ("judge", "load", "pair", "sample"),
     "penchant.api.endpoint": ("serve",),
-    "penchant.api.folders": ("advise", "check", "compare_runs", "export", "lineage", "open_run", "verify"),
+    "penchant.api.folders": ("advise", "check", "compare_runs", "export", "lineage", "open_run", "plan", "verify"),
     "penchant.api.measures": ("evaluate", "rank", "score"),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
@@ -104,7 +104,7 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
-    "load", "sample", "judge", "pair", "check", "convert", "advise", "sft", "dpo", "reward", "rlhf", "score",
+    "load", "sample", "judge", "pair", "check", "convert", "advise", "plan", "sft", "dpo", "reward", "rlhf", "score",
     "evaluate", "frontier", "sweep", "rank", "open_run", "export", "compare_runs", "verify", "lineage", "serve",
     "Run", "Samples", "Paired", "Scores", "Evaluation", "Frontier", "Sweep", "Ranking", "CheckReport", "Converted",
     "LanguageModel", "Online", "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from penchant.data.given import Data
 from penchant.data.pairing import PairingRule
@@ -23,12 +24,13 @@ from penchant.training.export import export as export_to
 from penchant.training.given import Given, ModelLike
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
+from penchant.training.planning import SCHEMAS, Plan, plan_run
 from penchant.training.proposing import Proposal, proposals
 from penchant.training.run_report import page_of_runs
 from penchant.training.trained import Report, Run
 from penchant.training.verify import Finding, verify_run
 
-__all__ = ["advise", "check", "compare_runs", "export", "lineage", "open_run", "verify"]
+__all__ = ["advise", "check", "compare_runs", "export", "lineage", "open_run", "plan", "verify"]
 
 
 def check(
@@ -78,6 +80,31 @@ def advise(
     given = Given.of(model, data)
     config = configure(DPOConfig, None, (), {**Given.names(model, data, None), **arguments}, given)
     return proposals(config, reporter_of(progress), given)
+
+
+def plan(
+    model: str | os.PathLike[str] | None,
+    data: Data,
+    *,
+    task: str = "dpo",
+    processes: int = 1,
+    watts: float | None = None,
+    settings: Mapping[str, Any] | Sequence[str] = (),
+    progress: bool | Reporter = True,
+    **arguments: Unpack[Arguments],
+) -> Plan:
+    """Memory by part, tokens and time of a run, from the model's config and the data alone; no weights are read.
+
+    task: "dpo", "sft" or "reward". device: None for this machine, or one of `penchant.models.devices.DEVICES`, as
+    "h100". processes: one to a device. watts: what a device draws, for the energy. Other arguments as for
+    `penchant.dpo`. Raises UserError.
+    """
+    if task not in SCHEMAS:
+        raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got {task!r}; choose one of them")
+    device = arguments.pop("device", None)
+    given = Given.of(model, data)
+    config = configure(SCHEMAS[task], None, settings, {**Given.names(model, data, None), **arguments}, given)
+    return plan_run(config, reporter_of(progress), given, device=device, processes=processes, watts=watts)
 
 
 def compare_runs(*runs: str | os.PathLike[str] | Run, language: str = "en") -> Report:

@@ -32,7 +32,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(votes.app, name=votes.NAME)
 VERBS = (
-    *("check", "convert", "sample", "annotate", "judge", "pair", "rank", "sft", "dpo", "reward", "rlhf"),
+    *("check", "convert", "sample", "annotate", "judge", "pair", "rank", "plan", "sft", "dpo", "reward", "rlhf"),
     *("objectives", "lab", "score"),
     *("evaluate", "frontier", "sweep", "round", "chat", "serve", "export", "report", "verify", "lineage", "demo"),
 )

@@ -21,14 +21,15 @@ __all__ = ["remember_less"]
 PARTS = ("gate_proj", "up_proj", "down_proj", "act_fn")
 
 
-def remember_less(network: nn.Module) -> int:
+def remember_less(network: nn.Module, *, probe: bool = True) -> int:
     """Give every gated layer of the network the forward below; returns how many.
 
-    Only layers with the usual parts that compute, on a probe, exactly what their own code does.
+    Only layers with the usual parts that compute, on a probe, exactly what their own code does; probe=False believes
+    it, of a network that has no numbers.
     """
     changed = 0
     for module in network.modules():
-        if all(hasattr(module, part) for part in PARTS) and _is_exact(module):
+        if all(hasattr(module, part) for part in PARTS) and (not probe or _is_exact(module)):
             module.forward = MethodType(_forward, module)
             changed += 1
     return changed

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +37,8 @@ def score_one_by_one(model: LanguageModel, forest: Forest) -> tuple[Tensor, Tens
     collision_K = torch.empty_like(logprobs_K)
     for segment in forest.segments:
         assert segment.parent < 0, "sequences of a model that cannot share lie side by side"
-        (inside,) = torch.nonzero((hidden_index_K >= segment.start) & (hidden_index_K < segment.stop), as_tuple=True)
+        (found,) = np.nonzero((forest.hidden_index_K >= segment.start) & (forest.hidden_index_K < segment.stop))
+        inside = torch.from_numpy(found).to(device)
         ids = input_ids_T[None, segment.start : segment.stop]
         logits = _run(model, ids, hidden_index_K[inside] - segment.start, use_cache=False)[0][0]
         every = torch.log_softmax(logits.float(), dim=-1)

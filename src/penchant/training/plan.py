@@ -1,25 +1,58 @@
-"""What a run is about to do, in a line before its first step: items, steps, tokens, and what is kept of them."""
+"""What a run is about to do: items, steps, tokens with and without sharing; a line before its first step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from penchant.tokens import EncodedExample, EncodedLabelled, EncodedPair, EncodedPrompt, Forest, pack
+from penchant.tokens import EncodedExample, EncodedLabelled, EncodedPair, EncodedPrompt, Forest, TokenSequence, pack
 from penchant.tokens.store import SomePairs
 from penchant.training.config import RunConfig
 from penchant.training.dataset import Dataset, groups_of
 from penchant.training.schedule import batches_of_epoch, group_numbers, num_steps
 
-__all__ = ["plan_of"]
+__all__ = ["Counts", "plan_of"]
 
 NUM_BATCHES = 16
 """So many of the first epoch tell how many tokens it has; fewer are all of it."""
 NAMES = {EncodedPair: "pairs", EncodedLabelled: "responses", EncodedExample: "texts", EncodedPrompt: "prompts"}
 
 
-def plan_of(config: RunConfig, data: Dataset[Any], group_of: Callable[[Any], Hashable], *, share: bool) -> str:
-    """The plan in words. group_of, share: as the loop and the model have them."""
+@dataclass(frozen=True)
+class Counts:
+    """items: what they are called. written, run: tokens of an epoch, and those of them that are run once; is_exact:
+    whether all of it was counted. micro_batches: of an epoch, about. largest: the sequences of the largest one seen.
+    """
+
+    items: str
+    num_train: int
+    num_held_out: int
+    num_steps: int
+    steps_per_epoch: int
+    written: int
+    run: int
+    is_exact: bool
+    micro_batches: float
+    largest: tuple[TokenSequence, ...]
+    stored: int | None
+
+    def __str__(self) -> str:
+        steps, of_these = self.num_steps, " of these" * (self.items == "prompts")
+        tokens = f"{'' if self.is_exact else 'about '}{self.written:,} tokens{of_these} an epoch"
+        parts = [
+            f"{self.num_train:,} {self.items} to train on"
+            + f", {self.num_held_out:,} held out" * bool(self.num_held_out),
+            f"{steps:,} step{'s' * (steps != 1)}",
+            f"{tokens}, {self.run:,} of them run" + " as prefixes are shared" * (self.run < self.written),
+        ]
+        if self.stored is not None:
+            parts.append(f"the tokens take {self.stored / 1e6:,.1f} MB")
+        return "; ".join(parts)
+
+
+def plan_of(config: RunConfig, data: Dataset[Any], group_of: Callable[[Any], Hashable], *, share: bool) -> Counts:
+    """What is counted of a run. group_of, share: as the loop and the model have them."""
     train, optimiser = data.train, config.optimiser
     groups = group_numbers(groups_of(train, group_of))
     as_given = optimiser.order == "given"
@@ -29,28 +62,29 @@ def plan_of(config: RunConfig, data: Dataset[Any], group_of: Callable[[Any], Has
     is_exact = len(batches) <= NUM_BATCHES
     sample = list(batches) if is_exact else [batches[i * len(batches) // NUM_BATCHES] for i in range(NUM_BATCHES)]
     factor = len(train) / sum(map(len, sample))
-    written, run = _tokens(sample, optimiser.token_budget, share)
+    micro_batches = [found for batch in sample for found in _micro_batches(batch, optimiser.token_budget, share)]
+    written, run = (sum(number) for number in zip(*(sizes for sizes, _ in micro_batches), strict=True))
     if not is_exact:
         written, run = (int(float(f"{number * factor:.3g}")) for number in (written, run))
-    steps, rest = num_steps(len(train), optimiser.batch_size, optimiser.epochs, optimiser.max_steps), len(data.held_out)
-    items = NAMES.get(type(train[0]), "items")
-    tokens = f"{'' if is_exact else 'about '}{written:,} tokens{' of these' * (items == 'prompts')} an epoch"
-    parts = [
-        f"{len(train):,} {items} to train on" + f", {rest:,} held out" * bool(rest),
-        f"{steps:,} step{'s' * (steps != 1)}",
-        f"{tokens}, {run:,} of them run" + " as prefixes are shared" * (run < written),
-    ]
-    if isinstance(train, SomePairs):
-        parts.append(f"the tokens take {train.store.num_bytes() / 1e6:,.1f} MB")
-    return "; ".join(parts)
+    return Counts(
+        NAMES.get(type(train[0]), "items"),
+        len(train),
+        len(data.held_out),
+        num_steps(len(train), optimiser.batch_size, optimiser.epochs, optimiser.max_steps),
+        len(batches),
+        written,
+        run,
+        is_exact,
+        len(micro_batches) * factor,
+        tuple(max(micro_batches, key=lambda found: found[0][1])[1]),
+        train.store.num_bytes() if isinstance(train, SomePairs) else None,
+    )
 
 
-def _tokens(batches: Sequence[Sequence[Any]], token_budget: int, share: bool) -> tuple[int, int]:
-    """Of these batches: the tokens of all sequences, and those that are run."""
-    written = run = 0
-    for batch in batches:
-        for micro_batch in pack([item.sequences for item in batch], token_budget, share=share):
-            sequences = [sequence for i in micro_batch for sequence in batch[i].sequences]
-            written += sum(map(len, sequences))
-            run += Forest.plant(sequences, share=share).num_tokens
-    return written, run
+def _micro_batches(
+    batch: Sequence[Any], token_budget: int, share: bool
+) -> Iterator[tuple[tuple[int, int], list[TokenSequence]]]:
+    """Of each of the batch: the tokens of all sequences, those that are run, and the sequences."""
+    for micro_batch in pack([item.sequences for item in batch], token_budget, share=share):
+        sequences = [sequence for i in micro_batch for sequence in batch[i].sequences]
+        yield (sum(map(len, sequences)), Forest.plant(sequences, share=share).num_tokens), sequences

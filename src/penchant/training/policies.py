@@ -124,10 +124,14 @@ def score_reference(
 
 
 def make_ready(model: LanguageModel, run: RunConfig) -> None:
-    """Give the model forwards that remember less for the way back. Raises ConfigError."""
-    remember_less(model.network)
+    """Give the model forwards that remember less for the way back. Raises ConfigError.
+
+    One of the two: what a gated layer remembers by its own rule would not be computed again by that of its layer.
+    """
     if run.model.gradient_checkpointing:
         model.checkpoint_activations()
+    else:
+        remember_less(model.network)
 
 
 def _refuse_what_a_loaded_model_brings(run: RunConfig, loaded: LanguageModel) -> None:

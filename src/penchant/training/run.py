@@ -38,6 +38,7 @@ from penchant.training.optimiser import release
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, score_reference
+from penchant.training.room import require_room, say_room
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import RunRecord
 from penchant.training.trained import Run, settle
@@ -147,6 +148,8 @@ def train(
     for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
         if name is not None and loaded is None:
             require_named(name)
+    if given.model is None:
+        require_room(config, reporter)
     callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)]
     clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
     model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
@@ -154,7 +157,9 @@ def train(
     began_with = RunFolder.learning_rate_of(config.output) if resume else None
     usual = usual_learning_rate(recipe, config.optimiser, len(found.train), adapter=model.is_adapter)
     config = config.with_learning_rate(config.optimiser.learning_rate or began_with or usual)
-    reporter.say(plan_of(config, found, recipe.group_of, share=model.shares))
+    counts = plan_of(config, found, recipe.group_of, share=model.shares)
+    reporter.say(str(counts))
+    say_room(config, model, counts, reporter, needs_reference=recipe.needs_reference)
     record = (
         RunRecord.begin(config, recipe.command)
         if config.output is None

@@ -1,0 +1,171 @@
+"""What computes, in five numbers: a table of devices from their makers' data sheets, and this machine as measured.
+
+How much of a data sheet a training run reaches is an assumption, said by REACHED; this machine is measured once, and
+what was found is kept in the cache folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from penchant.errors import ConfigError
+from penchant.models.blueprint import Blueprint, tiny_config
+from penchant.models.cache import cache_folder
+from penchant.models.matmul import arithmetic, gemm_rate
+from penchant.tokens import TokenSequence
+from penchant.wording import nearest
+
+__all__ = ["DEVICES", "Device", "device_called", "held_bytes", "memory_of_machine", "this_machine"]
+
+REACHED = (0.5, 0.7)
+"""Of the matrix products and of the bandwidth on a data sheet, what training is assumed to reach."""
+CALL_SECONDS = 10e-6
+"""What a call is assumed to take before a GPU begins with it."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """products: FLOPs of matrix products a second. moves: bytes a second. call: seconds of every call.
+
+    watts: None where nobody says. source: where the numbers are from. waits: whether calls are made one after another
+    with what they compute, or, as on a GPU, beside it.
+    """
+
+    name: str
+    memory: float
+    products: float
+    moves: float
+    call: float
+    watts: float | None
+    source: str
+    waits: bool = False
+
+    def seconds(self, products: float, moved: float, calls: float) -> float:
+        """What so much work takes."""
+        work, calling = products / self.products + moved / self.moves, calls * self.call
+        return work + calling if self.waits else max(work, calling)
+
+
+def _nominal(name: str, gb: float, tflops: float, gb_per_second: float, watts: float, source: str) -> Device:
+    products, moves = REACHED[0] * tflops * 1e12, REACHED[1] * gb_per_second * 1e9
+    return Device(name, gb * 1e9, products, moves, CALL_SECONDS, watts, source)
+
+
+DEVICES = {
+    device.name: device
+    for device in (
+        _nominal("h100", 80, 989, 3350, 700, "NVIDIA H100 SXM data sheet; bf16 dense"),
+        _nominal("h200", 141, 989, 4800, 700, "NVIDIA H200 SXM data sheet; bf16 dense"),
+        _nominal("b200", 180, 2250, 7700, 1000, "NVIDIA DGX B200 data sheet, an eighth of it; bf16 dense"),
+        _nominal("a100-80gb", 80, 312, 2039, 400, "NVIDIA A100 80GB SXM data sheet; bf16 dense"),
+        _nominal("a100-40gb", 40, 312, 1555, 400, "NVIDIA A100 40GB SXM data sheet; bf16 dense"),
+        _nominal("l40s", 48, 362, 864, 350, "NVIDIA L40S data sheet; bf16 dense"),
+        _nominal("l4", 24, 121, 300, 72, "NVIDIA L4 data sheet; bf16, half of the figure with sparsity"),
+        _nominal("rtx4090", 24, 165, 1008, 450, "NVIDIA Ada architecture paper; bf16 dense with fp32 sums"),
+        _nominal("mi300x", 192, 1307, 5300, 750, "AMD Instinct MI300X data sheet; bf16 dense"),
+    )
+}
+
+
+def device_called(name: str | None) -> Device:
+    """A device of the table; this machine for None, auto and cpu. Raises ConfigError."""
+    if name in (None, "auto", "cpu"):
+        return this_machine()
+    if name not in DEVICES:
+        meant = nearest(str(name), DEVICES)
+        hint = f"did you mean '{meant}'?" if meant else f"choose one of {', '.join(DEVICES)}, or cpu for this machine"
+        raise ConfigError(f"device: no rates are known of '{name}'; {hint}")
+    return DEVICES[name]
+
+
+def this_machine() -> Device:
+    """The processor of this machine, measured the first time."""
+    file = cache_folder() / "rates" / f"{arithmetic()}.json"
+    try:
+        rates = {name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        rates = {}
+    if rates.keys() != {"products", "moves", "call"} or not min(rates.values()) > 0:
+        rates = _measured()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(rates) + "\n", encoding="utf-8")
+        except OSError:
+            pass  # it costs a measurement each time
+    return Device("this machine", memory_of_machine(), **rates, watts=None, source="measured", waits=True)
+
+
+def memory_of_machine() -> float:
+    """Bytes of memory and swap that this process may have, within the limits of its control groups; inf if unknown."""
+    try:
+        total = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+    return min([total + _kilobytes(Path("/proc/meminfo"), "SwapTotal:"), *_limits()])
+
+
+def held_bytes() -> float:
+    """What this process holds in memory now; 0 where the system does not say."""
+    return _kilobytes(Path("/proc/self/status"), "VmRSS:")
+
+
+def _kilobytes(file: Path, name: str) -> float:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith(name)), 0.0)
+
+
+def _limits() -> list[float]:
+    """Of the control groups of this process, those of its parents included."""
+    found = []
+    try:
+        groups = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    for group in groups:
+        _, controllers, path = group.split(":", 2)
+        root, file = Path("/sys/fs/cgroup"), "memory.max"
+        if controllers == "memory":
+            root, file = root / "memory", "memory.limit_in_bytes"
+        own = root / path.lstrip("/")
+        for folder in (own, *own.parents):
+            try:
+                found.append(float((folder / file).read_text(encoding="utf-8")))
+            except (OSError, ValueError):  # there is none, or it says max
+                continue
+    return found
+
+
+def _measured() -> dict[str, float]:
+    """Rates of products and of memory, and what a call of a step of a tiny model takes beside them."""
+    products, moves = gemm_rate(), 3 * 4 * 2**23 / _best(_adding(2**23))
+    network, sequences = Blueprint(tiny_config()), [TokenSequence.of(list(range(1, 9)), list(range(9, 17)))]
+    work = network.work(sequences, products / moves)
+    seconds = _best(network.real_step(sequences))
+    call = (seconds - work.products / products - work.moved / moves) / work.calls
+    return {"products": products, "moves": moves, "call": max(call, 1e-7)}
+
+
+def _adding(num: int) -> Callable[[], Any]:
+    one, other = torch.ones(num), torch.ones(num)
+    return lambda: one.add_(other)
+
+
+def _best(call: Callable[[], Any], seconds: float = 0.15) -> float:
+    call()
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        begin = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - begin)
+    return best

@@ -1,0 +1,55 @@
+"""Whether there is memory for a run: what cannot fit is refused before anything is loaded, the rest is said in a line.
+
+Refused is only what weights, gradients and moments alone make impossible, in all memory and swap that there is.
+"""
+
+from __future__ import annotations
+
+import math
+
+from penchant.errors import ConfigError
+from penchant.models.config_check import read_shapes
+from penchant.models.devices import memory_of_machine, this_machine
+from penchant.models.language_model import LanguageModel
+from penchant.models.load import base_of, resolve
+from penchant.models.reward_model import RewardModel
+from penchant.progress import Reporter
+from penchant.training.config import RunConfig
+from penchant.training.plan import Counts
+from penchant.training.planning import blueprint_of, plan_of_loaded
+
+__all__ = ["require_room", "say_room"]
+
+WORTH_SAYING = 0.02
+"""Share of the memory below which weights, gradients and moments are not worth a second of planning."""
+
+
+def require_room(config: RunConfig, reporter: Reporter) -> None:
+    """Raise ConfigError where weights, gradients and moments alone are more than the machine has; CPU only."""
+    room = memory_of_machine()
+    if config.model.device not in ("auto", "cpu") or room == float("inf"):
+        return
+    base = base_of(resolve(config.model.name, reporter.say), reporter.say)
+    if 16.0 * sum(map(math.prod, read_shapes(base).values())) <= room:
+        return  # as far as the files' headers say; only what seems too large is counted
+    total, trained = blueprint_of(config.model, reporter, reward=False, gpu=False).parameters()
+    if (needed := 4.0 * total + 12.0 * trained) > room:
+        instead = "; train with `lora=True`, or take a smaller model" if trained == total else "; take a smaller model"
+        raise ConfigError(
+            f"{config.model.name}: {total:,} weights, with gradients and moments of the {trained:,} that are trained, "
+            f"take {needed / 1e9:,.1f} GB, and this machine has {room / 1e9:,.1f} GB{instead}"
+        )
+
+
+def say_room(
+    config: RunConfig, model: LanguageModel, counts: Counts, reporter: Reporter, *, needs_reference: bool
+) -> None:
+    """The plan in a line, for a model that is large to the machine; with a warning where it may not fit."""
+    parameters = list(model.network.parameters())
+    state = sum((16.0 if p.requires_grad else 4.0) * p.numel() for p in parameters)
+    if model.numerics.device.type != "cpu" or state < WORTH_SAYING * memory_of_machine():
+        return
+    plan = plan_of_loaded(
+        config, model, counts, this_machine(), reward=isinstance(model, RewardModel), needs_reference=needs_reference
+    )
+    reporter.say(str(plan) + ("" if plan.fits else ", if it is as planned: " + "; ".join(plan.proposals)))

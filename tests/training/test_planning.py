@@ -1,0 +1,120 @@
+"""A plan made without weights holds against the numbers of real runs and of hand counts."""
+
+import json
+
+import pytest
+import torch
+
+import penchant as pt
+from penchant.errors import ConfigError
+from penchant.models import devices
+from penchant.models.blueprint import Blueprint, tiny_config
+from penchant.models.load import load_model
+from penchant.models.numerics import Numerics
+from penchant.models.tracing import tracing, without_numbers
+from penchant.tokens import TokenSequence
+from penchant.training import room
+
+
+@pytest.fixture(autouse=True)
+def _known_rates(monkeypatch):
+    """What is measured of a machine decides no test."""
+    here = devices.Device("this machine", 8e9, 1e11, 1e10, 1e-5, None, "made up", waits=True)
+    monkeypatch.setattr(devices, "this_machine", lambda: here)
+    monkeypatch.setattr(room, "this_machine", lambda: here)
+
+
+@pytest.fixture
+def plan(stories260k, pairs_file):
+    def plan(**arguments):
+        arguments = {"chat_template": "plain", "progress": False, **arguments}
+        return pt.plan(str(stories260k), str(pairs_file), **arguments)
+
+    return plan
+
+
+def test_what_is_held_at_once_and_multiplied_is_counted():
+    with without_numbers():
+        a = torch.zeros(100, 50)
+        with tracing(0.1) as trace:
+            b = a @ a.t()  # 40,000 bytes
+            c = b + 1  # as many again
+            del b
+            c.sum()
+    assert trace.work.peak == 80_000
+    assert trace.work.products == 2 * 100 * 100 * 50
+    assert trace.work.moved == 4 * (2 * 10_000 + 10_000 + 1)
+
+
+def test_each_further_layer_adds_what_the_second_did():
+    config = tiny_config()
+    sequences = [TokenSequence.of([1, 2, 3], [4, 5, 6]), TokenSequence.of([1, 2, 3], [7, 8])]
+    config.num_hidden_layers = 5
+    blueprint = Blueprint(config)
+    assert blueprint.work(sequences, 10.0).products == blueprint._work(5, sequences, 10.0, True).products
+    assert blueprint.work(sequences, 10.0).calls == pytest.approx(
+        blueprint._work(5, sequences, 10.0, True).calls, rel=0.01
+    )
+
+
+def test_parameters_are_those_of_the_loaded_model(plan, stories260k):
+    model = load_model(str(stories260k), Numerics(torch.device("cpu"), torch.float32), chat_template="plain")
+    total = sum(p.numel() for p in model.network.parameters())
+    whole, adapter = plan(), plan(lora={"rank": 4})
+    assert (whole.num_parameters, whole.num_trained) == (total, total)
+    assert whole.memory["weights"] == whole.memory["gradients"] == 4 * total == whole.memory["moments"] / 2
+    assert adapter.num_trained == adapter.num_parameters - total > 0
+
+
+def test_a_plan_counts_the_tokens_that_the_run_then_runs(plan, stories260k, pairs_file, tmp_path, monkeypatch):
+    planned = plan(settings={"save.num_samples": 0})
+    run = pt.dpo(
+        str(stories260k), str(pairs_file), chat_template="plain", settings={"save.num_samples": 0}, progress=False
+    )
+    assert planned.counts.run == [row for row in run.metrics if "num_tokens" in row][-1]["num_tokens"]
+
+
+def test_activations_computed_again_are_fewer_and_those_of_smaller_budgets_too(plan):
+    usual = plan().memory["activations"]
+    assert plan(settings={"model.gradient_checkpointing": True}).memory["activations"] < 0.7 * usual
+    assert plan(settings={"optimiser.token_budget": 80}).memory["activations"] < 0.7 * usual
+
+
+@pytest.mark.parametrize("task", ["dpo", "reward"])
+def test_a_device_by_name_has_its_memory_and_energy(plan, task):
+    found = plan(task=task, device="h100", processes=2)
+    assert found.fits
+    assert found.device.memory == 80e9
+    assert found.watt_hours == pytest.approx(2 * 700 * found.total_seconds / 3600)
+    assert json.loads(json.dumps(found.as_dict()))["fits"] is True
+
+
+def test_what_does_not_fit_is_divided_among_processes_or_comes_with_proposals(plan, monkeypatch):
+    small = devices.Device("small", 1e6, 1e12, 1e12, 1e-6, None, "made up")
+    monkeypatch.setitem(devices.DEVICES, "small", small)
+    found = plan(device="small", processes=2)
+    assert found.shards
+    assert not found.fits
+    assert found.memory["weights"] == 2 * found.num_parameters
+    assert [line.split(":")[0].split("=")[0] for line in found.proposals][:2] == [
+        "model.lora",
+        "model.gradient_checkpointing",
+    ]
+
+
+def test_a_device_that_is_not_known_is_refused(plan):
+    with pytest.raises(ConfigError, match="device: no rates are known of 'h1000'; did you mean 'h100'"):
+        plan(device="h1000")
+
+
+def test_a_run_that_cannot_fit_is_refused_before_it_is_loaded(dpo, monkeypatch):
+    monkeypatch.setattr(room, "memory_of_machine", lambda: 3e6)
+    with pytest.raises(ConfigError, match=r"take 0.0 GB, and this machine has 0.0 GB; train with `lora=True`"):
+        dpo()
+
+
+def test_a_run_that_may_not_fit_goes_on_and_says_so(dpo, reporter, monkeypatch):
+    monkeypatch.setattr(room, "memory_of_machine", lambda: 6e6)
+    dpo(reporter, optimiser={"max_steps": 1})
+    (line,) = [said for said in reporter.said if said.startswith("needs about")]
+    assert "of 8.0 GB" in line
