@@ -30,10 +30,11 @@ from penchant.versions import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from penchant.api.answers import judge, load, pair, sample
+    from penchant.api.answers import judge, load, pair
     from penchant.api.endpoint import serve
     from penchant.api.folders import advise, check, compare_runs, export, lineage, open_run, plan, verify
     from penchant.api.measures import evaluate, rank, score
+    from penchant.api.sampling import sample
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
     from penchant.data.pair_building import Paired
@@ -66,10 +67,11 @@ if TYPE_CHECKING:
     from penchant.training.trained import Run
 
 _WHERE = {
-    "penchant.api.answers": ("judge", "load", "pair", "sample"),
+    "penchant.api.answers": ("judge", "load", "pair"),
     "penchant.api.endpoint": ("serve",),
     "penchant.api.folders": ("advise", "check", "compare_runs", "export", "lineage", "open_run", "plan", "verify"),
     "penchant.api.measures": ("evaluate", "rank", "score"),
+    "penchant.api.sampling": ("sample",),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
     "penchant.data.pair_building": ("Paired",),

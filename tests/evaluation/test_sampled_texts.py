@@ -6,6 +6,7 @@ import pytest
 
 from penchant.data import Message, Prompt
 from penchant.evaluation.answers import Asked, answer
+from penchant.evaluation.authors import ModelAuthor
 from penchant.evaluation.candidates import sample_prompts, sample_to_file
 from penchant.evaluation.judges import judge_comparisons, open_judge
 from penchant.models.load import load_model
@@ -31,7 +32,7 @@ def test_answers_keep_the_space_that_parts_them_from_the_prompt(stories):
 
 @pytest.mark.parametrize("num_responses", [1, 2])
 def test_candidates_keep_the_space_that_parts_them_from_the_prompt(stories, num_responses, tmp_path):
-    sample_to_file(stories, [DOG], GREEDY, tmp_path / "sampled.jsonl", num_responses=num_responses)
+    sample_to_file(ModelAuthor(stories, GREEDY), [DOG], tmp_path / "sampled.jsonl", num_responses=num_responses)
     (row,) = map(json.loads, (tmp_path / "sampled.jsonl").read_text().splitlines())
     texts = [row["completion"]] if num_responses == 1 else [row["a"]["text"], row["b"]["text"]]
     assert all(text.startswith(" named") for text in texts)
@@ -47,9 +48,11 @@ ANIMALS = [
 def test_samples_in_memory_are_the_rows_of_the_file_in_the_prompts_order(stories, tmp_path, num_responses):
     params, seen = SamplingParams(max_new_tokens=4, seed=3), []
     found = sample_prompts(
-        stories, ANIMALS, params, num_responses=num_responses, on_progress=lambda *done: seen.append(done)
+        ModelAuthor(stories, params), ANIMALS, num_responses=num_responses, on_progress=lambda *done: seen.append(done)
     )
-    done = sample_to_file(stories, ANIMALS, params, tmp_path / "samples.jsonl", num_responses=num_responses)
+    done = sample_to_file(
+        ModelAuthor(stories, params), ANIMALS, tmp_path / "samples.jsonl", num_responses=num_responses
+    )
     written = (tmp_path / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in written] == list(found.rows)
     assert (found.num_tokens, found.num_identical) == (done.num_tokens, done.num_identical)
@@ -58,7 +61,7 @@ def test_samples_in_memory_are_the_rows_of_the_file_in_the_prompts_order(stories
 
 
 def test_samples_in_memory_are_judged_as_they_are(stories):
-    found = sample_prompts(stories, ANIMALS, SamplingParams(max_new_tokens=4))
+    found = sample_prompts(ModelAuthor(stories, SamplingParams(max_new_tokens=4)), ANIMALS)
     votes = judge_comparisons(open_judge(lambda prompt, response: response.count("e")), found.comparisons)
     assert [vote.id for vote in votes] == ["dog", "cat", "bird"]
     assert {vote.outcome for vote in votes} <= {"a", "b", "tie"}

@@ -9,6 +9,7 @@ import pytest
 
 from penchant.data import Message, prompt_id
 from penchant.data.load import load_prompts
+from penchant.evaluation.authors import ModelAuthor
 from penchant.evaluation.candidates import sample_prompts
 from penchant.models.generate import Request, generate
 from penchant.models.sampler import SamplingParams
@@ -56,7 +57,7 @@ def test_a_seed_gives_the_text_that_sampling_gives(client, service, story_model)
 
 def test_samples_of_a_file_are_those_of_the_server(client, service, story_model):
     prompts = load_prompts([{"prompt": DOG}, {"prompt": "Tom saw a cat"}]).records
-    rows = sample_prompts(story_model, prompts, SamplingParams(0.8, max_new_tokens=12, seed=5), num_responses=2).rows
+    rows = sample_prompts(ModelAuthor(story_model, SamplingParams(0.8, max_new_tokens=12, seed=5)), prompts).rows
     for prompt, row in zip(prompts, rows, strict=True):
         reply = chat(client, service, prompt.messages[0].content, seed=5, temperature=0.8, max_tokens=12, n=2)
         assert [choice.message.content for choice in reply.choices] == [row["a"]["text"], row["b"]["text"]]

@@ -1,8 +1,7 @@
-"""A model, its responses to prompts, and the judgement of a judge on them."""
+"""A model by what names it, prompts, and the judgement of a judge on answers to them."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,22 +14,19 @@ from penchant.data.pair_building import BuildingRule, Choice, Order, Paired
 from penchant.data.prompt_sets import read_prompts
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
-from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
+from penchant.evaluation.candidates import Samples
 from penchant.evaluation.judges import Judge, Scorer, judge_comparisons, judge_to_file, open_judge, read_comparisons
 from penchant.evaluation.pairs import pairs_from
 from penchant.evaluation.policies import AnyModel
-from penchant.files import require_place
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.numerics import choose_numerics, computing
-from penchant.models.requests import refuse_long_prompts
-from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, reporter_of
 from penchant.tokens import SpecialTokens
 from penchant.training.given import ModelLike, path_of
 from penchant.training.trained import Run
 
-__all__ = ["Prompts", "judge", "load", "pair", "prompts_of", "sample"]
+__all__ = ["Prompts", "judge", "load", "pair", "prompts_of"]
 
 Prompts = Data | Sequence[str]
 """A file or a named set, a list of texts, or records."""
@@ -69,65 +65,6 @@ def load(
         if name is None:
             raise ConfigError("model is None; give the name or path of a model")
         return load_model(name, numerics, chat_template=template, special_tokens=special_tokens, say=reporter.say)
-
-
-def sample(
-    model: ModelLike,
-    prompts: Prompts,
-    *,
-    num_responses: int = 2,
-    temperature: float = 0.8,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    max_new_tokens: int = 256,
-    max_prompts: int | None = None,
-    columns: Columns | None = None,
-    format: str | None = None,
-    batch_size: int = 64,
-    seed: int = 0,
-    output: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    progress: bool | Reporter = True,
-) -> Samples:
-    """Responses to prompts, every two of them a comparison that waits for an answer (`Samples.comparisons`).
-
-    Args:
-        prompts: a list of texts, a file, "everyday-train" or "everyday-test", or records.
-        num_responses: to each prompt.
-        temperature, top_p, top_k, max_new_tokens, seed: how they are drawn; 0 takes the likeliest token.
-        columns, format: of the prompts, see `penchant.data.load_prompts`.
-        output: JSON lines to write as well, which `resume=True` goes on with; all of that file is returned.
-
-    Raises:
-        UserError: a prompt, setting, model or place that cannot be used.
-    """
-    if resume and output is None:
-        raise ConfigError("resume goes on with a file; name it: `output=...`")
-    for name, value, least in (
-        ("num_responses", num_responses, 1),
-        ("max_new_tokens", max_new_tokens, 1),
-        ("top_k", top_k, 0),
-        ("batch_size", batch_size, 1),
-        ("seed", seed, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
-    reporter = reporter_of(progress)
-    params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
-    asked = prompts_of(prompts, max_prompts, reporter, columns=columns, format=format)
-    if output is not None:
-        require_place(Path(output))
-    how: dict[str, Any] = {"num_responses": num_responses, "batch_size": batch_size}
-    how["on_progress"] = lambda done, total: reporter.progress("sampling", done, total, {})
-    loaded = load(model, progress=reporter)
-    with computing():
-        loaded.numerics.take_up()
-        refuse_long_prompts(loaded, asked)
-        if output is None:
-            return sample_prompts(loaded, asked, params, **how)
-        done = sample_to_file(loaded, asked, params, Path(output), resume=resume, **how)
-    rows = map(json.loads, Path(output).read_text(encoding="utf-8").splitlines())
-    return Samples(tuple(rows), done.num_identical, done.num_tokens)
 
 
 def pair(

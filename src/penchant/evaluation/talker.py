@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from penchant.data import Message, Source
 from penchant.errors import ConfigError
-from penchant.evaluation.candidates import source_of
+from penchant.evaluation.authors import source_of
 from penchant.models.language_model import LanguageModel
 from penchant.models.requests import Request
 from penchant.models.sampler import SamplingParams

@@ -10,6 +10,7 @@ from typing import Any
 
 from penchant.data import Comparison, Message, Prompt, read_rows
 from penchant.errors import ConfigError
+from penchant.evaluation.authors import ModelAuthor
 from penchant.evaluation.candidates import sample_to_file
 from penchant.evaluation.judges import FunctionJudge, prefer
 from penchant.files import write_atomically
@@ -128,9 +129,8 @@ class Life:
         params = SamplingParams(temperature=1.0, max_new_tokens=LONGEST_ANSWER, seed=self.seed)
         samples = self.root / "samples.jsonl"
         sample_to_file(
-            load_on_cpu(self.root / "demonstrations" / "model"),
+            ModelAuthor(load_on_cpu(self.root / "demonstrations" / "model"), params),
             prompts,
-            params,
             samples,
             num_responses=NUM_CANDIDATES,
             on_progress=lambda done, total: self.reporter.progress("sampling", done, total, {}),

@@ -26,6 +26,7 @@ BATCH_SIZE = 64
 def sample_responses(this: Round, reporter: Reporter) -> None:
     """samples.jsonl: two responses of the current model to every training prompt."""
     from penchant.data import load_prompts
+    from penchant.evaluation.authors import ModelAuthor
     from penchant.evaluation.candidates import sample_to_file
     from penchant.models.requests import refuse_long_prompts
 
@@ -35,12 +36,10 @@ def sample_responses(this: Round, reporter: Reporter) -> None:
     begin = time.perf_counter()
     reporter.progress("sampling", 0, len(prompts), {})
     done = sample_to_file(
-        model,
+        ModelAuthor(model, _sampling(this), BATCH_SIZE),
         prompts,
-        _sampling(this),
         this.path / "samples.jsonl",
         num_responses=2,
-        batch_size=BATCH_SIZE,
         resume=True,
         on_progress=lambda num, total: reporter.progress("sampling", num, total, {}),
     )
@@ -134,7 +133,7 @@ def _train(config: DPOConfig, reporter: Reporter, *, resume: bool) -> None:
 
 def _source(name: str, model: LanguageModel, params: SamplingParams) -> Source:
     """Who wrote an answer, by the name the model has among the rounds, wherever their folder lies."""
-    from penchant.evaluation.candidates import source_of
+    from penchant.evaluation.authors import source_of
 
     return source_of(model, params).model_copy(update={"model": f"{name}@{model.digest[:12]}"})
 

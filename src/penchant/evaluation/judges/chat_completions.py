@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from penchant.errors import ConfigError
 
-__all__ = ["KEY_VARIABLE", "Endpoint", "Refused", "Stopped"]
+__all__ = ["JUDGE", "KEY_VARIABLE", "SAMPLED", "Endpoint", "Named", "Refused", "Reply", "Stopped"]
 
 KEY_VARIABLE = "PENCHANT_JUDGE_KEY"
 ATTEMPTS = 5
@@ -61,11 +61,33 @@ class _Unreadable(Exception):
 
 
 @dataclass(frozen=True)
+class Named:
+    """What a caller names an endpoint by: the arguments for its address and its model, and the key's variable."""
+
+    address: str
+    model: str
+    key: str
+
+
+JUDGE = Named("judge", "judge_model", KEY_VARIABLE)
+SAMPLED = Named("endpoint", "endpoint_model", "PENCHANT_ENDPOINT_KEY")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """text: "" where the model said nothing. finished: not cut at the limit. num_tokens: None where nobody says."""
+
+    text: str
+    finished: bool
+    num_tokens: int | None
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """Where to ask which model.
 
     base: such as http://localhost:8000/v1. key: None for a server that asks for none. timeout: seconds a server may
-    stay silent.
+    stay silent. named: what messages call these.
 
     Raises:
         ConfigError: `base` is no http address, or holds a password; `key` cannot stand in a header.
@@ -75,21 +97,28 @@ class Endpoint:
     model: str
     key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
+    named: Named = JUDGE
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base", _checked(self.base))
+        object.__setattr__(self, "base", _checked(self.base, self.named))
         object.__setattr__(self, "key", (self.key or "").strip() or None)
         if self.key and not (self.key.isascii() and self.key.isprintable()):
-            raise ConfigError(f"{KEY_VARIABLE}: holds characters that no key has; set it again")
+            raise ConfigError(f"{self.named.key}: holds characters that no key has; set it again")
 
     def complete(self, messages: Sequence[Mapping[str, str]], stop: threading.Event | None = None) -> str:
-        """The model's reply at temperature 0; "" where it said nothing.
+        """The model's reply at temperature 0; "" where it said nothing; else as `ask`."""
+        return self.ask(messages, {"temperature": 0, "max_tokens": MAX_TOKENS}, stop).text
+
+    def ask(
+        self, messages: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], stop: threading.Event | None = None
+    ) -> Reply:
+        """The model's reply, drawn by these settings of the API.
 
         stop: once it is set nothing more is sent, and this raises Stopped. Raises Refused where the server will not
         take this question, another ConfigError where there is no reply to be had.
         """
         stop = stop or threading.Event()
-        body = {"model": self.model, "messages": list(messages), "temperature": 0, "max_tokens": MAX_TOKENS}
+        body = {"model": self.model, "messages": list(messages), **settings}
         for attempt in range(ATTEMPTS):
             if stop.is_set():
                 raise Stopped
@@ -141,13 +170,14 @@ class Endpoint:
         if code in OF_THE_QUESTION:
             return Refused(f"{self.base}: refuses the question ({said}); see what the server takes", said)
         if code in (401, 403) and self.key:
-            why, then = f"refuses the key in {KEY_VARIABLE}", "set the right one"
+            why, then = f"refuses the key in {self.named.key}", "set the right one"
         elif code in (401, 403):
-            why, then = "asks for a key", f"put it into the environment variable {KEY_VARIABLE}"
+            why, then = "asks for a key", f"put it into the environment variable {self.named.key}"
         elif 300 <= code < 400:
             why, then = "sends us elsewhere, which is not followed", "give the address it moved to"
         elif code == 404:
-            why, then = f"has no chat completions, or no model {self.model!r}", "check `judge_model=...`, and the /v1"
+            why = f"has no chat completions, or no model {self.model!r}"
+            then = f"check `{self.named.model}=...`, and the /v1"
         else:
             why, then = "refuses the question", "see what the server takes"
         return ConfigError(f"{self.base}: {why} ({said}); {then}")
@@ -178,7 +208,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _checked(base: str) -> str:
+def _checked(base: str, named: Named) -> str:
     try:
         parts = urlsplit(base)
         is_address = parts.scheme in ("http", "https") and parts.port != 0 and bool(parts.hostname)
@@ -186,21 +216,29 @@ def _checked(base: str) -> str:
     except ValueError:
         is_address = False
     if not is_address or not (base.isascii() and base.isprintable()) or " " in base:
-        raise ConfigError(f"`judge=...`: {base!r} is not an address; one looks like http://localhost:8000/v1")
+        raise ConfigError(f"`{named.address}=...`: {base!r} is not an address; one looks like http://localhost:8000/v1")
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"`judge=...`: the address at {parts.hostname} holds more than host and path; a key goes into "
-            f"{KEY_VARIABLE}"
+            f"`{named.address}=...`: the address at {parts.hostname} holds more than host and path; a key goes into "
+            f"{named.key}"
         )
     return base.rstrip("/").removesuffix("/chat/completions")
 
 
-def _reply(body: bytes) -> str:
+def _reply(body: bytes) -> Reply:
     try:
-        content = json.loads(body)["choices"][0]["message"].get("content")
+        whole = json.loads(body)
+        choice = whole["choices"][0]
+        content, reason = choice["message"].get("content"), choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise _Unreadable(f"it answered: {body.decode('utf-8', 'replace')}") from None
-    return content if isinstance(content, str) else ""
+    usage = whole.get("usage")
+    num_tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return Reply(
+        content if isinstance(content, str) else "",
+        reason in ("stop", None),
+        num_tokens if isinstance(num_tokens, int) else None,
+    )
 
 
 def _asked_pause(header: str | None) -> float:

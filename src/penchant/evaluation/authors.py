@@ -1,0 +1,91 @@
+"""Who answers prompts: a model that is loaded here. What answers them elsewhere, at an endpoint, has the same face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from penchant.data import Prompt, Source
+from penchant.models.generate import Request
+from penchant.models.language_model import LanguageModel
+from penchant.models.pair_sampling import ResponseGroup, sample_pairs
+from penchant.models.sampler import SamplingParams
+
+__all__ = ["Answers", "Author", "ModelAuthor", "sampled_by", "source_of"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered to one prompt, ordered by index.
+
+    num_tokens: of each text, None where nobody says. finished: False where it was cut for its length. identical: two
+    texts read the same in spite of all attempts. refused: why there are none.
+    """
+
+    texts: tuple[str, ...]
+    num_tokens: tuple[int | None, ...]
+    finished: tuple[bool, ...]
+    identical: bool = False
+    refused: str = ""
+
+
+class Author(Protocol):
+    """Answers prompts. source: what is recorded of it with every answer."""
+
+    @property
+    def source(self) -> Source: ...
+
+    def answers(self, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
+        """`num_responses` to every prompt, in the order in which they are complete. Raises UserError."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelAuthor:
+    """A language model. batch_size: responses sampled at once."""
+
+    model: LanguageModel
+    params: SamplingParams
+    batch_size: int = 64
+
+    @property
+    def source(self) -> Source:
+        """The model by its digest, and how it is sampled."""
+        return source_of(self.model, self.params)
+
+    def answers(self, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
+        """What repeats an earlier response's text is sampled again, see `sample_pairs`."""
+        by_id = {prompt.id: prompt for prompt in prompts}
+        encoder = self.model.encoder
+        requests = [Request(tuple(encoder.encode_prompt(prompt.messages)), prompt.id) for prompt in prompts]
+        for group in sample_pairs(
+            self.model, requests, self.params, num_responses=num_responses, batch_size=self.batch_size
+        ):
+            yield by_id[group.request.key], self._read(group)
+
+    def _read(self, group: ResponseGroup) -> Answers:
+        prompt_ids, responses = group.request.prompt_ids, group.responses
+        return Answers(
+            tuple(self.model.encoder.decode_response(prompt_ids, response.token_ids) for response in responses),
+            tuple(len(response.token_ids) for response in responses),
+            tuple(response.finished for response in responses),
+            group.identical,
+        )
+
+
+def source_of(model: LanguageModel, params: SamplingParams) -> Source:
+    """Who wrote a candidate: the model by digest, and how it was sampled."""
+    return sampled_by(f"{model.name}@{model.digest[:12]}", params)
+
+
+def sampled_by(name: str, params: SamplingParams) -> Source:
+    """Who wrote a candidate: whoever has this name, sampled so."""
+    return Source(
+        model=name,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        top_k=params.top_k,
+        max_new_tokens=params.max_new_tokens,
+        seed=params.seed,
+    )

@@ -1,0 +1,121 @@
+"""A language model behind an OpenAI-compatible endpoint as the author of answers: many prompts at once, tried again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from penchant.data import Message, Prompt, Source
+from penchant.errors import ConfigError
+from penchant.evaluation.authors import Answers, sampled_by
+from penchant.evaluation.judges.chat_completions import SAMPLED, Endpoint, Refused, Reply
+from penchant.evaluation.judges.concurrent_calls import call_concurrently
+from penchant.models.sampler import SamplingParams
+
+__all__ = ["CONCURRENCY", "TIMEOUT", "EndpointAuthor", "open_endpoint"]
+
+CONCURRENCY, TIMEOUT = 16, 120.0
+ATTEMPTS = 3
+"""How often at most an answer is asked for again that repeats another to its prompt."""
+
+REFUSED_AT_FIRST = 8
+"""So many prompts refused, and none answered, are not the prompts' fault."""
+
+
+@dataclass(frozen=True)
+class EndpointAuthor:
+    """concurrency: prompts asked at once."""
+
+    endpoint: Endpoint
+    params: SamplingParams
+    concurrency: int = CONCURRENCY
+
+    @property
+    def source(self) -> Source:
+        """The model and the address, and how it is sampled."""
+        return sampled_by(f"{self.endpoint.model} at {self.endpoint.base}", self.params)
+
+    def answers(self, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
+        """A prompt that the server refuses has no answers and says why, as others may be answered.
+
+        Raises ConfigError where the first prompts, or all, are refused, and where the server gives no answer.
+        """
+        num_refused, is_answered = 0, False
+        with closing(call_concurrently(partial(self._answer, num_responses), prompts, self.concurrency)) as found:
+            for place, answers in found:
+                num_refused += bool(answers.refused)
+                is_answered |= not answers.refused
+                if not is_answered and num_refused == min(REFUSED_AT_FIRST, len(prompts)):
+                    where = prompts[place].origin or f"prompt {prompts[place].id}"
+                    raise ConfigError(
+                        f"{self.endpoint.base}: refuses {where} ({answers.refused}) and answered none of the "
+                        f"{num_refused} asked; see what the server takes"
+                    )
+                yield prompts[place], answers
+
+    def _answer(self, num_responses: int, prompt: Prompt, stop: threading.Event) -> Answers:
+        replies: list[Reply] = []
+        identical = False
+        try:
+            for index in range(num_responses):
+                for attempt in range(ATTEMPTS + 1 if self.params.temperature > 0 else 1):
+                    reply = self._reply(prompt, index, attempt, stop)
+                    is_new = reply.text not in (other.text for other in replies)
+                    if is_new:
+                        break
+                identical |= not is_new
+                replies.append(reply)
+        except Refused as refusal:
+            return Answers((), (), (), refused=refusal.why)
+        return Answers(
+            tuple(reply.text for reply in replies),
+            tuple(reply.num_tokens for reply in replies),
+            tuple(reply.finished for reply in replies),
+            identical,
+        )
+
+    def _reply(self, prompt: Prompt, index: int, attempt: int, stop: threading.Event) -> Reply:
+        params = self.params
+        settings: dict[str, Any] = {
+            "temperature": params.temperature,
+            "top_p": params.top_p,
+            "max_tokens": params.max_new_tokens,
+            "seed": _seed(params.seed, prompt.id, index, attempt),
+        }
+        if params.top_k:
+            settings["top_k"] = params.top_k  # is not OpenAI's, but many servers read it
+        return self.endpoint.ask([_spoken(message) for message in prompt.messages], settings, stop)
+
+
+def open_endpoint(
+    address: str,
+    model: str | None,
+    params: SamplingParams,
+    *,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+) -> EndpointAuthor:
+    """The model that is called so at this address; its key is read from the environment. Raises ConfigError."""
+    if not model:
+        raise ConfigError("`endpoint_model=...`: an endpoint serves models by name; say which one answers")
+    for name, value in (("concurrency", concurrency), ("timeout", timeout)):
+        if value is not None and not value > 0:
+            raise ConfigError(f"`{name}={value}`: is too little; give more")
+    endpoint = Endpoint(address, model, os.environ.get(SAMPLED.key), timeout or TIMEOUT, SAMPLED)
+    return EndpointAuthor(endpoint, params, concurrency or CONCURRENCY)
+
+
+def _seed(seed: int, prompt_id: str, index: int, attempt: int) -> int:
+    """A number of 31 bits for one answer: the same whatever is asked beside it, as servers draw all of a seed alike."""
+    name = f"{seed}\0{prompt_id}\0{index}\0{attempt}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
+
+
+def _spoken(message: Message) -> dict[str, Any]:
+    return {name: value for name, value in message.model_dump().items() if name != "weight"}
