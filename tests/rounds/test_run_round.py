@@ -151,10 +151,10 @@ def test_a_call_that_dies_before_any_stage_is_noted_is_gone_on_with_to_the_same_
 def test_a_call_that_dies_within_a_stage_is_gone_on_with_to_the_same_files(here, judged, wheel, monkeypatch, listener):
     import taste_of_rounds
 
-    from penchant.evaluation import candidates
+    from penchant.evaluation import authors
     from penchant.training import run_folder
 
-    folder, sample_pairs, save_model = here / "torn", candidates.sample_pairs, run_folder.saving.save_model
+    folder, sample_pairs, save_model = here / "torn", authors.sample_pairs, run_folder.saving.save_model
 
     def two_groups(*args, **options):
         for number, group in enumerate(sample_pairs(*args, **options)):
@@ -165,10 +165,10 @@ def test_a_call_that_dies_within_a_stage_is_gone_on_with_to_the_same_files(here,
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(candidates, "sample_pairs", two_groups)
+    monkeypatch.setattr(authors, "sample_pairs", two_groups)
     with pytest.raises(RoundInterrupted):
         run_round(folder, **judged)
-    monkeypatch.setattr(candidates, "sample_pairs", sample_pairs)
+    monkeypatch.setattr(authors, "sample_pairs", sample_pairs)
     taste_of_rounds.left[0] = 7
     with pytest.raises(ConfigError, match="called away"):
         run_round(folder, **judged, reporter=listener)
@@ -357,9 +357,9 @@ def test_a_later_round_that_is_refused_before_it_sampled_is_taken_back_alone(whe
 
 
 def test_a_round_that_has_sampled_stays_whatever_is_refused_then(here, judged, monkeypatch):
-    from penchant.evaluation import candidates
+    from penchant.evaluation import authors
 
-    sample_pairs = candidates.sample_pairs
+    sample_pairs = authors.sample_pairs
 
     def two_groups(*args, **options):
         for number, group in enumerate(sample_pairs(*args, **options)):
@@ -367,7 +367,7 @@ def test_a_round_that_has_sampled_stays_whatever_is_refused_then(here, judged, m
                 raise DataError("no more")
             yield group
 
-    monkeypatch.setattr(candidates, "sample_pairs", two_groups)
+    monkeypatch.setattr(authors, "sample_pairs", two_groups)
     for num_found in (2, 4):
         with pytest.raises(DataError, match="no more"):
             run_round(here / "kept", **judged)
