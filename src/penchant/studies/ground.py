@@ -18,6 +18,7 @@ from penchant.data.pair_building import Choice
 from penchant.data.prompt_sets import read_prompts
 from penchant.data.split import split_prompts
 from penchant.errors import ConfigError, DataError, OutputError
+from penchant.evaluation.authors import ModelAuthor
 from penchant.evaluation.candidates import sample_to_file
 from penchant.evaluation.judges import Scorer, open_scorer
 from penchant.evaluation.pairs import pairs_from
@@ -154,9 +155,8 @@ def _sample_pairs(
 ) -> None:
     pool, choice = folder / "pool.jsonl", Choice(config.pool.rule, config.pool.min_gap)
     sample_to_file(
-        start,
+        ModelAuthor(start, SamplingParams(config.pool.temperature, max_new_tokens=config.max_new_tokens)),
         prompts,
-        SamplingParams(config.pool.temperature, max_new_tokens=config.max_new_tokens),
         pool,
         num_responses=config.pool.num_responses,
         resume=pool.exists(),
