@@ -75,3 +75,14 @@ def test_what_cannot_be_scored_is_refused(load):
     other.tokenizer.add_tokens(["zebra"])
     with pytest.raises(ModelError, match="its tokenizer is not the policy's"):
         score_pairs(load(), ROWS, reference=other)
+
+
+def test_a_row_with_one_right_answer_among_several_is_right_where_it_beats_every_wrong_one(load):
+    """RewardBench 2's best of four, for rows as they are."""
+    rows = [{"prompt": f"Once {i}", "chosen": [" a dog."], "rejected": [" a cat.", f" {i}.", " no."]} for i in range(6)]
+    found = score_pairs(load(by=0.02), rows, reference=load())
+    margins = [score.margin for score in found.pairs]
+    assert len(margins) == 18
+    whole = [all(margin > 0 for margin in margins[i : i + 3]) for i in range(0, 18, 3)]
+    assert (found.summary.lists.rate, found.summary.lists.num) == (sum(whole) / 6, 6)
+    assert score_pairs(load(), ROWS, reference=load()).summary.lists is None

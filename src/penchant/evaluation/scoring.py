@@ -7,6 +7,7 @@ Shapes: B pairs.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,11 @@ import torch
 from torch import Tensor
 
 from penchant.data import Origin
-from penchant.evaluation.calibration import Calibration, accuracy_by_length, calibration_of
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
 from penchant.ranking.winrate import WinRate, win_rate_of
+from penchant.statistics import Bucket, Calibration, accuracy_by_length, accuracy_by_margin, calibration
 from penchant.tokens import EncodedPair, TokenSequence, pack
 
 __all__ = ["PairScore", "Summary", "beta_of", "response_logprobs", "score_rewards", "sequence_logprobs", "summarise"]
@@ -51,7 +52,9 @@ class Summary:
     """accuracy: share of pairs with a margin above 0, one of exactly 0 counted half, with its 95% interval.
 
     num_prompts: distinct prompts; where there are fewer than pairs, the interval allows for pairs of one prompt going
-    together. by_length: the accuracy by which response is the longer one. calibration: of mean_probability.
+    together. by_length: the accuracy by which response is the longer one. by_margin: by quarters of |margin|.
+    calibration: whether sigmoid(margin) is right as often as it says. lists: of the data's rows that made several
+    pairs, such as one right answer and three wrong ones (RewardBench 2), how often every pair is right; None without.
     """
 
     accuracy: WinRate
@@ -59,7 +62,9 @@ class Summary:
     mean_probability: float
     num_prompts: int
     by_length: Mapping[str, WinRate]
+    by_margin: tuple[Bucket, ...]
     calibration: Calibration
+    lists: WinRate | None
 
 
 def sequence_logprobs(
@@ -143,5 +148,16 @@ def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summ
         mean_probability=sum(score.probability for score in scores) / len(scores),
         num_prompts=len(set(prompts)),
         by_length=accuracy_by_length(right, lengths, prompts),
-        calibration=calibration_of([score.probability for score in scores]),
+        by_margin=accuracy_by_margin(margins, prompts),
+        calibration=calibration([score.probability for score in scores], prompts),
+        lists=_whole_lists(scores, prompts),
     )
+
+
+def _whole_lists(scores: Sequence[PairScore], prompts: Sequence[bytes]) -> WinRate | None:
+    of_row: defaultdict[Origin, list[int]] = defaultdict(list)
+    for place, score in enumerate(scores):
+        of_row[score.origin].append(place)
+    lists = [places for places in of_row.values() if len(places) > 1]
+    right = [float(all(scores[i].margin > 0 for i in places)) for places in lists]
+    return win_rate_of(right, [prompts[places[0]] for places in lists]) if lists else None

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from penchant.evaluation.evaluate import Evaluation, Mean
 from penchant.evaluation.score import Scores
+from penchant.evaluation.scoring import Summary
+from penchant.ranking.winrate import WinRate
 from penchant.report.parts import Part, Table
 from penchant.statistics import Estimate
 
-__all__ = ["evaluation_lines", "score_parts"]
+__all__ = ["accuracy_lines", "evaluation_lines", "score_parts"]
 
 
 def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
@@ -28,18 +30,38 @@ def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
     yield Table(("pair", "reward chosen", "reward rejected", "margin", "p(chosen)", "correct"), rows)
     if len(found.pairs) > most:
         yield f"and {len(found.pairs) - most} more"
-    summary, rate = found.summary, found.summary.accuracy
-    yield f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)"
-    mean, probability = summary.mean_margin, summary.mean_probability
     scale = "" if found.beta is None else f", beta {found.beta:g}"
-    yield f"margin    {mean:+.4f} on average, p(chosen) {probability:.3f}{scale}"
-    for name, one in summary.by_length.items():
-        yield f"          {one.rate:.1%}  ({one.low:.1%} to {one.high:.1%}, {one.num} pairs) where chosen is {name}"
-    sure = summary.calibration
-    yield f"p(chosen) is off by {sure.ece:.3f} on average (ECE), Brier score {sure.brier:.3f}; half sure always: 0.250"
-    if summary.num_prompts < rate.num:
-        num = summary.num_prompts
-        yield f"they have {num} prompts; pairs of one prompt go together, and the interval allows for it"
+    yield from accuracy_lines(found.summary, scale)
+
+
+def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
+    """How often, and how surely, a model prefers what people preferred."""
+    rate = of.accuracy
+    yield f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)"
+    yield f"margin    {of.mean_margin:+.4f} on average, p(chosen) {of.mean_probability:.3f}{scale}"
+    for name, share in of.by_length.items():
+        yield f"          {_share(share)} where chosen is {name}"
+    for bucket in of.by_margin if len(of.by_margin) > 1 else ():
+        yield f"          {_share(bucket.share)} where the margin is {bucket.start:.4g} to {bucket.end:.4g} in size"
+    if (lists := of.lists) is not None:
+        yield f"lists     {lists.rate:.1%}  ({lists.low:.1%} to {lists.high:.1%}, {lists.num} rows) right in every pair"
+    sure, brier = of.calibration.ece, of.calibration.brier
+    yield (
+        f"p(chosen) is off by {sure.value:.3f}{_limits(sure)} on average (ECE), Brier score {brier.value:.3f}"
+        f"{_limits(brier)}; half sure always: 0.250"
+    )
+    if of.num_prompts < rate.num:
+        yield f"they have {of.num_prompts} prompts; pairs of one prompt go together, and the intervals allow for it"
+    if sure.warning is not None:
+        yield sure.warning
+
+
+def _share(of: WinRate) -> str:
+    return f"{of.rate:.1%}  ({of.low:.1%} to {of.high:.1%}, {of.num} pairs)"
+
+
+def _limits(of: Estimate) -> str:
+    return "" if of.low is None else f" ({of.low:.3f} to {of.high:.3f})"
 
 
 def evaluation_lines(found: Evaluation) -> Iterator[str]:

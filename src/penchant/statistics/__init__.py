@@ -2,18 +2,13 @@
 
 resampling.py    an interval for any statistic, by prompts drawn again
 controlled.py    win rates with length or style held equal
+buckets.py       accuracy apart by margin, length or any other value
 calibration.py   whether sigmoid(margin) is right as often as it says
 wording.py       repetition, distinct n-grams, and decoration
 """
 
-from penchant.statistics.calibration import (
-    Bucket,
-    Calibration,
-    brier_score,
-    by_bucket,
-    calibration,
-    expected_calibration_error,
-)
+from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket
+from penchant.statistics.calibration import Calibration, brier_score, calibration, expected_calibration_error
 from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
 from penchant.statistics.resampling import FEW_PROMPTS, Estimate, resampled
 from penchant.statistics.wording import distinct, repetition, style_features
@@ -23,6 +18,8 @@ __all__ = [
     "Bucket",
     "Calibration",
     "Estimate",
+    "accuracy_by_length",
+    "accuracy_by_margin",
     "brier_score",
     "by_bucket",
     "calibration",

@@ -9,20 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.ranking.votes import FloatArray
-from penchant.ranking.winrate import WinRate, win_rate_of
+from penchant.statistics.buckets import Bucket, bins, by_bucket
 from penchant.statistics.resampling import Estimate, resampled
 
-__all__ = ["Bucket", "Calibration", "brier_score", "by_bucket", "calibration", "expected_calibration_error"]
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """The pairs whose value lies in [start, end): their mean value and the share that is right, with its interval."""
-
-    start: float
-    end: float
-    mean: float
-    share: WinRate
+__all__ = ["Calibration", "brier_score", "calibration", "expected_calibration_error"]
 
 
 @dataclass(frozen=True)
@@ -90,35 +80,6 @@ def expected_calibration_error(p_N: FloatArray, weight_N: FloatArray, num_bins: 
         0.5
     """
     sure_N, right_N = np.maximum(p_N, 1 - p_N), 0.5 + 0.5 * np.sign(p_N - 0.5)
-    bin_N = _bins(sure_N, np.linspace(0.5, 1.0, num_bins + 1))
+    bin_N = bins(sure_N, np.linspace(0.5, 1.0, num_bins + 1))
     gap_M = np.bincount(bin_N, weight_N * (right_N - sure_N), num_bins)
     return float(np.abs(gap_M).sum() / weight_N.sum())
-
-
-def by_bucket(
-    value: Sequence[float] | FloatArray,
-    right: Sequence[float] | FloatArray,
-    edges: Sequence[float] | FloatArray,
-    prompts: Sequence[Hashable],
-) -> tuple[Bucket, ...]:
-    """The share that is right (1, 0, or 1/2 for a tie) by buckets of a value, such as a margin or a length.
-
-    The last bucket holds its end too; values beyond the edges are in the outer buckets, and empty buckets are left out.
-
-    Example:
-        >>> [(b.start, b.share.rate, b.share.num) for b in by_bucket([1, 2, 9], [0, 1, 1], [0, 5, 10], "abc")]
-        [(0.0, 0.5, 2), (5.0, 1.0, 1)]
-    """
-    value_N, right_N, edge = (np.asarray(one, dtype=np.float64) for one in (value, right, edges))
-    bin_N = _bins(value_N, edge)
-    found = []
-    for m in range(len(edge) - 1):
-        place = np.flatnonzero(bin_N == m).tolist()
-        if place:
-            share = win_rate_of(right_N[place].tolist(), [prompts[i] for i in place])
-            found.append(Bucket(float(edge[m]), float(edge[m + 1]), float(value_N[place].mean()), share))
-    return tuple(found)
-
-
-def _bins(value_N: FloatArray, edge: FloatArray) -> np.ndarray:
-    return np.clip(np.searchsorted(edge, value_N, side="right") - 1, 0, len(edge) - 2)
