@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penchant.api.answers import judge, load, pair
     from penchant.api.endpoint import serve
     from penchant.api.folders import advise, check, compare_runs, export, lineage, open_run, plan, verify
-    from penchant.api.measures import evaluate, rank, score
+    from penchant.api.measures import compare_answers, evaluate, rank, score
     from penchant.api.sampling import sample
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         WrittenError,
     )
     from penchant.evaluation.candidates import Samples
-    from penchant.evaluation.evaluate import Evaluation
+    from penchant.evaluation.compared import Evaluation
     from penchant.evaluation.score import Scores
     from penchant.models.language_model import LanguageModel
     from penchant.objectives import PairBatch
@@ -70,7 +70,7 @@ _WHERE = {
     "penchant.api.answers": ("judge", "load", "pair"),
     "penchant.api.endpoint": ("serve",),
     "penchant.api.folders": ("advise", "check", "compare_runs", "export", "lineage", "open_run", "plan", "verify"),
-    "penchant.api.measures": ("evaluate", "rank", "score"),
+    "penchant.api.measures": ("compare_answers", "evaluate", "rank", "score"),
     "penchant.api.sampling": ("sample",),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
@@ -86,7 +86,7 @@ _WHERE = {
         "WrittenError",
     ),
     "penchant.evaluation.candidates": ("Samples",),
-    "penchant.evaluation.evaluate": ("Evaluation",),
+    "penchant.evaluation.compared": ("Evaluation",),
     "penchant.evaluation.score": ("Scores",),
     "penchant.studies.run": ("Frontier", "Sweep", "frontier", "sweep"),
     "penchant.models.language_model": ("LanguageModel",),
@@ -107,7 +107,8 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __all__ = [  # noqa: RUF022  in the order in which they are used
     "load", "sample", "judge", "pair", "check", "convert", "advise", "plan", "sft", "dpo", "reward", "rlhf", "score",
-    "evaluate", "frontier", "sweep", "rank", "open_run", "export", "compare_runs", "verify", "lineage", "serve",
+    "evaluate", "compare_answers", "frontier", "sweep", "rank", "open_run", "export", "compare_runs", "verify",
+    "lineage", "serve",
     "Run", "Samples", "Paired", "Scores", "Evaluation", "Frontier", "Sweep", "Ranking", "CheckReport", "Converted",
     "LanguageModel", "Online", "Callback", "Reporter", "DPOConfig", "SFTConfig", "RewardConfig", "RLHFConfig",
     "PairBatch", "Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt",

@@ -10,7 +10,8 @@ import torch
 from penchant.data import Message, Prompt
 from penchant.errors import ConfigError, DataError, ModelError
 from penchant.evaluation.answers import Answers, Asked, answer
-from penchant.evaluation.evaluate import compare_answers, evaluate, write_evaluation
+from penchant.evaluation.compared import compare_answers
+from penchant.evaluation.evaluate import evaluate, write_evaluation
 from penchant.evaluation.judges import FunctionJudge
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
@@ -23,13 +24,12 @@ LONGER = FunctionJudge("longer", lambda prompt, response: len(response))
 
 
 def answers(*texts_by_prompt):
-    return Answers({}, {p.id: list(texts) for p, texts in zip(PROMPTS, texts_by_prompt, strict=True)})
+    return Answers({p.id: list(texts) for p, texts in zip(PROMPTS, texts_by_prompt, strict=True)})
 
 
 def compare(before, after, log_ratios):
-    asked = Asked(PROMPTS, SamplingParams())
-    found = compare_answers(asked, before, after, LONGER, np.array(log_ratios), reference="r")
-    return found.as_dict()
+    found = compare_answers(PROMPTS, before, after, LONGER, policy="p", reference="r")
+    return found.with_kl(np.array(log_ratios), "not here", PROMPTS).as_dict()
 
 
 def test_wins_losses_ties_and_means_are_counted_response_by_response():

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from penchant.errors import ModelError
-from penchant.evaluation.exact_kl import Predicted, exact_kl
+from penchant.evaluation.exact_kl import exact_kl
+from penchant.evaluation.predicted import Predicted
 from penchant.models.logprobs import Head, token_kl
 
 

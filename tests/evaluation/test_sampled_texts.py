@@ -9,6 +9,7 @@ from penchant.evaluation.answers import Asked, answer
 from penchant.evaluation.authors import ModelAuthor
 from penchant.evaluation.candidates import sample_prompts, sample_to_file
 from penchant.evaluation.judges import judge_comparisons, open_judge
+from penchant.models.generate import Request, generate
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.models.sampler import SamplingParams
@@ -24,8 +25,9 @@ def stories(stories260k):
 
 
 def test_answers_keep_the_space_that_parts_them_from_the_prompt(stories):
-    found = answer(stories, Asked([DOG], GREEDY), Silent(), "")
-    (text,), (response,) = found.texts["dog"], found.responses["dog"]
+    (text,) = answer(stories, Asked([DOG], GREEDY), Silent(), "").texts["dog"]
+    prompt = Request(tuple(stories.encoder.encode_prompt(DOG.messages)), "dog")
+    ((response,),) = generate(stories, [prompt], GREEDY, num_responses=1, batch_size=1)
     assert text.startswith(" named")
     assert stories.encoder.encode_response(DOG.messages, text)[:-1] == list(response.token_ids)
 

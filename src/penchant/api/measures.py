@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from penchant.api.answers import Prompts, prompts_of
@@ -11,9 +13,11 @@ from penchant.data.options import OnBadRow
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
-from penchant.evaluation.evaluate import Evaluation, write_evaluation
+from penchant.evaluation.candidates import Samples
+from penchant.evaluation.compared import Evaluation
+from penchant.evaluation.evaluate import compare_files, write_evaluation
 from penchant.evaluation.evaluate import evaluate as evaluate_models
-from penchant.evaluation.judges import open_scorer
+from penchant.evaluation.judges import Judge, Scorer, open_any
 from penchant.evaluation.score import Scores, score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import computing
@@ -24,7 +28,7 @@ from penchant.report.ranking import Ranking, rank_votes
 from penchant.training.given import ModelLike, loaded_of, name_of_model
 from penchant.training.trained import Run
 
-__all__ = ["evaluate", "rank", "score"]
+__all__ = ["compare_answers", "evaluate", "rank", "score"]
 
 
 def score(
@@ -79,8 +83,11 @@ def evaluate(
     model: ModelLike,
     prompts: Prompts = "everyday-test",
     *,
-    judge: str | Callable[..., Any] = "positivity",
+    judge: str | Judge | Scorer | Callable[..., Any] = "positivity",
     reference: ModelLike | None = None,
+    repeats: int = 1,
+    pairs: Data | None = None,
+    demonstrations: Data | None = None,
     num_responses: int = 1,
     temperature: float = 1.0,
     top_p: float = 1.0,
@@ -98,8 +105,10 @@ def evaluate(
 
     Args:
         model: a run, which knows its reference; or any model, with `reference`.
-        judge: scores every response: "positivity", "reward:FOLDER", "module:function", or a function of (prompt,
-            response).
+        judge: who says which answer is better: a name, a judge or a function, as for `penchant.judge`.
+        repeats: how often the judge is asked the same, to see how far it agrees with itself.
+        pairs: preferences that training has not seen: held-out accuracy by length and margin, and calibration.
+        demonstrations: conversations or texts that training has not seen: perplexity before and after.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
         write: put comparison.json and the report into the folder of the run.
 
@@ -108,15 +117,18 @@ def evaluate(
     """
     if write and not (isinstance(model, Run) and model.path):
         raise ConfigError("write puts the result into the folder of a run, and this model has none; leave it out")
-    reporter, scorer = reporter_of(progress), open_scorer(judge)
+    reporter, opened = reporter_of(progress), open_any(judge)
     sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
     asked = prompts_of(prompts, max_prompts, reporter, columns=columns, format=format)
     with computing():
         found = evaluate_models(
             _policy(model),
             asked,
-            scorer,
+            opened,
             reference=_reference(model, reference),
+            repeats=repeats,
+            pairs=pairs,
+            demonstrations=demonstrations,
             num_responses=num_responses,
             sampling=sampling,
             batch_size=batch_size,
@@ -125,6 +137,33 @@ def evaluate(
     if write and isinstance(model, Run) and model.path:
         write_evaluation(model.path, found, prompts=prompts if isinstance(prompts, str) else "given in Python")
     return found
+
+
+def compare_answers(
+    before: Samples | str | os.PathLike[str],
+    after: Samples | str | os.PathLike[str],
+    *,
+    judge: str | Judge | Scorer | Callable[..., Any] = "positivity",
+    prompts: Prompts | None = None,
+    repeats: int = 1,
+    seed: int = 0,
+    progress: bool | Reporter = True,
+) -> Evaluation:
+    """Two sets of answers to the same prompts compared as `evaluate` does, without the models that wrote them.
+
+    Args:
+        before, after: what `penchant.sample` returned, or files of it.
+        judge, repeats: as for `evaluate`.
+        prompts: what must have been answered; None: what `before` answers.
+        seed: of the coin that says which answer is shown first, and of resamples.
+
+    Raises:
+        UserError: answers to other prompts, or another number of them, or a judge that cannot be used.
+    """
+    reporter, opened = reporter_of(progress), open_any(judge)
+    asked = None if prompts is None else prompts_of(prompts, None, reporter)
+    old, new = (one if isinstance(one, Samples) else Path(one) for one in (before, after))
+    return compare_files(old, new, opened, prompts=asked, repeats=repeats, seed=seed, reporter=reporter)
 
 
 def rank(

@@ -10,9 +10,10 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from penchant.errors import ConfigError
 from penchant.training.arguments import ARGUMENTS_ELSEWHERE
 
-__all__ = ["OPTIONS", "Command", "as_typed", "typed"]
+__all__ = ["OPTIONS", "Command", "as_typed", "refuse_unread", "typed"]
 
 ARGUMENT = re.compile(r"`([a-z][a-z_]*)=([^`]+)`")
 UsageError: Any = typer.BadParameter.__base__
@@ -50,6 +51,13 @@ def as_typed(message: str, arguments: Sequence[str]) -> str:
 def typed(message: str) -> str:
     """`as_typed` for the command that runs."""
     return as_typed(message, sys.argv)
+
+
+def refuse_unread(ctx: typer.Context, read: Sequence[str], where: str) -> None:
+    """Raise ConfigError for an option that was typed and is not among those that are read there."""
+    for name in ctx.params:
+        if name not in read and str(ctx.get_parameter_source(name)).endswith("COMMANDLINE"):
+            raise ConfigError(f"`{name}=...` is not read {where}; leave it out")
 
 
 def _option(name: str, value: str) -> str:

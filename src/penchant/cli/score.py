@@ -70,16 +70,13 @@ def command(
 
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
-    from penchant.errors import OutputError
     from penchant.evaluation.score import score_pairs
     from penchant.feedback.snapshots import resolve_projects
-    from penchant.files.place import require_place
+    from penchant.files import require_new
     from penchant.models.opening import open_any_model
 
     if output not in (None, "-"):
-        if Path(str(output)).exists():
-            raise OutputError(f"{output}: exists already; choose another --output")
-        require_place(Path(str(output)))
+        require_new(Path(str(output)))
     with Reporter() as reporter:
         scores = score_pairs(
             model,

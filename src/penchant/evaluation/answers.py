@@ -5,12 +5,13 @@ The policy answers first and can be given back before its reference is loaded, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from penchant.data import Prompt
+from penchant.evaluation.predicted import Predicted, mean_entropy, predict
 from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
@@ -36,10 +37,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answers:
-    """One model's sampled responses by prompt id, `num_responses` each."""
+    """One model's answers by prompt id, as many to each; what is not known of them is empty.
 
-    responses: dict[str, list[Response]]
-    texts: dict[str, list[str]]
+    num_tokens: of each answer. finished: whether the model ended it itself. entropy: of the next token, the mean over
+    an answer's tokens, in nats (`mean_entropy`).
+    """
+
+    texts: Mapping[str, Sequence[str]]
+    num_tokens: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    finished: Mapping[str, Sequence[bool]] = field(default_factory=dict)
+    entropy: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,16 +54,42 @@ class OwnAnswers:
     """What a policy answered, and its samples at temperature 1, from which the KL from its reference is estimated.
 
     sequences: prompt and tokens of those samples, in the prompts' order, N = prompts times responses. logprobs: log
-    pi(y|x) of each, summed over the response, float64 (N,), in nats.
+    pi(y|x) of each, summed over the response, float64 (N,), in nats. predicted: what the policy predicts there, or why
+    that is not known.
     """
 
     answers: Answers
     sequences: tuple[TokenSequence, ...]
     logprobs: torch.Tensor
+    predicted: Predicted | str
 
 
 def answer(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -> Answers:
     """Sample responses to every prompt. label: what progress is called."""
+    found = _sampled(model, asked, reporter, label)
+    return _told(model, asked, found, predict(model, _sequences(model, asked, found)))
+
+
+def answer_as_policy(model: LanguageModel, asked: Asked, reporter: Reporter, label: str = "policy") -> OwnAnswers:
+    """Answer as `asked` says, and once more at temperature 1 where that is another distribution."""
+    exact = SamplingParams(1.0, 1.0, 0, asked.sampling.max_new_tokens, asked.sampling.seed)
+    is_own = asked.sampling == exact
+    named = label if is_own else f"{label} at temperature 1"
+    own = _sampled(model, replace(asked, sampling=exact), reporter, named)
+    sequences = _sequences(model, asked, own)
+    predicted = predict(model, sequences)
+    answers = _told(model, asked, own, predicted) if is_own else answer(model, asked, reporter, label)
+    return OwnAnswers(answers, sequences, _logprobs(model, sequences), predicted)
+
+
+def answer_as_reference(
+    model: LanguageModel, asked: Asked, own: OwnAnswers, reporter: Reporter, label: str = "reference"
+) -> tuple[Answers, torch.Tensor]:
+    """The reference's answers, and log pi(y|x) - log pi_ref(y|x) of the policy's samples in `own`, float64 (N,)."""
+    return answer(model, asked, reporter, label), own.logprobs - _logprobs(model, own.sequences)
+
+
+def _sampled(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -> dict[str, list[Response]]:
     prompts = asked.prompts
     assert len({prompt.id for prompt in prompts}) == len(prompts), "two prompts have one id"
     requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in prompts]
@@ -67,32 +100,40 @@ def answer(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -
     ):
         found[responses[0].key] = responses
         reporter.progress(label, len(found), len(prompts), {})
-    texts = {
-        request.key: [model.encoder.decode_response(request.prompt_ids, r.token_ids) for r in found[request.key]]
-        for request in requests
-    }
-    return Answers(found, texts)
+    return found
 
 
-def answer_as_policy(model: LanguageModel, asked: Asked, reporter: Reporter, label: str = "policy") -> OwnAnswers:
-    """Answer as `asked` says, and once more at temperature 1 where that is another distribution."""
-    exact = SamplingParams(1.0, 1.0, 0, asked.sampling.max_new_tokens, asked.sampling.seed)
-    answers = own = answer(model, asked, reporter, label)
-    if asked.sampling != exact:
-        own = answer(model, replace(asked, sampling=exact), reporter, f"{label} at temperature 1")
-    sequences = tuple(
+def _sequences(
+    model: LanguageModel, asked: Asked, found: Mapping[str, Sequence[Response]]
+) -> tuple[TokenSequence, ...]:
+    """Prompt and tokens of every response, in the prompts' order."""
+    return tuple(
         TokenSequence.of(model.encoder.encode_prompt(prompt.messages), response.token_ids)
         for prompt in asked.prompts
-        for response in own.responses[prompt.id]
+        for response in found[prompt.id]
     )
-    return OwnAnswers(answers, sequences, _logprobs(model, sequences))
 
 
-def answer_as_reference(
-    model: LanguageModel, asked: Asked, own: OwnAnswers, reporter: Reporter, label: str = "reference"
-) -> tuple[Answers, torch.Tensor]:
-    """The reference's answers, and log pi(y|x) - log pi_ref(y|x) of the policy's samples in `own`, float64 (N,)."""
-    return answer(model, asked, reporter, label), own.logprobs - _logprobs(model, own.sequences)
+def _told(
+    model: LanguageModel, asked: Asked, found: Mapping[str, Sequence[Response]], predicted: Predicted | str
+) -> Answers:
+    """What there is to say of these responses."""
+    entropies = {} if isinstance(predicted, str) else _entropies(found, asked, predicted)
+    texts = {}
+    for prompt in asked.prompts:
+        ids = tuple(model.encoder.encode_prompt(prompt.messages))
+        texts[prompt.id] = [model.encoder.decode_response(ids, one.token_ids) for one in found[prompt.id]]
+    return Answers(
+        texts,
+        {key: [len(one.token_ids) for one in responses] for key, responses in found.items()},
+        {key: [one.finished for one in responses] for key, responses in found.items()},
+        entropies,
+    )
+
+
+def _entropies(found: Mapping[str, Sequence[Response]], asked: Asked, predicted: Predicted) -> dict[str, list[float]]:
+    values = iter(mean_entropy(predicted).tolist())
+    return {prompt.id: [next(values) for _ in found[prompt.id]] for prompt in asked.prompts}
 
 
 def _logprobs(model: LanguageModel, sequences: Sequence[TokenSequence]) -> torch.Tensor:

@@ -1,8 +1,8 @@
-"""How the answers themselves changed, whatever a judge thinks of them: longer, cut off, repetitive, alike."""
+"""How the answers themselves changed, whatever a judge thinks of them: longer, cut off, repetitive, alike, surer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -23,19 +23,24 @@ class Change:
 
 
 def changes(prompts: Sequence[Prompt], before: Answers, after: Answers) -> tuple[Change, ...]:
-    """Length in tokens, share ended by the model, share of repeated 4-grams, and distinct-2 of a prompt's answers.
+    """Length in tokens, share ended by the model, repeated 4-grams, distinct-2 of a prompt's answers, and entropy.
 
-    The last needs several answers to a prompt. Each is a mean over the prompts, in which all answers to one are one.
+    Distinct-2 needs several answers to a prompt; length, end and entropy what is known of both sides' tokens. Each is a
+    mean over the prompts, in which all answers to one are one.
     """
-    ids = [prompt.id for prompt in prompts]
-    found = []
-    if all(side.responses for side in (before, after)):
-        tokens = [[fmean(len(r.token_ids) for r in side.responses[i]) for i in ids] for side in (before, after)]
-        ended = [[fmean(r.finished for r in side.responses[i]) for i in ids] for side in (before, after)]
-        found += [Change("tokens", paired_means(*tokens)), Change("ended", paired_means(*ended))]
-    words = [[[text.split() for text in side.texts[i]] for i in ids] for side in (before, after)]
-    repeated = [[fmean(map(repetition, answers)) for answers in side] for side in words]
-    found.append(Change("repeated", paired_means(*repeated)))
-    if min(len(answers) for side in words for answers in side) > 1:
-        found.append(Change("distinct", paired_means(*([distinct(answers) for answers in side] for side in words))))
-    return tuple(found)
+    words = [{p.id: [text.split() for text in side.texts[p.id]] for p in prompts} for side in (before, after)]
+    repeated = [{key: [repetition(one) for one in answers] for key, answers in side.items()} for side in words]
+    is_one = any(len(answers) == 1 for side in words for answers in side.values())
+    varied = [{} if is_one else {key: [distinct(answers)] for key, answers in side.items()} for side in words]
+    sides: dict[str, Sequence[Mapping[str, Sequence[float]]]] = {
+        "tokens": (before.num_tokens, after.num_tokens),
+        "ended": (before.finished, after.finished),
+        "repeated": repeated,
+        "distinct": varied,
+        "entropy": (before.entropy, after.entropy),
+    }
+    return tuple(
+        Change(name, paired_means(*([fmean(side[prompt.id]) for prompt in prompts] for side in both)))
+        for name, both in sides.items()
+        if all(both)
+    )

@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from penchant.data import Comparison, Message, Source, load_pairs, read_rows
+from penchant.data import Message, load_pairs
 from penchant.data.pair_building import Choice, Paired, Written, build_pairs, pooled, with_likeness
-from penchant.data.verdicts import bad_row_from_validation
-from penchant.errors import ConfigError, DataError, OutputError
+from penchant.errors import ConfigError, DataError
+from penchant.evaluation.answer_files import answers_in
 from penchant.evaluation.candidates import Samples
 from penchant.evaluation.judges import Scorer, open_scorer
 from penchant.evaluation.policies import AnyModel
-from penchant.files import require_place
+from penchant.files import require_new
 from penchant.files.whole import disk_errors_explained, writing
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model
@@ -27,13 +25,6 @@ from penchant.tokens import Limits, tokenise_pairs
 from penchant.wording import SPELT_OUT
 
 __all__ = ["pairs_from"]
-
-
-class _Completion(BaseModel):
-    prompt: tuple[Message, ...]
-    completion: str
-    source: Source | None = None
-    meta: dict[str, Any] = {}
 
 
 def pairs_from(
@@ -56,9 +47,7 @@ def pairs_from(
         raise ConfigError("there are no samples; give one or more files that `penchant sample` wrote")
     choice.check(len(samples), judged=judge is not None, likened=ches_model is not None)
     if output is not None:
-        require_place(output)
-        if output.exists():
-            raise OutputError(f"{output}: exists already; choose another `output=...`")
+        require_new(output)
     scorer = None if judge is None else open_scorer(judge)
     pools = pooled(one for place, one_model in enumerate(samples) for one in _answers(one_model, place))
     score, name = (None, None) if scorer is None else (scorer.score, scorer.name)
@@ -92,25 +81,6 @@ def _likeness(
 
 def _answers(samples: Path | Samples, place: int) -> Iterator[tuple[tuple[Message, ...], Written]]:
     """Prompts and answers, in order. Raises DataError with file and line."""
-    name = samples if isinstance(samples, Path) else "samples in memory"
-    rows = read_rows(samples) if isinstance(samples, Path) else enumerate(samples.rows, start=1)
-    for number, row in rows:
-        try:
-            read: _Completion | Comparison
-            if "completion" in row:
-                read = _Completion.model_validate(row)
-                sides = [(read.completion, read.source)]
-            else:
-                read = Comparison.model_validate(row)
-                sides = [(one.text, one.source) for one in (read.a, read.b)]
-        except ValidationError as error:
-            raise DataError(
-                f"{name}:{number}: holds no sampled answers ({bad_row_from_validation(error).reason}); give a file "
-                "that `penchant sample` wrote"
-            ) from error
-        if not read.prompt:
-            raise DataError(f"{name}:{number}: the prompt holds no message; remove the line")
-        cut = read.meta.get("finished")
-        finished = cut if isinstance(cut, list) and len(cut) == len(sides) else [True] * len(sides)
-        for (text, source), done in zip(sides, finished, strict=True):
-            yield read.prompt, Written(text, source.model if source else None, place, bool(done))
+    for one in answers_in(samples):
+        model = one.source.model if one.source else None
+        yield one.prompt, Written(one.text, model, place, one.finished is not False)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penchant.evaluation.evaluate import Evaluation, Mean
+from penchant.evaluation.compared import Evaluation, Mean
 from penchant.evaluation.score import Scores
 from penchant.evaluation.scoring import Summary
 from penchant.ranking.winrate import WinRate
-from penchant.report.parts import Part, Table
+from penchant.report.parts import Line, Part, Table
 from penchant.statistics import Estimate
 
-__all__ = ["accuracy_lines", "evaluation_lines", "score_parts"]
+__all__ = ["accuracy_lines", "evaluation_lines", "evaluation_parts", "score_parts"]
 
 
 def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
@@ -64,26 +64,82 @@ def _limits(of: Estimate) -> str:
     return "" if of.low is None else f" ({of.low:.3f} to {of.high:.3f})"
 
 
+def evaluation_parts(found: Evaluation, *, most: int) -> Iterator[Part]:
+    """At most so many answers beside each other, and what holds for all of them."""
+    yield Line(f"{found.policy} (after) beside {found.reference} (before)", "heading")
+    for side in found.pairs[:most]:
+        yield f"prompt       {_flat(side.prompt)}"
+        yield f"before       {_flat(side.before)}{_score(side.score_before)}"
+        yield f"after        {_flat(side.after)}{_score(side.score_after) or WON[side.won]}"
+        yield ""
+    yield from evaluation_lines(found)
+
+
+WON = {1: "  (better)", 0: "  (as good)", -1: "  (worse)"}
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else f"  ({score:+.2f})"
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
 def evaluation_lines(found: Evaluation) -> Iterator[str]:
     """What changed, a line each."""
     rate = found.win_rate
-    yield f"judge        {found.judge} (a stand-in for a person), {found.num_prompts} prompts"
-    change = f"(change {_interval(found.difference)})"
-    yield f"mean score   {found.mean_before:+.3f} before, {found.mean_after:+.3f} after  {change}"
+    num = f"{found.num_prompts} prompts"
+    yield f"judge        {found.judge} (a stand-in for a person), {num}"
+    if found.difference is not None:
+        change = f"(change {_interval(found.difference)})"
+        yield f"mean score   {found.mean_before:+.3f} before, {found.mean_after:+.3f} after  {change}"
     limits = f"95% interval {rate.low:.1%} to {rate.high:.1%}"
     yield f"win rate     {rate.rate:.1%}  ({limits}; {rate.wins} won, {rate.losses} lost, {rate.ties} tied)"
+    if found.decided is not None and rate.ties:
+        yield f"ties apart   {_rate(found.decided)} of what was decided"
     yield from _length_controlled(found.length_controlled)
-    yield f"KL           {_interval(found.kl)} nats a response"
+    yield from _of_the_judge(found)
+    if found.kl is not None:
+        yield f"KL           {_interval(found.kl)} nats a response"
     if found.kl_exact is not None:
         yield f"KL, exact    {_interval(found.kl_exact)} nats a response (every next token's whole distribution)"
+    elif found.why_no_exact_kl:
+        yield f"KL, exact    not measured: {found.why_no_exact_kl}"
     for measure in found.changes:
-        means, share = measure.means, measure.name != "tokens"
-        before, after = (f"{value:.1%}" if share else f"{value:.1f}" for value in (means.before, means.after))
+        means, form = measure.means, FORMS.get(measure.name, "{:.1%}")
         difference = _interval(Mean(means.difference, means.low, means.high))
-        yield f"{CHANGES[measure.name]:<12} {before} before, {after} after  (change {difference})"
+        before, after = form.format(means.before), form.format(means.after)
+        yield f"{CHANGES[measure.name]:<12} {before} before, {after} after  (change {difference}; {num})"
+    if (forgot := found.forgetting) is not None:
+        limits = "" if forgot.low is None else f", 95% interval {forgot.low:.3f} to {forgot.high:.3f}"
+        counts = f"{forgot.num_demonstrations} demonstrations, {forgot.num_tokens} tokens"
+        change = f"(times {forgot.ratio:.3f}{limits}; {counts})"
+        yield f"perplexity   {forgot.before:.2f} before, {forgot.after:.2f} after  {change}"
+    if found.accuracy is not None:
+        yield "of pairs that people judged:"
+        yield from accuracy_lines(found.accuracy)
 
 
-CHANGES = {"tokens": "tokens", "ended": "ended", "repeated": "repetition", "distinct": "distinct-2"}
+CHANGES = {
+    "tokens": "tokens",
+    "ended": "ended",
+    "repeated": "repetition",
+    "distinct": "distinct-2",
+    "entropy": "entropy",
+}
+FORMS = {"tokens": "{:.1f}", "entropy": "{:.3f}"}
+
+
+def _of_the_judge(found: Evaluation) -> Iterator[str]:
+    if (bias := found.position_bias) is not None:
+        yield f"order bias   {_rate(bias)} decided by the place alone: ties"
+    if (again := found.repeatability) is not None:
+        yield f"repeatable   {_rate(again)} of the same questions were answered alike when asked again"
+
+
+def _rate(of: WinRate) -> str:
+    return f"{of.rate:.1%}  (95% interval {of.low:.1%} to {of.high:.1%}, {of.num})"
 
 
 def _length_controlled(of: Estimate) -> Iterator[str]:

@@ -7,7 +7,7 @@ private.py files for their owner alone
 """
 
 from penchant.files.lock import LOCK, alone_in, exclusive
-from penchant.files.place import require_place
+from penchant.files.place import require_new, require_place
 from penchant.files.private import create_private, keep_private
 from penchant.files.whole import (
     SCRATCH,
@@ -32,6 +32,7 @@ __all__ = [
     "keep_private",
     "replacing",
     "replacing_folder",
+    "require_new",
     "require_place",
     "sync_file",
     "sync_folder",

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from penchant.errors import OutputError
 
-__all__ = ["require_place"]
+__all__ = ["require_new", "require_place"]
+
+
+def require_new(path: Path, option: str = "`output=...`") -> None:
+    """Raise OutputError where something is at `path` already, or nothing can be created there."""
+    require_place(path, option)
+    if path.exists():
+        raise OutputError(f"{path}: exists already; choose another {option}")
 
 
 def require_place(path: Path, option: str = "`output=...`") -> None:

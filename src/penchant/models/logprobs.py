@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Head", "token_kl", "token_logprobs", "token_logprobs_and_collision"]
+__all__ = ["Head", "token_entropy", "token_kl", "token_logprobs", "token_logprobs_and_collision"]
 
 CHUNK_BYTES = 32 * 2**20
 """Logits held at once."""
@@ -90,6 +90,17 @@ def token_kl(hidden_KH: Tensor, head: Head, other_hidden_KH: Tensor, other_head:
             log_q = log_q.log_softmax(dim=-1)
             kl_K[rows] = torch.where(log_p.isneginf(), 0.0, log_p.exp() * (log_p - log_q)).sum(dim=-1)
         return kl_K
+
+
+def token_entropy(hidden_KH: Tensor, head: Head) -> Tensor:
+    """-sum_v p(v) log p(v) of every next token's distribution, (K,) in nats, dtype as of `token_kl`; no gradient."""
+    with torch.no_grad(), torch.autocast(hidden_KH.device.type, enabled=False):
+        weight = head.weight_VH.to(hidden_KH.dtype)
+        entropy_K = torch.empty(len(hidden_KH), dtype=_wide(hidden_KH), device=hidden_KH.device)
+        for rows, _ in _chunks(hidden_KH, weight):
+            log_p = _logits(hidden_KH[rows], weight, head.bias_V, head.softcap, None).log_softmax(dim=-1)
+            entropy_K[rows] = -torch.where(log_p.isneginf(), 0.0, log_p.exp() * log_p).sum(dim=-1)
+        return entropy_K
 
 
 def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | None, out: Tensor | None) -> Tensor:

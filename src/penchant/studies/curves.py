@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penchant.evaluation.evaluate import Mean
+from penchant.evaluation.compared import Mean
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
 from penchant.statistics import Estimate, resampled

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penchant.evaluation.answers import Asked, answer_as_policy
-from penchant.evaluation.exact_kl import exact_kl_from, predict
+from penchant.evaluation.exact_kl import exact_kl_from
 from penchant.evaluation.judges import scores_of
 from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.language_model import LanguageModel
@@ -33,8 +33,8 @@ def measure(
     config, prompts = ground.config, ground.held_out
     asked = Asked(prompts, SamplingParams(max_new_tokens=config.max_new_tokens), config.measured_responses)
     own = answer_as_policy(model, asked, reporter, f"measuring {name}")
-    kl_N = exact_kl_from(predict(model, own.sequences), ground.start, own.sequences)
-    if kl_N is None:  # a model of its own code gives no states
+    kl_N = exact_kl_from(own.predicted, ground.start, own.sequences)
+    if isinstance(kl_N, str):  # why there is none
         kl_N = own.logprobs - sequence_logprobs(ground.start, [(sequence,) for sequence in own.sequences])
     answered = [(prompt, text) for prompt in prompts for text in own.answers.texts[prompt.id]]
     judged = [(prompt.messages, text) for prompt, text in answered]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant.evaluation.evaluate import Mean
+from penchant.evaluation.compared import Mean
 from penchant.report.parts import Table
 from penchant.statistics import Estimate
 from penchant.studies.curves import Place, between

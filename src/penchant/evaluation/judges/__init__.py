@@ -19,7 +19,7 @@ agreement.py           how far it agrees with people
 from penchant.evaluation.judges.counts import Tally, tally
 from penchant.evaluation.judges.function import JUDGES, FunctionJudge, PreferenceFunctionJudge, positivity, prefer
 from penchant.evaluation.judges.judging import judge_comparisons, judge_to_file, read_comparisons
-from penchant.evaluation.judges.options import JudgeOptions, open_judge, open_scorer
+from penchant.evaluation.judges.options import JudgeOptions, open_any, open_judge, open_scorer
 from penchant.evaluation.judges.people import PeopleJudge
 from penchant.evaluation.judges.protocol import Judge, Judgement, Scorer, decide
 from penchant.evaluation.judges.scoring import ManyScorer, scores_of
@@ -38,6 +38,7 @@ __all__ = [
     "decide",
     "judge_comparisons",
     "judge_to_file",
+    "open_any",
     "open_judge",
     "open_scorer",
     "positivity",

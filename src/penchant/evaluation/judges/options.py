@@ -15,7 +15,7 @@ from penchant.plugins import added_names, find_added, import_object, is_import_p
 from penchant.progress import Reporter, Silent
 from penchant.wording import nearest
 
-__all__ = ["JudgeOptions", "open_judge", "open_scorer"]
+__all__ = ["JudgeOptions", "open_any", "open_judge", "open_scorer"]
 
 GROUP = "penchant.judges"
 Kind = Literal["endpoint", "run", "reward", "function"]
@@ -196,6 +196,13 @@ def open_scorer(
             "a function of (prompt, response), or an endpoint with `judge_model=...`"
         )
     return opened
+
+
+def open_any(judge: str | Judge | Scorer | Callable[..., Any], **options: Any) -> Judge | Scorer:
+    """What names a judge, opened as by `open_judge`; a judge or a scorer as it is."""
+    if isinstance(judge, Scorer) and not isinstance(judge, type):
+        return judge
+    return open_judge(judge, **options)
 
 
 def _named(spec: str) -> Any:

@@ -1,0 +1,183 @@
+"""Two models' answers to the same prompts summed up: who is preferred, how far one moved, what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.data import Prompt, shown
+from penchant.errors import ConfigError
+from penchant.evaluation.answers import Answers
+from penchant.evaluation.changes import Change, changes
+from penchant.evaluation.forgetting import Forgetting
+from penchant.evaluation.judges.protocol import Judge, Scorer
+from penchant.evaluation.scoring import Summary
+from penchant.evaluation.verdicts import Two, ask
+from penchant.models.sampler import SamplingParams
+from penchant.progress import Reporter, Silent
+from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
+from penchant.statistics import Estimate, length_controlled_win_rate
+
+__all__ = ["Evaluation", "Mean", "Side", "Wins", "compare_answers", "mean_of"]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over prompts with its 95% limits (Student's t), None for both where there is one prompt."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Wins:
+    """How often the policy's response was preferred; rate: a tie counts half; with its 95% limits."""
+
+    rate: float
+    low: float
+    high: float
+    wins: int
+    losses: int
+    ties: int
+
+
+@dataclass(frozen=True)
+class Side:
+    """One response of each model to a prompt, by the prompt's id and last message, and the judge's scores, if any.
+
+    won: 1 where the policy's was preferred, -1 where the other was, else 0; the first time that the judge was asked.
+    """
+
+    id: str
+    prompt: str
+    before: str
+    after: str
+    won: int
+    score_before: float | None
+    score_after: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What training changed. before: the reference's side; after: the policy's. None: not measured.
+
+    num_responses: of each model, in all. sampling: None where answers were given. mean_before, mean_after, difference:
+    of the scores. decided: the win rate without ties. kl: of the policy from its reference, in nats a response.
+    policy, reference: their names. kl_exact: the same KL from whole distributions of the next token (`exact_kl`);
+    why_no_exact_kl: in words. length_controlled: the win rate if both answers were as long. changes: of the answers,
+    whoever judges them. position_bias: of a judge asked in both orders, how often the place decided. repeatability: how
+    often it answered a question alike when asked again. accuracy: on pairs that people judged. forgetting: on
+    demonstrations.
+    """
+
+    judge: str
+    num_prompts: int
+    num_responses: int
+    sampling: SamplingParams | None
+    mean_before: float | None
+    mean_after: float | None
+    difference: Mean | None
+    win_rate: Wins
+    decided: WinRate | None
+    kl: Mean | None
+    pairs: tuple[Side, ...]
+    policy: str
+    reference: str
+    kl_exact: Mean | None
+    why_no_exact_kl: str
+    length_controlled: Estimate
+    changes: tuple[Change, ...]
+    position_bias: WinRate | None = None
+    repeatability: WinRate | None = None
+    accuracy: Summary | None = None
+    forgetting: Forgetting | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain dicts, lists and numbers, as `comparison.json` and the report have it."""
+        facts = asdict(self)
+        return facts | {"pairs": list(facts["pairs"]), "changes": list(facts["changes"])}
+
+    def with_kl(
+        self, log_ratios: NDArray[np.float64], exact_kl: NDArray[np.float64] | str, prompts: Sequence[Prompt]
+    ) -> Evaluation:
+        """The same with the KL from log pi(y|x) - log pi_ref(y|x) of the policy's samples at temperature 1.
+
+        log_ratios: in the prompts' order, as many to each. exact_kl: of the same samples, or why there is none.
+        """
+        ids = [prompt.id for prompt in prompts for _ in range(len(log_ratios) // len(prompts))]
+        if isinstance(exact_kl, str):
+            return replace(self, kl=mean_of(log_ratios, ids), why_no_exact_kl=exact_kl)
+        return replace(self, kl=mean_of(log_ratios, ids), kl_exact=mean_of(exact_kl, ids))
+
+
+def compare_answers(
+    prompts: Sequence[Prompt],
+    before: Answers,
+    after: Answers,
+    judge: Judge | Scorer,
+    *,
+    policy: str,
+    reference: str,
+    sampling: SamplingParams | None = None,
+    repeats: int = 1,
+    seed: int = 0,
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Judge both sides response by response and summarise.
+
+    Intervals are 95%: of win rates by Tango's score method, for fewer comparisons where each prompt has several or the
+    judge was asked several times; of means by Student's t, over prompts. seed: of the coin that says which answer is
+    shown first, and of resamples. Raises UserError where the judge fails.
+    """
+    if repeats < 1:
+        raise ConfigError(f"repeats is a whole number from 1, got {repeats}")
+    both = [
+        Two(prompt, old, new)
+        for prompt in prompts
+        for old, new in zip(before.texts[prompt.id], after.texts[prompt.id], strict=True)
+    ]
+    verdicts = ask(judge, both, repeats=repeats, seed=seed, reporter=reporter or Silent())
+    ids = [two.prompt.id for two in both]
+    credits, asked = [one for row in verdicts.credits for one in row], ids * repeats
+    rate, wins, losses = win_rate_of(credits, asked), credits.count(1.0), credits.count(0.0)
+    decided = [(one, prompt) for one, prompt in zip(credits, asked, strict=True) if one != 0.5]
+    scores = verdicts.scores or ((None, None),) * len(both)
+    means = None
+    if verdicts.scores is not None:
+        means = paired_means([old for old, _ in verdicts.scores], [new for _, new in verdicts.scores], ids)
+    lengths = ([len(two.after) for two in both] * repeats, [len(two.before) for two in both] * repeats)
+    return Evaluation(
+        judge=judge.name,
+        num_prompts=len(prompts),
+        num_responses=len(both),
+        sampling=sampling,
+        mean_before=None if means is None else means.before,
+        mean_after=None if means is None else means.after,
+        difference=None if means is None else Mean(means.difference, means.low, means.high),
+        win_rate=Wins(rate.rate, rate.low, rate.high, wins, losses, len(credits) - wins - losses),
+        decided=win_rate_of([one for one, _ in decided], [prompt for _, prompt in decided]) if decided else None,
+        kl=None,
+        pairs=tuple(
+            Side(two.prompt.id, shown(two.prompt.messages[-1]), two.before, two.after, int(2 * won - 1), *of_both)
+            for two, won, of_both in zip(both, verdicts.credits[0], scores, strict=True)
+        ),
+        policy=policy,
+        reference=reference,
+        kl_exact=None,
+        why_no_exact_kl="",
+        length_controlled=length_controlled_win_rate(credits, *lengths, asked, seed=seed),
+        changes=changes(prompts, before, after),
+        position_bias=None if verdicts.tally is None else verdicts.tally.position_bias,
+        repeatability=verdicts.repeatability(ids),
+    )
+
+
+def mean_of(values: NDArray[np.float64], prompts: Sequence[str]) -> Mean:
+    """Their mean with its interval, clustered by prompt."""
+    found = paired_means([0.0] * len(values), values.tolist(), prompts)
+    return Mean(found.after, found.low, found.high)

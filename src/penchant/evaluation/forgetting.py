@@ -1,0 +1,92 @@
+"""What was forgotten: how well a model predicts demonstrations that it was not trained on, before and after.
+
+    perplexity = exp(-(sum of log p of all scored tokens) / (their number))
+
+The ratio of the two is exp of the mean difference a token; demonstrations are what is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from penchant.data import Data, load_demonstrations
+from penchant.errors import DataError
+from penchant.evaluation.scoring import sequence_logprobs
+from penchant.models.language_model import LanguageModel
+from penchant.progress import Reporter
+from penchant.ranking.winrate import paired_means
+from penchant.tokens import EncodedExample, Limits, tokenise_demonstrations
+
+__all__ = ["Forgetting", "forgetting_of", "read_demonstrations", "token_logprobs_of"]
+
+MAX_LENGTH = 1024
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """Perplexities of the same demonstrations, and ratio = after / before with its 95% limits.
+
+    Above 1 something was forgotten. Limits by the jackknife that leaves out one demonstration at a time and Student's
+    t, of the log of the ratio; None where there is one. num_tokens: that are predicted.
+    """
+
+    before: float
+    after: float
+    ratio: float
+    low: float | None
+    high: float | None
+    num_demonstrations: int
+    num_tokens: int
+
+
+def read_demonstrations(model: LanguageModel, data: Data, reporter: Reporter) -> tuple[EncodedExample, ...]:
+    """The demonstrations as this model reads them. Raises DataError where not one can be used."""
+    loaded = load_demonstrations(data, on_bad_row="drop")
+    for line in loaded.remarks():
+        reporter.say(line)
+    longest = min(MAX_LENGTH, model.context_length)
+    found = tokenise_demonstrations(model.encoder, loaded.records, Limits(longest, longest - 1, model.context_length))
+    bad = [verdict for verdict in (*loaded.problems, *found.problems) if verdict.severity == "error"]
+    if not found.items:
+        why = str(bad[0]) if bad else "there is no row"
+        raise DataError(f"`demonstrations=...`: none can be used ({why}); give conversations or texts")
+    if bad:
+        reporter.say(f"left out {len(bad)} demonstrations that cannot be used, first {bad[0]}")
+    return found.items
+
+
+def token_logprobs_of(
+    model: LanguageModel, examples: Sequence[EncodedExample], reporter: Reporter, label: str
+) -> Tensor:
+    """The summed log-prob of every sequence of the examples, in order, float64."""
+    return sequence_logprobs(
+        model,
+        [(replace(sequence, weights=None),) for example in examples for sequence in example.sequences],
+        on_progress=lambda done, total: reporter.progress(label, done, total, {}),
+    )
+
+
+def forgetting_of(examples: Sequence[EncodedExample], before: Tensor, after: Tensor) -> Forgetting:
+    """From two results of `token_logprobs_of`.
+
+    Every token stands for the mean of its sequence: the jackknife of the mean over tokens that leaves out whole
+    demonstrations is that of the ratio of sums.
+    """
+    sequences = [(str(example.origin), one) for example in examples for one in example.sequences]
+    num_tokens = np.array([int(one.scored.sum()) for _, one in sequences])
+    old, new = (np.repeat(-side.numpy() / num_tokens, num_tokens).tolist() for side in (before, after))
+    found = paired_means(old, new, np.repeat([origin for origin, _ in sequences], num_tokens).tolist())
+    return Forgetting(
+        before=math.exp(found.before),
+        after=math.exp(found.after),
+        ratio=math.exp(found.difference),
+        low=None if found.low is None else math.exp(found.low),
+        high=None if found.high is None else math.exp(found.high),
+        num_demonstrations=found.num_prompts,
+        num_tokens=found.num,
+    )
