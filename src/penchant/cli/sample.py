@@ -31,11 +31,16 @@ def command(
     ] = None,
     endpoint: Annotated[
         list[str] | None,
-        typer.Option(help="The address of an OpenAI-compatible server that answers, as http://localhost:8000/v1."),
+        typer.Option(
+            help="The address of an OpenAI-compatible server that answers, as http://localhost:8000/v1.",
+            show_default="none",
+        ),
     ] = None,
     endpoint_model: Annotated[
         list[str] | None,
-        typer.Option(help="What the server calls its model; one for each --endpoint, or several of one."),
+        typer.Option(
+            help="What the server calls its model; one for each --endpoint, or several of one.", show_default="none"
+        ),
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Prompts that an endpoint is asked at once.", show_default="16")
