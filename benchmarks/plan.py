@@ -46,7 +46,7 @@ def child(what: str, task: str, model: str, data: str, budget: str, lora: str, t
         "lora": bool(int(lora)) or None,
         "batch_size": 5,
         "max_length": 512,
-        "settings": {"optimiser.token_budget": int(budget), "save.sample_tokens": 16},
+        "settings": {"optimiser.token_budget": int(budget), "save.sample_tokens": 16, "data.max_bad_share": 0.9},
     }
     if template:
         arguments["chat_template"] = template

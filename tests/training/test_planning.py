@@ -118,3 +118,13 @@ def test_a_run_that_may_not_fit_goes_on_and_says_so(dpo, reporter, monkeypatch):
     dpo(reporter, optimiser={"max_steps": 1})
     (line,) = [said for said in reporter.said if said.startswith("needs about")]
     assert "of 8.0 GB" in line
+
+
+def test_a_model_that_cannot_be_planned_is_trained_all_the_same(dpo, reporter, monkeypatch):
+    def depends_on_numbers(*_):
+        raise RuntimeError("aten.nonzero.default")
+
+    monkeypatch.setattr(Blueprint, "_work", depends_on_numbers)
+    monkeypatch.setattr(room, "memory_of_machine", lambda: 6e6)
+    dpo(reporter, optimiser={"max_steps": 1})
+    assert any(said.startswith("not planned: a LlamaConfig cannot be planned") for said in reporter.said)

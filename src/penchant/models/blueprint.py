@@ -79,7 +79,13 @@ class Blueprint:
 
     def work(self, sequences: Sequence[TokenSequence], balance: float, *, trains: bool = True) -> Work:
         """Of a forward over these sequences and, where the model `trains`, of the way back; see `tracing`."""
-        one, two = (self._work(n, sequences, balance, trains) for n in (1, 2))
+        try:
+            one, two = (self._work(n, sequences, balance, trains) for n in (1, 2))
+        except RuntimeError as error:  # as where numbers decide what is computed, such as which expert is asked
+            raise ModelError(
+                f"a {type(self.config).__name__} cannot be planned, as what it computes depends on its numbers "
+                f"({reason_of(error)}); begin a run with `max_steps=1` instead"
+            ) from error
         return one.at_depth(self.depth, two)
 
     def beside(self, encoder: ChatEncoder) -> LanguageModel:

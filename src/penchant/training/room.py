@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from penchant.errors import ConfigError
+from penchant.errors import ConfigError, UserError
 from penchant.models.config_check import read_shapes
 from penchant.models.devices import memory_of_machine, this_machine
 from penchant.models.language_model import LanguageModel
@@ -49,7 +49,10 @@ def say_room(
     state = sum((16.0 if p.requires_grad else 4.0) * p.numel() for p in parameters)
     if model.numerics.device.type != "cpu" or state < WORTH_SAYING * memory_of_machine():
         return
-    plan = plan_of_loaded(
-        config, model, counts, this_machine(), reward=isinstance(model, RewardModel), needs_reference=needs_reference
-    )
+    is_reward = isinstance(model, RewardModel)
+    try:
+        plan = plan_of_loaded(config, model, counts, this_machine(), reward=is_reward, needs_reference=needs_reference)
+    except UserError as error:
+        reporter.say(f"not planned: {error}")
+        return
     reporter.say(str(plan) + ("" if plan.fits else ", if it is as planned: " + "; ".join(plan.proposals)))
