@@ -13,10 +13,10 @@ from penchant.data import Origin, Part, ReadOptions, load_pairs
 from penchant.data.given import sources_of
 from penchant.data.in_memory import as_source
 from penchant.files import exclusive
-from penchant.tokens import ChatEncoder, Limits, tokenise_pairs
+from penchant.tokens import ChatEncoder, Limits, columns, tokenise_pairs
 from penchant.tokens import store as store_module
 from penchant.tokens.pieces import PieceEncoder
-from penchant.training import stored
+from penchant.training import kept
 from penchant.training.stored import stored_pairs
 
 LIMITS = Limits(30, 20)
@@ -85,6 +85,7 @@ def told(pairs):
 def test_pairs_of_a_store_are_those_tokenised_at_once_in_memory_on_disk_and_found_again(
     made, encoder, file, monkeypatch, rows_at_once
 ):
+    monkeypatch.setattr(columns, "ROWS_AT_ONCE", rows_at_once)
     monkeypatch.setattr(store_module, "ROWS_AT_ONCE", rows_at_once)
     loaded = load_pairs(file, on_bad_row="drop")
     wanted = tokenise_pairs(encoder, loaded.records, LIMITS)
@@ -274,7 +275,7 @@ def test_the_stores_used_longest_ago_are_removed_beyond_a_limit(made, monkeypatc
         (new,) = set(made.stores) - {path for path, _ in sizes}
         sizes.append((new, sum(file.stat().st_size for file in new.iterdir())))
         os.utime(new, (used, used))
-    monkeypatch.setattr(stored, "MOST_BYTES", sum(size for _, size in sizes) + 100)
+    monkeypatch.setattr(kept, "MOST_BYTES", sum(size for _, size in sizes) + 100)
     made(options=replace(ALL, min_gap=3))
     assert sizes[0][0] not in made.stores
     assert {sizes[1][0], sizes[2][0]} < set(made.stores)

@@ -101,7 +101,7 @@ Row = TypeVar("Row", PreferencePair, Labelled)
 class Tokenised(Generic[Item]):
     """What became of the records: items, verdicts of those that could not be used, responses that were cut."""
 
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     problems: tuple[Verdict, ...]
     num_truncated: int
 

@@ -1,33 +1,22 @@
-"""Encoded pairs in flat columns, in memory or in the files of a folder, of which a pair is built when it is asked for.
-
-A folder is written whole or not at all, with the size and the sha256 of every column, and its columns are mapped into
-memory, so that what is held does not grow with what is stored.
-"""
+"""Encoded pairs in flat columns, of which a pair is built when it is asked for."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.data import Origin
-from penchant.data.records import RowOrigin
-from penchant.errors import DataError
-from penchant.files.whole import replacing_folder
+from penchant.tokens.columns import Columns, ColumnsWriter, Layout
 from penchant.tokens.forest import TokenSequence, behind
 from penchant.tokens.order import groups_in_order, order_key
 from penchant.tokens.pairs import EncodedPair
 
-__all__ = ["DamagedStore", "PairStore", "Responses", "SomePairs", "StoreWriter"]
+__all__ = ["PairStore", "Responses", "SomePairs", "StoreWriter"]
 
-COLUMNS: dict[str, tuple[type[np.generic], int]] = {
+COLUMNS: Layout = {
     "ids": (np.uint32, 0),
     "ends": (np.int64, 3),
     "labels": (np.float64, 3),
@@ -41,56 +30,15 @@ COLUMNS: dict[str, tuple[type[np.generic], int]] = {
 """Type and width. ids: prompt, chosen and rejected of one pair after another; ends: where each of them ends there.
 labels: weight, probability, margin. keys: those of the two sequences. prompts: a digest of the prompt's ids. records:
 which of the records that were read the pair is of. places: of every record, where its prompt stands for the split."""
-FACTS = "facts.json"
 ROWS_AT_ONCE = 4096
 ROWS_RELEASED = 1 << 18
 """After so many rows that were read in order, the memory in which their files lie is given back."""
 
 
-class DamagedStore(Exception):
-    """A folder that does not hold what was written there."""
+class PairStore(Columns, Sequence[EncodedPair]):
+    """Every pair that was written, in order."""
 
-
-class PairStore(Sequence[EncodedPair]):
-    """facts: what was written beside the columns, as JSON has it."""
-
-    def __init__(
-        self, columns: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], mapped: Sequence[mmap.mmap] = ()
-    ) -> None:
-        self.columns = columns
-        self._mapped = mapped
-        self.facts = facts
-        self._kinds = [(RowOrigin if in_memory else Origin, file) for in_memory, file in facts["files"]]
-
-    @classmethod
-    def open(cls, folder: Path) -> PairStore:
-        """What a folder holds. Raises DamagedStore where it is not what was written, FileNotFoundError for none."""
-        text = (folder / FACTS).read_bytes()
-        try:
-            facts = json.loads(text)
-            written: dict[str, list[Any]] = facts["columns"]
-            if set(written) != set(COLUMNS) or facts["sha256"] != _digest_of_facts(facts):
-                raise DamagedStore(f"{FACTS} is not what was written")
-        except (ValueError, KeyError, TypeError) as error:
-            raise DamagedStore(f"{FACTS} cannot be read ({error})") from error
-        columns: dict[str, NDArray[Any]] = {}
-        mapped = []
-        for name, (size, digest) in written.items():
-            path = folder / f"{name}.bin"
-            with path.open("rb") as stream:
-                if path.stat().st_size != size or hashlib.file_digest(stream, "sha256").hexdigest() != digest:
-                    raise DamagedStore(f"{path.name} is not what was written")
-            dtype, width = COLUMNS[name]
-            flat = np.empty(0, dtype=dtype)
-            if size:
-                with path.open("rb") as stream:
-                    mapped.append(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-                flat = np.frombuffer(mapped[-1], dtype=dtype)
-            columns[name] = flat.reshape(-1, width) if width else flat
-        return cls(columns, facts, mapped)
-
-    def __len__(self) -> int:
-        return len(self.columns["lines"])
+    layout = COLUMNS
 
     @overload
     def __getitem__(self, index: int) -> EncodedPair: ...
@@ -105,19 +53,8 @@ class PairStore(Sequence[EncodedPair]):
             raise IndexError(index)
         row = index % len(self)
         weight, probability, margin = (float(label) for label in self.columns["labels"][row])
-        kind, file = self._kinds[int(self.columns["files"][row])]
-        return EncodedPair(
-            self.sequence(row, 0),
-            self.sequence(row, 1),
-            weight,
-            probability,
-            margin,
-            kind(file=file, line=int(self.columns["lines"][row])),
-        )
-
-    def num_bytes(self) -> int:
-        """What the columns take."""
-        return sum(column.nbytes for column in self.columns.values())
+        sides = self.sequence(row, 0), self.sequence(row, 1)
+        return EncodedPair(*sides, weight, probability, margin, self.origin(row))
 
     def distinct_labels(self) -> NDArray[np.float64]:
         """Weight, probability and margin of each kind of pair that there is, (n, 3)."""
@@ -125,12 +62,6 @@ class PairStore(Sequence[EncodedPair]):
         for start in range(0, len(labels), ROWS_RELEASED):
             found = np.unique(np.concatenate([found, labels[start : start + ROWS_RELEASED]]), axis=0)
         return found
-
-    def release(self) -> None:
-        """Give back the memory in which parts of the files lie that were read; they are read anew where asked for."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for file in self._mapped:
-                file.madvise(mmap.MADV_DONTNEED)
 
     def in_order(self, numbers: NDArray[np.int64], tie: Callable[[int], Any]) -> Iterator[int]:
         """Indices of `numbers`, which name sequences (2 * row, and 1 more for the rejected one), in token order.
@@ -291,29 +222,10 @@ class Responses(Sequence[TokenSequence]):
         return self._sides[0].store.in_order(numbers, self.key)
 
 
-class StoreWriter:
-    """Takes pairs in order, keeping no more of them than a few thousand where it writes to files."""
+class StoreWriter(ColumnsWriter[PairStore]):
+    """Takes pairs in order."""
 
-    def __init__(self, files: Mapping[str, BinaryIO] | None) -> None:
-        self._files = files
-        self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
-        self._waiting: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-        self._digests = {name: hashlib.sha256() for name in COLUMNS}
-        self._sizes = dict.fromkeys(COLUMNS, 0)
-        self._sources: dict[tuple[bool, str], int] = {}
-        self.num_tokens = 0
-
-    @classmethod
-    @contextmanager
-    def into(cls, folder: Path) -> Iterator[StoreWriter]:
-        """A writer whose pairs are in `folder` when the block ends, after `finish`; else nothing is. Raises OSError."""
-        with replacing_folder(folder, last=FACTS) as scratch, ExitStack() as stack:
-            files = {name: stack.enter_context((scratch / f"{name}.bin").open("wb")) for name in COLUMNS}
-            writer = cls(files)
-            writer._scratch = scratch
-            yield writer
-
-    _scratch: Path | None = None
+    kind = PairStore
 
     def place(self, place: float) -> None:
         """The place of the next record that is read, see `penchant.data.split`."""
@@ -325,21 +237,15 @@ class StoreWriter:
         chosen, rejected = (side.ids[side.scored] for side in pair.sequences)
         ends = np.cumsum([len(prompt), len(chosen), len(rejected)]) + self.num_tokens
         self.num_tokens = int(ends[-1])
-        origin = pair.origin
-        source = isinstance(origin, RowOrigin), origin.file
-        for name, value in (
-            ("ids", np.concatenate([prompt, chosen, rejected])),
-            ("ends", ends),
-            ("labels", (pair.weight, pair.probability, pair.margin)),
-            ("keys", np.frombuffer(pair.chosen.key + pair.rejected.key, dtype=np.uint8)),
-            ("prompts", int.from_bytes(hashlib.blake2b(prompt.tobytes(), digest_size=8).digest(), "little")),
-            ("files", self._sources.setdefault(source, len(self._sources))),
-            ("lines", origin.line),
-            ("records", record),
-        ):
-            self._waiting[name].append(value)
-        if len(self._waiting["lines"]) >= ROWS_AT_ONCE:
-            self._flush()
+        self._put(
+            pair.origin,
+            ids=np.concatenate([prompt, chosen, rejected]),
+            ends=ends,
+            labels=(pair.weight, pair.probability, pair.margin),
+            keys=np.frombuffer(pair.chosen.key + pair.rejected.key, dtype=np.uint8),
+            prompts=int.from_bytes(hashlib.blake2b(prompt.tobytes(), digest_size=8).digest(), "little"),
+            records=record,
+        )
 
     def extend(self, columns: Mapping[str, NDArray[Any]], file: str) -> None:
         """Many pairs of one file, as columns."""
@@ -349,47 +255,6 @@ class StoreWriter:
             self._append(name, columns[name])
         self.num_tokens = int(columns["ends"][-1, 2])
 
-    def finish(self, facts: Mapping[str, Any]) -> PairStore | None:
-        """The store where it is in memory; else None, and it is opened once the block of `into` has ended."""
-        self._flush()
-        facts = {**facts, "files": [[in_memory, file] for in_memory, file in self._sources]}
-        if self._files is None:
-            columns = {}
-            for name, (dtype, width) in COLUMNS.items():
-                flat = np.concatenate([*self._parts[name], np.empty(0, dtype=dtype)]).astype(dtype, copy=False)
-                columns[name] = flat.reshape(-1, width) if width else flat
-            return PairStore(columns, facts)
-        for file in self._files.values():
-            file.flush()
-        facts["columns"] = {name: [self._sizes[name], self._digests[name].hexdigest()] for name in COLUMNS}
-        facts["sha256"] = _digest_of_facts(facts)
-        assert self._scratch is not None
-        (self._scratch / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        return None
-
-    def _flush(self) -> None:
-        for name in COLUMNS:
-            values, self._waiting[name] = self._waiting[name], []
-            if not values:
-                continue
-            if name == "ids" and max(int(one.max()) for one in values) >= np.iinfo(np.uint32).max:
-                raise DataError("a token's id is above 4,294,967,294, which no vocabulary here has")
-            self._append(name, np.concatenate(values) if name == "ids" else np.array(values))
-
-    def _append(self, name: str, values: NDArray[Any]) -> None:
-        part = np.ascontiguousarray(values.astype(COLUMNS[name][0]).reshape(-1))
-        self._sizes[name] += part.nbytes
-        if self._files is None:
-            self._parts[name].append(part)
-        else:
-            self._digests[name].update(part.data)
-            self._files[name].write(part.data)
-
 
 def _sequence(ids: NDArray[np.int64], num_prompt: int) -> TokenSequence:
     return TokenSequence(ids, behind(num_prompt, len(ids)))
-
-
-def _digest_of_facts(facts: Mapping[str, Any]) -> str:
-    told = {name: value for name, value in facts.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

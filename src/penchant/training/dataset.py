@@ -6,13 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from penchant.data import CODES, Verdict, load_demonstrations, load_labelled, load_prompts, split_by_prompt
+from penchant.data import CODES, Loaded, Verdict, load_demonstrations, load_labelled, load_prompts, split_by_prompt
 from penchant.data.given import Data, Source, files_of, part_of, sources_of
 from penchant.data.hub import HubSource
 from penchant.data.kinds import kinds_of
@@ -37,6 +37,7 @@ from penchant.training.config import DataConfig
 from penchant.training.failures import Failures, FailuresSoFar
 from penchant.training.origins import files_read
 from penchant.training.stored import stored_pairs
+from penchant.training.stored_items import BothSides, stored_items
 
 __all__ = [
     "Dataset",
@@ -49,6 +50,8 @@ __all__ = [
     "prompt_dataset",
 ]
 
+Read: TypeAlias = tuple[Loaded[Any], tuple[Sequence[Any], Sequence[Any]]]
+"""How rows were read, and their records: those to train on, and those held out."""
 Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample, EncodedPrompt)
 
 
@@ -110,29 +113,35 @@ def pair_dataset(
 
 
 def labelled_dataset(
-    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
+    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, folder: Path | None = None
 ) -> Dataset[EncodedLabelled]:
-    """Labelled responses, or pairs taken apart, split by prompt. Raises DataError."""
-    loaded = load_labelled(
-        data,
-        on_bad_row="drop",
-        limit=config.max_rows,
-        subset=config.subset,
-        seed=seed,
-        pairing=config.pairing,
-        min_gap=config.min_gap,
-    )
-    sides = split_by_prompt(loaded.records, config.held_out, seed)
-    return _encoded(config, data, model, loaded, sides, tokenise_labelled, reporter)
+    """Labelled responses, or pairs taken apart, split by prompt; folder: see `pair_dataset`. Raises DataError."""
+
+    def read() -> Read:
+        loaded = load_labelled(
+            data,
+            on_bad_row="drop",
+            limit=config.max_rows,
+            subset=config.subset,
+            seed=seed,
+            pairing=config.pairing,
+            min_gap=config.min_gap,
+        )
+        return loaded, split_by_prompt(loaded.records, config.held_out, seed)
+
+    return _encoded("labelled", read, tokenise_labelled, config, data, model, seed, reporter, folder)
 
 
 def demonstration_dataset(
-    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter
+    config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, folder: Path | None = None
 ) -> Dataset[EncodedExample]:
-    """Conversations, split by prompt, or plain text, split by text. Raises DataError."""
-    loaded = load_demonstrations(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
-    sides = split_demonstrations(loaded.records, config.held_out, seed)
-    return _encoded(config, data, model, loaded, sides, tokenise_demonstrations, reporter)
+    """Conversations, split by prompt, or plain text, by text; folder: see `pair_dataset`. Raises DataError."""
+
+    def read() -> Read:
+        loaded = load_demonstrations(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
+        return loaded, split_demonstrations(loaded.records, config.held_out, seed)
+
+    return _encoded("demonstrations", read, tokenise_demonstrations, config, data, model, seed, reporter, folder)
 
 
 def prompt_dataset(
@@ -146,33 +155,46 @@ def prompt_dataset(
             "data.max_length where the model takes more"
         )
     asked = config.model_copy(update={"max_prompt_length": min(config.max_prompt_length or longest, longest - room)})
-    loaded = load_prompts(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
-    sides = split_prompts(loaded.records, config.held_out, seed)
-    return _encoded(asked, data, model, loaded, sides, tokenise_prompts, reporter)
+
+    def read() -> Read:
+        loaded = load_prompts(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
+        return loaded, split_prompts(loaded.records, config.held_out, seed)
+
+    return _encoded("prompts", read, tokenise_prompts, asked, data, model, seed, reporter)
 
 
 def _encoded(
+    kind: str,
+    read: Callable[[], Read],
+    tokenise: Callable[..., Tokenised[Item]],
     config: DataConfig,
     data: Data,
     model: LanguageModel,
-    loaded: Any,
-    sides: tuple[Sequence[Any], Sequence[Any]],
-    tokenise: Callable[..., Tokenised[Item]],
+    seed: int,
     reporter: Reporter,
+    folder: Path | None = None,
 ) -> Dataset[Item]:
     """Both sides, train and held out, as tokens, with what the ledger says of them."""
-    limits = limits_of(config, model)
-    total, numbers = sum(map(len, sides)), count(1)
+    sources, limits = sources_of(data), limits_of(config, model)
 
-    def tick() -> None:
-        reporter.progress("tokens", next(numbers), total, {})
+    def make() -> BothSides:
+        loaded, sides = read()
+        total, numbers = sum(map(len, sides)), count(1)
 
-    train: Tokenised[Item] = tokenise(model.encoder, sides[0], limits, tick)
-    held_out: Tokenised[Item] = tokenise(model.encoder, sides[1], limits, tick)
-    sources = sources_of(data)
+        def tick() -> None:
+            reporter.progress("tokens", next(numbers), total, {})
+
+        train = tokenise(model.encoder, sides[0], limits, tick)
+        held_out = tokenise(model.encoder, sides[1], limits, tick)
+        return BothSides(loaded, train, held_out)
+
+    read_as = f"{config.read_options(seed)!r}, held_out={config.held_out!r}"
+    both = stored_items(kind, make, sources, model.encoder, limits, read_as, folder=folder, say=reporter.say)
+    train: Tokenised[Item] = both.train
+    held_out: Tokenised[Item] = both.held_out
     so_far, num_truncated = FailuresSoFar(), train.num_truncated + held_out.num_truncated
-    so_far.add((*train.problems, *held_out.problems), (item.origin for item in (*train.items, *held_out.items)))
-    facts = _facts(config, sources, limits, loaded, so_far.found(), num_truncated, reporter.say)
+    so_far.add((*train.problems, *held_out.problems), (item.origin for item in chain(train.items, held_out.items)))
+    facts = _facts(config, sources, limits, both.loaded, so_far.found(), num_truncated, reporter.say)
     has_weight = any(getattr(item, "weight", 1.0) for item in train.items)
     _require_something_to_learn(len(train.items), has_weight, sources)
     facts |= _facts_of_sides(*((_keys(side.items), len(side.items)) for side in (train, held_out)))

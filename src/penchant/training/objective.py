@@ -13,7 +13,6 @@ from torch import Tensor
 
 from penchant.data.given import Data
 from penchant.errors import ConfigError
-from penchant.models.cache import cache_folder
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import (
     LabelledObjective,
@@ -33,6 +32,7 @@ from penchant.tokens.store import SomePairs
 from penchant.training.config import DPOConfig, ObjectiveConfig, OptimiserConfig, RewardConfig, RunConfig, SFTConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
+from penchant.training.kept import tokens_folder
 from penchant.training.labelled import LabelledTask
 from penchant.training.moving_reference import MovingReference
 from penchant.training.next_token import NextTokenTask
@@ -94,13 +94,13 @@ class NextTokens:
         return 2e-5
 
     def dataset(self, run: SFTConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
-        return demonstration_dataset(run.data, data, model, run.seed, reporter)
+        return demonstration_dataset(run.data, data, model, run.seed, reporter, tokens_folder(run))
 
     def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
         return NextTokenTask()
 
     def group_of(self, item: Any) -> Hashable:
-        return id(item)
+        return object()  # none is of another's group
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,8 @@ class Preferences:
         if self.config.moving_reference is not None and model.is_adapter:
             raise ConfigError(f"{NO_MEAN}; leave it out, or merge the adapter first with `penchant export`")
         if isinstance(self.row, LabelledObjective):
-            return labelled_dataset(run.data, data, model, run.seed, reporter)
-        folder = cache_folder() / "tokens" if run.output else None
-        found = pair_dataset(run.data, data, model, run.seed, reporter, folder)
+            return labelled_dataset(run.data, data, model, run.seed, reporter, tokens_folder(run))
+        found = pair_dataset(run.data, data, model, run.seed, reporter, tokens_folder(run))
         sides = [side for side in (found.train, found.held_out) if isinstance(side, SomePairs)]
         _refuse_unread_labels(self.row, sides[0].store.distinct_labels())
         if (weights := self.token_weights) is None:

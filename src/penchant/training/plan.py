@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penchant.tokens import EncodedExample, EncodedLabelled, EncodedPair, EncodedPrompt, Forest, TokenSequence, pack
+from penchant.tokens.items import SomeItems
 from penchant.tokens.store import SomePairs
 from penchant.training.config import RunConfig
 from penchant.training.dataset import Dataset, groups_of
@@ -77,7 +78,7 @@ def plan_of(config: RunConfig, data: Dataset[Any], group_of: Callable[[Any], Has
         is_exact,
         len(micro_batches) * factor,
         tuple(max(micro_batches, key=lambda found: found[0][1])[1]),
-        train.store.num_bytes() if isinstance(train, SomePairs) else None,
+        train.store.num_bytes() if isinstance(train, SomePairs | SomeItems) else None,
     )
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from penchant.data.given import Data
-from penchant.models.cache import cache_folder
 from penchant.models.language_model import LanguageModel
 from penchant.models.reward_forward import rewards_of_sequences
 from penchant.models.reward_model import RewardModel
@@ -19,6 +18,7 @@ from penchant.progress import Reporter
 from penchant.tokens import EncodedPair
 from penchant.training.config import RewardConfig
 from penchant.training.dataset import Dataset, pair_dataset
+from penchant.training.kept import tokens_folder
 from penchant.training.task import Metrics, Task
 
 __all__ = ["RewardTask", "Rewards"]
@@ -64,9 +64,7 @@ class Rewards:
         return 1e-5
 
     def dataset(self, run: RewardConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
-        return pair_dataset(
-            run.data, data, model, run.seed, reporter, cache_folder() / "tokens" if run.output else None
-        )
+        return pair_dataset(run.data, data, model, run.seed, reporter, tokens_folder(run))
 
     def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
         return RewardTask(self.centring)

@@ -1,24 +1,15 @@
-"""The tokens of pairs, found again in the cache folder by all that they depend on, or made while the data are read.
+"""The tokens of pairs, found again in the cache folder, or made while the data are read.
 
-A store is found by a digest of the data, of the settings that decide which rows are read and how they are cut, of the
-tokenizer, the chat template, and the files of Penchant that read and encode. So a store of another tokenizer is never
-taken; one that is damaged is made again.
+For another seed than they were made with, the rows are read again for their places in the split, and not tokenised.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
 import tempfile
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,27 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-import penchant.data
-import penchant.tokens
 from penchant.data import Loaded, Origin, PreferencePair, ReadOptions, Verdict, prompt_key
-from penchant.data.given import FileSource, Source, digest_of, part_of
-from penchant.data.importers.added import GROUP
+from penchant.data.given import Source, part_of
 from penchant.data.load import read_pairs
-from penchant.data.read_as import ReadAs
 from penchant.data.split import place_of
-from penchant.errors import OutputError
-from penchant.files import exclusive
 from penchant.models.cache import cache_errors_explained
-from penchant.plugins import added_names
 from penchant.tokens import ChatEncoder, Limits
+from penchant.tokens.columns import DamagedStore
 from penchant.tokens.pairs import encoded_pairs
-from penchant.tokens.store import DamagedStore, PairStore, StoreWriter
+from penchant.tokens.store import PairStore, StoreWriter
 from penchant.training.failures import FailuresSoFar
+from penchant.training.kept import found_or_made, key_of
 
-__all__ = ["MOST_BYTES", "ReadPairs", "stored_pairs"]
+__all__ = ["ReadPairs", "stored_pairs"]
 
-MOST_BYTES = 20 * 1000**3
-"""What all stores of the cache folder may take; those used longest ago are removed beyond it."""
 PAIRS_BETWEEN_LINES = 100_000
 
 _LOADED: TypeAdapter[Loaded[Any]] = TypeAdapter(Loaded[Any])
@@ -87,30 +71,19 @@ def stored_pairs(
 
     Raises what `load_pairs` raises, and OutputError where the tokens cannot be written anywhere.
     """
-    key = _key(sources, encoder, limits, options) if folder is not None else None
     make = _Making(sources, encoder, limits, options, say)
     if folder is None:
         return make.in_memory()
+    if "random" not in (options.subset, *(part_of(one).subset for one in sources)):
+        options = replace(options, seed=0)  # which then decides the split alone
+    key = key_of(sources, encoder, limits, repr(options))
     if key is None:
         return make.for_now()
-    place = folder / key
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        while (found := _opened(place, make, say)) is None:
-            with ExitStack() as stack:
-                try:
-                    stack.enter_context(exclusive(place.with_name(f".{key}.lock"), "another run writes these tokens"))
-                except OutputError:
-                    say("another run is making the tokens of these data; waiting for it")
-                    _wait_while(place.with_name(f".{key}.lock"))
-                    continue
-                if _opened(place, make, lambda _: None) is None:
-                    make.into(place)
+        return found_or_made(folder / key, make.read, make.into, say)
     except OSError as error:
         say(f"{folder}: the tokens cannot be kept ({error.strerror}), so the next run makes them again")
         return make.for_now()
-    _remove_oldest(folder, keep=place)
-    return found
 
 
 @dataclass(frozen=True)
@@ -145,6 +118,15 @@ class _Making:
         weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
         # not what was read back: it names rows of a file, and these may be in memory
         return ReadPairs(store, *told, store.columns["places"])
+
+    def read(self, place: Path) -> ReadPairs:
+        """What is kept there. Raises DamagedStore, FileNotFoundError."""
+        store = PairStore.open(place)
+        facts = store.facts
+        problems = _PROBLEMS.validate_python(facts["problems"])
+        in_part = frozenset(_ORIGINS.validate_python(facts["in_part"]))
+        loaded = _LOADED.validate_python(facts["loaded"])
+        return ReadPairs(store, loaded, tuple(problems), in_part, facts["num_truncated"], self.places(store))
 
     def places(self, store: PairStore) -> NDArray[np.float64]:
         """Where the prompts of a store stand by this seed, for which the rows are read again, but not tokenised."""
@@ -189,66 +171,3 @@ class _Making:
             }
         )
         return store, (loaded, tuple(problems), so_far.in_part(), num_truncated)
-
-
-def _read(store: PairStore, make: _Making) -> ReadPairs:
-    facts = store.facts
-    problems = _PROBLEMS.validate_python(facts["problems"])
-    in_part = frozenset(_ORIGINS.validate_python(facts["in_part"]))
-    loaded = _LOADED.validate_python(facts["loaded"])
-    return ReadPairs(store, loaded, tuple(problems), in_part, facts["num_truncated"], make.places(store))
-
-
-def _opened(place: Path, make: _Making, say: Callable[[str], None]) -> ReadPairs | None:
-    """What is kept there; None for nothing, and for what is damaged."""
-    try:
-        found = _read(PairStore.open(place), make)
-        os.utime(place)
-    except FileNotFoundError:
-        return None
-    except (DamagedStore, ValueError, KeyError) as error:
-        say(f"{place}: the kept tokens are damaged ({error}); they are made again")
-        return None
-    return found
-
-
-def _wait_while(lock: Path) -> None:
-    while lock.exists():
-        with suppress(OutputError, OSError), exclusive(lock, "held"):
-            return
-        time.sleep(0.2)
-
-
-def _remove_oldest(folder: Path, keep: Path) -> None:
-    """Until the rest is within MOST_BYTES; a store that another process has open stays readable to it."""
-    stores = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    total = 0
-    with suppress(OSError):
-        for path in sorted(stores, key=lambda path: (path != keep, -path.stat().st_mtime)):
-            total += sum(file.stat().st_size for file in path.iterdir())
-            if total > MOST_BYTES and path != keep:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _key(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, options: ReadOptions) -> str | None:
-    """The name of the store of these pairs; None where what they depend on cannot be told."""
-    encoder_is = encoder.fingerprint()
-    files = [one.source if isinstance(one, ReadAs) else one for one in sources]
-    found_again = all(isinstance(one, FileSource) and not one.is_piped for one in files)
-    if encoder_is is None or not found_again or added_names(GROUP):
-        return None
-    if "random" not in (options.subset, *(part_of(one).subset for one in sources)):
-        options = replace(options, seed=0)  # which then decides the split alone
-    rest = limits.max_length, limits.max_prompt_length, limits.context_length, repr(options)
-    parts = [digest_of(sources), [repr(one) for one in sources], encoder_is, rest, _code()]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-
-
-@cache
-def _code() -> str:
-    """sha256 of the files that read and encode, and the versions of what they use."""
-    digest = hashlib.sha256("".join(version(name) for name in ("transformers", "tokenizers", "jinja2")).encode())
-    for room in (penchant.data, penchant.tokens):
-        for file in sorted(Path(str(room.__file__)).parent.rglob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()

@@ -1,0 +1,174 @@
+"""Flat columns of numbers about rows, in memory or in the files of a folder, from which items are built when asked for.
+
+A folder is written whole or not at all, with the size and the sha256 of every column, and its columns are mapped into
+memory, so that what is held does not grow with what is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant.data import Origin
+from penchant.data.records import RowOrigin
+from penchant.errors import DataError
+from penchant.files.whole import replacing_folder
+
+__all__ = ["Columns", "ColumnsWriter", "DamagedStore", "Layout"]
+
+Layout = Mapping[str, tuple[type[np.generic], int]]
+"""Of every column its type, and its width where that is above one number."""
+FACTS = "facts.json"
+ROWS_AT_ONCE = 4096
+
+
+class DamagedStore(Exception):
+    """A folder that does not hold what was written there."""
+
+
+class Columns:
+    """facts: what was written beside the columns, as JSON has it. Files and lines tell where each row came from."""
+
+    layout: ClassVar[Layout]
+
+    def __init__(
+        self, columns: Mapping[str, NDArray[Any]], facts: Mapping[str, Any], mapped: Sequence[mmap.mmap] = ()
+    ) -> None:
+        self.columns = columns
+        self._mapped = mapped
+        self.facts = facts
+        self._kinds = [(RowOrigin if in_memory else Origin, file) for in_memory, file in facts["files"]]
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """What a folder holds. Raises DamagedStore where it is not what was written, FileNotFoundError for none."""
+        text = (folder / FACTS).read_bytes()
+        try:
+            facts = json.loads(text)
+            written: dict[str, list[Any]] = facts["columns"]
+            if set(written) != set(cls.layout) or facts["sha256"] != _digest_of_facts(facts):
+                raise DamagedStore(f"{FACTS} is not what was written")
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedStore(f"{FACTS} cannot be read ({error})") from error
+        columns: dict[str, NDArray[Any]] = {}
+        mapped = []
+        for name, (size, digest) in written.items():
+            path = folder / f"{name}.bin"
+            with path.open("rb") as stream:
+                if path.stat().st_size != size or hashlib.file_digest(stream, "sha256").hexdigest() != digest:
+                    raise DamagedStore(f"{path.name} is not what was written")
+            dtype, width = cls.layout[name]
+            flat = np.empty(0, dtype=dtype)
+            if size:
+                with path.open("rb") as stream:
+                    mapped.append(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+                flat = np.frombuffer(mapped[-1], dtype=dtype)
+            columns[name] = flat.reshape(-1, width) if width else flat
+        return cls(columns, facts, mapped)
+
+    def __len__(self) -> int:
+        return len(self.columns["lines"])
+
+    def origin(self, row: int) -> Origin:
+        """Where the row came from."""
+        kind, file = self._kinds[int(self.columns["files"][row])]
+        return kind(file=file, line=int(self.columns["lines"][row]))
+
+    def num_bytes(self) -> int:
+        """What the columns take."""
+        return sum(column.nbytes for column in self.columns.values())
+
+    def release(self) -> None:
+        """Give back the memory in which parts of the files lie that were read; they are read anew where asked for."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            for file in self._mapped:
+                file.madvise(mmap.MADV_DONTNEED)
+
+
+Store = TypeVar("Store", bound=Columns)
+
+
+class ColumnsWriter(Generic[Store]):
+    """Takes rows in order, keeping no more of them than a few thousand where it writes to files."""
+
+    kind: type[Store]
+
+    def __init__(self, files: Mapping[str, BinaryIO] | None) -> None:
+        self._files = files
+        names = self.kind.layout
+        self._parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+        self._waiting: dict[str, list[Any]] = {name: [] for name in names}
+        self._digests = {name: hashlib.sha256() for name in names}
+        self._sizes = dict.fromkeys(names, 0)
+        self._sources: dict[tuple[bool, str], int] = {}
+        self.num_tokens = 0
+
+    @classmethod
+    @contextmanager
+    def into(cls, folder: Path) -> Iterator[Self]:
+        """A writer whose rows are in `folder` when the block ends, after `finish`; else nothing is. Raises OSError."""
+        with replacing_folder(folder, last=FACTS) as scratch, ExitStack() as stack:
+            files = {name: stack.enter_context((scratch / f"{name}.bin").open("wb")) for name in cls.kind.layout}
+            writer = cls(files)
+            writer._scratch = scratch
+            yield writer
+
+    _scratch: Path | None = None
+
+    def _put(self, origin: Origin, **values: Any) -> None:
+        """One row: for every column a number, a tuple of them, or an array as long as it likes."""
+        source = isinstance(origin, RowOrigin), origin.file
+        values |= {"files": self._sources.setdefault(source, len(self._sources)), "lines": origin.line}
+        for name, value in values.items():
+            self._waiting[name].append(value)
+        if len(self._waiting["lines"]) >= ROWS_AT_ONCE:
+            self._flush()
+
+    def finish(self, facts: Mapping[str, Any]) -> Store | None:
+        """The store where it is in memory; else None, and it is opened once the block of `into` has ended."""
+        self._flush()
+        facts = {**facts, "files": [[in_memory, file] for in_memory, file in self._sources]}
+        if self._files is None:
+            columns = {}
+            for name, (dtype, width) in self.kind.layout.items():
+                flat = np.concatenate([*self._parts[name], np.empty(0, dtype=dtype)]).astype(dtype, copy=False)
+                columns[name] = flat.reshape(-1, width) if width else flat
+            return self.kind(columns, facts)
+        for file in self._files.values():
+            file.flush()
+        facts["columns"] = {name: [self._sizes[name], self._digests[name].hexdigest()] for name in self.kind.layout}
+        facts["sha256"] = _digest_of_facts(facts)
+        assert self._scratch is not None
+        (self._scratch / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        return None
+
+    def _flush(self) -> None:
+        for name in self.kind.layout:
+            values, self._waiting[name] = self._waiting[name], []
+            if not values:
+                continue
+            if name == "ids" and max(int(one.max()) for one in values) >= np.iinfo(np.uint32).max:
+                raise DataError("a token's id is above 4,294,967,294, which no vocabulary here has")
+            self._append(name, np.concatenate(values) if isinstance(values[0], np.ndarray) else np.array(values))
+
+    def _append(self, name: str, values: NDArray[Any]) -> None:
+        part = np.ascontiguousarray(values.astype(self.kind.layout[name][0]).reshape(-1))
+        self._sizes[name] += part.nbytes
+        if self._files is None:
+            self._parts[name].append(part)
+        else:
+            self._digests[name].update(part.data)
+            self._files[name].write(part.data)
+
+
+def _digest_of_facts(facts: Mapping[str, Any]) -> str:
+    told = {name: value for name, value in facts.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
