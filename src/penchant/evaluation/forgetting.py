@@ -44,7 +44,7 @@ class Forgetting:
     num_tokens: int
 
 
-def read_demonstrations(model: LanguageModel, data: Data, reporter: Reporter) -> tuple[EncodedExample, ...]:
+def read_demonstrations(model: LanguageModel, data: Data, reporter: Reporter) -> Sequence[EncodedExample]:
     """The demonstrations as this model reads them. Raises DataError where not one can be used."""
     loaded = load_demonstrations(data, on_bad_row="drop")
     for line in loaded.remarks():
