@@ -1,6 +1,7 @@
 """Alarms are raised by what they name, on real small runs, do what the settings say, and else stay silent."""
 
 import json
+import math
 import random
 
 import pytest
@@ -10,8 +11,10 @@ from safetensors.torch import load_file
 from penchant.data import load_pairs
 from penchant.models.forward import score_sequences
 from penchant.objectives import bind
-from penchant.tokens import Limits, tokenise_pairs
+from penchant.report.alarms import Seen, few_pairs_decide
+from penchant.tokens import Limits, TokenSequence, tokenise_pairs
 from penchant.training import alarms
+from penchant.training.alarms import nearly_the_same
 from penchant.training.band import place_in_band
 from penchant.training.interrupt import Interrupted
 from penchant.training.preferences import PreferenceTask
@@ -116,6 +119,58 @@ def test_pairs_labelled_the_wrong_way_round_that_have_most_of_the_gradient_are_n
     found = raised(dpo(data=data, optimiser=optimiser, alarms=limits))
     assert "p.jsonl:18" in found["few_pairs_decide"]["text"]
     assert "p.jsonl:42" in found["few_pairs_decide"]["text"]
+
+
+def seen_pairs(margins, alike=()):
+    return Seen({}, (), margins=[(f"p.jsonl:{i}", margin) for i, margin in enumerate(margins, 1)], alike=alike)
+
+
+def test_more_than_a_twentieth_of_the_pairs_are_said_where_the_model_ranks_them_the_other_way_round():
+    found = few_pairs_decide(seen_pairs([4.0] * 80 + [-1.0, -3.0] * 10))
+    weights = 80 / (1 + math.exp(4)), 10 / (1 + math.exp(-1)) + 10 / (1 + math.exp(-3))
+    assert found.value == pytest.approx(weights[1] / sum(weights))
+    assert "20 of 100 pairs, which the model ranks clearly the other way round, have 92% of the gradient" in found.text
+    assert "p.jsonl:98" in found.text
+    noisy = few_pairs_decide(seen_pairs([0.2, -0.6] * 50))  # labels of which nothing is learned yet
+    assert noisy.value < 0.1
+
+
+def test_pairs_with_nearly_the_same_sides_are_said_where_the_others_are_learned():
+    alike = [f"p.jsonl:{i}" for i in range(71, 101)]
+    found = few_pairs_decide(seen_pairs([5.0] * 70 + [0.0] * 30, alike))
+    assert found.value == pytest.approx(15 / (15 + 70 / (1 + math.exp(5))))
+    assert "30 of 100 pairs, whose two sides are nearly the same" in found.text
+    assert found.facts["rows"].split(", ")[0] in alike
+    assert few_pairs_decide(seen_pairs([0.0] * 100, alike)).value == pytest.approx(0.05)  # as all others pull
+    assert few_pairs_decide(seen_pairs([0.0] * 100, [*alike, *(f"p.jsonl:{i}" for i in range(71))])).value < 0.1
+
+
+@pytest.mark.parametrize(
+    ("rejected", "expected"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 0], True),
+        ([2, 1, 3, 4, 5, 6, 7, 8, 9, 11], True),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], True),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 11, 12], False),
+        ([1, 1, 1, 2, 2, 2, 3, 3, 3, 4], False),
+        ([], False),
+    ],
+)
+def test_sides_are_nearly_the_same_where_a_tenth_of_their_tokens_differ(rejected, expected):
+    sides = TokenSequence.of([7, 7], range(1, 11)), TokenSequence.of([7, 7], rejected)
+    assert nearly_the_same(*sides) == nearly_the_same(*reversed(sides)) == expected
+
+
+def test_the_loop_finds_pairs_with_nearly_the_same_sides_and_remembers_them_in_its_checkpoints(dpo, tmp_path):
+    rows = stories(48)
+    for i in range(0, 48, 4):
+        rows[i] |= {"rejected": rows[i]["chosen"].replace(".", "!")}
+    optimiser = {"batch_size": 8, "learning_rate": 1e-3, "epochs": 4}
+    limits = {"few_pairs_decide": 0.3}
+    data = write_pairs(tmp_path / "p.jsonl", rows) | {"held_out": 0}
+    found = raised(dpo(data=data, optimiser=optimiser, alarms=limits))["few_pairs_decide"]
+    assert "12 of 48 pairs, whose two sides are nearly the same" in found["text"]
+    assert found["text"] == found["sentence"].format(**found["facts"])
 
 
 def test_sides_that_the_objective_moves_the_same_way_are_said_unless_they_are_held_to_the_band(

@@ -23,8 +23,9 @@ class Seen:
 
     run: its ledger. rows: of metrics, thinned where there are many. samples: the answers to fixed prompts. norms: of
     the newest gradients, this step's last. margins: for each training pair seen, its row and its margin when it was
-    last trained on. places: of pairs measured now and then, where they lie in the disentanglement band ("inside",
-    "chosen_falls", "rejected_rises"), the newest last. step, num_steps: done, and of the whole run.
+    last trained on. alike: the rows of those whose sides are nearly the same tokens. places: of pairs measured now and
+    then, where they lie in the disentanglement band ("inside", "chosen_falls", "rejected_rises"), the newest last.
+    step, num_steps: done, and of the whole run.
     """
 
     run: Mapping[str, Any]
@@ -32,6 +33,7 @@ class Seen:
     samples: Sequence[Mapping[str, Any]] = ()
     norms: Sequence[float] = ()
     margins: Sequence[tuple[str, float]] = ()
+    alike: Collection[str] = ()
     places: Collection[str] = ()
     step: int = 0
     num_steps: int = 0
@@ -39,10 +41,19 @@ class Seen:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number that an alarm compares with its limit, and what it means, in a sentence with what helps."""
+    """A number that an alarm compares with its limit, and what it means, in a sentence with what helps.
+
+    sentence: with the names of `facts` in braces, by which a report finds it in another language.
+    """
 
     value: float
-    text: str
+    sentence: str
+    facts: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The sentence with its facts."""
+        return self.sentence.format(**self.facts)
 
 
 Measure = Callable[[Seen], Measured | None]
@@ -56,8 +67,9 @@ def chosen_fell(seen: Seen) -> Measured | None:
     chosen, rejected = change.total(change.chosen), change.total(change.rejected)
     return Measured(
         -chosen - change.noise(),
-        f"chosen responses changed by {chosen:+.1f} nats on average and rejected ones by {rejected:+.1f}: probability "
+        "chosen responses changed by {chosen:+.1f} nats on average and rejected ones by {rejected:+.1f}: probability "
         "moves to text that is in neither; a larger beta, a lower learning rate or an added next-token term holds it",
+        {"chosen": chosen, "rejected": rejected},
     )
 
 
@@ -69,7 +81,8 @@ def both_fell(seen: Seen) -> Measured | None:
     if not is_own or not len(line) or change is None or _too_few(seen) or change.total(change.chosen) > -2:
         return None  # where chosen responses stay as likely, on average, each falls or rises by chance
     share = line.mean_of_last()
-    return Measured(share, f"in {share:.0%} of the pairs both responses became less likely; read the samples")
+    sentence = "in {share:.0%} of the pairs both responses became less likely; read the samples"
+    return Measured(share, sentence, {"share": share})
 
 
 def saturated(seen: Seen) -> Measured | None:
@@ -80,8 +93,9 @@ def saturated(seen: Seen) -> Measured | None:
     mean = margin.mean_of_last()
     return Measured(
         mean,
-        f"every training pair is told apart, by a margin of {mean:.1f} on average (5 means 99%): more steps only move "
+        "every training pair is told apart, by a margin of {mean:.1f} on average (5 means 99%): more steps only move "
         "the model away from its reference",
+        {"mean": mean},
     )
 
 
@@ -94,8 +108,9 @@ def not_moving(seen: Seen) -> Measured | None:
         return None
     return Measured(
         seen.step / seen.num_steps,
-        f"the loss is {loss.mean_of_last():.4f} after {seen.step} steps, still ln 2: raise the learning rate, which an "
-        "adapter needs ten times as high as full fine-tuning",
+        "the loss is {loss:.4f} after {step} steps, still ln 2: raise the learning rate, which an adapter needs ten "
+        "times as high as full fine-tuning",
+        {"loss": loss.mean_of_last(), "step": seen.step},
     )
 
 
@@ -110,8 +125,9 @@ def past_best(seen: Seen) -> Measured | None:
         return None
     return Measured(
         fall,
-        f"held out, {accuracy.values[-1]:.1%} of the pairs are ranked correctly, and {accuracy.values[best]:.1%} were "
-        f"at step {accuracy.steps[best]:g}: the best checkpoint lies behind",
+        "held out, {now:.1%} of the pairs are ranked correctly, and {best:.1%} were at step {step:g}: the best "
+        "checkpoint lies behind",
+        {"now": accuracy.values[-1], "best": accuracy.values[best], "step": accuracy.steps[best]},
     )
 
 
@@ -127,8 +143,9 @@ def overfit(seen: Seen) -> Measured | None:
     rise = held_out.values[-1] - held_out.values[best]
     return Measured(
         rise,
-        f"the held-out loss rose from {held_out.values[best]:.3f} at step {held_out.steps[best]:g} to "
-        f"{held_out.values[-1]:.3f} while the training loss fell: the pairs are learned by heart",
+        "the held-out loss rose from {best:.3f} at step {step:g} to {now:.3f} while the training loss fell: the pairs "
+        "are learned by heart",
+        {"best": held_out.values[best], "step": held_out.steps[best], "now": held_out.values[-1]},
     )
 
 
@@ -137,7 +154,7 @@ def kl_over_budget(seen: Seen) -> Measured | None:
     kl = series(seen.rows, "eval_kl")
     if not len(kl):
         return None
-    return Measured(kl.values[-1], f"answers of the model lie {kl.values[-1]:.1f} nats from its reference")
+    return Measured(kl.values[-1], "answers of the model lie {kl:.1f} nats from its reference", {"kl": kl.values[-1]})
 
 
 def grew_longer(seen: Seen) -> Measured | None:
@@ -148,7 +165,8 @@ def grew_longer(seen: Seen) -> Measured | None:
     before, after = (statistics.fmean(float(sample["num_tokens"]) for sample in of) for of in (first, last))
     return Measured(
         after / max(before, 1.0),
-        f"answers to the fixed prompts grew from {before:.0f} to {after:.0f} tokens: length alone can win comparisons",
+        "answers to the fixed prompts grew from {before:.0f} to {after:.0f} tokens: length alone can win comparisons",
+        {"before": before, "after": after},
     )
 
 
@@ -160,8 +178,9 @@ def repeats_itself(seen: Seen) -> Measured | None:
     before, after = (statistics.fmean(repeated_share(str(sample["response"])) for sample in of) for of in (first, last))
     return Measured(
         after - before,
-        f"of the answers to the fixed prompts {after:.0%} repeats what they said before, and {before:.0%} did before "
+        "of the answers to the fixed prompts {after:.0%} repeats what they said before, and {before:.0%} did before "
         "training: lower the learning rate, or raise beta",
+        {"before": before, "after": after},
     )
 
 
@@ -173,8 +192,9 @@ def does_not_end(seen: Seen) -> Measured | None:
     before, after = (statistics.fmean(float(not sample["ended"]) for sample in of) for of in (first, last))
     return Measured(
         after - before,
-        f"{after:.0%} of the answers to the fixed prompts go on to the limit without ending their turn, and "
-        f"{before:.0%} did before training: look whether chosen responses end with the end token",
+        "{after:.0%} of the answers to the fixed prompts go on to the limit without ending their turn, and "
+        "{before:.0%} did before training: look whether chosen responses end with the end token",
+        {"before": before, "after": after},
     )
 
 
@@ -187,27 +207,53 @@ def gradient_spike(seen: Seen) -> Measured | None:
     ratio = now / max(statistics.median(before), 1e-12)
     return Measured(
         ratio,
-        f"the gradient norm was {now:.3g}, {ratio:.0f} times its median: look at the rows of this batch, or lower the "
+        "the gradient norm was {now:.3g}, {ratio:.0f} times its median: look at the rows of this batch, or lower the "
         "learning rate",
+        {"now": now, "ratio": ratio},
     )
 
 
 def few_pairs_decide(seen: Seen) -> Measured | None:
-    """The share of the gradient that a twentieth of the pairs has, those that the model ranks most wrongly.
+    """The largest share of the gradient that a group of pairs has beyond its number: a twentieth, or of one fault.
 
-    A pair of margin m has the weight sigmoid(-m) in the gradient of DPO (arXiv 2305.18290, section 4).
+    A pair of margin m has the weight sigmoid(-m) in the gradient of DPO (arXiv 2305.18290, section 4). The groups: the
+    twentieth of the largest weights; all that the model ranks clearly the other way round; all whose sides are nearly
+    the same. The last two count where a pair of theirs weighs at least twice as much as one of the others, on average:
+    the others are then learned, and pairs with a fault go on pulling.
     """
     if len(seen.margins) < FEWEST_PAIRS:
         return None
+    alike = set(seen.alike)
     weights = sorted(((1 / (1 + math.exp(min(m, 700.0))), row) for row, m in seen.margins), reverse=True)
-    top = weights[: max(1, len(weights) // 20)]
-    share = math.fsum(w for w, _ in top) / max(math.fsum(w for w, _ in weights), 1e-300)
-    rows = ", ".join(row for _, row in top[:3])
-    return Measured(
-        share,
-        f"{len(top)} of {len(weights)} pairs have {share:.0%} of the gradient, the rest is learned: their labels may "
-        f"be the wrong way round, or their sides nearly equal; look at {rows}",
+    groups = (
+        (MOST_WEIGHT, weights[: max(1, len(weights) // 20)]),
+        (RANKED_WRONG, [one for one in weights if one[0] >= RANKED_WRONG_FROM]),
+        (SIDES_ALIKE, [one for one in weights if one[1] in alike]),
     )
+    whole, found = max(math.fsum(w for w, _ in weights), 1e-300), []
+    for sentence, group in groups:
+        share, portion = math.fsum(w for w, _ in group) / whole, len(group) / len(weights)
+        if sentence is MOST_WEIGHT or (group and share * (1 - portion) >= 2 * portion * (1 - share)):
+            rows = ", ".join(row for _, row in group[:3])
+            facts = {"num": len(group), "all": len(weights), "share": share, "rows": rows}
+            found.append(Measured(share, sentence, facts))
+    return max(found, key=lambda measured: measured.value)
+
+
+MOST_WEIGHT = (
+    "{num} of {all} pairs have {share:.0%} of the gradient, the rest is learned: their labels may be the wrong way "
+    "round, or their sides nearly equal; look at {rows}"
+)
+RANKED_WRONG = (
+    "{num} of {all} pairs, which the model ranks clearly the other way round, have {share:.0%} of the gradient, the "
+    "rest is learned: their labels may be the wrong way round; look at {rows}"
+)
+SIDES_ALIKE = (
+    "{num} of {all} pairs, whose two sides are nearly the same, have {share:.0%} of the gradient, the rest is learned: "
+    "there is little to tell apart in them; leave them out, or look at {rows}"
+)
+RANKED_WRONG_FROM = 0.62
+"""The weight of a margin of -0.5: the model finds the rejected response the better one with this probability."""
 
 
 def sides_entangled(seen: Seen) -> Measured | None:
@@ -220,9 +266,10 @@ def sides_entangled(seen: Seen) -> Measured | None:
     falls, rises = (sum(place == name for place in seen.places) for name in ("chosen_falls", "rejected_rises"))
     return Measured(
         (falls + rises) / len(seen.places),
-        f"of {len(seen.places)} pairs measured, the pair's own gradient makes the chosen response less likely in "
-        f"{falls} and the rejected one likelier in {rises}: the pull on the two sides is out of proportion for pairs "
-        "so alike; set `dpo.band`, or leave out pairs that are nearly alike",
+        "of {num} pairs measured, the pair's own gradient makes the chosen response less likely in {falls} and the "
+        "rejected one likelier in {rises}: the pull on the two sides is out of proportion for pairs so alike; set "
+        "`dpo.band`, or leave out pairs that are nearly alike",
+        {"num": len(seen.places), "falls": falls, "rises": rises},
     )
 
 

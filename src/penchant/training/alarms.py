@@ -6,7 +6,7 @@ rows of metrics, the samples and the pairs' margins, so a run that goes on raise
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,17 +16,20 @@ import torch
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.report.alarms import ALARMS, FEWEST_STEPS, SPIKE_AMONG, Measured, Seen
+from penchant.tokens import TokenSequence
 from penchant.training.band import place_in_band
 from penchant.training.config import AlarmsConfig
 from penchant.training.run_record import RunRecord
 from penchant.training.task import Task
 
-__all__ = ["Alarms"]
+__all__ = ["Alarms", "nearly_the_same"]
 
 MOST_ROWS = 2000
 """Of training steps, that are remembered; of a longer run every second one, or third, and so on."""
 MOST_PAIRS = 20_000
 """That are followed one by one; of more, the first that were trained on."""
+MOST_UNLIKE = 0.1
+"""The share of the tokens in which the sides of a pair differ that are called nearly the same."""
 PAIRS_BETWEEN = 100
 """Pairs that are trained on between two of which the gradients of both sides are measured: under 2% of the time."""
 MOST_PLACES = 40
@@ -51,7 +54,8 @@ class Watched(Protocol):
 class Alarms:
     """What was seen of a run, and which alarms it raised.
 
-    raised: of each its name, step, value, limit, action and text. rate: what the learning rate is multiplied by.
+    raised: of each its name, step, value, limit, action and text, and the sentence and facts that it is made of. rate:
+    what the learning rate is multiplied by.
     best: the lowest held-out loss and its step, where an action asks for it.
     """
 
@@ -70,10 +74,14 @@ class Alarms:
         self.samples: Sequence[Mapping[str, Any]] = ()
         self.norms: deque[float] = deque(maxlen=SPIKE_AMONG)
         self.margins: dict[str, float] = {}
+        self.alike: set[str] = set()
         self.places: deque[str] = deque(maxlen=MOST_PLACES)
 
     def saw_update(self, loop: Watched, items: Sequence[Any]) -> None:
         """What was just trained on, while gradients are free to be written over; now and then a pair is measured."""
+        if self.config.few_pairs_decide is not None and len(self.margins) < MOST_PAIRS:
+            new = (item for item in items if len(item.sequences) == 2 and str(item.origin) not in self.margins)
+            self.alike.update(str(item.origin) for item in new if nearly_the_same(*item.sequences))
         if self.config.sides_entangled is not None and (loop.step + 1) % self.pair_every == 0:
             place = place_in_band(loop.model, loop.task, items[0], loop.parameters.values())
             self.places.extend([] if place is None else [place])
@@ -120,22 +128,22 @@ class Alarms:
         self.samples = [sample for sample in samples if sample["step"] in (min(steps), max(steps))]
         self.raised, self.rate = list(state.get("raised", [])), state.get("rate", 1.0)
         self.margins, self.best = dict(state.get("margins", {})), state.get("best")
+        self.alike = set(state.get("alike", ()))
         self.places.extend(state.get("places", ()))
         record.note(alarms=self.raised)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the rows."""
         kept = {"raised": self.raised, "rate": self.rate, "margins": self.margins, "best": self.best}
-        return {**kept, "places": list(self.places)}
+        return {**kept, "alike": sorted(self.alike), "places": list(self.places)}
 
     def _look(self, loop: Watched, names: Iterable[str]) -> None:
         """Say the alarms that are raised now, each once, and do what the settings say."""
         told = {alarm["name"] for alarm in self.raised}
         limits = {n: limit for n in names if n not in told and (limit := getattr(self.config, n)) is not None}
         pairs = list(self.margins.items()) if "few_pairs_decide" in limits else []
-        seen = Seen(
-            loop.record.ledger, self.rows, self.samples, self.norms, pairs, self.places, loop.step, self.num_steps
-        )
+        about = (self.rows, self.samples, self.norms, pairs, self.alike, self.places)
+        seen = Seen(loop.record.ledger, *about, loop.step, self.num_steps)
         for name, limit in limits.items():
             measured = ALARMS[name](seen)
             if measured is not None and measured.value > limit:
@@ -151,7 +159,8 @@ class Alarms:
             loop.stop(f"alarm {name}: {measured.text}")
             done = "; training stops"
         about = {"value": round(measured.value, 6), "limit": limit, "action": action, "text": measured.text}
-        self.raised.append({"name": name, "step": loop.step, **about})
+        said = {"sentence": measured.sentence, "facts": dict(measured.facts)}
+        self.raised.append({"name": name, "step": loop.step, **about, **said})
         loop.reporter.say(f"alarm at step {loop.step}, {name}: {measured.text}{done}")
         loop.record.note(alarms=self.raised)
 
@@ -160,3 +169,10 @@ class Alarms:
         self.norms.append(float("nan") if norm is None else norm)
         if row["step"] % self.every == 0:
             self.rows.append(row)
+
+
+def nearly_the_same(chosen: TokenSequence, rejected: TokenSequence) -> bool:
+    """Whether two responses differ in at most a tenth of their tokens, wherever these stand."""
+    in_chosen, in_rejected = (Counter(side.ids[side.scored].tolist()) for side in (chosen, rejected))
+    longer = max(in_chosen.total(), in_rejected.total())
+    return longer - (in_chosen & in_rejected).total() <= MOST_UNLIKE * longer

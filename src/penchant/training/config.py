@@ -301,7 +301,11 @@ class AlarmsConfig(Section):
         0.5, description="share of these answers that do not end their turn, beyond that before training"
     )
     gradient_spike: Limit = Field(20.0, description="gradient norm of a step, over the median of those before")
-    few_pairs_decide: Limit = Field(0.6, description="share of the gradient that a twentieth of the pairs may have")
+    few_pairs_decide: Limit = Field(
+        0.6,
+        description="share of the gradient that a twentieth of the pairs may have, or those with nearly the same "
+        "sides, or those ranked clearly the other way round",
+    )
     sides_entangled: Limit = Field(
         0.7, description="share of measured pairs whose own gradient may move both sides the same way"
     )
