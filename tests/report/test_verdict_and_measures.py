@@ -1,5 +1,6 @@
 """A reader who was not there is told what may be believed: the verdict, each measure with its interval."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 import penchant.report
 from penchant.errors import ConfigError
 from penchant.ranking.winrate import paired_means
+from penchant.report.alarms import ALARMS, MOST_WEIGHT
 from penchant.report.card import model_card
 from penchant.report.languages import words_in
 from penchant.report.marked import marked
@@ -118,6 +120,10 @@ def test_all_words_of_the_page_are_there_in_chinese(run, metrics, samples, compa
         for parts in re.findall(r'(?<![\w.])_\(\s*((?:"[^"]*"\s*)+)\)', path.read_text(encoding="utf-8")):
             used.add("".join(re.findall(r'"([^"]*)"', parts)))
     assert len(used) > 60
+    of_alarms = ast.walk(ast.parse((ROOM / "alarms.py").read_text(encoding="utf-8")))
+    sentences = {node.value for node in of_alarms if isinstance(node, ast.Constant) and "{" in str(node.value)}
+    assert len(sentences) >= len(ALARMS)
+    used |= sentences | {name.replace("_", " ") for name in ALARMS}
     assert used <= known.keys()
     assert all(
         set(re.findall(r"{\w+", english)) == set(re.findall(r"{\w+", chinese)) for english, chinese in known.items()
@@ -127,6 +133,32 @@ def test_all_words_of_the_page_are_there_in_chinese(run, metrics, samples, compa
     assert "变好了" in html
     with pytest.raises(ConfigError, match="en or zh, not in 'fr'"):
         words_in("fr")
+
+
+def test_remarks_alarms_and_the_ledger_are_said_in_chinese_with_the_same_numbers(run, metrics, comparison):
+    facts = {"num": 3, "all": 60, "share": 0.7251, "rows": "p.jsonl:4, p.jsonl:9, p.jsonl:{x}"}
+    alarm = {"name": "few_pairs_decide", "step": 40, "value": 0.7251, "limit": 0.6, "action": "note"}
+    alarm |= {"text": MOST_WEIGHT.format(**facts), "sentence": MOST_WEIGHT, "facts": facts}
+    older = {"name": "grew_longer", "step": 50, "text": "answers grew"}
+    run |= {"alarms": [alarm, older], "truncated": False}
+    unsure = comparison | {"win_rate": {"rate": 0.55, "low": 0.451, "high": 0.643}}
+    chinese, english = (
+        re.sub("<[^>]*>", " ", render_report(run, metrics, [], unsure, language=language)) for language in ("zh", "en")
+    )
+    for words in (
+        "第 40 步的警报：少数对决定梯度",
+        "60 对中的 3 对占了梯度的 73%，其余已经学会",
+        "看看 p.jsonl:4, p.jsonl:9, p.jsonl:{x}。",
+        "胜率的区间是 45.1% 到 64.3%，所以这次比较说不出哪个模型更好。",
+        "1,920 个训练对 · 240 个留出对",
+        "240 对中的 84.0%",
+        "训练对数",
+    ):
+        assert words in chinese, words
+    assert "Answers grew。" in chinese
+    assert "3 of 60 pairs have 73% of the gradient" in english
+    assert "few_pairs_decide (step 40), grew_longer (step 50)" in english
+    assert not re.search("[\u4e00-\u9fff]", english)
 
 
 def test_runs_are_compared_column_by_column_and_their_curves_drawn_over_one_another(run, metrics, samples, comparison):

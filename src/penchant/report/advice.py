@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from penchant.report.languages import Words, interval
 from penchant.report.series import Rows, Series, accuracy_limits, log_prob_change, series
 
 __all__ = ["RULES", "Advice", "advise"]
@@ -33,24 +34,27 @@ class Advice:
     text: str
 
 
-def advise(run: Run, metrics: Rows, comparison: Comparison = None) -> list[Advice]:
+def advise(run: Run, metrics: Rows, comparison: Comparison = None, _: Words = str) -> list[Advice]:
     """The alarms of the run, then every remark whose rule fires, warnings first, in the order of RULES."""
-    alarms = list(_alarms(run))
+    alarms = list(_alarms(run, _))
     said = {SAME_AS.get(alarm.rule, alarm.rule) for alarm in alarms}
-    remarks = [remark for rule in RULES if (remark := rule(run, metrics, comparison)) is not None]
+    remarks = [remark for rule in RULES if (remark := rule(run, metrics, comparison, _)) is not None]
     remarks = alarms + [remark for remark in remarks if remark.rule not in said]
     return sorted(remarks, key=lambda remark: remark.level != "warning")
 
 
-def _alarms(run: Run) -> Iterator[Advice]:
+def _alarms(run: Run, _: Words) -> Iterator[Advice]:
     """What was raised while training, which may have passed since."""
     for alarm in run.get("alarms") or ():
-        title = f"Alarm at step {alarm['step']}: {str(alarm['name']).replace('_', ' ')}"
-        text = str(alarm["text"])
-        yield Advice(str(alarm["name"]), "warning", title, f"{text[:1].upper()}{text[1:]}.")
+        name = str(alarm["name"])
+        title = _("Alarm at step {step}: {name}").format(step=alarm["step"], name=_(name.replace("_", " ")))
+        sentence, text = str(alarm.get("sentence")), str(alarm["text"])  # an older Penchant noted only the text
+        if (translated := _(sentence)) != sentence:
+            text = translated.format(**alarm["facts"])
+        yield Advice(name, "warning", title, _("{text}.").format(text=text[:1].upper() + text[1:]))
 
 
-def non_finite(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def non_finite(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """A loss or gradient norm that was NaN or infinite, which no figure can draw."""
     steps = [
         str(row.get("step", position))
@@ -60,14 +64,14 @@ def non_finite(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None
     if not steps:
         return None
     listed = ", ".join(steps[:5]) + (", ..." if len(steps) > 5 else "")
-    text = (
-        f"The loss or the gradient norm was not a finite number at {_count(len(steps), 'step')} ({listed}). "
-        "The figures leave these out. Lower the learning rate, or look at the rows of those steps."
-    )
-    return Advice("non_finite", "warning", "Some steps were not finite", text)
+    text = _(
+        "The loss or the gradient norm was not a finite number at {steps} ({listed}). The figures leave these out. "
+        "Lower the learning rate, or look at the rows of those steps."
+    ).format(steps=_count(len(steps), _), listed=listed)
+    return Advice("non_finite", "warning", _("Some steps were not finite"), text)
 
 
-def chosen_fell(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def chosen_fell(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """Likelihood displacement: the model now gives the preferred responses themselves less probability."""
     change = log_prob_change(run, metrics)
     if change is None:
@@ -75,31 +79,31 @@ def chosen_fell(run: Run, metrics: Rows, comparison: Comparison) -> Advice | Non
     chosen, rejected = change.total(change.chosen), change.total(change.rejected)
     if -chosen <= FALL_NATS + change.noise():
         return None
-    text = (
-        f"The log-prob of chosen responses changed by {chosen:+.1f} nats per response, that of rejected ones by "
-        f"{rejected:+.1f}. The loss only asks for a gap between the two, so both can fall while probability moves to "
-        "text that is in neither. Read the samples; a larger beta, a lower learning rate, fewer steps or an added "
-        "next-token term on the chosen responses hold it back."
-    )
-    return Advice("chosen_fell", "warning", "Chosen responses became less likely", text)
+    text = _(
+        "The log-prob of chosen responses changed by {chosen} nats per response, that of rejected ones by {rejected}. "
+        "The loss only asks for a gap between the two, so both can fall while probability moves to text that is in "
+        "neither. Read the samples; a larger beta, a lower learning rate, fewer steps or an added next-token term on "
+        "the chosen responses hold it back."
+    ).format(chosen=f"{chosen:+.1f}", rejected=f"{rejected:+.1f}")
+    return Advice("chosen_fell", "warning", _("Chosen responses became less likely"), text)
 
 
-def saturated(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def saturated(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """Every pair is told apart with room to spare: nothing is left to learn but the training set."""
     accuracy, margin = series(metrics, "rewards/accuracies"), series(metrics, "rewards/margins")
     if not accuracy or not margin:
         return None
     if accuracy.mean_of_last() < 0.999 or margin.mean_of_last() <= SATURATED_MARGIN:
         return None
-    text = (
-        f"At the end every training pair was ranked correctly with a mean margin of {margin.mean_of_last():.1f}; a "
-        "margin of 5 already means a probability above 99%. Further steps mostly push the model away from its "
-        "reference. Stop earlier, lower the learning rate or raise beta, and trust the held-out figures only."
-    )
-    return Advice("saturated", "warning", "Training pairs are saturated", text)
+    text = _(
+        "At the end every training pair was ranked correctly with a mean margin of {margin}; a margin of 5 already "
+        "means a probability above 99%. Further steps mostly push the model away from its reference. Stop earlier, "
+        "lower the learning rate or raise beta, and trust the held-out figures only."
+    ).format(margin=f"{margin.mean_of_last():.1f}")
+    return Advice("saturated", "warning", _("Training pairs are saturated"), text)
 
 
-def overfit(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def overfit(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """The held-out loss turned upwards while the training loss went on falling."""
     train, held_out = series(metrics, "loss"), series(metrics, "eval_loss")
     if len(train) < 2 or len(held_out) < 2:
@@ -110,30 +114,35 @@ def overfit(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
     at_turn = Series((), tuple(until)).mean_of_last()
     if rise <= RISE or train.mean_of_last() >= at_turn:
         return None
-    text = (
-        f"The held-out loss was lowest at step {turn:g} ({held_out.values[best]:.3f}) and rose to "
-        f"{held_out.values[-1]:.3f}, while the training loss fell from {at_turn:.3f} to {train.mean_of_last():.3f}. "
-        "The model learns its training pairs by heart: use the checkpoint of the lowest held-out loss, or more data."
+    text = _(
+        "The held-out loss was lowest at step {turn} ({lowest}) and rose to {last}, while the training loss fell from "
+        "{at_turn} to {train}. The model learns its training pairs by heart: use the checkpoint of the lowest held-out "
+        "loss, or more data."
+    ).format(
+        turn=f"{turn:g}",
+        lowest=f"{held_out.values[best]:.3f}",
+        last=f"{held_out.values[-1]:.3f}",
+        at_turn=f"{at_turn:.3f}",
+        train=f"{train.mean_of_last():.3f}",
     )
-    return Advice("overfit", "warning", "Held-out loss rose while training loss fell", text)
+    return Advice("overfit", "warning", _("Held-out loss rose while training loss fell"), text)
 
 
-def nothing_learned(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def nothing_learned(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """The loss still stands at ln 2 with no margin, where DPO starts."""
     loss, margin = series(metrics, "loss"), series(metrics, "rewards/margins")
     if len(loss) < 10 or not margin:
         return None
     if abs(loss.mean_of_last() - math.log(2)) > 0.003 or abs(margin.mean_of_last()) > 0.02:
         return None
-    text = (
-        f"After {_count(len(loss), 'step')} the loss is {loss.mean_of_last():.3f}: still ln 2, where DPO starts. "
-        "Raise the learning rate (adapters need about ten times that of full fine-tuning), train longer, or check that "
-        "weights are being updated at all."
-    )
-    return Advice("nothing_learned", "warning", "The loss has not moved", text)
+    text = _(
+        "After {steps} the loss is {loss}: still ln 2, where DPO starts. Raise the learning rate (adapters need about "
+        "ten times that of full fine-tuning), train longer, or check that weights are being updated at all."
+    ).format(steps=_count(len(loss), _), loss=f"{loss.mean_of_last():.3f}")
+    return Advice("nothing_learned", "warning", _("The loss has not moved"), text)
 
 
-def memorised(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def memorised(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """Training pairs are told apart far better than held-out ones."""
     train, held_out = series(metrics, "rewards/accuracies"), series(metrics, "eval_rewards/accuracies")
     limits = accuracy_limits(metrics)
@@ -142,34 +151,34 @@ def memorised(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
     known, new = train.mean_of_last(), held_out.values[-1]
     if known - new < MEMORISED or limits[1] >= known:
         return None
-    text = (
-        f"At the end {known:.1%} of the training pairs are ranked correctly and {new:.1%} of the held-out ones "
-        f"(95% interval {limits[0]:.1%} to {limits[1]:.1%}). What was learned is mostly these pairs themselves: more "
-        "pairs, fewer epochs or a lower learning rate help; more steps do not."
-    )
-    return Advice("memorised", "warning", "The training pairs were learned by heart", text)
+    text = _(
+        "At the end {known} of the training pairs are ranked correctly and {new} of the held-out ones ({interval}). "
+        "What was learned is mostly these pairs themselves: more pairs, fewer epochs or a lower learning rate help; "
+        "more steps do not."
+    ).format(known=f"{known:.1%}", new=f"{new:.1%}", interval=interval(limits, _))
+    return Advice("memorised", "warning", _("The training pairs were learned by heart"), text)
 
 
-def moved_little(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def moved_little(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """The held-out loss of DPO is nearly where it starts, at ln 2."""
     held_out, margin = series(metrics, "eval_loss"), series(metrics, "eval_rewards/margins")
-    if not len(held_out) or not len(margin) or not _is_dpo(run) or nothing_learned(run, metrics, comparison):
+    if not len(held_out) or not len(margin) or not _is_dpo(run) or nothing_learned(run, metrics, comparison, _):
         return None
     gain, limits = math.log(2) - held_out.values[-1], accuracy_limits(metrics)
     if not 0 <= gain < MOVED_LITTLE:
         return None
-    told_apart = "" if limits is None or limits[0] > 0.5 else ", and its accuracy there may be chance"
+    told_apart = "" if limits is None or limits[0] > 0.5 else _(", and its accuracy there may be chance")
     rate = ((run.get("config") or {}).get("optimiser") or {}).get("learning_rate")
-    used = f" (it was {rate:g})" if isinstance(rate, int | float) else ""
-    text = (
-        f"The held-out loss is {held_out.values[-1]:.4f}, which is {gain:.4f} below ln 2, where DPO starts"
-        f"{told_apart}. The model hardly differs from its reference: try a learning rate ten times higher{used}, "
-        "more epochs, or a smaller beta, and compare the samples."
-    )
-    return Advice("moved_little", "note", "The model moved little", text)
+    used = _(" (it was {rate})").format(rate=f"{rate:g}") if isinstance(rate, int | float) else ""
+    text = _(
+        "The held-out loss is {loss}, which is {gain} below ln 2, where DPO starts{told_apart}. The model hardly "
+        "differs from its reference: try a learning rate ten times higher{used}, more epochs, or a smaller beta, and "
+        "compare the samples."
+    ).format(loss=f"{held_out.values[-1]:.4f}", gain=f"{gain:.4f}", told_apart=told_apart, used=used)
+    return Advice("moved_little", "note", _("The model moved little"), text)
 
 
-def no_better_than_length(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def no_better_than_length(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """Choosing by length alone agrees with people at least as often as the trained model."""
     longer, held_out = run.get("held_out_longer"), series(metrics, "eval_rewards/accuracies")
     limits = accuracy_limits(metrics)
@@ -177,44 +186,51 @@ def no_better_than_length(run: Run, metrics: Rows, comparison: Comparison) -> Ad
         return None
     if held_out.values[-1] > max(longer, 1 - longer):
         return None
-    which, share = ("longer", longer) if longer >= 0.5 else ("shorter", 1 - longer)
-    text = (
-        f"The model ranks {held_out.values[-1]:.1%} of the held-out pairs correctly (95% interval {limits[0]:.1%} to "
-        f"{limits[1]:.1%}); always choosing the {which} response would rank {share:.1%}. These pairs do not show that "
-        "it learned more than length: hold out more pairs, or train further."
-    )
-    return Advice("no_better_than_length", "note", "No better than looking at length", text)
+    which, share = (_("longer"), longer) if longer >= 0.5 else (_("shorter"), 1 - longer)
+    text = _(
+        "The model ranks {rate} of the held-out pairs correctly ({interval}); always choosing the {which} response "
+        "would rank {share}. These pairs do not show that it learned more than length: hold out more pairs, or train "
+        "further."
+    ).format(rate=f"{held_out.values[-1]:.1%}", interval=interval(limits, _), which=which, share=f"{share:.1%}")
+    return Advice("no_better_than_length", "note", _("No better than looking at length"), text)
 
 
-def win_rate_unclear(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def win_rate_unclear(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """The win rate's interval holds one half, or lies below it."""
     rate = (comparison or {}).get("win_rate") or {}
     low, high = rate.get("low"), rate.get("high")
     if low is None or high is None or low > 0.5:
         return None
-    interval = f"The interval of the win rate runs from {low:.1%} to {high:.1%}"
+    limits = {"low": f"{low:.1%}", "high": f"{high:.1%}"}
     if high < 0.5:
-        text = f"{interval}: the judge prefers the model as it was before training."
-        return Advice("win_rate_unclear", "warning", "The judge prefers the model before training", text)
-    text = f"{interval}, so this comparison cannot say which model is better. Compare on more prompts."
-    return Advice("win_rate_unclear", "note", "The win rate is not settled", text)
+        text = _(
+            "The interval of the win rate runs from {low} to {high}: the judge prefers the model as it was before "
+            "training."
+        )
+        title = _("The judge prefers the model before training")
+        return Advice("win_rate_unclear", "warning", title, text.format(**limits))
+    text = _(
+        "The interval of the win rate runs from {low} to {high}, so this comparison cannot say which model is better. "
+        "Compare on more prompts."
+    )
+    return Advice("win_rate_unclear", "note", _("The win rate is not settled"), text.format(**limits))
 
 
-def grew_longer(run: Run, metrics: Rows, comparison: Comparison) -> Advice | None:
+def grew_longer(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """Responses became half as long again: judges and people often reward length itself."""
     pairs = (comparison or {}).get("pairs") or []
     before = sum(len(str(pair.get("before", "")).split()) for pair in pairs)
     after = sum(len(str(pair.get("after", "")).split()) for pair in pairs)
     if len(pairs) < 5 or before == 0 or after < 1.5 * before:
         return None
-    text = (
-        f"Responses grew from {before / len(pairs):.0f} to {after / len(pairs):.0f} words on average. Length alone can "
-        "win comparisons: look at whether the extra words say anything, or compare at equal length."
-    )
-    return Advice("grew_longer", "note", "Responses became longer", text)
+    text = _(
+        "Responses grew from {before} to {after} words on average. Length alone can win comparisons: look at whether "
+        "the extra words say anything, or compare at equal length."
+    ).format(before=f"{before / len(pairs):.0f}", after=f"{after / len(pairs):.0f}")
+    return Advice("grew_longer", "note", _("Responses became longer"), text)
 
 
-RULES: Sequence[Callable[[Run, Rows, Comparison], Advice | None]] = (
+RULES: Sequence[Callable[[Run, Rows, Comparison, Words], Advice | None]] = (
     non_finite,
     chosen_fell,
     saturated,
@@ -238,5 +254,5 @@ def _is_non_finite(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _count(num: int, noun: str) -> str:
-    return f"{num:,} {noun}" + ("" if num == 1 else "s")
+def _count(num: int, _: Words) -> str:
+    return _("1 step") if num == 1 else _("{num} steps").format(num=f"{num:,}")

@@ -233,7 +233,7 @@ def few_pairs_decide(seen: Seen) -> Measured | None:
     whole, found = max(math.fsum(w for w, _ in weights), 1e-300), []
     for sentence, group in groups:
         share, portion = math.fsum(w for w, _ in group) / whole, len(group) / len(weights)
-        if sentence is MOST_WEIGHT or (group and share * (1 - portion) >= 2 * portion * (1 - share)):
+        if sentence is MOST_WEIGHT or (0 < portion < 1 and share * (1 - portion) >= 2 * portion * (1 - share)):
             rows = ", ".join(row for _, row in group[:3])
             facts = {"num": len(group), "all": len(weights), "share": share, "rows": rows}
             found.append(Measured(share, sentence, facts))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penchant.report.languages import Words
 from penchant.report.series import LogProbChange, Rows, Series, log_prob_change, series, smooth, thin
 
 __all__ = ["Figure", "Line", "curves", "draw", "figures", "number"]
@@ -57,44 +58,77 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 0.001 else f"{value:.4g}"
 
 
-def figures(run: Mapping[str, Any], metrics: Rows) -> list[Figure]:
+def figures(run: Mapping[str, Any], metrics: Rows, _: Words = str) -> list[Figure]:
     """All figures that the metric rows have data for, the large ones first."""
-    starts_at = " DPO starts at ln 2 = 0.693." if len(series(metrics, "rewards/margins")) else ""
+    lower = _("Lower is better.")
+    if len(series(metrics, "rewards/margins")):
+        lower = _("Lower is better. DPO starts at ln 2 = 0.693.")
     drawn = [
-        curves("Loss", _train_and_held_out(metrics, "loss"), f"Lower is better.{starts_at}"),
+        curves(_("Loss"), _train_and_held_out(metrics, "loss", _), lower, _),
         curves(
-            "Reward accuracy",
-            _train_and_held_out(metrics, "rewards/accuracies"),
-            "Share of pairs whose chosen response has the higher reward. The dashed line is chance.",
+            _("Reward accuracy"),
+            _train_and_held_out(metrics, "rewards/accuracies", _),
+            _("Share of pairs whose chosen response has the higher reward. The dashed line is chance."),
+            _,
             level=0.5,
             limits=(0.0, 1.02),
         ),
         curves(
-            "Reward margin",
-            _train_and_held_out(metrics, "rewards/margins"),
-            "Reward of the chosen minus reward of the rejected response; reward is beta times the change in log-prob.",
+            _("Reward margin"),
+            _train_and_held_out(metrics, "rewards/margins", _),
+            _(
+                "Reward of the chosen minus reward of the rejected response; reward is beta times the change in "
+                "log-prob."
+            ),
+            _,
             level=0.0,
         ),
-        _log_prob_figure(log_prob_change(run, metrics)),
+        _log_prob_figure(log_prob_change(run, metrics), _),
         curves(
-            "Judge's score",
-            _train_and_held_out(metrics, "reward"),
-            "Mean score of the model's own responses. It is what training raises: look at what it costs.",
+            _("Judge's score"),
+            _train_and_held_out(metrics, "reward", _),
+            _("Mean score of the model's own responses. It is what training raises: look at what it costs."),
+            _,
         ),
         curves(
-            "KL from the reference",
-            _train_and_held_out(metrics, "kl"),
-            "Nats a response: how far the model went for its score.",
+            _("KL from the reference"),
+            _train_and_held_out(metrics, "kl", _),
+            _("Nats a response: how far the model went for its score."),
+            _,
             level=0.0,
         ),
         *(
-            curves(title, [Line(label, series(metrics, key), FIRST, noisy=noisy)], note, small=True)
+            curves(title, [Line(label, series(metrics, key), FIRST, noisy=noisy)], note, _, small=True)
             for title, key, label, noisy, note in (
-                ("Learning rate", "learning_rate", "rate", False, "How large a step the optimiser takes."),
-                ("Gradient norm", "grad_norm", "norm", True, "Before clipping; a spike is a batch worth looking at."),
-                ("Response length", "completions/mean_length", "tokens", True, "Of the responses that were scored."),
-                ("Entropy", "entropy", "nats", True, "Of a token; near 0 the model writes the same again and again."),
-                ("Speed", "tokens_per_second", "tokens/s", True, "Unique tokens a second; shared prompts count once."),
+                (_("Learning rate"), "learning_rate", _("rate"), False, _("How large a step the optimiser takes.")),
+                (
+                    _("Gradient norm"),
+                    "grad_norm",
+                    _("norm"),
+                    True,
+                    _("Before clipping; a spike is a batch worth looking at."),
+                ),
+                (
+                    _("Response length"),
+                    "completions/mean_length",
+                    _("tokens"),
+                    True,
+                    _("Of the responses that were scored."),
+                ),
+                (
+                    _("Entropy"),
+                    "entropy",
+                    _("nats"),
+                    True,
+                    _("Of a token; near 0 the model writes the same again and again."),
+                ),
+                (
+                    _("Speed"),
+                    "tokens_per_second",
+                    _("tokens/s"),
+                    True,
+                    _("Unique tokens a second; shared prompts count once."),
+                ),
             )
         ),
     ]
@@ -105,6 +139,7 @@ def curves(
     title: str,
     lines: Sequence[Line],
     note: str,
+    _: Words = str,
     *,
     level: float | None = None,
     limits: tuple[float, float] | None = None,
@@ -124,8 +159,9 @@ def curves(
     )
     windows = [smooth(line.series)[1] for line in lines if line.noisy]
     if max(windows, default=1) > 1:
-        note = f"{note} Thin: every step. Thick: mean of {max(windows)} steps.".strip()
-    return Figure(title, note, draw(title, lines, level, limits, small), legend, small)
+        thick = _("Thin: every step. Thick: mean of {num} steps.").format(num=max(windows))
+        note = f"{note} {thick}".strip()
+    return Figure(title, note, draw(title, lines, level, limits, small, _), legend, small)
 
 
 def draw(
@@ -134,6 +170,7 @@ def draw(
     level: float | None = None,
     limits: tuple[float, float] | None = None,
     small: bool = False,
+    _: Words = str,
 ) -> str:
     """The SVG element of one figure."""
     import matplotlib  # slow to import, and only a report needs it
@@ -155,33 +192,38 @@ def draw(
         FigureCanvasSVG(canvas).print_svg(
             buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
-    return _embeddable(buffer.getvalue(), _spoken(title, lines))
+    svg = buffer.getvalue().replace(">step</text>", f">{_('step')}</text>")  # of which its font need not know the signs
+    return _embeddable(svg, _spoken(title, lines, _))
 
 
-def _train_and_held_out(metrics: Rows, key: str) -> list[Line]:
+def _train_and_held_out(metrics: Rows, key: str, _: Words) -> list[Line]:
     return [
-        Line("training", series(metrics, key), FIRST),
-        Line("held-out", series(metrics, f"eval_{key}"), SECOND, marked=True, noisy=False),
+        Line(_("training"), series(metrics, key), FIRST),
+        Line(_("held-out"), series(metrics, f"eval_{key}"), SECOND, marked=True, noisy=False),
     ]
 
 
-def _log_prob_figure(change: LogProbChange | None) -> Figure | None:
+def _log_prob_figure(change: LogProbChange | None, _: Words) -> Figure | None:
     if change is None:
         return None
     measured = {
-        "held-out": "Nats per held-out response, against the first point.",
-        "reference": "Nats per training response, against the reference.",
-        "batches": "Nats per response, against the first batch, whose pairs were others: read the trend only.",
+        "held-out": _("Nats per held-out response, against the first point."),
+        "reference": _("Nats per training response, against the reference."),
+        "batches": _("Nats per response, against the first batch, whose pairs were others: read the trend only."),
     }[change.source]
     marked = change.source == "held-out"
+    both = _(
+        "DPO only widens the gap between the two lines, so both can sink together (likelihood displacement): the "
+        "chosen responses then become less likely too."
+    )
     return curves(
-        "Change of log-probability",
+        _("Change of log-probability"),
         [
-            Line("chosen", change.chosen, FIRST, marked, noisy=not marked),
-            Line("rejected", change.rejected, SECOND, marked, noisy=not marked, dashed=True),
+            Line(_("chosen"), change.chosen, FIRST, marked, noisy=not marked),
+            Line(_("rejected"), change.rejected, SECOND, marked, noisy=not marked, dashed=True),
         ],
-        f"{measured} DPO only widens the gap between the two lines, so both can sink together (likelihood "
-        "displacement): the chosen responses then become less likely too.",
+        f"{measured} {both}",
+        _,
         level=0.0,
     )
 
@@ -219,9 +261,10 @@ def _plot(axes: Any, line: Line) -> None:
     axes.plot(main.steps[dots], main.values[dots], **style)
 
 
-def _spoken(title: str, lines: Sequence[Line]) -> str:
-    ends = "; ".join(f"{line.label} ends at {number(line.series.values[-1])}" for line in lines)
-    return f"{title} over steps: {ends}"
+def _spoken(title: str, lines: Sequence[Line], _: Words) -> str:
+    end = _("{line} ends at {value}")
+    ends = "; ".join(end.format(line=line.label, value=number(line.series.values[-1])) for line in lines)
+    return _("{title} over steps: {ends}").format(title=title, ends=ends)
 
 
 def _embeddable(svg: str, label: str) -> str:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from penchant.errors import ConfigError
 
-__all__ = ["Language", "Words", "words_in"]
+__all__ = ["Language", "Words", "interval", "words_in"]
 
 Language = Literal["en", "zh"]
 Words = Callable[[str], str]
@@ -22,3 +22,9 @@ def words_in(language: str) -> Words:
     text = files("penchant.report").joinpath(f"{language}.json").read_text(encoding="utf-8")
     known: Mapping[str, str] = json.loads(text)
     return lambda english: known.get(english, english)
+
+
+def interval(limits: tuple[float, float], _: Words, form: str = "{:.1%}") -> str:
+    """A 95% interval in words."""
+    low, high = map(form.format, limits)
+    return _("95% interval {low} to {high}").format(low=low, high=high)

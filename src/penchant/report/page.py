@@ -54,7 +54,7 @@ def write_report(
             "after", "score_before", "score_after"}]}, or None.
         path: the HTML file; its folder is made where it is missing.
         about: the formula, where the model came from, and how to repeat it, as far as these are known.
-        language: "en" or "zh"; remarks and the ledger are in English either way.
+        language: "en" or "zh"; settings and what a run noted of itself keep their names.
 
     Raises:
         OutputError: the file cannot be written.
@@ -88,19 +88,19 @@ def render_report(
         policy=POLICY,
         style=Markup(read("style.css")),
         title=_("{name} report").format(name=_name(run.get("command"))),
-        subtitle=subtitle(run),
+        subtitle=subtitle(run, _),
         verdict=verdict(run, metrics, comparison, _) if metrics else None,
         about=about or About(),
         done=what_was_done(run, _),
         measures=measures(run, metrics, samples, comparison, _),
-        tiles=tiles(run, metrics, comparison),
-        advice=advise(run, metrics, comparison),
-        figures=[(figure, Markup(figure.svg)) for figure in figures(run, metrics)],
+        tiles=tiles(run, metrics, comparison, _),
+        advice=advise(run, metrics, comparison, _),
+        figures=[(figure, Markup(figure.svg)) for figure in figures(run, metrics, _)],
         judge=comparison.get("judge") if comparison else None,
         pairs=pairs(comparison, _),
         samples=training_samples(samples, _),
-        rows=row_counts(run),
-        ledger=ledger(run),
+        rows=row_counts(run, _),
+        ledger=ledger(run, _),
     )
     return page
 

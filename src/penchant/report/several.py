@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penchant.report.figures import STYLES, Figure, Line, curves
-from penchant.report.languages import words_in
+from penchant.report.languages import Words, words_in
 from penchant.report.measures import measures
 from penchant.report.page import POLICY, read, template
 from penchant.report.series import series
@@ -47,7 +47,7 @@ def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
         names=[one.name for one in runs],
         verdicts=[verdict(one.run, one.metrics, one.comparison, _) for one in runs],
         parts=[(_("What was done"), rows), (_("What changed"), [*results, (_("alarms"), alarms)])],
-        figures=[(figure, Markup(figure.svg)) for figure in _figures(runs[:MOST_DRAWN])],
+        figures=[(figure, Markup(figure.svg)) for figure in _figures(runs[:MOST_DRAWN], _)],
     )
     return page
 
@@ -63,13 +63,13 @@ def _cell(measure: Any) -> str:
     return f"{before}{measure.after}" + (f"; {measure.change}" if measure.change else "")
 
 
-def _figures(runs: Sequence[RunData]) -> list[Figure]:
+def _figures(runs: Sequence[RunData], _: Words) -> list[Figure]:
     colours = [colour for colour, style in STYLES.items() if style not in ("ink", "muted", "grid")]
     shown = (
-        ("Held-out loss", "eval_loss", "Lower is better, where objective and pairs are the same."),
-        ("Held-out accuracy", "eval_rewards/accuracies", "Share of held-out pairs ranked as people did."),
-        ("Held-out margin", "eval_rewards/margins", "Reward of the chosen minus that of the rejected response."),
-        ("Training loss", "loss", "Thin: every step."),
+        (_("Held-out loss"), "eval_loss", _("Lower is better, where objective and pairs are the same.")),
+        (_("Held-out accuracy"), "eval_rewards/accuracies", _("Share of held-out pairs ranked as people did.")),
+        (_("Held-out margin"), "eval_rewards/margins", _("Reward of the chosen minus that of the rejected response.")),
+        (_("Training loss"), "loss", _("Thin: every step.")),
     )
     drawn = [
         curves(
@@ -79,6 +79,7 @@ def _figures(runs: Sequence[RunData]) -> list[Figure]:
                 for one, colour in zip(runs, colours, strict=False)
             ],
             note,
+            _,
             limits=(0.0, 1.02) if "accuracies" in key else None,
         )
         for title, key, note in shown

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from penchant.report.figures import number
-from penchant.report.languages import Words
+from penchant.report.languages import Words, interval
 from penchant.report.marked import Piece, marked
 from penchant.report.series import Rows, accuracy_limits, series
 
@@ -47,27 +47,26 @@ class Pair:
         return marked(self.before, self.after)
 
 
-def tiles(run: Mapping[str, Any], metrics: Rows, comparison: Comparison) -> list[Tile]:
+def tiles(run: Mapping[str, Any], metrics: Rows, comparison: Comparison, _: Words = str) -> list[Tile]:
     """The headline numbers that there is data for, what the training changed first."""
     found = [
-        _win_rate(comparison),
-        _judge_means(comparison),
-        _accuracy(run, metrics),
-        _kl(comparison),
-        _loss(metrics),
-        _cost(run),
+        _win_rate(comparison, _),
+        _judge_means(comparison, _),
+        _accuracy(run, metrics, _),
+        _kl(comparison, _),
+        _loss(metrics, _),
+        _cost(run, _),
     ]
     return [tile for tile in found if tile is not None]
 
 
-def subtitle(run: Mapping[str, Any]) -> str:
+def subtitle(run: Mapping[str, Any], _: Words = str) -> str:
     """Model and numbers of pairs in one line."""
     parts = [text(run["model"])] if run.get("model") else []
-    for key, noun in (("num_train_pairs", "training pairs"), ("num_held_out_pairs", "held-out pairs")):
-        if isinstance(run.get(key), int):
-            parts.append(f"{run[key]:,} {noun}")
+    nums = (("num_train_pairs", _("{num} training pairs")), ("num_held_out_pairs", _("{num} held-out pairs")))
+    parts += [words.format(num=f"{run[key]:,}") for key, words in nums if isinstance(run.get(key), int)]
     if run.get("started_at"):
-        parts.append(_moment(run["started_at"]))
+        parts.append(_moment(run["started_at"], _))
     return " · ".join(parts)
 
 
@@ -155,110 +154,113 @@ def training_samples(samples: Sequence[Mapping[str, Any]], _: Words = str) -> li
     ]
 
 
-def row_counts(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+def row_counts(run: Mapping[str, Any], _: Words = str) -> list[tuple[str, str]]:
     """What became of every row of the data: (verdict, count), kept rows first."""
     counts = run.get("rows") or {}
     if not isinstance(counts, Mapping):
         return []
     order = sorted(counts, key=lambda verdict: (verdict != "keep", str(verdict)))
-    return [(str(verdict).replace("_", " "), text(counts[verdict])) for verdict in order]
+    return [(_(str(verdict).replace("_", " ")), text(counts[verdict])) for verdict in order]
 
 
-def ledger(run: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Every field of the ledger but the row counts, in groups: (group, [(name, value)])."""
+def ledger(run: Mapping[str, Any], _: Words = str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every field of the ledger but the row counts, in groups: (group, [(name, value)]). Settings keep their names."""
     plain = [
-        (key, _field(key, value)) for key, value in run.items() if key != "rows" and not isinstance(value, Mapping)
+        (_(key), _field(key, value, _))
+        for key, value in run.items()
+        if key != "rows" and not isinstance(value, Mapping)
     ]
-    nested = [(key, _flat(value)) for key, value in run.items() if key != "rows" and isinstance(value, Mapping)]
-    return [("run", plain), *nested] if plain else nested
+    nested = [(_(key), _flat(value, _)) for key, value in run.items() if key != "rows" and isinstance(value, Mapping)]
+    return [(_("run"), plain), *nested] if plain else nested
 
 
-def text(value: object) -> str:
+def text(value: object, _: Words = str) -> str:
     """Any value as text to show: messages as "role: content" lines, numbers short, long texts cut and said so."""
     if value is None:
         return ""
     if isinstance(value, list) and value and all(isinstance(item, Mapping) and "content" in item for item in value):
         value = "\n".join(f"{item.get('role', '')}: {item['content']}" for item in value)
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         return number(value)
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     left_out = len(shown) - MAX_CHARACTERS
-    return shown if left_out <= 0 else f"{shown[:MAX_CHARACTERS]} ... ({left_out:,} more characters)"
+    more = _("({num} more characters)").format(num=f"{left_out:,}")
+    return shown if left_out <= 0 else f"{shown[:MAX_CHARACTERS]} ... {more}"
 
 
-def _win_rate(comparison: Comparison) -> Tile | None:
+def _win_rate(comparison: Comparison, _: Words) -> Tile | None:
     rate = (comparison or {}).get("win_rate")
     if not rate:
         return None
-    counts = ", ".join(f"{rate[key]:,} {noun}" for key, noun in _OUTCOMES if rate.get(key) is not None)
-    return Tile("Win rate", f"{rate['rate']:.1%}", _joined(_interval(rate, "{:.1%}"), counts))
+    outcomes = (("wins", _("{num} won")), ("losses", _("{num} lost")), ("ties", _("{num} tied")))
+    counts = ", ".join(words.format(num=f"{rate[key]:,}") for key, words in outcomes if rate.get(key) is not None)
+    return Tile(_("Win rate"), f"{rate['rate']:.1%}", _joined(_interval(rate, "{:.1%}", _), counts))
 
 
-_OUTCOMES = (("wins", "won"), ("losses", "lost"), ("ties", "tied"))
-
-
-def _judge_means(comparison: Comparison) -> Tile | None:
+def _judge_means(comparison: Comparison, _: Words) -> Tile | None:
     if not comparison or comparison.get("mean_before") is None or comparison.get("mean_after") is None:
         return None
     value = f"{comparison['mean_before']:.2f} → {comparison['mean_after']:.2f}"
-    prompts = f"{comparison['num_prompts']:,} prompts" if comparison.get("num_prompts") else ""
-    return Tile("Judge's mean score", value, _joined(text(comparison.get("judge")), prompts))
+    num = comparison.get("num_prompts")
+    prompts = _("{num} prompts").format(num=f"{num:,}") if num else ""
+    return Tile(_("Judge's mean score"), value, _joined(text(comparison.get("judge")), prompts))
 
 
-def _kl(comparison: Comparison) -> Tile | None:
+def _kl(comparison: Comparison, _: Words) -> Tile | None:
     kl = (comparison or {}).get("kl")
     if not kl:
         return None
-    return Tile("KL from the start", f"{kl['mean']:.2f}", _joined("nats per response", _interval(kl, "{:.2f}")))
+    detail = _joined(_("nats per response"), _interval(kl, "{:.2f}", _))
+    return Tile(_("KL from the start"), f"{kl['mean']:.2f}", detail)
 
 
-def _accuracy(run: Mapping[str, Any], metrics: Rows) -> Tile | None:
+def _accuracy(run: Mapping[str, Any], metrics: Rows, _: Words) -> Tile | None:
     """At the last evaluation of the held-out pairs, of how many and how sure; else over the last training batches."""
     held_out = len(series(metrics, "eval_rewards/accuracies")) > 0
     prefix, share = ("eval_", 0.0) if held_out else ("", 0.1)
     accuracy, margin = (series(metrics, f"{prefix}rewards/{name}") for name in ("accuracies", "margins"))
     if not len(accuracy):
         return None
-    detail = f"mean margin {margin.mean_of_last(share):.2f}" if len(margin) else ""
+    detail = _("mean margin {margin}").format(margin=f"{margin.mean_of_last(share):.2f}") if len(margin) else ""
     if not held_out:
-        return Tile("Training accuracy", f"{accuracy.mean_of_last(share):.1%}", _joined("of the last batches", detail))
-    num, limits = run.get("num_held_out_pairs"), accuracy_limits(metrics)
-    whole = f" of {num:,}" if isinstance(num, int) else ""
-    interval = f"95% interval {limits[0]:.1%} to {limits[1]:.1%}" if limits else ""
-    pairs = "pair ranked correctly" if num == 1 else "pairs ranked correctly"
-    return Tile("Held-out accuracy", f"{accuracy.values[-1]:.1%}{whole}", _joined(pairs, interval, detail))
+        value = f"{accuracy.mean_of_last(share):.1%}"
+        return Tile(_("Training accuracy"), value, _joined(_("of the last batches"), detail))
+    num, limits, value = run.get("num_held_out_pairs"), accuracy_limits(metrics), f"{accuracy.values[-1]:.1%}"
+    whole = _("{rate} of {num}").format(rate=value, num=f"{num:,}") if isinstance(num, int) else value
+    pairs = _("pair ranked correctly") if num == 1 else _("pairs ranked correctly")
+    return Tile(_("Held-out accuracy"), whole, _joined(pairs, interval(limits, _) if limits else "", detail))
 
 
-def _loss(metrics: Rows) -> Tile | None:
+def _loss(metrics: Rows, _: Words) -> Tile | None:
     held_out, train = series(metrics, "eval_loss"), series(metrics, "loss")
     if len(series(metrics, "reward")):
         return None  # a policy gradient's loss says nothing by itself
-    line, whose = (held_out, "Held-out") if len(held_out) > 1 else (train, "Training")
+    line, name = (held_out, _("Held-out loss")) if len(held_out) > 1 else (train, _("Training loss"))
     if not len(line):
         return None
     if len(line) == 1:
-        return Tile(f"{whose} loss", f"{line.values[0]:.3f}", "one step")
-    detail = "first to last evaluation" if line is held_out else "first to last steps"
-    return Tile(f"{whose} loss", f"{line.mean_of_first():.3f} → {line.mean_of_last():.3f}", detail)
+        return Tile(name, f"{line.values[0]:.3f}", _("one step"))
+    detail = _("first to last evaluation") if line is held_out else _("first to last steps")
+    return Tile(name, f"{line.mean_of_first():.3f} → {line.mean_of_last():.3f}", detail)
 
 
-def _cost(run: Mapping[str, Any]) -> Tile | None:
+def _cost(run: Mapping[str, Any], _: Words) -> Tile | None:
     seconds = _seconds(run.get("started_at"), run.get("finished_at"))
     speed, memory = run.get("unique_tokens_per_second"), run.get("peak_memory_bytes")
     details = (
-        f"{speed:,.0f} unique tokens/s" if speed else "",
-        f"peak memory {_bytes(memory)}" if memory else "",
+        _("{num} unique tokens/s").format(num=f"{speed:,.0f}") if speed else "",
+        _("peak memory {size}").format(size=_bytes(memory)) if memory else "",
     )
-    return None if seconds is None else Tile("Time", _duration(seconds), _joined(*details))
+    return None if seconds is None else Tile(_("Time"), _duration(seconds, _), _joined(*details))
 
 
-def _interval(limits: Mapping[str, Any], form: str) -> str:
+def _interval(limits: Mapping[str, Any], form: str, _: Words) -> str:
     low, high = limits.get("low"), limits.get("high")
-    return "" if low is None or high is None else f"95% interval {form.format(low)} to {form.format(high)}"
+    return "" if low is None or high is None else interval((low, high), _, form)
 
 
 def _joined(*parts: str) -> str:
@@ -269,22 +271,24 @@ def _score(value: object) -> str:
     return f"{value:+.2f}" if isinstance(value, int | float) else ""
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _flat(value: Mapping[str, Any], _: Words, prefix: str = "") -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, item in value.items():
         if isinstance(item, Mapping) and item:
-            found += _flat(item, f"{prefix}{key}.")
+            found += _flat(item, _, f"{prefix}{key}.")
         else:
-            found.append((f"{prefix}{key}", _field(key, item)))
+            found.append((f"{prefix}{key}", _field(key, item, _)))
     return found
 
 
-def _field(key: str, value: object) -> str:
+def _field(key: str, value: object, _: Words) -> str:
+    if key == "alarms" and isinstance(value, list):  # their sentences stand among the remarks
+        return ", ".join(f"{alarm['name']} ({_('step')} {alarm['step']})" for alarm in value)
     if key.endswith("_bytes") and isinstance(value, int | float):
         return _bytes(value)
     if isinstance(value, int) and "seed" in key:
         return str(value)
-    return text(value)
+    return text(value, _)
 
 
 def _bytes(num: float) -> str:
@@ -298,14 +302,16 @@ def _seconds(start: object, end: object) -> float | None:
         return None
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float, _: Words) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return _("{num} s").format(num=f"{seconds:.0f}")
+    if seconds < 5400:
+        return _("{num} min").format(num=f"{seconds / 60:.0f}")
+    return _("{num} h").format(num=f"{seconds / 3600:.1f}")
 
 
-def _moment(value: object) -> str:
+def _moment(value: object, _: Words) -> str:
     try:
-        return f"{datetime.fromisoformat(str(value)):%d %B %Y, %H:%M}"
+        return datetime.fromisoformat(str(value)).strftime(_("%d %B %Y, %H:%M"))
     except ValueError:
         return text(value)
