@@ -155,7 +155,7 @@ def build_pairs(
         >>> pools = pooled((sun, Written(text, "m", 0)) for text in texts)
         >>> [row] = build_pairs(pools, Choice(), lambda _prompt, text: len(text), "longest").rows
         >>> row["chosen"], row["rejected"], row["meta"]["gap"]
-        ('A lamp, I think.', 'No.', 13.0)
+        ('A lamp, I think.', 'No.', 13)
     """
     rows: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()

@@ -8,6 +8,7 @@ the policy that drew it is at most log n - (n - 1) / n.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from penchant.online.writing import Writer, Written
 from penchant.tokens import EncodedPrompt, Forest, TokenSequence
 from penchant.training.task import Metrics, Task
 
-__all__ = ["Best", "BestOfN"]
+__all__ = ["Best", "BestOfN", "best_of_n_kl_bound"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,7 @@ class BestOfN(Task[Best]):
         columns = {
             "reward": [one.score for one in every],
             "reward_best": [item.chosen.score for item in items],
+            "kl_bound": [best_of_n_kl_bound(len(item.among)) for item in items],
             "completions/mean_length": [float(one.sequence.scored.sum()) for one in every],
             "completions/clipped_ratio": [float(not one.ended) for one in every],
         }
@@ -81,3 +83,13 @@ class BestOfN(Task[Best]):
         for one in written:
             groups.setdefault(one.group, []).append(one)
         return [Best(max(among, key=lambda one: one.reward), tuple(among)) for among in groups.values()]
+
+
+def best_of_n_kl_bound(num: int) -> float:
+    """The KL in nats of the best of `num` draws from the policy that drew them, at most: log n - (n - 1) / n.
+
+    Example:
+        >>> round(best_of_n_kl_bound(4), 3), best_of_n_kl_bound(1)
+        (0.636, 0.0)
+    """
+    return math.log(num) - (num - 1) / num
