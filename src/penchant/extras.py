@@ -27,6 +27,10 @@ EXTRAS: dict[str, dict[str, str]] = {
         "latex2mathml": "latex2mathml",
     },
     "postgresql": {"psycopg": "'psycopg[binary]'"},
+    "tensorboard": {"tensorboard": "tensorboard"},
+    "wandb": {"wandb": "wandb"},
+    "trackio": {"trackio": "trackio"},
+    "mlflow": {"mlflow": "mlflow"},
 }
 """By extra: the module that is imported and the distribution that holds it."""
 

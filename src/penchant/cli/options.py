@@ -123,8 +123,9 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Responses s
 Trackers = Annotated[
     list[str] | None,
     typer.Option(
+        "--track",
         "--tracker",
-        help="Told of every step: a tracker that a package adds, or module:name of your own; may be repeated.",
+        help="Told of every step: tensorboard, wandb, trackio, mlflow, or module:name of your own; may be repeated.",
         metavar="NAME",
         show_default="none",
     ),

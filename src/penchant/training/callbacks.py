@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
-from penchant.plugins import added_names, find_added, import_object, is_import_path
+from penchant.progress import Reporter
+from penchant.training.run_record import RunRecord
 
-__all__ = ["Callback", "Training", "open_tracker", "own_metrics"]
+__all__ = ["Callback", "Training", "closing", "own_metrics"]
 
 
 class Training(Protocol):
     """The training that a callback is called from.
 
     model: as it is now, to be looked at and not changed. step: optimiser steps taken. num_steps: of the whole run.
+    record: the run's folder or what stands for it in memory; `record.ledger["config"]` has the settings. reporter: says
+    a line to whoever watches.
     """
 
     model: LanguageModel
     step: int
     num_steps: int
+    record: RunRecord
+    reporter: Reporter
 
     def stop(self, why: str) -> None:
         """End training after this step, as if it were the last; `why` is kept in the ledger as `stopped_early`."""
@@ -41,8 +47,29 @@ class Callback:
     def on_evaluation(self, training: Training, row: Mapping[str, Any]) -> Mapping[str, float] | None:
         """After an evaluation. row: `eval_` metrics of what is held out. Returns metrics to record beside them."""
 
+    def on_samples(self, training: Training, rows: Sequence[Mapping[str, Any]]) -> None:
+        """What the model answered to the same held-out prompts, before the first step and at every evaluation.
+
+        rows: lines of samples.jsonl (step, prompt, response, ...).
+        """
+
     def on_end(self, training: Training) -> None:
         """After the last step and its evaluation; not where training was interrupted or failed."""
+
+    def on_close(self, finished: bool) -> None:
+        """Last of all, also where training was interrupted or failed, which `finished` tells."""
+
+
+@contextmanager
+def closing(callbacks: Sequence[Callback]) -> Iterator[None]:
+    """Around training: every callback hears `on_close`, however it ends."""
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        for callback in callbacks:
+            callback.on_close(finished)
 
 
 def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) -> dict[str, float]:
@@ -61,21 +88,3 @@ def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) 
                 f"{type(callback).__name__}.on_evaluation: the metric {name!r} is {value!r}; return numbers"
             )
     return found
-
-
-def open_tracker(name: str) -> Callback:
-    """The callback that a setting names: one that an installed package adds, or `module:name` of your own.
-
-    What is named is a Callback, or makes one when it is called with nothing. Raises ConfigError.
-    """
-    if is_import_path(name):
-        made = import_object(name, "tracker", "my_trackers:Csv")
-    elif (made := find_added("penchant.trackers", name)) is None:
-        there = ", ".join(added_names("penchant.trackers")) or "none"
-        raise ConfigError(
-            f"save.trackers: there is no tracker {name!r}; installed packages add {there}, or name module:name of yours"
-        )
-    callback = made if isinstance(made, Callback) else made()
-    if not isinstance(callback, Callback):
-        raise ConfigError(f"save.trackers: {name} makes a {type(callback).__name__}, not a penchant.Callback")
-    return callback

@@ -252,7 +252,9 @@ class SaveConfig(Section):
     )
     sample_tokens: Positive = Field(64, description="most tokens of such an answer")
     trackers: tuple[str, ...] = Field(
-        (), description="what is told of every step: trackers that installed packages add, or module:name of your own"
+        (),
+        description="what is told of every step: tensorboard, wandb, trackio, mlflow, a tracker that an installed "
+        "package adds, or module:name of your own",
     )
 
     def is_due(self, step: int, seconds: float) -> bool:

@@ -144,8 +144,7 @@ class Loop(Generic[Item]):
                 self.alarms.samples = self.fixed_prompts.answer(self.model, self.step)
                 self.record.record((), self.alarms.samples)
             was_due = self.step > 0 and self._evaluation_is_due()
-            for callback in self.callbacks:
-                callback.on_begin(self)
+            self._begin_callbacks()
             if self.stopped_early and not was_due:  # asked for there: the step before is the last
                 self.owes_evaluation = True
             self._evaluate_if_owed(stop)
@@ -183,6 +182,12 @@ class Loop(Generic[Item]):
             message = f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}"
             raise Interrupted(interrupt.exit_code - 128, message) from None
 
+    def _begin_callbacks(self) -> None:
+        for callback in self.callbacks:
+            callback.on_begin(self)
+            if self.step == 0:
+                callback.on_samples(self, self.alarms.samples)
+
     def _evaluate_if_owed(self, stop: StopRequest) -> None:
         """After a step that asks for it; where a signal comes between, the resumed run does it first."""
         if self.owes_evaluation:
@@ -194,6 +199,8 @@ class Loop(Generic[Item]):
                 self.alarms.keep_if_best(self, row)
                 self.record.record([row], samples)
                 self.alarms.saw_evaluation(self, row, samples)
+                for callback in self.callbacks:
+                    callback.on_samples(self, samples)
                 self.owes_evaluation = False
 
     def _take_step(self, batch: list[Item], stop: StopRequest) -> None:

@@ -26,7 +26,7 @@ from penchant.progress import Reporter, reporter_of
 from penchant.training.alone import alone_in_run
 from penchant.training.arguments import Arguments
 from penchant.training.balanced import Balanced
-from penchant.training.callbacks import Callback, open_tracker
+from penchant.training.callbacks import Callback, closing
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
 from penchant.training.finite import require_finite, require_rewards_of_zero
@@ -41,6 +41,7 @@ from penchant.training.policies import load_trainee, make_ready, score_reference
 from penchant.training.room import require_room, say_room
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import RunRecord
+from penchant.training.trackers import open_tracker
 from penchant.training.trained import Run, settle
 
 __all__ = ["dpo", "run", "train"]
@@ -206,7 +207,8 @@ def _finish(loop: Loop[Any], config: RunConfig, record: RunRecord, reporter: Rep
             else:
                 record.keep_until(0, reporter.say)
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
-        loop.run(stop)
+        with closing(loop.callbacks):
+            loop.run(stop)
         with stop.finishing():
             kept = loop.alarms.take_best(loop)
             require_finite(loop.parameters)

@@ -99,6 +99,7 @@ class RunFolder(RunRecord):
     def _withdraw(self) -> None:
         for file in (self.metrics, self.samples, self.path / "config.yaml", self.path / "run.json"):
             file.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
         if self.made_here and not any(self.path.iterdir()):
             self.path.rmdir()
 

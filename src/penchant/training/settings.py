@@ -26,7 +26,7 @@ REQUIRED = ("output", "data.files")
 """Settings that a command does not run without; from Python a run may be in memory, and so may its data."""
 RUN_CODE = {
     "dpo.objective": 'objective="{}"',
-    "save.trackers": 'tracker="{}"',
+    "save.trackers": 'track="{}"',
     "sampling.judge": 'judge="{}"',
     "rlhf.advantages": 'set="rlhf.advantages={}"',
 }
