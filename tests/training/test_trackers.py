@@ -205,7 +205,7 @@ def test_wandb_has_the_run_offline(interrupted, tmp_path):
     found = [(r["train/global_step"], r["train/rewards/margins"]) for r in rows if "train/rewards/margins" in r]
     assert found == list(enumerate(margins(run), 1))
     assert [r["eval/rewards/margins"] for r in rows if "eval/rewards/margins" in r] == margins(run, "eval_")
-    assert [r["completions"]["_type"] for r in rows if "completions" in r] == ["table-file"] * 3
+    assert [r["completions/_type"] for r in rows if "completions/_type" in r] == ["table-file"] * 3
 
 
 @pytest.mark.slow(threads=1)

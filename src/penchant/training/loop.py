@@ -18,7 +18,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.tokens import pack
 from penchant.training.alarms import Alarms
-from penchant.training.callbacks import Callback, own_metrics
+from penchant.training.callbacks import Callback, begin_all, own_metrics
 from penchant.training.checkpoint import Checkpoint, restore
 from penchant.training.config import RunConfig
 from penchant.training.dataset import Dataset, groups_of
@@ -144,7 +144,7 @@ class Loop(Generic[Item]):
                 self.alarms.samples = self.fixed_prompts.answer(self.model, self.step)
                 self.record.record((), self.alarms.samples)
             was_due = self.step > 0 and self._evaluation_is_due()
-            self._begin_callbacks()
+            begin_all(self.callbacks, self, self.alarms.samples)
             if self.stopped_early and not was_due:  # asked for there: the step before is the last
                 self.owes_evaluation = True
             self._evaluate_if_owed(stop)
@@ -181,12 +181,6 @@ class Loop(Generic[Item]):
             self._save()
             message = f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}"
             raise Interrupted(interrupt.exit_code - 128, message) from None
-
-    def _begin_callbacks(self) -> None:
-        for callback in self.callbacks:
-            callback.on_begin(self)
-            if self.step == 0:
-                callback.on_samples(self, self.alarms.samples)
 
     def _evaluate_if_owed(self, stop: StopRequest) -> None:
         """After a step that asks for it; where a signal comes between, the resumed run does it first."""
