@@ -82,6 +82,14 @@ def test_an_answer_that_stands_in_several_pairs_is_compared_once(tmp_path):
     assert list(old.num_tokens.values()) == [[1, 1, 3]] * 2
 
 
+def test_a_file_of_two_calls_is_refused_rather_than_half_of_it_compared(tmp_path):
+    first, second = (written(tmp_path / f"{name}.jsonl", (name, name)) for name in ("a", "b"))
+    both = tmp_path / "both.jsonl"
+    both.write_text(first.read_text() + second.read_text())
+    with pytest.raises(DataError, match=r"both\.jsonl: has two answers in place 0 to 'one'"):
+        read_two(both, second)
+
+
 def test_answers_for_other_prompts_than_asked_are_refused_with_the_prompt(tmp_path):
     a, b = written(tmp_path / "a.jsonl", "xx"), written(tmp_path / "b.jsonl", "xx", prompts=("one", "three"))
     with pytest.raises(DataError, match=r"b\.jsonl: answers 1 prompts that were not asked, first 'three'"):

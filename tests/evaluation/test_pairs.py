@@ -64,6 +64,24 @@ def test_the_best_and_the_worst_of_all_models_answers_become_the_pair(file):
     }  # fmt: skip
 
 
+def test_a_judge_that_reads_conversations_is_given_all_of_each(file, monkeypatch):
+    class Reads:
+        name = "reads"
+
+        def score(self, prompt, response):
+            raise AssertionError("the last message alone")
+
+        def scores(self, asked):
+            return [float(len(messages) * (text == "good")) for messages, text in asked]
+
+    monkeypatch.setattr("penchant.evaluation.pairs.open_scorer", lambda _: Reads())
+    turns = [*prompt(SUN), {"role": "assistant", "content": "A star."}, {"role": "user", "content": "Go on."}]
+    rows = [completion(SUN, text) | {"prompt": turns} for text in ("good", "bad")]
+    [row] = pt.pair([file("a.jsonl", *rows)], "reads", progress=False).rows
+    assert (row["chosen"], row["rejected"]) == ("good", "bad")
+    assert row["meta"]["score_chosen"] == 3.0, "three messages were read"
+
+
 def test_an_answer_that_stands_in_several_comparisons_is_one_answer(file):
     rows = [comparison(SUN, "a", "bb", "m"), comparison(SUN, "a", "cccc", "m"), comparison(SUN, "bb", "cccc", "m")]
     found = pt.pair(file("k.jsonl", *rows), length, rule="all", progress=False)

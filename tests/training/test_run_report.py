@@ -17,6 +17,8 @@ def test_a_run_has_a_report_and_a_card_that_say_how_to_make_it_again(dpo, tmp_pa
     html = unescape(write_run_report(record.path).read_text())
     for shown in ("Cannot tell", "answer length", "logsigmoid", f"└── data {record.ledger['data_files'][0]['path']}"):
         assert shown in html
+    elsewhere = write_run_report(record.path, output=tmp_path / "page.html")
+    assert (elsewhere, unescape(elsewhere.read_text())) == (tmp_path / "page.html", html)
     [again] = re.findall(r"pt\.dpo\(.*\)", html)
     card = (record.path / "model" / "README.md").read_text()
     assert again in card

@@ -15,10 +15,13 @@ NAME = "report"
 
 def command(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several are compared.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page that several runs are compared on.")] = Path(
-        "runs-compared.html"
-    ),
-    language: Annotated[str, typer.Option(help="en or zh; remarks and the ledger stay in English.")] = "en",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The page.", show_default="RUN/report.html; of several runs, runs-compared.html"
+        ),
+    ] = None,
+    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
 ) -> None:
     """Write the report of a run again, from what its folder holds, or one page that compares several runs.
 
@@ -32,6 +35,6 @@ def command(
 
     say = partial(typer.echo, err=True)
     if len(runs) == 1:
-        typer.echo(write_run_report(runs[0], say, language))
+        typer.echo(write_run_report(runs[0], say, language, output))
     else:
-        typer.echo(write_runs_report(runs, output, say, language))
+        typer.echo(write_runs_report(runs, output or Path("runs-compared.html"), say, language))

@@ -14,7 +14,6 @@ from typing import Any, Literal, get_args
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.pairing import Pairing, PairingRule, Scored, choose_pairs
 from penchant.data.records import Message, prompt_key
-from penchant.data.records import shown as shown_message
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError
 from penchant.wording import shown
@@ -24,7 +23,8 @@ __all__ = ["BuildingRule", "Choice", "Order", "Paired", "Pool", "Written", "buil
 BuildingRule = PairingRule | Literal["delta"]
 Order = Literal["prompts", "easy_first", "least_alike_first"]
 RULES = (*get_args(PairingRule), "delta")
-Score = Callable[[str, str], float]
+Score = Callable[[Sequence[Message], Sequence[str]], Sequence[float]]
+"""Scores of some answers to a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def build_pairs(
         >>> sun = (Message(role="user", content="What is the sun?"),)
         >>> texts = ("A star.", "A lamp, I think.", "No.")
         >>> pools = pooled((sun, Written(text, "m", 0)) for text in texts)
-        >>> [row] = build_pairs(pools, Choice(), lambda _prompt, text: len(text), "longest").rows
+        >>> [row] = build_pairs(pools, Choice(), lambda _, texts: [len(text) for text in texts], "longest").rows
         >>> row["chosen"], row["rejected"], row["meta"]["gap"]
         ('A lamp, I think.', 'No.', 13)
     """
@@ -205,8 +205,8 @@ def _rows_of(
     answers = [one for one in pool.answers if one.text.strip() and (one.finished or not choice.finished)]
     if cut := len(pool.answers) - len(answers):
         left_out["answers that are empty or were cut at the limit" if choice.finished else "empty answers"] += cut
-    asked = shown_message(pool.prompt[-1])
-    scores = {one.text: score(asked, one.text) for one in answers} if score else {}
+    texts = list(dict.fromkeys(one.text for one in answers))
+    scores = dict(zip(texts, score(pool.prompt, texts), strict=True)) if score else {}
     pairs = _by_writer(answers) if choice.rule == "delta" else _by_score(pool, answers, scores, choice, left_out)
     if choice.rule == "delta" and not pairs:
         left_out["prompts without a different answer in each file"] += 1

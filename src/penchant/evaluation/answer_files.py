@@ -132,7 +132,13 @@ def _by_prompt(samples: Path | Samples) -> dict[str, dict[int, SampledAnswer]]:
     """Each answer once, by its prompt's key and its place."""
     found: defaultdict[str, dict[int, SampledAnswer]] = defaultdict(dict)
     for one in answers_in(samples):
-        found[prompt_key(one.prompt)].setdefault(one.place, one)
+        there = found[prompt_key(one.prompt)].setdefault(one.place, one)
+        if there.text != one.text:
+            name = samples if isinstance(samples, Path) else "samples in memory"
+            raise DataError(
+                f"{name}: has two answers in place {one.place} to {shown(one.prompt[-1])[:60]!r}; give the answers of "
+                "one call of `penchant sample`"
+            )
     return dict(found)
 
 

@@ -13,7 +13,7 @@ from penchant.data.pair_building import Choice, Paired, Written, build_pairs, po
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.answer_files import answers_in
 from penchant.evaluation.candidates import Samples
-from penchant.evaluation.judges import Scorer, open_scorer
+from penchant.evaluation.judges import Scorer, open_scorer, scores_of
 from penchant.evaluation.policies import AnyModel
 from penchant.files import require_new
 from penchant.files.whole import disk_errors_explained, writing
@@ -50,8 +50,13 @@ def pairs_from(
         require_new(output)
     scorer = None if judge is None else open_scorer(judge)
     pools = pooled(one for place, one_model in enumerate(samples) for one in _answers(one_model, place))
-    score, name = (None, None) if scorer is None else (scorer.score, scorer.name)
-    built = build_pairs(pools, choice, score, name, on_progress=on_progress)
+    name = None if scorer is None else scorer.name
+
+    def score(prompt: Sequence[Message], texts: Sequence[str]) -> list[float]:
+        assert scorer is not None
+        return scores_of(scorer, [(prompt, text) for text in texts])
+
+    built = build_pairs(pools, choice, None if scorer is None else score, name, on_progress=on_progress)
     if built.rows and ches_model is not None:
         with computing():
             model = (

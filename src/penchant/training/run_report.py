@@ -23,14 +23,16 @@ __all__ = ["about_run", "page_of_runs", "write_run_report", "write_runs_report"]
 Say = Callable[[str], None]
 
 
-def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en") -> Path:
+def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en", output: Path | None = None) -> Path:
     """Write `report.html` into a run folder, and the model's card; returns the report's path. Raises UserError.
 
-    say: told what could not be read.
+    say: told what could not be read. output: another page to write, and nothing else.
     """
     found, about = _read(run, say), about_run(run)
     facts = (found.run, found.metrics, found.samples, found.comparison)
-    write_report(*facts, run / "report.html", about, language)
+    write_report(*facts, output or run / "report.html", about, language)
+    if output is not None:
+        return output
     if (run / "model").is_dir():
         with disk_errors_explained(run):
             write_atomically(run / "model" / "README.md", model_card(*facts, repeat=about.repeat))
