@@ -19,6 +19,7 @@ def architecture():
     return module
 
 
+@pytest.mark.slow(threads=1)
 def test_the_page_and_its_figure_are_what_the_script_writes(architecture, tmp_path, monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
     for path, text in architecture.pages().items():
@@ -61,6 +62,7 @@ def test_a_walk_is_what_the_call_stack_holds_at_its_stations(architecture):
     ]
 
 
+@pytest.mark.slow(threads=1)
 def test_the_way_from_command_to_loss_is_the_six_short_files_that_its_page_names(architecture, tmp_path, monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
     page = (ROOT / "docs" / "follow-one-batch.md").read_text(encoding="utf-8")

@@ -35,6 +35,7 @@ def load(name):
 make, site = load("make"), load("site_hooks")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", ["commands.md", "settings.md"])
 def test_pages_written_by_the_code_are_up_to_date(name):
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == make.PAGES[name](), "run `make docs`"

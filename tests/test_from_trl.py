@@ -79,6 +79,7 @@ def test_every_argument_that_a_run_takes_from_a_setting_is_given_beside_that_set
     assert lacking == []
 
 
+@pytest.mark.slow(threads=1)
 def test_every_option_of_trl_in_the_table_is_one():
     trl = pytest.importorskip("trl", reason="its names are compared with TRL's own; install the extra `oracle`")
     taken = {*trl.DPOConfig.__dataclass_fields__, *inspect.signature(trl.DPOTrainer.__init__).parameters}
@@ -173,6 +174,7 @@ def test_the_program_of_the_page_runs_and_writes_what_it_says(run):
         assert weight.equal(exported.network.state_dict()[name]), name
 
 
+@pytest.mark.slow(threads=1)
 def test_every_metric_in_the_table_is_one_of_a_run(run, stories260k):
     rows = [{"prompt": f"Once {i} cats", "completion": " sat.", "label": i % 2 == 0} for i in range(8)]
     given = {"chat_template": "plain", "settings": {"save.num_samples": 0}, "progress": False}

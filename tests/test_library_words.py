@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import penchant
 
 PACKAGE = Path(penchant.__file__).parent
@@ -19,6 +21,7 @@ def texts_in(file: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+@pytest.mark.slow(threads=1)
 def test_no_text_of_the_library_names_an_option_of_a_command():
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 FILES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -36,11 +38,13 @@ def taken_across_rooms() -> Iterator[tuple[str, str, str]]:
                 yield module, source, name
 
 
+@pytest.mark.slow(threads=1)
 def test_no_private_name_is_taken_from_another_room():
     private = [taken for taken in taken_across_rooms() if re.search(r"(^|\.)_(?!_)", ".".join(taken[1:]))]
     assert not private
 
 
+@pytest.mark.slow(threads=1)
 def test_what_a_command_takes_from_the_library_is_public():
     hidden = []
     for module, source, name in taken_across_rooms():
@@ -50,6 +54,7 @@ def test_what_a_command_takes_from_the_library_is_public():
     assert not hidden
 
 
+@pytest.mark.slow(threads=1)
 def test_the_library_knows_nothing_of_the_shell():
     shell = re.compile(r"(penchant\.cli|typer|rich|click)(\.|$)")
     taken = []
@@ -61,6 +66,7 @@ def test_the_library_knows_nothing_of_the_shell():
     assert not taken
 
 
+@pytest.mark.slow(threads=1)
 def test_no_code_calls_a_command():
     calls = []
     for module, path in FILES.items():

@@ -58,6 +58,7 @@ def test_resume_without_an_output_is_refused(train, model):
     assert "`output=...`" in refused(lambda: pt.judge([], resume=True, progress=False), pt.ConfigError)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_without_a_reference_is_evaluated_against_one_that_is_named(train, model, rows):
     run = train(objective="simpo")
     assert run.reference is None
@@ -79,6 +80,7 @@ def test_empty_data_is_refused(train):
     assert "no data was given" in refused(lambda: train(data=[]), pt.DataError)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_in_memory_has_no_folder_to_look_into(train):
     run = train()
     for call in (pt.verify, pt.lineage):

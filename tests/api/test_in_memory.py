@@ -94,6 +94,7 @@ def test_rows_of_datasets_are_rows(train, rows):
     assert losses(train(data=datasets.Dataset.from_list(rows))) == losses(train())
 
 
+@pytest.mark.slow(threads=1)
 def test_votes_on_samples_are_data(model, train, tmp_path):
     prompts = [f"Once upon a time there was a {word}" for word in ("dog", "cat", "boy", "girl", "tree", "ball")]
     how = {"num_responses": 3, "max_new_tokens": 12, "progress": False}
@@ -109,6 +110,7 @@ def test_votes_on_samples_are_data(model, train, tmp_path):
     assert losses(train(data=votes)) == losses(train(data=file))
 
 
+@pytest.mark.slow(threads=1)
 def test_without_an_output_nothing_is_written(train, model, rows, tmp_path, monkeypatch):
     here, home = tmp_path / "here", tmp_path / "home"
     here.mkdir()
@@ -144,6 +146,7 @@ def test_a_loaded_model_is_as_it_was(train, model, measured, same_weights, chang
     assert same_weights(first.model, second.model)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_is_trained_further_sampled_scored_evaluated_and_exported(train, rows, tmp_path, same_weights):
     run = train()
     kept = {name: tensor.clone() for name, tensor in run.model.network.state_dict().items()}

@@ -35,6 +35,7 @@ def test_with_an_output_it_is_saved_and_goes_on_bit_for_bit(train, tmp_path, mea
     assert same_weights(run.model, straight.model)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_is_not_resumed_with_another_model(train, tmp_path):
     with pytest.raises(pt.Interrupted):
         train(callbacks=[PressesCtrlC()], output=tmp_path / "run")

@@ -50,6 +50,7 @@ def test_the_example_of_the_readme_runs_and_writes_nothing(stories260k, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow(threads=1)
 def test_the_chinese_page_has_the_same_examples_and_names():
     english, chinese = page("library.md"), page("library.zh-CN.md")
     assert PYTHON.findall(english) == PYTHON.findall(chinese)

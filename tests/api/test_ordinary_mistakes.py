@@ -14,6 +14,7 @@ def model(stories260k):
     return pt.load(stories260k, chat_template="plain", progress=False)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -48,6 +49,7 @@ def test_a_number_of_sampling_that_is_none_is_named(model, name, value):
         pt.sample(model, ["Once"], progress=False, **{name: value})
 
 
+@pytest.mark.slow(threads=1)
 def test_prompts_may_come_in_any_container(model):
     texts = ["Once upon a time", "One day"]
 

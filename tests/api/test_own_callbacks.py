@@ -73,12 +73,14 @@ def test_a_callback_is_told_of_everything_in_order(train, measured):
     assert told.rows == list(run.metrics)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_callback_changes_no_bit(train, measured, same_weights):
     without, beside = train(), train(callbacks=[Told()])
     assert measured(without) == measured(beside)
     assert same_weights(without.model, beside.model)
 
 
+@pytest.mark.slow(threads=1)
 def test_metrics_of_ones_own_are_recorded_in_memory_and_on_disk(train, tmp_path):
     mine = [Measures(eval_mine=0.5), Measures(eval_other=2)]
     run = train(callbacks=mine, output=tmp_path / "run")
@@ -89,6 +91,7 @@ def test_metrics_of_ones_own_are_recorded_in_memory_and_on_disk(train, tmp_path)
     assert run.metrics.column("eval_mine") == [0.5]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("mine", "problem"),
     [
@@ -105,6 +108,7 @@ def test_a_name_that_is_taken_or_no_number_is_refused_with_the_callbacks_name(tr
     assert str(refused.value).startswith("Measures.on_evaluation: ")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("where", ["step", "evaluation"])
 def test_a_run_that_is_stopped_ends_as_if_it_were_the_last_step(train, rows, where):
     told = Told()
@@ -143,6 +147,7 @@ def test_a_run_killed_after_it_was_stopped_ends_there_when_resumed(
     assert same_weights(run.model, straight.model)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_stopped_before_it_goes_on_is_evaluated_and_there(train, tmp_path, ctrl_c_is_heard):
     class Killed(pt.Callback):
         def on_step(self, training, row):
@@ -156,6 +161,7 @@ def test_a_run_stopped_before_it_goes_on_is_evaluated_and_there(train, tmp_path,
     assert (run.ledger["status"], run.ledger["stopped_early"]) == ("finished", "it is enough")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_stopped_before_its_first_step_is_the_model_as_it_was(train, model, same_weights):
     run = train(callbacks=[StopsAt(0, "begin")])
     assert [row["step"] for row in run.metrics] == [0]
@@ -179,6 +185,7 @@ def test_a_tracker_is_named_in_the_settings(train, monkeypatch, tmp_path):
         train(settings={"save.trackers": ["nowhere"]})
 
 
+@pytest.mark.slow(threads=1)
 def test_a_metric_may_be_any_number(train):
     found = train(callbacks=[Measures(eval_mine=True, eval_nan=math.inf)]).metrics
     assert found.column("eval_mine") == [True]

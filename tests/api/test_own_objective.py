@@ -13,6 +13,7 @@ def mine(batch: pt.PairBatch, *, beta: float = 0.1, gamma: float = 0.0) -> torch
     return -torch.nn.functional.logsigmoid(beta * (chosen - rejected) - gamma)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_formula_trains_as_the_built_in_one(train):
     own, built_in = train(objective=mine), train(objective="dpo")
     for name in ("loss", "grad_norm", "eval_loss", "rewards/margins"):
@@ -22,6 +23,7 @@ def test_the_same_formula_trains_as_the_built_in_one(train):
         assert torch.allclose(weight, b[name], atol=1e-5), name
 
 
+@pytest.mark.slow(threads=1)
 def test_a_parameter_of_its_own_is_set_by_name_and_recorded(train):
     settings = {"dpo.gamma": 1.0, "save.num_samples": 0}
     run = train(objective=mine, settings=settings)

@@ -38,6 +38,7 @@ def test_the_same_seed_gives_the_same_answers_and_another_seed_others(story_chat
     assert story_chat(said).out != story_chat(said, "--seed", "4").out
 
 
+@pytest.mark.slow(threads=1)
 def test_the_conversation_is_remembered_until_reset(story_chat):
     cold = ("--temperature", "0")
     first = story_chat("Once upon a time\n", *cold).out
@@ -64,6 +65,7 @@ def test_compare_shows_both_and_the_reference_is_the_model_before_its_adapter(ch
     assert chat(make_run(lora=True), "Once upon a time\n", *cold).out == policy.removeprefix("policy: ")
 
 
+@pytest.mark.slow(threads=1)
 def test_compare_loads_the_reference_of_a_whole_model(chat, make_run, story_chat):
     result = chat(make_run(lora=False), "Once upon a time\n", "--compare", "--temperature", "0")
     assert result.code == 0, result.err

@@ -63,6 +63,7 @@ def outcome(read):
         return str(error)
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS.filter(bool))
 def test_check_finds_the_kind_the_verdicts_and_the_unread_fields_that_training_finds(model, tmp_path, rows):

@@ -118,6 +118,7 @@ def test_a_narrow_terminal_cuts_the_numbers_and_keeps_the_step_and_the_time_left
     assert len(line.rstrip()) <= 80
 
 
+@pytest.mark.slow(threads=1)
 def test_on_a_terminal_every_result_of_eval_is_there_at_the_end(terminal, make_run, tmp_path, monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
     prompts = tmp_path / "prompts.txt"

@@ -60,6 +60,7 @@ def test_the_package_adds_to_every_group_that_there_is(package):
     assert len(SECTIONS) == len(package["entry-points"])
 
 
+@pytest.mark.slow(threads=1)
 def test_an_objective_is_trained_with_and_explained(package, penchant):
     _, explained = run(penchant, "objective")
     assert "power    a finite number" in explained
@@ -68,6 +69,7 @@ def test_an_objective_is_trained_with_and_explained(package, penchant):
     assert "power: 3" in Path("runs/focal/config.yaml").read_text()
 
 
+@pytest.mark.slow(threads=1)
 def test_an_estimator_is_held_against_the_exact_gradient(package, penchant):
     by_name, by_path = run(penchant, "estimator of advantages")
     assert "from_batch" in by_name

@@ -17,6 +17,7 @@ def logits(network):
         return network(input_ids=torch.tensor([[1, 403, 407, 261, 378]])).logits
 
 
+@pytest.mark.slow(threads=1)
 def test_an_adapter_is_folded_into_a_plain_model_that_computes_the_same(penchant, make_run, tmp_path, stories260k):
     run, target = make_run(lora=True), tmp_path / "merged"
     result = penchant("export", run, "--merged", target)
@@ -31,6 +32,7 @@ def test_an_adapter_is_folded_into_a_plain_model_that_computes_the_same(penchant
     assert AutoTokenizer.from_pretrained(target).chat_template
 
 
+@pytest.mark.slow(threads=1)
 def test_an_adapter_on_a_tied_embedding_is_exported_as_the_model_that_was_trained(penchant, stories260k, tmp_path):
     from penchant.models import adapters
     from penchant.models.saving import save_model
@@ -60,6 +62,7 @@ def test_an_export_that_would_be_another_model_is_refused_in_one_sentence(pencha
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow(threads=1)
 def test_a_whole_model_is_written_in_the_precision_asked_for(penchant, make_run, tmp_path):
     run, target = make_run(lora=False), tmp_path / "half"
     assert penchant("export", run, "--merged", target, "--dtype", "bfloat16").code == 0
@@ -83,6 +86,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(penchant, make_run, tmp_pa
     assert penchant("export", make_run(lora=False), "--merged", tmp_path / "file").code == 2
 
 
+@pytest.mark.slow(threads=1)
 def test_an_empty_folder_is_written_to(penchant, make_run, tmp_path):
     (tmp_path / "empty").mkdir()
     assert penchant("export", make_run(lora=False), "--merged", tmp_path / "empty").code == 0
@@ -97,6 +101,7 @@ def test_an_unknown_precision_and_an_unknown_model_are_the_users_mistakes(pencha
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_without_a_chat_template_is_exported_with_the_one_that_is_given(penchant, stories260k, tmp_path):
     refused = penchant("export", stories260k, "--merged", tmp_path / "x")
     assert refused.code == 2
@@ -106,6 +111,7 @@ def test_a_model_without_a_chat_template_is_exported_with_the_one_that_is_given(
     assert (tmp_path / "x" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow(threads=1)
 def test_the_empty_folder_that_the_user_stands_in_is_filled_not_replaced(penchant, make_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = penchant("export", make_run(lora=False), "--merged", ".")

@@ -73,6 +73,7 @@ def test_two_responses_a_prompt_are_written_in_the_prompts_order_with_their_sour
     assert {row["a"]["source"]["temperature"] for row in written} == {0.8}
 
 
+@pytest.mark.slow(threads=1)
 def test_sampling_goes_on_where_it_stopped_and_ends_with_the_same_file(penchant, sampled, tmp_path):
     finished, arguments = sampled
     whole, path = finished.read_bytes(), tmp_path / "samples.jsonl"
@@ -94,6 +95,7 @@ def test_sampling_refuses_a_file_that_is_there_or_was_sampled_otherwise(penchant
     assert "temperature 0.8" in other.err
 
 
+@pytest.mark.slow(threads=1)
 def test_four_responses_make_six_comparisons_and_one_makes_a_demonstration(penchant, tmp_path, sampled):
     _, arguments = sampled
     four, one = tmp_path / "four.jsonl", tmp_path / "one.jsonl"
@@ -127,6 +129,7 @@ def test_a_run_writes_its_whole_folder_and_begins_at_ln_2(run):
     assert {row["step"] for row in rows(run / "samples.jsonl")} >= {0, ledger["num_steps"]}
 
 
+@pytest.mark.slow(threads=1)
 def test_the_model_of_a_run_loads_in_plain_transformers_and_answers(run):
     model = AutoModelForCausalLM.from_pretrained(run / "model")
     tokenizer = AutoTokenizer.from_pretrained(run / "model")
@@ -146,6 +149,7 @@ def test_the_configuration_of_a_run_repeats_it(penchant, run, tmp_path):
     assert yaml.safe_load((again / "config.yaml").read_text())["optimiser"]["epochs"] == 2
 
 
+@pytest.mark.slow(threads=1)
 def test_eval_compares_both_sides_and_puts_them_into_the_report(penchant, run, prompts, taste):
     result = penchant("eval", run, "--prompts", prompts, "--judge", taste, "--max-new-tokens", "16")
     assert result.code == 0, result.err
@@ -167,6 +171,7 @@ def test_a_run_is_not_overwritten_and_a_finished_one_is_not_resumed(penchant, ru
     assert (resumed.code, "finished" in resumed.err) == (2, True)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_folder_is_a_model_for_the_next_round(penchant, run, votes, tmp_path):
     result = penchant(
         "dpo", "--model", run, "--data", votes, "--output", tmp_path / "second", "--lora", "--set", "model.lora.rank=4",

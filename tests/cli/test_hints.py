@@ -27,6 +27,7 @@ def commands():
     return dict(walk(typer.main.get_command(app), []))
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_help_says_what_every_option_is_when_it_is_left_out(name):
     unsaid = [

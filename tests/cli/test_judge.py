@@ -76,6 +76,7 @@ def test_epsilon_makes_close_scores_ties_and_another_judge(penchant, samples, tm
     assert rows_of(tmp_path / "votes.jsonl")[0]["annotator"] == "stand-in:taste_of_judges:short, epsilon 12"
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("lora", [False, True])
 def test_a_run_prefers_the_response_to_which_it_gives_the_higher_reward(penchant, make_run, samples, tmp_path, lora):
     run = make_run(lora=lora)

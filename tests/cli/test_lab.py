@@ -36,6 +36,7 @@ def test_an_experiment_shows_its_claim_every_check_and_the_numbers_it_measured(p
         assert f"{name} {value:.6g}" in shown
 
 
+@pytest.mark.slow(threads=1)
 def test_a_setting_goes_to_every_experiment_named_that_has_it_and_the_others_are_said(penchant):
     result = penchant("lab", "cycles", "temperature", "--set", "seed=3")
     assert result.code == 0
@@ -100,6 +101,7 @@ def test_experiments_of_installed_packages_are_listed_and_take_options_as_ours_d
     assert "its options (seed), got 'heat=3'" in penchant("lab", "wrong", "--set", "heat=3").err
 
 
+@pytest.mark.slow(threads=1)
 def test_an_experiment_on_a_model_shows_its_progress_its_result_and_its_figure(penchant, stories260k, tmp_path):
     settings = (f"model={stories260k}", "chat_template=plain", "prompt=Once upon a")
     options = [word for setting in settings for word in ("--set", setting)]

@@ -138,6 +138,7 @@ def test_the_shell_completes_commands_and_options(shell, words, completion):
     assert completion in CliRunner().invoke(module.app, [], prog_name="penchant", env=env).output
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_itself_completes_with_the_script(tmp_path):
     program = tmp_path / "penchant"
@@ -161,6 +162,7 @@ def test_the_completion_script_of_a_shell_is_printed(shell, monkeypatch):
     assert (result.exit_code, "_PENCHANT_COMPLETE" in result.output) == (0, True), result.output
 
 
+@pytest.mark.slow(threads=1)
 def test_every_verb_has_help_with_an_example(penchant):
     verbs = [command.name for command in module.app.registered_commands]
     verbs += [group.name for group in module.app.registered_groups]
@@ -179,6 +181,7 @@ def test_help_loads_no_heavy_library():
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.slow(threads=1)
 def test_the_module_is_the_command():
     shown = subprocess.run([sys.executable, "-m", "penchant", "--help"], capture_output=True, text=True, check=False)
     assert shown.returncode == 0

@@ -17,6 +17,7 @@ def files(tmp_path):
     return tmp_path / "a.jsonl", tmp_path / "b.jsonl"
 
 
+@pytest.mark.slow(threads=1)
 def test_every_source_is_counted_by_itself(penchant, stories260k, files, tmp_path):
     a, b = files
     (tmp_path / "run.yaml").write_text(

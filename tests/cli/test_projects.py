@@ -72,6 +72,7 @@ def test_what_a_run_was_trained_on_stays_when_people_go_on_voting(train, penchan
     assert rows == [len(WORDS), len(WORDS) + 1]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_stopped_run_goes_on_with_the_answers_it_began_with(train, penchant, project, tmp_path, monkeypatch):
     from penchant.training import run
 
@@ -130,6 +131,7 @@ BECAME = (
 )
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("labels", "probabilities"), [("majority", {1.0}), ("soft", {0.75, 2.5 / 3})])
 def test_it_is_said_what_became_of_the_votes_and_the_ledger_keeps_it(
     penchant, stories260k, disputed, tmp_path, labels, probabilities
@@ -184,6 +186,7 @@ def test_an_unknown_word_for_labels_is_refused(penchant, disputed):
     assert "majority or soft, got 'hard'" in result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_goes_on_with_the_labels_it_began_with(train, disputed, tmp_path, monkeypatch):
     from penchant.training import run
 
@@ -207,6 +210,7 @@ def test_a_project_is_checked_as_the_pairs_that_training_would_read(penchant, st
     assert found["votes"][0]["tie"] == 2
 
 
+@pytest.mark.slow(threads=1)
 def test_pairs_of_a_project_are_scored(penchant, make_run, disputed):
     result = penchant("score", "--model", make_run(lora=True), "--data", disputed, "--output", "-")
     assert result.code == 0, result.err

@@ -189,6 +189,7 @@ def test_models_named_by_a_relative_path_are_found_from_another_folder_and_after
     assert [node["kind"] for node in tree["of"][0]["of"]] == ["model", "data"]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_reference_named_by_a_relative_path_is_found_from_another_folder(
     penchant, copies, runs, stories260k, monkeypatch
 ):
@@ -271,6 +272,7 @@ def test_what_is_no_run_is_the_users_mistake(penchant, tmp_path):
         assert "not a run folder" in result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_whose_model_was_not_written_as_trained_keeps_none_and_goes_on_with_resume(
     penchant, runs, stories260k, tmp_path, monkeypatch
 ):

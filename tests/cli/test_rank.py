@@ -205,6 +205,7 @@ def test_ties_both_bad_and_prior_are_read(ranked):
     assert ratings(ranked(rows, "--both-bad", "tie")) == pytest.approx(tied.elo)
 
 
+@pytest.mark.slow(threads=1)
 def test_intervals_level_resamples_and_seed_are_read(ranked):
     rows = battles()
 
@@ -239,6 +240,7 @@ def test_online_elo_stands_beside_and_its_order_is_spoken_of(rank):
     assert "online Elo" not in rank(battles()).out
 
 
+@pytest.mark.slow(threads=1)
 def test_output_holds_numbers_and_a_figure_and_the_same_votes_give_the_same_bytes(penchant, tmp_path):
     path = write(tmp_path / "votes.jsonl", battles())
     for folder in "ab":
@@ -359,6 +361,7 @@ def test_a_name_that_steers_the_terminal_is_made_harmless(rank):
     assert "only answers that both are bad: \ufffd[2J" in shown.out
 
 
+@pytest.mark.slow(threads=1)
 def test_the_published_ratings_of_genai_arena_come_out_of_the_command(penchant, shared, tmp_path):
     folder = shared / "data" / "genai_arena"
     options = ["--on-bad-row", "drop", "--both-bad", "tie", "--prior", "565.685", "--output", tmp_path]
@@ -378,6 +381,7 @@ def test_the_published_kappas_of_pandalm_come_out_of_the_command(penchant, share
         assert float(line.split()[-1]) == pytest.approx(kappa, abs=0.005)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_published_abilities_of_baseball_come_out_of_the_command(penchant, shared, tmp_path):
     folder = shared / "data" / "bt_classic"
     penchant("rank", folder / "baseball_al_east_1987.csv", "--output", tmp_path)

@@ -56,6 +56,7 @@ def test_an_infinite_setting_is_refused_by_its_name(penchant, story, pairs, tmp_
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_whose_weights_ran_away_ends_with_1_and_says_so(penchant, story, pairs, tmp_path):
     options = ["--learning-rate", "1e38", "--set", "optimiser.weight_decay=1000", "--set", "optimiser.max_steps=1"]
     options += ["--set", "optimiser.warmup_ratio=0"]
@@ -92,6 +93,7 @@ def long_prompts(tmp_path):
     return write(tmp_path / "prompts.jsonl", [{"prompt": "Once"}, {"prompt": "word " * 600}])
 
 
+@pytest.mark.slow(threads=1)
 def test_a_prompt_that_is_too_long_is_named_by_its_line_and_leaves_no_file(penchant, story, tmp_path, long_prompts):
     output = tmp_path / "samples.jsonl"
     run = ["sample", *story, "--output", output, "--max-new-tokens", "4", "--prompts", long_prompts]
@@ -248,6 +250,7 @@ def refusing(tmp_path):
     return template, write(tmp_path / "prompts.jsonl", [{"prompt": "Once"}, {"prompt": system}])
 
 
+@pytest.mark.slow(threads=1)
 def test_a_prompt_that_the_chat_template_refuses_is_named_by_its_line(
     penchant, stories260k, make_run, tmp_path, refusing
 ):
@@ -282,6 +285,7 @@ def test_samples_on_a_full_disk_are_gone_on_with_once_there_is_space(penchant, s
     assert penchant(*call).code == 0
 
 
+@pytest.mark.slow(threads=1)
 def test_on_a_full_disk_no_command_advises_an_option_that_it_does_not_have(
     penchant, story, pairs, tmp_path, make_run, monkeypatch
 ):
@@ -305,6 +309,7 @@ def forbid(*_args):
     raise PermissionError(13, "Permission denied")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_cache_that_cannot_be_made_is_one_sentence_and_the_run_goes_on_with_another(
     penchant, story, pairs, tmp_path, nowhere, monkeypatch
 ):

@@ -27,6 +27,7 @@ def run(penchant, stories260k, tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_says_what_it_learned_and_has_a_report(run, penchant):
     assert (run / "report.html").is_file()
     assert json.loads((run / "run.json").read_text(encoding="utf-8"))["command"] == "reward"

@@ -95,6 +95,7 @@ def test_a_round_says_every_stage_what_it_gained_and_where_its_report_is(first):
     assert report == f"report  {folder / 'round-1' / 'report.html'}"
 
 
+@pytest.mark.slow(threads=1)
 def test_the_kl_is_that_of_penchant_eval_on_the_same_prompts(penchant, wheel):
     run, prompts = wheel / "round-1" / "run", wheel / "round-1" / "held-out.jsonl"
     options = ["--judge", "taste_of_commands:short", "--max-new-tokens", "8", "--seed", "0"]
@@ -206,6 +207,7 @@ finally:
     assert done.stdout.splitlines()[-1] == "False"
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("judge", ["taste_of_commands:short", "positivity"])
 def test_stopped_while_training_says_how_to_go_on(penchant, tmp_path, arguments, monkeypatch, judge):
     from penchant.training import loop
@@ -236,6 +238,7 @@ def test_stopped_elsewhere_says_how_to_go_on(penchant, tmp_path, judged, monkeyp
     assert (result.code, result.err.splitlines()[-1]) == (130, words)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_finished_round_that_is_stopped_says_so(penchant, wheel, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -248,6 +251,7 @@ def test_a_finished_round_that_is_stopped_says_so(penchant, wheel, tmp_path, mon
     assert (result.code, "interrupted; the round is finished" in result.err) == (130, True), result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_a_round_that_waits_says_how_people_are_asked(penchant, tmp_path, arguments):
     folder, project = tmp_path / "asked", tmp_path / "votes of people"
     waiting = penchant("round", folder, *arguments, "--people", project)

@@ -86,6 +86,7 @@ def test_the_prompts_that_are_asked_are_put_in_order_in_their_places_among_the_o
     assert path.read_bytes().splitlines(keepends=True) == [lines[0], lines[4], lines[1], lines[2]]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_torn_last_line_is_sampled_again_and_a_whole_one_without_its_end_is_kept(sample, samples, prompts, tmp_path):
     for cut in (-1, -2, -40):
         path = write(tmp_path / f"{cut}.jsonl", samples[:cut])
@@ -94,6 +95,7 @@ def test_a_torn_last_line_is_sampled_again_and_a_whole_one_without_its_end_is_ke
         assert path.read_bytes() == samples
 
 
+@pytest.mark.slow(threads=1)
 def test_a_prompt_with_only_some_of_its_rows_is_sampled_again(sample, prompts, tmp_path):
     path = tmp_path / "s.jsonl"
     assert sample(prompts, path, "--num-responses", "3", "--max-prompts", "2").code == 0
@@ -173,6 +175,7 @@ def test_line_separators_within_a_response_do_not_part_its_row(sample, samples, 
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow(threads=1)
 def test_a_prompt_on_two_lines_is_sampled_once_and_said_to_be_left_out(sample, tmp_path):
     asked, path = ask(tmp_path / "p.txt", ["cat", "dog", "cat", "cat"]), tmp_path / "s.jsonl"
     first = sample(asked, path)
@@ -203,6 +206,7 @@ def test_two_prompts_with_one_id_are_refused_with_both_lines_and_the_id(
     assert not (tmp_path / "s.jsonl").exists()
 
 
+@pytest.mark.slow(threads=1)
 def test_several_models_write_a_file_each_which_pair_reads(penchant, sample, stories260k, tmp_path):
     prompts = ask(tmp_path / "prompts.txt", ANIMALS[:2])
     result = sample(prompts, tmp_path / "both.jsonl", "--model", stories260k, "--num-responses", "1")

@@ -48,6 +48,7 @@ def oracle(folder, tokenizer, prompt, response):
     return sum(float(logprobs[i - 1, ids[i]]) for i in range(len(start), len(ids))), len(ids) - len(start)
 
 
+@pytest.mark.slow(threads=1)
 def test_rewards_are_those_of_an_oracle_in_file_order_with_the_runs_beta(penchant, make_run, data, stories260k):
     run = make_run(lora=False)
     result = penchant("score", "--model", run, "--data", data, "--output", "-")
@@ -104,6 +105,7 @@ def test_the_table_goes_to_standard_output_and_the_lines_to_the_file(penchant, m
     assert "exists already" in again.err
 
 
+@pytest.mark.slow(threads=1)
 def test_another_beta_scales_the_rewards(penchant, make_run, data):
     run = ["score", "--model", make_run(lora=False), "--data", data, "--output", "-"]
     one, ten = lines(penchant(*run, "--beta", "1").out), lines(penchant(*run, "--beta", "10").out)
@@ -169,6 +171,7 @@ def test_a_model_that_knows_no_reference_asks_for_one(penchant, data, stories260
     assert "--reference" in result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_bad_rows_are_left_out_aloud_or_stop_it_as_asked(penchant, make_run, data):
     data.write_text(data.read_text() + json.dumps(ROWS[0] | {"rejected": ""}) + "\n")
     run = ["score", "--model", make_run(lora=False), "--data", data]

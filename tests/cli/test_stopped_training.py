@@ -110,6 +110,7 @@ def test_a_signal_anywhere_ends_with_a_sentence_and_the_run_goes_on_as_if_never_
     assert not list(run.rglob(".*")), "no lock and nothing half-written is left"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_second_signal_ends_at_once_and_nothing_is_saved_after_it(penchant, call, tmp_path, monkeypatch):
     stop_in(monkeypatch, "penchant.training.loop.accumulate", signal.SIGTERM, signal.SIGTERM)
     result = penchant(*call(tmp_path / "run"))
@@ -128,6 +129,7 @@ def test_a_command_that_does_not_train_ends_with_a_sentence_too(penchant, call, 
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "a library's caller keeps its own handler"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_that_another_command_is_at_is_refused_to_everyone_else(penchant, call, tmp_path):
     run = tmp_path / "run"
     assert penchant(*call(run)).code == 0

@@ -261,6 +261,7 @@ def test_a_format_that_cannot_hold_the_data_is_refused_and_nothing_is_written(tm
     assert path.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.slow(threads=1)
 def test_rows_are_written_one_by_one(tmp_path):
     def peak(number):
         source = tmp_path / f"{number}.jsonl"

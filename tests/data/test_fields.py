@@ -326,6 +326,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=200)
 @given(st.data())
 def test_whatever_a_row_holds_it_is_read_or_refused(data):

@@ -92,6 +92,7 @@ def holds_objects(value):
     return isinstance(value, list) and value != [] and all(isinstance(item, dict) for item in value)
 
 
+@pytest.mark.slow(threads=1)
 @given(st.lists(JSON, min_size=1, max_size=5), st.integers(1, 30), st.booleans())
 @settings(max_examples=200)
 def test_an_array_is_read_in_pieces_as_the_whole_would_be(tmp_path_factory, values, chunk, indented):

@@ -74,6 +74,7 @@ def test_rows_in_memory_are_loaded_as_those_of_a_file(load, tmp_path):
     assert [one.name for one in memory.unread] == ["mine"]
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=100, deadline=None)
 @drawn(st.data())
 def test_whatever_stands_in_a_row_counts_the_same_in_memory_and_in_a_file(tmp_path_factory, data):

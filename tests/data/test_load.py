@@ -244,6 +244,7 @@ def test_a_prompt_is_used_once_under_an_id_and_an_id_is_that_of_one_prompt(tmp_p
     assert len(load_prompts(path, limit=2).records) == 2
 
 
+@pytest.mark.slow(threads=1)
 def test_ten_thousand_rows_load_in_well_under_two_seconds(tmp_path):
     turn = "word " * 60
     path = write(tmp_path / "p.jsonl", [row(f"{i} {turn}", f"a {turn}", f"b {turn}") for i in range(10_000)])

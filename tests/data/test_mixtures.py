@@ -148,6 +148,7 @@ class TestRandomSubset:
         found = chosen([f"{a}::max_rows=5,subset=random", b], seed=4)
         assert found == [*chosen(a, limit=5, subset="random", seed=4), *chosen(b)]
 
+    @pytest.mark.slow(threads=1)
     def test_it_holds_no_more_records_than_it_takes(self, tmp_path):
         def peak(num_rows):
             path = write(tmp_path / f"{num_rows}.jsonl", (pair(n, chosen="x" * 2000 + str(n)) for n in range(num_rows)))

@@ -131,6 +131,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow(threads=1)
 @given(
     st.dictionaries(st.sampled_from(["a", "b", '":', "\\", "é"]), JSON), st.booleans(), st.sampled_from([":", " : "])
 )
@@ -144,6 +145,7 @@ def test_any_object_is_read_as_the_standard_library_reads_it(tmp_path_factory, v
         assert quick == rows_as_text(path)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("kind", LOADERS)
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv"])
 def test_odd_rows_come_to_the_same_records_and_verdicts_either_way(tmp_path, long_way, kind, ending):
@@ -157,6 +159,7 @@ def test_odd_rows_come_to_the_same_records_and_verdicts_either_way(tmp_path, lon
         assert everything(path, LOADERS[kind]) == long_way(everything, path, LOADERS[kind])
 
 
+@pytest.mark.slow(threads=1)
 def test_real_files_come_to_the_same_records_and_verdicts_either_way(shared, long_way):
     for path in (
         *sorted((shared / "cases").glob("*.jsonl")),

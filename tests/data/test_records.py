@@ -79,11 +79,13 @@ def test_every_exported_name_exists():
     assert all(hasattr(data, name) for name in data.__all__)
 
 
+@pytest.mark.slow(threads=1)
 @given(comparisons)
 def test_a_comparison_survives_a_trip_through_json(comparison):
     assert Comparison.model_validate_json(comparison.model_dump_json()) == comparison
 
 
+@pytest.mark.slow(threads=1)
 @given(pairs)
 def test_a_pair_survives_a_trip_through_json(pair):
     assert PreferencePair.model_validate_json(pair.model_dump_json()) == pair
@@ -131,6 +133,7 @@ def test_a_and_b_make_a_pair_and_every_other_answer_makes_none():
     assert made[0].prompt == (Message(role="user", content="Hi"),)
 
 
+@pytest.mark.slow(threads=1)
 @given(prompts, prompts)
 def test_two_prompts_have_one_key_exactly_when_they_say_the_same(first, second):
     def said(prompt):

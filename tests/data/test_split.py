@@ -30,6 +30,7 @@ some_pairs = st.lists(st.builds(pair, st.sampled_from("abcdefgh"), st.sampled_fr
 many = [pair(f"question {i // 3}", f"c{i}") for i in range(300)]
 
 
+@pytest.mark.slow(threads=1)
 @given(some_pairs, st.floats(0, 0.99), st.integers(0, 5))
 def test_every_pair_lands_on_one_side_and_no_prompt_on_both(pairs, fraction, seed):
     train, held_out = split_by_prompt(pairs, fraction, seed)
@@ -37,6 +38,7 @@ def test_every_pair_lands_on_one_side_and_no_prompt_on_both(pairs, fraction, see
     assert not prompts_of(train) & prompts_of(held_out)
 
 
+@pytest.mark.slow(threads=1)
 @given(some_pairs, st.floats(1e-9, 0.999), st.integers(0, 5))
 def test_neither_side_is_empty_once_there_are_two_prompts(pairs, fraction, seed):
     train, held_out = split_by_prompt(pairs, fraction, seed)
@@ -44,6 +46,7 @@ def test_neither_side_is_empty_once_there_are_two_prompts(pairs, fraction, seed)
     assert bool(held_out) == (len(prompts_of(pairs)) > 1)
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=25)
 @given(st.randoms(use_true_random=False))
 def test_reordering_and_appending_move_no_prompt(random):

@@ -152,6 +152,7 @@ def test_what_a_fuzzer_makes_comes_out_as_row_by_row(tmp_path, monkeypatch, endi
         assert everything(load_vote_table, path) == everything(load_votes, path)
 
 
+@pytest.mark.slow(threads=1)
 def test_real_files_come_out_as_row_by_row(shared):
     for name in ("genai_arena", "llmfao", "bt_classic", "pandalm"):
         for path in sorted((shared / "data" / name).iterdir()):

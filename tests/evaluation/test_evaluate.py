@@ -57,6 +57,7 @@ def test_log_ratios_of_one_prompt_are_clustered_with_each_other():
     assert (found["mean"], found["low"], found["high"]) == (expected.after, expected.low, expected.high)
 
 
+@pytest.mark.slow(threads=1)
 def test_four_like_answers_to_a_prompt_do_not_make_the_interval_narrower():
     one = compare(answers(*[["aa"]] * 40), answers(*[["aaa"]] * 25, *[["a"]] * 15), [0.0] * 40)
     four = compare(answers(*[["aa"] * 4] * 40), answers(*[["aaa"] * 4] * 25, *[["a"] * 4] * 15), [0.0] * 160)
@@ -95,6 +96,7 @@ def test_a_model_compared_with_itself_has_not_moved_and_ties(load):
     assert [side.before for side in found.pairs] == [side.after for side in found.pairs]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_in_memory_is_compared_with_a_reference_by_its_name_or_in_memory_alike(load, stories260k):
     policy = moved(load())
     named = evaluate(policy, PROMPTS[:4], LONGER, reference=stories260k, sampling=SHORT)
@@ -103,6 +105,7 @@ def test_a_model_in_memory_is_compared_with_a_reference_by_its_name_or_in_memory
     assert named.reference == str(stories260k)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_policy_given_by_name_is_gone_before_its_reference_is_loaded(load, stories260k, monkeypatch):
     loaded = []
 
@@ -137,6 +140,7 @@ def test_nothing_to_answer_is_refused_before_a_model_is_loaded():
         evaluate("nowhere", [], LONGER)
 
 
+@pytest.mark.slow(threads=1)
 def test_an_evaluation_is_written_into_a_run_folder_as_it_is(tmp_path, load):
     (tmp_path / "run.json").write_text(json.dumps({"config": {}}), encoding="utf-8")
     found = evaluate(load(), PROMPTS[:2], LONGER, reference=load(), sampling=SHORT)

@@ -51,6 +51,7 @@ def test_where_none_can_be_read_it_ends_and_shows_the_first(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow(threads=1)
 def test_what_is_shown_is_short_and_holds_neither_the_key_nor_what_moves_the_cursor(tmp_path):
     for reply, shown in (
         (f"\x1b[31m\u202e\ud800 {KEY} no", "'\\x1b[31m\\u202e\\ud800 *** no'"),

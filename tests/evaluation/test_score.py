@@ -29,12 +29,14 @@ def load(stories260k):
     return load
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_measured_against_itself_gives_no_reward_and_is_right_by_half(load, stories260k):
     found = score_pairs(stories260k, ROWS, reference=stories260k, load=load)
     assert [(s.reward_chosen, s.reward_rejected, s.probability) for s in found.pairs] == [(0.0, 0.0, 0.5)] * 2
     assert (found.summary.accuracy.rate, found.beta) == (0.5, 0.1)
 
 
+@pytest.mark.slow(threads=1)
 def test_rewards_are_beta_times_the_gain_in_log_prob_whichever_way_the_reference_is_given(load, stories260k):
     policy = load(by=0.02)
     found = score_pairs(policy, ROWS, reference=load(), beta=0.5)
@@ -44,12 +46,14 @@ def test_rewards_are_beta_times_the_gain_in_log_prob_whichever_way_the_reference
         assert abs(score.margin) > 1e-3
 
 
+@pytest.mark.slow(threads=1)
 def test_scores_are_rows_that_say_where_their_pair_stands(load, stories260k):
     found = score_pairs(load(), ROWS, reference=load())
     assert [row["origin"] for row in found.rows()] == [str(score.origin) for score in found.pairs]
     assert [json.loads(line) for line in found.as_lines().splitlines()] == found.rows()
 
 
+@pytest.mark.slow(threads=1)
 def test_bad_rows_are_left_out_aloud_or_refused(load):
     said = []
 
@@ -68,6 +72,7 @@ def test_bad_rows_are_left_out_aloud_or_refused(load):
         score_pairs(model, rows, reference=model, on_bad_row="error")
 
 
+@pytest.mark.slow(threads=1)
 def test_what_cannot_be_scored_is_refused(load):
     with pytest.raises(ConfigError, match=r"^beta is above 0, got 0"):
         score_pairs("nowhere", ROWS, beta=0.0)

@@ -8,6 +8,7 @@ from penchant.feedback import Project, Store
 from penchant.feedback.reliability import reliability
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("how", ["undo", "change"])
 def test_a_quick_correction_is_not_too_fast_and_the_first_reading_counts(make_any_store, make_answer, clock, how):
     store = make_any_store(1, too_fast_seconds=1.5)
@@ -26,6 +27,7 @@ def test_a_quick_correction_is_not_too_fast_and_the_first_reading_counts(make_an
     assert medians == [30.0] * 4
 
 
+@pytest.mark.slow(threads=1)
 def test_a_first_answer_that_is_too_fast_is_flagged_and_what_corrects_a_skip_is_no_first(make_any_store, make_answer):
     store = make_any_store(2, too_fast_seconds=1.5)
     ann = store.invite("Ann").annotator.id

@@ -59,6 +59,7 @@ def test_a_folder_of_any_name_can_hold_a_project(tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == ["penchant.db", "project.yaml"]
 
 
+@pytest.mark.slow(threads=1)
 def test_asking_people_starts_without_torch_and_transformers():
     code = (
         "import sys; import penchant.feedback, penchant.feedback.exports, penchant.feedback.imports,"

@@ -78,6 +78,7 @@ def test_the_interval_of_a_share_holds_the_truth_as_often_as_it_says():
     assert share(0, 0).value is None
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("noise", [0.02, 0.1, 0.3])
 def test_label_noise_is_what_the_simulated_annotator_has(vote, noise):
     rng = random.Random(1)

@@ -97,6 +97,7 @@ def test_every_public_name_is_there():
         _ = feedback.Free
 
 
+@pytest.mark.slow(threads=1)
 def test_without_the_packages_it_is_said_what_to_install():
     code = (
         "import sys; sys.modules['sqlalchemy'] = None\n"

@@ -10,6 +10,7 @@ from penchant.feedback.imports import import_file
 from penchant.feedback.summary import agreement, length_bias, source_label, source_table, summary
 
 
+@pytest.mark.slow(threads=1)
 def test_a_project_without_answers_has_a_summary_that_says_so(make_store):
     found = summary(make_store(2))
     assert found["counts"]["tasks"] == 2
@@ -105,6 +106,7 @@ def pandalm(shared):
         return json.load(stream)[::4]  # a quarter is enough, and quick
 
 
+@pytest.mark.slow(threads=1)
 def test_real_annotators_agree_as_their_publishers_say_and_the_models_rank(make_store, make_comparison, pandalm):
     outcome = {0: "tie", 1: "a", 2: "b"}
     comparisons = []

@@ -51,6 +51,7 @@ def test_votes_are_imported_into_a_new_project_and_exported_again(votes, tmp_pat
     assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 6
 
 
+@pytest.mark.slow(threads=1)
 def test_pairs_imported_as_gold_or_unanswered_carry_no_votes(votes, tmp_path, file):
     assert votes("import", tmp_path / "p", file, "--unanswered")[1].startswith("6 pairs and 0 answers added, 6 known")
     assert votes("import", tmp_path / "q", file, "--gold")[1].startswith("6 gold pairs and 0 answers added")
@@ -95,6 +96,7 @@ def test_an_export_replaces_no_file(votes, tmp_path, file):
     assert (code, "exists already" in err, backup.read_bytes()) == (2, True, before)
 
 
+@pytest.mark.slow(threads=1)
 def test_agreement_is_shown_as_tables_and_as_json(votes, tmp_path, file):
     votes("import", tmp_path / "p", file)
     code, out, _ = votes("agreement", tmp_path / "p")
@@ -145,6 +147,7 @@ def test_a_project_of_a_newer_penchant_is_refused_with_exit_code_2(votes, make_s
     assert "update Penchant" in err
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

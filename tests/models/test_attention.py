@@ -52,6 +52,7 @@ def test_tree_attention_is_dense_attention_under_the_forests_rule(monkeypatch, h
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("heads", "groups"), [(2, 2), (4, 2)], ids=["MHA", "GQA"])
 def test_its_gradient_agrees_with_finite_differences(monkeypatch, heads, groups):
     monkeypatch.setattr(attention, "QUERY_BLOCK", 2)

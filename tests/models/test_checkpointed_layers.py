@@ -17,6 +17,7 @@ def gradients(model, family):
     return {name: p.grad for name, p in model.network.named_parameters()}
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("share", [True, False])
 def test_layers_with_dropout_of_their_own_score_and_learn_without_it(make_folder, sizes, cpu, family, share):
     drops = {"dropout": 0.5, "attention_dropout": 0.5, "layerdrop": 0.5}
@@ -34,6 +35,7 @@ def test_layers_with_dropout_of_their_own_score_and_learn_without_it(make_folder
         torch.testing.assert_close(score_sequences(frugal, family), score_sequences(plain, family))
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("share", [True, False])
 def test_answers_are_the_same_whether_or_not_layers_are_run_again(llama_folder, cpu, share):
     plain, frugal = (load_model(str(llama_folder), cpu, share=share) for _ in range(2))

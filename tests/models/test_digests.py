@@ -65,6 +65,7 @@ def test_a_file_that_is_gone_or_new_is_named_and_one_that_no_loader_reads_is_not
         load_text_side(str(run))
 
 
+@pytest.mark.slow(threads=1)
 def test_a_copy_elsewhere_is_a_model_of_its_own(make_run, cpu, tmp_path):
     run = make_run()
     shutil.copytree(run / "model", tmp_path / "copy")
@@ -79,6 +80,7 @@ def test_a_run_from_before_digests_were_recorded_is_used_as_it_is(make_run):
     assert resolve(str(run)) == run / "model"
 
 
+@pytest.mark.slow(threads=1)
 def test_an_adapter_whose_base_model_was_changed_is_refused(make_run, base, cpu):
     run = make_run(lora=True)
     load_model(str(run), cpu)

@@ -82,6 +82,7 @@ def relative(ours, theirs):
     return float((ours - theirs).detach().norm() / theirs.detach().norm())
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", SHARED)
 def test_shared_scores_and_their_gradient_are_the_models_own(name, make_folder, sizes, cpu, family):
     folder = make_folder(config_of(name, sizes, **SHARED[name]))
@@ -103,6 +104,7 @@ def test_shared_scores_and_their_gradient_are_the_models_own(name, make_folder, 
     assert Forest.plant(family).num_tokens < 0.7 * sum(map(len, family)), "something was shared"
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", UNSHARED)
 def test_a_model_that_cannot_share_says_why_and_still_gives_its_own_scores(name, make_folder, sizes, cpu, family):
     own, reason = UNSHARED[name]
@@ -126,6 +128,7 @@ def test_a_sliding_window_that_no_sequence_reaches_is_shared(make_folder, sizes,
 LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "rope_theta": 10000.0}
 
 
+@pytest.mark.slow(threads=1)
 def test_longrope_is_shared_only_where_no_sequence_switches_the_frequencies_of_the_others(
     make_folder, sizes, cpu, family
 ):
@@ -186,6 +189,7 @@ def test_bf16_is_close_to_fp32_and_sharing_survives_it(llama, llama_folder, fami
     assert all(p.grad.dtype == torch.float32 for p in rounded.network.parameters())
 
 
+@pytest.mark.slow(threads=1)
 def test_checkpointed_activations_run_every_layer_again_and_change_no_gradient(llama, llama_folder, cpu, family):
     score_sequences(llama, family).sum().backward()
     frugal = load_model(str(llama_folder), cpu)

@@ -59,6 +59,7 @@ def load(families, family, folder):
     return load_model(str(folder), Numerics(torch.device("cpu"), torch.float32), chat_template="plain")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("family", ["deepseek_v3", "got_ocr2", "gpt_neo", "mamba"])
 def test_a_model_is_written_and_read_back_whatever_its_family(families, family, tmp_path):

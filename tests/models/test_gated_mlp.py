@@ -23,6 +23,7 @@ def loss_and_gradients(network):
     return loss, {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("config", [LlamaConfig, Qwen3Config, Gemma2Config])
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
 def test_loss_and_every_gradient_are_the_same_to_the_last_bit(make_folder, sizes, config, lora):

@@ -168,6 +168,7 @@ def test_uniform_numbers_are_a_fixed_series_of_what_the_response_is():
     assert uniforms(0, "prompt", 0, 0, 2) == pytest.approx([0.33275980311676423, 0.7947344246643991], abs=0)
 
 
+@pytest.mark.slow(threads=1)
 def test_greedy_decoding_equals_that_of_transformers(stories, stories260k):
     from transformers import AutoModelForCausalLM
 
@@ -201,6 +202,7 @@ def test_a_limit_of_tokens_cuts_the_same_response(stories):
     assert all(a == b[:5] for key in short for a, b in zip(short[key], long[key], strict=True))
 
 
+@pytest.mark.slow(threads=1)
 def test_seeds_indices_and_keys_give_different_responses(stories):
     zero, one = token_ids(write(stories)), token_ids(write(stories, seed=1))
     assert all(zero[key] != one[key] and zero[key][0] != zero[key][1] for key in zero)
@@ -268,6 +270,7 @@ def test_a_long_prompt_in_blocks_beside_short_ones_is_computed_exactly(llama):
     assert [one.logprob for one in responses] == pytest.approx(scored.tolist(), abs=1e-3)
 
 
+@pytest.mark.slow(threads=1)
 def test_blocks_of_queries_change_nothing(stories, monkeypatch):
     from penchant.models import kv_cache
 
@@ -341,6 +344,7 @@ def test_no_prompts_give_no_responses(stories, unshared):
     assert list(generate(unshared, [], SamplingParams())) == []
 
 
+@pytest.mark.slow(threads=1)
 def test_one_response_a_prompt_and_chosen_indices_are_possible(stories):
     all_of_them = token_ids(write(stories, num_responses=4))
     assert all(len(group) == 1 for group in write(stories, num_responses=1))

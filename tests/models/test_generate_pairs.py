@@ -29,6 +29,7 @@ def text_of(model, response):
     return model.encoder.decode(response.token_ids).strip()
 
 
+@pytest.mark.slow(threads=1)
 def test_identical_responses_are_sampled_again_and_the_rest_is_left_as_it_was(stories):
     requests = requests_for(stories)
     first = {group[0].key: group for group in generate(stories, requests, SHORT)}
@@ -66,6 +67,7 @@ def test_greedy_responses_are_flagged_without_another_attempt(stories):
     assert stories.num_tokens_run - before == len(requests[0].prompt_ids)
 
 
+@pytest.mark.slow(threads=1)
 def test_repeated_runs_give_the_same_pairs(stories):
     one, two = (
         {g.request.key: g for g in sample_pairs(stories, requests_for(stories), SHORT, batch_size=size)}
@@ -76,6 +78,7 @@ def test_repeated_runs_give_the_same_pairs(stories):
     }
 
 
+@pytest.mark.slow(threads=1)
 def test_of_more_than_two_responses_only_the_repeats_are_sampled_again(stories):
     for group in sample_pairs(stories, requests_for(stories)[:20], SHORT, num_responses=4, attempts=20):
         texts = [text_of(stories, response) for response in group.responses]

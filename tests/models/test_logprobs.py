@@ -55,6 +55,7 @@ def test_values_and_gradients_are_those_of_log_softmax(dtype, softcap, with_bias
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.usefixtures("_chunks")
 @pytest.mark.parametrize("softcap", [None, 3.0])
 def test_gradients_agree_with_finite_differences(softcap):

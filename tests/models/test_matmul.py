@@ -68,6 +68,7 @@ def test_a_cache_that_cannot_be_written_costs_no_more_than_the_measurement(rates
     assert matmul.use_fastest_exact_matmul() == "medium"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_real_measurement_keeps_the_accuracy_of_fp32():
     matmul.use_fastest_exact_matmul()
     assert matmul._product_error() < 2e-6

@@ -26,6 +26,7 @@ def folder(make_folder, sizes):
     )
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("longest", [64, None])
 def test_its_text_side_scores_and_answers_as_the_whole_model(folder, cpu, family, longest):
     model = load_model(str(folder), cpu, longest=longest)
@@ -41,6 +42,7 @@ def test_its_text_side_scores_and_answers_as_the_whole_model(folder, cpu, family
     assert len(answers) == 2
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("adapted", [False, True])
 def test_only_what_text_reaches_is_trained(folder, cpu, family, adapted):
     model = load_model(str(folder), cpu, longest=64)

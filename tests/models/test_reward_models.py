@@ -103,6 +103,7 @@ def test_a_head_over_the_vocabulary_is_left_behind_whether_or_not_it_was_the_emb
     assert load_reward_model(str(tmp_path / "reward"), CPU).shares
 
 
+@pytest.mark.slow(threads=1)
 def test_text_of_the_template_gives_the_score_that_transformers_gives_it(stories260k, tmp_path):
     """A template that writes a line break behind its turns: the whole text counts, as for whoever renders it."""
     template = tmp_path / "template.jinja"
@@ -150,6 +151,7 @@ def test_a_model_from_elsewhere_whose_texts_end_with_padding_is_read_where_trans
     assert torch.allclose(ours, theirs(network, ended), atol=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 def test_what_texts_share_is_run_once_and_changes_no_reward_and_no_gradient(stories260k):
     model = moved(reward_model_of(load_model(str(stories260k), CPU, chat_template="plain")))
     prompt = list(range(5, 45))
@@ -171,6 +173,7 @@ def test_what_texts_share_is_run_once_and_changes_no_reward_and_no_gradient(stor
     ]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.filterwarnings("ignore")
 def test_an_adapter_with_its_head_is_written_read_by_peft_and_folded_in(stories260k, tmp_path):
     from peft import AutoPeftModelForSequenceClassification

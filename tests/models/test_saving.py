@@ -230,6 +230,7 @@ def merges_of(tokenizer):
     return json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_gguf_file_is_converted_once_and_computes_the_same(llama, llama_folder, cpu, family, tmp_path, monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
     write_gguf(llama_folder, tmp_path / "tiny.gguf")

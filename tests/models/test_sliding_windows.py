@@ -41,6 +41,7 @@ def train(make_folder, sizes, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow(threads=1)
 def test_a_window_that_samples_outgrow_is_not_shared_and_the_model_trains(train):
     folder, said = train(64, num_samples=2, sample_tokens=64)
     assert "sliding window of 64 tokens is shorter than the longest sequence of 128" in said

@@ -35,11 +35,13 @@ def written(text, group=0, reward=0.0):
     return Written(None, prompt, text, group, True, None, reward, reward, Origin(file="f", line=1))
 
 
+@pytest.mark.slow(threads=1)
 def test_the_judges_score_rises(dpo, brevity):
     reward = dpo(brevity, epochs=6).metrics.column("reward")
     assert sum(reward[-2:]) / 2 > reward[0] + 0.05, reward
 
 
+@pytest.mark.slow(threads=1)
 def test_pairs_are_new_and_the_reference_is_asked_about_them(dpo, brevity):
     rows = dpo(brevity, epochs=2, batch_size=4).metrics
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-4), "the policy is its own reference"

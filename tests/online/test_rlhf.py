@@ -44,6 +44,7 @@ def gradient_of(model, task, items):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("method", [pytest.param("rloo", marks=SLOW), pytest.param("grpo", marks=SLOW), "best_of_n"])
 def test_the_score_rises(train, method):
     run = train(method=method, epochs=8, batch_size=8)
@@ -73,12 +74,14 @@ def test_a_high_price_of_kl_keeps_the_policy_near_its_reference(train):
     assert abs(dear) < abs(free) / 2
 
 
+@pytest.mark.slow(threads=1)
 def test_an_adaptive_price_rises_while_the_kl_is_over_its_target(train):
     beta = train(epochs=5, beta=0.01, settings={"rlhf.kl_target": 0.01, "rlhf.kl_horizon": 40}).metrics.column("beta")
     assert beta[0] == pytest.approx(0.01), "at first the KL is 0"
     assert beta[-1] > beta[1]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("kl", ["sequence", "token"])
 def test_the_gradient_is_that_of_a_plain_loop_over_responses(model, prompts, brevity, kl):
     """RLOO by hand, one response at a time: the mean of -A log pi(y), and by token what is still to come."""
@@ -116,6 +119,7 @@ def test_an_estimator_of_somebody_elses_takes_the_place_of_the_methods_own(model
     assert np.allclose(found[method], found["rloo"]) == (method == "rloo")
 
 
+@pytest.mark.slow(threads=1)
 def test_responses_of_one_prompt_share_it_when_they_are_trained_on(train, model):
     shared = train(max_steps=1).metrics[0]["num_tokens"]
     model.stop_sharing("compared")

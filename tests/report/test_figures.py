@@ -15,6 +15,7 @@ def by_title(run, metrics):
     return {figure.title: figure for figure in figures(run, metrics)}
 
 
+@pytest.mark.slow(threads=1)
 def test_every_figure_tells_the_last_value_of_its_series(run, metrics):
     found = by_title(run, metrics)
     train, held_out = metrics[-2], metrics[-1]
@@ -27,6 +28,7 @@ def test_every_figure_tells_the_last_value_of_its_series(run, metrics):
     assert [value for _, value, _ in found["Gradient norm"].legend] == ["3"]
 
 
+@pytest.mark.slow(threads=1)
 def test_figures_are_well_formed_svg_with_theme_colours_only(run, metrics):
     for figure in figures(run, metrics):
         root = ElementTree.fromstring(figure.svg)
@@ -37,11 +39,13 @@ def test_figures_are_well_formed_svg_with_theme_colours_only(run, metrics):
         assert not re.findall(r"(?:fill|stroke): #", figure.svg)
 
 
+@pytest.mark.slow(threads=1)
 def test_no_identifier_is_shared_between_figures(run, metrics):
     ids = [name for figure in figures(run, metrics) for name in set(re.findall(r' id="([^"]*)"', figure.svg))]
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow(threads=1)
 def test_drawing_leaves_matplotlibs_settings_alone(run, metrics):
     import matplotlib
 
@@ -110,6 +114,7 @@ def test_the_log_prob_change_prefers_the_same_pairs_then_the_reference_then_batc
     assert log_prob_change(run, [{"step": 1, "loss": 0.7}]) is None
 
 
+@pytest.mark.slow(threads=1)
 def test_likelihood_displacement_is_explained_at_its_figure(run, metrics):
     assert "likelihood displacement" in by_title(run, metrics)["Change of log-probability"].note
 

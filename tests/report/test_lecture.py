@@ -34,6 +34,7 @@ def draw(tmp_path):
     return drawn
 
 
+@pytest.mark.slow(threads=1)
 def test_title_axes_and_labels_are_words_in_the_svg(draw):
     _, words, png = draw(figure(one("first"), one("second")))
     assert {"A finding", "steps", "loss, nats", "first", "second"} <= set(words)
@@ -41,6 +42,7 @@ def test_title_axes_and_labels_are_words_in_the_svg(draw):
         assert image.width == 1440
 
 
+@pytest.mark.slow(threads=1)
 def test_nothing_is_drawn_at_the_edge_of_the_picture(draw):
     long = figure(
         *(one(f"a label of many words, the {number}th of them") for number in range(5)),
@@ -66,6 +68,7 @@ def test_series_of_one_key_share_a_colour_and_the_legend_tells_colours_and_dashe
     assert svg.count("stroke-dasharray") >= 3, "two dashed curves and one dashed key"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_method_has_its_own_colour_wherever_it_stands(draw):
     for order in (("dpo", "other"), ("other", "dpo")):
         svg, _, _ = draw(figure(*map(one, order)), order[0])
@@ -73,11 +76,13 @@ def test_a_method_has_its_own_colour_wherever_it_stands(draw):
         assert next(colour for colour in COLOURS if colour != MEANING["dpo"]) in svg
 
 
+@pytest.mark.slow(threads=1)
 def test_more_series_than_colours_are_all_drawn(draw):
     _, words, _ = draw(figure(*(one(f"s{i}") for i in range(9))))
     assert {f"s{i}" for i in range(9)} <= set(words)
 
 
+@pytest.mark.slow(threads=1)
 def test_points_have_no_line_and_limits_are_shaded(draw):
     svg, _, _ = draw(figure(one("dots", points=True)))
     assert svg.count("<use") - draw(figure(one("dots", x=(1, 2), y=(1, 2))), "line")[0].count("<use") >= 3
@@ -118,6 +123,7 @@ def test_bars_with_long_names_lie_and_all_names_can_be_read(draw):
     assert "LineCollection" in draw(limited, "limited")[0]
 
 
+@pytest.mark.slow(threads=1)
 def test_logarithmic_ticks_are_numbers_where_they_are_short(draw):
     _, words, _ = draw(figure(one("a", (1, 100, 10_000), (1e-9, 1e-3, 1.0)), x_scale="log", y_scale="log"))
     assert {"1", "100", "10,000"} <= set(words)
@@ -140,6 +146,7 @@ def test_a_logit_axis_spreads_what_is_nearly_certain(draw):
     assert {"0.5", "0.9", "0.99", "0.999"} <= set(words)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_range_of_y_is_kept(draw):
     names = tuple(f"a name as long as this one {i}" for i in range(3))
     for x in ((1, 2, 3), ("a", "b", "c"), names):
@@ -148,6 +155,7 @@ def test_the_range_of_y_is_kept(draw):
         assert not {"50", "200", "900"} & set(words)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_figure_gives_the_same_bytes(draw, tmp_path):
     for content in (figure(one("a"), one("b", dash="x")), tree()):
         first, second = (draw_figure(content, tmp_path / name) for name in ("a", "b"))

@@ -50,6 +50,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+@pytest.mark.slow(threads=1)
 def test_the_page_holds_the_headline_numbers_figures_samples_and_ledger(run, metrics, samples, comparison):
     page = Page(render_report(run, metrics, samples, comparison))
     for words in [
@@ -76,10 +77,12 @@ def test_the_page_holds_the_headline_numbers_figures_samples_and_ledger(run, met
     assert page.tags.count("svg") == 7
 
 
+@pytest.mark.slow(threads=1)
 def test_every_element_that_opens_closes(run, metrics, samples, comparison):
     assert Page(render_report(run, metrics, samples, comparison)).open == []
 
 
+@pytest.mark.slow(threads=1)
 def test_hostile_text_is_shown_as_text_wherever_it_comes_from(run, metrics, comparison):
     clean = render_report(run, metrics, [], comparison)
     pair = dict.fromkeys(("prompt", "before", "after"), HOSTILE)
@@ -109,6 +112,7 @@ def test_messages_and_control_characters_and_lone_surrogates_are_written(run, co
     assert "(empty)" in page.text
 
 
+@pytest.mark.slow(threads=1)
 def test_nothing_is_loaded_from_anywhere_and_no_script_can_run(run, metrics, samples, comparison):
     html = render_report(run, metrics, samples, comparison)
     page = Page(html)
@@ -125,6 +129,7 @@ def test_nothing_is_loaded_from_anywhere_and_no_script_can_run(run, metrics, sam
     assert html.index("Content-Security-Policy") < html.index("<style>")
 
 
+@pytest.mark.slow(threads=1)
 def test_only_what_is_there_is_shown(run, metrics):
     without_evaluations = [row for row in metrics if "loss" in row]
     page = Page(render_report(run, without_evaluations, [], None))
@@ -171,10 +176,12 @@ def test_samples_show_the_first_against_the_last_step(run, samples):
     assert "Mild." not in text
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_run_gives_the_same_bytes(run, metrics, samples, comparison):
     assert render_report(run, metrics, samples, comparison) == render_report(run, metrics, samples, comparison)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_file_is_complete_and_leaves_nothing_beside_it(run, metrics, samples, comparison, tmp_path):
     path = tmp_path / "new folder" / "report.html"
     write_report(run, metrics, samples, comparison, path)
@@ -205,6 +212,7 @@ def test_an_older_report_is_replaced_by_a_new_file_never_written_over(run, tmp_p
     assert "DPO report" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow(threads=1)
 def test_importing_the_room_does_not_import_the_drawing_libraries():
     script = "import sys, penchant.report; print({'matplotlib', 'jinja2', 'torch'} & set(sys.modules))"
     assert (

@@ -62,6 +62,7 @@ def test_every_item_has_its_name_rank_and_rating_on_one_line_best_first(tmp_path
         assert len(image.convert("RGB").getcolors(2**24)) > 10, "something is drawn"
 
 
+@pytest.mark.slow(threads=1)
 def test_the_title_says_the_level_and_the_scale_is_explained(tmp_path):
     words = " ".join(text for text, _ in texts(draw_standings(ranking(2), tmp_path / "ratings")[0]))
     assert "Ratings with 90% intervals" in words
@@ -70,6 +71,7 @@ def test_the_title_says_the_level_and_the_scale_is_explained(tmp_path):
     assert "hollow" not in words
 
 
+@pytest.mark.slow(threads=1)
 def test_items_kept_in_place_by_a_prior_are_hollow_and_explained(tmp_path):
     svg, _ = draw_standings(ranking(3, by_prior=(0,)), tmp_path / "ratings")
     assert "hollow: no finite rating by votes alone" in " ".join(text for text, _ in texts(svg))
@@ -78,6 +80,7 @@ def test_items_kept_in_place_by_a_prior_are_hollow_and_explained(tmp_path):
     assert len(re.findall(r"<use [^>]*fill: #0072b2; stroke: #0072b2", source)) == 2
 
 
+@pytest.mark.slow(threads=1)
 def test_groups_that_never_met_have_an_axis_and_a_heading_each(tmp_path):
     svg, _ = draw_standings(ranking(3, 2), tmp_path / "ratings")
     words = [text for text, _ in texts(svg)]
@@ -90,6 +93,7 @@ def test_a_group_that_nothing_ranks_is_not_drawn(tmp_path):
     assert [text for text, _ in texts(svg) if text.startswith("item")] == ["item 1.0    1", "item 1.1    2"]
 
 
+@pytest.mark.slow(threads=1)
 def test_more_items_or_groups_than_a_figure_holds_are_cut_and_the_title_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(penchant.report.standings, "MOST_ROWS", 5)
     words = [text for text, _ in texts(draw_standings(ranking(3, 4), tmp_path / "rows")[0])]
@@ -107,6 +111,7 @@ def test_names_are_foreign_text_long_names_are_cut_in_the_middle(tmp_path):
     assert any(text.startswith("a very long name of a…") and "step 1 <b>&$x^2$ 模型" in text for text in words)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_ranking_gives_the_same_bytes(tmp_path):
     first, second = (draw_standings(ranking(4, 2), tmp_path / name) for name in "ab")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]

@@ -106,6 +106,7 @@ def test_best_middle_and_worst_come_first_by_the_judges_score(run):
     assert html.index("largest gain") < html.index("the middle one") < html.index("largest loss of the judge")
 
 
+@pytest.mark.slow(threads=1)
 def test_formula_lineage_and_command_are_on_the_page_as_text(run, metrics):
     about = About("-logsigmoid(z) <b>", ("run a", "└── data <i>"), "penchant dpo --config a")
     html = render_report(run, metrics, [], None, about)
@@ -113,6 +114,7 @@ def test_formula_lineage_and_command_are_on_the_page_as_text(run, metrics):
         assert shown in html
 
 
+@pytest.mark.slow(threads=1)
 def test_all_words_of_the_page_are_there_in_chinese(run, metrics, samples, comparison):
     known = json.loads((ROOM / "zh.json").read_text(encoding="utf-8"))
     used = set()
@@ -182,6 +184,7 @@ def test_the_card_says_what_the_report_says_and_its_head_is_yaml(run, metrics, c
     assert "<script>" not in card
 
 
+@pytest.mark.slow(threads=1)
 def test_reinforcement_learning_is_shown_by_score_and_kl_and_not_by_its_loss():
     about = {"loss": 0.01, "entropy": 2.0, "completions/mean_length": 30.0}
     rows = [{"step": step, "reward": 0.1 * step, "kl": 0.3 * step, **about} for step in range(1, 6)]

@@ -80,6 +80,7 @@ def test_a_round_waits_for_people_and_goes_on_when_enough_is_there(tmp_path, ask
     assert found["settings"]["min_votes"] == {"vote": 5, "compare": None}
 
 
+@pytest.mark.slow(threads=1)
 def test_another_folder_of_the_same_name_does_not_mix_its_answers_into_a_project(tmp_path, asked):
     project, one, two = tmp_path / "votes", tmp_path / "one" / "wheel", tmp_path / "two" / "wheel"
     for folder in (one, two):  # with the very same comparisons
@@ -90,6 +91,7 @@ def test_another_folder_of_the_same_name_does_not_mix_its_answers_into_a_project
     assert sorted(missing(run_round(folder))[0] for folder in (one, two)) == [6, 7]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_round_that_is_begun_again_and_asks_something_else_can_ask_in_the_same_project(tmp_path, asked):
     settings = asked | {"people": tmp_path / "votes"}
     for more, num_tasks in (({}, 7), ({}, 7), ({"temperature": 0.5}, 14)):
@@ -98,6 +100,7 @@ def test_a_round_that_is_begun_again_and_asks_something_else_can_ask_in_the_same
         assert len(task_ids(tmp_path / "votes")) == num_tasks
 
 
+@pytest.mark.slow(threads=1)
 def test_a_plan_without_a_name_for_its_tasks_asks_under_the_old_one_and_adds_all_or_none(tmp_path, asked):
     from penchant.feedback import Project, Store
 

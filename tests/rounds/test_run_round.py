@@ -112,6 +112,7 @@ def test_the_table_shows_every_round_with_its_parent_and_its_figures(wheel):
         assert line[5:] == (f"{kl['mean']:+.3f}", str(wheel / f"round-{number}"))
 
 
+@pytest.mark.slow(threads=1)
 def test_progress_and_every_stage_are_reported(here, judged, listener):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_stages, "answer_held_out", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -356,6 +357,7 @@ def test_a_later_round_that_is_refused_before_it_sampled_is_taken_back_alone(whe
     assert record(tmp_path / "copy" / "round-2") == record(wheel / "round-2")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_round_that_has_sampled_stays_whatever_is_refused_then(here, judged, monkeypatch):
     from penchant.evaluation import authors
 
@@ -414,6 +416,7 @@ def test_votes_that_could_not_be_read_are_counted_where_nothing_is_left_to_train
         run_round(tmp_path / "new", **asked, judge=server.base, judge_model="m")
 
 
+@pytest.mark.slow(threads=1)
 def test_stopped_while_training_it_says_in_which_round_and_what_the_next_call_must_name(tmp_path, judged, monkeypatch):
     from penchant.training import loop
 

@@ -47,6 +47,7 @@ def test_newtons_fit_is_the_minimum_that_a_general_optimiser_finds():
     np.testing.assert_allclose([theta, *phi, *gamma_G], expected, atol=1e-5)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_that_wins_by_length_alone_has_a_controlled_win_rate_of_a_half():
     rng = np.random.default_rng(0)
     credit_N, feature_NF, prompt_N = simulated(rng, 400, theta=0.0, phi=2.0)

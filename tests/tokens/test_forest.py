@@ -51,6 +51,7 @@ def check_against_brute_force(sequences, **options):
 families = st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=14), min_size=1, max_size=7)
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=150, deadline=None)
 @given(families, st.integers(1, 5))
 def test_any_family_is_planted_as_the_definition_says(ids, min_shared):

@@ -100,6 +100,7 @@ def test_ids_and_verdicts_of_many_pairs_are_those_of_each_by_itself(encoder_of, 
     assert told(tokenise_demonstrations(encoder, texts, LIMITS)) == told(tokenise_demonstrations(slow, texts, LIMITS))
 
 
+@pytest.mark.slow(threads=1)
 def test_a_tokenizer_that_writes_a_space_before_every_text_reads_many_as_it_reads_one(story_tokenizer):
     encoder = ChatEncoder(story_tokenizer, template="plain")
     slow = rendering_every_time(encoder)

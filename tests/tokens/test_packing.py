@@ -1,5 +1,6 @@
 """Micro-batches hold every item once and no more unique tokens than the budget."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ items = st.lists(
 )
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=150, deadline=None)
 @given(items, st.integers(1, 60), st.booleans())
 def test_every_index_appears_once_and_the_budget_holds(items, budget, share):

@@ -72,6 +72,7 @@ def test_saturated_margins_are_said(dpo, tmp_path):
     assert "saturated" in raised(dpo(data=write_pairs(tmp_path / "p.jsonl", stories(24)), alarms=limits, **FAST))
 
 
+@pytest.mark.slow(threads=1)
 def test_a_loss_that_stays_at_ln_2_is_said_halfway(dpo, tmp_path):
     optimiser = {"batch_size": 2, "learning_rate": 1e-9, "epochs": 1}
     found = raised(dpo(data=write_pairs(tmp_path / "p.jsonl", stories(48)), optimiser=optimiser))
@@ -96,6 +97,7 @@ def test_answers_that_repeat_themselves_grow_or_do_not_end_are_said(dpo, tmp_pat
     assert "repeats_itself" in raised(record)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_gradient_far_above_its_median_is_said_at_its_step(dpo, tmp_path, monkeypatch):
     clip, calls = torch.nn.utils.clip_grad_norm_, []
 
@@ -173,6 +175,7 @@ def test_the_loop_finds_pairs_with_nearly_the_same_sides_and_remembers_them_in_i
     assert found["text"] == found["sentence"].format(**found["facts"])
 
 
+@pytest.mark.slow(threads=1)
 def test_sides_that_the_objective_moves_the_same_way_are_said_unless_they_are_held_to_the_band(
     dpo, tmp_path, monkeypatch
 ):
@@ -194,6 +197,7 @@ def twice_chosen(row):
     return row | {"chosen": row["rejected"] * 2}
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("objective", ["dpo", "simpo"])
 def test_a_pair_lies_in_the_band_where_a_small_step_along_its_gradient_moves_its_sides_apart(
     model, tmp_path, objective
@@ -240,6 +244,7 @@ def test_kl_of_the_models_own_answers_over_budget_is_said_and_recorded(dpo, tmp_
     assert raised(record)["kl_over_budget"]["value"] == pytest.approx(next(kl for kl in measured if kl > 0.5), abs=1e-5)
 
 
+@pytest.mark.slow(threads=1)
 def test_an_alarm_may_stop_the_run(dpo, tmp_path):
     alarms = {"not_moving": 0.5, "actions": {"not_moving": "stop"}}
     optimiser = {"batch_size": 2, "learning_rate": 1e-9, "epochs": 1}
@@ -249,6 +254,7 @@ def test_an_alarm_may_stop_the_run(dpo, tmp_path):
     assert (record.path / "model" / "model.safetensors").is_file()
 
 
+@pytest.mark.slow(threads=1)
 def test_an_alarm_may_halve_the_learning_rate(dpo, tmp_path):
     alarms = {"not_moving": 0.5, "actions": {"not_moving": "lower_rate"}}
     optimiser = {"batch_size": 2, "learning_rate": 1e-9, "epochs": 1, "schedule": "constant", "warmup_ratio": 0}

@@ -76,6 +76,7 @@ def pairs_of(model, pairs_file, number=4):
     return tokenise_pairs(model.encoder, load_pairs(pairs_file).records[:number], Limits(200, 150)).items
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_balance_is_the_auxiliary_loss_of_transformers_on_the_same_tokens(mixture, pairs_file, name):
     """A sequence alone shares nothing with others, so the tokens are the same."""
@@ -91,6 +92,7 @@ def test_the_balance_is_the_auxiliary_loss_of_transformers_on_the_same_tokens(mi
     assert float(routers.loss()) == pytest.approx(float(expected), rel=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_weighted_gradient_is_the_sum_of_the_two(mixture, pairs_file):
     model = mixture("mixtral")
     pairs = pairs_of(model, pairs_file)
@@ -116,6 +118,7 @@ def test_the_weighted_gradient_is_the_sum_of_the_two(mixture, pairs_file):
     assert with_two["rewards/margins"] == means["rewards/margins"]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_few_steps_on_the_balance_alone_even_out_the_experts(mixture, pairs_file):
     model = mixture("olmoe")
     pairs = pairs_of(model, pairs_file)
@@ -130,6 +133,7 @@ def test_a_few_steps_on_the_balance_alone_even_out_the_experts(mixture, pairs_fi
     assert found[-1]["router_balance"] < found[0]["router_balance"]
 
 
+@pytest.mark.slow(threads=1)
 def test_an_evaluation_measures_the_balance_and_adds_nothing(mixture, pairs_file):
     model = mixture("mixtral")
     pairs = pairs_of(model, pairs_file)
@@ -157,6 +161,7 @@ def test_a_model_without_experts_is_refused(model):
         Routers.of(model)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_without_experts_is_refused_before_it_leaves_a_folder(dpo, tmp_path):
     with pytest.raises(ConfigError, match=r"optimiser\.router_loss"):
         dpo(output=str(tmp_path / "run"), optimiser={"router_loss": 0.01})

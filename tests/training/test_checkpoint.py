@@ -190,6 +190,7 @@ def test_a_process_killed_at_any_write_leaves_a_whole_checkpoint(tmp_path, step,
         assert not list(folder.glob(".*")), "nothing half-written is left"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_full_disk_at_any_write_leaves_the_old_checkpoint_and_nothing_half_written(tmp_path):
     old, new = Trainee(), Trainee(steps=3)
 

@@ -80,6 +80,7 @@ def test_where_a_bad_row_ends_the_run_a_bad_pair_does(model, tmp_path, lists):
         pair_dataset(DataConfig(held_out=0.0, on_bad_row="error"), lists, model, 0, Heard())
 
 
+@pytest.mark.slow(threads=1)
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=4), max_size=12), st.booleans())
 def test_rows_and_parts_are_told_apart_in_any_order_of_what_fails_in_a_row(rows, at_once):
     so_far, origins = FailuresSoFar(), [Origin(file="f", line=i + 1) for i in range(len(rows))]

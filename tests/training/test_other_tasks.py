@@ -56,6 +56,7 @@ def labelled(model, pairs_file):
     return tokenise_labelled(model.encoder, records, Limits(200, 199)).items
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", ["aot", "aot_unpaired", "alpha_dpo", "beta_dpo"])
 def test_the_gradient_of_a_cut_batch_is_that_of_the_whole_batch_through_autograd(model, pairs, name):
     reference, objective = reference_of(model, pairs, 0.7), bind(name, beta=BETA)
@@ -68,6 +69,7 @@ def test_the_gradient_of_a_cut_batch_is_that_of_the_whole_batch_through_autograd
     assert means["loss"] == pytest.approx(float(whole.detach().mean()), rel=1e-5)
 
 
+@pytest.mark.slow(threads=1)
 def test_micro_batches_alone_would_have_another_gradient(model, pairs):
     """Otherwise the test above would hold for a task that ignores the coupling."""
     reference, objective = reference_of(model, pairs, 0.7), bind("aot", beta=BETA)
@@ -76,6 +78,7 @@ def test_micro_batches_alone_would_have_another_gradient(model, pairs):
     assert float((coupled - alone).norm() / coupled.norm()) > 1e-2
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", LABELLED_OBJECTIVES)
 def test_labelled_responses_have_the_same_gradient_shared_cut_and_unshared(model, labelled, name):
     row = LABELLED_OBJECTIVES[name]
@@ -90,6 +93,7 @@ def test_labelled_responses_have_the_same_gradient_shared_cut_and_unshared(model
     assert float((whole - apart).norm() / whole.norm()) < 1e-3
 
 
+@pytest.mark.slow(threads=1)
 def test_kto_measures_rewards_from_the_mean_of_mismatched_responses(model, labelled):
     reference = reference_of(model, labelled, 0.9, lower=0.5)
     task = LabelledTask(bind("kto", beta=BETA), BETA, reference, LABELLED_OBJECTIVES["kto"])
@@ -192,6 +196,7 @@ def test_wpo_weighs_a_pair_by_its_tokens_beside_what_the_policy_would_draw(model
             assert float(weighted.weight_B[b]) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 def test_wpo_scales_the_loss_and_gets_no_gradient_of_its_own(model, pairs):
     task = PreferenceTask(bind("dpo"), 0.1, reference_of(model, pairs, 0.5), wpo=True)
     found, _ = gradient(model, task, pairs)

@@ -49,6 +49,7 @@ def number(text):
     return int("".join(filter(str.isdigit, text)))
 
 
+@pytest.mark.slow(threads=1)
 def test_the_plan_counts_pairs_steps_and_tokens_as_the_run_then_runs_them(planned):
     line, run = planned(**{"save.num_samples": 0})
     pairs, steps, tokens, stored = line.split("; ")
@@ -61,6 +62,7 @@ def test_the_plan_counts_pairs_steps_and_tokens_as_the_run_then_runs_them(planne
     assert stored.startswith("the tokens take ")
 
 
+@pytest.mark.slow(threads=1)
 def test_without_sharing_every_token_is_run(planned):
     line, _ = planned(**{"save.num_samples": 0, "model.share_prefixes": False, "optimiser.max_steps": 1})
     assert "1 step;" in line
@@ -69,6 +71,7 @@ def test_without_sharing_every_token_is_run(planned):
     assert number(written) == number(of_them)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_plan_of_many_batches_is_told_by_some(planned, monkeypatch):
     exact, _ = planned(**{"save.num_samples": 0, "optimiser.max_steps": 1, "optimiser.batch_size": 1})
     monkeypatch.setattr(plan, "NUM_BATCHES", 3)
@@ -79,6 +82,7 @@ def test_a_plan_of_many_batches_is_told_by_some(planned, monkeypatch):
     )
 
 
+@pytest.mark.slow(threads=1)
 def test_labelled_responses_are_called_so(planned):
     line, _ = planned(**{"dpo.objective": "kto", "optimiser.max_steps": 1})
     assert line.startswith("12 responses to train on; 1 step; ")

@@ -48,6 +48,7 @@ def test_few_pairs_are_gone_through_twice():
     assert proposed(num_pairs=100)["optimiser.epochs"] == 2
 
 
+@pytest.mark.slow(threads=1)
 def test_facts_are_counted_from_the_pairs(model, tmp_path):
     from penchant.data import load_pairs
     from penchant.tokens import Limits, tokenise_pairs
@@ -65,6 +66,7 @@ def test_facts_are_counted_from_the_pairs(model, tmp_path):
     assert facts.given < facts.own < 0
 
 
+@pytest.mark.slow(threads=1)
 def test_the_same_is_proposed_in_python_and_every_setting_is_taken(stories260k, pairs_file):
     model = pt.load(stories260k, chat_template="plain")
     found = pt.advise(model, str(pairs_file), progress=False)

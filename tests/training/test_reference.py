@@ -88,6 +88,7 @@ def test_whatever_the_cache_held_before_the_values_are_the_same_bits(model, sequ
     assert again <= sample_cost(sequences) < cost
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.usefixtures("small_stretches")
 def test_a_value_lost_from_the_cache_comes_back_with_the_same_bits(model, score, tmp_path):
     cold, _ = score(model)

@@ -62,6 +62,7 @@ def test_a_run_does_not_go_on_from_other_data_or_another_model_than_it_began_wit
         dpo(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 2})
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("command", ["dpo", "sft"])
 def test_a_run_does_not_go_on_with_another_chat_template_behind_the_same_path(
     request, make_reporter, tmp_path, pairs_file, command
@@ -86,6 +87,7 @@ def test_a_run_does_not_go_on_with_another_chat_template_behind_the_same_path(
         train(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 1})
 
 
+@pytest.mark.slow(threads=1)
 def test_a_row_that_is_too_long_counts_once_where_its_pair_is_taken_apart(dpo, reporter, pairs_file, tmp_path):
     data = tmp_path / "pairs.jsonl"
     long = {"prompt": "and so on " * 100, "chosen": "a", "rejected": "b"}
@@ -96,6 +98,7 @@ def test_a_row_that_is_too_long_counts_once_where_its_pair_is_taken_apart(dpo, r
     assert any("left out 1 of 17 rows" in text for text in reporter.said)
 
 
+@pytest.mark.slow(threads=1)
 def test_fine_tuning_imitates_no_answer_labelled_bad_and_says_so_and_what_it_did_not_read(sft, reporter, tmp_path):
     path = tmp_path / "kto.jsonl"
     rows = [{"prompt": f"Once {i}", "completion": " a cat.", "label": i % 2 == 0, "mine": i} for i in range(8)]
@@ -114,6 +117,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("sections", "error"), REFUSALS)
 def test_a_run_refused_before_its_first_step_leaves_no_folder_and_the_corrected_one_begins(
     dpo, tmp_path, sections, error
@@ -168,6 +172,7 @@ def test_a_folder_that_was_there_before_the_refused_run_stays_and_is_empty(dpo, 
     assert list((tmp_path / "run").iterdir()) == []
 
 
+@pytest.mark.slow(threads=1)
 def test_a_disk_too_small_leaves_no_folder(dpo, tmp_path, monkeypatch):
     def too_small(self, num_bytes):
         raise OutputError("too small")
@@ -178,6 +183,7 @@ def test_a_disk_too_small_leaves_no_folder(dpo, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow(threads=1)
 def test_what_a_stopped_run_left_is_not_removed_when_resuming_it_is_refused(dpo, make_reporter, tmp_path, monkeypatch):
     def crash():
         raise RuntimeError
@@ -195,6 +201,7 @@ def test_what_a_stopped_run_left_is_not_removed_when_resuming_it_is_refused(dpo,
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == before
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("leftover", ["metrics", "checkpoints"])
 def test_steps_and_checkpoints_are_never_removed(dpo, tmp_path, monkeypatch, leftover):
     original = run_module.Loop.run

@@ -13,6 +13,7 @@ import penchant as pt
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reward.md"
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.filterwarnings("ignore")
 def test_the_examples_of_the_page_run_and_agree(stories260k, tmp_path, monkeypatch):
     """With a smaller model and a chat template, as this one has none."""

@@ -53,6 +53,7 @@ def weights(folder):
     return file.read_bytes()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_reward_model_learns_which_of_its_pairs_are_preferred(reward):
     folder = reward(data={"held_out": 0}, optimiser={"epochs": 6, "learning_rate": 1e-3, "batch_size": 16})
     steps = [row for row in rows(folder) if "grad_norm" in row]
@@ -65,6 +66,7 @@ def test_a_reward_model_learns_which_of_its_pairs_are_preferred(reward):
     assert (folder.ledger["command"], folder.ledger["status"]) == ("reward", "finished")
 
 
+@pytest.mark.slow(threads=1)
 def test_held_out_accuracy_has_its_interval(reward):
     (last,) = [row for row in rows(reward(optimiser={"epochs": 1})) if "eval_loss" in row]
     low, high = (last[f"eval_rewards/accuracies_{end}"] for end in ("low", "high"))
@@ -85,6 +87,7 @@ def expected_gradient(network, pairs, centring):
     return float(total.detach()) / len(pairs), {name: p.grad.clone() for name, p in network.named_parameters()}
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("centring", [0.0, 0.05])
 def test_soft_labels_margins_weights_and_ties_are_read_and_the_gradient_is_that_of_a_slow_loop(
     reward_model, pairs, centring
@@ -123,6 +126,7 @@ def test_a_pair_found_equally_good_is_right_by_half_and_one_preferred_the_other_
     assert accuracy(replace(pairs[0], probability=0.2)) == 1 - right
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("kind", [{}, {"lora": {"rank": 4}}], ids=["full", "LoRA"])
 def test_a_stopped_run_goes_on_bit_for_bit(reward, make_reporter, tmp_path, kind):
     options = {"model": kind, "save": {"eval_every": 2}}
@@ -135,6 +139,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(reward, make_reporter, tmp_path, kind
     assert rows(resumed) == rows(straight)
 
 
+@pytest.mark.slow(threads=1)
 def test_centring_takes_the_mean_of_the_rewards_to_zero(reward_model, pairs):
     def mean_after(centring):
         model = reward_model.copy()
@@ -152,6 +157,7 @@ def test_centring_takes_the_mean_of_the_rewards_to_zero(reward_model, pairs):
     assert mean_after(0.1) < 0.8 * mean_after(0.0)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_reward_model_is_trained_further_and_in_memory(stories260k, pairs_file):
     how = {"epochs": 1, "held_out": 0.25, "progress": False}
     run = pt.reward(load_model(str(stories260k), pt_numerics(), chat_template="plain"), str(pairs_file), **how)
@@ -169,6 +175,7 @@ def pt_numerics():
     return Numerics(torch.device("cpu"), torch.float32)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_model_of_a_run_is_its_reward_model(reward):
     folder = reward()
     model = pt.open_run(folder.path).model
@@ -187,6 +194,7 @@ def test_what_a_reward_model_does_not_read_is_refused(settings, sections, words)
         RewardConfig.model_validate(settings(**sections))
 
 
+@pytest.mark.slow(threads=1)
 def test_settings_that_were_written_are_read_again(reward, tmp_path):
     folder = reward(save={"eval_every": 3}, reward={"centring": 0.01})
     written = json.loads((folder.path / "run.json").read_text(encoding="utf-8"))["config"]

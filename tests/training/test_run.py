@@ -43,6 +43,7 @@ def steps(folder):
     return [row for row in rows(folder) if "grad_norm" in row]
 
 
+@pytest.mark.slow(threads=1)
 def test_dpo_learns_which_of_its_pairs_are_preferred(dpo, stories260k):
     folder = dpo(data={"held_out": 0}, optimiser={"epochs": 8, "learning_rate": 1e-3, "batch_size": 16})
     first, last = steps(folder)[0], steps(folder)[-1]
@@ -54,6 +55,7 @@ def test_dpo_learns_which_of_its_pairs_are_preferred(dpo, stories260k):
     AutoModelForCausalLM.from_pretrained(folder.model)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_list_is_paired_by_the_rule_of_the_settings_which_the_ledger_names(dpo, tmp_path):
     file = tmp_path / "lists.jsonl"
     row = {"prompt": "Once there was", "responses": [" a dog.", " a cat.", " an owl."], "scores": [3, 1, 2]}
@@ -63,6 +65,7 @@ def test_a_list_is_paired_by_the_rule_of_the_settings_which_the_ledger_names(dpo
     assert (ledger["config"]["data"]["pairing"], ledger["config"]["data"]["min_gap"]) == ("adjacent", 1)
 
 
+@pytest.mark.slow(threads=1)
 def test_what_was_learned_is_in_the_saved_model(dpo, pairs, model):
     from penchant.models.forward import score_sequences
     from penchant.models.load import load_model
@@ -76,6 +79,7 @@ def test_what_was_learned_is_in_the_saved_model(dpo, pairs, model):
     assert trained.digest != model.digest
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's list of mapped files")
 def test_weights_that_are_trained_do_not_lie_in_the_models_file(dpo, make_reporter, stories260k, tmp_path):
     """Whoever writes to a file from which memory is mapped changes, or ends, the process that has mapped it."""
@@ -90,12 +94,14 @@ def test_weights_that_are_trained_do_not_lie_in_the_models_file(dpo, make_report
     assert mapped == []
 
 
+@pytest.mark.slow(threads=1)
 def test_sft_lowers_its_loss(sft):
     folder = sft(data={"held_out": 0}, optimiser={"epochs": 6, "learning_rate": 2e-3, "batch_size": 8})
     losses = [row["loss"] for row in steps(folder)]
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.slow(threads=1)
 def test_held_out_rows_are_measured_after_every_epoch_and_never_trained_on(dpo):
     folder = dpo()
     evaluations = [row for row in rows(folder) if "eval_loss" in row]
@@ -105,6 +111,7 @@ def test_held_out_rows_are_measured_after_every_epoch_and_never_trained_on(dpo):
     assert ledger["num_held_out_pairs"] == 4
 
 
+@pytest.mark.slow(threads=1)
 def test_conversations_of_one_prompt_and_texts_that_come_twice_lie_on_one_side(sft, monkeypatch, tmp_path):
     path = tmp_path / "demonstrations.jsonl"
     asked = [[{"role": "user", "content": f"Who is {name}?"}] for name in ("Lily", "Tom", "Ben", "Mia")]
@@ -125,6 +132,7 @@ def test_conversations_of_one_prompt_and_texts_that_come_twice_lie_on_one_side(s
     assert ledger["num_held_out_pairs"] == 6 * len(held_out) > 0
 
 
+@pytest.mark.slow(threads=1)
 def test_the_ledger_names_data_weights_reference_and_outcome(dpo, model, pairs_file):
     import hashlib
 
@@ -178,6 +186,7 @@ def test_a_stopped_run_saves_and_goes_on_bit_for_bit(dpo, make_reporter, tmp_pat
     assert rows(resumed) == rows(straight)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_resumed_run_multiplies_as_it_began_whatever_was_measured_since(dpo, make_reporter):
     before = torch.get_float32_matmul_precision()
     try:
@@ -321,6 +330,7 @@ def test_a_non_finite_step_is_skipped_aloud_and_leaves_the_weights_alone(dpo, po
     assert all(torch.isfinite(w).all() for w in load_file(folder.model / "model.safetensors").values())
 
 
+@pytest.mark.slow(threads=1)
 def test_too_many_non_finite_steps_in_a_row_stop_the_run_and_name_the_rows(dpo, poison, make_reporter):
     poison(*range(1, 17))
     reporter = make_reporter()
@@ -347,6 +357,7 @@ def test_another_reference_is_used_and_named(dpo, sft, tmp_path, model):
     assert abs(steps(folder)[0]["rewards/chosen"]) > 1e-3, "the policy is not its own reference"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_reference_with_as_many_tokens_but_other_ones_is_refused(dpo, monkeypatch, stories260k, tmp_path):
     shutil.copytree(stories260k, tmp_path / "other")
     original = policies.load_model
@@ -381,6 +392,7 @@ def test_a_second_run_on_the_same_data_scores_no_reference_again(dpo, tmp_path, 
     assert costs[0] < 4 * 60
 
 
+@pytest.mark.slow(threads=1)
 def test_the_number_of_bad_rows_decides_whether_a_run_begins(dpo, tmp_path, pairs_file):
     bad = tmp_path / "bad.jsonl"
     bad.write_text(pairs_file.read_text() + '{"prompt": "x", "chosen": "same", "rejected": "same"}\n')
@@ -435,6 +447,7 @@ def test_a_function_of_ones_own_is_trained_with_and_its_parameter_is_a_setting(d
         dpo(output=str(tmp_path / "refused"), dpo=mine | {"fctor": 2.0})
 
 
+@pytest.mark.slow(threads=1)
 def test_an_objective_that_needs_no_reference_scores_none(dpo, reporter, monkeypatch):
     monkeypatch.setattr(policies, "reference_logprobs", None)
     folder = dpo(dpo={"objective": "simpo", "gamma": 0.5})
@@ -568,6 +581,7 @@ def test_activation_checkpointing_gives_the_same_metrics(dpo, tmp_path):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 def test_max_steps_ends_a_run_early_with_a_measurement(dpo):
     folder = dpo(optimiser={"max_steps": 2})
     assert [row["step"] for row in steps(folder)] == [1, 2]
@@ -674,6 +688,7 @@ def test_the_usual_rate_of_preferences_follows_the_number_of_steps(num_items, li
     assert usual_learning_rate(recipe, optimiser, num_items, adapter=True) == pytest.approx(10 * rate)
 
 
+@pytest.mark.slow(threads=1)
 def test_what_held_out_shows_has_an_interval_and_a_baseline(dpo, pairs):
     folder = dpo()
     last = [row for row in rows(folder) if "eval_loss" in row][-1]

@@ -10,6 +10,7 @@ from penchant.errors import ConfigError, OutputError
 from penchant.training.run_report import write_run_report, write_runs_report
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_has_a_report_and_a_card_that_say_how_to_make_it_again(dpo, tmp_path):
     from safetensors.torch import load_file
 
@@ -29,6 +30,7 @@ def test_a_run_has_a_report_and_a_card_that_say_how_to_make_it_again(dpo, tmp_pa
     assert {finding.status for finding in pt.verify(record.path)} == {"same"}
 
 
+@pytest.mark.slow(threads=1)
 def test_several_runs_are_one_page_from_the_shell_and_from_python(dpo, tmp_path):
     folders = [dpo(output=str(tmp_path / name), optimiser={"max_steps": 1}).path for name in ("one", "two")]
     page = write_runs_report(folders, tmp_path / "new" / "page.html").read_text()

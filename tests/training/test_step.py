@@ -32,6 +32,7 @@ def gradient(model, task, items, budget, clip=1e9):
     return torch.cat([p.grad.flatten() for p in parameters]), result
 
 
+@pytest.mark.slow(threads=1)
 def test_the_split_into_micro_batches_changes_neither_gradient_nor_metrics(model, task, pairs):
     whole, one = gradient(model, task, pairs, 10_000)
     cut, many = gradient(model, task, pairs, 50)
@@ -42,6 +43,7 @@ def test_the_split_into_micro_batches_changes_neither_gradient_nor_metrics(model
     assert one.num_tokens < many.num_tokens, "more is shared in a larger micro-batch"
 
 
+@pytest.mark.slow(threads=1)
 def test_sharing_changes_no_gradient(model, task, pairs):
     shared, _ = gradient(model, task, pairs, 300)
     model.stop_sharing("compared")
@@ -77,6 +79,7 @@ EVERY_WAY = [
 ]
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("row", "lora"), EVERY_WAY)
 def test_every_objective_has_the_same_gradient_shared_cut_and_unshared(model, task, pairs, row, lora):
     if lora:
@@ -138,6 +141,7 @@ def test_metrics_are_those_computed_pair_by_pair(model, task, pairs):
     assert result.means == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_gradient_is_clipped_to_its_norm_and_the_norm_before_is_reported(model, task, pairs):
     free, before = gradient(model, task, pairs, 300)
     clipped, result = gradient(model, task, pairs, 300, clip=0.5 * before.grad_norm)
@@ -249,6 +253,7 @@ def test_the_gradient_of_next_token_training_is_that_of_transformers_own_mean_ov
     assert result.grad_norm == pytest.approx(float(expected.norm()), rel=1e-4)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_gradient_of_pairs_is_that_of_their_mean_loss(model, task, pairs):
     found, _ = gradient(model, task, pairs[:5], 60)
     model.stop_sharing("compared")

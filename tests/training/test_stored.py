@@ -101,6 +101,7 @@ def test_pairs_of_a_store_are_those_tokenised_at_once_in_memory_on_disk_and_foun
     assert made.num_texts == 0
 
 
+@pytest.mark.slow(threads=1)
 def test_a_second_run_takes_the_tokens_of_the_first_and_computes_the_same(dpo, made, pairs_file):
     first = dpo(name="first", optimiser={"max_steps": 2})
     num_first, made.num_texts = made.num_texts, 0
@@ -123,6 +124,7 @@ def test_another_seed_takes_the_same_tokens_and_splits_them_its_own_way(made):
     assert told(found.store) == told(fresh.store)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_store_serves_only_the_tokenizer_template_limits_and_rows_that_it_was_made_with(
     made, tokenizer, stories260k, file, tmp_path
 ):

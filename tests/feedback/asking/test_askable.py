@@ -13,6 +13,7 @@ IDS = st.sampled_from([f"t{i}" for i in range(8)])
 CHANGES = st.lists(st.tuples(IDS, st.none() | st.sampled_from([0.0, 0.25, 0.5])), max_size=30)
 
 
+@pytest.mark.slow(threads=1)
 @given(changes=CHANGES, own=st.sets(IDS), seed=st.integers(0, 2**20))
 def test_a_pool_is_what_may_be_asked_without_what_a_person_was_given(changes, own, seed):
     askable, scores = AskableTasks(), {}

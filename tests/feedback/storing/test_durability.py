@@ -114,6 +114,7 @@ ANSWERER = """
 """
 
 
+@pytest.mark.slow(threads=1)
 def test_an_acknowledged_answer_survives_a_kill(real_disk, make_store):
     store = make_store(500)
     store.close()

@@ -60,6 +60,7 @@ def test_a_known_pair_that_ran_out_is_offered_and_answered_once(make_any_store, 
     assert store.counts().by_kind == {"gold": 1}
 
 
+@pytest.mark.slow(threads=1)
 def test_a_repeat_that_ran_out_is_offered_again(make_any_store, make_answer, clock):
     store = make_any_store(12, repeat_share=1.0, lease_minutes=15)
     ann, bob = (store.invite(name).annotator.id for name in ("Ann", "Bob"))

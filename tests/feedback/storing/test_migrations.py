@@ -44,6 +44,7 @@ def test_a_database_of_the_first_revision_is_brought_up_to_date_with_all_it_hold
             assert store.counts().answered == 2
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_the_migrations_lead_to_the_tables_that_the_code_names(tmp_path, request, kind):
     url = f"sqlite:///{tmp_path / 'x.db'}" if kind == "sqlite" else request.getfixturevalue("new_postgres_database")()

@@ -173,6 +173,7 @@ def test_after_both_bad_one_picks_an_answer_without_another_vote(site, ann):
     assert len(votes(site)) == 1
 
 
+@pytest.mark.slow(threads=1)
 def test_after_both_bad_the_model_writes_again_for_another_comparison(site, ann, talker):
     ann.say("hello")
     ann.choose("both_bad")

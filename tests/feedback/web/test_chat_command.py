@@ -67,6 +67,7 @@ def talker(stories260k) -> Talker:
     return ModelTalker(model, SamplingParams(temperature=0.8, max_new_tokens=20))
 
 
+@pytest.mark.slow(threads=1)
 def test_the_model_answers_by_the_seed_that_is_recorded(talker):
     said = [Message(role="user", content="Once upon a time")]
 

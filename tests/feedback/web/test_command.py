@@ -190,6 +190,7 @@ def test_a_refused_call_leaves_no_project_in_the_way(tmp_path, tasks, refused, o
     assert not (tmp_path / "votes").exists()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_project_whose_answers_are_gone_is_not_opened_as_an_empty_one(tmp_path, tasks, started, refused):
     project = tmp_path / "votes"
     started(project, "--tasks", tasks)
@@ -269,6 +270,7 @@ def test_answers_of_the_owner_in_a_backup_do_not_lock_the_owner_out(tmp_path):
         assert 'href="/admin"' in fetch(opener, link.split("/join/")[0])
 
 
+@pytest.mark.slow(threads=1)
 def test_the_owner_both_answers_and_runs_the_project(served):
     project, link = served
     opener = build_opener(HTTPCookieProcessor(CookieJar()))

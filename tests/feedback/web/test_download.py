@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from penchant.errors import OutputError
 from penchant.feedback import exports
 
@@ -23,6 +25,7 @@ def test_an_export_is_made_where_no_other_user_can_look_and_is_gone_afterwards(s
     assert not folder.exists()
 
 
+@pytest.mark.slow(threads=1)
 def test_an_export_that_fails_leaves_nothing_behind(site, monkeypatch, tmp_path):
     def fail(store, to, path, **how):
         Path(path).write_text("half")

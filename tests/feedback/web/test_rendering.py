@@ -158,6 +158,7 @@ def test_text_nested_deeper_than_the_parser_goes_is_not_lost(prefix):
         assert "treasure" in Elements(view(prefix * depth + "treasure").html).text
 
 
+@pytest.mark.slow(threads=1)
 def test_a_text_of_a_megabyte_is_cut_in_the_view_and_whole_in_pieces():
     text = "<b>x\u202e" * 200_000
     began = time.perf_counter()
@@ -303,6 +304,7 @@ def runs(text):
     return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text))
 
 
+@pytest.mark.slow(threads=1)
 @given(markdown())
 @settings(max_examples=300, deadline=None)
 def test_every_word_that_was_written_is_in_what_is_shown(text):
@@ -312,6 +314,7 @@ def test_every_word_that_was_written_is_in_what_is_shown(text):
     assert [word for word in runs(text) if word not in seen and word not in commands] == []
 
 
+@pytest.mark.slow(threads=1)
 @given(st.lists(MARK | WORD, max_size=40).map("".join))
 @settings(max_examples=300, deadline=None)
 def test_no_letter_is_lost_between_loose_marks(text):

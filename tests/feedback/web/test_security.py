@@ -144,6 +144,7 @@ def test_every_response_carries_the_policy_also_where_it_refuses_or_fails(site, 
     assert all(r.headers["cache-control"] == "no-store" for r in responses if "/static/" not in str(r.url))
 
 
+@pytest.mark.slow(threads=1)
 def test_pages_hold_no_inline_script_and_no_inline_style(site):
     boss = site.visitor("boss")
     for path in ("/", "/admin", "/admin/adjudicate", "/nothing"):
@@ -211,6 +212,7 @@ def watched(make_site):
     return site
 
 
+@pytest.mark.slow(threads=1)
 def test_no_endpoint_tells_an_annotator_sources_kinds_or_what_others_said(watched):
     ann = watched.visitor("ann")
     paths = sorted(every_path(ann.app), key=lambda found: "sign-out" in found[1])  # after it there is nothing to see

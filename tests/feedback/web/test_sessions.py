@@ -26,6 +26,7 @@ def post(visitor, path, **headers):
     return visitor.send_json(path, {}, **headers)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_name_stands_on_every_page_as_text(make_site):
     site = make_site()
     site.invite("Zoe <b>", "admin")
