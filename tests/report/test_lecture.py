@@ -141,6 +141,10 @@ def test_a_logarithmic_axis_has_a_marked_place_for_where_a_curve_begins_at_0(dra
     assert {"//", "0.01", "0.1"} <= set(upwards)
 
 
+def test_a_logarithmic_axis_on_which_nothing_is_positive_is_drawn_all_the_same(draw):
+    assert "//" not in draw(figure(one("a", (0.0, 0.0), (1.0, 2.0)), x_scale="log"))[1]
+
+
 def test_a_logit_axis_spreads_what_is_nearly_certain(draw):
     _, words, _ = draw(figure(one("a", (0.5, 0.9, 0.9999), (1, 2, 3)), x_scale="logit"))
     assert {"0.5", "0.9", "0.99", "0.999"} <= set(words)

@@ -1,10 +1,12 @@
 """What points say together: hand calculations, and intervals against the plain formulas that they must agree with."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from penchant.errors import OutputError
 from penchant.ranking.winrate import paired_means, win_rate_of
 from penchant.studies.curves import at_kl, between, curves_of
 from penchant.studies.picking import pick
@@ -50,6 +52,12 @@ def test_seeds_of_one_strength_are_one_place_whose_prompts_are_the_clusters(two_
     assert place.win == win_rate_of(credits, prompts)
     assert [run.seed for run in place.runs] == [0, 1]
     assert place.runs[0].true == pytest.approx(1.0)
+
+
+def test_answers_to_different_prompts_are_not_compared(measured, start):
+    other = replace(measured(1, 1), prompts=tuple(reversed(start.prompts)))
+    with pytest.raises(OutputError, match="a point and a point were measured on different prompts"):
+        other.win_credits(start)
 
 
 def test_at_one_kl_the_methods_are_compared_on_the_same_prompts(two_curves):

@@ -83,6 +83,16 @@ def test_a_grid_makes_a_point_of_every_combination(read):
         ("positivity", "http://127.0.0.1:1/v1", r"study.yaml:3: .* would run code, or be sent texts"),
         ("{optimiser.epochs: 3}", "{rlhf.advantages: 'a:b'}", r"study.yaml:14: 'rlhf.advantages' is 'a:b', whose code"),
         ("seeds: [0, 1]", "seeds: [0, 1", r"study.yaml:\d: not YAML"),
+        (
+            "{optimiser.epochs: 3}",
+            "{rlhf.method: ppo}",
+            r"study.yaml:14: .*rlhf.method: 'ppo' would not be rloo, which",
+        ),
+        ("{optimiser.epochs: 2}", "{rlhf.method: ppo}", r"study.yaml:5: settings.rlhf.method: 'ppo' would not be rloo"),
+        ("{optimiser.epochs: 3}", "{rlhf.beta: 7}", r"study.yaml:14: .*settings.rlhf.beta: its `strengths` say it"),
+        ("{optimiser.epochs: 2}", "{seed: 7}", r"study.yaml:5: settings.seed: the study says it of every training"),
+        ("seeds: [0, 1]", "demonstration_settings: {seed: 1}", r"study.yaml:4: .*: there are no `demonstrations`"),
+        ("seeds: [0, 1]", "pairs: p.jsonl", r"study.yaml:6: pool: beside `pairs` no answers are sampled"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(read, old, new, sentence):
@@ -96,6 +106,44 @@ def test_a_grid_without_values_and_a_method_that_is_none_are_refused(read):
         read(SweepConfig, SWEEP.replace("[0.1, 1, 2]", "[]"))
     with pytest.raises(ConfigError, match=r"study.yaml:7: method: there is none called 'dqo'"):
         read(SweepConfig, SWEEP + "method: dqo\n")
+
+
+@pytest.mark.parametrize(
+    ("added", "sentence"),
+    [
+        (
+            "method: rloo\ngrid: {rlhf.method: [rloo, ppo]}\n",
+            r"study.yaml:5: grid.rlhf.method: 'ppo' would not be rloo",
+        ),
+        (
+            "method: simpo\ngrid: {dpo.beta: [1]}\nsettings:\n  save.eval_every: 5\n  dpo.objective: ipo_mean\n",
+            r"study.yaml:8: settings.dpo.objective: 'ipo_mean' would not be simpo, which is dpo.objective = 'simpo'",
+        ),
+        ("scores: learned\ngrid: {dpo.beta: [1]}\n", r"study.yaml:4: scores: dpo is trained on preferences and reads"),
+        ("settings: {dpo.beta: 7}\ngrid: {dpo.beta: [1]}\n", r"study.yaml:4: settings.dpo.beta: the grid says it"),
+        ("grid: {seed: [1]}\n", r"study.yaml:4: grid.seed: the study says it"),
+    ],
+)
+def test_a_sweep_refuses_what_it_would_not_read(read, added, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        read(SweepConfig, "model: m\nprompts: p.txt\nkl_budget: 5\n" + added)
+
+
+def test_a_setting_that_the_strengths_of_all_methods_replace_is_refused_and_one_that_some_read_is_not(read):
+    text = "model: m\nprompts: p.txt\nsettings: {optimiser.epochs: 7}\nmethods:\n  sft: {strengths: [1]}\n"
+    with pytest.raises(ConfigError, match=r"study.yaml:3: settings.optimiser.epochs: the `strengths` of every method"):
+        read(FrontierConfig, text)
+    points = frontier_points(read(FrontierConfig, text + "  dpo: {strengths: [0.1]}\n"))
+    assert [point.settings["optimiser.epochs"] for point in points] == [1, 7]
+
+
+@pytest.mark.parametrize("where", ["reward_settings", "demonstration_settings"])
+def test_a_typo_in_settings_of_what_points_stand_on_is_found_before_anything_is_computed(read, where):
+    config = read(FrontierConfig, f"{FRONTIER}demonstrations: d.jsonl\n{where}: {{optimiser.epoch: 1}}\n")
+    with pytest.raises(
+        ConfigError, match=rf"study.yaml: {where}: .*'optimiser.epoch'; did you mean 'optimiser.epochs'"
+    ):
+        check_points(frontier_points(config), config, "study.yaml")
 
 
 def test_a_mapping_is_the_callers_own_and_may_name_code():

@@ -197,7 +197,8 @@ def _divide(axes: Any, name: str, scale: str) -> None:
     """Set the scale of an axis, with ticks that are read as numbers where they are not too long.
 
     A logarithmic axis has no place for 0; where 0 is among the values, it is given one, and the axis is marked as
-    broken between 0 and the least positive value.
+    broken between 0 and the least positive value. Where nothing drawn is positive, it has a place for nothing, and the
+    axis is linear.
     """
     from matplotlib.ticker import (
         FixedLocator,
@@ -212,7 +213,10 @@ def _divide(axes: Any, name: str, scale: str) -> None:
         return
     axis = getattr(axes, f"{name}axis")
     drawn = {float(value) for line in axes.get_lines() for value in getattr(line, f"get_{name}data")()}
-    broken_at = min(drawn - {0.0}) if scale == "log" and 0 in drawn else None
+    positive = [value for value in drawn if value > 0]
+    if scale == "log" and drawn and not positive:
+        return
+    broken_at = min(positive) if scale == "log" and 0 in drawn else None
     if broken_at is None:
         axes.set(**{f"{name}scale": scale})
     else:

@@ -4,6 +4,8 @@ settings.py   what a file may say
 reading.py    the file, read strictly: a typo is a sentence with its line
 methods.py    the methods by name: what each is trained on, and which setting is its strength
 points.py     one run of many: its name, its settings, and what was measured of it
+own_data.py   preferences and demonstrations of one's own, without prompts that are measured on
+remembered.py what the ground is made of, kept and compared
 ground.py     what all runs share: start, prompts, sampled answers, preferences, learned reward
 training.py   a point trained in its folder
 measuring.py  a point's answers to the held-out prompts: rewards, wins, KL

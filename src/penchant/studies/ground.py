@@ -1,8 +1,9 @@
 """What all runs of a study stand on: one start, one split of the prompts, one pool of answers, one learned reward.
 
-OUTPUT/ground.json holds what decided on it, train.jsonl and held-out.jsonl the prompts, start/ the start where it was
-trained here, pool.jsonl the answers, pairs.jsonl the preferences, chosen.jsonl their better sides, reward/ the reward
-model. Each is made once, and found again.
+OUTPUT/ground.json holds what decided on it, train.jsonl and held-out.jsonl the prompts, demonstrations.jsonl and start/
+what the start was trained on here and what came of it, pool.jsonl the answers, pairs.jsonl the preferences,
+chosen.jsonl their better sides, reward/ the reward model. Each is made once, and found again; none but held-out.jsonl
+holds a prompt that is measured on.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penchant.data import Prompt, load_pairs
+from penchant.data import Prompt, load_demonstrations, load_pairs
+from penchant.data.in_memory import row_of
 from penchant.data.pair_building import Choice
 from penchant.data.prompt_sets import read_prompts
+from penchant.data.reading import Loaded
 from penchant.data.split import split_prompts
-from penchant.errors import ConfigError, DataError, OutputError
+from penchant.errors import ConfigError, DataError
 from penchant.evaluation.authors import ModelAuthor
 from penchant.evaluation.candidates import sample_to_file
 from penchant.evaluation.judges import Scorer, open_scorer
@@ -28,6 +31,8 @@ from penchant.models.opening import open_model
 from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter
+from penchant.studies.own_data import without_held_out
+from penchant.studies.remembered import code_digest, prompts_digest, remember
 from penchant.studies.settings import StudyConfig
 from penchant.training.other_runs import reward, sft
 from penchant.training.run_folder import read_ledger
@@ -37,8 +42,8 @@ __all__ = ["AnyJudge", "Ground", "begun", "make_ground"]
 AnyJudge = str | Scorer | Callable[..., Any]
 SPLIT = 2**62
 """Seed of the split: that of no run, whose own split of what is left would else fall on the same prompts."""
-OF_POINTS = {"seeds", "settings", "device", "dtype", "methods", "matched_kl", "method", "scores", "grid", "kl_budget"}
-"""Settings that decide on points, or on what is made of them, and not on what they stand on."""
+OF_READING = {"data.columns": "columns", "data.format": "format"}
+"""Settings of a file of demonstrations that what is written of it needs no more."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,9 @@ class Ground:
     @property
     def files(self) -> Mapping[str, Path]:
         """What each kind of training reads."""
-        pairs = Path(self.config.pairs).expanduser() if self.config.pairs else self.folder / "pairs.jsonl"
         prompts = self.folder / "train.jsonl"
         return {
-            "pairs": pairs,
+            "pairs": self.folder / "pairs.jsonl",
             "chosen": self.folder / "chosen.jsonl",
             "prompts": prompts,
             "own pairs": prompts,
@@ -92,17 +96,20 @@ def make_ground(config: StudyConfig, folder: Path, judge: AnyJudge | None, repor
     train, held_out = split_prompts(prompts, config.held_out, seed=SPLIT)
     if not train or len(held_out) < 2:
         raise DataError(f"{config.prompts}: holds {len(prompts)} prompts, too few to train on some and measure on two")
-    _remember(folder, config, scorer.name)
-    _write(folder / "train.jsonl", map(_as_row, train))
-    _write(folder / "held-out.jsonl", map(_as_row, held_out))
+    own = _own_data(config)
+    kept = {name: without_held_out(one, held_out, name, reporter.say) for name, one in own.items()}
+    digests = {"prompts": prompts_digest(prompts), **{name: one.digest for name, one in own.items()}}
+    remember(folder, config, scorer.name, {**digests, "judge": code_digest(scorer)})
+    for name, records in {"train": train, "held-out": held_out, **kept}.items():
+        _write(folder / f"{name}.jsonl", (row_of(record) or {} for record in records))
     name = _start(config, folder, reporter)
     template = None if config.demonstrations else config.chat_template
     how: dict[str, Any] = {"device": config.device, "dtype": config.dtype, "chat_template": template}
     start = open_model(name, **how, reporter=reporter)
     refuse_long_prompts(start, prompts)
-    if config.pairs is None and not (folder / "pairs.jsonl").exists():
+    pairs = folder / "pairs.jsonl"
+    if not pairs.exists():
         _sample_pairs(config, folder, start, train, scorer, reporter)
-    pairs = folder / "pairs.jsonl" if config.pairs is None else Path(config.pairs).expanduser()
     found = load_pairs(pairs, on_bad_row="drop").records
     if not found:
         raise DataError(f"{pairs}: holds no pair; give preferences, or more prompts")
@@ -125,17 +132,30 @@ def _is_finished(run: Path) -> bool:
     return begun(run) and read_ledger(run).get("status") == "finished"
 
 
+def _own_data(config: StudyConfig) -> dict[str, Loaded[Any]]:
+    """What the study is given beside prompts, by setting. Raises DataError."""
+    own: dict[str, Loaded[Any]] = {}
+    if config.demonstrations is not None:
+        given = config.demonstration_settings
+        how: dict[str, Any] = {argument: given.get(name) for name, argument in OF_READING.items()}
+        own["demonstrations"] = load_demonstrations(config.demonstrations, on_bad_row="drop", **how)
+    if config.pairs is not None:
+        own["pairs"] = load_pairs(Path(config.pairs).expanduser(), on_bad_row="drop")
+    return own
+
+
 def _start(config: StudyConfig, folder: Path, reporter: Reporter) -> str:
     """What the start is called; trained on demonstrations, where there are some."""
     if config.demonstrations is None:
         return config.model
     run = folder / "start"
+    settings = {name: value for name, value in config.demonstration_settings.items() if name not in OF_READING}
     if not _is_finished(run):
         sft(
             config.model,
-            config.demonstrations,
+            folder / "demonstrations.jsonl",
             output=run,
-            settings={"save.num_samples": 0, **config.demonstration_settings},
+            settings={"save.num_samples": 0, **settings},
             resume=begun(run),
             progress=reporter,
             chat_template=config.chat_template,
@@ -165,26 +185,6 @@ def _sample_pairs(
     built = pairs_from([pool], choice, judge, output=folder / "pairs.jsonl")
     for line in built.in_words():
         reporter.say(line)
-
-
-def _remember(folder: Path, config: StudyConfig, judge: str) -> None:
-    """Note what the ground is made of. Raises OutputError where that in the folder was made of something else."""
-    file = folder / "ground.json"
-    made_of = {**config.model_dump(mode="json", exclude=OF_POINTS), "judge": judge}
-    if file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
-        if changed := next((key for key in made_of if made_of[key] != before.get(key)), None):
-            raise OutputError(
-                f"{folder}: was begun with {changed} = {before.get(changed)!r}, not {made_of[changed]!r}; what its "
-                "points share cannot change, so choose another `output=...`"
-            )
-        return
-    with disk_errors_explained(folder):
-        write_atomically(file, json.dumps(made_of, indent=2, ensure_ascii=False) + "\n")
-
-
-def _as_row(prompt: Prompt) -> dict[str, Any]:
-    return {"id": prompt.id, "prompt": [message.model_dump() for message in prompt.messages]}
 
 
 def _write(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:

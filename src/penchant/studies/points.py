@@ -63,7 +63,15 @@ class Measured:
     accuracy: float | None = None
 
     def win_credits(self, start: Measured) -> list[float]:
-        """1, 1/2 or 0 for each answer, beside the start's answer of the same place to the same prompt."""
+        """1, 1/2 or 0 for each answer, beside the start's answer of the same place to the same prompt.
+
+        Raises OutputError where the two answered other prompts.
+        """
+        if self.prompts != start.prompts:
+            raise OutputError(
+                f"{self.point} and {start.point} were measured on different prompts, so that their answers cannot be "
+                "compared; choose another `output=...`"
+            )
         return [0.5 + 0.5 * ((a > b) - (a < b)) for a, b in zip(self.true, start.true, strict=True)]
 
 

@@ -45,7 +45,7 @@ def _checked(schema: type[Config], content: Mapping[str, Any], name: str, text: 
     problem = min(problems, key=lambda one: one["type"] != "extra_forbidden")  # a typo explains what is missing
     path, message = problem["loc"], str(problem["msg"]).removeprefix("Value error, ")
     is_sentence = not path  # of ours, which begins with its place
-    path = path or tuple(message.partition(":")[0].split(".", 1))
+    path = path or _path_in(content, message)
     line = None if text is None else line_of(text, path)
     where, key = f"{name}:{line}" if line else name, ".".join(map(str, path))
     if is_sentence:
@@ -58,6 +58,15 @@ def _checked(schema: type[Config], content: Mapping[str, Any], name: str, text: 
         hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(known)}"
         raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
     raise ConfigError(f"{where}: '{key}' is {shown(problem['input'])}: {message[:1].lower()}{message[1:]}; correct it")
+
+
+def _path_in(content: object, sentence: str) -> tuple[str, ...]:
+    """The keys with which a sentence of ours begins; both `methods.dpo.settings` and `dpo.beta` may be one key."""
+    if not isinstance(content, Mapping):
+        return ()
+    begun = (key for key in map(str, content) if sentence.startswith((f"{key}.", f"{key}:")))
+    key = max(begun, key=len, default=None)
+    return () if key is None else (key, *_path_in(content.get(key), sentence[len(key) + 1 :]))
 
 
 def _names_beside(schema: type[StudyConfig], path: tuple[Any, ...]) -> list[str]:

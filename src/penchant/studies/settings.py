@@ -8,13 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from penchant.data.pairing import PairingRule
-from penchant.studies.methods import METHODS
+from penchant.studies.methods import METHODS, Method
 from penchant.wording import nearest, shown
 
 __all__ = ["Curve", "FrontierConfig", "Pool", "Section", "StudyConfig", "SweepConfig"]
 
 Scores = Literal["judge", "learned"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+OF_GROUND = ("demonstration_settings", "reward_settings")
+SAID_OF_GROUND = ("output", "model.name", "data.files")
+"""Settings that the study itself decides for every training; it decides more of them for points."""
+SAID_OF_POINTS = ("seed", "sampling.judge")
 
 
 class Section(BaseModel):
@@ -70,11 +74,22 @@ class StudyConfig(Section):
             if section := next((key for key, value in settings.items() if isinstance(value, Mapping)), None):
                 whole = f"{section}.{next(iter(settings[section]), '...')}"
                 raise ValueError(f"{'.'.join(where)}: write the whole names of settings, `{whole}`, not sections")
+            decided = SAID_OF_GROUND if where[0] in OF_GROUND else (*SAID_OF_GROUND, *SAID_OF_POINTS)
+            if said := next((key for key in settings if key in decided), None):
+                raise ValueError(f"{'.'.join(where)}.{said}: the study says it of every training; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _all_is_read(self) -> StudyConfig:
+        if self.demonstration_settings and self.demonstrations is None:
+            raise ValueError("demonstration_settings: there are no `demonstrations` to train on; leave it out")
+        if self.pairs is not None and "pool" in self.model_fields_set:
+            raise ValueError("pool: beside `pairs` no answers are sampled for preferences; leave one of them out")
         return self
 
     def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
         """The settings of trainings in it, by where they stand."""
-        names = ("settings", "demonstration_settings", "reward_settings")
+        names = ("settings", *OF_GROUND)
         return {(name,): getattr(self, name) for name in names}
 
 
@@ -103,6 +118,14 @@ class FrontierConfig(StudyConfig):
                 raise ValueError(
                     f"methods.{label}: {name} is trained on preferences and reads no `scores`; leave it out"
                 )
+            own, how = f"methods.{label}.settings", METHODS[name]
+            if how.strength in curve.settings:
+                raise ValueError(f"{own}.{how.strength}: its `strengths` say it; leave it out")
+            _refuse_another_method(own, curve.settings, how)
+            _refuse_another_method("settings", self.settings, how)
+        strengths = {METHODS[curve.method or label].strength for label, curve in self.methods.items()}
+        if len(strengths) == 1 and (key := strengths.pop()) in self.settings:
+            raise ValueError(f"settings.{key}: the `strengths` of every method say it; leave it out")
         return self
 
 
@@ -125,4 +148,23 @@ class SweepConfig(StudyConfig):
             raise ValueError(f"method: there is none called {shown(self.method)}; there are {', '.join(METHODS)}")
         if empty := [name for name, values in self.grid.items() if not values]:
             raise ValueError(f"grid.{empty[0]}: holds no value; give at least one")
+        method = METHODS[self.method]
+        if self.scores == "learned" and not method.samples:
+            raise ValueError(f"scores: {self.method} is trained on preferences and reads none; leave it out")
+        if twice := next((key for key in self.settings if key in self.grid), None):
+            raise ValueError(f"settings.{twice}: the grid says it of every run; leave it out of one of them")
+        _refuse_another_method("settings", self.settings, method)
+        for key, values in self.grid.items():
+            for value in values:
+                _refuse_another_method("grid", {key: value}, method)
         return self
+
+
+def _refuse_another_method(where: str, settings: Mapping[str, Any], method: Method) -> None:
+    """Raises ValueError where settings say otherwise than what makes the method what it is."""
+    for key, value in method.fixed.items():
+        if key in settings and settings[key] != value:
+            raise ValueError(
+                f"{where}.{key}: {shown(settings[key])} would not be {method.name}, which is {key} = {value!r}; leave "
+                "it out, or choose another method"
+            )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 from penchant.errors import ConfigError
 from penchant.online.run import Online, rlhf
 from penchant.progress import Reporter
 from penchant.studies.ground import Ground, begun
 from penchant.studies.points import Point
 from penchant.studies.settings import StudyConfig
-from penchant.training.config import DPOConfig
+from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
 from penchant.training.objective import choose_objective
 from penchant.training.other_runs import sft
 from penchant.training.run import dpo
@@ -22,14 +24,21 @@ __all__ = ["check_points", "train_point"]
 
 
 def check_points(points: Sequence[Point], config: StudyConfig, where: str) -> None:
-    """Refuse a setting that some point's training would refuse, before anything is computed. Raises ConfigError."""
-    for point in points:
+    """Refuse a setting that the training of a point, of the start or of the reward model would refuse, before anything
+    is computed. Raises ConfigError.
+    """
+    trainings: list[tuple[str, type[BaseModel], Mapping[str, Any]]] = [
+        ("demonstration_settings", SFTConfig, config.demonstration_settings),
+        ("reward_settings", RewardConfig, config.reward_settings),
+        *((f"{point.curve} at {point.place}", point.how.schema, _settings(point, config)) for point in points),
+    ]
+    for name, schema, settings in trainings:
         try:
-            checked = build_config(point.how.schema, settings=_settings(point, config))
+            checked = build_config(schema, settings=settings)
             if isinstance(checked, DPOConfig):
                 choose_objective(checked)
         except ConfigError as error:
-            raise ConfigError(f"{where}: {point.curve} at {point.place}: {error}") from error
+            raise ConfigError(f"{where}: {name}: {error}") from error
 
 
 def train_point(point: Point, ground: Ground, reporter: Reporter) -> Run:

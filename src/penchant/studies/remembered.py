@@ -1,0 +1,70 @@
+"""What the ground of a study is made of, as ground.json keeps it: settings, and digests of what files and code held."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from penchant.data import Prompt
+from penchant.data.records import prompt_key
+from penchant.errors import OutputError
+from penchant.evaluation.judges import FunctionJudge, Scorer
+from penchant.files import disk_errors_explained, write_atomically
+from penchant.studies.settings import StudyConfig
+
+__all__ = ["code_digest", "prompts_digest", "remember"]
+
+OF_POINTS = {"seeds", "settings", "device", "dtype", "methods", "matched_kl", "method", "scores", "grid", "kl_budget"}
+"""Settings that decide on points, or on what is made of them, and not on what they stand on."""
+
+
+def remember(folder: Path, config: StudyConfig, judge: str, digests: Mapping[str, str | None]) -> None:
+    """Note what the ground is made of. Raises OutputError where that in the folder was made of something else.
+
+    digests: by the setting whose content they are of; a reward model's is in its name.
+    """
+    file = folder / "ground.json"
+    made_of = {**config.model_dump(mode="json", exclude=OF_POINTS), "judge": judge, "digests": dict(digests)}
+    if not file.is_file():
+        with disk_errors_explained(folder):
+            write_atomically(file, json.dumps(made_of, indent=2, ensure_ascii=False) + "\n")
+        return
+    before = json.loads(file.read_text(encoding="utf-8"))
+    fixed = "what its points share cannot change, so choose another `output=...`"
+    if changed := next((key for key in made_of if key != "digests" and made_of[key] != before.get(key)), None):
+        raise OutputError(
+            f"{folder}: was begun with {changed} = {before.get(changed)!r}, not {made_of[changed]!r}; {fixed}"
+        )
+    known = before.get("digests", {})
+    if edited := next((key for key, digest in digests.items() if digest != known.get(key)), None):
+        what = f"the code of the judge {judge}" if edited == "judge" else f"what {edited} = {made_of[edited]!r} holds"
+        raise OutputError(f"{folder}: {what} is not what it was begun with; {fixed}, or undo the change")
+
+
+def prompts_digest(prompts: Iterable[Prompt]) -> str:
+    """sha256 of the prompts and what they are called, in order."""
+    keys = [[prompt.id, prompt_key(prompt.messages)] for prompt in prompts]
+    return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
+
+
+def code_digest(judge: Scorer) -> str | None:
+    """sha256 of the source file of a judge that is code of one's own; None for one of Penchant's, or without source.
+
+    Of what the script or the notebook that runs defines, its own lines alone: the rest of that may be settings.
+    """
+    code: Any = judge.function if isinstance(judge, FunctionJudge) else judge
+    while isinstance(code, partial):
+        code = code.func
+    code = inspect.unwrap(code) if inspect.isroutine(code) or inspect.isclass(code) else type(code)
+    module = inspect.getmodule(code)
+    if module is None or module.__name__.partition(".")[0] == "penchant":
+        return None
+    try:
+        return hashlib.sha256(inspect.getsource(code if module.__name__ == "__main__" else module).encode()).hexdigest()
+    except (OSError, TypeError):  # built in, or typed at a prompt
+        return None
