@@ -97,6 +97,42 @@ def test_an_endpoint_that_answers_nonsense_is_one_sentence_and_what_was_sampled_
     assert [one.prompt[0].content for one in found.comparisons] == PROMPTS
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": None},
+        {},
+        {"content": 7},
+        {"content": []},
+        {"content": [{"type": "image_url", "image_url": {}}]},
+        {"content": [{"type": "text", "text": None}]},
+        {"content": None, "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+    ],
+    ids=json.dumps,
+)
+def test_a_reply_without_a_text_is_no_empty_answer_but_one_sentence_and_what_was_sampled_is_kept(tmp_path, message):
+    path = tmp_path / "samples.jsonl"
+    textless = 200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}), {}
+    with fake.fake_endpoint(lambda body: textless if "red" not in str(body["messages"]) else echo(body)) as server:
+        with pytest.raises(ConfigError, match="qwen answers without a text") as raised:
+            sample(server, output=path, concurrency=1)
+        assert len(path.read_text().splitlines()) == 1
+        assert len(server.asked) == 2 + 1  # it would say the same again
+    assert json.dumps(message)[:40] in str(raised.value)
+
+
+def test_parts_of_text_are_one_answer():
+    parts = [{"type": "text", "text": "one "}, {"type": "text", "text": "answer"}]
+    with fake.fake_endpoint(lambda body: said(parts)) as server:
+        assert sample(server, PROMPTS[:1], num_responses=2).comparisons[0].a.text == "one answer"
+
+
+@pytest.mark.parametrize("count", [-7, True, 2.0, "7", None])
+def test_what_is_no_count_of_tokens_is_not_counted(count):
+    with fake.fake_endpoint(lambda body: said(f"{body['seed']}", num_tokens=count)) as server:
+        assert sample(server, PROMPTS[:1]).rows[0]["meta"]["num_tokens"] == [None, None]
+
+
 def test_trouble_that_passes_costs_nothing():
     troubles = iter([(503, "busy", {}), (429, "slow down", {}), (200, "{", {})])
     with fake.fake_endpoint(lambda body: next(troubles, None) or echo(body)) as server:

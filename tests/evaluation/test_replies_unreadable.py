@@ -73,6 +73,13 @@ def test_one_that_can_be_read_makes_ties_of_the_others(tmp_path, unreadable):
     assert tally(votes).num_unreadable == len(unreadable)
 
 
+def test_a_judge_that_has_no_text_for_a_question_cannot_be_read_there(tmp_path):
+    textless = 200, '{"choices": [{"message": {"content": null}, "finish_reason": "length"}]}', {}
+    with fake.fake_endpoint(saying(textless, 3)) as server:
+        votes = judge_to_file(judge_of(server), MANY, tmp_path / "votes.jsonl")
+    assert [vote.outcome for vote in votes] == ["tie" if i == 3 else "a" for i in range(12)]
+
+
 def test_a_few_that_cannot_be_read_are_ties():
     with fake.fake_endpoint(lambda body: "Hm.") as server:
         judgements = list(judge_of(server).answers(MANY[: REFUSED_AT_FIRST - 1]))

@@ -56,8 +56,16 @@ class Stopped(Exception):
     """Whoever asked has stopped listening, so nothing more is sent."""
 
 
+class Textless(ConfigError):
+    """The model answered without a text, as with calls of tools alone; asked again it would do so again."""
+
+
 class _Unreadable(Exception):
     """A 200 that is no chat completion, or not all of one."""
+
+
+class _NoText(Exception):
+    """A chat completion whose message holds no text; shown: the message, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ SAMPLED = Named("endpoint", "endpoint_model", "PENCHANT_ENDPOINT_KEY")
 
 @dataclass(frozen=True)
 class Reply:
-    """text: "" where the model said nothing. finished: not cut at the limit. num_tokens: None where nobody says."""
+    """finished: not cut at the limit. num_tokens: None where nobody says."""
 
     text: str
     finished: bool
@@ -106,8 +114,11 @@ class Endpoint:
             raise ConfigError(f"{self.named.key}: holds characters that no key has; set it again")
 
     def complete(self, messages: Sequence[Mapping[str, str]], stop: threading.Event | None = None) -> str:
-        """The model's reply at temperature 0; "" where it said nothing; else as `ask`."""
-        return self.ask(messages, {"temperature": 0, "max_tokens": MAX_TOKENS}, stop).text
+        """The model's reply at temperature 0; "" where it holds no text; else as `ask`."""
+        try:
+            return self.ask(messages, {"temperature": 0, "max_tokens": MAX_TOKENS}, stop).text
+        except Textless:
+            return ""
 
     def ask(
         self, messages: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], stop: threading.Event | None = None
@@ -115,7 +126,7 @@ class Endpoint:
         """The model's reply, drawn by these settings of the API.
 
         stop: once it is set nothing more is sent, and this raises Stopped. Raises Refused where the server will not
-        take this question, another ConfigError where there is no reply to be had.
+        take this question, Textless where the reply holds no text, another ConfigError where there is none to be had.
         """
         stop = stop or threading.Event()
         body = {"model": self.model, "messages": list(messages), **settings}
@@ -135,6 +146,8 @@ class Endpoint:
             except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
                 said = str(getattr(error, "reason", "") or error) or type(error).__name__
                 given_up = self._unanswered(self._without_key(said))
+            except _NoText as error:
+                raise self._textless(str(error)) from None
             except _Unreadable as error:
                 given_up = self._incompatible(str(error))
             if attempt + 1 < ATTEMPTS:
@@ -164,6 +177,12 @@ class Endpoint:
         return ConfigError(
             f"{self.base}: does not answer as an OpenAI-compatible endpoint does, in {ATTEMPTS} attempts "
             f"({self._in_short(trouble)}); check the address, often one that ends in /v1"
+        )
+
+    def _textless(self, message: str) -> Textless:
+        return Textless(
+            f"{self.base}: {self.model} answers without a text ({self._in_short(message)}); ask a model that answers in "
+            "words, or leave it more tokens, then go on: the answers so far are kept"
         )
 
     def _refused(self, code: int, said: str) -> ConfigError:
@@ -229,16 +248,25 @@ def _reply(body: bytes) -> Reply:
     try:
         whole = json.loads(body)
         choice = whole["choices"][0]
-        content, reason = choice["message"].get("content"), choice.get("finish_reason")
+        message, reason = dict(choice["message"]), choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         raise _Unreadable(f"it answered: {body.decode('utf-8', 'replace')}") from None
     usage = whole.get("usage")
     num_tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    return Reply(
-        content if isinstance(content, str) else "",
-        reason in ("stop", None),
-        num_tokens if isinstance(num_tokens, int) else None,
-    )
+    is_count = type(num_tokens) is int and num_tokens >= 0  # True is an int as well
+    return Reply(_text(message), reason in ("stop", None), num_tokens if is_count else None)
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    """What it says, in one piece or in several parts of text. Raises _NoText."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in parts]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise _NoText(json.dumps(message))
+    return "".join(map(str, texts))
 
 
 def _asked_pause(header: str | None) -> float:
