@@ -21,6 +21,7 @@ def test_an_adapter_becomes_one_file_and_a_modelfile_beside_it(penchant, run, tm
     assert result.code == 0, result.err
     assert result.out.split() == [str(file), str(tmp_path / "Modelfile")]
     assert "adapter folded into its model, q8_0, 0." in result.err
+    assert "de-quantizing" not in result.err
     assert (tmp_path / "Modelfile").read_text().startswith("FROM ./my.gguf\nTEMPLATE")
     ids = torch.tensor([[1, 403, 407, 261, 378]])
     policy = load_model(str(run), choose_numerics("cpu", "float32"), share=False)
@@ -55,6 +56,18 @@ def test_what_cannot_be_is_said_in_one_sentence_before_anything_is_written(
     assert said in result.err
     assert result.err.count("penchant: ") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["Modelfile", "there"]
+
+
+def test_a_reward_model_is_refused_before_it_is_loaded(penchant, tmp_path):
+    folder = tmp_path / "reward"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["LlamaForSequenceClassification"]}')
+    result = penchant("export", folder, "--gguf", tmp_path / "x.gguf", "--merged", tmp_path / "m")
+    assert result.code == 2
+    assert result.err == (
+        f"penchant: {folder}: reward models are not written as GGUF files; give --merged for a folder\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["reward"]
 
 
 class Hub:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib.metadata import version
 
 import pytest
@@ -81,6 +82,20 @@ def test_ctrl_c_is_exit_code_130_and_one_sentence(failing):
     assert result.code == 130
     assert result.err.startswith("penchant: interrupted; files that are complete are kept")
     assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (Interrupted(signal.SIGTERM), 143)])
+def test_a_server_that_is_stopped_says_that_and_nothing_of_files(penchant, monkeypatch, stop, code):
+    class Service:
+        def in_words(self):
+            return ["Serving"]
+
+        def serve(self):
+            raise stop
+
+    monkeypatch.setattr("penchant.serving.open_service", lambda load, **settings: nullcontext(Service()))
+    result = penchant("serve", "any")
+    assert (result.code, result.err) == (code, "penchant: stopped; nothing is served any longer\n")
 
 
 def test_a_command_that_says_its_own_sentence_when_it_is_interrupted_is_left_to_it(failing):

@@ -158,6 +158,16 @@ def test_asking_a_steady_judge_again_makes_no_interval_narrower():
     assert often.high - often.low >= once.high - once.low
 
 
+def test_an_answer_judged_again_is_one_answer_to_the_length_controlled_model():
+    after = Answers({p.id: ["aa" if i % 3 else ""] for i, p in enumerate(PROMPTS)})
+    once, often = (compared(same_to_all("a"), after, LONGER, repeats=k).length_controlled for k in (1, 3))
+    assert often.num == once.num == 24
+    assert often.value == pytest.approx(once.value, abs=1e-12)
+    wavering = compared(same_to_all("old"), same_to_all("new"), Forgetful(), repeats=2)
+    assert wavering.length_controlled.num == 24
+    assert wavering.length_controlled.low <= wavering.win_rate.rate <= wavering.length_controlled.high
+
+
 def test_an_interval_over_repeats_covers_the_truth_as_often_as_it_says():
     """Prompts differ in how likely the newer answer wins, and every prompt is judged three times."""
     rng, covered, trials = np.random.default_rng(0), 0, 400

@@ -92,6 +92,7 @@ def command(
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
     from penchant.cli.console import Reporter
+    from penchant.cli.failures import saying_when_stopped
     from penchant.errors import ConfigError
     from penchant.evaluation.talk_options import TalkOptions
     from penchant.feedback import open_site
@@ -131,7 +132,8 @@ def command(
         if chat:
             say(f"The chat is at {site.base}/chat, once the link has been opened")
         say("The link is your key; do not share it. Invite others on the page Admin. Ctrl-C stops.")
-        site.serve()
+        with saying_when_stopped("stopped; every answer so far is kept, and the same command goes on"):
+            site.serve()
 
 
 def _confirmed(question: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -10,10 +11,10 @@ from contextlib import contextmanager
 from penchant.cli.hints import typed
 from penchant.errors import PenchantError, UserError
 from penchant.machine import refused_by_the_machine
-from penchant.training.interrupt import stopping
+from penchant.training.interrupt import Interrupted, stopping
 from penchant.wording import one_line, sanitise
 
-__all__ = ["one_sentence"]
+__all__ = ["one_sentence", "saying_when_stopped"]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
@@ -49,6 +50,17 @@ def one_sentence(debug: bool) -> Iterator[None]:
         if mendable := refused_by_the_machine(error):
             _fail(mendable, 2)
         _fail(f"{type(error).__name__}: {error} (this is a fault of Penchant; --debug shows where)", 1)
+
+
+@contextmanager
+def saying_when_stopped(words: str) -> Iterator[None]:
+    """What a command says instead of STOPPED where Ctrl-C or SIGTERM ends what is inside."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(signal.SIGINT, words) from None
+    except Interrupted as leaving:
+        raise Interrupted(leaving.exit_code - 128, str(leaving) or words) from None
 
 
 def _fail(message: str, code: int) -> None:

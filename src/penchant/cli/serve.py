@@ -49,6 +49,7 @@ def command(
         penchant judge samples.jsonl --judge http://127.0.0.1:8000/v1 --judge-model runs/first --output votes.jsonl
     """
     from penchant.cli.console import Reporter
+    from penchant.cli.failures import saying_when_stopped
     from penchant.models.opening import open_model
     from penchant.serving import open_service
 
@@ -59,7 +60,10 @@ def command(
             model, device=device, dtype=dtype, chat_template=chat_template, special_tokens="text", reporter=reporter
         )
 
-    with open_service(load, host=host, port=port, token=token, batch_size=batch_size, max_length=max_length) as service:
+    with (
+        saying_when_stopped("stopped; nothing is served any longer"),
+        open_service(load, host=host, port=port, token=token, batch_size=batch_size, max_length=max_length) as service,
+    ):
         where, *more = service.in_words()
         typer.echo(where)
         for line in more:

@@ -150,7 +150,8 @@ def compare_answers(
     means = None
     if verdicts.scores is not None:
         means = paired_means([old for old, _ in verdicts.scores], [new for _, new in verdicts.scores], ids)
-    lengths = ([len(two.after) for two in both] * repeats, [len(two.before) for two in both] * repeats)
+    lengths = [len(two.after) for two in both], [len(two.before) for two in both]
+    of_answers = np.mean(verdicts.credits, axis=0).tolist()  # asked again, an answer is no other answer
     return Evaluation(
         judge=judge.name,
         num_prompts=len(prompts),
@@ -170,7 +171,7 @@ def compare_answers(
         reference=reference,
         kl_exact=None,
         why_no_exact_kl="",
-        length_controlled=length_controlled_win_rate(credits, *lengths, asked, seed=seed),
+        length_controlled=length_controlled_win_rate(of_answers, *lengths, ids, seed=seed, plain=rate),
         changes=changes(prompts, before, after),
         position_bias=None if verdicts.tally is None else verdicts.tally.position_bias,
         repeatability=verdicts.repeatability(ids),

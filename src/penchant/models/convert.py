@@ -61,9 +61,11 @@ def read_gguf(gguf: Path, beside: Mapping[str, Any] | None = None) -> Any:
 @contextmanager
 def _reading(gguf: Path) -> Iterator[dict[str, Any]]:
     """How transformers is told of the file; whatever it meets in a foreign file becomes a ModelError."""
+    from transformers import modeling_gguf_pytorch_utils
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # its own, which would not be silent
     try:
         yield {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "trust_remote_code": False}
     except Exception as error:

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
-from penchant.ranking.winrate import win_rate_of
+from penchant.ranking.winrate import WinRate, win_rate_of
 from penchant.statistics.resampling import Estimate, resampled
 
 __all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate"]
@@ -28,6 +28,7 @@ def length_controlled_win_rate(
     *,
     confidence: float = 0.95,
     seed: int = 0,
+    plain: WinRate | None = None,
 ) -> Estimate:
     """`controlled_win_rate` with the one feature tanh(d / sd(d)), d = length - other length.
 
@@ -44,7 +45,7 @@ def length_controlled_win_rate(
     difference = np.asarray(lengths, dtype=np.float64) - np.asarray(other_lengths, dtype=np.float64)
     spread = difference.std()
     feature = np.tanh(difference / spread) if spread > 0 else np.zeros_like(difference)
-    return controlled_win_rate(credits, feature[:, None], prompts, confidence=confidence, seed=seed)
+    return controlled_win_rate(credits, feature[:, None], prompts, confidence=confidence, seed=seed, plain=plain)
 
 
 def controlled_win_rate(
@@ -55,6 +56,7 @@ def controlled_win_rate(
     confidence: float = 0.95,
     num_resamples: int = 500,
     seed: int = 0,
+    plain: WinRate | None = None,
 ) -> Estimate:
     """The mean over comparisons of sigmoid(theta + gamma_x), from the model
 
@@ -64,11 +66,12 @@ def controlled_win_rate(
     `win_rate_of`, moved by what controlling changed: a bootstrap of few prompts, or of a share near 1, is too narrow.
 
     Args:
-        credits: N times 1 (won), 0 (lost) or 1/2 (tie).
+        credits: N times 1 (won), 0 (lost) or 1/2 (tie); or, with `plain`, a comparison's mean over several verdicts.
         feature_NF: answer less other answer, scaled to about 1.
         prompts: N labels.
         confidence: coverage asked for, between 0 and 1.
         num_resamples, seed: see `resampled`.
+        plain: the win rate of the verdicts themselves; None: `win_rate_of` the credits.
 
     Raises:
         ValueError: as `win_rate_of`, or other shapes.
@@ -77,7 +80,9 @@ def controlled_win_rate(
         arXiv 2404.04475, section 3; Does Style Matter?, lmsys.org/blog/2024-08-28-style-control.
     """
     credit_N, feature_NF = np.asarray(credits, dtype=np.float64), np.asarray(feature_NF, dtype=np.float64)
-    plain = win_rate_of(credits, prompts, confidence)
+    plain = plain or win_rate_of(credits, prompts, confidence)
+    if credit_N.size == 0 or not ((credit_N >= 0) & (credit_N <= 1)).all():
+        raise ValueError("Each comparison needs a credit from 0 to 1.")
     if feature_NF.ndim != 2 or len(feature_NF) != len(credit_N):
         raise ValueError(f"Features must be (N, F): got {feature_NF.shape} for {len(credit_N)} comparisons.")
     prompt_N = Coded.of(prompts).code_N

@@ -18,6 +18,7 @@ from penchant.models.load import load_model, read_chat_template, resolve
 from penchant.models.merging import save_merged
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_folder import load_reward_model, names_reward_model
+from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter
 from penchant.training.hub import Destination
 from penchant.training.origins import origin_of, origin_of_loaded
@@ -65,6 +66,7 @@ def export(
         raise ConfigError("what is sent to the Hub is the folder that is written; give `merged=...` beside `push=...`")
     destination = None if push is None else Destination(push, private=private)
     if gguf is not None:
+        _require_text(model)
         _require_new_file(gguf, gguf_type or "f16")
     if merged is not None:
         _require_new_folder(merged, dtype)
@@ -135,6 +137,7 @@ def export_gguf(
     """
     from penchant.models.gguf import modelfile, save_gguf
 
+    _require_text(model)
     _require_new_file(gguf, gguf_type)
     beside = gguf.with_name("Modelfile")
     if ollama and beside.exists():
@@ -170,6 +173,12 @@ def _loaded(
     loaded = load(str(path), choose_numerics("cpu", "float32"), chat_template=template, share=False)
     has_card = run_of(path) is not None and (path / CARD).is_file()
     return loaded, origin_of(model, path), path / CARD if has_card else None
+
+
+def _require_text(model: str | LanguageModel) -> None:
+    if isinstance(model, RewardModel) or (isinstance(model, str) and names_reward_model(model)):
+        name = model if isinstance(model, str) else model.name
+        raise ConfigError(f"{name}: reward models are not written as GGUF files; give `merged=...` for a folder")
 
 
 def _require_new_folder(merged: Path, dtype: str) -> None:

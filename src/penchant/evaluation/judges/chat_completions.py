@@ -181,8 +181,8 @@ class Endpoint:
 
     def _textless(self, message: str) -> Textless:
         return Textless(
-            f"{self.base}: {self.model} answers without a text ({self._in_short(message)}); ask a model that answers in "
-            "words, or leave it more tokens, then go on: the answers so far are kept"
+            f"{self.base}: {self.model} answers without a text ({self._in_short(message)}); ask a model that answers "
+            "in words, or leave it more tokens, then go on: the answers so far are kept"
         )
 
     def _refused(self, code: int, said: str) -> ConfigError:

@@ -32,7 +32,7 @@ def save_gguf(model: LanguageModel, file: Path, kind: str, say: Callable[[str], 
     model or what was read back is not what was written, and OSError; then nothing is left of it.
     """
     if model.head is None:
-        raise ConfigError("GGUF files are written of models that give probabilities of tokens; export a folder")
+        raise ConfigError("reward models are not written as GGUF files; export a folder")
     family = family_of(model.causal_lm.config)
     fold_and_round(model, file, kind, partial(rounded, kind=kind), PRECISION[kind], say)
     with replacing(file) as scratch:
