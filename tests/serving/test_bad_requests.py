@@ -49,13 +49,25 @@ def ask(service):
         ({"n": 0}, "n: "),
         ({"n": 17}, "n: 17 is more than the 16 answers"),
         ({"n": 10**30}, "n: "),
-        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop": ["a"] * 5}, "stop: has 5 texts; give up to 4"),
+        ({"stop": 5}, "stop: is no text and no list of texts; give up to 4 texts"),
         ({"messages": []}, "messages: "),
         ({"messages": "hello"}, "messages: "),
         ({"messages": [{"role": "robot", "content": "hello"}]}, "messages.0.role: "),
         ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "messages.0.content"),
         ({"messages": [{"role": "user", "content": "dog " * 600}]}, "leave no room for an answer"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages.0.content: is null or not there; give a text"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: is null or not there; give a text"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content: is no text and no list of parts of text"),
+        (
+            {"messages": [*MESSAGES, {"role": "user", "content": "hello", "name": "Ann"}]},
+            "leaves out the name in message 2, the user's; send what the model's chat template writes",
+        ),
+        ({"metadata": "me"}, "metadata: is no JSON object"),
+        ({"metadata": {"id": 5}}, "metadata.id: Input should be a valid string"),
+        ({"stream_options": {"include_usage": True}}, "stream_options: are only read with stream; set that to true"),
+        ({"max_completion_tokens": 2}, "max_tokens: is the same as max_completion_tokens; give one of them"),
         ({"top_logprobs": 2}, "top_logprobs: is only read with logprobs"),
         ({"logit_bias": {"5": 100}}, "logit_bias: is not offered here"),
         ({"tools": [{"type": "function"}]}, "tools: is not offered here"),
@@ -72,7 +84,14 @@ def test_what_is_wrong_with_a_field_is_said_by_its_name(ask, fields, words):
 
 def test_fields_that_ask_for_nothing_are_taken(ask):
     status, body = ask(
-        presence_penalty=0.0, logit_bias={}, tools=None, user="me", response_format={"type": "text"}, n=None, stop=""
+        presence_penalty=0.0,
+        logit_bias={},
+        tools=None,
+        user="me",
+        response_format={"type": "text"},
+        n=None,
+        stop="",
+        metadata={"purpose": "x"},
     )
     assert status == 200, body
 
@@ -83,9 +102,30 @@ def test_a_body_that_is_no_request_is_a_bad_request(service, raw):
     assert (status, body["error"]["type"]) == (400, "invalid_request_error")
 
 
-def test_texts_are_asked_for_as_texts(service):
-    status, body = send(service, "/v1/completions", {"model": service.model, "prompt": [1, 2, 3]})
-    assert (status, "prompt" in body["error"]["message"]) == (400, True)
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"prompt": [1, 2, 3]}, "prompt: token ids are not read; give texts"),
+        ({"prompt": [[1, 2], [3]]}, "prompt: token ids are not read; give texts"),
+        ({"prompt": []}, "prompt: is empty; give a text, or several"),
+        ({"prompt": ["a", None]}, "prompt: holds what is no text; give texts"),
+        ({"prompt": 5}, "prompt: is no text and no list of texts; give one of them"),
+        ({"prompt": "\ud800"}, "prompt"),
+        ({"prompt": ["a"] * 129}, "prompt: has 129 texts; give up to 128 at once"),
+        ({"prompt": ["a", "b"], "metadata": {"id": "x"}}, "metadata.id: is of one prompt, and here are 2; ask one by"),
+    ],
+)
+def test_texts_are_asked_for_as_texts(service, fields, words):
+    status, body = send(service, "/v1/completions", {"model": service.model, "max_tokens": 1} | fields)
+    assert (status, body["error"]["message"][: len(words)]) == (400, words)
+
+
+def test_nothing_is_logged_of_a_request_that_is_too_long(ask, story_model, monkeypatch):
+    logged = []
+    monkeypatch.setattr("transformers.tokenization_utils_base.logger.warning", logged.append)
+    monkeypatch.setattr(story_model.tokenizer, "model_max_length", 512)
+    assert ask(messages=[{"role": "user", "content": "dog " * 600}])[0] == 400
+    assert logged == []
 
 
 def test_too_much_or_of_another_type_or_to_another_address_is_refused(service):

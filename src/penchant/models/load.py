@@ -243,9 +243,12 @@ def _read_tokenizer(path: Path) -> Any:
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise ModelError(f"{path}: holds no tokenizer; copy tokenizer.json and tokenizer_config.json of its base there")
     try:
-        return AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # as above
         raise ModelError(f"{path}: the tokenizer could not be read ({reason_of(error)}); save it again") from error
+    # it would log that a text is too long for the model, once; whoever encodes here looks at lengths every time
+    tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
+    return tokenizer
 
 
 def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, network: Any) -> None:

@@ -23,6 +23,9 @@ __all__ = ["Batch", "Ticket"]
 MOST_WAITING = 1024
 """Prompts; who comes then is told to come again."""
 
+SEND_OTHER = "send what the model's chat template writes"
+"""What a client can do about messages that cannot be encoded; the template is the server's."""
+
 
 @dataclass(eq=False)
 class Ticket:
@@ -101,7 +104,7 @@ class Batch:
         try:
             prompt_ids = encoder.encode_prompt(asked.prompts[place])
         except BoundaryError as error:
-            raise Refusal(400, f"{error}; {error.fix}", param="prompt" if asked.is_raw else "messages") from None
+            raise Refusal(400, f"{error}; {SEND_OTHER}", param="prompt" if asked.is_raw else "messages") from None
         if (num := len(prompt_ids)) >= self.longest:
             raise Refusal(
                 400,
