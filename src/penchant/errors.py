@@ -27,7 +27,9 @@ __all__ = [
 
 
 class PenchantError(Exception):
-    """Anything Penchant raises on purpose."""
+    """Anything Penchant raises on purpose. everywhere: whether every process of the run has it already."""
+
+    everywhere = False
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["is_own", "own_process"]
+import os
+
+__all__ = ["RESTARTS", "is_own", "num_processes", "own_process", "process_rank", "was_restarted"]
+
+RESTARTS = "PENCHANT_RESTARTS"
+"""The environment variable that says how often the processes of a run were started again."""
 
 
 class _Process:
@@ -17,3 +22,20 @@ def own_process() -> None:
 def is_own() -> bool:
     """Whether memory and threads of the whole process may be tuned."""
     return _Process.is_own
+
+
+def num_processes() -> int:
+    """How many processes torchrun has started for the run that this one belongs to; 1 where it was not torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+
+
+def process_rank() -> int:
+    """Which of them this is, from 0."""
+    return int(os.environ["RANK"]) if num_processes() > 1 else 0
+
+
+def was_restarted() -> bool:
+    """Whether this process was started again, by us or by torchrun, after one of the run's processes had ended."""
+    return num_processes() > 1 and any(
+        os.environ.get(name, "0") != "0" for name in (RESTARTS, "TORCHELASTIC_RESTART_COUNT")
+    )

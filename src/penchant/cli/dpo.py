@@ -66,6 +66,8 @@ def command(
     settings: options.Settings = None,
     tracker: options.Trackers = None,
     resume: options.Resume = False,
+    processes: options.Processes = 1,
+    max_restarts: options.MaxRestarts = 0,
     advise: Annotated[
         bool, typer.Option("--advise", help="Propose settings from the data and the model, and train nothing.")
     ] = False,
@@ -101,7 +103,8 @@ def command(
         raise ConfigError(f"`{name}=...` is not read {'with' if online else 'without'} `online=True`; leave it out")
     flags |= {"data": prompts} if online else {}
     own = {"sampling.judge": judge, "sampling.judge_model": judge_model}
-    with begin(DPOConfig, flags, config, settings, tracker, own, writes=not advise) as (checked, reporter):
+    together = {"processes": processes, "max_restarts": max_restarts}
+    with begin(DPOConfig, flags, config, settings, tracker, own, writes=not advise, **together) as (checked, reporter):
         from penchant.online.run import run_online
         from penchant.training.proposing import proposals
         from penchant.training.run import dpo

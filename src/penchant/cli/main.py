@@ -14,6 +14,7 @@ from penchant.cli import models, votes
 from penchant.cli.added import Verbs
 from penchant.cli.failures import one_sentence
 from penchant.cli.hints import Command
+from penchant.cli.processes import one_of_several
 from penchant.process import own_process
 from penchant.versions import versions_in_words
 from penchant.wording import SPELT_OUT
@@ -77,5 +78,5 @@ def main() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    with one_sentence(debug):
+    with one_sentence(debug), one_of_several():
         app()

@@ -19,12 +19,14 @@ __all__ = [
     "Labels",
     "MaxNewTokens",
     "MaxPrompts",
+    "MaxRestarts",
     "Model",
     "ModelSetting",
     "OnBadRow",
     "Online",
     "OnlineJudge",
     "Preferences",
+    "Processes",
     "PromptFile",
     "PromptFiles",
     "Resume",
@@ -140,3 +142,7 @@ OnlineJudge = Annotated[
     str | None, typer.Option("--judge", help="With --online: a name, reward:FOLDER, run:FOLDER, module:function, URL.")
 ]
 JudgeModel = Annotated[str | None, typer.Option("--judge-model", help="Of an endpoint: the model that judges.")]
+Processes = Annotated[int, typer.Option("--processes", min=1, help="Processes of this machine that share the work.")]
+MaxRestarts = Annotated[
+    int, typer.Option("--max-restarts", min=0, help="How often all go on from a checkpoint after one was killed.")
+]

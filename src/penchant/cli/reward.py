@@ -52,6 +52,8 @@ def command(
     settings: options.Settings = None,
     tracker: options.Trackers = None,
     resume: options.Resume = False,
+    processes: options.Processes = 1,
+    max_restarts: options.MaxRestarts = 0,
 ) -> None:
     """Train a reward model: a language model whose head gives one number for a response, higher for better.
 
@@ -72,7 +74,10 @@ def command(
     from penchant.training.config import RewardConfig
 
     flags = {name: given[name] for name in SETTING_OF if name in given} | {"lora": lora or None, "max_rows": max_pairs}
-    with begin(RewardConfig, flags, config, settings, tracker) as (checked, reporter):
+    with begin(RewardConfig, flags, config, settings, tracker, processes=processes, max_restarts=max_restarts) as (
+        checked,
+        reporter,
+    ):
         from penchant.training.other_runs import reward
 
         show(reward(config=checked, labels=labels, resume=resume, progress=reporter), reporter)

@@ -41,6 +41,8 @@ def command(
     settings: options.Settings = None,
     tracker: options.Trackers = None,
     resume: options.Resume = False,
+    processes: options.Processes = 1,
+    max_restarts: options.MaxRestarts = 0,
 ) -> None:
     """Train a model on next tokens: the assistant's turns of conversations, or all of plain text.
 
@@ -56,7 +58,10 @@ def command(
     from penchant.training.config import SFTConfig
 
     flags = {name: given[name] for name in SETTING_OF if name in given} | {"lora": lora or None}
-    with begin(SFTConfig, flags, config, settings, tracker) as (checked, reporter):
+    with begin(SFTConfig, flags, config, settings, tracker, processes=processes, max_restarts=max_restarts) as (
+        checked,
+        reporter,
+    ):
         from penchant.training.other_runs import sft
 
         show(sft(config=checked, resume=resume, progress=reporter), reporter)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penchant.cli.console import Reporter
 from penchant.files.place import require_place
+from penchant.launching import launch
 from penchant.training.arguments import dotted
 from penchant.training.settings import REQUIRED, build_config
 
@@ -31,10 +32,13 @@ def begin(
     own: Mapping[str, Any] | None = None,
     *,
     writes: bool = True,
+    processes: int = 1,
+    max_restarts: int = 0,
 ) -> Iterator[tuple[Config, Reporter]]:
     """The checked configuration, and where progress goes; the process is this command's own.
 
-    own: options of one command alone, by the settings they set. writes: whether an output is needed.
+    own: options of one command alone, by the settings they set. writes: whether an output is needed. processes: how
+    many do it together; where they are to be started, this one ends as they do.
     """
     config: Any = build_config(
         schema,  # type: ignore[type-var]  # one of the configurations
@@ -47,6 +51,7 @@ def begin(
     )
     if writes:
         require_place(Path(config.output))
+    launch(processes, max_restarts)
     with Reporter() as reporter:
         reporter.say(f"loading {config.model.name}")  # before the libraries are: they take some seconds themselves
         from penchant.models.numerics import prepare_process

@@ -3,7 +3,7 @@
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import Forest, Segment, TokenSequence
 from penchant.tokens.labelled_responses import EncodedLabelled, tokenise_labelled
-from penchant.tokens.packing import pack
+from penchant.tokens.packing import deal, pack
 from penchant.tokens.pairs import (
     EncodedExample,
     EncodedPair,
@@ -30,6 +30,7 @@ __all__ = [
     "SpecialTokens",
     "TokenSequence",
     "Tokenised",
+    "deal",
     "pack",
     "special_tokens_of",
     "tokenise_demonstrations",

@@ -1,13 +1,13 @@
-"""Which items go into one micro-batch: as many as a token budget holds, counting shared tokens once."""
+"""Which items go to which process, and into one micro-batch: as many as a token budget holds, shared tokens once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-from penchant.tokens.forest import TokenSequence, shared_prefix_length
+from penchant.tokens.forest import MIN_SHARED, TokenSequence, shared_prefix_length
 from penchant.tokens.order import order_key
 
-__all__ = ["pack", "pack_ordered"]
+__all__ = ["deal", "pack", "pack_ordered"]
 
 TRUNKS = 4
 """A micro-batch may hold so many times the prefix that all its items share: cut smaller, it would be run too often."""
@@ -23,6 +23,31 @@ def pack(items: Sequence[Sequence[TokenSequence]], token_budget: int, *, share: 
     """
     order = sorted(range(len(items)), key=lambda i: order_key(items[i][0].ids)) if share else range(len(items))
     return list(pack_ordered(((i, items[i]) for i in order), token_budget, share=share))
+
+
+def deal(items: Sequence[Sequence[TokenSequence]], num: int) -> list[list[int]]:
+    """Split `items` into `num` parts of about as many tokens; items of one prompt stay together, as they share it.
+
+    The largest tree goes first, each to the part that has fewest tokens yet. A part keeps the order of the items, and
+    has none where there are fewer trees than parts.
+    """
+    if num == 1:
+        return [list(range(len(items)))]
+    trees: dict[Hashable, list[int]] = {}
+    tokens: dict[Hashable, int] = {}
+    for i, item in enumerate(items):
+        num_read = int((~item[0].scored).sum())
+        tree: Hashable = item[0].context if num_read >= MIN_SHARED else i
+        tokens.setdefault(tree, num_read)
+        trees.setdefault(tree, []).append(i)
+        tokens[tree] += sum(int(sequence.scored.sum()) for sequence in item)
+    parts: list[list[int]] = [[] for _ in range(num)]
+    loads = [0] * num
+    for tree in sorted(trees, key=lambda tree: -tokens[tree]):
+        lightest = loads.index(min(loads))
+        parts[lightest] += trees[tree]
+        loads[lightest] += tokens[tree]
+    return [sorted(part) for part in parts]
 
 
 def pack_ordered(

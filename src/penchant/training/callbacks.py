@@ -11,7 +11,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.training.run_record import RunRecord
 
-__all__ = ["Callback", "Training", "begin_all", "closing", "own_metrics"]
+__all__ = ["Callback", "Training", "begin_one", "closing", "own_metrics"]
 
 
 class Training(Protocol):
@@ -72,12 +72,11 @@ def closing(callbacks: Sequence[Callback]) -> Iterator[None]:
             callback.on_close(finished)
 
 
-def begin_all(callbacks: Sequence[Callback], training: Training, samples: Sequence[Mapping[str, Any]]) -> None:
+def begin_one(callback: Callback, training: Training, samples: Sequence[Mapping[str, Any]]) -> None:
     """Training begins; before its first step, samples of the model as it was are there too."""
-    for callback in callbacks:
-        callback.on_begin(training)
-        if training.step == 0:
-            callback.on_samples(training, samples)
+    callback.on_begin(training)
+    if training.step == 0:
+        callback.on_samples(training, samples)
 
 
 def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) -> dict[str, float]:

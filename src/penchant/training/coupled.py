@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, Remembering
@@ -39,13 +40,13 @@ class CoupledTask(PreferenceTask):
     def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[EncodedPair]]) -> CoupledTask:
         with torch.no_grad():
             scored = [score_pairs(model, items, self.reference_of(items)) for items in micro_batches]
-        batch = _joined(scored)
+        batch, own = _joined(scored)
         with torch.enable_grad():
             sides = [side.clone().requires_grad_() for side in (batch.policy_chosen_B, batch.policy_rejected_B)]
             loss_B = self.objective(replace(batch, policy_chosen_B=sides[0], policy_rejected_B=sides[1]))
             slopes = torch.autograd.grad(loss_B.sum(), sides)
         items = [item for micro_batch in micro_batches for item in micro_batch]
-        terms = zip(loss_B.detach(), *slopes, strict=True)
+        terms = zip(*(of_B[own] for of_B in (loss_B.detach(), *slopes)), strict=True)
         return replace(self, terms={id(item): term for item, term in zip(items, terms, strict=True)})
 
     def after_step(self, model: LanguageModel, step: int) -> None:
@@ -73,5 +74,10 @@ def _only_gradient(x: Tensor) -> Tensor:
     return x - x.detach()
 
 
-def _joined(batches: Sequence[PairBatch]) -> PairBatch:
-    return PairBatch(**{f.name: torch.cat([getattr(batch, f.name) for batch in batches]) for f in fields(PairBatch)})
+def _joined(batches: Sequence[PairBatch]) -> tuple[PairBatch, slice]:
+    """The whole batch, also what other ranks run of it, and where this rank's own pairs lie in it."""
+    own, where = {}, slice(None)
+    for f in fields(PairBatch):
+        of_B = [getattr(batch, f.name) for batch in batches] or [torch.empty(0)]
+        own[f.name], where = ranks.concatenate(torch.cat(of_B))
+    return PairBatch(**own), where

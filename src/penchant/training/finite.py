@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from penchant.errors import TrainingError
+from penchant.errors import ConfigError, TrainingError
 from penchant.training.task import StepResult
 
-__all__ = ["require_finite", "require_rewards_of_zero", "say_not_finite"]
+__all__ = ["require_finite", "require_gradient", "require_rewards_of_zero", "say_not_finite"]
 
 
 def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
@@ -25,6 +26,12 @@ def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
             f"the trained weights are not finite ({bad[0]}, one of {len(bad)} of {len(parameters)} parameters), so no "
             "model was written; begin again in another `output=...` with a lower optimiser.learning_rate"
         )
+
+
+def require_gradient(loss: Tensor) -> None:
+    """Raise ConfigError where a loss has none to give."""
+    if not loss.requires_grad:
+        raise ConfigError("the loss does not depend on the model, so there is nothing to learn; detach nothing in it")
 
 
 def require_rewards_of_zero(result: StepResult[Any]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from penchant import ranks
+
 __all__ = ["Interrupted", "StopRequest", "listening", "stopping"]
 
 
@@ -22,11 +24,14 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """What a signal has asked for. Inside `finishing` it waits for the next `check`, elsewhere it interrupts."""
+    """What a signal has asked for. Inside `finishing` it waits for the next `check`, elsewhere it interrupts.
+
+    Of several ranks each waits for the next `check`, where all stop that any of them was asked to.
+    """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
-        self.waits = False
+        self.waits = self.meets = ranks.size() > 1
 
     def receive(self, number: int) -> None:
         """Take in a signal."""
@@ -37,6 +42,7 @@ class StopRequest:
             raise Interrupted(number)
 
     def check(self) -> None:
+        self.signal_number = next(filter(None, ranks.gather(self.signal_number)), None)
         if self.signal_number is not None:
             raise Interrupted(self.signal_number)
 
@@ -48,7 +54,7 @@ class StopRequest:
             yield
         finally:
             self.waits = before
-        if not before:
+        if self.meets or not before:
             self.check()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import LabelledBatch, LabelledFunction, LabelledObjective
@@ -36,9 +37,10 @@ class LabelledTask(Task[EncodedLabelled]):
     def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[EncodedLabelled]]) -> LabelledTask:
         with torch.no_grad():
             rewards = [self._rewards(model, [self._measured(item) for item in items]) for items in micro_batches]
-        labels = torch.tensor([item.desirable for items in micro_batches for item in items])
-        reward_R = torch.cat(rewards)
-        return replace(self, baseline=float(self.row.baseline(reward_R, labels.to(reward_R.device))))
+        labels = [item.desirable for items in micro_batches for item in items]
+        desirable_R, _ = ranks.concatenate(torch.tensor(labels, dtype=torch.bool))
+        reward_R, _ = ranks.concatenate(torch.cat(rewards or [torch.empty(0)]))
+        return replace(self, baseline=float(self.row.baseline(reward_R, desirable_R.to(reward_R.device))))
 
     def losses(self, model: LanguageModel, items: Sequence[EncodedLabelled]) -> tuple[Tensor, Metrics]:
         policy_R = score_sequences(model, [item.sequence for item in items])

@@ -13,26 +13,28 @@ from typing import Any, Generic
 
 import torch
 
-from penchant.errors import ConfigError, OutputError, UserError
+from penchant import ranks
+from penchant.errors import OutputError, UserError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
-from penchant.tokens import pack
 from penchant.training.alarms import Alarms
-from penchant.training.callbacks import Callback, begin_all, own_metrics
+from penchant.training.callbacks import Callback, begin_one, own_metrics
 from penchant.training.checkpoint import Checkpoint, restore
 from penchant.training.config import RunConfig
 from penchant.training.dataset import Dataset, groups_of
-from penchant.training.finite import say_not_finite
+from penchant.training.finite import require_gradient, say_not_finite
 from penchant.training.held_out import evaluate_task
 from penchant.training.interrupt import Interrupted, StopRequest
 from penchant.training.loop_state import state_of, take_up
 from penchant.training.on_policy import OnPolicyKL
 from penchant.training.optimiser import adamw
 from penchant.training.out_of_memory import TokenBudget, naming
+from penchant.training.part_of_batch import Part, micro_batches_of
 from penchant.training.run_record import RunRecord
 from penchant.training.samples import FixedPrompts
 from penchant.training.schedule import batches_of_epoch, group_numbers, learning_rate_factor, num_batches, num_steps
-from penchant.training.task import Item, StepResult, Tally, Task
+from penchant.training.shareable import require_prompts
+from penchant.training.task import Item, StepResult, Task
 
 __all__ = ["Loop", "accumulate"]
 
@@ -50,36 +52,32 @@ def accumulate(
     """Put the gradient of the batch's mean loss into `parameters`, clipped to `max_grad_norm`.
 
     Every micro-batch's summed loss is divided by the count of the whole batch, so that how items are split into
-    micro-batches never changes the gradient.
+    micro-batches, and these among ranks, never changes the gradient. With several ranks each has the whole batch, runs
+    what it is dealt of it, and needs `grad` allocated; what is returned is of the whole batch on each.
     """
     total = sum(task.count(item) for item in batch)
-    tally, bad, tokens_before = Tally(), [], model.num_tokens_run
-    margins: list[tuple[str, float]] = []
-    packed = pack([item.sequences for item in batch], token_budget, share=model.shares)
-    micro_batches = [[batch[i] for i in indices] for indices in packed]
-    task = task.for_batch(model, micro_batches)
-    for number, items in enumerate(micro_batches, 1):
+    part, tokens_before = Part(), model.num_tokens_run
+    micro_batches = micro_batches_of(batch, token_budget, share=model.shares)
+    task = task.for_batch(model, [[batch[i] for i in indices] for indices in micro_batches if indices])
+    for number, indices in enumerate(micro_batches, 1):
         before_micro_batch()
+        if not indices:
+            continue
+        items = [batch[i] for i in indices]
         with naming(number, len(micro_batches), items, token_budget):
             loss, metrics = task.losses(model, items)
-            if not loss.requires_grad:
-                raise ConfigError(
-                    "the loss does not depend on the model, so there is nothing to learn; detach nothing in it"
-                )
+            require_gradient(loss)
             (loss / total).backward()
-        tally.add(loss, sum(task.count(item) for item in items), metrics)
-        if not torch.isfinite(loss.detach()):
-            bad += items
-        if (of_items := metrics.get("rewards/margins")) and of_items[0].shape == (len(items),):
-            margins += zip((str(item.origin) for item in items), of_items[0].tolist(), strict=True)
+        part.add(indices, items, sum(task.count(item) for item in items), loss, metrics)
         # nodes of a spent graph would lie between the next activations, and memory would not be reused
         del loss, metrics
+    part.num_tokens = model.num_tokens_run - tokens_before
+    whole = part.of_all()
+    ranks.add_up([p.grad for p in parameters if p.grad is not None])
     grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
-    finite = not bad and math.isfinite(grad_norm)
-    num_tokens = model.num_tokens_run - tokens_before
-    return StepResult(
-        tally.means(), grad_norm, num_tokens, finite, tuple(bad or ([] if finite else batch)), tuple(margins)
-    )
+    finite = not whole.bad and math.isfinite(grad_norm)
+    bad = tuple(batch[i] for i in whole.bad) or (() if finite else tuple(batch))
+    return StepResult(whole.tally.means(), grad_norm, whole.num_tokens, finite, bad, tuple(whole.margins))
 
 
 @dataclass
@@ -87,7 +85,7 @@ class Loop(Generic[Item]):
     """Everything one run of training needs; `run` does it.
 
     config: with a learning rate. group_of: items of equal group stay neighbours, as they share a prompt. on_first_step:
-    looks at the first result and may raise.
+    looks at the first result and may raise. callbacks: the first rank alone has them; what they decide holds for all.
     """
 
     config: RunConfig
@@ -121,6 +119,7 @@ class Loop(Generic[Item]):
         self.steps_per_epoch = num_batches(len(self.data.train), config.batch_size)
         self.num_steps = num_steps(len(self.data.train), config.batch_size, config.epochs, config.max_steps)
         self.groups = group_numbers(groups_of(self.data.train, self.group_of))
+        require_prompts(self.groups)
         asked = (item.sequences[0] for item in self.data.held_out or self.data.train)
         self.fixed_prompts = FixedPrompts(asked, self.config.save.num_samples, self.config.save.sample_tokens)
         self.alarms = Alarms(self.config.alarms, self.num_steps, self.config.optimiser.batch_size)
@@ -131,7 +130,8 @@ class Loop(Generic[Item]):
         self.num_steps, self.stopped_early = self.step, why
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint, bit for bit as if never stopped."""
+        """Go on from a checkpoint, bit for bit as if never stopped; in as many processes as it was written in."""
+        ranks.require_same({"a newest checkpoint": checkpoint.state["step"]})
         self.task.restore(restore(checkpoint, self.parameters, self.optimiser))
         take_up(self, checkpoint.state)
 
@@ -144,7 +144,7 @@ class Loop(Generic[Item]):
                 self.alarms.samples = self.fixed_prompts.answer(self.model, self.step)
                 self.record.record((), self.alarms.samples)
             was_due = self.step > 0 and self._evaluation_is_due()
-            begin_all(self.callbacks, self, self.alarms.samples)
+            self._call(lambda callback: begin_one(callback, self, self.alarms.samples))
             if self.stopped_early and not was_due:  # asked for there: the step before is the last
                 self.owes_evaluation = True
             self._evaluate_if_owed(stop)
@@ -162,14 +162,14 @@ class Loop(Generic[Item]):
                     with stop.finishing():
                         self._take_step(batch, stop)
                     self._evaluate_if_owed(stop)
-                    if self.step < self.num_steps and self.config.save.is_due(self.step, time.monotonic() - last_save):
+                    elapsed = ranks.gather(time.monotonic() - last_save)[0]  # a clock would say otherwise on each
+                    if self.step < self.num_steps and self.config.save.is_due(self.step, elapsed):
                         with stop.finishing():
                             self._save()
                         last_save = time.monotonic()
                     if self.step >= self.num_steps:  # a callback asked for it
                         break
-            for callback in self.callbacks:
-                callback.on_end(self)
+            self._call(lambda callback: callback.on_end(self))
         except UserError as error:  # such as a judge that fails: what was computed so far is kept
             if self.step and not isinstance(error, OutputError):
                 self._save()
@@ -182,12 +182,17 @@ class Loop(Generic[Item]):
             message = f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}"
             raise Interrupted(interrupt.exit_code - 128, message) from None
 
+    def _call(self, call: Callable[[Callback], None]) -> None:
+        for callback in self.callbacks:
+            call(callback)
+        self.num_steps, self.stopped_early = ranks.gather((self.num_steps, self.stopped_early))[0]
+
     def _evaluate_if_owed(self, stop: StopRequest) -> None:
         """After a step that asks for it; where a signal comes between, the resumed run does it first."""
         if self.owes_evaluation:
             row: dict[str, Any] = {"step": self.step, "epoch": self._epochs(), **self._evaluated()}
-            for callback in self.callbacks:
-                row |= own_metrics(callback, self, row)
+            self._call(lambda callback: row.update(own_metrics(callback, self, row)))
+            row = ranks.gather(row)[0]
             samples = self.fixed_prompts.answer(self.model, self.step)
             with stop.finishing():
                 self.alarms.keep_if_best(self, row)
@@ -222,8 +227,7 @@ class Loop(Generic[Item]):
         }
         self.record.record([row if result.finite else {**row, "skipped": True}], ())
         self.alarms.saw_step(self, row, result.margins)
-        for callback in self.callbacks:
-            callback.on_step(self, row)
+        self._call(lambda callback: callback.on_step(self, row))
         self.owes_evaluation = self._evaluation_is_due()
         self.reporter.progress("training", self.step, self.num_steps, row)
 

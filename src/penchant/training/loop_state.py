@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from penchant import ranks
+
 __all__ = ["state_of", "take_up"]
 
 KEPT = ("bad_in_a_row", "owes_evaluation", "num_tokens", "seconds", "num_steps", "stopped_early")
@@ -29,5 +31,6 @@ def take_up(loop: Any, state: Mapping[str, Any]) -> None:
         setattr(loop, name, state.get(name, getattr(loop, name)))
     loop.token_budget.now = min(loop.token_budget.now, state.get("token_budget", loop.token_budget.now))
     torch.set_float32_matmul_precision(state["matmul_precision"])  # measured anew, it might differ in the last bit
-    loop.record.keep_until(loop.step, loop.reporter.say, evaluated=not loop.owes_evaluation)
+    with ranks.first_goes_ahead():
+        loop.record.keep_until(loop.step, loop.reporter.say, evaluated=not loop.owes_evaluation)
     loop.alarms.resume(loop.record, state.get("alarms", {}))

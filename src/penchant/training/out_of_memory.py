@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.machine import is_out_of_memory
 from penchant.models.numerics import give_back_freed_memory
@@ -61,12 +62,13 @@ class TokenBudget:
     def halved_once(self, where: str, say: Callable[[str], None]) -> Iterator[None]:
         """Inside, a lack of memory halves the budget, which is said, and is forgotten, so that one can try again.
 
-        Raises OutOfMemory where it was halved before, or where smaller micro-batches would be the same ones.
+        Raises OutOfMemory where it was halved before, where smaller micro-batches would be the same ones, and where
+        other ranks have gone on with the step.
         """
         try:
             yield
         except OutOfMemory as error:
-            if self.now < self.given or self.given == 1 or not error.can_be_cut:
+            if self.now < self.given or self.given == 1 or not error.can_be_cut or ranks.size() > 1:
                 raise
             self.now = self.given // 2
             say(f"{where}: {error.what}; the run goes on with {self.now}, which changes only the gradient's last bits")

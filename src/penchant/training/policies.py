@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 
+from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.files.whole import disk_errors_explained
 from penchant.models import adapters, saving
@@ -110,7 +111,7 @@ def score_reference(
     folder = cache_folder() / "reference"
     with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with `resume=True`"):
         name = f"{model.numerics.mode}-{arithmetic()}"
-        cache = ReferenceCache(folder if config.output else None, model.digest, name)
+        cache = ReferenceCache(folder if config.output and ranks.is_first() else None, model.digest, name)
         with model.as_reference() if is_itself and config.model.lora is not None else nullcontext():
             reference = reference_logprobs(
                 model,

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from penchant import ranks
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.tokens import TokenSequence
@@ -81,24 +82,27 @@ def reference_logprobs(
     """Summed log-prob of every sequence under `model`, by its key, in nats.
 
     Values found in the cache are used after those of the smallest few micro-batches were computed again and agreed; if
-    they do not, the cache is dropped, aloud, and everything is computed.
+    they do not, the cache is dropped, aloud, and everything is computed. Ranks share the micro-batches; those that the
+    first has a cache for are found by all, and it alone keeps what is new.
     """
     cache = ReferenceCache(None, "", "") if cache is None else cache
     plan = Plan(sequences, companies(sequences, token_budget, share=model.shares), cache)
-    if not _verified(model, plan):
+    plan.values[:] = ranks.first(plan.values.tolist)
+    if not ranks.first(lambda: _verified(model, plan)):
         say("cached reference log-probs disagree with the model; computing them again")
         cache.forget()
         plan.values[:] = np.nan
     todo = [number for number in range(len(plan.lengths)) if np.isnan(plan.values[plan.starts[number]])]
     done, total = 0, sum(plan.starts[number + 1] - plan.starts[number] for number in todo)
     with closing(cache):
-        for number in todo:
+        for begin in range(0, len(todo), ranks.size()):
             on_progress(done, total)
-            batch = plan.batch(number)
-            fresh = _scores(model, batch)
-            plan.values[plan.starts[number] : plan.starts[number + 1]] = fresh
-            cache.add(_places(batch), fresh)
-            done += len(batch)
+            turn = todo[begin : begin + ranks.size()]
+            own = [_scored(model, plan.batch(number)) for number in ranks.dealt(turn)]
+            for number, (places, fresh) in zip(turn, ranks.collect(own), strict=True):
+                plan.values[plan.starts[number] : plan.starts[number + 1]] = fresh
+                cache.add([bytes.fromhex(place) for place in places], fresh)
+                done += len(fresh)
     on_progress(done, done)
     return Values(plan.keys, plan.values)
 
@@ -147,6 +151,11 @@ def _places(batch: Sequence[TokenSequence]) -> list[bytes]:
 def _scores(model: LanguageModel, batch: Sequence[TokenSequence]) -> list[float]:
     with torch.no_grad():
         return [float(x) for x in score_sequences(model, batch)]
+
+
+def _scored(model: LanguageModel, batch: Sequence[TokenSequence]) -> tuple[list[str], list[float]]:
+    """Where each value of a micro-batch is kept, in hexadecimal digits, and the values."""
+    return [place.hex() for place in _places(batch)], _scores(model, batch)
 
 
 def _verified(model: LanguageModel, plan: Plan) -> bool:

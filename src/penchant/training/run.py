@@ -15,32 +15,35 @@ from typing import Any, Unpack
 
 from torch import Tensor
 
+from penchant import ranks
 from penchant.data.given import Data
 from penchant.errors import ConfigError
 from penchant.feedback.snapshots import resolve_projects
 from penchant.files.place import require_place
 from penchant.models.load import require_named
-from penchant.models.numerics import computing, process_peak_bytes
+from penchant.models.numerics import computing
 from penchant.models.routers import Routers
-from penchant.progress import Reporter, reporter_of
-from penchant.training.alone import alone_in_run
+from penchant.process import was_restarted
+from penchant.progress import Reporter, Silent, reporter_of
 from penchant.training.arguments import Arguments
 from penchant.training.balanced import Balanced
 from penchant.training.callbacks import Callback, closing
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
-from penchant.training.finite import require_finite, require_rewards_of_zero
+from penchant.training.ending import finish
+from penchant.training.finite import require_rewards_of_zero
+from penchant.training.folder_of_all import first_alone_in_run, record_of
 from penchant.training.given import Given, ModelLike, Online
 from penchant.training.interrupt import listening
 from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe, usual_learning_rate
-from penchant.training.optimiser import release
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, score_reference
 from penchant.training.room import require_room, say_room
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
-from penchant.training.run_record import RunRecord
+from penchant.training.run_record import BEGUN_WITH, RunRecord
+from penchant.training.shareable import require_shareable
 from penchant.training.trackers import open_tracker
 from penchant.training.trained import Run, settle
 
@@ -110,27 +113,35 @@ def run(
 ) -> Run:
     """Train as the configuration says; with an output, alone in its folder, with a report at the end.
 
-    recipe: what is trained; None for what the configuration says, which knows nothing of judges.
+    recipe: what is trained; None for what the configuration says, which knows nothing of judges. In a process that
+    torchrun started, this is one rank of the run: the first alone writes and reports.
 
     Raises UserError, TrainingError and Interrupted, see `dpo`.
     """
     recipe = recipe or choose_recipe(config, given.objective if given else None)
     with ExitStack() as stack:
+        stack.enter_context(ranks.joined())
         stack.enter_context(computing())
+        require_shareable(config)
+        reporter = reporter if ranks.is_first() else Silent()
         if config.output is not None:
-            require_place(Path(config.output))
-            stack.enter_context(alone_in_run(Path(config.output), recipe.command))
-            if resume and (finished := RunFolder.lacking_its_report(Path(config.output))):
+            place = Path(config.output)
+            require_place(place)
+            stack.enter_context(first_alone_in_run(place, recipe.command))
+            resume = resume or (was_restarted() and (place / "run.json").is_file())
+            if resume and (finished := RunFolder.lacking_its_report(place)):
                 reporter.say("the run was finished but for its report, which is written now")
                 return Run(finished).with_report(reporter.say)
-        files = resolve_projects(
-            config.data.files,
-            recipe.answers_as,
-            labels=labels,
-            begun_with=RunFolder.files_of(config.output) if resume else (),
-            say=reporter.say,
+        files = ranks.first(
+            lambda: resolve_projects(
+                config.data.files,
+                recipe.answers_as,
+                labels=labels,
+                begun_with=RunFolder.files_of(config.output) if resume else (),
+                say=reporter.say,
+            )
         )
-        config = config.model_copy(update={"data": config.data.model_copy(update={"files": files})})
+        config = config.model_copy(update={"data": config.data.model_copy(update={"files": tuple(files)})})
         done = train(config, recipe, reporter, resume=resume, given=given)
         return done.with_report(reporter.say) if config.output is not None else done
 
@@ -151,21 +162,18 @@ def train(
             require_named(name)
     if given.model is None:
         require_room(config, reporter)
-    callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)]
+    callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)] if ranks.is_first() else []
     clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
-    model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
-    found = recipe.dataset(config, data, model, reporter)
+    with ranks.first_goes_ahead():
+        model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
+        found = recipe.dataset(config, data, model, reporter)
     began_with = RunFolder.learning_rate_of(config.output) if resume else None
     usual = usual_learning_rate(recipe, config.optimiser, len(found.train), adapter=model.is_adapter)
     config = config.with_learning_rate(config.optimiser.learning_rate or began_with or usual)
     counts = plan_of(config, found, recipe.group_of, share=model.shares)
     reporter.say(str(counts))
     say_room(config, model, counts, reporter, needs_reference=recipe.needs_reference)
-    record = (
-        RunRecord.begin(config, recipe.command)
-        if config.output is None
-        else RunFolder.create(config, recipe.command, resume=resume)
-    )
+    record = record_of(config, recipe.command, resume=resume)
     with record.withdrawn_if_refused():
         facts: dict[str, Any] = {}
         reference: Mapping[bytes, float] = {}
@@ -176,9 +184,9 @@ def train(
             else:
                 reference = defaultdict(float)  # nobody asks it
             facts = {"reference_digest": digest, "beta": recipe.beta}
-        facts |= found.facts
+        facts |= {"model_digest": model.digest, **found.facts}
+        ranks.require_same({what: facts.get(name) for name, what in BEGUN_WITH.items()})
         record.begin_with(
-            model_digest=model.digest,
             chat_template=text,
             clock=model.encoder.clock.isoformat(),
             origins=origins_of(config.model, model, given.reference),
@@ -191,15 +199,15 @@ def train(
         loop = Loop(config, model, task, found, recipe.group_of, record, reporter, callbacks)
         if facts.get("reference_digest") == model.digest:
             loop.on_first_step = require_rewards_of_zero
-        _finish(loop, config, record, reporter, resume=resume)
+        _train(loop, record, reporter, resume=resume)
     settle(model, record)
     return Run(record, model=model, began_as=given.model, reference=given.reference)
 
 
-def _finish(loop: Loop[Any], config: RunConfig, record: RunRecord, reporter: Reporter, *, resume: bool) -> None:
-    """Train to the end, write the model, and say in the ledger what it took."""
+def _train(loop: Loop[Any], record: RunRecord, reporter: Reporter, *, resume: bool) -> None:
+    """Train to the end, from a checkpoint if there is one, and write the model."""
     trained = sum(p.numel() for p in loop.parameters.values())
-    record.require_space(4 * trained * (3 * config.save.keep_checkpoints + 4))
+    record.require_space(4 * trained * (3 * loop.config.save.keep_checkpoints + 4))
     with listening() as stop:
         if resume:
             if checkpoint := record.newest_checkpoint(reporter.say):
@@ -210,19 +218,4 @@ def _finish(loop: Loop[Any], config: RunConfig, record: RunRecord, reporter: Rep
         with closing(loop.callbacks):
             loop.run(stop)
         with stop.finishing():
-            kept = loop.alarms.take_best(loop)
-            require_finite(loop.parameters)
-            release(loop.model, loop.parameters, loop.optimiser)
-            record.finish(
-                model_files=record.write_model(loop.model),
-                num_parameters_trained=trained,
-                num_steps=loop.num_steps,
-                num_tokens=loop.num_tokens,
-                training_seconds=round(loop.seconds, 2),
-                unique_tokens_per_second=round(loop.num_tokens / max(loop.seconds, 1e-9), 1),
-                peak_memory_bytes=process_peak_bytes(),
-                why_unshared=loop.model.why_unshared,
-                numerics=loop.model.numerics.mode,
-                **({"stopped_early": loop.stopped_early} if loop.stopped_early else {}),
-                **kept,
-            )
+            finish(loop, trained)

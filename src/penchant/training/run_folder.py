@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from penchant import ranks
 from penchant.errors import OutputError, UserError
 from penchant.files import replacing_folder
 from penchant.files.lock import LOCK
@@ -258,9 +259,10 @@ def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
 def clock_of_run(run: Path | None, *, resume: bool) -> datetime.datetime:
     """What a chat template is told that asks for the time: when the run began, also when it goes on another day."""
     began = read_ledger(run).get("clock") if resume and run else None
-    if began:
-        return datetime.datetime.fromisoformat(began)
-    return datetime.datetime.now().astimezone().replace(microsecond=0)
+    now = datetime.datetime.now().astimezone().replace(microsecond=0)
+    clock = datetime.datetime.fromisoformat(began) if began else now
+    told = ranks.first(clock.isoformat)
+    return clock if ranks.is_first() else datetime.datetime.fromisoformat(told)
 
 
 def _ledger_in(text: str) -> dict[str, Any]:

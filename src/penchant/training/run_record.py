@@ -19,7 +19,7 @@ from penchant.training.config import RunConfig
 from penchant.training.records import plain
 from penchant.versions import installed_versions
 
-__all__ = ["RunRecord", "facts_of_begin", "now"]
+__all__ = ["BEGUN_WITH", "RunRecord", "facts_of_begin", "now"]
 
 BEGUN_WITH = {
     "data_digest": "data",

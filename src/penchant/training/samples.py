@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from penchant import ranks
 from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
@@ -28,11 +29,11 @@ class FixedPrompts:
         self.params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
 
     def answer(self, model: LanguageModel, step: int) -> list[dict[str, Any]]:
-        """One row a prompt: step, prompt, response, its tokens, and whether the model ended it."""
+        """One row a prompt: step, prompt, response, its tokens, and whether the model ended it. Ranks share them."""
         room = model.context_length - self.params.max_new_tokens
-        requests = [r for r in self.requests if len(r.prompt_ids) <= room]
+        requests = ranks.dealt([r for r in self.requests if len(r.prompt_ids) <= room])
         answered = {r.key: r for rs in generate(model, requests, self.params, num_responses=1) for r in rs}
-        return [
+        rows: list[dict[str, Any]] = [
             {
                 "step": step,
                 "prompt": model.encoder.decode(request.prompt_ids).strip(),
@@ -42,6 +43,7 @@ class FixedPrompts:
             }
             for request in requests
         ]
+        return ranks.collect(rows)
 
 
 def _prompt_length(sequence: TokenSequence) -> int:

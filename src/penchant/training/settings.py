@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from penchant.errors import ConfigError
 from penchant.plugins import is_import_path
+from penchant.process import RESTARTS
 from penchant.strict_yaml import StrictYamlError, read_settings, strict_load
 from penchant.training.arguments import setting_meant
 from penchant.training.presets import preset_named
@@ -33,7 +34,7 @@ RUN_CODE = {
 """Settings that can name code of one's own, and how a caller names it."""
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
-NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY"}
+NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY", RESTARTS}
 
 
 def build_config(

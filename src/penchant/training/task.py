@@ -92,6 +92,20 @@ class Tally:
             self.sums[name] = self.sums.get(name, 0.0) + float(value.detach().sum())
             self.counts[name] = self.counts.get(name, 0.0) + number
 
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """What `together` takes, as JSON has it."""
+        return {"sums": self.sums, "counts": self.counts}
+
+    @classmethod
+    def together(cls, parts: Iterable[Mapping[str, Mapping[str, float]]]) -> Tally:
+        """The sums over the items of all parts, such as those of several ranks."""
+        whole = cls()
+        for part in parts:
+            for name, value in part["sums"].items():
+                whole.sums[name] = whole.sums.get(name, 0.0) + value
+                whole.counts[name] = whole.counts.get(name, 0.0) + part["counts"][name]
+        return whole
+
     def means(self) -> dict[str, float]:
         """Mean of everything that has terms."""
         return {name: value / self.counts[name] for name, value in self.sums.items() if self.counts[name]}

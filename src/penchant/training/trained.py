@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.files.whole import write_atomically
 from penchant.models.digests import digest_of_network, weights_digest
@@ -160,10 +161,12 @@ class Run:
         return Path(output)
 
     def with_report(self, say: Say = lambda _: None) -> Run:
-        """The run, with report.html in its folder."""
+        """The run, with report.html in its folder, which the first process writes when none reads there any more."""
         if self.path is None:
             raise ConfigError("the run is in memory and has no folder; `run.report.save(...)` writes its report")
-        write_run_report(self.path, say)
+        ranks.gather(None)
+        if ranks.is_first():
+            write_run_report(self.path, say)
         return self
 
     def _comparison(self) -> Mapping[str, Any] | None:

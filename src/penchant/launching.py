@@ -1,0 +1,69 @@
+"""Starting a command again as several processes: torchrun's own launcher does it, on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+from penchant.errors import ConfigError, TrainingError
+from penchant.process import RESTARTS, num_processes
+
+__all__ = ["launch"]
+
+SECONDS_TO_END = 600
+"""That the processes have after a signal, to finish a step and save."""
+
+
+def launch(processes: int, max_restarts: int) -> None:
+    """Run this same command in so many processes of this machine and end as they do; returns where that was done.
+
+    Where one is killed, all begin again up to `max_restarts` times, and go on from the newest checkpoint. One that ends
+    by itself, as after a mistake of the user, has said why and would do so again.
+    """
+    if num_processes() > 1:
+        return
+    if processes == 1:
+        if max_restarts:
+            raise ConfigError("`max_restarts=...` is not read without `processes=...`; give how many, or leave it out")
+        return
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # a rank says itself why it ends
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    codes: list[int] = []
+    for restarts in range(max_restarts + 1):
+        os.environ[RESTARTS] = str(restarts)
+        codes = _codes_of_failed(processes)
+        if not codes or min(codes) > 0:
+            sys.exit(max(codes, default=0))
+    name = signal.Signals(-min(codes)).name
+    raise TrainingError(f"a process of the run was ended by {name}; go on with `resume=True`")
+
+
+def _codes_of_failed(processes: int) -> list[int]:
+    """Run all to their end, or to that of the first that fails; negative: the signal that ended it.
+
+    Each time in a rendezvous of its own: with torch 2.13 those of one that are started again share its store, where
+    they find the addresses of the dead.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        rdzv_backend="c10d",
+        rdzv_endpoint="127.0.0.1:0",
+        run_id="penchant",
+        max_restarts=0,
+        shutdown_timeout=SECONDS_TO_END,
+    )
+    try:
+        elastic_launch(config, sys.executable)(*sys.orig_argv[1:])
+    except SignalException as stopped:
+        sys.exit(128 + stopped.sigval)
+    except ChildFailedError as failed:
+        return [failure.exitcode for failure in failed.failures.values()]
+    return []

@@ -1,0 +1,204 @@
+"""Many processes that are one run: which of them this is, and what all of them say together.
+
+torchrun starts the processes, torch.distributed carries what they say. Every rank takes the same way through the run
+and meets the others in `gather`, which all that is said here is made of; alone, each of these functions is the
+identity. A rank that fails says so where the others next meet, so that all end with its one sentence. What is told is
+JSON, never pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from penchant import errors
+from penchant.errors import ConfigError, PenchantError, TrainingError
+from penchant.process import num_processes
+from penchant.wording import reason_of
+
+__all__ = [
+    "add_up",
+    "collect",
+    "concatenate",
+    "dealt",
+    "first",
+    "first_goes_ahead",
+    "gather",
+    "is_first",
+    "joined",
+    "rank",
+    "require_same",
+    "size",
+    "telling",
+]
+
+T = TypeVar("T")
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Inside, the processes that torchrun started are ranks of one run; what ends one of them ends all.
+
+    Does nothing in a process that is alone, or joined already. Raises ConfigError where they do not find each other.
+    """
+    if num_processes() == 1 or dist.is_initialized():
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    try:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    except (RuntimeError, ValueError) as error:
+        where = f"{os.environ.get('MASTER_ADDR', 'no address')}:{os.environ.get('MASTER_PORT', 'no port')}"
+        raise ConfigError(
+            f"the {num_processes()} processes of the run did not find each other at {where} ({reason_of(error)}); "
+            "check that all were started, and that this address can be reached from every machine"
+        ) from error
+    try:
+        with telling():
+            yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """What is raised inside is told to the other ranks, where they next meet."""
+    try:
+        yield
+    except BaseException as error:
+        if not _known_to_all(error):
+            _tell_of(error)
+        raise
+
+
+def rank() -> int:
+    """Which rank this process is, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def size() -> int:
+    """How many ranks there are; 1 for a process that is alone."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_first() -> bool:
+    """Whether this rank is the one that writes, prints and decides by the clock."""
+    return rank() == 0
+
+
+def gather(value: T) -> list[T]:
+    """The value of every rank, in order; of values that JSON can hold. Raises what another rank has failed with."""
+    return [value] if size() == 1 else [json.loads(text) for text in _exchange(json.dumps(value))]
+
+
+def first(find: Callable[[], T]) -> T:
+    """What the first rank finds; the others wait and are told."""
+    return gather(find() if is_first() else None)[0]  # type: ignore[return-value]
+
+
+@contextmanager
+def first_goes_ahead() -> Iterator[None]:
+    """What is inside is done by the first rank before the others, who then find what it fetched or cached."""
+    if not is_first():
+        gather(None)
+    yield
+    if is_first():
+        gather(None)
+
+
+def add_up(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its sum over all ranks, which is the same bits on each."""
+    if size() > 1:
+        gather(None)  # after which none fails before the sums are done
+        with _broken_connections_explained():
+            for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+                work.wait()
+
+
+def concatenate(own: Tensor) -> tuple[Tensor, slice]:
+    """The tensors of all ranks, one after another, and where this rank's own lies in them; of numbers, (N,)."""
+    if size() == 1:
+        return own, slice(None)
+    parts = gather(own.tolist())
+    begin = sum(map(len, parts[: rank()]))
+    return own.new_tensor([number for part in parts for number in part]), slice(begin, begin + len(own))
+
+
+def dealt(items: Sequence[T]) -> Sequence[T]:
+    """Those of the items that fall to this rank, dealt out in turn."""
+    return items if size() == 1 else [items[i] for i in range(rank(), len(items), size())]
+
+
+def collect(own: Sequence[T]) -> list[T]:
+    """What all ranks made of the items they were dealt, in the order that these had."""
+    parts = gather(list(own))
+    return [parts[i % size()][i // size()] for i in range(sum(map(len, parts)))]
+
+
+def require_same(facts: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a rank computes from something else than the first; facts: what it is, by its name."""
+    every = gather(dict(facts))
+    for number, found in enumerate(every):
+        if other := [name for name in found if found[name] != every[0].get(name)]:
+            raise ConfigError(
+                f"process {number + 1} of {size()} has {', '.join(other)} other than the first has; all processes of "
+                "a run need the same files"
+            )
+
+
+def _known_to_all(error: BaseException) -> bool:
+    """Whether the others need not be told: they told it, or this is how a command ends that is done."""
+    if isinstance(error, SystemExit):
+        return not error.code
+    return getattr(error, "everywhere", False) or getattr(error, "at_once", False)
+
+
+def _tell_of(error: BaseException) -> None:
+    """Let the other ranks end with this error, if they are still there."""
+    text = json.dumps([type(error).__name__, str(error) or type(error).__name__])
+    with suppress(PenchantError):  # where they are gone
+        _exchange(text, failed=True)
+
+
+def _exchange(text: str, *, failed: bool = False) -> list[str]:
+    """The text of every rank. Raises the error of the first that failed, on those that did not."""
+    own = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+    with _broken_connections_explained():
+        heads = [torch.empty(2, dtype=torch.int64) for _ in range(size())]
+        dist.all_gather(heads, torch.tensor([failed, len(own)]))
+        longest = max(int(length) for _, length in heads)
+        padded = [torch.empty(longest, dtype=torch.uint8) for _ in range(size())]
+        dist.all_gather(padded, torch.nn.functional.pad(own, (0, longest - len(own))))
+    texts = [bytes(one[: int(head[1])].tolist()).decode() for one, head in zip(padded, heads, strict=True)]
+    if not failed:
+        for number, (head, said) in enumerate(zip(heads, texts, strict=True)):
+            if head[0]:
+                raise _error_of(number, *json.loads(said))
+    return texts
+
+
+def _error_of(number: int, kind: str, text: str) -> PenchantError:
+    """What another rank failed with, as this one raises it."""
+    known = getattr(errors, kind, None)
+    error = known(text) if known else TrainingError(f"process {number + 1} of {size()} failed: {kind}: {text}")
+    error.everywhere = True
+    assert isinstance(error, PenchantError)
+    return error
+
+
+@contextmanager
+def _broken_connections_explained() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        ended = TrainingError(f"another process of the run has ended, so all do ({reason_of(error)})")
+        ended.everywhere = True
+        raise ended from error

@@ -1,0 +1,32 @@
+"""The end of training: the model is written, and the ledger says what it took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penchant.models.numerics import process_peak_bytes
+from penchant.training.finite import require_finite
+from penchant.training.loop import Loop
+from penchant.training.optimiser import release
+
+__all__ = ["finish"]
+
+
+def finish(loop: Loop[Any], num_trained: int) -> None:
+    """Write the model of a loop that has run, the best one where an alarm asks for it. num_trained: parameters."""
+    kept = loop.alarms.take_best(loop)
+    require_finite(loop.parameters)
+    release(loop.model, loop.parameters, loop.optimiser)
+    loop.record.finish(
+        model_files=loop.record.write_model(loop.model),
+        num_parameters_trained=num_trained,
+        num_steps=loop.num_steps,
+        num_tokens=loop.num_tokens,
+        training_seconds=round(loop.seconds, 2),
+        unique_tokens_per_second=round(loop.num_tokens / max(loop.seconds, 1e-9), 1),
+        peak_memory_bytes=process_peak_bytes(),
+        why_unshared=loop.model.why_unshared,
+        numerics=loop.model.numerics.mode,
+        **({"stopped_early": loop.stopped_early} if loop.stopped_early else {}),
+        **kept,
+    )

@@ -1,0 +1,67 @@
+"""The run folder that several processes have in common: the first writes it, the others read there alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from penchant import ranks
+from penchant.models.language_model import LanguageModel
+from penchant.training.alone import alone_in_run
+from penchant.training.config import RunConfig
+from penchant.training.run_folder import RunFolder, read_ledger
+from penchant.training.run_record import RunRecord
+
+__all__ = ["OthersRunFolder", "first_alone_in_run", "record_of"]
+
+
+@contextmanager
+def first_alone_in_run(place: Path, command: str) -> Iterator[None]:
+    """Inside, no other run writes in this folder: the first process has locked it, before any other looks into it."""
+    with ExitStack() as stack:
+        with ranks.first_goes_ahead():
+            if ranks.is_first():
+                stack.enter_context(alone_in_run(place, command))
+        yield
+
+
+def record_of(config: RunConfig, command: str, *, resume: bool) -> RunRecord:
+    """What the run is written down in: in memory or in its folder, which the first process alone writes."""
+    if config.output is None:
+        return RunRecord.begin(config, command)
+    with ranks.first_goes_ahead():
+        return (RunFolder if ranks.is_first() else OthersRunFolder).create(config, command, resume=resume)
+
+
+class OthersRunFolder(RunFolder):
+    """The folder as all processes but the first have it: they find there what the first has written."""
+
+    @classmethod
+    def create(cls, config: RunConfig, command: str, *, resume: bool) -> RunFolder:
+        """What the first process has made by now."""
+        assert config.output is not None, "a run without an output is a RunRecord"
+        folder = cls(Path(config.output))
+        folder.ledger = read_ledger(folder.path)
+        return folder
+
+    def note(self, **facts: Any) -> None:
+        self.ledger.update(facts)
+
+    def record(self, metrics: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]) -> None:
+        return
+
+    def save(self, *_: Any, **__: Any) -> None:
+        return
+
+    def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+        return
+
+    def write_model(self, model: LanguageModel) -> dict[str, str]:
+        return {}
+
+    def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:
+        return

@@ -1,0 +1,35 @@
+"""What several processes cannot share of a run is refused, before anything is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penchant import ranks
+from penchant.data.standard_input import is_standard_input
+from penchant.errors import ConfigError
+from penchant.training.config import RunConfig
+
+__all__ = ["require_prompts", "require_shareable"]
+
+
+def require_shareable(config: RunConfig) -> None:
+    """Raise ConfigError for settings that several processes cannot share."""
+    if ranks.size() > config.optimiser.batch_size:
+        raise ConfigError(
+            f"optimiser.batch_size: {ranks.size()} processes cannot share a batch of {config.optimiser.batch_size}; "
+            "start fewer, or take larger batches"
+        )
+    if ranks.size() > 1 and getattr(config, "sampling", None) is not None:
+        raise ConfigError("sampling: responses are written and judged in one process, and several were started")
+    if ranks.size() > 1 and any(map(is_standard_input, config.data.files)):
+        raise ConfigError("data: standard input is read by one process, and several were started; give a file")
+
+
+def require_prompts(groups: NDArray[np.int64]) -> None:
+    """Raise ConfigError where there are fewer prompts, of which each item has the number, than processes."""
+    if ranks.size() > (num := int(groups.max(initial=-1)) + 1):
+        raise ConfigError(
+            f"{ranks.size()} processes cannot share {num} prompt{'s' * (num != 1)}, each of which is run in one; "
+            "start fewer, or give more data"
+        )

@@ -1,0 +1,149 @@
+"""A run of several ranks is the run of one process: its weights, its metrics, its files, and how it goes on."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+from safetensors.torch import load_file
+
+from penchant.errors import ConfigError, UserError
+from penchant.training import run
+
+SETTINGS = {"save": {"num_samples": 2, "sample_tokens": 8, "checkpoint_every": 2, "keep_checkpoints": 9}}
+CLOSE = 1e-6
+"""A learning rate of 3e-4 moves a weight by some 1e-3."""
+TIMED = ("tokens_per_second", "step_seconds")
+
+
+@pytest.fixture(autouse=True)
+def _models_are_loaded_one_after_another(monkeypatch):
+    """While transformers loads a model it changes torch for all threads, which processes would not feel."""
+    lock, load = threading.Lock(), run.load_trainee
+
+    def load_alone(*args):
+        with lock:
+            return load(*args)
+
+    monkeypatch.setattr(run, "load_trainee", load_alone)
+
+
+def weights_of(one):
+    (file,) = (one.path / "model").glob("*.safetensors")
+    return load_file(file)
+
+
+def distance(one, other):
+    """Root of the mean square over all weights; AdamW makes whole steps of gradients that are rounding alone."""
+    assert set(one) == set(other)
+    squares = sum(float((one[name].double() - other[name].double()).square().sum()) for name in one)
+    return math.sqrt(squares / sum(tensor.numel() for tensor in one.values()))
+
+
+def rows_of(record):
+    return [{name: x for name, x in row.items() if name not in TIMED} for row in record.metrics_rows()]
+
+
+@pytest.mark.slow(threads=1)
+@pytest.mark.parametrize("model", [{}, {"lora": {"rank": 4}}], ids=["full", "lora"])
+def test_weights_metrics_samples_and_files_are_those_of_one_process(in_ranks, dpo, model):
+    alone = dpo(name="alone", model=model, **SETTINGS)
+    runs = in_ranks(2, lambda _: dpo(output=str(alone.path.parent / "together"), model=model, **SETTINGS))
+    together = runs[0]
+    assert distance(weights_of(alone), weights_of(together)) < CLOSE
+    for one, other in zip(rows_of(alone), rows_of(together), strict=True):
+        if one["step"] == 1:  # rewards are zero here, and rounding decides which is larger
+            one.pop("rewards/accuracies"), other.pop("rewards/accuracies")
+        assert other.pop("num_tokens", 0) >= one.pop("num_tokens", 0), "less is shared"
+        assert other == pytest.approx(one, rel=1e-3, abs=1e-4)
+    assert alone.samples_rows() == together.samples_rows()
+    names = [sorted(str(f.relative_to(run.path)) for f in run.path.rglob("*") if f.is_file()) for run in runs]
+    assert names[0] == sorted(str(f.relative_to(alone.path)) for f in alone.path.rglob("*") if f.is_file())
+    assert together.ledger["status"] == "finished"
+
+
+@pytest.mark.slow(threads=1)
+def test_a_stopped_run_goes_on_bit_for_bit_in_as_many_ranks_and_nearly_so_in_others(
+    in_ranks, dpo, make_reporter, tmp_path
+):
+    def stop():
+        raise UserError("stopped by the test")
+
+    # without samples: writing them chooses a matrix product for the whole process, and so for the other threads
+    settings = {"save": {"checkpoint_every": 2, "keep_checkpoints": 9, "num_samples": 0}}
+    (whole, _) = in_ranks(2, lambda _: dpo(output=str(tmp_path / "whole"), **settings))
+    stopped = in_ranks(
+        2, lambda rank: dpo(make_reporter({3: stop} if rank == 0 else {}), output=str(tmp_path / "run"), **settings)
+    )
+    assert [str(error) for error in stopped] == ["stopped by the test"] * 2
+    assert (tmp_path / "run" / "checkpoints" / "step-3").is_dir()
+    for size in (1, 3):
+        shutil.copytree(tmp_path / "run", tmp_path / f"in-{size}")
+    (again, _) = in_ranks(2, lambda _: dpo(output=str(tmp_path / "run"), resume=True, **settings))
+    assert distance(weights_of(whole), weights_of(again)) == 0.0
+    assert rows_of(whole) == rows_of(again)
+    alone = dpo(output=str(tmp_path / "in-1"), resume=True, **settings)
+    (of_three, *_) = in_ranks(3, lambda _: dpo(output=str(tmp_path / "in-3"), resume=True, **settings))
+    for other in (alone, of_three):
+        assert 0.0 <= distance(weights_of(whole), weights_of(other)) < CLOSE
+
+
+def test_more_ranks_than_prompts_are_refused_on_all_of_them(in_ranks, dpo, tmp_path):
+    files = {"max_rows": 4, "held_out": 0.5}
+    ended = in_ranks(2, lambda _: dpo(output=str(tmp_path / "run"), data=files, **SETTINGS))
+    assert [str(error) for error in ended] == [
+        "2 processes cannot share 1 prompt, each of which is run in one; start fewer, or give more data"
+    ] * 2
+    assert isinstance(ended[0], ConfigError)
+    assert not (tmp_path / "run").exists()
+
+
+KILLER = """
+import os
+import signal
+
+import penchant as pt
+
+
+class Kill(pt.Callback):
+    def on_step(self, training, row):
+        if training.step == 3 and os.environ["PENCHANT_RESTARTS"] == "0":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow(threads=1)
+def test_a_killed_process_of_a_command_is_started_again_and_the_run_goes_on_by_itself(
+    dpo, stories260k, pairs_file, tmp_path
+):
+    alone = dpo(name="alone", **SETTINGS)
+    (tmp_path / "killer.py").write_text(KILLER)
+    words = ["dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file), "--epochs", "2"]
+    words += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "float32"]
+    words += ["--set", "save.checkpoint_every=2", "--set", "save.num_samples=2", "--set", "data.held_out=0.25"]
+    words += ["--processes", "2"]
+    killed = ["--tracker", "killer:Kill", "--max-restarts", "1"]
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    for name, more in (("whole", []), ("run", killed)):
+        done = subprocess.run(
+            [sys.executable, "-m", "penchant", *words, *more, "-o", str(tmp_path / name)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "resumed at step 2 of 6" in done.stderr
+    assert "Traceback" not in done.stderr
+    whole, again = (load_file(*(tmp_path / name / "model").glob("*.safetensors")) for name in ("whole", "run"))
+    assert distance(whole, again) == 0.0
+    assert distance(weights_of(alone), again) < CLOSE
+    assert len({(tmp_path / name / "samples.jsonl").read_text() for name in ("whole", "run")}) == 1
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+    assert (tmp_path / "run" / "report.html").is_file()
