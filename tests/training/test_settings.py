@@ -139,7 +139,15 @@ def test_an_empty_section_switches_on_what_is_off_by_default_and_keeps_what_the_
 
 def test_variables_that_are_no_settings_are_left_alone():
     assert (
-        build(environment={"PENCHANT_CACHE": "/somewhere", "PENCHANT_JUDGE_KEY": "secret", "HOME": "/root"}) == Schema()
+        build(
+            environment={
+                "PENCHANT_CACHE": "/somewhere",
+                "PENCHANT_JUDGE_KEY": "secret",
+                "PENCHANT_ENDPOINT_KEY": "s",
+                "HOME": "/root",
+            }
+        )
+        == Schema()
     )
 
 

@@ -34,7 +34,7 @@ RUN_CODE = {
 """Settings that can name code of one's own, and how a caller names it."""
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
-NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY", RESTARTS}
+NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY", "PENCHANT_ENDPOINT_KEY", RESTARTS}
 
 
 def build_config(
