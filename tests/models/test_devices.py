@@ -11,10 +11,25 @@ from torch.utils._pytree import tree_leaves
 
 from penchant.data import Origin
 from penchant.evaluation import scoring
+from penchant.models import devices
 from penchant.models.sampler import SamplingParams, sample
 from penchant.tokens import EncodedExample, TokenSequence
 from penchant.training.loop import accumulate
 from penchant.training.next_token import NextTokenTask
+
+
+def test_a_machine_that_was_busy_when_it_was_measured_is_not_thought_slow_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
+    for found, best in (
+        ((1.0, 2.0, 0.3), (1.0, 2.0, 0.3)),
+        ((5.0, 1.0, 0.1), (5.0, 2.0, 0.1)),
+        ((2.0, 2.0, 0.2), (5.0, 2.0, 0.1)),
+    ):
+        monkeypatch.setattr(
+            devices, "_measured", lambda found=found: dict(zip(("products", "moves", "call"), found, strict=True))
+        )
+        here = devices.this_machine()
+        assert (here.products, here.moves, here.call) == best
 
 
 class WithoutFloat64(TorchDispatchMode):

@@ -1,6 +1,7 @@
 """A plan made without weights holds against the numbers of real runs and of hand counts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -89,13 +90,26 @@ def test_a_device_by_name_has_its_memory_and_energy(plan, task):
     assert json.loads(json.dumps(found.as_dict()))["fits"] is True
 
 
-def test_what_does_not_fit_is_divided_among_processes_or_comes_with_proposals(plan, monkeypatch):
+def test_processes_of_one_machine_share_its_cores_and_its_memory(plan):
+    one, two = (plan(processes=number, settings={"optimiser.batch_size": 2}) for number in (1, 2))
+    assert one.seconds == two.seconds
+    assert one.memory["activations"] == two.memory["activations"]
+    assert (one.fits, two.fits) == (True, True)
+    room = replace(one.device, memory=1.5 * one.peak)
+    assert [replace(found, device=room).fits for found in (one, two)] == [True, False]
+
+
+def test_more_processes_than_a_batch_can_feed_are_refused(plan):
+    with pytest.raises(ConfigError, match="9 processes cannot share a batch of 8"):
+        plan(device="h100", processes=9)
+
+
+def test_what_does_not_fit_comes_with_proposals(plan, monkeypatch):
     small = devices.Device("small", 1e6, 1e12, 1e12, 1e-6, None, "made up")
     monkeypatch.setitem(devices.DEVICES, "small", small)
     found = plan(device="small", processes=2)
-    assert found.shards
     assert not found.fits
-    assert found.memory["weights"] == 2 * found.num_parameters
+    assert found.memory["weights"] == 4 * found.num_parameters
     assert [line.split(":")[0].split("=")[0] for line in found.proposals][:2] == [
         "model.lora",
         "model.gradient_checkpointing",

@@ -70,11 +70,10 @@ def command(
 
 def _lines(plan: Plan) -> list[str]:
     """Parts of the memory and of the time, with the largest figures first said."""
-    divided = ", divided among the processes" * plan.shards
     energy = "" if plan.watt_hours is None else f", {plan.watt_hours:,.3g} Wh at full power"
     return [
         str(plan.counts),
-        f"{plan.num_parameters:,} parameters, {plan.num_trained:,} of them trained{divided}",
+        f"{plan.num_parameters:,} parameters, {plan.num_trained:,} of them trained",
         *(f"{size / 1e9:>10.3f} GB  {part}" for part, size in plan.memory.items() if size),
         *(f"{taken:>10.1f} s   {part}" for part, taken in plan.seconds.items() if taken),
         f"{plan.device.name} ({plan.device.source}): {plan}{energy}",

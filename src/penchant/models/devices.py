@@ -1,7 +1,7 @@
 """What computes, in five numbers: a table of devices from their makers' data sheets, and this machine as measured.
 
-How much of a data sheet a training run reaches is an assumption, said by REACHED; this machine is measured once, and
-what was found is kept in the cache folder.
+How much of a data sheet a training run reaches is an assumption, said by REACHED; this machine is measured, and
+the best that was found is kept in the cache folder.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,20 +89,21 @@ def device_called(name: str | None) -> Device:
 
 
 def this_machine() -> Device:
-    """The processor of this machine, measured the first time."""
+    """The processor of this machine: the best that was measured so far, as another program may be at work now."""
     file = cache_folder() / "rates" / f"{arithmetic()}.json"
     try:
         rates = {name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, AttributeError, TypeError):
         rates = {}
-    if rates.keys() != {"products", "moves", "call"} or not min(rates.values()) > 0:
-        rates = _measured()
-        try:
+    now = _measured()
+    best = now
+    if rates.keys() == now.keys() and min(rates.values()) > 0:
+        best = {name: (min if name == "call" else max)(now[name], rates[name]) for name in now}
+    if best != rates:
+        with suppress(OSError):  # then each measurement stands alone
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(rates) + "\n", encoding="utf-8")
-        except OSError:
-            pass  # it costs a measurement each time
-    return Device("this machine", memory_of_machine(), **rates, watts=None, source="measured", waits=True)
+            file.write_text(json.dumps(best) + "\n", encoding="utf-8")
+    return Device("this machine", memory_of_machine(), **best, watts=None, source="measured", waits=True)
 
 
 def memory_of_machine() -> float:
@@ -146,6 +149,7 @@ def _limits() -> list[float]:
     return found
 
 
+@cache
 def _measured() -> dict[str, float]:
     """Rates of products and of memory, and what a call of a step of a tiny model takes beside them."""
     products, moves = gemm_rate(), 3 * 4 * 2**23 / _best(_adding(2**23))

@@ -28,6 +28,7 @@ from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunCo
 from penchant.training.given import Given
 from penchant.training.objective import choose_recipe
 from penchant.training.plan import Counts, plan_of
+from penchant.training.shareable import require_shareable
 
 __all__ = ["SCHEMAS", "Plan", "blueprint_of", "plan_of_loaded", "plan_run"]
 
@@ -41,8 +42,8 @@ CONTEXT_BYTES = 0.6e9
 
 @dataclass(frozen=True)
 class Plan:
-    """memory: bytes by part, of each process. seconds: by what is done. shards: whether weights, gradients and moments
-    are divided among the processes, as they do not fit otherwise. proposals: what would make it fit.
+    """memory: bytes by part, of each process, which all hold the whole model. seconds: by what is done. proposals: what
+    would make it fit.
     """
 
     counts: Counts
@@ -52,7 +53,6 @@ class Plan:
     num_trained: int
     memory: Mapping[str, float]
     seconds: Mapping[str, float]
-    shards: bool
     proposals: tuple[str, ...] = ()
 
     @property
@@ -64,8 +64,8 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the device has so much."""
-        return self.peak <= self.device.memory
+        """Whether the device has so much: one process to each, or all of them on this machine."""
+        return self.peak * (self.processes if self.device.waits else 1) <= self.device.memory
 
     @property
     def total_seconds(self) -> float:
@@ -99,7 +99,6 @@ class Plan:
             "device": self.device.name,
             "rates_are": self.device.source,
             "processes": self.processes,
-            "shards": self.shards,
             "memory_bytes": {part: round(size) for part, size in self.memory.items()},
             "peak_bytes": round(self.peak),
             "device_bytes": round(self.device.memory) if self.device.memory < float("inf") else None,
@@ -124,6 +123,7 @@ def plan_run(
     device: see `device_called`. processes: one to a device. watts: what a device draws, where it is known.
     """
     given = given or Given()
+    require_shareable(config, processes)
     recipe = choose_recipe(config, given.objective)
     with computing():
         choose_numerics("cpu")  # its product is what is measured
@@ -192,11 +192,9 @@ def _plan(
     scoring = blueprint.work(counts.largest, balance, trains=False)
     memory = _memory(config, blueprint, counts, device, total, trained, training.peak)
     seconds = _seconds(config, blueprint, counts, device, trained, training, scoring, needs_reference)
-    seconds = {part: taken / processes for part, taken in seconds.items()}
-    plan = Plan(counts, device, processes, total, trained, memory, seconds, shards=False)
-    if processes > 1 and not plan.fits:
-        divided = {part: memory[part] / processes for part in ("weights", "gradients", "moments")}
-        plan = replace(plan, memory={**memory, **divided}, shards=True)
+    if not device.waits:  # of one machine, the processes share its cores
+        seconds = {part: taken / processes for part, taken in seconds.items()}
+    plan = Plan(counts, device, processes, total, trained, memory, seconds)
     return plan if plan.fits else replace(plan, proposals=tuple(_proposals(config, plan)))
 
 

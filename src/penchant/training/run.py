@@ -122,7 +122,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(ranks.joined())
         stack.enter_context(computing())
-        require_shareable(config)
+        require_shareable(config, ranks.size())
         reporter = reporter if ranks.is_first() else Silent()
         if config.output is not None:
             place = Path(config.output)

@@ -13,16 +13,16 @@ from penchant.training.config import RunConfig
 __all__ = ["require_prompts", "require_shareable"]
 
 
-def require_shareable(config: RunConfig) -> None:
-    """Raise ConfigError for settings that several processes cannot share."""
-    if ranks.size() > config.optimiser.batch_size:
+def require_shareable(config: RunConfig, processes: int) -> None:
+    """Raise ConfigError for settings that so many processes cannot share."""
+    if processes > config.optimiser.batch_size:
         raise ConfigError(
-            f"optimiser.batch_size: {ranks.size()} processes cannot share a batch of {config.optimiser.batch_size}; "
+            f"optimiser.batch_size: {processes} processes cannot share a batch of {config.optimiser.batch_size}; "
             "start fewer, or take larger batches"
         )
-    if ranks.size() > 1 and getattr(config, "sampling", None) is not None:
+    if processes > 1 and getattr(config, "sampling", None) is not None:
         raise ConfigError("sampling: responses are written and judged in one process, and several were started")
-    if ranks.size() > 1 and any(map(is_standard_input, config.data.files)):
+    if processes > 1 and any(map(is_standard_input, config.data.files)):
         raise ConfigError("data: standard input is read by one process, and several were started; give a file")
 
 
