@@ -3,25 +3,25 @@
 torchrun starts the processes, torch.distributed carries what they say. Every rank takes the same way through the run
 and meets the others in `gather`, which all that is said here is made of; alone, each of these functions is the
 identity. A rank that fails says so where the others next meet, so that all end with its one sentence. What is told is
-JSON, never pickle.
+JSON, never pickle. PyTorch is imported where there are several.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
-
-import torch
-import torch.distributed as dist
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from penchant import errors
 from penchant.errors import ConfigError, PenchantError, TrainingError
 from penchant.process import num_processes
 from penchant.wording import reason_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "add_up",
@@ -48,9 +48,12 @@ def joined() -> Iterator[None]:
 
     Does nothing in a process that is alone, or joined already. Raises ConfigError where they do not find each other.
     """
-    if num_processes() == 1 or dist.is_initialized():
+    if num_processes() == 1 or _are_joined():
         yield
         return
+    import torch
+    import torch.distributed as dist
+
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     try:
@@ -79,14 +82,19 @@ def telling() -> Iterator[None]:
         raise
 
 
+def _are_joined() -> bool:
+    distributed = sys.modules.get("torch.distributed")
+    return distributed is not None and bool(distributed.is_initialized())
+
+
 def rank() -> int:
     """Which rank this process is, from 0."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return int(sys.modules["torch.distributed"].get_rank()) if _are_joined() else 0
 
 
 def size() -> int:
     """How many ranks there are; 1 for a process that is alone."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return int(sys.modules["torch.distributed"].get_world_size()) if _are_joined() else 1
 
 
 def is_first() -> bool:
@@ -117,6 +125,8 @@ def first_goes_ahead() -> Iterator[None]:
 def add_up(tensors: Sequence[Tensor]) -> None:
     """Replace each tensor by its sum over all ranks, which is the same bits on each."""
     if size() > 1:
+        import torch.distributed as dist
+
         gather(None)  # after which none fails before the sums are done
         with _broken_connections_explained():
             for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
@@ -170,6 +180,9 @@ def _tell_of(error: BaseException) -> None:
 
 def _exchange(text: str, *, failed: bool = False) -> list[str]:
     """The text of every rank. Raises the error of the first that failed, on those that did not."""
+    import torch
+    import torch.distributed as dist
+
     own = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
     with _broken_connections_explained():
         heads = [torch.empty(2, dtype=torch.int64) for _ in range(size())]

@@ -202,5 +202,6 @@ def test_references_held_out_metrics_and_samples_are_those_of_one_process(in_ran
     reference, measured, rows = work(None)
     for of_rank in in_ranks(3, work):
         assert of_rank[0] == reference, "to the last bit: who runs beside whom does not depend on the ranks"
-        assert of_rank[1] == pytest.approx(measured, rel=1e-6)
+        # a reward is beta times the difference of two sums of log-probs, in float32
+        assert of_rank[1] == pytest.approx(measured, rel=1e-6, abs=1e-5)
         assert of_rank[2] == rows
