@@ -154,6 +154,7 @@ def test_a_client_that_goes_away_frees_its_place(service, batch):
             )
             wait_until(waits)
         wait_until(lambda: not waits())
+        assert not waits(), "its place is free"
 
 
 def wait_until(condition):
