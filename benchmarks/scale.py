@@ -111,6 +111,7 @@ MEASURED: Mapping[str, tuple[str, Callable[[Path], None]]] = {
     "reading records": ("pairs", read),
     "load_pairs": ("pairs", load),
     "penchant check": ("pairs", check),
+    "tokenizer alone": ("pairs", scale_training.tokenizer_alone),
     "tokenising": ("pairs", scale_training.tokenise),
     "dpo, first start": ("pairs", scale_training.first_start),
     "dpo, later start": ("pairs", scale_training.later_start),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from penchant.tokens.encoding import ChatEncoder, Text
-from penchant.tokens.pieces import Encoded
+from penchant.tokens.pieces import Encoded, Split
 from penchant.tokens.refusals import BoundaryError
 
 __all__ = ["encoded_in_chunks"]
 
 CHUNK = 512
+NUM_AHEAD = 2
+"""Chunks that the tokenizer has before it while those before them are gone on with, so that it never waits."""
 Record = TypeVar("Record")
 Written = list[Text | BoundaryError]
 Ids = list[list[int]]
@@ -29,15 +33,41 @@ def encoded_in_chunks(
     """
     rest = iter(records)
     with ThreadPoolExecutor(1) as beside:
-        waiting = None
-        while chunk := list(islice(rest, CHUNK)):
-            written = [_written(write, record) for record in chunk]
-            coming = chunk, beside.submit(_encode, encoder, written)
-            if waiting is not None:
-                yield from zip(waiting[0], *zip(*waiting[1].result(), strict=True), strict=True)
-            waiting = coming
-        if waiting is not None:
-            yield from zip(waiting[0], *zip(*waiting[1].result(), strict=True), strict=True)
+        waiting: deque[_Chunk[Record]] = deque()
+        while records_of := list(islice(rest, CHUNK)):
+            waiting.append(_Chunk.begun(encoder, records_of, write, beside))
+            if len(waiting) > NUM_AHEAD:
+                yield from waiting.popleft().finished(encoder)
+        while waiting:
+            yield from waiting.popleft().finished(encoder)
+
+
+@dataclass(frozen=True)
+class _Chunk(Generic[Record]):
+    """Records of which the tokenizer has the texts: the rest of the work, which is Python's, comes when it is done."""
+
+    records: list[Record]
+    written: list[Written]
+    distinct: list[Text]
+    split: Future[Split]
+
+    @classmethod
+    def begun(
+        cls,
+        encoder: ChatEncoder,
+        records: list[Record],
+        write: Callable[[Record], Iterable[Text]],
+        beside: ThreadPoolExecutor,
+    ) -> _Chunk[Record]:
+        written = [_written(write, record) for record in records]
+        distinct = list(dict.fromkeys(text for texts in written for text in texts if isinstance(text, Text)))
+        return cls(records, written, distinct, beside.submit(encoder.split, distinct))
+
+    def finished(self, encoder: ChatEncoder) -> Iterator[tuple[Record, Ids, BoundaryError | None]]:
+        found = encoder.joined(self.distinct, self.split.result())
+        ids_of: dict[Text, Encoded] = dict(zip(self.distinct, found, strict=True))
+        for record, texts in zip(self.records, self.written, strict=True):
+            yield record, *_until_error(text if isinstance(text, BoundaryError) else ids_of[text] for text in texts)
 
 
 def _written(write: Callable[[Record], Iterable[Text]], record: Record) -> Written:
@@ -48,14 +78,6 @@ def _written(write: Callable[[Record], Iterable[Text]], record: Record) -> Writt
     except BoundaryError as error:
         texts.append(error)
     return texts
-
-
-def _encode(encoder: ChatEncoder, written: list[Written]) -> list[tuple[Ids, BoundaryError | None]]:
-    distinct = list(dict.fromkeys(text for texts in written for text in texts if isinstance(text, Text)))
-    ids_of: dict[Text, Encoded] = dict(zip(distinct, encoder.encode(distinct), strict=True))
-    return [
-        _until_error(text if isinstance(text, BoundaryError) else ids_of[text] for text in texts) for texts in written
-    ]
 
 
 def _until_error(found: Iterable[Encoded]) -> tuple[Ids, BoundaryError | None]:

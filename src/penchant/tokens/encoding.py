@@ -17,7 +17,7 @@ from os.path import commonprefix
 from penchant.data import Message, Response, as_message
 from penchant.errors import ModelError
 from penchant.tokens.forest import TokenSequence
-from penchant.tokens.pieces import Encoded, Piece, PieceEncoder
+from penchant.tokens.pieces import Encoded, Piece, PieceEncoder, Split
 from penchant.tokens.refusals import BoundaryError
 from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN
 from penchant.tokens.spelt import SpecialTokens, SpeltTokens
@@ -166,7 +166,15 @@ class ChatEncoder:
 
     def encode(self, texts: Sequence[Text]) -> list[Encoded]:
         """The ids of each text, or the BoundaryError that says why it has none; many texts at once are faster."""
-        found = self._encoder.encode([text.pieces for text in texts])
+        return self.joined(texts, self.split(texts))
+
+    def split(self, texts: Sequence[Text]) -> Split:
+        """The first part of `encode`, which a fast tokenizer does outside of Python, so that a thread may run it."""
+        return self._encoder.split([text.pieces for text in texts])
+
+    def joined(self, texts: Sequence[Text], split: Split) -> list[Encoded]:
+        """The rest of `encode`, from what `split` gave for these texts."""
+        found = self._encoder.joined([text.pieces for text in texts], split)
         return [
             ids if isinstance(ids, BoundaryError) else text.finish(ids) for text, ids in zip(texts, found, strict=True)
         ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 from penchant.tokens.refusals import BoundaryError
 from penchant.tokens.template import Tokenizer
 
-__all__ = ["Encoded", "Piece", "PieceEncoder"]
+__all__ = ["Encoded", "Piece", "PieceEncoder", "Split"]
 
 Manner = Literal["as written", "opened", "continuing", "spelt"]
 """How a piece is read: as it stands; with the tokenizer's own special tokens around it; as what goes on behind a text;
@@ -16,6 +16,22 @@ or as characters, where it spells a special token."""
 
 Piece = tuple[Manner, str]
 Encoded = list[int] | BoundaryError
+
+
+class HasIds(Protocol):
+    """A piece as the tokenizer leaves it, whose ids become Python's when they are asked for."""
+
+    @property
+    def ids(self) -> list[int]: ...
+
+
+class _Ids(NamedTuple):
+    ids: list[int]
+
+
+Split = dict[Manner, Sequence[HasIds]]
+"""Pieces of many texts by how they are read, each kind in the order of the texts."""
+
 
 OPTIONS: dict[Manner, dict[str, bool]] = {
     "as written": {"add_special_tokens": False},
@@ -38,14 +54,22 @@ class PieceEncoder:
 
     def encode(self, texts: Sequence[Sequence[Piece]]) -> list[Encoded]:
         """The ids of each text, or why it has none: its pieces' one after the other."""
-        found: dict[Manner, list[list[int]]] = {}
+        return self.joined(texts, self.split(texts))
+
+    def split(self, texts: Sequence[Sequence[Piece]]) -> Split:
+        """The tokenizer's part of `encode`, nearly all of which a fast one does outside of Python."""
+        found: Split = {}
         for manner in OPTIONS:
             of_manner = [text for pieces in texts for how, text in pieces if how == manner]
             found[manner] = self._many(
                 manner, [self._glue + text for text in of_manner] if manner == "continuing" else of_manner
             )
-        queues = {manner: iter(ids) for manner, ids in found.items()}
-        return [self._joined((how, next(queues[how])) for how, _ in pieces) for pieces in texts]
+        return found
+
+    def joined(self, texts: Sequence[Sequence[Piece]], split: Split) -> list[Encoded]:
+        """The rest of `encode`: what `split` gave for these texts, as their ids."""
+        queues = {manner: iter(pieces) for manner, pieces in split.items()}
+        return [self._joined((how, next(queues[how]).ids) for how, _ in pieces) for pieces in texts]
 
     def _joined(self, pieces: Iterable[tuple[Manner, list[int]]]) -> Encoded:
         joined: list[int] = []
@@ -61,11 +85,11 @@ class PieceEncoder:
     def _one(self, manner: Manner, text: str) -> list[int]:
         return self._tokenizer.encode(text, **OPTIONS[manner])
 
-    def _many(self, manner: Manner, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each; at once where the tokenizer is a fast one that needs nothing around it."""
+    def _many(self, manner: Manner, texts: Sequence[str]) -> Sequence[HasIds]:
+        """The tokens of each; at once where the tokenizer is a fast one that needs nothing around it."""
         fast: Any = getattr(self._tokenizer, "backend_tokenizer", None)
         if fast is None or len(texts) < 2 or not self._is_enough(fast, manner):
-            return [self._one(manner, text) for text in texts]
+            return [_Ids(self._one(manner, text)) for text in texts]
         self._one(
             manner, texts[0]
         )  # sets the fast one up: its truncation, its padding, what it does with special tokens
@@ -73,7 +97,8 @@ class PieceEncoder:
 
     def _is_enough(self, fast: Any, manner: Manner) -> bool:
         if manner not in self._agrees:
-            self._agrees[manner] = [self._one(manner, text) for text in PROBES] == _at_once(fast, manner, PROBES)
+            found = [one.ids for one in _at_once(fast, manner, PROBES)]
+            self._agrees[manner] = [self._one(manner, text) for text in PROBES] == found
         return self._agrees[manner]
 
     def _find_glue(self) -> str:
@@ -85,7 +110,9 @@ class PieceEncoder:
         return "" if self._tokenizer.decode(joined, skip_special_tokens=True).strip() == "xy" else "\n"
 
 
-def _at_once(fast: Any, manner: Manner, texts: Sequence[str]) -> list[list[int]]:
+def _at_once(fast: Any, manner: Manner, texts: Sequence[str]) -> Sequence[HasIds]:
     # the offsets of tokens in the text are left out, which takes a quarter less
-    encodings = fast.encode_batch_fast(list(texts), add_special_tokens=OPTIONS[manner]["add_special_tokens"])
-    return [encoding.ids for encoding in encodings]
+    found: Sequence[HasIds] = fast.encode_batch_fast(
+        list(texts), add_special_tokens=OPTIONS[manner]["add_special_tokens"]
+    )
+    return found
