@@ -139,16 +139,15 @@ def test_nothing_to_do_is_not_progress(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_table_without_a_terminal_is_aligned_text_with_numbers_to_the_right(capsys):
-    from rich.console import Console
-
-    print_table(Console(width=20), ("name", "tokens"), [("[a]\nb", "1,234"), ("a much longer name\x1b", "+5.0")])
+def test_a_table_without_a_terminal_is_aligned_text_with_numbers_to_the_right(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    print_table(("name", "tokens"), [("[a]\nb", "1,234"), ("a much longer name\x1b", "+5.0")])
     assert capsys.readouterr().out.splitlines() == [
         "name                 tokens",
         "[a] b                 1,234",
         "a much longer name\ufffd    +5.0",
     ]
-    print_table(Console(), ("nothing",), [])
+    print_table(("nothing",), [])
     assert capsys.readouterr().out == "nothing\n"
 
 

@@ -1,7 +1,5 @@
 """Commands that installed packages add, beside those of Penchant."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

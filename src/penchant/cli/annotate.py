@@ -1,80 +1,40 @@
 """`penchant annotate`: ask people which of two responses is better, in the browser."""
 
-from __future__ import annotations
-
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-__all__ = ["NAME", "command"]
-
-NAME = "annotate"
+from penchant.cli.declaring import argument, flag, option
 
 
 def command(
-    project: Annotated[Path, typer.Argument(help="The project's folder; made where there is none.")],
-    tasks: Annotated[
-        list[Path] | None, typer.Option("--tasks", help="Comparisons to ask, as penchant sample writes them.")
-    ] = None,
-    gold: Annotated[
-        list[Path] | None,
-        typer.Option("--gold", help="Comparisons with a known right answer, to check how people answer."),
-    ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; one that other machines reach needs --token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes any free one.")] = 8765,
-    token: Annotated[
-        str | None, typer.Option(help="The secret of your link: 32 or more letters and digits, or 'new'.")
-    ] = None,
-    public_url: Annotated[
-        str | None, typer.Option("--public-url", help="The page's address behind a proxy: https://votes.example.org")
-    ] = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            help="For a new project: postgresql+psycopg://..., instead of a file in the folder.",
-            show_default="penchant.db in the folder",
-        ),
-    ] = None,
-    share_database: Annotated[
-        bool,
-        typer.Option("--share-database", help="For a new project: use a --database that another project has used."),
-    ] = False,
-    title: Annotated[str | None, typer.Option(help="For a new project: the question shown at the top.")] = None,
-    guidelines: Annotated[
-        Path | None, typer.Option(help="For a new project: a Markdown file that tells people how to decide.")
-    ] = None,
-    overlap: Annotated[
-        int | None, typer.Option(min=1, help="For a new project: how many people answer each pair.", show_default="1")
-    ] = None,
-    chat: Annotated[
-        bool, typer.Option("--chat", help="Let people talk to a model, and choose when it gives two answers.")
-    ] = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="For --chat: the model.", show_default="smollm2-135m")
-    ] = None,
-    chat_share: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="For --chat: share of turns with two answers.", show_default="0.3"),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", "-t", help="For --chat: randomness of sampling.", show_default="0.8"),
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(help="For --chat: longest answer, in tokens.", show_default="256")
-    ] = None,
-    chat_template: Annotated[
-        str | None,
-        typer.Option(
-            help="For --chat: 'plain' for a model of raw text, or the path of a Jinja template.",
-            show_default="the tokenizer's own",
-        ),
-    ] = None,
+    project: Path = argument("The project's folder; made where there is none."),
+    tasks: list[Path] | None = option("Comparisons to ask, as penchant sample writes them."),
+    gold: list[Path] | None = option("Comparisons with a known right answer, to check how people answer."),
+    host: str = option("Address to listen on; one that other machines reach needs --token.", default="127.0.0.1"),
+    port: int = option("The port to listen on; 0 takes any free one.", default=8765, min=0, max=65535),
+    token: str | None = option("The secret of your link: 32 or more letters and digits, or 'new'."),
+    public_url: str | None = option("The page's address behind a proxy: https://votes.example.org"),
+    database: str | None = option(
+        "For a new project: postgresql+psycopg://..., instead of a file in the folder.",
+        shown="penchant.db in the folder",
+    ),
+    share_database: bool = flag(
+        "--share-database", "For a new project: use a --database that another project has used."
+    ),
+    title: str | None = option("For a new project: the question shown at the top."),
+    guidelines: Path | None = option("For a new project: a Markdown file that tells people how to decide."),
+    overlap: int | None = option("For a new project: how many people answer each pair.", shown="1", min=1),
+    chat: bool = flag("--chat", "Let people talk to a model, and choose when it gives two answers."),
+    model: str | None = option("For --chat: the model.", "--model -m", shown="smollm2-135m"),
+    chat_share: float | None = option("For --chat: share of turns with two answers.", shown="0.3", min=0, max=1),
+    temperature: float | None = option("For --chat: randomness of sampling.", "--temperature -t", shown="0.8"),
+    max_new_tokens: int | None = option("For --chat: longest answer, in tokens.", shown="256"),
+    chat_template: str | None = option(
+        "For --chat: 'plain' for a model of raw text, or the path of a Jinja template.", shown="the tokenizer's own"
+    ),
 ) -> None:
     """Ask people which of two responses is better, in the browser.
 
@@ -82,15 +42,12 @@ def command(
     what they said. Only this machine can open it unless --host says otherwise. Ctrl-C stops; nothing is lost.
 
     [bold]Examples[/bold]
-
         penchant annotate votes --tasks samples.jsonl
-
         penchant annotate votes --tasks samples.jsonl --gold known.jsonl --overlap 2 --guidelines guide.md
-
         penchant annotate votes --host 0.0.0.0 --token new --public-url https://votes.example.org
-
         penchant annotate votes --chat --model runs/first --chat-share 0.5
     """
+    given = locals()
     from penchant.cli.console import Reporter
     from penchant.cli.failures import saying_when_stopped
     from penchant.errors import ConfigError
@@ -110,23 +67,14 @@ def command(
         project,
         tasks=tasks or [],
         gold=gold or [],
-        host=host,
-        port=port,
-        token=token,
-        public_url=public_url,
+        **{name: given[name] for name in ("host", "port", "token", "public_url")},
         settings={name: value for name, value in asked.items() if value is not None},
         share_database=share_database or _confirmed,
         talker=partial(talk.talker, reporter) if chat else None,
         chat_share=talk.share,
     ) as site:
-        for one in site.imported:
-            what = "gold pairs" if one.is_gold else "pairs"
-            say(f"{one.file}: {one.added.added} {what} added, {one.added.known} were there")
-            for line in one.added.left_out(3):
-                say(f"  {line}")
-        counts = site.store.counts()
-        say(f"{counts.tasks} pairs, {counts.answered} answers")
-        if not counts.tasks and not chat:
+        say(*site.in_words())
+        if not chat and not site.store.counts().tasks:
             say("There is nothing to ask yet; stop with Ctrl-C and give --tasks FILE")
         typer.echo(f"Open  {site.link}")
         if chat:

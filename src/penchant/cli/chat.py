@@ -4,73 +4,45 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from penchant.cli import options
+from penchant.cli.declaring import argument, flag, option
 
 if TYPE_CHECKING:
     from penchant.models.conversation import Conversation
 
-__all__ = ["NAME", "command"]
-
-NAME = "chat"
 HELP = "/reset forgets the conversation, /quit (or Ctrl-D) leaves, /help shows this; Ctrl-C stops an answer"
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="A run folder, or any other model that --model takes elsewhere.")],
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Also show the reference's answer; the conversation follows the run's.")
-    ] = False,
-    reference: Annotated[
-        str | None, typer.Option(help="The reference, where the run does not name it.", show_default="the run's")
-    ] = None,
-    temperature: options.Temperature = 0.7,
-    top_p: options.TopP = 0.9,
-    max_new_tokens: options.MaxNewTokens = 256,
-    seed: Annotated[
-        int | None, typer.Option(help="The same seed gives the same answers.", show_default="another each time")
-    ] = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    chat_template: options.ChatTemplate = None,
+    *,
+    run: str = argument("A run folder, or any other model that --model takes elsewhere."),
+    compare: bool = flag("--compare", "Also show the reference's answer; the conversation follows the run's."),
+    reference: str | None = option("The reference, where the run does not name it.", shown="the run's"),
+    temperature: float = option("Randomness; 0 always takes the likeliest token.", "--temperature -t", default=0.7),
+    top_p: float = option("Only the likeliest tokens that together have this share; 1: all.", default=0.9),
+    max_new_tokens: int = option("Longest response, in tokens.", default=256),
+    seed: int | None = option("The same seed gives the same answers.", shown="another each time"),
+    loading: options.Loading,
 ) -> None:
     """Talk to a model in the terminal; what comes by standard input is read as one turn a line.
 
     [bold]Examples[/bold]
-
         penchant chat runs/first
-
         penchant chat runs/first --compare --temperature 0
-
         echo "Tell me about turtles." | penchant chat smollm2-135m --seed 1
     """
     import secrets
 
     from penchant.cli.console import Reporter
-    from penchant.errors import ConfigError
-    from penchant.evaluation.references import find_reference, require_reference
-    from penchant.models.opening import open_model
+    from penchant.evaluation.talking import open_conversation
 
-    if reference is not None and not compare:
-        raise ConfigError("--reference is only read with --compare; add it, or leave --reference out")
-    if compare:
-        require_reference(run, reference)
-    with Reporter() as reporter:
-        policy = open_model(
-            run, device=device, dtype=dtype, chat_template=chat_template, special_tokens="text", reporter=reporter
-        )
-        beside: Any = None
-        if compare:
-            source = find_reference(run, policy, reference)
-            beside = policy if source.is_adapter_off else source.load(reporter.say, same_tokens=False)
-    from penchant.models.conversation import Conversation
-    from penchant.models.sampler import SamplingParams
-
+    sampling = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
     seed = secrets.randbelow(2**31) if seed is None else seed
-    talk = Conversation(policy, beside, SamplingParams(temperature, top_p, 0, max_new_tokens, seed))
+    with Reporter() as reporter:
+        how = vars(loading) | sampling | {"compare": compare, "reference": reference, "seed": seed}
+        talk = open_conversation(run, **how, reporter=reporter)
     _converse(talk)
 
 

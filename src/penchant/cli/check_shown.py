@@ -1,7 +1,5 @@
 """What `penchant check` shows: the rows by verdict, their lengths, and some of them as the model reads them."""
 
-from __future__ import annotations
-
 from rich.console import Console
 from rich.text import Text
 
@@ -16,11 +14,12 @@ __all__ = ["show_report"]
 STYLES = {"context": "dim", "scored": "green", "end": "black on green", "left_out": "italic"}
 
 
-def show_report(console: Console, report: CheckReport, num_problems: int | None, num_examples: int, ids: bool) -> None:
+def show_report(report: CheckReport, num_problems: int | None, num_examples: int, ids: bool) -> None:
     """Print the report. num_problems: at most so many of them, or all. ids: show token ids beside the texts."""
-    print_parts(console, check_parts(report, num_problems=num_problems))
+    console = Console(highlight=False)
+    print_parts(check_parts(report, num_problems=num_problems))
     for item in report.items[:num_examples]:
-        print_parts(console, ["", Line(str(item.origin), "heading")])
+        print_parts(["", Line(str(item.origin), "heading")])
         for part in parts_of(item, report.encoder):
             _show_part(console, part, ids)
 

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 
+from rich import progress as bars
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Column
 from rich.text import Text
 
@@ -27,10 +18,10 @@ from penchant.wording import sanitise
 __all__ = ["Reporter"]
 
 
-class _Facts(ProgressColumn):
+class _Facts(bars.ProgressColumn):
     """Numbers beside a bar; they alone are cut where the terminal is narrow, so the step and the time left stay."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: bars.Task) -> Text:
         return Text(task.fields["facts"], no_wrap=True, overflow="ellipsis")
 
 
@@ -43,20 +34,20 @@ class Reporter:
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self._lines = Lines()
-        self._bar: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._bar: bars.Progress | None = None
+        self._tasks: dict[str, bars.TaskID] = {}
         self._done: dict[str, int] = {}
 
     def __enter__(self) -> Reporter:
         if self.console.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24 if self.console.width >= 110 else 8),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
+                bars.TextColumn("{task.description}"),
+                bars.BarColumn(bar_width=24 if self.console.width >= 110 else 8),
+                bars.MofNCompleteColumn(),
+                bars.TimeRemainingColumn(),
                 _Facts(table_column=Column(no_wrap=False)),
             )
-            self._bar = Progress(*columns, console=self.console)
+            self._bar = bars.Progress(*columns, console=self.console)
             self._bar.start()
         return self
 
@@ -66,9 +57,10 @@ class Reporter:
         if self._bar is not None:
             self._bar.stop()
 
-    def say(self, text: str) -> None:
-        """One line of plain text, arguments as options; control characters of foreign text never reach the terminal."""
-        self.console.print(escape(sanitise(typed(text))), soft_wrap=True)
+    def say(self, *lines: str) -> None:
+        """Lines of plain text, arguments as options; control characters of foreign text never reach the terminal."""
+        for line in lines:
+            self.console.print(escape(sanitise(typed(line))), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
         """Show how far `what` is; where less is done than before, it began again and gets a bar of its own."""

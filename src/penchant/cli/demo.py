@@ -1,24 +1,21 @@
 """`penchant demo`: the whole way on the starter model, as a sequence of ordinary commands."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
 
 import typer
 import yaml
 
+from penchant.cli.declaring import flag, option
 from penchant.errors import ConfigError
 from penchant.extras import install, missing
 
-__all__ = ["NAME", "command", "steps"]
+__all__ = ["command", "steps"]
 
-NAME = "demo"
 RESUMABLE = ("sample", "dpo")
 
 
@@ -32,15 +29,14 @@ def steps(output: Path) -> list[tuple[str, list[str]]]:
 
 
 def command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for everything.")] = Path("runs/demo"),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the commands and run none.")] = False,
+    output: Path = option("The folder for everything.", "--output -o", default=Path("runs/demo")),
+    dry_run: bool = flag("--dry-run", "Print the commands and run none."),
 ) -> None:
     """Sample, prefer, train and compare on the starter model: the whole way, in a few minutes.
 
     Every step is one ordinary command, printed before it runs. Steps that are done are not done again.
 
     [bold]Example[/bold]
-
         penchant demo --output runs/demo
     """
     if not dry_run and (absent := missing("sentiment")):  # which a later step needs

@@ -1,7 +1,5 @@
 """What happens when a command fails: one sentence, an exit code, and a traceback for those who ask for it."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import traceback

@@ -1,7 +1,5 @@
 """The shell's words for those of the library and of other tools: options by their names, as they are typed."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Sequence

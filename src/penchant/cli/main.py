@@ -1,17 +1,15 @@
 """The command `penchant` and its verbs."""
 
-from __future__ import annotations
-
 import importlib
 import io
 import os
 import sys
-from typing import Annotated
 
 import typer
 
 from penchant.cli import models, votes
 from penchant.cli.added import Verbs
+from penchant.cli.declaring import declared, option
 from penchant.cli.failures import one_sentence
 from penchant.cli.hints import Command
 from penchant.cli.processes import one_of_several
@@ -31,16 +29,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.add_typer(models.app, name="models")
-app.add_typer(votes.app, name=votes.NAME)
+app.add_typer(votes.app, name="votes")
 VERBS = (
     *("check", "convert", "sample", "annotate", "judge", "pair", "rank", "plan", "sft", "dpo", "reward", "rlhf"),
     *("objectives", "lab", "score"),
-    *("evaluate", "frontier", "sweep", "round", "chat", "serve", "export", "report", "verify", "lineage", "demo"),
+    *("eval", "frontier", "sweep", "round", "chat", "serve", "export", "report", "verify", "lineage", "demo"),
 )
-"""Files of this folder, each with the NAME of a command and the function `command`, in the order of the help."""
+"""Files of this folder, each named as its command and with the function `command`, in the order of the help."""
 for verb in VERBS:
-    module = importlib.import_module(f"penchant.cli.{verb}")
-    app.command(name=module.NAME, cls=Command)(module.command)
+    app.command(name=verb, cls=Command)(declared(importlib.import_module(f"penchant.cli.{verb}").command))
 
 
 def _show_version(asked: bool) -> None:
@@ -51,15 +48,13 @@ def _show_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            is_eager=True,
-            help="Show the versions, as a bug report needs them, and stop.",
-            callback=_show_version,
-        ),
-    ] = False,
+    version: bool = option(
+        "Show the versions, as a bug report needs them, and stop.",
+        "--version",
+        default=False,
+        is_eager=True,
+        callback=_show_version,
+    ),
 ) -> None:
     """Turn what people prefer into a better language model."""
 

@@ -1,32 +1,28 @@
 """`penchant models`: the models on this machine, and the starter model fetched."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-__all__ = ["NAME", "app", "command"]
+from penchant.cli.declaring import argument, declared, flag
 
-NAME = "models"
+__all__ = ["app", "command"]
+
 app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
+@declared
 def command(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: bool = flag("--json", "Print JSON instead of a table."),
 ) -> None:
     """List the models on this machine: starter models, converted GGUF files, and the Hugging Face cache.
 
     [bold]Examples[/bold]
-
         penchant models
-
         penchant models --json
-
         penchant models pull smollm2-135m
     """
     if context.invoked_subcommand is not None:
@@ -37,11 +33,9 @@ def command(
     if as_json:
         typer.echo(json.dumps([asdict(model) for model in found], indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
     from penchant.cli.tables import print_table
 
-    print_table(Console(highlight=False), COLUMNS, [model.row() for model in found])
+    print_table(COLUMNS, [model.row() for model in found])
     if missing := [model.name for model in found if not model.is_here]:
         typer.echo(
             f"`penchant models pull {missing[0]}` fetches the starter model; the first use of it does so too", err=True
@@ -49,11 +43,11 @@ def command(
 
 
 @app.command()
-def pull(name: Annotated[str, typer.Argument(help="A starter model's name.")] = "smollm2-135m") -> None:
+@declared
+def pull(name: str = argument("A starter model's name.", default="smollm2-135m")) -> None:
     """Fetch a starter model, check it and convert it, once.
 
     [bold]Example[/bold]
-
         penchant models pull smollm2-135m
     """
     from penchant.cli.console import Reporter

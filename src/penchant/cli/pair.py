@@ -3,52 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, cast
 
-import typer
+from penchant.cli.declaring import argument, flag, option
 
 if TYPE_CHECKING:
     from penchant.data.pair_building import BuildingRule, Order
 
-__all__ = ["NAME", "command"]
-
-NAME = "pair"
-
 
 def command(
-    samples: Annotated[list[Path], typer.Argument(help="Files that `penchant sample` wrote, of one model or several.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The pairs, JSON lines.")],
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            help="What scores answers: positivity, reward:FOLDER, or module:function of your own.", show_default="none"
-        ),
-    ] = None,
-    rule: Annotated[
-        str,
-        typer.Option(
-            help="best_worst, best_random, adjacent or all of a prompt's answers by score; delta: the first file's "
-            "over the second's.",
-        ),
-    ] = "best_worst",
-    min_gap: Annotated[float, typer.Option(help="Smallest gap of scores for a pair.", show_default="any")] = 0.0,
-    max_length_ratio: Annotated[
-        float | None, typer.Option(help="How much longer the longer side may be, as 2.", show_default="any")
-    ] = None,
-    finished: Annotated[bool, typer.Option("--finished", help="Leave out answers cut at the limit.")] = False,
-    order: Annotated[
-        str,
-        typer.Option(
-            help="prompts: as they come; easy_first: the largest gap of scores first; least_alike_first: lowest CHES."
-        ),
-    ] = "prompts",
-    ches_model: Annotated[
-        str | None,
-        typer.Option(help="Model to which it is measured how alike both sides of a pair are.", show_default="none"),
-    ] = None,
-    drop_alike: Annotated[
-        float, typer.Option(help="Share of the pairs to leave out, the most alike to that model, as 0.25.")
-    ] = 0.0,
+    samples: list[Path] = argument("Files that `penchant sample` wrote, of one model or several."),
+    output: Path = option("The pairs, JSON lines.", "--output -o", default=...),
+    judge: str | None = option(
+        "What scores answers: positivity, reward:FOLDER, or module:function of your own.", shown="none"
+    ),
+    rule: str = option(
+        "best_worst, best_random, adjacent or all of a prompt's answers by score; delta: the first file's "
+        "over the second's.",
+        default="best_worst",
+    ),
+    min_gap: float = option("Smallest gap of scores for a pair.", default=0.0, shown="any"),
+    max_length_ratio: float | None = option("How much longer the longer side may be, as 2.", shown="any"),
+    finished: bool = flag("--finished", "Leave out answers cut at the limit."),
+    order: str = option(
+        "prompts: as they come; easy_first: the largest gap of scores first; least_alike_first: lowest CHES.",
+        default="prompts",
+    ),
+    ches_model: str | None = option("Model to which it is measured how alike both sides of a pair are.", shown="none"),
+    drop_alike: float = option("Share of the pairs to leave out, the most alike to that model, as 0.25.", default=0.0),
 ) -> None:
     """Make preference pairs of the answers that one or several models gave to the same prompts.
 
@@ -56,11 +38,8 @@ def command(
     judge and its scores, and which models wrote the two sides.
 
     [bold]Examples[/bold]
-
         penchant pair samples.jsonl --judge positivity --min-gap 1 --output pairs.jsonl
-
         penchant pair base.jsonl run.jsonl --judge my_judges:brevity --rule all --output pairs.jsonl
-
         penchant pair large.jsonl small.jsonl --rule delta --max-length-ratio 2 --output pairs.jsonl
     """
     from penchant.cli.console import Reporter
@@ -77,6 +56,4 @@ def command(
             output=output,
             on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
         )
-        for line in built.in_words():
-            reporter.say(line)
-        reporter.say(f"pairs   {output}")
+        reporter.say(*built.in_words(), f"pairs   {output}")

@@ -1,7 +1,5 @@
 """A command in several processes that torchrun started: all but the first are silent."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,34 +1,24 @@
 """`penchant report`: a run, or several beside one another, as one offline HTML page."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-__all__ = ["NAME", "command"]
-
-NAME = "report"
+from penchant.cli.declaring import argument, option
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several are compared.")],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="The page.", show_default="RUN/report.html; of several runs, runs-compared.html"
-        ),
-    ] = None,
-    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    runs: list[Path] = argument("Run folders; several are compared.", metavar="RUN..."),
+    output: Path | None = option(
+        "The page.", "--output -o", shown="RUN/report.html; of several runs, runs-compared.html"
+    ),
+    language: str = option("en or zh.", default="en"),
 ) -> None:
     """Write the report of a run again, from what its folder holds, or one page that compares several runs.
 
     [bold]Examples[/bold]
-
         penchant report runs/first
-
         penchant report runs/beta-0.1 runs/beta-0.5 --output betas.html --language zh
     """
     from penchant.training.run_report import write_run_report, write_runs_report

@@ -14,8 +14,6 @@ __all__ = ["show"]
 
 def show(study: Callable[..., Frontier | Sweep], file: Path, output: Path, judge: str | None) -> None:
     """Run it, and print its tables and where its figures are."""
-    from rich.console import Console
-
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
     from penchant.training.interrupt import Interrupted
@@ -26,4 +24,4 @@ def show(study: Callable[..., Frontier | Sweep], file: Path, output: Path, judge
         except Interrupted as stop:
             words = "stopped; what was measured is kept, give the same command again to go on"
             raise Interrupted(stop.exit_code - 128, words, at_once=stop.at_once) from None
-    print_parts(Console(highlight=False), [*found.parts(), *map(str, found.files)])
+    print_parts([*found.parts(), *map(str, found.files)])

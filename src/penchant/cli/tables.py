@@ -1,7 +1,5 @@
 """A table: ruled on a terminal, aligned columns of plain text elsewhere, so that it can be cut and grepped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -18,18 +16,24 @@ __all__ = ["print_parts", "print_table"]
 STYLES = {"heading": "bold", "fault": "red", "note": "yellow"}
 
 
-def print_parts(console: Console, parts: Iterable[Part]) -> None:
+def print_parts(parts: Iterable[Part], *, to_stderr: bool = False) -> None:
     """Print lines, arguments as options and foreign text made safe, and tables."""
+    console = Console(stderr=to_stderr, highlight=False)
     for part in parts:
         if isinstance(part, Table):
-            print_table(console, *part)
+            _print_table(console, *part)
             continue
         text, style = (part.text, STYLES[part.kind]) if isinstance(part, Line) else (part, "")
         console.print(Text(sanitise(typed(text)), style=style), soft_wrap=not console.is_terminal)
 
 
-def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print `rows` under `columns`; foreign text is made safe, numbers stand to the right."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print `rows` under `columns`."""
+    print_parts([Table(columns, rows)])
+
+
+def _print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Foreign text is made safe, numbers stand to the right."""
     safe = [[sanitise(cell).replace("\n", " ") for cell in row] for row in rows]
     right = [bool(safe) and all(_is_number(row[i]) for row in safe) for i in range(len(columns))]
     if console.is_terminal:

@@ -1,66 +1,50 @@
-"""What `penchant dpo` and `penchant sft` have in common: settings from four places, and what is shown of a run."""
-
-from __future__ import annotations
+"""What the commands that train have in common: settings from four places."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from penchant.cli.console import Reporter
+from penchant.cli.declaring import flattened
 from penchant.files.place import require_place
 from penchant.launching import launch
-from penchant.training.arguments import dotted
+from penchant.training.arguments import SETTING_OF, dotted
 from penchant.training.settings import REQUIRED, build_config
 
-if TYPE_CHECKING:
-    from penchant.training.trained import Run
-
-__all__ = ["begin", "show"]
+__all__ = ["begin"]
 
 Config = TypeVar("Config")
 
 
 @contextmanager
 def begin(
-    schema: type[Config],
-    flags: Mapping[str, Any],
-    file: Path | None,
-    settings: Sequence[str] | None,
-    trackers: Sequence[str] | None,
-    own: Mapping[str, Any] | None = None,
-    *,
-    writes: bool = True,
-    processes: int = 1,
-    max_restarts: int = 0,
+    schema: type[Config], parameters: Mapping[str, Any], own: Mapping[str, Any] | None = None, *, writes: bool = True
 ) -> Iterator[tuple[Config, Reporter]]:
     """The checked configuration, and where progress goes; the process is this command's own.
 
-    own: options of one command alone, by the settings they set. writes: whether an output is needed. processes: how
-    many do it together; where they are to be started, this one ends as they do.
+    parameters: of the command, by name; those that are settings are read as such. own: options of one command alone, by
+    the settings they set. writes: whether an output is needed. Where several processes are to do it together, they are
+    started, and this one ends as they do.
     """
+    given = flattened(parameters)
+    flags = {name: given[name] for name in SETTING_OF if name in given}
     config: Any = build_config(
         schema,  # type: ignore[type-var]  # one of the configurations
-        file=file,
-        settings=settings or (),
-        flags=dotted(flags) | {"save.trackers": trackers or None} | dict(own or {}),
+        file=given["config"],
+        settings=given["settings"] or (),
+        flags=dotted(flags) | {"save.trackers": given.get("trackers") or None} | dict(own or {}),
         environment=os.environ,
         required=REQUIRED if writes else REQUIRED[1:],
         flags_are="the command line",
     )
     if writes:
         require_place(Path(config.output))
-    launch(processes, max_restarts)
+    launch(given.get("processes", 1), given.get("max_restarts", 0))
     with Reporter() as reporter:
         reporter.say(f"loading {config.model.name}")  # before the libraries are: they take some seconds themselves
         from penchant.models.numerics import prepare_process
 
         prepare_process()
         yield config, reporter
-
-
-def show(run: Run, reporter: Reporter) -> None:
-    """What the run changed and cost, and where it is."""
-    for line in run.in_words():
-        reporter.say(line)

@@ -1,21 +1,17 @@
 """`penchant verify`: is a run still what its ledger says."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-__all__ = ["NAME", "command"]
-
-NAME = "verify"
+from penchant.cli import options
+from penchant.cli.declaring import argument
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run folder, or a model that was exported.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    run: Path = argument("A run folder, or a model that was exported."),
+    as_json: bool = options.JSON,
 ) -> None:
     """Check the files of a run against what it wrote down: model, base model, data, metrics, checkpoints, report.
 
@@ -23,9 +19,7 @@ def command(
     code 0 where nothing differs, 1 where something does.
 
     [bold]Examples[/bold]
-
         penchant verify runs/first
-
         penchant verify runs/first --json | jq .findings
     """
     from dataclasses import asdict, replace

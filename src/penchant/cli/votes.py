@@ -1,54 +1,47 @@
 """`penchant votes`: what people answered, to files and back, how far they agree, and who may answer."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-__all__ = ["NAME", "app"]
+from penchant.cli.declaring import argument, declared, flag, option
 
-NAME = "votes"
+__all__ = ["app"]
+
 MAX_SHOWN = 10
 app = typer.Typer(no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.")]
 
 
 @app.callback()
+@declared
 def command() -> None:
     """What people answered: export, import, agreement, invitations.
 
     [bold]Examples[/bold]
-
         penchant votes export votes --to pairs --output pairs.jsonl
-
         penchant votes agreement votes
-
         penchant votes invite votes anna
     """
 
 
 @app.command(name="export")
+@declared
 def export_votes(
     project: Folder,
-    to: Annotated[str, typer.Option("--to", help="pairs, kto, sft, arena or raw.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .jsonl file to write.")],
-    how: Annotated[
-        str, typer.Option("--how", help="What several votes become: majority, or soft labels.")
-    ] = "majority",
+    to: str = option("pairs, kto, sft, arena or raw.", default=...),
+    output: Path = option("The .jsonl file to write.", "--output -o", default=...),
+    how: str = option("What several votes become: majority, or soft labels.", default="majority"),
 ) -> None:
     """Write the answers as JSON lines.
 
     pairs, kto and sft are for training, arena is the shape of Chatbot Arena's data, raw holds everything.
 
     [bold]Examples[/bold]
-
         penchant votes export votes --to pairs --output pairs.jsonl
-
         penchant votes export votes --to pairs --how soft -o soft.jsonl
-
         penchant votes export votes --to raw -o backup.jsonl
     """
     from penchant.cli.console import Reporter
@@ -59,32 +52,27 @@ def export_votes(
 
 
 @app.command(name="import")
+@declared
 def import_votes(
     project: Folder,
-    file: Annotated[Path, typer.Argument(help="Comparisons, Chatbot Arena battles, or any file of preference pairs.")],
-    gold: Annotated[bool, typer.Option("--gold", help="Its answers are right; use them to check people's.")] = False,
-    unanswered: Annotated[
-        bool, typer.Option("--unanswered", help="Leave its answers aside, and ask people about its pairs.")
-    ] = False,
+    file: Path = argument("Comparisons, Chatbot Arena battles, or any file of preference pairs."),
+    gold: bool = flag("--gold", "Its answers are right; use them to check people's."),
+    unanswered: bool = flag("--unanswered", "Leave its answers aside, and ask people about its pairs."),
 ) -> None:
     """Add pairs to a project, with the answers that the file has; the project is made where there is none.
 
     Importing a file twice changes nothing. Rows that cannot be taken are named with their line.
 
     [bold]Examples[/bold]
-
         penchant votes import votes samples.jsonl
-
         penchant votes import votes known.jsonl --gold
-
         penchant votes import votes pairs.jsonl --unanswered
     """
     from penchant.cli.console import Reporter
     from penchant.feedback import import_votes as import_into
 
     added = import_into(project, file, gold=gold, unanswered=unanswered)
-    for line in added.left_out(MAX_SHOWN):
-        Reporter().say(line)
+    Reporter().say(*added.left_out(MAX_SHOWN))
     what = "gold pairs" if gold else "pairs"
     typer.echo(
         f"{added.added} {what} and {added.answers} answers added, {added.known} known, {len(added.refused)} left out"
@@ -92,15 +80,12 @@ def import_votes(
 
 
 @app.command()
-def agreement(
-    project: Folder, as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False
-) -> None:
+@declared
+def agreement(project: Folder, as_json: bool = flag("--json", "Print everything as JSON.")) -> None:
     """Show how far people agree, what sways them, who wins, and how each annotator does.
 
     [bold]Examples[/bold]
-
         penchant votes agreement votes
-
         penchant votes agreement votes --json
     """
     from penchant.cli.console import Reporter
@@ -114,35 +99,26 @@ def agreement(
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    from rich.console import Console
-
     from penchant.report.agreement_text import agreement_parts, source_notes
 
-    print_parts(Console(highlight=False), agreement_parts(found))
-    for note in source_notes(found["sources"]):
-        Reporter().say(note)
+    print_parts(agreement_parts(found))
+    Reporter().say(*source_notes(found["sources"]))
 
 
 @app.command()
+@declared
 def invite(
     project: Folder,
-    name: Annotated[str, typer.Argument(help="Who; a second invitation gives a new link and ends the old one.")],
-    admin: Annotated[bool, typer.Option("--admin", help="May also invite, export and settle disagreements.")] = False,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--url",
-            help="Where `penchant annotate` can be reached.",
-            show_default="where its server runs, else http://127.0.0.1:8765",
-        ),
-    ] = None,
+    name: str = argument("Who; a second invitation gives a new link and ends the old one."),
+    admin: bool = flag("--admin", "May also invite, export and settle disagreements."),
+    url: str | None = option(
+        "Where `penchant annotate` can be reached.", shown="where its server runs, else http://127.0.0.1:8765"
+    ),
 ) -> None:
     """Print the link with which a person answers. It is shown once: only its hash is kept.
 
     [bold]Examples[/bold]
-
         penchant votes invite votes Ann
-
         penchant votes invite votes "Bob B." --admin --url https://votes.example.org
     """
     from penchant.feedback import invite as invited

@@ -57,6 +57,15 @@ class Site:
     app: Any
     listening: socket.socket
 
+    def in_words(self) -> Iterator[str]:
+        """What became of the files, and what there is to ask."""
+        for one in self.imported:
+            what = "gold pairs" if one.is_gold else "pairs"
+            yield f"{one.file}: {one.added.added} {what} added, {one.added.known} were there"
+            yield from (f"  {line}" for line in one.added.left_out(3))
+        counts = self.store.counts()
+        yield f"{counts.tasks} pairs, {counts.answered} answers"
+
     def serve(self) -> None:
         """Serve until Ctrl-C or SIGTERM; meanwhile `invite` knows where."""
         with serving.announced(self.store.project.path, self.base, self.listening):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from penchant.errors import ConfigError
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 GROUP = "penchant.experiments"
+FOLDER = "folder"
+"""The option of an experiment that writes more than figures."""
 OURS: Mapping[str, Callable[..., Result]] = {**EXPERIMENTS, **ON_MODELS}
 
 
@@ -93,7 +96,14 @@ def read_options(
     return options
 
 
-def run_experiment(experiment: Callable[..., Result], options: Mapping[str, Any], reporter: Reporter) -> Result:
-    """The result of an experiment, which shows its progress where it has any to show."""
+def run_experiment(
+    experiment: Callable[..., Result], options: Mapping[str, Any], reporter: Reporter, folder: Path | None = None
+) -> Result:
+    """The result of an experiment, which shows its progress where it has any to show.
+
+    folder: for one that writes more than figures, unless its options name another.
+    """
+    if folder is not None and FOLDER in options_of(experiment):
+        options = {FOLDER: str(folder), **options}
     shows = "reporter" in inspect.signature(experiment).parameters
     return experiment(**options, reporter=reporter) if shows else experiment(**options)

@@ -13,7 +13,7 @@ summary.py          the end of a round: its figures, its lineage, its page
 history.py          what rounds gained: one in words, all as a table
 """
 
-from penchant.rounds.history import in_words, table_of
+from penchant.rounds.history import in_words, table_of, table_of_folder
 from penchant.rounds.plan import Plan, Round, RoundSettings, find_rounds
 from penchant.rounds.run import RoundInterrupted, RoundResult, run_round
 from penchant.rounds.stages import Waiting
@@ -29,4 +29,5 @@ __all__ = [
     "in_words",
     "run_round",
     "table_of",
+    "table_of_folder",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from penchant.rounds.plan import Round
+from penchant.errors import OutputError
+from penchant.rounds.plan import Round, find_rounds
 from penchant.rounds.stages import next_stage
 
-__all__ = ["in_words", "table_of"]
+__all__ = ["in_words", "table_of", "table_of_folder"]
 
 COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder")
 
@@ -15,6 +17,17 @@ COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder
 def table_of(rounds: Sequence[Round]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The names of the columns, and a row for each round; one under way shows its stage instead of figures."""
     return COLUMNS, [_row(this) if this.is_finished else _row_under_way(this, next_stage(this)) for this in rounds]
+
+
+def table_of_folder(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The same, of the rounds in a folder. Raises OutputError where there are none."""
+    rounds = find_rounds(folder)
+    if not rounds:
+        raise OutputError(
+            f"{folder}: holds no rounds; begin the first with `model=...`, `prompts=...`, and `judge=...` or "
+            "`people=...`"
+        )
+    return table_of(rounds)
 
 
 def in_words(this: Round) -> str:

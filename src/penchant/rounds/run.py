@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from penchant.errors import ConfigError
 from penchant.files import alone_in
 from penchant.progress import Reporter, Silent
 from penchant.rounds.begin import begin, withdrawn_if_refused
+from penchant.rounds.history import in_words
 from penchant.rounds.plan import Round, RoundSettings, find_rounds
 from penchant.rounds.requirements import check_what_it_needs, check_who_answers, must_be_named
 from penchant.rounds.settle import settle, with_absolute_paths
@@ -28,6 +30,17 @@ class RoundResult:
 
     round: Round
     waiting: Waiting | None
+
+    def __str__(self) -> str:
+        """What it came to in words, and what to do next where the round waits for people."""
+        if (waiting := self.waiting) is None:
+            this = self.round
+            return f"round {this.number} is finished: {in_words(this)}\nreport  {this.path / 'report.html'}"
+        return (
+            f"{waiting.num_missing} more of {waiting.num_comparisons} comparisons must be answered; ask people with\n"
+            f"  penchant annotate {shlex.quote(waiting.project)}\n"
+            f"and call penchant round again; in the project they are called {waiting.tasks}/..."
+        )
 
 
 class RoundInterrupted(Interrupted):

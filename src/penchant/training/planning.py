@@ -78,6 +78,18 @@ class Plan:
         watts = self.device.watts
         return None if watts is None else watts * self.processes * self.total_seconds / 3600
 
+    def in_words(self) -> list[str]:
+        """The same as lines: parts of the memory and of the time, what it comes to, and what would make it fit."""
+        energy = "" if self.watt_hours is None else f", {self.watt_hours:,.3g} Wh at full power"
+        return [
+            str(self.counts),
+            f"{self.num_parameters:,} parameters, {self.num_trained:,} of them trained",
+            *(f"{size / 1e9:>10.3f} GB  {part}" for part, size in self.memory.items() if size),
+            *(f"{taken:>10.1f} s   {part}" for part, taken in self.seconds.items() if taken),
+            f"{self.device.name} ({self.device.source}): {self}{energy}",
+            *(f"  {proposal}" for proposal in self.proposals),
+        ]
+
     def __str__(self) -> str:
         """The plan in one line."""
         room = f"of {self.device.memory / 1e9:,.1f} GB" if self.device.memory < float("inf") else "(how much is there?)"

@@ -1,20 +1,15 @@
 """`penchant eval`: what training changed, on prompts it has not seen; or how two models' answers differ."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from penchant.cli import options
+from penchant.cli.declaring import argument, option
 from penchant.cli.hints import refuse_unread
-from penchant.cli.judge import JudgeModel
 
-__all__ = ["NAME", "command"]
-
-NAME = "eval"
 NUM_SHOWN = 6
 SAME = ("reference", "num_responses", "batch_size", "repeats", "demonstrations")
 OF_ANSWERS = ("answers", "prompts", "output", "judge", "judge_model", "repeats", "seed", "device", "dtype")
@@ -22,51 +17,34 @@ OF_ANSWERS = ("answers", "prompts", "output", "judge", "judge_model", "repeats",
 
 
 def command(
+    *,
     ctx: typer.Context,
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(help="A finished run folder; or several models, of which the first is what others are held to."),
-    ] = None,
-    prompts: Annotated[
-        str | None,
-        typer.Option("--prompts", "-p", help="A file of prompts, or everyday-test.", show_default="everyday-test"),
-    ] = None,
-    answers: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(help="Two files of `penchant sample`, before and after, instead of models.", show_default="none"),
-    ] = None,
-    judge: Annotated[
-        str, typer.Option(help="positivity, reward:FOLDER, run:FOLDER, module:function (which runs its code), http://.")
-    ] = "positivity",
-    judge_model: JudgeModel = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Ask the judge so often, to see how far it repeats itself.")] = 1,
-    reference: Annotated[
-        str | None,
-        typer.Option(help="Compare with this model instead of the run's reference.", show_default="the run's"),
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option("--data", "-d", help="Held-out preferences: accuracy and calibration; may be repeated."),
-    ] = None,
-    demonstrations: Annotated[
-        str | None,
-        typer.Option(help="Conversations or texts not trained on: perplexity before and after.", show_default="none"),
-    ] = None,
-    num_responses: Annotated[int, typer.Option(min=1, help="Responses of each model to each prompt.")] = 1,
-    temperature: options.Temperature = 1.0,
-    top_p: options.TopP = 1.0,
-    top_k: options.TopK = 0,
-    max_new_tokens: options.MaxNewTokens = 128,
-    max_prompts: options.MaxPrompts = None,
-    columns: options.Columns = None,
-    format: options.Format = None,
-    batch_size: options.BatchSize = 64,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same responses and intervals.")] = 0,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    chat_template: options.ChatTemplate = None,
-    special_tokens: options.SpecialTokens = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A JSON file to write as well.")] = None,
+    models: list[str] | None = argument(
+        "A finished run folder; or several models, of which the first is what others are held to.", default=None
+    ),
+    prompts: str | None = option("A file of prompts, or everyday-test.", "--prompts -p", shown="everyday-test"),
+    answers: tuple[Path, Path] | None = option(
+        "Two files of `penchant sample`, before and after, instead of models.", shown="none"
+    ),
+    judge: str = option(
+        "positivity, reward:FOLDER, run:FOLDER, module:function (which runs its code), http://.", default="positivity"
+    ),
+    judge_model: str | None = options.JUDGE_MODEL,
+    repeats: int = option("Ask the judge so often, to see how far it repeats itself.", default=1, min=1),
+    reference: str | None = option("Compare with this model instead of the run's reference.", shown="the run's"),
+    data: list[str] | None = option("Held-out preferences: accuracy and calibration; may be repeated.", "--data -d"),
+    demonstrations: str | None = option(
+        "Conversations or texts not trained on: perplexity before and after.", shown="none"
+    ),
+    num_responses: int = option("Responses of each model to each prompt.", default=1, min=1),
+    sampling: options.Sampling,
+    max_prompts: int | None = options.MAX_PROMPTS,
+    fields: options.Fields,
+    batch_size: int = option("Responses sampled at once.", default=64, min=1),
+    seed: int = option("The same seed gives the same responses and intervals.", default=0, min=0),
+    loading: options.Loading,
+    special_tokens: str | None = options.SPECIAL_TOKENS,
+    output: Path | None = option("A JSON file to write as well.", "--output -o"),
 ) -> None:
     """Compare a run with the model it started from: mean score, win rate with a 95% interval, KL, samples.
 
@@ -75,18 +53,12 @@ def command(
     compared with the first; with --answers, what was answered already is.
 
     [bold]Examples[/bold]
-
         penchant eval runs/first --prompts everyday-test --judge positivity
-
         penchant eval runs/first --data held_out.jsonl --demonstrations chats.jsonl --num-responses 4
-
         penchant eval ./sft runs/first runs/second --prompts held_out.jsonl --judge my_judges:politeness
-
         penchant eval --answers before.jsonl after.jsonl --judge http://localhost:8000/v1 --judge-model qwen --repeats 2
     """
     given = locals()
-    from rich.console import Console
-
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
     from penchant.data.prompt_sets import read_prompts
@@ -110,11 +82,12 @@ def command(
     if output is not None:
         require_new(output)
     chosen = JudgeOptions(judge, judge_model)
-    chosen.check(**({"device": device, "dtype": dtype} if answers else {}))
-    opened = chosen.open(Reporter(), device=device, dtype=dtype)
+    computes: dict[str, Any] = {"device": loading.device, "dtype": loading.dtype}
+    chosen.check(**(computes if answers else {}))
+    opened = chosen.open(Reporter(), **computes)
     asked, set_name = None, prompts or "everyday-test"
     if prompts or not answers:
-        asked = read_prompts(set_name, max_prompts, Reporter().say, columns=columns, format=format)
+        asked = read_prompts(set_name, max_prompts, Reporter().say, **vars(fields))
     with Reporter() as reporter:
         from penchant.evaluation.evaluate import compare_files, evaluate_each, write_evaluation, write_evaluations
 
@@ -127,10 +100,10 @@ def command(
                 asked or (),
                 opened,
                 **{name: given[name] for name in SAME},
-                sampling=SamplingParams(temperature, top_p, top_k, max_new_tokens, seed),
+                sampling=SamplingParams(**vars(sampling), seed=seed),
                 pairs=None if data is None else list(resolve_projects(data, "pairs", say=reporter.say)),
                 special_tokens=special_tokens_of(special_tokens),
-                load=partial(open_model, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter),
+                load=partial(open_model, **vars(loading), reporter=reporter),
                 reporter=reporter,
             )
         done = write_evaluations(found, output)
@@ -139,8 +112,7 @@ def command(
             report = write_evaluation(Path(named[0]), done[0], prompts=set_name, say=reporter.say)
     from penchant.evaluation.shown import evaluation_parts
 
-    console = Console(highlight=False)
     for one in done:
-        print_parts(console, evaluation_parts(one, most=NUM_SHOWN))
+        print_parts(evaluation_parts(one, most=NUM_SHOWN))
     places = (("report", report), ("written", output))
-    print_parts(console, (f"{name:<12} {place}" for name, place in places if place is not None))
+    print_parts((f"{name:<12} {place}" for name, place in places if place is not None))

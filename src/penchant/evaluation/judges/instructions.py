@@ -1,0 +1,18 @@
+"""What a judge behind an endpoint is told: the text of a file."""
+
+from __future__ import annotations
+
+import os
+
+from penchant.errors import ConfigError
+from penchant.reading import read_given
+
+__all__ = ["read_instructions"]
+
+
+def read_instructions(path: str | os.PathLike[str] | None) -> str | None:
+    """Its text; None where there is no file. Raises ConfigError where it cannot be read, or says nothing."""
+    text = read_given(path, "instructions", "a text file")
+    if text is not None and not text.strip():
+        raise ConfigError(f"`instructions=...` {path}: is empty; write what the judge should weigh, or leave it out")
+    return text

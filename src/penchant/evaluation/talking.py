@@ -1,0 +1,47 @@
+"""A conversation with a model, alone or beside the one it was trained from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from penchant.errors import ConfigError
+from penchant.evaluation.references import find_reference, require_reference
+from penchant.models.opening import open_model
+from penchant.progress import Reporter
+
+if TYPE_CHECKING:
+    from penchant.models.conversation import Conversation
+
+__all__ = ["open_conversation"]
+
+
+def open_conversation(
+    run: str,
+    *,
+    compare: bool = False,
+    reference: str | None = None,
+    reporter: Reporter,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat_template: str | None = None,
+    **sampling: Any,
+) -> Conversation:
+    """The model of this name, ready to be talked to, and beside it what it was trained from where they are compared.
+
+    reference: in place of the one that the run names. device, dtype, chat_template: see `open_model`. sampling: of
+    `SamplingParams`. Raises UserError; ConfigError for a reference that nothing would read, or that nobody names.
+    """
+    if reference is not None and not compare:
+        raise ConfigError("`reference=...` is only read with `compare=True`; add it, or leave `reference=...` out")
+    if compare:
+        require_reference(run, reference)
+    how: dict[str, Any] = {"device": device, "dtype": dtype, "chat_template": chat_template}
+    policy = open_model(run, **how, special_tokens="text", reporter=reporter)
+    beside: Any = None
+    if compare:
+        source = find_reference(run, policy, reference)
+        beside = policy if source.is_adapter_off else source.load(reporter.say, same_tokens=False)
+    from penchant.models.conversation import Conversation
+    from penchant.models.sampler import SamplingParams
+
+    return Conversation(policy, beside, SamplingParams(**sampling))
