@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from penchant.cli import options
+
 if TYPE_CHECKING:
     from penchant.data.pair_building import BuildingRule, Order
 
@@ -44,11 +46,17 @@ def command(
     ] = "prompts",
     ches_model: Annotated[
         str | None,
-        typer.Option(help="Model to which it is measured how alike both sides of a pair are.", show_default="none"),
+        typer.Option(
+            help="Model to which it is measured how alike both sides of a pair are; --chat-template is its.",
+            show_default="none",
+        ),
     ] = None,
     drop_alike: Annotated[
         float, typer.Option(help="Share of the pairs to leave out, the most alike to that model, as 0.25.")
     ] = 0.0,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    chat_template: options.ChatTemplate = None,
 ) -> None:
     """Make preference pairs of the answers that one or several models gave to the same prompts.
 
@@ -74,7 +82,11 @@ def command(
             choice,
             judge,
             ches_model=ches_model,
+            device=device,
+            dtype=dtype,
+            chat_template=chat_template,
             output=output,
+            reporter=reporter,
             on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
         )
         for line in built.in_words():
