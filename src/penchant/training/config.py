@@ -278,6 +278,7 @@ AlarmName = Literal[
     "gradient_spike",
     "few_pairs_decide",
     "sides_entangled",
+    "judge_undecided",
 ]
 
 
@@ -310,6 +311,9 @@ class AlarmsConfig(Section):
     )
     sides_entangled: Limit = Field(
         0.7, description="share of measured pairs whose own gradient may move both sides the same way"
+    )
+    judge_undecided: Limit = Field(
+        0.8, description="share of the prompts of which the judge may tell no two responses apart"
     )
     actions: dict[AlarmName, Literal["note", "stop", "lower_rate", "keep_best"]] = Field(
         {},
