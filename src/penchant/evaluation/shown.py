@@ -120,7 +120,7 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
         change = f"(times {forgot.ratio:.3f}{limits}; {counts})"
         yield f"perplexity   {forgot.before:.2f} before, {forgot.after:.2f} after  {change}"
     if found.accuracy is not None:
-        yield "of pairs that people judged:"
+        yield "of the preferences in `data=...`:"
         yield from accuracy_lines(found.accuracy)
 
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from penchant.data.options import ReadOptions
 from penchant.data.pairing import PairingRule
 from penchant.data.parts import Part
 from penchant.data.read_as import columns_of
+from penchant.no_booleans import no_boolean
 from penchant.objectives import row_in_table
 from penchant.training.parameters import ParameterSettings, check_parameters
 from penchant.training.presets import PRESETS
@@ -45,6 +46,11 @@ class Section(BaseModel):
     """Settings that belong together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_no_booleans(cls, value: object, info: ValidationInfo) -> object:
+        return no_boolean(cls.model_fields[str(info.field_name)].annotation, value)
 
     @classmethod
     def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
