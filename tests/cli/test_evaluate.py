@@ -26,7 +26,7 @@ def test_several_models_are_each_compared_with_the_first(penchant, make_run, sto
     assert (other["policy"], other["reference"]) == (str(stories260k), str(run))
     assert other["kl_exact"]["mean"] > 0
     assert other["forgetting"]["before"] > other["forgetting"]["after"]  # the run is the story model, spoilt by noise
-    for line in ("perplexity", "entropy", "repeatable", "of pairs that people judged", f"written      {output}"):
+    for line in ("perplexity", "entropy", "repeatable", "of the preferences in --data", f"written      {output}"):
         assert line in result.out
     assert not (run / "comparison.json").exists()
 

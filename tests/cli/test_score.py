@@ -209,7 +209,7 @@ def test_a_summary_counts_a_margin_of_zero_half_and_prompts_once():
     policy = torch.tensor([[-1.0, -2.0], [-3.0, -3.0], [-2.0, -1.0]], dtype=torch.float64)
     scores = score_rewards(pairs, policy, torch.zeros(3, 2, dtype=torch.float64), beta=0.5)
     assert [s.margin for s in scores] == [0.5, 0.0, -0.5]
-    assert [s.correct for s in scores] == [True, False, False]
+    assert [s.correct for s in scores] == [True, None, False]
     assert isinstance(scores[0], PairScore)
     summary = summarise(pairs, scores)
     assert summary.accuracy.rate == 0.5

@@ -26,3 +26,14 @@ def test_a_study_that_cannot_be_made_is_refused_in_a_sentence(penchant, tmp_path
     assert (result.code, result.out) == (2, "")
     assert sentence in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_that_is_stopped_is_gone_on_with_by_the_same_command(penchant, tmp_path, monkeypatch):
+    def stopped(*asked, **how):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("penchant.studies.frontier", stopped)
+    result = penchant("frontier", tmp_path / "study.yaml", "--output", tmp_path / "out")
+    assert result.code == 130
+    assert "give the same command again to go on" in result.err
+    assert "--resume" not in result.err

@@ -8,7 +8,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.objectives import bind, dpo, implicit_rewards, mixture, preference_probability, sft, sum_by_response
+from penchant.objectives import (
+    bind,
+    dpo,
+    implicit_rewards,
+    mixture,
+    preference_credit,
+    preference_probability,
+    sft,
+    sum_by_response,
+)
 
 
 def test_sft_is_the_mean_cross_entropy_of_the_chosen_tokens(pairs):
@@ -76,6 +85,13 @@ def test_dpo_is_minus_the_log_of_the_preference_probability(pairs, delta, beta):
     batch = pairs([delta])
     probability_B = preference_probability(*implicit_rewards(batch, beta))
     assert torch.allclose(dpo(batch, beta=beta), -probability_B.log(), rtol=1e-9)
+
+
+def test_a_tie_counts_half_and_a_label_of_less_than_half_turns_the_pair_around():
+    margin_B = torch.tensor([0.1, -0.1, 0.0, 0.1, -0.1, 0.1])
+    label_B = torch.tensor([1.0, 1.0, 1.0, 0.4, 0.4, 0.5])
+    assert preference_credit(margin_B).tolist() == [1, 0, 0.5, 1, 0, 1]
+    assert preference_credit(margin_B, label_B).tolist() == [1, 0, 0.5, 0, 1, 0.5]
 
 
 def test_token_log_probs_are_summed_by_response_in_any_order():

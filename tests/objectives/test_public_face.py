@@ -86,6 +86,7 @@ def test_the_room_exports_exactly_these_names():
         "nca_pair",
         "orpo",
         "policy_loss",
+        "preference_credit",
         "preference_cross_entropy",
         "preference_probability",
         "r_dpo",

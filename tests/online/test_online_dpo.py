@@ -78,10 +78,31 @@ def len_of(prompt, response):
 
 
 def test_a_step_without_a_pair_changes_nothing_and_goes_on(dpo):
-    run = dpo(lambda prompt, response: 0.0, epochs=2)
-    assert [row["step"] for row in run.metrics if "grad_norm" in row] == [1, 2]
-    assert not run.metrics.column("loss")
-    assert run.ledger["status"] == "finished"
+    calls = []
+
+    def judge(prompt, response):
+        calls.append(response)
+        return float(len(response)) if len(calls) > 32 else 0.0  # of the first step's eight prompts none is told apart
+
+    run = dpo(judge, epochs=2)
+    rows = [row for row in run.metrics if "grad_norm" in row]
+    assert [row["frac_undecided"] < 1 for row in rows] == [False, True]
+    assert "loss" not in rows[0]
+    assert (rows[0]["drawn/prompts"], rows[0]["drawn/responses"], rows[0]["drawn/pairs"]) == (8, 32, 0)
+    assert run.ledger["num_responses_written"] == 64
+    assert run.ledger["num_pairs_made"] == rows[1]["drawn/pairs"] > 0
+    assert (run.ledger["num_train_prompts"], "num_train_pairs" in run.ledger) == (8, False)
+
+
+def test_a_judge_that_never_tells_two_answers_apart_ends_the_run_in_words(dpo, tmp_path):
+    with pytest.raises(
+        pt.TrainingError, match=r"told no two of the 64 responses .* nothing could be learned and no model"
+    ):
+        dpo(lambda prompt, response: 0.0, epochs=2, output=tmp_path / "run")
+    [alarm] = json.loads((tmp_path / "run" / "run.json").read_text())["alarms"]
+    assert (alarm["name"], alarm["value"]) == ("judge_undecided", 1.0)
+    assert "of 100% of the prompts the judge" in alarm["text"]
+    assert not (tmp_path / "run" / "model").exists()
 
 
 @pytest.mark.parametrize("objective", ["simpo", pytest.param("aot", marks=pytest.mark.slow)])

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from penchant.data import Prompt
-from penchant.errors import ConfigError, DataError, UserError
+from penchant.errors import ConfigError, DataError, TrainingError, UserError
 from penchant.evaluation.judges import open_scorer
 from penchant.models.forward import score_sequences
 from penchant.online.config import RLHFConfig
@@ -168,6 +168,19 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(tmp_path, stories260k, prompt
 def test_a_judge_that_gives_no_number_ends_the_run_in_a_sentence(train, said, words):
     with pytest.raises(ConfigError, match=f"{words} for the response .* must return a finite number"):
         train(judge=lambda prompt, response: said)
+
+
+@pytest.mark.parametrize("method", ["rloo", pytest.param("ppo", marks=SLOW), pytest.param("best_of_n", marks=SLOW)])
+def test_a_judge_that_never_tells_two_responses_apart_ends_the_run_in_words(train, method):
+    with pytest.raises(TrainingError, match="told no two of the 32 responses to a prompt apart in any of the 1 steps"):
+        train(method=method, judge=lambda prompt, response: 0.5, max_steps=1)
+
+
+@pytest.mark.slow(threads=1)
+def test_ppo_learns_of_prompts_whose_own_responses_are_alike(train):
+    """It compares the responses of a whole step, so one that tells prompts apart is enough."""
+    run = train(method="ppo", judge=lambda prompt, response: float("Lily" in prompt), max_steps=1)
+    assert (run.metrics[0]["frac_reward_zero_std"], run.metrics[0]["frac_undecided"]) == (1.0, 0.0)
 
 
 def test_a_judge_that_answers_for_fewer_responses_than_asked_is_refused(train):

@@ -45,6 +45,7 @@ def ask(service):
         ({"temperature": float("nan")}, "temperature is 0 or from"),
         ({"top_p": 0}, "top_p is above 0"),
         ({"max_tokens": 0}, "max_tokens: "),
+        ({"frequency_penalty": False}, "frequency_penalty: is not offered here"),
         ({"max_tokens": True}, "max_tokens: "),
         ({"n": 0}, "n: "),
         ({"n": 17}, "n: 17 is more than the 16 answers"),

@@ -137,6 +137,23 @@ def test_a_setting_that_the_strengths_of_all_methods_replace_is_refused_and_one_
     assert [point.settings["optimiser.epochs"] for point in points] == [1, 7]
 
 
+def test_one_value_where_a_list_is_asked_for_is_said_so_and_true_is_no_number(read):
+    with pytest.raises(ConfigError, match=r"study.yaml:6: 'grid.dpo.beta' is 0.1, and a list .*, \[0.1\]"):
+        read(SweepConfig, SWEEP.replace("[0.1, 1, 2]", "0.1"))
+    with pytest.raises(ConfigError, match=r"study.yaml:9: 'methods.dpo.strengths' .*true and false are no numbers"):
+        read(FrontierConfig, FRONTIER.replace("strengths: [0.1, 1]", "strengths: [true, 1]"))
+
+
+def test_a_typo_in_the_settings_of_a_training_is_said_with_its_line(tmp_path):
+    text = "model: m\nprompts: p.txt\njudge: positivity\nmethods:\n  dpo: {strengths: [1]}\n"
+    text += "reward_settings:\n  save.num_samples: 0\n  optimiser.epoch: 2\n"
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    config, name = read_study(FrontierConfig, file)
+    with pytest.raises(ConfigError, match=r"study.yaml:8: reward_settings: .*no setting 'optimiser.epoch'"):
+        check_points(frontier_points(config), config, name)
+
+
 @pytest.mark.parametrize("where", ["reward_settings", "demonstration_settings"])
 def test_a_typo_in_settings_of_what_points_stand_on_is_found_before_anything_is_computed(read, where):
     config = read(FrontierConfig, f"{FRONTIER}demonstrations: d.jsonl\n{where}: {{optimiser.epoch: 1}}\n")

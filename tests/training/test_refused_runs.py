@@ -104,7 +104,7 @@ def test_fine_tuning_imitates_no_answer_labelled_bad_and_says_so_and_what_it_did
     rows = [{"prompt": f"Once {i}", "completion": " a cat.", "label": i % 2 == 0, "mine": i} for i in range(8)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     ledger = sft(reporter, data={"files": [str(path)], "held_out": 0.0}, optimiser={"epochs": 1}).ledger
-    assert (ledger["rows"], ledger["num_train_pairs"]) == ({"keep": 4, "not_desirable": 4}, 4)
+    assert (ledger["rows"], ledger["num_train_texts"]) == ({"keep": 4, "not_desirable": 4}, 4)
     listed = f"mine (in 4 rows, first at {path}:1)"
     assert ledger["fields_not_read"] == [listed]
     assert f"fields not read: {listed}" in reporter.said

@@ -314,3 +314,12 @@ def test_a_rule_of_pairs_that_is_none_is_refused_by_its_name(setting, said):
 def test_imitation_makes_no_pairs_and_takes_no_rule_for_them(setting):
     with pytest.raises(ConfigError, match="not read by sft"):
         build_config(SFTConfig, settings=[setting], environment={})
+
+
+@pytest.mark.parametrize(
+    "setting", ["optimiser.epochs=true", "optimiser.learning_rate=false", "dpo.beta=true", "seed=no"]
+)
+def test_true_and_false_are_no_numbers(setting):
+    key = setting.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"'{key}' is (true|false|True|False): true and false are no numbers"):
+        build_config(DPOConfig, settings=[setting])

@@ -78,6 +78,9 @@ def pair(
     order: Order = "prompts",
     ches_model: AnyModel | None = None,
     drop_alike: float = 0.0,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat_template: str | None = None,
     output: str | os.PathLike[str] | None = None,
     progress: bool | Reporter = True,
 ) -> Paired:
@@ -94,6 +97,7 @@ def pair(
         order: "prompts", "easy_first": the largest gap first, or "least_alike_first": the lowest CHES first.
         ches_model: the model to which it is measured how alike both sides of a pair are (CHES, arXiv 2410.08847).
         drop_alike: the share of the pairs to leave out, those that are most alike to it.
+        device, dtype, chat_template: as it is loaded with; the first two are also those of a reward model that judges.
         output: JSON lines to write as well.
 
     Raises:
@@ -106,6 +110,10 @@ def pair(
         Choice(rule, min_gap, max_length_ratio, finished, order, drop_alike),
         judge,
         ches_model=ches_model,
+        device=device,
+        dtype=dtype,
+        chat_template=chat_template,
+        reporter=reporter,
         output=None if output is None else Path(output),
         on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
     )

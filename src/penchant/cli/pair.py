@@ -1,17 +1,14 @@
 """`penchant pair`: preference pairs from sampled answers, by a judge's scores or by who wrote them."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from penchant.cli import options
 from penchant.cli.declaring import argument, flag, option
-
-if TYPE_CHECKING:
-    from penchant.data.pair_building import BuildingRule, Order
 
 
 def command(
+    *,
     samples: list[Path] = argument("Files that `penchant sample` wrote, of one model or several."),
     output: Path = option("The pairs, JSON lines.", "--output -o", default=...),
     judge: str | None = option(
@@ -29,8 +26,9 @@ def command(
         "prompts: as they come; easy_first: the largest gap of scores first; least_alike_first: lowest CHES.",
         default="prompts",
     ),
-    ches_model: str | None = option("Model to which it is measured how alike both sides of a pair are.", shown="none"),
+    ches_model: str | None = option("The model by which it is measured how alike a pair's sides are.", shown="none"),
     drop_alike: float = option("Share of the pairs to leave out, the most alike to that model, as 0.25.", default=0.0),
+    loading: options.Loading,
 ) -> None:
     """Make preference pairs of the answers that one or several models gave to the same prompts.
 
@@ -43,17 +41,19 @@ def command(
         penchant pair large.jsonl small.jsonl --rule delta --max-length-ratio 2 --output pairs.jsonl
     """
     from penchant.cli.console import Reporter
-    from penchant.data.pair_building import Choice
+    from penchant.data.pair_building import BuildingRule, Choice, Order
     from penchant.evaluation.pairs import pairs_from
 
-    choice = Choice(cast("BuildingRule", rule), min_gap, max_length_ratio, finished, cast("Order", order), drop_alike)
+    choice = Choice(cast(BuildingRule, rule), min_gap, max_length_ratio, finished, cast(Order, order), drop_alike)
     with Reporter() as reporter:
         built = pairs_from(
             samples,
             choice,
             judge,
             ches_model=ches_model,
+            **vars(loading),
             output=output,
+            reporter=reporter,
             on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
         )
         reporter.say(*built.in_words(), f"pairs   {output}")

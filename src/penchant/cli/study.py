@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,12 @@ def show(study: Callable[..., Frontier | Sweep], file: Path, output: Path, judge
     from penchant.cli.tables import print_parts
     from penchant.training.interrupt import Interrupted
 
+    words = "stopped; what was measured is kept, give the same command again to go on"
     with Reporter() as reporter:
         try:
             found = study(file, output, judge=judge, progress=reporter)
+        except KeyboardInterrupt:  # while no training listens for it
+            raise Interrupted(signal.SIGINT, words) from None
         except Interrupted as stop:
-            words = "stopped; what was measured is kept, give the same command again to go on"
             raise Interrupted(stop.exit_code - 128, words, at_once=stop.at_once) from None
     print_parts([*found.parts(), *map(str, found.files)])

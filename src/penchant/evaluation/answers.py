@@ -26,13 +26,15 @@ __all__ = ["Answers", "Asked", "OwnAnswers", "answer", "answer_as_policy", "answ
 class Asked:
     """What both models are asked: prompts whose ids differ, how they sample, and how many responses to a prompt.
 
-    batch_size: responses sampled at once.
+    batch_size: responses sampled at once. predicts: whether what a model predicts at every token is read too, of which
+    entropy and the exact KL are made; it takes another pass over the answers.
     """
 
     prompts: Sequence[Prompt]
     sampling: SamplingParams
     num_responses: int = 1
     batch_size: int = 64
+    predicts: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class OwnAnswers:
 def answer(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -> Answers:
     """Sample responses to every prompt. label: what progress is called."""
     found = _sampled(model, asked, reporter, label)
-    return _told(model, asked, found, predict(model, _sequences(model, asked, found)))
+    return _told(model, asked, found, _predicted(model, asked, _sequences(model, asked, found)))
 
 
 def answer_as_policy(model: LanguageModel, asked: Asked, reporter: Reporter, label: str = "policy") -> OwnAnswers:
@@ -77,7 +79,7 @@ def answer_as_policy(model: LanguageModel, asked: Asked, reporter: Reporter, lab
     named = label if is_own else f"{label} at temperature 1"
     own = _sampled(model, replace(asked, sampling=exact), reporter, named)
     sequences = _sequences(model, asked, own)
-    predicted = predict(model, sequences)
+    predicted = _predicted(model, asked, sequences)
     answers = _told(model, asked, own, predicted) if is_own else answer(model, asked, reporter, label)
     return OwnAnswers(answers, sequences, _logprobs(model, sequences), predicted)
 
@@ -87,6 +89,10 @@ def answer_as_reference(
 ) -> tuple[Answers, torch.Tensor]:
     """The reference's answers, and log pi(y|x) - log pi_ref(y|x) of the policy's samples in `own`, float64 (N,)."""
     return answer(model, asked, reporter, label), own.logprobs - _logprobs(model, own.sequences)
+
+
+def _predicted(model: LanguageModel, asked: Asked, sequences: Sequence[TokenSequence]) -> Predicted | str:
+    return predict(model, sequences) if asked.predicts else "it was not asked for"
 
 
 def _sampled(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -> dict[str, list[Response]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from penchant.data.pair_building import Choice, Paired, Written, build_pairs, po
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.answer_files import answers_in
 from penchant.evaluation.candidates import Samples
-from penchant.evaluation.judges import Scorer, open_scorer, scores_of
+from penchant.evaluation.judges import JudgeOptions, Scorer, open_scorer, scores_of
 from penchant.evaluation.policies import AnyModel
 from penchant.files import require_new
 from penchant.files.whole import disk_errors_explained, writing
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model
-from penchant.models.numerics import choose_numerics, computing
-from penchant.models.similarity import ches_of_pairs
+from penchant.models.numerics import computing
+from penchant.models.opening import open_model
+from penchant.models.similarity import ches_of_pairs, require_states
+from penchant.progress import Reporter, Silent
 from penchant.tokens import Limits, tokenise_pairs
 from penchant.wording import SPELT_OUT
 
@@ -33,23 +34,34 @@ def pairs_from(
     judge: str | Scorer | Callable[..., Any] | None = None,
     *,
     ches_model: AnyModel | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat_template: str | None = None,
     output: Path | None = None,
+    reporter: Reporter | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Paired:
     """Pairs from the answers in these files, or in memory; written to `output`, if there is one, whole or not at all.
 
     judge: what scores answers, see `open_scorer`; None where the rule needs none. ches_model: to which both sides of
-    every pair are compared, see `penchant.models.similarity`. Raises ConfigError for what does not
-    go together and a judge that gives no scores, DataError for a file that holds no samples, and where not one pair is
-    left, and OutputError for an output that is there.
+    every pair are compared, see `penchant.models.similarity`; it is loaded before anything is judged. chat_template: of
+    that model. device, dtype: of it, and of a judge that is a reward model. Raises ConfigError for what does not go
+    together and a judge that gives no scores, ModelError for a model that cannot say how alike pairs are, DataError for
+    a file that holds no samples, and where not one pair is left, and OutputError for an output that is there.
     """
     if not samples:
         raise ConfigError("there are no samples; give one or more files that `penchant sample` wrote")
     choice.check(len(samples), judged=judge is not None, likened=ches_model is not None)
+    loads = {"device": device, "dtype": dtype, "chat_template": chat_template}
+    _refuse_unread(loads, judge, ches_model)
     if output is not None:
         require_new(output)
-    scorer = None if judge is None else open_scorer(judge)
+    of_judge: dict[str, Any] = (
+        {"device": device, "dtype": dtype, "reporter": reporter} if _is_reward_model(judge) else {}
+    )
+    scorer = None if judge is None else open_scorer(judge, **of_judge)
     pools = pooled(one for place, one_model in enumerate(samples) for one in _answers(one_model, place))
+    likened = None if ches_model is None else _with_states(ches_model, loads, reporter or Silent())
     name = None if scorer is None else scorer.name
 
     def score(prompt: Sequence[Message], texts: Sequence[str]) -> list[float]:
@@ -57,12 +69,9 @@ def pairs_from(
         return scores_of(scorer, [(prompt, text) for text in texts])
 
     built = build_pairs(pools, choice, None if scorer is None else score, name, on_progress=on_progress)
-    if built.rows and ches_model is not None:
+    if built.rows and likened is not None:
         with computing():
-            model = (
-                ches_model if isinstance(ches_model, LanguageModel) else load_model(str(ches_model), choose_numerics())
-            )
-            built = with_likeness(built, _likeness(model, built.rows, on_progress), model.name, choice)
+            built = with_likeness(built, _likeness(likened, built.rows, on_progress), likened.name, choice)
     if not built.rows:
         why = "; ".join(built.in_words()[1:]) or "the files are empty"
         where = ", ".join(str(one) if isinstance(one, Path) else "samples in memory" for one in samples)
@@ -72,6 +81,30 @@ def pairs_from(
             for row in built.rows:
                 stream.write(json.dumps(row, ensure_ascii=False).encode(errors=SPELT_OUT) + b"\n")
     return built
+
+
+def _is_reward_model(judge: object) -> bool:
+    return isinstance(judge, str) and JudgeOptions(judge).kind == "reward"
+
+
+def _refuse_unread(loads: Mapping[str, Any], judge: object, ches_model: AnyModel | None) -> None:
+    """Raises ConfigError for an option of a model that is loaded here where there is none that reads it."""
+    is_loaded = ches_model is not None and not isinstance(ches_model, LanguageModel)
+    for name, value in loads.items():
+        if value is not None and not (is_loaded or (name != "chat_template" and _is_reward_model(judge))):
+            or_a_judge = "" if name == "chat_template" else ", or a judge that is a reward model,"
+            raise ConfigError(
+                f"`{name}=...` is of the model for `ches_model=...`{or_a_judge} and there is none; leave it out"
+            )
+
+
+def _with_states(model: AnyModel, loads: Mapping[str, Any], reporter: Reporter) -> LanguageModel:
+    """The model, which can say how alike the sides of a pair are. Raises ModelError, ConfigError."""
+    if not isinstance(model, LanguageModel):
+        with computing():
+            model = open_model(str(model), **loads, reporter=reporter)
+    require_states(model)
+    return model
 
 
 def _likeness(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from penchant.evaluation.scoring import PairScore
+from penchant.evaluation.scoring import PairScore, ranked
 from penchant.models.reward_forward import rewards_of
 from penchant.models.reward_model import RewardModel
 from penchant.objectives import preference_probability
@@ -33,7 +33,7 @@ def reward_scores(
             reward_rejected=rejected,
             margin=chosen - rejected,
             probability=probability,
-            correct=chosen > rejected,
+            correct=ranked(chosen - rejected),
             policy_chosen=None,
             policy_rejected=None,
             reference_chosen=None,

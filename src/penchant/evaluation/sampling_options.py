@@ -42,17 +42,33 @@ class SamplingOptions:
     special_tokens: str | None = None
 
     def authors(self) -> list[Opening]:
-        """Models in their order, then endpoints. Raises ConfigError for what nobody would read, or reads wrongly."""
+        """Models in their order, then endpoints. Raises ConfigError for what nobody would read, or reads wrongly.
+
+        Of several models each is looked at before the first answers: its name, its tokenizer, its chat template. Raises
+        ModelError for one that could not be loaded when its turn came.
+        """
         models = self.models or (() if self.endpoints else (MODEL,))
         unread = (*(() if models else OF_A_MODEL), *(() if self.endpoints else (*OF_AN_ENDPOINT, "endpoint_models")))
         for name in unread:
             if getattr(self, name):
                 whose = "an endpoint" if name not in OF_A_MODEL else "a model that is loaded here"
                 raise ConfigError(f"`{name.removesuffix('s')}=...` is for {whose}, and there is none; leave it out")
+        self._look_at(models[1:])
         openings: list[Opening] = [partial(self._load, model) for model in models]
         for address, name in self._endpoints():
             openings.append(partial(_as_it_is, self._open(address, name)))
         return openings
+
+    def _look_at(self, models: Sequence[str]) -> None:
+        """Raises UserError for a model whose text side cannot be read, as far as that shows without its weights."""
+        if models:
+            from penchant.models.encoder import load_text_side
+            from penchant.models.load import read_chat_template
+            from penchant.tokens import special_tokens_of
+
+            template, spelt = read_chat_template(self.chat_template), special_tokens_of(self.special_tokens)
+            for model in models:
+                load_text_side(model, chat_template=template, special_tokens=spelt)
 
     def _endpoints(self) -> list[tuple[str, str]]:
         """Each address with the name of its model; one address may have several."""

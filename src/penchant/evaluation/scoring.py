@@ -23,14 +23,24 @@ from penchant.ranking.winrate import WinRate, win_rate_of
 from penchant.statistics import Bucket, Calibration, accuracy_by_length, accuracy_by_margin, calibration
 from penchant.tokens import EncodedPair, TokenSequence, pack
 
-__all__ = ["PairScore", "Summary", "beta_of", "response_logprobs", "score_rewards", "sequence_logprobs", "summarise"]
+__all__ = [
+    "PairScore",
+    "Summary",
+    "beta_of",
+    "ranked",
+    "response_logprobs",
+    "score_rewards",
+    "sequence_logprobs",
+    "summarise",
+]
 
 
 @dataclass(frozen=True)
 class PairScore:
     """What the model thinks of one pair. Log-probs in nats, summed over the response; num_tokens: of the response.
 
-    A reward model has no log-probs: they are None.
+    correct: whether chosen has the higher reward; None for a tie, which counts half in an accuracy. A reward model has
+    no log-probs: they are None.
     """
 
     origin: Origin
@@ -38,7 +48,7 @@ class PairScore:
     reward_rejected: float
     margin: float
     probability: float
-    correct: bool
+    correct: bool | None
     policy_chosen: float | None
     policy_rejected: float | None
     reference_chosen: float | None
@@ -124,7 +134,7 @@ def score_rewards(
             reward_rejected=float(rejected_B[i]),
             margin=float(chosen_B[i] - rejected_B[i]),
             probability=float(probability_B[i]),
-            correct=bool(chosen_B[i] > rejected_B[i]),
+            correct=ranked(float(chosen_B[i] - rejected_B[i])),
             policy_chosen=float(policy_B2[i, 0]),
             policy_rejected=float(policy_B2[i, 1]),
             reference_chosen=float(reference_B2[i, 0]),
@@ -134,6 +144,11 @@ def score_rewards(
         )
         for i, pair in enumerate(pairs)
     ]
+
+
+def ranked(margin: float) -> bool | None:
+    """Whether a pair of this margin is ranked as people did; None for a tie."""
+    return None if margin == 0 else margin > 0
 
 
 def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summary:

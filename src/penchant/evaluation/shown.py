@@ -14,6 +14,9 @@ from penchant.statistics import Estimate
 __all__ = ["accuracy_lines", "evaluation_lines", "evaluation_parts", "score_parts"]
 
 
+CORRECT = {True: "yes", False: "no", None: "tie"}
+
+
 def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
     """At most so many pairs, and what holds for all of them."""
     rows = [
@@ -23,7 +26,7 @@ def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
             f"{s.reward_rejected:+.3f}",
             f"{s.margin:+.3f}",
             f"{s.probability:.3f}",
-            "yes" if s.correct else "no",
+            CORRECT[s.correct],
         )
         for s in found.pairs[:most]
     ]
@@ -117,7 +120,7 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
         change = f"(times {forgot.ratio:.3f}{limits}; {counts})"
         yield f"perplexity   {forgot.before:.2f} before, {forgot.after:.2f} after  {change}"
     if found.accuracy is not None:
-        yield "of pairs that people judged:"
+        yield "of the preferences in `data=...`:"
         yield from accuracy_lines(found.accuracy)
 
 

@@ -16,7 +16,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.states import score_with_states
 from penchant.tokens import EncodedPair, Forest, pack
 
-__all__ = ["ches", "ches_of_pairs"]
+__all__ = ["ches", "ches_of_pairs", "require_states"]
 
 
 def ches(chosen_KH: Tensor, rejected_KH: Tensor) -> Tensor:
@@ -44,6 +44,15 @@ def ches(chosen_KH: Tensor, rejected_KH: Tensor) -> Tensor:
     return chosen_H @ rejected_H - chosen_H @ chosen_H
 
 
+def require_states(model: LanguageModel) -> None:
+    """Raise ConfigError for a model whose own code gives no states."""
+    if not model.shares:
+        raise ConfigError(
+            f"CHES reads the states of a model that shares prefixes, and {model.name} runs through its own code "
+            f"({model.why_unshared}); leave it out"
+        )
+
+
 def ches_of_pairs(
     model: LanguageModel,
     pairs: Sequence[EncodedPair],
@@ -52,11 +61,7 @@ def ches_of_pairs(
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[float]:
     """CHES of every pair, in order. Raises ConfigError for a model whose own code gives no states."""
-    if not model.shares:
-        raise ConfigError(
-            f"CHES reads the states of a model that shares prefixes, and {model.name} runs through its own code "
-            f"({model.why_unshared}); leave it out"
-        )
+    require_states(model)
     found = [0.0] * len(pairs)
     done = 0
     with torch.no_grad():

@@ -17,7 +17,7 @@ outside.py    objectives that somebody else wrote
 table.py      all rows, by name
 registry.py   finding one, settling its parameters, refusing data that it would not read
 reward_model.py  what a reward model is trained on
-rewards.py    implicit rewards and the preference they predict
+rewards.py    implicit rewards, the preference they predict, and what a pair counts in an accuracy
 sequence.py   token log-probs to response log-probs
 """
 
@@ -50,7 +50,7 @@ from penchant.objectives.referencefree import cpo, orpo, simper, simpo, unlikeli
 from penchant.objectives.registry import bind, bind_token_weights, get_objective, refuse_unread, resolve_objective
 from penchant.objectives.remembering import Remembering, alpha_dpo, beta_dpo
 from penchant.objectives.reward_model import bradley_terry_loss, centring
-from penchant.objectives.rewards import implicit_rewards, preference_probability
+from penchant.objectives.rewards import implicit_rewards, preference_credit, preference_probability
 from penchant.objectives.sequence import sum_by_response
 from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, row_in_table
 from penchant.objectives.token_weights import decaying, desensitised
@@ -125,6 +125,7 @@ __all__ = [
     "nca_pair",
     "orpo",
     "policy_loss",
+    "preference_credit",
     "preference_cross_entropy",
     "preference_probability",
     "r_dpo",

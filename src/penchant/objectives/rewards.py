@@ -1,4 +1,4 @@
-"""What a policy's log-probs say about reward: the implicit reward and the preference it predicts.
+"""What a policy's log-probs say about reward: the implicit reward, the preference it predicts, whether that is right.
 
 Shapes: B pairs.
 """
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from penchant.objectives.batch import PairBatch
 
-__all__ = ["implicit_rewards", "preference_probability"]
+__all__ = ["implicit_rewards", "preference_credit", "preference_probability"]
 
 
 def implicit_rewards(batch: PairBatch, beta: float) -> tuple[Tensor, Tensor]:
@@ -61,3 +61,27 @@ def preference_probability(reward_chosen_B: Tensor, reward_rejected_B: Tensor) -
         Direct Preference Optimization, arXiv 2305.18290, eq. 1 and 6.
     """
     return torch.sigmoid(reward_chosen_B - reward_rejected_B)
+
+
+def preference_credit(margin_B: Tensor, probability_B: Tensor | None = None) -> Tensor:
+    """What each pair counts in an accuracy: 1 where it is ranked as its label says, 0 the other way, 1/2 for a tie.
+
+    A tie is a margin of exactly 0, as every pair has where the policy is its reference, or a label of exactly 1/2.
+
+    Args:
+        margin_B: reward of chosen less that of rejected, shape (B,).
+        probability_B: soft label p(chosen > rejected), shape (B,); None: chosen is the better one in every pair.
+
+    Returns:
+        0, 1/2 or 1 a pair, shape (B,).
+
+    Example:
+        >>> import torch
+        >>> from penchant.objectives import preference_credit
+        >>> preference_credit(torch.tensor([2.0, -1.0, 0.0]))
+        tensor([1.0000, 0.0000, 0.5000])
+        >>> preference_credit(torch.tensor([2.0, 2.0]), torch.tensor([0.3, 0.5]))
+        tensor([0.0000, 0.5000])
+    """
+    side_B = torch.sign(margin_B)
+    return 0.5 + 0.5 * (side_B if probability_B is None else side_B * torch.sign(probability_B - 0.5))

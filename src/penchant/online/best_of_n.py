@@ -9,8 +9,8 @@ the policy that drew it is at most log n - (n - 1) / n.)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
 from penchant.online.config import RLHFConfig
 from penchant.online.minibatches import minibatches
+from penchant.online.undecided import seen_of
 from penchant.online.writing import Writer, Written
 from penchant.tokens import EncodedPrompt, Forest, TokenSequence
 from penchant.training.task import Metrics, Task
@@ -42,12 +43,13 @@ class Best:
         return self.chosen.origin
 
 
-@dataclass(frozen=True)
+@dataclass
 class BestOfN(Task[Best]):
-    """Imitates the best response to each prompt, every token of them alike."""
+    """Imitates the best response to each prompt, every token of them alike. known: of what was written last."""
 
     config: RLHFConfig
     writer: Writer
+    known: dict[str, float] = field(default_factory=dict)
 
     def updates(self, model: LanguageModel, drawn: Sequence[EncodedPrompt], step: int) -> Iterator[list[Best]]:
         parts = minibatches(
@@ -77,8 +79,11 @@ class BestOfN(Task[Best]):
         }
         return loss, {name: (torch.tensor(values), float(len(values))) for name, values in columns.items()}
 
-    @staticmethod
-    def _best(written: Sequence[Written]) -> list[Best]:
+    def seen(self) -> Mapping[str, float]:
+        return self.known
+
+    def _best(self, written: Sequence[Written]) -> list[Best]:
+        self.known = seen_of(written)
         groups: dict[int, list[Written]] = {}
         for one in written:
             groups.setdefault(one.group, []).append(one)

@@ -22,6 +22,7 @@ from penchant.objectives.policy_gradient import policy_loss, token_weight, value
 from penchant.online.config import RLHFConfig
 from penchant.online.minibatches import minibatches
 from penchant.online.reference import LiveReference
+from penchant.online.undecided import seen_of
 from penchant.online.worth import Weighed, joined, weigh
 from penchant.online.writing import Writer, Written
 from penchant.tokens import EncodedPrompt, Forest, pack
@@ -47,7 +48,8 @@ def value_head(model: LanguageModel) -> nn.Linear:
 class PolicyGradient(Task[Weighed]):
     """RLOO, GRPO and PPO. beta: the price of a nat now, which follows kl_target where the settings have one.
 
-    head: of PPO alone. A step is whole or not taken, so nothing of its responses need be kept from one to the next.
+    head: of PPO alone. known: of what was written last. A step is whole or not taken, so nothing of its responses need
+    be kept from one to the next.
     """
 
     config: RLHFConfig
@@ -55,6 +57,7 @@ class PolicyGradient(Task[Weighed]):
     live: LiveReference
     head: nn.Linear | None = None
     beta: float = field(init=False)
+    known: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.beta = self.config.rlhf.beta
@@ -73,6 +76,9 @@ class PolicyGradient(Task[Weighed]):
 
     def measured(self, model: LanguageModel, held_out: Sequence[EncodedPrompt]) -> list[Weighed]:
         return self._weighed(model, self.writer.write(model, held_out, "evaluation"))
+
+    def seen(self) -> Mapping[str, float]:
+        return self.known
 
     def parameters(self) -> Mapping[str, nn.Parameter]:
         return {} if self.head is None else {f"value_head.{name}": p for name, p in self.head.named_parameters()}
@@ -123,10 +129,11 @@ class PolicyGradient(Task[Weighed]):
         return logp_K, self.head(hidden_KH.float())[:, 0]
 
     def _weighed(self, model: LanguageModel, written: Sequence[Written]) -> list[Weighed]:
-        budget = self.config.optimiser.token_budget
+        budget, rlhf = self.config.optimiser.token_budget, self.config.rlhf
+        self.known = seen_of(written, by_prompt=rlhf.method != "ppo" and rlhf.advantages is None)
         references = self.live.logprobs(model, [one.sequence for one in written], budget)
         values = self._values(model, written, budget)
-        return weigh(written, references, values, self.config.rlhf, self.beta)
+        return weigh(written, references, values, rlhf, self.beta)
 
     def _values(self, model: LanguageModel, written: Sequence[Written], budget: int) -> list[NDArray[np.float64]]:
         """What the value head expects at every token; 0 without one."""

@@ -6,11 +6,10 @@ Language Model Alignment from Online AI Feedback, arXiv 2402.04792).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from penchant.data.pairing import Pairing
@@ -19,6 +18,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.online.choosing import Chosen, chosen_of
 from penchant.online.minibatches import minibatches
 from penchant.online.reference import LiveReference
+from penchant.online.undecided import UNDECIDED
 from penchant.online.writing import Writer, Written
 from penchant.tokens import EncodedPair, EncodedPrompt
 from penchant.training.config import DPOConfig
@@ -32,7 +32,7 @@ __all__ = ["OnlinePairs"]
 class OnlinePairs(Task[EncodedPair]):
     """inner: the objective's own task, which reads `reference`: log-probs by key, those of the responses of a step.
 
-    known: means over all responses of the step, whether or not they came into a pair.
+    known: of all responses that were written last, whether or not they came into a pair.
     """
 
     config: DPOConfig
@@ -65,9 +65,10 @@ class OnlinePairs(Task[EncodedPair]):
         return replace(self, inner=self.inner.for_batch(model, micro_batches))
 
     def losses(self, model: LanguageModel, items: Sequence[EncodedPair]) -> tuple[Tensor, Metrics]:
-        loss, metrics = self.inner.losses(model, items)
-        num = float(len(items))
-        return loss, {**metrics, **{name: (torch.tensor(mean * num), num) for name, mean in self.known.items()}}
+        return self.inner.losses(model, items)
+
+    def seen(self) -> Mapping[str, float]:
+        return self.known
 
     def _pairs(self, model: LanguageModel, written: Sequence[Written]) -> list[EncodedPair]:
         config = self.config.data
@@ -77,8 +78,13 @@ class OnlinePairs(Task[EncodedPair]):
         if self.objective.needs_reference:
             self._ask_reference(model, pairs)
         num_prompts = len({one.group for one in written})
+        decided = {better.group for better, _ in chosen}
         self.known = {
+            "drawn/prompts": float(num_prompts),
+            "drawn/responses": float(len(written)),
+            "drawn/pairs": float(len(pairs)),
             "pairs_per_prompt": len(pairs) / num_prompts,
+            UNDECIDED: 1 - len(decided) / num_prompts,
             "completions/mean_length": float(np.mean([len(one.logprobs) for one in written])),
             "completions/clipped_ratio": float(np.mean([not one.ended for one in written])),
         }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penchant.report.counts import num_held_out_pairs
 from penchant.report.series import Rows, log_prob_change, series
 from penchant.statistics import repetition
 
@@ -116,7 +117,7 @@ def not_moving(seen: Seen) -> Measured | None:
 
 def past_best(seen: Seen) -> Measured | None:
     """How far the held-out accuracy lies below its best, beyond what so many pairs show by chance."""
-    accuracy, num = series(seen.rows, "eval_rewards/accuracies"), seen.run.get("num_held_out_pairs") or 0
+    accuracy, num = series(seen.rows, "eval_rewards/accuracies"), num_held_out_pairs(seen.run, seen.rows)
     if len(accuracy) < 2 or not num:
         return None
     best = max(range(len(accuracy)), key=accuracy.values.__getitem__)
@@ -273,6 +274,23 @@ def sides_entangled(seen: Seen) -> Measured | None:
     )
 
 
+def judge_undecided(seen: Seen) -> Measured | None:
+    """The share of the prompts of which nothing can be learned: the judge told no two responses to them apart.
+
+    In the last tenth of the steps, once there are ten, or over all of a shorter run.
+    """
+    line = series(seen.rows, "frac_undecided")
+    if not len(line) or (len(line) < FEWEST_STEPS and seen.step < seen.num_steps):
+        return None
+    share = line.mean_of_last(0.1 if len(line) >= FEWEST_STEPS else 1.0)
+    return Measured(
+        share,
+        "of {share:.0%} of the prompts the judge {judge} told no two responses apart, so nothing can be learned of "
+        "them: look at its scores of some samples, write more or longer responses to a prompt, or take another judge",
+        {"share": share, "judge": str(seen.run.get("judge", ""))},
+    )
+
+
 ALARMS: Mapping[str, Measure] = {
     measure.__name__: measure
     for measure in (
@@ -289,6 +307,7 @@ ALARMS: Mapping[str, Measure] = {
         gradient_spike,
         few_pairs_decide,
         sides_entangled,
+        judge_undecided,
     )
 }
 """By name, what each measures; an alarm is raised where the number is above its limit."""

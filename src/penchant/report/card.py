@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.report.advice import advise
+from penchant.report.counts import counts_of
 from penchant.report.languages import words_in
 from penchant.report.measures import measures
 from penchant.report.series import Rows
@@ -56,10 +57,11 @@ def _table(
 
 def _facts(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:
     optimiser, data = config.get("optimiser") or {}, run.get("data_files") or ()
+    counts = counts_of(run)
     files = ", ".join(_last(file.get("path")) for file in data if isinstance(file, Mapping))
     return [
         ("data", files),
-        ("pairs", f"{run.get('num_train_pairs')} trained on, {run.get('num_held_out_pairs')} held out"),
+        (counts.kind, f"{counts.train} trained on, {counts.held_out} held out"),
         ("beta", str(run.get("beta"))),
         ("learning rate", str(optimiser.get("learning_rate"))),
         ("epochs", str(optimiser.get("epochs"))),

@@ -7,6 +7,7 @@ from typing import Any
 
 from penchant.ranking.winrate import paired_means
 from penchant.report.alarms import repeated_share
+from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.figures import number
 from penchant.report.languages import Words
 from penchant.report.series import Rows, accuracy_limits, log_prob_change, series
@@ -76,14 +77,14 @@ def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
 
 
 def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:
-    num = run.get("num_held_out_pairs")
-    of = f"{num:,}" if isinstance(num, int) else ""
+    num, counts = num_held_out_pairs(run, metrics), counts_of(run)
+    of, of_all = ("" if one is None else f"{one:,}" for one in (num, num or counts.held_out))
     loss, accuracy = series(metrics, "eval_loss"), series(metrics, "eval_rewards/accuracies")
     is_own = run.get("reference_digest") and run.get("reference_digest") == run.get("model_digest")
     objective = ((run.get("config") or {}).get("dpo") or {}).get("objective")
     if len(loss) and not len(series(metrics, "eval_reward")):  # a policy gradient's loss says nothing by itself
         start = number(math.log(2)) if is_own and objective == "dpo" else ""
-        yield Measure(_("held-out loss"), start, number(loss.values[-1]), "", of, _("lower is better"))
+        yield Measure(_("held-out loss"), start, number(loss.values[-1]), "", of_all, _("lower is better"))
     if len(accuracy):
         limits = accuracy_limits(metrics)
         interval = f"{limits[0]:.1%} – {limits[1]:.1%}" if limits else ""
@@ -94,14 +95,25 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
         yield Measure(_("held-out accuracy"), "50%", f"{accuracy.values[-1]:.1%}", interval, of, what)
     change = log_prob_change(run, metrics)
     if change is not None and change.source == "held-out":
-        for name, line in ((_("log-prob of chosen"), change.chosen), (_("log-prob of rejected"), change.rejected)):
-            yield Measure(name, "0", f"{change.total(line):+.1f}", "", of, _("nats a response, against the start"))
+        what = {
+            "start": _("log p now less log p at the start, mean of the held-out responses; nats a response"),
+            "first evaluation": _(
+                "log p now less log p at the first evaluation, mean of the held-out responses; nats a response"
+            ),
+        }[change.since]
+        if counts.kind == "prompts":
+            what = _(
+                "log p now less log p at the start, mean of responses that the model writes itself; nats a response"
+            )
+        sides = ((_("change of log p, chosen"), change.chosen), (_("change of log p, rejected"), change.rejected))
+        for name, line in sides:
+            yield Measure(name, "", "", f"{change.total(line):+.1f}", of, what)
 
 
 def _of_scores(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:
     """Of reinforcement learning, on prompts that were held out."""
-    num = run.get("num_held_out_prompts") or run.get("num_held_out_pairs")
-    of = f"{num:,}" if isinstance(num, int) else ""
+    num = counts_of(run).held_out
+    of = "" if num is None else f"{num:,}"
     score, kl = series(metrics, "eval_reward"), series(metrics, "eval_kl")
     if len(score):
         before = number(score.values[0]) if len(score) > 1 else ""

@@ -45,8 +45,8 @@ def write_report(
 
     Args:
         run: the ledger. Read by name: command, model, started_at, finished_at, peak_memory_bytes,
-            unique_tokens_per_second, num_train_pairs, num_held_out_pairs, rows, reference_digest, config; every other
-            field is listed as it is.
+            unique_tokens_per_second, num_train_pairs, num_held_out_pairs (or those of prompts, responses, texts), rows,
+            reference_digest, config; every other field is listed as it is.
         metrics: one row a step, under TRL's names ("loss", "rewards/margins", ...); evaluations start with "eval_".
         samples: {"step", "prompt", "response"}: the same prompts answered at several steps.
         comparison: {"judge", "num_prompts", "mean_before", "mean_after", "win_rate": {"rate", "low", "high", "wins",

@@ -39,12 +39,14 @@ class LogProbChange:
     """Change of the summed log-prob of chosen and rejected responses against the start, in nats per response.
 
     `source` says how it was measured: "held-out" (the same pairs every time), "reference" (each training pair against
-    the reference, reward / beta), or "batches" (training batches against the first one, whose pairs differ).
+    the reference, reward / beta), or "batches" (training batches against the first one, whose pairs differ). `since`:
+    whether the first point is the model before training, or the first evaluation.
     """
 
     chosen: Series
     rejected: Series
     source: Literal["held-out", "reference", "batches"]
+    since: Literal["start", "first evaluation"] = "start"
 
     def total(self, line: Series) -> float:
         """Change over the whole run, in nats per response; the first quarter is the start where batches differ."""
@@ -121,7 +123,7 @@ def log_prob_change(run: Mapping[str, Any], rows: Rows) -> LogProbChange | None:
         return LogProbChange(_from_zero(earned[0], beta), _from_zero(earned[1], beta), "held-out")
     held_out = series(rows, "eval_logps/chosen"), series(rows, "eval_logps/rejected")
     if min(map(len, held_out)) >= 2:
-        return LogProbChange(_from_start(held_out[0]), _from_start(held_out[1]), "held-out")
+        return LogProbChange(_from_start(held_out[0]), _from_start(held_out[1]), "held-out", "first evaluation")
     rewards = series(rows, "rewards/chosen"), series(rows, "rewards/rejected")
     if min(map(len, rewards)) >= 1 and beta and run.get("reference_digest"):
         return LogProbChange(_divided(rewards[0], beta), _divided(rewards[1], beta), "reference")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penchant.report.advice import advise
+from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.series import Rows
 
 __all__ = ["summary"]
@@ -11,7 +12,7 @@ __all__ = ["summary"]
 
 def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
     """What held-out data shows, remarks worth a second look, time and memory of a finished run; a sentence each."""
-    last = next((row for row in reversed(metrics) if "eval_loss" in row), None)
+    last = next((row for row in reversed(metrics) if {"eval_loss", "eval_reward"} & row.keys()), None)
     held_out = [] if last is None else [_held_out(last, ledger)]
     remarks = [f"{remark.level}: {remark.title}. {remark.text}" for remark in advise(ledger, metrics)]
     if ledger.get("status") != "finished":
@@ -23,9 +24,10 @@ def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
 
 def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
     if "eval_reward" in last:
-        score, kl = _shown(last["eval_reward"], "+.4f"), _shown(last.get("eval_kl"), ".2f")
-        return f"held out: mean score {score}, {kl} nats a response from the reference"
-    num, loss = ledger["num_held_out_pairs"], _shown(last["eval_loss"], ".4f")
+        away = f", {_shown(last['eval_kl'], '.2f')} nats a response from the reference" if "eval_kl" in last else ""
+        return f"held out: mean score {_shown(last['eval_reward'], '+.4f')}{away}"
+    loss, counts = _shown(last["eval_loss"], ".4f"), counts_of(ledger)
+    num = num_held_out_pairs(ledger, [last]) or counts.held_out
     if last.get("eval_rewards/accuracies_low") is None:
         return f"held out ({num}): loss {loss}"
     accuracy, low, high = (last[f"eval_rewards/accuracies{end}"] for end in ("", "_low", "_high"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.figures import number
 from penchant.report.languages import Words, interval
 from penchant.report.marked import Piece, marked
@@ -61,10 +62,9 @@ def tiles(run: Mapping[str, Any], metrics: Rows, comparison: Comparison, _: Word
 
 
 def subtitle(run: Mapping[str, Any], _: Words = str) -> str:
-    """Model and numbers of pairs in one line."""
+    """Model and how much it was trained on in one line."""
     parts = [text(run["model"])] if run.get("model") else []
-    nums = (("num_train_pairs", _("{num} training pairs")), ("num_held_out_pairs", _("{num} held-out pairs")))
-    parts += [words.format(num=f"{run[key]:,}") for key, words in nums if isinstance(run.get(key), int)]
+    parts += counts_of(run).sentence(_)
     if run.get("started_at"):
         parts.append(_moment(run["started_at"], _))
     return " · ".join(parts)
@@ -80,13 +80,16 @@ def what_was_done(run: Mapping[str, Any], _: Words = str) -> list[tuple[str, str
     how = [f"LoRA, {_('rank')} {text(lora.get('rank'))}" if lora else _("all weights")] if model else []
     how += [f"{_('learning rate')} {rate:g}"] if isinstance(rate, int | float) else []
     how += [f"{text(optimiser['epochs'])} {_('epochs')}"] if optimiser.get("epochs") else []
-    nums = ((run.get("num_train_pairs"), _("trained on")), (run.get("num_held_out_pairs"), _("held out")))
+    counts = counts_of(run)
+    nums = ((counts.train, _("trained on")), (counts.held_out, _("held out")))
+    written = ((run.get("num_responses_written"), _("responses")), (run.get("num_pairs_made"), _("pairs")))
     objective = [text(dpo.get("objective"))] if dpo.get("objective") else []
     objective += [f"beta {beta:g}"] if objective and isinstance(beta, int | float) else []
     found = [
         (_("model"), text(model.get("name") or run.get("model"))),
         (_("data"), ", ".join(text(path) for path in paths)),
-        (_("pairs"), ", ".join(f"{text(num)} {word}" for num, word in nums if isinstance(num, int))),
+        (_(counts.kind), ", ".join(f"{text(num)} {word}" for num, word in nums if num is not None)),
+        (_("made while training"), ", ".join(f"{text(num)} {word}" for num, word in written if num is not None)),
         (_("objective"), ", ".join(objective)),
         (_("training"), ", ".join(how)),
         (_("ended early"), text(run.get("stopped_early"))),
@@ -229,8 +232,8 @@ def _accuracy(run: Mapping[str, Any], metrics: Rows, _: Words) -> Tile | None:
     if not held_out:
         value = f"{accuracy.mean_of_last(share):.1%}"
         return Tile(_("Training accuracy"), value, _joined(_("of the last batches"), detail))
-    num, limits, value = run.get("num_held_out_pairs"), accuracy_limits(metrics), f"{accuracy.values[-1]:.1%}"
-    whole = _("{rate} of {num}").format(rate=value, num=f"{num:,}") if isinstance(num, int) else value
+    num, limits, value = num_held_out_pairs(run, metrics), accuracy_limits(metrics), f"{accuracy.values[-1]:.1%}"
+    whole = value if num is None else _("{rate} of {num}").format(rate=value, num=f"{num:,}")
     pairs = _("pair ranked correctly") if num == 1 else _("pairs ranked correctly")
     return Tile(_("Held-out accuracy"), whole, _joined(pairs, interval(limits, _) if limits else "", detail))
 

@@ -45,7 +45,7 @@ def _row(this: Round) -> tuple[str, ...]:
     record = this.record()
     rate, kl = record["figures"].get("win_rate"), record["figures"]["kl"]
     shown = ("-", "-") if rate is None else (f"{rate['rate']:.1%}", f"{rate['low']:.1%} to {rate['high']:.1%}")
-    pairs = record["counts"]["train_pairs"]
+    pairs = next(num for name, num in record["counts"].items() if name.startswith("train_"))
     parent = f"{this.parent} {record['parent']['digest'][:12]}"
     return (str(this.number), parent, str(pairs), *shown, f"{kl['mean']:+.3f}", str(this.path))
 

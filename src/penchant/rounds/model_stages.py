@@ -88,7 +88,7 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
 
     prompts = load_prompts(this.path / "held-out.jsonl").records
     params = _sampling(this)
-    asked = Asked(prompts, params, batch_size=BATCH_SIZE)
+    asked = Asked(prompts, params, batch_size=BATCH_SIZE, predicts=False)
     policy = _load(str(this.path / "run"), this, reporter)
     own = answer_as_policy(policy, asked, reporter, "held out, after")
     numerics, template, new = policy.numerics, policy.encoder.template, _source(f"round-{this.number}", policy, params)

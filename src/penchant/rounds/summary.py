@@ -21,6 +21,7 @@ def finish_round(this: Round) -> None:
     from penchant.evaluation.judges import read_comparisons, tally
     from penchant.evaluation.side_by_side import summarise_sides
     from penchant.report import write_report
+    from penchant.report.counts import counts_of
     from penchant.training.run_folder import read_ledger, read_rows_written
     from penchant.versions import VERSION
 
@@ -31,7 +32,7 @@ def finish_round(this: Round) -> None:
     sides = [known.get(answer.id, answer) for answer in read_comparisons(this.path / "answers.jsonl")]
     judge = next((vote.annotator or "" for vote in votes), "").removeprefix(STAND_IN) if plan.judge else "people"
     found = summarise_sides(sides, judge)
-    samples = read_comparisons(this.path / "samples.jsonl")
+    samples, counts = read_comparisons(this.path / "samples.jsonl"), counts_of(ledger)
     record: dict[str, Any] = {
         "round": this.number,
         "parent": {"round": this.number - 1 or None, "model": this.parent, "digest": ledger["model_digest"]},
@@ -40,8 +41,8 @@ def finish_round(this: Round) -> None:
             "prompts": len(samples),
             "identical_responses": sum(bool(sample.meta.get("identical")) for sample in samples),
             "votes": _counts(tally(votes)),
-            "train_pairs": ledger["num_train_pairs"],
-            "held_out_pairs": ledger["num_held_out_pairs"],
+            f"train_{counts.kind}": counts.train,
+            f"held_out_{counts.kind}": counts.held_out,
             "held_out_prompts": len(sides),
             "verdicts": _counts(tally(verdicts)),
         },

@@ -96,7 +96,7 @@ def _read(kind: type[T], body: bytes, model: str) -> T:
         del given[name]
     for name in NEUTRAL.keys() & given.keys():
         value = given.pop(name)
-        if value is not None and value not in NEUTRAL[name]:
+        if value is not None and not any(_is_same(value, neutral) for neutral in NEUTRAL[name]):
             raise Refusal(400, f"{name}: is not offered here; leave it out", param=name, code="unsupported_parameter")
     try:
         read = kind.model_validate(given)
@@ -108,6 +108,11 @@ def _read(kind: type[T], body: bytes, model: str) -> T:
     if read.stream_options is not None and not read.stream:
         raise Refusal(400, "stream_options: are only read with stream; set that to true", param="stream_options")
     return read
+
+
+def _is_same(value: object, neutral: object) -> bool:
+    """Equal, and no true or false for a number, which Python has as 1 and 0, nor the other way round."""
+    return value == neutral and isinstance(value, bool) == isinstance(neutral, bool)
 
 
 def _refused(error: ValidationError) -> Refusal:

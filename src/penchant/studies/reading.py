@@ -57,6 +57,9 @@ def _checked(schema: type[Config], content: Mapping[str, Any], name: str, text: 
         meant = nearest(str(path[-1]), known)
         hint = f"did you mean '{meant}'?" if meant else f"there are {', '.join(known)}"
         raise ConfigError(f"{where}: there is no setting '{key}'; {hint}")
+    if problem["type"] in ("tuple_type", "list_type"):
+        value = shown(problem["input"])
+        raise ConfigError(f"{where}: '{key}' is {value}, and a list of values is asked for; write it as one, [{value}]")
     raise ConfigError(f"{where}: '{key}' is {shown(problem['input'])}: {message[:1].lower()}{message[1:]}; correct it")
 
 

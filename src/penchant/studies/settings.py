@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from penchant.data.pairing import PairingRule
+from penchant.no_booleans import no_boolean
 from penchant.studies.methods import METHODS, Method
 from penchant.wording import nearest, shown
 
@@ -25,6 +26,11 @@ class Section(BaseModel):
     """Settings that belong together: frozen, no unknown key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_no_booleans(cls, value: object, info: ValidationInfo) -> object:
+        return no_boolean(cls.model_fields[str(info.field_name)].annotation, value)
 
 
 class Pool(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,6 +11,8 @@ from pydantic import BaseModel
 from penchant.errors import ConfigError
 from penchant.online.run import Online, rlhf
 from penchant.progress import Reporter
+from penchant.reading import read_text
+from penchant.strict_yaml import line_of
 from penchant.studies.ground import Ground, begun
 from penchant.studies.points import Point
 from penchant.studies.settings import StudyConfig
@@ -38,7 +41,18 @@ def check_points(points: Sequence[Point], config: StudyConfig, where: str) -> No
             if isinstance(checked, DPOConfig):
                 choose_objective(checked)
         except ConfigError as error:
-            raise ConfigError(f"{where}: {name}: {error}") from error
+            raise ConfigError(f"{_place(where, config, str(error))}: {name}: {error}") from error
+
+
+def _place(where: str, config: StudyConfig, message: str) -> str:
+    """The file with the line of the setting that a message names, where the file says that setting."""
+    file = Path(where)
+    text = read_text(file) if file.is_file() else ""
+    for path, settings in config.all_settings().items():
+        for key in settings:
+            if f"'{key}'" in message and (line := line_of(text, (*path, key))):
+                return f"{where}:{line}"
+    return where
 
 
 def train_point(point: Point, ground: Ground, reporter: Reporter) -> Run:

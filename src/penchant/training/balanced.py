@@ -52,6 +52,9 @@ class Balanced(Task[Item]):
     def measured(self, model: LanguageModel, held_out: Sequence[Any]) -> Sequence[Item]:
         return self.inner.measured(model, held_out)
 
+    def seen(self) -> Mapping[str, float]:
+        return self.inner.seen()
+
     def parameters(self) -> Mapping[str, torch.nn.Parameter]:
         return self.inner.parameters()
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from penchant.data.options import ReadOptions
 from penchant.data.pairing import PairingRule
 from penchant.data.parts import Part
 from penchant.data.read_as import columns_of
+from penchant.no_booleans import no_boolean
 from penchant.objectives import row_in_table
 from penchant.training.parameters import ParameterSettings, check_parameters
 from penchant.training.presets import PRESETS
@@ -45,6 +46,11 @@ class Section(BaseModel):
     """Settings that belong together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_no_booleans(cls, value: object, info: ValidationInfo) -> object:
+        return no_boolean(cls.model_fields[str(info.field_name)].annotation, value)
 
     @classmethod
     def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
@@ -278,6 +284,7 @@ AlarmName = Literal[
     "gradient_spike",
     "few_pairs_decide",
     "sides_entangled",
+    "judge_undecided",
 ]
 
 
@@ -310,6 +317,9 @@ class AlarmsConfig(Section):
     )
     sides_entangled: Limit = Field(
         0.7, description="share of measured pairs whose own gradient may move both sides the same way"
+    )
+    judge_undecided: Limit = Field(
+        0.8, description="share of the prompts of which the judge may tell no two responses apart"
     )
     actions: dict[AlarmName, Literal["note", "stop", "lower_rate", "keep_best"]] = Field(
         {},

@@ -50,6 +50,8 @@ __all__ = [
     "prompt_dataset",
 ]
 
+COUNTED_AS = {"labelled": "responses", "demonstrations": "texts", "prompts": "prompts"}
+"""What items of each kind are called where they are counted."""
 Read: TypeAlias = tuple[Loaded[Any], tuple[Sequence[Any], Sequence[Any]]]
 """How rows were read, and their records: those to train on, and those held out."""
 Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample, EncodedPrompt)
@@ -108,7 +110,7 @@ def pair_dataset(
     so_far.add((verdict for _, verdict in late), read.in_part)
     facts = _facts(config, sources, limits, read.loaded, so_far.found(), read.num_truncated, reporter.say)
     _require_something_to_learn(len(train), bool(train.labels[:, 0].any()), sources)
-    facts |= _facts_of_sides((train.keys(), len(train)), (held_out.keys(), len(held_out)))
+    facts |= _facts_of_sides("pairs", (train.keys(), len(train)), (held_out.keys(), len(held_out)))
     return Dataset(train, held_out, facts | {"held_out_longer": _share_of_longer(held_out)})
 
 
@@ -197,7 +199,8 @@ def _encoded(
     facts = _facts(config, sources, limits, both.loaded, so_far.found(), num_truncated, reporter.say)
     has_weight = any(getattr(item, "weight", 1.0) for item in train.items)
     _require_something_to_learn(len(train.items), has_weight, sources)
-    facts |= _facts_of_sides(*((_keys(side.items), len(side.items)) for side in (train, held_out)))
+    sides = ((_keys(side.items), len(side.items)) for side in (train, held_out))
+    facts |= _facts_of_sides(COUNTED_AS[kind], *sides)
     return Dataset(train.items, held_out.items, facts)
 
 
@@ -318,8 +321,8 @@ def _keys(items: Sequence[Any]) -> Iterator[bytes]:
     return (sequence.key for item in items for sequence in item.sequences)
 
 
-def _facts_of_sides(*sides: tuple[Iterable[bytes], int]) -> dict[str, Any]:
-    """How many items are on a side, and sha256 over the keys of all sequences, in order, and these numbers."""
+def _facts_of_sides(what: str, *sides: tuple[Iterable[bytes], int]) -> dict[str, Any]:
+    """How many items are on a side, `what` as they are called, and sha256 over these numbers and all keys in order."""
     digest = hashlib.sha256()
     for keys, number in sides:
         digest.update(number.to_bytes(8, "big"))
@@ -328,6 +331,6 @@ def _facts_of_sides(*sides: tuple[Iterable[bytes], int]) -> dict[str, Any]:
     (_, num_train), (_, num_held_out) = sides
     return {
         "tokens_digest": digest.hexdigest(),
-        "num_train_pairs": num_train,
-        "num_held_out_pairs": num_held_out,
+        f"num_train_{what}": num_train,
+        f"num_held_out_{what}": num_held_out,
     }

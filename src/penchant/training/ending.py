@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penchant.models.numerics import process_peak_bytes
+from penchant.training.drawn import drawn_in_all, require_decided
 from penchant.training.finite import require_finite
 from penchant.training.loop import Loop
 from penchant.training.optimiser import release
@@ -14,6 +15,8 @@ __all__ = ["finish"]
 
 def finish(loop: Loop[Any], num_trained: int) -> None:
     """Write the model of a loop that has run, the best one where an alarm asks for it. num_trained: parameters."""
+    rows = loop.record.metrics_rows()
+    require_decided(rows, str(loop.record.ledger.get("judge")))
     kept = loop.alarms.take_best(loop)
     require_finite(loop.parameters)
     release(loop.model, loop.parameters, loop.optimiser)
@@ -28,5 +31,6 @@ def finish(loop: Loop[Any], num_trained: int) -> None:
         why_unshared=loop.model.why_unshared,
         numerics=loop.model.numerics.mode,
         **({"stopped_early": loop.stopped_early} if loop.stopped_early else {}),
+        **drawn_in_all(rows),
         **kept,
     )

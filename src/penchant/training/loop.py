@@ -219,6 +219,7 @@ class Loop(Generic[Item]):
             "step": self.step,
             "epoch": self._epochs(),
             **result.means,
+            **self.task.seen(),
             "grad_norm": result.grad_norm,
             "learning_rate": self.learning_rate * factor * self.alarms.rate,
             "num_tokens": self.num_tokens,
@@ -271,9 +272,10 @@ class Loop(Generic[Item]):
         if not self.data.held_out:
             return {}
         items = self.task.measured(self.model, self.data.held_out)
+        found = {f"eval_{name}": value for name, value in self.task.seen().items()}
         if not len(items):
-            return {}
-        found = evaluate_task(self.model, self.task, items, self.token_budget.now)
+            return found
+        found |= evaluate_task(self.model, self.task, items, self.token_budget.now)
         return found if self.kl is None else {**found, "eval_kl": self.kl.measure(self.model)}
 
     def _epochs(self) -> float:

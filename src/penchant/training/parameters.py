@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, TypeAdapter, create_model
 
+from penchant.no_booleans import no_boolean
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, Parameter, row_in_table
 
 __all__ = ["ParameterSettings", "check_parameters"]
 
 ROWS = (*OBJECTIVES.values(), *LABELLED_OBJECTIVES.values())
-NUMBERS = TypeAdapter(dict[str, FiniteFloat | None])
+NUMBERS = TypeAdapter(dict[str, Annotated[FiniteFloat | None, BeforeValidator(partial(no_boolean, float))]])
 
 
 def check_parameters(objective: object, given: Mapping[str, Any]) -> dict[str, float | None]:
@@ -30,7 +32,8 @@ def _setting(rows: Mapping[str, Parameter]) -> Any:
     """The field for a parameter of these objectives: it takes what one of them takes, and each checks its own range."""
     bounds = _loosest(min, [(one.above, one.at_least) for one in rows.values()], ("gt", "ge"))
     bounds |= _loosest(max, [(one.below, one.at_most) for one in rows.values()], ("lt", "le"))
-    return Annotated[float, Field(**bounds)] | None, Field(None, description=_meaning(rows))
+    number = Annotated[Annotated[float, Field(**bounds)] | None, BeforeValidator(partial(no_boolean, float))]
+    return number, Field(None, description=_meaning(rows))
 
 
 def _loosest(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
-from penchant.objectives import PairBatch, PairFunction, implicit_rewards
+from penchant.objectives import PairBatch, PairFunction, implicit_rewards, preference_credit
 from penchant.tokens import EncodedPair
 from penchant.training.task import Metrics, Task
 
@@ -44,7 +44,7 @@ class PreferenceTask(Task[EncodedPair]):
                 "rewards/chosen": chosen_B,
                 "rewards/rejected": rejected_B,
                 "rewards/margins": chosen_B - rejected_B,
-                "rewards/accuracies": (chosen_B > rejected_B).float(),
+                "rewards/accuracies": preference_credit(chosen_B - rejected_B, batch.probability_B),
                 "rewards/both_fell": (torch.maximum(chosen_B, rejected_B) < -FELL * self.beta).float(),
                 "logps/chosen": batch.policy_chosen_B,
                 "logps/rejected": batch.policy_rejected_B,

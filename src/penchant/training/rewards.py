@@ -13,7 +13,7 @@ from penchant.data.given import Data
 from penchant.models.language_model import LanguageModel
 from penchant.models.reward_forward import rewards_of_sequences
 from penchant.models.reward_model import RewardModel
-from penchant.objectives import bradley_terry_loss, centring
+from penchant.objectives import bradley_terry_loss, centring, preference_credit
 from penchant.progress import Reporter
 from penchant.tokens import EncodedPair
 from penchant.training.config import RewardConfig
@@ -44,7 +44,7 @@ class RewardTask(Task[EncodedPair]):
                 "rewards/rejected": rejected_B.detach(),
                 "rewards/margins": difference_B,
                 "rewards/brier": (torch.sigmoid(difference_B) - probability_B) ** 2,
-                "rewards/accuracies": 0.5 + 0.5 * torch.sign(difference_B) * torch.sign(probability_B - 0.5),
+                "rewards/accuracies": preference_credit(difference_B, probability_B),
             }
         return (weight_B * loss_B).sum(), {name: (value_B, float(len(items))) for name, value_B in metrics.items()}
 

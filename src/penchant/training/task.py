@@ -65,6 +65,10 @@ class Task(ABC, Generic[Item]):
         """What an evaluation measures, made of what is held out; by default that itself."""
         return held_out
 
+    def seen(self) -> Mapping[str, float]:
+        """Metrics of what the newest `updates` or `measured` was made of, whether or not any item came of it."""
+        return {}
+
     def parameters(self) -> Mapping[str, torch.nn.Parameter]:
         """What is trained beside the model's own parameters, by names that these have not."""
         return {}

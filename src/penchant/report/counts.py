@@ -1,0 +1,52 @@
+"""How many of what a run was trained on and measured on: pairs, prompts, responses or texts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penchant.report.languages import Words
+from penchant.report.series import Rows, series
+
+__all__ = ["KINDS", "Counts", "counts_of", "num_held_out_pairs"]
+
+KINDS = ("pairs", "prompts", "responses", "texts")
+"""What a run reads: the ledger has num_train_KIND and num_held_out_KIND of one of them."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """kind: one of KINDS. train, held_out: how many; None where the ledger does not say."""
+
+    kind: str
+    train: int | None
+    held_out: int | None
+
+    def sentence(self, _: Words) -> list[str]:
+        """Both in words, as far as they are known."""
+        words = {
+            "pairs": (_("{num} training pairs"), _("{num} held-out pairs")),
+            "prompts": (_("{num} training prompts"), _("{num} held-out prompts")),
+            "responses": (_("{num} training responses"), _("{num} held-out responses")),
+            "texts": (_("{num} training texts"), _("{num} held-out texts")),
+        }[self.kind]
+        nums = (self.train, self.held_out)
+        return [form.format(num=f"{num:,}") for form, num in zip(words, nums, strict=True) if num is not None]
+
+
+def counts_of(run: Mapping[str, Any]) -> Counts:
+    """What the ledger says; pairs where it says nothing."""
+    found = [Counts(kind, _whole(run, f"num_train_{kind}"), _whole(run, f"num_held_out_{kind}")) for kind in KINDS]
+    return next((one for one in found if (one.train, one.held_out) != (None, None)), found[0])
+
+
+def num_held_out_pairs(run: Mapping[str, Any], metrics: Rows) -> int | None:
+    """Of how many pairs the newest held-out figures are: those that were held out, or made of held-out prompts."""
+    made, counts = series(metrics, "eval_drawn/pairs"), counts_of(run)
+    if len(made):
+        return int(made.values[-1])
+    return counts.held_out if counts.kind == "pairs" else None
+
+
+def _whole(run: Mapping[str, Any], name: str) -> int | None:
+    value = run.get(name)
+    return value if isinstance(value, int) else None

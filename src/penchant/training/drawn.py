@@ -1,0 +1,31 @@
+"""Of a run whose data the model writes itself: what was written in all, and whether any of it taught anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penchant.errors import TrainingError
+
+__all__ = ["drawn_in_all", "require_decided"]
+
+Rows = Sequence[Mapping[str, Any]]
+IN_LEDGER = {"drawn/responses": "num_responses_written", "drawn/pairs": "num_pairs_made"}
+
+
+def drawn_in_all(rows: Rows) -> dict[str, int]:
+    """What the ledger says of all steps together; nothing of a run on data that were there."""
+    columns = {ours: [row[name] for row in rows if name in row] for name, ours in IN_LEDGER.items()}
+    return {name: int(sum(values)) for name, values in columns.items() if values}
+
+
+def require_decided(rows: Rows, judge: str) -> None:
+    """Raise TrainingError where the judge told no two responses apart in any step, so that nothing can be learned."""
+    shares = [row["frac_undecided"] for row in rows if "frac_undecided" in row]
+    if shares and min(shares) == 1:
+        num = int(sum(row.get("drawn/responses", 0) for row in rows))
+        raise TrainingError(
+            f"the judge {judge} told no two of the {num:,} responses to a prompt apart in any of the {len(shares):,} "
+            "steps, so nothing could be learned and no model was written; look at its scores of some samples, or take "
+            "another judge"
+        )
