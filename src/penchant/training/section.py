@@ -1,0 +1,28 @@
+"""What every section of settings is: frozen, without unknown keys; and the kinds of values that several have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+__all__ = ["Place", "Positive", "Section", "Share"]
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
+"""A path; ~ is the home folder wherever it is written, not only where a shell reads it."""
+
+
+class Section(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
+        """Every setting it takes, by name, where `given` is what was set in it."""
+        return cls.model_fields
