@@ -1,0 +1,73 @@
+"""The alarms of a run: the limit of each, and what it does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from penchant.training.section import Section
+
+__all__ = ["NOT_BY_LOSS", "AlarmName", "AlarmsConfig"]
+
+Limit = Annotated[float, Field(ge=0)] | None
+AlarmName = Literal[
+    "chosen_fell",
+    "both_fell",
+    "saturated",
+    "not_moving",
+    "past_best",
+    "overfit",
+    "kl_over_budget",
+    "grew_longer",
+    "repeats_itself",
+    "does_not_end",
+    "gradient_spike",
+    "few_pairs_decide",
+    "sides_entangled",
+    "judge_undecided",
+]
+
+
+class AlarmsConfig(Section):
+    """What is watched while training: a limit for each alarm, null to switch it off; docs/alarms.md explains them."""
+
+    chosen_fell: Limit = Field(5.0, description="nats that the chosen responses may lose on average, beyond noise")
+    both_fell: Limit = Field(0.6, description="share of the pairs of which both responses may become less likely")
+    saturated: Limit = Field(10.0, description="mean margin of training pairs that are all told apart")
+    not_moving: Limit = Field(0.5, description="share of the steps after which the loss may still stand at ln 2")
+    past_best: Limit = Field(0.05, description="how far the held-out accuracy may lie below its best")
+    overfit: Limit = Field(0.02, description="how far the held-out loss may rise above its lowest")
+    kl_over_budget: Limit = Field(
+        None,
+        description="nats a response that the policy may lie from its reference, on answers of its own; "
+        "measuring it keeps the reference's weights in memory; left out: not measured",
+    )
+    grew_longer: Limit = Field(1.5, description="length of the answers to the fixed prompts, over that before training")
+    repeats_itself: Limit = Field(
+        0.2, description="share of repeated word sequences in these answers, beyond that before training"
+    )
+    does_not_end: Limit = Field(
+        0.5, description="share of these answers that do not end their turn, beyond that before training"
+    )
+    gradient_spike: Limit = Field(20.0, description="gradient norm of a step, over the median of those before")
+    few_pairs_decide: Limit = Field(
+        0.6,
+        description="share of the gradient that a twentieth of the pairs may have, or those with nearly the same "
+        "sides, or those ranked clearly the other way round",
+    )
+    sides_entangled: Limit = Field(
+        0.7, description="share of measured pairs whose own gradient may move both sides the same way"
+    )
+    judge_undecided: Limit = Field(
+        0.8, description="share of the prompts of which the judge may tell no two responses apart"
+    )
+    actions: dict[AlarmName, Literal["note", "stop", "lower_rate", "keep_best"]] = Field(
+        {},
+        description="what an alarm does beside being said, {saturated: stop}: note (nothing), stop, lower_rate (the "
+        "learning rate is halved) or keep_best (stop, and write the model of the lowest held-out loss)",
+    )
+
+
+NOT_BY_LOSS: dict[str, Any] = {"not_moving": None, "overfit": None}
+"""Alarms that read the loss, off where it is measured on responses that change."""
