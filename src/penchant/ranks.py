@@ -49,7 +49,7 @@ __all__ = [
 T = TypeVar("T")
 U = TypeVar("U")
 PATIENCE = timedelta(hours=12)
-"""That a rank waits for another at most: one may tokenise, or ask a judge, for hours. Who has ended is noticed at once."""
+"""That a rank waits for another at most: one may ask a judge for hours. Who has ended is noticed at once."""
 SECONDS_BETWEEN_MEETINGS = 1.0
 INTERRUPTIONS = ("KeyboardInterrupt", "Interrupted")
 """By their names, as they are told."""
@@ -206,10 +206,9 @@ def pooled(own: Iterable[T]) -> Iterator[T]:
     parts, open_ended = iter(own), True
     while open_ended:
         found, own_goes_on = _for_a_while(parts)
-        every = gather([found, own_goes_on])
-        for values, _ in every:
+        for values in gather(found):
             yield from values
-        open_ended = any(goes_on for _, goes_on in every)
+        open_ended = any(gather(own_goes_on))
 
 
 def _for_a_while(parts: Iterator[T]) -> tuple[list[T], bool]:
@@ -271,7 +270,7 @@ def _exchange(text: str, *, failed: bool = False) -> list[str]:
 
 @contextmanager
 def _signals_waiting() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM wait: a rank that left in the midst of an exchange would be misunderstood ever after."""
+    """Inside, Ctrl-C and SIGTERM wait: a rank that left in the midst of an exchange would be misunderstood."""
     heard: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     try:
@@ -284,8 +283,8 @@ def _signals_waiting() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for number in heard[:1]:
-            signal.raise_signal(number)
+        for late in heard[:1]:
+            signal.raise_signal(late)
 
 
 def _error_of(number: int, kind: str, text: str) -> BaseException:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from penchant.data import Prompt
+from penchant.data.pairing import Pairing
 from penchant.errors import ConfigError
 from penchant.evaluation.judges import PreferenceFunctionJudge, open_scorer
 from penchant.online.best_of_n import BestOfN
@@ -12,7 +13,6 @@ from penchant.online.config import RLHFConfig
 from penchant.online.policy_gradient import PolicyGradient, value_head
 from penchant.online.reference import LiveReference
 from penchant.online.writing import Writer
-from penchant.data.pairing import Pairing
 from penchant.tokens import Limits, tokenise_prompts
 from penchant.training.loop import accumulate
 
@@ -92,4 +92,5 @@ def test_a_judge_that_fails_on_one_rank_ends_all_with_its_sentence(in_ranks, mod
     config = RLHFConfig.model_validate({"sampling": {"max_new_tokens": 3, "num_responses": 2}}).sampling
     ended = in_ranks(2, lambda _: Writer(config, open_scorer(judge), 0).write(model.copy(), drawn, "x"))
     assert [type(error) for error in ended] == [ConfigError] * 2
-    assert "no Toms" in str(ended[0]) and str(ended[0]) == str(ended[1])
+    assert "no Toms" in str(ended[0])
+    assert str(ended[0]) == str(ended[1])

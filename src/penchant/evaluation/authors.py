@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from penchant import ranks
 from penchant.data import Prompt, Source
@@ -47,7 +47,7 @@ def answers_of_all(author: Author, prompts: Sequence[Prompt], num_responses: int
     by_id = {prompt.id: prompt for prompt in prompts}
     own = ((prompt.id, asdict(found)) for prompt, found in author.answers(ranks.dealt(prompts), num_responses))
     for prompt_id, found in ranks.pooled(own):
-        told = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+        told: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in found.items()}
         yield by_id[prompt_id], Answers(**told)
 
 
