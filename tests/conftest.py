@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -130,3 +131,46 @@ def shared() -> Path:
 def stories260k(shared: Path) -> Path:
     """A real 260K-parameter story model (Llama architecture), small enough for end-to-end tests in milliseconds."""
     return shared / "models" / "stories260k"
+
+
+@pytest.fixture(scope="session")
+def in_ranks():
+    """`in_ranks(3, work)`: what `work(rank)` returns on each of three ranks, or the exception that it raises there.
+
+    The ranks are threads of this process, each of which torch.distributed takes for a rank of its own.
+    """
+    return _in_ranks
+
+
+def _in_ranks(size, work):
+    import torch.distributed as dist
+    from torch.testing._internal.distributed.multi_threaded_pg import _install_threaded_pg, _uninstall_threaded_pg
+
+    from penchant import ranks
+
+    results = [None] * size
+    store = dist.HashStore()
+
+    def run(rank):
+        torch.set_num_threads(1)  # each thread has its own number
+        dist.init_process_group("threaded", rank=rank, world_size=size, store=store)
+        try:
+            with ranks.telling():
+                results[rank] = work(rank)
+        except BaseException as error:
+            results[rank] = error
+        finally:
+            dist.destroy_process_group()
+
+    torch._C._distributed_c10d._set_thread_isolation_mode(True)
+    _install_threaded_pg()
+    try:
+        threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(size)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+    finally:
+        _uninstall_threaded_pg()
+        torch._C._distributed_c10d._set_thread_isolation_mode(False)
+    return results

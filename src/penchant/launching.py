@@ -16,11 +16,11 @@ SECONDS_TO_END = 600
 """That the processes have after a signal, to finish a step and save."""
 
 
-def launch(processes: int, max_restarts: int) -> None:
+def launch(processes: int, max_restarts: int = 0, afterwards: str = "go on with `resume=True`") -> None:
     """Run this same command in so many processes of this machine and end as they do; returns where that was done.
 
     Where one is killed, all begin again up to `max_restarts` times, and go on from the newest checkpoint. One that ends
-    by itself, as after a mistake of the user, has said why and would do so again.
+    by itself, as after a mistake of the user, has said why and would do so again. afterwards: what a user does then.
     """
     if num_processes() > 1:
         return
@@ -37,7 +37,7 @@ def launch(processes: int, max_restarts: int) -> None:
         if not codes or min(codes) > 0:
             sys.exit(max(codes, default=0))
     name = signal.Signals(-min(codes)).name
-    raise TrainingError(f"a process of the run was ended by {name}; go on with `resume=True`")
+    raise TrainingError(f"a process of the run was ended by {name}; {afterwards}")
 
 
 def _codes_of_failed(processes: int) -> list[int]:

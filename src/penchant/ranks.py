@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penchant import errors
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_up",
+    "by_itself",
     "collect",
     "concatenate",
     "dealt",
@@ -33,13 +38,22 @@ __all__ = [
     "gather",
     "is_first",
     "joined",
+    "pooled",
     "rank",
     "require_same",
+    "share",
     "size",
     "telling",
 ]
 
 T = TypeVar("T")
+U = TypeVar("U")
+PATIENCE = timedelta(hours=12)
+"""That a rank waits for another at most: one may ask a judge for hours. Who has ended is noticed at once."""
+SECONDS_BETWEEN_MEETINGS = 1.0
+INTERRUPTIONS = ("KeyboardInterrupt", "Interrupted")
+"""By their names, as they are told."""
+_ALONE: ContextVar[bool] = ContextVar("works by itself", default=False)
 
 
 @contextmanager
@@ -57,7 +71,7 @@ def joined() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR', 'no address')}:{os.environ.get('MASTER_PORT', 'no port')}"
         raise ConfigError(
@@ -89,12 +103,22 @@ def _are_joined() -> bool:
 
 def rank() -> int:
     """Which rank this process is, from 0."""
-    return int(sys.modules["torch.distributed"].get_rank()) if _are_joined() else 0
+    return int(sys.modules["torch.distributed"].get_rank()) if _are_joined() and not _ALONE.get() else 0
 
 
 def size() -> int:
-    """How many ranks there are; 1 for a process that is alone."""
-    return int(sys.modules["torch.distributed"].get_world_size()) if _are_joined() else 1
+    """How many ranks there are; 1 for a process that is alone, or works by itself."""
+    return int(sys.modules["torch.distributed"].get_world_size()) if _are_joined() and not _ALONE.get() else 1
+
+
+@contextmanager
+def by_itself() -> Iterator[None]:
+    """Inside, this rank is as one that is alone: what it does there, the others do not do beside it."""
+    before = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(before)
 
 
 def is_first() -> bool:
@@ -109,7 +133,11 @@ def gather(value: T) -> list[T]:
 
 def first(find: Callable[[], T]) -> T:
     """What the first rank finds; the others wait and are told."""
-    return gather(find() if is_first() else None)[0]  # type: ignore[return-value]
+    found = None
+    if is_first():
+        with by_itself():
+            found = find()
+    return gather(found)[0]  # type: ignore[return-value]
 
 
 @contextmanager
@@ -153,6 +181,48 @@ def collect(own: Sequence[T]) -> list[T]:
     return [parts[i % size()][i // size()] for i in range(sum(map(len, parts)))]
 
 
+def share(items: Sequence[T], work: Callable[[Sequence[T]], Iterable[U]]) -> list[U]:
+    """What `work` makes of the items, one of each and in order; each rank works by itself on those it is dealt.
+
+    Of values that JSON can hold. Where that of an item depends on those beside it, deal out what stays together.
+    """
+    if size() == 1:
+        return list(work(items))
+    own = dealt(items)
+    with by_itself():
+        made = list(work(own))
+    assert len(made) == len(own), "one of each"
+    return collect(made)
+
+
+def pooled(own: Iterable[T]) -> Iterator[T]:
+    """What the iterables of all ranks give, on every rank alike, about as it comes; of values that JSON can hold.
+
+    They meet every second or so, and then work on; one whose iterable is at its end waits for the others.
+    """
+    if size() == 1:
+        yield from own
+        return
+    parts, open_ended = iter(own), True
+    while open_ended:
+        found, own_goes_on = _for_a_while(parts)
+        for values in gather(found):
+            yield from values
+        open_ended = any(gather(own_goes_on))
+
+
+def _for_a_while(parts: Iterator[T]) -> tuple[list[T], bool]:
+    """What comes until the next meeting, and whether there may be more."""
+    found: list[T] = []
+    end = time.monotonic() + SECONDS_BETWEEN_MEETINGS
+    with by_itself():
+        for one in parts:
+            found.append(one)
+            if time.monotonic() > end:
+                return found, True
+    return found, False
+
+
 def require_same(facts: Mapping[str, Any]) -> None:
     """Raise ConfigError where a rank computes from something else than the first; facts: what it is, by its name."""
     every = gather(dict(facts))
@@ -184,7 +254,7 @@ def _exchange(text: str, *, failed: bool = False) -> list[str]:
     import torch.distributed as dist
 
     own = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
-    with _broken_connections_explained():
+    with _signals_waiting(), _broken_connections_explained():
         heads = [torch.empty(2, dtype=torch.int64) for _ in range(size())]
         dist.all_gather(heads, torch.tensor([failed, len(own)]))
         longest = max(int(length) for _, length in heads)
@@ -198,13 +268,40 @@ def _exchange(text: str, *, failed: bool = False) -> list[str]:
     return texts
 
 
-def _error_of(number: int, kind: str, text: str) -> PenchantError:
+@contextmanager
+def _signals_waiting() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM wait: a rank that left in the midst of an exchange would be misunderstood."""
+    heard: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        before = [signal.signal(number, lambda number, _frame: heard.append(number)) for number in numbers]
+    except ValueError:  # not the main thread, which alone hears them
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for late in heard[:1]:
+            signal.raise_signal(late)
+
+
+def _error_of(number: int, kind: str, text: str) -> BaseException:
     """What another rank failed with, as this one raises it."""
+    if kind in INTERRUPTIONS:
+        return _Stopped()
     known = getattr(errors, kind, None)
     error = known(text) if known else TrainingError(f"process {number + 1} of {size()} failed: {kind}: {text}")
     error.everywhere = True
     assert isinstance(error, PenchantError)
     return error
+
+
+class _Stopped(KeyboardInterrupt):
+    """Another rank was interrupted, and so this one is."""
+
+    everywhere = True
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """`penchant chat`: talk to a model, alone or beside the model it was trained from."""
 
-from __future__ import annotations
-
 import io
 import sys
 from typing import TYPE_CHECKING
@@ -46,7 +44,7 @@ def command(
     _converse(talk)
 
 
-def _converse(talk: Conversation) -> None:
+def _converse(talk: "Conversation") -> None:
     from rich.console import Console
 
     from penchant.cli.chat_shown import show_answer

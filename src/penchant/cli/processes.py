@@ -10,7 +10,7 @@ from penchant.process import num_processes, process_rank
 
 __all__ = ["one_of_several"]
 
-TOGETHER = ("dpo", "sft", "reward")
+TOGETHER = ("dpo", "sft", "reward", "rlhf", "sample", "score", "eval")
 """The commands whose processes share the work."""
 
 

@@ -22,7 +22,7 @@ def command(
     max_rows: int | None = option("Use only this many prompts.", "--max-prompts", shown="all"),
     start: options.Start,
     fields: options.Fields,
-    run: options.Run,
+    run: options.SharedRun,
 ) -> None:
     """Train a model by reinforcement learning on a judge's scores, held to a reference by a KL penalty.
 

@@ -35,6 +35,7 @@ def command(
     loading: options.Loading,
     special_tokens: str | None = options.SPECIAL_TOKENS,
     resume: bool = options.RESUME,
+    processes: int = options.PROCESSES,
 ) -> None:
     """Sample responses from a model and write them as comparisons that wait for an answer.
 
@@ -51,7 +52,9 @@ def command(
     from penchant.evaluation.sample_files import sample_files
     from penchant.evaluation.sampling_options import SamplingOptions
     from penchant.files.place import require_place
+    from penchant.launching import launch
     from penchant.models.sampler import SamplingParams
+    from penchant.process import was_restarted
 
     authors = SamplingOptions(
         SamplingParams(**vars(sampling), seed=seed),
@@ -62,6 +65,8 @@ def command(
         **vars(loading),
     ).authors()
     require_place(output)
+    launch(processes)
+    resume = resume or was_restarted()
     asked = read_prompts(prompts, max_prompts, Reporter().say, **vars(fields))
     with Reporter() as reporter:
         sample_files(authors, asked, output, num_responses=num_responses, resume=resume, reporter=reporter)

@@ -26,6 +26,7 @@ def command(
     on_bad_row: str = option(options.BAD_ROWS, default="drop"),
     reading: options.Reading,
     loading: options.Loading,
+    processes: int = options.PROCESSES,
 ) -> None:
     """Score pairs by a reward model, or by a trained model's implicit reward, its log-probability against a reference.
 
@@ -46,10 +47,12 @@ def command(
     from penchant.evaluation.score import score_pairs
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files import require_new
+    from penchant.launching import launch
     from penchant.models.opening import open_any_model
 
     if output not in (None, "-"):
         require_new(Path(str(output)))
+    launch(processes, afterwards="give the command again")
     with Reporter() as reporter:
         scores = score_pairs(
             model,

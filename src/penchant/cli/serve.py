@@ -1,16 +1,11 @@
 """`penchant serve`: a model behind an address that speaks OpenAI's API."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from functools import partial
 
 import typer
 
 from penchant.cli import options
 from penchant.cli.declaring import argument, option
-
-if TYPE_CHECKING:
-    from penchant.models.language_model import LanguageModel
 
 
 def command(
@@ -41,10 +36,7 @@ def command(
     from penchant.serving import open_service
 
     reporter = Reporter()
-
-    def load() -> LanguageModel:
-        return open_model(model, **vars(loading), special_tokens="text", reporter=reporter)
-
+    load = partial(open_model, model, **vars(loading), special_tokens="text", reporter=reporter)
     with (
         saying_when_stopped("stopped; nothing is served any longer"),
         open_service(load, host=host, port=port, token=token, batch_size=batch_size, max_length=max_length) as service,

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
+from penchant import ranks
 from penchant.data import Prompt
 from penchant.evaluation.predicted import Predicted, mean_entropy, predict
 from penchant.evaluation.scoring import sequence_logprobs
@@ -99,14 +101,19 @@ def _sampled(model: LanguageModel, asked: Asked, reporter: Reporter, label: str)
     prompts = asked.prompts
     assert len({prompt.id for prompt in prompts}) == len(prompts), "two prompts have one id"
     requests = [Request(tuple(model.encoder.encode_prompt(p.messages)), p.id) for p in prompts]
-    found: dict[str, list[Response]] = {}
-    reporter.progress(label, 0, len(prompts), {})
-    for responses in generate(
-        model, requests, asked.sampling, num_responses=asked.num_responses, batch_size=asked.batch_size
-    ):
-        found[responses[0].key] = responses
-        reporter.progress(label, len(found), len(prompts), {})
-    return found
+
+    def answered(own: Sequence[Request]) -> list[list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        reporter.progress(label, 0, len(own), {})
+        for responses in generate(
+            model, own, asked.sampling, num_responses=asked.num_responses, batch_size=asked.batch_size
+        ):
+            found[responses[0].key] = [response.as_dict() for response in responses]
+            reporter.progress(label, len(found), len(own), {})
+        return [found[request.key] for request in own]
+
+    every = ranks.share(requests, answered)
+    return {p.id: [Response.of(one) for one in responses] for p, responses in zip(prompts, every, strict=True)}
 
 
 def _sequences(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
+from penchant import ranks
 from penchant.data import Prompt, Source
 from penchant.models.generate import Request
 from penchant.models.language_model import LanguageModel
 from penchant.models.pair_sampling import ResponseGroup, sample_pairs
 from penchant.models.sampler import SamplingParams
 
-__all__ = ["Answers", "Author", "ModelAuthor", "sampled_by", "source_of"]
+__all__ = ["Answers", "Author", "ModelAuthor", "answers_of_all", "sampled_by", "source_of"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Author(Protocol):
     def answers(self, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
         """`num_responses` to every prompt, in the order in which they are complete. Raises UserError."""
         ...
+
+
+def answers_of_all(author: Author, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
+    """What the author answers, each rank to the prompts that it is dealt; on every rank all of it, as it comes."""
+    by_id = {prompt.id: prompt for prompt in prompts}
+    own = ((prompt.id, asdict(found)) for prompt, found in author.answers(ranks.dealt(prompts), num_responses))
+    for prompt_id, found in ranks.pooled(own):
+        told: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in found.items()}
+        yield by_id[prompt_id], Answers(**told)
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
+from penchant import ranks
 from penchant.data import Candidate, Comparison, Prompt, Source
-from penchant.evaluation.authors import Answers, Author
+from penchant.evaluation.authors import Answers, Author, answers_of_all
 from penchant.evaluation.sample_lines import found_in, refuse_other_settings, row_ids, write_lines
 from penchant.files.whole import disk_errors_explained
+from penchant.process import was_restarted
 from penchant.wording import SPELT_OUT
 
 __all__ = ["Sampled", "Samples", "sample_prompts", "sample_to_file"]
@@ -70,11 +74,12 @@ def sample_prompts(
 ) -> Samples:
     """`num_responses` to every prompt: a row for every pair of them, or for the one that there is.
 
-    The prompts' ids must differ. Raises UserError, as the author does.
+    The prompts' ids must differ. Ranks share the prompts. Raises UserError, as the author does.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     source, count = author.source, _Count()
-    for prompt, answers in author.answers(prompts, num_responses):
+    _require_same(source, prompts)
+    for prompt, answers in answers_of_all(author, prompts, num_responses):
         rows[prompt.id] = list(_rows(prompt, answers, source))
         count.take(prompt, answers)
         on_progress(len(rows), len(prompts))
@@ -95,35 +100,38 @@ def sample_to_file(
 
     With one response a line is a prompt with its completion. Lines are appended as prompts finish, so an interrupted
     run goes on with resume=True; at the end the file is put in order. Lines of other prompts stay as and where they
-    are. The prompts' ids must differ. Raises OutputError, before it writes anything (see `found_in`) or where the disk
-    takes no more, and what the author raises; what was written before is kept.
+    are. The prompts' ids must differ. Ranks share the prompts, and the first writes. Raises OutputError, before it
+    writes anything (see `found_in`) or where the disk takes no more, and what the author raises; what was written
+    before is kept.
     """
     source = author.source
-    found = found_in(output, prompts, num_responses, resume=resume)
-    for line in chain.from_iterable(found.values()):
-        refuse_other_settings(line, source)
-    by_id = {prompt.id: prompt for prompt in prompts}
-    num_rows = len(row_ids("", num_responses))
-    is_kept = {key: key not in by_id or len(lines) == num_rows for key, lines in found.items()}
-    written = {key: [line.text for line in lines] for key, lines in found.items() if is_kept[key]}
-    todo = [prompt for prompt in prompts if prompt.id not in written]
-    num_found = len(prompts) - len(todo)
-    count = _Count()
-    with disk_errors_explained(output):
+    _require_same(source, prompts)
+    written: dict[str, list[bytes]] = {}
+
+    def begin() -> list[str]:
+        """What is kept of an earlier call; the ids of the prompts that it answered."""
+        written.update(_kept(output, prompts, source, num_responses, resume=resume or was_restarted()))
         output.parent.mkdir(parents=True, exist_ok=True)
         write_lines(output, chain.from_iterable(written.values()))
-        with output.open("ab") as file:
-            for num_done, (prompt, answers) in enumerate(author.answers(todo, num_responses), start=num_found + 1):
+        return [prompt.id for prompt in prompts if prompt.id in written]
+
+    count = _Count()
+    with disk_errors_explained(output):
+        is_there = set(ranks.first(begin))
+        todo = [prompt for prompt in prompts if prompt.id not in is_there]
+        num_found = len(prompts) - len(todo)
+        with output.open("ab") if ranks.is_first() else nullcontext() as file:
+            answered = answers_of_all(author, todo, num_responses)
+            for num_done, (prompt, answers) in enumerate(answered, start=num_found + 1):
                 rows = _rows(prompt, answers, source)
-                lines = [json.dumps(row, ensure_ascii=False).encode(errors=SPELT_OUT) + b"\n" for row in rows]
-                written[prompt.id] = lines
                 count.take(prompt, answers)
-                file.write(b"".join(lines))
-                file.flush()
+                if file is not None:
+                    lines = [json.dumps(row, ensure_ascii=False).encode(errors=SPELT_OUT) + b"\n" for row in rows]
+                    written[prompt.id] = lines
+                    file.write(b"".join(lines))
+                    file.flush()
                 on_progress(num_done, len(prompts))
-        ours = iter(prompts)  # in their order, in the places that they have among the others
-        in_order = [written[next(ours).id] if key in by_id else lines for key, lines in written.items()]
-        write_lines(output, chain.from_iterable(in_order))
+        ranks.first(lambda: _put_in_order(output, prompts, written))
     return Sampled(
         len(todo) - count.num_refused,
         num_found,
@@ -132,6 +140,32 @@ def sample_to_file(
         count.num_refused,
         count.first_refused,
     )
+
+
+def _kept(
+    output: Path, prompts: Sequence[Prompt], source: Source, num_responses: int, *, resume: bool
+) -> dict[str, list[bytes]]:
+    """Whole rows of an earlier call by the ids of their prompts, and those of other prompts."""
+    found = found_in(output, prompts, num_responses, resume=resume)
+    for line in chain.from_iterable(found.values()):
+        refuse_other_settings(line, source)
+    ids, num_rows = {prompt.id for prompt in prompts}, len(row_ids("", num_responses))
+    is_kept = {key: key not in ids or len(lines) == num_rows for key, lines in found.items()}
+    return {key: [line.text for line in lines] for key, lines in found.items() if is_kept[key]}
+
+
+def _put_in_order(output: Path, prompts: Sequence[Prompt], written: Mapping[str, Sequence[bytes]]) -> None:
+    """Ours in their order, in the places that they have among the others."""
+    ids, ours = {prompt.id for prompt in prompts}, iter(prompts)
+    in_order = [written[next(ours).id] if key in ids else lines for key, lines in written.items()]
+    write_lines(output, chain.from_iterable(in_order))
+
+
+def _require_same(source: Source, prompts: Sequence[Prompt]) -> None:
+    """Raise ConfigError where a rank has another model or other prompts than the first."""
+    text = json.dumps([[prompt.id, *(message.model_dump() for message in prompt.messages)] for prompt in prompts])
+    asked = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    ranks.require_same({"a model": source.model, "prompts": asked})
 
 
 @dataclass

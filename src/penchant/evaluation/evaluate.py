@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from penchant import ranks
 from penchant.data import Data, Prompt
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.answer_files import read_two
@@ -162,7 +163,7 @@ def write_evaluations(found: Iterable[Evaluation], output: Path | None) -> list[
     done: list[Evaluation] = []
     for one in found:
         done.append(one)
-        if output is not None:
+        if output is not None and ranks.is_first():
             with disk_errors_explained(output):
                 write_atomically(output, json.dumps([e.as_dict() for e in done], indent=2, ensure_ascii=False) + "\n")
     return done
@@ -171,10 +172,14 @@ def write_evaluations(found: Iterable[Evaluation], output: Path | None) -> list[
 def write_evaluation(
     run: Path, found: Evaluation, *, prompts: str, say: Callable[[str], None] = lambda _: None
 ) -> Path:
-    """Write `comparison.json` and the report into a run folder; returns the report's path.
+    """Write `comparison.json` and the report into a run folder, on the first rank; returns the report's path.
 
     prompts: what they are called.
     """
-    text = json.dumps(found.as_dict() | {"prompts": prompts}, indent=2, ensure_ascii=False)
-    write_atomically(run / "comparison.json", text + "\n")
-    return write_run_report(run, say)
+
+    def write() -> str:
+        text = json.dumps(found.as_dict() | {"prompts": prompts}, indent=2, ensure_ascii=False)
+        write_atomically(run / "comparison.json", text + "\n")
+        return str(write_run_report(run, say))
+
+    return Path(ranks.first(write))

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.errors import ModelError
 from penchant.evaluation.predicted import Predicted, predict
 from penchant.models.language_model import LanguageModel
 from penchant.models.logprobs import token_kl
-from penchant.objectives import sum_by_response
 from penchant.tokens import TokenSequence
 
 __all__ = ["exact_kl", "exact_kl_from"]
@@ -34,9 +35,12 @@ def exact_kl(policy: Predicted, reference: Predicted) -> Tensor:
         raise ModelError(
             f"the policy predicts {sizes[0]} tokens and the reference {sizes[1]}; a KL needs models of one vocabulary"
         )
-    states = policy.states()
-    kl_K = token_kl(states, policy.head, reference.hidden_KH.to(states.device), reference.head)
-    return sum_by_response(kl_K.cpu().double(), policy.response_of_K, policy.num_responses)
+    where = policy.head.weight_VH.device
+    own = [
+        float(token_kl(one, policy.head, other.to(where), reference.head).cpu().double().sum())
+        for one, other in zip(policy.states(), reference.states(), strict=True)
+    ]
+    return torch.tensor(ranks.collect(own), dtype=torch.float64)
 
 
 def exact_kl_from(policy: Predicted | str, model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor | str:

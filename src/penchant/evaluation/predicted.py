@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.language_model import LanguageModel
 from penchant.models.logprobs import Head, token_entropy, token_logprobs
 from penchant.models.states import hidden_states
-from penchant.objectives import sum_by_response
 from penchant.tokens import Forest, TokenSequence
 
 __all__ = ["Predicted", "mean_entropy", "predict"]
@@ -26,41 +26,46 @@ NATS_A_TOKEN = 0.02
 
 @dataclass(frozen=True)
 class Predicted:
-    """The states (K, H) on the CPU, the response that each belongs to (K,), and the head that makes logits of them."""
+    """The states (K, H) on the CPU, the response that each belongs to (K,), and the head that makes logits of them.
+
+    Of several ranks each has those of the responses that it is dealt; what is made of them is of all, on each.
+    """
 
     hidden_KH: Tensor
     response_of_K: Tensor
     head: Head
 
-    @property
-    def num_responses(self) -> int:
-        """R."""
-        return int(self.response_of_K.max()) + 1
-
-    def states(self) -> Tensor:
-        """The states where the head is."""
-        return self.hidden_KH.to(self.head.weight_VH.device)
+    def states(self) -> list[Tensor]:
+        """The states of each response, where the head is, (k, H)."""
+        where = self.head.weight_VH.device
+        return [part.to(where) for part in self.hidden_KH.split(torch.bincount(self.response_of_K).tolist())]
 
 
 def predict(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Predicted | str:
-    """The states of these responses, one response at a time; in words why there are none.
+    """The states of these responses, one response at a time, on the rank it is dealt to; in words why there are none.
 
     A model that does not share prefixes runs its own code. Where that gives no states, or the head alone does not make
     its log-probs of them, nothing can be said of its distributions.
     """
+    own = ranks.dealt(sequences)
+    found: Predicted | str
     try:
-        states = _states(model, sequences)
+        states = _states(model, own)
         bias = model.head.bias
         head = Head(model.head.weight.detach(), None if bias is None else bias.detach(), model.logit_softcap)
     except (AttributeError, IndexError, KeyError, TypeError):
         if model.shares:
             raise
-        return f"{model.name} runs its own code, which gives no states of tokens"
-    of_K = torch.arange(len(states)).repeat_interleave(torch.tensor([len(one) for one in states]))
-    found = Predicted(torch.cat(states), of_K, head)
-    if not model.shares and not _makes_the_log_probs(found, model, sequences):
-        return f"{model.name} runs its own code, which makes its log-probs of more than its last states and its head"
-    return found
+        found = f"{model.name} runs its own code, which gives no states of tokens"
+    else:
+        of_K = torch.arange(len(states)).repeat_interleave(torch.tensor([len(one) for one in states], dtype=torch.long))
+        found = Predicted(torch.cat(states) if states else head.weight_VH[:0].cpu(), of_K, head)
+        if not model.shares and not _makes_the_log_probs(found, model, own):
+            found = (
+                f"{model.name} runs its own code, which makes its log-probs of more than its last states and its head"
+            )
+    why = next(filter(None, ranks.gather(found if isinstance(found, str) else None)), None)
+    return found if why is None else why
 
 
 def mean_entropy(predicted: Predicted) -> Tensor:
@@ -69,9 +74,8 @@ def mean_entropy(predicted: Predicted) -> Tensor:
     Times the number of tokens its expectation is the entropy of the responses, by the chain rule, and it varies less
     than -log p(y|x): Rao-Blackwell, as for `exact_kl`.
     """
-    entropy_K = token_entropy(predicted.states(), predicted.head).cpu().double()
-    num_R = torch.bincount(predicted.response_of_K, minlength=predicted.num_responses)
-    return sum_by_response(entropy_K, predicted.response_of_K, predicted.num_responses) / num_R
+    own = [float(token_entropy(one, predicted.head).cpu().double().mean()) for one in predicted.states()]
+    return torch.tensor(ranks.collect(own), dtype=torch.float64)
 
 
 def _states(model: LanguageModel, sequences: Sequence[TokenSequence]) -> list[Tensor]:
@@ -85,16 +89,12 @@ def _states(model: LanguageModel, sequences: Sequence[TokenSequence]) -> list[Te
 
 def _makes_the_log_probs(found: Predicted, model: LanguageModel, sequences: Sequence[TokenSequence]) -> bool:
     head = found.head
-    targets = [torch.from_numpy(sequence.ids[sequence.scored]) for sequence in sequences]
-    with torch.no_grad():
-        made_K = token_logprobs(
-            found.states(),
-            head.weight_VH,
-            torch.cat(targets).to(head.weight_VH.device),
-            head.bias_V,
-            softcap=head.softcap,
-        )
-    made_R = sum_by_response(made_K.cpu().double(), found.response_of_K, len(sequences))
-    own_R = sequence_logprobs(model, [(sequence,) for sequence in sequences])
-    reach_R = NATS_A_TOKEN * torch.tensor([len(one) for one in targets])
-    return bool(((made_R - own_R).abs() <= reach_R).all())
+    with ranks.by_itself():
+        own_R = sequence_logprobs(model, [(sequence,) for sequence in sequences]).tolist()
+    for states_KH, sequence, own in zip(found.states(), sequences, own_R, strict=True):
+        targets_K = torch.from_numpy(sequence.ids[sequence.scored]).to(head.weight_VH.device)
+        with torch.no_grad():
+            made_K = token_logprobs(states_KH, head.weight_VH, targets_K, head.bias_V, softcap=head.softcap)
+        if not abs(float(made_K.cpu().double().sum()) - own) <= NATS_A_TOKEN * len(targets_K):
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from penchant import ranks
 from penchant.data import Data, Loaded, OnBadRow, PreferencePair, ReadOptions, load_pairs
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
@@ -51,7 +53,9 @@ class Scores:
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
 
     def write(self, output: Path) -> None:
-        """Write the lines to a file. Raises OutputError."""
+        """Write the lines to a file, on the first rank. Raises OutputError."""
+        if not ranks.is_first():
+            return
         with disk_errors_explained(output, again="run the command again"):
             output.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(output, self.as_lines())
@@ -115,12 +119,14 @@ def score_pairs(
         if reference is not None or beta is not None:
             raise ConfigError(f"{scorer.name}: is a reward model, which has no reference and no beta; leave them out")
         pairs = encoded(scorer)
+        _require_same(scorer, pairs)
         scores = reward_scores(scorer, pairs, token_budget=TOKEN_BUDGET, on_progress=_shown(reporter, "rewards"))
         return Scores(tuple(scores), summarise(pairs, scores), None)
     name, model = open_policy(policy, reference, special_tokens=spelt, load=load, reporter=reporter)
     source = find_reference(name, model, reference)
     scale = beta or beta_of(ledger, reporter.say)
     pairs = encoded(model)
+    _require_same(model, pairs)
     policy_B2 = _logprobs(model, pairs, reporter, "policy")
     if source.is_adapter_off:
         with model.as_reference():
@@ -157,6 +163,12 @@ def _encoded(
     if tokenised.num_truncated:
         reporter.say(f"cut {tokenised.num_truncated} responses at {max_length} tokens (prompt and response together)")
     return tokenised.items
+
+
+def _require_same(model: LanguageModel, pairs: Sequence[EncodedPair]) -> None:
+    """Raise ConfigError where a rank has another model or other pairs than the first."""
+    digest = hashlib.blake2b(b"".join(one.key for pair in pairs for one in pair.sequences), digest_size=16)
+    ranks.require_same({"model weights": model.digest, "data": digest.hexdigest()})
 
 
 def _logprobs(model: LanguageModel, pairs: Sequence[EncodedPair], reporter: Reporter, label: str) -> Tensor:

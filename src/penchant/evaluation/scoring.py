@@ -8,13 +8,14 @@ Shapes: B pairs.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.data import Origin
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
@@ -84,16 +85,25 @@ def sequence_logprobs(
     token_budget: int = 2048,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Tensor:
-    """Summed log-prob of every sequence of every item, float64 on the CPU, in order; items hold equally many."""
+    """Summed log-prob of every sequence of every item, float64 on the CPU, in order; items hold equally many.
+
+    Ranks share the micro-batches, which do not depend on how many there are.
+    """
     width = len(items[0]) if items else 1
-    logprobs = torch.empty(len(items), width, dtype=torch.float64)
-    done = 0
-    with torch.no_grad():
-        for indices in pack(items, token_budget, share=model.shares):
-            scores = score_sequences(model, [sequence for i in indices for sequence in items[i]])
-            logprobs[indices] = scores.cpu().double().view(-1, width)
+    packed = pack(items, token_budget, share=model.shares)
+
+    def scored(own: Sequence[Sequence[int]]) -> Iterator[list[float]]:
+        done, total = 0, sum(map(len, own))
+        for indices in own:
+            with torch.no_grad():
+                scores = score_sequences(model, [sequence for i in indices for sequence in items[i]])
             done += len(indices)
-            on_progress(done, len(items))
+            on_progress(done, total)
+            yield scores.cpu().double().tolist()
+
+    logprobs = torch.empty(len(items), width, dtype=torch.float64)
+    for indices, scores in zip(packed, ranks.share(packed, scored), strict=True):
+        logprobs[indices] = torch.tensor(scores, dtype=torch.float64).view(-1, width)
     return logprobs.view(-1)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from penchant import ranks
 from penchant.data import Candidate, Comparison, Prompt
 from penchant.evaluation.judges.counts import Tally, tally
 from penchant.evaluation.judges.judging import judge_comparisons
@@ -57,7 +58,7 @@ class Verdicts:
 
 
 def ask(judge: Judge | Scorer, both: Sequence[Two], *, repeats: int, seed: int, reporter: Reporter) -> Verdicts:
-    """The judge's verdicts on all of them. Raises UserError where the judge fails."""
+    """The judge's verdicts on all of them; of several ranks the first asks. Raises UserError where the judge fails."""
     if isinstance(judge, Scorer):
         return _scored(judge, both, repeats)
     return _shown(judge, both, repeats, seed, reporter)
@@ -65,7 +66,7 @@ def ask(judge: Judge | Scorer, both: Sequence[Two], *, repeats: int, seed: int, 
 
 def _scored(judge: Scorer, both: Sequence[Two], repeats: int) -> Verdicts:
     asked = [(two.prompt.messages, text) for two in both for text in (two.before, two.after)]
-    found = [scores_of(judge, asked) for _ in range(repeats)]
+    found = ranks.first(lambda: [scores_of(judge, asked) for _ in range(repeats)])
     credits = tuple(
         tuple(0.5 + 0.5 * ((new > old) - (new < old)) for old, new in zip(scores[::2], scores[1::2], strict=True))
         for scores in found
@@ -89,7 +90,11 @@ def _shown(judge: Judge, both: Sequence[Two], repeats: int, seed: int, reporter:
     def on_progress(done: int, total: int) -> None:
         reporter.progress("judging", done, total, {})
 
-    asked = [judge_comparisons(judge, comparisons, on_progress=on_progress) for _ in range(repeats)]
+    def answered() -> list[list[str]]:
+        found = [judge_comparisons(judge, comparisons, on_progress=on_progress) for _ in range(repeats)]
+        return [[one.model_dump_json() for one in answers] for answers in found]
+
+    asked = [[Comparison.model_validate_json(one) for one in answers] for answers in ranks.first(answered)]
     credits = tuple(
         tuple(_credit(answer, first) for answer, first in zip(answers, is_first, strict=True)) for answers in asked
     )

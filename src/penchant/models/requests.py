@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,15 @@ class Response:
     attempt: int = 0
     logprobs: tuple[float, ...] = ()
     likeliest: tuple[tuple[tuple[int, float], ...], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `of` takes, as JSON has it; without the likeliest tokens."""
+        return {name: value for name, value in vars(self).items() if name != "likeliest"}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Response:
+        """From `as_dict`, also where that was told from one process to another."""
+        return cls(**{**facts, "token_ids": tuple(facts["token_ids"]), "logprobs": tuple(facts["logprobs"])})
 
 
 @dataclass(eq=False)

@@ -5,12 +5,13 @@ Shape suffixes: T packed tokens, R responses, U unique responses, H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.models.reward_model import RewardModel
 from penchant.models.states import hidden_states
 from penchant.tokens import Forest, TokenSequence, pack
@@ -42,16 +43,26 @@ def rewards_of(
     token_budget: int = 2048,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[list[float]]:
-    """The rewards of the sequences of every item, in order, without a gradient; those of an item run together."""
-    found: list[list[float]] = [[] for _ in items]
-    done = 0
-    with torch.no_grad():
-        for indices in pack(items, token_budget, share=model.shares):
-            rewards = iter(rewards_of_sequences(model, [one for i in indices for one in items[i]]).tolist())
-            for i in indices:
-                found[i] = [next(rewards) for _ in items[i]]
+    """The rewards of the sequences of every item, in order, without a gradient; those of an item run together.
+
+    Ranks share the micro-batches, which do not depend on how many there are.
+    """
+    packed = pack(items, token_budget, share=model.shares)
+
+    def scored(own: Sequence[Sequence[int]]) -> Iterator[list[float]]:
+        done, total = 0, sum(map(len, own))
+        for indices in own:
+            with torch.no_grad():
+                rewards = rewards_of_sequences(model, [one for i in indices for one in items[i]])
             done += len(indices)
-            on_progress(done, len(items))
+            on_progress(done, total)
+            yield rewards.tolist()
+
+    found: list[list[float]] = [[] for _ in items]
+    for indices, rewards in zip(packed, ranks.share(packed, scored), strict=True):
+        each = iter(rewards)
+        for i in indices:
+            found[i] = [next(each) for _ in items[i]]
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from penchant import ranks
 from penchant.data import Candidate, Comparison
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.pairing import Pairing, choose_pairs
@@ -49,7 +50,11 @@ def _by_preference(judge: Judge, pairs: Sequence[Chosen]) -> list[Chosen]:
         Comparison(id=str(i), prompt=a.messages, a=Candidate(text=a.text), b=Candidate(text=b.text))
         for i, (a, b) in enumerate(pairs)
     ]
-    said = sorted(judge.answers(comparisons), key=lambda answer: answer[0])
-    outcomes = [judgement.outcome for _, judgement in said]
-    assert len(outcomes) == len(pairs), "a judge answers every comparison"
+
+    def asked(own: Sequence[Comparison]) -> list[str]:
+        said = sorted(judge.answers(own), key=lambda answer: answer[0])
+        assert len(said) == len(own), "a judge answers every comparison"
+        return [judgement.outcome for _, judgement in said]
+
+    outcomes = ranks.share(comparisons, asked)
     return [(a, b) if o == "a" else (b, a) for (a, b), o in zip(pairs, outcomes, strict=True) if o in ("a", "b")]

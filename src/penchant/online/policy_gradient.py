@@ -21,11 +21,11 @@ from penchant.objectives.kl_estimators import KL_ESTIMATORS, adapted_coefficient
 from penchant.objectives.policy_gradient import policy_loss, token_weight, value_loss
 from penchant.online.config import RLHFConfig
 from penchant.online.minibatches import minibatches
-from penchant.online.reference import LiveReference
+from penchant.online.reference import LiveReference, numbers_of_tokens
 from penchant.online.undecided import seen_of
 from penchant.online.worth import Weighed, joined, weigh
 from penchant.online.writing import Writer, Written
-from penchant.tokens import EncodedPrompt, Forest, pack
+from penchant.tokens import EncodedPrompt, Forest
 from penchant.training.task import Metrics, Task
 
 __all__ = ["PolicyGradient", "value_head"]
@@ -137,17 +137,15 @@ class PolicyGradient(Task[Weighed]):
 
     def _values(self, model: LanguageModel, written: Sequence[Written], budget: int) -> list[NDArray[np.float64]]:
         """What the value head expects at every token; 0 without one."""
-        values = [np.zeros(len(one.logprobs)) for one in written]
-        if self.head is not None:
-            with torch.no_grad():
-                for places in pack([one.sequences for one in written], budget, share=model.shares):
-                    forest = Forest.plant([written[i].sequence for i in places], share=model.shares)
-                    _, value_K = self._scored(model, forest)
-                    assert value_K is not None
-                    ends = np.cumsum([len(written[i].logprobs) for i in places])
-                    for i, part in zip(places, np.split(value_K.cpu().double().numpy(), ends[:-1]), strict=True):
-                        values[i] = part
-        return values
+        if self.head is None:
+            return [np.zeros(len(one.logprobs)) for one in written]
+
+        def values(forest: Forest) -> Tensor:
+            _, value_K = self._scored(model, forest)
+            assert value_K is not None, "there is a head"
+            return value_K
+
+        return numbers_of_tokens([one.sequence for one in written], values, token_budget=budget, share=model.shares)
 
     def _weight_of(self, items: Sequence[Weighed]) -> Tensor:
         """What a token of each response counts, (R,); the loop divides by the terms of the whole batch."""

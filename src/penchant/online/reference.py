@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
@@ -19,7 +20,7 @@ from penchant.tokens import Forest, TokenSequence, pack
 from penchant.training.config import RunConfig
 from penchant.training.policies import load_policy
 
-__all__ = ["LiveReference", "find_live_reference"]
+__all__ = ["LiveReference", "find_live_reference", "numbers_of_tokens"]
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,31 @@ class LiveReference:
 def logprobs_of_tokens(
     model: LanguageModel, sequences: Sequence[TokenSequence], token_budget: int
 ) -> list[NDArray[np.float64]]:
-    """Under this model, without a gradient; those that share a prompt share it here too."""
+    """Under this model, without a gradient; those that share a prompt share it here too. Ranks share the work."""
+    return numbers_of_tokens(
+        sequences, lambda forest: score_forest(model, forest), token_budget=token_budget, share=model.shares
+    )
+
+
+def numbers_of_tokens(
+    sequences: Sequence[TokenSequence], work: Callable[[Forest], Tensor], *, token_budget: int, share: bool
+) -> list[NDArray[np.float64]]:
+    """What `work` makes of every scored token of a forest, (K,), without a gradient: an array a sequence, in order.
+
+    Ranks share the micro-batches, which do not depend on how many there are.
+    """
+    packed = pack([(s,) for s in sequences], token_budget, share=share)
+
+    def made(own: Sequence[Sequence[int]]) -> Iterator[list[float]]:
+        for places in own:
+            with torch.no_grad():
+                yield work(Forest.plant([sequences[i] for i in places], share=share)).cpu().double().tolist()
+
     found: list[NDArray[np.float64]] = [np.empty(0)] * len(sequences)
-    with torch.no_grad():
-        for places in pack([(s,) for s in sequences], token_budget, share=model.shares):
-            forest = Forest.plant([sequences[i] for i in places], share=model.shares)
-            logp_K = score_forest(model, forest).cpu().double().numpy()
-            ends = np.cumsum([int(sequences[i].scored.sum()) for i in places])
-            for i, part in zip(places, np.split(logp_K, ends[:-1]), strict=True):
-                found[i] = part
+    for places, numbers in zip(packed, ranks.share(packed, made), strict=True):
+        ends = np.cumsum([int(sequences[i].scored.sum()) for i in places])
+        for i, part in zip(places, np.split(np.array(numbers, dtype=np.float64), ends[:-1]), strict=True):
+            found[i] = part
     return found
 
 

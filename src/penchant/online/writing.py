@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from penchant import ranks
 from penchant.data import Message, Origin
 from penchant.evaluation.judges import Scorer, scores_of
-from penchant.models.generate import Request, generate
+from penchant.evaluation.judges.scoring import Asked
+from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
 from penchant.objectives.advantages import shaped_rewards
@@ -57,19 +60,25 @@ class Writer:
     def write(
         self, model: LanguageModel, prompts: Sequence[EncodedPrompt], occasion: str, num_responses: int | None = None
     ) -> list[Written]:
-        """Scored responses, prompt by prompt. occasion: other responses are drawn on another. Raises UserError."""
+        """Scored responses, prompt by prompt. occasion: other responses are drawn on another. Raises UserError.
+
+        Ranks share the prompts, and each asks the judge about the responses to its own.
+        """
         config = self.config
         params = SamplingParams(config.temperature, max_new_tokens=config.max_new_tokens, seed=self.seed)
         requests = [Request(tuple(p.sequence.ids.tolist()), key=f"{occasion}\n{p.id}") for p in prompts]
         num = num_responses or config.num_responses
-        found = {
-            responses[0].key: responses
-            for responses in generate(model, requests, params, num_responses=num, batch_size=config.at_once)
-        }
-        written = [(g, r, response) for g, r in enumerate(requests) for response in found[r.key]]
+
+        def answered(own: Sequence[Request]) -> list[list[dict[str, Any]]]:
+            found = generate(model, own, params, num_responses=num, batch_size=config.at_once)
+            of_key = {responses[0].key: [response.as_dict() for response in responses] for responses in found}
+            return [of_key[request.key] for request in own]
+
+        found = ranks.share(requests, answered)
+        written = [(g, r, Response.of(one)) for g, r in enumerate(requests) for one in found[g]]
         texts = [model.encoder.decode_response(r.prompt_ids, response.token_ids) for _, r, response in written]
-        asked = [(prompts[g].messages, text) for (g, _, _), text in zip(written, texts, strict=True)]
-        scores = [0.0] * len(asked) if self.judge is None else scores_of(self.judge, asked)
+        asked = [[(p.messages, texts[g * num + i]) for i in range(num)] for g, p in enumerate(prompts)]
+        scores = [score for of_prompt in ranks.share(asked, self._scores) for score in of_prompt]
         rewards = shaped_rewards(
             torch.tensor(scores, dtype=torch.float64),
             torch.tensor([response.finished for _, _, response in written]),
@@ -90,3 +99,9 @@ class Writer:
             )
             for (g, request, response), text, score, reward in zip(written, texts, scores, rewards, strict=True)
         ]
+
+    def _scores(self, asked: Sequence[Sequence[Asked]]) -> list[list[float]]:
+        """The scores of every prompt's responses."""
+        each = [one for of_prompt in asked for one in of_prompt]
+        scores = iter([0.0] * len(each) if self.judge is None else scores_of(self.judge, each))
+        return [[next(scores) for _ in of_prompt] for of_prompt in asked]

@@ -20,8 +20,6 @@ def require_shareable(config: RunConfig, processes: int) -> None:
             f"optimiser.batch_size: {processes} processes cannot share a batch of {config.optimiser.batch_size}; "
             "start fewer, or take larger batches"
         )
-    if processes > 1 and getattr(config, "sampling", None) is not None:
-        raise ConfigError("sampling: responses are written and judged in one process, and several were started")
     if processes > 1 and any(map(is_standard_input, config.data.files)):
         raise ConfigError("data: standard input is read by one process, and several were started; give a file")
 
