@@ -5,7 +5,6 @@ import typer
 from penchant.cli import options
 from penchant.cli.declaring import flag, flattened, option
 from penchant.errors import ConfigError
-from penchant.process import num_processes
 
 
 def command(
@@ -48,8 +47,6 @@ def command(
     from penchant.cli.training import begin
     from penchant.training.config import DPOConfig
 
-    if advise and (run.processes > 1 or num_processes() > 1):
-        raise ConfigError("`advise=True` proposes settings in one process, and several were asked for; start one")
     unread = ("data", "labels", "advise") if online else ("prompts", "judge", "judge_model")
     if name := next((name for name in unread if given[name]), None):
         raise ConfigError(f"`{name}=...` is not read {'with' if online else 'without'} `online=True`; leave it out")

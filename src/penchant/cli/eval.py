@@ -45,7 +45,6 @@ def command(
     loading: options.Loading,
     special_tokens: str | None = options.SPECIAL_TOKENS,
     output: Path | None = option("A JSON file to write as well.", "--output -o"),
-    processes: int = options.PROCESSES,
 ) -> None:
     """Compare a run with the model it started from: mean score, win rate with a 95% interval, KL, samples.
 
@@ -67,7 +66,6 @@ def command(
     from penchant.evaluation.judges import JudgeOptions
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files import require_new
-    from penchant.launching import launch
     from penchant.models.opening import open_model
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of
@@ -83,7 +81,6 @@ def command(
         read_ledger(Path(named[0]))  # refused here where it is no run: the result goes into its folder
     if output is not None:
         require_new(output)
-    launch(processes, afterwards="give the command again")
     chosen = JudgeOptions(judge, judge_model)
     computes: dict[str, Any] = {"device": loading.device, "dtype": loading.dtype}
     chosen.check(**(computes if answers else {}))

@@ -35,7 +35,6 @@ PAIRS_IN_A_STEP = option("Pairs in one optimiser step.", shown="8")
 LORA = flag("--lora", "Train a low-rank adapter instead of all weights.")
 CONFIG = option("A YAML file with any of the settings.")
 SETTINGS = option("Any setting as section.key=value; may be repeated.", "--set", metavar="KEY=VALUE")
-PROCESSES: int = option("Processes of this machine that share the work.", default=1, min=1)
 RESUME = flag("--resume", "Continue the interrupted file in --output.")
 DEVICE = option("What computes: auto, cpu, cuda or mps.", shown="auto")
 DTYPE = option("Precision: auto, float32 or bfloat16.", shown="auto")
@@ -144,5 +143,5 @@ class Run(Group):
 class SharedRun(Run):
     """The same, of several processes."""
 
-    processes: int = PROCESSES
+    processes: int = option("Processes of this machine that share the work.", default=1, min=1)
     max_restarts: int = option("How often all go on from a checkpoint after one was killed.", default=0, min=0)

@@ -1,18 +1,13 @@
 """`penchant score`: the model as a reward model, on pairs that people judged."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import typer
 
 from penchant.cli import options
 from penchant.cli.declaring import option
-
-if TYPE_CHECKING:
-    from penchant.data import OnBadRow
 
 NUM_SHOWN = 10
 SAME = ("reference", "beta", "max_pairs", "max_length", "special_tokens")
@@ -31,7 +26,6 @@ def command(
     on_bad_row: str = option(options.BAD_ROWS, default="drop"),
     reading: options.Reading,
     loading: options.Loading,
-    processes: int = options.PROCESSES,
 ) -> None:
     """Score pairs by a reward model, or by a trained model's implicit reward, its log-probability against a reference.
 
@@ -48,21 +42,20 @@ def command(
     given = locals()
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
+    from penchant.data import OnBadRow
     from penchant.evaluation.score import score_pairs
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files import require_new
-    from penchant.launching import launch
     from penchant.models.opening import open_any_model
 
     if output not in (None, "-"):
         require_new(Path(str(output)))
-    launch(processes, afterwards="give the command again")
     with Reporter() as reporter:
         scores = score_pairs(
             model,
             list(resolve_projects(data, "pairs", say=reporter.say)),
             **{name: given[name] for name in SAME},
-            on_bad_row=cast("OnBadRow", on_bad_row),
+            on_bad_row=cast(OnBadRow, on_bad_row),
             **vars(reading),
             load=partial(open_any_model, **vars(loading), reporter=reporter),
             reporter=reporter,

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from penchant.errors import ConfigError
 from penchant.models.forward import score_sequences
 from penchant.models.generate import Request, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import computing
 from penchant.models.sampler import SamplingParams
+from penchant.process import num_processes
 from penchant.progress import Reporter
 from penchant.tokens import EncodedPair, TokenSequence
 from penchant.training.config import DPOConfig
@@ -84,6 +86,8 @@ def propose(facts: Facts) -> list[Proposal]:
 
 def proposals(config: DPOConfig, reporter: Reporter, given: Given | None = None) -> list[Proposal]:
     """What to set for this model and these data; nothing is trained or written. Raises UserError."""
+    if num_processes() > 1:
+        raise ConfigError("settings are proposed in one process, and several were started; start one")
     given = given or Given()
     files = config.data.files if given.data is None else given.data
     data = config.data.read_options(config.seed).sources(files)
