@@ -54,7 +54,6 @@ def command(
     from penchant.files.place import require_place
     from penchant.launching import launch
     from penchant.models.sampler import SamplingParams
-    from penchant.process import was_restarted
 
     authors = SamplingOptions(
         SamplingParams(**vars(sampling), seed=seed),
@@ -66,7 +65,6 @@ def command(
     ).authors()
     require_place(output)
     launch(processes)
-    resume = resume or was_restarted()
     asked = read_prompts(prompts, max_prompts, Reporter().say, **vars(fields))
     with Reporter() as reporter:
         sample_files(authors, asked, output, num_responses=num_responses, resume=resume, reporter=reporter)

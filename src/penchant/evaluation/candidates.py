@@ -16,7 +16,6 @@ from penchant.data import Candidate, Comparison, Prompt, Source
 from penchant.evaluation.authors import Answers, Author, answers_of_all
 from penchant.evaluation.sample_lines import found_in, refuse_other_settings, row_ids, write_lines
 from penchant.files.whole import disk_errors_explained
-from penchant.process import was_restarted
 from penchant.wording import SPELT_OUT
 
 __all__ = ["Sampled", "Samples", "sample_prompts", "sample_to_file"]
@@ -110,7 +109,7 @@ def sample_to_file(
 
     def begin() -> list[str]:
         """What is kept of an earlier call; the ids of the prompts that it answered."""
-        written.update(_kept(output, prompts, source, num_responses, resume=resume or was_restarted()))
+        written.update(_kept(output, prompts, source, num_responses, resume=resume))
         output.parent.mkdir(parents=True, exist_ok=True)
         write_lines(output, chain.from_iterable(written.values()))
         return [prompt.id for prompt in prompts if prompt.id in written]

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from penchant.data import Comparison, Message, Prompt, Source
 from penchant.errors import OutputError
 from penchant.files import writing
+from penchant.process import was_restarted
 
 __all__ = ["SampleLine", "found_in", "refuse_other_settings", "row_ids", "write_lines"]
 
@@ -55,7 +56,7 @@ def found_in(
     """
     if not output.exists():
         return {}
-    if not resume:
+    if not (resume or was_restarted()):
         raise OutputError(f"{output}: exists already; give `resume=True` to go on with it, or another `output=...`")
     asked = {prompt.id: prompt.messages for prompt in prompts}
     found: dict[str, list[SampleLine]] = {}
