@@ -16,6 +16,7 @@ from penchant.errors import ConfigError
 from penchant.models.load import load_model
 from penchant.models.reward_folder import load_reward_model
 from penchant.models.reward_model import reward_model_of
+from penchant.report.measures import measures
 from penchant.training.config import RewardConfig
 from penchant.training.interrupt import Interrupted
 from penchant.training.loop import accumulate
@@ -23,6 +24,7 @@ from penchant.training.objective import choose_recipe
 from penchant.training.rewards import RewardTask
 from penchant.training.run import train
 from penchant.training.run_folder import read_rows_written
+from penchant.training.trained import Run
 
 TIMINGS = {"tokens_per_second", "step_seconds"}
 
@@ -71,6 +73,23 @@ def test_held_out_accuracy_has_its_interval(reward):
     (last,) = [row for row in rows(reward(optimiser={"epochs": 1})) if "eval_loss" in row]
     low, high = (last[f"eval_rewards/accuracies_{end}"] for end in ("low", "high"))
     assert low <= last["eval_rewards/accuracies"] <= high
+
+
+@pytest.mark.slow(threads=1)
+def test_held_out_accuracy_by_length_and_calibration_are_recorded_and_said(reward):
+    run = Run(reward(optimiser={"epochs": 2}))
+    last = run.metrics[-1]
+    by_length = [last.get(f"eval_rewards/accuracies/chosen_{name}_num", 0) for name in ("longer", "as_long", "shorter")]
+    assert sum(by_length) == run.ledger["num_held_out_pairs"]
+    right = sum(
+        last[f"eval_rewards/accuracies/chosen_{name}"] * last[f"eval_rewards/accuracies/chosen_{name}_num"]
+        for name in ("longer", "as_long", "shorter")
+        if f"eval_rewards/accuracies/chosen_{name}" in last
+    )
+    assert right / sum(by_length) == pytest.approx(last["eval_rewards/accuracies"])
+    assert 0 <= last["eval_rewards/ece"] <= 1
+    assert any("where chosen is" in line and "(ECE)" in line for line in run.summary)
+    assert any("calibration error" in measure.name for measure in measures(run.ledger, run.metrics, [], None, str))
 
 
 def expected_gradient(network, pairs, centring):

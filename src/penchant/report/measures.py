@@ -93,6 +93,7 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
         if isinstance(longer, float):
             what += _("; the longer response is the chosen one in {share}").format(share=f"{longer:.1%}")
         yield Measure(_("held-out accuracy"), "50%", f"{accuracy.values[-1]:.1%}", interval, of, what)
+    yield from _by_length(metrics, _)
     change = log_prob_change(run, metrics)
     if change is not None and change.source == "held-out":
         what = {
@@ -108,6 +109,28 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
         sides = ((_("change of log p, chosen"), change.chosen), (_("change of log p, rejected"), change.rejected))
         for name, line in sides:
             yield Measure(name, "", "", f"{change.total(line):+.1f}", of, what)
+
+
+def _by_length(metrics: Rows, _: Words) -> Iterator[Measure]:
+    """The newest accuracy by which response is longer, and how far its certainty is from its accuracy."""
+    rows = (
+        (_("accuracy, chosen longer"), "chosen_longer"),
+        (_("accuracy, as long"), "chosen_as_long"),
+        (_("accuracy, chosen shorter"), "chosen_shorter"),
+    )
+    what = _("what looks at length alone is right in one and wrong in another")
+    for name, end in rows:
+        key = f"eval_rewards/accuracies/{end}"
+        rate, low, high, num = (series(metrics, f"{key}{one}") for one in ("", "_low", "_high", "_num"))
+        if len(rate) and len(low) and len(high) and len(num):
+            interval = f"{low.values[-1]:.1%} – {high.values[-1]:.1%}"
+            yield Measure(name, "", f"{rate.values[-1]:.1%}", interval, f"{num.values[-1]:,.0f}", what)
+    error = series(metrics, "eval_rewards/ece")
+    if len(error):
+        what = _(
+            "how far sigmoid(margin) is from being right as often as it says, on average; errs upwards on few pairs"
+        )
+        yield Measure(_("calibration error"), "", number(error.values[-1]), "", "", what)
 
 
 def _of_scores(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:

@@ -9,11 +9,13 @@ from penchant.report.series import Rows
 
 __all__ = ["summary"]
 
+LENGTHS = ("longer", "as long", "shorter")
+
 
 def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
     """What held-out data shows, remarks worth a second look, time and memory of a finished run; a sentence each."""
     last = next((row for row in reversed(metrics) if {"eval_loss", "eval_reward"} & row.keys()), None)
-    held_out = [] if last is None else [_held_out(last, ledger)]
+    held_out = [] if last is None else [_held_out(last, ledger), *_by_length(last)]
     remarks = [f"{remark.level}: {remark.title}. {remark.text}" for remark in advise(ledger, metrics)]
     if ledger.get("status") != "finished":
         return [*held_out, *remarks]
@@ -41,6 +43,19 @@ def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
         f"on {pairs} the model prefers the chosen response in {accuracy:.1%} (95% interval {low:.1%} to {high:.1%}), "
         f"{sure}{beside}; loss {loss}, mean margin {_shown(last['eval_rewards/margins'], '+.4f')}"
     )
+
+
+def _by_length(last: Mapping[str, Any]) -> list[str]:
+    """The accuracy by which response is longer, and calibration, in a sentence; none where it was not measured."""
+    parts = []
+    for name in LENGTHS:
+        key = f"eval_rewards/accuracies/chosen_{name.replace(' ', '_')}"
+        if last.get(key) is not None:
+            rate, low, high, num = (last[f"{key}{end}"] for end in ("", "_low", "_high", "_num"))
+            parts.append(f"{rate:.1%} ({low:.1%} to {high:.1%}) of {num:,.0f} where chosen is {name}")
+    if last.get("eval_rewards/ece") is not None:
+        parts.append(f"its certainty is off by {last['eval_rewards/ece']:.3f} on average (ECE)")
+    return [f"by length: {', '.join(parts)}"] if parts else []
 
 
 def _shown(value: float | None, form: str) -> str:

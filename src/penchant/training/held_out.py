@@ -7,30 +7,34 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.special import expit
 
 from penchant import ranks
 from penchant.models.language_model import LanguageModel
 from penchant.ranking.winrate import win_rate_of
+from penchant.statistics import accuracy_by_length, expected_calibration_error
 from penchant.tokens.order import in_token_order, order_key
 from penchant.tokens.packing import pack_ordered
 from penchant.training.task import Tally, Task
 
 __all__ = ["evaluate_task"]
 
-ACCURACY = "rewards/accuracies"
+ACCURACY, MARGIN = "rewards/accuracies", "rewards/margins"
 
 
 def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], token_budget: int) -> dict[str, float]:
     """Mean loss and metrics over all items, each under its training name with the prefix `eval_`.
 
     To an objective that compares the pairs of a batch, all items are one batch. Of the accuracy, the limits of its 95%
-    interval too, as `eval_rewards/accuracies_low` and `_high`; pairs of one prompt go together. Ranks share the
+    interval too, as `eval_rewards/accuracies_low` and `_high`; pairs of one prompt go together. The same by
+    which response is longer, as `eval_rewards/accuracies/chosen_longer`, `_as_long` and `_shorter`, with `_num` pairs,
+    and `eval_rewards/ece`, how far sigmoid(margin) is from being right as often as it says. Ranks share the
     micro-batches.
     """
     tally = Tally()
-    right: list[float] = []
-    prompts: list[str] = []
+    pairs: dict[str, list[Any]] = {"right": [], "prompts": [], "margins": [], "lengths": []}
     micro_batches: Sequence[Sequence[Any]] = _MicroBatches.of(items, token_budget, share=model.shares)
     if task.knows_items:
         micro_batches = list(micro_batches)
@@ -40,16 +44,32 @@ def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], t
             loss, metrics = task.losses(model, batch)
             tally.add(loss, sum(map(task.count, batch)), metrics)
             if ACCURACY in metrics:
-                right += metrics[ACCURACY][0].tolist()
-                prompts += [_prompt_of(item) for item in batch]
-    own: dict[str, Any] = {"tally": tally.as_dict(), "right": right, "prompts": prompts}
+                pairs["right"] += metrics[ACCURACY][0].tolist()
+                pairs["prompts"] += [_prompt_of(item) for item in batch]
+                pairs["margins"] += metrics[MARGIN][0].tolist()
+                pairs["lengths"] += [[int(side.scored.sum()) for side in item.sequences] for item in batch]
+    own: dict[str, Any] = {"tally": tally.as_dict(), **pairs}
     every = ranks.gather(own)
     tally = Tally.together(one["tally"] for one in every)
     means = {f"eval_{name}": value for name, value in tally.means().items()}
     if any(one["right"] for one in every):
-        rate = win_rate_of([x for one in every for x in one["right"]], [x for one in every for x in one["prompts"]])
-        means |= {f"eval_{ACCURACY}_low": rate.low, f"eval_{ACCURACY}_high": rate.high}
+        means |= _of_pairs(**{name: [x for one in every for x in one[name]] for name in pairs})
     return means
+
+
+def _of_pairs(
+    right: Sequence[float], prompts: Sequence[str], margins: Sequence[float], lengths: Sequence[Sequence[int]]
+) -> dict[str, float]:
+    """The accuracy's limits, the accuracy by which response is longer with its own, and how well it is calibrated."""
+    rate = win_rate_of(right, prompts)
+    found: dict[str, float] = {f"eval_{ACCURACY}_low": rate.low, f"eval_{ACCURACY}_high": rate.high}
+    for name, share in accuracy_by_length(right, [(a, b) for a, b in lengths], prompts).items():
+        key = f"eval_{ACCURACY}/chosen_{name.replace(' ', '_')}"
+        found |= {key: share.rate, f"{key}_low": share.low, f"{key}_high": share.high, f"{key}_num": float(share.num)}
+    finite_N = np.array(margins, dtype=np.float64)
+    if np.isfinite(finite_N).all():
+        found["eval_rewards/ece"] = expected_calibration_error(expit(finite_N), np.ones(len(finite_N)))
+    return found
 
 
 def _prompt_of(item: Any) -> str:
