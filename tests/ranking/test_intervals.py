@@ -408,3 +408,12 @@ def test_labels_of_clusters_may_be_large_and_have_gaps(simulate):
         assert (gapped == labels).all()
         assert num == same_num == len(np.unique(labels)) == labels.max() + 1
     assert (fit_bradley_terry(sparse).covariance_PP == fit_bradley_terry(votes).covariance_PP).all()
+
+
+def test_votes_missing_are_counted_with_the_covariance_of_the_resamples():
+    votes = Votes.from_counts([("a", "b", 30, 25, 0), ("b", "c", 20, 30, 0), ("a", "c", 22, 24, 0)])
+    drawn = bootstrap(votes, by_model, num_resamples=40)
+    centred = drawn.draws_BP - drawn.draws_BP.mean(0)
+    covariance = sum(np.outer(row, row) for row in centred) / (len(centred) - 1)
+    expected = replace(drawn.fit, covariance_PP=covariance).votes_to_separate("a", "b")
+    assert 0 < drawn.votes_to_separate("a", "b") == pytest.approx(expected)

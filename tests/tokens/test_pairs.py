@@ -140,3 +140,10 @@ def test_a_conversation_the_template_rewrites_is_a_bad_row(byte_tokenizer):
     encoder = ChatEncoder(byte_tokenizer, template=REWRITING)
     result = tokenise_demonstrations(encoder, [conversation("hi", "yes")], WIDE)
     assert [v.code for v in result.problems] == ["template_boundary"]
+
+
+def test_what_follows_a_bad_row_or_a_document_is_read(encoder):
+    rows = [conversation("hi " * 60, "yes"), Document(text="a tale"), conversation("hi", "yes")]
+    result = tokenise_demonstrations(encoder, [*rows, *rows], Limits(60, 59))
+    assert len(result.items) == 4
+    assert len(result.problems) == 2

@@ -15,6 +15,7 @@ from penchant.training.loop import accumulate
 from penchant.training.next_token import NextTokenTask
 from penchant.training.preferences import PreferenceTask
 from penchant.training.reference import reference_logprobs
+from penchant.training.task import StepResult, Tally
 
 BETA = 0.3
 
@@ -293,3 +294,25 @@ def test_the_callback_is_called_before_each_micro_batch(model, task, pairs):
     )
     assert len(called) == 3
     assert called == sorted(set(called)), "before, not after"
+
+
+def test_a_mean_is_over_the_items_of_all_parts():
+    values = [[1.0, 2.0, 6.0], [5.0], [3.0, 4.0]]
+    parts = []
+    for part in values:
+        tally = Tally()
+        tally.add(torch.tensor(part), len(part), {"margin": (torch.tensor(part) * 10, len(part))})
+        parts.append(tally.as_dict())
+    assert Tally.together(parts).means() == {"loss": 3.5, "margin": 35.0}
+
+
+def test_several_updates_of_a_step_keep_the_margins_and_bad_items_of_all():
+    first = StepResult({"loss": 1.0, "clipped": 0.5}, 2.0, 10, True, (), (("a:1", 0.5),))
+    second = StepResult({"loss": 3.0}, 4.0, 5, False, ("bad",), (("a:2", -1.0), ("a:3", 0.0)))
+    both = StepResult.together([first, second])
+    assert both.means == {"loss": 2.0, "clipped": 0.5}
+    assert both.grad_norm == 3.0
+    assert both.num_tokens == 15
+    assert not both.finite
+    assert both.bad_items == ("bad",)
+    assert both.margins == (("a:1", 0.5), ("a:2", -1.0), ("a:3", 0.0))
