@@ -7,7 +7,7 @@ import pytest
 from penchant import launching
 from penchant.errors import ConfigError, TrainingError
 
-KILLED, USERS_MISTAKE, FAULT = -9, 2, 1
+KILLED, ENDED, USERS_MISTAKE, FAULT = -9, -15, 2, 1
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def test_what_ended_by_itself_is_not_started_again(launched):
     assert launched([[]], 3) == (0, [0])
     assert launched([[USERS_MISTAKE, USERS_MISTAKE]], 3) == (USERS_MISTAKE, [0])
     assert launched([[FAULT]], 3) == (FAULT, [0])
+    assert launched([[USERS_MISTAKE, ENDED]], 3) == (USERS_MISTAKE, [0])
 
 
 def test_what_was_killed_is_started_again_as_often_as_asked_for(launched):

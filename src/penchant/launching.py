@@ -34,6 +34,7 @@ def launch(processes: int, max_restarts: int = 0, afterwards: str = "go on with 
     for restarts in range(max_restarts + 1):
         os.environ[RESTARTS] = str(restarts)
         codes = _codes_of_failed(processes)
+        codes = [code for code in codes if code != -signal.SIGTERM] or codes  # so the launcher ends the others
         if not codes or min(codes) > 0:
             sys.exit(max(codes, default=0))
     name = signal.Signals(-min(codes)).name

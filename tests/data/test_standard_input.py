@@ -106,3 +106,10 @@ def test_a_ledger_names_standard_input_and_no_temporary_file(pipe):
     pipe(LINES)
     (file,) = files_read(files_of(sources_of("-")))
     assert file == {"path": "<stdin>", "sha256": hashlib.sha256(LINES).hexdigest()}
+
+
+def test_one_of_several_processes_reads_none_of_it(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(DataError, match="read by one process, and several were started"):
+        load_pairs("-")

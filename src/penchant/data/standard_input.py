@@ -18,6 +18,7 @@ from penchant.data.files import SUPPORTED
 from penchant.data.opening import open_bytes
 from penchant.data.unpacking import COMPRESSIONS
 from penchant.errors import DataError
+from penchant.process import num_processes
 from penchant.reading import os_reason
 
 __all__ = ["NAME", "is_standard_input", "kept"]
@@ -41,8 +42,11 @@ def is_standard_input(name: str) -> bool:
 def kept(name: str, *, otherwise: str | None = None) -> Path:
     """The file in which it is kept, read to its end by the first call. otherwise: the ending of what is no JSON.
 
-    Raises DataError where nothing is piped in, where it is too long, and where its ending must be given.
+    Raises DataError where nothing is piped in, where it is too long, where its ending must be given, and in one of several
+    processes, which would each read a part.
     """
+    if num_processes() > 1:
+        raise DataError("-: standard input is read by one process, and several were started; name a file.")
     if not _kept or _kept[0][0] is not sys.stdin:
         _kept[:] = [(sys.stdin, _keep(sys.stdin.buffer if sys.stdin is not None else None))]
     path = _kept[0][1]

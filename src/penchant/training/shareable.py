@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant import ranks
-from penchant.data.standard_input import is_standard_input
 from penchant.errors import ConfigError
 from penchant.training.config import RunConfig
 
@@ -20,8 +19,6 @@ def require_shareable(config: RunConfig, processes: int) -> None:
             f"optimiser.batch_size: {processes} processes cannot share a batch of {config.optimiser.batch_size}; "
             "start fewer, or take larger batches"
         )
-    if processes > 1 and any(map(is_standard_input, config.data.files)):
-        raise ConfigError("data: standard input is read by one process, and several were started; give a file")
 
 
 def require_prompts(groups: NDArray[np.int64]) -> None:
