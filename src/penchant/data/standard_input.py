@@ -42,8 +42,8 @@ def is_standard_input(name: str) -> bool:
 def kept(name: str, *, otherwise: str | None = None) -> Path:
     """The file in which it is kept, read to its end by the first call. otherwise: the ending of what is no JSON.
 
-    Raises DataError where nothing is piped in, where it is too long, where its ending must be given, and in one of several
-    processes, which would each read a part.
+    Raises DataError where nothing is piped in, where it is too long, where its ending must be given, and in one of
+    several processes, which would each read a part.
     """
     if num_processes() > 1:
         raise DataError("-: standard input is read by one process, and several were started; name a file.")
