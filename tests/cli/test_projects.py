@@ -54,7 +54,8 @@ def test_a_project_is_read_as_the_rows_that_the_objective_needs(train, project, 
     (file,) = ledger["data"]
     assert file.startswith(str(project / "exports" / f"{kind}-"))
     per_answer = 2 if kind == "kto" else 1
-    assert ledger["num_train_pairs"] + ledger["num_held_out_pairs"] == per_answer * len(WORDS)
+    read = {"kto": "responses", "sft": "texts"}.get(kind, "pairs")
+    assert ledger[f"num_train_{read}"] + ledger[f"num_held_out_{read}"] == per_answer * len(WORDS)
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ def test_conversations_of_one_prompt_and_texts_that_come_twice_lie_on_one_side(s
     ledger = sft(data={"files": [str(path)], "held_out": 0.5}, optimiser={"max_steps": 1}).ledger
     ((train, held_out),) = seen
     assert (len(train | held_out), train & held_out) == (4, set())
-    assert ledger["num_held_out_pairs"] == 6 * len(held_out) > 0
+    assert ledger["num_held_out_texts"] == 6 * len(held_out) > 0
 
 
 @pytest.mark.slow(threads=1)

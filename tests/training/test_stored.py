@@ -61,13 +61,13 @@ def made(encoder, file, tmp_path, monkeypatch):
         def stores(self):
             return sorted(path for path in self.folder.iterdir() if not path.name.startswith("."))
 
-    made, encode = Made(), PieceEncoder.encode
+    made, split = Made(), PieceEncoder.split
 
     def counting(self, texts):
         made.num_texts += len(texts)
-        return encode(self, texts)
+        return split(self, texts)
 
-    monkeypatch.setattr(PieceEncoder, "encode", counting)
+    monkeypatch.setattr(PieceEncoder, "split", counting)
     return made
 
 

@@ -51,13 +51,13 @@ def tokenizer(stories260k):
 @pytest.fixture
 def texts(monkeypatch):
     """All texts that are tokenised."""
-    texts, encode = [], PieceEncoder.encode
+    texts, split = [], PieceEncoder.split
 
     def counting(self, some):
         texts.extend(some)
-        return encode(self, some)
+        return split(self, some)
 
-    monkeypatch.setattr(PieceEncoder, "encode", counting)
+    monkeypatch.setattr(PieceEncoder, "split", counting)
     return texts
 
 
