@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_up",
+    "all_together",
     "by_itself",
     "collect",
     "concatenate",
@@ -44,6 +45,8 @@ __all__ = [
     "share",
     "size",
     "telling",
+    "when_others_work",
+    "work_together",
 ]
 
 T = TypeVar("T")
@@ -54,6 +57,10 @@ SECONDS_BETWEEN_MEETINGS = 1.0
 INTERRUPTIONS = ("KeyboardInterrupt", "Interrupted")
 """By their names, as they are told."""
 _ALONE: ContextVar[bool] = ContextVar("works by itself", default=False)
+VALUE, FAILED, WORK = 0, 1, 2
+"""What a rank says when all meet: something, that it has failed, or that it does work in which all must take part."""
+_OF_RANK: ContextVar[Callable[[str], None] | None] = ContextVar("takes part when others work", default=None)
+_IN_WORK: ContextVar[bool] = ContextVar("what was said last is that all work", default=False)
 
 
 @contextmanager
@@ -87,11 +94,17 @@ def joined() -> Iterator[None]:
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """What is raised inside is told to the other ranks, where they next meet."""
+    """What is raised inside is told to the other ranks, where they next meet.
+
+    Not what is raised in work in which all take part: who fails there ends, and the others notice.
+    """
     try:
         yield
     except BaseException as error:
-        if not _known_to_all(error):
+        if _IN_WORK.get():  # the others are in the midst of a sum, and hear only that this one has ended
+            if _is_broken_connection(error):
+                raise _another_has_ended(error) from error
+        elif not _known_to_all(error):
             _tell_of(error)
         raise
 
@@ -128,7 +141,33 @@ def is_first() -> bool:
 
 def gather(value: T) -> list[T]:
     """The value of every rank, in order; of values that JSON can hold. Raises what another rank has failed with."""
-    return [value] if size() == 1 else [json.loads(text) for text in _exchange(json.dumps(value))]
+    if size() == 1:
+        return [value]
+    while True:
+        kinds, texts = _exchange(json.dumps(value))
+        if WORK not in kinds:
+            return [json.loads(text) for text in texts]
+        take_part = _OF_RANK.get()
+        assert take_part is not None, "all ranks say how they take part before one of them works"
+        take_part(json.loads(texts[kinds.index(WORK)]))
+
+
+def when_others_work(helper: Callable[[str], None]) -> None:
+    """Let this rank take part by `helper`, which is told what, where another works and this one waits in `gather`."""
+    _OF_RANK.set(helper)
+
+
+def work_together(what: str) -> None:
+    """Say that this rank does `what` now; all that wait take part, and all others must do the same.
+
+    Also inside `first` and `share`, where the others wait, or work too.
+    """
+    before = _ALONE.set(False)
+    try:
+        kinds, texts = _exchange(json.dumps(what), WORK)
+    finally:
+        _ALONE.reset(before)
+    assert {text for kind, text in zip(kinds, texts, strict=True) if kind == WORK} == {json.dumps(what)}
 
 
 def first(find: Callable[[], T]) -> T:
@@ -155,10 +194,17 @@ def add_up(tensors: Sequence[Tensor]) -> None:
     if size() > 1:
         import torch.distributed as dist
 
-        gather(None)  # after which none fails before the sums are done
-        with _broken_connections_explained():
+        with all_together():
             for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
                 work.wait()
+
+
+@contextmanager
+def all_together() -> Iterator[None]:
+    """Inside, every rank does the same sums over all; they meet before, so that none fails instead."""
+    gather(None)
+    with _broken_connections_explained():
+        yield
 
 
 def concatenate(own: Tensor) -> tuple[Tensor, slice]:
@@ -245,27 +291,27 @@ def _tell_of(error: BaseException) -> None:
     """Let the other ranks end with this error, if they are still there."""
     text = json.dumps([type(error).__name__, str(error) or type(error).__name__])
     with suppress(PenchantError):  # where they are gone
-        _exchange(text, failed=True)
+        _exchange(text, FAILED)
 
 
-def _exchange(text: str, *, failed: bool = False) -> list[str]:
-    """The text of every rank. Raises the error of the first that failed, on those that did not."""
+def _exchange(text: str, kind: int = VALUE) -> tuple[list[int], list[str]]:
+    """Of which kind every rank says something, and what. Raises the error of the first that failed, on the others."""
     import torch
     import torch.distributed as dist
 
     own = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
     with _signals_waiting(), _broken_connections_explained():
         heads = [torch.empty(2, dtype=torch.int64) for _ in range(size())]
-        dist.all_gather(heads, torch.tensor([failed, len(own)]))
+        dist.all_gather(heads, torch.tensor([kind, len(own)]))
         longest = max(int(length) for _, length in heads)
         padded = [torch.empty(longest, dtype=torch.uint8) for _ in range(size())]
         dist.all_gather(padded, torch.nn.functional.pad(own, (0, longest - len(own))))
     texts = [bytes(one[: int(head[1])].tolist()).decode() for one, head in zip(padded, heads, strict=True)]
-    if not failed:
-        for number, (head, said) in enumerate(zip(heads, texts, strict=True)):
-            if head[0]:
-                raise _error_of(number, *json.loads(said))
-    return texts
+    kinds = [int(head[0]) for head in heads]
+    _IN_WORK.set(WORK in kinds)
+    if kind != FAILED and FAILED in kinds:
+        raise _error_of(kinds.index(FAILED), *json.loads(texts[kinds.index(FAILED)]))
+    return kinds, texts
 
 
 @contextmanager
@@ -309,6 +355,15 @@ def _broken_connections_explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        ended = TrainingError(f"another process of the run has ended, so all do ({reason_of(error)})")
-        ended.everywhere = True
-        raise ended from error
+        raise _another_has_ended(error) from error
+
+
+def _is_broken_connection(error: BaseException) -> bool:
+    """Whether this is how gloo or NCCL say that another process is gone."""
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "NCCL", "Connection"))
+
+
+def _another_has_ended(error: BaseException) -> TrainingError:
+    ended = TrainingError(f"another process of the run has ended, so all do ({reason_of(error)})")
+    ended.everywhere = True
+    return ended

@@ -102,14 +102,19 @@ class ContinuousBatch:
         read = np.concatenate([np.arange(old), np.repeat(last, [len(job.indices) for job, _ in new])])
         input_ids_T = torch.from_numpy(np.concatenate(ids)).to(device)
         model.num_tokens_run += len(input_ids_T)
-        with model.numerics.autocast():
+
+        def logits() -> torch.Tensor:
             hidden_TH = model.body(
                 input_ids=input_ids_T[None],
                 position_ids=torch.from_numpy(np.concatenate(positions)).to(device)[None],
                 use_cache=False,
                 layout=layout,
             ).last_hidden_state[0]
-            logits_RV = model.head(hidden_TH[torch.from_numpy(read).to(device)]).float()
+            logits_RV: torch.Tensor = model.read_head(model.head.forward, hidden_TH[torch.from_numpy(read).to(device)])
+            return logits_RV
+
+        with model.numerics.autocast():
+            logits_RV = model.run(logits).float()
         for row in running:
             row.length += 1
         cap = model.logit_softcap

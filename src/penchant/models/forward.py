@@ -108,16 +108,23 @@ def shared_states(model: LanguageModel, forest: Forest) -> Tensor:
 
 def score_shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Log-prob, log sum of squared probabilities, and the state that predicts it, of each scored token."""
+    return model.run(lambda: _score_shared(model, forest, collision))
+
+
+def _score_shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor, Tensor]:
     device, hidden_TH = model.numerics.device, shared_states(model, forest)
     hidden_KH = hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(device))
     targets_K = torch.from_numpy(forest.target_ids_K).to(device)
-    logp_K, collision_K = token_logprobs_and_collision(
+    logp_K, collision_K = model.read_head(
+        lambda states_KH: token_logprobs_and_collision(
+            states_KH,
+            model.head.weight,
+            targets_K,
+            model.head.bias,
+            softcap=model.logit_softcap,
+            weight_sum_VH=model.head_gradient,
+            collision=collision,
+        ),
         hidden_KH,
-        model.head.weight,
-        targets_K,
-        model.head.bias,
-        softcap=model.logit_softcap,
-        weight_sum_VH=model.head_gradient,
-        collision=collision,
     )
     return logp_K, collision_K, hidden_KH

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,12 @@ from torch.utils.checkpoint import checkpoint
 from penchant.errors import ConfigError
 from penchant.models.attention import NAME, CannotShare
 from penchant.models.numerics import Numerics
+from penchant.models.sharded import Sharded
 from penchant.tokens.encoding import ChatEncoder
 
 __all__ = ["LanguageModel", "use_plain_attention"]
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -31,7 +34,8 @@ class LanguageModel:
     rightly; else every token runs the whole text again. num_tokens_run: how many it has run, shared ones once.
     in_memory: whether its weights were trained since and lie in no folder; `path` is then the one it came from.
     head_gradient: where the gradient of the head's weight is added up, (V, H); None while autograd does it.
-    task_type: what peft calls what it does.
+    task_type: what peft calls what it does. sharded: how its weights lie over the ranks of a run, where they do;
+    skeleton: then the network without its weights, to be written.
     """
 
     network: Any
@@ -46,6 +50,8 @@ class LanguageModel:
     num_tokens_run: int = 0
     in_memory: bool = False
     head_gradient: Tensor | None = None
+    sharded: Sharded | None = None
+    skeleton: Any = None
     task_type: ClassVar[str] = "CAUSAL_LM"
 
     @property
@@ -88,6 +94,14 @@ class LanguageModel:
     def context_length(self) -> int:
         """The longest sequence the model was built for, in tokens."""
         return int(getattr(self.text_config, "max_position_embeddings", None) or 10**9)
+
+    def run(self, work: Callable[[], T]) -> T:
+        """What `work` gives, which runs the network once; where it is sharded, all ranks run theirs then."""
+        return work() if self.sharded is None else self.sharded.run(work)
+
+    def read_head(self, work: Callable[[Tensor], T], hidden: Tensor) -> T:
+        """What `work` makes of the states with the head's weight, which is there meanwhile where it is sharded."""
+        return work(hidden) if self.sharded is None else self.sharded.read_head(work, hidden)
 
     def require_words(self) -> None:
         """Raise ModelError for a model that gives no probabilities of tokens."""
@@ -144,7 +158,7 @@ class LanguageModel:
         sparse gradients are missing or not the same twice; and only where prefixes are shared, as a model's own code
         has a way of its own from embedding to logits.
         """
-        if not self.shares:
+        if not self.shares or self.sharded is not None:
             return
         embedding, weight = self.causal_lm.get_input_embeddings(), self.head.weight
         at_once = at_once and self.numerics.device.type == "cpu"

@@ -28,12 +28,18 @@ def rewards_of_sequences(model: RewardModel, sequences: Sequence[TokenSequence])
     unique = {sequence.key: sequence for sequence in sequences}
     forest = Forest.plant([_without_padding(one, model.pad_id) for one in unique.values()], share=model.shares)
     model.num_tokens_run += forest.num_tokens
+    reward_U = model.run(lambda: _rewards(model, forest))
+    place = {key: u for u, key in enumerate(unique)}
+    return reward_U[[place[sequence.key] for sequence in sequences]]
+
+
+def _rewards(model: RewardModel, forest: Forest) -> Tensor:
+    """The reward at the end of every sequence of a forest, (U,)."""
     hidden_TH = hidden_states(model, forest)
     hidden_UH = hidden_TH.index_select(0, torch.from_numpy(forest.last_index_R).to(hidden_TH.device))
     with torch.autocast(hidden_TH.device.type, enabled=False):
-        reward_U: Tensor = model.head(hidden_UH.float())[:, 0]
-    place = {key: u for u, key in enumerate(unique)}
-    return reward_U[[place[sequence.key] for sequence in sequences]]
+        reward_U: Tensor = model.head(hidden_UH.float())[:, 0].clone()  # FSDP warns of a view
+    return reward_U
 
 
 def rewards_of(

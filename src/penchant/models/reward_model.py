@@ -48,7 +48,7 @@ class RewardModel(LanguageModel):
     def add_up_vocabulary_gradients(self, *, at_once: bool) -> None:
         """As of a language model, of the embedding alone: there is no head over the vocabulary."""
         embedding = self.causal_lm.get_input_embeddings()
-        if self.shares and isinstance(embedding, nn.Embedding):
+        if self.shares and self.sharded is None and isinstance(embedding, nn.Embedding):
             embedding.sparse = at_once and self.numerics.device.type == "cpu"
 
 

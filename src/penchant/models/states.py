@@ -29,7 +29,7 @@ def hidden_states(model: LanguageModel, forest: Forest) -> Tensor:
     """
     with model.numerics.autocast():
         if model.shares:
-            return shared_states(model, forest)
+            return model.run(lambda: shared_states(model, forest))
         ids_T = torch.from_numpy(forest.input_ids_T).to(model.numerics.device)
         alone = [model.body(input_ids=ids_T[None, s.start : s.stop])[0][0] for s in forest.segments]
         return torch.cat(alone)

@@ -20,8 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from penchant.files import SCRATCH, replacing_folder
+from penchant.models.sharded import put, whole_of_all
 
-__all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint"]
+__all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint", "take_part"]
 
 
 WRITTEN = {"weights.safetensors", "optimiser.safetensors", "task.safetensors", "state.json"}
@@ -51,6 +52,7 @@ def save_checkpoint(
 
     An interrupted write leaves only a folder that starts with a dot, which is never read and is removed next time.
     """
+    weights, moments = take_part(parameters, optimiser)
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(SCRATCH):
         shutil.rmtree(leftover)
@@ -58,10 +60,8 @@ def save_checkpoint(
     if target.exists() and not _fault(target):
         return target  # of the same step, so with the same content
     with replacing_folder(target) as scratch:
-        save_file(
-            {name: p.detach().cpu().contiguous() for name, p in parameters.items()}, scratch / "weights.safetensors"
-        )
-        save_file(_optimiser_tensors(parameters, optimiser), scratch / "optimiser.safetensors")
+        save_file(weights, scratch / "weights.safetensors")
+        save_file(moments, scratch / "optimiser.safetensors")
         save_file({name: tensor.cpu().contiguous() for name, tensor in task.items()}, scratch / "task.safetensors")
         (scratch / "state.json").write_text(json.dumps({"step": step, **state}, indent=2), encoding="utf-8")
         manifest = {file.name: _fingerprint(file) for file in sorted(scratch.iterdir())}
@@ -71,6 +71,13 @@ def save_checkpoint(
     for stale in (*found[:newest], *found[newest + keep :]):
         shutil.rmtree(stale)
     return target
+
+
+def take_part(
+    parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Weights and moments as a checkpoint holds them; where they are sharded all ranks put them together."""
+    return whole_of_all(parameters), whole_of_all(_optimiser_tensors(parameters, optimiser))
 
 
 def checkpoint_faults(folder: Path) -> dict[str, str]:
@@ -106,14 +113,17 @@ def restore(
     """Put a checkpoint's tensors into the parameters and the optimiser, bit for bit; returns those of the task."""
     weights = load_file(checkpoint.folder / "weights.safetensors")
     assert set(weights) == set(parameters), "a checkpoint holds exactly the trained parameters"
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
+    for name, parameter in parameters.items():
+        put(parameter, weights[name])
     for key, tensor in load_file(checkpoint.folder / "optimiser.safetensors").items():
         name, slot = key.rsplit("/", 1)
         parameter = parameters[name]
-        device = "cpu" if slot == "step" and not optimiser.defaults.get("fused") else parameter.device
-        optimiser.state[parameter][slot] = tensor.to(device)
+        if slot == "step":
+            device = parameter.device if optimiser.defaults.get("fused") else "cpu"
+            optimiser.state[parameter][slot] = tensor.to(device)
+        else:
+            optimiser.state[parameter][slot] = torch.zeros_like(parameter)
+            put(optimiser.state[parameter][slot], tensor)
     of_the_task: dict[str, Tensor] = load_file(checkpoint.folder / "task.safetensors")
     return of_the_task
 
@@ -122,7 +132,7 @@ def _optimiser_tensors(
     parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
     return {
-        f"{name}/{slot}": value.detach().cpu().contiguous()
+        f"{name}/{slot}": value.detach()
         for name, parameter in parameters.items()
         for slot, value in optimiser.state.get(parameter, {}).items()
     }

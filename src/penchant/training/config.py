@@ -29,6 +29,7 @@ __all__ = [
     "MovingReferenceConfig",
     "ObjectiveConfig",
     "OptimiserConfig",
+    "ParallelConfig",
     "RewardConfig",
     "RunConfig",
     "SFTConfig",
@@ -220,6 +221,15 @@ class OptimiserConfig(Section):
     )
 
 
+class ParallelConfig(Section):
+    """How several processes share a model."""
+
+    mode: Literal["replicated", "sharded"] = Field(
+        "replicated",
+        description="every process holds the whole model, or a slice of each weight, gradient and moment (FSDP)",
+    )
+
+
 class SaveConfig(Section):
     """When to measure and when to save."""
 
@@ -362,6 +372,7 @@ class RunConfig(Section):
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
+    parallel: ParallelConfig = ParallelConfig()
     save: SaveConfig = SaveConfig()
     alarms: AlarmsConfig = AlarmsConfig()
 

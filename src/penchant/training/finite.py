@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from penchant.errors import ConfigError, TrainingError
+from penchant.models.sharded import own_slice
 from penchant.training.task import StepResult
 
 __all__ = ["require_finite", "require_gradient", "require_rewards_of_zero", "say_not_finite"]
@@ -20,7 +21,7 @@ def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
 
     A step whose gradient is not finite is skipped, but a step that is too long can still leave the range of numbers.
     """
-    bad = [name for name, parameter in parameters.items() if not torch.isfinite(parameter.detach()).all()]
+    bad = [name for name, parameter in parameters.items() if not torch.isfinite(own_slice(parameter.detach())).all()]
     if bad:
         raise TrainingError(
             f"the trained weights are not finite ({bad[0]}, one of {len(bad)} of {len(parameters)} parameters), so no "

@@ -11,7 +11,10 @@ import torch
 
 from penchant import ranks
 from penchant.models.language_model import LanguageModel
+from penchant.models.sharded import whole_of_all
+from penchant.models.sharding import whole_on_first
 from penchant.training.alone import alone_in_run
+from penchant.training.checkpoint import take_part
 from penchant.training.config import RunConfig
 from penchant.training.run_folder import RunFolder, read_ledger
 from penchant.training.run_record import RunRecord
@@ -54,13 +57,21 @@ class OthersRunFolder(RunFolder):
     def record(self, metrics: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]) -> None:
         return
 
-    def save(self, *_: Any, **__: Any) -> None:
-        return
+    def save(
+        self,
+        step: int,
+        parameters: Mapping[str, torch.nn.Parameter],
+        optimiser: torch.optim.Optimizer,
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        take_part(parameters, optimiser)
 
     def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
-        return
+        whole_of_all(parameters)
 
     def write_model(self, model: LanguageModel) -> dict[str, str]:
+        whole_on_first(model)
         return {}
 
     def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:

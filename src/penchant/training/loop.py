@@ -16,6 +16,7 @@ import torch
 from penchant import ranks
 from penchant.errors import OutputError, UserError
 from penchant.models.language_model import LanguageModel
+from penchant.models.sharded import whole_of_all
 from penchant.progress import Reporter
 from penchant.training.alarms import Alarms
 from penchant.training.callbacks import Callback, begin_one, own_metrics
@@ -73,8 +74,12 @@ def accumulate(
         del loss, metrics
     part.num_tokens = model.num_tokens_run - tokens_before
     whole = part.of_all()
-    ranks.add_up([p.grad for p in parameters if p.grad is not None])
-    grad_norm = float(torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm))
+    if model.sharded is None:
+        ranks.add_up([p.grad for p in parameters if p.grad is not None])
+    else:
+        ranks.gather(None)  # those that have run out take part in what others still run
+    norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+    grad_norm = float(whole_of_all({"": norm})[""])
     finite = not whole.bad and math.isfinite(grad_norm)
     bad = tuple(batch[i] for i in whole.bad) or (() if finite else tuple(batch))
     return StepResult(whole.tally.means(), grad_norm, whole.num_tokens, finite, bad, tuple(whole.margins))
@@ -171,7 +176,9 @@ class Loop(Generic[Item]):
                         break
             self._call(lambda callback: callback.on_end(self))
         except UserError as error:  # such as a judge that fails: what was computed so far is kept
-            if self.step and not isinstance(error, OutputError):
+            if self.model.sharded is not None:
+                self.reporter.say(f"stopped after step {self.step}; not saved, as all processes save together")
+            elif self.step and not isinstance(error, OutputError):
                 self._save()
                 self.reporter.say(f"stopped after step {self.step} of {self.num_steps}{self.record.how_to_go_on}")
             raise

@@ -31,7 +31,8 @@ def adamw(
         fused=model.numerics.device.type in ("cpu", "cuda"),
     )
     for parameter in parameters.values():
-        parameter.data = parameter.data.clone()
+        if model.sharded is None:
+            parameter.data = parameter.data.clone()
         parameter.grad = torch.zeros_like(parameter)
         step = torch.zeros((), device=parameter.device if optimiser.defaults["fused"] else "cpu")
         moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}

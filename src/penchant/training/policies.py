@@ -18,13 +18,14 @@ from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.models.reward_model import RewardModel, reward_model_of
+from penchant.models.sharding import shard
 from penchant.progress import Reporter
 from penchant.tokens import TokenSequence
 from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
 from penchant.training.reference import reference_logprobs
 from penchant.training.reference_values import ReferenceCache
 
-__all__ = ["load_policy", "load_trainee", "make_ready", "score_reference"]
+__all__ = ["load_policy", "load_trainee", "make_ready", "score_reference", "share_out"]
 
 
 def load_policy(
@@ -110,7 +111,9 @@ def score_reference(
             )
     folder = cache_folder() / "reference"
     with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with `resume=True`"):
-        name = f"{model.numerics.mode}-{arithmetic()}"
+        name = f"{model.numerics.mode}-{arithmetic()}" + "-sharded" * (
+            model.sharded is not None and not model.sharded.exact
+        )
         cache = ReferenceCache(folder if config.output and ranks.is_first() else None, model.digest, name)
         with model.as_reference() if is_itself and config.model.lora is not None else nullcontext():
             reference = reference_logprobs(
@@ -124,6 +127,13 @@ def score_reference(
     return reference, model.digest
 
 
+def share_out(model: LanguageModel, run: RunConfig) -> None:
+    """Shard the model over the ranks where the settings say so. Raises ConfigError for one that cannot be."""
+    if run.parallel.mode == "sharded":
+        shard(model)
+        ranks.when_others_work(model.sharded.take_part)  # type: ignore[union-attr]
+
+
 def make_ready(model: LanguageModel, run: RunConfig) -> None:
     """Give the model forwards that remember less for the way back. Raises ConfigError.
 
@@ -131,7 +141,7 @@ def make_ready(model: LanguageModel, run: RunConfig) -> None:
     """
     if run.model.gradient_checkpointing:
         model.checkpoint_activations()
-    else:
+    elif model.sharded is None:
         remember_less(model.network)
 
 

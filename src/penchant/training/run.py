@@ -39,7 +39,7 @@ from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe, usual_learning_rate
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
-from penchant.training.policies import load_trainee, make_ready, score_reference
+from penchant.training.policies import load_trainee, make_ready, score_reference, share_out
 from penchant.training.room import require_room, say_room
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import BEGUN_WITH, RunRecord
@@ -173,6 +173,7 @@ def train(
     counts = plan_of(config, found, recipe.group_of, share=model.shares)
     reporter.say(str(counts))
     say_room(config, model, counts, reporter, needs_reference=recipe.needs_reference)
+    share_out(model, config)
     record = record_of(config, recipe.command, resume=resume)
     with record.withdrawn_if_refused():
         facts: dict[str, Any] = {}
@@ -201,7 +202,7 @@ def train(
             loop.on_first_step = require_rewards_of_zero
         _train(loop, record, reporter, resume=resume)
     settle(model, record)
-    return Run(record, model=model, began_as=given.model, reference=given.reference)
+    return Run(record, model=model if model.sharded is None else None, began_as=given.model, reference=given.reference)
 
 
 def _train(loop: Loop[Any], record: RunRecord, reporter: Reporter, *, resume: bool) -> None:

@@ -28,6 +28,8 @@ from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomicall
 from penchant.models import saving
 from penchant.models.digests import digests_of_model
 from penchant.models.language_model import LanguageModel
+from penchant.models.sharded import whole_of_all
+from penchant.models.sharding import whole_on_first
 from penchant.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from penchant.training.config import RunConfig
 from penchant.training.records import append_rows, keep_rows, read_rows_written
@@ -172,8 +174,8 @@ class RunFolder(RunRecord):
         return newest_checkpoint(self.checkpoints, say)
 
     def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
+        kept = whole_of_all(parameters)
         with disk_errors_explained(self.path), replacing_folder(self.path / "best") as scratch:
-            kept = {name: parameter.detach().cpu().contiguous() for name, parameter in parameters.items()}
             save_file(kept, scratch / "weights.safetensors")
 
     def take_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
@@ -181,6 +183,7 @@ class RunFolder(RunRecord):
         super().take_best(parameters)
 
     def write_model(self, model: LanguageModel) -> dict[str, str]:
+        model = whole_on_first(model)
         with disk_errors_explained(self.path):
             saving.save_model(model, self.model)
             return digests_of_model(self.model)

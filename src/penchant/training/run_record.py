@@ -14,6 +14,7 @@ from torch import Tensor
 
 from penchant.errors import OutputError
 from penchant.models.language_model import LanguageModel
+from penchant.models.sharded import put
 from penchant.training.checkpoint import Checkpoint
 from penchant.training.config import RunConfig
 from penchant.training.records import plain
@@ -104,9 +105,8 @@ class RunRecord:
 
     def take_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
         """Put the weights that were kept into the parameters."""
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(self.best[name])
+        for name, parameter in parameters.items():
+            put(parameter, self.best[name])
 
     def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:
         """Forget metrics and samples of steps after `step`, where a run is resumed."""

@@ -14,11 +14,45 @@ __all__ = ["require_prompts", "require_shareable"]
 
 def require_shareable(config: RunConfig, processes: int) -> None:
     """Raise ConfigError for settings that so many processes cannot share."""
+    if config.parallel.mode == "sharded" and (words := _not_sharded(config, processes)):
+        raise ConfigError(f"parallel.mode: {words}")
     if processes > config.optimiser.batch_size:
         raise ConfigError(
             f"optimiser.batch_size: {processes} processes cannot share a batch of {config.optimiser.batch_size}; "
             "start fewer, or take larger batches"
         )
+
+
+def _not_sharded(config: RunConfig, processes: int) -> str:
+    """Why this run cannot be sharded, and what to do; "" where it can."""
+    moving = getattr(getattr(config, "dpo", None), "moving_reference", None)
+    reasons = (
+        (processes == 1, "one process has nobody to share a model with; start several, or leave it out"),
+        (config.output is None, "a model that is sharded is written to a folder; name it, `output=...`"),
+        (config.model.lora is not None, "the model under an adapter is not sharded; leave out model.lora, or this"),
+        (
+            hasattr(config, "rlhf") or getattr(config, "sampling", None) is not None,
+            "a model that writes responses while it is trained is not sharded; leave it out",
+        ),
+        (
+            getattr(getattr(config, "dpo", None), "band", None) is not None,
+            "dpo.band goes back several times for a pair, which is not sharded; leave it out",
+        ),
+        (
+            config.optimiser.router_loss > 0,
+            "optimiser.router_loss reads states within a model, which is not sharded; leave it out",
+        ),
+        (moving is not None, "a reference that moves is not sharded; leave out dpo.moving_reference, or this"),
+        (
+            config.alarms.kl_over_budget is not None,
+            "alarms.kl_over_budget keeps a second model, which is not sharded; leave it out",
+        ),
+        (
+            config.model.reference is not None,
+            "a reference of another name is a second model, which is not sharded; leave out model.reference, or this",
+        ),
+    )
+    return next((words for holds, words in reasons if holds), "")
 
 
 def require_prompts(groups: NDArray[np.int64]) -> None:

@@ -1,0 +1,204 @@
+"""A model whose weights lie in slices on several ranks trains, goes on and is written as that of one process."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from penchant import ranks
+from penchant.errors import ConfigError, UserError
+from penchant.models.sharded import own_slice, whole
+from penchant.models.sharding import shard
+from penchant.objectives import bind
+from penchant.training import run
+from penchant.training.config import DPOConfig, OptimiserConfig
+from penchant.training.held_out import evaluate_task
+from penchant.training.loop import accumulate
+from penchant.training.optimiser import adamw
+from penchant.training.preferences import PreferenceTask
+from penchant.training.reference import reference_logprobs
+from penchant.training.samples import FixedPrompts
+from penchant.training.shareable import require_shareable
+
+CLOSE = 1e-6
+SHARDED = {"parallel": {"mode": "sharded"}}
+
+
+@pytest.fixture(autouse=True)
+def _models_are_loaded_one_after_another(monkeypatch):
+    """While transformers loads a model it changes torch for all threads, which processes would not feel."""
+    lock, load = threading.Lock(), run.load_trainee
+
+    def load_alone(*args):
+        with lock:
+            return load(*args)
+
+    monkeypatch.setattr(run, "load_trainee", load_alone)
+
+
+def weights_of(folder):
+    return load_file(*(folder / "model").glob("*.safetensors"))
+
+
+def distance(one, other):
+    assert set(one) == set(other)
+    squares = sum(float((one[name].double() - other[name].double()).square().sum()) for name in one)
+    return (squares / sum(tensor.numel() for tensor in one.values())) ** 0.5
+
+
+def step_of(model, items, reference):
+    """Gradient, norm, weights after a step, metrics of held-out pairs and answers."""
+    config = OptimiserConfig(learning_rate=1e-3)
+    parameters = {n: p for n, p in model.network.named_parameters() if p.requires_grad}
+    optimiser = adamw(model, parameters, config, 1e-3)
+    task = PreferenceTask(bind("dpo"), 0.1, reference)
+    result = accumulate(
+        model,
+        task,
+        items,
+        list(parameters.values()),
+        token_budget=100,
+        max_grad_norm=0.01,
+        before_micro_batch=lambda: None,
+    )
+    gradient = {name: whole(p.grad) for name, p in parameters.items()}
+    optimiser.step()
+    measured = evaluate_task(model, task, items, 100)
+    answers = FixedPrompts((pair.sequences[0] for pair in items), 5, 8).answer(model, step=3)
+    ranks.gather(None)
+    return gradient, result.grad_norm, {name: whole(p) for name, p in parameters.items()}, measured, answers
+
+
+@pytest.mark.slow(threads=1)
+@pytest.mark.parametrize(("kind", "size", "num"), [("tied", 2, 16), ("untied", 2, 16), ("untied", 3, 4)])
+def test_a_step_of_a_sharded_model_is_that_of_one_process(in_ranks, model, pairs, kind, size, num):
+    items = pairs[:num]
+    if kind == "untied":
+        head = model.causal_lm.get_output_embeddings()
+        head.weight = torch.nn.Parameter(head.weight.detach().clone() + 0.01)
+        model.causal_lm.config.tie_word_embeddings = False
+    scores = reference_logprobs(model, [s for item in items for s in item.sequences], None, token_budget=500)
+    reference = {key: value + key[0] / 100 for key, value in scores.items()}
+    gradient, norm, weights, measured, answers = step_of(model.copy(), items, reference)
+
+    def work(_):
+        own = model.copy()
+        shard(own)
+        ranks.when_others_work(own.sharded.take_part)
+        held = sum(own_slice(p).numel() for p in own.network.parameters())
+        return held, *step_of(own, items, reference)
+
+    total = sum(p.numel() for p in model.network.parameters())
+    done = in_ranks(size, work)
+    assert all(isinstance(one, tuple) for one in done), done
+    assert sum(one[0] for one in done) == total, "each weight lies on one rank"
+    for _, other, other_norm, other_weights, other_measured, other_answers in done:
+        assert other_norm == pytest.approx(norm, rel=1e-4)
+        assert max(distance(gradient, other), distance(weights, other_weights)) < CLOSE
+        assert other_measured == pytest.approx(measured, rel=1e-3, abs=1e-4)
+        assert other_answers == answers
+
+
+@pytest.mark.slow(threads=1)
+def test_a_sharded_run_writes_the_model_of_one_process_and_goes_on_bit_for_bit(in_ranks, dpo, make_reporter, tmp_path):
+    def stop():
+        raise UserError("stopped by the test")
+
+    settings = {"save": {"checkpoint_every": 2, "keep_checkpoints": 9, "num_samples": 0}}
+    alone = dpo(name="alone", **settings)
+    (whole_run, *_) = in_ranks(2, lambda _: dpo(output=str(tmp_path / "whole"), **settings, **SHARDED))
+    assert not isinstance(whole_run, BaseException), whole_run
+    assert distance(weights_of(alone.path), weights_of(tmp_path / "whole")) < CLOSE
+    in_ranks(
+        2,
+        lambda r: dpo(make_reporter({3: stop} if r == 0 else {}), output=str(tmp_path / "run"), **settings, **SHARDED),
+    )
+    (again, *_) = in_ranks(2, lambda _: dpo(output=str(tmp_path / "run"), resume=True, **settings, **SHARDED))
+    assert not isinstance(again, BaseException), again
+    assert distance(weights_of(tmp_path / "whole"), weights_of(tmp_path / "run")) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("more", "processes", "words"),
+    [
+        ({}, 1, "one process has nobody to share"),
+        ({"output": None}, 2, "is written to a folder"),
+        ({"model": {"lora": {}}}, 2, "leave out model.lora"),
+        ({"dpo": {"band": {}}}, 2, "goes back several times"),
+        ({"optimiser": {"router_loss": 0.01}}, 2, "reads states within"),
+        ({"sampling": {"judge": "positivity"}}, 2, "writes responses while"),
+        ({"dpo": {"moving_reference": {}}}, 2, "a reference that moves"),
+        ({"alarms": {"kl_over_budget": 1.0}}, 2, "keeps a second model"),
+        ({"model": {"reference": "other"}}, 2, "leave out model.reference"),
+    ],
+)
+def test_what_is_not_sharded_is_refused(more, processes, words):
+    config = DPOConfig.model_validate({"output": "run", **SHARDED, **more})
+    with pytest.raises(ConfigError, match=r"parallel\.mode: .*" + words):
+        require_shareable(config, processes)
+
+
+@pytest.mark.slow(threads=1)
+@pytest.mark.parametrize("verb", ["dpo", "reward", "sft"])
+def test_two_processes_of_a_command_share_a_model(stories260k, pairs_file, texts_file, tmp_path, verb):
+    data = texts_file if verb == "sft" else pairs_file
+    words = [verb, "-m", str(stories260k), "--chat-template", "plain", "-d", str(data), "--epochs", "1"]
+    words += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "float32"]
+    words += ["--set", "data.held_out=0.25"]
+    for name, more in (("alone", []), ("together", ["--processes", "2", "--set", "parallel.mode=sharded"])):
+        done = subprocess.run(
+            [sys.executable, "-m", "penchant", *words, *more, "-o", str(tmp_path / name)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+    assert distance(weights_of(tmp_path / "alone"), weights_of(tmp_path / "together")) < CLOSE
+
+
+FAILURE = """
+import penchant as pt
+
+
+class Fail(pt.Callback):
+    def on_step(self, training, row):
+        layer = training.model.body.layers[2]
+        if training.step == 2 and "{way}" == "there":
+            layer.register_forward_hook(self.fail)
+        elif training.step == 2:
+            layer.register_forward_hook(self.fail_later)
+
+    def fail_later(self, module, given, found):
+        if found.requires_grad:
+            found.register_hook(self.fail)
+
+    def fail(self, *_):
+        raise MemoryError("broken by the test")
+"""
+
+
+@pytest.mark.slow(threads=1)
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_process_that_fails_in_the_midst_of_a_step_ends_the_run(stories260k, pairs_file, tmp_path, way):
+    (tmp_path / "failure.py").write_text(FAILURE.replace("{way}", way))
+    words = ["dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file), "--batch-size", "4"]
+    words += ["--processes", "2", "--set", "parallel.mode=sharded", "--tracker", "failure:Fail", "-o", "run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "penchant", *words, "--device", "cpu", "--dtype", "float32"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode in (1, 2)
+    assert "broken by the test" in done.stderr
+    assert "Traceback" not in done.stderr
