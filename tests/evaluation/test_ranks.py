@@ -37,6 +37,15 @@ def load(stories260k):
     return load
 
 
+def equal_but_for_rounding(found, expected):
+    """Of whatever JSON holds: a rank may take another matrix product, which adds up in another order."""
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(equal_but_for_rounding(found[k], expected[k]) for k in expected)
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(equal_but_for_rounding, found, expected))
+    return found == (pytest.approx(expected, rel=1e-5, abs=1e-6) if isinstance(expected, float) else expected)
+
+
 @pytest.mark.parametrize("num_responses", [1, 3])
 def test_a_file_of_samples_is_the_same_bytes_from_any_number_of_ranks(in_ranks, load, tmp_path, num_responses):
     model = load()
@@ -121,15 +130,15 @@ def test_scores_and_evaluations_are_those_of_one_process(in_ranks, load):
             ).as_dict()
             for judge in (longer, shorter)
         ]
-        return score_pairs(one, ROWS, reference=other), json.loads(json.dumps(found))
+        scores = score_pairs(one, ROWS, reference=other)
+        return json.loads(json.dumps([scores.rows(), found], default=str))
 
     alone = work(policy, reference)
     copies = [(policy.copy(), reference.copy()) for _ in range(3)]
     for found in in_ranks(3, lambda rank: work(*copies[rank])):
-        assert isinstance(found, tuple), found
-        assert found[0] == alone[0]
-        for one, expected in zip(found[1], alone[1], strict=True):
-            for name in ("pairs", "win_rate", "accuracy", "forgetting", "mean_after"):
-                assert one[name] == expected[name], name
-            for name in ("kl", "kl_exact"):  # threads share the choice of a matrix product, processes do not
-                assert one[name] == pytest.approx(expected[name], rel=1e-5), name
+        assert isinstance(found, list), found
+        scores, evaluations = found
+        assert equal_but_for_rounding(scores, alone[0])
+        for one, expected in zip(evaluations, alone[1], strict=True):
+            for name in ("pairs", "win_rate", "accuracy", "forgetting", "mean_after", "kl", "kl_exact"):
+                assert equal_but_for_rounding(one[name], expected[name]), name
