@@ -11,6 +11,9 @@ __all__ = ["summary"]
 
 LENGTHS = ("longer", "as long", "shorter")
 
+ENOUGH_FOR_PARTS = 20
+"""Held-out pairs from which the terminal divides them by length; the report and the metrics have every count."""
+
 
 def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
     """What held-out data shows, remarks worth a second look, time and memory of a finished run; a sentence each."""
@@ -46,16 +49,17 @@ def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
 
 
 def _by_length(last: Mapping[str, Any]) -> list[str]:
-    """The accuracy by which response is longer, and calibration, in a sentence; none where it was not measured."""
-    parts = []
+    """The accuracy by which response is longer, and calibration, in a sentence; none of few pairs or not measured."""
+    parts, num_pairs = [], 0.0
     for name in LENGTHS:
         key = f"eval_rewards/accuracies/chosen_{name.replace(' ', '_')}"
         if last.get(key) is not None:
             rate, low, high, num = (last[f"{key}{end}"] for end in ("", "_low", "_high", "_num"))
             parts.append(f"{rate:.1%} ({low:.1%} to {high:.1%}) of {num:,.0f} where chosen is {name}")
+            num_pairs += num
     if last.get("eval_rewards/ece") is not None:
         parts.append(f"its certainty is off by {last['eval_rewards/ece']:.3f} on average (ECE)")
-    return [f"by length: {', '.join(parts)}"] if parts else []
+    return [f"by length: {', '.join(parts)}"] if num_pairs >= ENOUGH_FOR_PARTS else []
 
 
 def _shown(value: float | None, form: str) -> str:
