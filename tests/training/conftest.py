@@ -1,6 +1,7 @@
 """A tiny real model, a file of pairs about little dogs and cats, and runs that take a second."""
 
 import json
+import threading
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
 from penchant.tokens import Limits, tokenise_pairs
+from penchant.training import run
 from penchant.training.config import DPOConfig, SFTConfig
 from penchant.training.objective import choose_recipe
 from penchant.training.run import train
@@ -33,6 +35,18 @@ class Reporter:
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def loading_one_after_another(monkeypatch):
+    """While transformers loads a model it changes torch for all threads, which processes would not feel."""
+    lock, load = threading.Lock(), run.load_trainee
+
+    def load_alone(*args):
+        with lock:
+            return load(*args)
+
+    monkeypatch.setattr(run, "load_trainee", load_alone)
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 
 import pytest
 from safetensors.torch import load_file
 
 from penchant.errors import ConfigError, UserError
-from penchant.training import run
 
 SETTINGS = {"save": {"num_samples": 2, "sample_tokens": 8, "checkpoint_every": 2, "keep_checkpoints": 9}}
 CLOSE = 1e-6
@@ -20,16 +18,7 @@ CLOSE = 1e-6
 TIMED = ("tokens_per_second", "step_seconds")
 
 
-@pytest.fixture(autouse=True)
-def _models_are_loaded_one_after_another(monkeypatch):
-    """While transformers loads a model it changes torch for all threads, which processes would not feel."""
-    lock, load = threading.Lock(), run.load_trainee
-
-    def load_alone(*args):
-        with lock:
-            return load(*args)
-
-    monkeypatch.setattr(run, "load_trainee", load_alone)
+pytestmark = pytest.mark.usefixtures("loading_one_after_another")
 
 
 def weights_of(one):

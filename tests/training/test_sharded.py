@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from penchant.errors import ConfigError, UserError
 from penchant.models.sharded import own_slice, whole
 from penchant.models.sharding import shard
 from penchant.objectives import bind
-from penchant.training import run
 from penchant.training.config import DPOConfig, OptimiserConfig
 from penchant.training.held_out import evaluate_task
 from penchant.training.loop import accumulate
@@ -28,16 +26,7 @@ CLOSE = 1e-6
 SHARDED = {"parallel": {"mode": "sharded"}}
 
 
-@pytest.fixture(autouse=True)
-def _models_are_loaded_one_after_another(monkeypatch):
-    """While transformers loads a model it changes torch for all threads, which processes would not feel."""
-    lock, load = threading.Lock(), run.load_trainee
-
-    def load_alone(*args):
-        with lock:
-            return load(*args)
-
-    monkeypatch.setattr(run, "load_trainee", load_alone)
+pytestmark = pytest.mark.usefixtures("loading_one_after_another")
 
 
 def weights_of(folder):
