@@ -202,19 +202,25 @@ def test_every_demonstration_is_a_group_of_its_own_though_it_is_built_when_asked
     assert group_numbers(NextTokens().group_of(object()) for _ in range(100)).tolist() == list(range(100))
 
 
-def same_training(start, texts, monkeypatch):
-    """Weights and records of a run without a store, of one that makes it and of one that finds it."""
-    with monkeypatch.context() as patch:
-        patch.setattr(objective, "tokens_folder", lambda run: None)
-        runs = [start(name="none")]
-    runs.append(start(name="first"))
-    assert texts
-    texts.clear()
-    runs.append(start(name="second"))
-    assert not texts
-    assert len({(run.path / "model" / "model.safetensors").read_bytes() for run in runs}) == 1
-    for name in ("tokens_digest", "rows", "problems", "num_truncated", "data_digest"):
-        assert len({json.dumps(run.ledger[name]) for run in runs}) == 1
+def trained(start, texts, monkeypatch):
+    """A run without a store, one that makes it and one that finds it, and how many texts each tokenised."""
+    runs, num_texts = [], []
+    for name in ("none", "first", "second"):
+        with monkeypatch.context() as patch:
+            if name == "none":
+                patch.setattr(objective, "tokens_folder", lambda run: None)
+            texts.clear()
+            runs.append(start(name))
+            num_texts.append(len(texts))
+    return runs, num_texts
+
+
+def told_apart_by(runs):
+    """In what the runs differ: their weights, or what they say of their rows."""
+    names = ("tokens_digest", "rows", "problems", "num_truncated", "data_digest")
+    found = {name: {json.dumps(run.ledger[name]) for run in runs} for name in names}
+    found["weights"] = {(run.path / "model" / "model.safetensors").read_bytes() for run in runs}
+    return [name for name, values in found.items() if len(values) > 1]
 
 
 @pytest.mark.slow(threads=1)
@@ -222,7 +228,9 @@ def test_sft_trains_to_the_same_weights_with_tokens_made_and_found(sft, texts, m
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in demonstrations()), encoding="utf-8")
     data = {"files": [str(file)], "max_bad_share": 0.9, "max_length": 60}
-    same_training(lambda name: sft(name=name, data=data, optimiser={"max_steps": 4}), texts, monkeypatch)
+    runs, num_texts = trained(lambda name: sft(name=name, data=data, optimiser={"max_steps": 4}), texts, monkeypatch)
+    assert num_texts[0] == num_texts[1] > num_texts[2] == 0
+    assert told_apart_by(runs) == []
 
 
 @pytest.mark.slow(threads=1)
@@ -237,4 +245,6 @@ def test_labelled_objectives_train_to_the_same_weights_with_tokens_made_and_foun
         "data": {"files": [str(file)], "max_bad_share": 0.9, "max_length": 60},
         "optimiser": {"max_steps": 3},
     }
-    same_training(lambda name: dpo(name=name, **sections), texts, monkeypatch)
+    runs, num_texts = trained(lambda name: dpo(name=name, **sections), texts, monkeypatch)
+    assert num_texts[0] == num_texts[1] > num_texts[2] == 0
+    assert told_apart_by(runs) == []

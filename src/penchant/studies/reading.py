@@ -14,7 +14,8 @@ from penchant.evaluation.judges import JudgeOptions
 from penchant.plugins import is_import_path
 from penchant.reading import read_text
 from penchant.strict_yaml import line_of, read_settings
-from penchant.studies.settings import Curve, Pool, Section, StudyConfig
+from penchant.studies.settings import Curve, Pool, StudyConfig
+from penchant.training.section import Checked
 from penchant.training.settings import RUN_CODE
 from penchant.wording import nearest, shown
 
@@ -74,7 +75,7 @@ def _path_in(content: object, sentence: str) -> tuple[str, ...]:
 
 def _names_beside(schema: type[StudyConfig], path: tuple[Any, ...]) -> list[str]:
     """The settings that a section has, of which the last part of the path is none."""
-    sections: dict[str, type[Section]] = {"pool": Pool, "methods": Curve}
+    sections: dict[str, type[Checked]] = {"pool": Pool, "methods": Curve}
     section = sections.get(str(path[0]), schema) if len(path) > 1 else schema
     return list(section.model_fields)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from penchant.data.pairing import PairingRule
-from penchant.no_booleans import no_boolean
 from penchant.studies.methods import METHODS, Method
+from penchant.training.section import Checked
 from penchant.wording import nearest, shown
 
-__all__ = ["Curve", "FrontierConfig", "Pool", "Section", "StudyConfig", "SweepConfig"]
+__all__ = ["Curve", "FrontierConfig", "Pool", "StudyConfig", "SweepConfig"]
 
 Scores = Literal["judge", "learned"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -22,18 +22,7 @@ SAID_OF_GROUND = ("output", "model.name", "data.files")
 SAID_OF_POINTS = ("seed", "sampling.judge")
 
 
-class Section(BaseModel):
-    """Settings that belong together: frozen, no unknown key."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _numbers_are_no_booleans(cls, value: object, info: ValidationInfo) -> object:
-        return no_boolean(cls.model_fields[str(info.field_name)].annotation, value)
-
-
-class Pool(Section):
+class Pool(Checked):
     """The answers of the start to the training prompts, of which the preferences are made."""
 
     num_responses: Annotated[int, Field(ge=2)] = Field(4, description="answers to each training prompt")
@@ -42,7 +31,7 @@ class Pool(Section):
     min_gap: Annotated[float, Field(ge=0)] = Field(0.0, description="the smallest difference of scores of a pair")
 
 
-class Curve(Section):
+class Curve(Checked):
     """One method at several strengths."""
 
     method: str | None = Field(None, description="its name in the table of methods; left out: what the curve is called")
@@ -51,7 +40,7 @@ class Curve(Section):
     settings: dict[str, Any] = Field({}, description="of its training, beside those of all")
 
 
-class StudyConfig(Section):
+class StudyConfig(Checked):
     """What all runs of a study share."""
 
     model: str = Field(description="where all runs start, or, with demonstrations, what the start is trained from")

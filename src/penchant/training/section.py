@@ -1,4 +1,4 @@
-"""What every section of settings is: frozen, without unknown keys; and the kinds of values that several have."""
+"""What every section of settings is: frozen, without unknown keys, true and false no numbers; and kinds of values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from penchant.no_booleans import no_boolean
 
-__all__ = ["Place", "Positive", "Section", "Share"]
+__all__ = ["Checked", "Place", "Positive", "Section", "Share"]
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -19,8 +19,8 @@ Place = Annotated[str, AfterValidator(os.path.expanduser)]
 """A path; ~ is the home folder wherever it is written, not only where a shell reads it."""
 
 
-class Section(BaseModel):
-    """Settings that belong together."""
+class Checked(BaseModel):
+    """What a file or a caller gives, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -28,6 +28,10 @@ class Section(BaseModel):
     @classmethod
     def _numbers_are_no_booleans(cls, value: object, info: ValidationInfo) -> object:
         return no_boolean(cls.model_fields[str(info.field_name)].annotation, value)
+
+
+class Section(Checked):
+    """Settings that belong together."""
 
     @classmethod
     def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
