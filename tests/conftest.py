@@ -33,15 +33,22 @@ def _denormals_stay_what_they_are():
 @pytest.fixture(autouse=True)
 def _modules_of_a_test_go_with_it(tmp_path_factory):
     """What a test wrote and imported, such as a judge of its own, another test would find again under its name."""
-    path = sys.path.copy()
+    path, before = sys.path.copy(), _newest_module()
     yield
     sys.path[:] = path
+    if _newest_module() == before:  # most tests import nothing, and to look through all takes longer than many run
+        return
     written = str(tmp_path_factory.getbasetemp())
     for name in sys.modules.keys() - STAYING:  # a fixture of a whole file may have imported it before this one
         if (getattr(sys.modules[name], "__file__", None) or "").startswith(written):
             del sys.modules[name]
         else:
             STAYING.add(name)
+
+
+def _newest_module():
+    """What changes with every import: how many modules there are, and the last of them."""
+    return len(sys.modules), next(reversed(sys.modules))
 
 
 @pytest.fixture(autouse=True)

@@ -167,6 +167,7 @@ def run(tmp_path_factory, stories260k):
     return pt.open_run(folder / "runs" / "first")
 
 
+@pytest.mark.slow(threads=1)
 def test_the_program_of_the_page_runs_and_writes_what_it_says(run):
     assert run.ledger["status"] == "finished"
     exported = pt.load(str(run.path.parents[1] / "first"), chat_template="plain")

@@ -31,6 +31,7 @@ def test_text_of_every_script_stays_as_it_is(text):
     assert sanitise(text) == text
 
 
+@pytest.mark.slow(threads=1)
 @given(st.text())
 def test_sanitising_keeps_the_length_and_does_nothing_twice(text):
     once = sanitise(text)

@@ -15,6 +15,7 @@ def run(make_run):
     return make_run(lora=True)
 
 
+@pytest.mark.slow(threads=1)
 def test_an_adapter_becomes_one_file_and_a_modelfile_beside_it(penchant, run, tmp_path):
     file = tmp_path / "my.gguf"
     result = penchant("export", run, "--gguf", file, "--gguf-type", "q8_0", "--ollama")

@@ -15,6 +15,7 @@ def pairs(tmp_path):
     return path
 
 
+@pytest.mark.slow(threads=1)
 def test_a_plan_is_printed_and_a_device_that_is_too_small_is_exit_code_1(penchant, pairs, stories260k, monkeypatch):
     asked = ("plan", "-m", stories260k, "-d", pairs, "--chat-template", "plain", "--device")
     found = penchant(*asked, "h100", "--processes", "2")

@@ -56,6 +56,7 @@ def findings(result):
     return {finding["what"]: (finding["status"], finding["text"]) for finding in found}
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_that_nobody_touched_verifies_line_by_line(penchant, runs):
     result = penchant("verify", runs / "second")
     assert result.code == 0, result.out
@@ -220,6 +221,7 @@ def exported(penchant, runs):
     return runs
 
 
+@pytest.mark.slow(threads=1)
 def test_the_lineage_goes_through_an_exported_model_to_its_run_and_on(penchant, exported):
     model = json.loads(penchant("lineage", exported / "third", "--json").out)["of"][0]
     assert (model["kind"], model["name"]) == ("model", str(exported / "merged"))

@@ -37,6 +37,7 @@ def test_a_run_says_what_it_learned_and_has_a_report(run, penchant):
         assert result.code == 0, result.err
 
 
+@pytest.mark.slow(threads=1)
 def test_it_scores_pairs(run, penchant):
     result = penchant("score", "--model", run, "--data", run.parent / "pairs.jsonl")
     assert result.code == 0, result.err

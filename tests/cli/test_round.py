@@ -82,6 +82,7 @@ def contents(round_folder):
     return {name: (round_folder / name).read_bytes() for name in FILES}
 
 
+@pytest.mark.slow(threads=1)
 def test_a_round_says_every_stage_what_it_gained_and_where_its_report_is(first):
     result, folder = first
     assert result.code == 0, result.err

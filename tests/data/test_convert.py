@@ -121,6 +121,7 @@ def test_pairs_keep_prompt_tools_calls_reasoning_and_numbers(
     assert load_pairs(again).unread == ()
 
 
+@pytest.mark.slow(threads=1)
 @settings(deadline=None, max_examples=25)
 @given(MESSAGES, ANSWER, BESIDE, st.booleans())
 def test_labelled_responses_and_demonstrations_keep_all_that_they_say(tmp_path_factory, prompt, answer, beside, label):

@@ -105,6 +105,7 @@ def test_answers_for_other_prompts_than_asked_are_refused_with_the_prompt(tmp_pa
         read_two(a, tmp_path / "d.jsonl")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_judge_without_scores_is_shown_both_and_a_liking_for_a_place_favours_neither_model():
     first = open_judge(lambda prompt, a, b: "a")
     found = compared(same_to_all("old"), same_to_all("new"), first)
@@ -115,6 +116,7 @@ def test_a_judge_without_scores_is_shown_both_and_a_liking_for_a_place_favours_n
     assert compared(same_to_all("old"), same_to_all("new"), newer).win_rate.wins == 24
 
 
+@pytest.mark.slow(threads=1)
 def test_ties_apart_is_the_strength_that_davidsons_model_finds():
     lengths = Answers({p.id: ["x" * (3 if i < 9 else 1 if i < 13 else 2)] for i, p in enumerate(PROMPTS)})
     found = compared(same_to_all("xx"), lengths, LONGER)
@@ -140,6 +142,7 @@ class Forgetful:
             yield place, Judgement("tie" if self.num > len(comparisons) and self.num % 3 == 0 else newer)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_judge_asked_again_says_how_far_it_repeats_itself_and_all_its_answers_count():
     found = compared(same_to_all("old"), same_to_all("new"), Forgetful(), repeats=2)
     assert (found.repeatability.rate, found.repeatability.num) == (pytest.approx(2 / 3), 24)
@@ -151,6 +154,7 @@ def test_a_judge_asked_again_says_how_far_it_repeats_itself_and_all_its_answers_
         compared(same_to_all("a"), same_to_all("b"), LONGER, repeats=0)
 
 
+@pytest.mark.slow(threads=1)
 def test_asking_a_steady_judge_again_makes_no_interval_narrower():
     after = Answers({p.id: ["aa" if i % 3 else ""] for i, p in enumerate(PROMPTS)})
     once, often = (compared(same_to_all("a"), after, LONGER, repeats=k).win_rate for k in (1, 4))
@@ -158,6 +162,7 @@ def test_asking_a_steady_judge_again_makes_no_interval_narrower():
     assert often.high - often.low >= once.high - once.low
 
 
+@pytest.mark.slow(threads=1)
 def test_an_answer_judged_again_is_one_answer_to_the_length_controlled_model():
     after = Answers({p.id: ["aa" if i % 3 else ""] for i, p in enumerate(PROMPTS)})
     once, often = (compared(same_to_all("a"), after, LONGER, repeats=k).length_controlled for k in (1, 3))

@@ -112,6 +112,7 @@ def test_what_was_forgotten_is_the_perplexity_of_all_tokens_and_its_ratio_has_an
     assert (same.ratio, same.low, same.high) == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.slow(threads=1)
 def test_an_evaluation_holds_entropy_held_out_accuracy_and_what_was_forgotten(load):
     prompts = [Prompt(messages=(Message(role="user", content=f"Once {i}"),), id=str(i)) for i in range(3)]
     pairs = [{"prompt": "Once there was a dog", "chosen": " who was happy.", "rejected": " who ran away."}]

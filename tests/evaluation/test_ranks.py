@@ -46,6 +46,7 @@ def equal_but_for_rounding(found, expected):
     return found == (pytest.approx(expected, rel=1e-5, abs=1e-6) if isinstance(expected, float) else expected)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("num_responses", [1, 3])
 def test_a_file_of_samples_is_the_same_bytes_from_any_number_of_ranks(in_ranks, load, tmp_path, num_responses):
     model = load()

@@ -170,7 +170,7 @@ def new_postgres_database(postgres) -> Callable[[], str]:
     return make
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow(threads=1))])
 def make_any_store(request, make_store) -> Callable[..., Store]:
     """`make_store` on each of the two databases."""
     if request.param == "sqlite":

@@ -62,7 +62,7 @@ def test_a_database_elsewhere_is_for_its_owner_too_and_one_that_cannot_be_made_i
 # two projects, one database
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow(threads=1))])
 def database(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/shared.sqlite"

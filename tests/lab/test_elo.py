@@ -62,6 +62,7 @@ def test_elos_formula_is_bradley_terrys_to_rounding(result):
     assert max(measured[name] for name in names) < 1e-12
 
 
+@pytest.mark.slow(threads=1)
 def test_orders_of_the_same_games_spread_online_ratings_and_not_the_fit(result):
     measured = result("elo").measured
     assert measured["spread over orders, K = 32, points"] > 10

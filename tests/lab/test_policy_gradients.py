@@ -66,6 +66,7 @@ def test_the_mean_over_pairs_of_arms_is_the_one_by_hand():
     assert expected_gradient(*world(BANDIT), Recipe())[0].tolist() == pytest.approx(expected)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("recipe", [Recipe(kl="k3", kl_in="loss", kl_of="token"), Recipe(aggregation="mean")])
 def test_the_mean_over_all_groups_is_that_of_many_samples(recipe):
     """A group at a time, drawn from the policy, each with the gradient that it alone gives."""

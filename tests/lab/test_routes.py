@@ -26,6 +26,7 @@ def distance(left_XY, right_XY):
     return (left_XY - right_XY).abs().max().item()
 
 
+@pytest.mark.slow(threads=1)
 @settings(max_examples=20, deadline=None)
 @given(world=worlds(), beta=st.floats(0.1, 3))
 def test_dpo_rlhf_and_a_fitted_reward_all_reach_the_optimum(world, beta):

@@ -81,6 +81,7 @@ def ordered(kind: str, ties: float):
     return decided_II, davidson_ties(d_II, ties) if kind == "davidson" else np.full(d_II.shape, ties)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("ties", [0.2, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.0, 0.5))])
 @pytest.mark.parametrize(
     "kind",

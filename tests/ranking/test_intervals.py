@@ -135,6 +135,7 @@ def test_many_items_a_cluster_and_few_items_a_cluster_give_the_same_sandwich(sim
     )
 
 
+@pytest.mark.slow(threads=1)
 def test_the_intervals_hold_the_truth_as_often_as_they_say():
     """Three items, abilities 0.8, 0 and -0.8, a thousand tables of 90 votes in clusters of three copies."""
     rng = np.random.default_rng(0)
@@ -152,6 +153,7 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say():
     assert naive / num < 0.85
 
 
+@pytest.mark.slow(threads=1)
 def test_the_clustered_sandwich_and_the_clustered_bootstrap_tell_the_same(simulate):
     votes = simulate(5, num_votes=1500, num_prompts=80)
     fit = fit_bradley_terry(votes, clusters=["prompt"], position=True)
@@ -165,6 +167,7 @@ def test_the_clustered_sandwich_and_the_clustered_bootstrap_tell_the_same(simula
     assert (theirs.high - theirs.low) / (ours.high - ours.low) == pytest.approx(1.0, abs=0.15)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_bootstrap_by_prompt_and_annotator_is_no_narrower_than_by_one(simulate):
     votes = simulate(6, num_votes=1000)
     widths = {}
@@ -355,6 +358,7 @@ def test_the_interval_of_an_ability_is_around_the_mean_of_all(triangle):
     assert ((interval.high - interval.low) / (2 * 1.959964)) ** 2 == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_bootstrap_tells_abilities_and_missing_votes_as_the_sandwich_does(simulate):
     votes = simulate(8, num_votes=800)
     fit = fit_bradley_terry(votes, clusters=())
@@ -373,6 +377,7 @@ def test_the_bootstrap_tells_abilities_and_missing_votes_as_the_sandwich_does(si
         again.ability("z")
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("copies", [1, 4])
 def test_half_of_the_plans_that_collect_as_many_votes_as_said_separate_the_two(copies):
     """Votes in clusters of equal answers are worth a fourth of single ones, so the plan asks for four times as many."""

@@ -88,6 +88,7 @@ def test_every_public_function_and_method_has_an_example():
     assert [name for name, function in functions.items() if "Example:\n" not in (function.__doc__ or "")] == []
 
 
+@pytest.mark.slow(threads=1)
 def test_the_room_starts_without_torch():
     probe = "import sys, penchant.ranking; print([n for n in ('torch', 'transformers', 'pandas') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout == "[]\n"

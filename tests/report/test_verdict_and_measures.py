@@ -137,6 +137,7 @@ def test_all_words_of_the_page_are_there_in_chinese(run, metrics, samples, compa
         words_in("fr")
 
 
+@pytest.mark.slow(threads=1)
 def test_remarks_alarms_and_the_ledger_are_said_in_chinese_with_the_same_numbers(run, metrics, comparison):
     facts = {"num": 3, "all": 60, "share": 0.7251, "rows": "p.jsonl:4, p.jsonl:9, p.jsonl:{x}"}
     alarm = {"name": "few_pairs_decide", "step": 40, "value": 0.7251, "limit": 0.6, "action": "note"}

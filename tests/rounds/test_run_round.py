@@ -61,6 +61,7 @@ def stage_under_way(folder):
     return shown[-1][3].removeprefix("under way: ")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_round_samples_votes_trains_and_measures_on_prompts_it_did_not_train_on(wheel):
     folder = wheel / "round-1"
     assert len(rows(folder / "samples.jsonl")) == len(rows(folder / "train.jsonl")) == 7

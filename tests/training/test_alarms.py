@@ -163,6 +163,7 @@ def test_sides_are_nearly_the_same_where_a_tenth_of_their_tokens_differ(rejected
     assert nearly_the_same(*sides) == nearly_the_same(*reversed(sides)) == expected
 
 
+@pytest.mark.slow(threads=1)
 def test_the_loop_finds_pairs_with_nearly_the_same_sides_and_remembers_them_in_its_checkpoints(dpo, tmp_path):
     rows = stories(48)
     for i in range(0, 48, 4):

@@ -33,6 +33,7 @@ def weights(record):
     return load_file(record.path / "model" / "model.safetensors")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_batch_that_finds_no_memory_is_cut_once_and_the_run_ends_with_the_same_weights(dpo, no_memory, make_reporter):
     whole = weights(dpo(name="whole"))
     reporter = make_reporter()
@@ -71,6 +72,7 @@ def test_other_errors_stay_what_they_are(dpo, monkeypatch):
         dpo()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_that_was_cut_goes_on_cut_after_it_was_stopped(dpo, no_memory, make_reporter):
     tried = no_memory(1)
     whole = weights(dpo(name="whole"))

@@ -47,6 +47,7 @@ def test_what_is_held_at_once_and_multiplied_is_counted():
     assert trace.work.moved == 4 * (2 * 10_000 + 10_000 + 1)
 
 
+@pytest.mark.slow(threads=1)
 def test_each_further_layer_adds_what_the_second_did():
     config = tiny_config()
     sequences = [TokenSequence.of([1, 2, 3], [4, 5, 6]), TokenSequence.of([1, 2, 3], [7, 8])]
@@ -58,6 +59,7 @@ def test_each_further_layer_adds_what_the_second_did():
     )
 
 
+@pytest.mark.slow(threads=1)
 def test_parameters_are_those_of_the_loaded_model(plan, stories260k):
     model = load_model(str(stories260k), Numerics(torch.device("cpu"), torch.float32), chat_template="plain")
     total = sum(p.numel() for p in model.network.parameters())
@@ -67,6 +69,7 @@ def test_parameters_are_those_of_the_loaded_model(plan, stories260k):
     assert adapter.num_trained == adapter.num_parameters - total > 0
 
 
+@pytest.mark.slow(threads=1)
 def test_a_plan_counts_the_tokens_that_the_run_then_runs(plan, stories260k, pairs_file, tmp_path, monkeypatch):
     planned = plan(settings={"save.num_samples": 0})
     run = pt.dpo(
@@ -75,12 +78,14 @@ def test_a_plan_counts_the_tokens_that_the_run_then_runs(plan, stories260k, pair
     assert planned.counts.run == [row for row in run.metrics if "num_tokens" in row][-1]["num_tokens"]
 
 
+@pytest.mark.slow(threads=1)
 def test_activations_computed_again_are_fewer_and_those_of_smaller_budgets_too(plan):
     usual = plan().memory["activations"]
     assert plan(settings={"model.gradient_checkpointing": True}).memory["activations"] < 0.7 * usual
     assert plan(settings={"optimiser.token_budget": 80}).memory["activations"] < 0.7 * usual
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("task", ["dpo", "reward"])
 def test_a_device_by_name_has_its_memory_and_energy(plan, task):
     found = plan(task=task, device="h100", processes=2)
@@ -90,6 +95,7 @@ def test_a_device_by_name_has_its_memory_and_energy(plan, task):
     assert json.loads(json.dumps(found.as_dict()))["fits"] is True
 
 
+@pytest.mark.slow(threads=1)
 def test_processes_of_one_machine_share_its_cores_and_its_memory(plan):
     one, two = (plan(processes=number, settings={"optimiser.batch_size": 2}) for number in (1, 2))
     assert one.seconds == two.seconds
@@ -104,6 +110,7 @@ def test_more_processes_than_a_batch_can_feed_are_refused(plan):
         plan(device="h100", processes=9)
 
 
+@pytest.mark.slow(threads=1)
 def test_what_does_not_fit_comes_with_proposals(plan, monkeypatch):
     small = devices.Device("small", 1e6, 1e12, 1e12, 1e-6, None, "made up")
     monkeypatch.setitem(devices.DEVICES, "small", small)
@@ -127,6 +134,7 @@ def test_a_run_that_cannot_fit_is_refused_before_it_is_loaded(dpo, monkeypatch):
         dpo()
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_that_may_not_fit_goes_on_and_says_so(dpo, reporter, monkeypatch):
     monkeypatch.setattr(room, "memory_of_machine", lambda: 6e6)
     dpo(reporter, optimiser={"max_steps": 1})

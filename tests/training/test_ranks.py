@@ -191,6 +191,7 @@ def test_the_gradient_of_several_ranks_is_that_of_one_process(in_ranks, model, p
             assert [origin for origin, _ in margins] == [origin for origin, _ in expected_margins], name
 
 
+@pytest.mark.slow(threads=1)
 def test_references_held_out_metrics_and_samples_are_those_of_one_process(in_ranks, model, pairs):
     def work(_):
         own = model.copy()

@@ -110,6 +110,7 @@ class Fake(Tracker):
         self.told.append(what)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_tracker_hears_of_the_beginning_every_step_evaluation_and_table_and_the_end(train, monkeypatch):
     fake = Fake()
     monkeypatch.setitem(TRACKERS, "fake", lambda: fake)
@@ -119,6 +120,7 @@ def test_a_tracker_hears_of_the_beginning_every_step_evaluation_and_table_and_th
     assert fake.told == [("begin", "runs/first", None, 0), *tables, ("close", True)]
 
 
+@pytest.mark.slow(threads=1)
 def test_a_resumed_run_goes_on_in_the_same_run_of_the_tracker(interrupted, monkeypatch):
     fake = Fake()
     monkeypatch.setitem(TRACKERS, "fake", lambda: fake)
@@ -156,6 +158,7 @@ def test_a_tracker_whose_library_is_absent_says_how_to_install_it(name, monkeypa
         open_tracker(name)
 
 
+@pytest.mark.slow(threads=1)
 def test_names_are_those_of_trl():
     assert grouped({"loss": 1, "rewards/margins": 2, "eval_rewards/accuracies": 3}) == {
         "train/loss": 1,

@@ -24,7 +24,7 @@ INSERT INTO answers VALUES (1, 'key-of-old', 1, 1, 't0', 'b', NULL, '[]', '', 'a
 """
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow(threads=1))])
 def test_a_database_of_the_first_revision_is_brought_up_to_date_with_all_it_holds(tmp_path, request, kind, make_answer):
     settings = "" if kind == "sqlite" else f"database: {request.getfixturevalue('new_postgres_database')()}"
     (tmp_path / "project.yaml").write_text(f"overlap: 2\n{settings}\n")
@@ -45,7 +45,7 @@ def test_a_database_of_the_first_revision_is_brought_up_to_date_with_all_it_hold
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow(threads=1))])
 def test_the_migrations_lead_to_the_tables_that_the_code_names(tmp_path, request, kind):
     url = f"sqlite:///{tmp_path / 'x.db'}" if kind == "sqlite" else request.getfixturevalue("new_postgres_database")()
     database = Database(url)

@@ -1,6 +1,7 @@
 """A project, people in it, and two ways to visit: a client in this process, and real browsers before a real server."""
 
 import json
+import logging
 import re
 import shutil
 import threading
@@ -23,6 +24,21 @@ from penchant.listening import listen
 HOST = "127.0.0.1:8765"
 ORIGIN = f"http://{HOST}"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def log_records():
+    """What was logged, from the lowest level on."""
+    records: list[logging.LogRecord] = []
+    kept = logging.Handler()
+    kept.emit = records.append
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(kept)
+    root.setLevel(logging.DEBUG)
+    yield records
+    root.setLevel(level)
+    root.removeHandler(kept)
 
 
 def task(number, a="the first answer", b="the second answer", prompt="a question", **more):

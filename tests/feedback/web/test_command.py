@@ -281,6 +281,7 @@ def test_the_owner_both_answers_and_runs_the_project(served):
         assert [(person.name, person.role) for person in store.annotators()] == [("me", "admin")]
 
 
+@pytest.mark.slow(threads=1)
 def test_an_invitation_names_the_port_that_serves_and_a_killed_server_is_not_believed(tmp_path):
     assert where_it_serves(tmp_path) is None
     with listen("127.0.0.1", 0) as listening:

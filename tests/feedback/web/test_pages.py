@@ -176,6 +176,7 @@ def to_settle(make_site):
     return two_people_answer(make_site)
 
 
+@pytest.mark.slow(threads=1)
 def test_the_admin_page_shows_what_the_summary_says_in_both_languages(answered):
     boss = answered.visitor("boss")
     summary = boss.get("/api/admin/summary").json()

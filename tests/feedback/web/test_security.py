@@ -1,7 +1,6 @@
 """What the server refuses, what it never tells, and what every response carries."""
 
 import json
-import logging
 
 import pytest
 from starlette.routing import Mount
@@ -155,12 +154,11 @@ def test_pages_hold_no_inline_script_and_no_inline_style(site):
         assert html.count("<script") == html.count('<script type="module" src="/static/')
 
 
-def test_a_token_is_never_logged(site, caplog, monkeypatch):
-    caplog.set_level(logging.DEBUG)
+def test_a_token_is_never_logged(site, log_records, monkeypatch):
     visitor = site.visitor()
     monkeypatch.setattr(site.store, "annotator_by_token", lambda token: 1 / 0)
     assert visitor.get(f"/join/{site.tokens['ann']}").status_code == 500
-    logged = [record for record in caplog.records if record.name.startswith("penchant")]
+    logged = [record for record in log_records if record.name.startswith("penchant")]
     assert logged
     assert site.tokens["ann"] not in "".join(record.getMessage() for record in logged)
 
@@ -233,6 +231,7 @@ def test_no_endpoint_tells_an_annotator_sources_kinds_or_what_others_said(watche
             assert planted not in body, f"{planted} in {where}"
 
 
+@pytest.mark.slow(threads=1)
 def test_pairs_look_alike_whatever_their_kind(watched):
     ann = watched.visitor("ann")
     shapes = {json.dumps(sorted(item)) for item in ann.get("/api/history?limit=50").json()}

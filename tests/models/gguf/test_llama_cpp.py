@@ -85,6 +85,7 @@ def test_each_family_writes_the_same_greedy_text_in_llama_cpp(name, make_folder,
     require_the_same(model, tmp_path / "model.gguf", atol=0.05)
 
 
+@pytest.mark.slow(threads=1)
 @pytest.mark.parametrize(("kind", "atol"), [("f16", 0.01), ("q8_0", 0.2)])
 def test_a_sentencepiece_model_of_stories_is_the_same_in_llama_cpp(kind, atol, stories260k, cpu, tmp_path):
     model = load_model(str(stories260k), cpu, share=False, chat_template="plain")
