@@ -2,8 +2,9 @@
 
 import pytest
 
-from penchant.data import Demonstration, Document, Message, Origin, PreferencePair
-from penchant.tokens import ChatEncoder, Limits, tokenise_demonstrations, tokenise_pairs
+from penchant.data import Demonstration, Document, Labelled, Message, Origin, PreferencePair
+from penchant.tokens import ChatEncoder, Limits, tokenise_demonstrations, tokenise_labelled, tokenise_pairs
+from penchant.tokens.labelled_responses import encoded_labelled
 
 
 def pair(prompt, chosen, rejected, line=1, **fields):
@@ -103,12 +104,6 @@ def test_a_template_that_refuses_a_row_gives_that_row_a_verdict(byte_tokenizer):
     assert len(result.items) == 1
 
 
-def test_progress_is_told_once_a_record(encoder):
-    ticks = []
-    tokenise_pairs(encoder, [pair("hi", "yes", "no")] * 3, WIDE, lambda: ticks.append(1))
-    assert len(ticks) == 3
-
-
 @pytest.mark.parametrize("max_length", [3, 4, 7, 50])
 def test_a_document_is_cut_into_pieces_and_every_token_is_scored_once(encoder, max_length):
     document = Document(text="hello there friend what was the answer")
@@ -147,3 +142,20 @@ def test_what_follows_a_bad_row_or_a_document_is_read(encoder):
     result = tokenise_demonstrations(encoder, [*rows, *rows], Limits(60, 59))
     assert len(result.items) == 4
     assert len(result.problems) == 2
+
+
+def test_labelled_responses_held_few_at_a_time_are_the_same_and_lend_each_other_theirs(encoder):
+    records = [
+        Labelled(prompt=(Message(role="user", content=f"p{n % 5}"),), response=f"r{n}", desirable=n % 2 == 0)
+        for n in range(12)
+    ]
+    whole = tokenise_labelled(encoder, records, WIDE).items
+    by_four = [item for items, _ in encoded_labelled(encoder, records, WIDE, among=4) for item in items]
+    assert [one.sequence.ids.tolist() for one in by_four] == [one.sequence.ids.tolist() for one in whole]
+    for start in range(0, 12, 4):
+        some = by_four[start : start + 4]
+        assert sorted(one.mismatch.ids[one.mismatch.scored].tolist() for one in some) == sorted(
+            one.sequence.ids[one.sequence.scored].tolist() for one in some
+        )
+        assert all(one.mismatch.context == one.sequence.context for one in some)
+        assert all(one.mismatch.key != one.sequence.key for one in some)

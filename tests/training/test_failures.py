@@ -19,13 +19,13 @@ from penchant.training.failures import FailuresSoFar
 
 class Heard:
     def __init__(self):
-        self.said = []
+        self.said, self.steps = [], []
 
     def say(self, line):
         self.said.append(line)
 
-    def progress(self, *facts):
-        pass
+    def progress(self, what, done, total, facts):
+        self.steps.append((what, done, total))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,16 @@ def test_one_response_of_a_labelled_pair_may_be_left(model, tmp_path):
     assert found.facts["rows"] == {"keep": 4}
     assert found.facts["left_out_of_rows"] == {"special_token": 1}
     assert len(found.train) == 7
+
+
+def test_progress_is_told_once_a_record_and_ends_at_their_number(model, tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps({"prompt": f"p{n}", "chosen": " a", "rejected": " b"}) + "\n" for n in range(5)))
+    training, checking = Heard(), Heard()
+    labelled_dataset(DataConfig(held_out=0.4), path, model, 0, training)
+    check_tokens([path], model.encoder, Limits(128, 127, 128), reporter=checking)
+    assert training.steps == [("tokens", n, 10) for n in range(1, 11)]
+    assert checking.steps == [("tokens", n, 5) for n in range(1, 6)]
 
 
 def test_where_a_bad_row_ends_the_run_a_bad_pair_does(model, tmp_path, lists):

@@ -1,17 +1,11 @@
 """Records become token ids with completion masks, prefix trees and packed forests."""
 
+from penchant.tokens.demonstrations import EncodedExample, tokenise_demonstrations
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import Forest, Segment, TokenSequence
 from penchant.tokens.labelled_responses import EncodedLabelled, tokenise_labelled
 from penchant.tokens.packing import deal, pack
-from penchant.tokens.pairs import (
-    EncodedExample,
-    EncodedPair,
-    Limits,
-    Tokenised,
-    tokenise_demonstrations,
-    tokenise_pairs,
-)
+from penchant.tokens.pairs import EncodedPair, Limits, Tokenised, tokenise_pairs
 from penchant.tokens.prompts import EncodedPrompt, tokenise_prompts
 from penchant.tokens.refusals import BoundaryError, SpecialTokenError
 from penchant.tokens.spelt import SpecialTokens, special_tokens_of

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from penchant.tokens.demonstrations import EncodedExample
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
 from penchant.tokens.labelled_responses import EncodedLabelled
-from penchant.tokens.pairs import EncodedExample, EncodedPair, Limits
+from penchant.tokens.pairs import EncodedPair, Limits
 from penchant.tokens.shown import scored_runs
 
 __all__ = ["Remark", "TokenFaults", "length_remarks"]
@@ -40,13 +41,12 @@ class TokenFaults:
         self._found: dict[str, tuple[int, str]] = {}
         self._inside: Counter[int] = Counter()
 
-    def add(self, items: Sequence[EncodedPair | EncodedLabelled | EncodedExample]) -> None:
-        """Look at further items."""
-        for item in items:
-            for sequence in item.sequences:
-                for code in _faults(sequence, self._encoder, self._special, self._limits, self._inside):
-                    number, first = self._found.get(code) or (0, str(item.origin))
-                    self._found[code] = number + 1, first
+    def add(self, item: EncodedPair | EncodedLabelled | EncodedExample) -> None:
+        """Look at a further item."""
+        for sequence in item.sequences:
+            for code in _faults(sequence, self._encoder, self._special, self._limits, self._inside):
+                number, first = self._found.get(code) or (0, str(item.origin))
+                self._found[code] = number + 1, first
 
     def remarks(self) -> Iterator[Remark]:
         """What was found so far."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.tokens.columns import Columns, ColumnsWriter, Layout
+from penchant.tokens.demonstrations import EncodedExample
 from penchant.tokens.forest import TokenSequence
 from penchant.tokens.labelled_responses import EncodedLabelled
-from penchant.tokens.pairs import EncodedExample
 
 __all__ = ["ItemStore", "ItemWriter", "SomeItems"]
 

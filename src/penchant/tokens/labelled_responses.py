@@ -7,16 +7,17 @@ The policy's mean log-ratio on such mismatched sequences estimates how far it ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from penchant.data import Labelled, Message, Origin, Verdict
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
 from penchant.tokens.measuring import Lengths
-from penchant.tokens.pairs import NOWHERE, Limits, PromptAndResponses, Tokenised
+from penchant.tokens.pairs import NOWHERE, Limits, Outcome, PromptAndResponses, Tokenised
 
-__all__ = ["EncodedLabelled", "tokenise_labelled"]
+__all__ = ["EncodedLabelled", "encoded_labelled", "tokenise_labelled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,37 +40,42 @@ class EncodedLabelled:
         return self.sequence, self.mismatch
 
 
-def tokenise_labelled(
+def tokenise_labelled(encoder: ChatEncoder, records: Iterable[Labelled], limits: Limits) -> Tokenised[EncodedLabelled]:
+    """Encode every response. The rule of truncation is that of pairs."""
+    return Tokenised.of(encoded_labelled(encoder, records, limits, among=None))
+
+
+def encoded_labelled(
     encoder: ChatEncoder,
     records: Iterable[Labelled],
     limits: Limits,
-    on_progress: Callable[[], None] = lambda: None,
     lengths: Lengths | None = None,
-) -> Tokenised[EncodedLabelled]:
-    """Encode every response. The rule of truncation is that of pairs."""
+    *,
+    among: int | None = 8192,
+) -> Iterator[Outcome[EncodedLabelled]]:
+    """What becomes of every response, in order. lengths: what is told how long everything was.
+
+    among: how many are held at a time, and lend each other their responses; all of them by None.
+    """
     texts = PromptAndResponses[Labelled](encoder, limits, lambda one: (one.prompt, (one.response,)), lengths)
-    kept: list[tuple[Labelled, list[int], list[int]]] = []
-    problems: list[Verdict] = []
-    for record, found in texts.encode(records):
-        on_progress()
-        if isinstance(found, Verdict):
-            problems.append(found)
-        else:
+    encoded = texts.encode(records)
+    while held := list(islice(encoded, among)):
+        kept = [(one, *found) for one, found in held if not isinstance(found, Verdict)]
+        lenders = iter(_lenders([one.prompt for one, _, _ in kept]))
+        for one, found in held:
+            if isinstance(found, Verdict):
+                yield found, 0
+                continue
             prompt, (response,) = found
-            kept.append((record, prompt, response))
-    lenders = _lenders([record.prompt for record, _, _ in kept])
-    items = tuple(
-        EncodedLabelled(
-            texts.sequence(prompt, response),
-            texts.sequence(prompt, kept[lender][2]),
-            record.desirable,
-            record.weight,
-            record.origin or NOWHERE,
-        )
-        for (record, prompt, response), lender in zip(kept, lenders, strict=True)
-    )
-    num_truncated = sum(len(prompt) + len(response) > limits.max_length for _, prompt, response in kept)
-    return Tokenised(items, tuple(problems), num_truncated)
+            _, _, (lent,) = kept[next(lenders)]
+            item = EncodedLabelled(
+                texts.sequence(prompt, response),
+                texts.sequence(prompt, lent),
+                one.desirable,
+                one.weight,
+                one.origin or NOWHERE,
+            )
+            yield (item,), int(len(prompt) + len(response) > limits.max_length)
 
 
 def _lenders(prompts: Sequence[tuple[Message, ...]]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Preference pairs and demonstrations as token sequences, under one truncation rule.
+"""Preference pairs as token sequences, and what other records share with them: one truncation rule, one way to be told.
 
 A prompt is never cut: one longer than its limit is a bad row. A response is cut at the end of the length limit, by the
 same rule on both sides, and then has no end-of-turn token; how many were cut is counted.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penchant.data import Demonstration, Document, Labelled, Message, Origin, PreferencePair, Response, Verdict
+from penchant.data import Labelled, Message, Origin, PreferencePair, Response, Verdict
 from penchant.tokens.chunks import encoded_in_chunks
 from penchant.tokens.encoding import ChatEncoder, Text
 from penchant.tokens.forest import TokenSequence
@@ -22,14 +22,14 @@ from penchant.tokens.refusals import OpenThinkingError
 
 __all__ = [
     "NOWHERE",
-    "EncodedExample",
     "EncodedPair",
     "Limits",
+    "Outcome",
     "PromptAndResponses",
     "Tokenised",
     "encoded_pairs",
     "prompt_too_long",
-    "tokenise_demonstrations",
+    "thinking_cut",
     "tokenise_pairs",
 ]
 
@@ -80,21 +80,10 @@ class EncodedPair:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedExample:
-    """Text for next-token training: a document's piece, or the turns of a conversation."""
-
-    sequences: tuple[TokenSequence, ...]
-    origin: Origin
-
-    @property
-    def total_weight(self) -> float:
-        """Sum of the weights of all scored tokens."""
-        return sum(sequence.total_weight for sequence in self.sequences)
-
-
 Item = TypeVar("Item")
 Row = TypeVar("Row", PreferencePair, Labelled)
+Outcome: TypeAlias = tuple[tuple[Item, ...] | Verdict, int]
+"""What became of a record: its items, or why it cannot be used; and how many of its responses were cut."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +93,20 @@ class Tokenised(Generic[Item]):
     items: Sequence[Item]
     problems: tuple[Verdict, ...]
     num_truncated: int
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome[Item]]) -> Tokenised[Item]:
+        """All of them, from what became of one after the other."""
+        items: list[Item] = []
+        problems: list[Verdict] = []
+        num_truncated = 0
+        for found, num_cut in outcomes:
+            num_truncated += num_cut
+            if isinstance(found, Verdict):
+                problems.append(found)
+            else:
+                items += found
+        return cls(tuple(items), tuple(problems), num_truncated)
 
 
 class PromptAndResponses(Generic[Row]):
@@ -164,8 +167,8 @@ class PromptAndResponses(Generic[Row]):
 
 def encoded_pairs(
     encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits: Limits, lengths: Lengths | None = None
-) -> Iterator[tuple[EncodedPair | Verdict, int]]:
-    """For every pair in order its tokens, or why it cannot be used, and how many of its responses were cut."""
+) -> Iterator[Outcome[EncodedPair]]:
+    """What becomes of every pair, in order. lengths: what is told how long everything was."""
     texts = PromptAndResponses[PreferencePair](encoder, limits, lambda p: (p.prompt, (p.chosen, p.rejected)), lengths)
     for pair, found in texts.encode(pairs):
         if isinstance(found, Verdict):
@@ -179,100 +182,12 @@ def encoded_pairs(
             yield Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)), 0
             continue
         num_cut = sum(len(prompt) + len(response) > limits.max_length for response in responses)
-        yield EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin), num_cut
+        yield (EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin),), num_cut
 
 
-def tokenise_pairs(
-    encoder: ChatEncoder,
-    pairs: Iterable[PreferencePair],
-    limits: Limits,
-    on_progress: Callable[[], None] = lambda: None,
-    lengths: Lengths | None = None,
-) -> Tokenised[EncodedPair]:
+def tokenise_pairs(encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits: Limits) -> Tokenised[EncodedPair]:
     """Encode every pair."""
-    kept: list[EncodedPair] = []
-    problems: list[Verdict] = []
-    num_truncated = 0
-    for found, num_cut in encoded_pairs(encoder, pairs, limits, lengths):
-        on_progress()
-        num_truncated += num_cut
-        if isinstance(found, Verdict):
-            problems.append(found)
-        else:
-            kept.append(found)
-    return Tokenised(tuple(kept), tuple(problems), num_truncated)
-
-
-def tokenise_demonstrations(
-    encoder: ChatEncoder,
-    records: Iterable[Demonstration | Document],
-    limits: Limits,
-    on_progress: Callable[[], None] = lambda: None,
-    lengths: Lengths | None = None,
-) -> Tokenised[EncodedExample]:
-    """Encode conversations, of which the assistant's turns are scored, and documents, scored everywhere.
-
-    A conversation is cut at max_length; a document is cut into pieces of max_length, none of it lost.
-    """
-
-    def write(record: Demonstration | Document) -> Iterator[Text]:
-        if isinstance(record, Document):
-            yield encoder.write_document(record.text)
-        else:
-            for turn in encoder.turns(record.messages):
-                yield from encoder.write_turn(record.messages, turn)
-
-    kept: list[EncodedExample] = []
-    problems: list[Verdict] = []
-    num_truncated = 0
-    for record, ids, error in encoded_in_chunks(encoder, records, write):
-        on_progress()
-        origin = record.origin or NOWHERE
-        if error is not None:
-            problems.append(Verdict(error.code, origin, str(error), error.fix))
-            continue
-        if isinstance(record, Document):
-            if lengths is not None:
-                lengths.add_text(len(ids[0]))
-            kept += [EncodedExample((piece,), origin) for piece in _pieces(ids[0], limits.max_length, record.weight)]
-            continue
-        turns = encoder.join_turns(record.messages, ids)
-        if lengths is not None:
-            for sequence in turns:
-                lengths.add_text(len(sequence))
-        found = _within(turns, encoder, limits, origin)
-        if isinstance(found, Verdict):
-            problems.append(found)
-        else:
-            kept.append(EncodedExample(found, origin))
-            num_truncated += any(len(turn) > limits.max_length for turn in turns)
-    return Tokenised(tuple(kept), tuple(problems), num_truncated)
-
-
-def _within(
-    turns: Sequence[TokenSequence], encoder: ChatEncoder, limits: Limits, origin: Origin
-) -> tuple[TokenSequence, ...] | Verdict:
-    """What is left of a conversation's sequences at max_length, or why nothing can be learned from it."""
-    if not turns:
-        return Verdict("nothing_scored", origin, "no turn of the assistant has a weight above 0", "drop the row")
-    kept = tuple(cut for turn in turns if (cut := turn.cut(limits.max_length)).scored.any())
-    if not kept:
-        return prompt_too_long(int(turns[0].scored.argmax()), limits.max_length, origin, limits.context_length)
-    if any(encoder.cuts_thinking(turn.ids.tolist(), limits.max_length) for turn in turns):
-        return thinking_cut(limits, origin)
-    return kept
-
-
-def _pieces(ids: list[int], max_length: int, weight: float) -> list[TokenSequence]:
-    """Pieces of at most max_length tokens; each begins with the last token of the one before, so all are scored."""
-    pieces = []
-    for start in range(0, max(len(ids) - 1, 1), max_length - 1):
-        piece = ids[start : start + max_length]
-        if len(piece) > 1:
-            pieces.append(TokenSequence.of(piece[:1], piece[1:]))
-    if weight == 1:
-        return pieces
-    return [one.weighted(np.full(int(one.scored.sum()), weight, dtype=np.float32)) for one in pieces]
+    return Tokenised.of(encoded_pairs(encoder, pairs, limits))
 
 
 def thinking_cut(limits: Limits, origin: Origin) -> Verdict:

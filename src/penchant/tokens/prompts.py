@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +30,11 @@ class EncodedPrompt:
         return (self.sequence,)
 
 
-def tokenise_prompts(
-    encoder: ChatEncoder, prompts: Iterable[Prompt], limits: Limits, on_progress: Callable[[], None] = lambda: None
-) -> Tokenised[EncodedPrompt]:
+def tokenise_prompts(encoder: ChatEncoder, prompts: Iterable[Prompt], limits: Limits) -> Tokenised[EncodedPrompt]:
     """Encode every prompt; one over its limit cannot be used."""
     kept: list[EncodedPrompt] = []
     problems: list[Verdict] = []
     for prompt in prompts:
-        on_progress()
         origin = prompt.origin or NOWHERE
         try:
             ids = encoder.encode_prompt(prompt.messages)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count, islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,14 +37,13 @@ from penchant.tokens import (
     Forest,
     Limits,
     SpecialTokens,
-    Tokenised,
     pack,
-    tokenise_demonstrations,
-    tokenise_labelled,
-    tokenise_pairs,
 )
+from penchant.tokens.demonstrations import encoded_demonstrations
 from penchant.tokens.faults import Remark, TokenFaults, length_remarks
+from penchant.tokens.labelled_responses import encoded_labelled
 from penchant.tokens.measuring import Lengths
+from penchant.tokens.pairs import Outcome, encoded_pairs
 from penchant.training.config import OptimiserConfig
 from penchant.training.failures import FailuresSoFar
 
@@ -53,14 +51,12 @@ __all__ = ["CheckReport", "check_data", "check_tokens"]
 
 NUM_SAMPLED = 512
 """Items from which the share of tokens saved by sharing is measured."""
-CHUNK = 8192
-"""Records that are held at a time."""
 
 Item: TypeAlias = EncodedPair | EncodedLabelled | EncodedExample
-_TOKENISING: dict[Kind, tuple[Callable[..., Tokenised[Any]], tuple[str, ...]]] = {
-    "pairs": (tokenise_pairs, ("prompt", "chosen", "rejected")),
-    "labelled": (tokenise_labelled, ("prompt", "good", "bad")),
-    "demonstrations": (tokenise_demonstrations, ("text",)),
+_ENCODING: dict[Kind, tuple[Callable[..., Iterator[Outcome[Any]]], tuple[str, ...]]] = {
+    "pairs": (encoded_pairs, ("prompt", "chosen", "rejected")),
+    "labelled": (encoded_labelled, ("prompt", "good", "bad")),
+    "demonstrations": (encoded_demonstrations, ("text",)),
 }
 """By kind of record: what makes items of them, and the parts whose lengths are told."""
 
@@ -209,31 +205,35 @@ def check_tokens(
 ) -> CheckReport:
     """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch.
 
-    Records are read twice, to know their number, and tokenised a chunk at a time, so that memory does not grow with
-    them but for what is reported.
+    Records are read twice, to know their number, and tokenised as they come, so that memory does not grow with them but
+    for what is reported.
     """
     sources = sources_of(data)
     kind = guess_kind(sources)
     how = ReadOptions("drop", pairing=pairing, min_gap=min_gap)
     reading, again = (reading_of(kind, sources, how) for _ in range(2))
     loaded = _counted(reading)
-    tokenise, parts = _TOKENISING[kind]
+    encoded, parts = _ENCODING[kind]
     measured, faults = Lengths(*parts), TokenFaults(encoder, limits)
     items: list[Item] = []
     so_far = FailuresSoFar()
     num_cut = 0
-    done = count(1)
 
-    def tell() -> None:
-        reporter.progress("tokens", next(done), reading.num_records, {})
+    def told() -> Iterator[Any]:
+        for number, record in enumerate(again, start=1):
+            reporter.progress("tokens", number, reading.num_records, {})
+            yield record
 
     with no_search_for_cycles():
-        for chunk in _chunks(again):
-            tokenised: Tokenised[Any] = tokenise(encoder, chunk, limits, tell, measured)
-            items += tokenised.items[: most_items - len(items)]
-            so_far.add(tokenised.problems, (item.origin for item in tokenised.items))
-            num_cut += tokenised.num_truncated
-            faults.add(tokenised.items)
+        for outcome, num_cut_of_one in encoded(encoder, told(), limits, measured):
+            num_cut += num_cut_of_one
+            if isinstance(outcome, Verdict):
+                so_far.failed(outcome)
+                continue
+            for item in outcome:
+                so_far.kept(item.origin)
+                faults.add(item)
+            items += outcome[: most_items - len(items)]
     failures = so_far.found()
     return CheckReport(
         kind=kind,
@@ -261,12 +261,6 @@ def _counted(reading: Reading[Any]) -> Loaded[Any]:
         for _ in reading:
             pass
     return reading.loaded(())
-
-
-def _chunks(records: Iterable[Any]) -> Iterator[list[Any]]:
-    rest = iter(records)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def _saved_by_sharing(items: Sequence[Item], token_budget: int) -> float:

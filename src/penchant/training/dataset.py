@@ -183,11 +183,12 @@ def _encoded(
         loaded, sides = read()
         total, numbers = sum(map(len, sides)), count(1)
 
-        def tick() -> None:
-            reporter.progress("tokens", next(numbers), total, {})
+        def told(records: Sequence[Any]) -> Iterator[Any]:
+            for record in records:
+                reporter.progress("tokens", next(numbers), total, {})
+                yield record
 
-        train = tokenise(model.encoder, sides[0], limits, tick)
-        held_out = tokenise(model.encoder, sides[1], limits, tick)
+        train, held_out = (tokenise(model.encoder, told(side), limits) for side in sides)
         return BothSides(loaded, train, held_out)
 
     read_as = f"{config.read_options(seed)!r}, held_out={config.held_out!r}"

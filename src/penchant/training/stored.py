@@ -156,8 +156,9 @@ class _Making:
                 problems.append((record, found))
                 so_far.failed(found)
             else:
-                writer.add(found, record)
-                so_far.kept(found.origin)
+                (pair,) = found
+                writer.add(pair, record)
+                so_far.kept(pair.origin)
             if (record + 1) % PAIRS_BETWEEN_LINES == 0:
                 self.say(f"{record + 1:,} pairs read, {writer.num_tokens:,} tokens")
         loaded = reading.loaded(())
