@@ -2,7 +2,7 @@
 
 import pytest
 
-from penchant.progress import Bars, Silent, reporter_of
+from penchant.progress import Bars, Lines, Silent, reporter_of
 
 
 def test_true_is_bars_false_is_silence_and_an_object_is_itself():
@@ -31,3 +31,15 @@ def test_what_is_done_twice_has_a_bar_each_time(capsys):
         for done in range(3):
             bars.progress("reference", done, 2, {})
     assert capsys.readouterr().err.count("2/2") == 2
+
+
+def test_where_nobody_knows_how_much_there_is_lines_and_bars_count(capsys, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr("penchant.progress.time.monotonic", lambda: next(clock))
+    for reporter in (Lines(), Bars()):
+        for done in range(1, 1_200, 200):
+            reporter.progress("tokens", done, None, {})
+        reporter.progress("tokens", 1_200, 1_200, {})
+        said = capsys.readouterr().err
+        assert "tokens 401\n" in said or "tokens: 1it" in said
+        assert "1200/1200" in said

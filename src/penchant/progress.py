@@ -21,7 +21,7 @@ SHOWN = {
     "tokens_per_second": "{:.0f} tokens/s",
 }
 SHARE_BETWEEN_LINES, SECONDS_BETWEEN_LINES = 0.05, 2.0
-"""A line is written when so much more is done, and not more often than this."""
+"""A line is written when so much more is done, where that is known, and not more often than this."""
 
 
 class Reporter(Protocol):
@@ -30,8 +30,8 @@ class Reporter(Protocol):
     def say(self, text: str) -> None:
         """One line of text for a person."""
 
-    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
-        """How far `what` is, with numbers to show beside it."""
+    def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
+        """How far `what` is, with numbers to show beside it. total: None until it is known."""
 
 
 class Silent:
@@ -40,7 +40,7 @@ class Silent:
     def say(self, text: str) -> None:
         return
 
-    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
+    def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         return
 
 
@@ -55,7 +55,7 @@ class Lines:
     def say(self, text: str) -> None:
         print(sanitise(text), file=sys.stderr, flush=True)
 
-    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
+    def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         """Where less is done than before, it began again and is shown again."""
         if total == 0:
             return
@@ -66,6 +66,11 @@ class Lines:
         now = time.monotonic()
         first, began = self._began.setdefault(what, (done, now))
         share, written = self._written.get(what, (-1.0, 0.0))
+        if total is None:
+            if now - max(began, written) >= SECONDS_BETWEEN_LINES:
+                self._written[what] = -1.0, now
+                self.say(f"{what} {done:,}  {facts_in_words(facts)}".rstrip())
+            return
         is_due = done / total - share >= SHARE_BETWEEN_LINES and now - written >= SECONDS_BETWEEN_LINES
         if is_due or (done == total and share < 1):
             self._written[what] = done / total, now
@@ -85,7 +90,7 @@ class Bars:
     def say(self, text: str) -> None:
         _tqdm().write(text, file=sys.stderr)
 
-    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
+    def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         if total == 0:
             return
         bar = self._bars.get(what)
@@ -94,7 +99,7 @@ class Bars:
         bar.total = total
         bar.set_postfix({name.rpartition("/")[2]: facts[name] for name in self.SHOWN if name in facts}, refresh=False)
         bar.update(done - bar.n)
-        if done >= total:
+        if total is not None and done >= total:
             bar.close()
             del self._bars[what]
 

@@ -80,7 +80,9 @@ def test_progress_is_told_once_a_record_and_ends_at_their_number(model, tmp_path
     labelled_dataset(DataConfig(held_out=0.4), path, model, 0, training)
     check_tokens([path], model.encoder, Limits(128, 127, 128), reporter=checking)
     assert training.steps == [("tokens", n, 10) for n in range(1, 11)]
-    assert checking.steps == [("tokens", n, 5) for n in range(1, 6)]
+    assert checking.steps == [*(("tokens", n, None) for n in range(1, 6)), ("tokens", 5, 5)]
+    pair_dataset(DataConfig(), path, model, 0, training := Heard())
+    assert training.steps == checking.steps
 
 
 def test_where_a_bad_row_ends_the_run_a_bad_pair_does(model, tmp_path, lists):

@@ -55,7 +55,13 @@ def made(encoder, file, tmp_path, monkeypatch):
 
         def __call__(self, data=file, encoder=encoder, limits=LIMITS, folder=folder, options=ALL):
             self.num_texts, self.said = 0, []
-            return stored_pairs(sources_of(data), encoder, limits, options, folder=folder, say=self.said.append)
+            return stored_pairs(sources_of(data), encoder, limits, options, folder=folder, reporter=self)
+
+        def say(self, line):
+            self.said.append(line)
+
+        def progress(self, *facts):
+            pass
 
         @property
         def stores(self):

@@ -62,11 +62,11 @@ class Reporter:
         for line in lines:
             self.console.print(escape(sanitise(typed(line))), soft_wrap=True)
 
-    def progress(self, what: str, done: int, total: int, facts: Mapping[str, float]) -> None:
+    def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         """Show how far `what` is; where less is done than before, it began again and gets a bar of its own."""
         if self._bar is None:
             self._lines.progress(what, done, total, facts)
-        elif total:
+        elif total != 0:
             if done < self._done.get(what, 0):
                 self._tasks.pop(what, None)
             self._done[what] = done

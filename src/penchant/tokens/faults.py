@@ -38,13 +38,14 @@ class TokenFaults:
     def __init__(self, encoder: ChatEncoder, limits: Limits) -> None:
         self._encoder, self._limits = encoder, limits
         self._special = _special_ids(encoder)
+        self._bos = encoder.tokenizer.bos_token_id  # which a tokenizer looks up anew each time
         self._found: dict[str, tuple[int, str]] = {}
         self._inside: Counter[int] = Counter()
 
     def add(self, item: EncodedPair | EncodedLabelled | EncodedExample) -> None:
         """Look at a further item."""
         for sequence in item.sequences:
-            for code in _faults(sequence, self._encoder, self._special, self._limits, self._inside):
+            for code in self._codes(sequence):
                 number, first = self._found.get(code) or (0, str(item.origin))
                 self._found[code] = number + 1, first
 
@@ -63,26 +64,23 @@ class TokenFaults:
         for code, (number, first) in self._found.items():
             yield Remark(code, texts[code], number, first)
 
-
-def _faults(
-    sequence: TokenSequence, encoder: ChatEncoder, special: frozenset[int], limits: Limits, inside: Counter[int]
-) -> set[str]:
-    """Codes of what is wrong with one sequence; special tokens out of place are counted in `inside`."""
-    codes = set()
-    bos = encoder.tokenizer.bos_token_id
-    if bos is not None and sequence.ids[:2].tolist() == [bos, bos]:
-        codes.add("double_bos")
-    runs = [ids for scored, ids in scored_runs(sequence) if scored]
-    for ids in runs:
-        ends_well = ids[-1] in encoder.end_ids
-        if ends_well and len(ids) > 1 and ids[-2] in encoder.end_ids:
-            codes.add("double_end")
-        elif not special.isdisjoint(body := ids[: -1 if ends_well else None]):
-            codes.add("special_inside")
-            inside.update(i for i in body if i in special)
-        if not ends_well and len(sequence) < limits.max_length:
-            codes.add("missing_end")
-    return codes
+    def _codes(self, sequence: TokenSequence) -> set[str]:
+        """Codes of what is wrong with one sequence; special tokens out of place are counted."""
+        codes = set()
+        end_ids = self._encoder.end_ids
+        if self._bos is not None and sequence.ids[:2].tolist() == [self._bos, self._bos]:
+            codes.add("double_bos")
+        runs = (ids for scored, ids in scored_runs(sequence) if scored)
+        for ids in runs:
+            ends_well = ids[-1] in end_ids
+            if ends_well and len(ids) > 1 and ids[-2] in end_ids:
+                codes.add("double_end")
+            elif not self._special.isdisjoint(body := ids[: -1 if ends_well else None]):
+                codes.add("special_inside")
+                self._inside.update(i for i in body if i in self._special)
+            if not ends_well and len(sequence) < self._limits.max_length:
+                codes.add("missing_end")
+        return codes
 
 
 def length_remarks(lengths: Mapping[str, Sequence[int]], encoder: ChatEncoder) -> Iterator[Remark]:

@@ -28,6 +28,14 @@ class Hearing:
         self._render = render
         self._skeletons: dict[tuple[object, ...], Skeleton | None] = {}
         self._tried: set[tuple[object, ...]] = set()
+        self._filled: tuple[Sequence[Message], Written] | None = None
+
+    def fill(self, messages: Sequence[Message], is_answered: bool) -> str | None:
+        """What a template that writes texts unseen makes of the messages; None where it must be asked."""
+        skeleton = self.skeleton(messages, is_answered)
+        written = None if skeleton is None else skeleton.filled_with(messages)
+        self._filled = None if written is None else (messages, written)
+        return None if written is None else written.text
 
     def require(self, messages: Sequence[Message], text: str, *, is_answered: bool, response_at: int = 0) -> Written:
         """What was rendered as `text`, read back. Raises NotWrittenError where it says less than the messages.
@@ -37,13 +45,21 @@ class Hearing:
         """
         start = len(messages) - 1 if is_answered else 0
         self._require_fields(messages, text, start, is_answered)
-        skeleton = self.skeleton(messages, is_answered)
-        is_whole, fillings = (False, None) if skeleton is None else skeleton.read(text, messages)
+        skeleton, is_whole, fillings = self._read_back(messages, text, is_answered)
         for index, message in enumerate(messages[start:], start):
             is_written = is_whole and skeleton is not None and not skeleton.lacks(index)
             if message.content and not is_written and not self._finds(messages, index, text, response_at, is_answered):
                 raise NotWrittenError(f"the chat template leaves out {_whose(messages, index)}, or a part of it")
         return Written(text, skeleton, fillings)
+
+    def _read_back(
+        self, messages: Sequence[Message], text: str, is_answered: bool
+    ) -> tuple[Skeleton | None, bool, tuple[str, ...] | None]:
+        """The skeleton of such messages, whether it with their texts is what was rendered, and these as they stand."""
+        if self._filled is not None and self._filled[0] is messages and self._filled[1].text is text:
+            return self._filled[1].skeleton, True, self._filled[1].fillings
+        skeleton = self.skeleton(messages, is_answered)
+        return (skeleton, False, None) if skeleton is None else (skeleton, *skeleton.read(text, messages))
 
     def skeleton(self, messages: Sequence[Message], is_answered: bool) -> Skeleton | None:
         """What the template writes around the texts of such messages; None where it refuses the marks for them."""

@@ -35,11 +35,12 @@ class Skeleton:
         parts = MARK.split(rendered)
         return cls(tuple(parts[::2]), tuple(map(int, parts[1::2])))
 
-    def filled_with(self, messages: Sequence[Message]) -> str | None:
+    def filled_with(self, messages: Sequence[Message]) -> Written | None:
         """The messages in the places of the marks; None where a text is not all content, or has white space around."""
         if not all(message.content == message.content.strip() and _is_bare(message) for message in messages):
             return None
-        return self._filled(_texts(messages))
+        texts = _texts(messages)
+        return Written(self._filled(texts), self, tuple(texts[slot] for slot in self.slots))
 
     def lacks(self, index: int) -> bool:
         """Whether the content of message `index` is written nowhere."""

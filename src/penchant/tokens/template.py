@@ -147,10 +147,8 @@ class ChatTemplate:
         return "think>" in self.source or any(str(token) == THINK_OPEN for token in added)
 
     def _render(self, messages: Sequence[Message], *, is_answered: bool) -> str:
-        if self._is_writer and messages and (skeleton := self._hearing.skeleton(messages, is_answered)):
-            written = skeleton.filled_with(messages)
-            if written is not None:
-                return written
+        if self._is_writer and messages and (filled := self._hearing.fill(messages, is_answered)) is not None:
+            return filled
         return self._run(messages, is_answered=is_answered)
 
     def _run(self, messages: Sequence[Message], *, is_answered: bool) -> str:

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from penchant.data import (
-    Loaded,
     Origin,
     ReadOptions,
     Verdict,
@@ -22,7 +21,7 @@ from penchant.data.given import Data, paths_of, sources_of
 from penchant.data.kinds import Kind
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
-from penchant.data.reading import Reading, no_search_for_cycles
+from penchant.data.reading import no_search_for_cycles
 from penchant.errors import ConfigError
 from penchant.models.encoder import load_text_side
 from penchant.models.load import load_model, read_chat_template
@@ -205,14 +204,12 @@ def check_tokens(
 ) -> CheckReport:
     """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch.
 
-    Records are read twice, to know their number, and tokenised as they come, so that memory does not grow with them but
-    for what is reported.
+    Records are tokenised as they are read, so that memory does not grow with them but for what is reported.
     """
     sources = sources_of(data)
     kind = guess_kind(sources)
     how = ReadOptions("drop", pairing=pairing, min_gap=min_gap)
-    reading, again = (reading_of(kind, sources, how) for _ in range(2))
-    loaded = _counted(reading)
+    reading = reading_of(kind, sources, how)
     encoded, parts = _ENCODING[kind]
     measured, faults = Lengths(*parts), TokenFaults(encoder, limits)
     items: list[Item] = []
@@ -220,9 +217,10 @@ def check_tokens(
     num_cut = 0
 
     def told() -> Iterator[Any]:
-        for number, record in enumerate(again, start=1):
-            reporter.progress("tokens", number, reading.num_records, {})
+        for record in reading:
+            reporter.progress("tokens", reading.num_records, None, {})
             yield record
+        reporter.progress("tokens", reading.num_records, reading.num_records, {})
 
     with no_search_for_cycles():
         for outcome, num_cut_of_one in encoded(encoder, told(), limits, measured):
@@ -234,7 +232,7 @@ def check_tokens(
                 so_far.kept(item.origin)
                 faults.add(item)
             items += outcome[: most_items - len(items)]
-    failures = so_far.found()
+    loaded, failures = reading.loaded(()), so_far.found()
     return CheckReport(
         kind=kind,
         format=loaded.format,
@@ -253,14 +251,6 @@ def check_tokens(
         limits=limits,
         votes=tuple(found for path in paths_of(sources) if (found := votes_behind(path))),
     )
-
-
-def _counted(reading: Reading[Any]) -> Loaded[Any]:
-    """How the rows were read, without the records."""
-    with no_search_for_cycles():
-        for _ in reading:
-            pass
-    return reading.loaded(())
 
 
 def _saved_by_sharing(items: Sequence[Item], token_budget: int) -> float:

@@ -91,16 +91,8 @@ def pair_dataset(
             f"{other}: holds demonstrations, and this objective reads pairs; leave it out, or train on it apart"
         )
     sources, limits = sources_of(data), limits_of(config, model)
-    read = stored_pairs(
-        sources,
-        model.encoder,
-        limits,
-        config.read_options(seed),
-        folder=folder,
-        say=reporter.say,
-    )
+    read = stored_pairs(sources, model.encoder, limits, config.read_options(seed), folder=folder, reporter=reporter)
     store = read.store
-    reporter.progress("tokens", len(store), len(store), {})
     is_out = held_out_by_place(np.asarray(read.places), config.held_out)
     is_held_out = is_out[store.columns["records"]]
     train = SomePairs(store, np.flatnonzero(~is_held_out))

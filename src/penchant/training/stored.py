@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from penchant.data.given import Source, part_of
 from penchant.data.load import read_pairs
 from penchant.data.split import place_of
 from penchant.models.cache import cache_errors_explained
+from penchant.progress import Reporter
 from penchant.tokens import ChatEncoder, Limits
 from penchant.tokens.columns import DamagedStore
 from penchant.tokens.pairs import encoded_pairs
@@ -31,7 +32,6 @@ from penchant.training.kept import found_or_made, key_of
 
 __all__ = ["ReadPairs", "stored_pairs"]
 
-PAIRS_BETWEEN_LINES = 100_000
 
 _LOADED: TypeAdapter[Loaded[Any]] = TypeAdapter(Loaded[Any])
 _PROBLEMS: TypeAdapter[list[tuple[int, Verdict]]] = TypeAdapter(list[tuple[int, Verdict]])
@@ -65,13 +65,13 @@ def stored_pairs(
     options: ReadOptions,
     *,
     folder: Path | None,
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> ReadPairs:
     """Every pair of the sources as tokens. folder: where stores are kept; None holds them in memory.
 
     Raises what `load_pairs` raises, and OutputError where the tokens cannot be written anywhere.
     """
-    make = _Making(sources, encoder, limits, options, say)
+    make = _Making(sources, encoder, limits, options, reporter)
     if folder is None:
         return make.in_memory()
     if "random" not in (options.subset, *(part_of(one).subset for one in sources)):
@@ -80,9 +80,9 @@ def stored_pairs(
     if key is None:
         return make.for_now()
     try:
-        return found_or_made(folder / key, make.read, make.into, say)
+        return found_or_made(folder / key, make.read, make.into, reporter.say)
     except OSError as error:
-        say(f"{folder}: the tokens cannot be kept ({error.strerror}), so the next run makes them again")
+        reporter.say(f"{folder}: the tokens cannot be kept ({error.strerror}), so the next run makes them again")
         return make.for_now()
 
 
@@ -94,7 +94,7 @@ class _Making:
     encoder: ChatEncoder
     limits: Limits
     options: ReadOptions
-    say: Callable[[str], None]
+    reporter: Reporter
 
     def in_memory(self) -> ReadPairs:
         store, told = self._write(StoreWriter(None))
@@ -159,8 +159,8 @@ class _Making:
                 (pair,) = found
                 writer.add(pair, record)
                 so_far.kept(pair.origin)
-            if (record + 1) % PAIRS_BETWEEN_LINES == 0:
-                self.say(f"{record + 1:,} pairs read, {writer.num_tokens:,} tokens")
+            self.reporter.progress("tokens", record + 1, None, {})
+        self.reporter.progress("tokens", reading.num_records, reading.num_records, {})
         loaded = reading.loaded(())
         store = writer.finish(
             {
