@@ -142,6 +142,36 @@ def test_the_system_message_of_the_conversations_or_of_the_row_stays():
     assert "'system' is not the system message" in refusal({"prompt": [said("system", "No."), TURNS[2]], **sides})
 
 
+ASKED = {"role": "user", "content": "Three?"}
+LOOK = [{"type": "function", "function": {"name": "look"}}]
+
+
+@pytest.mark.parametrize("prompt", ["Three?", [ASKED]], ids=str)
+@pytest.mark.parametrize(
+    "before",
+    [
+        [said("system", "Be brief."), ASKED],
+        [said("developer", "Be brief."), ASKED],
+        [ASKED | {"name": "Ada"}],
+        [ASKED | {"tools": LOOK}],
+    ],
+    ids=str,
+)
+def test_what_only_the_conversations_say_of_a_prompt_that_both_repeat_is_kept(prompt, before):
+    pair = pair_of({"prompt": prompt, "chosen": whole("good", *before), "rejected": whole("bad", *before)})
+    assert pair.prompt == pair_of({"prompt": before, "chosen": "good", "rejected": "bad"}).prompt
+
+
+def test_what_only_a_prompt_of_messages_says_is_kept_and_what_each_says_alone_is_refused():
+    named, begun = [ASKED | {"name": "Ada"}], [*TURNS[:2], ASKED]
+    sides = {"chosen": whole("good", ASKED), "rejected": whole("bad", ASKED)}
+    assert pair_of({"prompt": named, **sides}).prompt[-1].name == "Ada"
+    assert len(pair_of({"prompt": begun, **sides}).prompt) == 3
+    other = {side: whole(side, said("system", "Be brief."), ASKED) for side in ("chosen", "rejected")}
+    assert "are not the prompt" in refusal({"prompt": begun, **other})
+    assert "are not the prompt" in refusal({"prompt": named, **other})
+
+
 @pytest.mark.parametrize(
     "row",
     [

@@ -16,6 +16,8 @@ from penchant.wording import shown
 __all__ = ["JUDGEMENT", "SIDES", "are_texts", "is_conversation", "pair_of", "refuse_equal"]
 
 SIDES = ("chosen", "rejected")
+BESIDE_CONTENT = ("reasoning", "tool_calls", "name", "tool_call_id")
+"""What a turn may say beside its text."""
 _JUDGEMENT = """
     generations order labelling_model labelling_prompt raw_labelling_response rationale original_chosen
     original_rejected in_gsm8k_train generation_prompt raw_generation_responses new_generations original_response
@@ -84,34 +86,58 @@ def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
 
 
 def _whole(row: Row, prompt: tuple[Message, ...], before: tuple[Message, ...], name: str) -> tuple[Message, ...]:
-    """The prompt that a conversation before both responses makes with the prompt beside them."""
+    """The prompt that a conversation before both responses makes with the prompt beside them: the one that says all."""
     if before[0].role in ("assistant", "tool"):
         return prompt + before
     first = prompt[0]
     beside = {"system": first.content if first.role == "system" else None, "tools": first.tools}
     whole = opened(beside, opened(row, before))
-    asked, said = _spoken(prompt), _spoken(whole)
-    if asked[-len(said) :] == said:
+    if _ends_with(prompt, whole):
         return prompt
-    if said[-len(asked) :] != asked and not (len(asked) == 1 and _tells(asked[0][1], said)):
-        raise _not_the_prompt(name)
-    return whole
+    if _ends_with(whole, prompt) or _tells(prompt, whole):
+        return whole
+    raise _not_the_prompt(name)
 
 
-def _spoken(messages: tuple[Message, ...]) -> list[tuple[str, str, str | None]]:
-    """What is said after the system's word: by whom, the text, the calls."""
-    return [(one.role, one.content.strip(), one.tool_calls) for one in messages if one.role != "system"]
+def _ends_with(more: tuple[Message, ...], less: tuple[Message, ...]) -> bool:
+    """Whether all that `less` says stands at the end of `more`, its system message and its tools at the beginning."""
+    (opening, turns), (other, last) = _opening_and_turns(more), _opening_and_turns(less)
+    return (
+        len(last) <= len(turns)
+        and all(said is None or said == heard for said, heard in zip(other, opening, strict=True))
+        and all(_says(one, two) for one, two in zip(turns[len(turns) - len(last) :], last, strict=True))
+    )
 
 
-def _tells(text: str, said: list[tuple[str, str, str | None]]) -> bool:
-    """Whether a text is one of a conversation's questions, or all of the conversation, one turn after the other."""
-    if any(role == "user" and text == content for role, content, _ in said):
+def _opening_and_turns(
+    messages: tuple[Message, ...],
+) -> tuple[tuple[str | None, str | None], tuple[Message, ...]]:
+    """What is told of a conversation before it, a system message and tools, and its turns."""
+    begins = messages[0].role == "system"
+    return (messages[0].content.strip() if begins else None, messages[0].tools), messages[begins:]
+
+
+def _says(one: Message, other: Message) -> bool:
+    """Whether a turn says all that another one does."""
+    if (one.role, one.content.strip()) != (other.role, other.content.strip()):
+        return False
+    return all(getattr(other, name) in (None, getattr(one, name)) for name in BESIDE_CONTENT)
+
+
+def _tells(prompt: tuple[Message, ...], whole: tuple[Message, ...]) -> bool:
+    """Whether a prompt is one of a conversation's questions, or all of the conversation, one turn after the other."""
+    (told, turns), (heard, said) = _opening_and_turns(prompt), _opening_and_turns(whole)
+    if len(turns) != 1 or told not in ((None, None), heard):
+        return False
+    if any(one.role == "user" and _says(one, turns[0]) for one in said):
         return True
-    place = 0
-    for _, content, _ in said:
-        if (found := text.find(content, place)) < 0:
+    if any(getattr(turns[0], name) is not None for name in BESIDE_CONTENT):
+        return False
+    text, place = turns[0].content, 0
+    for one in said:
+        if (found := text.find(one.content.strip(), place)) < 0:
             return False
-        place = found + len(content)
+        place = found + len(one.content.strip())
     return True
 
 
