@@ -131,6 +131,41 @@ def test_a_field_that_changes_the_meaning_and_is_not_read_refuses_the_row(read, 
     assert f"'{field}'" in reason
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [{"label": False}, {"Weight": 0}, {"loss_weight": 0}, {"mask": 1}, {"masked": True}, {"history": [["a", "b"]]}],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["messages", "conversations"])
+def test_a_field_of_a_message_that_changes_its_meaning_and_is_not_read_refuses_the_row(read, name, beside):
+    code, reason = refusal(read, load_demonstrations, {name: [USER, BOT | beside, USER, BOT]})
+    assert (code, f"the field '{next(iter(beside))}' of '{name}[1]'" in reason) == ("unread_field", True)
+
+
+def test_a_field_of_a_message_that_changes_nothing_does_no_harm_and_others_are_listed(read):
+    rows = [
+        {"messages": [USER | {"label": 3, "train": False}, BOT | {"label": True, "loss_weight": 1.0}]},
+        {"messages": [USER, BOT | {"prompt": "x", "mine": 1}]},
+    ]
+    records, found = read(load_demonstrations, *rows)
+    assert (len(records), records[0].messages[1].weight) == (2, 1)
+    assert [field.name for field in found.unread] == ["messages[].label", "messages[].mine", "messages[].prompt"]
+
+
+@pytest.mark.parametrize("field", ["context", "documents", "mask", "is_good", "labels", "system_instruction"])
+@pytest.mark.parametrize("row", [MESSAGES, SHAREGPT, COMPLETION, ALPACA], ids=str)
+def test_what_an_answer_rests_on_or_says_how_it_is_meant_is_not_passed_over(read, row, field):
+    code, reason = refusal(read, load_demonstrations, row | {field: "The sun is cold."})
+    assert (code, f"'{field}'" in reason) == ("unread_field", True)
+    if field in ("context", "documents"):
+        assert read(load_demonstrations, row | {field: "Q"})[1].verdict_counts == {"keep": 1}
+
+
+def test_messages_under_any_name_have_their_unknown_fields_listed(read):
+    row = {"question": [USER | {"mine": 1}], "chosen": "good", "rejected": "bad"}
+    assert [field.name for field in read(load_pairs, row)[1].unread] == ["question[].mine"]
+
+
 def test_no_field_is_both_harmless_and_meaningful_and_every_importer_reads_what_it_needs():
     assert HARMLESS.isdisjoint(MEANINGFUL)
     for _, table in TABLES:
@@ -210,6 +245,8 @@ def test_reasoning_beside_several_answers_or_another_reasoning_is_refused(read):
 def test_a_preference_is_not_imitated_in_passing(read):
     code, reason = refusal(read, load_demonstrations, COMPLETION | {"rejected": "S"})
     assert (code, "'rejected' holds a response of a preference" in reason) == ("unread_field", True)
+    code, _ = refusal(read, load_demonstrations, MESSAGES | {"rejected_messages": [USER, BOT | {"content": "S"}]})
+    assert code == "unread_field"
 
 
 def test_columns_that_repeat_the_conversation_do_no_harm_and_others_refuse_the_row(read):

@@ -135,6 +135,7 @@ def test_a_message_spelled_in_two_ways_is_refused():
         ({"trainable": "false"}, 0.0),
         ({"loss_mask": 0}, 0.0),
         ({"loss": False}, 0.0),
+        ({"training": False}, 0.0),
         ({"weight": 2, "train": True}, 2.0),
         ({"weight": None, "train": None}, 1.0),
     ],
@@ -218,6 +219,43 @@ def test_messages_kept_as_text_are_the_messages(tmp_path, spell):
     assert load(tmp_path, load_demonstrations, {"messages": spell([USER, BOT])}).format == "messages"
 
 
+NAMED = (
+    ("question", "chosen", "rejected"),
+    ("query", "chosen", "rejected"),
+    ("input", "chosen", "rejected"),
+    ("instruction", "chosen", "rejected"),
+    ("prompt", "chosen_response", "rejected_response"),
+    ("question", "response_j", "response_k"),
+    ("input", "accepted", "rejected"),
+    ("query", "response", "rejected_response"),
+    ("context", "good_edited_response", "bad_edited_response"),
+    ("context", "edited_response", "original_response"),
+)
+
+
+@pytest.mark.parametrize("spell", SPELLED.values(), ids=SPELLED)
+@pytest.mark.parametrize("names", NAMED, ids="-".join)
+def test_messages_kept_as_text_are_the_messages_whatever_the_columns_are_called(tmp_path, names, spell):
+    held = dict(zip(names, (spell([USER]), spell([BOT]), spell([BOT | {"content": "S"}])), strict=True))
+    held |= {"response": "R"} if "response" in names else {}  # an answer of other formats, which is text there
+    (pair,) = load(tmp_path, load_pairs, held).records
+    assert (pair.prompt, pair.chosen, pair.rejected) == ((Message(role="user", content="Q"),), "R", "S")
+
+
+@pytest.mark.parametrize("spell", SPELLED.values(), ids=SPELLED)
+def test_the_rejected_side_beside_messages_may_be_kept_as_text(tmp_path, spell):
+    other = [USER, BOT | {"content": "S"}]
+    for beside in ({"rejected_messages": spell(other)}, {"rejected_response": spell(other[1:])}):
+        (pair,) = load(tmp_path, load_pairs, {"messages": [USER, BOT]} | beside).records
+        assert (pair.chosen, pair.rejected) == ("R", "S")
+
+
+def test_an_instruction_may_be_about_messages_and_is_none():
+    row = {"instruction": "Who speaks?", "input": json.dumps([USER, BOT]), "output": "A user and a machine."}
+    (record,) = load_demonstrations([row]).records
+    assert record.messages[0].content == f"Who speaks?\n\n{row['input']}"
+
+
 TWICE = {
     "json of json": lambda value: json.dumps(json.dumps(value)),
     "json of json of json": lambda value: json.dumps(json.dumps(json.dumps(value))),
@@ -260,6 +298,7 @@ def test_messages_that_were_written_as_text_twice_are_the_messages(tmp_path, spe
         '[{"name": "x"}]',
         "[{'name': 'x'}]",
         "[{'name': 'user'}, 3]x",
+        "{'name': 'x', 'role': 'admin', 'rights': [",
         "[" * 5000,
         "{[" * 200 + "'",
         "[{'a': " * 300,
@@ -276,7 +315,14 @@ NUMPY = "[{'content': 'Q', 'role': 'user'}\n {'content': 'R', 'role': 'assistant
 
 
 @pytest.mark.parametrize(
-    "text", [NUMPY, '[{"role": "user", "content": "cut o', '{"role": "assistant", "content": "x"}]']
+    "text",
+    [
+        NUMPY,
+        '[{"role": "user", "content": "cut o',
+        '{"role": "assistant", "content": "x"}]',
+        "[{'name': None, 'role': 'user', 'content': 'cut o",
+        '[{"weight": 1, "content": "Q", "role": "user"} {"weight": 1, "content": "R", "role": "assistant"}]',
+    ],
 )
 def test_text_that_begins_as_messages_and_is_none_is_refused_and_not_learned_by_heart(tmp_path, text):
     found = load(

@@ -90,7 +90,16 @@ def test_ms_swifts_messages_that_end_with_the_user_are_refused():
         load_pairs([{"messages": [USER], "rejected_response": "S"}])
 
 
-@pytest.mark.parametrize("names", [("score_chosen", "score_rejected"), ("chosen-rating", "rejected-rating")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("score_chosen", "score_rejected"),
+        ("chosen-rating", "rejected-rating"),
+        ("chosen_rating", "rejected_rating"),
+        ("chosen_avg_rating", "rejected_avg_rating"),
+        ("chosen_reward", "rejected_reward"),
+    ],
+)
 def test_two_sides_of_the_same_score_are_a_tie_and_no_pair(names):
     score, other = names
     row = {"prompt": "Q", "chosen": [USER, assistant("R")], "rejected": [USER, assistant("S")]}

@@ -42,6 +42,13 @@ def test_the_command_that_reads_the_rows_is_named(load, row, words):
         load([row])
 
 
+def test_a_row_with_answers_is_not_sent_where_only_its_prompt_is_read():
+    for load, row in ((load_pairs, PAIR | {"rejected": ""}), (load_demonstrations, {"prompt": " ", "completion": "R"})):
+        with pytest.raises(DataError) as caught:
+            load([row])
+        assert "penchant sample" not in str(caught.value)
+
+
 def test_what_another_command_would_refuse_is_not_sent_there():
     with pytest.raises(DataError, match="no known format has its columns"):
         load_pairs([{"prompt": "Q", "images": ["a.png"]}])

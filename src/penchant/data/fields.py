@@ -13,7 +13,7 @@ from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer
-from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, says_nothing
+from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES, says_nothing
 from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow
 
@@ -32,6 +32,9 @@ class Meaning:
     fix: str
     neutral: tuple[str, ...] = ()
     may_repeat: bool = False
+
+    def is_neutral(self, value: object) -> bool:
+        return str(value).strip().lower() in self.neutral
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,13 @@ def unread_of(row: Row, importer: Importer[Any], *, chosen: bool = False) -> lis
         if is_read:
             if isinstance(value, dict) and isinstance(value.get("messages"), list):  # as OpenAI's `input`
                 names += _unread_of_messages(f"{name}.messages", value["messages"])
-            elif name in HOLD_MESSAGES and isinstance(value, list if importer.inside else (list, dict)):
+            elif name in HOLD_MESSAGES and (isinstance(value, list) or (not importer.inside and _is_message(value))):
                 names += _unread_of_messages(name, value)
         elif not says_nothing(value):
             meaning = MEANINGFUL.get(name.strip().lower())
             if meaning is None or (chosen and meaning in OF_OTHER_FORMATS):
                 names.append(name)
-            elif str(value).strip().lower() not in meaning.neutral and not (
-                meaning.may_repeat and _repeats(value, row, importer)
-            ):
+            elif not meaning.is_neutral(value) and not (meaning.may_repeat and _repeats(value, row, importer)):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
 
@@ -114,11 +115,31 @@ def _to_look_at(
 
 
 def _unread_of_messages(name: str, value: Any) -> list[str]:
-    strange: list[str] = []
-    for message in value if isinstance(value, list) else [value]:
-        if isinstance(message, dict) and not message.keys() <= READ_OF_MESSAGE:
-            strange += [key for key in message.keys() - READ_OF_MESSAGE - HARMLESS if not says_nothing(message[key])]
-    return [f"{name}[].{key}" for key in sorted(set(strange))] if strange else strange
+    strange: set[str] = set()
+    for index, message in enumerate(value if isinstance(value, list) else [value]):
+        if not isinstance(message, dict) or message.keys() <= READ_OF_MESSAGE:
+            continue
+        for key in message.keys() - READ_OF_MESSAGE - HARMLESS:
+            if not says_nothing(message[key]) and _is_not_known(message, key, f"{name}[{index}]"):
+                strange.add(f"{name}[].{key}")
+    return sorted(strange)
+
+
+def _is_not_known(message: dict[str, Any], key: str, where: str) -> bool:
+    """Whether a field of a message is to be listed. Raises BadRow for a meaningful one that changes something."""
+    meaning = MEANINGFUL.get(key.strip().lower())
+    if meaning is None or meaning in OF_OTHER_FORMATS:
+        return True
+    is_answer = ROLES.get(message.get("role") or message.get("from") or "") == "assistant"
+    if meaning in OF_ANSWERS and not is_answer:
+        return True
+    if not meaning.is_neutral(message[key]):
+        raise BadRow("unread_field", f"the field '{key}' of '{where}' {meaning.why}", meaning.fix)
+    return False
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and not value.keys().isdisjoint(("role", "from"))
 
 
 def _repeats(value: object, row: Row, importer: Importer[Any]) -> bool:
@@ -193,19 +214,34 @@ _TRAIN = Meaning(
 _MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
 _TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 
+_MASK = Meaning(
+    "says what is left out of the loss",
+    "write `train` or `weight` in the assistant's messages; what the user wrote is never learned",
+    ("user", "human"),
+)
+_GROUNDS = Meaning(
+    "holds a text that the answer rests on",
+    "write it into the prompt, or say which column it is: `columns=...`",
+    may_repeat=True,
+)
+
 OF_OTHER_FORMATS = (_CONVERSATION, _RESPONSE)
+OF_ANSWERS = (_LABEL, _WEIGHT, _TRAIN)
+"""What says something of an answer, and nothing where it stands in another's message."""
 _QUESTIONS = ("question", "query", "input")
 
 MEANINGFUL: dict[str, Meaning] = {
-    **dict.fromkeys(("label", "kto_tag", "desirable"), _LABEL),
-    **dict.fromkeys(("system", "system_prompt", "system_message", "systemprompt"), _SYSTEM),
+    **dict.fromkeys(("label", "labels", "kto_tag", "desirable", "is_desirable", "is_good", "is_chosen"), _LABEL),
+    **dict.fromkeys(("system", "system_prompt", "system_message", "system_instruction", "systemprompt"), _SYSTEM),
     **dict.fromkeys(("tools", "functions", "function_call", "tool_calls"), _TOOLS),
     **dict.fromkeys(("history", "chat_history", "conversation_history", "previous_messages"), _HISTORY),
     **dict.fromkeys(("reasoning_content", "thinking", "chosen_thinking", "rejected_thinking"), _REASONING),
     **dict.fromkeys(("weight", "weights", "sample_weight"), _WEIGHT),
     "margin": _NEUTRAL_OFF,
     "probability": _SURE,
-    **dict.fromkeys(("train", "trainable", "loss_mask", "loss_weight", "label_mask"), _TRAIN),
+    **dict.fromkeys(("train", "training", "trainable", "loss_mask", "loss_weight", "label_mask"), _TRAIN),
+    **dict.fromkeys(("mask", "masked"), _MASK),
+    **dict.fromkeys(("context", "documents"), _GROUNDS),
     **dict.fromkeys(("image", "images", "audio", "audios", "video", "videos"), _MEDIA),
     "chat_template_kwargs": _TEMPLATE,
     **dict.fromkeys(
@@ -213,5 +249,6 @@ MEANINGFUL: dict[str, Meaning] = {
     ),
     **dict.fromkeys(("chosen", "rejected", "preferred_output", "non_preferred_output"), _RESPONSE),
     **dict.fromkeys(("chosen_response", "rejected_response", "response_j", "response_k"), _RESPONSE),
+    **dict.fromkeys(("chosen_messages", "rejected_messages"), _RESPONSE),
 }
 """Fields that change what a row means wherever they stand, by name in lower case."""

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from penchant.data.fields import unread_of
 from penchant.data.importers import Importer
+from penchant.data.importers.messages import says_nothing
 from penchant.data.opening import Row
 from penchant.data.read_as import TABLES
 from penchant.data.verdicts import BadRow
@@ -39,12 +40,14 @@ def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
             return said
     tried = {(one.name, one.needs) for one in asked}  # battles need texts to be pairs, and none to be votes
     for kind, command in USES.items():
-        if any((one.name, one.needs) not in tried and _takes(one, row) for one in TABLES[kind]):
+        if any((one.name, one.needs) not in tried and _takes(one, row, kind) for one in TABLES[kind]):
             return command
     return None
 
 
-def _takes(one: Importer[Any], row: Row) -> bool:
+def _takes(one: Importer[Any], row: Row, kind: str) -> bool:
+    if kind == "prompts" and any(not says_nothing(row.get(name)) for name in one.harmless):
+        return False  # a row with answers would be asked without them, which is no way on for who trains on them
     try:
         if row.keys() >= set(one.needs) and one.matches(row):
             one.convert(row)

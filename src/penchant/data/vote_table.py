@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from penchant.data.blocks import Block, Rows, blocks_of
 from penchant.data.fields import HARMLESS
 from penchant.data.given import Data, Source
-from penchant.data.importers.messages import HOLD_MESSAGES
+from penchant.data.importers.messages import HOLD_A_PROMPT, HOLD_MESSAGES
 from penchant.data.importers.packed import unpacked
 from penchant.data.importers.vote_fields import Vote, first_filled
 from penchant.data.opening import Row
@@ -37,7 +37,7 @@ __all__ = ["VoteTable", "load_vote_table"]
 IntArray = NDArray[np.int32]
 MOST_REMEMBERED = 200_000
 """Different rows that are known again."""
-MAY_BE_UNPACKED = HOLD_MESSAGES - {"prompt"}
+MAY_BE_UNPACKED = HOLD_MESSAGES - HOLD_A_PROMPT
 """Fields whose text may become messages, of which more is read than the text of one field."""
 
 

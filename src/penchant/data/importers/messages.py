@@ -12,11 +12,25 @@ from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HOLD_MESSAGES", "READ_OF_MESSAGE", "factor_in", "read_messages", "says_nothing", "truth", "weight_of"]
+__all__ = [
+    "HOLD_A_PROMPT",
+    "HOLD_MESSAGES",
+    "READ_OF_MESSAGE",
+    "factor_in",
+    "read_messages",
+    "says_nothing",
+    "truth",
+    "weight_of",
+]
 
-HOLD_MESSAGES = frozenset(
-    ("prompt", "completion", "chosen", "rejected", "preferred_output", "non_preferred_output", "messages")
-).union(("conversations", "conversation_a", "conversation_b", "context"))
+HOLD_A_PROMPT = frozenset(("prompt", "question", "query", "input", "instruction"))
+"""Fields of rows that may hold a prompt alone, as text or as messages."""
+_HOLD_MESSAGES = """
+    messages conversations conversation_a conversation_b context completion chosen rejected preferred_output
+    non_preferred_output chosen_response rejected_response rejected_messages accepted response_j response_k
+    good_edited_response bad_edited_response edited_response original_response
+"""
+HOLD_MESSAGES = HOLD_A_PROMPT.union(_HOLD_MESSAGES.split())
 """Fields of rows that may hold messages."""
 
 READ_OF_PART = frozenset(("type", "text", "annotations", "cache_control", "index"))
@@ -40,7 +54,7 @@ PLAIN = frozenset(("role", "content", "from", "value"))
 REASONING = ("reasoning", "reasoning_content", "thinking")
 CALLS = ("tool_calls", "function_call")
 TOOLS = ("tools", "functions")
-FLAGS = ("train", "trainable", "loss_mask", "loss")
+FLAGS = ("train", "training", "trainable", "loss_mask", "loss")
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos", "refusal", "train_detail")
 """Fields of messages that change what they say and are not read."""
 READ_OF_MESSAGE = PLAIN.union(REASONING, CALLS, TOOLS, FLAGS, NOT_TEXT, ("name", "tool_call_id", "weight"))
@@ -161,7 +175,7 @@ def _one_of(said: dict[str, Any], names: Iterable[str], where: str) -> Any:
 
 
 def weight_of(message: dict[str, Any], name: str) -> float:
-    """The factor on the loss of a message: its `weight`, and 0 where `train`, `trainable`, `loss_mask` or `loss` is 0.
+    """The factor on the loss of a message: its `weight`, and 0 where `train` or another of FLAGS is 0.
 
     A message that nobody would train on, as the user's, has 1; one that asks to be trained on is refused.
     """

@@ -20,7 +20,12 @@ __all__ = ["spelt", "unpacked"]
 
 MAX_LITERAL = 1_000_000
 """Characters of the longest text that is read as Python's repr, whose parser needs much memory."""
-BEGINS = re.compile(r"""\s*(?:\[\s*)?\{\s*["'](?:role|content|from|value)["']\s*:""")
+BEGINS = re.compile(
+    r"""\s*(?:\[\s*)?\{\s*(?:["'](?:role|content|from|value)["']\s*:"""
+    r"""|(?=.*["'](?:role|from)["']\s*:.*)(?=.*["'](?:content|value)["']\s*:)["']\w+["']\s*:)""",
+    re.DOTALL,
+)
+"""Messages, of which the first key is one of theirs or both of theirs follow soon."""
 
 LITERAL = re.compile(r"""\s*(?:\[\s*)?\{?\s*["']""")
 _OPENING = frozenset("[{\"' \t\r\n")
@@ -31,6 +36,8 @@ _LISTS = """
 HOLD_LISTS = frozenset(_LISTS.split())
 LISTS_BESIDE = {"num_correct": ("chosen", "rejected"), "message_tree_id": ("prompt",)}
 """Of RewardBench 2 and of OpenAssistant's trees: a column, and those that hold lists or an object where it stands."""
+TEXT_BESIDE = {"response_a": "prompt", "instruction": "input"}
+"""Of lists of turns, one for each column, and of Alpaca's form: a column, and the one that is text where it stands."""
 HEAD = 200
 """Characters of a text that tell whether it begins as messages, however often it was quoted."""
 
@@ -44,8 +51,8 @@ def unpacked(row: Row) -> Row:
         if name in HOLD_LISTS or any(name in names and mark in row for mark, names in LISTS_BESIDE.items()):
             found[name] = spelt(value)
         elif name in HOLD_MESSAGES and _may_spell(value):
-            if name == "prompt" and "response_a" in row:
-                continue  # lists of turns, one for each column, which their importer reads
+            if any(name == text and mark in row for mark, text in TEXT_BESIDE.items()):
+                continue
             found[name] = _messages_in(value, name)
     if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # its answers are lists of texts too
         for name in found.keys() & {"chosen", "rejected", "completion"}:

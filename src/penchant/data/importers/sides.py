@@ -33,6 +33,9 @@ SCORES = (
     ("chosen_score", "rejected_score"),
     ("chosen-rating", "rejected-rating"),
     ("rating_chosen", "rating_rejected"),
+    ("chosen_rating", "rejected_rating"),
+    ("chosen_avg_rating", "rejected_avg_rating"),
+    ("chosen_reward", "rejected_reward"),
 )
 """What a judge gave the two sides, by the names that public data has for it."""
 
