@@ -317,6 +317,39 @@ def test_the_trees_give_the_pairs_that_a_walk_of_its_own_counts():
     assert len(load_pairs(TREES, pairing="adjacent").records) == sum(len(ranks) - 1 for ranks in lists)
 
 
+@pytest.mark.parametrize("spell", [json.dumps, repr], ids=["json", "repr"])
+def test_an_answer_that_is_messages_kept_as_text_is_their_answer(spell):
+    said = [{"role": "assistant", "content": "good"}]
+    for answers in ([{"text": spell(said), "score": 2}, {"text": "bad", "score": 1}], [spell(said), "bad"]):
+        (pair,) = load_pairs([{"prompt": "Q", "answers": answers, "scores": [2, 1]}]).records
+        assert (pair.chosen, pair.rejected) == ("good", "bad")
+
+
+@pytest.mark.parametrize(
+    "beside", [{"weight": 0}, {"reasoning_content": "hm"}, {"tool_calls": [{}, {"x": 1}]}], ids=str
+)
+def test_what_changes_the_meaning_of_an_answer_and_is_not_read_refuses_its_row(beside):
+    listed = {"prompt": "Q", "answers": [{"text": "good", "score": 2} | beside, {"text": "bad", "score": 1}]}
+    rated = {"prompt": "Q", "response": "R", "helpfulness": 1, "correctness": 1}
+    for rows in ([listed], [rated, rated | {"response": "S", "helpfulness": 2} | beside]):
+        with pytest.raises(DataError, match=f"the field '(answers\\[\\].)?{next(iter(beside))}' "):
+            load_pairs(rows)
+
+
+@pytest.mark.parametrize("beside", [{"system": "Be brief."}, {"tools": [{"name": "look"}]}], ids=str)
+def test_responses_of_helpsteer_under_another_system_or_other_tools_are_another_list(beside):
+    rated = {"prompt": "Q", "helpfulness": 1, "correctness": 1}
+    rows = [
+        rated | {"response": "R"},
+        *(rated | beside | {"response": r, "helpfulness": i} for i, r in enumerate("ST")),
+    ]
+    loaded = load_pairs(rows, on_bad_row="drop")
+    assert loaded.verdict_counts == {"keep": 2, "one_answer": 1}
+    (pair,) = loaded.records
+    assert (pair.prompt[0].content if "system" in beside else bool(pair.prompt[0].tools)) in ("Be brief.", True)
+    assert (pair.chosen, pair.rejected) == ("T", "S")
+
+
 def test_the_pairs_of_trees_prefer_the_lower_rank_after_the_whole_thread():
     rank_of = {}
     for tree in trees():

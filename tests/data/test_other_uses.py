@@ -43,7 +43,12 @@ def test_the_command_that_reads_the_rows_is_named(load, row, words):
 
 
 def test_a_row_with_answers_is_not_sent_where_only_its_prompt_is_read():
-    for load, row in ((load_pairs, PAIR | {"rejected": ""}), (load_demonstrations, {"prompt": " ", "completion": "R"})):
+    listed = {"prompt": "Q", "answers": [{"text": "x", "score": 1}]}
+    for load, row in (
+        (load_pairs, PAIR | {"rejected": ""}),
+        (load_pairs, listed),
+        (load_demonstrations, {"prompt": " ", "completion": "R"}),
+    ):
         with pytest.raises(DataError) as caught:
             load([row])
         assert "penchant sample" not in str(caught.value)

@@ -78,7 +78,7 @@ def unread_of(row: Row, importer: Importer[Any], *, chosen: bool = False) -> lis
     Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. chosen: the caller
     named the format, and so left aside what other formats would read as the conversation or as a response.
     """
-    names: list[str] = [*importer.inside(row)] if importer.inside else []
+    names = [*_unread_inside(row, importer)]
     for name, is_read in _to_look_at(tuple(row), importer.reads, importer.harmless):
         value = row[name]
         if is_read:
@@ -114,27 +114,35 @@ def _to_look_at(
     return tuple((name, name in reads) for name in names if name in reads or name not in HARMLESS | harmless)
 
 
+def _unread_inside(row: Row, importer: Importer[Any]) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for where, held in importer.inside(row) if importer.inside else ():
+        for key, value in held.items():
+            if not says_nothing(value) and _is_not_known(key, value, f"the field '{where}{key}'"):
+                found[f"{where}{key}"] = None
+    return found
+
+
 def _unread_of_messages(name: str, value: Any) -> list[str]:
     strange: set[str] = set()
     for index, message in enumerate(value if isinstance(value, list) else [value]):
         if not isinstance(message, dict) or message.keys() <= READ_OF_MESSAGE:
             continue
         for key in message.keys() - READ_OF_MESSAGE - HARMLESS:
-            if not says_nothing(message[key]) and _is_not_known(message, key, f"{name}[{index}]"):
+            where = f"the field '{key}' of '{name}[{index}]'"
+            is_answer = ROLES.get(message.get("role") or message.get("from") or "") == "assistant"
+            if not says_nothing(message[key]) and _is_not_known(key, message[key], where, is_answer=is_answer):
                 strange.add(f"{name}[].{key}")
     return sorted(strange)
 
 
-def _is_not_known(message: dict[str, Any], key: str, where: str) -> bool:
-    """Whether a field of a message is to be listed. Raises BadRow for a meaningful one that changes something."""
+def _is_not_known(key: str, value: object, where: str, *, is_answer: bool = True) -> bool:
+    """Whether a field inside another is to be listed. Raises BadRow for a meaningful one that changes something."""
     meaning = MEANINGFUL.get(key.strip().lower())
-    if meaning is None or meaning in OF_OTHER_FORMATS:
+    if meaning is None or meaning in OF_OTHER_FORMATS or (meaning in OF_ANSWERS and not is_answer):
         return True
-    is_answer = ROLES.get(message.get("role") or message.get("from") or "") == "assistant"
-    if meaning in OF_ANSWERS and not is_answer:
-        return True
-    if not meaning.is_neutral(message[key]):
-        raise BadRow("unread_field", f"the field '{key}' of '{where}' {meaning.why}", meaning.fix)
+    if not meaning.is_neutral(value):
+        raise BadRow("unread_field", f"{where} {meaning.why}", meaning.fix)
     return False
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from penchant.data.importers.base import BESIDE
 from penchant.data.importers.helpsteer import RATED
 from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.oasst import LINE
@@ -57,9 +58,14 @@ def _spanning(row: Row) -> Spanning | None:
     return None
 
 
+def _asked(row: Row) -> tuple[str, ...]:
+    """What a response answers: a prompt under another system message is another one."""
+    return tuple(str(row.get(name)) for name in ("prompt", *sorted(BESIDE)))
+
+
 def _rated(rows: list[Numbered]) -> Iterator[Gathered]:
     first = rows[0][1]
-    row = {name: first[name] for name in ("prompt", "system") if name in first}
+    row = {name: first[name] for name in ("prompt", *BESIDE) if name in first}
     yield tuple(number for number, _ in rows), row | {RATED: [one for _, one in rows]}
 
 
@@ -112,7 +118,7 @@ def _trees_by(own: str, parent: str) -> Callable[[list[Numbered]], Iterator[Gath
 
 
 SPANNING = (
-    Spanning(frozenset(("prompt", "response", "helpfulness", "correctness")), lambda row: str(row["prompt"]), _rated),
+    Spanning(frozenset(("prompt", "response", "helpfulness", "correctness")), _asked, _rated),
     Spanning(frozenset(("info", "summary", "worker")), lambda row: None, _summaries),
     Spanning(
         frozenset(("message_id", "parent_id", "role", "text")), lambda row: None, _trees_by("message_id", "parent_id")

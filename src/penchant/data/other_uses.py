@@ -46,13 +46,12 @@ def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
 
 
 def _takes(one: Importer[Any], row: Row, kind: str) -> bool:
-    if kind == "prompts" and any(not says_nothing(row.get(name)) for name in one.harmless):
-        return False  # a row with answers would be asked without them, which is no way on for who trains on them
     try:
         if row.keys() >= set(one.needs) and one.matches(row):
             one.convert(row)
-            unread_of(row, one)
-            return True
+            unread = unread_of(row, one)
+            # a row with answers would be asked without them, which is no way on for who trains on them
+            return kind != "prompts" or not (unread or any(not says_nothing(row.get(name)) for name in one.harmless))
     except (BadRow, ValidationError):
         pass
     return False

@@ -6,7 +6,7 @@ ratings. UltraFeedback: completions of {response, model, annotations}, of which 
 score: its `overall_score` is wrong in some rows, so that public versions were made again from the ratings.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from math import isnan
 from statistics import fmean
@@ -17,6 +17,7 @@ from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, response_field
 from penchant.data.importers.messages import kind_of, says_nothing
 from penchant.data.importers.named import OF_INSTRUCTION, QUESTION, prompt_of
+from penchant.data.importers.packed import messages_spelt
 from penchant.data.importers.sides import JUDGEMENT
 from penchant.data.records import Message
 from penchant.data.verdicts import BadRow
@@ -119,7 +120,8 @@ def _answers(row: Row) -> tuple[str, list[Any]]:
 
 
 def _answer(prompt: tuple[Message, ...], where: str, text: Any, score: float | None, model: Any) -> Answer:
-    response = "" if text is None else response_field({where: text}, where, prompt)
+    spelt = messages_spelt(text, where) if isinstance(text, str) else text
+    response = "" if text is None else response_field({where: spelt}, where, prompt)
     return Answer(response=response, score=score, model=None if says_nothing(model) else str(model))
 
 
@@ -183,14 +185,11 @@ def _matches_columns(row: Row) -> bool:
     )
 
 
-def _inside(row: Row, *, harmless: frozenset[str]) -> list[str]:
-    """The filled fields of the answers that are neither read nor harmless."""
+def _inside(row: Row, *, harmless: frozenset[str]) -> Iterator[tuple[str, Row]]:
     name = _name(row, LISTS) or ""
-    found: dict[str, None] = {}
     for one in row[name]:
-        read = {_name(one, names) for names in (TEXTS, SCORES, RANKS, MODELS)}
-        found |= {key: None for key in one if key not in harmless and key not in read and not says_nothing(one[key])}
-    return [f"{name}[].{key}" for key in found]
+        known = harmless.union(_name(one, names) or "" for names in (TEXTS, SCORES, RANKS, MODELS))
+        yield f"{name}[].", {key: value for key, value in one.items() if key not in known}
 
 
 READS = BESIDE.union(QUESTIONS, LISTS, OF_INSTRUCTION)

@@ -48,9 +48,10 @@ class Importer(Generic[Record_co]):
     looks like this format; it never raises. convert: the row as a record, or as a tuple of several, empty where
     nobody has answered yet; raises BadRow. reads: every field that convert reads. harmless: fields that change
     nothing here though they might elsewhere; `data/fields.py` knows those that are harmless everywhere. annotator_in:
-    fields of which the first that is filled says who voted, and nothing else. inside: the filled fields of objects
-    within those that are read, as `answers[].field`, that it neither reads nor knows to be harmless. needs_one_of:
-    groups of names that stand for one another, of each of which a row has one.
+    fields of which the first that is filled says who voted, and nothing else. inside: of each object within the fields
+    that are read, what it holds that is neither read nor known to be harmless, and where that stands, as
+    ("answers[].", {"field": value}). needs_one_of: groups of names that stand for one another, of each of which a row
+    has one.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Importer(Generic[Record_co]):
     reads: frozenset[str]
     harmless: frozenset[str] = frozenset()
     annotator_in: tuple[str, ...] = ()
-    inside: Callable[[Row], Iterable[str]] | None = None
+    inside: Callable[[Row], Iterable[tuple[str, Row]]] | None = None
     needs_one_of: tuple[frozenset[str], ...] = ()
 
 

@@ -5,12 +5,12 @@ NVIDIA's own templates, by `<extra_id_1>User` or `<extra_id_1>Assistant` on a li
 """
 
 import re
+from collections.abc import Iterator
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
 from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import BESIDE, Importer, opened, text_field
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.named import QUESTION
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
@@ -20,6 +20,7 @@ __all__ = ["HELPSTEER", "MEASURES", "RATED", "marked_turns"]
 MEASURES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 RATED = "rated responses"
 """The field that holds the rows of one prompt once they are put together."""
+READ_OF_RESPONSE = BESIDE.union(("prompt", "response", "domain", "language", "split"), MEASURES)
 TURN = re.compile(r"\n*<extra_id_1>(User|Assistant)\n")
 ROLES: dict[str, Role] = {"User": "user", "Assistant": "assistant"}
 
@@ -48,9 +49,9 @@ def _list(row: Row) -> AnswerList:
     return AnswerList(prompt=marked_turns(row, "prompt"), answers=tuple(answers))
 
 
-def _inside(row: Row) -> list[str]:
-    names = {name for one in row[RATED] for name in one if not says_nothing(one[name])}
-    return sorted(names - {"prompt", "response", "domain", "language", "split", *BESIDE, *MEASURES})
+def _inside(row: Row) -> Iterator[tuple[str, Row]]:
+    for one in row[RATED]:
+        yield "", {name: value for name, value in one.items() if name not in READ_OF_RESPONSE}
 
 
 HELPSTEER = Importer(

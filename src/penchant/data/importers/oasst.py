@@ -141,16 +141,14 @@ def _weighed(thread: Thread, imitated: set[Thread]) -> Iterator[Message]:
         yield message.model_copy(update={"weight": 0.0}) if again else message
 
 
-def _inside(row: Row) -> list[str]:
-    found: dict[str, None] = {}
+def _inside(row: Row) -> Iterator[tuple[str, Row]]:
     waiting: list[Any] = [row["prompt"]]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):  # what stands below a deleted message was not looked at
-            strange = node.keys() - READ_OF_NODE - HARMLESS_OF_NODE
-            found |= {key: None for key in sorted(strange) if not says_nothing(node[key])}
+            known = READ_OF_NODE | HARMLESS_OF_NODE
+            yield "prompt.replies[].", {key: value for key, value in node.items() if key not in known}
             waiting += node["replies"] if isinstance(node.get("replies"), list) else []
-    return [f"prompt.replies[].{key}" for key in found]
 
 
 def _matches(row: Row) -> bool:

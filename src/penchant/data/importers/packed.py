@@ -16,7 +16,7 @@ from penchant.data.files import Row
 from penchant.data.importers.messages import HOLD_MESSAGES
 from penchant.data.verdicts import BadRow
 
-__all__ = ["spelt", "unpacked"]
+__all__ = ["messages_spelt", "spelt", "unpacked"]
 
 MAX_LITERAL = 1_000_000
 """Characters of the longest text that is read as Python's repr, whose parser needs much memory."""
@@ -50,10 +50,8 @@ def unpacked(row: Row) -> Row:
             continue
         if name in HOLD_LISTS or any(name in names and mark in row for mark, names in LISTS_BESIDE.items()):
             found[name] = spelt(value)
-        elif name in HOLD_MESSAGES and _may_spell(value):
-            if any(name == text and mark in row for mark, text in TEXT_BESIDE.items()):
-                continue
-            found[name] = _messages_in(value, name)
+        elif name in HOLD_MESSAGES and not any(name == text and mark in row for mark, text in TEXT_BESIDE.items()):
+            found[name] = messages_spelt(value, name)
     if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # its answers are lists of texts too
         for name in found.keys() & {"chosen", "rejected", "completion"}:
             found[name] = _single(found[name], name)
@@ -74,6 +72,11 @@ def _may_spell(text: str) -> bool:
 
 def _begins(text: str) -> bool:
     return BEGINS.match(text[:HEAD].replace("\\", "").lstrip("\"'[ ")) is not None
+
+
+def messages_spelt(text: str, name: str) -> Any:
+    """The messages that a text spells, else the text itself. Raises BadRow for messages damaged."""
+    return _messages_in(text, name) if text[:1] in _OPENING and _may_spell(text) else text
 
 
 def _messages_in(text: str, name: str) -> Any:

@@ -5,6 +5,7 @@ workers gave the same summary counts as its mean. Data: Stiennon et al. 2020, "L
 feedback" (arXiv 2009.01325), the part "axis".
 """
 
+from collections.abc import Iterator
 from statistics import fmean
 
 from penchant.data.answer_lists import Answer, AnswerList
@@ -37,9 +38,9 @@ def _list(row: Row) -> AnswerList:
     return AnswerList(prompt=asked_for_summary(row), answers=tuple(answers))
 
 
-def _inside(row: Row) -> list[str]:
-    names = {name for one in row[SUMMARIES_OF_POST] for name in one if not says_nothing(one[name])}
-    return sorted(names - READ_OF_ROW)
+def _inside(row: Row) -> Iterator[tuple[str, Row]]:
+    for one in row[SUMMARIES_OF_POST]:
+        yield "", {name: value for name, value in one.items() if name not in READ_OF_ROW}
 
 
 _INFO = {"subreddit": "space", "title": "The sun", "post": "What is the sun?"}
