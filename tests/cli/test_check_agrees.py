@@ -41,7 +41,17 @@ SHAPES = [
     {"text": "once there was a cat"},
     {"strange": 1},
 ]
-EXTRAS = [{}, {}, {}, {"mine": 1}, {"system": "be short"}, {"images": ["x"]}, {"weight": 0.5}, {"prompt": ""}]
+EXTRAS = [
+    {},
+    {},
+    {},
+    {"mine": 1},
+    {"system": "be short"},
+    {"images": ["x"]},
+    {"weight": 0.5},
+    {"weight": 0},
+    {"prompt": ""},
+]
 ROWS = st.lists(
     st.builds(lambda row, more, n: row | more | {"n": n}, *map(st.sampled_from, (SHAPES, EXTRAS)), st.integers(0, 3))
 )
@@ -85,6 +95,31 @@ def test_check_finds_the_kind_the_verdicts_and_the_unread_fields_that_training_f
     assert (found.rows, found.format) == (trained["rows"], trained["data_format"])
     assert [str(field) for field in found.unread] == trained["fields_not_read"]
     assert [f"{v.code}: {v}" for v in found.problems] == trained["problems"]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([[PAIR], [{"messages": [USER, BOT]}]], "holds demonstrations, and this objective reads pairs"),
+        ([[{"prompt": "once", "completion": "a cat", "label": True}], [PAIR]], "its responses are labelled one by one"),
+        ([[PAIR | {"weight": 0}, PAIR | {"weight": 0, "chosen": "a cow"}]], "every row to train on has weight 0"),
+        ([[{"prompt": "once", "completion": "a cat", "label": 1, "weight": 0}]], "every row to train on has weight 0"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_what_training_refuses_as_a_whole_check_refuses_in_the_same_words(model, tmp_path, files, words):
+    paths = [tmp_path / f"{number}.jsonl" for number in range(len(files))]
+    for path, rows in zip(paths, files, strict=True):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    kind, config = (
+        guess_kind([*map(str, paths)]),
+        DataConfig(files=tuple(map(str, paths)), held_out=0.0, max_length=128),
+    )
+    trained = outcome(lambda: COMMANDS[kind](config, config.files, model, 0, SILENT).facts)
+    checked = outcome(
+        lambda: check_tokens(paths, model.encoder, Limits(128, 127, 128), token_budget=1024, reporter=SILENT)
+    )
+    assert words in checked == trained
 
 
 @given(ROWS.filter(bool))

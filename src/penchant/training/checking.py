@@ -44,6 +44,7 @@ from penchant.tokens.labelled_responses import encoded_labelled
 from penchant.tokens.measuring import Lengths
 from penchant.tokens.pairs import Outcome, encoded_pairs
 from penchant.training.config import OptimiserConfig
+from penchant.training.dataset import has_weight, require_pairs, require_weight
 from penchant.training.failures import FailuresSoFar
 
 __all__ = ["CheckReport", "check_data", "check_tokens"]
@@ -204,17 +205,21 @@ def check_tokens(
 ) -> CheckReport:
     """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch.
 
-    Records are tokenised as they are read, so that memory does not grow with them but for what is reported.
+    Records are tokenised as they are read, so that memory does not grow with them but for what is reported. Raises
+    DataError, as training would, for a file of another kind beside pairs and for rows that all have the weight 0.
     """
     sources = sources_of(data)
     kind = guess_kind(sources)
+    if kind == "pairs" and len(sources) > 1:
+        require_pairs(sources)
     how = ReadOptions("drop", pairing=pairing, min_gap=min_gap)
     reading = reading_of(kind, sources, how)
     encoded, parts = _ENCODING[kind]
     measured, faults = Lengths(*parts), TokenFaults(encoder, limits)
     items: list[Item] = []
     so_far = FailuresSoFar()
-    num_cut = 0
+    num_items = num_cut = 0
+    is_weighty = False
 
     def told() -> Iterator[Any]:
         for record in reading:
@@ -232,6 +237,9 @@ def check_tokens(
                 so_far.kept(item.origin)
                 faults.add(item)
             items += outcome[: most_items - len(items)]
+            num_items += len(outcome)
+            is_weighty = is_weighty or has_weight(outcome)
+    require_weight(is_weighty or not num_items, sources)
     loaded, failures = reading.loaded(()), so_far.found()
     return CheckReport(
         kind=kind,

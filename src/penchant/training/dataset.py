@@ -44,10 +44,13 @@ __all__ = [
     "check_rows",
     "demonstration_dataset",
     "groups_of",
+    "has_weight",
     "labelled_dataset",
     "limits_of",
     "pair_dataset",
     "prompt_dataset",
+    "require_pairs",
+    "require_weight",
 ]
 
 COUNTED_AS = {"labelled": "responses", "demonstrations": "texts", "prompts": "prompts"}
@@ -80,16 +83,7 @@ def pair_dataset(
 
     folder: where tokens are kept from one run to the next; None holds them in memory.
     """
-    kinds = kinds_of(data)
-    if labelled := next((name for name, kind in kinds.items() if kind == "labelled"), None):
-        raise DataError(
-            f"{labelled}: its responses are labelled one by one, and this objective reads pairs; choose "
-            '`objective="kto"` or `objective="bco"`'
-        )
-    if other := next((name for name, kind in kinds.items() if kind == "demonstrations"), None):
-        raise DataError(
-            f"{other}: holds demonstrations, and this objective reads pairs; leave it out, or train on it apart"
-        )
+    require_pairs(data)
     sources, limits = sources_of(data), limits_of(config, model)
     read = stored_pairs(sources, model.encoder, limits, config.read_options(seed), folder=folder, reporter=reporter)
     store = read.store
@@ -101,9 +95,24 @@ def pair_dataset(
     so_far = FailuresSoFar()
     so_far.add((verdict for _, verdict in late), read.in_part)
     facts = _facts(config, sources, limits, read.loaded, so_far.found(), read.num_truncated, reporter.say)
-    _require_something_to_learn(len(train), bool(train.labels[:, 0].any()), sources)
+    _require_something_left(len(train), sources)
+    require_weight(bool(train.labels[:, 0].any()), sources)
     facts |= _facts_of_sides("pairs", (train.keys(), len(train)), (held_out.keys(), len(held_out)))
     return Dataset(train, held_out, facts | {"held_out_longer": _share_of_longer(held_out)})
+
+
+def require_pairs(data: Data) -> None:
+    """Raise DataError where one of several sources holds something else."""
+    kinds = kinds_of(data)
+    if labelled := next((name for name, kind in kinds.items() if kind == "labelled"), None):
+        raise DataError(
+            f"{labelled}: its responses are labelled one by one, and this objective reads pairs; choose "
+            '`objective="kto"` or `objective="bco"`'
+        )
+    if other := next((name for name, kind in kinds.items() if kind == "demonstrations"), None):
+        raise DataError(
+            f"{other}: holds demonstrations, and this objective reads pairs; leave it out, or train on it apart"
+        )
 
 
 def labelled_dataset(
@@ -190,8 +199,8 @@ def _encoded(
     so_far, num_truncated = FailuresSoFar(), train.num_truncated + held_out.num_truncated
     so_far.add((*train.problems, *held_out.problems), (item.origin for item in chain(train.items, held_out.items)))
     facts = _facts(config, sources, limits, both.loaded, so_far.found(), num_truncated, reporter.say)
-    has_weight = any(getattr(item, "weight", 1.0) for item in train.items)
-    _require_something_to_learn(len(train.items), has_weight, sources)
+    _require_something_left(len(train.items), sources)
+    require_weight(has_weight(train.items), sources)
     sides = ((_keys(side.items), len(side.items)) for side in (train, held_out))
     facts |= _facts_of_sides(COUNTED_AS[kind], *sides)
     return Dataset(train.items, held_out.items, facts)
@@ -298,16 +307,28 @@ def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None
         say(line)
 
 
-def _require_something_to_learn(num_items: int, has_weight: bool, sources: Sequence[Source]) -> None:
+def _require_something_left(num_items: int, sources: Sequence[Source]) -> None:
     """Raise DataError where there is none."""
-    named = ", ".join(map(str, sources))
     if not num_items:
-        raise DataError(f"{named}: nothing is left to train on; lower data.held_out or add rows")
-    if not has_weight:
+        raise DataError(f"{_named(sources)}: nothing is left to train on; lower data.held_out or add rows")
+
+
+def has_weight(items: Iterable[Any]) -> bool:
+    """Whether one of them counts; a demonstration that does not is none."""
+    return any(getattr(item, "weight", 1.0) for item in items)
+
+
+def require_weight(is_there: bool, sources: Sequence[Source]) -> None:
+    """Raise DataError where no row to train on has a weight above 0."""
+    if not is_there:
         raise DataError(
-            f"{named}: every row to train on has weight 0, so there is nothing to learn; "
+            f"{_named(sources)}: every row to train on has weight 0, so there is nothing to learn; "
             "leave the weights out, or give some rows one above 0"
         )
+
+
+def _named(sources: Sequence[Source]) -> str:
+    return ", ".join(map(str, sources))
 
 
 def _keys(items: Sequence[Any]) -> Iterator[bytes]:
