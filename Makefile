@@ -33,7 +33,7 @@ test-all: setup  ## all tests, also those with the real model and killed process
 ROOM ?=
 mutation: setup  ## break what computes in every way mutmut knows and see that a test fails; ROOM=ranking takes one room; docs/mutation.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mutation]'
-	$(BIN)/mutmut run 'penchant.$(ROOM)*'
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run 'penchant.$(ROOM)*'
 	$(BIN)/mutmut results | grep -v 'not checked' || true
 
 fuzz: setup  ## a million inputs to the importers and the configuration, guided by coverage; docs/reliability.md
