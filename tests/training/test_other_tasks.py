@@ -78,6 +78,41 @@ def test_micro_batches_alone_would_have_another_gradient(model, pairs):
     assert float((coupled - alone).norm() / coupled.norm()) > 1e-2
 
 
+def test_what_an_objective_remembers_is_kept_by_steps_and_comes_back_from_a_checkpoint(model, pairs):
+    """The running mean of D, 0.9 of it and 0.1 of each batch that was stepped on (arXiv 2407.08639)."""
+    reference = reference_of(model, pairs, 3.0)
+
+    def task():
+        objective = bind("beta_dpo", beta=BETA)
+        return CoupledTask(objective, BETA, reference, memory=objective)
+
+    def mean_difference(batch):
+        with torch.no_grad():
+            scores = [[float(score_sequences(model, [s])) - reference[s.key] for s in pair.sequences] for pair in batch]
+        return sum(chosen - rejected for chosen, rejected in scores) / len(batch)
+
+    going, remembered = task(), 0.0
+    assert going.state() == {}, "nothing yet"
+    for step, batch in enumerate((pairs[:3], pairs[3:5]), 1):
+        going.for_batch(model, [batch])
+        going.for_batch(model, [batch])  # an evaluation, or a step that was skipped
+        going.after_step(model, step)
+        remembered = 0.9 * remembered + 0.1 * mean_difference(batch)
+        assert going.state()["memory"].tolist() == pytest.approx([remembered], rel=1e-4, abs=1e-5)
+    again = task()
+    again.restore(going.state())
+    assert again.state()["memory"].tolist() == going.state()["memory"].tolist()
+    _, means = gradient(model, going, pairs[5:8])
+    assert gradient(model, again, pairs[5:8])[1] == means
+    assert gradient(model, task(), pairs[5:8])[1]["loss"] != means["loss"], "it matters"
+
+    forgetful = CoupledTask(bind("aot", beta=BETA), BETA, reference)
+    forgetful.after_step(model, 1)
+    forgetful.restore({})
+    again.restore({})  # of a checkpoint before the first step
+    assert forgetful.state() == {}
+
+
 @pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("name", LABELLED_OBJECTIVES)
 def test_labelled_responses_have_the_same_gradient_shared_cut_and_unshared(model, labelled, name):

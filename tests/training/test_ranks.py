@@ -191,6 +191,20 @@ def test_the_gradient_of_several_ranks_is_that_of_one_process(in_ranks, model, p
             assert [origin for origin, _ in margins] == [origin for origin, _ in expected_margins], name
 
 
+def test_a_rank_to_which_nothing_of_a_batch_falls_changes_nothing(in_ranks, model, pairs, labelled):
+    """As the last batch of an epoch may have fewer prompts than there are ranks."""
+    cases = {
+        name: case for name, case in cases_of(model, pairs[:4], labelled[:4]) if name in ("dpo", "aot", "kto", "bco")
+    }
+    assert [len(part) for part in deal([pair.sequences for pair in pairs[:4]], 3)].count(0) == 1
+    alone = {name: case.gradient() for name, case in cases.items()}
+    for of_rank in in_ranks(3, lambda _: {name: case.gradient() for name, case in cases.items()}):
+        assert isinstance(of_rank, dict), of_rank
+        for name, (gradient, means, _, _) in of_rank.items():
+            assert float((gradient - alone[name][0]).norm() / alone[name][0].norm()) < 1e-4, name
+            assert means == pytest.approx(alone[name][1], rel=1e-4, abs=1e-5), name
+
+
 @pytest.mark.slow(threads=1)
 def test_references_held_out_metrics_and_samples_are_those_of_one_process(in_ranks, model, pairs):
     def work(_):
