@@ -168,6 +168,22 @@ def test_a_run_is_the_same_bits_whatever_was_scored_before_it(dpo, pairs_file, t
     assert trained("warm") == cold
 
 
+def test_how_many_are_scored_is_told_as_they_are(model, sequences):
+    told = []
+    options = {"token_budget": 300, "on_progress": lambda done, total: told.append((done, total))}
+    reference_logprobs(model, [*sequences, *sequences[:5]], None, **options)
+    done = [0, *np.cumsum([len(batch) for batch in companies(sequences, 300)])]
+    assert told == [(number, len(sequences)) for number in done]
+
+
+def test_where_every_sequence_is_run_by_itself_a_value_is_found_in_whatever_company(model, sequences, score):
+    model.stop_sharing("compared")
+    values, _ = score(model)
+    part, cost = score(model, sequences[1::3])
+    assert part == {s.key: values[s.key] for s in sequences[1::3]}
+    assert cost == sum(sorted(len(s) for s in sequences[1::3])[:NUM_VERIFIED]), "those that are checked, and no other"
+
+
 def test_the_same_response_is_scored_once(model, sequences, score):
     _, once = score(model, sequences[:2])
     assert once <= len(sequences[0]) + len(sequences[1])
@@ -208,7 +224,7 @@ def test_a_corrupted_value_is_found_said_and_everything_computed_again(model, tm
     said = []
     values, _ = score(model, say=said.append)
     assert values == pytest.approx(right, rel=1e-6)
-    assert "disagree with the model" in said[0]
+    assert said == ["cached reference log-probs disagree with the model; computing them again"]
     again = []
     score(model, say=again.append)
     assert again == [], "the file is mended"
