@@ -2,55 +2,30 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from penchant.ranking.winrate import paired_means
 from penchant.report.alarms import repeated_share
+from penchant.report.compared_measures import compared_measures
 from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.figures import number
 from penchant.report.languages import Words
+from penchant.report.measure import Measure, percent, signed
 from penchant.report.series import Rows, accuracy_limits, log_prob_change, series
 
-__all__ = ["Measure", "measures"]
+__all__ = ["measures"]
 
 Samples = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One line of the table. Empty texts: not known. what: how to read it."""
-
-    name: str
-    before: str
-    after: str
-    change: str
-    num: str
-    what: str
 
 
 def measures(
     run: Mapping[str, Any], metrics: Rows, samples: Samples, comparison: Mapping[str, Any] | None, _: Words
 ) -> list[Measure]:
     """All that there is data for; first what answers show, then what given pairs show."""
-    answers = (*_compared(comparison or {}, _), *_of_samples(samples, _))
-    found = [*answers, *_of_scores(run, metrics, _), *_of_pairs(run, metrics, _)]
-    return [measure for measure in found if measure is not None]
-
-
-def _compared(comparison: Mapping[str, Any], _: Words) -> Iterator[Measure]:
-    num = f"{comparison['num_prompts']:,}" if isinstance(comparison.get("num_prompts"), int) else ""
-    if rate := comparison.get("win_rate"):
-        interval = _interval(rate, "{:.1%}")
-        yield Measure(_("win rate"), "50%", f"{rate['rate']:.1%}", interval, num, _("a tie counts half"))
-    if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
-        change = comparison.get("difference") or {}
-        shown = _signed(change.get("mean"), change, number)
-        judge = str(comparison.get("judge", ""))
-        yield Measure(_("judge's mean score"), number(before), number(after), shown, num, judge)
-    if kl := comparison.get("kl"):
-        what = _("nats a response: how far the answers moved from the reference; 0 is not at all")
-        yield Measure(_("KL from the reference"), "0", f"{kl['mean']:.2f}", _interval(kl, "{:.2f}"), num, what)
+    in_training = (*_of_samples(samples, _), *_of_scores(run, metrics, _), *_of_pairs(run, metrics, _))
+    group = _("While training")
+    return [*compared_measures(comparison or {}, _), *(replace(measure, group=group) for measure in in_training)]
 
 
 def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
@@ -62,17 +37,17 @@ def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
     prompts = [prompt for prompt in first if prompt in last]
     rows: Sequence[tuple[str, Callable[[Mapping[str, Any]], float], Callable[[float], str], str]] = (
         (_("answer length"), lambda s: float(s["num_tokens"]), number, _("tokens, of answers to the fixed prompts")),
-        (_("answers ended"), lambda s: float(s["ended"]), _percent, _("by the model itself rather than cut")),
+        (_("answers ended"), lambda s: float(s["ended"]), percent, _("by the model itself rather than cut")),
         (
             _("repeated words"),
             lambda s: repeated_share(str(s["response"])),
-            _percent,
+            percent,
             _("share of four-word sequences that the answer had already said"),
         ),
     )
     for name, value, form, what in rows:
         found = paired_means([value(first[p]) for p in prompts], [value(last[p]) for p in prompts], prompts)
-        change = _signed(found.difference, {"low": found.low, "high": found.high}, form)
+        change = signed(found.difference, {"low": found.low, "high": found.high}, form)
         yield Measure(name, form(found.before), form(found.after), change, f"{len(prompts):,}", what)
 
 
@@ -144,24 +119,3 @@ def _of_scores(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Meas
         yield Measure(_("judge's mean score in training"), before, number(score.values[-1]), "", of, what)
     if len(score) and len(kl):
         yield Measure(_("KL in training"), "0", f"{kl.values[-1]:.2f}", "", of, _("nats a response"))
-
-
-def _percent(value: float) -> str:
-    return f"{value:.0%}"
-
-
-def _interval(limits: Mapping[str, Any], form: str) -> str:
-    low, high = limits.get("low"), limits.get("high")
-    return "" if low is None or high is None else f"{form.format(low)} – {form.format(high)}"
-
-
-def _signed(mean: float | None, limits: Mapping[str, Any], form: Callable[[float], str]) -> str:
-    if mean is None:
-        return ""
-    low, high = limits.get("low"), limits.get("high")
-    interval = "" if low is None or high is None else f" ({_sign(low, form)} – {_sign(high, form)})"
-    return _sign(mean, form) + interval
-
-
-def _sign(value: float, form: Callable[[float], str]) -> str:
-    return ("+" if value > 0 else "") + form(value)

@@ -13,7 +13,16 @@ from penchant.report.figures import figures
 from penchant.report.languages import words_in
 from penchant.report.measures import measures
 from penchant.report.verdict import verdict
-from penchant.report.view import ledger, pairs, row_counts, subtitle, tiles, training_samples, what_was_done
+from penchant.report.view import (
+    how_pairs_are_ordered,
+    ledger,
+    pairs,
+    row_counts,
+    subtitle,
+    tiles,
+    training_samples,
+    what_was_done,
+)
 
 __all__ = ["POLICY", "About", "read", "render_report", "template", "write_report"]
 
@@ -97,6 +106,7 @@ def render_report(
         advice=advise(run, metrics, comparison, _),
         figures=[(figure, Markup(figure.svg)) for figure in figures(run, metrics, _)],
         judge=comparison.get("judge") if comparison else None,
+        explained=how_pairs_are_ordered(_),
         pairs=pairs(comparison, _),
         samples=training_samples(samples, _),
         rows=row_counts(run, _),

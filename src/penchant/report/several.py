@@ -6,13 +6,14 @@ from typing import Any
 
 from penchant.report.figures import STYLES, Figure, Line, curves
 from penchant.report.languages import Words, words_in
+from penchant.report.measure import Measure
 from penchant.report.measures import measures
 from penchant.report.page import POLICY, read, template
 from penchant.report.series import series
 from penchant.report.verdict import verdict
 from penchant.report.view import what_was_done
 
-__all__ = ["MOST_DRAWN", "RunData", "render_runs"]
+__all__ = ["MOST_DRAWN", "RunData", "in_columns", "render_runs"]
 
 MOST_DRAWN = 6
 """Runs whose curves are drawn; of more, lines could not be told apart."""
@@ -35,15 +36,17 @@ def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
 
     _ = words_in(language)
     done = [dict(what_was_done(one.run, _)) for one in runs]
-    found = [{m.name: m for m in measures(one.run, one.metrics, one.samples, one.comparison, _)} for one in runs]
+    found = [measures(one.run, one.metrics, one.samples, one.comparison, _) for one in runs]
     rows = [(name, [one.get(name, "") for one in done]) for name in _names(done)]
-    results = [(name, [_cell(one.get(name)) for one in found]) for name in _names(found)]
+    results = in_columns(found, _)
     alarms = [", ".join(str(a["name"]) for a in one.run.get("alarms") or ()) or _("none") for one in runs]
     page: str = template("several.html").render(
         _=_,
         language=language,
         policy=POLICY,
         style=Markup(read("style.css")),
+        title=_("Runs compared"),
+        samples=(),
         names=[one.name for one in runs],
         verdicts=[verdict(one.run, one.metrics, one.comparison, _) for one in runs],
         parts=[(_("What was done"), rows), (_("What changed"), [*results, (_("alarms"), alarms)])],
@@ -52,15 +55,22 @@ def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
     return page
 
 
+def in_columns(found: Sequence[Sequence[Measure]], _: Words) -> list[tuple[str, list[str]]]:
+    """A row for every measure that any of them has, a cell for each of them."""
+    columns = [{measure.name: measure for measure in one} for one in found]
+    return [(name, [_cell(one.get(name), _) for one in columns]) for name in _names(columns)]
+
+
 def _names(of: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for one in of for name in one))
 
 
-def _cell(measure: Any) -> str:
+def _cell(measure: Measure | None, _: Words) -> str:
     if measure is None:
         return ""
     before = f"{measure.before} → " if measure.before else ""
-    return f"{before}{measure.after}" + (f"; {measure.change}" if measure.change else "")
+    of = _("of {num}").format(num=measure.num) if measure.num else ""
+    return "; ".join(part for part in (f"{before}{measure.after}", measure.change, of, measure.beware) if part)
 
 
 def _figures(runs: Sequence[RunData], _: Words) -> list[Figure]:

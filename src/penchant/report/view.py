@@ -102,6 +102,14 @@ def _section(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
+def how_pairs_are_ordered(_: Words = str) -> str:
+    """What stands above `pairs`."""
+    return _(
+        "Largest gain, middle and largest loss by the judge's score where there is one, then the order of the prompts: "
+        "nothing is picked by hand. Words that only one side has are marked."
+    )
+
+
 def pairs(comparison: Comparison, _: Words = str) -> list[Pair]:
     """Where a judge gave scores, its largest gain, the middle one and its largest loss; then the others in their order.
 

@@ -10,11 +10,12 @@ wording.py       repetition, distinct n-grams, and decoration
 from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket
 from penchant.statistics.calibration import Calibration, brier_score, calibration, expected_calibration_error
 from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
-from penchant.statistics.resampling import FEW_PROMPTS, Estimate, resampled
+from penchant.statistics.resampling import FEW_PROMPTS, WARNINGS, Estimate, resampled
 from penchant.statistics.wording import distinct, repetition, style_features
 
 __all__ = [
     "FEW_PROMPTS",
+    "WARNINGS",
     "Bucket",
     "Calibration",
     "Estimate",

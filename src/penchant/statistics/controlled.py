@@ -12,7 +12,7 @@ from scipy.special import expit
 from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import WinRate, win_rate_of
-from penchant.statistics.resampling import Estimate, resampled
+from penchant.statistics.resampling import ALIKE, Estimate, resampled
 
 __all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate"]
 
@@ -98,8 +98,7 @@ def controlled_win_rate(
     low, high = min(found.low, max(plain.low + moved, 0.0)), max(found.high, min(plain.high + moved, 1.0))
     if len(set(credits)) > 1:
         return replace(found, low=low, high=high)
-    alike = "every comparison came out alike: nothing can be said of what length or style does"
-    return replace(found, low=min(low, plain.low), high=max(high, plain.high), warning=alike)
+    return replace(found, low=min(low, plain.low), high=max(high, plain.high), warning=ALIKE)
 
 
 def fit_controlled(

@@ -12,10 +12,16 @@ from penchant.ranking import expanded_tail
 from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
 
-__all__ = ["FEW_PROMPTS", "Estimate", "resampled"]
+__all__ = ["ALIKE", "FEW_PROMPTS", "WARNINGS", "Estimate", "resampled"]
 
 FEW_PROMPTS = 20
 """Below it, the percentiles of a bootstrap may be too narrow, however far out they are taken."""
+
+ONE = "only one prompt: nothing can be said of others"
+FEW = "only {num_prompts} prompts: an interval from fewer than 20 may be too narrow"
+ALIKE = "every comparison came out alike: nothing can be said of what length or style does"
+WARNINGS = (ONE, FEW, ALIKE)
+"""What an estimate may warn of."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def resampled(
     num, num_prompts = len(clusters.code_N), len(clusters.labels)
     value = statistic(np.ones(num))
     if num_prompts == 1:
-        return Estimate(value, None, None, num, 1, "only one prompt: nothing can be said of others")
+        return Estimate(value, None, None, num, 1, ONE)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(num_resamples):
@@ -72,6 +78,5 @@ def resampled(
         drawn.append(statistic(times_G[clusters.code_N].astype(np.float64)))
     tail = expanded_tail(confidence, num_prompts)
     low, high = (float(limit) for limit in np.quantile(drawn, [tail, 1 - tail]))
-    few = f"only {num_prompts} prompts: an interval from fewer than {FEW_PROMPTS} may be too narrow"
-    warning = few if num_prompts < FEW_PROMPTS else None
+    warning = FEW.format(num_prompts=num_prompts) if num_prompts < FEW_PROMPTS else None
     return Estimate(value, min(low, value), max(high, value), num, num_prompts, warning)

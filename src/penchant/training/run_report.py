@@ -1,4 +1,4 @@
-"""The report of a run, the card of its model, and several runs on one page, made of what their folders hold."""
+"""The report of a run, its model's card, and pages of several runs or of evaluations, made of what files hold."""
 
 from __future__ import annotations
 
@@ -12,15 +12,29 @@ from penchant.files.whole import disk_errors_explained, write_atomically
 from penchant.objectives import row_in_table
 from penchant.report import write_report
 from penchant.report.card import model_card
+from penchant.report.evaluations import read_evaluations, render_evaluations
 from penchant.report.page import About
 from penchant.report.several import RunData, render_runs
 from penchant.training.lineage import lineage
 from penchant.training.records import read_rows_written
 from penchant.training.run_folder import read_ledger
 
-__all__ = ["about_run", "page_of_runs", "write_run_report", "write_runs_report"]
+__all__ = ["about_run", "page_of_runs", "write_page", "write_run_report", "write_runs_report"]
 
 Say = Callable[[str], None]
+
+
+def write_page(of: Sequence[Path], output: Path | None = None, say: Say = lambda _: None, language: str = "en") -> Path:
+    """The page of a run folder, of several beside one another, or of a file of evaluations. Raises UserError.
+
+    output: the page; None: report.html in the run, runs-compared.html here, or beside the file with its name.
+    """
+    if len(of) > 1:
+        return write_runs_report(of, output or Path("runs-compared.html"), say, language)
+    if not of[0].is_file():
+        return write_run_report(of[0], say, language, output)
+    path = output or of[0].with_suffix(".html")
+    return _written(path, render_evaluations(read_evaluations(of[0]), language))
 
 
 def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en", output: Path | None = None) -> Path:
@@ -41,11 +55,7 @@ def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en",
 
 def write_runs_report(runs: Sequence[Path], path: Path, say: Say = lambda _: None, language: str = "en") -> Path:
     """Write several runs beside one another as one page. Raises UserError."""
-    page = page_of_runs([_read(run, say) for run in runs], language)
-    with disk_errors_explained(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, page)
-    return path
+    return _written(path, page_of_runs([_read(run, say) for run in runs], language))
 
 
 def page_of_runs(runs: Sequence[RunData], language: str = "en") -> str:
@@ -66,6 +76,13 @@ def about_run(run: Path) -> About:
     command = str(ledger.get("command", "dpo"))
     again = f"import penchant as pt\n\npt.{command}(config={str(run / 'config.yaml')!r}, output={f'{run}-again'!r})"
     return About(row.formula if row else "", tuple(tree), again)
+
+
+def _written(path: Path, page: str) -> Path:
+    with disk_errors_explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, page)
+    return path
 
 
 def _read(run: Path, say: Say) -> RunData:

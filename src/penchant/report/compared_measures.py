@@ -1,0 +1,141 @@
+"""What a comparison of two models' answers measured, line by line, each with its interval and of how many."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from penchant.report.figures import number
+from penchant.report.languages import Words
+from penchant.report.measure import Measure, signed, span
+from penchant.statistics import WARNINGS
+
+__all__ = ["compared_measures"]
+
+Found = Mapping[str, Any]
+
+
+def compared_measures(comparison: Found, _: Words) -> Iterator[Measure]:
+    """Of `comparison.json`, as far as it holds them: who is preferred, how answers changed, given preferences."""
+    yield from _preferred(comparison, _)
+    yield from _moved(comparison, _)
+    yield from _answers(comparison, _)
+    if accuracy := comparison.get("accuracy"):
+        yield from _given_pairs(accuracy, _)
+
+
+def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
+    group, of = _("Who is preferred"), _prompts(comparison, _)
+    if rate := comparison.get("win_rate"):
+        yield Measure(_("win rate"), "50%", *_rate(rate), of, _("a tie counts half"), group)
+        if rate.get("ties") and (decided := comparison.get("decided")):
+            what = _("of the comparisons that were decided")
+            yield Measure(_("win rate, ties apart"), "50%", *_rate(decided), _comparisons(decided, _), what, group)
+    if equal := comparison.get("length_controlled"):
+        what, rate = _("if both answers were as long"), f"{equal['value']:.1%}"
+        limits, beware = span(equal, "{:.1%}"), _warning(equal, _)
+        yield Measure(_("win rate, same length"), "50%", rate, limits, of, what, group, beware)
+    if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
+        change, judge = comparison.get("difference") or {}, str(comparison.get("judge", ""))
+        shown = number(before), number(after), signed(change.get("mean"), change)
+        yield Measure(_("judge's mean score"), *shown, of, judge, group)
+    if bias := comparison.get("position_bias"):
+        what = _("of a judge asked in both orders: the place alone decided, and the comparison is a tie")
+        yield Measure(_("judge's order bias"), "", *_rate(bias), _comparisons(bias, _), what, group)
+    if again := comparison.get("repeatability"):
+        what = _("how often the judge answered the same question alike when asked again")
+        yield Measure(_("judge's repeatability"), "", *_rate(again), _comparisons(again, _), what, group)
+
+
+def _moved(comparison: Found, _: Words) -> Iterator[Measure]:
+    group, of = _("How far it moved"), _prompts(comparison, _)
+    if kl := comparison.get("kl"):
+        what = _("nats a response: how far the answers moved from the reference; 0 is not at all")
+        yield Measure(_("KL from the reference"), "0", f"{kl['mean']:.2f}", span(kl, "{:.2f}"), of, what, group)
+    exact, why = comparison.get("kl_exact"), comparison.get("why_no_exact_kl")
+    if exact:
+        what = _("the same with less noise: every next token's whole distribution")
+        yield Measure(_("KL, exact"), "0", f"{exact['mean']:.2f}", span(exact, "{:.2f}"), of, what, group)
+    elif why:
+        yield Measure(_("KL, exact"), "", _("not measured"), "", "", str(why), group)
+    if forgot := comparison.get("forgetting"):
+        ratio = f"× {forgot['ratio']:.3f}"
+        if limits := span(forgot, "{:.3f}"):
+            ratio += f" ({limits})"
+        num = _("{num} demonstrations").format(num=f"{forgot['num_demonstrations']:,}")
+        what = _("of demonstrations not trained on; above × 1 something was forgotten")
+        shown = number(forgot["before"]), number(forgot["after"]), ratio
+        yield Measure(_("perplexity"), *shown, num, what, group)
+
+
+def _answers(comparison: Found, _: Words) -> Iterator[Measure]:
+    share = "{:.1%}".format
+    known = {
+        "tokens": (_("tokens an answer"), number, _("how long the answers are")),
+        "ended": (_("ended by the model"), share, _("share of the answers that the model ended itself")),
+        "repeated": (_("repetition"), share, _("share of four-word sequences that the answer had already said")),
+        "distinct": (_("distinct-2"), share, _("different pairs of words among all in the answers to one prompt")),
+        "entropy": (_("entropy"), number, _("nats a token; a fall says that the model is surer of what it writes")),
+    }
+    for change in comparison.get("changes") or ():
+        if change["name"] in known:
+            name, form, what = known[change["name"]]
+            means = change["means"]
+            num = _("{num} prompts").format(num=f"{means['num_prompts']:,}")
+            shown = form(means["before"]), form(means["after"]), signed(means["difference"], means, form)
+            yield Measure(name, *shown, num, what, _("How the answers changed"))
+
+
+def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
+    """Of preferences not trained on. Before: the reference's own reward is 0 for every response, so all is a tie."""
+    group, whole = _("Preferences not trained on"), accuracy["accuracy"]
+    what = _("share of pairs ranked as people did")
+    yield Measure(_("accuracy on preferences"), "50%", *_rate(whole), _pairs(whole, _), what, group)
+    names = {
+        "longer": _("where chosen is longer"),
+        "as long": _("where both are as long"),
+        "shorter": _("where chosen is shorter"),
+    }
+    what = _("what looks at length alone is right in one and wrong in another")
+    for name, share in (accuracy.get("by_length") or {}).items():
+        yield Measure(names.get(name, name), "50%", *_rate(share), _pairs(share, _), what, group)
+    buckets = accuracy.get("by_margin") or ()
+    for bucket in buckets if len(buckets) > 1 else ():
+        size = _("where the margin is {low} to {high}").format(low=number(bucket["start"]), high=number(bucket["end"]))
+        what = _("in size; what is surer should be right more often")
+        yield Measure(size, "", *_rate(bucket["share"]), _pairs(bucket["share"], _), what, group)
+    if lists := accuracy.get("lists"):
+        num, what = _("{num} rows").format(num=f"{lists['num']:,}"), _("rows of several pairs, right in every one")
+        yield Measure(_("whole lists"), "", *_rate(lists), num, what, group)
+    if calibration := accuracy.get("calibration"):
+        what = _("how far sigmoid(margin) is from being right as often as it says; errs upwards on few pairs")
+        yield _estimate(_("calibration error (ECE)"), "0", calibration["ece"], what, group, _)
+        what = _("mean square of 1 - sigmoid(margin); 0.25 is half sure always")
+        yield _estimate(_("Brier score"), "0.25", calibration["brier"], what, group, _)
+
+
+def _estimate(name: str, before: str, found: Found, what: str, group: str, _: Words) -> Measure:
+    shown = number(found["value"]), span(found, "{:.3f}"), _pairs(found, _)
+    return Measure(name, before, *shown, what, group, _warning(found, _))
+
+
+def _rate(found: Found) -> tuple[str, str]:
+    return f"{found['rate']:.1%}", span(found, "{:.1%}")
+
+
+def _prompts(comparison: Found, _: Words) -> str:
+    num = comparison.get("num_prompts")
+    return _("{num} prompts").format(num=f"{num:,}") if isinstance(num, int) else ""
+
+
+def _comparisons(found: Found, _: Words) -> str:
+    return _("{num} comparisons").format(num=f"{found['num']:,}")
+
+
+def _pairs(found: Found, _: Words) -> str:
+    return _("{num} pairs").format(num=f"{found['num']:,}")
+
+
+def _warning(estimate: Found, _: Words) -> str:
+    """What the estimate warns of, in the page's language where the sentence is known."""
+    num, said = estimate.get("num_prompts"), estimate.get("warning") or ""
+    known = [one for one in WARNINGS if one.format(num_prompts=num) == said]
+    return _(known[0]).format(num_prompts=num) if known else str(said)

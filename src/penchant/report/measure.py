@@ -1,0 +1,47 @@
+"""One line of the table of what changed, and how its numbers and intervals are written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penchant.report.figures import number
+
+__all__ = ["Measure", "percent", "signed", "span"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Empty texts: not known. what: how to read it. group: whose heading it stands under. beware: of its interval."""
+
+    name: str
+    before: str
+    after: str
+    change: str
+    num: str
+    what: str
+    group: str = ""
+    beware: str = ""
+
+
+def percent(value: float) -> str:
+    """A share without decimals."""
+    return f"{value:.0%}"
+
+
+def span(limits: Mapping[str, Any], form: str) -> str:
+    """The limits of a value; nothing where there are none."""
+    low, high = limits.get("low"), limits.get("high")
+    return "" if low is None or high is None else f"{form.format(low)} – {form.format(high)}"
+
+
+def signed(mean: float | None, limits: Mapping[str, Any], form: Callable[[float], str] = number) -> str:
+    """A change with its sign, and its limits beside it."""
+    if mean is None:
+        return ""
+    low, high = limits.get("low"), limits.get("high")
+    interval = "" if low is None or high is None else f" ({_sign(low, form)} – {_sign(high, form)})"
+    return _sign(mean, form) + interval
+
+
+def _sign(value: float, form: Callable[[float], str]) -> str:
+    return ("+" if value > 0 else "") + form(value)
