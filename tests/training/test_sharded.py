@@ -3,14 +3,19 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
+from transformers import modeling_utils
 
 from penchant import ranks
 from penchant.errors import ConfigError, UserError
-from penchant.models.sharded import own_slice, whole
+from penchant.models.load import load_model
+from penchant.models.saving import save_model
+from penchant.models.sharded import own_slice, whole, whole_of_all
 from penchant.models.sharding import shard
 from penchant.objectives import bind
 from penchant.training.config import DPOConfig, OptimiserConfig
@@ -37,6 +42,12 @@ def distance(one, other):
     assert set(one) == set(other)
     squares = sum(float((one[name].double() - other[name].double()).square().sum()) for name in one)
     return (squares / sum(tensor.numel() for tensor in one.values())) ** 0.5
+
+
+def untie(model):
+    head = model.causal_lm.get_output_embeddings()
+    head.weight = torch.nn.Parameter(head.weight.detach().clone() + 0.01)
+    model.causal_lm.config.tie_word_embeddings = False
 
 
 def step_of(model, items, reference):
@@ -67,9 +78,7 @@ def step_of(model, items, reference):
 def test_a_step_of_a_sharded_model_is_that_of_one_process(in_ranks, model, pairs, kind, size, num):
     items = pairs[:num]
     if kind == "untied":
-        head = model.causal_lm.get_output_embeddings()
-        head.weight = torch.nn.Parameter(head.weight.detach().clone() + 0.01)
-        model.causal_lm.config.tie_word_embeddings = False
+        untie(model)
     scores = reference_logprobs(model, [s for item in items for s in item.sequences], None, token_budget=500)
     reference = {key: value + key[0] / 100 for key, value in scores.items()}
     gradient, norm, weights, measured, answers = step_of(model.copy(), items, reference)
@@ -90,6 +99,53 @@ def test_a_step_of_a_sharded_model_is_that_of_one_process(in_ranks, model, pairs
         assert max(distance(gradient, other), distance(weights, other_weights)) < CLOSE
         assert other_measured == pytest.approx(measured, rel=1e-3, abs=1e-4)
         assert other_answers == answers
+
+
+class Counting:
+    """A file of weights, or a slice of one, which counts the numbers that are read of it."""
+
+    def __init__(self, inner, count):
+        self.inner, self.count = inner, count
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def get_slice(self, name):
+        return Counting(self.inner.get_slice(name), self.count)
+
+    def __getitem__(self, where):
+        found = self.inner[where]
+        self.count(found.numel())
+        return found
+
+
+@pytest.mark.slow(threads=1)
+@pytest.mark.parametrize(("kind", "size"), [("tied", 2), ("untied", 3)])
+def test_every_rank_reads_its_slices_alone_and_they_are_the_model(in_ranks, model, tmp_path, monkeypatch, kind, size):
+    if kind == "untied":
+        untie(model)
+    save_model(model, tmp_path / "model")
+    whole_model = load_model(str(tmp_path / "model"), model.numerics)
+    expected, read = dict(whole_model.network.named_parameters()), Counter()
+
+    def opened(*args, **kwargs):
+        rank = ranks.rank()  # here, as threads without one do the reading
+        return Counting(safe_open(*args, **kwargs), lambda number: read.update({rank: number}))
+
+    def work(_):
+        own = load_model(str(tmp_path / "model"), model.numerics, sharded=True)
+        found = whole_of_all(dict(own.network.named_parameters()))
+        same = set(found) == set(expected) and all(torch.equal(found[name], expected[name]) for name in expected)
+        heads = own.head.weight is own.causal_lm.get_input_embeddings().weight, own.sharded.head is None
+        return sum(own_slice(p).numel() for p in own.network.parameters()), same, own.shares, heads
+
+    monkeypatch.setattr(modeling_utils, "safe_open", opened)
+    done = in_ranks(size, work)
+    total = sum(p.numel() for p in expected.values())
+    assert all(isinstance(one, tuple) for one in done), done
+    assert {one[1:] for one in done} == {(True, True, (kind == "tied",) * 2)}
+    assert [read[rank] for rank in range(size)] == [one[0] for one in done], "each reads what it holds"
+    assert sum(read.values()) == total, "all together read every weight once"
 
 
 @pytest.mark.slow(threads=1)
@@ -150,6 +206,10 @@ def test_two_processes_of_a_command_share_a_model(stories260k, pairs_file, texts
         )
         assert done.returncode == 0, done.stderr
     assert distance(weights_of(tmp_path / "alone"), weights_of(tmp_path / "together")) < CLOSE
+    one, other = ({file.name: file for file in (tmp_path / name / "model").iterdir()} for name in ("alone", "together"))
+    assert set(one) == set(other)
+    beside = [name for name in one if not name.endswith(".safetensors") and name != "README.md"]  # which tells times
+    assert [name for name in beside if one[name].read_bytes() != other[name].read_bytes()] == []
 
 
 FAILURE = """

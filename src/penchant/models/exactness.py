@@ -90,6 +90,10 @@ def _read(model: LanguageModel, forest: Forest) -> Tensor:
 
     Its own head may be new, and read nothing yet.
     """
+    return model.run(lambda: _read_now(model, forest))
+
+
+def _read_now(model: LanguageModel, forest: Forest) -> Tensor:
     if not isinstance(model, RewardModel):
         return score_forest(model, forest)
     hidden_TH = hidden_states(model, forest).float()

@@ -22,7 +22,8 @@ from penchant.models.digests import (
 from penchant.models.exactness import keeps_rightly, require_language_model, why_unshared
 from penchant.models.language_model import LanguageModel
 from penchant.models.network import base_of_adapter, is_reward_folder, read_adapter, read_json, read_network
-from penchant.models.numerics import Numerics
+from penchant.models.numerics import Numerics, give_back_freed_memory
+from penchant.models.sharding import Cut, require_sharded
 from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.spelt import SpecialTokens
@@ -53,14 +54,16 @@ def load_model(
     longest: int | None = None,
     special_tokens: SpecialTokens = "refuse",
     clock: datetime | None = None,
+    sharded: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> LanguageModel:
     """Load weights (fp32), tokenizer and chat format. Raises ModelError.
 
     chat_template: "plain", or a Jinja template's text; None takes the tokenizer's own. share=False never shares
     prefixes. longest: tokens of the longest sequence the model will see, which decides about sliding windows.
-    special_tokens, clock: see `ChatEncoder`; a run's model has the run's clock where no other is given. Remote code is
-    never run and only safetensors are read.
+    special_tokens, clock: see `ChatEncoder`; a run's model has the run's clock where no other is given. sharded: every
+    rank reads and holds a slice of each weight, and all must load together; ConfigError for a model that cannot be.
+    Remote code is never run and only safetensors are read.
     """
     path = resolve(name, say)
     if is_reward_folder(path):
@@ -69,11 +72,23 @@ def load_model(
             f'a judge, `judge="reward:{name}"`'
         )
     model = assemble(
-        LanguageModel, name, path, numerics, read_network, chat_template, special_tokens, clock or clock_of(path), say
+        LanguageModel,
+        name,
+        path,
+        numerics,
+        read_network,
+        chat_template,
+        special_tokens,
+        clock or clock_of(path),
+        say,
+        sharded=sharded,
     )
     require_language_model(model)
     share_where_exact(model, longest, say, share=share)
-    if not model.shares:
+    if sharded:
+        require_sharded(model)
+        give_back_freed_memory()  # what was gathered to try it
+    elif not model.shares:
         model.keeps = keeps_rightly(model)
         if not model.keeps:
             say(f"{name}: its own code keeps no keys and values exactly; sampling runs the whole text for every token")
@@ -85,18 +100,21 @@ def assemble(
     name: str,
     path: Path,
     numerics: Numerics,
-    read: Callable[[Path, Callable[[str], None]], Any],
+    read: Callable[..., Any],
     chat_template: str | None,
     special_tokens: SpecialTokens,
     clock: datetime | None,
     say: Callable[[str], None],
+    *,
+    sharded: bool = False,
 ) -> AnyModel:
     """A model of what lies in its folder, before anything is known of what it can share. Raises ModelError.
 
-    read: makes the network of a folder that holds a whole model.
+    read: makes the network of a folder that holds a whole model; sharded: as it is cut over the ranks.
     """
     base = base_of(path, say)
-    network = read(base, say)
+    cut = Cut(numerics) if sharded else None
+    network = read(base, say, cut=cut)
     if base != path:
         network = read_adapter(path, network)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
@@ -114,7 +132,7 @@ def assemble(
     _refuse_ids_without_row(path, tokenizer, encoder, network)
     network.to(numerics.device)
     network.eval()
-    return kind(
+    model = kind(
         network=network,
         tokenizer=tokenizer,
         encoder=encoder,
@@ -123,6 +141,9 @@ def assemble(
         path=path,
         digest=weights_digest(path, base),
     )
+    if cut is not None:
+        cut.belongs_to(model)
+    return model
 
 
 def share_where_exact(

@@ -38,10 +38,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any:
+def read_network(
+    path: Path, say: Callable[[str], None] = lambda _: None, *, cut: Callable[[Any], None] | None = None
+) -> Any:
     """A transformers network in fp32, with an attention of its own code. Raises ModelError.
 
-    A causal language model; where the folder says that it holds a classifier of texts, that.
+    A causal language model; where the folder says that it holds a classifier of texts, that. cut: shards a network that
+    is built and has no numbers yet, so that only what this process holds of each weight is read.
     """
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging
@@ -66,6 +69,18 @@ def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any
     if (path / "generation_config.json").is_file():
         require_config_fits(path / "generation_config.json", read_json(path / "generation_config.json"), shapes)
     kind = AutoModelForSequenceClassification if _says_classifier(config) else AutoModelForCausalLM
+    try:
+        network, found = _pretrained(kind, path, cut)
+    except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong
+        raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error
+    _require_all_weights(path, network, found, say)
+    return network
+
+
+def _pretrained(kind: Any, path: Path, cut: Callable[[Any], None] | None) -> tuple[Any, dict[str, Any]]:
+    """The network in fp32, and what transformers found missing and left over."""
+    if cut is not None:
+        kind = _cut_when_built(kind, path, cut)
     reading = partial(
         kind.from_pretrained,
         str(path),
@@ -76,14 +91,32 @@ def read_network(path: Path, say: Callable[[str], None] = lambda _: None) -> Any
         local_files_only=True,
     )
     try:
-        try:
-            network, found = reading(attn_implementation="sdpa")
-        except ValueError:  # older code has no other attention than its own
-            network, found = reading(attn_implementation="eager")
-    except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong
-        raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error
-    _require_all_weights(path, network, found, say)
-    return network
+        network, found = reading(attn_implementation="sdpa")
+    except ValueError:  # older code has no other attention than its own
+        network, found = reading(attn_implementation="eager")
+    return network, found
+
+
+def _cut_when_built(kind: Any, path: Path, cut: Callable[[Any], None]) -> Any:
+    """The class of the network in this folder, but that what it makes is cut before it has numbers, on the meta device.
+
+    transformers then reads of every weight what the cut one holds here, whatever its files call it.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
+    with torch.device("meta"):
+        whole: Any = type(kind.from_config(config, trust_remote_code=False))
+
+    def make(self: Any, *args: Any, **kwargs: Any) -> None:
+        whole.__init__(self, *args, **kwargs)
+        self.__class__ = whole
+        for name, source in (self.all_tied_weights_keys or {}).items():  # done only after reading elsewhere
+            owner, _, last = name.rpartition(".")
+            setattr(self.get_submodule(owner), last, self.get_parameter(source))
+        cut(self)
+
+    return type(whole.__name__, (whole,), {"__init__": make, "__module__": whole.__module__})
 
 
 def is_reward_folder(path: Path) -> bool:

@@ -16,6 +16,7 @@ from penchant.models.load import assemble, clock_of, resolve, share_where_exact
 from penchant.models.network import is_reward_folder, read_network
 from penchant.models.numerics import Numerics
 from penchant.models.reward_model import RewardModel, classifier_of, require_scalar_head
+from penchant.models.sharding import require_sharded
 from penchant.tokens.spelt import SpecialTokens
 
 __all__ = ["load_reward_model", "names_reward_model"]
@@ -36,6 +37,7 @@ def load_reward_model(
     longest: int | None = None,
     special_tokens: SpecialTokens = "refuse",
     clock: datetime | None = None,
+    sharded: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> RewardModel:
     """Load a reward model; arguments and errors as for `load_model`."""
@@ -46,15 +48,26 @@ def load_reward_model(
             "`penchant reward`"
         )
     model = assemble(
-        RewardModel, name, path, numerics, _classifier, chat_template, special_tokens, clock or clock_of(path), say
+        RewardModel,
+        name,
+        path,
+        numerics,
+        _classifier,
+        chat_template,
+        special_tokens,
+        clock or clock_of(path),
+        say,
+        sharded=sharded,
     )
     share_where_exact(model, longest, say, share=share)
+    if sharded:
+        require_sharded(model)
     return model
 
 
-def _classifier(path: Path, say: Callable[[str], None]) -> Any:
+def _classifier(path: Path, say: Callable[[str], None], *, cut: Callable[[Any], None] | None = None) -> Any:
     """The classifier in the folder, or a language model with a new head, which an adapter brings its own for."""
-    network = read_network(path, say)
+    network = read_network(path, say, cut=cut)
     if is_reward_folder(path):
         require_scalar_head(network, str(path))
         return network

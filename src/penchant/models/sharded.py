@@ -25,17 +25,16 @@ WORK = "_penchant_work"
 class Sharded:
     """root: the network. head: its head, where it has a weight of its own. idle: runs one token and gives a tensor.
 
-    dtype: what the layers are gathered and computed in; the rest is gathered in float32, and sums always are. exact:
-    whether what is computed is, to the last bit, what an unsharded network computes.
+    mesh: torch.distributed's, of all ranks. dtype: what the layers are gathered and computed in; the rest is gathered
+    in float32, and sums always are. exact: whether what is computed is, to the last bit, what an unsharded network
+    computes.
     """
 
     def __init__(
-        self, root: nn.Module, blocks: list[nn.Module], head: nn.Module | None, device: torch.device, dtype: torch.dtype
+        self, root: nn.Module, blocks: list[nn.Module], head: nn.Module | None, mesh: Any, dtype: torch.dtype
     ) -> None:
-        from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
-        mesh = init_device_mesh(device.type, (ranks.size(),))
         self.exact = dtype is torch.float32
         narrow = MixedPrecisionPolicy() if self.exact else MixedPrecisionPolicy(dtype, torch.float32, None, False)
         for block in blocks:

@@ -1,4 +1,4 @@
-"""Sharding a model over the ranks of a run, and putting it together again to be written."""
+"""Sharding a model over the ranks of a run, as it is read or later, and putting it together again to be written."""
 
 from __future__ import annotations
 
@@ -11,33 +11,56 @@ from torch import Tensor, nn
 from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
+from penchant.models.numerics import Numerics
 from penchant.models.sharded import Sharded, whole
 from penchant.models.states import hidden_states
 from penchant.tokens import Forest, TokenSequence
 
-__all__ = ["shard", "whole_on_first"]
+__all__ = ["Cut", "require_sharded", "shard", "whole_on_first"]
+
+
+class Cut:
+    """Cuts a network: each layer by itself, then the head where it has a weight of its own, then the rest.
+
+    The network may lie on the meta device; each rank then gives numbers to its own slices alone. All ranks must make
+    one, which they need not do their cut together. sharded: how the slices lie. skeleton: the network without numbers,
+    to be written.
+    """
+
+    sharded: Sharded
+    skeleton: Any
+
+    def __init__(self, numerics: Numerics) -> None:
+        from torch.distributed.device_mesh import init_device_mesh
+
+        self.mesh = init_device_mesh(numerics.device.type, (ranks.size(),))
+        self.dtype = numerics.compute_dtype
+
+    def __call__(self, network: Any) -> None:
+        self.skeleton = deepcopy(network, {id(p): _without_numbers(p) for p in network.parameters()})
+        self.sharded = Sharded(network, _layers(network), _head_of_its_own(network), self.mesh, self.dtype)
+
+    def belongs_to(self, model: LanguageModel) -> None:
+        """Let the model run as what it is: one whose network was cut."""
+        model.sharded, model.skeleton = self.sharded, self.skeleton
+        model.sharded.idle = lambda: _one_token(model)
 
 
 def shard(model: LanguageModel) -> None:
-    """From now on every rank holds a slice of each weight. Raises ConfigError for a model that cannot be sharded.
+    """From now on every rank holds a slice of each weight. Raises ConfigError for a model that cannot be sharded."""
+    require_sharded(model)
+    cut = Cut(model.numerics)
+    cut(model.network)
+    cut.belongs_to(model)
 
-    What is sharded: each layer by itself, then the head where it has a weight of its own, then the rest.
-    """
-    from transformers.modeling_layers import GradientCheckpointingLayer
 
-    network = model.causal_lm
-    blocks = [module for module in network.modules() if isinstance(module, GradientCheckpointingLayer)]
+def require_sharded(model: LanguageModel) -> None:
+    """Raise ConfigError for a model that cannot be sharded."""
     if model.is_adapter:
         raise ConfigError("parallel.mode: the model under an adapter is not sharded; leave out model.lora, or this")
-    if not blocks or not model.shares:
-        why = model.why_unshared or "its code has no layers that can be told apart"
+    if not (layers := _layers(model.causal_lm)) or not model.shares:
+        why = "its code has no layers that can be told apart" if not layers else model.why_unshared
         raise ConfigError(f"parallel.mode: {model.name} cannot be sharded ({why}); leave it out")
-    skeleton = deepcopy(network, {id(p): _without_numbers(p) for p in network.parameters()})
-    tied = any(model.head.weight is p for p in model.body.parameters())
-    head = None if tied or model.task_type == "SEQ_CLS" else model.head
-    model.sharded = Sharded(network, blocks, head, model.numerics.device, model.numerics.compute_dtype)
-    model.sharded.idle = lambda: _one_token(model)
-    model.skeleton = skeleton
 
 
 def whole_on_first(model: LanguageModel) -> LanguageModel:
@@ -58,13 +81,35 @@ def whole_on_first(model: LanguageModel) -> LanguageModel:
             if network is not None:
                 found[id(parameter)] = nn.Parameter(tensor, requires_grad=parameter.requires_grad)
                 for name in names[id(parameter)]:
-                    owner, _, last = name.rpartition(".")
-                    setattr(network.get_submodule(owner), last, found[id(parameter)])
+                    _set(network, name, found[id(parameter)])
     if network is None:
         return model
+    for name, buffer in model.network.named_buffers(remove_duplicate=False):
+        _set(network, name, buffer.cpu())
+    network.config, network.generation_config = model.network.config, getattr(model.network, "generation_config", None)
     put_together = copy(model)
-    put_together.network, put_together.sharded = network.cpu(), None
+    put_together.network, put_together.sharded = network, None
     return put_together
+
+
+def _layers(network: Any) -> list[nn.Module]:
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    return [module for module in network.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+
+def _head_of_its_own(network: Any) -> nn.Module | None:
+    """The head, where its weight is no other's and as large as the vocabulary is."""
+    head: nn.Module | None = network.get_output_embeddings()
+    if head is None:
+        return None
+    body = getattr(network, network.base_model_prefix)
+    return None if any(head.weight is p for p in body.parameters()) else head
+
+
+def _set(network: nn.Module, name: str, value: Tensor) -> None:
+    owner, _, last = name.rpartition(".")
+    setattr(network.get_submodule(owner), last, value)
 
 
 def _without_numbers(parameter: Any) -> nn.Parameter:

@@ -13,7 +13,7 @@ from penchant.models import adapters, saving
 from penchant.models.cache import cache_folder
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
-from penchant.models.load import load_model, read_chat_template
+from penchant.models.load import base_of, load_model, read_chat_template, resolve
 from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
 from penchant.models.reward_folder import load_reward_model, names_reward_model
@@ -35,11 +35,13 @@ def load_policy(
     reporter: Reporter,
     loaded: LanguageModel | None = None,
     kind: type[LanguageModel] = LanguageModel,
+    *,
+    sharded: bool = False,
 ) -> tuple[LanguageModel, str | None]:
     """The model called `name` as the run's settings say, and the text of its chat template. Raises UserError.
 
     loaded: a model in memory to take instead, with how it reads and computes; it stays as it is, a copy is trained.
-    kind: whether a reward model may lie under the name.
+    kind: whether a reward model may lie under the name. sharded: whether all ranks read it together, each its slices.
     """
     if loaded is not None:
         if isinstance(loaded, RewardModel) and kind is not RewardModel:
@@ -58,6 +60,7 @@ def load_policy(
         longest=run.data.max_length + (run.save.sample_tokens if run.save.num_samples else 0),
         special_tokens=run.data.special_tokens,
         clock=clock,
+        sharded=sharded,
         say=reporter.say,
     )
     return model, text
@@ -72,9 +75,18 @@ def load_trainee(
 ) -> tuple[LanguageModel, str | None]:
     """The model that is trained, with the adapter that the settings ask for; else as `load_policy`.
 
-    kind: RewardModel gives a language model a head of rewards.
+    kind: RewardModel gives a language model a head of rewards. All ranks must ask for it.
     """
-    model, text = load_policy(run, run.model.name, clock, reporter, loaded, kind)
+    cut = run.parallel.mode == "sharded" and loaded is None
+    # a head that is new belongs to no layer, so the model under it is read whole, and sharded afterwards
+    cut = cut and (kind is not RewardModel or names_reward_model(run.model.name))
+    with ranks.first_goes_ahead():  # it fetches or converts what the others then find
+        if cut:
+            base_of(resolve(run.model.name, reporter.say), reporter.say)
+        else:
+            model, text = load_policy(run, run.model.name, clock, reporter, loaded, kind)
+    if cut:
+        model, text = load_policy(run, run.model.name, clock, reporter, kind=kind, sharded=True)
     if kind is RewardModel and not isinstance(model, RewardModel):
         model = reward_model_of(model)
     if (lora := run.model.lora) is not None:
@@ -129,9 +141,10 @@ def score_reference(
 
 def share_out(model: LanguageModel, run: RunConfig) -> None:
     """Shard the model over the ranks where the settings say so. Raises ConfigError for one that cannot be."""
-    if run.parallel.mode == "sharded":
+    if run.parallel.mode == "sharded" and model.sharded is None:
         shard(model)
-        ranks.when_others_work(model.sharded.take_part)  # type: ignore[union-attr]
+    if model.sharded is not None:
+        ranks.when_others_work(model.sharded.take_part)
 
 
 def make_ready(model: LanguageModel, run: RunConfig) -> None:

@@ -164,8 +164,8 @@ def train(
         require_room(config, reporter)
     callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)] if ranks.is_first() else []
     clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
+    model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
     with ranks.first_goes_ahead():
-        model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
         found = recipe.dataset(config, data, model, reporter)
     began_with = RunFolder.learning_rate_of(config.output) if resume else None
     usual = usual_learning_rate(recipe, config.optimiser, len(found.train), adapter=model.is_adapter)
