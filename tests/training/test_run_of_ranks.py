@@ -106,15 +106,16 @@ class Kill(pt.Callback):
 
 
 @pytest.mark.slow(threads=1)
+@pytest.mark.parametrize("mode", ["replicated", "sharded"])
 def test_a_killed_process_of_a_command_is_started_again_and_the_run_goes_on_by_itself(
-    dpo, stories260k, pairs_file, tmp_path
+    dpo, stories260k, pairs_file, tmp_path, mode
 ):
     alone = dpo(name="alone", **SETTINGS)
     (tmp_path / "killer.py").write_text(KILLER)
     words = ["dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file), "--epochs", "2"]
     words += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "float32"]
     words += ["--set", "save.checkpoint_every=2", "--set", "save.num_samples=2", "--set", "data.held_out=0.25"]
-    words += ["--processes", "2"]
+    words += ["--processes", "2", "--set", f"parallel.mode={mode}"]
     killed = ["--tracker", "killer:Kill", "--max-restarts", "1"]
     path = os.pathsep.join([str(tmp_path), *sys.path])
     for name, more in (("whole", []), ("run", killed)):

@@ -1,6 +1,8 @@
 """A model whose weights lie in slices on several ranks trains, goes on and is written as that of one process."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -8,11 +10,12 @@ from collections import Counter
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import modeling_utils
 
 from penchant import ranks
-from penchant.errors import ConfigError, UserError
+from penchant.errors import ConfigError, OutputError, UserError
+from penchant.models import slices
 from penchant.models.load import load_model
 from penchant.models.saving import save_model
 from penchant.models.sharded import own_slice, whole, whole_of_all
@@ -149,22 +152,45 @@ def test_every_rank_reads_its_slices_alone_and_they_are_the_model(in_ranks, mode
 
 
 @pytest.mark.slow(threads=1)
-def test_a_sharded_run_writes_the_model_of_one_process_and_goes_on_bit_for_bit(in_ranks, dpo, make_reporter, tmp_path):
+def test_a_sharded_run_writes_the_model_of_one_process_and_goes_on_in_any_number(
+    in_ranks, dpo, make_reporter, tmp_path
+):
     def stop():
         raise UserError("stopped by the test")
 
+    def run(size, folder, reporter=None, **more):
+        how = {"output": str(tmp_path / folder), **settings, **SHARDED, **more}
+        (first, *_) = in_ranks(size, lambda rank: dpo(reporter if rank == 0 else None, **how))
+        return first
+
     settings = {"save": {"checkpoint_every": 2, "keep_checkpoints": 9, "num_samples": 0}}
     alone = dpo(name="alone", **settings)
-    (whole_run, *_) = in_ranks(2, lambda _: dpo(output=str(tmp_path / "whole"), **settings, **SHARDED))
-    assert not isinstance(whole_run, BaseException), whole_run
+    finished = run(2, "whole")
+    assert not isinstance(finished, BaseException), finished
     assert distance(weights_of(alone.path), weights_of(tmp_path / "whole")) < CLOSE
-    in_ranks(
-        2,
-        lambda r: dpo(make_reporter({3: stop} if r == 0 else {}), output=str(tmp_path / "run"), **settings, **SHARDED),
-    )
-    (again, *_) = in_ranks(2, lambda _: dpo(output=str(tmp_path / "run"), resume=True, **settings, **SHARDED))
-    assert not isinstance(again, BaseException), again
-    assert distance(weights_of(tmp_path / "whole"), weights_of(tmp_path / "run")) == 0.0
+    assert "stopped by the test" in str(run(2, "run", make_reporter({3: stop})))
+    shutil.copytree(tmp_path / "run", tmp_path / "in-3")
+    files = sorted(file.name for file in (tmp_path / "run" / "checkpoints" / "step-2").glob("*-of-*"))
+    assert files == [f"{stem}-0000{i}-of-00002.safetensors" for stem in ("optimiser", "weights") for i in (1, 2)]
+    for size, folder, tolerance in ((2, "run", 0.0), (3, "in-3", CLOSE)):
+        again = run(size, folder, resume=True)
+        assert not isinstance(again, BaseException), again
+        assert distance(weights_of(tmp_path / "whole"), weights_of(tmp_path / folder)) <= tolerance
+
+
+@pytest.mark.slow(threads=1)
+def test_a_checkpoint_that_one_rank_cannot_write_is_absent_and_its_words_end_all(in_ranks, dpo, tmp_path, monkeypatch):
+    def full(tensors, file, *_):
+        if "weights-00002" in str(file):
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        save_file(tensors, file, *_)
+
+    monkeypatch.setattr(slices, "save_file", full)
+    settings = {"save": {"checkpoint_every": 2, "num_samples": 0}, **SHARDED}
+    ended = in_ranks(2, lambda _: dpo(output=str(tmp_path / "run"), **settings))
+    assert [type(error) for error in ended] == [OutputError] * 2
+    assert "the disk is full" in str(ended[0])
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
 @pytest.mark.parametrize(

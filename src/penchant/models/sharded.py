@@ -7,7 +7,7 @@ have nothing left to run take part with a token whose loss counts nothing (`penc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from penchant import ranks
 
-__all__ = ["Sharded", "own_slice", "put", "whole", "whole_of_all"]
+__all__ = ["Sharded", "are_sharded", "begin_of", "own_slice", "put", "whole", "whole_of_all"]
 
 T = TypeVar("T")
 WORK = "_penchant_work"
@@ -88,6 +88,22 @@ def own_slice(tensor: Tensor) -> Tensor:
     return tensor if local is None else local()
 
 
+def are_sharded(tensors: Iterable[Tensor]) -> bool:
+    """Whether any of these lies in slices."""
+    return any(own_slice(tensor) is not tensor for tensor in tensors)
+
+
+def begin_of(tensor: Tensor) -> int:
+    """Of a weight that is sharded, which of its rows is the first that this rank holds; of any other, 0."""
+    if own_slice(tensor) is tensor:
+        return 0
+    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+    cut: Any = tensor
+    _, offset = compute_local_shape_and_global_offset(cut.shape, cut.device_mesh, cut.placements)
+    return offset[0]
+
+
 def whole(tensor: Tensor) -> Tensor:
     """The tensor on the CPU, put together from all ranks where it is sharded; these must all ask for it."""
     full: Any = getattr(tensor, "full_tensor", None)
@@ -96,8 +112,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 def whole_of_all(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Each tensor as `whole` gives it. Where any is sharded, all ranks meet before."""
-    any_sharded = any(own_slice(tensor) is not tensor for tensor in tensors.values())
-    with ranks.all_together() if any_sharded else nullcontext():
+    with ranks.all_together() if are_sharded(tensors.values()) else nullcontext():
         return {name: whole(tensor) for name, tensor in tensors.items()}
 
 
@@ -106,9 +121,5 @@ def put(tensor: Tensor, value: Tensor) -> None:
     """Copy a whole value into a tensor, or the slice of it that this rank holds."""
     own = own_slice(tensor)
     if own is not tensor:
-        from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
-
-        kept: Any = tensor
-        _, offset = compute_local_shape_and_global_offset(kept.shape, kept.device_mesh, kept.placements)
-        value = value[offset[0] : offset[0] + len(own)] if len(own) else value[:0]
+        value = value[begin_of(tensor) :][: len(own)]
     own.copy_(value)

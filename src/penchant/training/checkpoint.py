@@ -2,12 +2,12 @@
 
 A checkpoint is a folder `step-N` with `weights.safetensors` (the trained parameters), `optimiser.safetensors`,
 `task.safetensors` (what the task keeps beside them), `state.json` and `manifest.json` (size and sha256 of the others).
-Never pickle.
+Of a model in slices every rank writes its own, `weights-00001-of-00002.safetensors` and so on, into the folder that the
+first one makes and renames. Never pickle.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,12 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from penchant.files import SCRATCH, replacing_folder
-from penchant.models.sharded import put, whole_of_all
+from penchant.models.slices import are_whole, fingerprint, names_in_slices, read_slices, write_together
 
 __all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint", "take_part"]
 
 
-WRITTEN = {"weights.safetensors", "optimiser.safetensors", "task.safetensors", "state.json"}
+IN_SLICES = ("weights", "optimiser")
+WRITTEN = {"task.safetensors", "state.json"}
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,19 @@ def save_checkpoint(
 
     An interrupted write leaves only a folder that starts with a dot, which is never read and is removed next time.
     """
-    weights, moments = take_part(parameters, optimiser)
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(SCRATCH):
         shutil.rmtree(leftover)
     target = folder / f"step-{step}"
     if target.exists() and not _fault(target):
+        take_part(parameters, optimiser)
         return target  # of the same step, so with the same content
     with replacing_folder(target) as scratch:
-        save_file(weights, scratch / "weights.safetensors")
-        save_file(moments, scratch / "optimiser.safetensors")
+        manifest = write_together(scratch, _parts(parameters, optimiser))
         save_file({name: tensor.cpu().contiguous() for name, tensor in task.items()}, scratch / "task.safetensors")
         (scratch / "state.json").write_text(json.dumps({"step": step, **state}, indent=2), encoding="utf-8")
-        manifest = {file.name: _fingerprint(file) for file in sorted(scratch.iterdir())}
-        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        manifest |= {name: fingerprint(scratch / name) for name in WRITTEN}
+        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
     found = _by_step(folder)
     newest = found.index(target)  # what is of a later step was damaged, or this run would have begun there
     for stale in (*found[:newest], *found[newest + keep :]):
@@ -73,11 +73,15 @@ def save_checkpoint(
     return target
 
 
-def take_part(
+def take_part(parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
+    """Write what this rank holds of the checkpoint that the first rank saves now, where it holds slices."""
+    write_together(None, _parts(parameters, optimiser))
+
+
+def _parts(
     parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Weights and moments as a checkpoint holds them; where they are sharded all ranks put them together."""
-    return whole_of_all(parameters), whole_of_all(_optimiser_tensors(parameters, optimiser))
+) -> dict[str, Mapping[str, Tensor]]:
+    return {"weights": parameters, "optimiser": _optimiser_tensors(parameters, optimiser)}
 
 
 def checkpoint_faults(folder: Path) -> dict[str, str]:
@@ -99,10 +103,10 @@ def _fault(checkpoint: Path) -> str:
     """What is wrong with a checkpoint folder, or "" if it verifies."""
     try:
         manifest = json.loads((checkpoint / "manifest.json").read_text(encoding="utf-8"))
-        damaged = [name for name, expected in manifest.items() if _fingerprint(checkpoint / name) != expected]
+        damaged = [name for name, expected in manifest.items() if fingerprint(checkpoint / name) != expected]
     except (OSError, ValueError, AttributeError) as error:
         return f"it is incomplete ({error})"
-    if damaged or not set(manifest) >= WRITTEN:
+    if damaged or not set(manifest) >= WRITTEN or not all(are_whole(stem, manifest) for stem in IN_SLICES):
         return f"{', '.join(damaged) or 'its manifest'} is damaged"
     return ""
 
@@ -111,19 +115,19 @@ def restore(
     checkpoint: Checkpoint, parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
     """Put a checkpoint's tensors into the parameters and the optimiser, bit for bit; returns those of the task."""
-    weights = load_file(checkpoint.folder / "weights.safetensors")
-    assert set(weights) == set(parameters), "a checkpoint holds exactly the trained parameters"
-    for name, parameter in parameters.items():
-        put(parameter, weights[name])
-    for key, tensor in load_file(checkpoint.folder / "optimiser.safetensors").items():
+    assert names_in_slices(checkpoint.folder, "weights") == set(parameters), "exactly the trained parameters"
+    read_slices(parameters, checkpoint.folder, "weights")
+    moments: dict[str, Tensor] = {}
+    for key in names_in_slices(checkpoint.folder, "optimiser"):
         name, slot = key.rsplit("/", 1)
         parameter = parameters[name]
         if slot == "step":
             device = parameter.device if optimiser.defaults.get("fused") else "cpu"
-            optimiser.state[parameter][slot] = tensor.to(device)
+            moments[key] = torch.zeros((), device=device)
         else:
-            optimiser.state[parameter][slot] = torch.zeros_like(parameter)
-            put(optimiser.state[parameter][slot], tensor)
+            moments[key] = torch.zeros_like(parameter, requires_grad=False)
+        optimiser.state[parameter][slot] = moments[key]
+    read_slices(moments, checkpoint.folder, "optimiser")
     of_the_task: dict[str, Tensor] = load_file(checkpoint.folder / "task.safetensors")
     return of_the_task
 
@@ -136,11 +140,6 @@ def _optimiser_tensors(
         for name, parameter in parameters.items()
         for slot, value in optimiser.state.get(parameter, {}).items()
     }
-
-
-def _fingerprint(file: Path) -> list[int | str]:
-    with file.open("rb") as stream:
-        return [file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()]
 
 
 def _by_step(folder: Path) -> list[Path]:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from penchant import ranks
+from penchant.files.whole import disk_errors_explained
 from penchant.models.language_model import LanguageModel
-from penchant.models.sharded import whole_of_all
 from penchant.models.sharding import whole_on_first
+from penchant.models.slices import write_together
 from penchant.training.alone import alone_in_run
 from penchant.training.checkpoint import take_part
 from penchant.training.config import RunConfig
@@ -65,10 +66,12 @@ class OthersRunFolder(RunFolder):
         *_: Any,
         **__: Any,
     ) -> None:
-        take_part(parameters, optimiser)
+        with disk_errors_explained(self.path):
+            take_part(parameters, optimiser)
 
     def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
-        whole_of_all(parameters)
+        with disk_errors_explained(self.path):
+            write_together(None, {"weights": parameters})
 
     def write_model(self, model: LanguageModel) -> dict[str, str]:
         whole_on_first(model)

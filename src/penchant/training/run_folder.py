@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import yaml
 from pydantic import ValidationError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from penchant import ranks
@@ -28,8 +27,8 @@ from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomicall
 from penchant.models import saving
 from penchant.models.digests import digests_of_model
 from penchant.models.language_model import LanguageModel
-from penchant.models.sharded import whole_of_all
 from penchant.models.sharding import whole_on_first
+from penchant.models.slices import read_slices, write_together
 from penchant.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from penchant.training.config import RunConfig
 from penchant.training.records import append_rows, keep_rows, read_rows_written
@@ -174,13 +173,11 @@ class RunFolder(RunRecord):
         return newest_checkpoint(self.checkpoints, say)
 
     def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
-        kept = whole_of_all(parameters)
         with disk_errors_explained(self.path), replacing_folder(self.path / "best") as scratch:
-            save_file(kept, scratch / "weights.safetensors")
+            write_together(scratch, {"weights": parameters})
 
     def take_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
-        self.best = load_file(self.path / "best" / "weights.safetensors")
-        super().take_best(parameters)
+        read_slices(parameters, self.path / "best", "weights")
 
     def write_model(self, model: LanguageModel) -> dict[str, str]:
         model = whole_on_first(model)

@@ -1,0 +1,120 @@
+"""Tensors on disk in a file for each rank: all write what they hold, and read what they need, whoever wrote it.
+
+A file's metadata says where in its tensor each slice begins, as torch.distributed.checkpoint's Hugging Face storage has
+it, which reads these files too. Its own writer is not used: what its ranks say to each other is pickle. What one
+process writes is a plain file of whole tensors, and is read in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from penchant import ranks
+from penchant.models.sharded import are_sharded, begin_of, own_slice
+
+__all__ = ["are_whole", "fingerprint", "names_in_slices", "read_slices", "write_together"]
+
+BEGINS, BEGIN = "DCP_SHARDING_INFO", "saved_offsets"
+
+
+Fingerprint = list[int | str]
+"""Size and sha256 of a file."""
+
+
+def write_together(place: Path | None, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Fingerprint]:
+    """Write groups of tensors, by what their files are called, into the folder that the first rank gives, or nowhere.
+
+    Where any is sharded all ranks must ask for it, and each writes its own; else the first alone writes. Returns what
+    was written, by name of the file. Raises OSError.
+    """
+    if not are_sharded(tensor for tensors in parts.values() for tensor in tensors.values()):
+        with ranks.by_itself():
+            return {} if place is None else _write_own(place, parts)
+    told = ranks.first(lambda: None if place is None else str(place))
+    return dict(ChainMap(*ranks.gather({} if told is None else _write_own(Path(told), parts))))
+
+
+def fingerprint(file: Path) -> Fingerprint:
+    """Of a file as it is now. Raises OSError."""
+    with file.open("rb") as stream:
+        return [file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()]
+
+
+def _write_own(place: Path, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Fingerprint]:
+    files = [_write(tensors, place, stem) for stem, tensors in parts.items()]
+    return {file.name: fingerprint(file) for file in files}
+
+
+def _write(tensors: Mapping[str, Tensor], place: Path, stem: str) -> Path:
+    """Write what this rank holds of each tensor; of one that is whole on every rank, the first holds it."""
+    held, begins = {}, {}
+    for name, tensor in tensors.items():
+        own = own_slice(tensor)
+        if len(own) if own is not tensor else ranks.is_first():
+            held[name] = own.detach().cpu().contiguous()
+            begins[name] = {BEGIN: [begin_of(tensor), *[0] * own.dim()][: own.dim()]}
+    if ranks.size() == 1:
+        file, metadata = place / f"{stem}.safetensors", None
+    else:
+        file = place / f"{stem}-{ranks.rank() + 1:05d}-of-{ranks.size():05d}.safetensors"
+        metadata = {"format": "pt", BEGINS: json.dumps(begins)}
+    save_file(held, file, metadata)
+    return file
+
+
+@torch.no_grad()
+def read_slices(into: Mapping[str, Tensor], folder: Path, stem: str) -> None:
+    """Fill tensors, or the slices of them that this rank holds, bit for bit, from the files of any number of ranks."""
+    for file in _files(folder, stem):
+        with safe_open(file, "pt") as stored:
+            begins = json.loads((stored.metadata() or {}).get(BEGINS, "{}"))
+            for name in stored.keys():  # noqa: SIM118
+                begin = (begins[name][BEGIN] if begins else []) or [0]
+                _fill(into[name], stored.get_slice(name), begin[0])
+
+
+def names_in_slices(folder: Path, stem: str) -> set[str]:
+    """The names of the tensors in these files."""
+    names: set[str] = set()
+    for file in _files(folder, stem):
+        with safe_open(file, "pt") as stored:
+            names |= set(stored.keys())
+    return names
+
+
+def are_whole(stem: str, files: Iterable[str]) -> bool:
+    """Whether there is, among these files, one of whole tensors or those of all ranks."""
+    found = {match["num"] for file in files if (match := _pattern(stem).fullmatch(file))}
+    num = sum(_pattern(stem).fullmatch(file) is not None for file in files)
+    return len(found) == 1 and num == int(found.pop() or 1)
+
+
+def _pattern(stem: str) -> re.Pattern[str]:
+    return re.compile(rf"{stem}(-\d{{5}}-of-(?P<num>\d{{5}}))?\.safetensors")
+
+
+def _files(folder: Path, stem: str) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if _pattern(stem).fullmatch(file.name))
+
+
+def _fill(tensor: Tensor, stored: Any, begin: int) -> None:
+    """Copy of a slice, whose first row is number `begin` of its tensor, the rows that are wanted here."""
+    own, shape = own_slice(tensor), stored.get_shape()
+    if not shape:
+        own.copy_(stored[...])
+        return
+    mine = begin_of(tensor)
+    low, high = max(begin, mine), min(begin + shape[0], mine + len(own))
+    if low < high:
+        own[low - mine : high - mine].copy_(stored[low - begin : high - begin])
