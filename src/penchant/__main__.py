@@ -1,6 +1,25 @@
-"""`python -m penchant` is the command `penchant`."""
+"""The command `penchant`, also as `python -m penchant`: Ctrl-C ends it without a traceback from the first moment."""
 
-from penchant.cli.main import main
+import signal
+import sys
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point; the exit codes are those of `penchant.cli.main.main`."""
+    try:
+        from penchant.cli.main import main as command  # reading its modules takes half a second
+
+        command()
+    except KeyboardInterrupt:
+        print("penchant: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more ends at once what is left to be cleaned up
+
 
 if __name__ == "__main__":
     main()

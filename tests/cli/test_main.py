@@ -196,6 +196,32 @@ def test_help_loads_no_heavy_library():
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+@pytest.mark.parametrize(
+    ("before", "code", "said"),
+    [
+        (
+            """
+class Stop:
+    def find_spec(self, name, *_):
+        if name == "penchant.cli.main":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Stop())
+""",
+            130,
+            "penchant: interrupted\n",
+        ),
+        ("atexit.register(signal.raise_signal, signal.SIGINT)", -signal.SIGINT, ""),
+    ],
+    ids=["while its modules are read", "once more while it ends"],
+)
+def test_ctrl_c_shows_no_traceback_before_a_command_has_begun_or_when_it_has_ended(before, code, said):
+    own_handler = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's background job has it ignored
+    program = f"import atexit, signal, sys\n{own_handler}\n{before}\nfrom penchant.__main__ import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 @pytest.mark.slow(threads=1)
 def test_the_module_is_the_command():
     shown = subprocess.run([sys.executable, "-m", "penchant", "--help"], capture_output=True, text=True, check=False)
