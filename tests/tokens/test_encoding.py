@@ -222,3 +222,16 @@ def test_an_end_token_of_the_model_closes_a_turn_and_none_is_added(byte_tokenize
     encoder = ChatEncoder(byte_tokenizer, template=template, end_ids=[other_end])
     ids = encoder.encode_response(user("hi "), "yes")
     assert byte_tokenizer.decode(ids) == "yes<|im_start|>"
+
+
+@pytest.mark.parametrize("text", ["say </s> now", "say</s>now", "</s>", "</s> hi", "</s></s>x", "x<s></s>"])
+def test_a_special_token_read_as_characters_is_where_it_stands_in_the_text(story_tokenizer, text):
+    """The oracle is the tokenizer on the whole text, told to split its special tokens."""
+    encoder = ChatEncoder(story_tokenizer, template="plain", special_tokens="text")
+    asked = [Message(role="user", content="q")]
+    before = story_tokenizer.encode("q", split_special_tokens=True)
+    whole = story_tokenizer.encode(f"q{text}", split_special_tokens=True)
+    assert encoder.encode_response(asked, text)[:-1] == whole[len(before) :]
+    alone = story_tokenizer.encode(text, split_special_tokens=True)
+    assert encoder.encode_prompt([Message(role="user", content=text)]) == alone
+    assert encoder.encode_document(text)[:-1] == alone

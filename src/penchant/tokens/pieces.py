@@ -10,9 +10,9 @@ from penchant.tokens.template import Tokenizer
 
 __all__ = ["Encoded", "Piece", "PieceEncoder", "Split"]
 
-Manner = Literal["as written", "opened", "continuing", "spelt"]
+Manner = Literal["as written", "opened", "continuing", "spelt", "spelt on"]
 """How a piece is read: as it stands; with the tokenizer's own special tokens around it; as what goes on behind a text;
-or as characters, where it spells a special token."""
+or as characters, where it spells a special token, at the beginning of a text or behind one."""
 
 Piece = tuple[Manner, str]
 Encoded = list[int] | BoundaryError
@@ -38,7 +38,10 @@ OPTIONS: dict[Manner, dict[str, bool]] = {
     "opened": {"add_special_tokens": True},
     "continuing": {"add_special_tokens": False},
     "spelt": {"add_special_tokens": False, "split_special_tokens": True},
+    "spelt on": {"add_special_tokens": False, "split_special_tokens": True},
 }
+GOES_ON: tuple[Manner, ...] = ("continuing", "spelt on")
+"""What stands behind a text, before which a tokenizer must write nothing."""
 PROBES = ("Hello there", " two  spaces\n\n", "\tÉté, naïve: 天气 ☀️ e\u0301", "x" * 40 + "<|y|>", "ＡＢ１ fi", "")
 """Texts on which the fast tokenizer must agree with what is wrapped around it before it is asked alone."""
 
@@ -62,7 +65,7 @@ class PieceEncoder:
         for manner in OPTIONS:
             of_manner = [text for pieces in texts for how, text in pieces if how == manner]
             found[manner] = self._many(
-                manner, [self._glue + text for text in of_manner] if manner == "continuing" else of_manner
+                manner, [self._glue + text for text in of_manner] if manner in GOES_ON else of_manner
             )
         return found
 
@@ -75,7 +78,7 @@ class PieceEncoder:
         joined: list[int] = []
         is_merged = False
         for how, ids in pieces:  # to the end, as each takes its own
-            start = len(self._opening) if how == "continuing" else 0
+            start = len(self._opening) if how in GOES_ON else 0
             is_merged |= ids[:start] != self._opening[:start]
             joined = [*joined, *ids[start:]] if joined else ids[start:]
         if is_merged:

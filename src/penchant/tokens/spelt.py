@@ -84,9 +84,12 @@ class SpeltTokens:
         if self.manner != "text":
             return ((manner, text),)
         first, *rest = MARK.split(text)
-        pieces: list[Piece] = [(manner, first)] if first or not rest else []
+        # what opens a text is written before a spelt token too, which then begins it
+        pieces: list[Piece] = [(manner, first)] if first or manner == "opened" or not rest else []
+        begins = not first and manner != "continuing"
         for index, following in zip(rest[::2], rest[1::2], strict=True):
-            pieces.append(("spelt", self.tokens[int(index)]))
+            pieces.append(("spelt" if begins else "spelt on", self.tokens[int(index)]))
+            begins = False
             if following:
                 pieces.append(("continuing", following))
         return tuple(pieces)
