@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from penchant.data import guess_kind, load_demonstrations, load_labelled, load_pairs
+from penchant.data import guess_kind, load_demonstrations, load_labelled, load_pairs, load_prompts
 from penchant.errors import DataError
 
 SIDES = {"chosen": "good", "rejected": "bad"}
@@ -160,6 +160,16 @@ LOOK = [{"type": "function", "function": {"name": "look"}}]
 def test_what_only_the_conversations_say_of_a_prompt_that_both_repeat_is_kept(prompt, before):
     pair = pair_of({"prompt": prompt, "chosen": whole("good", *before), "rejected": whole("bad", *before)})
     assert pair.prompt == pair_of({"prompt": before, "chosen": "good", "rejected": "bad"}).prompt
+
+
+@pytest.mark.parametrize("prompt", ["Three?", [ASKED], "One?"], ids=str)
+def test_who_samples_is_asked_what_training_on_the_same_pair_answers(prompt):
+    before = [said("system", "Be brief."), *TURNS]
+    row = {"prompt": prompt, "chosen": whole("good", *before), "rejected": whole("bad", *before)}
+    (asked,) = load_prompts([row | {"score_chosen": 1, "score_rejected": 1}]).records
+    assert asked.messages == pair_of(row).prompt
+    (alone,) = load_prompts([{"prompt": "Three?", **SIDES}]).records
+    assert of(*alone.messages) == [("user", "Three?")]
 
 
 def test_what_only_a_prompt_of_messages_says_is_kept_and_what_each_says_alone_is_refused():

@@ -4,6 +4,7 @@ from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, conversation_field, field, opened, prompt_field
 from penchant.data.importers.messages import kind_of
+from penchant.data.importers.sides import prompt_of_pair
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Prompt, prompt_id
 from penchant.data.verdicts import BadRow
@@ -38,7 +39,7 @@ PROMPT = Importer(
     example={"prompt": "What is the sun?"},
     needs=("prompt",),
     matches=lambda row: isinstance(row.get("prompt"), str | list),
-    convert=lambda row: make_prompt(row, prompt_field(row, "prompt")),
+    convert=lambda row: make_prompt(row, prompt_of_pair(row, prompt_field(row, "prompt"))),
     reads=BESIDE | {"prompt", "id"},
     harmless=ANSWERS,
 )

@@ -13,7 +13,7 @@ from penchant.data.records import Message, PreferencePair, Response
 from penchant.data.verdicts import CODES, BadRow
 from penchant.wording import shown
 
-__all__ = ["JUDGEMENT", "SIDES", "are_texts", "is_conversation", "pair_of", "refuse_equal"]
+__all__ = ["JUDGEMENT", "SIDES", "are_texts", "is_conversation", "pair_of", "prompt_of_pair", "refuse_equal"]
 
 SIDES = ("chosen", "rejected")
 BESIDE_CONTENT = ("reasoning", "tool_calls", "name", "tool_call_id")
@@ -69,11 +69,7 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
     if not (isinstance(chosen, str) and isinstance(rejected, str)):
         (before, chosen), (other, rejected) = (_apart(row[name], name) for name in sides)
         if before and other:
-            wholes = [_whole(row, prompt, one, name) for one, name in zip((before, other), sides, strict=True)]
-            if wholes[0] != wholes[1]:
-                reason = f"the messages of '{sides[0]}' and '{sides[1]}' differ before the last one"
-                raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
-            prompt = wholes[0]
+            prompt = _common(row, prompt, (before, other), sides)
         elif (before or other) and prompt not in (before or other, opened(row, before or other)):
             raise _not_the_prompt(sides[0] if before else sides[1])
     return text_pair(prompt, chosen, rejected, numbers(row))
@@ -86,6 +82,27 @@ def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
     raw = [value] if isinstance(value, dict) else value
     messages = read_messages(raw, name)
     return messages[:-1], last_response(messages, raw, name)  # type: ignore[arg-type]  # a list, or it was refused
+
+
+def prompt_of_pair(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDES) -> tuple[Message, ...]:
+    """The prompt that `pair_of` makes of the one beside two responses, whatever else these are. Raises BadRow."""
+    if not all(is_conversation(row.get(name)) for name in sides):
+        return prompt
+    before, other = (read_messages(row[name], name)[:-1] for name in sides)
+    return _common(row, prompt, (before, other), sides)
+
+
+def _common(
+    row: Row,
+    prompt: tuple[Message, ...],
+    befores: tuple[tuple[Message, ...], tuple[Message, ...]],
+    sides: tuple[str, str],
+) -> tuple[Message, ...]:
+    wholes = [_whole(row, prompt, before, name) for before, name in zip(befores, sides, strict=True)]
+    if wholes[0] != wholes[1]:
+        reason = f"the messages of '{sides[0]}' and '{sides[1]}' differ before the last one"
+        raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
+    return wholes[0]
 
 
 def _whole(row: Row, prompt: tuple[Message, ...], before: tuple[Message, ...], name: str) -> tuple[Message, ...]:
