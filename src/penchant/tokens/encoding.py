@@ -103,7 +103,6 @@ class ChatEncoder:
             ends,
             self._spelt.tokens,
             *(["whole turns"] if self.whole_turns else []),
-            *(["without a space before it"] if self.special_tokens == "text" else []),  # tokens kept before had one
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
