@@ -442,6 +442,7 @@ def test_the_first_update_alone_is_looked_at_and_waits_for_a_stop(num_updates):
     assert stop.looked == 4 * len(first), "before every micro-batch of the first update of each step"
     rows = steps_of(loop)
     assert [row["num_tokens"] for row in rows] == [12, 24, 36, 48]
+    assert not any("skipped" in row for row in rows)
     updates = [points(6)[part:3:num_updates] for part in range(num_updates)]
     _, found = adamw(updates, [0.1] * num_updates)
     assert rows[0]["loss"] == pytest.approx(sum(loss for loss, _ in found) / num_updates, rel=1e-6)

@@ -316,3 +316,4 @@ def test_several_updates_of_a_step_keep_the_margins_and_bad_items_of_all():
     assert not both.finite
     assert both.bad_items == ("bad",)
     assert both.margins == (("a:1", 0.5), ("a:2", -1.0), ("a:3", 0.0))
+    assert StepResult.together([first, first]).finite is True
