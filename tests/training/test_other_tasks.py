@@ -266,6 +266,23 @@ def test_a_reference_moves_by_the_share_mixup_of_the_way_to_the_policy(model, pa
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_a_moved_reference_is_read_by_a_task_that_compares_whole_batches(model, pairs):
+    random = torch.Generator().manual_seed(1)
+    moved = {
+        name: p.detach() + 0.02 * torch.randn(p.shape, generator=random) for name, p in model.network.named_parameters()
+    }
+    objective, items = bind("aot", beta=BETA), pairs[:5]
+    with model.with_weights(moved):
+        reference = reference_of(model, items)
+    expected, means = gradient(model, CoupledTask(objective, BETA, reference), items, budget=60)
+    moving = MovingReference(CoupledTask(objective, BETA, {}), {}, every=1, mixup=1.0, weights=moved)
+    assert moving.knows_items
+    found, found_means = gradient(model, moving, items, budget=60)
+    assert abs(means["rewards/chosen"]) > 1e-2, "it has moved"
+    assert float((found - expected).norm() / expected.norm()) < 1e-4
+    assert found_means == pytest.approx(means, rel=1e-4, abs=1e-5)
+
+
 def test_before_it_moves_a_moving_reference_is_the_task_it_holds(model, pairs):
     inner = PreferenceTask(bind("dpo"), 0.1, reference_of(model, pairs, 0.5))
     moving = MovingReference(inner, {}, every=2, mixup=0.5)
