@@ -43,6 +43,13 @@ def test_the_majority_decides_and_a_vote_that_ends_level_makes_no_pair(votes, le
     assert all(pair.probability == 1 for pair in got.pairs)
 
 
+@pytest.mark.parametrize("meta", [{}, {"answer": {}}, {"answer": "by hand"}])
+def test_comparisons_from_elsewhere_that_say_nothing_of_their_kind_are_votes(make_comparison, meta):
+    got = training_pairs([make_comparison("t0", outcome="b", meta=meta) for _ in range(3)])
+    assert [pair.chosen for pair in got.pairs] == ["answer b of t0"]
+    assert (got.counts["votes"], got.counts["answers"]) == (3, 3)
+
+
 @pytest.mark.parametrize(
     ("letters", "chosen", "probability"),
     [
