@@ -14,7 +14,7 @@ from scipy.special import expit
 from penchant.ranking import Method, Votes, fit_bradley_terry, to_elo
 from penchant.ranking.group import rank_group
 from penchant.ranking.winrate import paired_means, win_rate, win_rate_of
-from penchant.statistics import controlled_win_rate
+from penchant.statistics import brier_score, calibration, controlled_win_rate, expected_calibration_error
 
 TRIALS = 1000
 
@@ -26,6 +26,7 @@ def main() -> None:
         ("win rate, 1 to 7 comparisons a prompt", clustered_win_rates()),
         ("mean difference, 3 responses a prompt", means()),
         ("win rate with length held equal, 2 answers a prompt", length_controlled()),
+        ("calibration, 1 to 3 pairs a prompt", calibrations()),
         ("ratings of 3 items, votes clustered by prompt", ratings()),
     ):
         print(f"\n{title}\n")
@@ -113,6 +114,37 @@ def _at_equal_length(
         found = controlled_win_rate(won.astype(float).tolist(), longer[:, None], prompts.tolist(), num_resamples=200)
         held += found.low <= truth <= found.high
     return held / trials
+
+
+def calibrations() -> Iterator[tuple[object, ...]]:
+    """Brier score and ECE, of margins that are right as often as they say, and twice or ten times too sure."""
+    names = {1.0: "calibrated", 0.5: "twice too sure", 0.1: "ten times too sure"}
+    worlds = {slope: _judged(np.random.default_rng(10**6), 400_000, slope)[0] for slope in names}
+    truths = {
+        slope: (brier_score(p_N, np.ones(len(p_N))), expected_calibration_error(p_N, np.ones(len(p_N))))
+        for slope, p_N in worlds.items()
+    }
+    yield "prompts", *(f"{what}, {name}" for name in names.values() for what in ("Brier", "ECE"))
+    yield ("---",) * 7
+    for num_prompts in (5, 10, 20, 50):
+        yield num_prompts, *(f"{one:.1%}" for slope in names for one in _calibrated(num_prompts, slope, truths[slope]))
+
+
+def _calibrated(num_prompts: int, slope: float, truths: tuple[float, float]) -> tuple[float, float]:
+    held = [0, 0]
+    for seed in range(TRIALS):
+        found = calibration(*_judged(np.random.default_rng(seed), num_prompts, slope))
+        for place, (one, truth) in enumerate(zip((found.brier, found.ece), truths, strict=True)):
+            held[place] += one.low is not None and one.high is not None and one.low <= truth <= one.high
+    return held[0] / TRIALS, held[1] / TRIALS
+
+
+def _judged(rng: np.random.Generator, num_prompts: int, slope: float) -> tuple[np.ndarray, list[int]]:
+    """p(chosen) of pairs whose margins are right with probability sigmoid(slope |margin|), alike within a prompt."""
+    prompts = np.arange(num_prompts).repeat(rng.integers(1, 4, num_prompts))
+    size = abs(rng.normal(0.6, 1, len(prompts)) + rng.normal(0, 0.7, num_prompts)[prompts])
+    right = rng.random(len(prompts)) < expit(slope * size)
+    return expit(np.where(right, size, -size)), prompts.tolist()
 
 
 def ratings() -> Iterator[tuple[object, ...]]:

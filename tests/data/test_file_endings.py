@@ -68,6 +68,7 @@ EXPECTED = [
         "weight": row["weight"],
         "probability": 1.0,
         "margin": 0.0,
+        "gap": None,
     }
     for row in ROWS
 ]

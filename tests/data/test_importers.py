@@ -50,7 +50,7 @@ def test_every_pair_format_reads_its_example_as_the_same_pair(importer):
     if importer.name in ("summaries", "rated_summaries"):  # whose prompt says what is summarised, and asks for it
         assert "POST: What is the sun?" in pair.prompt[0].content
         pair = pair.model_copy(update={"prompt": (QUESTION,)})
-    assert pair == SUN_PAIR
+    assert pair.model_copy(update={"gap": None}) == SUN_PAIR  # which is of a list's scores, where it is one
 
 
 @pytest.mark.parametrize(("spelled", "good"), [(True, True), ("true", True), ("1", True), (0, False), ("False", False)])

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import asdict, fields, replace
 from html import unescape
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges import FunctionJudge
 from penchant.evaluation.scoring import Summary
 from penchant.ranking.winrate import win_rate
+from penchant.report.calibration_figure import calibration_figure
 from penchant.report.compared_measures import compared_measures
 from penchant.report.evaluations import read_evaluations, render_evaluations
 from penchant.report.languages import words_in
 from penchant.report.page import render_report
-from penchant.statistics import WARNINGS, Estimate, accuracy_by_length, accuracy_by_margin, calibration
+from penchant.statistics import WARNINGS, Estimate, accuracy_by_length, accuracy_by_margin, by_quarters, calibration
 from penchant.training.run_report import write_page
 
 NO_MEASURES = {"judge", "num_prompts", "num_responses", "sampling", "pairs", "policy", "reference"}
@@ -40,6 +42,7 @@ OF_FIELD = {
     "changes": {"tokens an answer", "ended by the model", "repetition", "distinct-2", "entropy"},
     "accuracy": {
         "accuracy on preferences", "where chosen is longer", "where both are as long", "where chosen is shorter",
+        "where chosen is better by 1", "where chosen is better by 2",
         "where the margin is 0.1 to 1", "where the margin is 1 to 2", "whole lists", "calibration error (ECE)",
         "Brier score",
     },
@@ -68,6 +71,7 @@ def evaluation(num=24):
         num_prompts=4,
         by_length=accuracy_by_length([1, 0, 1, 1], [(2, 1), (2, 2), (1, 2), (1, 2)], names),
         by_margin=accuracy_by_margin(margins, names, num_buckets=2),
+        by_gap=by_quarters([1, 1, 2, 2], [1, 0, 1, 1], names),
         calibration=calibration([0.52, 0.27, 0.73, 0.88], names),
         lists=win_rate(7, 2),
     )
@@ -138,6 +142,25 @@ def test_an_estimate_with_a_warning_of_its_own_keeps_it():
     assert found.beware == ""
     [line] = compared_measures({"length_controlled": own}, words_in("zh"))
     assert line.beware == "beware of it"
+
+
+def test_the_calibration_curve_is_drawn_and_told_in_both_languages(run):
+    found = json.loads(json.dumps(evaluation().as_dict()))
+    figure = calibration_figure(found)
+    root = ElementTree.fromstring(figure.svg)
+    assert "100% right of 1 pairs where it is 88% sure" in root.get("aria-label")
+    assert "50% right of 2 pairs where it is 73% sure" in root.get("aria-label")
+    assert "var(--first)" in figure.svg
+    assert not re.findall(r"(?:fill|stroke): #", figure.svg)
+    for language, words in (("en", ("share right", "how sure the model is")), ("zh", ("正确的比例", "模型有多大把握"))):
+        html = render_report(run, [], [], found, language=language)
+        assert all(f">{one}</text>" in html for one in words)
+    assert calibration_figure({"accuracy": None}) is None
+    assert calibration_figure(None) is None
+    two = render_evaluations([found, found | {"policy": "other"}])
+    ids = re.findall(r' id="([^"]*)"', two)
+    assert len(ids) == len(set(ids))
+    assert two.count("<svg") == 2
 
 
 def test_evaluations_are_a_page_of_their_own_with_their_answers(tmp_path):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from penchant.statistics import accuracy_by_length, accuracy_by_margin, calibration
+from penchant.statistics import (
+    accuracy_by_length,
+    accuracy_by_margin,
+    brier_score,
+    by_quarters,
+    calibration,
+    expected_calibration_error,
+)
 
 
 def test_brier_and_ece_are_those_computed_by_hand():
@@ -50,3 +57,40 @@ def test_a_model_of_true_preferences_is_right_more_often_the_surer_it_is():
 def test_margins_that_are_all_alike_are_one_bucket():
     (bucket,) = accuracy_by_margin([2.0, -2.0, 2.0], "abc")
     assert (bucket.share.num, bucket.mean, round(bucket.share.rate, 3)) == (3, 2.0, 0.667)
+
+
+def test_few_different_values_are_a_bucket_each_and_many_are_quarters():
+    found = by_quarters([2, 1, 2, 3], [1, 0, 0.5, 1], "abcd")
+    assert [(b.start, b.end, b.share.rate, b.share.num) for b in found] == [
+        (1, 1, 0.0, 1), (2, 2, 0.75, 2), (3, 3, 1.0, 1),
+    ]  # fmt: skip
+    found = by_quarters(range(8), [0] * 4 + [1] * 4, range(8))
+    assert [(b.share.rate, b.share.num) for b in found] == [(0.0, 2), (0.0, 2), (1.0, 2), (1.0, 2)]
+
+
+def pairs_judged(rng, num_prompts, slope):
+    """p(chosen) of 1 to 3 pairs a prompt, right with probability sigmoid(slope |margin|), and their prompts."""
+    prompts = np.arange(num_prompts).repeat(rng.integers(1, 4, num_prompts))
+    size = abs(rng.normal(0.6, 1, len(prompts)) + rng.normal(0, 0.7, num_prompts)[prompts])
+    right = rng.random(len(prompts)) < expit(slope * size)
+    return expit(np.where(right, size, -size)), prompts.tolist()
+
+
+@pytest.mark.slow(threads=1)
+@pytest.mark.parametrize("slope", [1.0, 0.3])
+def test_intervals_of_calibration_hold_the_truth_where_a_model_is_calibrated_and_where_it_is_not(slope):
+    everybody, _ = pairs_judged(np.random.default_rng(1), 300_000, slope)
+    truths = [of(everybody, np.ones(len(everybody))) for of in (brier_score, expected_calibration_error)]
+    held = np.zeros(2)
+    for seed in range(200):
+        found = calibration(*pairs_judged(np.random.default_rng(seed), 20, slope))
+        held += [one.low <= truth <= one.high for one, truth in zip((found.brier, found.ece), truths, strict=True)]
+    assert held.min() >= 179  # of 200 at 95%: fewer by chance once in 700 times
+
+
+def test_the_interval_of_a_calibration_error_begins_at_zero_where_chance_explains_it():
+    calm = calibration([0.8] * 8 + [0.2] * 2).ece  # four fifths sure, right in eight of ten
+    assert (calm.low, calm.value) == (0.0, pytest.approx(0.0, abs=1e-12))
+    wrong = calibration([0.1] * 40).ece  # nine tenths sure, and wrong every time
+    assert wrong.low == pytest.approx(0.9)
+    assert wrong.value == pytest.approx(0.9)

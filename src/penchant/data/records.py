@@ -173,7 +173,8 @@ class PreferencePair(_Record):
     """What preference training reads: for `prompt`, `chosen` is preferred to `rejected`.
 
     weight: factor on the pair's loss, at least 0. probability: soft label p(chosen > rejected), in [0, 1].
-    margin: how much better chosen is, in the units of the reward, for losses that have a margin.
+    margin: how much better chosen is, in the units of the reward, for losses that have a margin. gap: by how much
+    somebody scored it higher, in units of the data's own, which no loss reads; None where nobody scored both.
     """
 
     prompt: tuple[Message, ...]
@@ -182,11 +183,13 @@ class PreferencePair(_Record):
     weight: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
     probability: float = Field(default=1.0, ge=0.0, le=1.0)
     margin: float = Field(default=0.0, allow_inf_nan=False)
+    gap: float | None = Field(default=None, allow_inf_nan=False)
     origin: Origin | None = None
 
     def swap(self) -> "PreferencePair":
-        """The opposite preference: chosen and rejected trade places, all else stays; swapping twice undoes it."""
-        return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen})
+        """The opposite preference: chosen and rejected trade places, and the gap its sign; swapping twice undoes it."""
+        gap = None if self.gap is None else -self.gap
+        return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen, "gap": gap})
 
 
 class Labelled(_Record):
@@ -297,12 +300,19 @@ def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[Preference
     """
     pairs = []
     for comparison in comparisons:
-        a, b = comparison.a.text, comparison.b.text
-        if comparison.outcome == "a":
-            pairs.append(PreferencePair(prompt=comparison.prompt, chosen=a, rejected=b))
-        elif comparison.outcome == "b":
-            pairs.append(PreferencePair(prompt=comparison.prompt, chosen=b, rejected=a))
+        sides, gap = (comparison.a.text, comparison.b.text), _gap_of(comparison)
+        if comparison.outcome in ("a", "b"):
+            chosen, rejected = sides if comparison.outcome == "a" else sides[::-1]
+            pairs.append(PreferencePair(prompt=comparison.prompt, chosen=chosen, rejected=rejected, gap=gap))
     return pairs
+
+
+def _gap_of(comparison: Comparison) -> float | None:
+    """By how much the preferred side was scored higher, or the strength of the preference; None: nobody says."""
+    a, b = (comparison.meta.get(name) for name in SCORES)
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return float(a - b if comparison.outcome == "a" else b - a)
+    return None if comparison.strength is None else float(comparison.strength)
 
 
 def labelled_from_pairs(pairs: Iterable[PreferencePair]) -> list[Labelled]:

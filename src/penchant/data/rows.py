@@ -15,7 +15,7 @@ from penchant.data.importers.packed import unpacked
 from penchant.data.misnamed import misspelt_column
 from penchant.data.opening import LISTED, no_object
 from penchant.data.other_uses import other_use
-from penchant.data.records import Origin
+from penchant.data.records import Origin, PreferencePair
 from penchant.data.verdicts import CODES, BadRow, bad_row_from_validation
 from penchant.errors import DataError
 
@@ -137,7 +137,7 @@ class Reader(Generic[Record]):
             if any(says_nothing(row.get(name)) for name in other.needs):
                 continue
             with suppress(BadRow, ValidationError):
-                if _as_tuple(other.convert(row)) != _as_tuple(found):
+                if _trained_on(other.convert(row)) != _trained_on(found):
                     self.fits[taken.name, other.name] = origin
 
     @contextmanager
@@ -178,6 +178,13 @@ class Reader(Generic[Record]):
         self.num_strange += 1
         if self.num_strange <= NUM_COLUMNS:
             self._columns |= dict.fromkeys(map(str, row))
+
+
+def _trained_on(found: object) -> tuple[object, ...]:
+    """The records without what training does not read."""
+    return tuple(
+        one.model_copy(update={"gap": None}) if isinstance(one, PreferencePair) else one for one in _as_tuple(found)
+    )
 
 
 def _as_tuple(found: Record | tuple[Record, ...]) -> tuple[Record, ...]:

@@ -1,6 +1,6 @@
 """Records as rows of the formats that others read, and what of a record such a row cannot hold.
 
-trl            prompt, chosen, rejected (messages), with weight, probability, margin where they are not the defaults
+trl            prompt, chosen, rejected (messages), with weight, probability, margin, gap if not the defaults
 kto            prompt, completion (messages), label
 messages       messages, as supervised fine-tuning reads them; answers that are not to be imitated have the weight 0
 arena          conversation_a, conversation_b, model_a, model_b, winner, judge, as Chatbot Arena's battles
@@ -51,8 +51,8 @@ HELD_BY: dict[str, set[str]] = {
 
 def _trl(record: Any) -> Iterator[Row]:
     pair, more = _preferred(record)
-    numbers = {name: getattr(pair, name) for name in ("weight", "probability", "margin")}
-    defaults = {"weight": 1, "probability": 1, "margin": 0}
+    defaults = {"weight": 1, "probability": 1, "margin": 0} | ({} if "chosen_score" in more else {"gap": None})
+    numbers = {name: getattr(pair, name) for name in defaults}
     yield {
         **_with_tools("prompt", pair.prompt),
         "chosen": _messages([as_message(pair.chosen)]),
@@ -154,6 +154,7 @@ def lost_in(record: Writable, to: str) -> list[str]:
         said = ["weight"] * (record.weight != 1)
         if isinstance(record, PreferencePair):
             said += ["probability"] * (record.probability != 1) + ["margin"] * (record.margin != 0)
+            said += ["scores"] * (record.gap is not None)
     if to == "messages" and isinstance(record, PreferencePair | Comparison):
         said.append("the rejected response")
     return [name for name in said if name not in HELD_BY[to]]

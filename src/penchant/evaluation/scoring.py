@@ -21,7 +21,7 @@ from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
 from penchant.ranking.winrate import WinRate, win_rate_of
-from penchant.statistics import Bucket, Calibration, accuracy_by_length, accuracy_by_margin, calibration
+from penchant.statistics import Bucket, Calibration, accuracy_by_length, accuracy_by_margin, by_quarters, calibration
 from penchant.tokens import EncodedPair, TokenSequence, pack
 
 __all__ = [
@@ -64,6 +64,8 @@ class Summary:
 
     num_prompts: distinct prompts; where there are fewer than pairs, the interval allows for pairs of one prompt going
     together. by_length: the accuracy by which response is the longer one. by_margin: by quarters of |margin|.
+    by_gap: by quarters of how much better the data says that chosen is (scores, strength or margin); empty where it
+    does not say, or always the same.
     calibration: whether sigmoid(margin) is right as often as it says. lists: of the data's rows that made several
     pairs, such as one right answer and three wrong ones (RewardBench 2), how often every pair is right; None without.
     """
@@ -74,6 +76,7 @@ class Summary:
     num_prompts: int
     by_length: Mapping[str, WinRate]
     by_margin: tuple[Bucket, ...]
+    by_gap: tuple[Bucket, ...]
     calibration: Calibration
     lists: WinRate | None
 
@@ -174,9 +177,17 @@ def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summ
         num_prompts=len(set(prompts)),
         by_length=accuracy_by_length(right, lengths, prompts),
         by_margin=accuracy_by_margin(margins, prompts),
+        by_gap=_by_gap(pairs, right, prompts),
         calibration=calibration([score.probability for score in scores], prompts),
         lists=_whole_lists(scores, prompts),
     )
+
+
+def _by_gap(pairs: Sequence[EncodedPair], right: Sequence[float], prompts: Sequence[bytes]) -> tuple[Bucket, ...]:
+    gaps = [pair.gap if pair.gap is not None else pair.margin or None for pair in pairs]
+    known = [(gap, *one) for gap, *one in zip(gaps, right, prompts, strict=True) if gap is not None]
+    found = by_quarters(*zip(*known, strict=True)) if known else ()
+    return found if len(found) > 1 else ()
 
 
 def _whole_lists(scores: Sequence[PairScore], prompts: Sequence[bytes]) -> WinRate | None:

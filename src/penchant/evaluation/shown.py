@@ -46,6 +46,9 @@ def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
         yield f"          {_share(share)} where chosen is {name}"
     for bucket in of.by_margin if len(of.by_margin) > 1 else ():
         yield f"          {_share(bucket.share)} where the margin is {bucket.start:.4g} to {bucket.end:.4g} in size"
+    for bucket in of.by_gap:
+        gap = f"{bucket.start:.4g}" + (f" to {bucket.end:.4g}" if bucket.end > bucket.start else "")
+        yield f"          {_share(bucket.share)} where the data has chosen better by {gap}"
     if (lists := of.lists) is not None:
         yield f"lists     {lists.rate:.1%}  ({lists.low:.1%} to {lists.high:.1%}, {lists.num} rows) right in every pair"
     sure, brier = of.calibration.ece, of.calibration.brier

@@ -102,6 +102,11 @@ def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
         size = _("where the margin is {low} to {high}").format(low=number(bucket["start"]), high=number(bucket["end"]))
         what = _("in size; what is surer should be right more often")
         yield Measure(size, "", *_rate(bucket["share"]), _pairs(bucket["share"], _), what, group)
+    for bucket in accuracy.get("by_gap") or ():
+        low, high = number(bucket["start"]), number(bucket["end"])
+        size = _("where chosen is better by {gap}").format(gap=low if low == high else f"{low} – {high}")
+        what = _("as the data's own scores say; what is plain to people should be right more often")
+        yield Measure(size, "50%", *_rate(bucket["share"]), _pairs(bucket["share"], _), what, group)
     if lists := accuracy.get("lists"):
         num, what = _("{num} rows").format(num=f"{lists['num']:,}"), _("rows of several pairs, right in every one")
         yield Measure(_("whole lists"), "", *_rate(lists), num, what, group)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.errors import DataError
+from penchant.report.calibration_figure import calibration_figure
 from penchant.report.compared_measures import compared_measures
 from penchant.report.languages import words_in
 from penchant.report.page import POLICY, read, template
@@ -45,7 +46,11 @@ def render_evaluations(found: Sequence[Mapping[str, Any]], language: str = "en")
         names=names,
         verdicts=[verdict({}, (), one, _) for one in found],
         parts=[(_("What changed"), [held_to, *measured])],
-        figures=(),
+        figures=[
+            (drawn, Markup(drawn.svg))
+            for name, one in zip(names, found, strict=True)
+            if (drawn := calibration_figure(one, _, name)) is not None
+        ],
         explained=how_pairs_are_ordered(_),
         samples=[(name, pairs(one, _)) for name, one in zip(names, found, strict=True)],
     )

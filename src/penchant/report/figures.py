@@ -6,14 +6,14 @@ numbers give the same bytes: no date, fixed identifiers.
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from penchant.report.languages import Words
 from penchant.report.series import LogProbChange, Rows, Series, log_prob_change, series, smooth, thin
 
-__all__ = ["Figure", "Line", "curves", "draw", "figures", "number"]
+__all__ = ["Figure", "Line", "curves", "draw", "figures", "number", "svg_of"]
 
 STYLES = {
     **{"#010203": "ink", "#020304": "muted", "#030405": "grid", "#040506": "first", "#050607": "second"},
@@ -173,27 +173,36 @@ def draw(
     _: Words = str,
 ) -> str:
     """The SVG element of one figure."""
+
+    def paint(axes: Any) -> None:
+        _frame(axes, lines, level, limits)
+        for line in lines:
+            _plot(axes, line)
+        if limits:
+            axes.set_ylim(*limits)
+
+    svg = svg_of(title, paint, (4.3, 1.7) if small else (5.6, 3.1), _spoken(title, lines, _))
+    return svg.replace(">step</text>", f">{_('step')}</text>")  # of which its font need not know the signs
+
+
+def svg_of(title: str, paint: Callable[[Any], None], size: tuple[float, float], spoken: str) -> str:
+    """The SVG element of what is painted on axes in the placeholder colours. spoken: for who cannot see it."""
     import matplotlib  # slow to import, and only a report needs it
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
     style = {"svg.hashsalt": f"penchant {title}", "svg.fonttype": "none", "font.size": 10, "path.simplify": False}
     with matplotlib.rc_context(style):
-        canvas = Canvas(figsize=(4.3, 1.7) if small else (5.6, 3.1), layout="constrained")
+        canvas = Canvas(figsize=size, layout="constrained")
         axes = canvas.add_subplot()
         canvas.patch.set_visible(False)
         axes.patch.set_visible(False)
-        _frame(axes, lines, level, limits)
-        for line in lines:
-            _plot(axes, line)
-        if limits:
-            axes.set_ylim(*limits)
+        paint(axes)
         buffer = io.StringIO()
         FigureCanvasSVG(canvas).print_svg(
             buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )
-    svg = buffer.getvalue().replace(">step</text>", f">{_('step')}</text>")  # of which its font need not know the signs
-    return _embeddable(svg, _spoken(title, lines, _))
+    return _embeddable(buffer.getvalue(), spoken)
 
 
 def _train_and_held_out(metrics: Rows, key: str, _: Words) -> list[Line]:

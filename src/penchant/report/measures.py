@@ -68,7 +68,7 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
         if isinstance(longer, float):
             what += _("; the longer response is the chosen one in {share}").format(share=f"{longer:.1%}")
         yield Measure(_("held-out accuracy"), "50%", f"{accuracy.values[-1]:.1%}", interval, of, what)
-    yield from _by_length(metrics, _)
+    yield from _by_length(metrics, of, _)
     change = log_prob_change(run, metrics)
     if change is not None and change.source == "held-out":
         what = {
@@ -86,7 +86,7 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
             yield Measure(name, "", "", f"{change.total(line):+.1f}", of, what)
 
 
-def _by_length(metrics: Rows, _: Words) -> Iterator[Measure]:
+def _by_length(metrics: Rows, of: str, _: Words) -> Iterator[Measure]:
     """The newest accuracy by which response is longer, and how far its certainty is from its accuracy."""
     rows = (
         (_("accuracy, chosen longer"), "chosen_longer"),
@@ -100,12 +100,13 @@ def _by_length(metrics: Rows, _: Words) -> Iterator[Measure]:
         if len(rate) and len(low) and len(high) and len(num):
             interval = f"{low.values[-1]:.1%} – {high.values[-1]:.1%}"
             yield Measure(name, "", f"{rate.values[-1]:.1%}", interval, f"{num.values[-1]:,.0f}", what)
-    error = series(metrics, "eval_rewards/ece")
+    error, low, high = (series(metrics, f"eval_rewards/ece{end}") for end in ("", "_low", "_high"))
     if len(error):
+        interval = f"{low.values[-1]:.3f} – {high.values[-1]:.3f}" if len(low) and len(high) else ""
         what = _(
             "how far sigmoid(margin) is from being right as often as it says, on average; errs upwards on few pairs"
         )
-        yield Measure(_("calibration error"), "", number(error.values[-1]), "", "", what)
+        yield Measure(_("calibration error"), "", number(error.values[-1]), interval, of, what)
 
 
 def _of_scores(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:

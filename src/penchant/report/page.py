@@ -9,6 +9,7 @@ from typing import Any
 from penchant.errors import OutputError
 from penchant.files.whole import write_atomically
 from penchant.report.advice import advise
+from penchant.report.calibration_figure import calibration_figure
 from penchant.report.figures import figures
 from penchant.report.languages import words_in
 from penchant.report.measures import measures
@@ -91,6 +92,7 @@ def render_report(
     from markupsafe import Markup
 
     _ = words_in(language)
+    drawn = calibration_figure(comparison, _)
     page: str = template("template.html").render(
         _=_,
         language=language,
@@ -105,6 +107,7 @@ def render_report(
         tiles=tiles(run, metrics, comparison, _),
         advice=advise(run, metrics, comparison, _),
         figures=[(figure, Markup(figure.svg)) for figure in figures(run, metrics, _)],
+        calibration=drawn and (drawn, Markup(drawn.svg)),
         judge=comparison.get("judge") if comparison else None,
         explained=how_pairs_are_ordered(_),
         pairs=pairs(comparison, _),

@@ -7,8 +7,14 @@ calibration.py   whether sigmoid(margin) is right as often as it says
 wording.py       repetition, distinct n-grams, and decoration
 """
 
-from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket
-from penchant.statistics.calibration import Calibration, brier_score, calibration, expected_calibration_error
+from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket, by_quarters
+from penchant.statistics.calibration import (
+    Calibration,
+    brier_score,
+    calibration,
+    calibration_error,
+    expected_calibration_error,
+)
 from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
 from penchant.statistics.resampling import FEW_PROMPTS, WARNINGS, Estimate, resampled
 from penchant.statistics.wording import distinct, repetition, style_features
@@ -23,7 +29,9 @@ __all__ = [
     "accuracy_by_margin",
     "brier_score",
     "by_bucket",
+    "by_quarters",
     "calibration",
+    "calibration_error",
     "controlled_win_rate",
     "distinct",
     "expected_calibration_error",

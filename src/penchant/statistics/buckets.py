@@ -4,14 +4,14 @@ Shapes: N pairs, M buckets.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import WinRate, win_rate_of
 
-__all__ = ["Bucket", "accuracy_by_length", "accuracy_by_margin", "bins", "by_bucket"]
+__all__ = ["Bucket", "accuracy_by_length", "accuracy_by_margin", "bins", "by_bucket", "by_quarters"]
 
 AS_LONG = 0.1
 """Lengths that differ by at most this share of the longer one count as the same."""
@@ -65,8 +65,28 @@ def accuracy_by_margin(
         [(0.5, 2), (1.0, 2)]
     """
     size_N = np.abs(np.asarray(margins, dtype=np.float64))
-    edges = np.unique(np.quantile(size_N, np.linspace(0, 1, num_buckets + 1)))
-    return by_bucket(size_N, 0.5 + 0.5 * np.sign(margins), edges if len(edges) > 1 else [edges[0]] * 2, prompts)
+    return by_quarters(size_N, 0.5 + 0.5 * np.sign(margins), prompts, num_buckets=num_buckets)
+
+
+def by_quarters(
+    value: Sequence[float] | FloatArray,
+    right: Sequence[float] | FloatArray,
+    prompts: Sequence[Hashable],
+    *,
+    num_buckets: int = 4,
+) -> tuple[Bucket, ...]:
+    """`by_bucket` with edges at the quarters of the values; of few different values each is a bucket.
+
+    Example:
+        >>> [(b.start, b.end, b.share.num) for b in by_quarters([1, 1, 1, 2, 2], [1] * 5, "abcde")]  # ranks apart
+        [(1.0, 1.0, 3), (2.0, 2.0, 2)]
+    """
+    value_N = np.asarray(value, dtype=np.float64)
+    values = np.unique(value_N)
+    if len(values) <= num_buckets:
+        each = by_bucket(value_N, right, [*values, values[-1]], prompts)
+        return tuple(replace(one, end=one.start) for one in each)
+    return by_bucket(value_N, right, np.unique(np.quantile(value_N, np.linspace(0, 1, num_buckets + 1))), prompts)
 
 
 def accuracy_by_length(

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from penchant.ranking import expanded_tail
+from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
+from penchant.ranking.winrate import paired_means
 from penchant.statistics.buckets import Bucket, bins, by_bucket
-from penchant.statistics.resampling import Estimate, resampled
+from penchant.statistics.resampling import NUM_RESAMPLES, Estimate, times_drawn, warning_of
 
-__all__ = ["Calibration", "brier_score", "calibration", "expected_calibration_error"]
+__all__ = ["Calibration", "brier_score", "calibration", "calibration_error", "expected_calibration_error"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,41 @@ def calibration(
     edges = np.linspace(0.5, 1.0, num_bins + 1)
     return Calibration(
         curve=by_bucket(sure_N, right_N, edges, labels),
-        brier=resampled(lambda weight_N: brier_score(p_N, weight_N), labels, seed=seed),
-        ece=resampled(lambda weight_N: expected_calibration_error(p_N, weight_N, num_bins), labels, seed=seed),
+        brier=_brier(p_N, labels),
+        ece=calibration_error(p_N, labels, num_bins=num_bins, seed=seed),
     )
+
+
+def _brier(p_N: FloatArray, prompts: Sequence[Hashable]) -> Estimate:
+    """A mean over pairs: Student's t over prompts."""
+    found = paired_means([0.0] * len(p_N), ((1 - p_N) ** 2).tolist(), prompts)
+    warning = warning_of(1) if found.num_prompts == 1 else None
+    return Estimate(found.after, found.low, found.high, found.num, found.num_prompts, warning)
+
+
+def calibration_error(p_N: FloatArray, prompts: Sequence[Hashable], *, num_bins: int = 5, seed: int = 0) -> Estimate:
+    """ECE = sum_m |g_m|, g_m = n_m / n (share right - mean confidence in bin m), with limits from prompts drawn again.
+
+    The sum is above 0 by chance alone, and of a resample farther above, so its percentiles miss the truth where a model
+    is well calibrated. The signed g_m have no such bias, and sum_m |g_m| is never farther from the true sum than
+    D = sum_m |g_m - true g_m|: the lower limit is ECE less the 95th percentile of D, which is 0 where chance explains
+    all, and is cautious where it does not. The upper one is the percentile of the sum.
+    """
+    clusters = Coded.of(prompts)
+    num_prompts = len(clusters.labels)
+    gap_NM = _gaps(p_N, num_bins)
+    gap_GM = np.zeros((num_prompts, num_bins))
+    np.add.at(gap_GM, clusters.code_N, gap_NM)
+    size_G = np.bincount(clusters.code_N, minlength=num_prompts)
+    gap_M = gap_GM.sum(axis=0) / len(p_N)
+    value = float(np.abs(gap_M).sum())
+    if num_prompts == 1:
+        return Estimate(value, None, None, len(p_N), 1, warning_of(1))
+    drawn_RM = np.array([t_G @ gap_GM / (t_G @ size_G) for t_G in times_drawn(num_prompts, NUM_RESAMPLES, seed)])
+    tail = expanded_tail(0.95, num_prompts)
+    off = float(np.quantile(np.abs(drawn_RM - gap_M).sum(axis=1), 1 - 2 * tail))
+    high = max(value, float(np.quantile(np.abs(drawn_RM).sum(axis=1), 1 - tail)))
+    return Estimate(value, max(0.0, value - off), high, len(p_N), num_prompts, warning_of(num_prompts))
 
 
 def brier_score(p_N: FloatArray, weight_N: FloatArray) -> float:
@@ -79,7 +114,12 @@ def expected_calibration_error(p_N: FloatArray, weight_N: FloatArray, num_bins: 
         >>> expected_calibration_error(np.array([1.0, 0.0]), np.ones(2))  # sure, and right half of the time
         0.5
     """
+    return float(np.abs(weight_N @ _gaps(p_N, num_bins)).sum() / weight_N.sum())
+
+
+def _gaps(p_N: FloatArray, num_bins: int) -> FloatArray:
+    """Whether each pair is right less how sure that was, in the column of its bin, (N, M); 0 elsewhere."""
     sure_N, right_N = np.maximum(p_N, 1 - p_N), 0.5 + 0.5 * np.sign(p_N - 0.5)
-    bin_N = bins(sure_N, np.linspace(0.5, 1.0, num_bins + 1))
-    gap_M = np.bincount(bin_N, weight_N * (right_N - sure_N), num_bins)
-    return float(np.abs(gap_M).sum() / weight_N.sum())
+    gap_NM = np.zeros((len(p_N), num_bins))
+    gap_NM[np.arange(len(p_N)), bins(sure_N, np.linspace(0.5, 1.0, num_bins + 1))] = right_N - sure_N
+    return gap_NM

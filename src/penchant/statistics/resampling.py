@@ -3,7 +3,7 @@
 Shapes: N answers, G prompts.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,12 @@ from penchant.ranking import expanded_tail
 from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
 
-__all__ = ["ALIKE", "FEW_PROMPTS", "WARNINGS", "Estimate", "resampled"]
+__all__ = ["ALIKE", "FEW_PROMPTS", "NUM_RESAMPLES", "WARNINGS", "Estimate", "resampled", "times_drawn", "warning_of"]
 
 FEW_PROMPTS = 20
 """Below it, the percentiles of a bootstrap may be too narrow, however far out they are taken."""
+
+NUM_RESAMPLES = 500
 
 ONE = "only one prompt: nothing can be said of others"
 FEW = "only {num_prompts} prompts: an interval from fewer than 20 may be too narrow"
@@ -44,7 +46,7 @@ def resampled(
     prompts: Sequence[Hashable],
     *,
     confidence: float = 0.95,
-    num_resamples: int = 500,
+    num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
     """The statistic of all answers, and percentiles of it over resamples of whole prompts.
@@ -71,12 +73,24 @@ def resampled(
     value = statistic(np.ones(num))
     if num_prompts == 1:
         return Estimate(value, None, None, num, 1, ONE)
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(num_resamples):
-        times_G = np.bincount(rng.integers(num_prompts, size=num_prompts), minlength=num_prompts)
-        drawn.append(statistic(times_G[clusters.code_N].astype(np.float64)))
+    drawn = [
+        statistic(times_G[clusters.code_N].astype(np.float64))
+        for times_G in times_drawn(num_prompts, num_resamples, seed)
+    ]
     tail = expanded_tail(confidence, num_prompts)
     low, high = (float(limit) for limit in np.quantile(drawn, [tail, 1 - tail]))
-    warning = FEW.format(num_prompts=num_prompts) if num_prompts < FEW_PROMPTS else None
-    return Estimate(value, min(low, value), max(high, value), num, num_prompts, warning)
+    return Estimate(value, min(low, value), max(high, value), num, num_prompts, warning_of(num_prompts))
+
+
+def times_drawn(num_prompts: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each prompt is in a resample, (G,), for every resample."""
+    rng = np.random.default_rng(seed)
+    for _ in range(num_resamples):
+        yield np.bincount(rng.integers(num_prompts, size=num_prompts), minlength=num_prompts)
+
+
+def warning_of(num_prompts: int) -> str | None:
+    """What an interval from so few prompts is to be read with; None from `FEW_PROMPTS` up."""
+    if num_prompts == 1:
+        return ONE
+    return FEW.format(num_prompts=num_prompts) if num_prompts < FEW_PROMPTS else None

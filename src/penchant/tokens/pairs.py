@@ -52,7 +52,10 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class EncodedPair:
-    """A pair ready for the model; the two sequences begin with the same prompt."""
+    """A pair ready for the model; the two sequences begin with the same prompt.
+
+    gap: that of the record; None too where the tokens come from the cache, which does not keep it.
+    """
 
     chosen: TokenSequence
     rejected: TokenSequence
@@ -60,6 +63,7 @@ class EncodedPair:
     probability: float
     margin: float
     origin: Origin
+    gap: float | None = None
 
     @property
     def sequences(self) -> tuple[TokenSequence, TokenSequence]:
@@ -182,7 +186,8 @@ def encoded_pairs(
             yield Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)), 0
             continue
         num_cut = sum(len(prompt) + len(response) > limits.max_length for response in responses)
-        yield (EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin),), num_cut
+        encoded = EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin, pair.gap)
+        yield (encoded,), num_cut
 
 
 def tokenise_pairs(encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits: Limits) -> Tokenised[EncodedPair]:

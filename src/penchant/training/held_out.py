@@ -14,7 +14,7 @@ from scipy.special import expit
 from penchant import ranks
 from penchant.models.language_model import LanguageModel
 from penchant.ranking.winrate import win_rate_of
-from penchant.statistics import accuracy_by_length, expected_calibration_error
+from penchant.statistics import accuracy_by_length, calibration_error
 from penchant.tokens.order import in_token_order, order_key
 from penchant.tokens.packing import pack_ordered
 from penchant.training.task import Tally, Task
@@ -30,8 +30,8 @@ def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], t
     To an objective that compares the pairs of a batch, all items are one batch. Of the accuracy, the limits of its 95%
     interval too, as `eval_rewards/accuracies_low` and `_high`; pairs of one prompt go together. The same by
     which response is longer, as `eval_rewards/accuracies/chosen_longer`, `_as_long` and `_shorter`, with `_num` pairs,
-    and `eval_rewards/ece`, how far sigmoid(margin) is from being right as often as it says. Ranks share the
-    micro-batches.
+    and `eval_rewards/ece`, how far sigmoid(margin) is from being right as often as it says, with its
+    limits. Ranks share the micro-batches.
     """
     tally = Tally()
     pairs: dict[str, list[Any]] = {"right": [], "prompts": [], "margins": [], "lengths": []}
@@ -68,7 +68,10 @@ def _of_pairs(
         found |= {key: share.rate, f"{key}_low": share.low, f"{key}_high": share.high, f"{key}_num": float(share.num)}
     finite_N = np.array(margins, dtype=np.float64)
     if np.isfinite(finite_N).all():
-        found["eval_rewards/ece"] = expected_calibration_error(expit(finite_N), np.ones(len(finite_N)))
+        error = calibration_error(expit(finite_N), prompts)
+        found["eval_rewards/ece"] = error.value
+        if error.low is not None and error.high is not None:
+            found |= {"eval_rewards/ece_low": error.low, "eval_rewards/ece_high": error.high}
     return found
 
 

@@ -35,7 +35,7 @@ Record_co = TypeVar("Record_co", covariant=True)
 
 BESIDE = frozenset(("system", "tools", "functions"))
 """What every format of conversations reads beside them, see `opened`."""
-NUMBERS = frozenset(("weight", "probability", "margin"))
+NUMBERS = frozenset(("weight", "probability", "margin", "gap"))
 """What every format of pairs with a chosen and a rejected response reads beside them."""
 
 
@@ -167,7 +167,7 @@ def _with_tools(tools: list[dict[str, Any]], name: str, messages: tuple[Message,
 
 
 def numbers(row: Row) -> dict[str, Any]:
-    """The weight, soft label and margin of a pair, where the row has them."""
+    """The weight, soft label, margin and gap of a pair, where the row has them."""
     if NUMBERS.isdisjoint(row):
         return {}
     return {name: row[name] for name in NUMBERS & row.keys() if not says_nothing(row[name])}

@@ -5,6 +5,8 @@ data repeats the last question alone: then the conversation is the prompt. They 
 with a call of a tool and its result: what both say is prompt too, and the response is the last message.
 """
 
+from math import isfinite
+
 from penchant.data.files import Row
 from penchant.data.importers.base import field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages, says_nothing
@@ -13,7 +15,16 @@ from penchant.data.records import Message, PreferencePair, Response
 from penchant.data.verdicts import CODES, BadRow
 from penchant.wording import shown
 
-__all__ = ["JUDGEMENT", "SIDES", "are_texts", "is_conversation", "pair_of", "prompt_of_pair", "refuse_equal"]
+__all__ = [
+    "JUDGEMENT",
+    "SIDES",
+    "are_texts",
+    "gap_of",
+    "is_conversation",
+    "pair_of",
+    "prompt_of_pair",
+    "refuse_equal",
+]
 
 SIDES = ("chosen", "rejected")
 BESIDE_CONTENT = ("reasoning", "tool_calls", "name", "tool_call_id")
@@ -49,6 +60,23 @@ def refuse_equal(row: Row) -> None:
             raise BadRow("tie", reason, "nothing to mend")
 
 
+def gap_of(row: Row) -> float | None:
+    """By how much chosen was scored higher than rejected, in the row itself or in its `meta`; None: nobody says."""
+    meta = row.get("meta")
+    for place in (row, meta if isinstance(meta, dict) else {}):
+        for better, worse in SCORES:
+            high, low = (_score(place.get(name)) for name in (better, worse))
+            if high is not None and low is not None:
+                return high - low
+    return None
+
+
+def _score(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
+        return None
+    return float(value)
+
+
 def are_texts(value: object) -> bool:
     """Whether it is a list of texts, which is several responses and not one."""
     return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
@@ -72,7 +100,8 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
             prompt = _common(row, prompt, (before, other), sides)
         elif (before or other) and prompt not in (before or other, opened(row, before or other)):
             raise _not_the_prompt(sides[0] if before else sides[1])
-    return text_pair(prompt, chosen, rejected, numbers(row))
+    gap = gap_of(row)
+    return text_pair(prompt, chosen, rejected, ({} if gap is None else {"gap": gap}) | numbers(row))
 
 
 def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
