@@ -69,6 +69,7 @@ EXPECTED = [
         "probability": 1.0,
         "margin": 0.0,
         "gap": None,
+        "name": None,
     }
     for row in ROWS
 ]

@@ -22,7 +22,16 @@ from penchant.report.compared_measures import compared_measures
 from penchant.report.evaluations import read_evaluations, render_evaluations
 from penchant.report.languages import words_in
 from penchant.report.page import render_report
-from penchant.statistics import WARNINGS, Estimate, accuracy_by_length, accuracy_by_margin, by_quarters, calibration
+from penchant.statistics import (
+    WARNINGS,
+    Estimate,
+    ScoredList,
+    accuracy_by_length,
+    accuracy_by_margin,
+    best_of,
+    by_quarters,
+    calibration,
+)
 from penchant.training.run_report import write_page
 
 NO_MEASURES = {"judge", "num_prompts", "num_responses", "sampling", "pairs", "policy", "reference"}
@@ -43,7 +52,8 @@ OF_FIELD = {
     "accuracy": {
         "accuracy on preferences", "where chosen is longer", "where both are as long", "where chosen is shorter",
         "where chosen is better by 1", "where chosen is better by 2",
-        "where the margin is 0.1 to 1", "where the margin is 1 to 2", "whole lists", "calibration error (ECE)",
+        "where the margin is 0.1 to 1", "where the margin is 1 to 2", "whole lists", "best of n",
+        "best of n, Factuality", "calibration error (ECE)",
         "Brier score",
     },
 }  # fmt: skip
@@ -74,6 +84,7 @@ def evaluation(num=24):
         by_gap=by_quarters([1, 1, 2, 2], [1, 0, 1, 1], names),
         calibration=calibration([0.52, 0.27, 0.73, 0.88], names),
         lists=win_rate(7, 2),
+        parts={name: best_of([ScoredList((1.0,), (0.0,))] * 3, "abc") for name in ("", "Factuality")},
     )
     return replace(
         found.with_kl(ratios, ratios**2, prompts),
@@ -98,7 +109,7 @@ def test_every_field_of_an_evaluation_has_its_lines():
 def test_every_line_has_an_interval_and_says_of_how_many():
     for name, measure in shown(evaluation()).items():
         assert " – " in measure.change, name
-        assert re.fullmatch(r"[\d,]+ (prompts|comparisons|pairs|rows|demonstrations)", measure.num), name
+        assert re.fullmatch(r"[\d,]+ (prompts|comparisons|pairs|rows|demonstrations|lists)", measure.num), name
 
 
 def test_lines_have_the_numbers_of_the_evaluation():

@@ -29,9 +29,11 @@ class AnswerList(_Record):
     """The answers to one prompt, in any order.
 
     Where answers are ranked, the score is the rank with its sign turned, so that two scores differ as the ranks do.
-    origin: where the prompt ends, for a list that was put together from several rows.
+    origin: where the prompt ends, for a list that was put together from several rows. name: what a benchmark calls it,
+    as "PART/ID".
     """
 
     prompt: tuple[Message, ...]
     answers: tuple[Answer, ...]
     origin: Origin | None = None
+    name: Text | None = None

@@ -80,7 +80,9 @@ def from_lists(lists: Iterable[AnswerList], of_list: Callable[[AnswerList], Iter
 def pairs_of_list(one: AnswerList, pairing: Pairing) -> tuple[PreferencePair, ...]:
     """The pairs of a list, those with the best chosen answer first. Raises BadRow, of no severity, for one without."""
     return tuple(
-        PreferencePair(prompt=one.prompt, chosen=better, rejected=worse, gap=high - low, origin=one.origin)
+        PreferencePair(
+            prompt=one.prompt, chosen=better, rejected=worse, gap=high - low, name=one.name, origin=one.origin
+        )
         for (high, better), (low, worse) in choose_pairs(one, pairing)
     )
 

@@ -175,6 +175,7 @@ class PreferencePair(_Record):
     weight: factor on the pair's loss, at least 0. probability: soft label p(chosen > rejected), in [0, 1].
     margin: how much better chosen is, in the units of the reward, for losses that have a margin. gap: by how much
     somebody scored it higher, in units of the data's own, which no loss reads; None where nobody scored both.
+    name: what a benchmark calls the list of which it is, as "PART/ID".
     """
 
     prompt: tuple[Message, ...]
@@ -184,6 +185,7 @@ class PreferencePair(_Record):
     probability: float = Field(default=1.0, ge=0.0, le=1.0)
     margin: float = Field(default=0.0, allow_inf_nan=False)
     gap: float | None = Field(default=None, allow_inf_nan=False)
+    name: Text | None = None
     origin: Origin | None = None
 
     def swap(self) -> "PreferencePair":

@@ -183,7 +183,8 @@ class Reader(Generic[Record]):
 def _trained_on(found: object) -> tuple[object, ...]:
     """The records without what training does not read."""
     return tuple(
-        one.model_copy(update={"gap": None}) if isinstance(one, PreferencePair) else one for one in _as_tuple(found)
+        one.model_copy(update={"gap": None, "name": None}) if isinstance(one, PreferencePair) else one
+        for one in _as_tuple(found)
     )
 
 

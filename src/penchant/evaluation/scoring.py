@@ -17,11 +17,20 @@ from torch import Tensor
 
 from penchant import ranks
 from penchant.data import Origin
+from penchant.evaluation.list_scores import scores_of_parts
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
 from penchant.ranking.winrate import WinRate, win_rate_of
-from penchant.statistics import Bucket, Calibration, accuracy_by_length, accuracy_by_margin, by_quarters, calibration
+from penchant.statistics import (
+    Bucket,
+    Calibration,
+    Estimate,
+    accuracy_by_length,
+    accuracy_by_margin,
+    by_quarters,
+    calibration,
+)
 from penchant.tokens import EncodedPair, TokenSequence, pack
 
 __all__ = [
@@ -68,6 +77,7 @@ class Summary:
     does not say, or always the same.
     calibration: whether sigmoid(margin) is right as often as it says. lists: of the data's rows that made several
     pairs, such as one right answer and three wrong ones (RewardBench 2), how often every pair is right; None without.
+    parts: their score as RewardBench 2 counts it, by its parts; see `scores_of_parts`.
     """
 
     accuracy: WinRate
@@ -79,6 +89,7 @@ class Summary:
     by_gap: tuple[Bucket, ...]
     calibration: Calibration
     lists: WinRate | None
+    parts: Mapping[str, Estimate]
 
 
 def sequence_logprobs(
@@ -180,6 +191,7 @@ def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summ
         by_gap=_by_gap(pairs, right, prompts),
         calibration=calibration([score.probability for score in scores], prompts),
         lists=_whole_lists(scores, prompts),
+        parts=scores_of_parts(pairs, [(score.reward_chosen, score.reward_rejected) for score in scores], prompts),
     )
 
 

@@ -110,6 +110,14 @@ def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
     if lists := accuracy.get("lists"):
         num, what = _("{num} rows").format(num=f"{lists['num']:,}"), _("rows of several pairs, right in every one")
         yield Measure(_("whole lists"), "", *_rate(lists), num, what, group)
+    for part, score in (accuracy.get("parts") or {}).items():
+        name = _("best of n, {part}").format(part=_(part)) if part else _("best of n")
+        num, what = (
+            _("{num} lists").format(num=f"{score['num']:,}"),
+            _("as RewardBench 2 counts right and wrong answers"),
+        )
+        shown = f"{score['value']:.1%}", span(score, "{:.1%}"), num
+        yield Measure(name, "", *shown, what, group, _warning(score, _))
     if calibration := accuracy.get("calibration"):
         what = _("how far sigmoid(margin) is from being right as often as it says; errs upwards on few pairs")
         yield _estimate(_("calibration error (ECE)"), "0", calibration["ece"], what, group, _)

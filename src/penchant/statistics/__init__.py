@@ -3,10 +3,12 @@
 resampling.py    an interval for any statistic, by prompts drawn again
 controlled.py    win rates with length or style held equal
 buckets.py       accuracy apart by margin, length or any other value
+best_of.py       how well rewards pick the right answers of lists, as RewardBench 2 counts
 calibration.py   whether sigmoid(margin) is right as often as it says
 wording.py       repetition, distinct n-grams, and decoration
 """
 
+from penchant.statistics.best_of import ScoredList, best_of, mean_of_parts, ties_score
 from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket, by_quarters
 from penchant.statistics.calibration import (
     Calibration,
@@ -25,8 +27,10 @@ __all__ = [
     "Bucket",
     "Calibration",
     "Estimate",
+    "ScoredList",
     "accuracy_by_length",
     "accuracy_by_margin",
+    "best_of",
     "brier_score",
     "by_bucket",
     "by_quarters",
@@ -37,7 +41,9 @@ __all__ = [
     "expected_calibration_error",
     "fit_controlled",
     "length_controlled_win_rate",
+    "mean_of_parts",
     "repetition",
     "resampled",
     "style_features",
+    "ties_score",
 ]

@@ -54,7 +54,7 @@ class Limits:
 class EncodedPair:
     """A pair ready for the model; the two sequences begin with the same prompt.
 
-    gap: that of the record; None too where the tokens come from the cache, which does not keep it.
+    gap, name: those of the record; None too where the tokens come from the cache, which does not keep them.
     """
 
     chosen: TokenSequence
@@ -64,6 +64,7 @@ class EncodedPair:
     margin: float
     origin: Origin
     gap: float | None = None
+    name: str | None = None
 
     @property
     def sequences(self) -> tuple[TokenSequence, TokenSequence]:
@@ -186,8 +187,8 @@ def encoded_pairs(
             yield Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)), 0
             continue
         num_cut = sum(len(prompt) + len(response) > limits.max_length for response in responses)
-        encoded = EncodedPair(chosen, rejected, pair.weight, pair.probability, pair.margin, origin, pair.gap)
-        yield (encoded,), num_cut
+        labels = pair.weight, pair.probability, pair.margin
+        yield (EncodedPair(chosen, rejected, *labels, origin, pair.gap, pair.name),), num_cut
 
 
 def tokenise_pairs(encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits: Limits) -> Tokenised[EncodedPair]:

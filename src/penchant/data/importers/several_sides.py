@@ -22,7 +22,9 @@ def convert(row: Row) -> AnswerList:
     answers = [
         Answer(response=text, score=score) for name, score in zip(SIDES, (1.0, 0.0), strict=True) for text in row[name]
     ]
-    return AnswerList(prompt=prompt_field(row, "prompt"), answers=tuple(answers))
+    part, own = row.get("subset"), row.get("id")
+    called = f"{part}/{own}" if isinstance(part, str) and own is not None else None
+    return AnswerList(prompt=prompt_field(row, "prompt"), answers=tuple(answers), name=called)
 
 
 SEVERAL_SIDES = Importer(

@@ -1,0 +1,56 @@
+"""Rewards of pairs put together again as the lists that the pairs were made of, and scored part by part.
+
+Parts and ids are those of RewardBench 2 (`penchant.data.importers.several_sides`): a list named "PART/ID"; in its part
+"Ties" the ids are "tied:N", of several right answers, and "ref:N", of the question with one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penchant.data import Origin
+from penchant.statistics import Estimate, ScoredList, best_of, mean_of_parts, ties_score
+from penchant.tokens import EncodedPair
+
+__all__ = ["scores_of_parts"]
+
+MEAN = "mean of parts"
+TIED, SINGLE = "tied:", "ref:"
+
+
+def scores_of_parts(
+    pairs: Sequence[EncodedPair], rewards: Sequence[tuple[float, float]], prompts: Sequence[bytes]
+) -> dict[str, Estimate]:
+    """The score of every part, "" where lists have no name, and of several the mean; empty where there are no lists.
+
+    pairs, prompts: in order. rewards: of chosen and rejected. A row that made one pair is no list.
+    """
+    rows: defaultdict[Origin, list[int]] = defaultdict(list)
+    for place, pair in enumerate(pairs):
+        rows[pair.origin].append(place)
+    parts: defaultdict[str, list[tuple[str, ScoredList, bytes]]] = defaultdict(list)
+    for places in rows.values():
+        if len(places) > 1:
+            part, _, own = (pairs[places[0]].name or "").partition("/")
+            parts[part].append((own, _list_of(places, pairs, rewards), prompts[places[0]]))
+    found = {part: _score(lists) for part, lists in parts.items()}
+    return found | ({MEAN: mean_of_parts(list(found.values()))} if len(found) > 1 else {})
+
+
+def _list_of(places: Sequence[int], pairs: Sequence[EncodedPair], rewards: Sequence[tuple[float, float]]) -> ScoredList:
+    right = {pairs[i].chosen.key: rewards[i][0] for i in places}
+    wrong = {pairs[i].rejected.key: rewards[i][1] for i in places}
+    return ScoredList(tuple(right.values()), tuple(wrong.values()))
+
+
+def _score(lists: Sequence[tuple[str, ScoredList, bytes]]) -> Estimate:
+    tied, single = (_by_id(lists, kind) for kind in (TIED, SINGLE))
+    if len(tied) + len(single) == len(lists) and (score := ties_score(tied, single)) is not None:
+        return score
+    return best_of([one for _, one, _ in lists], [prompt for _, _, prompt in lists])
+
+
+def _by_id(lists: Sequence[tuple[str, ScoredList, Any]], kind: str) -> Mapping[str, ScoredList]:
+    return {own.removeprefix(kind): one for own, one, _ in lists if own.startswith(kind)}
