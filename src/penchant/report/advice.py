@@ -88,6 +88,20 @@ def chosen_fell(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Ad
     return Advice("chosen_fell", "warning", _("Chosen responses became less likely"), text)
 
 
+def alike_pairs(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
+    """Whose sides were most alike to the model before training, where chosen responses then became less likely."""
+    alike = run.get("likeness") or {}
+    fell = {alarm.get("name") for alarm in run.get("alarms") or ()} & {"chosen_fell", "both_fell"}
+    if not alike.get("most_alike") or not (fell or chosen_fell(run, metrics, comparison, _)):
+        return None
+    text = _(
+        "Pairs whose two sides the model finds alike make chosen responses fall (CHES, Razin et al. 2024). Of {num} "
+        "pairs measured before the first step the most alike are {rows}. Look at them; `penchant check` "
+        "measures all pairs, and `penchant pair` can leave out the most alike."
+    ).format(num=f"{alike['num']:,}", rows=", ".join(map(str, alike["most_alike"])))
+    return Advice("alike_pairs", "note", _("Pairs most alike to the model"), text)
+
+
 def saturated(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
     """Every pair is told apart with room to spare: nothing is left to learn but the training set."""
     accuracy, margin = series(metrics, "rewards/accuracies"), series(metrics, "rewards/margins")
@@ -233,6 +247,7 @@ def grew_longer(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Ad
 RULES: Sequence[Callable[[Run, Rows, Comparison, Words], Advice | None]] = (
     non_finite,
     chosen_fell,
+    alike_pairs,
     saturated,
     overfit,
     nothing_learned,

@@ -62,6 +62,12 @@ class AlarmsConfig(Section):
     judge_undecided: Limit = Field(
         0.8, description="share of the prompts of which the judge may tell no two responses apart"
     )
+    alike_pairs: int = Field(
+        256,
+        ge=0,
+        description="pairs whose sides' likeness to the model (CHES) is measured before the first step, at most 6% of "
+        "those trained on; the report names the most alike where chosen responses fall; 0: none",
+    )
     actions: dict[AlarmName, Literal["note", "stop", "lower_rate", "keep_best"]] = Field(
         {},
         description="what an alarm does beside being said, {saturated: stop}: note (nothing), stop, lower_rate (the "

@@ -35,6 +35,7 @@ from penchant.training.finite import require_rewards_of_zero
 from penchant.training.folder_of_all import first_alone_in_run, record_of
 from penchant.training.given import Given, ModelLike, Online
 from penchant.training.interrupt import listening
+from penchant.training.likeness import likeness_at_start
 from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe, usual_learning_rate
 from penchant.training.origins import origins_of
@@ -198,6 +199,8 @@ def train(
             task = Balanced(task, Routers.of(model), weight)
         make_ready(model, config)
         loop = Loop(config, model, task, found, recipe.group_of, record, reporter, callbacks)
+        if isinstance(config, DPOConfig) and "likeness" not in record.ledger:
+            record.note(**likeness_at_start(loop, config.alarms.alike_pairs))
         if facts.get("reference_digest") == model.digest:
             loop.on_first_step = require_rewards_of_zero
         _train(loop, record, reporter, resume=resume)
