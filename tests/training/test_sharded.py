@@ -21,7 +21,7 @@ from penchant.models.saving import save_model
 from penchant.models.sharded import own_slice, whole, whole_of_all
 from penchant.models.sharding import shard
 from penchant.objectives import bind
-from penchant.training.config import DPOConfig, OptimiserConfig
+from penchant.training.config import DPOConfig, OptimiserConfig, RewardConfig
 from penchant.training.held_out import evaluate_task
 from penchant.training.loop import accumulate
 from penchant.training.optimiser import adamw
@@ -152,8 +152,9 @@ def test_every_rank_reads_its_slices_alone_and_they_are_the_model(in_ranks, mode
 
 
 @pytest.mark.slow(threads=1)
+@pytest.mark.parametrize("trained", [{}, {"lora": {"rank": 4}}], ids=["all weights", "an adapter"])
 def test_a_sharded_run_writes_the_model_of_one_process_and_goes_on_in_any_number(
-    in_ranks, dpo, make_reporter, tmp_path
+    in_ranks, dpo, make_reporter, tmp_path, trained
 ):
     def stop():
         raise UserError("stopped by the test")
@@ -163,7 +164,7 @@ def test_a_sharded_run_writes_the_model_of_one_process_and_goes_on_in_any_number
         (first, *_) = in_ranks(size, lambda rank: dpo(reporter if rank == 0 else None, **how))
         return first
 
-    settings = {"save": {"checkpoint_every": 2, "keep_checkpoints": 9, "num_samples": 0}}
+    settings = {"save": {"checkpoint_every": 2, "keep_checkpoints": 9, "num_samples": 0}, "model": trained}
     alone = dpo(name="alone", **settings)
     finished = run(2, "whole")
     assert not isinstance(finished, BaseException), finished
@@ -171,7 +172,8 @@ def test_a_sharded_run_writes_the_model_of_one_process_and_goes_on_in_any_number
     assert "stopped by the test" in str(run(2, "run", make_reporter({3: stop})))
     shutil.copytree(tmp_path / "run", tmp_path / "in-3")
     files = sorted(file.name for file in (tmp_path / "run" / "checkpoints" / "step-2").glob("*-of-*"))
-    assert files == [f"{stem}-0000{i}-of-00002.safetensors" for stem in ("optimiser", "weights") for i in (1, 2)]
+    names = [f"{stem}-0000{i}-of-00002.safetensors" for stem in ("optimiser", "weights") for i in (1, 2)]
+    assert files == ([] if trained else names), "an adapter is whole on every rank"
     for size, folder, tolerance in ((2, "run", 0.0), (3, "in-3", CLOSE)):
         again = run(size, folder, resume=True)
         assert not isinstance(again, BaseException), again
@@ -198,7 +200,6 @@ def test_a_checkpoint_that_one_rank_cannot_write_is_absent_and_its_words_end_all
     [
         ({}, 1, "one process has nobody to share"),
         ({"output": None}, 2, "is written to a folder"),
-        ({"model": {"lora": {}}}, 2, "leave out model.lora"),
         ({"dpo": {"band": {}}}, 2, "goes back several times"),
         ({"optimiser": {"router_loss": 0.01}}, 2, "reads states within"),
         ({"sampling": {"judge": "positivity"}}, 2, "writes responses while"),
@@ -211,6 +212,12 @@ def test_what_is_not_sharded_is_refused(more, processes, words):
     config = DPOConfig.model_validate({"output": "run", **SHARDED, **more})
     with pytest.raises(ConfigError, match=r"parallel\.mode: .*" + words):
         require_shareable(config, processes)
+
+
+def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():
+    config = RewardConfig.model_validate({"output": "run", **SHARDED, "model": {"lora": {}}})
+    with pytest.raises(ConfigError, match=r"parallel\.mode: a head of rewards beside an adapter"):
+        require_shareable(config, 2)
 
 
 @pytest.mark.slow(threads=1)
@@ -236,6 +243,51 @@ def test_two_processes_of_a_command_share_a_model(stories260k, pairs_file, texts
     assert set(one) == set(other)
     beside = [name for name in one if not name.endswith(".safetensors") and name != "README.md"]  # which tells times
     assert [name for name in beside if one[name].read_bytes() != other[name].read_bytes()] == []
+
+
+CTRL_C = """
+import os
+import signal
+
+import penchant as pt
+
+
+class Stop(pt.Callback):
+    def on_step(self, training, row):
+        if training.step == 2 and os.environ["STOPS"] == "yes":
+            os.kill(os.getppid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.slow(threads=1)
+def test_a_sharded_run_in_bfloat16_stops_at_ctrl_c_saves_and_goes_on(stories260k, pairs_file, tmp_path):
+    (tmp_path / "ctrl_c.py").write_text(CTRL_C)
+
+    def run(name, *more, stops="no"):
+        words = ["dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file), "--epochs", "1"]
+        words += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "bfloat16"]
+        return subprocess.run(
+            [sys.executable, "-m", "penchant", *words, "--set", "save.num_samples=0", *more, "-o", name],
+            cwd=tmp_path,
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "OMP_NUM_THREADS": "1", "STOPS": stops},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    together = ("--processes", "2", "--set", "parallel.mode=sharded", "--tracker", "ctrl_c:Stop")
+    stopped = run("run", *together, stops="yes")
+    assert stopped.returncode == 130, stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    (saved,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert int(saved.name.removeprefix("step-")) in (2, 3)
+    assert not (tmp_path / "run" / "model").exists()
+    for done in (run("run", *together, "--resume"), run("alone")):
+        assert done.returncode == 0, done.stderr
+    alone, again = (weights_of(tmp_path / name) for name in ("alone", "run"))
+    assert 0.0 < distance(alone, again) < 1e-4  # of the 1e-3 that Adam moves a weight
 
 
 FAILURE = """

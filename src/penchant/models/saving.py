@@ -16,7 +16,7 @@ from penchant.errors import ConfigError, WrittenError
 from penchant.files import replacing_folder
 from penchant.models.adapters import quiet_peft
 from penchant.models.language_model import LanguageModel
-from penchant.models.written import require_same_adapter, require_same_model
+from penchant.models.written import Run, require_same_adapter, require_same_model
 from penchant.wording import reason_of
 
 __all__ = ["rehearse", "require_written", "save_model"]
@@ -40,7 +40,7 @@ def save_model(
     folder = folder.resolve()
     with replacing_folder(folder, last="config.json") as scratch:  # without which nothing loads it as a model
         _write(model, scratch, dtype)
-        require_written(model.network, scratch, folder)
+        require_written(model.network, scratch, folder, model.run)
         sign(scratch)
 
 
@@ -52,7 +52,7 @@ def rehearse(model: LanguageModel) -> None:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             _write(model, Path(scratch), torch.float32)
-            require_same_adapter(model.network, Path(scratch))
+            require_same_adapter(model.network, Path(scratch), model.run)
     except OSError:  # of the place for scratch, which says nothing of the model
         pass
     except Exception as error:  # the adapter is peft's, the network anybody's
@@ -64,11 +64,16 @@ def rehearse(model: LanguageModel) -> None:
         model.freeze_beyond_text()
 
 
-def require_written(network: Any, scratch: Path, folder: Path) -> None:
-    """Compare what was written to `scratch`, which is to become `folder`, with the network. Raises WrittenError."""
-    is_adapter = hasattr(network, "peft_config")
+def require_written(network: Any, scratch: Path, folder: Path, run: Run = lambda work: work()) -> None:
+    """Compare what was written to `scratch`, which is to become `folder`, with the network. Raises WrittenError.
+
+    run: runs the network of an adapter, see `require_same_adapter`.
+    """
     try:
-        (require_same_adapter if is_adapter else require_same_model)(network, scratch)
+        if hasattr(network, "peft_config"):
+            require_same_adapter(network, scratch, run)
+        else:
+            require_same_model(network, scratch)
     except WrittenError as error:
         raise WrittenError(
             f"{folder}: the model that was written there is not the one in memory ({error}), so it was not kept; "

@@ -1,4 +1,7 @@
-"""Sharding a model over the ranks of a run, as it is read or later, and putting it together again to be written."""
+"""Sharding a model over the ranks of a run, as it is read or later, and putting it together again to be written.
+
+An adapter that is put on a sharded model is small, and whole on every rank.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,10 @@ class Cut:
 
 def shard(model: LanguageModel) -> None:
     """From now on every rank holds a slice of each weight. Raises ConfigError for a model that cannot be sharded."""
+    if model.is_adapter:
+        raise ConfigError(
+            f"parallel.mode: {model.name} is an adapter in memory, which is not sharded; name its folder instead"
+        )
     require_sharded(model)
     cut = Cut(model.numerics)
     cut(model.network)
@@ -56,8 +63,6 @@ def shard(model: LanguageModel) -> None:
 
 def require_sharded(model: LanguageModel) -> None:
     """Raise ConfigError for a model that cannot be sharded."""
-    if model.is_adapter:
-        raise ConfigError("parallel.mode: the model under an adapter is not sharded; leave out model.lora, or this")
     if not (layers := _layers(model.causal_lm)) or not model.shares:
         why = "its code has no layers that can be told apart" if not layers else model.why_unshared
         raise ConfigError(f"parallel.mode: {model.name} cannot be sharded ({why}); leave it out")
@@ -66,9 +71,10 @@ def require_sharded(model: LanguageModel) -> None:
 def whole_on_first(model: LanguageModel) -> LanguageModel:
     """The model with a network of its own in memory, put together weight by weight, on the first rank.
 
-    All ranks must ask for it; on the others, and where nothing is sharded, it is the model as it is.
+    All ranks must ask for it; on the others, and where nothing is sharded, it is the model as it is. So it is where an
+    adapter is written, which is whole on every rank.
     """
-    if model.sharded is None:
+    if model.sharded is None or model.is_adapter:
         return model
     found: dict[int, nn.Parameter] = {}
     network = model.skeleton if ranks.is_first() else None

@@ -10,7 +10,7 @@ Shape suffixes: T probed tokens, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ from penchant.models.attention import NAME
 from penchant.models.language_model import use_plain_attention
 from penchant.models.seeding import NOBODYS, seeded
 
-__all__ = ["Probe", "require_same_adapter", "require_same_model", "require_same_network"]
+__all__ = ["Probe", "Run", "require_same_adapter", "require_same_model", "require_same_network"]
 
+Run = Callable[[Callable[[], tuple[Tensor, float]]], tuple[Tensor, float]]
+"""Runs what it is given, as `LanguageModel.run` does."""
 NUM_TOKENS = 24
 WRITTEN = "written"
 """The name under which an adapter is read back, beside the one that was trained."""
@@ -48,22 +50,23 @@ class Probe:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, network: Any, ids: Sequence[int] = ()) -> Probe:
+    def of(cls, network: Any, ids: Sequence[int] = (), run: Run = lambda work: work()) -> Probe:
         """Run the tokens through a transformers network, or a peft one around it, with its own attention.
 
         By default they are spread evenly over the vocabulary, those that an adapter trains by name among them. Weights
-        must be float32, and so is the arithmetic, whatever the process has chosen for speed.
+        must be float32, and so is the arithmetic, whatever the process has chosen for speed. run: see
+        `LanguageModel.run`.
         """
         ids = tuple(ids or _token_ids(network))
         with _in_full_precision(), _plain(network):
-            said_TV, largest = _said(network, torch.tensor([ids], device=network.device))
+            said_TV, largest = run(lambda: _said(network, torch.tensor([ids], device=network.device)))
         matrices = [p for name, p in network.named_parameters() if p.ndim > 1 and "lora_" not in name]
         width = network.get_input_embeddings().weight.shape[-1]
         return cls(ids, said_TV, largest, len(matrices), width)
 
-    def again(self, network: Any) -> Probe:
+    def again(self, network: Any, run: Run = lambda work: work()) -> Probe:
         """What another network says of the same tokens."""
-        return Probe.of(network, self.ids)
+        return Probe.of(network, self.ids, run)
 
     def gap(self, other: Probe) -> float:
         """The largest difference of a log-prob, in nats, or of a reward; infinite where one is not a number."""
@@ -122,18 +125,21 @@ def require_same_network(network: Any, again: Any) -> None:
     _compare_tensors(network.state_dict(), again.state_dict())
 
 
-def require_same_adapter(network: Any, folder: Path) -> None:
-    """Read an adapter back into the same base model, beside the one that is there, and compare. Raises WrittenError."""
+def require_same_adapter(network: Any, folder: Path, run: Run = lambda work: work()) -> None:
+    """Read an adapter back into the same base model, beside the one that is there, and compare. Raises WrittenError.
+
+    run: runs the network, with the other ranks where the base model lies in slices.
+    """
     trained = network.active_adapter
     tensors = {name: tensor.detach() for name, tensor in network.named_parameters()}
-    before = Probe.of(network)
+    before = Probe.of(network, run=run)
     try:
         try:
             # what peft fails to read stays random, and must not be what it was made of at the start
             with quiet_peft(), seeded(NOBODYS):
                 network.load_adapter(str(folder), WRITTEN, is_trainable=True)
             network.set_adapter(WRITTEN)
-            found = before.again(network)
+            found = before.again(network, run)
         except Exception as error:  # whatever a foreign reader meets in a damaged file
             raise WrittenError(f"it cannot be read back: {error}") from error
         _compare(before, found)

@@ -16,7 +16,7 @@ import torch
 from penchant import ranks
 from penchant.errors import OutputError, UserError
 from penchant.models.language_model import LanguageModel
-from penchant.models.sharded import whole_of_all
+from penchant.models.sharded import are_sharded, whole_of_all
 from penchant.progress import Reporter
 from penchant.training.alarms import Alarms
 from penchant.training.callbacks import Callback, begin_one, own_metrics
@@ -74,10 +74,8 @@ def accumulate(
         del loss, metrics
     part.num_tokens = model.num_tokens_run - tokens_before
     whole = part.of_all()
-    if model.sharded is None:
-        ranks.add_up([p.grad for p in parameters if p.grad is not None])
-    else:
-        ranks.gather(None)  # those that have run out take part in what others still run
+    # of slices FSDP has added up; and those that have run out take part here in what others still run
+    ranks.add_up([p.grad for p in parameters if p.grad is not None and not are_sharded([p])])
     norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
     grad_norm = float(whole_of_all({"": norm})[""])
     finite = not whole.bad and math.isfinite(grad_norm)

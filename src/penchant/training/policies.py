@@ -89,6 +89,8 @@ def load_trainee(
         model, text = load_policy(run, run.model.name, clock, reporter, kind=kind, sharded=True)
     if kind is RewardModel and not isinstance(model, RewardModel):
         model = reward_model_of(model)
+    if run.parallel.mode == "sharded" and model.sharded is None:
+        shard(model)
     if (lora := run.model.lora) is not None:
         adapters.attach(model, lora.rank, lora.alpha, lora.targets, run.seed)
         if run.output is not None:
@@ -139,10 +141,8 @@ def score_reference(
     return reference, model.digest
 
 
-def share_out(model: LanguageModel, run: RunConfig) -> None:
-    """Shard the model over the ranks where the settings say so. Raises ConfigError for one that cannot be."""
-    if run.parallel.mode == "sharded" and model.sharded is None:
-        shard(model)
+def share_out(model: LanguageModel) -> None:
+    """From now on ranks run a model in slices also where only some of them have something to run."""
     if model.sharded is not None:
         ranks.when_others_work(model.sharded.take_part)
 

@@ -174,7 +174,7 @@ def train(
     counts = plan_of(config, found, recipe.group_of, share=model.shares)
     reporter.say(str(counts))
     say_room(config, model, counts, reporter, needs_reference=recipe.needs_reference)
-    share_out(model, config)
+    share_out(model)
     record = record_of(config, recipe.command, resume=resume)
     with record.withdrawn_if_refused():
         facts: dict[str, Any] = {}

@@ -29,7 +29,10 @@ def _not_sharded(config: RunConfig, processes: int) -> str:
     reasons = (
         (processes == 1, "one process has nobody to share a model with; start several, or leave it out"),
         (config.output is None, "a model that is sharded is written to a folder; name it, `output=...`"),
-        (config.model.lora is not None, "the model under an adapter is not sharded; leave out model.lora, or this"),
+        (
+            hasattr(config, "reward") and config.model.lora is not None,
+            "a head of rewards beside an adapter is not sharded; leave out model.lora, or this",
+        ),
         (
             hasattr(config, "rlhf") or getattr(config, "sampling", None) is not None,
             "a model that writes responses while it is trained is not sharded; leave it out",
