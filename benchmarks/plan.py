@@ -16,7 +16,15 @@ from typing import Any
 
 from common import table
 
-TASKS = (("dpo", True), ("dpo", False), ("sft", False), ("reward", False))
+CONFIGURATIONS = (
+    ("dpo", 512, {"lora": True}),
+    ("dpo", 512, {}),
+    ("dpo", 1536, {}),
+    ("dpo", 1536, {"settings": {"model.gradient_checkpointing": True}}),
+    ("sft", 1536, {"max_length": 128}),
+    ("reward", 1536, {"max_length": 256}),
+)
+"""Task, token budget, and what else differs."""
 
 
 class Clock:
@@ -32,7 +40,7 @@ class Clock:
         pass
 
 
-def child(what: str, task: str, model: str, data: str, budget: str, lora: str, template: str) -> None:
+def child(what: str, task: str, model: str, data: str, budget: str, more: str, template: str) -> None:
     """One plan, or one run, of which the figures are printed as JSON."""
     import penchant as pt
     from penchant.models.numerics import prepare_process, process_peak_bytes
@@ -43,11 +51,12 @@ def child(what: str, task: str, model: str, data: str, budget: str, lora: str, t
     arguments: dict[str, Any] = {
         "max_rows": 12,
         "held_out": 0.2,
-        "lora": bool(int(lora)) or None,
         "batch_size": 5,
         "max_length": 512,
-        "settings": {"optimiser.token_budget": int(budget), "save.sample_tokens": 16, "data.max_bad_share": 0.9},
+        **json.loads(more),
     }
+    usual = {"optimiser.token_budget": int(budget), "save.sample_tokens": 16, "data.max_bad_share": 0.9}
+    arguments["settings"] = usual | arguments.get("settings", {})
     if template:
         arguments["chat_template"] = template
     if what == "plan":
@@ -65,6 +74,11 @@ def figures(*arguments: str) -> dict[str, float]:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
+def flat(more: dict[str, Any]) -> dict[str, Any]:
+    """Arguments and settings together."""
+    return {**{key: value for key, value in more.items() if key != "settings"}, **more.get("settings", {})}
+
+
 def main() -> None:
     """Every combination, one after another; prints a table as it grows."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,24 +90,21 @@ def main() -> None:
     if asked.child:
         child(*asked.child)
         return
-    models = [
-        ("stories260k", str(asked.small), "plain", (768, 3072)),
-        ("smollm2-135m", "smollm2-135m", "", (512, 1536)),
-    ]
+    models = [("stories260k", str(asked.small), "plain"), ("smollm2-135m", "smollm2-135m", "")]
     rows = []
-    for (name, model, template, budgets), (task, lora) in itertools.product(models, TASKS):
-        for budget in budgets if (task, lora) != ("dpo", True) else budgets[:1]:
-            data = str(asked.texts if task == "sft" else asked.pairs)
-            of = (task, model, data, str(budget), str(int(lora)), template)
-            planned, found = figures("plan", *of), figures("run", *of)
-            off = [f"{planned[key] / found[key] - 1:+.0%}" for key in ("peak", "seconds")]
-            rows.append(
-                [f"{name} {task}{' LoRA' * lora} {budget}"]
-                + [f"{one['peak'] / 1e9:.2f}" for one in (planned, found)]
-                + [off[0], *(f"{one['seconds']:.1f}" for one in (planned, found)), off[1]]
-            )
-            print(rows[-1], json.dumps(planned), file=sys.stderr, flush=True)
-    print(table(["run, token budget", "planned GB", "measured GB", "", "planned s", "measured s", ""], rows))
+    for (name, model, template), (task, budget, more) in itertools.product(models, CONFIGURATIONS):
+        data = str(asked.texts if task == "sft" else asked.pairs)
+        of = (task, model, data, str(budget), json.dumps(more), template)
+        planned, found = figures("plan", *of), figures("run", *of)
+        off = [f"{planned[key] / found[key] - 1:+.0%}" for key in ("peak", "seconds")]
+        differs = "".join(f", {key.split('.')[-1]} {value}" for key, value in flat(more).items())
+        rows.append(
+            [f"{name} {task}, {budget} tokens{differs}"]
+            + [f"{one['peak'] / 1e9:.2f}" for one in (planned, found)]
+            + [off[0], *(f"{one['seconds']:.1f}" for one in (planned, found)), off[1]]
+        )
+        print(rows[-1], json.dumps(planned), file=sys.stderr, flush=True)
+    print(table(["run, and its token budget", "planned GB", "measured GB", "", "planned s", "measured s", ""], rows))
 
 
 if __name__ == "__main__":
