@@ -1,4 +1,4 @@
-"""CHES of some pairs before the first step: the most alike are named in the ledger, and in the report if chosen fell."""
+"""CHES of some pairs before the first step: the most alike are named in the ledger, in the report if chosen fell."""
 
 from types import SimpleNamespace
 
