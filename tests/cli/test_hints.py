@@ -87,3 +87,8 @@ def test_a_run_that_is_not_there_is_answered_with_those_that_are(penchant, tmp_p
     assert (result.code, "runs/nothing: there is no such run; there are no runs here" in result.err) == (2, True)
     (tmp_path / "runs" / "first").mkdir(parents=True)
     assert "runs holds first" in penchant("chat", "runs/nothing").err
+
+
+def test_a_word_without_an_option_is_told_which_it_has(penchant):
+    said = penchant("dpo", "runs/first", "--resume").err
+    assert "data is named with --data FILE, a run with --output FOLDER" in " ".join(said.replace("│", " ").split())

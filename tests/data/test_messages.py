@@ -250,6 +250,16 @@ def test_the_rejected_side_beside_messages_may_be_kept_as_text(tmp_path, spell):
         assert (pair.chosen, pair.rejected) == ("R", "S")
 
 
+@pytest.mark.parametrize("spell", SPELLED.values(), ids=SPELLED)
+def test_a_document_that_is_messages_kept_as_text_is_not_learned_by_heart(spell):
+    row = {"text": spell([USER, BOT])}
+    with pytest.raises(DataError, match="'text' is messages kept as text"):
+        load_demonstrations([row])
+    (record,) = load_demonstrations([row], columns={"text": "messages"}).records
+    assert [message.content for message in record.messages] == ["Q", "R"]
+    assert load_demonstrations([{"text": '{"answer": 42}'}]).verdict_counts == {"keep": 1}
+
+
 def test_an_instruction_may_be_about_messages_and_is_none():
     row = {"instruction": "Who speaks?", "input": json.dumps([USER, BOT]), "output": "A user and a machine."}
     (record,) = load_demonstrations([row]).records

@@ -30,7 +30,8 @@ class Command(TyperCommand):
             if meant in known:
                 error.possibilities = [meant]
             elif "--data" in known and "unexpected extra argument" in error.message:
-                error.message = f"{error.message.rstrip('.')}; data is named with --data FILE"
+                run = ", a run with --output FOLDER" if "--resume" in known else ""
+                error.message = f"{error.message.rstrip('.')}; data is named with --data FILE{run}"
             raise
 
 

@@ -2,7 +2,9 @@
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, text_field
+from penchant.data.importers.packed import messages_spelt
 from penchant.data.records import Document
+from penchant.data.verdicts import BadRow
 
 __all__ = ["TEXT"]
 
@@ -12,7 +14,11 @@ def matches(row: Row) -> bool:
 
 
 def convert(row: Row) -> Document:
-    return Document(text=text_field(row, "text"))
+    text = text_field(row, "text")
+    if messages_spelt(text, "text") is not text:
+        reason = "'text' is messages kept as text, of which the answers are to be learned and not the brackets"
+        raise BadRow("bad_type", reason, "read the column as 'messages': `columns=...`")
+    return Document(text=text)
 
 
 TEXT = Importer(
