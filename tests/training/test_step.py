@@ -280,6 +280,20 @@ def test_tokens_run_are_those_of_this_step_alone(model, task, pairs):
     assert first.num_tokens == second.num_tokens > 0
 
 
+def test_a_micro_batch_holds_what_fits_with_shared_tokens_counted_once(model, task, pairs):
+    def num_micro_batches(budget):
+        called, parameters = [], list(model.network.parameters())
+        options = {"max_grad_norm": 1.0, "before_micro_batch": lambda: called.append(1)}
+        accumulate(model, task, pairs[:4], parameters, token_budget=budget, **options)
+        return len(called)
+
+    _, whole = gradient(model, task, pairs[:4], 10_000)
+    assert num_micro_batches(whole.num_tokens) == 1
+    assert num_micro_batches(whole.num_tokens // 2) > 1
+    model.stop_sharing("compared")
+    assert num_micro_batches(whole.num_tokens) > 1, "a prompt is run for each response"
+
+
 def test_the_callback_is_called_before_each_micro_batch(model, task, pairs):
     model.stop_sharing("so that a budget of one token is one pair")
     called = []
