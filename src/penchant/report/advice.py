@@ -97,7 +97,7 @@ def alike_pairs(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Ad
     text = _(
         "Pairs whose two sides the model finds alike make chosen responses fall (CHES, Razin et al. 2024). Of {num} "
         "pairs measured before the first step the most alike are {rows}. Look at them; `penchant check` "
-        "measures all pairs, and `penchant pair` can leave out the most alike."
+        "can measure more, and `penchant pair` can leave out the most alike."
     ).format(num=f"{alike['num']:,}", rows=", ".join(map(str, alike["most_alike"])))
     return Advice("alike_pairs", "note", _("Pairs most alike to the model"), text)
 
