@@ -33,6 +33,18 @@ def test_without_ties_the_interval_is_wilsons(wins, losses, low, high):
     assert (result.low, result.high) == (pytest.approx(low, abs=1e-6), pytest.approx(high, abs=1e-6))
 
 
+def test_with_ties_the_interval_is_tangos_as_another_library_solves_it():
+    """evalstats has Tango's interval as the roots of a quartic (Chang et al. 2024), here without its correction."""
+    resampling = pytest.importorskip("evalstats.core.resampling", reason="needs evalstats, of the extra `oracle`")
+    rng = np.random.default_rng(0)
+    for num in (1, 2, 5, 9, 20, 51, 80) * 12:
+        first, second = (rng.random(num) < chance for chance in rng.random(2))
+        wins, losses = int((first & ~second).sum()), int((~first & second).sum())
+        low, high = resampling.tango_scc_paired_ci(first, second, 0.05, c=0.0)
+        found = win_rate(wins, losses, num - wins - losses)
+        assert (2 * found.low - 1, 2 * found.high - 1) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0.5, 0.999))
 def test_without_ties_it_matches_wilsons_closed_form(wins, losses, confidence):
     from statistics import NormalDist
