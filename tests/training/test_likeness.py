@@ -20,7 +20,7 @@ def beginning(model, items, num_epochs):
 
 
 def test_the_most_alike_pairs_are_those_of_the_highest_ches(model, pairs):
-    found = likeness_at_start(beginning(model, pairs, 20), 256)["likeness"]
+    found = likeness_at_start(beginning(model, pairs, 40), 256)["likeness"]
     values = ches_of_pairs(model, pairs)
     order = sorted(range(len(pairs)), key=lambda i: -values[i])
     assert found["num"] == len(pairs) == 16
@@ -30,18 +30,18 @@ def test_the_most_alike_pairs_are_those_of_the_highest_ches(model, pairs):
 
 
 def test_few_are_measured_spread_over_the_data_and_none_where_it_would_cost_too_much(model, pairs):
-    some = likeness_at_start(beginning(model, pairs, 12), 256)["likeness"]
-    assert some["num"] == 11  # 6% of 16 x 12
+    some = likeness_at_start(beginning(model, pairs, 24), 256)["likeness"]
+    assert some["num"] == 11  # 3% of 16 x 24
     assert set(some["most_alike"]) <= {str(pairs[place * 16 // 11].origin) for place in range(11)}
-    assert likeness_at_start(beginning(model, pairs, 12), 10)["likeness"]["num"] == 10
-    assert likeness_at_start(beginning(model, pairs, 10), 256) == {}
-    assert likeness_at_start(beginning(model, pairs, 20), 0) == {}
-    assert likeness_at_start(beginning(model, [SimpleNamespace(sequences=())] * 16, 20), 256) == {}
+    assert likeness_at_start(beginning(model, pairs, 24), 10)["likeness"]["num"] == 10
+    assert likeness_at_start(beginning(model, pairs, 20), 256) == {}
+    assert likeness_at_start(beginning(model, pairs, 40), 0) == {}
+    assert likeness_at_start(beginning(model, [SimpleNamespace(sequences=())] * 16, 40), 256) == {}
 
 
 @pytest.mark.slow(threads=1)
 def test_a_run_notes_it_and_trains_to_the_same_weights_as_without(dpo):
-    whole = {"optimiser": {"epochs": 14}, "save": {"num_samples": 0, "eval_every": 100}}
+    whole = {"optimiser": {"epochs": 28}, "save": {"num_samples": 0, "eval_every": 100}}
     with_it = dpo(name="with", **whole)
     without = dpo(name="without", alarms={"alike_pairs": 0}, **whole)
     assert with_it.ledger["likeness"]["num"] == 10

@@ -65,7 +65,7 @@ class AlarmsConfig(Section):
     alike_pairs: int = Field(
         256,
         ge=0,
-        description="pairs whose sides' likeness to the model (CHES) is measured before the first step, at most 6% of "
+        description="pairs whose sides' likeness to the model (CHES) is measured before the first step, at most 3% of "
         "those trained on; the report names the most alike where chosen responses fall; 0: none",
     )
     actions: dict[AlarmName, Literal["note", "stop", "lower_rate", "keep_best"]] = Field(
