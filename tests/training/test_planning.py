@@ -105,6 +105,33 @@ def test_processes_of_one_machine_share_its_cores_and_its_memory(plan):
     assert [replace(found, device=room).fits for found in (one, two)] == [True, False]
 
 
+def test_a_process_that_holds_a_slice_needs_less(plan):
+    whole, sliced = (plan(device="h100", processes=4, settings={"parallel.mode": m}) for m in ("replicated", "sharded"))
+    for part in ("weights", "gradients", "moments"):
+        assert sliced.memory[part] == whole.memory[part] / 4
+    assert sliced.memory["activations"] == whole.memory["activations"]
+    # stories260k: 64 wide, 512 tokens, 5 layers of 8 heads of which 4 have keys, 172 in the MLP; its head is tied
+    layer, outside = 2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 172 + 2 * 64, 512 * 64 + 64
+    assert whole.num_parameters == 5 * layer + outside
+    assert sliced.memory["gathered weights"] == 4 * 2 * outside + 2 * 3 * layer  # computed in bfloat16 there
+    assert "in slices" in str(sliced)
+    assert "in slices" not in str(whole)
+    adapter = plan(device="h100", processes=4, lora={"rank": 4}, settings={"parallel.mode": "sharded"})
+    assert adapter.memory["moments"] == 8 * adapter.num_trained
+    assert adapter.memory["gathered weights"] == 4 * outside + 2 * 2 * layer
+
+
+def test_slices_are_chosen_where_the_whole_would_not_fit(plan, monkeypatch):
+    state = 16 * plan().num_parameters
+    for memory, mode in ((state / 0.69, "replicated"), (state / 0.71, "sharded")):
+        small = devices.Device("small", memory, 1e12, 1e12, 1e-6, None, "made up")
+        monkeypatch.setitem(devices.DEVICES, "small", small)
+        assert plan(device="small", processes=2, settings={"parallel.mode": "auto"}).mode == mode
+        assert plan(device="small", settings={"parallel.mode": "auto"}).mode == "replicated"
+        proposed = " ".join(plan(device="small", processes=2).proposals)
+        assert "parallel.mode=sharded" in proposed
+
+
 def test_more_processes_than_a_batch_can_feed_are_refused(plan):
     with pytest.raises(ConfigError, match="9 processes cannot share a batch of 8"):
         plan(device="h100", processes=9)
@@ -117,8 +144,9 @@ def test_what_does_not_fit_comes_with_proposals(plan, monkeypatch):
     found = plan(device="small", processes=2)
     assert not found.fits
     assert found.memory["weights"] == 4 * found.num_parameters
-    assert [line.split(":")[0].split("=")[0] for line in found.proposals][:2] == [
+    assert [line.split(":")[0].split("=")[0] for line in found.proposals][:3] == [
         "model.lora",
+        "parallel.mode",
         "model.gradient_checkpointing",
     ]
 

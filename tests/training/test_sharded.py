@@ -21,6 +21,7 @@ from penchant.models.saving import save_model
 from penchant.models.sharded import own_slice, whole, whole_of_all
 from penchant.models.sharding import shard
 from penchant.objectives import bind
+from penchant.training import room
 from penchant.training.config import DPOConfig, OptimiserConfig, RewardConfig
 from penchant.training.held_out import evaluate_task
 from penchant.training.loop import accumulate
@@ -212,6 +213,30 @@ def test_what_is_not_sharded_is_refused(more, processes, words):
     config = DPOConfig.model_validate({"output": "run", **SHARDED, **more})
     with pytest.raises(ConfigError, match=r"parallel\.mode: .*" + words):
         require_shareable(config, processes)
+
+
+@pytest.mark.slow(threads=1)
+def test_auto_decides_by_the_memory_and_a_run_goes_on_in_the_other_mode(
+    in_ranks, dpo, model, make_reporter, tmp_path, monkeypatch
+):
+    def stop():
+        raise UserError("stopped by the test")
+
+    state = 16 * sum(p.numel() for p in model.network.parameters())
+    how = {"save": {"checkpoint_every": 2, "num_samples": 0}, "parallel": {"mode": "auto"}}
+    alone = dpo(name="alone", **how)
+    how |= {"output": str(tmp_path / "run")}
+    before, after = make_reporter({3: stop}), make_reporter()
+    monkeypatch.setattr(room, "memory_of_machine", lambda: 2 * state)
+    in_ranks(2, lambda rank: dpo(before if rank == 0 else None, **how))
+    assert any("is sharded over 2 processes" in line for line in before.said)
+    (saved,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert {file.name for file in saved.glob("weights*")} == {f"weights-0000{i}-of-00002.safetensors" for i in (1, 2)}
+    monkeypatch.setattr(room, "memory_of_machine", lambda: 4 * state)
+    (done, _) = in_ranks(2, lambda rank: dpo(after if rank == 0 else None, resume=True, **how))
+    assert not isinstance(done, BaseException), done
+    assert any("is replicated over 2 processes" in line for line in after.said)
+    assert distance(weights_of(alone.path), weights_of(tmp_path / "run")) < CLOSE
 
 
 def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():

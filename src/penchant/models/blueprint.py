@@ -19,6 +19,7 @@ from penchant.models.language_model import LanguageModel, use_plain_attention
 from penchant.models.numerics import Numerics
 from penchant.models.reward_forward import rewards_of_sequences
 from penchant.models.reward_model import RewardModel, classifier_of
+from penchant.models.sharding import layers_of
 from penchant.models.tracing import Work, tracing, without_numbers
 from penchant.tokens import ChatEncoder, TokenSequence
 from penchant.wording import reason_of
@@ -76,6 +77,23 @@ class Blueprint:
         model = self._model(self.depth)
         sizes = [(p.numel(), p.requires_grad) for p in model.network.parameters()]
         return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
+
+    def gathered(self) -> float:
+        """Bytes that a rank holds at most, where the model lies in slices, of weights that it has gathered to use them.
+
+        What lies in no layer is there the whole time, in float32, and its gradient, where it is trained, beside it. Of
+        layers there are at most two, in the precision that is computed in, and the gradient of one.
+        """
+        model = self._model(self.depth)
+        own = {id(p) for layer in layers_of(model.causal_lm) for p in layer.parameters()}
+        outside = [p for p in model.network.parameters() if id(p) not in own]
+        layers = [
+            [p for p in layer.parameters() if not (self.rank and p.requires_grad)]
+            for layer in layers_of(model.causal_lm)
+        ]
+        width = 4.0 if self.dtype is torch.float32 else 2.0
+        largest = max((sum((2 + p.requires_grad) * p.numel() for p in layer) for layer in layers), default=0)
+        return 4.0 * float(sum((1 + p.requires_grad) * p.numel() for p in outside)) + width * float(largest)
 
     def work(self, sequences: Sequence[TokenSequence], balance: float, *, trains: bool = True) -> Work:
         """Of a forward over these sequences and, where the model `trains`, of the way back; see `tracing`."""

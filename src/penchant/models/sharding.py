@@ -19,7 +19,7 @@ from penchant.models.sharded import Sharded, whole
 from penchant.models.states import hidden_states
 from penchant.tokens import Forest, TokenSequence
 
-__all__ = ["Cut", "require_sharded", "shard", "whole_on_first"]
+__all__ = ["Cut", "layers_of", "require_sharded", "shard", "whole_on_first"]
 
 
 class Cut:
@@ -41,7 +41,7 @@ class Cut:
 
     def __call__(self, network: Any) -> None:
         self.skeleton = deepcopy(network, {id(p): _without_numbers(p) for p in network.parameters()})
-        self.sharded = Sharded(network, _layers(network), _head_of_its_own(network), self.mesh, self.dtype)
+        self.sharded = Sharded(network, layers_of(network), _head_of_its_own(network), self.mesh, self.dtype)
 
     def belongs_to(self, model: LanguageModel) -> None:
         """Let the model run as what it is: one whose network was cut."""
@@ -63,7 +63,7 @@ def shard(model: LanguageModel) -> None:
 
 def require_sharded(model: LanguageModel) -> None:
     """Raise ConfigError for a model that cannot be sharded."""
-    if not (layers := _layers(model.causal_lm)) or not model.shares:
+    if not (layers := layers_of(model.causal_lm)) or not model.shares:
         why = "its code has no layers that can be told apart" if not layers else model.why_unshared
         raise ConfigError(f"parallel.mode: {model.name} cannot be sharded ({why}); leave it out")
 
@@ -98,7 +98,8 @@ def whole_on_first(model: LanguageModel) -> LanguageModel:
     return put_together
 
 
-def _layers(network: Any) -> list[nn.Module]:
+def layers_of(network: Any) -> list[nn.Module]:
+    """The layers that can be told apart; of other models none."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     return [module for module in network.modules() if isinstance(module, GradientCheckpointingLayer)]

@@ -224,9 +224,10 @@ class OptimiserConfig(Section):
 class ParallelConfig(Section):
     """How several processes share a model."""
 
-    mode: Literal["replicated", "sharded"] = Field(
+    mode: Literal["replicated", "sharded", "auto"] = Field(
         "replicated",
-        description="every process holds the whole model, or a slice of each weight, gradient and moment (FSDP)",
+        description="every process holds the whole model, or a slice of each weight, gradient and moment (FSDP); auto: "
+        "slices where weights, gradients and moments fill most of the memory that a process has",
     )
 
 

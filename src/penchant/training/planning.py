@@ -21,6 +21,7 @@ from penchant.models.load import base_of, read_chat_template, resolve
 from penchant.models.logprobs import CHUNK_BYTES
 from penchant.models.network import is_reward_folder, read_json
 from penchant.models.numerics import choose_numerics, computing
+from penchant.models.sharded import own_slice
 from penchant.models.tracing import Work
 from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence
@@ -28,7 +29,7 @@ from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunCo
 from penchant.training.given import Given
 from penchant.training.objective import choose_recipe
 from penchant.training.plan import Counts, plan_of
-from penchant.training.shareable import require_shareable
+from penchant.training.shareable import require_shareable, settled_mode, why_not_sharded
 
 __all__ = ["SCHEMAS", "Plan", "blueprint_of", "plan_of_loaded", "plan_run"]
 
@@ -42,8 +43,9 @@ CONTEXT_BYTES = 0.6e9
 
 @dataclass(frozen=True)
 class Plan:
-    """memory: bytes by part, of each process, which all hold the whole model. seconds: by what is done. proposals: what
-    would make it fit.
+    """memory: bytes by part, of each process. seconds: by what is done. proposals: what would make it fit.
+
+    mode: "replicated" where each process holds the whole model, "sharded" where it holds a slice.
     """
 
     counts: Counts
@@ -54,6 +56,7 @@ class Plan:
     memory: Mapping[str, float]
     seconds: Mapping[str, float]
     proposals: tuple[str, ...] = ()
+    mode: str = "replicated"
 
     @property
     def peak(self) -> float:
@@ -93,7 +96,7 @@ class Plan:
     def __str__(self) -> str:
         """The plan in one line."""
         room = f"of {self.device.memory / 1e9:,.1f} GB" if self.device.memory < float("inf") else "(how much is there?)"
-        each = f" on each of {self.processes}" * (self.processes > 1)
+        each = f" on each of {self.processes}" * (self.processes > 1) + ", in slices" * (self.mode == "sharded")
         verdict = "" if self.fits else "; it does not fit"
         return f"needs about {self.peak / 1e9:,.1f} GB {room}{each}, {_duration(self.total_seconds)}{verdict}"
 
@@ -111,6 +114,7 @@ class Plan:
             "device": self.device.name,
             "rates_are": self.device.source,
             "processes": self.processes,
+            "parallel": self.mode,
             "memory_bytes": {part: round(size) for part, size in self.memory.items()},
             "peak_bytes": round(self.peak),
             "device_bytes": round(self.device.memory) if self.device.memory < float("inf") else None,
@@ -135,6 +139,7 @@ def plan_run(
     device: see `device_called`. processes: one to a device. watts: what a device draws, where it is known.
     """
     given = given or Given()
+    config = config.model_copy(update={"output": config.output or "run"})  # which it would have, and slices need
     require_shareable(config, processes)
     recipe = choose_recipe(config, given.objective)
     with computing():
@@ -159,9 +164,16 @@ def plan_run(
 
 
 def plan_of_loaded(
-    config: RunConfig, model: LanguageModel, counts: Counts, device: Device, *, reward: bool, needs_reference: bool
+    config: RunConfig,
+    model: LanguageModel,
+    counts: Counts,
+    device: Device,
+    processes: int,
+    *,
+    reward: bool,
+    needs_reference: bool,
 ) -> Plan:
-    """The plan of a run whose model lies in memory already."""
+    """The plan of a run whose model lies in memory already, in so many processes."""
     blueprint = Blueprint(
         model.causal_lm.config,
         model.numerics.compute_dtype,
@@ -171,8 +183,9 @@ def plan_of_loaded(
         config.model.gradient_checkpointing,
         model.shares,
     )
-    plan = _plan(config, blueprint, counts, device, 1, needs_reference=needs_reference)
-    libraries = max(0.0, plan.memory["libraries"] - 4.0 * plan.num_parameters)
+    plan = _plan(config, blueprint, counts, device, processes, needs_reference=needs_reference)
+    there = sum(4.0 * own_slice(parameter).numel() for parameter in model.network.parameters())
+    libraries = max(0.0, plan.memory["libraries"] - there)
     return replace(plan, memory={**plan.memory, "libraries": libraries})
 
 
@@ -202,11 +215,14 @@ def _plan(
     balance = device.products / device.moves
     training = blueprint.work(counts.largest, balance)
     scoring = blueprint.work(counts.largest, balance, trains=False)
+    mode = settled_mode(config, processes, total, trained, device.memory / (processes if device.waits else 1))
     memory = _memory(config, blueprint, counts, device, total, trained, training.peak)
+    if mode == "sharded":
+        memory = _in_slices(memory, blueprint, processes)
     seconds = _seconds(config, blueprint, counts, device, trained, training, scoring, needs_reference)
     if not device.waits:  # of one machine, the processes share its cores
         seconds = {part: taken / processes for part, taken in seconds.items()}
-    plan = Plan(counts, device, processes, total, trained, memory, seconds)
+    plan = Plan(counts, device, processes, total, trained, memory, seconds, mode=mode)
     return plan if plan.fits else replace(plan, proposals=tuple(_proposals(config, plan)))
 
 
@@ -230,6 +246,13 @@ def _memory(
         "logits": logits,
         "cache": 4.0 * 2 * samples * longest * blueprint.depth * heads * width,
     }
+
+
+def _in_slices(memory: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
+    """The same where each process holds a slice; an adapter, and what belongs to it, is whole in each."""
+    cut = {"weights"} if blueprint.rank else {"weights", "gradients", "moments"}
+    held = {part: size / processes if part in cut else size for part, size in memory.items()}
+    return {**held, "gathered weights": blueprint.gathered()}
 
 
 def _seconds(
@@ -276,6 +299,9 @@ def _proposals(config: RunConfig, plan: Plan) -> Iterator[str]:
     gradients, moments, activations = (plan.memory[part] for part in ("gradients", "moments", "activations"))
     if config.model.lora is None and plan.num_trained == plan.num_parameters:
         yield f"model.lora={{}}: hardly any of the {(gradients + moments) / 1e9:,.1f} GB of gradients and moments"
+    if plan.processes > 1 and plan.mode == "replicated" and not why_not_sharded(config, plan.processes):
+        state = sum(plan.memory[part] for part in ("weights", "gradients", "moments"))
+        yield f"parallel.mode=sharded: a slice of the {state / 1e9:,.1f} GB of weights, gradients and moments in each"
     if not config.model.gradient_checkpointing:
         yield f"model.gradient_checkpointing=true: less than the {activations / 1e9:,.1f} GB of activations, more time"
     if config.optimiser.token_budget > 1:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 
+import torch
+
+from penchant import ranks
 from penchant.errors import ConfigError, UserError
 from penchant.models.config_check import read_shapes
 from penchant.models.devices import memory_of_machine, this_machine
@@ -14,11 +17,12 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, resolve
 from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter
-from penchant.training.config import RunConfig
+from penchant.training.config import ParallelConfig, RewardConfig, RunConfig
 from penchant.training.plan import Counts
 from penchant.training.planning import blueprint_of, plan_of_loaded
+from penchant.training.shareable import settled_mode
 
-__all__ = ["require_room", "say_room"]
+__all__ = ["require_room", "say_room", "with_mode"]
 
 WORTH_SAYING = 0.02
 """Share of the memory below which weights, gradients and moments are not worth a second of planning."""
@@ -41,6 +45,29 @@ def require_room(config: RunConfig, reporter: Reporter) -> None:
         )
 
 
+def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConfig:
+    """The settings with how the ranks hold the model decided, where they leave it open; the same on all.
+
+    loaded: whether the model is in memory already, so whole in each process.
+    """
+    if config.parallel.mode != "auto":
+        return config
+
+    def decided() -> str:
+        if loaded or processes == 1:
+            return "replicated"
+        gpu = config.model.device in ("auto", "cuda") and torch.cuda.is_available()
+        memory = torch.cuda.get_device_properties().total_memory if gpu else memory_of_machine() / processes
+        reward = isinstance(config, RewardConfig)
+        total, trained = blueprint_of(config.model, reporter, reward=reward, gpu=gpu).parameters()
+        mode = settled_mode(config, processes, total, trained, memory)
+        reporter.say(f"{config.model.name} is {mode} over {processes} processes")
+        return mode
+
+    processes = ranks.size()
+    return config.model_copy(update={"parallel": ParallelConfig(mode=ranks.first(decided))})
+
+
 def say_room(
     config: RunConfig, model: LanguageModel, counts: Counts, reporter: Reporter, *, needs_reference: bool
 ) -> None:
@@ -51,7 +78,9 @@ def say_room(
         return
     is_reward = isinstance(model, RewardModel)
     try:
-        plan = plan_of_loaded(config, model, counts, this_machine(), reward=is_reward, needs_reference=needs_reference)
+        plan = plan_of_loaded(
+            config, model, counts, this_machine(), ranks.size(), reward=is_reward, needs_reference=needs_reference
+        )
     except UserError as error:
         reporter.say(f"not planned: {error}")
         return

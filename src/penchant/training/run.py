@@ -41,7 +41,7 @@ from penchant.training.objective import Recipe, choose_recipe, usual_learning_ra
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, score_reference, share_out
-from penchant.training.room import require_room, say_room
+from penchant.training.room import require_room, say_room, with_mode
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import BEGUN_WITH, RunRecord
 from penchant.training.shareable import require_shareable
@@ -165,6 +165,7 @@ def train(
         require_room(config, reporter)
     callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)] if ranks.is_first() else []
     clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
+    asked, config = config, with_mode(config, reporter, loaded=given.model is not None)
     model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
     with ranks.first_goes_ahead():
         found = recipe.dataset(config, data, model, reporter)
@@ -175,7 +176,7 @@ def train(
     reporter.say(str(counts))
     say_room(config, model, counts, reporter, needs_reference=recipe.needs_reference)
     share_out(model)
-    record = record_of(config, recipe.command, resume=resume)
+    record = record_of(config.model_copy(update={"parallel": asked.parallel}), recipe.command, resume=resume)
     with record.withdrawn_if_refused():
         facts: dict[str, Any] = {}
         reference: Mapping[bytes, float] = {}

@@ -9,12 +9,15 @@ from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.training.config import RunConfig
 
-__all__ = ["require_prompts", "require_shareable"]
+__all__ = ["require_prompts", "require_shareable", "settled_mode", "why_not_sharded"]
+
+SHARE_OF_STATE = 0.7
+"""Of a process's memory, what weights, gradients and moments may take before auto cuts them into slices."""
 
 
 def require_shareable(config: RunConfig, processes: int) -> None:
     """Raise ConfigError for settings that so many processes cannot share."""
-    if config.parallel.mode == "sharded" and (words := _not_sharded(config, processes)):
+    if config.parallel.mode == "sharded" and (words := why_not_sharded(config, processes)):
         raise ConfigError(f"parallel.mode: {words}")
     if processes > config.optimiser.batch_size:
         raise ConfigError(
@@ -23,7 +26,18 @@ def require_shareable(config: RunConfig, processes: int) -> None:
         )
 
 
-def _not_sharded(config: RunConfig, processes: int) -> str:
+def settled_mode(config: RunConfig, processes: int, total: int, trained: int, memory: float) -> str:
+    """How the processes hold the model: as the settings say or, by auto, in slices where they must and can.
+
+    total, trained: parameters. memory: bytes that each process has; a part is left to activations and libraries.
+    """
+    if config.parallel.mode != "auto":
+        return config.parallel.mode
+    fits = 4.0 * total + 12.0 * trained <= SHARE_OF_STATE * memory
+    return "replicated" if fits or why_not_sharded(config, processes) else "sharded"
+
+
+def why_not_sharded(config: RunConfig, processes: int) -> str:
     """Why this run cannot be sharded, and what to do; "" where it can."""
     moving = getattr(getattr(config, "dpo", None), "moving_reference", None)
     reasons = (
