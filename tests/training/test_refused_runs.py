@@ -149,7 +149,7 @@ def test_an_adapter_that_does_not_come_back_from_the_disk_is_refused_before_anyt
 ):
     monkeypatch.setattr(policies, "reference_logprobs", lambda *_args, **_options: pytest.fail("the reference ran"))
 
-    def other(network, folder):
+    def other(network, folder, run):
         raise WrittenError("its weight x is another")
 
     monkeypatch.setattr(saving, "require_same_adapter", other)
