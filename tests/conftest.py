@@ -179,7 +179,8 @@ def _in_ranks(size, work):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=60)
+            thread.join(timeout=300)
+            assert not thread.is_alive(), "a rank waits for others, or takes five minutes"
     finally:
         _uninstall_threaded_pg()
         torch._C._distributed_c10d._set_thread_isolation_mode(False)

@@ -11,9 +11,9 @@ INTERRUPTED = 130
 def main() -> None:
     """Entry point; the exit codes are those of `penchant.cli.main.main`."""
     try:
-        from penchant.cli.main import main as command  # reading its modules takes half a second
+        from penchant.cli.main import main as shell  # reading its modules takes half a second
 
-        command()
+        shell()
     except KeyboardInterrupt:
         print("penchant: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -218,5 +218,10 @@ def test_references_held_out_metrics_and_samples_are_those_of_one_process(in_ran
     for of_rank in in_ranks(3, work):
         assert of_rank[0] == reference, "to the last bit: who runs beside whom does not depend on the ranks"
         # a reward is beta times the difference of two sums of log-probs, in float32
-        assert of_rank[1] == pytest.approx(measured, rel=1e-6, abs=1e-5)
+        limits = {
+            name: (of_rank[1].pop(name), measured[name]) for name in ("eval_rewards/ece_low", "eval_rewards/ece_high")
+        }
+        assert of_rank[1] == pytest.approx({name: measured[name] for name in of_rank[1]}, rel=1e-6, abs=1e-5)
+        # of resamples in bins, of which the last bit of a reward may move a pair into the next
+        assert all(found == pytest.approx(expected, abs=0.01) for found, expected in limits.values())
         assert of_rank[2] == rows

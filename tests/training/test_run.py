@@ -19,7 +19,7 @@ from penchant.data import Message
 from penchant.errors import ConfigError, DataError, OutputError, TrainingError
 from penchant.models.load import load_model
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES
-from penchant.training import checkpoint, policies, run_folder
+from penchant.training import policies, run_folder
 from penchant.training import run as run_module
 from penchant.training.config import DPOConfig, ObjectiveConfig, OptimiserConfig
 from penchant.training.interrupt import Interrupted
@@ -265,9 +265,11 @@ def test_a_cut_newest_checkpoint_is_skipped_aloud_and_the_end_is_the_same(dpo, m
 def test_a_full_disk_ends_the_run_with_one_sentence_and_it_goes_on_when_there_is_room(dpo, tmp_path, monkeypatch):
     from safetensors import SafetensorError
 
+    from penchant.models import slices
+
     options = {"save": {"checkpoint_every": 2}}
     straight = dpo(output=str(tmp_path / "straight"), **options)
-    original, calls = checkpoint.save_file, []
+    original, calls = slices.save_file, []
 
     def full(*args):
         calls.append(1)
@@ -275,7 +277,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence_and_it_goes_on_when_there_is
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
         return original(*args)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(slices, "save_file", full)
     with pytest.raises(OutputError, match="the disk is full; free some space and go on with `resume=True`"):
         dpo(output=str(tmp_path / "full"), **options)
     assert [p.name for p in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-2"]
