@@ -9,7 +9,7 @@ from penchant.errors import DataError
 from penchant.report.calibration_figure import calibration_figure
 from penchant.report.compared_measures import compared_measures
 from penchant.report.languages import words_in
-from penchant.report.page import POLICY, read, template
+from penchant.report.page import filled
 from penchant.report.several import in_columns
 from penchant.report.verdict import verdict
 from penchant.report.view import how_pairs_are_ordered, pairs
@@ -37,11 +37,9 @@ def render_evaluations(found: Sequence[Mapping[str, Any]], language: str = "en")
     names = [str(one.get("policy", "")) for one in found]
     measured = in_columns([list(compared_measures(one, _)) for one in found], _)
     held_to = (_("compared with"), [str(one.get("reference", "")) for one in found])
-    page: str = template("several.html").render(
-        _=_,
-        language=language,
-        policy=POLICY,
-        style=Markup(read("style.css")),
+    return filled(
+        "several.html",
+        language,
         title=_("Models compared"),
         names=names,
         verdicts=[verdict({}, (), one, _) for one in found],
@@ -54,4 +52,3 @@ def render_evaluations(found: Sequence[Mapping[str, Any]], language: str = "en")
         explained=how_pairs_are_ordered(_),
         samples=[(name, pairs(one, _)) for name, one in zip(names, found, strict=True)],
     )
-    return page

@@ -25,7 +25,7 @@ from penchant.report.view import (
     what_was_done,
 )
 
-__all__ = ["POLICY", "About", "read", "render_report", "template", "write_report"]
+__all__ = ["About", "filled", "render_report", "write_report"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -93,11 +93,9 @@ def render_report(
 
     _ = words_in(language)
     drawn = calibration_figure(comparison, _)
-    page: str = template("template.html").render(
-        _=_,
-        language=language,
-        policy=POLICY,
-        style=Markup(read("style.css")),
+    return filled(
+        "template.html",
+        language,
         title=_("{name} report").format(name=_name(run.get("command"))),
         subtitle=subtitle(run, _),
         verdict=verdict(run, metrics, comparison, _) if metrics else None,
@@ -115,20 +113,23 @@ def render_report(
         rows=row_counts(run, _),
         ledger=ledger(run, _),
     )
+
+
+def filled(name: str, language: str, **parts: Any) -> str:
+    """A page of this room: every value is escaped, a name the template does not know is a fault, nothing is fetched."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_read)
+    )
+    page: str = environment.get_template(name).render(
+        _=words_in(language), language=language, policy=POLICY, style=Markup(_read("style.css")), **parts
+    )
     return page
 
 
-def template(name: str) -> Any:
-    """A template of this room: every value is escaped, and a name it does not know is a fault."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(read)
-    )
-    return environment.get_template(name)
-
-
-def read(name: str) -> str:
+def _read(name: str) -> str:
     """A file of this room."""
     return files("penchant.report").joinpath(name).read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ from penchant.report.figures import STYLES, Figure, Line, curves
 from penchant.report.languages import Words, words_in
 from penchant.report.measure import Measure
 from penchant.report.measures import measures
-from penchant.report.page import POLICY, read, template
+from penchant.report.page import filled
 from penchant.report.series import series
 from penchant.report.verdict import verdict
 from penchant.report.view import what_was_done
@@ -40,11 +40,9 @@ def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
     rows = [(name, [one.get(name, "") for one in done]) for name in _names(done)]
     results = in_columns(found, _)
     alarms = [", ".join(str(a["name"]) for a in one.run.get("alarms") or ()) or _("none") for one in runs]
-    page: str = template("several.html").render(
-        _=_,
-        language=language,
-        policy=POLICY,
-        style=Markup(read("style.css")),
+    return filled(
+        "several.html",
+        language,
         title=_("Runs compared"),
         samples=(),
         names=[one.name for one in runs],
@@ -52,7 +50,6 @@ def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
         parts=[(_("What was done"), rows), (_("What changed"), [*results, (_("alarms"), alarms)])],
         figures=[(figure, Markup(figure.svg)) for figure in _figures(runs[:MOST_DRAWN], _)],
     )
-    return page
 
 
 def in_columns(found: Sequence[Sequence[Measure]], _: Words) -> list[tuple[str, list[str]]]:

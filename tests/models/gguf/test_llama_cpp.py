@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -37,28 +38,42 @@ class LlamaCpp:
             return json.load(answer)
 
 
-def require_the_same(model, file, atol, length=24):
-    program = LlamaCpp(file)
-    for text in TEXTS:
-        ours = model.tokenizer(text, add_special_tokens=False).input_ids
-        theirs = program.ask("/tokenize", content=text, add_special=False, parse_special=True)["tokens"]
-        assert theirs == ours, text
-    begun = program.ask("/tokenize", content="Once upon", add_special=True)["tokens"]
-    assert begun == model.tokenizer("Once upon").input_ids
+@dataclass(frozen=True)
+class Compared:
+    """read, prompt, written: (llama.cpp's, transformers') tokens of texts, rendered prompt and greedy tokens.
+
+    gap: the largest difference of a log-prob of a token that both wrote, in nats.
+    """
+
+    read: tuple[list[list[int]], list[list[int]]]
+    prompt: tuple[str, str]
+    written: tuple[list[int], list[int]]
+    gap: float
+
+
+def compared(model, file, length=24):
+    program, tokenizer = LlamaCpp(file), model.tokenizer
+    theirs = [program.ask("/tokenize", content=t, add_special=False, parse_special=True)["tokens"] for t in TEXTS]
+    ours = [tokenizer(text, add_special_tokens=False).input_ids for text in TEXTS]
+    theirs.append(program.ask("/tokenize", content="Once upon", add_special=True)["tokens"])
+    ours.append(tokenizer("Once upon").input_ids)
     asked = [{"role": "user", "content": "Name three colours."}]
     prompt = program.ask("/apply-template", messages=asked)["prompt"]
-    assert prompt == model.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
-    ids = model.tokenizer("Once upon a time there was").input_ids
+    ids = tokenizer("Once upon a time there was").input_ids
     told = program.ask("/completion", prompt=ids, n_predict=length, temperature=0, n_probs=1, return_tokens=True)
     with torch.no_grad():
-        ours = model.network.generate(torch.tensor([ids]), max_new_tokens=length, do_sample=False)[0, len(ids) :]
-        said = torch.log_softmax(model.network(torch.tensor([ids + ours.tolist()])).logits[0], dim=-1)
-    assert told["tokens"] == ours.tolist()[: len(told["tokens"])]
-    assert len(told["tokens"]) > length // 2
-    places = enumerate(told["tokens"], len(ids) - 1)
+        greedy = model.network.generate(torch.tensor([ids]), max_new_tokens=length, do_sample=False)[0, len(ids) :]
+        said = torch.log_softmax(model.network(torch.tensor([ids + greedy.tolist()])).logits[0], dim=-1)
+    places, gaps = enumerate(told["tokens"], len(ids) - 1), []
     for token in told["completion_probabilities"]:  # llama.cpp leaves out tokens that are half a character
         place = next(place for place, other in places if other == token["id"])
-        assert abs(token["logprob"] - float(said[place, token["id"]])) < atol
+        gaps.append(abs(token["logprob"] - float(said[place, token["id"]])))
+    return Compared(
+        read=(theirs, ours),
+        prompt=(prompt, tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)),
+        written=(told["tokens"], greedy.tolist()[: len(told["tokens"])]),
+        gap=max(gaps),
+    )
 
 
 LLAMA3 = {
@@ -82,7 +97,12 @@ def test_each_family_writes_the_same_greedy_text_in_llama_cpp(name, make_folder,
     folder = make_folder(FAMILIES[name](sizes | {"hidden_size": 64, "intermediate_size": 96}))
     model = load_model(str(folder), cpu, share=False)
     save_gguf(model, tmp_path / "model.gguf", "f32")
-    require_the_same(model, tmp_path / "model.gguf", atol=0.05)
+    found = compared(model, tmp_path / "model.gguf")
+    assert found.read[0] == found.read[1]
+    assert found.prompt[0] == found.prompt[1]
+    assert found.written[0] == found.written[1]
+    assert len(found.written[0]) > 12
+    assert found.gap < 0.05
 
 
 @pytest.mark.slow(threads=1)
@@ -91,11 +111,21 @@ def test_a_sentencepiece_model_of_stories_is_the_same_in_llama_cpp(kind, atol, s
     model = load_model(str(stories260k), cpu, share=False, chat_template="plain")
     model.tokenizer.chat_template = model.encoder.template
     save_gguf(model, tmp_path / "model.gguf", kind)
-    require_the_same(model, tmp_path / "model.gguf", atol)
+    found = compared(model, tmp_path / "model.gguf")
+    assert found.read[0] == found.read[1]
+    assert found.prompt[0] == found.prompt[1]
+    assert found.written[0] == found.written[1]
+    assert len(found.written[0]) > 12
+    assert found.gap < atol
 
 
 @pytest.mark.slow
 def test_the_starter_model_is_the_same_in_llama_cpp(cpu, tmp_path):
     model = load_model("smollm2-135m", cpu, share=False)
     save_gguf(model, tmp_path / "model.gguf", "f16")
-    require_the_same(model, tmp_path / "model.gguf", atol=0.05)
+    found = compared(model, tmp_path / "model.gguf")
+    assert found.read[0] == found.read[1]
+    assert found.prompt[0] == found.prompt[1]
+    assert found.written[0] == found.written[1]
+    assert len(found.written[0]) > 12
+    assert found.gap < 0.05
