@@ -1,6 +1,9 @@
 """A tiny real model, a file of pairs about little dogs and cats, and runs that take a second."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from contextlib import nullcontext
 
@@ -144,3 +147,27 @@ def sft(settings, texts_file):
 @pytest.fixture
 def make_reporter():
     return Reporter
+
+
+@pytest.fixture
+def in_a_process(stories260k, tmp_path):
+    """Runs `penchant VERB` on the story model as a process of its own in the test's folder, whose modules it finds.
+
+    The last of two options counts, so that a test may ask for another precision. environment: what it has besides.
+    """
+
+    def run(verb, data, *words, timeout=300, **environment):
+        always = ["-m", str(stories260k), "--chat-template", "plain", "-d", str(data), "--batch-size", "4"]
+        always += ["--learning-rate", "3e-4", "--device", "cpu", "--dtype", "float32"]
+        path = os.pathsep.join([str(tmp_path), *sys.path])
+        return subprocess.run(
+            [sys.executable, "-m", "penchant", verb, *always, *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+
+    return run

@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from safetensors.torch import load_file
@@ -108,26 +105,14 @@ class Kill(pt.Callback):
 @pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("mode", ["replicated", "sharded"])
 def test_a_killed_process_of_a_command_is_started_again_and_the_run_goes_on_by_itself(
-    dpo, stories260k, pairs_file, tmp_path, mode
+    dpo, in_a_process, pairs_file, tmp_path, mode
 ):
     alone = dpo(name="alone", **SETTINGS)
     (tmp_path / "killer.py").write_text(KILLER)
-    words = ["dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file), "--epochs", "2"]
-    words += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "float32"]
-    words += ["--set", "save.checkpoint_every=2", "--set", "save.num_samples=2", "--set", "data.held_out=0.25"]
-    words += ["--processes", "2", "--set", f"parallel.mode={mode}"]
-    killed = ["--tracker", "killer:Kill", "--max-restarts", "1"]
-    path = os.pathsep.join([str(tmp_path), *sys.path])
-    for name, more in (("whole", []), ("run", killed)):
-        done = subprocess.run(
-            [sys.executable, "-m", "penchant", *words, *more, "-o", str(tmp_path / name)],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+    words = ["--epochs", "2", "--processes", "2", "--set", f"parallel.mode={mode}", "--set", "data.held_out=0.25"]
+    words += ["--set", "save.checkpoint_every=2", "--set", "save.num_samples=2"]
+    for name, more in (("whole", []), ("run", ["--tracker", "killer:Kill", "--max-restarts", "1"])):
+        done = in_a_process("dpo", pairs_file, *words, *more, "-o", name)
         assert done.returncode == 0, done.stderr
     assert "resumed at step 2 of 6" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,10 +1,7 @@
 """A model whose weights lie in slices on several ranks trains, goes on and is written as that of one process."""
 
 import errno
-import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
@@ -247,21 +244,10 @@ def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():
 
 @pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("verb", ["dpo", "reward", "sft"])
-def test_two_processes_of_a_command_share_a_model(stories260k, pairs_file, texts_file, tmp_path, verb):
+def test_two_processes_of_a_command_share_a_model(in_a_process, pairs_file, texts_file, tmp_path, verb):
     data = texts_file if verb == "sft" else pairs_file
-    words = [verb, "-m", str(stories260k), "--chat-template", "plain", "-d", str(data), "--epochs", "1"]
-    words += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "float32"]
-    words += ["--set", "data.held_out=0.25"]
     for name, more in (("alone", []), ("together", ["--processes", "2", "--set", "parallel.mode=sharded"])):
-        done = subprocess.run(
-            [sys.executable, "-m", "penchant", *words, *more, "-o", str(tmp_path / name)],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = in_a_process(verb, data, "--epochs", "1", "--set", "data.held_out=0.25", *more, "-o", name)
         assert done.returncode == 0, done.stderr
     assert distance(weights_of(tmp_path / "alone"), weights_of(tmp_path / "together")) < CLOSE
     one, other = ({file.name: file for file in (tmp_path / name / "model").iterdir()} for name in ("alone", "together"))
@@ -285,22 +271,12 @@ class Stop(pt.Callback):
 
 
 @pytest.mark.slow(threads=1)
-def test_a_sharded_run_in_bfloat16_stops_at_ctrl_c_saves_and_goes_on(stories260k, pairs_file, tmp_path):
+def test_a_sharded_run_in_bfloat16_stops_at_ctrl_c_saves_and_goes_on(in_a_process, pairs_file, tmp_path):
     (tmp_path / "ctrl_c.py").write_text(CTRL_C)
 
     def run(name, *more, stops="no"):
-        words = ["dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file), "--epochs", "1"]
-        words += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "bfloat16"]
-        return subprocess.run(
-            [sys.executable, "-m", "penchant", *words, "--set", "save.num_samples=0", *more, "-o", name],
-            cwd=tmp_path,
-            env=os.environ
-            | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "OMP_NUM_THREADS": "1", "STOPS": stops},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        words = ("--epochs", "1", "--dtype", "bfloat16", "--set", "save.num_samples=0")
+        return in_a_process("dpo", pairs_file, *words, *more, "-o", name, STOPS=stops)
 
     together = ("--processes", "2", "--set", "parallel.mode=sharded", "--tracker", "ctrl_c:Stop")
     stopped = run("run", *together, stops="yes")
@@ -338,19 +314,10 @@ class Fail(pt.Callback):
 
 @pytest.mark.slow(threads=1)
 @pytest.mark.parametrize("way", ["there", "back"])
-def test_a_process_that_fails_in_the_midst_of_a_step_ends_the_run(stories260k, pairs_file, tmp_path, way):
+def test_a_process_that_fails_in_the_midst_of_a_step_ends_the_run(in_a_process, pairs_file, tmp_path, way):
     (tmp_path / "failure.py").write_text(FAILURE.replace("{way}", way))
-    words = ["dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file), "--batch-size", "4"]
-    words += ["--processes", "2", "--set", "parallel.mode=sharded", "--tracker", "failure:Fail", "-o", "run"]
-    done = subprocess.run(
-        [sys.executable, "-m", "penchant", *words, "--device", "cpu", "--dtype", "float32"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    words = ("--processes", "2", "--set", "parallel.mode=sharded", "--tracker", "failure:Fail", "-o", "run")
+    done = in_a_process("dpo", pairs_file, *words, timeout=120)
     assert done.returncode in (1, 2)
     assert "broken by the test" in done.stderr
     assert "Traceback" not in done.stderr
