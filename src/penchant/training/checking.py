@@ -44,7 +44,7 @@ from penchant.tokens.labelled_responses import encoded_labelled
 from penchant.tokens.measuring import Lengths
 from penchant.tokens.pairs import Outcome, encoded_pairs
 from penchant.training.config import OptimiserConfig
-from penchant.training.dataset import has_weight, require_pairs, require_weight
+from penchant.training.data_facts import has_weight, require_pairs, require_weight
 from penchant.training.failures import FailuresSoFar
 
 __all__ = ["CheckReport", "check_data", "check_tokens"]

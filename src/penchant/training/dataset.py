@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -12,12 +10,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
-from penchant.data import CODES, Loaded, Verdict, load_demonstrations, load_labelled, load_prompts, split_by_prompt
-from penchant.data.given import Data, Source, files_of, part_of, sources_of
-from penchant.data.hub import HubSource
-from penchant.data.kinds import kinds_of
+from penchant.data import Loaded, load_demonstrations, load_labelled, load_prompts, split_by_prompt
+from penchant.data.given import Data, sources_of
 from penchant.data.split import held_out_by_place, split_demonstrations, split_prompts
-from penchant.errors import ConfigError, DataError
+from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter
 from penchant.tokens import (
@@ -34,23 +30,26 @@ from penchant.tokens import (
 )
 from penchant.tokens.store import Responses, SomePairs
 from penchant.training.config import DataConfig
-from penchant.training.failures import Failures, FailuresSoFar
-from penchant.training.origins import files_read
+from penchant.training.data_facts import (
+    facts_of,
+    facts_of_sides,
+    has_weight,
+    require_items,
+    require_pairs,
+    require_weight,
+)
+from penchant.training.failures import FailuresSoFar
 from penchant.training.stored import stored_pairs
 from penchant.training.stored_items import BothSides, stored_items
 
 __all__ = [
     "Dataset",
-    "check_rows",
     "demonstration_dataset",
     "groups_of",
-    "has_weight",
     "labelled_dataset",
     "limits_of",
     "pair_dataset",
     "prompt_dataset",
-    "require_pairs",
-    "require_weight",
 ]
 
 COUNTED_AS = {"labelled": "responses", "demonstrations": "texts", "prompts": "prompts"}
@@ -94,25 +93,11 @@ def pair_dataset(
     late = sorted(read.problems, key=lambda problem: bool(is_out[problem[0]]))  # those of training come first
     so_far = FailuresSoFar()
     so_far.add((verdict for _, verdict in late), read.in_part)
-    facts = _facts(config, sources, limits, read.loaded, so_far.found(), read.num_truncated, reporter.say)
-    _require_something_left(len(train), sources)
+    facts = facts_of(config, sources, limits, read.loaded, so_far.found(), read.num_truncated, reporter.say)
+    require_items(len(train), sources)
     require_weight(bool(train.labels[:, 0].any()), sources)
-    facts |= _facts_of_sides("pairs", (train.keys(), len(train)), (held_out.keys(), len(held_out)))
+    facts |= facts_of_sides("pairs", (train.keys(), len(train)), (held_out.keys(), len(held_out)))
     return Dataset(train, held_out, facts | {"held_out_longer": _share_of_longer(held_out)})
-
-
-def require_pairs(data: Data) -> None:
-    """Raise DataError where one of several sources holds something else."""
-    kinds = kinds_of(data)
-    if labelled := next((name for name, kind in kinds.items() if kind == "labelled"), None):
-        raise DataError(
-            f"{labelled}: its responses are labelled one by one, and this objective reads pairs; choose "
-            '`objective="kto"` or `objective="bco"`'
-        )
-    if other := next((name for name, kind in kinds.items() if kind == "demonstrations"), None):
-        raise DataError(
-            f"{other}: holds demonstrations, and this objective reads pairs; leave it out, or train on it apart"
-        )
 
 
 def labelled_dataset(
@@ -198,11 +183,11 @@ def _encoded(
     held_out: Tokenised[Item] = both.held_out
     so_far, num_truncated = FailuresSoFar(), train.num_truncated + held_out.num_truncated
     so_far.add((*train.problems, *held_out.problems), (item.origin for item in chain(train.items, held_out.items)))
-    facts = _facts(config, sources, limits, both.loaded, so_far.found(), num_truncated, reporter.say)
-    _require_something_left(len(train.items), sources)
+    facts = facts_of(config, sources, limits, both.loaded, so_far.found(), num_truncated, reporter.say)
+    require_items(len(train.items), sources)
     require_weight(has_weight(train.items), sources)
     sides = ((_keys(side.items), len(side.items)) for side in (train, held_out))
-    facts |= _facts_of_sides(COUNTED_AS[kind], *sides)
+    facts |= facts_of_sides(COUNTED_AS[kind], *sides)
     return Dataset(train.items, held_out.items, facts)
 
 
@@ -224,127 +209,5 @@ def limits_of(config: DataConfig, model: LanguageModel) -> Limits:
     return Limits(max_length, prompt, model.context_length)
 
 
-def check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, say: Callable[[str], None]) -> None:
-    """Say which rows are left out, and why; stop where the user asked for it or too many are bad. Raises DataError."""
-    bad = [verdict for verdict in problems if verdict.severity == "error"]
-    if not bad:
-        return
-    count = f"{len(bad)} of {num_rows} rows are bad"
-    if config.on_bad_row == "error":
-        raise DataError(f'{bad[0]} ({count}; `on_bad_row="drop"` skips them)')
-    if len(bad) > config.max_bad_share * num_rows:
-        raise DataError(
-            f"{bad[0]} ({count}, more than the share of {config.max_bad_share:g} that may be dropped; "
-            "mend them, or raise data.max_bad_share)"
-        )
-    by_code = Counter(verdict.code for verdict in bad)
-    say(f"left out {count}: " + ", ".join(f"{number} {code}" for code, number in by_code.items()))
-    for verdict in bad[:3]:
-        say(f"  {verdict}")
-    if len(bad) > 3:
-        say(f"  and {len(bad) - 3} more, all listed in run.json")
-
-
-def _facts(
-    config: DataConfig,
-    sources: Sequence[Source],
-    limits: Limits,
-    loaded: Any,
-    failures: Failures,
-    num_truncated: int,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    num_rows = sum(loaded.verdict_counts.values())
-    check_rows([*loaded.problems, *failures.rows], num_rows, config, say)
-    if failures.parts and config.on_bad_row == "error":
-        raise DataError(f'{failures.parts[0]} (`on_bad_row="drop"` leaves it out and keeps the rest of its row)')
-    for line in failures.of_parts():
-        say(line)
-    _say_what_is_not_trained_on(loaded, say)
-    if num_truncated:
-        say(f"cut {num_truncated} responses at {limits.max_length} tokens (prompt and response together)")
-    return {
-        "data": list(map(str, sources)),
-        "data_files": files_read(files_of(sources)),
-        "data_format": loaded.format,
-        "data_digest": loaded.digest,
-        "rows": failures.counted(loaded.verdict_counts, loaded.problems),
-        "left_out_of_rows": failures.parts_by_code(),
-        "sources": _sources(sources, loaded, failures, say),
-        "problems": [f"{v.code}: {v}" for v in [*loaded.problems, *failures.rows, *failures.parts]],
-        "fields_not_read": [str(one) for one in loaded.unread],
-        "num_truncated": num_truncated,
-    }
-
-
-def _sources(
-    sources: Sequence[Source], loaded: Any, failures: Failures, say: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """What was given, one by one: name, weight, rows by verdict, and the revision of what was read from the Hub."""
-    parts = {part.name: part for part in map(part_of, sources)}
-    names = {str(source): part_of(source).name for source in sources}
-    failed = {name: [one for one in failures.rows if names.get(one.origin.file) == name] for name in parts}
-    rows = {
-        name: Failures(tuple(failed[name])).counted(loaded.by_source.get(name, {}), loaded.problems) for name in parts
-    }
-    if len(parts) > 1 or any(part.options for part in parts.values()):
-        for name, part in parts.items():
-            found = ", ".join(f"{number:,} {code}" for code, number in rows[name].items()) or "not read"
-            say(f"{name}: {found}{f' ({part.options})' if part.options else ''}")
-    revisions = {part_of(one).name: one.revision for one in sources if isinstance(one, HubSource)}
-    return [
-        {**part.as_dict(), "rows": rows[name], **({"revision": revisions[name]} if name in revisions else {})}
-        for name, part in parts.items()
-    ]
-
-
-def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None:
-    """Sound rows that hold nothing to train on, by why, and fields that nobody reads."""
-    aside = Counter(verdict.code for verdict in loaded.problems if verdict.severity == "no_pair")
-    for code, number in aside.items():
-        say(f"{number} {'row is' if number == 1 else 'rows are'} not trained on: {CODES[code].meaning} ({code})")
-    for line in loaded.remarks():
-        say(line)
-
-
-def _require_something_left(num_items: int, sources: Sequence[Source]) -> None:
-    """Raise DataError where there is none."""
-    if not num_items:
-        raise DataError(f"{_named(sources)}: nothing is left to train on; lower data.held_out or add rows")
-
-
-def has_weight(items: Iterable[Any]) -> bool:
-    """Whether one of them counts; a demonstration that does not is none."""
-    return any(getattr(item, "weight", 1.0) for item in items)
-
-
-def require_weight(is_there: bool, sources: Sequence[Source]) -> None:
-    """Raise DataError where no row to train on has a weight above 0."""
-    if not is_there:
-        raise DataError(
-            f"{_named(sources)}: every row to train on has weight 0, so there is nothing to learn; "
-            "leave the weights out, or give some rows one above 0"
-        )
-
-
-def _named(sources: Sequence[Source]) -> str:
-    return ", ".join(map(str, sources))
-
-
 def _keys(items: Sequence[Any]) -> Iterator[bytes]:
     return (sequence.key for item in items for sequence in item.sequences)
-
-
-def _facts_of_sides(what: str, *sides: tuple[Iterable[bytes], int]) -> dict[str, Any]:
-    """How many items are on a side, `what` as they are called, and sha256 over these numbers and all keys in order."""
-    digest = hashlib.sha256()
-    for keys, number in sides:
-        digest.update(number.to_bytes(8, "big"))
-        for key in keys:
-            digest.update(key)
-    (_, num_train), (_, num_held_out) = sides
-    return {
-        "tokens_digest": digest.hexdigest(),
-        f"num_train_{what}": num_train,
-        f"num_held_out_{what}": num_held_out,
-    }
