@@ -2,15 +2,17 @@
 
 import json
 import shutil
+import threading
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AddedToken, AutoTokenizer, LlamaConfig
+from transformers import AddedToken, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from penchant.errors import ConfigError, ModelError
 from penchant.models import adapters, starter
+from penchant.models.blueprint import Blueprint
 from penchant.models.cache import cache_folder
 from penchant.models.load import is_adapter_folder, load_model, read_chat_template, resolve, weights_digest
 from penchant.models.saving import save_model
@@ -335,3 +337,34 @@ def test_the_starter_model_shares_and_writes_its_own_chat_format(cpu):
     with torch.no_grad():
         right, wrong = score_sequences(model, [TokenSequence.of(ids, answer) for answer in answers])
     assert right > wrong + 5
+
+
+@pytest.mark.parametrize("work", ["load", "plan"])
+def test_threads_that_build_at_once_leave_the_libraries_as_they_were(llama_folder, cpu, monkeypatch, work):
+    """transformers changes itself and PyTorch while it builds a network, and puts back what it found."""
+
+    def init(self, *args):
+        inside.append(me := threading.current_thread())
+        if me is inside[0]:
+            both_are.wait(timeout=0.3)
+        else:
+            both_are.set()
+            inside[0].join()  # the first puts back what it found, and the second then what it found in the first's time
+        made(self, *args)
+
+    def build():
+        if work == "load":
+            load_model(str(llama_folder), cpu)
+        else:
+            Blueprint(LlamaConfig.from_pretrained(llama_folder), torch.float32).parameters()
+
+    made, inside, both_are = LlamaForCausalLM.__init__, [], threading.Event()
+    monkeypatch.setattr(LlamaForCausalLM, "__init__", init)
+    before = (PreTrainedModel.tie_weights, PreTrainedModel.init_weights, torch.nn.init.normal_)
+    threads = [threading.Thread(target=build) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(inside)) == 2
+    assert before == (PreTrainedModel.tie_weights, PreTrainedModel.init_weights, torch.nn.init.normal_)

@@ -16,6 +16,7 @@ from penchant.models.attention import CannotShare
 from penchant.models.forward import score_sequences
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel, use_plain_attention
+from penchant.models.network import BUILDING
 from penchant.models.numerics import Numerics
 from penchant.models.reward_forward import rewards_of_sequences
 from penchant.models.reward_model import RewardModel, classifier_of
@@ -137,7 +138,6 @@ class Blueprint:
     def _model(self, depth: int) -> LanguageModel:
         """The model with so many of its layers, ready to be trained."""
         from transformers import AutoModelForCausalLM
-        from transformers.initialization import no_init_weights
 
         config = deepcopy(self.config)
         text = config.get_text_config(decoder=True)
@@ -145,7 +145,7 @@ class Blueprint:
         if getattr(text, "layer_types", None):
             text.layer_types = text.layer_types[:depth]
         try:
-            with torch.device("meta"), no_init_weights():
+            with BUILDING, torch.device("meta"):
                 network = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
         except Exception as error:  # as above
             raise ModelError(f"{type(config).__name__}: no model could be built of it ({reason_of(error)})") from error

@@ -13,6 +13,7 @@ import torch
 from penchant.errors import ModelError
 from penchant.files import replacing_folder
 from penchant.models.cache import cache_errors_explained
+from penchant.models.network import BUILDING
 from penchant.models.saving import require_written
 from penchant.wording import reason_of
 
@@ -46,7 +47,7 @@ def read_gguf(gguf: Path, beside: Mapping[str, Any] | None = None) -> Any:
     """
     from transformers import AutoModelForCausalLM
 
-    with _reading(gguf) as where:
+    with BUILDING, _reading(gguf) as where:
         network, found = AutoModelForCausalLM.from_pretrained(
             **where, **(beside or {}), output_loading_info=True, dtype=torch.float32, attn_implementation="sdpa"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,14 @@ from penchant.models.config_check import layers_beyond, read_shapes, require_ada
 from penchant.models.seeding import NOBODYS, seeded
 from penchant.wording import reason_of
 
-__all__ = ["base_of_adapter", "is_reward_folder", "read_adapter", "read_json", "read_network"]
+__all__ = ["BUILDING", "base_of_adapter", "is_reward_folder", "read_adapter", "read_json", "read_network"]
+
+BUILDING = threading.RLock()
+"""Held while transformers builds a network, for which it changes its own classes and functions of PyTorch.
+
+Of two threads that build at once, the second would put back for good what it found changed by the first: networks
+without first numbers, or without tied weights.
+"""
 
 
 def base_of_adapter(path: Path) -> str:
@@ -70,7 +78,8 @@ def read_network(
         require_config_fits(path / "generation_config.json", read_json(path / "generation_config.json"), shapes)
     kind = AutoModelForSequenceClassification if _says_classifier(config) else AutoModelForCausalLM
     try:
-        network, found = _pretrained(kind, path, cut)
+        with BUILDING:
+            network, found = _pretrained(kind, path, cut)
     except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong
         raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error
     _require_all_weights(path, network, found, say)
