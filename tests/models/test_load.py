@@ -368,3 +368,14 @@ def test_threads_that_build_at_once_leave_the_libraries_as_they_were(llama_folde
         thread.join()
     assert len(set(inside)) == 2
     assert before == (PreTrainedModel.tie_weights, PreTrainedModel.init_weights, torch.nn.init.normal_)
+
+
+def test_an_adapter_that_peft_fails_on_halfway_is_one_sentence(llama_folder, cpu, monkeypatch):
+    def halfway(network, config):
+        get_peft_model(network, config)
+        raise RuntimeError("a layer it does not know")
+
+    model = load_model(str(llama_folder), cpu)
+    monkeypatch.setattr("peft.get_peft_model", halfway)
+    with pytest.raises(ConfigError, match=r"no adapter on a LlamaForCausalLM \(a layer it does not know\); name other"):
+        adapters.attach(model, 4, 8, [], 0)

@@ -4,17 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from contextlib import nullcontext
 
 import pytest
 import torch
 
-from penchant.models import adapters, network
 from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
 from penchant.tokens import Limits, tokenise_pairs
-from penchant.training import policies
 from penchant.training.config import DPOConfig, SFTConfig
 from penchant.training.objective import choose_recipe
 from penchant.training.run import train
@@ -43,26 +39,9 @@ def _own_cache(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def loading_one_after_another(monkeypatch):
-    """While transformers loads a model it changes torch for all threads, which processes would not feel.
-
-    Ranks that hold a slice each load together, as they try the model together; of these the reading alone waits.
-    """
-    monkeypatch.setenv("HF_DEACTIVATE_ASYNC_LOAD", "1")  # its own threads are of no rank
-    lock, parts = threading.Lock(), threading.Lock()
-
-    def alone(where, name, key):
-        do = getattr(where, name)
-
-        def do_alone(*args, sharded=False, **kwargs):
-            with nullcontext() if sharded else key:
-                return do(*args, **kwargs, **({"sharded": True} if sharded else {}))
-
-        monkeypatch.setattr(where, name, do_alone)
-
-    alone(policies, "load_policy", lock)
-    alone(network, "_pretrained", parts)
-    alone(adapters, "attach", parts)
+def loading_in_one_thread(monkeypatch):
+    """A rank that is a thread reads its slices itself: the threads that transformers would start are of no rank."""
+    monkeypatch.setenv("HF_DEACTIVATE_ASYNC_LOAD", "1")
 
 
 @pytest.fixture

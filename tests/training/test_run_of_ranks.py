@@ -15,7 +15,7 @@ CLOSE = 1e-6
 TIMED = ("tokens_per_second", "step_seconds")
 
 
-pytestmark = pytest.mark.usefixtures("loading_one_after_another")
+pytestmark = pytest.mark.usefixtures("loading_in_one_thread")
 
 
 def weights_of(one):

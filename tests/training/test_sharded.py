@@ -32,7 +32,7 @@ CLOSE = 1e-6
 SHARDED = {"parallel": {"mode": "sharded"}}
 
 
-pytestmark = pytest.mark.usefixtures("loading_one_after_another")
+pytestmark = pytest.mark.usefixtures("loading_in_one_thread")
 
 
 def weights_of(folder):

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from torch import nn
 
 from penchant.errors import ConfigError
+from penchant.models.building import BUILDING, seeded
 from penchant.models.language_model import LanguageModel
-from penchant.models.seeding import seeded
 from penchant.wording import reason_of
 
 __all__ = ["attach", "is_adapted", "quiet_peft"]
@@ -19,7 +19,7 @@ __all__ = ["attach", "is_adapted", "quiet_peft"]
 @contextmanager
 def quiet_peft() -> Iterator[None]:
     """What peft warns of is not the user's concern: a name that is about to be dropped, weights that are tied."""
-    with warnings.catch_warnings():
+    with BUILDING, warnings.catch_warnings():  # filters are the process's, and the last to leave puts back its own
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         for known in ("tie_word_embeddings", "save_embedding_layers"):  # see merging.py; written with what it changes
             warnings.filterwarnings("ignore", message=f"(?s).*{known}.*", category=UserWarning)
@@ -57,6 +57,7 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
         lora_dropout=0.0,
         target_modules=list(targets) or "all-linear",
     )
+    kind = type(model.causal_lm).__name__
     with seeded(seed):
         try:
             with quiet_peft():
@@ -68,8 +69,8 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
             ) from error
         except Exception as error:  # peft knows some layers by their weights, and fails on others in any way
             raise ConfigError(
-                f"model.lora: peft can put no adapter on a {type(model.causal_lm).__name__} ({reason_of(error)}); name "
-                "other lora.targets, or train it whole, without lora"
+                f"model.lora: peft can put no adapter on a {kind} ({reason_of(error)}); name other "
+                "lora.targets, or train it whole, without lora"
             ) from error
     for written in model.network.peft_config.values():
         written.base_model_name_or_path = str(model.path.resolve())  # found from any folder, by peft too

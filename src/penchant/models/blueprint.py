@@ -13,10 +13,10 @@ import torch
 from penchant.errors import ModelError
 from penchant.models import adapters
 from penchant.models.attention import CannotShare
+from penchant.models.building import BUILDING
 from penchant.models.forward import score_sequences
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel, use_plain_attention
-from penchant.models.network import BUILDING
 from penchant.models.numerics import Numerics
 from penchant.models.reward_forward import rewards_of_sequences
 from penchant.models.reward_model import RewardModel, classifier_of

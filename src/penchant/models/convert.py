@@ -12,8 +12,8 @@ import torch
 
 from penchant.errors import ModelError
 from penchant.files import replacing_folder
+from penchant.models.building import BUILDING
 from penchant.models.cache import cache_errors_explained
-from penchant.models.network import BUILDING
 from penchant.models.saving import require_written
 from penchant.wording import reason_of
 

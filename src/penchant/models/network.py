@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,18 +12,11 @@ import torch
 
 from penchant.errors import ModelError
 from penchant.models.adapters import quiet_peft
+from penchant.models.building import BUILDING, NOBODYS, seeded
 from penchant.models.config_check import layers_beyond, read_shapes, require_adapter_fits, require_config_fits
-from penchant.models.seeding import NOBODYS, seeded
 from penchant.wording import reason_of
 
-__all__ = ["BUILDING", "base_of_adapter", "is_reward_folder", "read_adapter", "read_json", "read_network"]
-
-BUILDING = threading.RLock()
-"""Held while transformers builds a network, for which it changes its own classes and functions of PyTorch.
-
-Of two threads that build at once, the second would put back for good what it found changed by the first: networks
-without first numbers, or without tied weights.
-"""
+__all__ = ["base_of_adapter", "is_reward_folder", "read_adapter", "read_json", "read_network"]
 
 
 def base_of_adapter(path: Path) -> str:

@@ -22,8 +22,8 @@ from torch import Tensor
 from penchant.errors import ModelError, WrittenError
 from penchant.models.adapters import quiet_peft
 from penchant.models.attention import NAME
+from penchant.models.building import NOBODYS, seeded
 from penchant.models.language_model import use_plain_attention
-from penchant.models.seeding import NOBODYS, seeded
 
 __all__ = ["Probe", "Run", "require_same_adapter", "require_same_model", "require_same_network"]
 

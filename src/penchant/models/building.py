@@ -1,0 +1,28 @@
+"""What libraries change for the whole process while they build a network: in one thread at a time, and as it was."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["BUILDING", "NOBODYS", "seeded"]
+
+BUILDING = threading.RLock()
+"""Held while transformers or peft builds a network or an adapter, for which they change their own classes, functions
+of PyTorch and its one generator of random numbers.
+
+Of two threads that build at once, the second would put back for good what it found changed by the first: networks
+without first numbers, or without tied weights.
+"""
+
+NOBODYS = -1
+"""A seed that no run has: numbers drawn with it are never those that an adapter began with."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, the CPU's global generator begins at `seed`, in one thread at a time; no other device's is touched."""
+    with BUILDING, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
