@@ -23,12 +23,11 @@ test: setup  ## the fast tests; what is compiled is kept, also where the environ
 
 MEASURED := tests/objectives tests/ranking tests/lab
 REST := $(addprefix --ignore=,$(MEASURED))
-SHARED_OUT := --numprocesses auto --maxprocesses 8 --dist loadfile
+SHARED_OUT := --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test-all: setup  ## all tests, also those with the real model and killed processes, and every branch of three rooms
-	$(BIN)/python -m pytest -q $(MEASURED) --cov
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(REST) -m "not slow or slow(threads=1)" $(SHARED_OUT)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(REST) -m "slow and not slow(threads=1)" $(SHARED_OUT)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(MEASURED) --cov $(SHARED_OUT)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(REST) $(SHARED_OUT)
 
 ROOM ?=
 mutation: setup  ## break what computes in every way mutmut knows and see that a test fails; ROOM=ranking takes one room; docs/mutation.md

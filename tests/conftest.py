@@ -64,6 +64,13 @@ def _the_real_model_has_what_there_is(request, monkeypatch):
         monkeypatch.setenv("PENCHANT_CACHE", CACHE)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Files with long tests come first, so that no worker has one left when the others are done."""
+    with_long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in with_long)
+
+
 def pytest_collection_finish():
     """What importing made stays, so the collector need not look at these millions of objects again and again."""
     gc.freeze()

@@ -141,7 +141,7 @@ def test_the_lineage_goes_down_to_parent_runs_files_and_judges(penchant, runs, s
     shown = [line.lstrip("│├└─ ") for line in result.out.splitlines()]
     assert shown[0].startswith(f"run {runs / 'second'}  (dpo, dpo, LoRA; ")
     assert shown[1].startswith(f"model, run {runs / 'first'}  (dpo, dpo; ")
-    assert shown[2].startswith(f"model {stories260k}  (weights ")
+    assert shown[2].startswith(f"model {stories260k.resolve()}  (weights ")
     assert shown[3].startswith(f"data {runs / 'answers.jsonl'}  (sha256 ")
     assert shown[4:6] == ["answers by stand-in:positivity  (8)", "responses by small@0123  (16)"]
     assert shown[6].startswith(f"data {runs / 'pairs.jsonl'}  (sha256 ")

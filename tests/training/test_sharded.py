@@ -243,7 +243,7 @@ def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize("verb", ["dpo", "reward", "sft"])
+@pytest.mark.parametrize("verb", ["reward", "sft"])  # for dpo, see what is killed in test_run_of_ranks.py
 def test_two_processes_of_a_command_share_a_model(in_a_process, pairs_file, texts_file, tmp_path, verb):
     data = texts_file if verb == "sft" else pairs_file
     for name, more in (("alone", []), ("together", ["--processes", "2", "--set", "parallel.mode=sharded"])):
@@ -271,11 +271,11 @@ class Stop(pt.Callback):
 
 
 @pytest.mark.slow(threads=1)
-def test_a_sharded_run_in_bfloat16_stops_at_ctrl_c_saves_and_goes_on(in_a_process, pairs_file, tmp_path):
+def test_a_sharded_run_in_bfloat16_stops_at_ctrl_c_saves_and_goes_on(dpo, in_a_process, pairs_file, tmp_path):
     (tmp_path / "ctrl_c.py").write_text(CTRL_C)
 
     def run(name, *more, stops="no"):
-        words = ("--epochs", "1", "--dtype", "bfloat16", "--set", "save.num_samples=0")
+        words = ("--epochs", "2", "--dtype", "bfloat16", "--set", "save.num_samples=0", "--set", "data.held_out=0.25")
         return in_a_process("dpo", pairs_file, *words, *more, "-o", name, STOPS=stops)
 
     together = ("--processes", "2", "--set", "parallel.mode=sharded", "--tracker", "ctrl_c:Stop")
@@ -285,10 +285,11 @@ def test_a_sharded_run_in_bfloat16_stops_at_ctrl_c_saves_and_goes_on(in_a_proces
     (saved,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert int(saved.name.removeprefix("step-")) in (2, 3)
     assert not (tmp_path / "run" / "model").exists()
-    for done in (run("run", *together, "--resume"), run("alone")):
-        assert done.returncode == 0, done.stderr
-    alone, again = (weights_of(tmp_path / name) for name in ("alone", "run"))
-    assert 0.0 < distance(alone, again) < 1e-4  # of the 1e-3 that Adam moves a weight
+    done = run("run", *together, "--resume")
+    assert done.returncode == 0, done.stderr
+    alone = dpo(name="alone", model={"dtype": "bfloat16"})
+    apart = distance(weights_of(alone.path), weights_of(tmp_path / "run"))
+    assert 0.0 < apart < 1e-4  # of the 1e-3 that Adam moves a weight
 
 
 FAILURE = """
