@@ -491,3 +491,37 @@ def test_a_row_of_helpsteer_in_csv_is_read_alike(tmp_path):
     text = "prompt,response,helpfulness,correctness\nQ,a,1,2\nQ,b,3,2\n"
     (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
     assert sides(load_pairs(tmp_path / "rows.csv")) == [("b", "a")]
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("scores", "gap"),
+    [
+        ({"chosen_score": 8, "rejected_score": 3}, 5.0),
+        ({"score_chosen": "8", "score_rejected": " 2.5"}, 5.5),
+        ({"gap": 2}, 2.0),
+        ({"gap": "large"}, None),
+        ({"gap": HUGE}, None),
+        ({"chosen_score": HUGE, "rejected_score": 3}, None),
+        ({"chosen_score": 1.7e308, "rejected_score": -1.7e308}, None),
+        ({"chosen_score": True, "rejected_score": 0}, None),
+        ({"meta": {"chosen_score": HUGE, "rejected_score": 1}}, None),
+    ],
+)
+def test_scores_of_the_sides_are_how_much_better_chosen_is_where_that_is_a_number(tmp_path, scores, gap):
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "Q", "chosen": "a", "rejected": "b", **scores}) + "\n")
+    (pair,) = load_pairs(tmp_path / "rows.jsonl").records
+    assert pair.gap == gap
+
+
+def test_scores_of_a_table_of_texts_are_numbers_too(tmp_path):
+    (tmp_path / "rows.csv").write_text("prompt,chosen,rejected,chosen_score,rejected_score\nQ,a,b,8,3\nR,a,b,,3\n")
+    assert [pair.gap for pair in load_pairs(tmp_path / "rows.csv").records] == [5.0, None]
+
+
+def test_answers_whose_scores_are_too_far_apart_for_a_number_are_a_pair_all_the_same(tmp_path):
+    answers = [{"text": "a", "score": 1.7e308}, {"text": "b", "score": -1.7e308}]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "Q", "answers": answers}) + "\n")
+    assert [pair.gap for pair in load_pairs(tmp_path / "rows.jsonl").records] == [None]

@@ -234,6 +234,18 @@ def test_numbers_of_pairs_that_a_format_cannot_hold_are_said(tmp_path):
     assert [field.name for field in written(rows, "arena", tmp_path)[0].lost] == ["weight", "probability", "margin"]
 
 
+@pytest.mark.parametrize(("to", "lost"), [("trl", ["meta"]), ("kto", ["meta"]), ("comparisons", [])])
+def test_the_part_of_a_benchmark_that_a_list_is_of_is_kept_or_named(tmp_path, to, lost):
+    row = {"prompt": "Q", "chosen": ["a"], "rejected": ["b"], "subset": "Math", "id": "1", "num_correct": 1}
+    assert [field.name for field in written([row], to, tmp_path)[0].lost] == lost
+
+
+@pytest.mark.parametrize(("to", "lost"), [("trl", []), ("kto", ["gap"]), ("comparisons", ["gap"])])
+def test_by_how_much_chosen_is_better_is_kept_or_named(tmp_path, to, lost):
+    row = {"prompt": "Q", "chosen": "a", "rejected": "b", "chosen_score": 3, "rejected_score": 1}
+    assert [field.name for field in written([row], to, tmp_path)[0].lost] == lost
+
+
 def test_what_is_more_than_a_text_makes_no_comparison_and_is_counted(tmp_path):
     rows = [
         {"prompt": "Q", "chosen": BOT | {"reasoning": "hm"}, "rejected": "y"},

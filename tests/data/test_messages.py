@@ -287,8 +287,26 @@ def test_messages_that_were_written_as_text_twice_are_the_messages(tmp_path, spe
     assert {(pair.prompt, pair.chosen, pair.rejected) for pair in found.records} == {
         ((Message(role="user", content="Q"),), answer["content"], "R")
     }
-    with pytest.raises(BadRow, match="begins as a list of messages"):
-        unpacked({"chosen": spell([answer])[:-2]})
+    for name in ("chosen", "question", "instruction"):
+        with pytest.raises(BadRow, match="begins as a list of messages"):
+            unpacked({name: spell([answer])[:-2]})
+
+
+@pytest.mark.parametrize("name", ["question", "query", "input", "instruction", "text"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"from": "USD", "to": "EUR"}\nWrite code that parses this.',
+        '{"role": "admin"} convert this to XML',
+        '[{"from": "a", "x": 1}] is what the server says',
+    ],
+)
+def test_a_question_about_an_object_is_text(tmp_path, name, text):
+    row = {"text": text} if name == "text" else {name: text, "chosen": "a", "rejected": "b"}
+    if name == "text":
+        assert load(tmp_path, load_demonstrations, row).records[0].text == text
+    else:
+        assert load(tmp_path, load_pairs, row).records[0].prompt[0].content == text
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,8 @@ def test_instances_of_one_task_have_ids_of_their_own():
 def test_what_is_no_question_is_refused_in_a_sentence(row, words):
     with pytest.raises(DataError, match=words):
         load_prompts([row])
+
+
+def test_the_prompt_beside_lists_of_texts_is_asked():
+    (prompt,) = load_prompts([{"prompt": "Name a colour.", "chosen": ["Red", "Blue"], "rejected": ["Cat"]}]).records
+    assert said(prompt.messages) == [("user", "Name a colour.")]

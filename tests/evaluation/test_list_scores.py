@@ -75,4 +75,25 @@ def test_ties_are_scored_by_their_rules_from_tied_and_single_lists_of_one_id():
 
     assert found["Ties"].value == pytest.approx(ties_score(rewarded("tied", 3), rewarded("ref", 1)).value)
     assert 0 < found["Ties"].value < 1
+    assert found["Ties"].num == 24
     assert list(found) == ["Ties"]
+
+
+@pytest.mark.parametrize(("best", "score"), [("a", 1.0), ("b", 0.0), ("c", 0.0)])
+def test_of_a_list_with_several_grades_the_best_alone_is_right(best, score):
+    answers = [{"text": text, "score": value} for text, value in (("a", 3), ("b", 2), ("c", 1))]
+    found = scored([{"prompt": "Once", "answers": answers}], lambda text: float(text == best))
+    assert {part: one.value for part, one in found.items()} == {"": score}
+
+
+def test_a_row_of_several_prompts_is_a_list_for_each():
+    def asked(text, *replies):
+        return {"text": text, "role": "prompter", "replies": replies, "lang": "en"}
+
+    def said(text, rank, *replies):
+        return {"text": text, "role": "assistant", "rank": rank, "replies": replies, "lang": "en"}
+
+    tree = asked("Once", said("a", 0, asked("Then", said("c", 0), said("d", 1), said("e", 2))), said("b", 1))
+    rewards = {"a": 5.0, "b": -1.0, "c": 0.0, "d": 4.0, "e": 9.0}
+    found = scored([{"message_tree_id": "t", "tree_state": "ready", "prompt": tree}], rewards.__getitem__)
+    assert (found[""].value, found[""].num) == (0.0, 1), "the pair of the first prompt is no list"

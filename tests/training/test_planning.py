@@ -128,6 +128,8 @@ def test_slices_are_chosen_where_the_whole_would_not_fit(plan, monkeypatch):
         monkeypatch.setitem(devices.DEVICES, "small", small)
         assert plan(device="small", processes=2, settings={"parallel.mode": "auto"}).mode == mode
         assert plan(device="small", settings={"parallel.mode": "auto"}).mode == "replicated"
+        unshared = {"parallel.mode": "auto", "model.share_prefixes": False}
+        assert plan(device="small", processes=2, settings=unshared).mode == "replicated", "slices are of trees"
         proposed = " ".join(plan(device="small", processes=2).proposals)
         assert "parallel.mode=sharded" in proposed
 

@@ -204,6 +204,7 @@ def test_a_checkpoint_that_one_rank_cannot_write_is_absent_and_its_words_end_all
         ({"dpo": {"moving_reference": {}}}, 2, "a reference that moves"),
         ({"alarms": {"kl_over_budget": 1.0}}, 2, "keeps a second model"),
         ({"model": {"reference": "other"}}, 2, "leave out model.reference"),
+        ({"model": {"share_prefixes": False}}, 2, "leave out model.share_prefixes"),
     ],
 )
 def test_what_is_not_sharded_is_refused(more, processes, words):
@@ -234,6 +235,20 @@ def test_auto_decides_by_the_memory_and_a_run_goes_on_in_the_other_mode(
     assert not isinstance(done, BaseException), done
     assert any("is replicated over 2 processes" in line for line in after.said)
     assert distance(weights_of(alone.path), weights_of(tmp_path / "run")) < CLOSE
+
+
+@pytest.mark.parametrize(("on_this_machine", "mode"), [("1", "replicated"), ("2", "sharded"), (None, "sharded")])
+def test_the_memory_of_a_machine_is_shared_by_its_own_processes(
+    in_ranks, settings, make_reporter, model, monkeypatch, on_this_machine, mode
+):
+    state = 16 * sum(p.numel() for p in model.network.parameters())
+    monkeypatch.setattr(room, "memory_of_machine", lambda: state / 0.69)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if on_this_machine:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", on_this_machine)
+    config = DPOConfig.model_validate(settings(parallel={"mode": "auto"}))
+    found = in_ranks(2, lambda _: room.with_mode(config, make_reporter(), loaded=False))
+    assert [getattr(one, "parallel", one).mode for one in found] == [mode] * 2, found
 
 
 def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():

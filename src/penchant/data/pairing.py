@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Literal, TypeVar, get_args
 
 from penchant.data.answer_lists import Answer, AnswerList
-from penchant.data.records import PreferencePair, Response, prompt_key, response_key
+from penchant.data.records import PreferencePair, Response, gap_between, prompt_key, response_key
 from penchant.data.verdicts import CODES, BadRow
 from penchant.errors import ConfigError
 from penchant.wording import shown
@@ -81,7 +81,12 @@ def pairs_of_list(one: AnswerList, pairing: Pairing) -> tuple[PreferencePair, ..
     """The pairs of a list, those with the best chosen answer first. Raises BadRow, of no severity, for one without."""
     return tuple(
         PreferencePair(
-            prompt=one.prompt, chosen=better, rejected=worse, gap=high - low, name=one.name, origin=one.origin
+            prompt=one.prompt,
+            chosen=better,
+            rejected=worse,
+            gap=gap_between(high, low),
+            name=one.name,
+            origin=one.origin,
         )
         for (high, better), (low, worse) in choose_pairs(one, pairing)
     )

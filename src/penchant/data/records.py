@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_serializer
@@ -32,6 +33,7 @@ __all__ = [
     "RowOrigin",
     "Source",
     "as_message",
+    "gap_between",
     "labelled_from_pairs",
     "pairs_from_comparisons",
     "prompt_id",
@@ -312,9 +314,25 @@ def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[Preference
 def _gap_of(comparison: Comparison) -> float | None:
     """By how much the preferred side was scored higher, or the strength of the preference; None: nobody says."""
     a, b = (comparison.meta.get(name) for name in SCORES)
-    if isinstance(a, int | float) and isinstance(b, int | float):
-        return float(a - b if comparison.outcome == "a" else b - a)
-    return None if comparison.strength is None else float(comparison.strength)
+    gap = gap_between(a, b) if comparison.outcome == "a" else gap_between(b, a)
+    if gap is None and comparison.strength is not None:
+        return float(comparison.strength)
+    return gap
+
+
+def gap_between(high: object, low: object) -> float | None:
+    """By how much one score is higher than another; None where one is no finite number, or the difference is none.
+
+    A score may be the text of a number, as in a file of csv.
+    """
+    scores = (high, low)
+    if not all(isinstance(score, int | float | str) and not isinstance(score, bool) for score in scores):
+        return None
+    try:
+        gap = float(high) - float(low)  # type: ignore[arg-type]  # one of these, see above
+    except (ValueError, OverflowError):
+        return None
+    return gap if isfinite(gap) else None
 
 
 def labelled_from_pairs(pairs: Iterable[PreferencePair]) -> list[Labelled]:

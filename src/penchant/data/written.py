@@ -40,7 +40,7 @@ Writable: TypeAlias = PreferencePair | Comparison | Labelled | Demonstration
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
 """What an outcome is called in the data of Chatbot Arena."""
 HELD_BY: dict[str, set[str]] = {
-    "trl": {"weight", "probability", "margin", "id", "models", "scores"},
+    "trl": {"weight", "probability", "margin", "gap", "id", "models", "scores"},
     "kto": {"weight", "id", "models", "scores"},
     "messages": {"weight", "id", "models", "scores"},
     "arena": {"id", "models", "annotator", "created_at", "shown_first"},
@@ -154,7 +154,7 @@ def lost_in(record: Writable, to: str) -> list[str]:
         said = ["weight"] * (record.weight != 1)
         if isinstance(record, PreferencePair):
             said += ["probability"] * (record.probability != 1) + ["margin"] * (record.margin != 0)
-            said += ["scores"] * (record.gap is not None)
+            said += ["gap"] * (record.gap is not None) + ["name"] * (record.name is not None)
     if to == "messages" and isinstance(record, PreferencePair | Comparison):
         said.append("the rejected response")
     return [name for name in said if name not in HELD_BY[to]]

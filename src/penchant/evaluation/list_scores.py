@@ -27,9 +27,9 @@ def scores_of_parts(
 
     pairs, prompts: in order. rewards: of chosen and rejected. A row that made one pair is no list.
     """
-    rows: defaultdict[Origin, list[int]] = defaultdict(list)
+    rows: defaultdict[tuple[Origin, bytes], list[int]] = defaultdict(list)
     for place, pair in enumerate(pairs):
-        rows[pair.origin].append(place)
+        rows[pair.origin, prompts[place]].append(place)  # a row may hold a tree, of several prompts
     parts: defaultdict[str, list[tuple[str, ScoredList, bytes]]] = defaultdict(list)
     for places in rows.values():
         if len(places) > 1:
@@ -40,8 +40,9 @@ def scores_of_parts(
 
 
 def _list_of(places: Sequence[int], pairs: Sequence[EncodedPair], rewards: Sequence[tuple[float, float]]) -> ScoredList:
-    right = {pairs[i].chosen.key: rewards[i][0] for i in places}
+    """Right are the answers of which none is better: of a list with more than two grades, the best alone."""
     wrong = {pairs[i].rejected.key: rewards[i][1] for i in places}
+    right = {pairs[i].chosen.key: rewards[i][0] for i in places if pairs[i].chosen.key not in wrong}
     return ScoredList(tuple(right.values()), tuple(wrong.values()))
 
 

@@ -6,7 +6,7 @@ rewardbench/utils.py.
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,7 @@ def ties_score(tied: Mapping[str, ScoredList], single: Mapping[str, ScoredList],
     def score(weight_N: FloatArray) -> float:
         return float(sum(share * _mean(value_N, weight_N * is_in_N) for share, value_N, is_in_N in terms))
 
-    return resampled(score, ids, seed=seed)
+    return replace(resampled(score, ids, seed=seed), num=len(tied) + len(single))
 
 
 def mean_of_parts(parts: Sequence[Estimate]) -> Estimate:

@@ -56,8 +56,9 @@ class Hearing:
         self, messages: Sequence[Message], text: str, is_answered: bool
     ) -> tuple[Skeleton | None, bool, tuple[str, ...] | None]:
         """The skeleton of such messages, whether it with their texts is what was rendered, and these as they stand."""
-        if self._filled is not None and self._filled[0] is messages and self._filled[1].text is text:
-            return self._filled[1].skeleton, True, self._filled[1].fillings
+        last = self._filled  # another thread may put its own in its place
+        if last is not None and last[0] is messages and last[1].text is text:
+            return last[1].skeleton, True, last[1].fillings
         skeleton = self.skeleton(messages, is_answered)
         return (skeleton, False, None) if skeleton is None else (skeleton, *skeleton.read(text, messages))
 

@@ -6,6 +6,7 @@ Refused is only what weights, gradients and moments alone make impossible, in al
 from __future__ import annotations
 
 import math
+import os
 
 import torch
 
@@ -57,7 +58,7 @@ def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConf
         if loaded or processes == 1:
             return "replicated"
         gpu = config.model.device in ("auto", "cuda") and torch.cuda.is_available()
-        memory = torch.cuda.get_device_properties().total_memory if gpu else memory_of_machine() / processes
+        memory = torch.cuda.get_device_properties().total_memory if gpu else memory_of_machine() / here
         reward = isinstance(config, RewardConfig)
         total, trained = blueprint_of(config.model, reporter, reward=reward, gpu=gpu).parameters()
         mode = settled_mode(config, processes, total, trained, memory)
@@ -65,6 +66,7 @@ def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConf
         return mode
 
     processes = ranks.size()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))  # of several machines, each has its own memory
     return config.model_copy(update={"parallel": ParallelConfig(mode=ranks.first(decided))})
 
 

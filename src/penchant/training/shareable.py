@@ -59,6 +59,10 @@ def why_not_sharded(config: RunConfig, processes: int) -> str:
             config.optimiser.router_loss > 0,
             "optimiser.router_loss reads states within a model, which is not sharded; leave it out",
         ),
+        (
+            not config.model.share_prefixes,
+            "sequences are sharded in trees of what they share; leave out model.share_prefixes, or this",
+        ),
         (moving is not None, "a reference that moves is not sharded; leave out dpo.moving_reference, or this"),
         (
             config.alarms.kl_over_budget is not None,

@@ -9,7 +9,7 @@ from penchant.data.importers.calls import read_tools
 from penchant.data.importers.messages import kind_of, read_messages, says_nothing, weight_of
 from penchant.data.importers.transcript import turns_before_answer
 from penchant.data.quickly import text_message
-from penchant.data.records import Message, Response
+from penchant.data.records import Message, Response, gap_between
 from penchant.data.verdicts import BadRow
 
 __all__ = [
@@ -170,7 +170,10 @@ def numbers(row: Row) -> dict[str, Any]:
     """The weight, soft label, margin and gap of a pair, where the row has them."""
     if NUMBERS.isdisjoint(row):
         return {}
-    return {name: row[name] for name in NUMBERS & row.keys() if not says_nothing(row[name])}
+    found = {name: row[name] for name in NUMBERS & row.keys() if not says_nothing(row[name])}
+    if "gap" in found:  # which no loss reads, so it keeps no row out
+        found["gap"] = gap_between(found["gap"], 0)
+    return found
 
 
 def response_field(row: Row, name: str, prompt: tuple[Message, ...]) -> Response:

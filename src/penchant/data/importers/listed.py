@@ -12,7 +12,7 @@ from penchant.data.importers.base import Importer, OneOrMore, converting, requir
 from penchant.data.importers.judged import all_of, compared
 from penchant.data.importers.vote_fields import Vote, digest_of_parts, unit_of
 from penchant.data.pairing import Pairing, choose_pairs, from_lists, pairs_of_list
-from penchant.data.records import SCORES, Comparison, PreferencePair, prompt_key, response_key
+from penchant.data.records import SCORES, Comparison, PreferencePair, gap_between, prompt_key, response_key
 from penchant.data.verdicts import CODES, BadRow
 
 __all__ = ["comparisons_by", "pairs_by", "votes_by_score"]
@@ -43,10 +43,15 @@ def _comparisons_of(one: AnswerList, pairing: Pairing) -> Iterable[Comparison | 
     for (high, better), (low, worse) in choose_pairs(one, pairing):
         if isinstance(better, str) and isinstance(worse, str):
             sides = models[response_key(better)], models[response_key(worse)]
-            scores: dict[str, JsonValue] = dict(zip(SCORES, (high, low), strict=True))
-            yield compared(one.prompt, (better, worse), "a", models=sides, meta=scores)
+            meta: dict[str, JsonValue] = dict(zip(SCORES, (high, low), strict=True))
+            if one.name is not None:
+                meta["name"] = one.name
+            yield compared(one.prompt, (better, worse), "a", models=sides, meta=meta)
         else:
-            yield PreferencePair(prompt=one.prompt, chosen=better, rejected=worse, origin=one.origin)
+            gap = gap_between(high, low)
+            yield PreferencePair(
+                prompt=one.prompt, chosen=better, rejected=worse, gap=gap, name=one.name, origin=one.origin
+            )
 
 
 def votes_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Vote, ...]]:

@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 from penchant.data.files import Row
-from penchant.data.importers.messages import HOLD_MESSAGES
+from penchant.data.importers.messages import HOLD_A_PROMPT, HOLD_MESSAGES
 from penchant.data.verdicts import BadRow
 
 __all__ = ["messages_spelt", "spelt", "unpacked"]
@@ -26,6 +26,10 @@ BEGINS = re.compile(
     re.DOTALL,
 )
 """Messages, of which the first key is one of theirs or both of theirs follow soon."""
+BEGINS_AS_A_LIST = re.compile(r"""[\s"']*\[[\s"']*\{\s*["'](?:role|content)["']\s*:""")
+HAS_BOTH = re.compile(r"""(?=.*["'](?:role|from)["']\s*:)(?=.*["'](?:content|value)["']\s*:)""", re.DOTALL)
+MAY_BE_TEXT = HOLD_A_PROMPT - {"prompt"} | {"text"}
+"""Columns of which a text may begin with any object, as a question about one: to be messages it must have both keys."""
 
 LITERAL = re.compile(r"""\s*(?:\[\s*)?\{?\s*["']""")
 _OPENING = frozenset("[{\"' \t\r\n")
@@ -70,8 +74,11 @@ def _may_spell(text: str) -> bool:
     return head[:1] in ("[", "{") or (head[:1] in ("'", '"') and _begins(head))
 
 
-def _begins(text: str) -> bool:
-    return BEGINS.match(text[:HEAD].replace("\\", "").lstrip("\"'[ ")) is not None
+def _begins(text: str, name: str = "") -> bool:
+    head = text[:HEAD].replace("\\", "")
+    if BEGINS.match(head.lstrip("\"'[ ")) is None:
+        return False
+    return name not in MAY_BE_TEXT or any(found.match(head) for found in (BEGINS_AS_A_LIST, HAS_BOTH))
 
 
 def messages_spelt(text: str, name: str) -> Any:
@@ -85,7 +92,7 @@ def _messages_in(text: str, name: str) -> Any:
         return value
     if name == "prompt" and (single := _single(text, name)) is not text:
         return single
-    if (value is None or not isinstance(value, list | dict)) and _begins(text):
+    if (value is None or not isinstance(value, list | dict)) and _begins(text, name):
         reason = f"'{name}' is text that begins as a list of messages and is neither JSON nor Python's spelling of one"
         raise BadRow("bad_type", reason, "write the list itself, or its JSON; numpy arrays need .tolist() first")
     return text

@@ -5,13 +5,11 @@ data repeats the last question alone: then the conversation is the prompt. They 
 with a call of a tool and its result: what both say is prompt too, and the response is the last message.
 """
 
-from math import isfinite
-
 from penchant.data.files import Row
 from penchant.data.importers.base import field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages, says_nothing
 from penchant.data.quickly import text_pair
-from penchant.data.records import Message, PreferencePair, Response
+from penchant.data.records import Message, PreferencePair, Response, gap_between
 from penchant.data.verdicts import CODES, BadRow
 from penchant.wording import shown
 
@@ -65,16 +63,10 @@ def gap_of(row: Row) -> float | None:
     meta = row.get("meta")
     for place in (row, meta if isinstance(meta, dict) else {}):
         for better, worse in SCORES:
-            high, low = (_score(place.get(name)) for name in (better, worse))
-            if high is not None and low is not None:
-                return high - low
+            gap = gap_between(place.get(better), place.get(worse))
+            if gap is not None:
+                return gap
     return None
-
-
-def _score(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
-        return None
-    return float(value)
 
 
 def are_texts(value: object) -> bool:
@@ -115,7 +107,8 @@ def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
 
 def prompt_of_pair(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDES) -> tuple[Message, ...]:
     """The prompt that `pair_of` makes of the one beside two responses, whatever else these are. Raises BadRow."""
-    if not all(is_conversation(row.get(name)) for name in sides):
+    answers = [row.get(name) for name in sides]
+    if any(map(are_texts, answers)) or not all(map(is_conversation, answers)):
         return prompt
     before, other = (read_messages(row[name], name)[:-1] for name in sides)
     return _common(row, prompt, (before, other), sides)
