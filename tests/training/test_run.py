@@ -605,23 +605,36 @@ def wait_for_steps(folder, count, process):
     raise AssertionError(f"the run ended with {process.poll()} before it made {count} steps")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=str
-)
-def test_a_process_that_is_stopped_or_killed_goes_on_bit_for_bit(tmp_path, stories260k, pairs_file, number, code):
+@pytest.fixture(scope="module")
+def training_process(stories260k, pairs_file):
+    """Starts `penchant dpo` as a process of its own, into a folder."""
     arguments = ["dpo", "--model", str(stories260k), "--data", str(pairs_file), "--chat-template", "plain"]
     arguments += ["--epochs", "4", "--batch-size", "2", "--learning-rate", "3e-4", "--device", "cpu"]
     arguments += ["--set", "save.checkpoint_every=1", "--set", "save.num_samples=0", "--dtype", "float32"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    assert penchant(*arguments, "--output", str(straight), env=environment).wait(300) == 0
-    process = penchant(*arguments, "--output", str(broken), env=environment)
+    return lambda folder, *more: penchant(*arguments, "--output", str(folder), *more, env=environment)
+
+
+@pytest.fixture(scope="module")
+def straight(training_process, tmp_path_factory):
+    """The folder of such a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    assert training_process(folder).wait(300) == 0
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=str
+)
+def test_a_process_that_is_stopped_or_killed_goes_on_bit_for_bit(training_process, straight, tmp_path, number, code):
+    broken = tmp_path / "broken"
+    process = training_process(broken)
     wait_for_steps(broken, 5, process)
     process.send_signal(number)
     assert process.wait(60) == code
     assert not (broken / "model").exists()
-    assert penchant(*arguments, "--output", str(broken), "--resume", env=environment).wait(300) == 0
+    assert training_process(broken, "--resume").wait(300) == 0
     assert rows(RunFolder(broken)) == rows(RunFolder(straight))
     assert weights(RunFolder(broken)) == weights(RunFolder(straight))
 

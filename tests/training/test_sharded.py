@@ -258,11 +258,17 @@ def test_a_head_of_rewards_beside_an_adapter_is_not_sharded():
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize("verb", ["reward", "sft"])  # for dpo, see what is killed in test_run_of_ranks.py
-def test_two_processes_of_a_command_share_a_model(in_a_process, pairs_file, texts_file, tmp_path, verb):
-    data = texts_file if verb == "sft" else pairs_file
+def test_texts_are_learned_as_in_one_process(in_ranks, sft, tmp_path):
+    alone = sft(name="alone")
+    ended = in_ranks(2, lambda _: sft(output=str(tmp_path / "run"), **SHARDED))
+    assert not any(isinstance(one, BaseException) for one in ended), ended
+    assert distance(weights_of(alone.path), weights_of(tmp_path / "run")) < CLOSE
+
+
+@pytest.mark.slow(threads=1)
+def test_two_processes_of_a_command_share_a_model(in_a_process, pairs_file, tmp_path):
     for name, more in (("alone", []), ("together", ["--processes", "2", "--set", "parallel.mode=sharded"])):
-        done = in_a_process(verb, data, "--epochs", "1", "--set", "data.held_out=0.25", *more, "-o", name)
+        done = in_a_process("reward", pairs_file, "--epochs", "1", "--set", "data.held_out=0.25", *more, "-o", name)
         assert done.returncode == 0, done.stderr
     assert distance(weights_of(tmp_path / "alone"), weights_of(tmp_path / "together")) < CLOSE
     one, other = ({file.name: file for file in (tmp_path / name / "model").iterdir()} for name in ("alone", "together"))

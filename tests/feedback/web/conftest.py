@@ -149,9 +149,9 @@ def served(site: Site) -> Iterator[str]:
         listening.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator:
-    """A real browser, headless; skips where there is none."""
+    """A real browser, headless, as long as a file needs it; skips where there is none."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     if CHROMIUM is None:
         pytest.skip("needs Chromium")
