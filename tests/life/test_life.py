@@ -250,8 +250,7 @@ def test_a_claim_fails_where_its_interval_does_and_not_by_the_chance_of_a_few_an
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 4])
-def test_a_whole_life_holds_its_claim(tmp_path, monkeypatch, seed):
+def test_a_whole_life_holds_its_claim(tmp_path, monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path))
-    result = life(seed=seed)
+    result = life(seed=4)  # where it failed once, by one answer
     assert result.held, result.checks
