@@ -30,7 +30,7 @@ COMPARISON = {
         (SIDES, [None]),
         (SIDES | {"score_chosen": 8, "score_rejected": 5.5}, [2.5]),
         (SIDES | {"chosen_score": 5.0, "rejected_score": 8.0}, [-3.0]),
-        (SIDES | {"chosen-rating": "8", "rejected-rating": "5"}, [None]),
+        (SIDES | {"chosen-rating": "8", "rejected-rating": "5"}, [3.0]),
         (SIDES | {"meta": {"judge": "positivity", "score_chosen": 0.75, "score_rejected": 0.25, "gap": 0.5}}, [0.5]),
         (COMPARISON, [None]),
         (COMPARISON | {"strength": 2}, [2.0]),
