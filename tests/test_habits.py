@@ -1,10 +1,12 @@
 """Habits: hooks that say what `make check` says, forms that can be filled in, a release that lacks nothing."""
 
+import ast
 import configparser
 import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -100,3 +102,26 @@ def test_wheel_and_archive_hold_every_file(tmp_path):
     command = [sys.executable, str(ROOT / "tools" / "release.py"), "--only-build", "--dist", str(tmp_path / "dist")]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (built.returncode, "nothing is missing" in built.stdout) == (0, True), built.stdout + built.stderr
+
+
+def test_tests_ask_for_no_package_that_make_setup_does_not_install():
+    """`make test` installs the extra `dev` alone: what needs more skips, says so, and does not fail to be imported."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+
+    def packages(*names):
+        for requirement in (one for name in names for one in extras[name]):
+            name, _, more = re.match(r"([\w.-]+)(\[([\w,-]+)\])?", requirement).groups()
+            yield from packages(*more.split(",")) if name == "penchant" else [name.lower().replace("-", "_")]
+
+    absent = set(packages(*extras)) - set(packages("dev"))
+    assert "openai" in absent
+    asked = [
+        f"{file.relative_to(ROOT)}:{node.lineno} {name}"
+        for pattern in ("test_*.py", "conftest.py")
+        for file in ROOT.joinpath("tests").rglob(pattern)
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])
+        if name.partition(".")[0].lower() in absent
+    ]
+    assert asked == []

@@ -4,7 +4,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
-import openai
 import pytest
 
 from penchant.data import Message, prompt_id
@@ -13,6 +12,8 @@ from penchant.evaluation.authors import ModelAuthor
 from penchant.evaluation.candidates import sample_prompts
 from penchant.models.generate import Request, generate
 from penchant.models.sampler import SamplingParams
+
+openai = pytest.importorskip("openai", reason="OpenAI's own client asks; install the extra `oracle`")
 
 DOG = "Once upon a time there was a little dog"
 
