@@ -1,5 +1,6 @@
 """Records, importers and splits."""
 
+from penchant.data.derived import labelled_from_pairs, pairs_from_comparisons
 from penchant.data.files import read_rows
 from penchant.data.given import Data, Part
 from penchant.data.importers.vote_fields import Vote, keeps_order, vote_columns
@@ -30,8 +31,6 @@ from penchant.data.records import (
     Role,
     Source,
     as_message,
-    labelled_from_pairs,
-    pairs_from_comparisons,
     prompt_id,
     prompt_identity,
     prompt_key,

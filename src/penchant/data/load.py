@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, TypeVar
 
+from penchant.data.derived import labelled_from_pairs
 from penchant.data.given import Data, Source, digest_of, part_of, refuse_options
 from penchant.data.importers import Vote
 from penchant.data.kinds import Kind, guess_kind, kinds_of
@@ -24,7 +25,7 @@ from penchant.data.record_kinds import (
     VOTES,
     RecordKind,
 )
-from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt, labelled_from_pairs
+from penchant.data.records import Demonstration, Document, Labelled, PreferencePair, Prompt
 from penchant.errors import ConfigError, DataError
 
 __all__ = [

@@ -13,7 +13,8 @@ from statistics import fmean
 from typing import Literal, TypeVar, get_args
 
 from penchant.data.answer_lists import Answer, AnswerList
-from penchant.data.records import PreferencePair, Response, gap_between, prompt_key, response_key
+from penchant.data.derived import gap_between
+from penchant.data.records import PreferencePair, Response, prompt_key, response_key
 from penchant.data.verdicts import CODES, BadRow
 from penchant.errors import ConfigError
 from penchant.wording import shown

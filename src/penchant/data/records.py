@@ -1,14 +1,13 @@
 """The records every other room works on: messages, candidates, comparisons, pairs, demonstrations, prompts.
 
 All are frozen: a change is a new record. `Comparison` is what a person answered; `PreferencePair` is what training
-reads; `pairs_from_comparisons` is the one function that turns the first into the second.
+reads; `data/derived.py` turns the first into the second.
 """
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from datetime import datetime
-from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_serializer
@@ -33,9 +32,6 @@ __all__ = [
     "RowOrigin",
     "Source",
     "as_message",
-    "gap_between",
-    "labelled_from_pairs",
-    "pairs_from_comparisons",
     "prompt_id",
     "prompt_identity",
     "prompt_key",
@@ -294,54 +290,3 @@ def _said(message: Message) -> dict[str, Any]:
         if (value := getattr(message, name)) is not None:
             row[name] = json.loads(value) if name in ("tool_calls", "tools") else value
     return row
-
-
-def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[PreferencePair]:
-    """Turn answers into training pairs, in order.
-
-    Outcome "a" makes a chosen and b rejected, "b" the other way round. A tie, both_bad and a comparison nobody has
-    answered make no pair; whoever calls counts them (`len(comparisons) - len(pairs)`).
-    """
-    pairs = []
-    for comparison in comparisons:
-        sides, gap = (comparison.a.text, comparison.b.text), _gap_of(comparison)
-        if comparison.outcome in ("a", "b"):
-            chosen, rejected = sides if comparison.outcome == "a" else sides[::-1]
-            pairs.append(PreferencePair(prompt=comparison.prompt, chosen=chosen, rejected=rejected, gap=gap))
-    return pairs
-
-
-def _gap_of(comparison: Comparison) -> float | None:
-    """By how much the preferred side was scored higher, or the strength of the preference; None: nobody says."""
-    a, b = (comparison.meta.get(name) for name in SCORES)
-    gap = gap_between(a, b) if comparison.outcome == "a" else gap_between(b, a)
-    if gap is None and comparison.strength is not None:
-        return float(comparison.strength)
-    return gap
-
-
-def gap_between(high: object, low: object) -> float | None:
-    """By how much one score is higher than another; None where one is no finite number, or the difference is none.
-
-    A score may be the text of a number, as in a file of csv.
-    """
-    scores = (high, low)
-    if not all(isinstance(score, int | float | str) and not isinstance(score, bool) for score in scores):
-        return None
-    try:
-        gap = float(high) - float(low)  # type: ignore[arg-type]  # one of these, see above
-    except (ValueError, OverflowError):
-        return None
-    return gap if isfinite(gap) else None
-
-
-def labelled_from_pairs(pairs: Iterable[PreferencePair]) -> list[Labelled]:
-    """Take pairs apart, in order: each chosen response is good, each rejected one is bad.
-
-    A preference says which of two is better, not that one is good: use it where no labels were collected.
-    """
-    return [
-        Labelled(prompt=pair.prompt, response=text, desirable=desirable, weight=pair.weight, origin=pair.origin)
-        for pair in pairs
-        for text, desirable in ((pair.chosen, True), (pair.rejected, False))
-    ]

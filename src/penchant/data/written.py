@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
+from penchant.data.derived import labelled_from_pairs, pairs_from_comparisons
 from penchant.data.importers.base import require_question
 from penchant.data.importers.judged import HUMAN
 from penchant.data.inspection import require_pair
@@ -27,8 +28,6 @@ from penchant.data.records import (
     PreferencePair,
     Response,
     as_message,
-    labelled_from_pairs,
-    pairs_from_comparisons,
 )
 from penchant.data.tasks import FLIPPED, task_from_pair, task_of
 from penchant.data.verdicts import CODES, BadRow

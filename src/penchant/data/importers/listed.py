@@ -7,12 +7,13 @@ from itertools import combinations
 from pydantic import JsonValue
 
 from penchant.data.answer_lists import AnswerList
+from penchant.data.derived import gap_between
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore, converting, require_question
 from penchant.data.importers.judged import all_of, compared
 from penchant.data.importers.vote_fields import Vote, digest_of_parts, unit_of
 from penchant.data.pairing import Pairing, choose_pairs, from_lists, pairs_of_list
-from penchant.data.records import SCORES, Comparison, PreferencePair, gap_between, prompt_key, response_key
+from penchant.data.records import SCORES, Comparison, PreferencePair, prompt_key, response_key
 from penchant.data.verdicts import CODES, BadRow
 
 __all__ = ["comparisons_by", "pairs_by", "votes_by_score"]

@@ -5,11 +5,14 @@ data repeats the last question alone: then the conversation is the prompt. They 
 with a call of a tool and its result: what both say is prompt too, and the response is the last message.
 """
 
+from functools import lru_cache
+
+from penchant.data.derived import gap_between
 from penchant.data.files import Row
 from penchant.data.importers.base import field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages, says_nothing
 from penchant.data.quickly import text_pair
-from penchant.data.records import Message, PreferencePair, Response, gap_between
+from penchant.data.records import Message, PreferencePair, Response
 from penchant.data.verdicts import CODES, BadRow
 from penchant.wording import shown
 
@@ -51,9 +54,9 @@ SCORES = (
 
 def refuse_equal(row: Row) -> None:
     """Raises BadRow, of no severity, for two sides of the same score: one was picked among equals."""
-    for better, worse in SCORES:
-        score = row.get(better)
-        if score is not None and score == row.get(worse) and not says_nothing(score):
+    for better, worse in _scores_among(tuple(row)):
+        score = row[better]
+        if score is not None and score == row[worse] and not says_nothing(score):
             reason = f"its '{better}' and '{worse}' are both {shown(score)}: {CODES['tie'].meaning}"
             raise BadRow("tie", reason, "nothing to mend")
 
@@ -61,12 +64,18 @@ def refuse_equal(row: Row) -> None:
 def gap_of(row: Row) -> float | None:
     """By how much chosen was scored higher than rejected, in the row itself or in its `meta`; None: nobody says."""
     meta = row.get("meta")
-    for place in (row, meta if isinstance(meta, dict) else {}):
-        for better, worse in SCORES:
-            gap = gap_between(place.get(better), place.get(worse))
+    for place in (row, meta) if isinstance(meta, dict) else (row,):
+        for better, worse in _scores_among(tuple(place)):
+            gap = gap_between(place[better], place[worse])
             if gap is not None:
                 return gap
     return None
+
+
+@lru_cache(maxsize=1000)
+def _scores_among(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Those of both sides that stand in a row of these names; the rows of a file have the same names."""
+    return tuple(both for both in SCORES if set(both) <= set(names))
 
 
 def are_texts(value: object) -> bool:
