@@ -83,6 +83,18 @@ def test_prompts_that_are_measured_on_are_in_no_training(study):
     assert not asked["held-out"] & asked["train"]
 
 
+def test_models_are_removed_where_they_are_not_kept(methods, undrawn, tmp_path):
+    only_dpo = methods | {"methods": {"dpo": {"strengths": [0.1]}}, "keep_models": False}
+    numbers = []
+    for _ in range(2):  # what is measured is not trained again for want of its model
+        pt.frontier(only_dpo, tmp_path / "light", judge=brevity, progress=False)
+        numbers.append((tmp_path / "light" / "frontier.json").read_text())
+        run = tmp_path / "light" / "dpo-0.1-seed-0"
+        assert (run / "run.json").exists()
+        assert not (run / "model").exists()
+    assert numbers[0] == numbers[1]
+
+
 def test_it_leaves_runs_numbers_and_figures(study):
     found, folder = study
     for run in ("dpo-0.1-seed-0", "rloo-0.05-seed-0", "reward"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -155,12 +156,18 @@ def _go(
                 point.name, run.model, ground, reporter, _facts(point), accuracies[-1] if accuracies else None
             )
 
+        def went_on(done: int, total: int) -> None:
+            num_runs = max(done - 1, 0)  # the first that is done is the start
+            for point in [] if config.keep_models else points[:num_runs]:
+                shutil.rmtree(output / point.name / "model", ignore_errors=True)
+            reporter.progress("points", done, total, {})
+
         start, *measured = go_through(
             [_Start(), *points],
             _facts,
             work,
             output / "points.jsonl",
-            lambda done, total: reporter.progress("points", done, total, {}),
+            went_on,
         )
     return ground, start, measured
 

@@ -60,6 +60,7 @@ class StudyConfig(Checked):
     pool: Pool = Pool()
     measured_responses: Annotated[int, Field(ge=1)] = Field(4, description="answers to each held-out prompt")
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field((0,), description="one run of each point for each")
+    keep_models: bool = Field(True, description="whether each run keeps its model once it is measured")
     settings: dict[str, Any] = Field({}, description="of every training run")
     reward_settings: dict[str, Any] = Field({}, description="of the training of the reward model")
 
