@@ -7,14 +7,15 @@ an empty text, list or object, not a number) says nothing: parquet and csv fill 
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer
-from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES, says_nothing
-from penchant.data.records import Origin
+from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES, TRUTH
+from penchant.data.importers.values import says_nothing
+from penchant.data.records import Demonstration, Document, Origin
 from penchant.data.verdicts import BadRow
 
 __all__ = ["HARMLESS", "MEANINGFUL", "Meaning", "UnreadField", "UnreadFields", "harmless_of", "in_words", "unread_of"]
@@ -24,16 +25,19 @@ __all__ = ["HARMLESS", "MEANINGFUL", "Meaning", "UnreadField", "UnreadFields", "
 class Meaning:
     """Why a row may not be read without the field, and what to do.
 
-    neutral: the values, in lower case, that change nothing. may_repeat: whether the field holds a text, which says
-    nothing new where it stands in the fields that are read.
+    neutral: the values, in lower case, that change nothing. may_repeat: where the field holds a text, that of which it
+    says nothing new when it stands in there: the prompt as it is read, or all fields that are read.
     """
 
     why: str
     fix: str
     neutral: tuple[str, ...] = ()
-    may_repeat: bool = False
+    may_repeat: Literal["the prompt", "the row"] | None = None
 
-    def is_neutral(self, value: object) -> bool:
+    def is_neutral(self, value: object, others: Iterable[object] = ()) -> bool:
+        """Whether it changes nothing; beside others that are read and say the same of the row, that is to agree."""
+        if others:
+            return all(_plain(value) == _plain(other) for other in others)
         return str(value).strip().lower() in self.neutral
 
 
@@ -72,11 +76,12 @@ def in_words(unread: Iterable[UnreadField]) -> str:
     return f"fields not read: {listed}" if listed else ""
 
 
-def unread_of(row: Row, importer: Importer[Any], *, chosen: bool = False) -> list[str]:
+def unread_of(row: Row, importer: Importer[Any], records: Iterable[object], *, chosen: bool = False) -> list[str]:
     """The names of filled fields that are neither read nor harmless, those of its messages as `messages[].name`.
 
-    Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. chosen: the caller
-    named the format, and so left aside what other formats would read as the conversation or as a response.
+    Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. records: what the
+    importer made of the row. chosen: the caller named the format, and so left aside what other formats would read as
+    the conversation or as a response.
     """
     names = [*_unread_inside(row, importer)]
     for name, is_read in _to_look_at(tuple(row), importer.reads, importer.harmless):
@@ -86,13 +91,40 @@ def unread_of(row: Row, importer: Importer[Any], *, chosen: bool = False) -> lis
                 names += _unread_of_messages(f"{name}.messages", value["messages"])
             elif name in HOLD_MESSAGES and (isinstance(value, list) or (not importer.inside and _is_message(value))):
                 names += _unread_of_messages(name, value)
-        elif not says_nothing(value):
+        elif not says_nothing(value) and not (name in NAMELESS and _is_a_number(value)):
             meaning = MEANINGFUL.get(name.strip().lower())
             if meaning is None or (chosen and meaning in OF_OTHER_FORMATS):
-                names.append(name)
-            elif not meaning.is_neutral(value) and not (meaning.may_repeat and _repeats(value, row, importer)):
+                names.append(name or "a column without a name")
+            elif not _changes_nothing(meaning, value, row, importer, records):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
+
+
+def _changes_nothing(
+    meaning: Meaning, value: object, row: Row, importer: Importer[Any], records: Iterable[object]
+) -> bool:
+    same = [row[name] for name in importer.reads if MEANINGFUL.get(name) is meaning and not says_nothing(row.get(name))]
+    if meaning.neutral and meaning.is_neutral(value, same):
+        return True
+    if meaning.may_repeat == "the prompt":
+        return all(_repeats(value, _prompt_of(record)) for record in records)
+    return meaning.may_repeat == "the row" and _repeats(value, [row.get(name) for name in importer.reads])
+
+
+def _plain(value: object) -> object:
+    """A value as all files spell it: true, "True", 1 and "1.0" are one."""
+    said = str(value).strip().lower()
+    try:
+        return float(TRUTH.get(said, said))
+    except ValueError:
+        return said
+
+
+def _is_a_number(value: object) -> bool:
+    try:
+        return isinstance(float(value), float)  # type: ignore[arg-type]  # what it cannot take, it refuses
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def harmless_of(row: Row, importer: Importer[Any]) -> list[str]:
@@ -150,26 +182,43 @@ def _is_message(value: Any) -> bool:
     return isinstance(value, dict) and not value.keys().isdisjoint(("role", "from"))
 
 
-def _repeats(value: object, row: Row, importer: Importer[Any]) -> bool:
-    """Whether all that is said in it stands, in whole words, in the fields that are read as well."""
-    said = set(_texts(value))
-    read = {text for name in importer.reads for text in _texts(row.get(name))}
-    return bool(said) and all(any(_stands_in(one, text) for text in read) for one in said)
+def _prompt_of(record: object) -> list[str]:
+    """The texts of what a record asks: all of it but the last answer."""
+    if isinstance(record, Document):
+        return [record.text]
+    if isinstance(record, Demonstration):
+        return [message.content for message in record.messages[:-1]]
+    asked: Any = getattr(record, "prompt", None) or getattr(record, "messages", ())
+    return [asked] if isinstance(asked, str) else [message.content for message in asked]
+
+
+def _repeats(value: object, read: Iterable[object]) -> bool:
+    """Whether all that is said in it stands, in whole words, in what is read as well."""
+    said, texts = set(_said(value)), {text for one in read for text in _said(one) if text}
+    return bool(said) and all(one and any(_stands_in(one, text) for text in texts) for one in said)
 
 
 def _stands_in(said: str, text: str) -> bool:
     return said in text and (said == text or re.search(rf"(?<!\w){re.escape(said)}(?!\w)", text) is not None)
 
 
-def _texts(value: object) -> Iterator[str]:
+def _said(value: object) -> Iterator[str | None]:
+    """The texts in a value: itself, those of a list, of messages and of their parts; None for what else is in it."""
     if isinstance(value, str):
-        yield value.strip()
-    for message in value if isinstance(value, list) else [value]:
-        if isinstance(message, dict):
-            text = next((message[name] for name in ("content", "value", "input") if message.get(name)), None)
-            if isinstance(text, str):
-                yield text.strip()
+        yield from filter(None, [value.strip()])
+    elif isinstance(value, list):
+        for one in value:
+            yield from _said(one)
+    elif isinstance(value, dict):
+        for name in value.keys() - BESIDE_TEXT:
+            yield from _said(value[name]) if name in TEXTS else () if says_nothing(value[name]) else (None,)
+    elif not says_nothing(value):
+        yield None
 
+
+TEXTS = {"content", "value", "input", "output", "text"}
+"""Keys of a message, or of a part of one, that hold what it says."""
+BESIDE_TEXT = {"role", "from", "type", "id", "name", "index"}
 
 _HARMLESS = """
     id _id uid uuid guid idx index row row_id row_index hash sha sha256 slug __index_level_0__ prompt_id
@@ -187,18 +236,21 @@ _HARMLESS = """
     num_turns num_tokens n_tokens token_count tokens length chosen_length rejected_length meta metadata info
     extra extra_info openai_moderation toxic redacted anony parallel_tool_calls
 """
-HARMLESS = frozenset((*_HARMLESS.split(), "", "Unnamed: 0"))
+HARMLESS = frozenset(_HARMLESS.split())
+NAMELESS = ("", "Unnamed: 0")
+"""What a column of csv is called that has no name, as that of the numbers of its rows."""
 """Names, marks and measures: they say nothing about what is to be learned."""
 
 _CONVERSATION = Meaning(
     "holds another text than the fields that are read",
     "give each row one conversation, or say how it is to be read: `format=...`",
-    may_repeat=True,
+    may_repeat="the row",
 )
+_ASKED = replace(_CONVERSATION, may_repeat="the prompt")
 _RESPONSE = Meaning(
     "holds a response of a preference, which is not for imitation",
     "train on pairs with `penchant dpo`, or remove it",
-    may_repeat=True,
+    may_repeat="the row",
 )
 _LABEL = Meaning(
     "says whether the response is good",
@@ -207,7 +259,7 @@ _LABEL = Meaning(
 )
 _SYSTEM = Meaning("says how to answer, before the prompt", "name it 'system'")
 _TOOLS = Meaning("names the functions that may be called", "write them as 'tools' beside messages")
-_HISTORY = Meaning("holds earlier turns", "write the whole conversation as messages", may_repeat=True)
+_HISTORY = Meaning("holds earlier turns", "write the whole conversation as messages", may_repeat="the prompt")
 _REASONING = Meaning(
     "holds reasoning that belongs to a response", "write it in the assistant's message, as reasoning_content"
 )
@@ -230,13 +282,12 @@ _MASK = Meaning(
 _GROUNDS = Meaning(
     "holds a text that the answer rests on",
     "write it into the prompt, or say which column it is: `columns=...`",
-    may_repeat=True,
+    may_repeat="the prompt",
 )
 
-OF_OTHER_FORMATS = (_CONVERSATION, _RESPONSE)
+OF_OTHER_FORMATS = (_CONVERSATION, _ASKED, _RESPONSE)
 OF_ANSWERS = (_LABEL, _WEIGHT, _TRAIN)
 """What says something of an answer, and nothing where it stands in another's message."""
-_QUESTIONS = ("question", "query", "input")
 
 MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("label", "labels", "kto_tag", "desirable", "is_desirable", "is_good", "is_chosen"), _LABEL),
@@ -252,9 +303,8 @@ MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("context", "documents"), _GROUNDS),
     **dict.fromkeys(("image", "images", "audio", "audios", "video", "videos"), _MEDIA),
     "chat_template_kwargs": _TEMPLATE,
-    **dict.fromkeys(
-        ("prompt", "messages", "conversations", "conversation", "completion", "instruction", *_QUESTIONS), _CONVERSATION
-    ),
+    **dict.fromkeys(("messages", "conversations", "conversation", "completion"), _CONVERSATION),
+    **dict.fromkeys(("prompt", "instruction", "question", "query", "input"), _ASKED),
     **dict.fromkeys(("chosen", "rejected", "preferred_output", "non_preferred_output"), _RESPONSE),
     **dict.fromkeys(("chosen_response", "rejected_response", "response_j", "response_k"), _RESPONSE),
     **dict.fromkeys(("chosen_messages", "rejected_messages"), _RESPONSE),

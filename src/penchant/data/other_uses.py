@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from penchant.data.fields import unread_of
 from penchant.data.importers import Importer
+from penchant.data.importers.base import as_tuple
 from penchant.data.importers.messages import says_nothing
 from penchant.data.opening import Row
 from penchant.data.read_as import TABLES
@@ -48,8 +49,7 @@ def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
 def _takes(one: Importer[Any], row: Row, kind: str) -> bool:
     try:
         if row.keys() >= set(one.needs) and one.matches(row):
-            one.convert(row)
-            unread = unread_of(row, one)
+            unread = unread_of(row, one, as_tuple(one.convert(row)))
             # a row with answers would be asked without them, which is no way on for who trains on them
             return kind != "prompts" or not (unread or any(not says_nothing(row.get(name)) for name in one.harmless))
     except (BadRow, ValidationError):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from penchant.data.fields import UnreadFields, harmless_of, unread_of
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, OneOrMore
+from penchant.data.importers.base import Importer, OneOrMore, as_tuple
 from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.packed import unpacked
 from penchant.data.misnamed import misspelt_column
@@ -94,10 +94,10 @@ class Reader(Generic[Record]):
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
-        names = unread_of(row, importer, chosen=self._chosen or self._only is not None)
+        names = unread_of(row, importer, as_tuple(found), chosen=self._chosen or self._only is not None)
         if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
             self._note_fits(row, importer, found, origin)
-        return _as_tuple(found), names
+        return as_tuple(found), names
 
     def candidates(self, names: tuple[str, ...]) -> Sequence[OneOrMore[Record]]:
         """The importers of the table that need no other field than these."""
@@ -184,12 +184,8 @@ def _trained_on(found: object) -> tuple[object, ...]:
     """The records without what training does not read."""
     return tuple(
         one.model_copy(update={"gap": None, "name": None}) if isinstance(one, PreferencePair) else one
-        for one in _as_tuple(found)
+        for one in as_tuple(found)
     )
-
-
-def _as_tuple(found: Record | tuple[Record, ...]) -> tuple[Record, ...]:
-    return found if isinstance(found, tuple) else (found,)
 
 
 def may_be_of(names: Iterable[str], importer: Importer[Any]) -> bool:

@@ -71,7 +71,7 @@ def _kto(record: Any) -> Iterator[Row]:
         yield _label_row(record, {})
     else:
         pair, more = _preferred(record)
-        for one in labelled_from_pairs([pair]):
+        for one in labelled_from_pairs([_likelier_first(pair)]):
             yield _label_row(one, _of_side(more, "chosen" if one.desirable else "rejected"))
 
 
@@ -91,6 +91,7 @@ def _sft(record: Any) -> Iterator[Row]:
         prompt, response, weight, more = record.prompt, record.response, record.weight, Row()
     else:
         pair, more = _preferred(record)
+        pair = _likelier_first(pair)
         prompt, response, weight = pair.prompt, pair.chosen, pair.weight
         more = _of_side(more, "chosen")
     read = [m.model_copy(update={"weight": 0.0}) if m.role == "assistant" else m for m in prompt]
@@ -184,6 +185,13 @@ def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row
         if record.meta.keys() >= set(SCORES)
     }
     return pair, ({"id": record.id} if record.id else {}) | models | scores
+
+
+def _likelier_first(pair: PreferencePair) -> PreferencePair:
+    """The pair whose chosen response is the one that its soft label prefers. Raises BadRow where it prefers none."""
+    if pair.probability == 0.5:
+        raise BadRow("tie", CODES["tie"].meaning, "nothing to mend")
+    return pair if pair.probability > 0.5 else pair.swap()
 
 
 def _of_side(more: Row, side: str) -> Row:

@@ -5,7 +5,7 @@ from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, filled, opened, require_question, text_field
-from penchant.data.importers.messages import kind_of
+from penchant.data.importers.messages import kind_of, says_nothing
 from penchant.data.quickly import text_message
 from penchant.data.records import Demonstration, Message, Role
 from penchant.data.verdicts import BadRow
@@ -28,7 +28,7 @@ def question_of(row: Row) -> tuple[Message, ...]:
     Before it stand the turns of `history`, [[user, assistant], ...].
     """
     question = text_field(row, "instruction")
-    if row.get("input"):
+    if not says_nothing(row.get("input")):
         question = f"{question}\n\n{text_field(row, 'input')}"
     return (*_history(row.get("history")), text_message("user", question))
 
@@ -39,7 +39,7 @@ def _history(value: Any) -> tuple[Message, ...]:
             value = json.loads(value)
         except (ValueError, RecursionError):
             raise BadRow("bad_type", "'history' is text that is not JSON", "write [[user, assistant], ...]") from None
-    if not value:
+    if says_nothing(value):
         return ()
     turns = value if isinstance(value, list) else [value]
     for turn in turns:

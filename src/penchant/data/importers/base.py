@@ -18,6 +18,7 @@ __all__ = [
     "NUMBERS",
     "Importer",
     "OneOrMore",
+    "as_tuple",
     "conversation_field",
     "converting",
     "field",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 Record_co = TypeVar("Record_co", covariant=True)
+New = TypeVar("New")
 
 BESIDE = frozenset(("system", "tools", "functions"))
 """What every format of conversations reads beside them, see `opened`."""
@@ -72,7 +74,9 @@ OneOrMore: TypeAlias = Importer[Record_co] | Importer[tuple[Record_co, ...]]
 """An importer of which a row becomes one record or several."""
 
 
-New = TypeVar("New")
+def as_tuple(found: New | tuple[New, ...]) -> tuple[New, ...]:
+    """One record or several, as several."""
+    return found if isinstance(found, tuple) else (found,)
 
 
 def converting(one: Importer[Any], convert: Callable[[Row], New]) -> Importer[New]:
@@ -136,7 +140,7 @@ def conversation_field(row: Row, name: str, *, trained: bool = False) -> tuple[M
 def opened(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The conversation with the row's `system` before it and its `tools` (or `functions`) on its first message."""
     if not BESIDE.isdisjoint(row):
-        if row.get("system"):
+        if not says_nothing(row.get("system")):
             messages = _after_system(text_field(row, "system"), messages)
         for name in ("tools", "functions"):
             if not says_nothing(row.get(name)) and (tools := read_tools(row[name], name)):
@@ -172,6 +176,8 @@ def numbers(row: Row) -> dict[str, Any]:
     if NUMBERS.isdisjoint(row):
         return {}
     found = {name: row[name] for name in NUMBERS & row.keys() if not says_nothing(row[name])}
+    if truths := [name for name, value in found.items() if isinstance(value, bool)]:
+        raise BadRow("bad_type", f"'{truths[0]}' is {found[truths[0]]}, and not a number", "write the number")
     if "gap" in found:  # which no loss reads, so it keeps no row out
         found["gap"] = gap_between(found["gap"], 0)
     return found

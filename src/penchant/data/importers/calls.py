@@ -9,9 +9,15 @@ an object says nothing; one in JSON text is kept.
 import json
 from typing import Any
 
+from penchant.data.importers.values import says_nothing
 from penchant.data.verdicts import BadRow
 
 __all__ = ["read_calls", "read_tools"]
+
+AROUND = frozenset(("type", "id", "index", "function"))
+"""Keys beside the inner object."""
+OF_CALL = frozenset(("name", "arguments", "parameters"))
+"""Keys of the inner object of a call; that of a tool reaches the template whole."""
 
 
 def read_calls(value: object, name: str) -> list[dict[str, Any]]:
@@ -25,29 +31,44 @@ def read_tools(value: object, name: str) -> list[dict[str, Any]]:
 
 
 def _call(call: dict[str, Any], name: str) -> dict[str, Any]:
-    function = _function(call, f"a call of '{name}'")
-    arguments = function.get("arguments", function.get("parameters"))
+    function = _function(call, f"a call of '{name}'", OF_CALL)
+    given = [key for key in ("arguments", "parameters") if not says_nothing(function.get(key))]
+    if len(given) > 1:
+        reason = f"a call of '{name}' has both 'arguments' and 'parameters'"
+        raise BadRow("bad_type", reason, "keep one of them")
+    arguments = function[given[0]] if given else None
     if isinstance(arguments, str):
         arguments = _parsed(arguments, f"the arguments of a call of '{name}'") if arguments.strip() else {}
     if not isinstance(arguments, dict | None):
         raise BadRow("bad_type", f"the arguments of a call of '{name}' are no object", 'write {"name": value, ...}')
-    given = {"id": str(call["id"])} if call.get("id") else {}
-    return {"type": "function", **given, "function": {"name": function["name"], "arguments": arguments or {}}}
+    identity = {} if says_nothing(call.get("id")) else {"id": str(call["id"])}
+    return {"type": "function", **identity, "function": {"name": function["name"], "arguments": arguments or {}}}
 
 
 def _tool(tool: dict[str, Any], name: str) -> dict[str, Any]:
-    function = _function(tool, f"a tool of '{name}'")
+    function = _function(tool, f"a tool of '{name}'", None)
     return {"type": "function", "function": {key: item for key, item in function.items() if key != "type"}}
 
 
-def _function(value: dict[str, Any], what: str) -> dict[str, Any]:
-    """The inner object, which has a name."""
+def _function(value: dict[str, Any], what: str, keys: frozenset[str] | None) -> dict[str, Any]:
+    """The inner object, which has a name. keys: those that it may have, None for any."""
     if value.get("type") not in (None, "function"):
         raise BadRow("unread_field", f"{what} is of type {value['type']!r}", "only functions are read; remove the row")
     function = value.get("function", value)
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise BadRow("bad_type", f"{what} names no function", 'write {"type": "function", "function": {"name": ...}}')
+    known = AROUND if function is not value else None if keys is None else AROUND | keys
+    strange = [] if known is None else [key for key in value if key not in known and not _is_off(value[key])]
+    if function is not value and keys is not None:
+        strange += [key for key in function if key not in keys and not _is_off(function[key])]
+    if strange:
+        reason = f"{what} holds '{strange[0]}', which is not read"
+        raise BadRow("unread_field", reason, "write it as OpenAI's chat format has it, or remove it")
     return function
+
+
+def _is_off(value: object) -> bool:
+    return value is False or says_nothing(value)
 
 
 def _objects(value: object, what: str) -> list[dict[str, Any]]:

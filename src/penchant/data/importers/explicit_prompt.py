@@ -10,7 +10,7 @@ from penchant.data.importers.base import (
     filled,
     prompt_field,
 )
-from penchant.data.importers.messages import kind_of
+from penchant.data.importers.messages import kind_of, says_nothing
 from penchant.data.importers.packed import spelt
 from penchant.data.importers.sides import JUDGEMENT, are_texts, pair_of
 from penchant.data.records import PreferencePair
@@ -30,7 +30,7 @@ def convert_openai(row: Row) -> PreferencePair:
     given = {"messages": given} if isinstance(given, list) else given
     if not isinstance(given, dict):
         raise BadRow("bad_type", f"'input' must be an object, got {kind_of(given)}", 'write {"messages": [...]}')
-    if strange := [name for name in given if name not in OF_INPUT and given[name]]:
+    if strange := [name for name in given if name not in OF_INPUT and not says_nothing(given[name])]:
         raise BadRow("unread_field", f"'input' holds '{strange[0]}', which is not read", "remove it")
     prompt = conversation_field({name: given[name] for name in ("messages", "tools") if name in given}, "messages")
     return pair_of(row, prompt, ("preferred_output", "non_preferred_output"))

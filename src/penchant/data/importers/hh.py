@@ -6,18 +6,15 @@ removed. Turns of one speaker that follow each other are joined by a blank line,
 in a row. Data: Bai et al. 2022, "Training a Helpful and Harmless Assistant with RLHF" (arXiv 2204.05862).
 """
 
-import re
-
 from penchant.data.files import Row
-from penchant.data.importers.base import BESIDE, NUMBERS, Importer, numbers, opened, text_field
-from penchant.data.importers.transcript import MARKER, turns_of
+from penchant.data.importers.base import BESIDE, NUMBERS, Importer, opened, text_field
+from penchant.data.importers.sides import JUDGEMENT, numbers_of_pair
+from penchant.data.importers.transcript import split_transcript
 from penchant.data.quickly import text_pair
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 
-__all__ = ["HH", "split_transcript"]
-
-AT_ONE_LINE_END = re.compile(r"[^\n]\n(Human|Assistant):")
+__all__ = ["HH"]
 
 
 def matches(row: Row) -> bool:
@@ -37,26 +34,7 @@ def convert(row: Row) -> PreferencePair:
             "the transcripts of chosen and rejected differ before the last 'Assistant:'",
             "give both the same turns up to the response",
         )
-    return text_pair(opened(row, turns_of(prompt)), chosen, rejected, numbers(row))
-
-
-def split_transcript(text: str, side: str) -> tuple[str, str]:
-    """A transcript as (everything before the last assistant marker, the response after it). Raises BadRow."""
-    transcript = "\n\n" + text.lstrip()
-    markers = list(MARKER.finditer(transcript))
-    if not markers or markers[0].start() != 0:
-        raise BadRow("bad_type", f"'{side}' does not begin with 'Human:'", "begin the transcript with a speaker")
-    if (markers[-1][1] != "Assistant" or len(markers) == 1) and AT_ONE_LINE_END.search(transcript):
-        raise BadRow(
-            "bad_type",
-            f"the turns of '{side}' are parted by single line ends",
-            "put a blank line before every 'Human:' and 'Assistant:'",
-        )
-    if markers[-1][1] != "Assistant":
-        raise BadRow("bad_type", f"the last turn of '{side}' is the human's", "end it with the assistant's response")
-    if len(markers) == 1:
-        raise BadRow("missing_field", f"'{side}' has no turn before the response", "add the human's turn")
-    return transcript[: markers[-1].start()], transcript[markers[-1].end() :].strip()
+    return text_pair(opened(row, prompt), chosen, rejected, numbers_of_pair(row))
 
 
 HH = Importer(
@@ -70,4 +48,5 @@ HH = Importer(
     matches=matches,
     convert=convert,
     reads=BESIDE.union(NUMBERS, ("chosen", "rejected")),
+    harmless=JUDGEMENT,
 )

@@ -4,10 +4,10 @@ Every field of a message is read, or the row is refused; what is neither known n
 """
 
 from collections.abc import Iterable
-from math import isnan
 from typing import Any
 
 from penchant.data.importers.calls import read_calls, read_tools
+from penchant.data.importers.values import says_nothing
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
 from penchant.data.verdicts import BadRow
@@ -28,7 +28,7 @@ HOLD_A_PROMPT = frozenset(("prompt", "question", "query", "input", "instruction"
 _HOLD_MESSAGES = """
     messages conversations conversation_a conversation_b context completion chosen rejected preferred_output
     non_preferred_output chosen_response rejected_response rejected_messages accepted response_j response_k
-    good_edited_response bad_edited_response edited_response original_response
+    good_edited_response bad_edited_response edited_response original_response response
 """
 HOLD_MESSAGES = HOLD_A_PROMPT.union(_HOLD_MESSAGES.split())
 """Fields of rows that may hold messages."""
@@ -145,7 +145,7 @@ def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained
     for key in NOT_TEXT:
         if key in said:
             raise BadRow("unread_field", f"'{name}' holds '{key}', which is not read", "remove the row, or the field")
-    if role_field == "from" and not said.keys().isdisjoint(("role", "content")):
+    if not (said.keys().isdisjoint(("role", "content")) or said.keys().isdisjoint(("from", "value"))):
         raise BadRow("bad_type", f"'{name}' is spelled in two ways", "write role and content, or from and value")
     more: dict[str, Any] = {}
     if reasoning := _one_of(said, REASONING, name):
@@ -193,8 +193,8 @@ def factor_in(holder: dict[str, Any], whose: str) -> float:
     """The number in `weight`, 1 where there is none. Raises BadRow for what is no factor on a loss."""
     weight: Any = holder.get("weight")
     try:
-        number = 1.0 if says_nothing(weight) else float(weight)
-    except (TypeError, ValueError):
+        number = 1.0 if says_nothing(weight) else -1.0 if isinstance(weight, bool) else float(weight)
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 <= number < float("inf"):
         raise BadRow("bad_type", f"the weight of {whose} is {weight!r}", "write a number that is at least 0")
@@ -208,21 +208,6 @@ def truth(value: object, name: str) -> bool:
         fix = "write true or false, or rename it if it says something else"
         raise BadRow("bad_type", f"'{name}' must be true or false, got {value!r}", fix)
     return found
-
-
-def says_nothing(value: object) -> bool:
-    """Whether a value is none: null, not a number, empty, or a list or object of nothing else."""
-    held = [value]
-    while held:
-        one = held.pop()
-        if isinstance(one, (list, dict)):
-            held += one.values() if isinstance(one, dict) else one
-        elif isinstance(one, float):
-            if not isnan(one):
-                return False
-        elif one is not None and not (isinstance(one, str) and (not one or one.isspace())):
-            return False
-    return True
 
 
 def kind_of(value: object) -> str:

@@ -41,7 +41,7 @@ def _message(node: Row) -> Message:
 
 def _replies(node: Row) -> list[Row]:
     """Those that were neither deleted nor failed their review. Raises BadRow for what is no reply to it."""
-    replies = node.get("replies") or []
+    replies = [] if says_nothing(node.get("replies")) else node["replies"]
     if not isinstance(replies, list) or not all(isinstance(one, dict) for one in replies):
         raise BadRow("bad_type", f"'replies' must be a list of messages, got {kind_of(replies)}", "write [] for none")
     for one in replies:

@@ -10,6 +10,9 @@ import ast
 import json
 import re
 import warnings
+from io import StringIO
+from itertools import pairwise
+from tokenize import COMMENT, NL, STRING, generate_tokens
 from typing import Any
 
 from penchant.data.files import Row
@@ -63,7 +66,10 @@ def unpacked(row: Row) -> Row:
 
 
 def spelt(value: Any) -> Any:
-    """What a text spells as JSON or Python's repr, a list or an object; anything else as it is."""
+    """What a text spells as JSON or Python's repr, a list or an object; anything else as it is.
+
+    Raises BadRow for a list of texts that numpy printed.
+    """
     found = _value_of(value) if isinstance(value, str) else None
     return found if isinstance(found, list | dict) else value
 
@@ -110,7 +116,7 @@ def _unquoted(text: str) -> Any:
 
 
 def _single(text: Any, name: str) -> Any:
-    """The one text of a list of texts that is kept as text; anything else as it is."""
+    """The one text of a list of texts that is kept as text; anything else as it is. Raises BadRow for several."""
     value = _value_of(text) if isinstance(text, str) else None
     if not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
         return text
@@ -121,7 +127,7 @@ def _single(text: Any, name: str) -> Any:
 
 
 def _value_of(text: str) -> Any:
-    """The list or object that a text spells; None where it spells none."""
+    """The list or object that a text spells; None where it spells none. Raises BadRow, see `spelt`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -131,9 +137,20 @@ def _value_of(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a backslash in the text is no fault of it
-            return ast.literal_eval(text.strip())
+            value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
+    if isinstance(value, list) and _has_texts_side_by_side(text):
+        reason = "a list of texts has no commas between them, as numpy prints arrays, so Python would join them"
+        raise BadRow("bad_type", reason, "write the list itself, or its JSON; numpy arrays need .tolist() first")
+    return value
+
+
+def _has_texts_side_by_side(literal: str) -> bool:
+    """Whether two texts of a Python literal follow each other with nothing but white space between."""
+    kinds = [token.type for token in generate_tokens(StringIO(literal.strip()).readline)]
+    kinds = [kind for kind in kinds if kind not in (NL, COMMENT)]
+    return any(one == other == STRING for one, other in pairwise(kinds))
 
 
 def _are_messages(value: object) -> bool:

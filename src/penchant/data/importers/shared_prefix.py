@@ -1,9 +1,9 @@
 """chosen, rejected as two whole conversations: the prompt is what they share, the last message is the response."""
 
 from penchant.data.files import Row
-from penchant.data.importers.base import BESIDE, NUMBERS, Importer, field, last_response, numbers, opened
+from penchant.data.importers.base import BESIDE, NUMBERS, Importer, field, last_response, opened
 from penchant.data.importers.messages import read_messages
-from penchant.data.importers.sides import JUDGEMENT, refuse_equal
+from penchant.data.importers.sides import JUDGEMENT, numbers_of_pair
 from penchant.data.quickly import text_pair
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
@@ -16,7 +16,6 @@ def matches(row: Row) -> bool:
 
 
 def convert(row: Row) -> PreferencePair:
-    refuse_equal(row)
     chosen, rejected = (read_messages(field(row, side), side) for side in ("chosen", "rejected"))
     responses = last_response(chosen, row["chosen"], "chosen"), last_response(rejected, row["rejected"], "rejected")
     prompt = chosen[:-1]
@@ -25,7 +24,7 @@ def convert(row: Row) -> PreferencePair:
         raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
     if not prompt:
         raise BadRow("missing_field", "the two conversations share no prompt", "add the messages before the response")
-    return text_pair(opened(row, prompt), *responses, numbers(row))
+    return text_pair(opened(row, prompt), *responses, numbers_of_pair(row))
 
 
 _QUESTION = {"role": "user", "content": "What is the sun?"}

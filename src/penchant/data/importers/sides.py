@@ -5,12 +5,15 @@ data repeats the last question alone: then the conversation is the prompt. They 
 with a call of a tool and its result: what both say is prompt too, and the response is the last message.
 """
 
+import re
 from functools import lru_cache
+from typing import Any
 
 from penchant.data.derived import gap_between
 from penchant.data.files import Row
 from penchant.data.importers.base import field, last_response, numbers, opened
-from penchant.data.importers.messages import read_messages, says_nothing
+from penchant.data.importers.messages import read_messages
+from penchant.data.importers.transcript import is_transcript, split_transcript
 from penchant.data.quickly import text_pair
 from penchant.data.records import Message, PreferencePair, Response
 from penchant.data.verdicts import CODES, BadRow
@@ -20,11 +23,10 @@ __all__ = [
     "JUDGEMENT",
     "SIDES",
     "are_texts",
-    "gap_of",
     "is_conversation",
+    "numbers_of_pair",
     "pair_of",
     "prompt_of_pair",
-    "refuse_equal",
 ]
 
 SIDES = ("chosen", "rejected")
@@ -52,30 +54,36 @@ SCORES = (
 """What a judge gave the two sides, by the names that public data has for it."""
 
 
-def refuse_equal(row: Row) -> None:
-    """Raises BadRow, of no severity, for two sides of the same score: one was picked among equals."""
-    for better, worse in _scores_among(tuple(row)):
-        score = row[better]
-        if score is not None and score == row[worse] and not says_nothing(score):
-            reason = f"its '{better}' and '{worse}' are both {shown(score)}: {CODES['tie'].meaning}"
-            raise BadRow("tie", reason, "nothing to mend")
+def numbers_of_pair(row: Row) -> dict[str, Any]:
+    """What the row says of a pair in numbers: those of NUMBERS, and by how much chosen was scored higher than rejected.
 
-
-def gap_of(row: Row) -> float | None:
-    """By how much chosen was scored higher than rejected, in the row itself or in its `meta`; None: nobody says."""
-    meta = row.get("meta")
+    Scores stand in the row itself or in its `meta`. Raises BadRow, of no severity, for two sides of the same score: one
+    was picked among equals.
+    """
+    meta, found = row.get("meta"), numbers(row)
     for place in (row, meta) if isinstance(meta, dict) else (row,):
         for better, worse in _scores_among(tuple(place)):
             gap = gap_between(place[better], place[worse])
-            if gap is not None:
-                return gap
-    return None
+            if gap == 0:
+                reason = f"its '{better}' and '{worse}' are both {shown(place[better])}: {CODES['tie'].meaning}"
+                raise BadRow("tie", reason, "nothing to mend")
+            if gap is not None and "gap" not in found:
+                found["gap"] = gap
+    return found
 
 
 @lru_cache(maxsize=1000)
 def _scores_among(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Those of both sides that stand in a row of these names; the rows of a file have the same names."""
     return tuple(both for both in SCORES if set(both) <= set(names))
+
+
+WORD = re.compile(r"[^\W_]+")
+_WORDS = """
+    system developer user human assistant gpt ai bot model tool prompter question answer q a
+    im start end sep begin of text header id eot turn inst sys bos eos s startoftext endoftext instruction response
+"""
+WORDS_OF_TEMPLATES = frozenset(_WORDS.split())
 
 
 def are_texts(value: object) -> bool:
@@ -93,22 +101,27 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
 
     sides: the fields of the chosen and the rejected one. Raises BadRow.
     """
-    refuse_equal(row)
     chosen, rejected = (field(row, name) for name in sides)
-    if not (isinstance(chosen, str) and isinstance(rejected, str)):
+    if not (isinstance(chosen, str) and isinstance(rejected, str)) or (
+        is_transcript(chosen) and is_transcript(rejected)
+    ):
         (before, chosen), (other, rejected) = (_apart(row[name], name) for name in sides)
         if before and other:
             prompt = _common(row, prompt, (before, other), sides)
         elif (before or other) and prompt not in (before or other, opened(row, before or other)):
             raise _not_the_prompt(sides[0] if before else sides[1])
-    gap = gap_of(row)
-    return text_pair(prompt, chosen, rejected, ({} if gap is None else {"gap": gap}) | numbers(row))
+    return text_pair(prompt, chosen, rejected, numbers_of_pair(row))
+
+
+def _are_transcripts(*answers: object) -> bool:
+    """Whether all of them are, so that none is an answer which goes on as if it were one."""
+    return all(isinstance(answer, str) and is_transcript(answer) for answer in answers)
 
 
 def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
     """The messages before the response, and the response."""
     if isinstance(value, str):
-        return (), value
+        return split_transcript(value, name) if is_transcript(value) else ((), value)
     raw = [value] if isinstance(value, dict) else value
     messages = read_messages(raw, name)
     return messages[:-1], last_response(messages, raw, name)  # type: ignore[arg-type]  # a list, or it was refused
@@ -117,9 +130,9 @@ def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
 def prompt_of_pair(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDES) -> tuple[Message, ...]:
     """The prompt that `pair_of` makes of the one beside two responses, whatever else these are. Raises BadRow."""
     answers = [row.get(name) for name in sides]
-    if any(map(are_texts, answers)) or not all(map(is_conversation, answers)):
+    if any(map(are_texts, answers)) or not (all(map(is_conversation, answers)) or _are_transcripts(*answers)):
         return prompt
-    before, other = (read_messages(row[name], name)[:-1] for name in sides)
+    (before, _), (other, _) = (_apart(row[name], name) for name in sides)
     return _common(row, prompt, (before, other), sides)
 
 
@@ -176,7 +189,10 @@ def _says(one: Message, other: Message) -> bool:
 
 
 def _tells(prompt: tuple[Message, ...], whole: tuple[Message, ...]) -> bool:
-    """Whether a prompt is one of a conversation's questions, or all of the conversation, one turn after the other."""
+    """Whether a prompt is one of a conversation's questions, or all of the conversation, one turn after the other.
+
+    Between the turns stands no more than the words that transcripts and chat templates write there.
+    """
     (told, turns), (heard, said) = _opening_and_turns(prompt), _opening_and_turns(whole)
     if len(turns) != 1 or told not in ((None, None), heard):
         return False
@@ -184,12 +200,13 @@ def _tells(prompt: tuple[Message, ...], whole: tuple[Message, ...]) -> bool:
         return True
     if any(getattr(turns[0], name) is not None for name in BESIDE_CONTENT):
         return False
-    text, place = turns[0].content, 0
+    text, place, beside = turns[0].content, 0, ""
     for one in said:
         if (found := text.find(one.content.strip(), place)) < 0:
             return False
+        beside += text[place:found] + " "
         place = found + len(one.content.strip())
-    return True
+    return WORDS_OF_TEMPLATES.issuperset(WORD.findall((beside + text[place:]).lower()))
 
 
 def _not_the_prompt(name: str) -> BadRow:

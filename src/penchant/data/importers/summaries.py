@@ -5,9 +5,13 @@ TL;DR: at its end. White space around the texts is removed: summaries begin with
 "Learning to summarize from human feedback" (arXiv 2009.01325).
 """
 
+from collections.abc import Iterator
+
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, filled, text_field
 from penchant.data.importers.judged import asked, coded, compared, object_field, two_of
+from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.packed import spelt
 from penchant.data.records import Comparison, Message
 from penchant.data.verdicts import BadRow
 
@@ -20,9 +24,10 @@ HEADS = {"subreddit": "SUBREDDIT: r/", "title": "TITLE: ", "post": "POST: ", "ar
 def asked_for_summary(row: Row) -> tuple[Message, ...]:
     """The prompt of the paper's models, of what stands in `info`."""
     info = object_field(row, "info")
-    parts = [f"{head}{text_field(info, name).strip()}" for name, head in HEADS.items() if info.get(name)]
-    if not (info.get("post") or info.get("article")):
+    said = [name for name in HEADS if not says_nothing(info.get(name))]
+    if not {"post", "article"} & set(said):
         raise BadRow("missing_field", "'info' holds neither a 'post' nor an 'article'", "add what is summarised")
+    parts = [f"{HEADS[name]}{text_field(info, name).strip()}" for name in said]
     return asked("\n\n".join([*parts, "TL;DR:"]))
 
 
@@ -36,6 +41,16 @@ def convert(row: Row) -> Comparison:
         annotator=row.get("worker"),
     )
 
+
+def _inside(row: Row) -> Iterator[tuple[str, Row]]:
+    info = spelt(row["info"])
+    yield "info.", {name: value for name, value in info.items() if name not in OF_INFO}
+    for one in spelt(row["summaries"]):
+        yield "summaries[].", {name: value for name, value in one.items() if name not in OF_SUMMARY}
+
+
+OF_INFO = frozenset((*HEADS, "id", "site"))
+OF_SUMMARY = frozenset(("text", "policy", "note"))
 
 SUMMARIES: Importer[Comparison] = Importer(
     name="summaries",
@@ -54,4 +69,5 @@ SUMMARIES: Importer[Comparison] = Importer(
     convert=convert,
     reads=frozenset(("info", "summaries", "choice", "worker")),
     harmless=frozenset(("batch",)),
+    inside=_inside,
 )

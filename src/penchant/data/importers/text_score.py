@@ -1,17 +1,16 @@
 """text, score: whole transcripts and how good each is, the form of the DSP data sets.
 
-A transcript is one question, "## Human:\\n...\\n\\n## Assistant:\\n...", or a conversation in the form of Anthropic's
-data. The answer with the higher score is the better one; equal scores are a tie. White space around the texts is
-removed. Data: Cheng et al. 2023, "Everyone Deserves A Reward" (arXiv 2309.03126).
+A transcript is a conversation, "## Human:\\n...\\n\\n## Assistant:\\n...", or one in the form of Anthropic's data. The
+answer with the higher score is the better one; equal scores are a tie. White space around the texts is removed. Data:
+Cheng et al. 2023, "Everyone Deserves A Reward" (arXiv 2309.03126).
 """
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, field
-from penchant.data.importers.hh import split_transcript
-from penchant.data.importers.judged import asked, by_score, compared, two_of
+from penchant.data.importers.judged import by_score, compared, two_of
 from penchant.data.importers.packed import spelt
-from penchant.data.importers.transcript import turns_of
-from penchant.data.records import Comparison, Message
+from penchant.data.importers.transcript import DSP_MARKER, MARKER, split_transcript
+from penchant.data.records import Comparison
 from penchant.data.verdicts import BadRow
 
 __all__ = ["TEXT_SCORE"]
@@ -23,7 +22,10 @@ def convert(row: Row) -> Comparison:
     texts, scores = two_of(row, "text", str), spelt(field(row, "score"))
     if not isinstance(scores, list) or len(scores) != len(texts):
         raise BadRow("bad_type", "'score' must be a list of two numbers", "give one for each transcript")
-    (prompt, first), (other, second) = (_split(text, f"text[{index}]") for index, text in enumerate(texts))
+    (prompt, first), (other, second) = (
+        split_transcript(text, f"text[{index}]", DSP_MARKER if text.lstrip().startswith(HUMAN) else MARKER)
+        for index, text in enumerate(texts)
+    )
     if prompt != other:
         reason = "the two transcripts differ before the last answer"
         raise BadRow("prompts_differ", reason, "give both the same turns up to it")
@@ -31,20 +33,13 @@ def convert(row: Row) -> Comparison:
     return compared(prompt, (first, second), by_score(numbers, *numbers))
 
 
-def _split(text: str, name: str) -> tuple[tuple[Message, ...], str]:
-    if not text.startswith(HUMAN):
-        before, answer = split_transcript(text, name)
-        return turns_of(before), answer
-    question, mark, answer = text.removeprefix(HUMAN).partition(ASSISTANT)
-    if not mark:
-        raise BadRow("bad_type", f"'{name}' has no '## Assistant:'", "end it with the answer")
-    return asked(question.strip()), answer.strip()
-
-
 def _matches(row: Row) -> bool:
     texts, scores = row.get("text"), row.get("score")
     if isinstance(texts, str) and isinstance(scores, str) and scores.startswith("["):  # lists kept as text
-        texts = spelt(texts)
+        try:
+            texts = spelt(texts)
+        except BadRow:  # which is said where the row is converted
+            return True
     return (
         scores is not None and isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
     )

@@ -4,11 +4,43 @@ import re
 
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
+from penchant.data.verdicts import BadRow
 
-__all__ = ["MARKER", "turns_before_answer", "turns_of"]
+__all__ = ["DSP_MARKER", "MARKER", "is_transcript", "split_transcript", "turns_before_answer", "turns_of"]
 
 MARKER = re.compile(r"\n\n(Human|Assistant):")
+DSP_MARKER = re.compile(r"\n\n## (Human|Assistant):\n")
+"""The same, as the DSP data sets write it."""
+AT_ONE_LINE_END = re.compile(r"[^\n]\n(Human|Assistant):")
 SPEAKERS: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
+
+
+def is_transcript(text: str) -> bool:
+    """Whether it begins with a speaker and has the assistant's turn behind it."""
+    transcript = "\n\n" + text.lstrip()
+    return MARKER.match(transcript) is not None and "\n\nAssistant:" in transcript[2:]
+
+
+def split_transcript(text: str, name: str, marker: re.Pattern[str] = MARKER) -> tuple[tuple[Message, ...], str]:
+    """A transcript as (the turns before the last answer, that answer). Raises BadRow.
+
+    marker: what stands before a turn, the speaker in its first group.
+    """
+    transcript = "\n\n" + text.lstrip()
+    markers = list(marker.finditer(transcript))
+    if not markers or markers[0].start() != 0:
+        raise BadRow("bad_type", f"'{name}' does not begin with 'Human:'", "begin the transcript with a speaker")
+    if (markers[-1][1] != "Assistant" or len(markers) == 1) and AT_ONE_LINE_END.search(transcript):
+        raise BadRow(
+            "bad_type",
+            f"the turns of '{name}' are parted by single line ends",
+            "put a blank line before every 'Human:' and 'Assistant:'",
+        )
+    if markers[-1][1] != "Assistant":
+        raise BadRow("bad_type", f"the last turn of '{name}' is the human's", "end it with the assistant's response")
+    if len(markers) == 1:
+        raise BadRow("missing_field", f"'{name}' has no turn before the response", "add the human's turn")
+    return turns_of(transcript[: markers[-1].start()], marker), transcript[markers[-1].end() :].strip()
 
 
 def turns_before_answer(text: str) -> tuple[Message, ...] | None:
@@ -20,9 +52,9 @@ def turns_before_answer(text: str) -> tuple[Message, ...] | None:
     return turns_of(transcript.removesuffix("\n\nAssistant:"))
 
 
-def turns_of(transcript: str) -> tuple[Message, ...]:
+def turns_of(transcript: str, marker: re.Pattern[str] = MARKER) -> tuple[Message, ...]:
     """The turns of a transcript that begins with a marker; those of one speaker that follow each other are joined."""
-    pieces = MARKER.split(transcript)[1:]
+    pieces = marker.split(transcript)[1:]
     turns: list[tuple[Role, str]] = []
     for speaker, piece in zip(pieces[::2], pieces[1::2], strict=True):
         role, text = SPEAKERS[speaker], piece.strip()
