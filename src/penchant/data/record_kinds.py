@@ -15,8 +15,9 @@ from penchant.data.importers import (
     Vote,
     pair_importers,
 )
-from penchant.data.importers.base import NUMBERS, OneOrMore, filled
+from penchant.data.importers.base import NUMBERS, OneOrMore
 from penchant.data.importers.listed import comparisons_by
+from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.reward_bench import REWARD_BENCH
 from penchant.data.inspection import (
     Inspector,
@@ -61,7 +62,7 @@ def _answers(pairing: Pairing) -> tuple[OneOrMore[Any], ...]:
 
 
 _PLAIN_WITH_MODELS = replace(
-    REWARD_BENCH, matches=lambda row: not any(filled(row, name) for name in NUMBERS) and REWARD_BENCH.matches(row)
+    REWARD_BENCH, matches=lambda row: all(says_nothing(row.get(name)) for name in NUMBERS) and REWARD_BENCH.matches(row)
 )
 
 _LISTS = ("pairing", "min_gap")

@@ -8,33 +8,37 @@ score: its `overall_score` is wrong in some rows, so that public versions were m
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from math import isnan
 from statistics import fmean
 from typing import Any
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, response_field
-from penchant.data.importers.messages import kind_of, says_nothing
+from penchant.data.importers.messages import READ_OF_MESSAGE, kind_of, says_nothing
 from penchant.data.importers.named import OF_INSTRUCTION, QUESTION, prompt_of
-from penchant.data.importers.packed import messages_spelt
+from penchant.data.importers.packed import messages_spelt, spelt
+from penchant.data.importers.scores import (
+    COLUMNS,
+    RANKS,
+    SCORES,
+    Column,
+    agreed,
+    columns_beside,
+    columns_inside,
+    number_in,
+    numbers_beside,
+)
 from penchant.data.importers.sides import JUDGEMENT
 from penchant.data.records import Message
 from penchant.data.verdicts import BadRow
-from penchant.wording import shown
 
 __all__ = ["ANSWER_COLUMNS", "ANSWER_OBJECTS", "ULTRAFEEDBACK", "number_in"]
 
 QUESTIONS = ("prompt", "instruction", "question", "query", "input", "messages")
 LISTS = ("answers", "responses", "completions", "generations", "candidates", "outputs")
 TEXTS = ("text", "answer", "response", "completion", "content", "output", "generation")
-SCORES = ("score", "pm_score", "rating", "reward")
-RANKS = ("rank", "ranking")
 MODELS = ("model", "model_name", "generation_model")
-COLUMNS_OF_SCORES = ("scores", "ratings", "rating", "rewards")
-COLUMNS_OF_RANKS = ("ranks", "rank", "ranking")
 COLUMNS_OF_MODELS = ("models", "generation_models")
-NO_NUMBER = ("", "n/a", "na", "none", "null", "nan")
 
 _HARMLESS_INSIDE = """
     id answer_id author author_id author_profile selected principle custom_system_prompt critique annotations
@@ -52,44 +56,42 @@ def _name(row: Row, names: Iterable[str]) -> str | None:
     return next((name for name in names if not says_nothing(row.get(name))), None)
 
 
-def number_in(value: object, name: str) -> float | None:
-    """A score as json, csv or parquet spell it; None for "N/A" and what else stands for none. Raises BadRow."""
-    if value is None or (isinstance(value, str) and value.strip().lower() in NO_NUMBER):
-        return None
-    try:
-        number = float("inf") if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = float("inf")
-    if isnan(number):
-        return None
-    if abs(number) == float("inf"):
-        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no score", "write a number, or null for none")
-    return number
-
-
-def _score(one: Row, where: str) -> float | None:
-    """Higher is better; a rank counts from the best."""
-    name = _name(one, SCORES)
-    if name is not None:
-        return number_in(one[name], f"{where}.{name}")
-    name = _name(one, RANKS)
-    rank = None if name is None else number_in(one[name], f"{where}.{name}")
-    return None if rank is None else -rank
+def _ratings(held: list[Row], where: str) -> Column:
+    """The mean of the ratings by aspect of each answer; None for one that has none."""
+    return f"{where}[].annotations", [_mean_rating(one, f"{where}[{index}]") for index, one in enumerate(held)]
 
 
 def _mean_rating(one: Row, where: str) -> float | None:
-    """The mean of the ratings by aspect; where there are none, the mean that the row holds, then the overall score."""
+    """Raises BadRow for annotations in which no rating is found."""
+    aspects = spelt(one.get("annotations"))
+    if says_nothing(aspects):
+        return None
+    if not isinstance(aspects, dict):
+        raise _unread(where, kind_of(aspects))
     ratings: list[float | None] = []
-    aspects = one.get("annotations")
-    for aspect, said in aspects.items() if isinstance(aspects, dict) else ():
+    for aspect, said in aspects.items():
         for each in said if isinstance(said, list) else [said]:
-            if isinstance(each, dict):
-                ratings.append(number_in(each.get("Rating"), f"{where}.annotations.{aspect}.Rating"))
+            if says_nothing(each):
+                continue
+            found = [name for name in each if name.lower() == "rating"] if isinstance(each, dict) else []
+            if not found:
+                raise _unread(where, f"{kind_of(each)} without a rating in '{aspect}'")
+            ratings += [number_in(each[name], f"{where}.annotations.{aspect}.{name}") for name in found]
     known = [rating for rating in ratings if rating is not None]
-    if known:
-        return fmean(known)
-    name = _name(one, ("fine-grained_score", "overall_score"))
-    return None if name is None else number_in(one[name], f"{where}.{name}")
+    return fmean(known) if known else None
+
+
+def _unread(where: str, got: str) -> BadRow:
+    fix = 'write {"honesty": {"Rating": "5"}}, or remove them'
+    return BadRow("bad_type", f"'{where}.annotations' must hold a Rating by aspect, got {got}", fix)
+
+
+def _ratings_or_scores(held: list[Row], where: str) -> list[Column]:
+    """UltraFeedback's kinds; the last, which is wrong in some rows, only where there is no other."""
+    found = [_ratings(held, where), *columns_inside(held, where, ("fine-grained_score", *SCORES, *RANKS))]
+    if any(score is not None for _, scores in found for score in scores):
+        return found
+    return columns_inside(held, where, ("overall_score",))
 
 
 def _prompt(row: Row) -> tuple[Message, ...]:
@@ -99,6 +101,8 @@ def _prompt(row: Row) -> tuple[Message, ...]:
         raise BadRow("empty_prompt", "the prompt is empty", "write one")
     if asking[0] == "instruction":
         asking = [name for name in asking if name != "input"]
+    if asking[0] != "instruction" and not says_nothing(row.get("history")):
+        raise BadRow("unread_field", "the field 'history' holds earlier turns", "write the whole prompt as messages")
     if len(asking) > 1:
         reason = f"it asks in two fields, '{asking[0]}' and '{asking[1]}'"
         raise BadRow("unread_field", reason, "give each row one prompt, or remove the field")
@@ -125,15 +129,18 @@ def _answer(prompt: tuple[Message, ...], where: str, text: Any, score: float | N
     return Answer(response=response, score=score, model=None if says_nothing(model) else str(model))
 
 
-def _of_objects(row: Row, *, score: Callable[[Row, str], float | None]) -> AnswerList:
+def _of_objects(row: Row, *, kinds: Callable[[list[Row], str], list[Column]]) -> AnswerList:
     prompt, (name, held) = _prompt(row), _answers(row)
     answers = []
     for index, one in enumerate(held):
-        where = f"{name}[{index}]"
         if not isinstance(one, dict):
-            raise BadRow("bad_type", f"'{where}' must be an object, got {kind_of(one)}", "give its text and its score")
+            reason = f"'{name}[{index}]' must be an object, got {kind_of(one)}"
+            raise BadRow("bad_type", reason, "give its text and its score")
+    scores = agreed([*kinds(held, name), *columns_beside(row, len(held))], len(held))
+    for index, (one, score) in enumerate(zip(held, scores, strict=True)):
+        where = f"{name}[{index}]"
         text, model = _name(one, TEXTS), _name(one, MODELS)
-        said = _answer(prompt, where, one.get(text or ""), score(one, where), one.get(model or ""))
+        said = _answer(prompt, where, one.get(text or ""), score, one.get(model or ""))
         answers.append(said)
     return AnswerList(prompt=prompt, answers=tuple(answers))
 
@@ -149,15 +156,10 @@ def _column(row: Row, names: Iterable[str], number: int) -> tuple[str, list[Any]
 
 def _of_columns(row: Row) -> AnswerList:
     prompt, (name, held) = _prompt(row), _answers(row)
-    scores, sign = _column(row, COLUMNS_OF_SCORES, len(held)), 1
-    if scores is None:
-        scores, sign = _column(row, COLUMNS_OF_RANKS, len(held)), -1
-    marks = scores[1] if scores else [None] * len(held)
+    scores = agreed(columns_beside(row, len(held)), len(held))
     models = (_column(row, COLUMNS_OF_MODELS, len(held)) or ("", [None] * len(held)))[1]
     answers = []
-    for index, (text, mark, model) in enumerate(zip(held, marks, models, strict=True)):
-        number = number_in(mark, f"{scores[0] if scores else ''}[{index}]")
-        score = None if number is None else sign * number
+    for index, (text, score, model) in enumerate(zip(held, scores, models, strict=True)):
         answers.append(_answer(prompt, f"{name}[{index}]", text, score, model))
     return AnswerList(prompt=prompt, answers=tuple(answers))
 
@@ -177,22 +179,39 @@ def _matches_objects(row: Row, *, marks: tuple[str, ...]) -> bool:
 def _matches_columns(row: Row) -> bool:
     name = _name(row, LISTS) if _name(row, QUESTIONS) else None
     held = row.get(name) if name else None
-    marks = (*COLUMNS_OF_SCORES, *COLUMNS_OF_RANKS)
     return (
         isinstance(held, list)
         and all(one is None or isinstance(one, (str, list)) for one in held)
-        and any(isinstance(row.get(mark), list) for mark in marks)
+        and any(isinstance(row.get(mark), list) for mark in COLUMNS)
     )
 
 
 def _inside(row: Row, *, harmless: frozenset[str]) -> Iterator[tuple[str, Row]]:
     name = _name(row, LISTS) or ""
     for one in row[name]:
-        known = harmless.union(_name(one, names) or "" for names in (TEXTS, SCORES, RANKS, MODELS))
+        known = harmless.union(SCORES, RANKS, (_name(one, names) or "" for names in (TEXTS, MODELS)))
         yield f"{name}[].", {key: value for key, value in one.items() if key not in known}
+        yield from _inside_messages(one.get(_name(one, TEXTS) or ""), f"{name}[].{_name(one, TEXTS)}")
+    yield "", numbers_beside(row)
 
 
-READS = BESIDE.union(QUESTIONS, LISTS, OF_INSTRUCTION)
+def _inside_columns(row: Row) -> Iterator[tuple[str, Row]]:
+    name = _name(row, LISTS) or ""
+    for one in row[name]:
+        yield from _inside_messages(one, f"{name}[]")
+    yield "", numbers_beside(row)
+
+
+def _inside_messages(answer: Any, where: str) -> Iterator[tuple[str, Row]]:
+    """What the messages of an answer hold that is not read."""
+    answer = messages_spelt(answer, where) if isinstance(answer, str) else answer
+    for message in answer if isinstance(answer, list) else [answer]:
+        if isinstance(message, dict):
+            known = READ_OF_MESSAGE | HARMLESS_INSIDE
+            yield f"{where}[].", {key: value for key, value in message.items() if key not in known}
+
+
+READS = BESIDE.union(QUESTIONS, LISTS, OF_INSTRUCTION, COLUMNS)
 
 ANSWER_OBJECTS = Importer(
     name="answer_objects",
@@ -207,7 +226,7 @@ ANSWER_OBJECTS = Importer(
     needs=(),
     needs_one_of=(frozenset(QUESTIONS), frozenset(LISTS)),
     matches=partial(_matches_objects, marks=(*SCORES, *RANKS)),
-    convert=partial(_of_objects, score=_score),
+    convert=partial(_of_objects, kinds=columns_inside),
     reads=READS,
     harmless=HARMLESS_BESIDE,
     inside=partial(_inside, harmless=HARMLESS_INSIDE),
@@ -235,7 +254,7 @@ ULTRAFEEDBACK = Importer(
     },
     needs=("instruction", "completions"),
     matches=partial(_matches_objects, marks=("annotations", "fine-grained_score", "overall_score")),
-    convert=partial(_of_objects, score=_mean_rating),
+    convert=partial(_of_objects, kinds=_ratings_or_scores),
     reads=READS,
     harmless=HARMLESS_BESIDE,
     inside=partial(_inside, harmless=HARMLESS_INSIDE),
@@ -254,6 +273,7 @@ ANSWER_COLUMNS = Importer(
     needs_one_of=(frozenset(QUESTIONS), frozenset(LISTS)),
     matches=_matches_columns,
     convert=_of_columns,
-    reads=READS.union(COLUMNS_OF_SCORES, COLUMNS_OF_RANKS, COLUMNS_OF_MODELS),
+    reads=READS.union(COLUMNS_OF_MODELS),
     harmless=HARMLESS_BESIDE,
+    inside=_inside_columns,
 )

@@ -10,15 +10,27 @@ Zheng et al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arX
 from typing import Any
 
 from penchant.data.files import Row
+from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import BESIDE, Importer, field, filled, last_response, opened
 from penchant.data.importers.judged import SIDES, compared, judge_of, text_of
-from penchant.data.importers.messages import read_messages, says_nothing, truth
+from penchant.data.importers.messages import ROLES, kind_of, read_messages, says_nothing, truth
 from penchant.data.importers.packed import spelt
-from penchant.data.importers.vote_fields import outcome_field
+from penchant.data.importers.vote_fields import OUTCOMES, outcome_field
 from penchant.data.records import Comparison, Message
 from penchant.data.verdicts import BadRow
+from penchant.wording import shown
 
-__all__ = ["ARENA", "ARENA_TURNS", "CONVERSATIONS", "KNOWN_OF_BATTLE", "judged_part", "of_turns"]
+__all__ = [
+    "ARENA",
+    "ARENA_TURNS",
+    "CONVERSATIONS",
+    "KNOWN_OF_BATTLE",
+    "WINNERS",
+    "is_asked",
+    "judged_part",
+    "of_turns",
+    "winner_of",
+]
 
 CONVERSATIONS = ("conversation_a", "conversation_b")
 MODELS = ("model_a", "model_b")
@@ -43,7 +55,7 @@ def convert(row: Row) -> Comparison:
     return compared(
         opened(row, prompt),
         (texts[0], texts[1]),
-        SIDES[outcome_field(row, "winner") if "winner" in row else None],
+        SIDES[winner_of(row, (row.get("model_a"), row.get("model_b")))],
         models=(row.get("model_a"), row.get("model_b")),
         annotator=judge_of(row),
         shown_first="a",
@@ -71,18 +83,39 @@ def _shared(row: Row, left: tuple[Message, ...], right: tuple[Message, ...]) -> 
 
 def _num_turns(row: Row) -> int:
     """The turns of the whole session, of which a vote may have seen only the last."""
-    whole, order = row.get("full_conversation"), str(row.get("evaluation_order")).removesuffix(".0")
-    if isinstance(whole, list):
+    whole = spelt(row.get("full_conversation"))
+    if not says_nothing(whole):
+        if not isinstance(whole, list):
+            raise BadRow("bad_type", f"'full_conversation' must be a list, got {kind_of(whole)}", "write its turns")
         return len(whole)
-    return int(order) if order.isdecimal() else 0
+    return _whole_number(row, "evaluation_order") or 0
+
+
+def _whole_number(row: Row, name: str) -> int | None:
+    """A number of turns; None where nobody says. Raises BadRow."""
+    number = None if says_nothing(row.get(name)) else number_in(row[name], name)
+    if number is not None and (number != int(number) or number < 1):
+        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no turn", "write a number from 1 up")
+    return None if number is None else int(number)
+
+
+def is_asked(message: object) -> bool:
+    """Whether it is a message of the user's, in either spelling."""
+    if not isinstance(message, dict):
+        return False
+    role = message.get("role") if message.get("from") is None else message["from"]
+    return isinstance(role, str) and ROLES.get(role) == "user"
 
 
 def judged_part(conversation: Any, row: Row) -> Any:
     """A conversation up to the answer of the turn that was judged; all of it where `turn` is its number of turns."""
-    if not isinstance(conversation, list) or not (turn := str(row.get("turn")).removesuffix(".0")).isdecimal():
+    if not isinstance(conversation, list) or (turn := _whole_number(row, "turn")) is None:
         return conversation
-    asked = [i for i, message in enumerate(conversation) if isinstance(message, dict) and message.get("role") == "user"]
-    return conversation[: asked[int(turn)]] if 0 < int(turn) < len(asked) else conversation
+    asked = [i for i, message in enumerate(conversation) if is_asked(message)]
+    if turn > len(asked):
+        reason = f"'turn' is {turn}, and a conversation has {len(asked)} questions"
+        raise BadRow("bad_type", reason, "name the turn that was judged")
+    return conversation[: asked[turn]] if turn < len(asked) else conversation
 
 
 def of_turns(row: Row) -> Row:
@@ -99,7 +132,24 @@ def of_turns(row: Row) -> Row:
             for turn in turns
             for role, text in zip(("user", "assistant"), turn, strict=True)
         ]
-    return battle if "winner" in row else battle | {"winner": _flagged(row)}
+    return battle
+
+
+def winner_of(row: Row, items: tuple[object, object]) -> str | None:
+    """The outcome that `winner` and the columns of flags say. Raises BadRow where they differ."""
+    said = outcome_field(row, "winner", items) if "winner" in row else None
+    flagged = _flagged(row)
+    if said is None:
+        return None if flagged is None else OUTCOMES[flagged]
+    for name, word in WINNERS.items():
+        if says_nothing(row.get(name)):
+            continue
+        alike = OUTCOMES[word] == said
+        both_bad = word == "tie" and said == "both_bad"  # which the column of ties may contain
+        if not both_bad and truth(row[name], name) != alike:
+            reason = f"'winner' is {shown(row['winner'])} and '{name}' is {shown(row[name])}, which differ"
+            raise BadRow("bad_type", reason, "keep the one that says who won")
+    return said
 
 
 def _flagged(row: Row) -> str | None:
@@ -136,7 +186,8 @@ ARENA: Importer[Comparison] = Importer(
     needs=CONVERSATIONS,
     matches=lambda row: filled(row, *CONVERSATIONS),
     convert=convert,
-    reads=BESIDE.union(CONVERSATIONS, MODELS, ("winner", "judge", "tstamp", "question_id", "turn")) | OF_SESSION,
+    reads=BESIDE.union(CONVERSATIONS, MODELS, ("winner", "judge", "tstamp", "question_id", "turn"), WINNERS)
+    | OF_SESSION,
     harmless=KNOWN_OF_BATTLE,
 )
 
@@ -156,6 +207,6 @@ ARENA_TURNS: Importer[Comparison] = Importer(
     needs=TURNS,
     matches=lambda row: filled(row, *TURNS),
     convert=lambda row: convert(of_turns(row)),
-    reads=frozenset(("winner", "judge", *TURNS, *WINNERS, *MODELS)),
+    reads=ARENA.reads.difference(CONVERSATIONS).union(TURNS),
     harmless=KNOWN_OF_BATTLE,
 )

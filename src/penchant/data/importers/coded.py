@@ -13,6 +13,7 @@ from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
+from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import BESIDE, Importer, filled, opened, prompt_field, text_field
 from penchant.data.importers.helpsteer import marked_turns
 from penchant.data.importers.judged import coded, compared
@@ -76,8 +77,8 @@ def _number(row: Row, name: str, known: str) -> float | None:
     if says_nothing(row.get(name)):
         return None
     try:
-        return float(row[name])
-    except (TypeError, ValueError):
+        return number_in(row[name], name)
+    except BadRow:
         raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", f"write {known}") from None
 
 

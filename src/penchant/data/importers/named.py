@@ -20,7 +20,8 @@ from penchant.data.importers.base import (
     opened,
     prompt_field,
 )
-from penchant.data.importers.messages import kind_of
+from penchant.data.importers.messages import kind_of, says_nothing
+from penchant.data.importers.scores import COLUMNS, agreed, columns_beside, numbers_beside
 from penchant.data.importers.sides import JUDGEMENT, are_texts, is_conversation, pair_of
 from penchant.data.records import Message, PreferencePair
 from penchant.data.verdicts import CODES, BadRow
@@ -51,6 +52,11 @@ def prompt_of(row: Row, name: str) -> tuple[Message, ...]:
     """The prompt in the field of this name."""
     if name == "instruction" and isinstance(row[name], str):
         return opened(row, question_of(row))
+    if name == "instruction" and (
+        beside := [more for more in sorted(OF_INSTRUCTION) if not says_nothing(row.get(more))]
+    ):
+        reason = f"'{beside[0]}' stands beside an instruction that is messages, and is not read there"
+        raise BadRow("unread_field", reason, "write it into the messages, or remove it")
     return conversation_field(row, name) if name == "messages" else prompt_field(row, name)
 
 
@@ -120,6 +126,11 @@ def _ranked(row: Row) -> PreferencePair:
         held = f"holds {len(output)} responses" if isinstance(output, list) else f"is {kind_of(output)}"
         raise BadRow("bad_type", f"'output' {held}", "give a list of two texts, the better one first")
     sides = dict(zip(("chosen", "rejected"), output, strict=True))
+    beside = columns_beside(row, len(output))
+    agreed([("output", [1.0, 0.0]), *beside], len(output))
+    better, worse = agreed(beside, len(output))
+    if better is not None and better == worse:
+        raise BadRow("tie", f"its two scores are equal: {CODES['tie'].meaning}", "nothing to mend")
     return pair_of(row | sides, prompt_of(row, "instruction"))
 
 
@@ -130,5 +141,6 @@ RANKED_OUTPUT = Importer(
     needs=("instruction", "output"),
     matches=lambda row: isinstance(row.get("output"), list) and filled(row, "instruction"),
     convert=_ranked,
-    reads=BESIDE.union(NUMBERS, OF_INSTRUCTION, ("instruction", "output")),
+    reads=BESIDE.union(NUMBERS, OF_INSTRUCTION, COLUMNS, ("instruction", "output")),
+    inside=lambda row: [("", numbers_beside(row))],
 )

@@ -48,7 +48,7 @@ def _models(row: Row) -> tuple[str, str]:
 
 
 def _answers(row: Row) -> Iterator[tuple[str, Outcome]]:
-    for name in sorted(name for name in row if name.startswith("annotator")):
+    for name in (name for name in ANNOTATORS if name in row):
         if (said := coded(row, name, CODES)) is not None:
             yield name, said
     if RESULT in row and (said := coded(row, RESULT, CODES_OF_RESULT)) is not None:

@@ -38,6 +38,8 @@ OUTCOMES = {
     **dict.fromkeys(("tie", "draw", "tie (inconsistent)"), "tie"),
     **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
 }
+POSITIONS = {"0": "left", "1": "left", "2": "right"}
+"""What a number may mean that is the name of an item as well."""
 UNANSWERED = (None, "", "na", "none", "null")
 MAX_COUNT = 1_000_000
 """Most votes a row of counts may stand for; a larger number is nearly always not a count."""
@@ -98,17 +100,38 @@ def refuse_same(left: str, right: str) -> tuple[str, str]:
     return left, right
 
 
-def outcome_field(row: Row, name: str) -> str | None:
-    """left, right, tie, both_bad, or None where nobody has answered."""
+def outcome_field(row: Row, name: str, items: tuple[object, object] = (None, None)) -> str | None:
+    """left, right, tie, both_bad, or None where nobody has answered.
+
+    items: the two that were compared, which the field may name. Raises BadRow where a name is also a word for another
+    outcome, as "a" is for the left one.
+    """
     if name not in row:
         raise BadRow("missing_field", f"the field '{name}' is missing", f"add '{name}' to the row")
     value = row[name].strip().lower() if isinstance(row[name], str) else row[name]
+    if (side := _named(row[name], items)) is not None:
+        meant = OUTCOMES.get(str(value).casefold(), POSITIONS.get(str(value)))
+        if meant not in (None, side) or str(value) in UNANSWERED:
+            reason = f"'{name}' is {shown(row[name])}, which names the item on the {side} and may mean another"
+            raise BadRow("bad_type", reason, "write left, right, tie or both_bad")
+        return side
     if value in UNANSWERED:
         return None
     if not isinstance(value, str) or value not in OUTCOMES:
         known = "left, right (or a, b; model_a, model_b), tie or both_bad"
         raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", f"write {known}")
     return OUTCOMES[value]
+
+
+def _named(value: object, items: tuple[object, object]) -> Side | None:
+    """The side whose item this is the name of; None where it names neither."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    sides: tuple[Side, Side] = ("left", "right")
+    names = [str(item).strip() for item in items if isinstance(item, str | int)]
+    if len(names) < len(sides) or names.count(str(value).strip()) != 1:
+        return None
+    return sides[names.index(str(value).strip())]
 
 
 def first_filled(row: Row, *names: str) -> str | None:
@@ -118,12 +141,18 @@ def first_filled(row: Row, *names: str) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
-def shown_first_field(row: Row) -> Side | None:
+def shown_first_field(row: Row, items: tuple[object, object] = (None, None)) -> Side | None:
+    """The side that was shown first, by a word or by its item."""
     value = first_filled(row, "shown_first")
     if value is None:
         return None
     sides: dict[str, Side] = {"left": "left", "right": "right"}
-    side = sides.get(OUTCOMES.get(value.strip().lower(), ""))
+    word = value.strip()
+    named, meant = _named(value, items), sides.get(OUTCOMES.get(word.lower(), POSITIONS.get(word, "")))
+    if named is not None and meant not in (None, named):
+        reason = f"'shown_first' is {shown(value)}, which names the item on the {named} and may mean the other"
+        raise BadRow("bad_type", reason, "write left or right")
+    side = named or (None if word in POSITIONS else meant)
     if side is None:
         raise BadRow(
             "bad_type", f"'shown_first' is {shown(value)}, which is no side", "write left or right (or a or b)"

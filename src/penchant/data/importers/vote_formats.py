@@ -9,7 +9,16 @@ from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.answer_lists import ANSWER_COLUMNS, ANSWER_OBJECTS, ULTRAFEEDBACK
-from penchant.data.importers.arena import ARENA_TURNS, CONVERSATIONS, KNOWN_OF_BATTLE, judged_part, of_turns
+from penchant.data.importers.arena import (
+    ARENA_TURNS,
+    CONVERSATIONS,
+    KNOWN_OF_BATTLE,
+    WINNERS,
+    is_asked,
+    judged_part,
+    of_turns,
+    winner_of,
+)
 from penchant.data.importers.base import Importer, filled
 from penchant.data.importers.coded import ALPACA_EVAL
 from penchant.data.importers.comparison import COMPARISON
@@ -26,7 +35,6 @@ from penchant.data.importers.vote_fields import (
     digest_of_parts,
     first_filled,
     is_blank,
-    outcome_field,
     shown_first_field,
     side_items,
     unit_of,
@@ -36,9 +44,11 @@ __all__ = ["VOTE_IMPORTERS"]
 
 ASKED = ("prompt", "instruction", "question")
 JUDGE = ("annotator", "judge", "worker")
-READ_OF_BATTLE = frozenset(("winner", "conversation_a", "conversation_b", "shown_first", *ASKED, *JUDGE))
+READ_OF_BATTLE = frozenset(
+    ("winner", "conversation_a", "conversation_b", "turn", "shown_first", *WINNERS, *ASKED, *JUDGE)
+)
 SAID_IN_BATTLE = KNOWN_OF_BATTLE.union(
-    ("turn", "response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"),
+    ("response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"),
     ("full_conversation", "evaluation_order"),
 )
 """What a ranking by outcomes does not ask for."""
@@ -46,8 +56,8 @@ SAID_IN_BATTLE = KNOWN_OF_BATTLE.union(
 
 def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
     """One winner a row: an arena's battles, with or without conversations, or a table."""
-    outcome = outcome_field(row, "winner")
     items = side_items(row, left, right)
+    outcome = winner_of(row, items)
     if outcome is None:
         return ()
     answers = [judged_part(row.get(name), row) for name in CONVERSATIONS]
@@ -55,13 +65,13 @@ def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
     prompt = None if asked is None else digest_of_parts(asked)
     unit = unit_of(prompt, (items[0], answers[0]), (items[1], answers[1]))
     annotator = first_filled(row, *JUDGE)
-    return (Vote(*items, outcome, prompt, unit, annotator, shown_first_field(row)),)
+    return (Vote(*items, outcome, prompt, unit, annotator, shown_first_field(row, items)),)
 
 
 def _questions(conversation: object) -> str | None:
     """What the person asked, turn by turn: the prompt of a conversation with an arena's model."""
     turns = conversation if isinstance(conversation, list) else []
-    asked = [turn.get("content") for turn in turns if isinstance(turn, dict) and turn.get("role") == "user"]
+    asked = [turn.get("value" if turn.get("from") else "content") for turn in turns if is_asked(turn)]
     return json.dumps(asked) if asked else None
 
 
