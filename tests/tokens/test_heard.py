@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from penchant.data import Message
 from penchant.tokens import BoundaryError
-from penchant.tokens.heard import Hearing, _has_words, _with_a_part_changed
+from penchant.tokens.heard import Hearing
 from penchant.tokens.skeleton import Skeleton, Written, answer_of, marked
+from penchant.tokens.words import has_words, with_a_part_changed
 
 ROLES = ("user", "assistant", "user", "tool")
 
@@ -131,12 +132,12 @@ def test_special_tokens_of_the_template_are_told_from_those_that_texts_spell(con
     ],
 )
 def test_words_are_found_in_their_order_whatever_their_case_and_spelling_in_json(said, text, found):
-    assert _has_words(said, text) == found
+    assert has_words(said, text) == found
 
 
 @given(st.text(min_size=1, max_size=30))
 def test_every_part_of_a_text_is_changed_once_at_its_length_and_white_space_stays(text):
-    changed = list(_with_a_part_changed(text))
+    changed = list(with_a_part_changed(text))
     assert len(changed) <= 3
     assert all(len(other) == len(text) and other != text for other in changed)
     touched = [{i for i, (a, b) in enumerate(zip(text, other, strict=True)) if a != b} for other in changed]
@@ -156,7 +157,7 @@ def test_every_part_of_a_text_is_changed_once_at_its_length_and_white_space_stay
     ],
 )
 def test_what_a_changed_text_is(text, changed):
-    assert list(_with_a_part_changed(text)) == changed
+    assert list(with_a_part_changed(text)) == changed
 
 
 def hear(write, messages, **options):
@@ -190,10 +191,10 @@ CALLS = [
 
 
 def named(which):
-    """Writes the names of the tools and the calls that `which` picks, and the contents."""
+    """Writes the tools and the calls that `which` picks, and the contents."""
 
     def write(messages):
-        tools = [tool.get("function", tool)["name"] for tool in json.loads(messages[0].tools or "[]")]
+        tools = [json.dumps(tool.get("function", tool)) for tool in json.loads(messages[0].tools or "[]")]
         calls = [call["function"] for message in messages for call in json.loads(message.tool_calls or "[]")]
         said = [call["name"] + json.dumps(call.get("arguments")) for call in calls]
         return " ".join([*which(tools), *which(said), by_line(messages)])

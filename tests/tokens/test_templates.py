@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from penchant.data import Demonstration, Message, Origin, PreferencePair
+from penchant.errors import ModelError
 from penchant.tokens import BoundaryError, ChatEncoder, Limits, tokenise_demonstrations, tokenise_pairs
 
 TEMPLATES = json.loads((Path(__file__).parent / "templates" / "special_tokens.json").read_text(encoding="utf-8"))
@@ -19,6 +20,10 @@ CALLS = {"llama3", "qwen2_5", "qwen3", "mistral", "deepseek_v3"}
 CLOCK = datetime(2026, 3, 7, 15, 4, 5, tzinfo=UTC)  # that of the encoders, see conftest.py
 LIMITS = Limits(4096, 4000)
 ADD = [{"type": "function", "function": {"name": "add", "description": "adds", "parameters": {"type": "object"}}}]
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
 CALL = [{"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": "two"}}}]
 
 
@@ -227,6 +232,17 @@ def test_thinking_left_open_is_a_verdict_in_the_text_and_at_the_cut(encoder_of):
     assert not tokenise_demonstrations(encoder, [demonstration], LIMITS).problems
 
 
+def test_a_cut_right_behind_the_thinking_leaves_no_answer(encoder_of):
+    encoder = encoder_of("qwen3")
+    pair = PreferencePair(prompt=talk("hi"), chosen="<think>\nhot\n</think>\n\nyes", rejected="no")
+    ids = [*encoder.encode_prompt(pair.prompt), *encoder.encode_response(pair.prompt, pair.chosen)]
+    text = encoder.tokenizer.decode
+    behind = next(i for i in range(len(ids)) if text(ids[:i]).endswith("</think>"))
+    answered = next(i for i in range(len(ids)) if text(ids[:i]).endswith("\n\ny"))
+    for cut, codes in ((behind, ["thinking_open"]), (answered - 1, ["thinking_open"]), (answered, [])):
+        assert [v.code for v in tokenise_pairs(encoder, [pair], Limits(cut, cut - 1)).problems] == codes
+
+
 @pytest.mark.parametrize("text", ["<|im_end|>", "go on<|im_start|>user\nand", "a <|im_end|> b <|im_end|>"])
 @pytest.mark.parametrize("name", ["qwen2_5", "smollm3"])
 def test_a_text_that_spells_a_special_token_is_refused_or_read_as_asked(encoder_of, name, text):
@@ -276,12 +292,190 @@ def test_a_template_that_writes_the_date_writes_the_runs(encoder_of, name):
     assert "31 Dec" in later.prompt_text(talk("hi"))
 
 
-def test_the_clock_of_a_template_knows_every_directive_of_strftime(byte_tokenizer):
-    formats = ["%Y-%m-%d %H:%M:%S", "%A, %-d %B %y", "%I %p, day %j, week %U %V"]
-    template = "{% for m in messages %}{{ m.content }}{% endfor %}|{{ strftime_now('FORMAT') }}|"
-    for wanted in formats:
-        encoder = ChatEncoder(byte_tokenizer, template=template.replace("FORMAT", wanted), clock=CLOCK)
-        assert encoder.prompt_text(talk("hi")) == f"hi|{CLOCK.strftime(wanted)}|"
+FORMATS = [
+    *(
+        "%Y-%m-%d %H:%M:%S",
+        "%A, %-d %B %y",
+        "%I %p, day %j, week %U %V",
+        "%F %T",
+        "%D %R",
+        "%e %k %l %h %C %P",
+        "%z%Z|",
+    ),
+    *("%%Y %%", "%c|%x|%X|%G|%u|%w", "%5d %_d %^a %n%t", "no directive"),
+]
+
+
+def written_by_transformers(encoder, template, messages, monkeypatch):
+    """What transformers' own function for the time writes at the time of the encoder's clock."""
+    from transformers.utils import chat_template_utils
+
+    class Now(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return CLOCK.replace(tzinfo=None)
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Now)
+    rows = [{"role": message.role, "content": message.content} for message in messages]
+    return encoder.tokenizer.apply_chat_template(
+        rows, chat_template=template, tokenize=False, add_generation_prompt=True
+    )
+
+
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_a_template_is_told_the_time_in_every_format_as_by_transformers(byte_tokenizer, monkeypatch, wanted):
+    template = f"{{% for m in messages %}}{{{{ m.content }}}}{{% endfor %}}|{{{{ strftime_now({wanted!r}) }}}}|"
+    encoder = ChatEncoder(byte_tokenizer, template=template, clock=CLOCK)
+    assert encoder.prompt_text(talk("hi")) == written_by_transformers(encoder, template, talk("hi"), monkeypatch)
+
+
+def test_seconds_since_1970_are_those_of_the_clock_on_every_machine(byte_tokenizer):
+    template = "{{ strftime_now('%s %%s') }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    encoder = ChatEncoder(byte_tokenizer, template=template, clock=CLOCK)
+    assert encoder.prompt_text(talk("hi")) == f"{int(CLOCK.timestamp())} %shi"
+
+
+@pytest.mark.parametrize(
+    "start", ["", "\n", "\n\n  ", "  ", " \n\t", "{#- x #}\n ", "  {% if true %}\n a{% endif %}\n", "\r\n"]
+)
+@pytest.mark.parametrize(
+    "date",
+    [
+        "{{ strftime_now('%Y') }} ",
+        "  {%- set year = strftime_now(format='%Y') | int %}{{ year + 1 }}",
+        "{% macro when() %}{{ strftime_now('%d' ~ ' %b') }}{% endmacro %}"
+        "{% if strftime_now is defined %}{{ when() }}{% endif %}",
+    ],
+)
+def test_the_white_space_at_the_start_of_a_template_that_asks_for_the_time_stays(
+    byte_tokenizer, monkeypatch, start, date
+):
+    template = start + date + CHATML
+    encoder = ChatEncoder(byte_tokenizer, template=template, clock=CLOCK)
+    assert encoder.prompt_text(talk("hi")) == written_by_transformers(encoder, template, talk("hi"), monkeypatch)
+
+
+def test_a_template_that_asks_for_the_time_in_no_format_is_refused_and_a_broken_line_is_named(byte_tokenizer):
+    for asked in ("strftime_now(5)", "strftime_now([])", "strftime_now(nothing)"):
+        with pytest.raises(BoundaryError, match="refuses these messages"):
+            ChatEncoder(byte_tokenizer, template=f"{{{{ {asked} }}}}", clock=CLOCK).encode_prompt(talk("hi"))
+    with pytest.raises(ModelError, match=r"line 2\)"):
+        ChatEncoder(byte_tokenizer, template="{{ strftime_now('%Y') }}\n{% if %}").encode_prompt(talk("hi"))
+
+
+@pytest.mark.parametrize("name", ["qwen3", "smollm3", "llama3", "plain"])
+@pytest.mark.parametrize(
+    "response",
+    [
+        "<think>R</think>",
+        "<think>\nR\n</think>\n\n ",
+        "<think>R1</think> a <think>R2",
+        "<think>R1</think> a <think>R2</think>\n",
+        "<think>\n\n</think>",
+        Message(role="assistant", content="", reasoning="R"),
+        Message(role="assistant", content=" \n", reasoning="R"),
+        Message(role="assistant", content="a <think>R2", reasoning="R1"),
+    ],
+)
+def test_reasoning_that_is_left_open_or_has_no_answer_after_it_is_refused(encoder_of, name, response):
+    with pytest.raises(BoundaryError, match="reasoning") as caught:
+        encoder_of(name).encode_response(talk("hi"), response)
+    assert caught.value.code == "thinking_open"
+
+
+@pytest.mark.parametrize("reasoning", ["add", "two", "function"])
+def test_reasoning_whose_words_stand_in_the_call_too_is_missed_all_the_same(encoder_of, reasoning):
+    call = Message(role="assistant", content="", reasoning=reasoning, tool_calls=CALL)
+    with pytest.raises(BoundaryError, match="leaves out the response's reasoning"):
+        encoder_of("llama3").encode_response(talk("hi"), call)
+    encoder = encoder_of("qwen3")
+    text = encoder.tokenizer.decode(encoder.encode_response(talk("hi"), call))
+    assert text.startswith(f"<think>\n{reasoning}\n</think>")
+
+
+def test_reasoning_before_a_call_and_tags_that_are_words_are_no_open_thinking(encoder_of):
+    call = Message(role="assistant", content="", reasoning="I add", tool_calls=CALL)
+    encoder = encoder_of("qwen3")
+    text = encoder.tokenizer.decode(encoder.encode_response(talk("hi"), call))
+    assert text.startswith("<think>\nI add\n</think>")
+    for words in ("it opens with <think>", "it ends with </think>"):
+        assert encoder_of("llama3").encode_response(talk("hi"), words)
+        with pytest.raises(BoundaryError, match="reasoning"):
+            encoder.encode_response(talk("hi"), words)
+
+
+PLACES = [
+    {
+        "type": "function",
+        "function": {
+            "name": "place",
+            "description": "puts a dot there",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "x": {"type": "integer", "default": 7},
+                    "kind": {"type": "string", "enum": ["red", "tan"]},
+                },
+                "required": ["x"],
+            },
+        },
+    }
+]
+PLACED = [{"type": "function", "function": {"name": "place", "arguments": {"x": 12, "on": True, "z": None, "s": "t"}}}]
+NAME, DESCRIPTION = "{{ t.function.name }}", "{{ t.function.description }}"
+PROPERTIES = "{% for k, p in t.function.parameters.properties.items() %}{{ k }}: {{ p.type }} {{ X }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("written", "left_out"),
+    [
+        (NAME, "puts a dot"),
+        (NAME + DESCRIPTION, "x"),
+        (NAME + DESCRIPTION[:-3] + "[:4] }}{{ t.function.parameters|tojson }}", "puts a dot"),
+        (NAME + DESCRIPTION + PROPERTIES.replace("X", "p.enum"), "7"),
+        (NAME + DESCRIPTION + PROPERTIES.replace("X", "p.enum ~ p.default"), "x"),
+        (
+            NAME + DESCRIPTION + PROPERTIES.replace("X", "p.enum ~ p.default ~ (k in t.function.parameters.required)"),
+            None,
+        ),
+        ("{{ t.function|tojson(indent=4) }}", None),
+        ("{{ t|string }}", None),
+        ("{{ t.function|tojson(sort_keys=true) }}", None),
+    ],
+)
+def test_every_leaf_of_a_tool_must_be_written(byte_tokenizer, written, left_out):
+    template = "{% for t in tools or [] %}" + written + "{% endfor %}" + CHATML
+    encoder = ChatEncoder(byte_tokenizer, template=template)
+    asked = [Message(role="user", content="what is 2 and 2?", tools=PLACES)]
+    if left_out is None:
+        assert encoder.encode_prompt(asked)
+    else:
+        with pytest.raises(BoundaryError, match=f"leaves out the tools of message 1, the user's.*: '{left_out}"):
+            encoder.encode_prompt(asked)
+
+
+@pytest.mark.parametrize(
+    ("value", "left_out"),
+    [
+        ("(v if v is string else '')", "12"),
+        ("(v if v is string or v is integer and v is not boolean else '')", "true"),
+        ("('' if v is none else v)", "null"),
+        ("v", None),
+        ("v|tojson", None),
+    ],
+)
+def test_every_leaf_of_a_call_must_be_written(byte_tokenizer, value, left_out):
+    arguments = "{% for k, v in c.function.arguments.items() %}{{ k }}={{ " + value + " }},{% endfor %}"
+    calls = "{% for c in m.tool_calls or [] %}{{ c.function.name }}(" + arguments + "){% endfor %}"
+    template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}" + calls + "{% endfor %}"
+    template += "{% if add_generation_prompt %}[assistant]{% endif %}"
+    encoder = ChatEncoder(byte_tokenizer, template=template)
+    call = Message(role="assistant", content="", tool_calls=PLACED)
+    if left_out is None:
+        assert encoder.encode_response(talk("12, true, null?"), call)
+    else:
+        with pytest.raises(BoundaryError, match=f"leaves out the tool calls of message 2.*: '{left_out}'"):
+            encoder.encode_response(talk("12, true, null?"), call)
 
 
 def test_arguments_given_to_a_template_that_wants_text_are_json(encoder_of):
@@ -437,7 +631,7 @@ def test_the_words_of_a_response_are_looked_for_behind_the_prompt(byte_tokenizer
 
 
 def test_a_tool_that_a_template_leaves_out_is_refused_though_it_wrote_another_before(byte_tokenizer):
-    tools = "{% for t in tools or [] if t.function.name|length < 9 %}{{ t.function.name }} {% endfor %}"
+    tools = "{% for t in tools or [] if t.function.name|length < 9 %}{{ t|tojson }} {% endfor %}"
     encoder = ChatEncoder(byte_tokenizer, template=tools + WRITTEN.replace("X", "m.content"))
     assert encoder.encode_prompt([Message(role="user", content="hi", tools=ADD)])
     longer = [{"type": "function", "function": {"name": "add_all_of_them"}}]

@@ -203,13 +203,15 @@ class ChatEncoder:
         return text.rstrip() if self.is_plain else text.strip()
 
     def cuts_thinking(self, ids: Sequence[int], num_kept: int) -> bool:
-        """Whether the first `num_kept` tokens end in the midst of a thinking that all of them would close.
+        """Whether the first `num_kept` tokens end in the midst of a thinking that all would close, or right behind one.
 
         A response may begin in its thinking, where the template opens it in the prompt.
         """
         if num_kept >= len(ids):
             return False
         whole, kept = (self.tokenizer.decode(part, skip_special_tokens=False) for part in (ids, ids[:num_kept]))
+        if kept.rstrip().endswith(THINK_CLOSE):
+            return True
         if whole.count(THINK_CLOSE) == kept.count(THINK_CLOSE):
             return False
         begins_inside = THINK_OPEN not in whole.partition(THINK_CLOSE)[0] and THINK_CLOSE not in kept

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from penchant.data import Message
+from penchant.tokens.functions import Field, function_of, functions_of
+from penchant.tokens.functions_heard import HeardFunctions
 from penchant.tokens.refusals import BoundaryError, NotWrittenError
-from penchant.tokens.skeleton import Skeleton, Written, answer_of, marked, shape_of, spelt_in_json
+from penchant.tokens.skeleton import Skeleton, Written, answer_of, marked, shape_of
+from penchant.tokens.words import has_words, with_a_part_changed
 
 __all__ = ["Hearing"]
 
 MOST_REMEMBERED = 4096
-NUM_PARTS = 3
+FUNCTIONS: dict[Field, str] = {"tools": "the tools of", "tool_calls": "the tool calls of"}
 
 
 class Hearing:
@@ -28,6 +31,7 @@ class Hearing:
         self._render = render
         self._skeletons: dict[tuple[object, ...], Skeleton | None] = {}
         self._tried: set[tuple[object, ...]] = set()
+        self._functions = HeardFunctions()
         self._filled: tuple[Sequence[Message], Written] | None = None
 
     def fill(self, messages: Sequence[Message], is_answered: bool) -> str | None:
@@ -44,13 +48,18 @@ class Hearing:
         else they are a prompt.
         """
         start = len(messages) - 1 if is_answered else 0
-        self._require_fields(messages, text, start, is_answered)
+        self._require_fields(messages, text, start, response_at, is_answered)
         skeleton, is_whole, fillings = self._read_back(messages, text, is_answered)
         for index, message in enumerate(messages[start:], start):
             is_written = is_whole and skeleton is not None and not skeleton.lacks(index)
             if message.content and not is_written and not self._finds(messages, index, text, response_at, is_answered):
                 raise NotWrittenError(f"the chat template leaves out {_whose(messages, index)}, or a part of it")
         return Written(text, skeleton, fillings)
+
+    def hears_thinking(self, messages: Sequence[Message]) -> bool:
+        """Whether the response's thinking is written, not only words that stand elsewhere too, as in a call."""
+        skeleton = self.skeleton(messages, True)
+        return skeleton is None or skeleton.writes_thinking(len(messages) - 1)
 
     def _read_back(
         self, messages: Sequence[Message], text: str, is_answered: bool
@@ -77,14 +86,16 @@ class Hearing:
     def _finds(self, messages: Sequence[Message], index: int, text: str, begin: int, is_answered: bool) -> bool:
         """Whether the content's words stand in the text, and each part of it makes a difference to what is written."""
         said, answer = messages[index], answer_of(messages[index])
-        if not _has_words(answer, text[begin:]):
+        if not has_words(answer, text[begin:]):
             return False
         before = said.content.removesuffix(answer)
-        changes = (said.model_copy(update={"content": before + other}) for other in _with_a_part_changed(answer))
+        changes = (said.model_copy(update={"content": before + other}) for other in with_a_part_changed(answer))
         return all(self._differs(messages, index, changed, text, is_answered) for changed in changes)
 
-    def _require_fields(self, messages: Sequence[Message], text: str, start: int, is_answered: bool) -> None:
-        """The same for tools, calls and names, tried once for each number of them."""
+    def _require_fields(
+        self, messages: Sequence[Message], text: str, start: int, response_at: int, is_answered: bool
+    ) -> None:
+        """The same for tools, calls and names, of which nothing is known from the skeleton."""
         if not any(message.tool_calls or message.tools or message.name for message in messages[start:]):
             return
         shape = (is_answered, *map(_fields_of, messages))
@@ -94,46 +105,52 @@ class Hearing:
                     raise NotWrittenError(f"the chat template leaves out {what}")
             self._tried.add(shape)
         for index, message in enumerate(messages[start:], start):
-            for what, said in _said_in_fields(message):
-                if not _has_words(said, text):
-                    whose = f"{what} {_whose(messages, index)}"
-                    raise NotWrittenError(f"the chat template leaves out {whose}, or a part of it: {said[:40]!r}")
+            for what, said in _names_in(message):
+                if not has_words(said, text):
+                    raise _left_out(what, messages, index, said)
+            for field, what in FUNCTIONS.items():
+                left_out = self._left_out(messages, index, field, (text, response_at), is_answered, shape)
+                if left_out is not None:
+                    raise _left_out(what, messages, index, left_out)
+
+    def _left_out(
+        self,
+        messages: Sequence[Message],
+        index: int,
+        field: Field,
+        written: tuple[str, int],
+        is_answered: bool,
+        shape: tuple[object, ...],
+    ) -> str | None:
+        """What the tools or calls of a message say and the template does not."""
+        message = messages[index]
+        if (value := getattr(message, field)) is None:
+            return None
+
+        def render(other: str) -> str | None:
+            return self._with(messages, index, message.model_copy(update={field: other}), is_answered)
+
+        return self._functions.left_out(value, field, *written, render, (*shape, index))
 
     def _differs(self, messages: Sequence[Message], index: int, changed: Message, text: str, is_answered: bool) -> bool:
         """Whether the template writes something else when message `index` is another, or refuses it."""
+        return self._with(messages, index, changed, is_answered) != text
+
+    def _with(self, messages: Sequence[Message], index: int, changed: Message, is_answered: bool) -> str | None:
+        """What the template writes when message `index` is another; None where it refuses that."""
         try:
-            return self._render([*messages[:index], changed, *messages[index + 1 :]], is_answered) != text
+            return self._render([*messages[:index], changed, *messages[index + 1 :]], is_answered)
         except BoundaryError:
-            return True
+            return None
+
+
+def _left_out(what: str, messages: Sequence[Message], index: int, said: str) -> NotWrittenError:
+    whose = f"{what} {_whose(messages, index)}"
+    return NotWrittenError(f"the chat template leaves out {whose}, or a part of it: {said[:40]!r}")
 
 
 def _whose(messages: Sequence[Message], index: int) -> str:
     return f"message {index + 1}, the {messages[index].role}'s"
-
-
-def _has_words(said: str, text: str) -> bool:
-    """Whether the words stand in the text in their order, whatever their case and their spelling in JSON."""
-    folded, at = text.casefold(), 0
-    for word in said.casefold().split():
-        once = spelt_in_json(word)
-        spellings = {word, once, spelt_in_json(once), spelt_in_json(word, only_ascii=True)}
-        found = [(start, len(one)) for one in spellings if (start := folded.find(one, at)) >= 0]
-        if not found:
-            return False
-        start, length = min(found)
-        at = start + length
-    return True
-
-
-def _with_a_part_changed(content: str) -> Iterator[str]:
-    """The content with one part after another covered, no longer and no shorter than it was."""
-    size = max(-(-len(content) // NUM_PARTS), 1)
-    for start in range(0, len(content), size):
-        part = content[start : start + size]
-        if part.strip():
-            cover = "^" if set(part.strip()) == {"~"} else "~"
-            covered = "".join(c if c.isspace() else cover for c in part)
-            yield content[:start] + covered + content[start + size :]
 
 
 def _changes(messages: Sequence[Message], start: int) -> Iterator[tuple[int, str, Message]]:
@@ -150,7 +167,7 @@ def _changes(messages: Sequence[Message], start: int) -> Iterator[tuple[int, str
 
 def _fields_of(message: Message) -> tuple[Any, ...]:
     """What decides how a template writes tools, calls and names, whatever their words are."""
-    calls = [bool(_function(call).get("arguments")) for call in json.loads(message.tool_calls or "[]")]
+    calls = [bool(function_of(call).get("arguments")) for call in json.loads(message.tool_calls or "[]")]
     num_tools = len(json.loads(message.tools or "[]"))
     return message.role, bool(message.content), bool(message.name), tuple(calls), num_tools
 
@@ -164,7 +181,7 @@ def _others(field: str, value: str | None) -> Iterator[str]:
         return
     functions = json.loads(value)
     for index, one in enumerate(functions):
-        function = _function(one)
+        function = function_of(one)
         changes = [{"name": f"{function.get('name')}_"}]
         if isinstance(function.get("arguments"), dict):
             changes.append({"arguments": function["arguments"] | {"~": 1}})
@@ -173,31 +190,10 @@ def _others(field: str, value: str | None) -> Iterator[str]:
             yield json.dumps([*functions[:index], other, *functions[index + 1 :]], ensure_ascii=False)
 
 
-def _said_in_fields(message: Message) -> Iterator[tuple[str, str]]:
-    """Texts that must stand in what is written, and whose: the name, those of tools and calls, and arguments."""
+def _names_in(message: Message) -> Iterator[tuple[str, str]]:
+    """Names that must stand in what is written, and whose: the message's own, those of tools and calls."""
     if message.name and message.role != "tool":
         yield "the name in", message.name
-    for tool in json.loads(message.tools or "[]"):
-        yield "the tools of", str(_function(tool).get("name", ""))
-    for call in json.loads(message.tool_calls or "[]"):
-        function = _function(call)
-        for said in _leaves([function.get("name"), function.get("arguments")]):
-            yield "the tool calls of", said
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _leaves(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner)
-    elif isinstance(value, str):
-        yield value
-
-
-def _function(one: dict[str, Any]) -> dict[str, Any]:
-    """The function of a tool or of a call."""
-    function = one.get("function", one)
-    return function if isinstance(function, dict) else {}
+    for field, what in FUNCTIONS.items():
+        for function in functions_of(getattr(message, field) or "[]"):
+            yield what, str(function.get("name", ""))

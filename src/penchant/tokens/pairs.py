@@ -197,8 +197,8 @@ def tokenise_pairs(encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits
 
 
 def thinking_cut(limits: Limits, origin: Origin) -> Verdict:
-    """The verdict for a response that would be cut in the midst of its thinking."""
-    reason = f"at {limits.max_length} tokens the response is cut before it ends its thinking"
+    """The verdict for a response that would be cut before its answer."""
+    reason = f"at {limits.max_length} tokens the response is cut before its answer, in its thinking or behind it"
     return Verdict(OpenThinkingError.code, origin, reason, _raise_or_drop(limits))
 
 

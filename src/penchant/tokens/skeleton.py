@@ -14,7 +14,17 @@ from functools import lru_cache
 
 from penchant.data import Message
 
-__all__ = ["THINK_CLOSE", "THINK_OPEN", "Skeleton", "Written", "answer_of", "marked", "shape_of", "spelt_in_json"]
+__all__ = [
+    "THINK_CLOSE",
+    "THINK_OPEN",
+    "Skeleton",
+    "Written",
+    "answer_of",
+    "marked",
+    "shape_of",
+    "spelt_in_json",
+    "squeezed",
+]
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 MARK = re.compile("\ue0fc([0-9]+)\ue0fd")
@@ -46,6 +56,10 @@ class Skeleton:
         """Whether the content of message `index` is written nowhere."""
         return len(_KINDS) * index + ANSWER not in self.slots
 
+    def writes_thinking(self, index: int) -> bool:
+        """Whether the thinking of message `index` is written, in its content or of its field."""
+        return bool({len(_KINDS) * index + kind for kind in (THOUGHT, REASONING)} & set(self.slots))
+
     def read(self, text: str, messages: Sequence[Message]) -> tuple[bool, tuple[str, ...] | None]:
         """Whether `text` holds all texts of the messages, and how they are spelt in it where that is known exactly.
 
@@ -56,8 +70,8 @@ class Skeleton:
             spelt = [one.strip() for one in texts] if is_stripped else texts
             if self._filled(spelt) == text:
                 return True, tuple(spelt[slot] for slot in self.slots)
-        squeezed = _squeezed(text)
-        return any(_squeezed(self._filled(spelt)) == squeezed for spelt in (texts, _with_json(messages, texts))), None
+        bare = squeezed(text)
+        return any(squeezed(self._filled(spelt)) == bare for spelt in (texts, _with_json(messages, texts))), None
 
     def _filled(self, texts: Sequence[str]) -> str:
         gaps = [piece for own, slot in zip(self.own, self.slots, strict=False) for piece in (own, texts[slot])]
@@ -166,5 +180,6 @@ def _with_json(messages: Sequence[Message], texts: Sequence[str]) -> list[str]:
     ]
 
 
-def _squeezed(text: str) -> str:
+def squeezed(text: str) -> str:
+    """The text without any white space."""
     return "".join(text.split())

@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 import jinja2
 
 from penchant.data import Message, Response, as_message
 from penchant.errors import ModelError
+from penchant.tokens.clock import Clock
 from penchant.tokens.heard import Hearing
 from penchant.tokens.refusals import BoundaryError, NotWrittenError, OpenThinkingError, SpecialTokenError
 from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN, Written
@@ -31,16 +33,6 @@ PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 """The template of a model that knows no roles: the contents, one after the other."""
 
 THINKING = re.compile(rf"\s*{THINK_OPEN}(.*?){THINK_CLOSE}(.*)", re.DOTALL)
-
-CLOCK = (
-    "{%- macro strftime_now(format) -%}{%- set ns = namespace(text=format) -%}"
-    "{%- for directive, value in penchant_clock.items() -%}"
-    "{%- set ns.text = ns.text.replace(directive, value) -%}{%- endfor -%}{{- ns.text -}}{%- endmacro -%}"
-)
-"""Put before a template that asks for the time: it gets that of the run, not of the day on which it is read."""
-
-DIRECTIVES = tuple(f"%{sign}{letter}" for sign in ("", "-") for letter in "aAbBdHIjmMpSUwWyYxXcGuVZzf")
-
 
 Spelling = tuple[str, Sequence[Message], str]
 """A continuation, the conversation that was rendered for it, and the text of that, which ends as it does."""
@@ -72,16 +64,15 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._spelling = spelling
         self.source = source
-        self.asks_for_time = "strftime_now" in source
-        self._clock = {d: clock.strftime(d) for d in DIRECTIVES} if self.asks_for_time else None
+        self._clock = Clock(clock, source)
         self._hearing = Hearing(lambda messages, is_answered: self._run(messages, is_answered=is_answered))
         self._is_writer = writes_texts_unseen(source)
         self._latest: tuple[tuple[Message, ...], Written] | None = None
 
     @property
-    def told_of_time(self) -> dict[str, str] | None:
-        """By directive of strftime what the template is told; None for one that does not ask."""
-        return self._clock
+    def told_of_time(self) -> str | None:
+        """The time that the template is told, as ISO 8601 writes it; None for one that does not ask."""
+        return self._clock.told
 
     def prompt(self, messages: Sequence[Message]) -> Written:
         """The messages as the model reads them, up to where its answer begins. Raises BoundaryError."""
@@ -99,11 +90,13 @@ class ChatTemplate:
         """
         before = self.prompt(prompt).text
         message = _with_thinking_opened(as_message(response), before)
-        if message.content.lstrip().startswith(THINK_OPEN) and THINK_CLOSE not in message.content:
-            raise OpenThinkingError("the response opens its reasoning and never gives an answer")
+        self._require_answer(message)
         thought, answer = _parted(message)
-        for continued, conversation, text in self._spellings(prompt, message, before):
-            if not thought or continued.count(thought) > answer.content.count(thought):
+        for continued, conversation, text in self._spellings(prompt, message, answer, before):
+            if not thought or (
+                continued.count(thought) > answer.content.count(thought)
+                and (conversation[-1] is answer or self._hearing.hears_thinking(conversation))
+            ):
                 begin = max(len(text) - len(continued), 0)
                 written = self._hearing.require(conversation, text, is_answered=True, response_at=begin)
                 self._require_no_strays(written, begin)
@@ -113,26 +106,39 @@ class ChatTemplate:
         opened = f", as it opens {THINK_OPEN} and the response has no reasoning" if _opens_thinking(before) else ""
         raise BoundaryError(f"the chat template does not continue its own prompt when the response is added{opened}")
 
+    def _require_answer(self, message: Message) -> None:
+        """Raises OpenThinkingError for reasoning that is not closed, or has neither an answer nor a call after it."""
+        is_thinking = _is_said(message.reasoning) or message.content.lstrip().startswith(THINK_OPEN)
+        if not is_thinking and not self._knows_thinking:
+            return  # the tags are words of the answer
+        _, closed, ending = message.content.rpartition(THINK_CLOSE)
+        if THINK_OPEN in ending:
+            raise OpenThinkingError("the response opens its reasoning and never gives an answer")
+        if (is_thinking or closed) and not _is_said(ending) and not message.tool_calls:
+            raise OpenThinkingError("the response has reasoning and no answer after it")
+
     def _require_no_strays(self, written: Written, start: int) -> None:
         strays = written.strays(self._spelling) if self._spelling else []
         if strays is None or any(begin >= start for begin, _ in strays):
             raise SpecialTokenError("the response spells a special token together with what is written beside it")
 
-    def _spellings(self, prompt: Sequence[Message], message: Message, before: str) -> Iterator[Spelling]:
+    def _spellings(
+        self, prompt: Sequence[Message], message: Message, answer: Message, before: str
+    ) -> Iterator[Spelling]:
         """Ways to write the message after the prompt, from the template's own to our last resort."""
-        thought, answer = _parted(message)
+        thought, _ = _parted(message)
         conversations = [[*prompt, message]]
-        if thought and self._knows_thinking():  # the thinking as text, where the template writes none of its own
+        if thought and self._knows_thinking:  # the thinking as text, where the template writes none of its own
             inline = f"{THINK_OPEN}\n{thought}\n{THINK_CLOSE}\n\n{answer.content}"
             conversations.append([*prompt, answer.model_copy(update={"content": inline})])
         for conversation in conversations:
             text = self._render(conversation, is_answered=True)
             if text.startswith(before):
                 yield text[len(before) :], conversation, text
-        if thought and self._knows_thinking():
+        if thought and self._knows_thinking:
             header = before[: before.rindex(THINK_OPEN)] if _opens_thinking(before) else before
             text = self._render([*prompt, answer], is_answered=True)
-            if text.startswith(header):
+            if text.startswith(header):  # of which the thinking is ours
                 opening = "" if header != before else f"{THINK_OPEN}\n"
                 yield f"{opening}{thought}\n{THINK_CLOSE}\n\n{text[len(header) :]}", [*prompt, answer], text
         # A template may write a finished conversation otherwise than its prompt (a system that stands before the last
@@ -142,6 +148,7 @@ class ChatTemplate:
         if (text := self._render([*asked, message], is_answered=True)).startswith(shortest):
             yield text[len(shortest) :], [*asked, message], text
 
+    @cached_property
     def _knows_thinking(self) -> bool:
         added = getattr(self._tokenizer, "added_tokens_decoder", {}).values()
         return "think>" in self.source or any(str(token) == THINK_OPEN for token in added)
@@ -159,7 +166,8 @@ class ChatTemplate:
         try:
             return self._apply(messages, not is_answered, arguments_as_text=False)
         except jinja2.TemplateSyntaxError as error:
-            raise ModelError(f"the chat template is not Jinja ({error}, line {error.lineno}); mend it") from error
+            line = error.lineno - self._clock.num_lines_before
+            raise ModelError(f"the chat template is not Jinja ({error}, line {line}); mend it") from error
         except (jinja2.TemplateError, TypeError) as error:  # its own raise_exception, or an expression that fails
             if any(message.tool_calls for message in messages):
                 try:  # some templates write the arguments of a call as they are and want text
@@ -169,13 +177,17 @@ class ChatTemplate:
             raise BoundaryError(f"the chat template refuses these messages ({error})") from error
 
     def _apply(self, messages: Sequence[Message], add_generation_prompt: bool, *, arguments_as_text: bool) -> str:
-        return self._tokenizer.apply_chat_template(
-            [_row(message, arguments_as_text) for message in messages],
-            tools=None if messages[0].tools is None else json.loads(messages[0].tools),
-            chat_template=(CLOCK + self.source) if self.asks_for_time else self.source,
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            **({} if self._clock is None else {"penchant_clock": self._clock}),
+        rows = [_row(message, arguments_as_text) for message in messages]
+        tools = None if messages[0].tools is None else json.loads(messages[0].tools)
+        return self._clock.rendered(
+            lambda **told: self._tokenizer.apply_chat_template(
+                rows,
+                tools=tools,
+                chat_template=self._clock.source,
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                **told,
+            )
         )
 
 
@@ -200,11 +212,15 @@ def _row(message: Message, arguments_as_text: bool) -> dict[str, Any]:
 
 def _parted(message: Message) -> tuple[str, Message]:
     """What a message thinks ("" for nothing), and the message without it; thinking may stand in its content."""
-    if message.reasoning and message.reasoning.strip():
+    if message.reasoning and _is_said(message.reasoning):
         return message.reasoning.strip(), message.model_copy(update={"reasoning": None})
     if (found := THINKING.fullmatch(message.content)) and found[1].strip():
         return found[1].strip(), message.model_copy(update={"content": found[2].lstrip("\n"), "reasoning": None})
     return "", message
+
+
+def _is_said(text: str | None) -> bool:
+    return bool(text and text.strip())
 
 
 def _with_thinking_opened(message: Message, prompt: str) -> Message:

@@ -1,0 +1,105 @@
+"""Does a chat template write all that tools and calls say? Most write them whole, as JSON, and need not be tried.
+
+Where it does not, every leaf of a function is given another value: a mark that must stand in what is then written, or
+else must make it another text. That is tried once for each structure of a function; then the leaves of every row are
+looked for in what was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from penchant.tokens.functions import Field, Leaf, functions_of, leaves, rebuilt, spellings, structure, with_function
+from penchant.tokens.skeleton import squeezed
+from penchant.tokens.words import has_words
+
+__all__ = ["HeardFunctions"]
+
+MOST_REMEMBERED = 4096
+
+Render: TypeAlias = Callable[[str], str | None]
+"""What the template writes for another value of the field; None where it refuses that."""
+
+
+class HeardFunctions:
+    """What is known of how one template writes functions."""
+
+    def __init__(self) -> None:
+        self._tried: set[Hashable] = set()
+
+    def left_out(self, value: str, field: Field, text: str, begin: int, render: Render, shape: Hashable) -> str | None:
+        """What the functions in the field `value` say and the template does not write; None where it writes all.
+
+        text: what is written for `value`, where it stands behind `begin`. shape: what else decides how it is written.
+        """
+        for place, wholes in enumerate(spellings(value, field)):
+            if not _has_one(wholes, text[begin:]):
+                one = _Written(value, field, place, text, begin, render)
+                leaf = self._never_written(one, shape) or one.not_found()
+                if leaf is not None:
+                    return leaf.spelt()[0]
+        return None
+
+    def _never_written(self, one: _Written, shape: Hashable) -> Leaf | None:
+        """A leaf that makes no difference, in any function of this structure."""
+        known = shape, one.field, one.place, structure(one.function, one.field)
+        if known in self._tried:
+            return None
+        if (leaf := one.without_difference()) is not None:
+            return leaf
+        if len(self._tried) >= MOST_REMEMBERED:
+            self._tried.clear()
+        self._tried.add(known)
+        return None
+
+
+@dataclass(frozen=True)
+class _Written:
+    """One of the functions in a field, and what was written for them; see `HeardFunctions.left_out`."""
+
+    value: str
+    field: Field
+    place: int
+    text: str
+    begin: int
+    render: Render
+
+    @property
+    def function(self) -> dict[str, Any]:
+        return functions_of(self.value)[self.place]
+
+    def without_difference(self) -> Leaf | None:
+        """A leaf of which no mark is written, and no other value makes another text."""
+        with_marks = (self._with(Leaf.marked) or "").casefold()
+        for leaf in leaves(self.function, self.field):
+            mark = leaf.marked()
+            if (mark is leaf.value or str(mark) not in with_marks) and not self._differs(leaf, leaf.other()):
+                return leaf
+        return None
+
+    def not_found(self) -> Leaf | None:
+        """A text of which words do not stand in what was written, or a number that is not written in any way."""
+        said = self.text[self.begin :]
+        for leaf in leaves(self.function, self.field):
+            if not leaf.is_free or any(has_words(spelt, said) for spelt in leaf.spelt()):
+                continue
+            if isinstance(leaf.value, str) or not self._differs(leaf, leaf.other()):
+                return leaf
+        return None
+
+    def _differs(self, leaf: Leaf, other: Any) -> bool:
+        return self._with(lambda one: other if one.place == leaf.place else one.value) != self.text
+
+    def _with(self, change: Callable[[Leaf], Any]) -> str | None:
+        """What is written where every leaf is as `change` has it."""
+        changed = rebuilt(self.function, self.field, change)
+        return self.render(with_function(self.value, self.place, changed))
+
+
+def _has_one(wholes: tuple[str, ...], text: str) -> bool:
+    if any(whole in text for whole in wholes):
+        return True
+    without_space = squeezed(text)
+    return any(squeezed(whole) in without_space for whole in wholes)
