@@ -21,7 +21,8 @@ def test_one_is_shown_in_full(penchant, name):
     row, shown = EVERY[name], penchant("objectives", name).out
     for fact in (row.formula, row.paper.title, row.paper.arxiv, row.when):
         assert fact in shown
-    assert ("one more forward pass" in shown) == row.batch_coupled
+    assert ("compares all pairs of a batch" in shown) == row.batch_coupled
+    assert ("runs the reference in every step" in shown) == ("kl" in row.reads)
     assert ("labelled good or bad" in shown) == (name in LABELLED_OBJECTIVES)
 
 

@@ -9,7 +9,7 @@ import torch
 from penchant.lab import World, from_reference, objective_loss, ordered_pairs, population_loss
 from penchant.objectives import OBJECTIVES, PairBatch, bind
 
-UNCOUPLED = [name for name, row in OBJECTIVES.items() if not row.batch_coupled]
+UNCOUPLED = [name for name, row in OBJECTIVES.items() if not row.batch_coupled and "kl" not in row.reads]
 
 
 def some_policy(world):
@@ -94,6 +94,11 @@ def test_a_sampling_that_shows_nothing_or_less_is_refused(world, entry):
 def test_an_objective_that_couples_pairs_is_refused():
     with pytest.raises(ValueError, match="couples the pairs"):
         objective_loss(replace(OBJECTIVES["dpo"], name="coupled", batch_coupled=True))
+
+
+def test_an_objective_that_reads_every_tokens_distribution_is_refused():
+    with pytest.raises(ValueError, match="tdpo2 reads every token's distribution"):
+        objective_loss("tdpo2")
 
 
 def test_an_objective_that_reads_no_label_is_given_answers_as_weights():

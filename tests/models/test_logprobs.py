@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from penchant.models import logprobs
-from penchant.models.logprobs import token_logprobs
+from penchant.models.logprobs import Head, token_kl, token_logprobs, token_measures
 
 K, V, H = 23, 17, 5
 
@@ -134,3 +134,43 @@ def test_no_more_logits_than_a_chunk_are_held_at_once(monkeypatch):
     slices = [rows for rows, _ in logprobs._chunks(tensors["hidden"], tensors["weight"])]
     assert max(s.stop - s.start for s in slices) <= 5
     assert [i for s in slices for i in range(s.start, s.stop)] == list(range(K))
+
+
+@pytest.mark.usefixtures("_chunks")
+@pytest.mark.parametrize("softcap", [None, 2.0])
+def test_the_kl_from_a_reference_and_its_gradient_are_those_of_whole_distributions(softcap):
+    tensors, targets = inputs()
+    hidden, weight, bias = tensors.values()
+    generator = torch.Generator().manual_seed(1)
+    other = torch.randn(K, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    other_head = Head(torch.randn(V, 3, generator=generator, dtype=torch.float64, requires_grad=True))
+    head = Head(weight, bias, softcap)
+    ours = token_measures(hidden, head, targets, collision=True, reference=(other, other_head))
+    z = hidden @ weight.T + bias
+    log_p = (z if softcap is None else softcap * torch.tanh(z / softcap)).log_softmax(-1)
+    log_q = (other @ other_head.weight_VH.T).log_softmax(-1).detach()
+    kl_K = (log_q.exp() * (log_q - log_p)).sum(-1)
+    torch.testing.assert_close(ours.kl_K, kl_K, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ours.kl_K, token_kl(other, other_head, hidden, head), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ours.logprob_K, log_p.gather(1, targets[:, None])[:, 0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ours.collision_K, (2 * log_p).logsumexp(-1))
+    some, more = torch.linspace(-1, 2, K, dtype=torch.float64), torch.linspace(3, -1, K, dtype=torch.float64)
+    learned = [hidden, weight, bias]
+    mine = torch.autograd.grad((some * ours.logprob_K + more * ours.kl_K).sum(), learned, retain_graph=True)
+    theirs = torch.autograd.grad((some * oracle(hidden, weight, targets, bias, softcap) + more * kl_K).sum(), learned)
+    torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.grad(ours.kl_K.sum(), other, allow_unused=True) == (None,), "the reference learns nothing"
+
+
+def test_a_model_beside_itself_has_no_kl():
+    tensors, targets = inputs(torch.float32)
+    head = Head(tensors["weight"], tensors["bias"])
+    beside = (tensors["hidden"].detach(), Head(tensors["weight"].detach(), tensors["bias"].detach()))
+    found = token_measures(tensors["hidden"], head, targets, reference=beside).kl_K
+    assert torch.equal(found, torch.zeros(K)), "logits are compared before they are normalised"
+
+
+def test_what_the_reference_never_says_adds_nothing_to_the_kl():
+    never = torch.tensor([[0.0], [0.0], [-torch.inf]])
+    both = (torch.ones(1, 1), Head(never))
+    assert token_measures(torch.ones(1, 1), Head(never), torch.tensor([0]), reference=both).kl_K.tolist() == [0.0]

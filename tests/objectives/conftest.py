@@ -28,6 +28,8 @@ def make_pairs(
         weight_B=torch.ones_like(delta_B),
         probability_B=torch.ones_like(delta_B) if probability is None else torch.tensor(probability, dtype=dtype),
         margin_B=torch.zeros_like(delta_B) if margin is None else torch.tensor(margin, dtype=dtype),
+        kl_chosen_B=delta_B.abs() / 4 + 0.5,
+        kl_rejected_B=delta_B.abs() / 2 + 0.125,
     )
 
 

@@ -99,11 +99,11 @@ def test_a_pair_has_the_same_loss_alone_as_in_company_unless_the_row_says_couple
 
 
 @EVERY
-@pytest.mark.parametrize("field", ["probability", "margin"])
+@pytest.mark.parametrize("field", ["probability_B", "margin_B", "kl_chosen_B", "kl_rejected_B"])
 def test_an_optional_field_changes_the_loss_exactly_where_the_row_says_it_is_read(row, mixed, field):
     other_B = torch.tensor([0.4, 0.1, 0.9, 0.3], dtype=torch.float64)
-    changed = bind(row.name)(replace(mixed, **{f"{field}_B": other_B}))
-    assert torch.equal(changed, bind(row.name)(mixed)) == (field not in row.reads)
+    changed = bind(row.name)(replace(mixed, **{field: other_B}))
+    assert torch.equal(changed, bind(row.name)(mixed)) == (field.split("_")[0] not in row.reads)
 
 
 @EVERY
@@ -138,6 +138,16 @@ def test_a_reference_is_required_exactly_where_the_row_says_so(row, mixed):
 
 
 @EVERY
+def test_a_sequential_kl_is_required_exactly_where_the_row_says_it_is_read(row, mixed):
+    without = replace(mixed, kl_chosen_B=None, kl_rejected_B=None)
+    if "kl" in row.reads:
+        with pytest.raises(ValueError, match="needs the sequential KL"):
+            bind(row.name)(without)
+    else:
+        assert torch.equal(bind(row.name)(without), bind(row.name)(mixed))
+
+
+@EVERY
 def test_the_pair_weight_is_left_to_whoever_reduces_the_losses(row, mixed):
     heavy = replace(mixed, weight_B=mixed.weight_B + 10)
     assert torch.equal(bind(row.name)(heavy), bind(row.name)(mixed))
@@ -160,13 +170,16 @@ def test_exchanging_the_sides_together_with_the_label_changes_nothing(row, data)
     if "probability" not in row.reads:
         return  # without the label it cannot know which side is preferred
     number = st.floats(-100, 100)
-    columns = [data.draw(st.tuples(number, number)) for _ in range(4)]
-    chosen_B, rejected_B, reference_B, other_B = (torch.tensor(column, dtype=torch.float64) for column in columns)
+    columns = [data.draw(st.tuples(number, number)) for _ in range(6)]
+    chosen_B, rejected_B, reference_B, other_B, kl_B, other_kl_B = (
+        torch.tensor(column, dtype=torch.float64) for column in columns
+    )
     hard = PairBatch.hard(
         chosen_B, rejected_B, reference_B, other_B, torch.full_like(chosen_B, 3), torch.full_like(chosen_B, 7)
     )
     # Multiples of 1/64 keep 1 - p exact, so that swapping twice restores the label to the bit.
     probability = data.draw(st.tuples(*[st.integers(0, 64).map(lambda n: n / 64)] * 2))
+    hard = replace(hard, kl_chosen_B=kl_B, kl_rejected_B=other_kl_B)
     batch = replace(hard, probability_B=torch.tensor(probability, dtype=torch.float64))
     if "margin" in row.reads:
         batch = replace(batch, margin_B=torch.tensor(data.draw(st.tuples(number, number)), dtype=torch.float64))
@@ -186,7 +199,7 @@ def test_the_parameters_of_the_function_are_those_of_the_row(row):
 @EVERY
 def test_a_row_is_complete_and_its_defaults_are_in_range(row):
     assert OBJECTIVES[row.name] is row
-    assert row.reads <= {"probability", "margin"}
+    assert row.reads <= {"probability", "margin", "kl"}
     assert row.normalisation in {"sum", "mean"}
     assert all((row.formula, row.when, *row.paper))
     bind(row, **row.defaults)

@@ -102,6 +102,8 @@ def test_the_room_exports_exactly_these_names():
         "simpo",
         "sppo_hard",
         "sum_by_response",
+        "tdpo1",
+        "tdpo2",
         "token_rewards",
         "token_weight",
         "unlikelihood",

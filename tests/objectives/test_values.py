@@ -12,6 +12,7 @@ from penchant.objectives import OBJECTIVES, PairBatch, bind
 W, L, REF_W, REF_L, LEN_W, LEN_L = -9.0, -12.5, -10.0, -11.0, 5.0, 4.0
 S_W, S_L = W - REF_W, L - REF_L  # 1.0, -1.5
 D = S_W - S_L  # 2.5
+KL_W, KL_L = 0.5, 2.0
 
 
 def sigmoid(x):
@@ -50,6 +51,8 @@ BY_HAND = {
     "apo_down": ({"beta": 0.3}, sigmoid(0.3) + 1 - sigmoid(0.75)),
     "dpo_shift": ({"beta": 0.3, "shift": 0.8}, nll(0.3 * (S_W - 0.8 * S_L))),
     "dpop": ({"beta": 0.3, "penalty": 7.0}, nll(0.3 * D)),
+    "tdpo1": ({"beta": 0.3}, nll(0.3 * (D - (KL_L - KL_W)))),
+    "tdpo2": ({"beta": 0.3, "alpha": 0.25}, nll(0.3 * (D - 0.25 * (KL_L - KL_W)))),
     "dpo_norm": ({"beta": 3.0}, nll(3 * (S_W / 5 - S_L / 4))),
     "r_dpo": ({"beta": 0.3, "alpha": 0.2}, nll(0.3 * D + 0.2)),
     "dpo_forward_kl": ({"beta": 0.3}, nll(0.3 * ((1 - math.exp(-1.0)) - (1 - math.exp(1.5))))),
@@ -76,7 +79,8 @@ BY_HAND = {
 @pytest.fixture
 def pair() -> PairBatch:
     columns = (W, L, REF_W, REF_L, LEN_W, LEN_L)
-    return PairBatch.hard(*(torch.tensor([x], dtype=torch.float64) for x in columns))
+    batch = PairBatch.hard(*(torch.tensor([x], dtype=torch.float64) for x in columns))
+    return replace(batch, kl_chosen_B=torch.full_like(batch.delta_B, KL_W), kl_rejected_B=0 * batch.delta_B + KL_L)
 
 
 def test_every_objective_is_written_out_here():

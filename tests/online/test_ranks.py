@@ -7,11 +7,11 @@ from penchant.data import Prompt
 from penchant.data.pairing import Pairing
 from penchant.errors import ConfigError
 from penchant.evaluation.judges import PreferenceFunctionJudge, open_scorer
+from penchant.models.live_reference import LiveReference
 from penchant.online.best_of_n import BestOfN
 from penchant.online.choosing import chosen_of
 from penchant.online.config import RLHFConfig
 from penchant.online.policy_gradient import PolicyGradient, value_head
-from penchant.online.reference import LiveReference
 from penchant.online.writing import Writer
 from penchant.tokens import Limits, tokenise_prompts
 from penchant.training.loop import accumulate

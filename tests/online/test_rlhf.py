@@ -12,9 +12,9 @@ from penchant.data import Prompt
 from penchant.errors import ConfigError, DataError, TrainingError, UserError
 from penchant.evaluation.judges import open_scorer
 from penchant.models.forward import score_sequences
+from penchant.models.live_reference import LiveReference
 from penchant.online.config import RLHFConfig
 from penchant.online.policy_gradient import PolicyGradient
-from penchant.online.reference import LiveReference
 from penchant.online.run import rlhf
 from penchant.online.writing import Writer
 from penchant.tokens import Limits, TokenSequence, tokenise_prompts

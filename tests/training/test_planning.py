@@ -79,6 +79,15 @@ def test_a_plan_counts_the_tokens_that_the_run_then_runs(plan, stories260k, pair
 
 
 @pytest.mark.slow(threads=1)
+def test_a_reference_that_runs_in_every_step_is_counted_but_for_an_adapter(plan):
+    (dpo, tdpo), (lora, beside) = ([plan(objective=o, lora=a) for o in ("dpo", "tdpo2")] for a in (None, {"rank": 4}))
+    assert tdpo.memory["weights"] == 2 * dpo.memory["weights"]
+    assert beside.memory["weights"] == lora.memory["weights"]
+    assert tdpo.memory["activations"] == dpo.memory["activations"]
+    assert 1.15 * dpo.seconds["training"] < tdpo.seconds["training"] < 1.6 * dpo.seconds["training"]
+
+
+@pytest.mark.slow(threads=1)
 def test_activations_computed_again_are_fewer_and_those_of_smaller_budgets_too(plan):
     usual = plan().memory["activations"]
     assert plan(settings={"model.gradient_checkpointing": True}).memory["activations"] < 0.7 * usual

@@ -9,6 +9,7 @@ from penchant import ranks
 from penchant.data import labelled_from_pairs, load_pairs
 from penchant.errors import ConfigError, DataError, TrainingError
 from penchant.models import adapters
+from penchant.models.live_reference import LiveReference
 from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, bind, bind_token_weights
 from penchant.tokens import Limits, deal, tokenise_labelled
 from penchant.training.coupled import CoupledTask
@@ -132,6 +133,13 @@ def references_of(model, items):
     return {key: scores[key] + 0.5 * (i % 3) + 0.07 * i - 0.3 for i, key in enumerate(sorted(scores))}
 
 
+def live_of(model):
+    """A reference some way off."""
+    random = torch.Generator().manual_seed(2)
+    start = LiveReference.of(model).start
+    return LiveReference(start={n: p + 0.03 * torch.randn(p.shape, generator=random) for n, p in start.items()})
+
+
 def cases_of(model, pairs, labelled):
     """Every objective on this model."""
     reference = references_of(model, pairs)
@@ -140,7 +148,8 @@ def cases_of(model, pairs, labelled):
         items = [p.weigh_tokens(lambda *n, w=weights: w(*n).numpy()) for p in pairs] if weights else pairs
         kind = CoupledTask if row.batch_coupled else PreferenceTask
         own = references_of(model, items) if weights else reference
-        yield name, Case(model, kind(bind(row), row.defaults.get("beta", 1.0), own), items)
+        live = live_of(model) if "kl" in row.reads else None
+        yield name, Case(model, kind(bind(row), row.defaults.get("beta", 1.0), own, live=live), items)
     of_labelled = references_of(model, labelled)
     for name, row in LABELLED_OBJECTIVES.items():
         yield name, Case(model, LabelledTask(bind(name, beta=BETA), BETA, of_labelled, row), labelled)
@@ -159,7 +168,7 @@ def prepared(model, kind):
     return model
 
 
-SOME = ("dpo", "ld_dpo", "aot", "kto", "bco")
+SOME = ("dpo", "ld_dpo", "aot", "kto", "bco", "tdpo2")
 """One of each way to a gradient."""
 
 

@@ -195,7 +195,7 @@ def test_what_a_stopped_run_left_is_not_removed_when_resuming_it_is_refused(dpo,
     def refuse(*_args, **_options):
         raise ModelError("gone")
 
-    monkeypatch.setattr(run_module, "score_reference", refuse)
+    monkeypatch.setattr(policies, "score_reference", refuse)
     with pytest.raises(ModelError, match="gone"):
         dpo(resume=True)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == before

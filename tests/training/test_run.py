@@ -468,7 +468,7 @@ LEARNED = [
     {"objective": "dpo", "weighting": "wpo"},
     {"objective": "dpo", "moving_reference": {"every": 2, "mixup": 0.5}},
     {"objective": "kto", "moving_reference": {"every": 3, "mixup": 0.2}},
-    *({"objective": name} for name in ("alpha_dpo", "beta_dpo")),
+    *({"objective": name} for name in ("alpha_dpo", "beta_dpo", "tdpo2")),
 ]
 
 
@@ -496,7 +496,7 @@ def test_every_kind_of_task_learns_to_tell_the_sides_apart(dpo, objective):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", in_passing([6, 7, 0, 1, 2, 10]), ids=str)
+@pytest.mark.parametrize("objective", in_passing([6, 7, 0, 1, 2, 10, 11]), ids=str)
 def test_every_kind_of_task_resumes_bit_for_bit(dpo, tmp_path, make_reporter, objective):
     options = {"dpo": objective, "save": {"checkpoint_every": 1}}
     straight = dpo(output=str(tmp_path / "straight"), **options)
@@ -535,6 +535,8 @@ REFUSED = [
     ({"dpo": {"objective": "kto", "sft_weight": 0.1}}, r"dpo\.sft_weight is not read by kto"),
     ({"dpo": {"objective": "bco", "weighting": "wpo"}}, r"wpo weighs single pairs, and bco has none"),
     ({"dpo": {"objective": "kto", "band": {}}}, r"dpo\.band is not read by kto"),
+    ({"dpo": {"objective": "tdpo2", "band": {}}}, r"tdpo2 moves a pair by its sequential KL too"),
+    ({"dpo": {"objective": "tdpo2"}, "optimiser": {"router_loss": 0.1}}, r"router_loss would hear the reference too"),
     ({"dpo": {"objective": "beta_dpo", "moving_reference": {}}}, r"changes what beta_dpo remembers of earlier batches"),
     ({"dpo": {"objective": "aot", "weighting": "wpo"}}, r"wpo weighs single pairs, and aot has none"),
     ({"dpo": {"objective": "sft", "sft_weight": 0.5}}, r"add the objective sft to itself; leave it out"),

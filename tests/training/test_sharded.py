@@ -201,6 +201,7 @@ def test_a_checkpoint_that_one_rank_cannot_write_is_absent_and_its_words_end_all
         ({"dpo": {"band": {}}}, 2, "goes back several times"),
         ({"optimiser": {"router_loss": 0.01}}, 2, "reads states within"),
         ({"sampling": {"judge": "positivity"}}, 2, "writes responses while"),
+        ({"dpo": {"objective": "tdpo2"}}, 2, "beside the policy in every step"),
         ({"dpo": {"moving_reference": {}}}, 2, "a reference that moves"),
         ({"alarms": {"kl_over_budget": 1.0}}, 2, "keeps a second model"),
         ({"model": {"reference": "other"}}, 2, "leave out model.reference"),

@@ -8,6 +8,7 @@ import torch
 from penchant.data import Demonstration, Document, Message
 from penchant.models import adapters
 from penchant.models.forward import score_sequences
+from penchant.models.live_reference import LiveReference
 from penchant.objectives import OBJECTIVES, bind, bind_token_weights, get_objective
 from penchant.tokens import Limits, tokenise_demonstrations
 from penchant.training.coupled import CoupledTask
@@ -70,14 +71,21 @@ def test_a_response_of_several_pairs_is_scored_once_and_counts_in_each(model, pa
 
 
 IN_PASSING = {  # one of each way to a gradient; the formulas themselves are tested in tests/objectives
-    "full": ("dpo", "ld_dpo", "d2po", "simpo", "aot"),
-    "lora": ("dpo",),
+    "full": ("dpo", "ld_dpo", "d2po", "simpo", "aot", "tdpo2"),
+    "lora": ("dpo", "tdpo2"),
 }
 EVERY_WAY = [
     pytest.param(row, kind == "lora", id=f"{name}-{kind}", marks=[] if name in passing else [pytest.mark.slow])
     for kind, passing in IN_PASSING.items()
     for name, row in OBJECTIVES.items()
 ]
+
+
+def live_of(model):
+    """A reference some way off."""
+    random = torch.Generator().manual_seed(2)
+    start = LiveReference.of(model).start
+    return LiveReference(start={n: p + 0.03 * torch.randn(p.shape, generator=random) for n, p in start.items()})
 
 
 @pytest.mark.slow(threads=1)
@@ -92,7 +100,7 @@ def test_every_objective_has_the_same_gradient_shared_cut_and_unshared(model, ta
     shifts = {key: 0.5 * (i % 3) + 0.07 * i - 0.3 for i, key in enumerate(sorted(scores))}  # no two alike, to be sorted
     reference = {key: scores[key] + shift for key, shift in shifts.items()}
     kind = CoupledTask if row.batch_coupled else PreferenceTask
-    own = kind(bind(row), row.defaults.get("beta", 1.0), reference)
+    own = kind(bind(row), row.defaults.get("beta", 1.0), reference, live=live_of(model) if "kl" in row.reads else None)
     parameters = [p for p in model.network.parameters() if p.requires_grad]
 
     def gradient_of(budget):

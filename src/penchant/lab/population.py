@@ -139,7 +139,7 @@ def objective_loss(objective: str | Objective, **parameters: float) -> tuple[Pai
 
     Raises:
         ValueError: the loss of a pair depends on the other pairs of its batch, so there is no expectation over pairs;
-            or the objective or a parameter does not exist.
+            it reads the sequential KL; or the objective or a parameter does not exist.
 
     Example:
         >>> from penchant.lab import objective_loss
@@ -147,6 +147,8 @@ def objective_loss(objective: str | Objective, **parameters: float) -> tuple[Pai
         False
     """
     row = get_objective(objective) if isinstance(objective, str) else objective
+    if "kl" in row.reads:
+        raise ValueError(f"{row.name} reads every token's distribution, and a response here is one; take another")
     if row.batch_coupled:
         raise ValueError(f"{row.name} couples the pairs of a batch, so it has no loss over single pairs; take another")
     return bind(row, **parameters), "probability" in row.reads

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from penchant.models.attention import TreeLayout
 from penchant.models.language_model import LanguageModel
-from penchant.models.logprobs import token_logprobs_and_collision
+from penchant.models.live_reference import LiveReference
+from penchant.models.logprobs import Head, TokenMeasures, token_measures
 from penchant.models.unshared import score_one_by_one
 from penchant.objectives import PairBatch, sum_by_response, wpo_weight
 from penchant.tokens import EncodedPair, Forest, TokenSequence
@@ -27,7 +28,7 @@ def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
     exactly (`model.shares` is False) runs sequence by sequence through its own code; the forest must then have been
     planted with share=False.
     """
-    return _score(model, forest, collision=False)[0]
+    return _score(model, forest).logprob_K
 
 
 def score_sequences(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor:
@@ -36,19 +37,25 @@ def score_sequences(model: LanguageModel, sequences: Sequence[TokenSequence]) ->
     Tokens count with their weights, where a sequence has any. A response that stands in several pairs is run and
     scored once.
     """
-    return _score_sequences(model, sequences, aligned=False)[0]
+    return _score_sequences(model, sequences)[0]
 
 
 def score_pairs(
-    model: LanguageModel, pairs: Sequence[EncodedPair], reference_R: Tensor, *, wpo: bool = False
+    model: LanguageModel,
+    pairs: Sequence[EncodedPair],
+    reference_R: Tensor,
+    *,
+    wpo: bool = False,
+    live: LiveReference | None = None,
 ) -> PairBatch:
     """What an objective reads of these pairs, every tensor (B,).
 
     reference_R: the reference's summed log-probs, chosen and rejected in turn, (2B,). wpo: weigh every pair by how
-    likely the policy is to write it itself, see `wpo_weight`.
+    likely the policy is to write it itself, see `wpo_weight`. live: the reference itself, of the policy's vocabulary
+    and sharing prefixes where it does, which is run for the sequential KL; without it there is none.
     """
     sequences = [sequence for pair in pairs for sequence in pair.sequences]
-    policy_R, alignment_R = _score_sequences(model, sequences, aligned=wpo)
+    policy_R, alignment_R, kl_R = _score_sequences(model, sequences, aligned=wpo, live=live)
     reference_R = reference_R.to(policy_R.device)
 
     def column(values: list[float]) -> Tensor:
@@ -64,34 +71,50 @@ def score_pairs(
         weight_B=column([pair.weight for pair in pairs]) * wpo_weight(alignment_R[0::2], alignment_R[1::2]),
         probability_B=column([pair.probability for pair in pairs]),
         margin_B=column([pair.margin for pair in pairs]),
+        kl_chosen_B=None if live is None else kl_R[0::2],
+        kl_rejected_B=None if live is None else kl_R[1::2],
     )
 
 
 def _score_sequences(
-    model: LanguageModel, sequences: Sequence[TokenSequence], *, aligned: bool
-) -> tuple[Tensor, Tensor]:
-    """Summed log-probs and, if `aligned`, the mean of log p - log sum p^2 over the tokens (else 0), (R,) each."""
+    model: LanguageModel,
+    sequences: Sequence[TokenSequence],
+    *,
+    aligned: bool = False,
+    live: LiveReference | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Summed log-probs; if `aligned`, the mean over tokens of log p - log sum p^2; if `live`, summed KLs; (R,) each.
+
+    What is not asked for is 0.
+    """
     unique = {sequence.key: sequence for sequence in sequences}
     forest = Forest.plant(list(unique.values()), share=model.shares)
     response_of_K = torch.from_numpy(forest.response_of_K).to(model.numerics.device)
-    logp_K, collision_K = _score(model, forest, collision=aligned)
+    logp_K, collision_K, kl_K = _score(model, forest, collision=aligned, live=live)
     weight_K = 1.0 if forest.weight_K is None else torch.from_numpy(forest.weight_K).to(logp_K)
     logp_U = sum_by_response(logp_K * weight_K, response_of_K, len(unique))
-    alignment_U = torch.zeros_like(logp_U)
+    alignment_U = kl_U = torch.zeros_like(logp_U)
     if aligned:
         num_tokens_U = torch.bincount(response_of_K, minlength=len(unique))
         alignment_U = sum_by_response((logp_K - collision_K).detach(), response_of_K, len(unique)) / num_tokens_U
+    if live is not None:
+        kl_U = sum_by_response(kl_K * weight_K, response_of_K, len(unique))
     place = {key: u for u, key in enumerate(unique)}
     places_R = [place[sequence.key] for sequence in sequences]
-    return logp_U[places_R], alignment_U[places_R]
+    return logp_U[places_R], alignment_U[places_R], kl_U[places_R]
 
 
-def _score(model: LanguageModel, forest: Forest, *, collision: bool) -> tuple[Tensor, Tensor]:
-    """Log-prob of each scored token and, if asked for, log sum of the squared probabilities there, (K,) each."""
+def _score(
+    model: LanguageModel, forest: Forest, *, collision: bool = False, live: LiveReference | None = None
+) -> TokenMeasures:
+    """Of each scored token its log-prob and, if asked for, log sum of the squared probabilities and KL from `live`."""
     model.require_words()
     model.num_tokens_run += forest.num_tokens
     with model.numerics.autocast():
-        return score_shared(model, forest, collision)[:2] if model.shares else score_one_by_one(model, forest)
+        if model.shares:
+            other = None if live is None else live.states(model, lambda one: _scored_states(one, forest))
+            return score_shared(model, forest, collision=collision, reference=other)[0]
+        return score_one_by_one(model, forest, None if live is None else live.logits(model, forest))
 
 
 def shared_states(model: LanguageModel, forest: Forest) -> Tensor:
@@ -106,25 +129,33 @@ def shared_states(model: LanguageModel, forest: Forest) -> Tensor:
     return hidden_TH
 
 
-def score_shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-prob, log sum of squared probabilities, and the state that predicts it, of each scored token."""
-    return model.run(lambda: _score_shared(model, forest, collision))
+def _scored_states(model: LanguageModel, forest: Forest) -> Tensor:
+    """The states that predict the scored tokens, (K, H)."""
+    hidden_TH = shared_states(model, forest)
+    return hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(hidden_TH.device))
 
 
-def _score_shared(model: LanguageModel, forest: Forest, collision: bool) -> tuple[Tensor, Tensor, Tensor]:
-    device, hidden_TH = model.numerics.device, shared_states(model, forest)
-    hidden_KH = hidden_TH.index_select(0, torch.from_numpy(forest.hidden_index_K).to(device))
-    targets_K = torch.from_numpy(forest.target_ids_K).to(device)
-    logp_K, collision_K = model.read_head(
-        lambda states_KH: token_logprobs_and_collision(
+def score_shared(
+    model: LanguageModel, forest: Forest, *, collision: bool = False, reference: tuple[Tensor, Head] | None = None
+) -> tuple[TokenMeasures, Tensor]:
+    """What is measured of each scored token, see `token_measures`, and the state that predicts it."""
+    return model.run(lambda: _score_shared(model, forest, collision, reference))
+
+
+def _score_shared(
+    model: LanguageModel, forest: Forest, collision: bool, reference: tuple[Tensor, Head] | None
+) -> tuple[TokenMeasures, Tensor]:
+    hidden_KH = _scored_states(model, forest)
+    targets_K = torch.from_numpy(forest.target_ids_K).to(model.numerics.device)
+    measures = model.read_head(
+        lambda states_KH: token_measures(
             states_KH,
-            model.head.weight,
+            Head(model.head.weight, model.head.bias, model.logit_softcap),
             targets_K,
-            model.head.bias,
-            softcap=model.logit_softcap,
             weight_sum_VH=model.head_gradient,
             collision=collision,
+            reference=reference,
         ),
         hidden_KH,
     )
-    return logp_K, collision_K, hidden_KH
+    return measures, hidden_KH

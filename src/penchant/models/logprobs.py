@@ -4,6 +4,7 @@ Shape suffixes: K scored tokens, V vocabulary, H hidden.
 
 log p(y_k) = z_k[y_k] - logsumexp(z_k),  z_k = W h_k (+ b).  Its gradient needs softmax(z_k), which is computed again on
 the way back from the saved log-sum-exp: four matrix products in all for a trained head, three for a frozen one.
+KL(q_k || p_k) from a reference q has the gradient softmax(z_k) - q_k, and q_k is computed again too: two more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Head", "token_entropy", "token_kl", "token_logprobs", "token_logprobs_and_collision"]
+__all__ = ["Head", "TokenMeasures", "token_entropy", "token_kl", "token_logprobs", "token_measures"]
 
 CHUNK_BYTES = 32 * 2**20
 """Logits held at once."""
@@ -36,28 +37,8 @@ def token_logprobs(
     gradient is accumulated in fp32. weight_sum_VH: where the weight's gradient is added up on the way back; autograd
     then gets none for it.
     """
-    return token_logprobs_and_collision(
-        hidden_KH, weight_VH, targets_K, bias_V, softcap=softcap, weight_sum_VH=weight_sum_VH, collision=False
-    )[0]
-
-
-def token_logprobs_and_collision(
-    hidden_KH: Tensor,
-    weight_VH: Tensor,
-    targets_K: Tensor,
-    bias_V: Tensor | None = None,
-    *,
-    softcap: float | None = None,
-    weight_sum_VH: Tensor | None = None,
-    collision: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """As `token_logprobs`, and log sum_v p(v)^2 of every distribution, (K,), without a gradient.
-
-    The collision probability sum_v p(v)^2 is that of two draws being the same token. collision: whether to measure it,
-    which costs a pass over the logits; if not, the second tensor is 0.
-    """
-    apply: Callable[..., tuple[Tensor, Tensor]] = _TokenLogprobs.apply  # to which torch gives no types
-    return apply(hidden_KH, weight_VH, bias_V, targets_K, softcap, weight_sum_VH, collision)
+    head = Head(weight_VH, bias_V, softcap)
+    return token_measures(hidden_KH, head, targets_K, weight_sum_VH=weight_sum_VH).logprob_K
 
 
 class Head(NamedTuple):
@@ -66,6 +47,37 @@ class Head(NamedTuple):
     weight_VH: Tensor
     bias_V: Tensor | None = None
     softcap: float | None = None
+
+
+class TokenMeasures(NamedTuple):
+    """Of every scored token, (K,) each: its log-prob; log sum_v p(v)^2, without a gradient; KL(reference || policy).
+
+    The collision probability sum_v p(v)^2 is that of two draws being the same token. What was not asked for is 0.
+    """
+
+    logprob_K: Tensor
+    collision_K: Tensor
+    kl_K: Tensor
+
+
+def token_measures(
+    hidden_KH: Tensor,
+    head: Head,
+    targets_K: Tensor,
+    *,
+    weight_sum_VH: Tensor | None = None,
+    collision: bool = False,
+    reference: tuple[Tensor, Head] | None = None,
+) -> TokenMeasures:
+    """As `token_logprobs`, and what else is asked of the same logits.
+
+    collision: whether to measure it, which costs a pass over the logits. reference: states and head of another model of
+    the same vocabulary; the gradient of the KL from it is exact for the policy, and the reference gets none.
+    """
+    apply: Callable[..., tuple[Tensor, ...]] = _TokenLogprobs.apply  # to which torch gives no types
+    return TokenMeasures(
+        *apply(hidden_KH, head.weight_VH, head.bias_V, targets_K, head.softcap, weight_sum_VH, collision, reference)
+    )
 
 
 def token_kl(hidden_KH: Tensor, head: Head, other_hidden_KH: Tensor, other_head: Head) -> Tensor:
@@ -82,14 +94,22 @@ def token_kl(hidden_KH: Tensor, head: Head, other_hidden_KH: Tensor, other_head:
             f"A KL needs one vocabulary: got {len(head.weight_VH)} and {len(other_head.weight_VH)} tokens."
         )
     with torch.no_grad(), torch.autocast(hidden_KH.device.type, enabled=False):
-        weight, other_weight = head.weight_VH.to(hidden_KH.dtype), other_head.weight_VH.to(other_hidden_KH.dtype)
+        one, other = _alike(hidden_KH, head, hidden_KH), _alike(other_hidden_KH, other_head, other_hidden_KH)
         kl_K = torch.empty(len(hidden_KH), dtype=_wide(hidden_KH), device=hidden_KH.device)
-        for rows, _ in _chunks(hidden_KH, weight):
-            log_p = _logits(hidden_KH[rows], weight, head.bias_V, head.softcap, None).log_softmax(dim=-1)
-            log_q = _logits(other_hidden_KH[rows], other_weight, other_head.bias_V, other_head.softcap, None)
-            log_q = log_q.log_softmax(dim=-1)
-            kl_K[rows] = torch.where(log_p.isneginf(), 0.0, log_p.exp() * (log_p - log_q)).sum(dim=-1)
+        for rows, _ in _chunks(hidden_KH, head.weight_VH):
+            z, other_z = _logits_of(one, rows), _logits_of(other, rows)
+            kl_K[rows] = _kl_less_logsumexp_(z, other_z) + _logsumexp_(other_z, collision=False)[0]
         return kl_K
+
+
+def _kl_less_logsumexp_(z: Tensor, other_z: Tensor) -> Tensor:
+    """KL(p || q) - logsumexp of q's logits, (rows,): sum_v p(v) (z(v) - other_z(v)) - logsumexp(z); `z` is used up.
+
+    Logits are compared before they are normalised, so that the KL of models that are nearly equal keeps its digits.
+    """
+    p = z.softmax(dim=-1)
+    mean = torch.where(p > 0, p * (z - other_z), 0.0).sum(dim=-1)
+    return mean - _logsumexp_(z, collision=False)[0]
 
 
 def token_entropy(hidden_KH: Tensor, head: Head) -> Tensor:
@@ -136,26 +156,35 @@ class _TokenLogprobs(torch.autograd.Function):
         softcap: float | None,
         weight_sum_VH: Tensor | None,
         collision: bool,
-    ) -> tuple[Tensor, Tensor]:
+        reference: tuple[Tensor, Head] | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         if torch.is_autocast_enabled(h_KH.device.type):
             h_KH = h_KH.to(torch.get_autocast_dtype(h_KH.device.type))
         ctx.head_dtype = w_VH.dtype
         w = w_VH.to(h_KH.dtype)
+        reference = None if reference is None else _alike(*reference, h_KH)
         logprobs_K = torch.empty(len(h_KH), dtype=_wide(h_KH), device=h_KH.device)
-        lse_K, collision_K = torch.empty_like(logprobs_K), torch.zeros_like(logprobs_K)
+        lse_K = torch.empty_like(logprobs_K)
+        collision_K, kl_K = torch.zeros_like(logprobs_K), torch.zeros_like(logprobs_K)
         with torch.autocast(h_KH.device.type, enabled=False):
             for rows, buffer in _chunks(h_KH, w):
                 z = _logits(h_KH[rows], w, b_V, softcap, buffer)
                 target_logit = z.gather(1, targets_K[rows, None])[:, 0]
+                if reference is not None:
+                    kl_K[rows] = _kl_less_logsumexp_(_logits_of(reference, rows), z)
                 lse_K[rows], collision_K[rows] = _logsumexp_(z, collision=collision)
                 logprobs_K[rows] = target_logit - lse_K[rows]
         ctx.save_for_backward(h_KH, w, b_V, targets_K, lse_K)
-        ctx.softcap, ctx.weight_sum_VH = softcap, weight_sum_VH
-        ctx.mark_non_differentiable(collision_K)
-        return logprobs_K, collision_K
+        ctx.softcap, ctx.weight_sum_VH, ctx.reference = softcap, weight_sum_VH, reference
+        if reference is None:
+            ctx.mark_non_differentiable(collision_K, kl_K)
+        else:
+            kl_K += lse_K
+            ctx.mark_non_differentiable(collision_K)
+        return logprobs_K, collision_K, kl_K
 
     @staticmethod
-    def backward(ctx: Any, grad_K: Tensor, _grad_of_collision: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_K: Tensor, _of_collision: Tensor, kl_grad_K: Tensor) -> tuple[Tensor | None, ...]:
         h_KH, w, b_V, targets_K, lse_K = ctx.saved_tensors
         need_h, need_w, need_b = ctx.needs_input_grad[:3]
         dh_KH = torch.empty_like(h_KH) if need_h else None
@@ -167,8 +196,11 @@ class _TokenLogprobs(torch.autograd.Function):
             z = _logits(h_KH[rows], w, b_V, ctx.softcap, buffer)
             slope = None if ctx.softcap is None else 1 - (z / ctx.softcap).square_()
             # d logp / d z = onehot - softmax; the buffer of logits becomes that gradient in place
-            dz = z.sub_(lse_K[rows, None]).exp_().mul_(-grad_K[rows, None])
+            both_K = grad_K[rows] if ctx.reference is None else grad_K[rows] - kl_grad_K[rows]
+            dz = z.sub_(lse_K[rows, None]).exp_().mul_(-both_K[:, None])
             dz.scatter_add_(1, targets_K[rows, None], grad_K[rows, None])
+            if ctx.reference is not None:  # d KL / d z = softmax - reference
+                dz -= _logits_of(ctx.reference, rows).softmax(dim=-1).mul_(kl_grad_K[rows, None])
             if slope is not None:
                 dz *= slope
             if db_V is not None:
@@ -182,7 +214,18 @@ class _TokenLogprobs(torch.autograd.Function):
                 else:
                     dw_VH += dz.t() @ h_KH[rows]
         dw_VH = None if dw_VH is None or dw_VH is ctx.weight_sum_VH else dw_VH.to(ctx.head_dtype)
-        return dh_KH, dw_VH, db_V, None, None, None, None
+        return dh_KH, dw_VH, db_V, None, None, None, None, None
+
+
+def _logits_of(model: tuple[Tensor, Head], rows: slice) -> Tensor:
+    """Of these states by this head, (rows, V), in memory of their own."""
+    hidden_KH, head = model
+    return _logits(hidden_KH[rows], head.weight_VH, head.bias_V, head.softcap, None)
+
+
+def _alike(hidden_KH: Tensor, head: Head, like: Tensor) -> tuple[Tensor, Head]:
+    """States and head in the precision of `like`, and where it is."""
+    return hidden_KH.to(like), head._replace(weight_VH=head.weight_VH.to(like))
 
 
 def _chunks(h_KH: Tensor, w_VH: Tensor) -> list[tuple[slice, Tensor | None]]:

@@ -17,8 +17,8 @@ def score_with_states(model: LanguageModel, forest: Forest) -> tuple[Tensor, Ten
     assert model.shares, "its own code gives no states"
     model.num_tokens_run += forest.num_tokens
     with model.numerics.autocast():
-        logp_K, _, hidden_KH = score_shared(model, forest, collision=False)
-    return logp_K, hidden_KH
+        measures, hidden_KH = score_shared(model, forest)
+    return measures.logprob_K, hidden_KH
 
 
 def hidden_states(model: LanguageModel, forest: Forest) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,34 +17,50 @@ import torch
 from torch import Tensor
 
 from penchant.models.language_model import LanguageModel
+from penchant.models.logprobs import TokenMeasures
 from penchant.models.requests import Job
 from penchant.models.rows import Row, draw
 from penchant.tokens import Forest
 
-__all__ = ["OneByOne", "score_one_by_one"]
+__all__ = ["OneByOne", "logits_one_by_one", "score_one_by_one"]
 
 
-def score_one_by_one(model: LanguageModel, forest: Forest) -> tuple[Tensor, Tensor]:
-    """Log-prob and log sum of squared probabilities (without a gradient) for each scored token, (K,) each.
+def score_one_by_one(model: LanguageModel, forest: Forest, reference: Sequence[Tensor] | None = None) -> TokenMeasures:
+    """What is measured of each scored token, all of it whether or not it was asked for.
 
-    The forest must have been planted with share=False.
+    The forest must have been planted with share=False. reference: for a KL, what `logits_one_by_one` gives.
     """
+    device = model.numerics.device
+    targets_K = torch.from_numpy(forest.target_ids_K).to(device)
+    logprobs_K = torch.empty(len(targets_K), device=device)
+    collision_K, kl_K = torch.empty_like(logprobs_K), torch.zeros_like(logprobs_K)
+    for number, (inside, logits) in enumerate(_logits(model, forest)):
+        every = torch.log_softmax(logits.float(), dim=-1)
+        logprobs_K = logprobs_K.index_copy(0, inside, every.gather(1, targets_K[inside, None])[:, 0])
+        collision_K[inside] = torch.logsumexp(2 * every.detach(), dim=-1)
+        if reference is not None:
+            log_q = torch.log_softmax(reference[number].to(every), dim=-1)
+            terms = torch.where(log_q.isneginf(), 0.0, log_q.exp() * (log_q - every))
+            kl_K = kl_K.index_copy(0, inside, terms.sum(dim=-1))
+    return TokenMeasures(logprobs_K, collision_K, kl_K)
+
+
+def logits_one_by_one(model: LanguageModel, forest: Forest) -> list[Tensor]:
+    """Logits of the scored tokens of each sequence in turn, (tokens, V); the forest as for `score_one_by_one`."""
+    return [logits for _, logits in _logits(model, forest)]
+
+
+def _logits(model: LanguageModel, forest: Forest) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of each sequence which of the scored tokens are its own, and their logits."""
     device = model.numerics.device
     input_ids_T = torch.from_numpy(forest.input_ids_T).to(device)
     hidden_index_K = torch.from_numpy(forest.hidden_index_K).to(device)
-    targets_K = torch.from_numpy(forest.target_ids_K).to(device)
-    logprobs_K = torch.empty(len(targets_K), device=device)
-    collision_K = torch.empty_like(logprobs_K)
     for segment in forest.segments:
         assert segment.parent < 0, "sequences of a model that cannot share lie side by side"
         (found,) = np.nonzero((forest.hidden_index_K >= segment.start) & (forest.hidden_index_K < segment.stop))
         inside = torch.from_numpy(found).to(device)
         ids = input_ids_T[None, segment.start : segment.stop]
-        logits = _run(model, ids, hidden_index_K[inside] - segment.start, use_cache=False)[0][0]
-        every = torch.log_softmax(logits.float(), dim=-1)
-        logprobs_K = logprobs_K.index_copy(0, inside, every.gather(1, targets_K[inside, None])[:, 0])
-        collision_K[inside] = torch.logsumexp(2 * every.detach(), dim=-1)
-    return logprobs_K, collision_K
+        yield inside, _run(model, ids, hidden_index_K[inside] - segment.start, use_cache=False)[0][0]
 
 
 class OneByOne:

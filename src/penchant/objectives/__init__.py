@@ -9,6 +9,7 @@ auxiliary.py  the SFT term, and mixtures of weighted terms
 advantages.py, policy_gradient.py, kl_estimators.py   reinforcement learning: rewards to advantages to a loss
 estimators.py   which of these a name leads to
 labelled.py   KTO and BCO, which read single responses labelled good or bad
+token_level.py   TDPO, which reads the whole distribution at every token
 token_weights.py, weighting.py   weights of tokens within a response, and of pairs
 band.py       the pull on the two sides of a pair, held in proportion
 objective.py  what a row says of an objective: its function, parameters and source; a row stands below its function
@@ -53,6 +54,7 @@ from penchant.objectives.reward_model import bradley_terry_loss, centring
 from penchant.objectives.rewards import implicit_rewards, preference_credit, preference_probability
 from penchant.objectives.sequence import sum_by_response
 from penchant.objectives.table import LABELLED_OBJECTIVES, OBJECTIVES, TRL_NAMES, row_in_table
+from penchant.objectives.token_level import tdpo1, tdpo2
 from penchant.objectives.token_weights import decaying, desensitised
 from penchant.objectives.weighting import wpo_weight
 
@@ -141,6 +143,8 @@ __all__ = [
     "simpo",
     "sppo_hard",
     "sum_by_response",
+    "tdpo1",
+    "tdpo2",
     "token_rewards",
     "token_weight",
     "unlikelihood",

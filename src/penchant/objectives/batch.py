@@ -29,9 +29,12 @@ class PairBatch:
         weight_B: weight of the pair. No objective reads it; whoever reduces the losses does.
         probability_B: soft label p(chosen > rejected) in [0, 1]; 1 is a hard label.
         margin_B: how far the chosen reward should exceed the rejected one, in units of reward; 0 asks for no margin.
+        kl_chosen_B: sequential KL of the chosen response, in nats: the KL of the reference's next-token distribution
+            against the policy's, summed over completion tokens; None for objectives that do not read it.
+        kl_rejected_B: the same for the rejected response; None exactly where `kl_chosen_B` is.
 
     Raises:
-        ValueError: a tensor is not of shape (B,), or only one side has a reference.
+        ValueError: a tensor is not of shape (B,), or only one side has a reference or a KL.
 
     Example:
         >>> import torch
@@ -51,6 +54,8 @@ class PairBatch:
     weight_B: Tensor
     probability_B: Tensor
     margin_B: Tensor
+    kl_chosen_B: Tensor | None = None
+    kl_rejected_B: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = self.policy_chosen_B.shape
@@ -66,6 +71,8 @@ class PairBatch:
                 )
         if (self.reference_chosen_B is None) != (self.reference_rejected_B is None):
             raise ValueError("only one side of the pairs has reference log-probs; give both or neither")
+        if (self.kl_chosen_B is None) != (self.kl_rejected_B is None):
+            raise ValueError("only one side of the pairs has a sequential KL; give both or neither")
 
     @classmethod
     def hard(
@@ -117,6 +124,13 @@ class PairBatch:
         """Chosen log-ratio minus rejected log-ratio, shape (B,), in nats. ValueError without a reference."""
         return self.log_ratio_chosen_B - self.log_ratio_rejected_B
 
+    @property
+    def sequential_kl(self) -> tuple[Tensor, Tensor]:
+        """Sequential KL of chosen and rejected, each (B,), in nats. ValueError where it was not measured."""
+        if self.kl_chosen_B is None or self.kl_rejected_B is None:
+            raise ValueError("this objective needs the sequential KL but the pairs have none; run the reference beside")
+        return self.kl_chosen_B, self.kl_rejected_B
+
     def swap(self) -> PairBatch:
         """The same preferences with the two sides exchanged: p becomes 1 - p and the margin changes its sign.
 
@@ -142,6 +156,8 @@ class PairBatch:
             length_rejected_B=self.length_chosen_B,
             probability_B=1 - self.probability_B,
             margin_B=-self.margin_B,
+            kl_chosen_B=self.kl_rejected_B,
+            kl_rejected_B=self.kl_chosen_B,
         )
 
 

@@ -48,6 +48,8 @@ def facts_of(row: Objective) -> dict[str, str]:
         facts["data"] = "responses labelled good or bad (prompt, completion, label), or pairs taken apart"
     if row.batch_coupled:
         facts["training"] = "compares all pairs of a batch with each other, which costs one more forward pass"
+    if "kl" in row.reads:
+        facts["training"] = "runs the reference in every step: one more forward pass, and its weights but for LoRA"
     return facts
 
 

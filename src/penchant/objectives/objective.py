@@ -92,7 +92,8 @@ class Objective:
         needs_reference: whether it reads the reference log-probs.
         normalisation: "sum" where log-probs count whole, "mean" where they are divided by the response's length.
         batch_coupled: whether a pair's loss depends on the other pairs, so that micro-batches change it.
-        reads: which of the optional fields "probability" and "margin" it reads.
+        reads: which of the optional fields "probability", "margin" and "kl" it reads; for "kl" the reference runs
+            beside the policy in every step.
         parameters: its parameters by name.
         formula: in plain text.
         paper: the source; None where there is none.
@@ -122,6 +123,10 @@ class Objective:
     token_weights: Callable[..., Tensor] | None = None
     memory: Memory | None = None
     retired: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "kl" in self.reads and not self.needs_reference:
+            raise ValueError(f"{self.name} reads the KL from a reference, so it needs one; leave out needs_reference")
 
     @property
     def defaults(self) -> dict[str, float]:

@@ -23,9 +23,9 @@ def as_objective(given: object, name: str | None = None) -> Objective:
     """The row of what somebody else wrote: a row as it is, or a function of a PairBatch that returns losses (B,).
 
     Its further arguments are parameters, so each needs a number as default; `beta` must stay above 0. The function is
-    called on a few pairs to learn whether it reads soft labels, margins and the reference, and whether the loss of a
-    pair depends on the other pairs. Where that is not enough (two settings of one function, a formula to show), write
-    an `Objective`.
+    called on a few pairs to learn whether it reads soft labels, margins, the sequential KL and the reference, and
+    whether the loss of a pair depends on the other pairs. Where that is not enough (two settings of one function, a
+    formula to show), write an `Objective`.
 
     Args:
         given: an Objective, or the function.
@@ -63,7 +63,7 @@ def as_objective(given: object, name: str | None = None) -> Objective:
         when="",
         parameters=parameters,
         reads=trial.reads(),
-        needs_reference=trial.needs_reference(),
+        needs_reference=trial.needs_reference() or "kl" in trial.reads(),
         batch_coupled=trial.is_coupled(),
     )
 
@@ -78,12 +78,13 @@ class _Trial:
 
     def reads(self) -> frozenset[str]:
         """Which of the optional fields it reads."""
-        other_B = {"probability": self._pairs.probability_B.flip(0), "margin": self._pairs.margin_B + 0.7}
-        return frozenset(
-            field
-            for field, values_B in other_B.items()
-            if self._changes(replace(self._pairs, **{f"{field}_B": values_B}))
-        )
+        chosen_B, rejected_B = self._pairs.sequential_kl
+        others = {
+            "probability": {"probability_B": self._pairs.probability_B.flip(0)},
+            "margin": {"margin_B": self._pairs.margin_B + 0.7},
+            "kl": {"kl_chosen_B": chosen_B.flip(0), "kl_rejected_B": rejected_B + 0.7},
+        }
+        return frozenset(name for name, other in others.items() if self._changes(replace(self._pairs, **other)))
 
     def needs_reference(self) -> bool:
         """Whether the losses are others without one, or there are none."""
@@ -134,4 +135,6 @@ def _six_pairs() -> PairBatch:
         weight_B=column(1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
         probability_B=column(1.0, 0.7, 0.2, 0.9, 0.55, 0.35),
         margin_B=column(0.0, 0.5, -0.3, 1.0, 0.25, -0.5),
+        kl_chosen_B=column(0.0, 1.5, 0.25, 4.0, 0.5, 2.25),
+        kl_rejected_B=column(0.75, 3.0, 0.5, 2.5, 1.25, 0.125),
     )

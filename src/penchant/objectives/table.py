@@ -15,6 +15,7 @@ from penchant.objectives import (
     pairwise,
     referencefree,
     remembering,
+    token_level,
     token_weights,
 )
 from penchant.objectives.objective import LabelledObjective, Objective
@@ -28,6 +29,7 @@ KINDS = (
     onesided,
     lengths,
     token_weights,
+    token_level,
     divergences,
     referencefree,
     coupled,

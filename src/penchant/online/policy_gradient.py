@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from penchant.errors import ConfigError
 from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.models.states import score_with_states
 from penchant.objectives.kl_estimators import KL_ESTIMATORS, adapted_coefficient
 from penchant.objectives.policy_gradient import policy_loss, token_weight, value_loss
 from penchant.online.config import RLHFConfig
 from penchant.online.minibatches import minibatches
-from penchant.online.reference import LiveReference, numbers_of_tokens
+from penchant.online.reference import live_logprobs, numbers_of_tokens
 from penchant.online.undecided import seen_of
 from penchant.online.worth import Weighed, joined, weigh
 from penchant.online.writing import Writer, Written
@@ -131,7 +132,7 @@ class PolicyGradient(Task[Weighed]):
     def _weighed(self, model: LanguageModel, written: Sequence[Written]) -> list[Weighed]:
         budget, rlhf = self.config.optimiser.token_budget, self.config.rlhf
         self.known = seen_of(written, by_prompt=rlhf.method != "ppo" and rlhf.advantages is None)
-        references = self.live.logprobs(model, [one.sequence for one in written], budget)
+        references = live_logprobs(self.live, model, [one.sequence for one in written], budget)
         values = self._values(model, written, budget)
         return weigh(written, references, values, rlhf, self.beta)
 

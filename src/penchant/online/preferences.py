@@ -15,9 +15,10 @@ from torch import Tensor
 from penchant.data.pairing import Pairing
 from penchant.evaluation.judges import Judge, Scorer
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.online.choosing import Chosen, chosen_of
 from penchant.online.minibatches import minibatches
-from penchant.online.reference import LiveReference
+from penchant.online.reference import live_logprobs
 from penchant.online.undecided import UNDECIDED
 from penchant.online.writing import Writer, Written
 from penchant.tokens import EncodedPair, EncodedPrompt
@@ -102,6 +103,6 @@ class OnlinePairs(Task[EncodedPair]):
     def _ask_reference(self, model: LanguageModel, pairs: Sequence[EncodedPair]) -> None:
         sequences = list({s.key: s for pair in pairs for s in pair.referenced}.values())
         for sequence, logps in zip(
-            sequences, self.live.logprobs(model, sequences, self.config.optimiser.token_budget), strict=True
+            sequences, live_logprobs(self.live, model, sequences, self.config.optimiser.token_budget), strict=True
         ):
             self.reference[sequence.key] = float((logps * (1 if sequence.weights is None else sequence.weights)).sum())

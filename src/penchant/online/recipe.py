@@ -11,12 +11,13 @@ from penchant.data.given import Data
 from penchant.errors import ConfigError
 from penchant.evaluation.judges import Judge, Scorer
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.objectives import get_estimator
 from penchant.online.best_of_n import BestOfN
 from penchant.online.config import RLHFConfig
 from penchant.online.policy_gradient import PolicyGradient, value_head
 from penchant.online.preferences import OnlinePairs
-from penchant.online.reference import LiveReference, find_live_reference
+from penchant.online.reference import find_live_reference
 from penchant.online.writing import Writer
 from penchant.progress import Reporter
 from penchant.training.config import DPOConfig, SamplingConfig
@@ -54,7 +55,7 @@ class FromScores:
             self.live, facts["reference_digest"] = find_live_reference(run, model, reporter, self.reference)
         return replace(found, facts=facts)
 
-    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
         writer = Writer(self.config.sampling, self.judge, self.config.seed)
         if self.config.rlhf.method == "best_of_n":
             return BestOfN(self.config, writer)
@@ -116,10 +117,10 @@ class FromPairs:
             self.live, facts["reference_digest"] = find_live_reference(run, model, reporter, self.reference)
         return replace(found, facts=facts)
 
-    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
         writer = Writer(self.sampling, self.judge if isinstance(self.judge, Scorer) else None, self.config.seed)
         of_step: dict[bytes, float] = defaultdict(float)
-        inner = self.objective.task(of_step, model)
+        inner = self.objective.task(of_step, model, self.live)
         return OnlinePairs(self.config, self.objective, writer, self.judge, self.live, inner, of_step)
 
     def group_of(self, item: Encoded) -> Hashable:

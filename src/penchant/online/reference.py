@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,48 +13,26 @@ from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.models.forward import score_forest
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence, pack
 from penchant.training.config import RunConfig
 from penchant.training.policies import load_policy
 
-__all__ = ["LiveReference", "find_live_reference", "numbers_of_tokens"]
+__all__ = ["find_live_reference", "live_logprobs", "numbers_of_tokens"]
 
 
-@dataclass(frozen=True)
-class LiveReference:
-    """Another model; or, where it is None, the policy without its adapter or with the weights that it began with."""
-
-    other: LanguageModel | None = None
-    start: dict[str, Tensor] = field(default_factory=dict)
-
-    @contextmanager
-    def in_place_of(self, policy: LanguageModel) -> Iterator[LanguageModel]:
-        """The reference, ready to be asked."""
-        if self.other is not None:
-            yield self.other
-        elif policy.is_adapter:
-            with policy.as_reference():
-                yield policy
-        else:
-            with policy.with_weights(self.start):
-                yield policy
-
-    def logprobs(
-        self, policy: LanguageModel, sequences: Sequence[TokenSequence], token_budget: int
-    ) -> list[NDArray[np.float64]]:
-        """The log-prob of every scored token, an array a sequence, in order."""
-        with self.in_place_of(policy) as model:
-            return logprobs_of_tokens(model, sequences, token_budget)
-
-
-def logprobs_of_tokens(
-    model: LanguageModel, sequences: Sequence[TokenSequence], token_budget: int
+def live_logprobs(
+    live: LiveReference, policy: LanguageModel, sequences: Sequence[TokenSequence], token_budget: int
 ) -> list[NDArray[np.float64]]:
-    """Under this model, without a gradient; those that share a prompt share it here too. Ranks share the work."""
-    return numbers_of_tokens(
-        sequences, lambda forest: score_forest(model, forest), token_budget=token_budget, share=model.shares
-    )
+    """The log-prob of every scored token under the reference, an array a sequence, in order; without a gradient.
+
+    Those that share a prompt share it here too. Ranks share the work.
+    """
+    with live.in_place_of(policy) as model:
+        return numbers_of_tokens(
+            sequences, lambda forest: score_forest(model, forest), token_budget=token_budget, share=model.shares
+        )
 
 
 def numbers_of_tokens(
@@ -89,8 +65,7 @@ def find_live_reference(
     Raises ConfigError where its tokenizer is not the policy's.
     """
     if run.model.reference is None:
-        start = {} if policy.is_adapter else {n: p.detach().clone() for n, p in policy.network.named_parameters()}
-        return LiveReference(start=start), policy.digest
+        return LiveReference() if policy.is_adapter else LiveReference.of(policy), policy.digest
     other = loaded
     if other is None:
         reporter.say(f"loading {run.model.reference}, the reference")

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch
 from penchant.training.preferences import PreferenceTask
@@ -27,7 +26,7 @@ def place_in_band(
     model: LanguageModel, task: Task[Any], item: Any, parameters: Iterable[torch.nn.Parameter]
 ) -> str | None:
     """Which sides of the pair its own gradient moves the right way: "inside" for both, "chosen_falls" or
-    "rejected_rises" for one of them, None for what is no pair or is not pulled apart.
+    "rejected_rises" for one of them, None for what is no pair, is not pulled apart, or is moved by a KL besides.
 
     It costs one pass forward and two back over a single pair, writes the gradients of `parameters` over and leaves
     them zero.
@@ -35,9 +34,9 @@ def place_in_band(
     task = task.for_batch(model, [[item]])
     while hasattr(task, "inner"):  # of tasks that add to another's loss
         task = task.inner
-    if not isinstance(task, PreferenceTask):
+    if not isinstance(task, PreferenceTask) or task.live is not None:
         return None
-    batch = score_pairs(model, [item], task.reference_of([item]), wpo=task.wpo)
+    batch = task.batch_of(model, [item])
     pull_chosen, pull_rejected = _pulls(task, batch, item)
     if pull_chosen <= 0 or pull_rejected <= 0:
         return None

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from penchant import ranks
-from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, Remembering
 from penchant.tokens import EncodedPair
@@ -39,7 +38,7 @@ class CoupledTask(PreferenceTask):
 
     def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[EncodedPair]]) -> CoupledTask:
         with torch.no_grad():
-            scored = [score_pairs(model, items, self.reference_of(items)) for items in micro_batches]
+            scored = [self.batch_of(model, items) for items in micro_batches]
         batch, own = _joined(scored)
         with torch.enable_grad():
             sides = [side.clone().requires_grad_() for side in (batch.policy_chosen_B, batch.policy_rejected_B)]
@@ -78,6 +77,8 @@ def _joined(batches: Sequence[PairBatch]) -> tuple[PairBatch, slice]:
     """The whole batch, also what other ranks run of it, and where this rank's own pairs lie in it."""
     own, where = {}, slice(None)
     for f in fields(PairBatch):
+        if f.name.startswith("kl_"):  # which no objective of whole batches reads
+            continue
         of_B = [getattr(batch, f.name) for batch in batches] or [torch.empty(0)]
         own[f.name], where = ranks.concatenate(torch.cat(of_B))
     return PairBatch(**own), where

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.tokens import TokenSequence
 from penchant.training.task import Encoded, Metrics, Task
 
@@ -62,7 +63,9 @@ class MovingReference(Task[Item]):
                 sequences = [sequence for item in items for sequence in item.referenced]
                 values = score_sequences(model, sequences).tolist()
                 reference |= {s.key: value for s, value in zip(sequences, values, strict=True)}
-        asked_anew: Task[Item] = replace(cast(Any, self.inner), reference=reference)  # whatever class of task it is
+        inner = cast(Any, self.inner)  # whatever class of task it is
+        live = {"live": LiveReference(start=self.weights)} if getattr(inner, "live", None) else {}
+        asked_anew: Task[Item] = replace(inner, reference=reference, **live)
         return asked_anew.for_batch(model, micro_batches)
 
     def after_step(self, model: LanguageModel, step: int) -> None:

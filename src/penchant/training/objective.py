@@ -14,6 +14,7 @@ from torch import Tensor
 from penchant.data.given import Data
 from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.objectives import (
     LabelledObjective,
     Objective,
@@ -34,6 +35,7 @@ from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
 from penchant.training.kept import tokens_folder
 from penchant.training.labelled import LabelledTask
+from penchant.training.live import live_beside
 from penchant.training.moving_reference import MovingReference
 from penchant.training.next_token import NextTokenTask
 from penchant.training.preferences import PreferenceTask
@@ -74,7 +76,8 @@ class Recipe(Protocol):
 
     def dataset(self, run: Any, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]: ...
 
-    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]: ...
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
+        """What the loop trains. reference: log-probs by key. live: the reference, where it is another model."""
 
     def group_of(self, item: Any) -> Hashable:
         """Items of an equal group stay neighbours in the batches of an epoch."""
@@ -96,7 +99,7 @@ class NextTokens:
     def dataset(self, run: SFTConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         return demonstration_dataset(run.data, data, model, run.seed, reporter, tokens_folder(run))
 
-    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
         return NextTokenTask()
 
     def group_of(self, item: Any) -> Hashable:
@@ -147,19 +150,20 @@ class Preferences:
         weighed = [side.changed(lambda pair: pair.weigh_tokens(lambda *n: weights(*n).numpy())) for side in sides]
         return replace(found, train=weighed[0], held_out=weighed[1])
 
-    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
-        """What the loop trains, given the reference's log-probs by key."""
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
+        """What the loop trains. Raises ConfigError for a reference that cannot run beside the policy."""
         task: Task[Any]
+        beside = live_beside(model, live) if "kl" in self.row.reads else None
         if isinstance(self.row, LabelledObjective):
             task = LabelledTask(self.function, self.beta, reference, self.row)
         elif self.row.batch_coupled:
             task = CoupledTask(self.function, self.beta, reference, memory=self.memory)
         else:
-            task = PreferenceTask(self.function, self.beta, reference, wpo=self.config.weighting == "wpo")
+            wpo = self.config.weighting == "wpo"
+            task = PreferenceTask(self.function, self.beta, reference, wpo=wpo, live=beside)
         if (moving := self.config.moving_reference) is None:
             return task
-        start = {name: parameter.detach().clone() for name, parameter in model.network.named_parameters()}
-        return MovingReference(task, start, moving.every, moving.mixup)
+        return MovingReference(task, (beside or LiveReference.of(model)).start, moving.every, moving.mixup)
 
 
 def choose_recipe(run: RunConfig, own: Callable[[PairBatch], Tensor] | None = None) -> Recipe:
@@ -223,6 +227,18 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         (
             run.dpo.band is not None and labelled,
             f"dpo.band is not read by {row.name}, whose responses have no partner; leave it out",
+        ),
+        (
+            run.dpo.band is not None and "kl" in row.reads,
+            f"dpo.band weighs two log-probs, and {row.name} moves a pair by its sequential KL too; leave it out",
+        ),
+        (
+            run.optimiser.router_loss > 0 and "kl" in row.reads,
+            f"optimiser.router_loss would hear the reference too, which {row.name} runs in every step; leave it out",
+        ),
+        (
+            (labelled or row.batch_coupled) and "kl" in row.reads,
+            f"dpo.objective: the sequential KL is measured of single pairs, and {row.name} has none; use another",
         ),
         (
             moving and not row.needs_reference,

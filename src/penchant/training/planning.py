@@ -27,6 +27,7 @@ from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence
 from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunConfig, SFTConfig
 from penchant.training.given import Given
+from penchant.training.live import reads_kl
 from penchant.training.objective import choose_recipe
 from penchant.training.plan import Counts, plan_of
 from penchant.training.shareable import require_shareable, settled_mode, why_not_sharded
@@ -237,13 +238,15 @@ def _memory(
     longest = max(map(len, counts.largest)) + config.save.sample_tokens
     keeps_another = isinstance(config, DPOConfig) and config.dpo.moving_reference is not None
     keeps_another = keeps_another or config.alarms.kl_over_budget is not None
+    if beside := reads_kl(config):
+        keeps_another = keeps_another or not blueprint.rank or config.model.reference is not None
     return {
         "libraries": held_bytes() if device.waits else CONTEXT_BYTES,
         "weights": 4.0 * total * (1 + keeps_another),
         "gradients": 4.0 * trained,
         "moments": 8.0 * trained,
         "activations": passing - logits,
-        "logits": logits,
+        "logits": logits * (1 + 2 * beside),  # those of the reference too, and its probabilities
         "cache": 4.0 * 2 * samples * longest * blueprint.depth * heads * width,
     }
 
@@ -284,6 +287,7 @@ def _seconds(
     return {
         "reference": of(scoring, of_all) if needs_reference else 0.0,
         "training": epochs * of(training, counts.micro_batches)
+        + epochs * of(scoring, counts.micro_batches) * reads_kl(config)
         + counts.num_steps * device.seconds(0.0, STEP_BYTES * trained, 0.0),
         "evaluation": evaluations * of(scoring, held_out * counts.micro_batches),
         "samples": (evaluations + 1) * config.save.sample_tokens * word,

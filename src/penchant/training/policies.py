@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from typing import Any
 
 from penchant import ranks
 from penchant.errors import ConfigError
@@ -13,6 +15,7 @@ from penchant.models import adapters, saving
 from penchant.models.cache import cache_folder
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.models.load import base_of, load_model, read_chat_template, resolve
 from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
@@ -22,10 +25,12 @@ from penchant.models.sharding import shard
 from penchant.progress import Reporter
 from penchant.tokens import TokenSequence
 from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
+from penchant.training.dataset import Dataset
+from penchant.training.objective import Recipe
 from penchant.training.reference import reference_logprobs
 from penchant.training.reference_values import ReferenceCache
 
-__all__ = ["load_policy", "load_trainee", "make_ready", "score_reference", "share_out"]
+__all__ = ["load_policy", "load_trainee", "make_ready", "reference_of", "score_reference", "share_out"]
 
 
 def load_policy(
@@ -104,11 +109,11 @@ def score_reference(
     sequences: Sequence[TokenSequence],
     reporter: Reporter,
     loaded: LanguageModel | None = None,
-) -> tuple[Mapping[bytes, float], str]:
-    """Log-probs of all responses under the reference policy by key, and the digest of its weights.
+) -> tuple[Mapping[bytes, float], LanguageModel]:
+    """Log-probs of all responses under the reference policy by key, and the model that it is.
 
-    It is the model as it was loaded, without the adapter that is trained on it, or another that the settings name,
-    or `loaded` where that is in memory. Values are kept in the cache folder only for a run that has a folder.
+    That is the one given, without the adapter that is trained on it, or another that the settings name, or `loaded`
+    where that is in memory. Values are kept in the cache folder only for a run that has a folder.
     """
     is_itself = config.model.reference is None
     if config.model.reference is not None:
@@ -138,7 +143,25 @@ def score_reference(
                 say=reporter.say,
                 on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
             )
-    return reference, model.digest
+    return reference, model
+
+
+def reference_of(
+    config: RunConfig,
+    recipe: Recipe,
+    model: LanguageModel,
+    found: Dataset[Any],
+    reporter: Reporter,
+    loaded: LanguageModel | None,
+) -> tuple[Mapping[bytes, float], dict[str, Any], LiveReference | None]:
+    """The reference's log-probs by key, what the ledger says of it, and itself where it is another model."""
+    if not isinstance(config, DPOConfig):
+        return {}, {}, None
+    facts = {"reference_digest": "", "beta": recipe.beta}
+    if not recipe.needs_reference:
+        return defaultdict(float), facts, None  # nobody asks it
+    reference, asked = score_reference(config, model, found.referenced(), reporter, loaded)
+    return reference, {**facts, "reference_digest": asked.digest}, None if asked is model else LiveReference(asked)
 
 
 def share_out(model: LanguageModel) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.objectives import PairBatch, PairFunction, implicit_rewards, preference_credit
 from penchant.tokens import EncodedPair
 from penchant.training.task import Metrics, Task
@@ -23,20 +24,26 @@ FELL = 0.01  # nats; less is rounding
 class PreferenceTask(Task[EncodedPair]):
     """A preference objective; reference: summed log-prob of every response by the sequence's key.
 
-    wpo: whether a pair counts by how likely the policy is to write it itself.
+    wpo: whether a pair counts by how likely the policy is to write it itself. live: the reference itself, for an
+    objective that reads its KL, see `score_pairs`.
     """
 
     objective: PairFunction
     beta: float
     reference: Mapping[bytes, float]
     wpo: bool = False
+    live: LiveReference | None = None
 
     def reference_of(self, items: Sequence[EncodedPair]) -> Tensor:
         """Reference log-probs of chosen and rejected in turn, (R,)."""
         return torch.tensor([self.reference[s.key] for pair in items for s in pair.sequences])
 
+    def batch_of(self, model: LanguageModel, items: Sequence[EncodedPair]) -> PairBatch:
+        """What the objective reads of these pairs."""
+        return score_pairs(model, items, self.reference_of(items), wpo=self.wpo, live=self.live)
+
     def losses(self, model: LanguageModel, items: Sequence[EncodedPair]) -> tuple[Tensor, Metrics]:
-        batch = score_pairs(model, items, self.reference_of(items), wpo=self.wpo)
+        batch = self.batch_of(model, items)
         loss = self.loss(batch, items)
         with torch.no_grad():
             chosen_B, rejected_B = implicit_rewards(batch, self.beta)
@@ -49,6 +56,8 @@ class PreferenceTask(Task[EncodedPair]):
                 "logps/chosen": batch.policy_chosen_B,
                 "logps/rejected": batch.policy_rejected_B,
             }
+            if self.live is not None:
+                metrics["kl/chosen"], metrics["kl/rejected"] = batch.sequential_kl
             return loss, {name: (value_B, float(len(items))) for name, value_B in metrics.items()}
 
     def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from penchant.data.given import Data
 from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
 from penchant.models.reward_forward import rewards_of_sequences
 from penchant.models.reward_model import RewardModel
 from penchant.objectives import bradley_terry_loss, centring, preference_credit
@@ -66,7 +67,7 @@ class Rewards:
     def dataset(self, run: RewardConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
         return pair_dataset(run.data, data, model, run.seed, reporter, tokens_folder(run))
 
-    def task(self, reference: Mapping[bytes, float], model: LanguageModel) -> Task[Any]:
+    def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
         return RewardTask(self.centring)
 
     def group_of(self, item: EncodedPair) -> Hashable:

@@ -7,7 +7,6 @@ differ in their recipe: which data, which task (`objective.py`); the rest is the
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,7 +39,7 @@ from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe, usual_learning_rate
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
-from penchant.training.policies import load_trainee, make_ready, score_reference, share_out
+from penchant.training.policies import load_trainee, make_ready, reference_of, share_out
 from penchant.training.room import require_room, say_room, with_mode
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import BEGUN_WITH, RunRecord
@@ -178,15 +177,7 @@ def train(
     share_out(model)
     record = record_of(config.model_copy(update={"parallel": asked.parallel}), recipe.command, resume=resume)
     with record.withdrawn_if_refused():
-        facts: dict[str, Any] = {}
-        reference: Mapping[bytes, float] = {}
-        if isinstance(config, DPOConfig):
-            digest = ""
-            if recipe.needs_reference:
-                reference, digest = score_reference(config, model, found.referenced(), reporter, given.reference)
-            else:
-                reference = defaultdict(float)  # nobody asks it
-            facts = {"reference_digest": digest, "beta": recipe.beta}
+        reference, facts, live = reference_of(config, recipe, model, found, reporter, given.reference)
         facts |= {"model_digest": model.digest, **found.facts}
         ranks.require_same({what: facts.get(name) for name, what in BEGUN_WITH.items()})
         record.begin_with(
@@ -195,7 +186,8 @@ def train(
             origins=origins_of(config.model, model, given.reference),
             **facts,
         )
-        task = recipe.task(reference, model)
+        task = recipe.task(reference, model, live)
+        del live  # another model goes, unless the task has it
         if weight := config.optimiser.router_loss:
             task = Balanced(task, Routers.of(model), weight)
         make_ready(model, config)

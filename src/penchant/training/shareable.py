@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from penchant import ranks
 from penchant.errors import ConfigError
 from penchant.training.config import RunConfig
+from penchant.training.live import reads_kl
 
 __all__ = ["require_prompts", "require_shareable", "settled_mode", "why_not_sharded"]
 
@@ -62,6 +63,11 @@ def why_not_sharded(config: RunConfig, processes: int) -> str:
         (
             not config.model.share_prefixes,
             "sequences are sharded in trees of what they share; leave out model.share_prefixes, or this",
+        ),
+        (
+            reads_kl(config),
+            "the reference runs beside the policy in every step, which is not sharded; leave it out, or choose an "
+            "objective that does not read the sequential KL",
         ),
         (moving is not None, "a reference that moves is not sharded; leave out dpo.moving_reference, or this"),
         (

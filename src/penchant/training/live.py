@@ -1,0 +1,47 @@
+"""A reference that runs beside the policy in every step, for objectives that read its whole distribution."""
+
+from __future__ import annotations
+
+from penchant.errors import ConfigError
+from penchant.models.language_model import LanguageModel
+from penchant.models.live_reference import LiveReference
+from penchant.objectives import resolve_objective
+from penchant.training.config import DPOConfig, RunConfig
+
+__all__ = ["live_beside", "reads_kl"]
+
+
+def reads_kl(config: RunConfig) -> bool:
+    """Whether the objective that the settings name reads the sequential KL; of one that cannot be found, no."""
+    try:
+        return isinstance(config, DPOConfig) and "kl" in resolve_objective(config.dpo.objective).reads
+    except (ConfigError, ValueError):
+        return False
+
+
+def live_beside(model: LanguageModel, live: LiveReference | None) -> LiveReference:
+    """The reference, ready for every step: the one given, or the policy as it is now.
+
+    Raises:
+        ConfigError: its distributions cannot be compared with the policy's, token by token, or neither is whole here.
+    """
+    if model.sharded is not None:
+        raise ConfigError(
+            "parallel.mode: the reference runs beside the policy in every step, which is not sharded; set it to "
+            "replicated, or choose an objective that does not read the sequential KL"
+        )
+    if live is None:
+        return LiveReference.of(model)
+    if (other := live.other) is not None:
+        own, others = (len(one.head.weight) for one in (model, other))
+        if own != others:
+            raise ConfigError(
+                f"model.reference: {other.name} predicts {others} tokens and {model.name} {own}, so their "
+                "distributions cannot be compared; name a reference with a head of the same size"
+            )
+        if model.shares != other.shares:
+            raise ConfigError(
+                f"model.reference: one of {model.name} and {other.name} shares prefixes exactly and the other does "
+                "not, so they do not run on the same trees; set model.share_prefixes to false"
+            )
+    return live
