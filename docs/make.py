@@ -142,6 +142,8 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     """The values of a field in words, from its JSON schema."""
     if "anyOf" in schema:
         return " or ".join(_allowed(part) for part in schema["anyOf"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     kinds = {"null": "`null`", "boolean": "`true`, `false`", "string": "text", "object": "names and values"}

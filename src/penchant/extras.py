@@ -27,6 +27,7 @@ EXTRAS: dict[str, dict[str, str]] = {
         "latex2mathml": "latex2mathml",
     },
     "postgresql": {"psycopg": "'psycopg[binary]'"},
+    "quantised": {"bitsandbytes": "bitsandbytes"},
     "tensorboard": {"tensorboard": "tensorboard"},
     "wandb": {"wandb": "wandb"},
     "trackio": {"trackio": "trackio"},

@@ -18,6 +18,7 @@ from penchant.models.forward import score_sequences
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel, use_plain_attention
 from penchant.models.numerics import Numerics
+from penchant.models.quantised import NF4_BYTES, linears
 from penchant.models.reward_forward import rewards_of_sequences
 from penchant.models.reward_model import RewardModel, classifier_of
 from penchant.models.sharding import layers_of
@@ -53,6 +54,7 @@ class Blueprint:
     """What a run trains, before it is loaded. rank, targets: of the adapter; rank 0 trains all weights.
 
     is_reward: whether its head gives one number. computes_again: whether activations are computed again.
+    is_quantised: whether the linear layers under the adapter have 4-bit weights.
     """
 
     config: Any
@@ -62,6 +64,7 @@ class Blueprint:
     is_reward: bool = False
     computes_again: bool = False
     share: bool = True
+    is_quantised: bool = False
 
     @property
     def text_config(self) -> Any:
@@ -78,6 +81,13 @@ class Blueprint:
         model = self._model(self.depth)
         sizes = [(p.numel(), p.requires_grad) for p in model.network.parameters()]
         return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
+
+    def quantised(self) -> tuple[float, float]:
+        """Bytes that 4-bit weights take less than in float32, and what the largest layer takes while it is computed."""
+        if not self.is_quantised:
+            return 0.0, 0.0
+        sizes = [layer.weight.numel() for _, _, layer in linears(replace(self, rank=0)._model(self.depth).network)]
+        return (4.0 - NF4_BYTES) * sum(sizes), 4.0 * max(sizes, default=0)
 
     def gathered(self) -> float:
         """Bytes that a rank holds at most, where the model lies in slices, of weights that it has gathered to use them.

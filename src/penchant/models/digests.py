@@ -13,6 +13,7 @@ from penchant.errors import ModelError
 
 __all__ = [
     "PROVENANCE",
+    "QUANTISATION",
     "base_of_run",
     "changed_files",
     "digest_of_network",
@@ -29,7 +30,9 @@ READ_BY_LOADERS = (".json", ".safetensors", ".jinja", ".model", ".txt")
 ADAPTER_CONFIG = "adapter_config.json"
 PROVENANCE = "provenance.json"
 """Where an exported model came from; it is not part of what the model is."""
-CONFIGS = ("config.json", ADAPTER_CONFIG)
+QUANTISATION = "quantisation.json"
+"""Beside an adapter, how its base is quantised, as transformers' `quantization_config` says it."""
+CONFIGS = ("config.json", ADAPTER_CONFIG, QUANTISATION)
 
 
 def file_sha256(file: Path) -> str:

@@ -89,9 +89,10 @@ class _Again:
 
 
 def _is_exact(mlp: Any) -> bool:
-    weight = mlp.down_proj.weight
+    weight = mlp.down_proj.weight  # (out, ...), of bytes where it is quantised
     generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(1, 3, len(weight), generator=generator).to(weight.device, weight.dtype)
+    probe = torch.randn(1, 3, len(weight), generator=generator)
+    probe = probe.to(weight.device, weight.dtype if weight.is_floating_point() else None)
     with torch.no_grad():
         try:
             return torch.equal(mlp(probe), _forward(mlp, probe))

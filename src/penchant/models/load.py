@@ -23,6 +23,7 @@ from penchant.models.exactness import keeps_rightly, require_language_model, why
 from penchant.models.language_model import LanguageModel
 from penchant.models.network import base_of_adapter, is_reward_folder, read_adapter, read_json, read_network
 from penchant.models.numerics import Numerics, give_back_freed_memory
+from penchant.models.quantised import bitsandbytes, quantise, says_quantised
 from penchant.models.sharding import Cut, require_sharded
 from penchant.reading import os_reason, read_text
 from penchant.tokens.encoding import ChatEncoder
@@ -55,6 +56,7 @@ def load_model(
     special_tokens: SpecialTokens = "refuse",
     clock: datetime | None = None,
     sharded: bool = False,
+    quantised: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> LanguageModel:
     """Load weights (fp32), tokenizer and chat format. Raises ModelError.
@@ -63,6 +65,8 @@ def load_model(
     prefixes. longest: tokens of the longest sequence the model will see, which decides about sliding windows.
     special_tokens, clock: see `ChatEncoder`; a run's model has the run's clock where no other is given. sharded: every
     rank reads and holds a slice of each weight, and all must load together; ConfigError for a model that cannot be.
+    quantised: hold the weights of linear layers in 4 bits, for an adapter to be trained on; an adapter that was trained
+    so says it itself.
     Remote code is never run and only safetensors are read.
     """
     path = resolve(name, say)
@@ -82,6 +86,7 @@ def load_model(
         clock or clock_of(path),
         say,
         sharded=sharded,
+        quantised=quantised,
     )
     require_language_model(model)
     share_where_exact(model, longest, say, share=share)
@@ -107,14 +112,23 @@ def assemble(
     say: Callable[[str], None],
     *,
     sharded: bool = False,
+    quantised: bool = False,
 ) -> AnyModel:
     """A model of what lies in its folder, before anything is known of what it can share. Raises ModelError.
 
     read: makes the network of a folder that holds a whole model; sharded: as it is cut over the ranks.
+    quantised: see `load_model`.
     """
     base = base_of(path, say)
     cut = Cut(numerics) if sharded else None
+    quantised = quantised or says_quantised(path)
+    if quantised:
+        bitsandbytes(f"{name}, quantised")  # before anything large is read
+    if quantised and sharded:
+        raise ConfigError(f"parallel.mode: {name} has quantised weights, which are not sharded; leave it out")
     network = read(base, say, cut=cut)
+    if quantised:
+        quantise(network, numerics.device)
     if base != path:
         network = read_adapter(path, network)
     tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from penchant.errors import WrittenError
 from penchant.models.adapters import is_adapted, quiet_peft
 from penchant.models.language_model import LanguageModel
+from penchant.models.quantised import dequantise
 from penchant.models.saving import save_model
 from penchant.models.written import Probe
 
@@ -64,10 +65,12 @@ def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: N
     """Fold the adapter into the weights, in place; a model without one stays as it is.
 
     Where embedding and head are one weight and the adapter changes one of them, or each in its own way, they become
-    two, in the config too: folded into the shared weight, a change of one would be a change of both.
+    two, in the config too: folded into the shared weight, a change of one would be a change of both. A quantised model
+    is dequantised first: what comes out is what the adapter was trained on, and the adapter.
     """
     if not model.is_adapter:
         return
+    dequantise(model.network)
     causal_lm = model.causal_lm
     tied = _separate(causal_lm)
     with quiet_peft():

@@ -38,6 +38,7 @@ def load_reward_model(
     special_tokens: SpecialTokens = "refuse",
     clock: datetime | None = None,
     sharded: bool = False,
+    quantised: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> RewardModel:
     """Load a reward model; arguments and errors as for `load_model`."""
@@ -58,6 +59,7 @@ def load_reward_model(
         clock or clock_of(path),
         say,
         sharded=sharded,
+        quantised=quantised,
     )
     share_where_exact(model, longest, say, share=share)
     if sharded:

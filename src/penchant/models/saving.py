@@ -16,6 +16,7 @@ from penchant.errors import ConfigError, WrittenError
 from penchant.files import replacing_folder
 from penchant.models.adapters import quiet_peft
 from penchant.models.language_model import LanguageModel
+from penchant.models.quantised import is_quantised, write_record
 from penchant.models.written import Run, require_same_adapter, require_same_model
 from penchant.wording import reason_of
 
@@ -88,6 +89,8 @@ def _write(model: LanguageModel, scratch: Path, dtype: torch.dtype) -> None:
             model.network.save_pretrained(scratch)
     finally:
         _cast(model.network, torch.float32)
+    if is_quantised(model.network):
+        write_record(scratch)
     if model.encoder.template:
         model.tokenizer.chat_template = model.encoder.template
     model.tokenizer.save_pretrained(scratch)

@@ -63,6 +63,7 @@ def _facts(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str,
         ("data", files),
         (counts.kind, f"{counts.train} trained on, {counts.held_out} held out"),
         ("beta", str(run.get("beta"))),
+        ("weights of the base", "4-bit NF4, see quantisation.json" if _is_quantised(config) else ""),
         ("learning rate", str(optimiser.get("learning_rate"))),
         ("epochs", str(optimiser.get("epochs"))),
         ("batch size", str(optimiser.get("batch_size"))),
@@ -71,6 +72,10 @@ def _facts(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str,
         ("finished", str(run.get("finished_at"))),
         ("Penchant", str((run.get("versions") or {}).get("penchant"))),
     ]
+
+
+def _is_quantised(config: Mapping[str, Any]) -> bool:
+    return bool((config.get("model") or {}).get("quantisation"))
 
 
 def _last(path: object) -> str:

@@ -143,7 +143,11 @@ def _settings(this: Round) -> list[str]:
     from penchant.models.load import is_adapter_folder, resolve
 
     if this.number > 1 and is_adapter_folder(resolve(this.start)):
-        return [setting for setting in this.plan.settings if not setting.strip().startswith("model.lora")]
+        return [
+            setting
+            for setting in this.plan.settings
+            if not setting.strip().startswith(("model.lora", "model.quantisation"))
+        ]
     return list(this.plan.settings)
 
 

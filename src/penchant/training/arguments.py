@@ -100,6 +100,7 @@ ARGUMENTS_ELSEWHERE = ELSEWHERE | {
 PARTS = ELSEWHERE | {
     "optimizer": "optimiser",
     "lr_scheduler_type": "schedule",
+    "quantization": "quantisation",
     "adam_beta1": "beta1",
     "adam_beta2": "beta2",
     "adam_epsilon": "epsilon",

@@ -27,6 +27,8 @@ __all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "s
 
 IN_SLICES = ("weights", "optimiser")
 WRITTEN = {"task.safetensors", "state.json"}
+CONSTANT = {"qmap1", "qmap2"}
+"""What the numbers of 8-bit moments stand for, one table for all parameters; it is there before anything is read."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +120,24 @@ def restore(
     assert names_in_slices(checkpoint.folder, "weights") == set(parameters), "exactly the trained parameters"
     read_slices(parameters, checkpoint.folder, "weights")
     moments: dict[str, Tensor] = {}
+    counts: dict[tuple[torch.nn.Parameter, str], Tensor] = {}
     for key in names_in_slices(checkpoint.folder, "optimiser"):
         name, slot = key.rsplit("/", 1)
         parameter = parameters[name]
-        if slot == "step":
+        kept = optimiser.state[parameter].get(slot)
+        if isinstance(kept, Tensor):  # of a shape and precision of its own, where moments are 8-bit
+            moments[key] = kept
+        elif isinstance(kept, int):
+            moments[key] = counts[parameter, slot] = torch.zeros((), dtype=torch.int64)
+        elif slot == "step":
             device = parameter.device if optimiser.defaults.get("fused") else "cpu"
             moments[key] = torch.zeros((), device=device)
         else:
             moments[key] = torch.zeros_like(parameter, requires_grad=False)
         optimiser.state[parameter][slot] = moments[key]
     read_slices(moments, checkpoint.folder, "optimiser")
+    for (parameter, slot), count in counts.items():
+        optimiser.state[parameter][slot] = int(count)
     of_the_task: dict[str, Tensor] = load_file(checkpoint.folder / "task.safetensors")
     return of_the_task
 
@@ -136,9 +146,10 @@ def _optimiser_tensors(
     parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
     return {
-        f"{name}/{slot}": value.detach()
+        f"{name}/{slot}": torch.as_tensor(value).detach()
         for name, parameter in parameters.items()
         for slot, value in optimiser.state.get(parameter, {}).items()
+        if slot not in CONSTANT
     }
 
 

@@ -82,6 +82,12 @@ class ModelConfig(Section):
         None, description="train a low-rank adapter instead of all weights; left out: all weights are trained"
     )
 
+    quantisation: Literal["nf4"] | None = Field(
+        None,
+        description="nf4: hold the weights of linear layers under an adapter in 4 bits (QLoRA, arXiv 2305.14314; by "
+        "bitsandbytes), those of embeddings, norms and head as they are; left out: all in float32",
+    )
+
     @field_validator("chat_template")
     @classmethod
     def _template_may_lie_at_home(cls, path: str | None) -> str | None:
@@ -193,6 +199,11 @@ class OptimiserConfig(Section):
     beta2: Share = Field(0.999, description="AdamW's: how much of the mean squared gradient is kept from step to step")
     epsilon: Annotated[float, Field(gt=0)] = Field(
         1e-8, description="AdamW's: added to the root of the mean squared gradient before it divides"
+    )
+    moments: Literal["float32", "8bit"] = Field(
+        "float32",
+        description="precision of AdamW's two moments; 8bit: in blocks of 256 (arXiv 2110.02861, by bitsandbytes), a "
+        "quarter of the memory; tensors of fewer than 4,096 weights keep float32",
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(
         1.0, description="a gradient whose norm is larger is scaled down to this norm"
@@ -390,6 +401,20 @@ class RunConfig(Section):
             if name in usual and isinstance(section, Mapping)
         }
         return {**given, **begun}
+
+    @model_validator(mode="after")
+    def _quantised_weights_stay_and_are_their_own_reference(self) -> Self:
+        if self.model.quantisation is not None and self.model.lora is None:
+            raise ValueError(
+                "model.quantisation is of weights that are not trained: set model.lora too, or leave it out (an "
+                "adapter that is trained further has the base that it had)"
+            )
+        if self.model.quantisation is not None and self.model.reference is not None:
+            raise ValueError(
+                "model.reference: the reference of a quantised model is itself, without the adapter; leave out one of "
+                "model.reference and model.quantisation"
+            )
+        return self
 
     def with_learning_rate(self, rate: float) -> Self:
         """The same with the peak that is used, so that config.yaml and run.json say it."""

@@ -21,6 +21,7 @@ from penchant.models.load import base_of, read_chat_template, resolve
 from penchant.models.logprobs import CHUNK_BYTES
 from penchant.models.network import is_reward_folder, read_json
 from penchant.models.numerics import choose_numerics, computing
+from penchant.models.quantised import is_quantised, says_quantised
 from penchant.models.sharded import own_slice
 from penchant.models.tracing import Work
 from penchant.progress import Reporter
@@ -40,6 +41,8 @@ STEP_BYTES = 40
 """Moved by an optimiser step for each trained parameter: zeroing, norm, and AdamW's reads and writes in fp32."""
 CONTEXT_BYTES = 0.6e9
 """What a GPU's context and libraries are assumed to take."""
+MOMENT_BYTES = {"float32": 8.0, "8bit": 2 + 2 * 4 / 256}
+"""Of AdamW's two moments of a parameter; those of 8 bits have a float32 scale for 256 of each."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,11 @@ class Plan:
 
     @property
     def peak(self) -> float:
-        """Bytes held at once by each process: samples are written while no activations are held."""
-        passing = {"activations", "logits", "cache"}
+        """Bytes held at once by each process: no activations while samples are written, or weights quantised."""
+        passing = {"activations", "logits", "cache", "reading"}
         held = sum(size for part, size in self.memory.items() if part not in passing)
-        return held + max(self.memory["activations"] + self.memory["logits"], self.memory["cache"])
+        training = self.memory["activations"] + self.memory["logits"]
+        return held + max(training, self.memory["cache"], self.memory["reading"])
 
     @property
     def fits(self) -> bool:
@@ -183,9 +187,10 @@ def plan_of_loaded(
         reward,
         config.model.gradient_checkpointing,
         model.shares,
+        is_quantised(model.network),
     )
     plan = _plan(config, blueprint, counts, device, processes, needs_reference=needs_reference)
-    there = sum(4.0 * own_slice(parameter).numel() for parameter in model.network.parameters())
+    there = sum(float(own_slice(parameter).nbytes) for parameter in model.network.parameters())
     libraries = max(0.0, plan.memory["libraries"] - there)
     return replace(plan, memory={**plan.memory, "libraries": libraries})
 
@@ -206,6 +211,7 @@ def blueprint_of(model: ModelConfig, reporter: Reporter, *, reward: bool, gpu: b
         reward or is_reward_folder(path),
         model.gradient_checkpointing,
         model.share_prefixes,
+        model.quantisation is not None or says_quantised(path),
     )
 
 
@@ -240,13 +246,16 @@ def _memory(
     keeps_another = keeps_another or config.alarms.kl_over_budget is not None
     if beside := reads_kl(config):
         keeps_another = keeps_another or not blueprint.rank or config.model.reference is not None
+    saved, dequantised = blueprint.quantised()
     return {
         "libraries": held_bytes() if device.waits else CONTEXT_BYTES,
-        "weights": 4.0 * total * (1 + keeps_another),
+        "weights": (4.0 * total - saved) * (1 + keeps_another),
         "gradients": 4.0 * trained,
-        "moments": 8.0 * trained,
+        "moments": MOMENT_BYTES[config.optimiser.moments] * trained,
+        "a dequantised layer": dequantised,
         "activations": passing - logits,
         "logits": logits * (1 + 2 * beside),  # those of the reference too, and its probabilities
+        "reading": saved if device.waits else 0.0,  # on its way to another device it lies in this machine's memory
         "cache": 4.0 * 2 * samples * longest * blueprint.depth * heads * width,
     }
 
@@ -303,6 +312,10 @@ def _proposals(config: RunConfig, plan: Plan) -> Iterator[str]:
     gradients, moments, activations = (plan.memory[part] for part in ("gradients", "moments", "activations"))
     if config.model.lora is None and plan.num_trained == plan.num_parameters:
         yield f"model.lora={{}}: hardly any of the {(gradients + moments) / 1e9:,.1f} GB of gradients and moments"
+    if plan.mode == "replicated" and config.model.lora is not None and config.model.quantisation is None:
+        yield f"model.quantisation=nf4: about an eighth of the {plan.memory['weights'] / 1e9:,.1f} GB of weights"
+    if plan.mode == "replicated" and config.optimiser.moments == "float32":
+        yield f"optimiser.moments=8bit: about a quarter of the {moments / 1e9:,.1f} GB of moments"
     if plan.processes > 1 and plan.mode == "replicated" and not why_not_sharded(config, plan.processes):
         state = sum(plan.memory[part] for part in ("weights", "gradients", "moments"))
         yield f"parallel.mode=sharded: a slice of the {state / 1e9:,.1f} GB of weights, gradients and moments in each"

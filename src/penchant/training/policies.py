@@ -19,6 +19,7 @@ from penchant.models.live_reference import LiveReference
 from penchant.models.load import base_of, load_model, read_chat_template, resolve
 from penchant.models.matmul import arithmetic
 from penchant.models.numerics import choose_numerics
+from penchant.models.quantised import is_quantised, quantise
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.models.reward_model import RewardModel, reward_model_of
 from penchant.models.sharding import shard
@@ -27,6 +28,7 @@ from penchant.tokens import TokenSequence
 from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
 from penchant.training.dataset import Dataset
 from penchant.training.objective import Recipe
+from penchant.training.optimiser import require_moments
 from penchant.training.reference import reference_logprobs
 from penchant.training.reference_values import ReferenceCache
 
@@ -53,7 +55,10 @@ def load_policy(
             raise ConfigError(f"{loaded.name}: is a reward model, which writes no text; give a language model")
         _refuse_what_a_loaded_model_brings(run, loaded)
         loaded.numerics.take_up()
-        return loaded.copy(), None
+        model = loaded.copy()
+        if run.model.quantisation is not None:
+            quantise(model.network, model.numerics.device)
+        return model, None
     text = read_chat_template(run.model.chat_template)
     numerics = choose_numerics(run.model.device, run.model.dtype)
     load = load_reward_model if kind is RewardModel and names_reward_model(name) else load_model
@@ -66,6 +71,7 @@ def load_policy(
         special_tokens=run.data.special_tokens,
         clock=clock,
         sharded=sharded,
+        quantised=run.model.quantisation is not None,
         say=reporter.say,
     )
     return model, text
@@ -92,6 +98,12 @@ def load_trainee(
             model, text = load_policy(run, run.model.name, clock, reporter, loaded, kind)
     if cut:
         model, text = load_policy(run, run.model.name, clock, reporter, kind=kind, sharded=True)
+    require_moments(run.optimiser, model.numerics.device)
+    if run.model.reference is not None and is_quantised(model.network):
+        raise ConfigError(
+            "model.reference: the policy has a quantised base, whose reference is itself as it was before training; "
+            "leave it out"
+        )
     if kind is RewardModel and not isinstance(model, RewardModel):
         model = reward_model_of(model)
     if run.parallel.mode == "sharded" and model.sharded is None:
@@ -133,6 +145,7 @@ def score_reference(
         name = f"{model.numerics.mode}-{arithmetic()}" + "-sharded" * (
             model.sharded is not None and not model.sharded.exact
         )
+        name += "-nf4" * is_quantised(model.network)
         cache = ReferenceCache(folder if config.output and ranks.is_first() else None, model.digest, name)
         with model.as_reference() if is_itself and config.model.lora is not None else nullcontext():
             reference = reference_logprobs(

@@ -20,7 +20,7 @@ from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter
 from penchant.training.config import ParallelConfig, RewardConfig, RunConfig
 from penchant.training.plan import Counts
-from penchant.training.planning import blueprint_of, plan_of_loaded
+from penchant.training.planning import MOMENT_BYTES, blueprint_of, plan_of_loaded
 from penchant.training.shareable import settled_mode
 
 __all__ = ["require_room", "say_room", "with_mode"]
@@ -38,7 +38,7 @@ def require_room(config: RunConfig, reporter: Reporter) -> None:
     if 16.0 * sum(map(math.prod, read_shapes(base).values())) <= room:
         return  # as far as the files' headers say; only what seems too large is counted
     total, trained = blueprint_of(config.model, reporter, reward=False, gpu=False).parameters()
-    if (needed := 4.0 * total + 12.0 * trained) > room:
+    if (needed := 4.0 * total + (4.0 + MOMENT_BYTES[config.optimiser.moments]) * trained) > room:
         instead = "; train with `lora=True`, or take a smaller model" if trained == total else "; take a smaller model"
         raise ConfigError(
             f"{config.model.name}: {total:,} weights, with gradients and moments of the {trained:,} that are trained, "
@@ -75,7 +75,7 @@ def say_room(
 ) -> None:
     """The plan in a line, for a model that is large to the machine; with a warning where it may not fit."""
     parameters = list(model.network.parameters())
-    state = sum((16.0 if p.requires_grad else 4.0) * p.numel() for p in parameters)
+    state = sum((4 if p.requires_grad else 1) * p.nbytes for p in parameters)
     if model.numerics.device.type != "cpu" or state < WORTH_SAYING * memory_of_machine():
         return
     is_reward = isinstance(model, RewardModel)

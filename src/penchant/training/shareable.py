@@ -45,6 +45,14 @@ def why_not_sharded(config: RunConfig, processes: int) -> str:
         (processes == 1, "one process has nobody to share a model with; start several, or leave it out"),
         (config.output is None, "a model that is sharded is written to a folder; name it, `output=...`"),
         (
+            config.model.quantisation is not None,
+            "weights in 4 bits are not sharded; leave out model.quantisation, or this",
+        ),
+        (
+            config.optimiser.moments != "float32",
+            "moments in 8 bits are not sharded; leave out optimiser.moments, or this",
+        ),
+        (
             hasattr(config, "reward") and config.model.lora is not None,
             "a head of rewards beside an adapter is not sharded; leave out model.lora, or this",
         ),
