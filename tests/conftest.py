@@ -64,6 +64,12 @@ def _the_real_model_has_what_there_is(request, monkeypatch):
         monkeypatch.setenv("PENCHANT_CACHE", CACHE)
 
 
+def pytest_runtest_setup(item):
+    """What only a GPU computes is not tried elsewhere."""
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("needs a GPU, and PyTorch sees none through CUDA")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Files with long tests come first, so that no worker has one left when the others are done."""

@@ -61,12 +61,6 @@ def test_its_gradient_agrees_with_finite_differences(monkeypatch, heads, groups)
     assert torch.autograd.gradcheck(lambda q, k, v: layout.attend(0, q, k, v, 0.5), inputs)
 
 
-def test_the_rule_given_to_flex_attention_is_the_forests_rule():
-    index = torch.arange(TREE.num_tokens)
-    sees = attention._sees(TREE, CPU)
-    np.testing.assert_array_equal(sees(0, 0, index[:, None], index[None, :]).numpy(), TREE.visible())
-
-
 class Layer(torch.nn.Module):
     layer_idx = 0
 

@@ -3,8 +3,8 @@
 Shape suffixes: T packed tokens, N query heads, G key/value heads, D head width (of values, it may be another: E).
 
 The model's own code calls `attend` in every layer with the keyword argument `layout` it was given: an object that
-knows who sees whom. `TreeLayout` is a packed forest for training and scoring; the sampler brings another for its
-key/value cache. A call without a layout, and a layer that asks for something the layout
+knows who sees whom. `layout_of` is that of a packed forest for training and scoring; the sampler brings another for
+its key/value cache. A call without a layout, and a layer that asks for something the layout
 does not compute (a sliding window shorter than the sequence, soft-capped scores, attention sinks), are refused with
 `CannotShare`, never served wrongly.
 """
@@ -21,9 +21,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+from penchant.models.flex import FlexLayout
 from penchant.tokens.forest import Forest
 
-__all__ = ["NAME", "CannotShare", "Layout", "TreeLayout"]
+__all__ = ["NAME", "CannotShare", "Layout", "TreeLayout", "layout_of"]
 
 NAME = "penchant"
 QUERY_BLOCK = 128
@@ -76,25 +77,25 @@ def attend(
 AttentionInterface.register(NAME, attend)
 
 
+def layout_of(forest: Forest, device: torch.device) -> Layout:
+    """Attention over a packed forest: by FlexAttention on CUDA, by `TreeLayout` elsewhere. One for all layers."""
+    return FlexLayout(forest, device) if device.type == "cuda" else TreeLayout(forest, device)
+
+
 class TreeLayout:
     """Attention over a packed forest, exact and with memory linear in T.
 
-    CPU and MPS walk the segments: each block of query rows meets the keys of its ancestors and, causally, its own
-    segment. On CUDA the interval rule of the forest is compiled into a FlexAttention mask.
+    It walks the segments: each block of query rows meets the keys of its ancestors and, causally, its own segment.
     """
 
     def __init__(self, forest: Forest, device: torch.device) -> None:
         self.longest = forest.max_position + 1
         self.device = device
-        if device.type == "cuda":
-            self._block_mask = _flex_mask(forest, device)
-        else:
-            self._forest = forest
-            self._blocks: list[_Block] = []
+        self._forest = forest
+        self._blocks: list[_Block] = []
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        if self.device.type == "cuda":
-            return _flex(query, key, value, self._block_mask, scale).transpose(1, 2)
+        """Query (1, N, T, D), key (1, G, T, D) and value (1, G, T, E) to (1, T, N, E)."""
         dtype = value.dtype
         if not self._blocks:
             self._blocks = _blocks(self._forest, dtype, self.device)
@@ -205,37 +206,3 @@ class _TreeAttention(torch.autograd.Function):
             dq_NTD[:, block.start : block.stop] = dq.view(len(q_NTD), -1, dq.shape[-1])
             block.add_to(dk_GTD, torch.bmm(ds.transpose(1, 2), q))
         return dq_NTD.mul_(ctx.scale), dk_GTD, dv_GTD, None, None
-
-
-def _flex_mask(forest: Forest, device: torch.device) -> Any:
-    from torch.nn.attention.flex_attention import create_block_mask
-
-    return create_block_mask(_sees(forest, device), None, None, forest.num_tokens, forest.num_tokens, device=device)
-
-
-def _sees(forest: Forest, device: torch.device) -> Callable[[Any, Any, Tensor, Tensor], Tensor]:
-    """The interval rule as FlexAttention asks for it: (batch, head, query index, key index) to bool."""
-    enter, leave = (torch.from_numpy(x).to(device) for x in forest.enter_exit())
-
-    def sees(_b: Any, _h: Any, i: Tensor, j: Tensor) -> Tensor:
-        return (j <= i) & (enter[j] <= enter[i]) & (enter[i] < leave[j])
-
-    return sees
-
-
-def _flex(query: Tensor, key: Tensor, value: Tensor, block_mask: Any, scale: float) -> Tensor:
-    out: Tensor = _compiled_flex()(query, key, value, block_mask=block_mask, scale=scale, enable_gqa=True)
-    return out
-
-
-_flex_kernel: Any = None
-
-
-def _compiled_flex() -> Any:
-    """FlexAttention is only fused when compiled; compiled once a process."""
-    global _flex_kernel  # noqa: PLW0603  the one cache a compiled kernel needs
-    if _flex_kernel is None:
-        from torch.nn.attention.flex_attention import flex_attention
-
-        _flex_kernel = torch.compile(flex_attention, dynamic=True)
-    return _flex_kernel

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from penchant.models.attention import TreeLayout
+from penchant.models.attention import layout_of
 from penchant.models.language_model import LanguageModel
 from penchant.models.live_reference import LiveReference
 from penchant.models.logprobs import Head, TokenMeasures, token_measures
@@ -124,7 +124,7 @@ def shared_states(model: LanguageModel, forest: Forest) -> Tensor:
         input_ids=torch.from_numpy(forest.input_ids_T).to(device)[None],
         position_ids=torch.from_numpy(forest.position_ids_T).to(device)[None],
         use_cache=False,
-        layout=TreeLayout(forest, device),
+        layout=layout_of(forest, device),
     ).last_hidden_state[0]
     return hidden_TH
 
