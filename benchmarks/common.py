@@ -58,10 +58,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def run_child(interpreter: str, script: str, job: Mapping[str, Any], threads: int | None = None) -> dict[str, Any]:
+def run_child(
+    interpreter: str, script: str, job: Mapping[str, Any], threads: int | None = None, seconds: float | None = None
+) -> dict[str, Any]:
     """Run a benchmark script in a fresh process on `job` and return the JSON object it wrote.
 
-    A process that fails returns {"failed": why}: one that ran out of memory must not take the other results with it.
+    A process that fails returns {"failed": why}: one that ran out of memory, or takes more than so many seconds, must
+    not take the other results with it.
     """
     with tempfile.TemporaryDirectory() as scratch:
         job_file, result_file = Path(scratch) / "job.json", Path(scratch) / "result.json"
@@ -79,7 +82,12 @@ def run_child(interpreter: str, script: str, job: Mapping[str, Any], threads: in
         if threads is not None:
             environment["OMP_NUM_THREADS"] = str(threads)
         command = [interpreter, str(HERE / script), str(job_file), str(result_file)]
-        process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        try:
+            process = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            return {"failed": f"it was not done after {seconds:.0f} s"}
         if process.returncode == 0 and result_file.is_file():
             return dict(read_json(result_file))
     if process.returncode < 0:

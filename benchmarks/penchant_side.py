@@ -58,7 +58,7 @@ def prepare(job: Mapping[str, Any]) -> dict[str, Any]:
         for pair, _ in kept:
             file.write(json.dumps(_conversational(pair)) + "\n")
     config = run_config({**job, "data": str(folder / "pairs.jsonl"), "output": str(folder / "none")})
-    items = pair_dataset(config.data, model, config.seed, print).train
+    items = pair_dataset(config.data, config.data.files, model, config.seed, Silent()).train
     if [_ids(item) for item in items] != [_ids(item) for _, item in kept]:
         raise ValueError("the rows written for the run do not give the tokens of the rows read")
     batches = batches_of_epoch(
@@ -97,6 +97,7 @@ def work(model: Any, batches: list[list[Any]]) -> dict[str, float]:
     attention = 4 * visible * config.num_attention_heads * width * config.num_hidden_layers
     lengths = [(_ids(pair), pair) for batch in batches for pair in batch]
     return {
+        "batch_size": max(map(len, batches)),
         "unique_tokens": tokens,
         "tokens_unshared": sum(len(s) for _, pair in lengths for s in pair.sequences),
         "scored_tokens": scored,
@@ -129,9 +130,11 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
         "logps": [(row["logps/chosen"], row["logps/rejected"]) for row in rows],
         "num_parameters_trained": found.ledger["num_parameters_trained"],
         "peak_bytes": peak,
+        "gpu_peak_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+        "step_seconds": [row["step_seconds"] for row in rows],
         "threads": torch.get_num_threads(),
         "matmul_precision": torch.get_float32_matmul_precision(),
-        "gemm_rates": gemm_rates(),
+        "gemm_rates": gemm_rates() if job.get("measure_gemm", True) else {},
         "versions": versions(),
     }
 
@@ -185,8 +188,8 @@ def run_config(job: Mapping[str, Any]) -> Any:
             "seed": 0,
             "model": {
                 "name": job["model"],
-                "device": "cpu",
-                "dtype": "float32",
+                "device": job.get("device", "cpu"),
+                "dtype": job.get("dtype", "float32"),
                 "chat_template": job["chat_template"],
                 "lora": lora or None,
             },
@@ -198,6 +201,7 @@ def run_config(job: Mapping[str, Any]) -> Any:
                 "schedule": "constant",
                 "warmup_ratio": 0.0,
                 "batch_size": job["batch_size"],
+                **({"token_budget": job["token_budget"]} if "token_budget" in job else {}),
             },
         }
     )

@@ -157,8 +157,8 @@ def transformers_side(
             mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in batch])
             with torch.inference_mode():
                 out = peer.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
+                    input_ids=ids.to(peer.device),
+                    attention_mask=mask.to(peer.device),
                     do_sample=True,
                     temperature=options.temperature,
                     top_k=0,
@@ -168,7 +168,7 @@ def transformers_side(
                     eos_token_id=ends,
                     pad_token_id=ends[0],
                 )
-            for new in out[:, width:]:
+            for new in out[:, width:].cpu():
                 ended = torch.isin(new, torch.tensor(ends)).nonzero()
                 num_tokens += int(ended[0]) + 1 if len(ended) else len(new)
         return num_tokens

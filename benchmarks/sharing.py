@@ -13,7 +13,7 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,8 @@ def sum_logprobs(model: Any, sequences: Sequence[Any], *, share: bool) -> Any:
     from penchant.tokens import Forest
 
     forest = Forest.plant(sequences, share=share)
-    return sum_by_response(score_forest(model, forest), torch.from_numpy(forest.response_of_K), len(sequences))
+    logp_K = score_forest(model, forest)
+    return sum_by_response(logp_K, torch.from_numpy(forest.response_of_K).to(logp_K.device), len(sequences))
 
 
 def backward(
@@ -187,7 +188,7 @@ def backward(
     for indices in pack([pair.sequences for pair in batch], budget, share=share):
         sequences = [s for i in indices for s in batch[i].sequences]
         policy_R = sum_logprobs(model, sequences, share=share)
-        reference_R = torch.tensor([reference[s.ids.tobytes()] for s in sequences])
+        reference_R = torch.tensor([reference[s.ids.tobytes()] for s in sequences], device=policy_R.device)
         rewards_R = BETA * (policy_R - reference_R)
         loss_B = -torch.nn.functional.logsigmoid(rewards_R[0::2] - rewards_R[1::2])
         (loss_B.sum() / len(batch)).backward()
@@ -202,27 +203,34 @@ def check(
     """Largest relative differences of the shared side's log-probs and gradient to the two others."""
     import torch
 
-    def gradient(*, share: bool) -> tuple[Any, list[Any]]:
-        for parameter in parameters:
-            parameter.grad = None
-        logps = torch.tensor(backward(model, batch, reference, budget, share=share))
-        return logps, [p.grad for p in parameters]
-
-    logps, grads = gradient(share=True)
-    model_name = {"unshared": "", "transformers": "compared with transformers' own attention"}
-    differences: dict[str, float] = {}
+    ways = three_ways(model, batch, reference, budget, parameters)
+    _, logps, grads = next(ways)
     norm = torch.stack([g.norm() for g in grads]).norm()
-    for other, reason in model_name.items():
-        if reason:
-            model.stop_sharing(reason)
-        other_logps, other_grads = gradient(share=False)
+    differences: dict[str, float] = {}
+    for other, other_logps, other_grads in ways:
         gaps = torch.stack([(a - b).norm() for a, b in zip(grads, other_grads, strict=True)]).norm()
         differences[f"logps_vs_{other}"] = float(((logps - other_logps).abs() / other_logps.abs()).max())
         differences[f"gradient_vs_{other}"] = float(gaps / norm)
+    return differences
+
+
+def three_ways(
+    model: Any, batch: list[Any], reference: dict[bytes, float], budget: int, parameters: list[Any]
+) -> Iterator[tuple[str, Any, list[Any]]]:
+    """How it was run, the summed log-probs of every pair's sides (B, 2), and the gradient of the mean loss: shared,
+    unshared, and by transformers' own attention. The model shares again afterwards."""
+    import torch
+
+    for way in ("shared", "unshared", "transformers"):
+        if way == "transformers":
+            model.stop_sharing("compared with transformers' own attention")
+        for parameter in parameters:
+            parameter.grad = None
+        logps = torch.tensor(backward(model, batch, reference, budget, share=way == "shared"))
+        yield way, logps, [p.grad for p in parameters]
     model.start_sharing()
     for parameter in parameters:
         parameter.grad = None
-    return differences
 
 
 def as_table(experiments: Sequence[dict[str, Any]]) -> str:

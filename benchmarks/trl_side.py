@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "logps": trainer.logps,
         "num_parameters_trained": sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
         "peak_bytes": peak_bytes(),
+        "gpu_peak_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
+        "step_seconds": [later - begin for begin, later in pairwise(trainer.begins[:: accumulation(job)])],
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
@@ -77,11 +80,11 @@ def dpo_config(job: dict[str, Any], folder: str) -> Any:
     return DPOConfig(
         output_dir=folder,
         model_init_kwargs=init,
-        use_cpu=True,
-        bf16=False,
+        use_cpu=job.get("device", "cpu") == "cpu",
+        bf16=job.get("dtype") == "bfloat16",
         fp16=False,
-        per_device_train_batch_size=job["batch_size"],
-        gradient_accumulation_steps=1,
+        per_device_train_batch_size=job["batch_size"] // accumulation(job),
+        gradient_accumulation_steps=accumulation(job),
         num_train_epochs=1,
         learning_rate=job["learning_rate"],
         lr_scheduler_type="constant",
@@ -103,6 +106,11 @@ def dpo_config(job: dict[str, Any], folder: str) -> Any:
         disable_tqdm=True,
         seed=0,
     )
+
+
+def accumulation(job: dict[str, Any]) -> int:
+    """Micro-batches a step: one, unless a job says how many rows there are in one."""
+    return int(job["batch_size"] // job.get("micro_batch", job["batch_size"]))
 
 
 def lora_config(job: dict[str, Any]) -> Any:
@@ -127,6 +135,7 @@ def take_adapter(model: Any, folder: str) -> None:
 
 def measured_trainer(rows: list[dict[str, list[int]]], job: dict[str, Any]) -> Any:
     """DPOTrainer that takes tokenised rows, times its reference pass, and keeps the loss of every step."""
+    import torch
     from trl import DPOTrainer
 
     asked = [key(row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]) for row in rows]
@@ -137,6 +146,8 @@ def measured_trainer(rows: list[dict[str, list[int]]], job: dict[str, Any]) -> A
             self.losses: list[float] = []
             self.logps: list[tuple[float, float]] = []
             self.seen: list[Any] = []
+            self.begins: list[float] = []  # of every micro-batch, by a clock that stands still while rows are compared
+            self.comparing = 0.0
             super().__init__(**arguments)
 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
@@ -149,11 +160,16 @@ def measured_trainer(rows: list[dict[str, list[int]]], job: dict[str, Any]) -> A
             return dataset
 
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            begin = time.perf_counter()
+            self.begins.append(begin - self.comparing)
             batch = rows_of_batch(inputs)
             start = len(self.seen)
             if not job["group_by_length"] and batch != asked[start : start + len(batch)]:
                 raise ValueError(f"step {len(self.losses) + 1}: TRL's batch holds other tokens than were asked for")
             self.seen += batch
+            self.comparing += time.perf_counter() - begin
             loss = super().compute_loss(model, inputs, *args, **kwargs)
             self.losses.append(float(loss.detach()))
             metrics = self._metrics["train"]

@@ -65,7 +65,7 @@ def _the_real_model_has_what_there_is(request, monkeypatch):
 
 
 def pytest_runtest_setup(item):
-    """What only a GPU computes is not tried elsewhere."""
+    """What only a GPU computes is not tried elsewhere; docs/gpu.md says what that is."""
     if item.get_closest_marker("cuda") and not torch.cuda.is_available():
         pytest.skip("needs a GPU, and PyTorch sees none through CUDA")
 
