@@ -17,7 +17,6 @@ from penchant.data.importers.transcript import is_transcript, split_transcript
 from penchant.data.quickly import text_pair
 from penchant.data.records import Message, PreferencePair, Response
 from penchant.data.verdicts import CODES, BadRow
-from penchant.wording import shown
 
 __all__ = [
     "JUDGEMENT",
@@ -27,6 +26,7 @@ __all__ = [
     "numbers_of_pair",
     "pair_of",
     "prompt_of_pair",
+    "scores_of_sides",
 ]
 
 SIDES = ("chosen", "rejected")
@@ -57,19 +57,25 @@ SCORES = (
 def numbers_of_pair(row: Row) -> dict[str, Any]:
     """What the row says of a pair in numbers: those of NUMBERS, and by how much chosen was scored higher than rejected.
 
-    Scores stand in the row itself or in its `meta`. Raises BadRow, of no severity, for two sides of the same score: one
-    was picked among equals.
+    Raises BadRow, of no severity, for two sides of the same score: one was picked among equals.
     """
-    meta, found = row.get("meta"), numbers(row)
+    found = numbers(row)
+    if (scores := scores_of_sides(row)) is None:
+        return found
+    if scores[0] == scores[1]:
+        reason = f"chosen and rejected both have the score {scores[0]:g}: {CODES['tie'].meaning}"
+        raise BadRow("tie", reason, "nothing to mend")
+    return {"gap": scores[0] - scores[1]} | found
+
+
+def scores_of_sides(row: Row) -> tuple[float, float] | None:
+    """What a judge gave chosen and rejected, in the row itself or in its `meta`; None where nobody says."""
+    meta = row.get("meta")
     for place in (row, meta) if isinstance(meta, dict) else (row,):
         for better, worse in _scores_among(tuple(place)):
-            gap = gap_between(place[better], place[worse])
-            if gap == 0:
-                reason = f"its '{better}' and '{worse}' are both {shown(place[better])}: {CODES['tie'].meaning}"
-                raise BadRow("tie", reason, "nothing to mend")
-            if gap is not None and "gap" not in found:
-                found["gap"] = gap
-    return found
+            if gap_between(place[better], place[worse]) is not None:
+                return float(place[better]), float(place[worse])
+    return None
 
 
 @lru_cache(maxsize=1000)
