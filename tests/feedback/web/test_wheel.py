@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from penchant.data import Comparison, load_pairs
+import penchant as pt
+from penchant.data import load_pairs
 
 from .conftest import Reader, served
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-NUM_PROMPTS, NUM_HELD_OUT = 48, 16
+NUM_PROMPTS, NUM_HELD_OUT = 36, 14
 
 
 def penchant(*arguments):
@@ -23,15 +24,12 @@ def penchant(*arguments):
 
 
 @pytest.fixture
-def tasks(tmp_path_factory):
-    """A response of a low temperature and one of a high one to each prompt, as two calls of `penchant sample` wrote."""
-    sampled = []
-    for temperature in (0.5, 1.5):
-        path = tmp_path_factory.mktemp("wheel") / "samples.jsonl"
-        options = ("--max-prompts", NUM_PROMPTS, "--max-new-tokens", 24, "--temperature", temperature)
-        penchant("sample", "--prompts", "everyday-train", *options, "--output", path)
-        sampled.append([Comparison.model_validate_json(line) for line in path.read_text().splitlines()])
-    return [cool.model_copy(update={"b": hot.b}) for cool, hot in zip(*sampled, strict=True)]
+def tasks():
+    """A response of a low temperature and one of a high one to each prompt."""
+    model = pt.load("smollm2-135m")
+    how = {"max_prompts": NUM_PROMPTS, "max_new_tokens": 16, "progress": False}
+    cool, hot = (pt.sample(model, "everyday-train", temperature=t, **how).comparisons for t in (0.5, 1.5))
+    return [one.model_copy(update={"b": other.b}) for one, other in zip(cool, hot, strict=True)]
 
 
 def plain_words(text):
@@ -58,15 +56,15 @@ def test_votes_from_the_page_make_a_model_that_predicts_votes_it_has_not_seen(ma
     votes = tmp_path / "votes.jsonl"
     penchant("votes", "export", site.project.path, "--to", "pairs", "--output", votes)
     rows = sorted(votes.read_text(encoding="utf-8").splitlines())  # pairs came in a random order
-    assert len(rows) > 36, "most responses differ in their share of plain words"
+    assert len(rows) > 26, "most responses differ in their share of plain words"
     kept, trained = tmp_path / "kept.jsonl", tmp_path / "trained.jsonl"
     kept.write_text("\n".join(rows[:NUM_HELD_OUT]) + "\n", encoding="utf-8")
     trained.write_text("\n".join(rows[NUM_HELD_OUT:]) + "\n", encoding="utf-8")
     assert not {p.prompt for p in load_pairs(kept).records} & {p.prompt for p in load_pairs(trained).records}
-    options = ("--learning-rate", "2e-5", "--set", "data.held_out=0", "--set", "save.num_samples=0")
+    options = ("--learning-rate", "4e-5", "--set", "data.held_out=0", "--set", "save.num_samples=0")
     penchant("dpo", "--data", trained, *options, "--output", tmp_path / "run")
     penchant("score", "--model", tmp_path / "run", "--data", kept, "--output", tmp_path / "scores.jsonl")
     margins = [json.loads(line)["margin"] for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
     assert len(margins) == NUM_HELD_OUT
-    assert sum(margin > 0 for margin in margins) >= 13, "by chance one model in a hundred would predict so many"
+    assert sum(margin > 0 for margin in margins) >= 12, "by chance one model in a hundred would predict so many"
     assert sum(margins) > 0, "the model it started from has a margin of 0 on every pair"
