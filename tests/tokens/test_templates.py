@@ -5,6 +5,8 @@ The templates are those of real models, in a form of our own that keeps what is 
 
 import json
 import re
+import signal
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -686,3 +688,57 @@ def test_what_a_template_writes_beside_a_text_spells_no_special_token_with_it(en
         beside.encode_prompt(talk("one </"))
     with pytest.raises(BoundaryError, match="the response spells a special token"):
         beside.encode_response(talk("one"), "two </")
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "{{ 1/0 }}",
+        "{% macro deep() %}{{ deep() }}{% endmacro %}{{ deep() }}",
+        "{% for i in range(10**7) %}{% endfor %}",
+        "{{ 10.0**400 }}",
+        "{{ ''.index('x') }}",
+        "{{ 'x'.encode('nosuch') }}",
+    ],
+)
+def test_a_template_that_fails_in_whatever_way_refuses_the_messages_in_a_sentence(byte_tokenizer, fails):
+    encoder = ChatEncoder(byte_tokenizer, template=fails + CHATML, clock=CLOCK)
+    with pytest.raises(BoundaryError, match="the chat template refuses these messages"):
+        encoder.encode_prompt(talk("hi"))
+
+
+@pytest.fixture
+def free_alarm(monkeypatch):
+    """The alarm as it is outside of a test runner that limits the time of its tests by it."""
+    handler, left = signal.signal(signal.SIGALRM, signal.SIG_DFL), signal.setitimer(signal.ITIMER_REAL, 0)
+    monkeypatch.setattr("penchant.tokens.template.MOST_SECONDS", 0.2)
+    yield
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, *left)
+
+
+def test_a_template_that_writes_without_an_end_is_stopped_and_the_alarm_is_left_as_it_was(byte_tokenizer, free_alarm):
+    loops = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    with pytest.raises(ModelError, match=r"writes without an end \(it takes longer than 0\.2 seconds\); mend it"):
+        ChatEncoder(byte_tokenizer, template=loops + CHATML, clock=CLOCK).encode_prompt(talk("hi"))
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_an_alarm_that_is_somebody_elses_is_not_touched_nor_is_one_asked_for_in_another_thread(
+    byte_tokenizer, free_alarm
+):
+    written = []
+
+    def write():
+        written.append(ChatEncoder(byte_tokenizer, template=CHATML, clock=CLOCK).prompt_text(talk("hi")))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, 50)
+    write()
+    assert written[0] == written[1] != ""
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+    assert signal.getitimer(signal.ITIMER_REAL)[0] > 40

@@ -21,7 +21,9 @@ from penchant.tokens.clock import Clock
 from penchant.tokens.heard import Hearing
 from penchant.tokens.refusals import BoundaryError, NotWrittenError, OpenThinkingError, SpecialTokenError
 from penchant.tokens.skeleton import THINK_CLOSE, THINK_OPEN, Written
+from penchant.tokens.time_limit import time_limit
 from penchant.tokens.writers import writes_texts_unseen
+from penchant.wording import reason_of
 
 __all__ = [
     "PLAIN",
@@ -33,6 +35,9 @@ PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 """The template of a model that knows no roles: the contents, one after the other."""
 
 THINKING = re.compile(rf"\s*{THINK_OPEN}(.*?){THINK_CLOSE}(.*)", re.DOTALL)
+
+MOST_SECONDS = 30.0
+"""That a template may take to write one conversation; it is foreign code, and may loop without an end."""
 
 Spelling = tuple[str, Sequence[Message], str]
 """A continuation, the conversation that was rendered for it, and the text of that, which ends as it does."""
@@ -163,32 +168,35 @@ class ChatTemplate:
             if self.source == PLAIN:
                 return ""
             raise BoundaryError("the conversation begins with the assistant, so its first answer has no prompt")
-        try:
-            return self._apply(messages, not is_answered, arguments_as_text=False)
-        except jinja2.TemplateSyntaxError as error:
-            line = error.lineno - self._clock.num_lines_before
-            raise ModelError(f"the chat template is not Jinja ({error}, line {line}); mend it") from error
-        except (jinja2.TemplateError, TypeError) as error:  # its own raise_exception, or an expression that fails
-            if any(message.tool_calls for message in messages):
-                try:  # some templates write the arguments of a call as they are and want text
-                    return self._apply(messages, not is_answered, arguments_as_text=True)
-                except (jinja2.TemplateError, TypeError):
-                    pass
-            raise BoundaryError(f"the chat template refuses these messages ({error})") from error
+        first: Exception | None = None
+        has_calls = any(message.tool_calls for message in messages)
+        for as_text in (False, True) if has_calls else (False,):  # some templates want the arguments of a call as text
+            try:
+                return self._apply(messages, not is_answered, arguments_as_text=as_text)
+            except jinja2.TemplateSyntaxError as error:
+                line = error.lineno - self._clock.num_lines_before
+                raise ModelError(f"the chat template is not Jinja ({error}, line {line}); mend it") from error
+            except TimeoutError as error:
+                raise ModelError(f"the chat template writes without an end ({error}); mend it") from error
+            except Exception as error:  # its own raise_exception, or foreign code that fails in any way
+                first = first or error
+        assert first is not None
+        raise BoundaryError(f"the chat template refuses these messages ({reason_of(first)})") from first
 
     def _apply(self, messages: Sequence[Message], add_generation_prompt: bool, *, arguments_as_text: bool) -> str:
         rows = [_row(message, arguments_as_text) for message in messages]
         tools = None if messages[0].tools is None else json.loads(messages[0].tools)
-        return self._clock.rendered(
-            lambda **told: self._tokenizer.apply_chat_template(
-                rows,
-                tools=tools,
-                chat_template=self._clock.source,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                **told,
+        with time_limit(MOST_SECONDS):
+            return self._clock.rendered(
+                lambda **told: self._tokenizer.apply_chat_template(
+                    rows,
+                    tools=tools,
+                    chat_template=self._clock.source,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                    **told,
+                )
             )
-        )
 
 
 def _same(some: Sequence[Message], others: Sequence[Message]) -> bool:
