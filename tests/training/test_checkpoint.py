@@ -9,7 +9,7 @@ import torch
 
 from penchant.files import whole
 from penchant.training import checkpoint
-from penchant.training.checkpoint import newest_checkpoint, restore, save_checkpoint
+from penchant.training.checkpoint import checkpoint_faults, newest_checkpoint, restore, save_checkpoint
 
 
 class Trainee:
@@ -206,3 +206,9 @@ def test_a_full_disk_at_any_write_leaves_the_old_checkpoint_and_nothing_half_wri
                 new.save(folder, 5)
         assert_loadable(folder, old, new)
         assert not [p for p in folder.glob(".*") if (p / "manifest.json").exists()]
+
+
+def test_a_folder_whose_number_is_no_number_of_a_step_is_no_checkpoint(tmp_path):
+    for name in ("step-²", "step-٣", "step-x"):
+        (tmp_path / name).mkdir()
+    assert checkpoint_faults(tmp_path) == {}

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 from penchant.errors import ConfigError, OutputError
 from penchant.online.config import RLHFConfig
+from penchant.progress import Silent
 from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
+from penchant.training.export import export
 from penchant.training.run_folder import (
     RunFolder,
     append_rows,
@@ -266,3 +268,15 @@ def test_a_run_the_disk_cannot_hold_is_refused_before_it_begins(tmp_path):
     folder.require_space(1)
     with pytest.raises(OutputError, match=r"GB are free and the run needs about 1000000000\.0 GB"):
         folder.require_space(10**18)
+
+
+def test_a_ledger_nested_too_deep_is_damaged(tmp_path):
+    (tmp_path / "run.json").write_text("[" * 100_000)
+    with pytest.raises(OutputError, match=r"run\.json: damaged \(its brackets are nested too deep\)"):
+        read_ledger(tmp_path)
+
+
+def test_one_place_for_the_folder_and_the_file_of_an_export_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be a folder and a GGUF file"):
+        export("m", merged=tmp_path / "g", gguf=tmp_path / "x" / ".." / "g", reporter=Silent())
+    assert not list(tmp_path.iterdir())

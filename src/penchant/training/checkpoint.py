@@ -9,6 +9,7 @@ first one makes and renames. Never pickle.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from penchant.models.slices import are_whole, fingerprint, names_in_slices, read
 __all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint", "take_part"]
 
 
+STEP = re.compile(r"step-[0-9]{1,18}")
 IN_SLICES = ("weights", "optimiser")
 WRITTEN = {"task.safetensors", "state.json"}
 CONSTANT = {"qmap1", "qmap2"}
@@ -155,5 +157,5 @@ def _optimiser_tensors(
 
 def _by_step(folder: Path) -> list[Path]:
     """Checkpoint folders, newest first."""
-    found = [p for p in folder.glob("step-*") if p.is_dir() and p.name.removeprefix("step-").isdigit()]
+    found = [p for p in folder.glob("step-*") if p.is_dir() and STEP.fullmatch(p.name)]
     return sorted(found, key=lambda p: int(p.name.removeprefix("step-")), reverse=True)

@@ -62,6 +62,8 @@ def export(
     for name, given in (("gguf_type", gguf_type), ("ollama", ollama)):
         if given and gguf is None:
             raise ConfigError(f"{name} is of a GGUF file, and none is written; give `gguf=...`, or leave it out")
+    if merged is not None and gguf is not None and merged.resolve() == gguf.resolve():
+        raise ConfigError(f"{merged}: cannot be a folder and a GGUF file; give `merged=...` and `gguf=...` two places")
     if push is not None and merged is None:
         raise ConfigError("what is sent to the Hub is the folder that is written; give `merged=...` beside `push=...`")
     destination = None if push is None else Destination(push, private=private)

@@ -267,7 +267,10 @@ def clock_of_run(run: Path | None, *, resume: bool) -> datetime.datetime:
 
 def _ledger_in(text: str) -> dict[str, Any]:
     """The content of run.json. Raises ValueError."""
-    ledger = json.loads(text)
+    try:
+        ledger = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deep") from error
     if not isinstance(ledger, dict) or not isinstance(ledger.get("config"), dict):
         raise ValueError("it does not hold the settings of a run under 'config'")
     return ledger
