@@ -17,6 +17,7 @@ from penchant.training.run_folder import (
     read_ledger,
     read_rows_written,
 )
+from penchant.training.run_report import read_comparison
 from penchant.training.settings import build_config
 
 
@@ -280,3 +281,10 @@ def test_one_place_for_the_folder_and_the_file_of_an_export_is_refused_before_an
     with pytest.raises(ConfigError, match="cannot be a folder and a GGUF file"):
         export("m", merged=tmp_path / "g", gguf=tmp_path / "x" / ".." / "g", reporter=Silent())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
+def test_a_damaged_comparison_is_refused_by_its_name(tmp_path, text):
+    (tmp_path / "comparison.json").write_text(text)
+    with pytest.raises(OutputError, match=r"comparison\.json: damaged .*evaluate the run again"):
+        read_comparison(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -21,7 +20,7 @@ from penchant.report import curves_as_html, render_report, samples_as_html, summ
 from penchant.report.several import RunData
 from penchant.training.run_folder import RunFolder, read_ledger
 from penchant.training.run_record import RunRecord
-from penchant.training.run_report import about_run, write_run_report
+from penchant.training.run_report import about_run, read_comparison, write_run_report
 
 __all__ = ["Report", "Rows", "Run", "settle"]
 
@@ -170,8 +169,7 @@ class Run:
         return self
 
     def _comparison(self) -> Mapping[str, Any] | None:
-        file = self.path and self.path / "comparison.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file and file.is_file() else None
+        return None if self.path is None else read_comparison(self.path)
 
     def __repr__(self) -> str:
         where = self.path or "in memory"
