@@ -7,7 +7,7 @@ import pytest
 
 from penchant.errors import ModelError
 from penchant.models import adapters
-from penchant.models.digests import digests_of_base, digests_of_model, file_sha256, weights_digest
+from penchant.models.digests import digests_of_base, digests_of_model, file_sha256, run_of, weights_digest
 from penchant.models.encoder import load_text_side
 from penchant.models.load import base_of, load_model, resolve
 from penchant.models.saving import save_model
@@ -63,6 +63,29 @@ def test_a_file_that_is_gone_or_new_is_named_and_one_that_no_loader_reads_is_not
     (run / "model" / "config.json").unlink()
     with pytest.raises(ModelError, match=r"config.json is gone"):
         load_text_side(str(run))
+
+
+def test_a_template_put_where_transformers_prefers_it_is_new(make_run):
+    run = make_run()
+    (run / "model" / "additional_chat_templates").mkdir()
+    resolve(str(run))
+    template = run / "model" / "additional_chat_templates" / "default.jinja"
+    template.write_text("{{ messages[-1].content }}")
+    with pytest.raises(ModelError, match=r"additional_chat_templates/default.jinja is new since the run wrote it"):
+        resolve(str(run))
+
+
+def test_a_link_to_the_model_of_a_run_is_that_model_and_so_is_a_model_that_the_run_links_to(make_run, tmp_path):
+    run = make_run()
+    link = tmp_path / "link"
+    link.symlink_to(run / "model", target_is_directory=True)
+    assert run_of(link) == run
+    touch(run / "model" / "config.json")
+    with pytest.raises(ModelError, match=r"config.json is another since the run wrote it"):
+        resolve(str(link))
+    (run / "model").rename(tmp_path / "large disk")
+    (run / "model").symlink_to(tmp_path / "large disk", target_is_directory=True)
+    assert run_of(run / "model") == run
 
 
 @pytest.mark.slow(threads=1)

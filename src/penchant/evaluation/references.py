@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penchant.errors import ConfigError, ModelError
+from penchant.models.digests import run_of
 from penchant.training.run_folder import found_from, read_ledger
 
 if TYPE_CHECKING:
@@ -79,11 +80,8 @@ class Reference:
 def ledger_of(name: str) -> dict[str, Any] | None:
     """run.json of the run folder called `name`, or of the run whose model/ it is; None for any other model."""
     path = Path(name).expanduser()
-    if (path / "run.json").is_file():
-        return read_ledger(path)
-    if path.name == "model" and (path.parent / "run.json").is_file():
-        return read_ledger(path.parent)
-    return None
+    run = path if (path / "run.json").is_file() else run_of(path)
+    return read_ledger(run) if run else None
 
 
 def find_reference(
@@ -162,7 +160,7 @@ def _name_in(ledger: Mapping[str, Any], name: str) -> str:
 def _run_folder(name: str) -> Path:
     """The run called `name`, by its own folder or by that of its model."""
     path = Path(name).expanduser()
-    return path if (path / "run.json").is_file() else path.parent
+    return path if (path / "run.json").is_file() else run_of(path) or path.parent
 
 
 def _digest_of_base(policy: LanguageModel) -> str:

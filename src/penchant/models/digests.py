@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 READ_BY_LOADERS = (".json", ".safetensors", ".jinja", ".model", ".txt")
+TEMPLATES = "additional_chat_templates"
+"""Transformers reads the templates in this folder too, and a default.jinja there wins over chat_template.jinja."""
 ADAPTER_CONFIG = "adapter_config.json"
 PROVENANCE = "provenance.json"
 """Where an exported model came from; it is not part of what the model is."""
@@ -66,16 +68,18 @@ def digest_of_network(network: Any) -> str:
 
 
 def digests_of_model(folder: Path) -> dict[str, str]:
-    """sha256 of every file of a model folder that a loader may read, by name.
+    """sha256 of every file of a model folder that a loader may read, by its path in there.
 
     Of an adapter's config, which says where its base model lies, the digest leaves that out: folders are moved, and
     what the base model is its own digests say.
     """
-    files = [file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix in READ_BY_LOADERS]
+    files = sorted((*folder.iterdir(), *(folder / TEMPLATES).glob("*.jinja")))
     return {
-        file.name: _digest_without_base(file) if file.name == ADAPTER_CONFIG else file_sha256(file)
+        file.relative_to(folder).as_posix(): _digest_without_base(file)
+        if file.name == ADAPTER_CONFIG
+        else file_sha256(file)
         for file in files
-        if file.name != PROVENANCE
+        if file.is_file() and file.suffix in READ_BY_LOADERS and file.name != PROVENANCE
     }
 
 
@@ -135,9 +139,11 @@ def require_base_unchanged(run: Path, base: Path) -> None:
 
 
 def run_of(folder: Path) -> Path | None:
-    """The run whose model/ this is; None for any other folder."""
-    folder = folder.absolute()
-    return folder.parent if folder.name == "model" and (folder.parent / "run.json").is_file() else None
+    """The run whose model/ this is, also by way of a link to it; None for any other folder."""
+    for place in (folder.absolute(), folder.resolve()):
+        if place.name == "model" and (place.parent / "run.json").is_file():
+            return place.parent
+    return None
 
 
 def base_of_run(ledger: Mapping[str, Any]) -> Mapping[str, Any] | None:

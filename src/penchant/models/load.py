@@ -229,9 +229,9 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
 
 def clock_of(path: Path) -> datetime | None:
     """The time that the run whose model this is began to tell its chat template; None for any other model."""
-    ledger = path.parent / "run.json"
+    run = run_of(path)
     try:
-        return datetime.fromisoformat(read_json(ledger)["clock"]) if ledger.is_file() else None
+        return datetime.fromisoformat(read_json(run / "run.json")["clock"]) if run else None
     except (KeyError, TypeError, ValueError):  # of an older run, or damaged, which others say
         return None
 
