@@ -271,3 +271,28 @@ def test_a_judge_that_waits_keeps_no_other_thread_from_computing(model, rows):
     training.join()
     assert not blocked
     assert len(scored) == 1
+
+
+def origin_files(run):
+    return run.ledger["origins"]["model"]["base"]["files"]
+
+
+def test_what_was_trained_from_a_model_in_memory_is_written_reported_and_verified_as_what_it_is(train, tmp_path):
+    small = {"max_steps": 1, "settings": {"save.num_samples": 0}}
+    first = train(lora=True, **small)
+    other = train(**small)
+    second = train(first.model, output=tmp_path / "second", reference=other.model, **small)
+    found = {finding.what: finding for finding in pt.verify(second)}
+    assert {what for what, finding in found.items() if finding.status == "unknown"} == {"began with", "reference"}
+    assert "after dpo was in memory" in found["began with"].text
+    assert (found["base model"].status, "model.safetensors" in origin_files(second)) == ("same", True)
+    origin, base, reference = pt.lineage(second).of[:3]
+    assert (origin.kind, origin.name, origin.facts[-1]) == ("model", first.model.name, "in memory")
+    assert base.kind == "base"
+    assert (reference.kind, reference.name, reference.facts[-1]) == ("reference", other.model.name, "in memory")
+    (second.path / "report.html").unlink()
+    again = train(first.model, output=second.path, reference=other.model, resume=True, **small)
+    assert (again.path / "report.html").is_file()
+    pt.export(other.model, merged=tmp_path / "merged", progress=False)
+    assert [finding.status for finding in pt.verify(tmp_path / "merged")] == ["same", "unknown"]
+    assert pt.lineage(tmp_path / "merged").of[0].facts[-1] == "in memory"

@@ -14,6 +14,7 @@ from typing import Any
 from penchant.errors import OutputError
 from penchant.models.digests import run_of
 from penchant.models.starter import STARTERS
+from penchant.training.origins import lies_nowhere
 from penchant.training.provenance import read_provenance
 from penchant.training.run_folder import found_from, read_ledger
 from penchant.wording import sanitise
@@ -102,7 +103,7 @@ OLD = {"model": "name", "reference": "reference"}
 
 def _moved(origin: Mapping[str, Any], run: Path, ledger: Mapping[str, Any]) -> Mapping[str, Any]:
     """The origin as it is found now, where it was moved together with the run that began with it."""
-    if Path(origin["path"]).exists() or origin["name"] in STARTERS:
+    if lies_nowhere(origin) or Path(origin["path"]).exists() or origin["name"] in STARTERS:
         return origin
     found = found_from(run, ledger, origin["name"])
     return origin if found == origin["name"] else {**origin, **{k: _unrecorded(found)[k] for k in ("path", "run")}}
@@ -128,7 +129,9 @@ def _model(kind: str, origin: Mapping[str, Any], above: tuple[Path, ...]) -> Ori
         facts.append(f"starter model {starter.package}, {starter.licence}, GGUF sha256 {starter.sha256[:12]}")
     if gguf := origin.get("gguf"):
         facts.append(f"GGUF sha256 {gguf['sha256'][:12]}")
-    name = origin["name"] if origin["name"] in STARTERS else origin["path"]
+    if lies_nowhere(origin):
+        facts.append("in memory")
+    name = origin["name"] if lies_nowhere(origin) or origin["name"] in STARTERS else origin["path"]
     of: tuple[Origin, ...] = ()
     if exported := origin.get("exported"):
         facts.append(f"exported {exported['exported_at']} as {exported['dtype']}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from penchant.models.load import base_of, resolve
 from penchant.training.config import ModelConfig
 from penchant.training.provenance import read_provenance
 
-__all__ = ["files_read", "origin_of", "origin_of_loaded", "origins_of"]
+__all__ = ["files_read", "lies_nowhere", "origin_of", "origin_of_loaded", "origins_of"]
 
 
 def origins_of(config: ModelConfig, model: LanguageModel, reference: LanguageModel | None = None) -> dict[str, Any]:
@@ -56,10 +56,18 @@ def _file(file: Path) -> dict[str, Any]:
 
 
 def origin_of_loaded(name: str, model: LanguageModel) -> dict[str, Any]:
-    """The same of a loaded model; where it lies in no folder, its name and digest."""
-    if model.in_memory:
-        return {"name": name, "digest": model.digest, "path": None, "run": None, "files": {}}
-    return origin_of(name, model.path)
+    """The same of a loaded model; where it lies in no folder, its name and digest, and the base of an adapter."""
+    if not model.in_memory:
+        return origin_of(name, model.path)
+    origin: dict[str, Any] = {"name": name, "digest": model.digest, "path": None, "run": None, "files": {}}
+    if model.is_adapter:
+        origin["base"] = _place(base_of(model.path))
+    return origin
+
+
+def lies_nowhere(origin: Mapping[str, Any]) -> bool:
+    """Whether this origin, as a ledger has it, was in memory alone, so that no folder can be looked into."""
+    return origin["path"] is None
 
 
 def origin_of(name: str, path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
 from penchant.models.load import base_of
 from penchant.training.checkpoint import checkpoint_faults
+from penchant.training.origins import lies_nowhere
 from penchant.training.provenance import read_provenance
 from penchant.training.run_folder import read_ledger
 
@@ -92,6 +93,8 @@ def _origins(ledger: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _origin(what: str, origin: Mapping[str, Any]) -> Finding:
+    if lies_nowhere(origin):
+        return Finding(what, "unknown", f"{origin['name']} was in memory and lies in no folder")
     folder = Path(origin["path"])
     if folder.is_dir():
         return _compared(what, origin["files"], folder, also_new=False)
