@@ -10,6 +10,7 @@ from penchant.models import adapters
 from penchant.models.digests import digests_of_base, digests_of_model, file_sha256, run_of, weights_digest
 from penchant.models.encoder import load_text_side
 from penchant.models.load import base_of, load_model, resolve
+from penchant.models.merging import save_merged
 from penchant.models.saving import save_model
 
 
@@ -138,3 +139,35 @@ def test_a_file_is_hashed_again_once_it_is_another(tmp_path):
     file.write_bytes(b"two")
     assert file_sha256(file) != first
     assert weights_digest(tmp_path) != weights
+
+
+def set_ends(folder, *ends):
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": list(ends)}))
+
+
+def test_what_ends_an_answer_of_an_adapter_is_its_own_and_is_exported(make_run, base, cpu, tmp_path):
+    set_ends(base, 2, 5)
+    run = make_run(lora=True)
+    set_ends(base, 2, 7)
+    model = load_model(str(run), cpu)
+    assert 5 in model.encoder.end_ids
+    assert 7 not in model.encoder.end_ids
+    assert set(load_text_side(str(run)).encoder.end_ids) == set(model.encoder.end_ids)
+    save_merged(model, tmp_path / "merged")
+    assert json.loads((tmp_path / "merged" / "generation_config.json").read_text())["eos_token_id"] == [2, 5]
+    set_ends(run / "model", 7)
+    with pytest.raises(ModelError, match=r"generation_config.json is another since the run wrote it"):
+        resolve(str(run))
+
+
+def test_what_ends_an_answer_is_the_bases_where_the_adapter_has_none_and_then_must_stay(make_run, base, cpu):
+    set_ends(base, 2, 5)
+    run = make_run(lora=True)
+    (run / "model" / "generation_config.json").unlink()
+    ledger = json.loads((run / "run.json").read_text())
+    del ledger["model_files"]["generation_config.json"]
+    (run / "run.json").write_text(json.dumps(ledger))
+    assert 5 in load_model(str(run), cpu).encoder.end_ids
+    set_ends(base, 2, 7)
+    with pytest.raises(ModelError, match=r"base: generation_config.json is another since .*run was trained on it"):
+        base_of(run / "model")

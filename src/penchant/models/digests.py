@@ -12,6 +12,7 @@ from typing import Any
 from penchant.errors import ModelError
 
 __all__ = [
+    "GENERATION_CONFIG",
     "PROVENANCE",
     "QUANTISATION",
     "base_of_run",
@@ -34,7 +35,9 @@ PROVENANCE = "provenance.json"
 """Where an exported model came from; it is not part of what the model is."""
 QUANTISATION = "quantisation.json"
 """Beside an adapter, how its base is quantised, as transformers' `quantization_config` says it."""
-CONFIGS = ("config.json", ADAPTER_CONFIG, QUANTISATION)
+GENERATION_CONFIG = "generation_config.json"
+"""It says which tokens end an answer."""
+CONFIGS = ("config.json", GENERATION_CONFIG, ADAPTER_CONFIG, QUANTISATION)
 
 
 def file_sha256(file: Path) -> str:
@@ -93,7 +96,7 @@ def _digest_without_base(config: Path) -> str:
 
 
 def digests_of_base(folder: Path) -> dict[str, str]:
-    """sha256 of the files that decide what a model computes, its tokenizer left out."""
+    """sha256 of the files that decide what a model computes and where it ends, its tokenizer left out."""
     known = digests_of_model(folder)
     return {name: known[name] for name in known if name.endswith(".safetensors") or name in CONFIGS}
 
@@ -147,9 +150,16 @@ def run_of(folder: Path) -> Path | None:
 
 
 def base_of_run(ledger: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Path and files of the base model of a run that trained an adapter; None for others and for old runs."""
-    origin = (ledger.get("origins") or {}).get("model")
-    return (origin.get("base") or origin) if origin and ADAPTER_CONFIG in ledger.get("model_files", ()) else None
+    """Path and files of the base model of a run that trained an adapter; None for others and for old runs.
+
+    What the adapter's folder has of its own is not read from the base.
+    """
+    origin, own = (ledger.get("origins") or {}).get("model"), ledger.get("model_files", ())
+    if not origin or ADAPTER_CONFIG not in own:
+        return None
+    base = origin.get("base") or origin
+    files = {name: base["files"][name] for name in base["files"] if name != GENERATION_CONFIG or name not in own}
+    return {**base, "files": files}
 
 
 def _ledger(run: Path) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from penchant.models.ends import end_ids_in, generation_folder
 from penchant.models.load import _read_tokenizer, base_of, clock_of, resolve
 from penchant.models.network import read_json
 from penchant.tokens.encoding import ChatEncoder
@@ -37,18 +37,9 @@ def load_text_side(
     encoder = ChatEncoder(
         tokenizer,
         template=chat_template,
-        end_ids=_end_ids(base, config),
+        end_ids=end_ids_in(generation_folder(path, base), config),
         special_tokens=special_tokens,
         clock=clock_of(path),
     )
     text = config.get("text_config") or config  # of a model that also sees or hears, one part of its config
     return TextSide(encoder, text.get("max_position_embeddings"))
-
-
-def _end_ids(base: Path, config: dict[str, object]) -> list[int]:
-    generation = base / "generation_config.json"
-    ends: list[int] = []
-    for source in (read_json(generation) if generation.is_file() else {}, config):
-        value = source.get("eos_token_id")
-        ends += [value] if isinstance(value, int) else value if isinstance(value, list) else []
-    return list(dict.fromkeys(ends))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from penchant.errors import ConfigError, ModelError
@@ -19,9 +18,16 @@ from penchant.models.digests import (
     run_of,
     weights_digest,
 )
+from penchant.models.ends import end_ids, generation_folder
 from penchant.models.exactness import keeps_rightly, require_language_model, why_unshared
 from penchant.models.language_model import LanguageModel
-from penchant.models.network import base_of_adapter, is_reward_folder, read_adapter, read_json, read_network
+from penchant.models.network import (
+    base_of_adapter,
+    is_reward_folder,
+    read_adapter,
+    read_json,
+    read_network,
+)
 from penchant.models.numerics import Numerics, give_back_freed_memory
 from penchant.models.quantised import bitsandbytes, quantise, says_quantised
 from penchant.models.sharding import Cut, require_sharded
@@ -136,7 +142,7 @@ def assemble(
         encoder = ChatEncoder(
             tokenizer,
             template=chat_template,
-            end_ids=_end_ids(base, network),
+            end_ids=end_ids(generation_folder(path, base), network),
             special_tokens=special_tokens,
             clock=clock,
             whole_turns=kind.task_type == "SEQ_CLS",
@@ -305,21 +311,3 @@ def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, ne
             f"{path}: the tokenizer has ids up to {index} ({text!r}), but the embedding has only {rows} rows; resize "
             "the embedding, or use the tokenizer that belongs to the model"
         )
-
-
-def _end_ids(path: Path, network: Any) -> tuple[int, ...]:
-    """Tokens that end a turn, from the generation config and the model config. Raises ModelError for what is none."""
-    ends: list[int] = []
-    of_generation = getattr(network, "generation_config", None)
-    if of_generation is None and (path / "generation_config.json").is_file():  # a model that writes nothing reads none
-        of_generation = SimpleNamespace(**read_json(path / "generation_config.json"))
-    for config in (of_generation, network.config):
-        value = getattr(config, "eos_token_id", None)
-        ends += [] if value is None else value if isinstance(value, list) else [value]
-    rows = len(network.get_input_embeddings().weight)
-    if strange := [end for end in ends if not isinstance(end, int) or not 0 <= end < rows]:
-        raise ModelError(
-            f"{path}: eos_token_id is {strange[0]!r}, and the model's tokens go from 0 to {rows - 1}; correct it in "
-            "config.json and generation_config.json"
-        )
-    return tuple(dict.fromkeys(ends))

@@ -14,6 +14,7 @@ from penchant.errors import ModelError
 from penchant.models.adapters import quiet_peft
 from penchant.models.building import BUILDING, NOBODYS, seeded
 from penchant.models.config_check import layers_beyond, read_shapes, require_adapter_fits, require_config_fits
+from penchant.models.digests import GENERATION_CONFIG
 from penchant.wording import reason_of
 
 __all__ = ["base_of_adapter", "is_reward_folder", "read_adapter", "read_json", "read_network"]
@@ -162,7 +163,10 @@ def _names_remote_attention(config: dict[str, Any]) -> bool:
 
 
 def read_adapter(path: Path, network: Any) -> Any:
-    """The network with the adapter of this folder over it, to be trained further. Raises ModelError."""
+    """The network with the adapter of this folder over it, to be trained further. Raises ModelError.
+
+    Where the folder has a generation config of its own, that is the network's: what the adapter was trained with.
+    """
     from peft import PeftModel, get_peft_model_state_dict
 
     if not (path / "adapter_model.safetensors").is_file():
@@ -184,4 +188,15 @@ def read_adapter(path: Path, network: Any) -> Any:
             f"{path}: adapter and model do not have the same places: {len(strays)} of them ({strays[0]}, ...) are in "
             "one alone; use the model it was trained on, or save it again"
         )
+    if (own := path / GENERATION_CONFIG).is_file():
+        network.get_base_model().generation_config = _generation_config(own)
     return network
+
+
+def _generation_config(file: Path) -> Any:
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_dict(read_json(file))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file}: not a generation config ({reason_of(error)}); fetch the model again") from error
