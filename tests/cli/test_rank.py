@@ -283,7 +283,7 @@ GOOD = {"model_a": "tea", "model_b": "milk", "winner": "tie"}
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([GOOD, {**GOOD, "winner": "tea"}], ["votes.jsonl:2", "'winner' is 'tea'", "model_a"]),
+        ([GOOD, {**GOOD, "winner": "cocoa"}], ["votes.jsonl:2", "'winner' is 'cocoa'", "model_a"]),
         ([GOOD, {**GOOD, "model_b": "tea"}], ["votes.jsonl:2", "'tea' is compared with itself"]),
         ([{**GOOD, "model_b": "tea"}], ["votes.jsonl:1", "'tea' is compared with itself"]),
         ([GOOD, "{torn"], ["votes.jsonl:2", "not JSON"]),
