@@ -7,6 +7,7 @@ import pytest
 
 import penchant as pt
 from penchant.training.lineage import Origin
+from penchant.training.run_folder import RunFolder
 
 WORDS = ("dog", "cat", "ball", "park", "tree", "boat", "sun", "moon")
 
@@ -93,6 +94,34 @@ def test_whatever_is_changed_in_a_run_is_found(penchant, copies, file, what):
     assert [status for status, _ in found.values()].count("differs") == 1
 
 
+def change(file, content=None):
+    """Another file that reads as well; None: no file."""
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.jsonl", '{"step": 1, "loss": 0.1}\n'),
+        ("samples.jsonl", '{"step": 1, "response": "better"}\n'),
+        ("samples.jsonl", None),
+        ("report.html", "<p>better</p>"),
+        ("comparison.json", "{}"),
+        ("comparison.json", None),
+    ],
+)
+def test_what_reads_as_well_as_what_was_written_is_found_too(copies, name, content):
+    run = copies / "first"
+    (run / "comparison.json").write_text("{ }")
+    RunFolder(run).note_written(run / "comparison.json")
+    assert {finding.status for finding in pt.verify(run)} == {"same"}
+    change(run / name, content)
+    assert [finding.what for finding in pt.verify(run) if finding.status == "differs"] == [name]
+
+
 def test_data_that_is_another_or_gone_and_a_parent_that_changed_are_told_apart(penchant, runs, copies):
     ledger = json.loads((copies / "second" / "run.json").read_text())
     data = copies / "pairs.jsonl"
@@ -107,13 +136,15 @@ def test_data_that_is_another_or_gone_and_a_parent_that_changed_are_told_apart(p
 
 def test_a_run_from_before_these_facts_is_told_so_and_does_not_fail(penchant, copies):
     ledger = json.loads((copies / "first" / "run.json").read_text())
-    for key in ("origins", "model_files", "data_files"):
+    for key in ("origins", "model_files", "data_files", "run_files"):
         del ledger[key]
     (copies / "first" / "run.json").write_text(json.dumps(ledger))
     result = penchant("verify", copies / "first", "--json")
     assert result.code == 0
     assert findings(result)["model"] == ("unknown", "this run is from before digests of its files were recorded")
     assert findings(result)["data"][0] == "same"
+    rows = ("metrics.jsonl", "samples.jsonl", "report.html")
+    assert {findings(result)[name][0] for name in rows} == {"unknown"}
     shown = penchant("lineage", copies / "first")
     assert shown.code == 0
     assert "from before this was recorded" in shown.out

@@ -155,8 +155,9 @@ def test_what_does_not_fit_comes_with_proposals(plan, monkeypatch):
     found = plan(device="small", processes=2)
     assert not found.fits
     assert found.memory["weights"] == 4 * found.num_parameters
-    assert [line.split(":")[0].split("=")[0] for line in found.proposals][:3] == [
+    assert [line.split(":")[0].split("=")[0] for line in found.proposals][:4] == [
         "model.lora",
+        "optimiser.moments",
         "parallel.mode",
         "model.gradient_checkpointing",
     ]

@@ -25,7 +25,7 @@ from penchant.files.lock import LOCK
 from penchant.files.place import require_place
 from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomically
 from penchant.models import saving
-from penchant.models.digests import digests_of_model
+from penchant.models.digests import digests_of_model, file_sha256
 from penchant.models.language_model import LanguageModel
 from penchant.models.sharding import whole_on_first
 from penchant.models.slices import read_slices, write_together
@@ -58,6 +58,7 @@ class RunFolder(RunRecord):
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples.jsonl"
         self.report = path / "report.html"
+        self.comparison = path / "comparison.json"
         self.began_here = self.made_here = False
 
     @classmethod
@@ -143,6 +144,19 @@ class RunFolder(RunRecord):
         """Add facts to run.json, on disk before this returns."""
         self.ledger.update(facts)
         write_atomically(self.path / "run.json", json.dumps(self.ledger, indent=2, ensure_ascii=False) + "\n")
+
+    def finish(self, **facts: Any) -> None:
+        """Mark the run as finished, with the sha256 of its metrics and samples."""
+        super().finish(run_files=self._digests(self.metrics, self.samples), **facts)
+
+    def note_written(self, *files: Path) -> None:
+        """Note the sha256 of files that were written here once the run was finished; of one that goes on, nothing."""
+        self.ledger = read_ledger(self.path)
+        if self.is_finished:
+            self.note(run_files={**self.ledger.get("run_files", {}), **self._digests(*files)})
+
+    def _digests(self, *files: Path) -> dict[str, str]:
+        return {file.name: file_sha256(file) for file in files if file.is_file()}
 
     def record(self, metrics: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to metrics.jsonl and samples.jsonl."""

@@ -47,7 +47,7 @@ def verify_run(run: Path) -> list[Finding]:
         *_data(ledger),
         *_rows(run, ledger),
         *_checkpoints(run),
-        *_report(run, ledger),
+        *_pages(run, ledger),
     ]
 
 
@@ -130,7 +130,7 @@ def _rows(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
     for name in ("metrics.jsonl", "samples.jsonl"):
         path = run / name
         if not path.is_file():
-            if name == "metrics.jsonl" and ledger.get("status") == "finished":
+            if name in _run_files(ledger) or (name == "metrics.jsonl" and ledger.get("status") == "finished"):
                 yield Finding(name, "differs", "is gone")
             continue
         lines = path.read_bytes().split(b"\n")
@@ -138,7 +138,21 @@ def _rows(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
         if bad:
             yield Finding(name, "differs", f"line {bad[0]} cannot be read ({_count(len(bad), 'line')} of {len(lines)})")
         else:
-            yield Finding(name, "same", _count(sum(map(bool, lines)), "line"))
+            yield _as_recorded(path, ledger, _count(sum(map(bool, lines)), "line"))
+
+
+def _as_recorded(path: Path, ledger: Mapping[str, Any], text: str, again: str = "") -> Finding:
+    """A file of the run folder that is there; text: what it holds, in words; again: how it is written again."""
+    written = _run_files(ledger).get(path.name)
+    if written is None:
+        return Finding(path.name, "unknown", f"{text}, of which no digest was recorded")
+    if written != file_sha256(path):
+        return Finding(path.name, "differs", f"is another than was written{again}")
+    return Finding(path.name, "same", text)
+
+
+def _run_files(ledger: Mapping[str, Any]) -> Mapping[str, str]:
+    return ledger.get("run_files") or {}
 
 
 def _is_row(line: bytes) -> bool:
@@ -153,11 +167,17 @@ def _checkpoints(run: Path) -> Iterator[Finding]:
         yield Finding(f"checkpoint {name}", "differs" if fault else "same", fault or "as its manifest says")
 
 
-def _report(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
+def _pages(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
+    """The report, and what an evaluation added to it."""
+    again = f"; `penchant report {run}` writes it again"
     if (run / "report.html").is_file():
-        yield Finding("report.html", "same", "is there")
+        yield _as_recorded(run / "report.html", ledger, "is there", again)
     elif ledger.get("status") == "finished":
-        yield Finding("report.html", "differs", f"is gone; `penchant report {run}` writes it again")
+        yield Finding("report.html", "differs", f"is gone{again}")
+    if (run / "comparison.json").is_file():
+        yield _as_recorded(run / "comparison.json", ledger, "is there")
+    elif "comparison.json" in _run_files(ledger):
+        yield Finding("comparison.json", "differs", "is gone; evaluate the run again")
 
 
 def _count(number: int, what: str) -> str:
