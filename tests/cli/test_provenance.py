@@ -7,7 +7,6 @@ import pytest
 
 import penchant as pt
 from penchant.training.lineage import Origin
-from penchant.training.run_folder import RunFolder
 
 WORDS = ("dog", "cat", "ball", "park", "tree", "boat", "sun", "moon")
 
@@ -108,15 +107,10 @@ def change(file, content=None):
         ("metrics.jsonl", '{"step": 1, "loss": 0.1}\n'),
         ("samples.jsonl", '{"step": 1, "response": "better"}\n'),
         ("samples.jsonl", None),
-        ("report.html", "<p>better</p>"),
-        ("comparison.json", "{}"),
-        ("comparison.json", None),
     ],
 )
 def test_what_reads_as_well_as_what_was_written_is_found_too(copies, name, content):
     run = copies / "first"
-    (run / "comparison.json").write_text("{ }")
-    RunFolder(run).note_written(run / "comparison.json")
     assert {finding.status for finding in pt.verify(run)} == {"same"}
     change(run / name, content)
     assert [finding.what for finding in pt.verify(run) if finding.status == "differs"] == [name]
@@ -143,7 +137,7 @@ def test_a_run_from_before_these_facts_is_told_so_and_does_not_fail(penchant, co
     assert result.code == 0
     assert findings(result)["model"] == ("unknown", "this run is from before digests of its files were recorded")
     assert findings(result)["data"][0] == "same"
-    rows = ("metrics.jsonl", "samples.jsonl", "report.html")
+    rows = ("metrics.jsonl", "samples.jsonl")
     assert {findings(result)[name][0] for name in rows} == {"unknown"}
     shown = penchant("lineage", copies / "first")
     assert shown.code == 0

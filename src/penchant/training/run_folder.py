@@ -58,7 +58,6 @@ class RunFolder(RunRecord):
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples.jsonl"
         self.report = path / "report.html"
-        self.comparison = path / "comparison.json"
         self.began_here = self.made_here = False
 
     @classmethod
@@ -147,16 +146,8 @@ class RunFolder(RunRecord):
 
     def finish(self, **facts: Any) -> None:
         """Mark the run as finished, with the sha256 of its metrics and samples."""
-        super().finish(run_files=self._digests(self.metrics, self.samples), **facts)
-
-    def note_written(self, *files: Path) -> None:
-        """Note the sha256 of files that were written here once the run was finished; of one that goes on, nothing."""
-        self.ledger = read_ledger(self.path)
-        if self.is_finished:
-            self.note(run_files={**self.ledger.get("run_files", {}), **self._digests(*files)})
-
-    def _digests(self, *files: Path) -> dict[str, str]:
-        return {file.name: file_sha256(file) for file in files if file.is_file()}
+        files = [file for file in (self.metrics, self.samples) if file.is_file()]
+        super().finish(run_files={file.name: file_sha256(file) for file in files}, **facts)
 
     def record(self, metrics: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to metrics.jsonl and samples.jsonl."""

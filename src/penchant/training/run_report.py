@@ -17,7 +17,7 @@ from penchant.report.page import About
 from penchant.report.several import RunData, render_runs
 from penchant.training.lineage import lineage
 from penchant.training.records import read_rows_written
-from penchant.training.run_folder import RunFolder, read_ledger
+from penchant.training.run_folder import read_ledger
 from penchant.wording import reason_of
 
 __all__ = ["about_run", "page_of_runs", "read_comparison", "write_page", "write_run_report", "write_runs_report"]
@@ -48,9 +48,6 @@ def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en",
     write_report(*facts, output or run / "report.html", about, language)
     if output is not None:
         return output
-    with disk_errors_explained(run):
-        folder = RunFolder(run)
-        folder.note_written(folder.report, folder.comparison)
     if (run / "model").is_dir():
         with disk_errors_explained(run):
             write_atomically(run / "model" / "README.md", model_card(*facts, repeat=about.repeat))

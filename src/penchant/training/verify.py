@@ -47,7 +47,7 @@ def verify_run(run: Path) -> list[Finding]:
         *_data(ledger),
         *_rows(run, ledger),
         *_checkpoints(run),
-        *_pages(run, ledger),
+        *_report(run, ledger),
     ]
 
 
@@ -141,13 +141,13 @@ def _rows(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
             yield _as_recorded(path, ledger, _count(sum(map(bool, lines)), "line"))
 
 
-def _as_recorded(path: Path, ledger: Mapping[str, Any], text: str, again: str = "") -> Finding:
-    """A file of the run folder that is there; text: what it holds, in words; again: how it is written again."""
+def _as_recorded(path: Path, ledger: Mapping[str, Any], text: str) -> Finding:
+    """A file of the run folder that is there. text: what it holds, in words."""
     written = _run_files(ledger).get(path.name)
     if written is None:
         return Finding(path.name, "unknown", f"{text}, of which no digest was recorded")
     if written != file_sha256(path):
-        return Finding(path.name, "differs", f"is another than was written{again}")
+        return Finding(path.name, "differs", "is another than was written")
     return Finding(path.name, "same", text)
 
 
@@ -167,17 +167,11 @@ def _checkpoints(run: Path) -> Iterator[Finding]:
         yield Finding(f"checkpoint {name}", "differs" if fault else "same", fault or "as its manifest says")
 
 
-def _pages(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
-    """The report, and what an evaluation added to it."""
-    again = f"; `penchant report {run}` writes it again"
+def _report(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
     if (run / "report.html").is_file():
-        yield _as_recorded(run / "report.html", ledger, "is there", again)
+        yield Finding("report.html", "same", "is there")
     elif ledger.get("status") == "finished":
-        yield Finding("report.html", "differs", f"is gone{again}")
-    if (run / "comparison.json").is_file():
-        yield _as_recorded(run / "comparison.json", ledger, "is there")
-    elif "comparison.json" in _run_files(ledger):
-        yield Finding("comparison.json", "differs", "is gone; evaluate the run again")
+        yield Finding("report.html", "differs", f"is gone; `penchant report {run}` writes it again")
 
 
 def _count(number: int, what: str) -> str:
