@@ -18,6 +18,7 @@ def test_facts_say_what_a_row_reads_and_where_it_comes_from():
     assert facts["log-probs"] == "averaged over tokens"
     assert "labelled good or bad" in facts_of(get_objective("kto"))["data"]
     assert "compares all pairs" in facts_of(get_objective("aot"))["training"]
+    assert "runs the reference in every step" in facts_of(get_objective("tdpo2"))["training"]
     assert facts_of(get_objective("cdpo"))["source"].startswith("A note on DPO with noisy preferences, https:")
 
 

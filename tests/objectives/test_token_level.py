@@ -58,3 +58,8 @@ def test_without_a_weight_on_the_kls_it_is_dpo(batch):
 def test_a_row_that_reads_a_kl_needs_a_reference():
     with pytest.raises(ValueError, match="reads the KL from a reference, so it needs one"):
         Objective("own", lambda batch: batch.delta_B, "", None, "", reads={"kl"}, needs_reference=False)
+
+
+def test_the_kl_of_one_side_alone_is_refused(batch):
+    with pytest.raises(ValueError, match="only one side of the pairs has a sequential KL"):
+        replace(batch, kl_rejected_B=None)
