@@ -10,7 +10,7 @@ from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 from penchant.training.run_folder import append_rows, read_rows_written
-from penchant.wording import MAX_MESSAGE, MAX_REASON, encodable, in_short, reason_of, shown
+from penchant.wording import MAX_MESSAGE, MAX_REASON, bytes_in_words, encodable, in_short, reason_of, shown
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=50)
 
@@ -81,6 +81,14 @@ def test_a_value_is_shown_in_short(value):
     assert len(said) < 500
     assert "\n" not in said
     said.encode()
+
+
+@pytest.mark.parametrize(
+    ("num", "said"),
+    [(0, "0.0 kB"), (640, "0.6 kB"), (3_000_000, "3.0 MB"), (1_250_000_000, "1.2 GB"), (8e13, "80,000.0 GB")],
+)
+def test_bytes_are_said_in_a_unit_that_shows_them(num, said):
+    assert bytes_in_words(num) == said
 
 
 def test_small_values_are_shown_as_they_are():

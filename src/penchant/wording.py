@@ -19,6 +19,7 @@ __all__ = [
     "MAX_MESSAGE",
     "MAX_REASON",
     "SPELT_OUT",
+    "bytes_in_words",
     "encodable",
     "in_short",
     "kind_and_reason_of",
@@ -39,6 +40,14 @@ MOST_GUESSES = 10_000
 JOINERS = "\u200c\u200d"
 """Unprintable by the letter, but Persian, Hindi and emoji are spelt with them."""
 LINE_ENDS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+
+
+def bytes_in_words(num: float) -> str:
+    """A number of bytes as "3.2 GB" or "12.5 MB", in powers of ten, so that little never reads as nothing."""
+    size, unit = next(
+        (size, unit) for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if num >= size or size == 1e3
+    )
+    return f"{num / size:,.1f} {unit}"
 
 
 def encodable(text: str) -> str:

@@ -21,7 +21,7 @@ def test_an_adapter_becomes_one_file_and_a_modelfile_beside_it(penchant, run, tm
     result = penchant("export", run, "--gguf", file, "--gguf-type", "q8_0", "--ollama")
     assert result.code == 0, result.err
     assert result.out.split() == [str(file), str(tmp_path / "Modelfile")]
-    assert "adapter folded into its model, q8_0, 0." in result.err
+    assert "adapter folded into its model, q8_0, 344.7 kB" in result.err
     assert "de-quantizing" not in result.err
     assert (tmp_path / "Modelfile").read_text().startswith("FROM ./my.gguf\nTEMPLATE")
     ids = torch.tensor([[1, 403, 407, 261, 378]])
@@ -41,6 +41,8 @@ def test_an_adapter_becomes_one_file_and_a_modelfile_beside_it(penchant, run, tm
         (("--gguf", "there"), "there: exists; choose another --gguf"),
         (("--merged", "x", "--gguf-type", "f16"), "--gguf-type is of a GGUF file, and none is written"),
         (("--merged", "x", "--ollama"), "ollama is of a GGUF file, and none is written"),
+        (("--gguf", "x.gguf", "--dtype", "float16"), "--dtype is of a folder, and none is written; give --merged"),
+        (("--merged", "x", "--no-private"), "private is of what is sent to the Hub, and nothing is; give --push"),
         (("--gguf", "x.gguf", "--push", "me/mine"), "give --merged beside --push"),
         (("--merged", "x", "--push", "mine"), "--push is a repository on the Hub, as owner/name, got 'mine'"),
         (("--gguf", "x.gguf", "--ollama"), "Modelfile: exists; remove it"),

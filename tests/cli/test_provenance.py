@@ -196,6 +196,14 @@ def test_a_parent_run_that_is_gone_or_was_trained_again_is_told(penchant, copies
     assert "a run that is not there any more" in penchant("lineage", copies / "second").out
 
 
+def test_a_base_model_that_is_not_there_any_more_is_unknown_and_named(penchant, copies):
+    file = copies / "second" / "model" / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": "/gone/base"}))
+    status, text = findings(penchant("verify", copies / "second", "--json"))["base model"]
+    assert status == "unknown"
+    assert "base_model_name_or_path is not found (/gone/base" in text
+
+
 @pytest.mark.parametrize("origins", ["recorded", "from before"])
 def test_models_named_by_a_relative_path_are_found_from_another_folder_and_after_all_was_moved(
     penchant, copies, monkeypatch, origins

@@ -64,7 +64,7 @@ def test_the_page_holds_the_headline_numbers_figures_samples_and_ledger(run, met
         "7.42",
         "6.90 to 7.97",
         "29 min",
-        "peak memory 5.43 GB",
+        "peak memory 5.4 GB",
         "None of the usual faults",
         "sunny words 8",
         "empty response 3",

@@ -210,11 +210,53 @@ def test_a_damaged_ledger_is_one_sentence(tmp_path, content):
         read_ledger(folder.path)
 
 
-@pytest.mark.parametrize("scratch", [".config.yaml.writing", ".run.json.writing"])
-def test_a_run_killed_while_it_wrote_its_first_files_can_begin_again(tmp_path, scratch):
+def test_a_run_killed_while_it_wrote_its_first_file_can_begin_again(tmp_path):
     path = RunFolder.create(config(tmp_path), "dpo", resume=False).path
-    (path / "run.json").rename(path / scratch)
+    (path / "config.yaml").unlink()
+    (path / "run.json").rename(path / ".run.json.writing")
     assert RunFolder.create(config(tmp_path), "dpo", resume=False).ledger["status"] == "running"
+
+
+def test_settings_that_someone_wrote_by_hand_are_not_taken_for_a_runs_own(tmp_path):
+    own = tmp_path / "run" / "config.yaml"
+    own.parent.mkdir()
+    own.write_text("# mine\nobjective: {beta: 0.3}\n")
+    with pytest.raises(OutputError, match="exists and is not an empty folder"):
+        RunFolder.create(config(tmp_path, output=str(own.parent)), "dpo", resume=False)
+    assert own.read_text() == "# mine\nobjective: {beta: 0.3}\n"
+
+
+def test_a_run_whose_settings_are_not_there_writes_them_again(tmp_path):
+    folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
+    before = (folder.path / "config.yaml").read_bytes()
+    (folder.path / "config.yaml").unlink()
+    RunFolder.create(config(tmp_path), "dpo", resume=True)
+    assert (folder.path / "config.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda text: text.replace("seed: 0", "seed: 5"), "config.yaml: says another seed than the run was begun with"),
+        (
+            lambda text: "- 1\n",
+            "config.yaml: cannot be read \\(it holds no settings\\); delete it",
+        ),
+        (lambda text: "a: [", "config.yaml: cannot be read"),
+    ],
+)
+def test_an_edit_of_the_settings_is_not_passed_over_by_a_run_that_goes_on(tmp_path, edit, said):
+    file = RunFolder.create(config(tmp_path), "dpo", resume=False).path / "config.yaml"
+    file.write_text(edit(file.read_text()))
+    with pytest.raises(OutputError, match=said):
+        RunFolder.create(config(tmp_path), "dpo", resume=True)
+
+
+def test_a_run_that_lacks_only_its_report_refuses_other_settings_too(tmp_path):
+    RunFolder.create(config(tmp_path), "dpo", resume=False).finish()
+    assert RunFolder.lacking_its_report(config(tmp_path)) is not None
+    with pytest.raises(OutputError, match="begun with another seed"):
+        RunFolder.lacking_its_report(config(tmp_path, seed=5))
 
 
 def test_a_run_does_not_go_on_with_other_tokens_and_one_that_noted_none_does(tmp_path):
@@ -267,7 +309,7 @@ def test_a_row_torn_within_a_letter_is_left_out(tmp_path):
 def test_a_run_the_disk_cannot_hold_is_refused_before_it_begins(tmp_path):
     folder = RunFolder.create(config(tmp_path), "dpo", resume=False)
     folder.require_space(1)
-    with pytest.raises(OutputError, match=r"GB are free and the run needs about 1000000000\.0 GB"):
+    with pytest.raises(OutputError, match=r"B are free and the run needs about 1,000,000,000\.0 GB"):
         folder.require_space(10**18)
 
 

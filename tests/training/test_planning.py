@@ -170,7 +170,7 @@ def test_a_device_that_is_not_known_is_refused(plan):
 
 def test_a_run_that_cannot_fit_is_refused_before_it_is_loaded(dpo, monkeypatch):
     monkeypatch.setattr(room, "memory_of_machine", lambda: 3e6)
-    with pytest.raises(ConfigError, match=r"take 0.0 GB, and this machine has 0.0 GB; train with `lora=True`"):
+    with pytest.raises(ConfigError, match=r"take 4.2 MB, and this machine has 3.0 MB; train with `lora=True`"):
         dpo()
 
 

@@ -11,12 +11,14 @@ from penchant.cli.declaring import argument, flag, option
 def command(
     run: str = argument("A run folder, or any other model that --model takes elsewhere."),
     merged: Path | None = option("The folder to write; an adapter is folded into its model."),
-    dtype: str = option("Precision of the weights in the folder: float32, bfloat16 or float16.", default="float32"),
+    dtype: str | None = option(
+        "Precision of the weights in the folder: float32, bfloat16 or float16.", shown="float32"
+    ),
     gguf: Path | None = option("The GGUF file to write, for llama.cpp and Ollama."),
     gguf_type: str | None = option("Its weights: f32, f16 or q8_0.", shown="f16"),
     ollama: bool = flag("--ollama", "Write an Ollama Modelfile beside the GGUF file."),
     push: str | None = option("Send the folder to this repository on the Hub.", metavar="OWNER/NAME"),
-    private: bool = option("Whether nobody else may read a repository that is made.", default=True),
+    private: bool | None = option("Whether nobody else may read a repository that is made.", shown="private"),
     chat_template: str | None = options.CHAT_TEMPLATE,
 ) -> None:
     """Write a model that needs no adapter: the trained weights, tokenizer and chat template in one folder or one file.
@@ -38,10 +40,11 @@ def command(
 
     with Reporter() as reporter:
         from penchant.training.export import export
+        from penchant.wording import bytes_in_words
 
         done = export(run, **how, reporter=reporter)
         for one in done:
-            size = f", {one.num_bytes / 1e6:,.3g} MB" if one.num_bytes else ""
+            size = f", {bytes_in_words(one.num_bytes)}" if one.num_bytes else ""
             reporter.say(f"{run}: {one.kind}{size}")
     for one in done:
         typer.echo(one.place)

@@ -151,9 +151,11 @@ def _rate(of: WinRate) -> str:
 
 
 def _length_controlled(of: Estimate) -> Iterator[str]:
-    limits = "" if of.low is None else f"95% interval {of.low:.1%} to {of.high:.1%}; "
-    counts = f"{of.num} answers, {of.num_prompts} prompts"
-    yield f"same length  {of.value:.1%} won if both answers were as long  ({limits}{counts})"
+    if of.low is None:
+        yield f"same length  not estimated: {of.warning}"
+        return
+    limits = f"95% interval {of.low:.1%} to {of.high:.1%}; {of.num} answers, {of.num_prompts} prompts"
+    yield f"same length  {of.value:.1%} won if both answers were as long  ({limits})"
     if of.warning is not None:
         yield f"             {of.warning}"
 

@@ -30,7 +30,8 @@ def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
             what = _("of the comparisons that were decided")
             yield Measure(_("win rate, ties apart"), "50%", *_rate(decided), _comparisons(decided, _), what, group)
     if equal := comparison.get("length_controlled"):
-        what, rate = _("if both answers were as long"), f"{equal['value']:.1%}"
+        what = _("if both answers were as long")
+        rate = _("not measured") if equal.get("low") is None else f"{equal['value']:.1%}"  # of one prompt
         limits, beware = span(equal, "{:.1%}"), _warning(equal, _)
         yield Measure(_("win rate, same length"), "50%", rate, limits, of, what, group, beware)
     if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from penchant.report.advice import advise
 from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.series import Rows
+from penchant.wording import bytes_in_words
 
 __all__ = ["summary"]
 
@@ -22,8 +23,8 @@ def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
     remarks = [f"{remark.level}: {remark.title}. {remark.text}" for remark in advise(ledger, metrics)]
     if ledger.get("status") != "finished":
         return [*held_out, *remarks]
-    speed, peak = ledger["unique_tokens_per_second"], ledger["peak_memory_bytes"] / 1e9
-    cost = f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak:.1f} GB at most"
+    speed, peak = ledger["unique_tokens_per_second"], bytes_in_words(ledger["peak_memory_bytes"])
+    cost = f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak} at most"
     return [*held_out, *remarks, cost]
 
 

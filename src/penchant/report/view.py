@@ -11,6 +11,7 @@ from penchant.report.figures import number
 from penchant.report.languages import Words, interval
 from penchant.report.marked import Piece, marked
 from penchant.report.series import Rows, accuracy_limits, series
+from penchant.wording import bytes_in_words
 
 __all__ = ["Pair", "Tile", "ledger", "pairs", "row_counts", "subtitle", "text", "tiles", "training_samples"]
 
@@ -264,7 +265,7 @@ def _cost(run: Mapping[str, Any], _: Words) -> Tile | None:
     speed, memory = run.get("unique_tokens_per_second"), run.get("peak_memory_bytes")
     details = (
         _("{num} unique tokens/s").format(num=f"{speed:,.0f}") if speed else "",
-        _("peak memory {size}").format(size=_bytes(memory)) if memory else "",
+        _("peak memory {size}").format(size=bytes_in_words(memory)) if memory else "",
     )
     return None if seconds is None else Tile(_("Time"), _duration(seconds, _), _joined(*details))
 
@@ -296,14 +297,10 @@ def _field(key: str, value: object, _: Words) -> str:
     if key == "alarms" and isinstance(value, list):  # their sentences stand among the remarks
         return ", ".join(f"{alarm['name']} ({_('step')} {alarm['step']})" for alarm in value)
     if key.endswith("_bytes") and isinstance(value, int | float):
-        return _bytes(value)
+        return bytes_in_words(value)
     if isinstance(value, int) and "seed" in key:
         return str(value)
     return text(value, _)
-
-
-def _bytes(num: float) -> str:
-    return f"{num / 1e9:.2f} GB" if num >= 1e9 else f"{num / 1e6:.1f} MB"
 
 
 def _seconds(start: object, end: object) -> float | None:

@@ -43,41 +43,47 @@ def export(
     model: str | LanguageModel,
     *,
     merged: Path | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     gguf: Path | None = None,
     gguf_type: str | None = None,
     ollama: bool = False,
     push: str | None = None,
-    private: bool = True,
+    private: bool | None = None,
     chat_template: str | None = None,
     reporter: Reporter,
 ) -> list[Exported]:
     """Write the model in one form or several; what cannot be is said before the first is begun. Raises as they do.
 
     merged, dtype: see `export_model`. gguf, gguf_type, ollama: see `export_gguf`. push: a repository on the Hub that is
-    sent the folder, see `Destination`.
+    sent the folder, private unless that is False, see `Destination`. What is left out is float32, f16, private.
     """
     if merged is None and gguf is None:
         raise ConfigError("an export has a place: `merged=...` for a folder, `gguf=...` for one file; give one or both")
-    for name, given in (("gguf_type", gguf_type), ("ollama", ollama)):
-        if given and gguf is None:
-            raise ConfigError(f"{name} is of a GGUF file, and none is written; give `gguf=...`, or leave it out")
+    for name, given, of, missing in (
+        ("gguf_type", gguf_type is not None, "a GGUF file, and none is written; give `gguf=...`", gguf),
+        ("ollama", ollama, "a GGUF file, and none is written; give `gguf=...`", gguf),
+        ("dtype", dtype is not None, "a folder, and none is written; give `merged=...`", merged),
+        ("private", private is not None, "what is sent to the Hub, and nothing is; give `push=...`", push),
+    ):
+        if given and missing is None:
+            raise ConfigError(f"{name} is of {of}, or leave it out")
     if merged is not None and gguf is not None and merged.resolve() == gguf.resolve():
         raise ConfigError(f"{merged}: cannot be a folder and a GGUF file; give `merged=...` and `gguf=...` two places")
     if push is not None and merged is None:
         raise ConfigError("what is sent to the Hub is the folder that is written; give `merged=...` beside `push=...`")
+    private = private is not False
     destination = None if push is None else Destination(push, private=private)
     if gguf is not None:
         _require_text(model)
         _require_new_file(gguf, gguf_type or "f16")
     if merged is not None:
-        _require_new_folder(merged, dtype)
+        _require_new_folder(merged, dtype or "float32")
     if destination is not None:
         destination.require_ready()
     common: dict[str, Any] = {"chat_template": chat_template, "reporter": reporter}
     done = []
     if merged is not None:
-        done.append(export_model(model, merged, dtype=dtype, **common))
+        done.append(export_model(model, merged, dtype=dtype or "float32", **common))
     if gguf is not None:
         done += export_gguf(model, gguf, gguf_type or "f16", ollama=ollama, **common)
     if destination is not None and merged is not None:

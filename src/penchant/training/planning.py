@@ -32,6 +32,7 @@ from penchant.training.live import reads_kl
 from penchant.training.objective import choose_recipe
 from penchant.training.plan import Counts, plan_of
 from penchant.training.shareable import require_shareable, settled_mode, why_not_sharded
+from penchant.wording import bytes_in_words
 
 __all__ = ["SCHEMAS", "Plan", "blueprint_of", "plan_of_loaded", "plan_run"]
 
@@ -100,10 +101,12 @@ class Plan:
 
     def __str__(self) -> str:
         """The plan in one line."""
-        room = f"of {self.device.memory / 1e9:,.1f} GB" if self.device.memory < float("inf") else "(how much is there?)"
+        room = (
+            f"of {bytes_in_words(self.device.memory)}" if self.device.memory < float("inf") else "(how much is there?)"
+        )
         each = f" on each of {self.processes}" * (self.processes > 1) + ", in slices" * (self.mode == "sharded")
         verdict = "" if self.fits else "; it does not fit"
-        return f"needs about {self.peak / 1e9:,.1f} GB {room}{each}, {_duration(self.total_seconds)}{verdict}"
+        return f"needs about {bytes_in_words(self.peak)} {room}{each}, {_duration(self.total_seconds)}{verdict}"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the sequences, as JSON holds it."""
@@ -311,16 +314,16 @@ def _proposals(config: RunConfig, plan: Plan) -> Iterator[str]:
     """What would take less, with what it would save."""
     gradients, moments, activations = (plan.memory[part] for part in ("gradients", "moments", "activations"))
     if config.model.lora is None and plan.num_trained == plan.num_parameters:
-        yield f"model.lora={{}}: hardly any of the {(gradients + moments) / 1e9:,.1f} GB of gradients and moments"
+        yield f"model.lora={{}}: hardly any of the {bytes_in_words(gradients + moments)} of gradients and moments"
     if plan.mode == "replicated" and config.model.lora is not None and config.model.quantisation is None:
-        yield f"model.quantisation=nf4: about an eighth of the {plan.memory['weights'] / 1e9:,.1f} GB of weights"
+        yield f"model.quantisation=nf4: about an eighth of the {bytes_in_words(plan.memory['weights'])} of weights"
     if plan.mode == "replicated" and config.optimiser.moments == "float32":
-        yield f"optimiser.moments=8bit: about a quarter of the {moments / 1e9:,.1f} GB of moments"
+        yield f"optimiser.moments=8bit: about a quarter of the {bytes_in_words(moments)} of moments"
     if plan.processes > 1 and plan.mode == "replicated" and not why_not_sharded(config, plan.processes):
         state = sum(plan.memory[part] for part in ("weights", "gradients", "moments"))
-        yield f"parallel.mode=sharded: a slice of the {state / 1e9:,.1f} GB of weights, gradients and moments in each"
+        yield f"parallel.mode=sharded: a slice of the {bytes_in_words(state)} of weights, gradients and moments in each"
     if not config.model.gradient_checkpointing:
-        yield f"model.gradient_checkpointing=true: less than the {activations / 1e9:,.1f} GB of activations, more time"
+        yield f"model.gradient_checkpointing=true: less than {bytes_in_words(activations)} of activations, more time"
     if config.optimiser.token_budget > 1:
         yield f"optimiser.token_budget={config.optimiser.token_budget // 2}: activations of fewer tokens at once"
     if config.data.max_length > 8:

@@ -22,6 +22,7 @@ from penchant.training.config import ParallelConfig, RewardConfig, RunConfig
 from penchant.training.plan import Counts
 from penchant.training.planning import MOMENT_BYTES, blueprint_of, plan_of_loaded
 from penchant.training.shareable import settled_mode
+from penchant.wording import bytes_in_words
 
 __all__ = ["require_room", "say_room", "with_mode"]
 
@@ -42,7 +43,7 @@ def require_room(config: RunConfig, reporter: Reporter) -> None:
         instead = "; train with `lora=True`, or take a smaller model" if trained == total else "; take a smaller model"
         raise ConfigError(
             f"{config.model.name}: {total:,} weights, with gradients and moments of the {trained:,} that are trained, "
-            f"take {needed / 1e9:,.1f} GB, and this machine has {room / 1e9:,.1f} GB{instead}"
+            f"take {bytes_in_words(needed)}, and this machine has {bytes_in_words(room)}{instead}"
         )
 
 

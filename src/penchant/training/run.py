@@ -129,9 +129,6 @@ def run(
             require_place(place)
             stack.enter_context(first_alone_in_run(place, recipe.command))
             resume = resume or (was_restarted() and (place / "run.json").is_file())
-            if resume and (finished := RunFolder.lacking_its_report(place)):
-                reporter.say("the run was finished but for its report, which is written now")
-                return Run(finished).with_report(reporter.say)
         files = ranks.first(
             lambda: resolve_projects(
                 config.data.files,
@@ -142,6 +139,9 @@ def run(
             )
         )
         config = config.model_copy(update={"data": config.data.model_copy(update={"files": tuple(files)})})
+        if resume and config.output is not None and (finished := RunFolder.lacking_its_report(config)):
+            reporter.say("the run was finished but for its report, which is written now")
+            return Run(finished).with_report(reporter.say)
         done = train(config, recipe, reporter, resume=resume, given=given)
         return done.with_report(reporter.say) if config.output is not None else done
 

@@ -33,7 +33,7 @@ from penchant.training.checkpoint import Checkpoint, newest_checkpoint, save_che
 from penchant.training.config import RunConfig
 from penchant.training.records import append_rows, keep_rows, read_rows_written
 from penchant.training.run_record import RunRecord, facts_of_begin
-from penchant.wording import reason_of
+from penchant.wording import bytes_in_words, reason_of
 
 __all__ = [
     "RunFolder",
@@ -58,6 +58,7 @@ class RunFolder(RunRecord):
         self.metrics = path / "metrics.jsonl"
         self.samples = path / "samples.jsonl"
         self.report = path / "report.html"
+        self.settings = path / "config.yaml"
         self.began_here = self.made_here = False
 
     @classmethod
@@ -75,10 +76,14 @@ class RunFolder(RunRecord):
                 require_place(folder.path)
                 folder.path.mkdir()
                 folder.made_here = True
-            write_atomically(folder.path / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
             folder.note(**facts_of_begin(config, command))
             folder.began_here = True
+            folder._write_settings(settings)
         return folder
+
+    def _write_settings(self, settings: Mapping[str, Any]) -> None:
+        """config.yaml, after run.json: one that stands without a run.json is the user's own."""
+        write_atomically(self.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
     @contextmanager
     def withdrawn_if_refused(self) -> Iterator[None]:
@@ -99,7 +104,7 @@ class RunFolder(RunRecord):
         return self.checkpoints.exists() or (self.metrics.is_file() and self.metrics.stat().st_size > 0)
 
     def _withdraw(self) -> None:
-        for file in (self.metrics, self.samples, self.path / "config.yaml", self.path / "run.json"):
+        for file in (self.metrics, self.samples, self.settings, self.path / "run.json"):
             file.unlink(missing_ok=True)
         shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
         if self.made_here and not any(self.path.iterdir()):
@@ -110,12 +115,20 @@ class RunFolder(RunRecord):
         return self.ledger.get("status") == "finished"
 
     @classmethod
-    def lacking_its_report(cls, path: Path) -> RunFolder | None:
-        """The finished run in this folder that was stopped before its report was there; None where there is none."""
-        folder = cls(path)
-        if (path / "run.json").is_file():
-            folder.ledger = read_ledger(path)
-        return folder if folder.is_finished and not folder.report.exists() else None
+    def lacking_its_report(cls, config: RunConfig) -> RunFolder | None:
+        """The run in the output that finished but for its report; None where there is none.
+
+        Raises OutputError where it was begun with other settings.
+        """
+        assert config.output is not None, "a run without an output has no report to lack"
+        folder = cls(Path(config.output))
+        if (folder.path / "run.json").is_file():
+            folder.ledger = read_ledger(folder.path)
+        if not folder.is_finished or folder.report.exists():
+            return None
+        rate = config.optimiser.learning_rate or folder.learning_rate_of(config.output)
+        folder._require_same_settings(config if rate is None else config.with_learning_rate(rate))
+        return folder
 
     @classmethod
     def files_of(cls, path: str | None) -> Sequence[str]:
@@ -203,7 +216,7 @@ class RunFolder(RunRecord):
         free = shutil.disk_usage(self.path).free
         if free < num_bytes:
             raise OutputError(
-                f"{self.path}: {free / 1e9:.1f} GB are free and the run needs about {num_bytes / 1e9:.1f} GB "
+                f"{self.path}: {bytes_in_words(free)} are free and the run needs about {bytes_in_words(num_bytes)} "
                 "(the model and its checkpoints); free some, or choose another `output=...`"
             )
 
@@ -216,11 +229,23 @@ class RunFolder(RunRecord):
             ) from error
         if self.is_finished:
             raise OutputError(f"{self.path}: this run is finished; choose another `output=...` to train further")
-        changed = sorted(_differences(_filled_in(self.ledger["config"], config), config.model_dump(mode="json")))
+        self._require_same_settings(config)
+
+    def _require_same_settings(self, config: RunConfig) -> None:
+        began_with = self.ledger["config"]
+        if not self.settings.exists():  # the process was killed between run.json and this
+            self._write_settings(began_with)
+        edited = sorted(_differences(began_with, _settings_in(self.settings)))
+        if edited:
+            raise OutputError(
+                f"{self.settings}: says another {', '.join(edited)} than the run was begun with, and a run goes on as "
+                "it began (run.json holds how); put it back, or delete the file, or begin again in another `output=...`"
+            )
+        changed = sorted(_differences(_filled_in(began_with, config), config.model_dump(mode="json")))
         if changed:
             raise OutputError(
                 f"{self.path}: the run was begun with another {', '.join(changed)}; resume with the same settings "
-                f"(they are in {self.path / 'config.yaml'})"
+                f"(they are in {self.settings})"
             )
 
 
@@ -283,8 +308,19 @@ def _ledger_in(text: str) -> dict[str, Any]:
 
 def _is_fresh(path: Path) -> bool:
     """Whether the folder is empty but for what a run leaves that was killed while it began, and its lock."""
-    leftovers = {"config.yaml", ".config.yaml.writing", ".run.json.writing", LOCK}
+    leftovers = {".run.json.writing", LOCK}
     return path.is_dir() and all(p.name in leftovers for p in path.iterdir())
+
+
+def _settings_in(file: Path) -> dict[str, Any]:
+    """What config.yaml says; an OutputError where it cannot be read."""
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("it holds no settings")
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise OutputError(f"{file}: cannot be read ({reason_of(error)}); delete it, it is written again") from error
+    return settings
 
 
 def _filled_in(settings: dict[str, Any], config: RunConfig) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import yaml
 from penchant.data.given import FileSource, digest_of
 from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
-from penchant.models.load import base_of
+from penchant.models.load import resolve
+from penchant.models.network import base_of_adapter
 from penchant.training.checkpoint import checkpoint_faults
 from penchant.training.origins import lies_nowhere
 from penchant.training.provenance import read_provenance
@@ -76,9 +77,14 @@ def _base(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
     if (written := base_of_run(ledger)) is None:
         return
     try:
-        folder = base_of(run / "model")
+        name = base_of_adapter(run / "model")
     except UserError as error:
         yield Finding("base model", "differs", str(error))
+        return
+    try:
+        folder = resolve(name)
+    except UserError as error:
+        yield Finding("base model", "unknown", f"the adapter's base_model_name_or_path is not found ({error})")
         return
     yield _compared("base model", written["files"], folder, also_new=False)
 
