@@ -14,8 +14,8 @@ import torch
 from penchant.training import checkpoint
 from penchant.training.run_folder import read_rows_written
 
-EVERY = 42
-"""Of 400 writes in four runs every 28th is killed at; all of them take half an hour."""
+EVERY = 60
+"""Of 400 writes in four runs every 60th is killed at; all of them take half an hour."""
 TIMINGS = {"tokens_per_second", "step_seconds"}
 COMMANDS = {"dpo": ["dpo"], "lora": ["dpo", "--lora"], "sft": ["sft"], "rlhf": ["rlhf"]}
 RLHF = ("--judge", "killed_judge:brevity", "--max-new-tokens", "3", "--num-responses", "2")

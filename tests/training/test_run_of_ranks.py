@@ -103,13 +103,12 @@ class Kill(pt.Callback):
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize("mode", ["replicated", "sharded"])
 def test_a_killed_process_of_a_command_is_started_again_and_the_run_goes_on_by_itself(
-    dpo, in_a_process, pairs_file, tmp_path, mode
+    dpo, in_a_process, pairs_file, tmp_path
 ):
     alone = dpo(name="alone", **SETTINGS)
     (tmp_path / "killer.py").write_text(KILLER)
-    words = ["--epochs", "2", "--processes", "2", "--set", f"parallel.mode={mode}", "--set", "data.held_out=0.25"]
+    words = ["--epochs", "2", "--processes", "2", "--set", "data.held_out=0.25"]
     words += ["--set", "save.checkpoint_every=2", "--set", "save.num_samples=2", "--set", "save.sample_tokens=8"]
     done = in_a_process("dpo", pairs_file, *words, "--tracker", "killer:Kill", "--max-restarts", "1", "-o", "run")
     assert done.returncode == 0, done.stderr
