@@ -129,6 +129,19 @@ def test_on_a_phone_lines_of_an_answer_are_seen_without_scrolling(make_site, rea
         assert reader.page.evaluate(ANSWER_SHOWN) >= 3
 
 
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+@pytest.mark.parametrize("size", [(320, 454), (320, 568), (375, 553)], ids=str)
+def test_on_a_short_phone_too_and_no_button_is_cut_off(make_site, read, size, locale):
+    site = make_site([task(0, a="word " * 400, b="word " * 300, prompt=PROMPTS["everything"])])
+    with served(site) as base:
+        viewport = dict(zip(("width", "height"), size, strict=True))
+        reader = read(base, site.tokens["ann"], viewport=viewport, locale=locale, has_touch=True)
+        assert reader.page.evaluate(ANSWER_SHOWN) >= 2
+        wide = "[...document.querySelectorAll('#asking button')].filter((b) => b.scrollWidth > b.clientWidth).length"
+        assert reader.page.evaluate(wide) == 0
+        assert reader.page.evaluate(CUT_OFF) == []
+
+
 def test_a_long_prompt_unfolds_by_keyboard_and_the_next_one_is_folded_again(make_site, read):
     site = make_site([task(i, prompt="a line of a long question\n" * 60 + "its last line") for i in range(2)])
     shown = "document.querySelector('#prompt').scrollHeight - document.querySelector('#prompt').clientHeight"
