@@ -42,7 +42,7 @@ def file(tmp_path):
 
 
 def test_its_rows_are_read_beside_those_of_our_own_formats(add_package, file):
-    with pytest.raises(DataError, match="those of no format read here"):
+    with pytest.raises(DataError, match="not those of the other rows"):
         load_pairs(file)
     add_package("duelling", POINTS, duels=DUELS)
     loaded = load_pairs(file)

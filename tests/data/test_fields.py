@@ -325,6 +325,10 @@ def test_openai_pairs_are_read_with_their_tools(read):
     assert [field.name for field in found.unread] == ["input.messages[].mine"]
     (pair,), _ = read(load_pairs, row | {"input": json.dumps(row["input"]), "preferred_output": json.dumps([BOT])})
     assert (pair.chosen, pair.prompt[0].content, json.loads(pair.prompt[0].tools)) == ("R", "Q", [TOOL])
+    (pair,), _ = read(load_pairs, row | {"system": "Be kind."})
+    assert [(turn.role, turn.content) for turn in pair.prompt] == [("system", "Be kind."), ("user", "Q")]
+    other = TOOL | {"function": TOOL["function"] | {"name": "other"}}
+    assert refusal(read, load_pairs, row | {"tools": [other]})[0] == "bad_type"
     row["input"]["response_format"] = {"type": "json"}
     assert refusal(read, load_pairs, row)[0] == "unread_field"
 
@@ -386,3 +390,10 @@ def test_loading_leaves_the_search_for_cycles_as_it_was(read):
         with pytest.raises(DataError):
             read(load_pairs, {"strange": 1})
         assert gc.isenabled() is is_on
+
+
+@pytest.mark.parametrize("strange", [{"prompt": "Q"}, {"messages": [USER, BOT]}], ids=["a prompt", "messages"])
+def test_a_row_among_others_of_another_shape_is_told_what_those_have(read, strange):
+    _, found = read(load_pairs, PAIR, strange)
+    (problem,) = found.problems
+    assert "'chosen' and 'rejected'" in problem.reason or "are not those of the other rows" in problem.reason

@@ -76,7 +76,8 @@ class Reader(Generic[Record]):
             if LISTED in row:
                 raise no_object(row[LISTED])
             self._note_columns(row)
-            raise _of_no_format(row, self._met_before(row) or self._table())
+            met = [one for one in self._table() if one.name in self.formats]  # more likely one of them, spoilt
+            raise _of_no_format(row, met or self._table(), "the other rows" if met else "any format read here")
         self.num_known += 1
         self.formats[importer.name] = None
         records, names = self.converted(row, importer, origin)
@@ -114,11 +115,6 @@ class Reader(Generic[Record]):
         if self._only is not None:
             return None
         return next((importer for importer in self._more() if importer.matches(row)), None)
-
-    def _met_before(self, row: Row) -> Sequence[OneOrMore[Record]]:
-        """The formats of earlier rows of which this one has a field at least: it is more likely one of them, spoilt."""
-        met = [one for one in self._table() if one.name in self.formats]
-        return [one for one in met if any(row.get(name) is not None for name in one.needs)]
 
     def _table(self) -> Sequence[OneOrMore[Record]]:
         return self.importers if self._only is None else [self._only]
@@ -193,8 +189,11 @@ def may_be_of(names: Iterable[str], importer: Importer[Any]) -> bool:
     return set(importer.needs) <= set(names) and not any(group.isdisjoint(names) for group in importer.needs_one_of)
 
 
-def _of_no_format(row: Row, importers: Sequence[Importer[Any]]) -> BadRow:
-    """Why no importer matches the row: what is missing from the one that it comes nearest to."""
+def _of_no_format(row: Row, importers: Sequence[Importer[Any]], whose: str) -> BadRow:
+    """Why none of the importers matches the row: what is missing from the one that it comes nearest to.
+
+    whose: fields they read, in words.
+    """
 
     def distance(one: Importer[Any]) -> tuple[int, int]:
         absent = sum(row.get(name) is None for name in one.needs)
@@ -203,7 +202,7 @@ def _of_no_format(row: Row, importers: Sequence[Importer[Any]]) -> BadRow:
     one = min([one for one in importers if one.needs] or importers, key=distance)
     absent = [f"'{name}'" for name in one.needs if row.get(name) is None]
     if len(absent) == len(one.needs):
-        reason = f"its fields ({', '.join(map(str, row)) or 'none'}) are those of no format read here"
+        reason = f"its fields ({', '.join(map(str, row)) or 'none'}) are not those of {whose}"
         return BadRow("missing_field", reason, "remove the row, or look at the formats in docs/data.md")
     if absent:
         missing = f"field {absent[0]} is" if len(absent) == 1 else f"fields {' and '.join(absent)} are"

@@ -8,6 +8,7 @@ from penchant.data.importers.base import (
     conversation_field,
     field,
     filled,
+    opened,
     prompt_field,
 )
 from penchant.data.importers.messages import kind_of, says_nothing
@@ -33,7 +34,7 @@ def convert_openai(row: Row) -> PreferencePair:
     if strange := [name for name in given if name not in OF_INPUT and not says_nothing(given[name])]:
         raise BadRow("unread_field", f"'input' holds '{strange[0]}', which is not read", "remove it")
     prompt = conversation_field({name: given[name] for name in ("messages", "tools") if name in given}, "messages")
-    return pair_of(row, prompt, ("preferred_output", "non_preferred_output"))
+    return pair_of(row, opened(row, prompt), ("preferred_output", "non_preferred_output"))
 
 
 EXPLICIT_PROMPT = Importer(
@@ -72,5 +73,5 @@ OPENAI_PAIR = Importer(
     needs=OPENAI,
     matches=lambda row: filled(row, *OPENAI),
     convert=convert_openai,
-    reads=NUMBERS.union(OPENAI),
+    reads=BESIDE.union(NUMBERS, OPENAI),
 )
