@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from penchant.wording import sanitise
+from penchant.wording import one_line, sanitise
 
 __all__ = ["Bars", "Lines", "Reporter", "Silent", "facts_in_words", "reporter_of"]
 
@@ -53,7 +53,7 @@ class Lines:
         self._done: dict[str, int] = {}
 
     def say(self, text: str) -> None:
-        print(sanitise(text), file=sys.stderr, flush=True)
+        print(one_line(sanitise(text)), file=sys.stderr, flush=True)
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         """Where less is done than before, it began again and is shown again."""
@@ -88,7 +88,7 @@ class Bars:
         self._bars: dict[str, Any] = {}
 
     def say(self, text: str) -> None:
-        _tqdm().write(text, file=sys.stderr)
+        _tqdm().write(one_line(text), file=sys.stderr)
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         if total == 0:

@@ -48,6 +48,14 @@ def test_what_is_said_goes_to_standard_error_as_it_is_not_as_markup(capsys):
     assert captured.err.count("\n") == 1
 
 
+def test_whatever_is_said_of_a_foreign_text_is_one_line_that_can_be_read(capsys):
+    with Reporter() as reporter:
+        reporter.say("reading the tokenizer of " + "m\n" * 50_000)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert len(said) < 2_200
+
+
 @pytest.mark.parametrize(("seconds", "num_lines"), [(60.0, 21), (1.0, 21), (0.01, 3)])
 def test_without_a_terminal_progress_is_a_line_for_each_twentieth_however_long_it_takes(
     capsys, monkeypatch, seconds, num_lines

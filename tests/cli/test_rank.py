@@ -309,6 +309,12 @@ def test_a_missing_file_and_an_unknown_ending_are_named(penchant, tmp_path):
     assert (unknown.code, "unknown format (.xlsx)" in unknown.err) == (2, True)
 
 
+def test_ties_alone_are_told_how_to_count_in_the_shells_words(rank):
+    rows = [row | {"winner": "tie"} for row in battles()]
+    result = rank(rows, "--ties", "davidson")
+    assert (result.code, "every vote is a tie; count them by `--ties half`" in result.err) == (2, True), result.err
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

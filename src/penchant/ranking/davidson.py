@@ -76,7 +76,7 @@ def fit_davidson(
     if is_tie.all() or not is_tie.any():
         which = "every" if is_tie.all() else "no"
         raise DataError(
-            f"Davidson's model needs ties and decided votes, but {which} vote is a tie; use fit_bradley_terry."
+            f'Davidson\'s model needs ties and decided votes, but {which} vote is a tie; count them by `ties="half"`.'
         )
     return estimate(
         votes,
