@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["RESTARTS", "is_own", "num_processes", "own_process", "process_rank", "was_restarted"]
+__all__ = ["RESTARTS", "SPINS", "is_own", "num_processes", "own_process", "process_rank", "was_restarted"]
 
 RESTARTS = "PENCHANT_RESTARTS"
 """The environment variable that says how often the processes of a run were started again."""
+
+
+SPINS = "1000"
+"""Rounds of an OpenMP thread's loop before it sleeps; some microseconds. GNU's library has 300,000."""
 
 
 class _Process:
@@ -15,8 +19,13 @@ class _Process:
 
 
 def own_process() -> None:
-    """Say that the process does nothing but what it is told next, as a command's does."""
+    """Say that the process does nothing but what it is told next, as a command's does.
+
+    Before PyTorch is imported, this also keeps its threads from waiting for each other at full speed: beside other
+    work that takes the very processors that they wait for.
+    """
     _Process.is_own = True
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def is_own() -> bool:

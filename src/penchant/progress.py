@@ -6,11 +6,13 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from importlib.abc import MetaPathFinder
 from typing import Any, Protocol
 
+from penchant.process import num_processes
 from penchant.wording import one_line, sanitise
 
-__all__ = ["Bars", "Lines", "Reporter", "Silent", "facts_in_words", "reporter_of"]
+__all__ = ["Bars", "Lines", "Reporter", "Silent", "announce_torch", "facts_in_words", "reporter_of"]
 
 SHOWN = {
     "loss": "loss {:.4f}",
@@ -32,6 +34,21 @@ class Reporter(Protocol):
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         """How far `what` is, with numbers to show beside it. total: None until it is known."""
+
+
+def announce_torch() -> None:
+    """Say so before PyTorch is first imported: reading it and what stands on it takes some seconds of a command."""
+    if "torch" not in sys.modules and num_processes() == 1:
+        sys.meta_path.insert(0, _TorchIsNext())
+
+
+class _TorchIsNext(MetaPathFinder):
+    """Finds nothing; it hears of what is looked for."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "torch":
+            sys.meta_path.remove(self)
+            Lines().say("loading PyTorch")
 
 
 class Silent:

@@ -173,6 +173,7 @@ def test_labelled_responses_are_checked_too_with_lengths_of_good_and_bad(check):
     result = check([*rows, {"prompt": "Once", "completion": " ", "label": True}])
     assert result.code == 1
     assert "3 rows of labelled, format labelled; 1 cannot be used" in result.out
+    assert "`penchant dpo` with `--objective kto` reads them so; `penchant sft` imitates" in result.out
     lengths = [line.split()[:2] for line in result.out.splitlines() if line.split()[:1] in (["good"], ["bad"])]
     assert lengths == [["good", "1"], ["bad", "1"]]
 

@@ -45,7 +45,6 @@ def command(
 
     read = [Path(file) for file in resolve_projects([*map(str, files)], "pairs", labels=labels, say=Reporter().say)]
     with Reporter() as reporter:
-        reporter.say(f"reading the tokenizer of {model}")  # before the libraries are: they take some seconds themselves
         from penchant.tokens import special_tokens_of
         from penchant.training.checking import check_data
 

@@ -23,12 +23,13 @@ class Group:
 
 def option(help: str, names: str = "", *, default: Any = None, shown: str | bool = True, **rules: Any) -> Any:
     """An option. names: as "--output -o", where they are not the parameter's own. shown: its default in words."""
+    shown = "none" if shown is True and default is None else shown
     return typer.Option(default, *names.split(), help=help, show_default=shown, **rules)
 
 
 def flag(names: str, help: str) -> Any:
     """An option that takes no value."""
-    return option(help, names, default=False)
+    return option(help, names, default=False, shown="off")
 
 
 def argument(help: str, *, default: Any = ..., shown: str | bool = True, **rules: Any) -> Any:

@@ -14,6 +14,7 @@ from penchant.cli.failures import one_sentence
 from penchant.cli.hints import Command
 from penchant.cli.processes import one_of_several
 from penchant.process import own_process
+from penchant.progress import announce_torch
 from penchant.versions import versions_in_words
 from penchant.wording import SPELT_OUT
 
@@ -65,6 +66,7 @@ def main() -> None:
     Exit codes: 0 done, 1 our fault or a run that stopped itself, 2 the user's mistake, 130 Ctrl-C, 143 SIGTERM.
     """
     own_process()
+    announce_torch()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     for stream in (sys.stdout, sys.stderr):

@@ -43,7 +43,6 @@ def begin(
         require_place(Path(config.output))
     launch(given.get("processes", 1), given.get("max_restarts", 0))
     with Reporter() as reporter:
-        reporter.say(f"loading {config.model.name}")  # before the libraries are: they take some seconds themselves
         from penchant.models.numerics import prepare_process
 
         prepare_process()
