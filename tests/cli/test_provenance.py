@@ -234,7 +234,7 @@ def test_a_reference_named_by_a_relative_path_is_found_from_another_folder(
     monkeypatch.chdir(copies / "elsewhere")
     for origins in (
         {"model": ledger["origins"]["model"] | {"path": str(copies / "base")}},
-        {"model": {"path": "/gone"}},
+        {"model": ledger["origins"]["model"] | {"path": "/gone"}},
     ):
         (copies / "first" / "run.json").write_text(json.dumps(ledger | {"origins": origins}))
         result = penchant("score", "--model", "../first", "--data", runs / "pairs.jsonl")

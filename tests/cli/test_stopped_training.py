@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from penchant.models.ledger import read_ledger
 from penchant.training.alone import alone_in_run
-from penchant.training.run_folder import read_ledger, read_rows_written
+from penchant.training.run_folder import read_rows_written
 
 TIMINGS = {"tokens_per_second", "step_seconds"}
 PLACES = {
@@ -178,9 +179,10 @@ def test_a_damaged_record_is_said_with_its_lines_when_a_run_goes_on(penchant, ca
     samples.write_bytes(b"{\n" + samples.read_bytes())
     result = penchant(*call(run, "--resume"))
     assert result.code == 0, result.err
-    assert f"{metrics}:1, 2, 3, 4: not readable as a row of a run; left out, the other 0 rows are kept" in result.err
+    assert f"{metrics}:1, 2, 3, 4: not readable as a row of a run (line 1: " in result.err
+    assert "left out, the other 0 rows are kept" in result.err
     assert f"{metrics}: holds nothing of step 1; training goes on as it was" in result.err
-    assert f"{samples}:1: not readable as a row of a run; left out" in result.err
+    assert f"{samples}:1: not readable as a row of a run (line 1: " in result.err
     assert [row["step"] for row in read_rows_written(metrics)] == [1, 2, 2]
     assert read_ledger(run)["status"] == "finished"
 

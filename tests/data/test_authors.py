@@ -37,7 +37,9 @@ def test_a_file_of_something_else_has_no_authors(tmp_path):
 def test_what_stands_behind_a_snapshot_is_read_beside_it_and_only_there(tmp_path):
     snapshot = tmp_path / "pairs-0.jsonl"
     assert votes_behind(snapshot) is None
-    votes_file(snapshot).write_text('{"pairs": 3}')
-    assert votes_behind(snapshot) == {"pairs": 3}
-    votes_file(snapshot).write_text("{")
-    assert votes_behind(snapshot) is None
+    facts = {"project": "p", "answers": 4, "answered": 3, "pairs": 3, "labels": "majority", "skipped": 1}
+    votes_file(snapshot).write_text(json.dumps(facts))
+    assert votes_behind(snapshot) == facts
+    for damaged in ("{", json.dumps(facts | {"pairs": "3"}), "[" * 100_000):
+        votes_file(snapshot).write_text(damaged)
+        assert votes_behind(snapshot) is None

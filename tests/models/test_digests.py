@@ -29,8 +29,12 @@ def make_run(base, cpu, tmp_path):
         if lora:
             adapters.attach(model, 2, 4.0, (), seed=0)
         save_model(model, tmp_path / "run" / "model")
-        origin = {"path": str(base), "files": digests_of_base(base)}
-        ledger = {"model_files": digests_of_model(tmp_path / "run" / "model"), "origins": {"model": origin}}
+        origin = {"name": "base", "digest": "", "path": str(base), "run": None, "files": digests_of_base(base)}
+        ledger = {
+            "config": {},
+            "model_files": digests_of_model(tmp_path / "run" / "model"),
+            "origins": {"model": origin},
+        }
         (tmp_path / "run" / "run.json").write_text(json.dumps(ledger))
         return tmp_path / "run"
 
@@ -99,7 +103,7 @@ def test_a_copy_elsewhere_is_a_model_of_its_own(make_run, cpu, tmp_path):
 
 def test_a_run_from_before_digests_were_recorded_is_used_as_it_is(make_run):
     run = make_run()
-    (run / "run.json").write_text("{}")
+    (run / "run.json").write_text('{"config": {}}')
     touch(run / "model" / "model.safetensors")
     assert resolve(str(run)) == run / "model"
 

@@ -181,13 +181,13 @@ def test_only_harmless_files_are_asked_of_the_hub(monkeypatch, tmp_path):
 
 
 def test_a_run_without_finished_model_says_to_resume(tmp_path):
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"config": {}}')
     with pytest.raises(ModelError, match="resume=True"):
         resolve(str(tmp_path))
 
 
 def test_a_finished_run_names_its_model(tmp_path):
-    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text('{"config": {}}')
     (tmp_path / "model").mkdir()
     assert resolve(str(tmp_path)) == tmp_path / "model"
 

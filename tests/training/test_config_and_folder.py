@@ -7,17 +7,13 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from penchant.errors import ConfigError, OutputError
+from penchant.models.ledger import read_ledger
 from penchant.online.config import RLHFConfig
 from penchant.progress import Silent
+from penchant.report.comparison import read_comparison
 from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
 from penchant.training.export import export
-from penchant.training.run_folder import (
-    RunFolder,
-    append_rows,
-    read_ledger,
-    read_rows_written,
-)
-from penchant.training.run_report import read_comparison
+from penchant.training.run_folder import RunFolder, append_rows, read_rows_written
 from penchant.training.settings import build_config
 
 

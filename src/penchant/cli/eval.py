@@ -68,10 +68,10 @@ def command(
     from penchant.feedback.snapshots import resolve_projects
     from penchant.files import require_new
     from penchant.launching import launch
+    from penchant.models.ledger import read_ledger
     from penchant.models.opening import open_model
     from penchant.models.sampler import SamplingParams
     from penchant.tokens import special_tokens_of
-    from penchant.training.run_folder import read_ledger
 
     if bool(models) == (answers is not None):
         raise ConfigError("name either what is to be compared, a run or several models, or two files: `answers=...`")

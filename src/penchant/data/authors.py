@@ -1,6 +1,5 @@
 """Who answered the comparisons in a file, and which models wrote them; and what stands behind a snapshot of votes."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
@@ -10,13 +9,26 @@ from typing import Any
 from penchant.data.files import scan_rows
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
+from penchant.strict_json import LACKING, Count, Fields, Text, object_in
 
-__all__ = ["STAND_IN", "authors_of", "authors_of_file", "is_project", "votes_behind", "votes_file"]
+__all__ = ["STAND_IN", "VotesFacts", "authors_of", "authors_of_file", "is_project", "votes_behind", "votes_file"]
 
 STAND_IN = "stand-in:"
 """How the name of an annotator begins that is a judge, and no person."""
 UNNAMED = "people without a name"
 NO_MODEL = "no model"
+
+
+class VotesFacts(Fields):
+    """What became of the votes of a project, as far as a run's lineage tells it."""
+
+    project: Text
+    answers: Count
+    answered: Count
+    pairs: Count
+    labels: Text
+    answered_by: dict[Text, Count] = LACKING
+    written_by: dict[Text, Count] = LACKING
 
 
 def is_project(folder: Path) -> bool:
@@ -32,10 +44,9 @@ def votes_file(snapshot: Path) -> Path:
 def votes_behind(file: Path) -> dict[str, Any] | None:
     """What became of the votes in a snapshot of a project; None for any other file."""
     try:
-        facts = json.loads(votes_file(file).read_text(encoding="utf-8"))
+        return object_in(votes_file(file).read_text(encoding="utf-8"), VotesFacts)
     except (OSError, ValueError):
         return None
-    return facts if isinstance(facts, dict) else None
 
 
 def authors_of_file(file: Path) -> dict[str, dict[str, int]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from penchant.errors import ConfigError, ModelError
 from penchant.models.digests import run_of
-from penchant.training.run_folder import found_from, read_ledger
+from penchant.models.ledger import read_ledger
+from penchant.training.run_folder import found_from
 
 if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel

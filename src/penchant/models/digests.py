@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from penchant.errors import ModelError
+from penchant.errors import ModelError, OutputError
+from penchant.models.ledger import read_ledger
 
 __all__ = [
     "GENERATION_CONFIG",
@@ -121,8 +122,7 @@ def require_run_unchanged(run: Path) -> None:
 
     A run from before digests were recorded is taken as it is.
     """
-    written = _ledger(run).get("model_files")
-    if not isinstance(written, Mapping):
+    if (written := _ledger(run).get("model_files")) is None:
         return
     if changed := next(changed_files(written, run / "model", also_new=True), None):
         raise ModelError(
@@ -154,7 +154,7 @@ def base_of_run(ledger: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
     What the adapter's folder has of its own is not read from the base.
     """
-    origin, own = (ledger.get("origins") or {}).get("model"), ledger.get("model_files", ())
+    origin, own = (ledger.get("origins") or {}).get("model"), ledger.get("model_files") or ()
     if not origin or ADAPTER_CONFIG not in own:
         return None
     base = origin.get("base") or origin
@@ -164,7 +164,6 @@ def base_of_run(ledger: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _ledger(run: Path) -> dict[str, Any]:
     try:
-        ledger = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{run}/run.json: damaged ({error}); name {run / 'model'} copied elsewhere") from error
-    return ledger if isinstance(ledger, dict) else {}
+        return read_ledger(run)
+    except OutputError as error:
+        raise ModelError(f"{error}; as a model of its own, name a copy of {run / 'model'} elsewhere") from error

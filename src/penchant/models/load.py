@@ -21,11 +21,11 @@ from penchant.models.digests import (
 from penchant.models.ends import end_ids, generation_folder
 from penchant.models.exactness import keeps_rightly, require_language_model, why_unshared
 from penchant.models.language_model import LanguageModel
+from penchant.models.ledger import read_ledger
 from penchant.models.network import (
     base_of_adapter,
     is_reward_folder,
     read_adapter,
-    read_json,
     read_network,
 )
 from penchant.models.numerics import Numerics, give_back_freed_memory
@@ -235,11 +235,8 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
 
 def clock_of(path: Path) -> datetime | None:
     """The time that the run whose model this is began to tell its chat template; None for any other model."""
-    run = run_of(path)
-    try:
-        return datetime.fromisoformat(read_json(run / "run.json")["clock"]) if run else None
-    except (KeyError, TypeError, ValueError):  # of an older run, or damaged, which others say
-        return None
+    began = read_ledger(run).get("clock") if (run := run_of(path)) else None
+    return datetime.fromisoformat(began) if began else None
 
 
 def is_adapter_folder(path: Path) -> bool:

@@ -8,11 +8,13 @@ from typing import Any
 from penchant.errors import DataError
 from penchant.report.calibration_figure import calibration_figure
 from penchant.report.compared_measures import compared_measures
+from penchant.report.comparison import Comparison
 from penchant.report.languages import words_in
 from penchant.report.page import filled
 from penchant.report.several import in_columns
 from penchant.report.verdict import verdict
 from penchant.report.view import how_pairs_are_ordered, pairs
+from penchant.strict_json import fault_in
 
 __all__ = ["read_evaluations", "render_evaluations"]
 
@@ -21,11 +23,14 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
     """The evaluations in a JSON file, a list as `penchant eval` writes or one alone. Raises DataError."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error}); name a file that `penchant eval` wrote") from error
     every = found if isinstance(found, list) else [found]
     if not every or not all(isinstance(one, dict) and "win_rate" in one for one in every):
         raise DataError(f"{path}: holds no evaluations; name a file that `penchant eval` wrote, or a run folder")
+    for number, one in enumerate(every, 1):
+        if fault := fault_in(one, Comparison):
+            raise DataError(f"{path}: damaged (evaluation {number}: {fault}); evaluate again")
     return every
 
 

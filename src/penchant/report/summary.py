@@ -21,11 +21,12 @@ def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
     last = next((row for row in reversed(metrics) if {"eval_loss", "eval_reward"} & row.keys()), None)
     held_out = [] if last is None else [_held_out(last, ledger), *_by_length(last)]
     remarks = [f"{remark.level}: {remark.title}. {remark.text}" for remark in advise(ledger, metrics)]
-    if ledger.get("status") != "finished":
+    cost = "training_seconds", "unique_tokens_per_second", "peak_memory_bytes"
+    if ledger.get("status") != "finished" or not ledger.keys() >= set(cost):
         return [*held_out, *remarks]
-    speed, peak = ledger["unique_tokens_per_second"], bytes_in_words(ledger["peak_memory_bytes"])
-    cost = f"{ledger['training_seconds']:.0f} s of training, {speed:.0f} unique tokens/s, {peak} at most"
-    return [*held_out, *remarks, cost]
+    seconds, speed, peak = (ledger[name] for name in cost)
+    took = f"{seconds:.0f} s of training, {speed:.0f} unique tokens/s, {bytes_in_words(peak)} at most"
+    return [*held_out, *remarks, took]
 
 
 def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:

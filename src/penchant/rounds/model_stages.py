@@ -50,8 +50,8 @@ def sample_responses(this: Round, reporter: Reporter) -> None:
 def train_on_votes(this: Round, reporter: Reporter) -> None:
     """run/: DPO on votes.jsonl; its reference is the model the round started from."""
     from penchant.evaluation.judges import read_comparisons, tally
+    from penchant.models.ledger import read_ledger
     from penchant.training.config import DPOConfig
-    from penchant.training.run_folder import read_ledger
     from penchant.training.settings import build_config
 
     votes, run = this.path / "votes.jsonl", this.path / "run"
@@ -153,11 +153,11 @@ def _settings(this: Round) -> list[str]:
 
 def _load_start(this: Round, numerics: Any, template: str, reporter: Reporter) -> LanguageModel:
     """The model the round started from, which must be what was trained from. Raises ModelError."""
+    from penchant.models.ledger import read_ledger
     from penchant.models.load import load_model
-    from penchant.training.run_folder import read_ledger
 
     model = load_model(this.start, numerics, chat_template=template, say=reporter.say)
-    trained_from = read_ledger(this.path / "run")["model_digest"]
+    trained_from = read_ledger(this.path / "run").get("model_digest", "none")
     if model.digest != trained_from:
         raise ModelError(
             f"{this.start}: its weights have the digest {model.digest[:12]}, but round {this.number} was trained from "

@@ -20,9 +20,10 @@ def finish_round(this: Round) -> None:
     """Write report.html, then round.json, with which the round is finished."""
     from penchant.evaluation.judges import read_comparisons, tally
     from penchant.evaluation.side_by_side import summarise_sides
+    from penchant.models.ledger import read_ledger
     from penchant.report import write_report
     from penchant.report.counts import counts_of
-    from penchant.training.run_folder import read_ledger, read_rows_written
+    from penchant.training.run_folder import read_rows_written
     from penchant.versions import VERSION
 
     run, plan = this.path / "run", this.plan
@@ -35,7 +36,7 @@ def finish_round(this: Round) -> None:
     samples, counts = read_comparisons(this.path / "samples.jsonl"), counts_of(ledger)
     record: dict[str, Any] = {
         "round": this.number,
-        "parent": {"round": this.number - 1 or None, "model": this.parent, "digest": ledger["model_digest"]},
+        "parent": {"round": this.number - 1 or None, "model": this.parent, "digest": ledger.get("model_digest")},
         "model": {"path": "run", "digest": model_digest(run)},
         "counts": {
             "prompts": len(samples),

@@ -27,6 +27,7 @@ from penchant.evaluation.judges import Scorer, open_scorer
 from penchant.evaluation.pairs import pairs_from
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
+from penchant.models.ledger import read_ledger
 from penchant.models.opening import open_model
 from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
@@ -35,7 +36,6 @@ from penchant.studies.own_data import without_held_out
 from penchant.studies.remembered import code_digest, prompts_digest, remember
 from penchant.studies.settings import StudyConfig
 from penchant.training.other_runs import reward, sft
-from penchant.training.run_folder import read_ledger
 
 __all__ = ["AnyJudge", "Ground", "begun", "make_ground"]
 

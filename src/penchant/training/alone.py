@@ -9,8 +9,9 @@ from pathlib import Path
 
 from penchant.files.lock import alone_in
 from penchant.files.whole import disk_errors_explained
+from penchant.models.ledger import read_ledger
 from penchant.training.interrupt import Interrupted
-from penchant.training.run_folder import RunFolder, read_ledger
+from penchant.training.run_folder import RunFolder
 
 __all__ = ["alone_in_run"]
 

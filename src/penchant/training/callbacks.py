@@ -94,4 +94,4 @@ def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) 
             raise ConfigError(
                 f"{type(callback).__name__}.on_evaluation: the metric {name!r} is {value!r}; return numbers"
             )
-    return found
+    return {name: float(value) if isinstance(value, bool) else value for name, value in found.items()}

@@ -12,12 +12,13 @@ import torch
 from penchant import ranks
 from penchant.files.whole import disk_errors_explained
 from penchant.models.language_model import LanguageModel
+from penchant.models.ledger import read_ledger
 from penchant.models.sharding import whole_on_first
 from penchant.models.slices import write_together
 from penchant.training.alone import alone_in_run
 from penchant.training.checkpoint import take_part
 from penchant.training.config import RunConfig
-from penchant.training.run_folder import RunFolder, read_ledger
+from penchant.training.run_folder import RunFolder
 from penchant.training.run_record import RunRecord
 
 __all__ = ["OthersRunFolder", "first_alone_in_run", "record_of"]

@@ -13,10 +13,11 @@ from typing import Any
 
 from penchant.errors import OutputError
 from penchant.models.digests import run_of
+from penchant.models.ledger import read_ledger
 from penchant.models.starter import STARTERS
 from penchant.training.origins import lies_nowhere
 from penchant.training.provenance import read_provenance
-from penchant.training.run_folder import found_from, read_ledger
+from penchant.training.run_folder import found_from
 from penchant.wording import sanitise
 
 __all__ = ["Origin", "lineage"]

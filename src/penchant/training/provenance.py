@@ -12,12 +12,11 @@ from typing import Any
 from penchant.errors import OutputError
 from penchant.files.whole import write_atomically
 from penchant.models.digests import PROVENANCE, digests_of_model, weights_digest
-from penchant.wording import reason_of
+from penchant.models.ledger import ExportFacts
+from penchant.reading import os_reason
+from penchant.strict_json import read_object
 
 __all__ = ["provenance_writer", "read_provenance"]
-
-
-KEYS = ("exported_at", "dtype", "digest", "files", "of")
 
 
 def provenance_writer(of: Mapping[str, Any], dtype: str) -> Callable[[Path], None]:
@@ -47,9 +46,9 @@ def read_provenance(folder: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(facts, dict) or not (isinstance(facts["files"], dict) and isinstance(facts["of"], dict)):
-            raise ValueError("it does not hold what an export writes")
-        return {key: facts[key] for key in KEYS}
-    except (OSError, ValueError, KeyError) as error:
-        raise OutputError(f"{file}: damaged ({reason_of(error)}); export the model again, or remove it") from error
+        facts = read_object(file, ExportFacts, OutputError, "export the model again, or remove it")
+    except OSError as error:
+        raise OutputError(
+            f"{file}: cannot be read ({os_reason(error)}); export the model again, or remove it"
+        ) from error
+    return {key: facts[key] for key in ExportFacts.model_fields}

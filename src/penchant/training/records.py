@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import ConfigDict, model_validator
 
 from penchant.files.whole import write_atomically
-from penchant.wording import SPELT_OUT
+from penchant.strict_json import LACKING, LARGEST, Count, Fields, Number, Text, object_in
+from penchant.wording import SPELT_OUT, reason_of
 
-__all__ = ["append_rows", "keep_rows", "plain", "read_rows_written"]
+__all__ = ["append_rows", "keep_rows", "plain", "read_rows_written", "row_in"]
 
 Say = Callable[[str], None]
 NAMED = 5
 """Lines or steps named in one message; the others are counted."""
+
+
+class MetricsRow(Fields):
+    """A line of metrics.jsonl: numbers, null for one that was not finite."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number | None]
+
+    step: Count
+    skipped: bool = LACKING
+
+
+class SampleRow(Fields):
+    """A line of samples.jsonl. Those of an older Penchant lack length and end of the response."""
+
+    step: Count
+    prompt: Text = LACKING
+    response: Text
+    num_tokens: Count = LACKING
+    ended: bool = LACKING
+
+    @model_validator(mode="after")
+    def _says_both(self) -> Self:
+        if (self.num_tokens is None) != (self.ended is None):
+            raise ValueError("one of 'num_tokens' and 'ended' is missing")
+        return self
 
 
 def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -25,23 +54,32 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_rows_written(path: Path, say: Say = lambda _: None) -> list[dict[str, Any]]:
-    """Rows in order. A torn last line is left out, as a kill leaves one; any other that is no row is said too.
+    """Rows in order. A torn last line is left out, as a kill leaves one; any other that is no row is said, with why.
 
     Only a line feed ends a row: answers may hold what else Python takes for the end of a line, such as U+2028.
     """
     *whole, torn = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    rows, damaged = [], []
+    rows, damaged = [], {}
     for number, line in enumerate(whole, start=1):
-        row = _row_in(line)
-        if row is not None:
-            rows.append(row)
-        elif line.strip():
-            damaged.append(number)
-    if (last := _row_in(torn)) is not None:
-        rows.append(last)
+        try:
+            rows.append(row_in(line, path))
+        except ValueError as error:
+            if line.strip():
+                damaged[number] = reason_of(error)
+    with suppress(ValueError):
+        rows.append(row_in(torn, path))
     if damaged:
-        say(f"{path}:{_some(damaged)}: not readable as a row of a run; left out, the other {len(rows)} rows are kept")
+        number, why = next(iter(damaged.items()))
+        say(
+            f"{path}:{_some(list(damaged))}: not readable as a row of a run (line {number}: {why}); left out, the "
+            f"other {len(rows)} rows are kept"
+        )
     return rows
+
+
+def row_in(line: str, path: Path) -> dict[str, Any]:
+    """The row that a line of this file spells. Raises ValueError, which says why it is none."""
+    return object_in(line, SampleRow if path.name == "samples.jsonl" else MetricsRow)
 
 
 def keep_rows(path: Path, step: int, say: Say = lambda _: None, *, evaluated: bool = True) -> None:
@@ -61,19 +99,14 @@ def keep_rows(path: Path, step: int, say: Say = lambda _: None, *, evaluated: bo
         say(f"{path}: holds nothing of step {_some(lost)}; training goes on as it was, its record stays incomplete")
 
 
-def _row_in(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) and type(row.get("step")) is int else None
-
-
 def _some(numbers: Sequence[int]) -> str:
     more = f" and {len(numbers) - NAMED} more" if len(numbers) > NAMED else ""
     return ", ".join(map(str, numbers[:NAMED])) + more
 
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no word for a number that is not finite; null keeps the line readable for other tools."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+    """JSON has no word for a number that is not finite; null keeps the line readable for other tools.
+
+    Nor can figures and means be made of numbers that are as good as infinite.
+    """
+    return {k: None if isinstance(v, float) and not abs(v) <= LARGEST else v for k, v in row.items()}

@@ -27,6 +27,7 @@ from penchant.files.whole import SCRATCH, disk_errors_explained, write_atomicall
 from penchant.models import saving
 from penchant.models.digests import digests_of_model, file_sha256
 from penchant.models.language_model import LanguageModel
+from penchant.models.ledger import read_ledger
 from penchant.models.sharding import whole_on_first
 from penchant.models.slices import read_slices, write_together
 from penchant.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
@@ -38,7 +39,7 @@ from penchant.wording import bytes_in_words, reason_of
 __all__ = [
     "RunFolder",
     "clock_of_run",
-    "read_ledger",
+    "found_from",
     "read_rows_written",
     "require_usable",
 ]
@@ -135,7 +136,7 @@ class RunFolder(RunRecord):
         """The data that the run in this folder began with; none where there is no run."""
         if path is None or not (Path(path) / "run.json").is_file():
             return ()
-        files: Sequence[str] = read_ledger(Path(path))["config"]["data"]["files"]
+        files: Sequence[str] = read_ledger(Path(path))["config"].get("data", {}).get("files", ())
         return files
 
     @classmethod
@@ -221,12 +222,7 @@ class RunFolder(RunRecord):
             )
 
     def _take_up(self, config: RunConfig) -> None:
-        try:
-            self.ledger = _ledger_in((self.path / "run.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise OutputError(
-                f"{self.path}/run.json: damaged ({reason_of(error)}); begin again in another `output=...`"
-            ) from error
+        self.ledger = read_ledger(self.path)
         if self.is_finished:
             raise OutputError(f"{self.path}: this run is finished; choose another `output=...` to train further")
         self._require_same_settings(config)
@@ -261,16 +257,6 @@ def require_usable(path: Path, *, resume: bool) -> bool:
     return began
 
 
-def read_ledger(run: Path) -> dict[str, Any]:
-    """run.json of a run folder. Raises OutputError."""
-    try:
-        return _ledger_in((run / "run.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OutputError(f"{run}: holds no run.json, so it is not a run folder; give the folder of a run") from error
-    except ValueError as error:
-        raise OutputError(f"{run}/run.json: damaged ({reason_of(error)}); the run cannot be read") from error
-
-
 def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
     """A path in the settings of a run, as it is found from any folder: they were relative to where the run began.
 
@@ -293,17 +279,6 @@ def clock_of_run(run: Path | None, *, resume: bool) -> datetime.datetime:
     clock = datetime.datetime.fromisoformat(began) if began else now
     told = ranks.first(clock.isoformat)
     return clock if ranks.is_first() else datetime.datetime.fromisoformat(told)
-
-
-def _ledger_in(text: str) -> dict[str, Any]:
-    """The content of run.json. Raises ValueError."""
-    try:
-        ledger = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("its brackets are nested too deep") from error
-    if not isinstance(ledger, dict) or not isinstance(ledger.get("config"), dict):
-        raise ValueError("it does not hold the settings of a run under 'config'")
-    return ledger
 
 
 def _is_fresh(path: Path) -> bool:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from penchant.errors import ConfigError, OutputError, UserError
+from penchant.errors import ConfigError, UserError
 from penchant.files.whole import disk_errors_explained, write_atomically
+from penchant.models.ledger import read_ledger
 from penchant.objectives import row_in_table
 from penchant.report import write_report
 from penchant.report.card import model_card
+from penchant.report.comparison import read_comparison
 from penchant.report.evaluations import read_evaluations, render_evaluations
 from penchant.report.page import About
 from penchant.report.several import RunData, render_runs
 from penchant.training.lineage import lineage
 from penchant.training.records import read_rows_written
-from penchant.training.run_folder import read_ledger
-from penchant.wording import reason_of
 
-__all__ = ["about_run", "page_of_runs", "read_comparison", "write_page", "write_run_report", "write_runs_report"]
+__all__ = ["about_run", "page_of_runs", "write_page", "write_run_report", "write_runs_report"]
 
 Say = Callable[[str], None]
 
@@ -93,19 +92,3 @@ def _read(run: Path, say: Say) -> RunData:
     return RunData(
         run.resolve().name, read_ledger(run), rows("metrics.jsonl"), rows("samples.jsonl"), read_comparison(run)
     )
-
-
-def read_comparison(run: Path) -> dict[str, Any] | None:
-    """What the last evaluation of a run wrote into its folder; None before the first. Raises OutputError."""
-    file = run / "comparison.json"
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it is no JSON object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise OutputError(
-            f"{file}: damaged ({reason_of(error)}); evaluate the run again by `penchant.evaluate`, or remove it"
-        ) from error
-    return found

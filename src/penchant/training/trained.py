@@ -12,15 +12,17 @@ from penchant.errors import ConfigError
 from penchant.files.whole import write_atomically
 from penchant.models.digests import digest_of_network, weights_digest
 from penchant.models.language_model import LanguageModel
+from penchant.models.ledger import read_ledger
 from penchant.models.load import base_of, load_model
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.progress import reporter_of
 from penchant.report import curves_as_html, render_report, samples_as_html, summary
+from penchant.report.comparison import read_comparison
 from penchant.report.several import RunData
-from penchant.training.run_folder import RunFolder, read_ledger
+from penchant.training.run_folder import RunFolder
 from penchant.training.run_record import RunRecord
-from penchant.training.run_report import about_run, read_comparison, write_run_report
+from penchant.training.run_report import about_run, write_run_report
 
 __all__ = ["Report", "Rows", "Run", "settle"]
 
@@ -120,7 +122,7 @@ class Run:
     def model(self) -> LanguageModel:
         """The trained model; that of a folder is loaded when it is first asked for. Raises ModelError."""
         if self._model is None:
-            settings = self.ledger["config"]["model"]
+            settings = self.ledger["config"].get("model") or {}
             with computing():
                 numerics = choose_numerics(settings.get("device", "auto"), settings.get("dtype", "auto"))
                 load = load_reward_model if names_reward_model(str(self.path)) else load_model

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +13,13 @@ import yaml
 from penchant.data.given import FileSource, digest_of
 from penchant.errors import UserError
 from penchant.models.digests import base_of_run, changed_files, file_sha256
+from penchant.models.ledger import read_ledger
 from penchant.models.load import resolve
 from penchant.models.network import base_of_adapter
 from penchant.training.checkpoint import checkpoint_faults
 from penchant.training.origins import lies_nowhere
 from penchant.training.provenance import read_provenance
-from penchant.training.run_folder import read_ledger
+from penchant.training.records import row_in
 
 __all__ = ["Finding", "verify_run"]
 
@@ -125,7 +126,7 @@ def _data(ledger: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding("data", "same", str(path))
         return
     paths = [Path(file) for file in ledger.get("data", ())]
-    if gone := [path for path in paths if not path.is_file()]:
+    if gone := [path for path in paths if not isfile(path)]:
         yield Finding("data", "unknown", f"{gone[0]} is not found from here")
     elif paths:
         same = digest_of(map(FileSource, paths)) == ledger.get("data_digest")
@@ -140,7 +141,7 @@ def _rows(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(name, "differs", "is gone")
             continue
         lines = path.read_bytes().split(b"\n")
-        bad = [number for number, line in enumerate(lines, 1) if line and not _is_row(line)]
+        bad = [number for number, line in enumerate(lines, 1) if line and not _is_row(line, path)]
         if bad:
             yield Finding(name, "differs", f"line {bad[0]} cannot be read ({_count(len(bad), 'line')} of {len(lines)})")
         else:
@@ -161,9 +162,9 @@ def _run_files(ledger: Mapping[str, Any]) -> Mapping[str, str]:
     return ledger.get("run_files") or {}
 
 
-def _is_row(line: bytes) -> bool:
+def _is_row(line: bytes, path: Path) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
+        return bool(row_in(line.decode(), path))
     except ValueError:
         return False
 

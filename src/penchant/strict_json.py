@@ -1,0 +1,105 @@
+"""JSON that a file holds against what it is to hold: where something else stands, a few words say what and where.
+
+Only what is read is looked at: fields that nobody knows stay as they are, and one with a default may be missing, as in
+files of an older Penchant. What is given back is the file's own content.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from penchant.errors import UserError
+from penchant.wording import reason_of, shown
+
+__all__ = ["LACKING", "LARGEST", "Count", "Fields", "Number", "Text", "fault_in", "object_in", "read_object"]
+
+DEEPEST = 60
+"""Brackets within brackets: nothing that is written has half as many."""
+EXPECTED = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+}
+
+
+def _text(value: object) -> object:
+    """Pydantic's own `str` refuses half a surrogate pair, which the name of a file may hold."""
+    if not isinstance(value, str):
+        raise ValueError("text")
+    return value
+
+
+Text = Annotated[Any, AfterValidator(_text)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+LARGEST = 1e100
+"""Of numbers that are read: sums and squares of many are finite too."""
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+
+LACKING: Any = None
+"""The default of a field that may be missing; null it may be only where its type says so."""
+
+
+class Fields(BaseModel):
+    """What an object is to hold, each field of exactly its type."""
+
+    model_config = ConfigDict(strict=True, protected_namespaces=())
+
+
+def read_object(file: Path, schema: type[Fields], error: type[UserError], mend: str) -> dict[str, Any]:
+    """The JSON object in a file. mend: what to do where it is another.
+
+    Raises OSError where there is nothing to read, and `error` where it is no such object.
+    """
+    try:
+        return object_in(file.read_text(encoding="utf-8"), schema)
+    except ValueError as why:
+        raise error(f"{file}: damaged ({reason_of(why)}); {mend}") from why
+
+
+def object_in(text: str, schema: type[Fields]) -> dict[str, Any]:
+    """The JSON object that a text spells. Raises ValueError, which says why."""
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deep") from error
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")
+    if _is_deeper(content, DEEPEST):
+        raise ValueError("its brackets are nested too deep")
+    if fault := fault_in(content, schema):
+        raise ValueError(fault)
+    return content
+
+
+def fault_in(content: object, schema: type[Fields]) -> str:
+    """The first field that is not what it should be, what it is, and what belongs there; "" where all are right."""
+    try:
+        schema.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+    else:
+        return ""
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"] if part != "[key]")
+    name, kind, said = where.removeprefix("."), first["type"], str(first["msg"]).removeprefix("Value error, ")
+    if kind == "missing":
+        return f"'{name}' is missing"
+    if not name:
+        return said
+    if kind.startswith(("greater_than", "less_than")):
+        said = "which is out of range"
+    else:
+        said = f"where {EXPECTED.get(kind) or said.removeprefix('Input should be ')} belongs"
+    return f"'{name}' is {shown(first['input'])}, {said}"
+
+
+def _is_deeper(value: object, room: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(room == 0 or _is_deeper(one, room - 1) for one in inside if isinstance(one, dict | list))
