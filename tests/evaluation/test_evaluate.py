@@ -18,6 +18,7 @@ from penchant.models.numerics import choose_numerics
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Silent
 from penchant.ranking.winrate import paired_means
+from penchant.training.verify import verify_run
 
 PROMPTS = [Prompt(messages=(Message(role="user", content=f"question {i}"),), id=str(i)) for i in range(40)]
 LONGER = FunctionJudge("longer", lambda prompt, response: len(response))
@@ -149,6 +150,31 @@ def test_an_evaluation_is_written_into_a_run_folder_as_it_is(tmp_path, load):
         "prompts": "mine"
     }
     assert LONGER.name in report.read_text(encoding="utf-8")
+
+
+def test_verify_compares_the_evaluation_that_was_written_last_and_the_page_does_not_list_it(tmp_path):
+    found = compare_answers(PROMPTS, answers(*[["a"]] * 40), answers(*[["aa"]] * 40), LONGER, policy="p", reference="r")
+    ledger = {"config": {}, "status": "finished", "run_files": {"metrics.jsonl": "0a"}}
+    (tmp_path / "run.json").write_text(json.dumps(ledger), encoding="utf-8")
+
+    def status():
+        return {finding.what: finding.status for finding in verify_run(tmp_path)}["comparison.json"]
+
+    for prompts in ("mine", "others"):
+        report = write_evaluation(tmp_path, found, prompts=prompts)
+        assert status() == "same"
+    noted = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert {name: value for name, value in noted.items() if name != "run_files"} == {"config": {}, "status": "finished"}
+    assert noted["run_files"].keys() == {"metrics.jsonl", "comparison.json"}
+    assert noted["run_files"]["comparison.json"][:12] not in report.read_text(encoding="utf-8")
+    written = (tmp_path / "comparison.json").read_text(encoding="utf-8")
+    (tmp_path / "comparison.json").write_text(written.replace("others", "mine"), encoding="utf-8")
+    assert status() == "differs"
+    (tmp_path / "comparison.json").unlink()
+    assert status() == "differs"
+    (tmp_path / "comparison.json").write_text(written, encoding="utf-8")
+    (tmp_path / "run.json").write_text(json.dumps(ledger), encoding="utf-8")
+    assert status() == "unknown"
 
 
 def test_winning_by_length_alone_is_shown_beside_the_win_rate_and_what_changed_in_the_answers():

@@ -34,6 +34,7 @@ from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent
 from penchant.tokens import SpecialTokens
+from penchant.training.run_folder import RunFolder
 from penchant.training.run_report import write_run_report
 
 __all__ = ["compare_files", "evaluate", "evaluate_each", "write_evaluation", "write_evaluations"]
@@ -180,6 +181,7 @@ def write_evaluation(
     def write() -> str:
         text = json.dumps(found.as_dict() | {"prompts": prompts}, indent=2, ensure_ascii=False)
         write_atomically(run / "comparison.json", text + "\n")
+        RunFolder(run).note_written("comparison.json")
         return str(write_run_report(run, say))
 
     return Path(ranks.first(write))

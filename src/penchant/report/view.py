@@ -19,6 +19,8 @@ Comparison = Mapping[str, Any] | None
 
 MAX_CHARACTERS = 4000  # of one shown text
 MAX_PAIRS = 100
+NOT_SHOWN = ("rows", "run_files")
+"""Of the ledger: row counts, which the page has above, and digests of what the page is made of."""
 
 
 @dataclass(frozen=True)
@@ -176,13 +178,10 @@ def row_counts(run: Mapping[str, Any], _: Words = str) -> list[tuple[str, str]]:
 
 
 def ledger(run: Mapping[str, Any], _: Words = str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Every field of the ledger but the row counts, in groups: (group, [(name, value)]). Settings keep their names."""
-    plain = [
-        (_(key), _field(key, value, _))
-        for key, value in run.items()
-        if key != "rows" and not isinstance(value, Mapping)
-    ]
-    nested = [(_(key), _flat(value, _)) for key, value in run.items() if key != "rows" and isinstance(value, Mapping)]
+    """Every field of the ledger that is shown, in groups: (group, [(name, value)]). Settings keep their names."""
+    shown = {key: value for key, value in run.items() if key not in NOT_SHOWN}
+    plain = [(_(key), _field(key, value, _)) for key, value in shown.items() if not isinstance(value, Mapping)]
+    nested = [(_(key), _flat(value, _)) for key, value in shown.items() if isinstance(value, Mapping)]
     return [(_("run"), plain), *nested] if plain else nested
 
 

@@ -163,6 +163,12 @@ class RunFolder(RunRecord):
         files = [file for file in (self.metrics, self.samples) if file.is_file()]
         super().finish(run_files={file.name: file_sha256(file) for file in files}, **facts)
 
+    def note_written(self, name: str) -> None:
+        """Note the sha256 of a file that was written here once the run was finished; of one that goes on, nothing."""
+        self.ledger = read_ledger(self.path)
+        if self.is_finished:
+            self.note(run_files={**self.ledger.get("run_files", {}), name: file_sha256(self.path / name)})
+
     def record(self, metrics: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to metrics.jsonl and samples.jsonl."""
         with disk_errors_explained(self.path):

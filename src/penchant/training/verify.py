@@ -49,6 +49,7 @@ def verify_run(run: Path) -> list[Finding]:
         *_data(ledger),
         *_rows(run, ledger),
         *_checkpoints(run),
+        *_comparison(run, ledger),
         *_report(run, ledger),
     ]
 
@@ -172,6 +173,14 @@ def _is_row(line: bytes, path: Path) -> bool:
 def _checkpoints(run: Path) -> Iterator[Finding]:
     for name, fault in checkpoint_faults(run / "checkpoints").items():
         yield Finding(f"checkpoint {name}", "differs" if fault else "same", fault or "as its manifest says")
+
+
+def _comparison(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
+    path = run / "comparison.json"
+    if path.is_file():
+        yield _as_recorded(path, ledger, "the last evaluation")
+    elif path.name in _run_files(ledger):
+        yield Finding(path.name, "differs", "is gone")
 
 
 def _report(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
