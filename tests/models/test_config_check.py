@@ -8,6 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from penchant.errors import ModelError
 from penchant.models import adapters, network
+from penchant.models.blueprint import read_config
+from penchant.models.encoder import load_text_side
 from penchant.models.load import load_model
 from penchant.models.saving import save_model
 
@@ -70,6 +72,40 @@ def test_a_number_that_the_files_do_not_bear_out_is_refused_before_a_network_is_
     text = refused(folder, cpu)
     assert text.startswith(f"{folder}/config.json: ")
     assert said in text
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sliding_window": "5"}, "'sliding_window' is '5', where a whole number belongs"),
+        ({"sliding_window": [5]}, "'sliding_window' is [5], where a whole number belongs"),
+        ({"sliding_window": 1.5}, "'sliding_window' is 1.5, where a whole number belongs"),
+        ({"hidden_size": "32"}, "'hidden_size' is '32', where a number, or one for each layer, belongs"),
+        ({"text_config": {"max_position_embeddings": True}}, "'text_config.max_position_embeddings' is True"),
+        ({"text_config": "llama"}, "'text_config' is 'llama', where an object belongs"),
+        ({"layer_types": "full_attention"}, "'layer_types' is 'full_attention', where a list belongs"),
+        ({"rope_parameters": {"original_max_position_embeddings": "9"}}, "original_max_position_embeddings' is '9'"),
+        ({"eos_token_id": True}, "'eos_token_id' is True, where the number of a token, or a list of them belongs"),
+        ({"tie_word_embeddings": "yes"}, "'tie_word_embeddings' is 'yes', where true or false belongs"),
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_is_refused_wherever_the_configuration_is_read(folder, cpu, change, said):
+    edit(folder / "config.json", **change)
+    reads = (lambda: load_model(str(folder), cpu), lambda: load_text_side(str(folder)), lambda: read_config(folder))
+    for read in reads:
+        with pytest.raises(ModelError) as caught:
+            read()
+        assert str(caught.value).startswith(f"{folder}/config.json: ")
+        assert said in str(caught.value)
+        assert str(caught.value).endswith("; correct it, or fetch the model again")
+
+
+@pytest.mark.usefixtures("nothing_is_built")
+def test_null_is_no_fault_where_a_configuration_need_not_say(folder):
+    edit(folder / "config.json", sliding_window=None, text_config=None, rope_scaling=None, eos_token_id=None)
+    assert load_text_side(str(folder)).encoder.end_ids
 
 
 @pytest.mark.usefixtures("nothing_is_built")

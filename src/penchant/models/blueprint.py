@@ -14,9 +14,11 @@ from penchant.errors import ModelError
 from penchant.models import adapters
 from penchant.models.attention import CannotShare
 from penchant.models.building import BUILDING
+from penchant.models.config_types import require_types
 from penchant.models.forward import score_sequences
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel, use_plain_attention
+from penchant.models.network import read_json
 from penchant.models.numerics import Numerics
 from penchant.models.quantised import NF4_BYTES, linears
 from penchant.models.reward_forward import rewards_of_sequences
@@ -33,6 +35,7 @@ def read_config(path: Path) -> Any:
     """The config in a model folder. Raises ModelError."""
     from transformers import AutoConfig
 
+    require_types(path / "config.json", read_json(path / "config.json"))
     try:
         return AutoConfig.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong

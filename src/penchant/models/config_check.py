@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.errors import ModelError
+from penchant.models.config_types import AdapterTypes, require_types
 
 __all__ = ["Shapes", "layers_beyond", "read_shapes", "require_adapter_fits", "require_config_fits"]
 
@@ -43,7 +44,7 @@ def read_shapes(path: Path) -> Shapes:
 
 
 def require_config_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
-    """Raise ModelError for a number that no model has, or that announces more than the weights hold."""
+    """Raise ModelError for what no model has, of another type or size, or that announces more than the weights hold."""
     num_layers = max((index + 1 for _, index in _listed(shapes)), default=len(shapes))
     for name, value in _numbers(config):
         part, _, key = name.rpartition(".")
@@ -57,10 +58,12 @@ def require_config_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -
         elif SIZES.fullmatch(key):
             most = max(_largest(shapes), len(shapes))
             _require_within(file, name, value, 0, most, f"at most {most} of anything")
+    require_types(file, config)
 
 
 def require_adapter_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
     """The same for an adapter: no rank is larger than what is in its file."""
+    require_types(file, config, AdapterTypes)
     require_config_fits(file, {k: v for k, v in config.items() if not LAYERS.fullmatch(k)}, shapes)
     for name, value in _numbers({k: config.get(k) for k in ("r", "rank_pattern")}):
         most = _largest(shapes)

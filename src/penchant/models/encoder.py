@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from penchant.models.config_types import require_types
 from penchant.models.ends import end_ids_in, generation_folder
 from penchant.models.load import _read_tokenizer, base_of, clock_of, resolve
 from penchant.models.network import read_json
@@ -32,8 +33,9 @@ def load_text_side(
     """What `load_model` would encode text with, in a fraction of a second. Raises ModelError."""
     path = resolve(name, say)
     base = base_of(path, say)
-    tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     config = read_json(base / "config.json")
+    require_types(base / "config.json", config)
+    tokenizer = _read_tokenizer(path if (path / "tokenizer_config.json").is_file() else base)
     encoder = ChatEncoder(
         tokenizer,
         template=chat_template,

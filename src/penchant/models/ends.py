@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from penchant.errors import ModelError
+from penchant.models.config_types import require_types
 from penchant.models.digests import GENERATION_CONFIG
 from penchant.models.network import read_json
 
@@ -37,10 +38,15 @@ def end_ids(folder: Path, network: Any) -> tuple[int, ...]:
 
 
 def end_ids_in(folder: Path, config: dict[str, object]) -> list[int]:
-    """The same as the folder and a model's config say, where no network is loaded and so none is looked at."""
+    """The same as the folder and a model's config say, where no network is loaded and so none is looked at.
+
+    Raises ModelError for what is no token.
+    """
     generation = folder / GENERATION_CONFIG
+    of_generation = read_json(generation) if generation.is_file() else {}
+    require_types(generation, of_generation)
     ends: list[int] = []
-    for source in (read_json(generation) if generation.is_file() else {}, config):
+    for source in (of_generation, config):
         value = source.get("eos_token_id")
         ends += [value] if isinstance(value, int) else value if isinstance(value, list) else []
     return list(dict.fromkeys(ends))

@@ -162,12 +162,16 @@ def _longest_and_advice(longest: int, limit: float) -> str:
     )
 
 
+SWITCHES_AT = "original_max_position_embeddings"
+"""Without it, the longest that the model is built for."""
+
+
 def _longrope_switches_at(config: Any) -> float:
     """The length above which transformers takes other frequencies for everything it runs in one call, or infinity."""
     rope = getattr(config, "rope_parameters", None) or {}
     kinds = [rope, *(part for part in rope.values() if isinstance(part, dict))]  # some models have one for a layer type
     return min(
-        (kind["original_max_position_embeddings"] for kind in kinds if kind.get("rope_type") == "longrope"),
+        (switch for kind in kinds if kind.get("rope_type") == "longrope" and (switch := kind.get(SWITCHES_AT))),
         default=math.inf,
     )
 

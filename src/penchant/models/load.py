@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from penchant.errors import ConfigError, ModelError
 from penchant.models import starter
 from penchant.models.cache import cache_folder, is_whole
+from penchant.models.config_types import require_types
 from penchant.models.convert import convert_gguf
 from penchant.models.digests import (
     file_sha256,
@@ -26,6 +27,7 @@ from penchant.models.network import (
     base_of_adapter,
     is_reward_folder,
     read_adapter,
+    read_json,
     read_network,
 )
 from penchant.models.numerics import Numerics, give_back_freed_memory
@@ -280,6 +282,8 @@ def _read_tokenizer(path: Path) -> Any:
 
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise ModelError(f"{path}: holds no tokenizer; copy tokenizer.json and tokenizer_config.json of its base there")
+    if (path / "config.json").is_file():  # which is read for the tokenizer too
+        require_types(path / "config.json", read_json(path / "config.json"))
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # as above

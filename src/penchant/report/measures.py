@@ -35,6 +35,8 @@ def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
         return
     first, last = ({s.get("prompt"): s for s in samples if s.get("step") == step} for step in (min(steps), max(steps)))
     prompts = [prompt for prompt in first if prompt in last]
+    if not prompts:
+        return
     rows: Sequence[tuple[str, Callable[[Mapping[str, Any]], float], Callable[[float], str], str]] = (
         (_("answer length"), lambda s: float(s["num_tokens"]), number, _("tokens, of answers to the fixed prompts")),
         (_("answers ended"), lambda s: float(s["ended"]), percent, _("by the model itself rather than cut")),

@@ -35,9 +35,9 @@ def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
         return f"held out: mean score {_shown(last['eval_reward'], '+.4f')}{away}"
     loss, counts = _shown(last["eval_loss"], ".4f"), counts_of(ledger)
     num = num_held_out_pairs(ledger, [last]) or counts.held_out
-    if last.get("eval_rewards/accuracies_low") is None:
+    accuracy, low, high = (last.get(f"eval_rewards/accuracies{end}") for end in ("", "_low", "_high"))
+    if accuracy is None or low is None or high is None:
         return f"held out ({num}): loss {loss}"
-    accuracy, low, high = (last[f"eval_rewards/accuracies{end}"] for end in ("", "_low", "_high"))
     sure = "which may be chance" if low <= 0.5 <= high else "which is more than chance"
     if high < 0.5:
         sure = "which is less than chance"
@@ -46,7 +46,7 @@ def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
     beside = "" if longer is None else f" (the longer response was chosen in {longer:.1%})"
     return (
         f"on {pairs} the model prefers the chosen response in {accuracy:.1%} (95% interval {low:.1%} to {high:.1%}), "
-        f"{sure}{beside}; loss {loss}, mean margin {_shown(last['eval_rewards/margins'], '+.4f')}"
+        f"{sure}{beside}; loss {loss}, mean margin {_shown(last.get('eval_rewards/margins'), '+.4f')}"
     )
 
 
@@ -55,8 +55,8 @@ def _by_length(last: Mapping[str, Any]) -> list[str]:
     parts, num_pairs = [], 0.0
     for name in LENGTHS:
         key = f"eval_rewards/accuracies/chosen_{name.replace(' ', '_')}"
-        if last.get(key) is not None:
-            rate, low, high, num = (last[f"{key}{end}"] for end in ("", "_low", "_high", "_num"))
+        rate, low, high, num = (last.get(f"{key}{end}") for end in ("", "_low", "_high", "_num"))
+        if not (rate is None or low is None or high is None or num is None):
             parts.append(f"{rate:.1%} ({low:.1%} to {high:.1%}) of {num:,.0f} where chosen is {name}")
             num_pairs += num
     if last.get("eval_rewards/ece") is not None:

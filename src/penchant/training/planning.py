@@ -14,6 +14,7 @@ import torch
 
 from penchant.feedback.snapshots import resolve_projects
 from penchant.models.blueprint import Blueprint, read_config
+from penchant.models.config_types import AdapterTypes, require_types
 from penchant.models.devices import Device, device_called, held_bytes
 from penchant.models.encoder import load_text_side
 from penchant.models.language_model import LanguageModel
@@ -204,7 +205,9 @@ def blueprint_of(model: ModelConfig, reporter: Reporter, *, reward: bool, gpu: b
     base = base_of(path, reporter.say)
     rank, targets = (model.lora.rank, model.lora.targets) if model.lora else (0, ())
     if base != path:
-        rank = int(read_json(path / "adapter_config.json").get("r", 8))
+        adapter = read_json(path / "adapter_config.json")
+        require_types(path / "adapter_config.json", adapter, AdapterTypes)
+        rank = adapter.get("r", 8)
     wide = model.dtype == "float32" or (model.dtype == "auto" and not gpu)
     return Blueprint(
         read_config(base),

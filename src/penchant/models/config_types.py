@@ -1,0 +1,93 @@
+"""Of which types a model folder's configuration files are, as far as anything here computes with what they say.
+
+Networks of every family are built by transformers, which looks at few types itself: a window of "5" would fail in the
+middle of the first forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from penchant.errors import ModelError
+from penchant.strict_json import LACKING, Count, Fields, Number, Text, fault_in
+
+__all__ = ["AdapterTypes", "ConfigTypes", "require_types"]
+
+
+def _ids(value: object) -> object:
+    if any(type(one) is not int for one in (value if isinstance(value, list) else [value])):
+        raise ValueError("the number of a token, or a list of them")
+    return value
+
+
+def _sizes(value: object) -> object:
+    """Some families have a size for each layer."""
+    if any(isinstance(one, str | bool | dict) for one in (value if isinstance(value, list) else [value])):
+        raise ValueError("a number, or one for each layer,")
+    return value
+
+
+Ids = Annotated[Any, AfterValidator(_ids)] | None
+Sizes = Annotated[Any, AfterValidator(_sizes)] | None
+
+
+class RopeTypes(Fields):
+    """Of rotary positions, for all layers or for those of one kind."""
+
+    rope_type: Text | None = LACKING
+    rope_theta: Number | None = LACKING
+    factor: Number | None = LACKING
+    original_max_position_embeddings: Count | None = LACKING
+
+
+class RopesTypes(RopeTypes):
+    """Of rotary positions that may be others in layers of another kind."""
+
+    full_attention: RopeTypes | None = LACKING
+    sliding_attention: RopeTypes | None = LACKING
+
+
+class ConfigTypes(Fields):
+    """Of config.json and generation_config.json."""
+
+    architectures: list[Text] | None = LACKING
+    model_type: Text | None = LACKING
+    vocab_size: Sizes = LACKING
+    hidden_size: Sizes = LACKING
+    intermediate_size: Sizes = LACKING
+    num_hidden_layers: Sizes = LACKING
+    num_attention_heads: Sizes = LACKING
+    num_key_value_heads: Sizes = LACKING
+    head_dim: Sizes = LACKING
+    max_position_embeddings: Count | None = LACKING
+    sliding_window: Count | None = LACKING
+    use_sliding_window: bool | None = LACKING
+    attention_chunk_size: Count | None = LACKING
+    layer_types: list[Text] | None = LACKING
+    final_logit_softcapping: Number | None = LACKING
+    rope_theta: Number | None = LACKING
+    rope_parameters: RopesTypes | None = LACKING
+    rope_scaling: RopesTypes | None = LACKING
+    tie_word_embeddings: bool | None = LACKING
+    bos_token_id: Ids = LACKING
+    eos_token_id: Ids = LACKING
+    pad_token_id: Ids = LACKING
+    text_config: ConfigTypes | None = LACKING
+
+
+class AdapterTypes(Fields):
+    """Of adapter_config.json."""
+
+    base_model_name_or_path: Text | None = LACKING
+    r: Count = LACKING
+    rank_pattern: dict[Text, Count] | None = LACKING
+
+
+def require_types(file: Path, config: Mapping[str, Any], schema: type[Fields] = ConfigTypes) -> None:
+    """Raise ModelError for a field of the configuration in `file` that is of another type than `schema` says."""
+    if fault := fault_in(config, schema):
+        raise ModelError(f"{file}: {fault}; correct it, or fetch the model again")
