@@ -115,7 +115,7 @@ class FileFacts(Fields):
 class DataFileFacts(FileFacts):
     """A data file that was read, and who stands behind it."""
 
-    votes: VotesFacts | None = LACKING
+    votes: VotesFacts = LACKING
     answered_by: dict[Text, Count] = LACKING
     written_by: dict[Text, Count] = LACKING
 
@@ -125,9 +125,9 @@ class OriginFacts(PlaceFacts):
 
     name: Place
     digest: Text
-    base: PlaceFacts | None = LACKING
-    gguf: FileFacts | None = LACKING
-    exported: ExportFacts | None = LACKING
+    base: PlaceFacts = LACKING
+    gguf: FileFacts = LACKING
+    exported: ExportFacts = LACKING
 
 
 class ExportFacts(Fields):

@@ -324,8 +324,9 @@ def _too_few(seen: Seen) -> bool:
 
 def _samples(seen: Seen) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """Answers before the first step and newest ones, to the same prompts; none where training has not begun."""
-    steps = [sample["step"] for sample in seen.samples if "num_tokens" in sample]
+    samples = [sample for sample in seen.samples if "num_tokens" in sample]
+    steps = [sample["step"] for sample in samples]
     if not steps or min(steps) == max(steps):
         return [], []
-    first, last = ([s for s in seen.samples if s["step"] == step] for step in (min(steps), max(steps)))
+    first, last = ([s for s in samples if s["step"] == step] for step in (min(steps), max(steps)))
     return first, last

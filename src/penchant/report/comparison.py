@@ -19,10 +19,12 @@ class Limits(Fields):
     high: Number | None = LACKING
 
 
-class Share(Limits):
-    """A rate, of how many."""
+class Share(Fields):
+    """A rate with the ends of its interval, of how many."""
 
     rate: Number
+    low: Number
+    high: Number
     num: Count
 
 

@@ -30,7 +30,8 @@ def measures(
 
 def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
     """Of the answers to the fixed prompts, first against last, paired by prompt."""
-    steps = [sample["step"] for sample in samples if isinstance(sample.get("step"), int) and "num_tokens" in sample]
+    samples = [sample for sample in samples if isinstance(sample.get("step"), int) and "num_tokens" in sample]
+    steps = [sample["step"] for sample in samples]
     if not steps or min(steps) == max(steps):
         return
     first, last = ({s.get("prompt"): s for s in samples if s.get("step") == step} for step in (min(steps), max(steps)))

@@ -37,11 +37,11 @@ def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
     num = num_held_out_pairs(ledger, [last]) or counts.held_out
     accuracy, low, high = (last.get(f"eval_rewards/accuracies{end}") for end in ("", "_low", "_high"))
     if accuracy is None or low is None or high is None:
-        return f"held out ({num}): loss {loss}"
+        return f"held out{'' if num is None else f' ({num})'}: loss {loss}"
     sure = "which may be chance" if low <= 0.5 <= high else "which is more than chance"
     if high < 0.5:
         sure = "which is less than chance"
-    pairs = "1 held-out pair" if num == 1 else f"{num:,} held-out pairs"
+    pairs = "1 held-out pair" if num == 1 else "held-out pairs" if num is None else f"{num:,} held-out pairs"
     longer = ledger.get("held_out_longer")
     beside = "" if longer is None else f" (the longer response was chosen in {longer:.1%})"
     return (
