@@ -39,9 +39,9 @@ def test_half_a_surrogate_pair_is_spelt_as_json_spells_it():
 
 
 def test_a_row_of_metrics_or_samples_holds_half_a_surrogate_pair_and_is_read_back_as_it_was(tmp_path):
-    append_rows(tmp_path / "samples.jsonl", [{"step": 1, "text": "caf\udce9"}])
+    append_rows(tmp_path / "samples.jsonl", [{"step": 1, "response": "caf\udce9"}])
     (row,) = read_rows_written(tmp_path / "samples.jsonl")
-    assert row == {"step": 1, "text": "caf\udce9"}
+    assert row == {"step": 1, "response": "caf\udce9"}
 
 
 @pytest.mark.parametrize(
