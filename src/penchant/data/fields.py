@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer
-from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES, TRUTH
-from penchant.data.importers.values import says_nothing
+from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES
+from penchant.data.importers.values import TRUTH, says_nothing
 from penchant.data.records import Demonstration, Document, Origin
 from penchant.data.verdicts import BadRow
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from penchant.data.importers.base import BESIDE
 from penchant.data.importers.helpsteer import RATED
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.oasst import LINE
 from penchant.data.importers.rated_summaries import SUMMARIES_OF_POST
+from penchant.data.importers.values import says_nothing
 from penchant.data.opening import Row
 from penchant.data.verdicts import BadRow
 

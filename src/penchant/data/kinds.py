@@ -10,8 +10,8 @@ from penchant.data.given import Data, part_of, sources_of
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS
 from penchant.data.importers.added import added_importers
 from penchant.data.importers.base import Importer, filled
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.packed import unpacked
+from penchant.data.importers.values import says_nothing
 from penchant.data.importers.with_label import LABELS
 from penchant.data.opening import Row
 from penchant.data.parts import Kind

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from penchant.data.fields import unread_of
 from penchant.data.importers import Importer
 from penchant.data.importers.base import as_tuple
-from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.values import says_nothing
 from penchant.data.opening import Row
 from penchant.data.read_as import TABLES
 from penchant.data.verdicts import BadRow

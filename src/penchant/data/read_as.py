@@ -14,7 +14,7 @@ from penchant.data.importers import (
     Importer,
 )
 from penchant.data.importers.added import GROUP, added_importers
-from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.values import says_nothing
 from penchant.data.opening import Row
 from penchant.data.records import Origin
 from penchant.data.verdicts import BadRow

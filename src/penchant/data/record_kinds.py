@@ -17,8 +17,8 @@ from penchant.data.importers import (
 )
 from penchant.data.importers.base import NUMBERS, OneOrMore
 from penchant.data.importers.listed import comparisons_by
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.reward_bench import REWARD_BENCH
+from penchant.data.importers.values import says_nothing
 from penchant.data.inspection import (
     Inspector,
     inspect_answers,

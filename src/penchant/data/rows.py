@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from penchant.data.fields import UnreadFields, harmless_of, unread_of
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore, as_tuple
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.packed import unpacked
+from penchant.data.importers.values import says_nothing
 from penchant.data.misnamed import misspelt_column
 from penchant.data.opening import LISTED, no_object
 from penchant.data.other_uses import other_use

@@ -5,7 +5,7 @@ from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, filled, opened, require_question, text_field
-from penchant.data.importers.messages import kind_of, says_nothing
+from penchant.data.importers.values import kind_of, says_nothing
 from penchant.data.quickly import text_message
 from penchant.data.records import Demonstration, Message, Role
 from penchant.data.verdicts import BadRow

@@ -14,7 +14,7 @@ from typing import Any
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, response_field
-from penchant.data.importers.messages import READ_OF_MESSAGE, kind_of, says_nothing
+from penchant.data.importers.messages import READ_OF_MESSAGE
 from penchant.data.importers.named import OF_INSTRUCTION, QUESTION, prompt_of
 from penchant.data.importers.packed import messages_spelt, spelt
 from penchant.data.importers.scores import (
@@ -25,14 +25,14 @@ from penchant.data.importers.scores import (
     agreed,
     columns_beside,
     columns_inside,
-    number_in,
     numbers_beside,
 )
 from penchant.data.importers.sides import JUDGEMENT
+from penchant.data.importers.values import kind_of, number_in, says_nothing
 from penchant.data.records import Message
 from penchant.data.verdicts import BadRow
 
-__all__ = ["ANSWER_COLUMNS", "ANSWER_OBJECTS", "ULTRAFEEDBACK", "number_in"]
+__all__ = ["ANSWER_COLUMNS", "ANSWER_OBJECTS", "ULTRAFEEDBACK"]
 
 QUESTIONS = ("prompt", "instruction", "question", "query", "input", "messages")
 LISTS = ("answers", "responses", "completions", "generations", "candidates", "outputs")

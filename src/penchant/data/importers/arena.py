@@ -10,11 +10,11 @@ Zheng et al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arX
 from typing import Any
 
 from penchant.data.files import Row
-from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import BESIDE, Importer, field, filled, last_response, opened
 from penchant.data.importers.judged import SIDES, compared, judge_of, text_of
-from penchant.data.importers.messages import ROLES, kind_of, read_messages, says_nothing, truth
+from penchant.data.importers.messages import ROLES, read_messages
 from penchant.data.importers.packed import spelt
+from penchant.data.importers.values import kind_of, number_in, says_nothing, truth
 from penchant.data.importers.vote_fields import OUTCOMES, outcome_field
 from penchant.data.records import Comparison, Message
 from penchant.data.verdicts import BadRow

@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from penchant.data.derived import gap_between
 from penchant.data.files import Row
 from penchant.data.importers.calls import read_tools
-from penchant.data.importers.messages import kind_of, read_messages, says_nothing, weight_of
+from penchant.data.importers.messages import read_messages, weight_of
 from penchant.data.importers.transcript import turns_before_answer
+from penchant.data.importers.values import kind_of, says_nothing
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Response
 from penchant.data.verdicts import BadRow

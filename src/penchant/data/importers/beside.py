@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, text_field
-from penchant.data.importers.messages import factor_in, says_nothing
+from penchant.data.importers.messages import factor_in
+from penchant.data.importers.values import says_nothing
 from penchant.data.records import Demonstration, Message
 from penchant.data.verdicts import BadRow
 

@@ -13,11 +13,10 @@ from typing import Any
 
 from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
-from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import BESIDE, Importer, filled, opened, prompt_field, text_field
 from penchant.data.importers.helpsteer import marked_turns
 from penchant.data.importers.judged import coded, compared
-from penchant.data.importers.messages import says_nothing
+from penchant.data.importers.values import number_in, says_nothing
 from penchant.data.records import Comparison, Message, Outcome
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown

@@ -11,9 +11,9 @@ from penchant.data.importers.base import (
     opened,
     prompt_field,
 )
-from penchant.data.importers.messages import kind_of, says_nothing
 from penchant.data.importers.packed import spelt
 from penchant.data.importers.sides import JUDGEMENT, are_texts, pair_of
+from penchant.data.importers.values import kind_of, says_nothing
 from penchant.data.records import PreferencePair
 from penchant.data.verdicts import BadRow
 

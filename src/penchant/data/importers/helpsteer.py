@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
-from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import BESIDE, Importer, opened, text_field
 from penchant.data.importers.named import QUESTION
+from penchant.data.importers.values import number_in
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
 

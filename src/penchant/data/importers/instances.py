@@ -7,8 +7,8 @@ Each instance is a demonstration of its own, or a prompt where answers are wante
 from penchant.data.files import Row
 from penchant.data.importers.alpaca import ALPACA, question_of
 from penchant.data.importers.base import BESIDE, Importer, field, filled, opened, text_field
-from penchant.data.importers.messages import kind_of, says_nothing
 from penchant.data.importers.prompts import make_prompt
+from penchant.data.importers.values import kind_of, says_nothing
 from penchant.data.records import Demonstration, Prompt
 from penchant.data.verdicts import BadRow
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from penchant.data.derived import pairs_from_comparisons
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore, converting, field, filled
-from penchant.data.importers.messages import kind_of, says_nothing
 from penchant.data.importers.packed import spelt
+from penchant.data.importers.values import kind_of, says_nothing
 from penchant.data.importers.vote_fields import OUTCOMES, Side, Vote, digest_of_parts, refuse_same, unit_of
 from penchant.data.quickly import text_message
 from penchant.data.records import Candidate, Comparison, Message, Outcome, PreferencePair, Response, Source, prompt_key

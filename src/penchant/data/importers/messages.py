@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from penchant.data.importers.calls import read_calls, read_tools
-from penchant.data.importers.values import says_nothing
+from penchant.data.importers.values import kind_of, says_nothing, truth
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
 from penchant.data.verdicts import BadRow
@@ -18,8 +18,6 @@ __all__ = [
     "READ_OF_MESSAGE",
     "factor_in",
     "read_messages",
-    "says_nothing",
-    "truth",
     "weight_of",
 ]
 
@@ -58,9 +56,6 @@ FLAGS = ("train", "training", "trainable", "loss_mask", "loss")
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos", "refusal", "train_detail")
 """Fields of messages that change what they say and are not read."""
 READ_OF_MESSAGE = PLAIN.union(REASONING, CALLS, TOOLS, FLAGS, NOT_TEXT, ("name", "tool_call_id", "weight"))
-
-TRUTH: dict[str, bool] = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-"""How json, csv and parquet spell a truth value."""
 
 
 def read_messages(value: object, name: str, *, trained: bool = False) -> tuple[Message, ...]:
@@ -199,18 +194,3 @@ def factor_in(holder: dict[str, Any], whose: str) -> float:
     if not 0 <= number < float("inf"):
         raise BadRow("bad_type", f"the weight of {whose} is {weight!r}", "write a number that is at least 0")
     return number
-
-
-def truth(value: object, name: str) -> bool:
-    """A truth value as json, csv or parquet spell it. Raises BadRow for anything else."""
-    found = TRUTH.get(str(value).strip().lower()) if isinstance(value, bool | int | float | str) else None
-    if found is None:
-        fix = "write true or false, or rename it if it says something else"
-        raise BadRow("bad_type", f"'{name}' must be true or false, got {value!r}", fix)
-    return found
-
-
-def kind_of(value: object) -> str:
-    """What a value is, in a word."""
-    names = {dict: "an object", list: "a list", bool: "a truth value", int: "a number", float: "a number", str: "text"}
-    return names.get(type(value), type(value).__name__)

@@ -20,9 +20,9 @@ from penchant.data.importers.base import (
     opened,
     prompt_field,
 )
-from penchant.data.importers.messages import kind_of, says_nothing
 from penchant.data.importers.scores import COLUMNS, agreed, columns_beside, numbers_beside
 from penchant.data.importers.sides import JUDGEMENT, are_texts, is_conversation, pair_of
+from penchant.data.importers.values import kind_of, says_nothing
 from penchant.data.records import Message, PreferencePair
 from penchant.data.verdicts import CODES, BadRow
 

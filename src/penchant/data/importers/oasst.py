@@ -9,10 +9,9 @@ from typing import Any
 
 from penchant.data.answer_lists import Answer, AnswerList, GatheredOrigin
 from penchant.data.files import Row
-from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import Importer, converting, text_field
-from penchant.data.importers.messages import kind_of, says_nothing, truth
 from penchant.data.importers.prompts import make_prompt
+from penchant.data.importers.values import kind_of, number_in, says_nothing, truth
 from penchant.data.quickly import text_message
 from penchant.data.records import Demonstration, Message, Prompt, Role
 from penchant.data.verdicts import BadRow

@@ -3,8 +3,8 @@
 from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, conversation_field, field, opened, prompt_field
-from penchant.data.importers.messages import kind_of
 from penchant.data.importers.sides import prompt_of_pair
+from penchant.data.importers.values import kind_of
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Prompt, prompt_id
 from penchant.data.verdicts import BadRow

@@ -10,11 +10,10 @@ from statistics import fmean
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
-from penchant.data.importers.answer_lists import number_in
 from penchant.data.importers.base import Importer, text_field
 from penchant.data.importers.judged import object_field
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.summaries import asked_for_summary
+from penchant.data.importers.values import number_in, says_nothing
 
 __all__ = ["RATED_SUMMARIES", "SUMMARIES_OF_POST"]
 

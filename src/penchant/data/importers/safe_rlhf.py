@@ -8,7 +8,7 @@ Data: Ji et al. 2024, "PKU-SafeRLHF" (arXiv 2406.15513).
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, filled, prompt_field, text_field
 from penchant.data.importers.judged import coded, compared
-from penchant.data.importers.messages import says_nothing, truth
+from penchant.data.importers.values import says_nothing, truth
 from penchant.data.records import Comparison, Outcome
 
 __all__ = ["SAFE_RLHF"]

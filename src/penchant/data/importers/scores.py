@@ -7,13 +7,11 @@ is taken decides: what it calls equal is a tie.
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from math import isnan
 from typing import Any
 
 from penchant.data.files import Row
-from penchant.data.importers.messages import kind_of, says_nothing
+from penchant.data.importers.values import kind_of, number_in, says_nothing
 from penchant.data.verdicts import BadRow
-from penchant.wording import shown
 
 __all__ = [
     "COLUMNS",
@@ -23,7 +21,6 @@ __all__ = [
     "agreed",
     "columns_beside",
     "columns_inside",
-    "number_in",
     "numbers_beside",
 ]
 
@@ -34,25 +31,9 @@ COLUMNS_OF_SCORES = ("scores", "ratings", "rating", "rewards")
 COLUMNS_OF_RANKS = ("ranks", "rank", "ranking")
 COLUMNS = frozenset((*COLUMNS_OF_SCORES, *COLUMNS_OF_RANKS))
 """What may stand beside a list of answers, a value for each."""
-NO_NUMBER = ("", "n/a", "na", "none", "null", "nan")
 
 Column = tuple[str, list[float | None]]
 """A name, and how good each answer is by it, higher for the better; None where it does not say."""
-
-
-def number_in(value: object, name: str) -> float | None:
-    """A score as json, csv or parquet spell it; None for "N/A" and what else stands for none. Raises BadRow."""
-    if value is None or (isinstance(value, str) and value.strip().lower() in NO_NUMBER):
-        return None
-    try:
-        number = float("inf") if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = float("inf")
-    if isnan(number):
-        return None
-    if abs(number) == float("inf"):
-        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no score", "write a number, or null for none")
-    return number
 
 
 def columns_inside(held: Sequence[Row], where: str, names: Iterable[str] = (*SCORES, *RANKS)) -> list[Column]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, filled, text_field
 from penchant.data.importers.judged import asked, coded, compared, object_field, two_of
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.packed import spelt
+from penchant.data.importers.values import says_nothing
 from penchant.data.records import Comparison, Message
 from penchant.data.verdicts import BadRow
 

@@ -1,8 +1,15 @@
-"""Whether a value of a row says anything."""
+"""The values of a row as any file spells them: whether one says anything, what it is, is it true, and what number."""
 
-from math import isnan
+from math import isinf, isnan
 
-__all__ = ["says_nothing"]
+from penchant.data.verdicts import BadRow
+from penchant.wording import shown
+
+__all__ = ["TRUTH", "kind_of", "number_in", "says_nothing", "truth"]
+
+TRUTH: dict[str, bool] = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+"""How json, csv and parquet spell a truth value."""
+NO_NUMBER = ("", "n/a", "na", "none", "null", "nan")
 
 
 def says_nothing(value: object) -> bool:
@@ -18,3 +25,33 @@ def says_nothing(value: object) -> bool:
         elif one is not None and not (isinstance(one, str) and (not one or one.isspace())):
             return False
     return True
+
+
+def truth(value: object, name: str) -> bool:
+    """A truth value as json, csv or parquet spell it. Raises BadRow for anything else."""
+    found = TRUTH.get(str(value).strip().lower()) if isinstance(value, bool | int | float | str) else None
+    if found is None:
+        fix = "write true or false, or rename it if it says something else"
+        raise BadRow("bad_type", f"'{name}' must be true or false, got {value!r}", fix)
+    return found
+
+
+def number_in(value: object, name: str) -> float | None:
+    """A score as json, csv or parquet spell it; None for "N/A" and what else stands for none. Raises BadRow."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in NO_NUMBER):
+        return None
+    try:
+        number = float("inf") if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        number = float("inf")
+    if isnan(number):
+        return None
+    if isinf(number):
+        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no score", "write a number, or null for none")
+    return number
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in a word."""
+    names = {dict: "an object", list: "a list", bool: "a truth value", int: "a number", float: "a number", str: "text"}
+    return names.get(type(value), type(value).__name__)

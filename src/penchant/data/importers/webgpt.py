@@ -9,8 +9,8 @@ body that says [removed]. Data: Nakano et al. 2021, "WebGPT" (arXiv 2112.09332),
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, field, filled, text_field
 from penchant.data.importers.judged import asked, by_score, compared, two_of
-from penchant.data.importers.messages import says_nothing
 from penchant.data.importers.packed import spelt
+from penchant.data.importers.values import says_nothing
 from penchant.data.opening import LISTED
 from penchant.data.records import Comparison
 from penchant.data.verdicts import BadRow

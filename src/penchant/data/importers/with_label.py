@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, field, only_text
-from penchant.data.importers.messages import says_nothing, truth
+from penchant.data.importers.values import says_nothing, truth
 from penchant.data.records import Demonstration, Labelled
 from penchant.data.verdicts import BadRow
 
