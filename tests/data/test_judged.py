@@ -420,7 +420,7 @@ def test_shp_prefers_a_where_its_label_is_1(read):
         "seconds_difference": 2.0,
         "score_ratio": 2.0481927711,
     }
-    loaded = read(row, row | {"history": "Again?", "labels": 0}, row | {"labels": 2})
+    loaded = read(row, row | {"history": "Again?", "labels": 0, "score_A": 9, "score_B": "10"}, row | {"labels": 2})
     assert [pair.chosen for pair in loaded.records] == ["Pectinex.", "Freeze them."]
     assert loaded.verdict_counts == {"keep": 2, "bad_type": 1}
     assert loaded.unread == ()

@@ -6,6 +6,9 @@ import pytest
 
 from penchant.data import load_pairs, load_votes
 from penchant.data.convert import convert
+from penchant.data.importers import LIST_IMPORTERS
+from penchant.data.importers.listed_tasks import tasks_by_score
+from penchant.data.vote_table import load_vote_table
 
 TWO = {"prompt": "Q", "chosen": "x", "rejected": "y", "chosen_model": "M", "rejected_model": "N"}
 
@@ -189,3 +192,43 @@ def test_what_the_messages_of_an_answer_hold_beside_their_text_is_listed_or_refu
     messages = [[{"role": "assistant", "content": "x", "foo": 1}], [{"role": "assistant", "content": "y"}]]
     loaded = load_pairs([{"prompt": "Q", "generations": messages, "scores": [2, 1], "rating": 5}])
     assert [one.name for one in loaded.unread] == ["generations[][].foo", "rating"]
+
+
+SHP = {"history": "Q", "human_ref_A": "x", "human_ref_B": "y", "labels": 1, "score_A": 9, "score_B": 2}
+
+
+def test_a_label_and_two_scores_of_the_answers_agree_or_the_row_is_refused():
+    assert sides(SHP, SHP | {"history": "R", "labels": 0, "score_A": "1"}) == [("x", "y"), ("y", "x")]
+    assert load_pairs([SHP, SHP | {"history": "R", "score_A": 2.0}]).verdict_counts == {"keep": 1, "tie": 1}
+    for row in (SHP | {"labels": 0}, SHP | {"score_A": "1"}):
+        assert "which differ" in refusal(load_pairs, row, SHP | {"history": "R"})
+
+
+@pytest.mark.parametrize("name", [0, "0", 7, "Ann"])
+def test_an_annotator_may_be_a_number_and_0_is_one(name):
+    two = {"conversation_a": said("x"), "conversation_b": said("y"), "model_a": "M", "model_b": "N"}
+    summaries = {"info": {"post": "p"}, "summaries": [{"text": "x", "policy": "M"}, {"text": "y", "policy": "N"}]}
+    coded = {"instruction": "Q", "output_1": "x", "output_2": "y", "generator_1": "M", "generator_2": "N"}
+    rows = [
+        two | {"winner": "model_a", "judge": name},
+        {"left": "M", "right": "N", "winner": "left", "worker": name},
+        coded | {"preference": 1, "annotator": name},
+        summaries | {"choice": 0, "worker": name},
+    ]
+    for row in rows:
+        assert [vote.annotator for vote in load_votes([row]).records] == [str(name)]
+        assert [vote.annotator for vote in load_vote_table([row])[1]] == [str(name)]
+    for nobody in (None, "", " ", float("nan")):
+        assert load_vote_table([rows[1] | {"worker": nobody}])[1][0].annotator is None
+
+
+def said(text):
+    return [{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]
+
+
+def test_two_scores_of_one_text_are_one_for_tasks_as_for_pairs(tmp_path):
+    answers = [{"text": text, "score": score} for text, score in (("x", 1), ("y", 4), ("x", 9), ("y", None))]
+    row = {"prompt": "Q", "answers": answers}
+    assert sides(row) == [("x", "y")]
+    (task,) = next(one for one in map(tasks_by_score, LIST_IMPORTERS) if one.name == "answer_objects").convert(row)
+    assert (task.a.text, task.b.text, task.outcome) == ("x", "y", "a")

@@ -1,11 +1,16 @@
 """What a row says is heard as it is said: no value is taken for absent, joined to another, or read in part."""
 
+import copy
+from functools import reduce
+
 import pytest
 
 import penchant as pt
 from penchant.data import load_demonstrations, load_labelled, load_pairs, load_prompts
 from penchant.data.importers.values import says_nothing
 from penchant.data.read_as import TABLES
+from penchant.data.records import Origin
+from penchant.data.rows import Reader
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 
@@ -214,3 +219,35 @@ def test_a_column_without_a_name_is_listed_where_it_holds_more_than_numbers(tmp_
 def test_says_nothing_knows_what_a_file_fills_in():
     assert all(map(says_nothing, (None, "", " ", [], {}, float("nan"), [None, {"a": ""}])))
     assert not any(map(says_nothing, (0, False, "0", [0])))
+
+
+def objects_in(value, path=()):
+    held = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if path and isinstance(value, dict):
+        yield path
+    for key, one in held:
+        yield from objects_in(one, (*path, key))
+
+
+@pytest.mark.parametrize("kind", list(TABLES))
+def test_what_stands_inside_any_object_is_listed_or_refused(kind):
+    for one in TABLES[kind]:
+        for path in objects_in(one.example):
+            for name, value in (("context", "of last year"), ("mood", 5), ("label", False)):
+                row = copy.deepcopy(one.example)
+                reduce(lambda held, key: held[key], path, row)[name] = value
+                reader = Reader([one])
+                try:
+                    reader.read(row, Origin(file="rows", line=1))
+                except BadRow:
+                    continue
+                assert reader.unread.listed(), f"{one.name}: {name} in {path} is passed over"
+
+
+def test_a_context_of_a_webgpt_question_refuses_the_row():
+    row = {"question": {"full_text": "Q", "dataset": "eli5", "id": "1"}, "answer_0": "x", "answer_1": "y"}
+    row |= {"score_0": 1, "score_1": -1}
+    assert load_pairs([row]).unread == ()
+    told = row | {"question": row["question"] | {"context": "of last year", "mood": ""}}
+    with pytest.raises(DataError, match=r"'question\.context'"):
+        load_pairs([told])

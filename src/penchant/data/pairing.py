@@ -26,6 +26,7 @@ __all__ = [
     "Pairing",
     "PairingRule",
     "Scored",
+    "apart",
     "choose_pairs",
     "from_lists",
     "pairs_of_list",
@@ -115,16 +116,25 @@ def _ranked(answers: Sequence[Answer]) -> list[Scored]:
         raise BadRow("one_answer", f"its list holds {_num(len(answers))}, and a pair needs two", "nothing to mend")
     if all(answer.score is None for answer in answers):
         raise BadRow("no_scores", CODES["no_scores"].meaning, "nothing to mend")
-    scores: dict[str, list[float]] = {}
-    responses: dict[str, Response] = {}
-    for answer in answers:
-        if answer.score is not None and (key := response_key(answer.response)):
-            scores.setdefault(key, []).append(answer.score)
-            responses.setdefault(key, answer.response)
-    if len(scores) < 2:
-        reason = f"of its {len(answers)} answers {len(scores)} has a score and a text of its own, and a pair needs two"
+    keyed = ((answer.score, response_key(answer.response), answer.response) for answer in apart(answers))
+    scored = [(score, key, response) for score, key, response in keyed if score is not None and key]
+    if len(scored) < 2:
+        reason = f"of its {len(answers)} answers {len(scored)} has a score and a text of its own, and a pair needs two"
         raise BadRow("one_answer", reason, "nothing to mend")
-    return [(fmean(scores[key]), responses[key]) for key in sorted(scores, key=lambda key: (-fmean(scores[key]), key))]
+    return [(score, response) for score, _, response in sorted(scored, key=lambda one: (-one[0], one[1]))]
+
+
+def apart(answers: Iterable[Answer]) -> list[Answer]:
+    """The answers, those of the same text as one with the mean of their scores, in the order in which they came."""
+    alike: dict[str, list[Answer]] = {}
+    for answer in answers:
+        alike.setdefault(response_key(answer.response), []).append(answer)
+    return [_as_one(held) for held in alike.values()]
+
+
+def _as_one(alike: list[Answer]) -> Answer:
+    scores = [answer.score for answer in alike if answer.score is not None]
+    return alike[0] if len(alike) == 1 else alike[0].model_copy(update={"score": fmean(scores) if scores else None})
 
 
 def _by_rule(one: AnswerList, ranked: list[Scored], pairing: Pairing) -> list[tuple[Scored, Scored]]:

@@ -214,7 +214,7 @@ class _TableReading(Reading[Vote]):
         """(R,) the number of who voted."""
         names = [block.names[i] for i in shape.people]
         columns = [block.columns[i] for i in shape.people]
-        if len(columns) == 1 and set(map(type, columns[0])) == {str} and "" not in columns[0]:
+        if len(columns) == 1 and set(map(type, columns[0])) == {str} and all(map(str.strip, columns[0])):
             people: Any = columns[0]
         else:
             cells = zip(*columns, strict=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
-from penchant.data.importers.base import BESIDE, Importer, response_field
+from penchant.data.importers.base import BESIDE, Importer, beyond, response_field
 from penchant.data.importers.messages import READ_OF_MESSAGE
 from penchant.data.importers.named import OF_INSTRUCTION, QUESTION, prompt_of
 from penchant.data.importers.packed import messages_spelt, spelt
@@ -46,6 +46,7 @@ _HARMLESS_INSIDE = """
 """
 HARMLESS_INSIDE = frozenset(_HARMLESS_INSIDE.split())
 """Of one answer: who wrote it, how it was asked for, and what else was said of it."""
+OF_RATING = frozenset(("rating", "rationale", "type", "rationale for rating"))
 _HARMLESS_BESIDE = """
     turns num_responses good_natured models correct_answers incorrect_answers generation_models scores ratings
 """
@@ -190,9 +191,19 @@ def _inside(row: Row, *, harmless: frozenset[str]) -> Iterator[tuple[str, Row]]:
     name = _name(row, LISTS) or ""
     for one in row[name]:
         known = harmless.union(SCORES, RANKS, (_name(one, names) or "" for names in (TEXTS, MODELS)))
-        yield f"{name}[].", {key: value for key, value in one.items() if key not in known}
+        yield f"{name}[].", beyond(one, known)
+        yield from _inside_annotations(one, f"{name}[].annotations")
         yield from _inside_messages(one.get(_name(one, TEXTS) or ""), f"{name}[].{_name(one, TEXTS)}")
     yield "", numbers_beside(row)
+
+
+def _inside_annotations(one: Row, where: str) -> Iterator[tuple[str, Row]]:
+    """What stands beside the rating of an aspect."""
+    aspects = spelt(one.get("annotations"))
+    for aspect, said in aspects.items() if isinstance(aspects, dict) else ():
+        for each in said if isinstance(said, list) else [said]:
+            if isinstance(each, dict) and "rating" in map(str.lower, each):
+                yield f"{where}.{aspect}.", {k: v for k, v in each.items() if k.lower() not in OF_RATING}
 
 
 def _inside_columns(row: Row) -> Iterator[tuple[str, Row]]:
@@ -207,8 +218,7 @@ def _inside_messages(answer: Any, where: str) -> Iterator[tuple[str, Row]]:
     answer = messages_spelt(answer, where) if isinstance(answer, str) else answer
     for message in answer if isinstance(answer, list) else [answer]:
         if isinstance(message, dict):
-            known = READ_OF_MESSAGE | HARMLESS_INSIDE
-            yield f"{where}[].", {key: value for key, value in message.items() if key not in known}
+            yield f"{where}[].", beyond(message, READ_OF_MESSAGE | HARMLESS_INSIDE)
 
 
 READS = BESIDE.union(QUESTIONS, LISTS, OF_INSTRUCTION, COLUMNS)

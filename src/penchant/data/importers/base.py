@@ -1,6 +1,6 @@
 """What an importer is, and the few readers of fields that all of them share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -20,6 +20,7 @@ __all__ = [
     "Importer",
     "OneOrMore",
     "as_tuple",
+    "beyond",
     "conversation_field",
     "converting",
     "field",
@@ -94,6 +95,11 @@ def converting(one: Importer[Any], convert: Callable[[Row], New]) -> Importer[Ne
         inside=one.inside,
         needs_one_of=one.needs_one_of,
     )
+
+
+def beyond(held: Row, known: Container[str]) -> Row:
+    """What an object holds that is not known."""
+    return {name: value for name, value in held.items() if name not in known}
 
 
 def filled(row: Row, *names: str) -> bool:

@@ -15,7 +15,7 @@ from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
 from penchant.data.importers.base import BESIDE, Importer, filled, opened, prompt_field, text_field
 from penchant.data.importers.helpsteer import marked_turns
-from penchant.data.importers.judged import coded, compared
+from penchant.data.importers.judged import agreeing, coded, compared, judge_of
 from penchant.data.importers.values import number_in, says_nothing
 from penchant.data.records import Comparison, Message, Outcome
 from penchant.data.verdicts import BadRow
@@ -32,8 +32,8 @@ Verdict = tuple[Outcome | None, int | None]
 class Form:
     """One format: its name, the fields of the prompt, of the two answers and of the code, and how the code is read.
 
-    models: the fields that name who wrote the answers. harmless: what else the data set writes in a row. asks: how the
-    prompt is read.
+    models: the fields that name who wrote the answers. scores: those of what each was given. harmless: what else the
+    data set writes in a row. asks: how the prompt is read.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Form:
     example: Any
     codes: str
     models: tuple[str, str] | None = None
+    scores: tuple[str, str] | None = None
     harmless: tuple[str, ...] = ()
     asks: Callable[[Row, str], tuple[Message, ...]] = prompt_field
 
@@ -120,9 +121,10 @@ FORMS = (
         verdict=_of({"1": "a", "0": "b"}),
         example=1,
         codes="1 for A, 0 for B",
+        scores=("score_A", "score_B"),
         harmless=(
             *("post_id", "upvote_ratio", "c_root_id_A", "c_root_id_B", "created_at_utc_A", "created_at_utc_B"),
-            *("score_A", "score_B", "seconds_difference", "score_ratio"),
+            *("seconds_difference", "score_ratio"),
         ),
     ),
     Form(
@@ -160,10 +162,12 @@ OF_INSTRUCTION = {"instruction": ("input", "history")}
 
 def _convert(row: Row, *, form: Form) -> Comparison:
     outcome, strength = form.verdict(row, form.code)
+    if form.scores:
+        outcome = agreeing(outcome, row, form.code, form.scores)
     prompt = opened(row, question_of(row)) if form.prompt in OF_INSTRUCTION else form.asks(row, form.prompt)
     texts = text_field(row, form.answers[0]), text_field(row, form.answers[1])
     models = (row.get(form.models[0]), row.get(form.models[1])) if form.models else (None, None)
-    annotator = None if row.get(ANNOTATOR) is None else str(row[ANNOTATOR])
+    annotator = judge_of(row, ANNOTATOR)
     return compared(prompt, texts, outcome, models=models, annotator=annotator, strength=strength)
 
 
@@ -179,7 +183,9 @@ def _importer(form: Form) -> Importer[Comparison]:
         needs=(*texts, form.code),
         matches=lambda row: filled(row, *texts) and form.code in row,
         convert=partial(_convert, form=form),
-        reads=BESIDE.union(texts, (form.code, ANNOTATOR), form.models or (), OF_INSTRUCTION.get(form.prompt, ())),
+        reads=BESIDE.union(
+            *(texts, (form.code, ANNOTATOR), form.models or (), form.scores or ()), OF_INSTRUCTION.get(form.prompt, ())
+        ),
         harmless=frozenset(form.harmless),
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
-from penchant.data.importers.base import BESIDE, Importer, opened, text_field
+from penchant.data.importers.base import BESIDE, Importer, beyond, opened, text_field
 from penchant.data.importers.named import QUESTION
 from penchant.data.importers.values import number_in
 from penchant.data.quickly import text_message
@@ -51,7 +51,7 @@ def _list(row: Row) -> AnswerList:
 
 def _inside(row: Row) -> Iterator[tuple[str, Row]]:
     for one in row[RATED]:
-        yield "", {name: value for name, value in one.items() if name not in READ_OF_RESPONSE}
+        yield "", beyond(one, READ_OF_RESPONSE)
 
 
 HELPSTEER = Importer(

@@ -4,7 +4,6 @@ The format is an importer of comparisons, one a row, or several where several pe
 `votes_from` make of it what `penchant dpo` and `penchant rank` read; `penchant votes import` takes the comparisons.
 """
 
-import math
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from penchant.data.derived import pairs_from_comparisons
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore, converting, field, filled
 from penchant.data.importers.packed import spelt
-from penchant.data.importers.values import kind_of, says_nothing
+from penchant.data.importers.values import kind_of, number_in, says_nothing
 from penchant.data.importers.vote_fields import OUTCOMES, Side, Vote, digest_of_parts, refuse_same, unit_of
 from penchant.data.quickly import text_message
 from penchant.data.records import Candidate, Comparison, Message, Outcome, PreferencePair, Response, Source, prompt_key
@@ -23,6 +22,7 @@ from penchant.wording import shown
 __all__ = [
     "HUMAN",
     "SIDES",
+    "agreeing",
     "all_of",
     "asked",
     "by_score",
@@ -70,10 +70,12 @@ def source_of(model: Any) -> Source | None:
     return None if model is None or model == HUMAN else _named(str(model))
 
 
-def judge_of(row: Row) -> Any:
-    """Who judged: a name, or the list of a model and its prompt, as FastChat writes it."""
-    judge = row.get("judge")
-    return " ".join(map(str, judge)) if isinstance(judge, list) and judge else judge or None
+def judge_of(row: Row, name: str = "judge") -> str | None:
+    """Who judged: a name or a number, 0 as well, or the list of a model and its prompt, as FastChat writes it."""
+    judge = row.get(name)
+    if says_nothing(judge):
+        return None
+    return " ".join(map(str, judge)) if isinstance(judge, list) else str(judge)
 
 
 @lru_cache(maxsize=1024)
@@ -97,20 +99,22 @@ def coded(row: Row, name: str, codes: dict[str, Outcome | None]) -> Outcome | No
 
 def by_score(row: Row, first: str, second: str) -> Outcome | None:
     """Which of two numbers is the higher one; None where one is missing."""
-    if says_nothing(row.get(first)) or says_nothing(row.get(second)):
+    a, b = (None if says_nothing(row.get(name)) else number_in(row[name], name) for name in (first, second))
+    if a is None or b is None:
         return None
-    a, b = (_finite(row[name], name) for name in (first, second))
     return "tie" if a == b else "a" if a > b else "b"
 
 
-def _finite(value: Any, name: str) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no score", "write a number")
-    return number
+def agreeing(said: Outcome | None, row: Row, name: str, scores: tuple[str, str]) -> Outcome | None:
+    """The outcome that `name` says beside two scores: a tie where they are equal. Raises BadRow where they differ."""
+    scored = by_score(row, *scores)
+    if None in (said, scored) or said == scored:
+        return said
+    if scored == "tie":
+        return "tie"
+    higher = scores[0] if scored == "a" else scores[1]
+    reason = f"'{name}' is {shown(row[name])} and '{higher}' is the higher score, which differ"
+    raise BadRow("bad_type", reason, "keep the one that says which is better")
 
 
 def object_field(row: Row, name: str) -> Row:

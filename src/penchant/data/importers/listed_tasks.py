@@ -8,7 +8,7 @@ from penchant.data.answer_lists import AnswerList
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, OneOrMore, converting
 from penchant.data.importers.judged import all_of, compared, text_of
-from penchant.data.pairing import MOST_PAIRS
+from penchant.data.pairing import MOST_PAIRS, apart
 from penchant.data.records import Comparison, Outcome, response_key
 from penchant.data.verdicts import BadRow
 
@@ -28,14 +28,13 @@ def tasks_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Comparison, ...
 
 
 def _tasks_of(one: AnswerList) -> Iterator[Comparison]:
-    answers = {response_key(answer.response): answer for answer in one.answers}
-    answers.pop("", None)
+    answers = [answer for answer in apart(one.answers) if response_key(answer.response)]
     if len(answers) < 2:
         reason = f"of its answers {len(answers)} has a text of its own, and a task needs two"
         raise BadRow("one_answer", reason, "nothing to mend")
     if comb(len(answers), 2) > MOST_PAIRS:
         raise BadRow("bad_type", f"its {len(answers):,} answers make more than {MOST_PAIRS:,} tasks", "give fewer")
-    for a, b in combinations(answers.values(), 2):
+    for a, b in combinations(answers, 2):
         outcome: Outcome | None = None
         if a.score is not None and b.score is not None:
             outcome = "tie" if a.score == b.score else "a" if a.score > b.score else "b"

@@ -26,7 +26,7 @@ def convert(row: Row) -> tuple[Vote, ...]:
     judge = judge_of(row)
     unit = unit_of(prompt, (left, None), (right, None))
     outcome = said[0] if said[0] == said[1] else "tie"
-    return (Vote(left, right, OUTCOMES[outcome or "tie"], prompt, unit, None if judge is None else str(judge)),)
+    return (Vote(left, right, OUTCOMES[outcome or "tie"], prompt, unit, judge),)
 
 
 MT_BENCH_VOTES: Importer[tuple[Vote, ...]] = Importer(

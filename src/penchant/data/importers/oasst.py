@@ -9,7 +9,7 @@ from typing import Any
 
 from penchant.data.answer_lists import Answer, AnswerList, GatheredOrigin
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, converting, text_field
+from penchant.data.importers.base import Importer, beyond, converting, text_field
 from penchant.data.importers.prompts import make_prompt
 from penchant.data.importers.values import kind_of, number_in, says_nothing, truth
 from penchant.data.quickly import text_message
@@ -145,8 +145,7 @@ def _inside(row: Row) -> Iterator[tuple[str, Row]]:
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):  # what stands below a deleted message was not looked at
-            known = READ_OF_NODE | HARMLESS_OF_NODE
-            yield "prompt.replies[].", {key: value for key, value in node.items() if key not in known}
+            yield "prompt.replies[].", beyond(node, READ_OF_NODE | HARMLESS_OF_NODE)
             waiting += node["replies"] if isinstance(node.get("replies"), list) else []
 
 

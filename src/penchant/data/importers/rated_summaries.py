@@ -10,9 +10,9 @@ from statistics import fmean
 
 from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, text_field
+from penchant.data.importers.base import Importer, beyond, text_field
 from penchant.data.importers.judged import object_field
-from penchant.data.importers.summaries import asked_for_summary
+from penchant.data.importers.summaries import OF_INFO, asked_for_summary
 from penchant.data.importers.values import number_in, says_nothing
 
 __all__ = ["RATED_SUMMARIES", "SUMMARIES_OF_POST"]
@@ -20,6 +20,9 @@ __all__ = ["RATED_SUMMARIES", "SUMMARIES_OF_POST"]
 SUMMARIES_OF_POST = "rated summaries"
 """The field that holds the rows of one post once they are put together."""
 READ_OF_ROW = frozenset(("info", "summary", "worker", "batch", "split"))
+OF_SUMMARY = frozenset(("text", "policy", "note", "axes"))
+AXES = frozenset(("overall", "accuracy", "coverage", "coherence", "compatible"))
+"""What a summary is rated by, of which the first is the judgement of it all."""
 
 
 def _list(row: Row) -> AnswerList:
@@ -39,7 +42,11 @@ def _list(row: Row) -> AnswerList:
 
 def _inside(row: Row) -> Iterator[tuple[str, Row]]:
     for one in row[SUMMARIES_OF_POST]:
-        yield "", {name: value for name, value in one.items() if name not in READ_OF_ROW}
+        summary = object_field(one, "summary")
+        yield "", beyond(one, READ_OF_ROW)
+        yield "info.", beyond(object_field(one, "info"), OF_INFO)
+        yield "summary.", beyond(summary, OF_SUMMARY)
+        yield "summary.axes.", beyond(object_field(summary, "axes"), AXES)
 
 
 _INFO = {"subreddit": "space", "title": "The sun", "post": "What is the sun?"}

@@ -8,14 +8,14 @@ TL;DR: at its end. White space around the texts is removed: summaries begin with
 from collections.abc import Iterator
 
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, filled, text_field
-from penchant.data.importers.judged import asked, coded, compared, object_field, two_of
+from penchant.data.importers.base import Importer, beyond, filled, text_field
+from penchant.data.importers.judged import asked, coded, compared, judge_of, object_field, two_of
 from penchant.data.importers.packed import spelt
 from penchant.data.importers.values import says_nothing
 from penchant.data.records import Comparison, Message
 from penchant.data.verdicts import BadRow
 
-__all__ = ["SUMMARIES", "asked_for_summary"]
+__all__ = ["OF_INFO", "SUMMARIES", "asked_for_summary"]
 
 HEADS = {"subreddit": "SUBREDDIT: r/", "title": "TITLE: ", "post": "POST: ", "article": "ARTICLE: "}
 """What stands before each part of what is summarised, in this order."""
@@ -38,15 +38,14 @@ def convert(row: Row) -> Comparison:
         (text_field(first, "text").strip(), text_field(second, "text").strip()),
         coded(row, "choice", {"0": "a", "1": "b"}),
         models=(first.get("policy"), second.get("policy")),
-        annotator=row.get("worker"),
+        annotator=judge_of(row, "worker"),
     )
 
 
 def _inside(row: Row) -> Iterator[tuple[str, Row]]:
-    info = spelt(row["info"])
-    yield "info.", {name: value for name, value in info.items() if name not in OF_INFO}
+    yield "info.", beyond(spelt(row["info"]), OF_INFO)
     for one in spelt(row["summaries"]):
-        yield "summaries[].", {name: value for name, value in one.items() if name not in OF_SUMMARY}
+        yield "summaries[].", beyond(one, OF_SUMMARY)
 
 
 OF_INFO = frozenset((*HEADS, "id", "site"))

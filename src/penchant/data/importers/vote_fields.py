@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 from penchant.data.importers.base import field
+from penchant.data.importers.values import says_nothing
 from penchant.data.opening import Row
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
@@ -136,7 +137,7 @@ def _named(value: object, items: tuple[object, object]) -> Side | None:
 
 def first_filled(row: Row, *names: str) -> str | None:
     """The first of these fields that is filled, as text."""
-    found = (row[name] for name in names if row.get(name) not in (None, ""))
+    found = (row[name] for name in names if not says_nothing(row.get(name)))
     value = next(found, None)
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 

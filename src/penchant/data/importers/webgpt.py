@@ -6,11 +6,12 @@ answers often begin with a blank and questions end with the empty body of a post
 body that says [removed]. Data: Nakano et al. 2021, "WebGPT" (arXiv 2112.09332), appendix K.
 """
 
+from collections.abc import Iterator
+
 from penchant.data.files import Row
-from penchant.data.importers.base import Importer, field, filled, text_field
+from penchant.data.importers.base import Importer, beyond, field, filled, text_field
 from penchant.data.importers.judged import asked, by_score, compared, two_of
 from penchant.data.importers.packed import spelt
-from penchant.data.importers.values import says_nothing
 from penchant.data.opening import LISTED
 from penchant.data.records import Comparison
 from penchant.data.verdicts import BadRow
@@ -19,6 +20,7 @@ __all__ = ["WEBGPT", "WEBGPT_LINES"]
 
 ANSWERS, SCORES = ("answer_0", "answer_1"), ("score_0", "score_1")
 OF_RECORD = frozenset(("question", "answer", "score", "quotes", "tokens"))
+OF_QUESTION = frozenset(("full_text", "dataset", "id"))
 
 
 def convert(row: Row) -> Comparison:
@@ -33,9 +35,6 @@ def convert_line(row: Row) -> Comparison:
     first, second = (_question(record) for record in records)
     if first != second:
         raise BadRow("prompts_differ", "the two records ask different things", "give both the same question")
-    for record in records:
-        if strange := [name for name in record.keys() - OF_RECORD if not says_nothing(record[name])]:
-            raise BadRow("unread_field", f"a record holds '{min(strange)}', which is not read", "remove it")
     texts = [text_field(record, "answer").strip() for record in records]
     scores = {name: record.get("score") for name, record in zip(SCORES, records, strict=True)}
     return compared(asked(first), (texts[0], texts[1]), by_score(scores, *SCORES))
@@ -45,6 +44,18 @@ def _question(row: Row) -> str:
     """The text of a question, which is an object with where it was found, or the text alone."""
     value = spelt(field(row, "question"))
     return text_field(value, "full_text").strip() if isinstance(value, dict) else text_field(row, "question").strip()
+
+
+def _inside(row: Row) -> Iterator[tuple[str, Row]]:
+    question = spelt(row["question"])
+    if isinstance(question, dict):
+        yield "question.", beyond(question, OF_QUESTION)
+
+
+def _inside_line(row: Row) -> Iterator[tuple[str, Row]]:
+    for record in row[LISTED]:
+        yield f"{LISTED}.", beyond(record, OF_RECORD)
+        yield from ((f"{LISTED}.{where}", held) for where, held in _inside(record))
 
 
 def _is_line(row: Row) -> bool:
@@ -70,6 +81,7 @@ WEBGPT: Importer[Comparison] = Importer(
     convert=convert,
     reads=frozenset(("question", *ANSWERS, *SCORES)),
     harmless=frozenset(("quotes_0", "quotes_1", "tokens_0", "tokens_1")),
+    inside=_inside,
 )
 
 WEBGPT_LINES: Importer[Comparison] = Importer(
@@ -85,4 +97,5 @@ WEBGPT_LINES: Importer[Comparison] = Importer(
     matches=_is_line,
     convert=convert_line,
     reads=frozenset((LISTED,)),
+    inside=_inside_line,
 )
