@@ -1,6 +1,7 @@
 """A row says one thing: what contradicts itself, or may be meant in two ways, is refused and not decided in silence."""
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -10,7 +11,8 @@ from penchant.data.importers import LIST_IMPORTERS
 from penchant.data.importers.listed_tasks import tasks_by_score
 from penchant.data.vote_table import load_vote_table
 
-TWO = {"prompt": "Q", "chosen": "x", "rejected": "y", "chosen_model": "M", "rejected_model": "N"}
+PAIR = {"prompt": "Q", "chosen": "x", "rejected": "y"}
+TWO = PAIR | {"chosen_model": "M", "rejected_model": "N"}
 
 
 def outcomes(*rows):
@@ -192,6 +194,53 @@ def test_what_the_messages_of_an_answer_hold_beside_their_text_is_listed_or_refu
     messages = [[{"role": "assistant", "content": "x", "foo": 1}], [{"role": "assistant", "content": "y"}]]
     loaded = load_pairs([{"prompt": "Q", "generations": messages, "scores": [2, 1], "rating": 5}])
     assert [one.name for one in loaded.unread] == ["generations[][].foo", "rating"]
+
+
+RATED = {"input": "Q", "chosen": "x", "rejected": "y"}
+WHOLE = {
+    side: [{"role": "user", "content": "Q"}, {"role": "assistant", "content": text}]
+    for side, text in zip(("chosen", "rejected"), "xy", strict=True)
+}
+
+
+@pytest.mark.parametrize(
+    "row", [RATED, TWO, {"instruction": "Q", "chosen_response": "x", "rejected_response": "y"}, WHOLE], ids=str
+)
+def test_a_list_of_two_ratings_and_a_word_for_a_tie_are_heard_beside_every_pair(row):
+    good = PAIR | {"prompt": "another"}
+    for value, code in (
+        ({"rating": [9, "2.0"]}, "keep"),
+        ({"rating": [5, 5.0]}, "tie"),
+        ({"ratings": {"chosen": 3, "rejected": 3}}, "tie"),
+        ({"status": " Tie"}, "tie"),
+        ({"winner": "tie (bothbad)"}, "both_bad"),
+        ({"rating": [2, 9], "generations": ["y", "x"]}, "keep"),
+        ({"rating": "[2, 9]", "order": ["rejected", "chosen"]}, "keep"),
+        ({"rating": [9, 2], "order": ["rejected", "chosen"], "status": "swapped"}, "keep"),
+        ({"rating": [2, 9], "generations": ["something", "else"]}, "keep"),
+        ({"rating": 5}, "keep"),
+        ({"rating": [1, 2, 3]}, "keep"),
+        ({"rating": [2, 9]}, "bad_type"),
+        ({"scores": {"chosen": 2, "rejected": 9}}, "bad_type"),
+        ({"rating": [9, 2], "generations": ["y", "x"]}, "bad_type"),
+    ):
+        found = load_pairs([good, row | value], on_bad_row="drop").verdict_counts
+        assert found == Counter(["keep", code]), value
+    assert load_pairs([row | {"rating": [9, 2]}]).records[0].gap == 7
+
+
+def test_a_word_for_a_tie_is_a_tie_of_two_models():
+    assert outcomes(TWO | {"status": "tie"}) == [("M", "N", "tie")]
+
+
+def test_several_right_and_wrong_answers_of_equal_scores_make_no_pair():
+    several = {"prompt": "Q", "chosen": ["x", "z"], "rejected": ["y", "w"]}
+    assert len(sides(several)) == 4
+    assert sides(several | {"score_chosen": [5, 5], "score_rejected": [5, 1]}) == [("x", "w"), ("y", "w"), ("z", "w")]
+    ties = [several | {"score_chosen": 5, "score_rejected": one, "prompt": str(one)} for one in (5.0, [5, "5"])]
+    assert load_pairs([PAIR, *ties]).verdict_counts == {"keep": 1, "tie": 2}
+    assert "opposite order" in refusal(load_pairs, several | {"chosen_score": 2, "rejected_score": 9}, PAIR)
+    assert "1 values for 2" in refusal(load_pairs, several | {"chosen_score": [2], "rejected_score": 1}, PAIR)
 
 
 SHP = {"history": "Q", "human_ref_A": "x", "human_ref_B": "y", "labels": 1, "score_A": 9, "score_B": 2}

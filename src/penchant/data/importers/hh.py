@@ -34,7 +34,7 @@ def convert(row: Row) -> PreferencePair:
             "the transcripts of chosen and rejected differ before the last 'Assistant:'",
             "give both the same turns up to the response",
         )
-    return text_pair(opened(row, prompt), chosen, rejected, numbers_of_pair(row))
+    return text_pair(opened(row, prompt), chosen, rejected, numbers_of_pair(row, (chosen, rejected)))
 
 
 HH = Importer(

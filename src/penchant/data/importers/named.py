@@ -95,13 +95,6 @@ QUESTION = "What is the sun?"
 NAMED: tuple[Importer[PreferencePair], ...] = tuple(_named(*names) for names in NAMES)
 
 
-def _rated(row: Row) -> PreferencePair:
-    """A pair of which the two were found equal is none, though it still names a chosen one."""
-    if row["status"] == "tie":
-        raise BadRow("tie", f"its status is 'tie': {CODES['tie'].meaning}", "nothing to mend")
-    return convert(row, names=("input", "chosen", "rejected"))
-
-
 DISTILABEL = Importer(
     name="distilabel_pair",
     description="input, chosen, rejected, status (tie, unchanged or swapped)",
@@ -113,8 +106,10 @@ DISTILABEL = Importer(
         "rating": [9.0, 2.0],
     },
     needs=("input", "chosen", "rejected", "status"),
-    matches=lambda row: filled(row, "input", "chosen", "rejected") and row.get("status") in STATUSES,
-    convert=_rated,
+    matches=lambda row: (
+        filled(row, "input", "chosen", "rejected") and str(row.get("status")).strip().lower() in STATUSES
+    ),
+    convert=partial(convert, names=("input", "chosen", "rejected")),
     reads=BESIDE.union(NUMBERS, ("input", "chosen", "rejected", "status", "rating")),
     harmless=JUDGEMENT,
 )

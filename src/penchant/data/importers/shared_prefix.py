@@ -24,7 +24,7 @@ def convert(row: Row) -> PreferencePair:
         raise BadRow("prompts_differ", reason, "give both the same messages up to the response")
     if not prompt:
         raise BadRow("missing_field", "the two conversations share no prompt", "add the messages before the response")
-    return text_pair(opened(row, prompt), *responses, numbers_of_pair(row))
+    return text_pair(opened(row, prompt), *responses, numbers_of_pair(row, responses))
 
 
 _QUESTION = {"role": "user", "content": "What is the sun?"}

@@ -6,13 +6,12 @@ with a call of a tool and its result: what both say is prompt too, and the respo
 """
 
 import re
-from functools import lru_cache
 from typing import Any
 
-from penchant.data.derived import gap_between
 from penchant.data.files import Row
 from penchant.data.importers.base import field, last_response, numbers, opened
 from penchant.data.importers.messages import read_messages
+from penchant.data.importers.side_scores import scores_of_sides
 from penchant.data.importers.transcript import is_transcript, split_transcript
 from penchant.data.quickly import text_pair
 from penchant.data.records import Message, PreferencePair, Response
@@ -26,7 +25,6 @@ __all__ = [
     "numbers_of_pair",
     "pair_of",
     "prompt_of_pair",
-    "scores_of_sides",
 ]
 
 SIDES = ("chosen", "rejected")
@@ -42,46 +40,18 @@ JUDGEMENT = frozenset(_JUDGEMENT.split())
 """How a data set came to prefer the chosen response: what else was generated, and what a judge said of it."""
 
 
-SCORES = (
-    ("score_chosen", "score_rejected"),
-    ("chosen_score", "rejected_score"),
-    ("chosen-rating", "rejected-rating"),
-    ("rating_chosen", "rating_rejected"),
-    ("chosen_rating", "rejected_rating"),
-    ("chosen_avg_rating", "rejected_avg_rating"),
-    ("chosen_reward", "rejected_reward"),
-)
-"""What a judge gave the two sides, by the names that public data has for it."""
-
-
-def numbers_of_pair(row: Row) -> dict[str, Any]:
+def numbers_of_pair(row: Row, responses: tuple[Response, Response]) -> dict[str, Any]:
     """What the row says of a pair in numbers: those of NUMBERS, and by how much chosen was scored higher than rejected.
 
-    Raises BadRow, of no severity, for two sides of the same score: one was picked among equals.
+    Raises BadRow, of no severity, for two sides of the same score: one was picked among equals; see `scores_of_sides`.
     """
     found = numbers(row)
-    if (scores := scores_of_sides(row)) is None:
+    if (scores := scores_of_sides(row, responses)) is None:
         return found
     if scores[0] == scores[1]:
         reason = f"chosen and rejected both have the score {scores[0]:g}: {CODES['tie'].meaning}"
         raise BadRow("tie", reason, "nothing to mend")
     return {"gap": scores[0] - scores[1]} | found
-
-
-def scores_of_sides(row: Row) -> tuple[float, float] | None:
-    """What a judge gave chosen and rejected, in the row itself or in its `meta`; None where nobody says."""
-    meta = row.get("meta")
-    for place in (row, meta) if isinstance(meta, dict) else (row,):
-        for better, worse in _scores_among(tuple(place)):
-            if gap_between(place[better], place[worse]) is not None:
-                return float(place[better]), float(place[worse])
-    return None
-
-
-@lru_cache(maxsize=1000)
-def _scores_among(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Those of both sides that stand in a row of these names; the rows of a file have the same names."""
-    return tuple(both for both in SCORES if set(both) <= set(names))
 
 
 WORD = re.compile(r"[^\W_]+")
@@ -116,7 +86,7 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
             prompt = _common(row, prompt, (before, other), sides)
         elif (before or other) and prompt not in (before or other, opened(row, before or other)):
             raise _not_the_prompt(sides[0] if before else sides[1])
-    return text_pair(prompt, chosen, rejected, numbers_of_pair(row))
+    return text_pair(prompt, chosen, rejected, numbers_of_pair(row, (chosen, rejected)))
 
 
 def _are_transcripts(*answers: object) -> bool:

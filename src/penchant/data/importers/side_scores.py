@@ -1,0 +1,117 @@
+"""What a judge gave the two sides of a pair: a field for each, a list or an object for both, or a word for a tie.
+
+A list is in the order of the row's `generations`, in that which its `order` names (of the sides as they were before a
+row of Distilabel's was swapped), or, where the row has neither, chosen first. A list that puts the rejected response
+above the chosen one refuses the row. Single scores of the sides do not: they may be another judge's, as a reward
+model's beside what people preferred.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from penchant.data.derived import gap_between
+from penchant.data.files import Row
+from penchant.data.importers.packed import spelt
+from penchant.data.importers.vote_fields import OUTCOMES
+from penchant.data.records import Response, response_key
+from penchant.data.verdicts import CODES, BadRow
+from penchant.wording import shown
+
+__all__ = ["OF_BOTH", "SCORES", "WORDS", "scores_of_sides"]
+
+SCORES = (
+    ("score_chosen", "score_rejected"),
+    ("chosen_score", "rejected_score"),
+    ("chosen-rating", "rejected-rating"),
+    ("rating_chosen", "rating_rejected"),
+    ("chosen_rating", "rejected_rating"),
+    ("chosen_avg_rating", "rejected_avg_rating"),
+    ("chosen_reward", "rejected_reward"),
+)
+"""What a judge gave the two sides, by the names that public data has for it."""
+OF_BOTH = ("rating", "ratings", "score", "scores", "reward", "rewards")
+"""What may hold it for both: a list, or {"chosen": ..., "rejected": ...}."""
+WORDS = ("status", "winner", "outcome", "preference", "verdict")
+"""What may say that the two are as good as each other, though one of them is named the chosen one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Those of these fields that a row has."""
+
+    scores: tuple[tuple[str, str], ...]
+    of_both: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def scores_of_sides(row: Row, responses: tuple[Response, Response]) -> tuple[float, float] | None:
+    """What a judge gave chosen and rejected, in the row itself or in its `meta`; None where nobody says.
+
+    Raises BadRow, of no severity, for a word that says that neither is better, and for a list in the opposite order.
+    """
+    meta = row.get("meta")
+    for place in (row, meta) if isinstance(meta, dict) else (row,):
+        beside = _beside(tuple(place))
+        for name in beside.words:
+            _refuse_tie(place[name], name)
+        listed = list(_of_both(place, beside.of_both, responses)) if beside.of_both else []
+        for name, (better, worse) in listed:
+            if better < worse:
+                reason = f"'{name}' gives the rejected response {worse:g} and the chosen one {better:g}"
+                raise BadRow("bad_type", reason, "swap the two, or keep what says which is better")
+        for better_name, worse_name in beside.scores:
+            if gap_between(place[better_name], place[worse_name]) is not None:
+                return float(place[better_name]), float(place[worse_name])
+        if listed:
+            return listed[0][1]
+    return None
+
+
+@lru_cache(maxsize=1000)
+def _beside(names: tuple[str, ...]) -> _Beside:
+    """The rows of a file have the same names."""
+    return _Beside(
+        tuple(both for both in SCORES if set(both) <= set(names)),
+        tuple(name for name in OF_BOTH if name in names),
+        tuple(name for name in WORDS if name in names),
+    )
+
+
+def _refuse_tie(value: Any, name: str) -> None:
+    said = OUTCOMES.get(value.strip().lower()) if isinstance(value, str) else None
+    if said in ("tie", "both_bad"):
+        raise BadRow(said, f"its {name} is {shown(value)}: {CODES[said].meaning}", "nothing to mend")
+
+
+def _of_both(
+    row: Row, names: tuple[str, ...], responses: tuple[Response, Response]
+) -> Iterator[tuple[str, tuple[float, float]]]:
+    for name in names:
+        values = spelt(row[name])
+        places: Any = ("chosen", "rejected")
+        if isinstance(values, list):
+            places = _places(row, len(values), responses)
+        elif not isinstance(values, dict) or not values.keys() >= set(places):
+            continue
+        if places is not None and gap_between(values[places[0]], values[places[1]]) is not None:
+            yield name, (float(values[places[0]]), float(values[places[1]]))
+
+
+def _places(row: Row, number: int, responses: tuple[Response, Response]) -> tuple[int, int] | None:
+    """Where in a list of so many the values of chosen and rejected stand; None where it is not said."""
+    written, order = spelt(row.get("generations")), spelt(row.get("order"))
+    if isinstance(written, list):
+        texts = [one.strip() if isinstance(one, str) else one for one in written]
+        chosen, rejected = map(response_key, responses)
+        if len(texts) == number and texts.count(chosen) == texts.count(rejected) == 1:
+            return texts.index(chosen), texts.index(rejected)
+    if number != 2:
+        return None
+    if isinstance(order, list):
+        if sorted(map(str, order)) != ["chosen", "rejected"]:
+            return None
+        places = order.index("chosen"), order.index("rejected")
+        return places[::-1] if str(row.get("status")).strip().lower() == "swapped" else places
+    return None if isinstance(written, list) else (0, 1)
