@@ -454,3 +454,45 @@ def test_the_answers_of_a_prompt_that_is_a_list_as_text_are_such_lists_too(tmp_p
         load_pairs(path)
     path.write_text(json.dumps(row | {"prompt": "list one", "chosen": '["a"]'}) + "\n")
     assert load_pairs(path).records[0].chosen == '["a"]', "beside a plain prompt it is a text"
+
+
+def called(*names, ids=()):
+    own = [*ids] or [None] * len(names)
+    calls = [{"id": one, "name": name} for one, name in zip(own, names, strict=True)]
+    return {"role": "assistant", "content": "", "tool_calls": calls}
+
+
+def result(content, **more):
+    return {"role": "tool", "content": content, **more}
+
+
+@pytest.mark.parametrize(
+    ("asked", "results"),
+    [
+        (called("f", "g"), [result("of g", name="g"), result("of f", name="f")]),
+        (called("f", "g"), [result("of f", name="f"), result("of g")]),
+        (called("f", "g"), [result("of f"), result("of g")]),
+        (called("f", "g"), [result("of f", name="tool"), result("of g", name="tool")]),
+        (called("f", "f", ids="ab"), [result("of g", tool_call_id="b"), result("of f", tool_call_id="a")]),
+        (called("g", "f", ids="ab"), [result("of g", tool_call_id="b"), result("of f", tool_call_id="a", name="g")]),
+        (called("f", "g", ids="ab"), [result("of g", name="g"), result("of f", tool_call_id="a")]),
+    ],
+)
+def test_results_of_calls_made_at_once_stand_in_the_order_of_their_calls(asked, results):
+    before, after = {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}
+    messages = read_messages([before, asked, *results, after, before, asked, *results], "messages")
+    assert [one.content for one in messages] == ["Q", "", "of f", "of g", "A", "Q", "", "of f", "of g"]
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [result("of g", name="g"), result("whose?")],
+        [result("of g", name="g"), result("of g", name="g")],
+        [result("of g", tool_call_id="b"), result("of g", tool_call_id="b")],
+        [result("of g", tool_call_id="a", name="g"), result("of f", tool_call_id="b")],
+    ],
+)
+def test_a_result_that_may_be_anybodys_is_refused(results):
+    with pytest.raises(BadRow, match="another order|of another"):
+        read_messages([called("f", "g", ids="ab"), *results], "messages")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from penchant.data.importers.calls import read_calls, read_tools
+from penchant.data.importers.results import in_order_of_calls
 from penchant.data.importers.values import kind_of, says_nothing, truth
 from penchant.data.quickly import text_message
 from penchant.data.records import Message, Role
@@ -72,10 +73,13 @@ def read_messages(value: object, name: str, *, trained: bool = False) -> tuple[M
         )
     if not value:
         raise BadRow("missing_field", f"'{name}' holds no messages", "add at least one message")
-    messages = []
-    for index, message in enumerate(value):
-        messages.append(_plain_message(message) or _read_message(message, f"{name}[{index}]", trained))
-    return tuple(messages)
+    messages, calls = [], False
+    for index, raw in enumerate(value):
+        if (message := _plain_message(raw)) is None:
+            message = _read_message(raw, f"{name}[{index}]", trained)
+            calls = calls or message.tool_calls is not None
+        messages.append(message)
+    return tuple(in_order_of_calls(messages, name) if calls else messages)
 
 
 def _read_message(value: object, name: str, trained: bool) -> Message:

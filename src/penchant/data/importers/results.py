@@ -1,0 +1,62 @@
+"""The results of calls that were made at once, in the order of their calls, which most chat templates take for granted.
+
+A result says whose it is by the id of its call or by the function's name. One that says neither stands where its call
+does; beside others that are out of order it could be anybody's, and the row is refused.
+"""
+
+import json
+from collections.abc import Sequence
+
+from penchant.data.records import Message
+from penchant.data.verdicts import BadRow
+from penchant.wording import shown
+
+__all__ = ["in_order_of_calls"]
+
+
+def in_order_of_calls(messages: Sequence[Message], name: str) -> list[Message]:
+    """The same messages, the results behind each message of several calls in the order of these. Raises BadRow."""
+    ordered: list[Message] = []
+    start = 0
+    for index, message in enumerate(messages):
+        if message.tool_calls is None or index < start:
+            continue
+        end = index + 1
+        while end < len(messages) and messages[end].role == "tool":
+            end += 1
+        ordered += messages[start : index + 1]
+        ordered += _ordered(message.tool_calls, messages[index + 1 : end], f"{name}[{index}]")
+        start = end
+    return [*ordered, *messages[start:]]
+
+
+def _ordered(calls: str, results: Sequence[Message], name: str) -> Sequence[Message]:
+    called = [(call.get("id"), call["function"]["name"]) for call in json.loads(calls)]
+    if len(called) < 2 or len(results) < 2:
+        return results
+    theirs = [_of(result, called) for result in results]
+    if all(not places or index in places for index, places in enumerate(theirs)):
+        return results
+    taken: list[int] = []
+    for places in theirs:
+        free = [place for place in places if place not in taken]
+        if not free:
+            reason = f"the results of the calls of '{name}' are in another order than these, and one may be anybody's"
+            raise BadRow("bad_type", reason, "give each the id of its call, 'tool_call_id', or their order")
+        taken.append(free[0])
+    return [result for _, result in sorted(zip(taken, results, strict=True), key=lambda one: one[0])]
+
+
+def _of(result: Message, called: Sequence[tuple[str | None, str]]) -> list[int]:
+    """The calls that it may be the result of by what it says; none where it says nothing that they know.
+
+    Raises BadRow where its id and its name say different calls.
+    """
+    by_id = [place for place, (own, _) in enumerate(called) if own is not None and own == result.tool_call_id]
+    by_name = [place for place, (_, function) in enumerate(called) if function == result.name]
+    if by_id and by_name and by_id[0] not in by_name:
+        reason = (
+            f"a result has the id {shown(result.tool_call_id)} of one call and the name {shown(result.name)} of another"
+        )
+        raise BadRow("bad_type", reason, "correct one of them")
+    return by_id or by_name
