@@ -494,5 +494,5 @@ def test_results_of_calls_made_at_once_stand_in_the_order_of_their_calls(asked, 
     ],
 )
 def test_a_result_that_may_be_anybodys_is_refused(results):
-    with pytest.raises(BadRow, match="another order|of another"):
+    with pytest.raises(BadRow, match=r"another order|of another"):
         read_messages([called("f", "g", ids="ab"), *results], "messages")

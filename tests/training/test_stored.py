@@ -40,6 +40,7 @@ def file(tmp_path):
         {"prompt": "Once", "chosen": "", "rejected": " no"},
         {"prompt": "x" * 300, "chosen": " a", "rejected": " b"},
     ]
+    rows[4]["gap"] = 9
     rows += [{**rows[0], "weight": 2.0}, rows[1], {**rows[2], "comment": "?"}, {**rows[3], "probability": 0.75}]
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -148,7 +149,7 @@ def test_a_store_serves_only_the_tokenizer_template_limits_and_rows_that_it_was_
         {"limits": Limits(29, 20)},
         {"limits": Limits(30, 19)},
         {"options": replace(ALL, limit=20)},
-        {"options": replace(ALL, pairing="best_worst")},
+        {"options": replace(ALL, otherwise="best_worst")},
         {"options": replace(ALL, min_gap=0.5)},
         {"options": replace(ALL, limit=20, subset="random")},
         {"options": replace(ALL, limit=20, subset="random", seed=1)},

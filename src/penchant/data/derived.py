@@ -5,7 +5,7 @@ from math import isfinite
 
 from penchant.data.records import SCORES, Comparison, Labelled, PreferencePair
 
-__all__ = ["gap_between", "labelled_from_pairs", "pairs_from_comparisons"]
+__all__ = ["gap_between", "gap_of", "labelled_from_pairs", "pairs_from_comparisons"]
 
 
 def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[PreferencePair]:
@@ -16,15 +16,23 @@ def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[Preference
     """
     pairs = []
     for comparison in comparisons:
-        sides, gap = (comparison.a.text, comparison.b.text), _gap_of(comparison)
+        sides, gap = (comparison.a.text, comparison.b.text), gap_of(comparison)
         if comparison.outcome in ("a", "b"):
             chosen, rejected = sides if comparison.outcome == "a" else sides[::-1]
             pairs.append(PreferencePair(prompt=comparison.prompt, chosen=chosen, rejected=rejected, gap=gap))
     return pairs
 
 
-def _gap_of(comparison: Comparison) -> float | None:
-    """By how much the preferred side was scored higher, or the strength of the preference; None: nobody says."""
+def gap_of(record: object) -> float | None:
+    """By how much the preferred side was scored higher, or the strength of the preference.
+
+    None where nobody says, and for what prefers no side.
+    """
+    if isinstance(record, PreferencePair):
+        return record.gap
+    if not isinstance(record, Comparison) or record.outcome not in ("a", "b"):
+        return None
+    comparison = record
     a, b = (comparison.meta.get(name) for name in SCORES)
     gap = gap_between(a, b) if comparison.outcome == "a" else gap_between(b, a)
     if gap is None and comparison.strength is not None:

@@ -63,10 +63,12 @@ def load_pairs(
     columns: {a column of the file: the name by which it is read},
     or the same as "question=prompt,good=chosen". format: the name of the one format to read rows by, of those that
     fit; None: the first. pairing, min_gap: which answers of a list become pairs ("all" unless given), see
-    `penchant.data.pairing.Pairing`; a row that names a chosen and a rejected response is a pair.
+    `penchant.data.pairing.Pairing`; a row that names a chosen and a rejected response is a pair, unless it has scores
+    that are less than min_gap apart.
 
     Raises DataError for a file that cannot be read, a format nobody knows, a bad row (see above) and data without
-    a single usable row; ConfigError for a wrong option.
+    a single usable row; ConfigError for a wrong option, and for a pairing or a min_gap that no list and no
+    score heeds.
     """
     options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing, min_gap)
     return _load(options.sources(data), PAIRS, options)
@@ -89,7 +91,7 @@ def load_labelled(
     Preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs. Of a list of answers
     the best is good, and the worst, or one at random, bad: other rules would call an answer both, a ConfigError.
     """
-    options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing or "best_worst", min_gap)
+    options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing, min_gap, "best_worst")
     sources = options.sources(data)
     for rule in (options.pairing, *(part_of(source).pairing for source in sources)):
         if rule not in (None, "best_worst", "best_random"):
@@ -121,7 +123,11 @@ def _of_both_kinds(sources: Sequence[Source], options: ReadOptions) -> Loaded[La
             "a limit counts pairs or labelled responses, and the data holds both; give each file its own, as "
             "`pairs.jsonl::max_rows=1000`."
         )
-    found = [_labelled(list(shards), options) for _, shards in groupby(sources, part_of)]
+    of_labels = replace(options, pairing=None, min_gap=0.0)  # which their readers would refuse
+    found = [
+        _labelled(list(shards), of_labels if guess_kind(list(shards)) == "labelled" else options)
+        for shards in (list(held) for _, held in groupby(sources, part_of))
+    ]
     return Loaded(
         records=tuple(record for one in found for record in one.records),
         verdict_counts=dict(sum((Counter(one.verdict_counts) for one in found), Counter())),

@@ -21,6 +21,8 @@ OnBadRow = Literal["error", "drop"]
 class ReadOptions:
     """How data are read; `load_pairs` says what each option means. A source may say otherwise for itself, see `Part`.
 
+    otherwise: the rule of pairs where no pairing is given.
+
     Raises ConfigError for what cannot be meant.
     """
 
@@ -32,6 +34,7 @@ class ReadOptions:
     format: str | None = None
     pairing: PairingRule | None = None
     min_gap: float = 0.0
+    otherwise: PairingRule = "all"
 
     def __post_init__(self) -> None:
         columns_of(self.columns)
@@ -46,9 +49,9 @@ class ReadOptions:
     def by_rule(self, part: Part | None = None) -> Pairing:
         """Which answers of a list become pairs, in this part or where none says otherwise."""
         if part is None:
-            return Pairing(self.pairing or "all", self.min_gap)
+            return Pairing(self.pairing or self.otherwise, self.min_gap)
         gap = self.min_gap if part.min_gap is None else part.min_gap
-        return Pairing(part.pairing or self.pairing or "all", gap)
+        return Pairing(part.pairing or self.pairing or self.otherwise, gap)
 
     def sources(self, data: Data, *, txt: TxtRows = "documents") -> Sequence[Source]:
         """What is to be read. Raises DataError as `sources_of` and `reading_as` do."""

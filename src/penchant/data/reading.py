@@ -13,6 +13,7 @@ from penchant.data.answer_lists import GatheredOrigin
 from penchant.data.fields import UnreadField, UnreadFields, in_words
 from penchant.data.gathering import gathered
 from penchant.data.given import Source, digest_of, part_of, refuse_options
+from penchant.data.heeding import Heeding
 from penchant.data.importers.added import added_importers
 from penchant.data.mixtures import taken, weighed
 from penchant.data.opening import Row
@@ -92,11 +93,15 @@ class Reading(Generic[Record]):
         self._counts: Counter[str] = Counter()  # of the part that is read
         self._first_bad: Row | None = None
         refuse_options(sources, *kind.unheeded)
+        for name in {"pairing", "min_gap"} & set(kind.unheeded[0]):
+            if getattr(options, name):
+                raise ConfigError(f"{name} is not read by {kind.unheeded[1]}; leave it out.")
         for part in map(part_of, sources):
             if part.kind not in (None, kind.kind):
                 raise ConfigError(f"{part}: it holds {part.kind}, and {kind.kind} are read here; leave it out.")
         self._reader = Reader(kind.importers(options.by_rule()), partial(added_importers, *kind.records))
         self._reader.harmless = UnreadFields() if tells_harmless else None
+        self._heeding = Heeding(options)
         self._inspect = kind.inspect()
 
     def __iter__(self) -> Iterator[Record]:
@@ -107,6 +112,7 @@ class Reading(Generic[Record]):
         errors = [verdict for verdict in self.problems if verdict.severity == "error"]
         if errors and how.on_bad_row == "error":
             raise DataError(_first_of(errors, self.counts.total(), droppable=self._kind.droppable))
+        self._heeding.require_met(", ".join(map(str, self.sources)))
         if not self.num_records:
             raise DataError(f"{', '.join(map(str, self.sources))}: {self._kind.none_left} {self._why_none()}.")
 
@@ -119,6 +125,7 @@ class Reading(Generic[Record]):
         """The records of one part after another, so many and with such a weight as it says."""
         for part, sources in groupby(self.sources, part_of):
             self._counts = self.by_source.setdefault(part.name, Counter())
+            self._heeding.begin(part)
             self._reader.begin(self._kind.importers(self._options.by_rule(part)), chosen=part.kind is not None)
             records = chain.from_iterable(map(self._records_of, sources))
             of_part = taken(records, part.max_rows, part.subset, self._options.seed)
@@ -159,6 +166,8 @@ class Reading(Generic[Record]):
                 own = getattr(record, "origin", None)
                 place = origin.model_copy(update={"line": own.line}) if isinstance(own, GatheredOrigin) else origin
                 told = placed(record, place)
+                if self._heeding.asks:
+                    self._heeding.look_at(told)
                 said = self._inspect(told, place)
                 verdict = verdict or said
                 records.append(told)
@@ -166,6 +175,8 @@ class Reading(Generic[Record]):
             records, verdict = [], bad.at(origin)
             if self._kind.kind and self._first_bad is None and not isinstance(row, BadRow):
                 self._first_bad = row
+        if self._heeding.asks and not isinstance(row, BadRow):
+            self._heeding.pass_by(self._reader.latest)
         self._counts[verdict.code if verdict else "keep"] += 1
         if verdict:
             self.problems.append(verdict)

@@ -39,7 +39,8 @@ class Reader(Generic[Record]):
     """Reads rows by a table of importers: each row by the first that matches it, so that a file may mix formats.
 
     A source that names a format (`ReadAs`) is read by that alone. added: gives further ones, which are looked for when
-    a row matches none of the table. formats: those that matched a row, in the order they were met. fits: what else
+    a row matches none of the table. formats: those that matched a row, in the order they were met; latest: of
+    these the last. fits: what else
     would have read a row, and otherwise, once for every two formats. unread: the tally of fields that nobody read.
     harmless: that of those that are not read as they are harmless, where somebody wants to know.
     num_known, num_strange: rows of the latest source that an importer matched, and that none did.
@@ -48,6 +49,7 @@ class Reader(Generic[Record]):
     importers: Sequence[OneOrMore[Record]]
     added: Callable[[], Sequence[OneOrMore[Record]]] = tuple
     formats: dict[str, None] = field(default_factory=dict)
+    latest: str = ""
     fits: dict[tuple[str, str], Origin] = field(default_factory=dict)
     unread: UnreadFields = field(default_factory=UnreadFields)
     harmless: UnreadFields | None = None
@@ -80,6 +82,7 @@ class Reader(Generic[Record]):
             raise _of_no_format(row, met or self._table(), "the other rows" if met else "any format read here")
         self.num_known += 1
         self.formats[importer.name] = None
+        self.latest = importer.name
         records, names = self.converted(row, importer, origin)
         if names:
             self.unread.add(names, origin)

@@ -143,7 +143,9 @@ class DataConfig(Section):
         "one of the others) or adjacent; left out: all, and best_worst where an objective labels responses one by one",
     )
     min_gap: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="the smallest difference of two scores or ranks of a list that makes a pair; 0: any"
+        0.0,
+        description="the smallest difference of two scores or ranks, in a list or of the two sides of a pair, that "
+        "makes a pair; 0: any",
     )
     max_bad_share: Share = Field(
         0.1, description="stop before training where more than this share of the rows cannot be used"

@@ -1,0 +1,62 @@
+"""What was said of lists and scores, `pairing` and `min_gap`, is heeded, or refused where it met neither."""
+
+from dataclasses import dataclass, field
+
+from penchant.data.derived import gap_of
+from penchant.data.importers import LIST_IMPORTERS
+from penchant.data.options import ReadOptions
+from penchant.data.parts import Part
+from penchant.data.verdicts import BadRow
+from penchant.errors import ConfigError
+
+__all__ = ["Heeding"]
+
+LISTS = frozenset(one.name for one in LIST_IMPORTERS)
+MEETS = {"pairing": "lists of answers", "min_gap": "lists of answers or scores of the two sides"}
+"""The options, and what heeds them."""
+
+
+@dataclass
+class Heeding:
+    """Watches the rows go by. asks: whether anything was said for the part that is read."""
+
+    options: ReadOptions
+    asks: bool = False
+    _whose: dict[str, str] = field(default_factory=dict)
+    _min_gap: float = 0.0
+    _met: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def begin(self, part: Part) -> None:
+        """Read this part from here on. What it says itself is its own, and has to be met in it."""
+        own = {name: str(part) for name in MEETS if getattr(part, name) is not None}
+        said = {name: "" for name in MEETS if getattr(self.options, name)}
+        self._whose = said | own
+        self._min_gap = self.options.by_rule(part).min_gap
+        self.asks = bool(self._whose)
+
+    def look_at(self, record: object) -> None:
+        """Raises BadRow, of no severity, for a pair whose scores are less far apart than `min_gap`."""
+        if (gap := gap_of(record)) is None:
+            return
+        self._meet("min_gap")
+        if gap < self._min_gap:
+            reason = f"chosen is scored {gap:g} higher than rejected, and min_gap is {self._min_gap:g}"
+            raise BadRow("small_gap", reason, "lower min_gap to use it")
+
+    def pass_by(self, format: str) -> None:
+        """A row of this format."""
+        for name in self._whose:
+            self._met.setdefault((self._whose[name], name), False)
+            if format in LISTS:
+                self._meet(name)
+
+    def require_met(self, sources: str) -> None:
+        """Raise ConfigError for what no row of these sources heeded."""
+        for (whose, name), met in self._met.items():
+            if not met:
+                none = f"which hold no {MEETS[name]}"
+                raise ConfigError(f"{whose or sources}: {name} is not read by these rows, {none}; leave it out.")
+
+    def _meet(self, name: str) -> None:
+        if name in self._whose:
+            self._met[self._whose[name], name] = True
