@@ -251,3 +251,28 @@ def test_a_context_of_a_webgpt_question_refuses_the_row():
     told = row | {"question": row["question"] | {"context": "of last year", "mood": ""}}
     with pytest.raises(DataError, match=r"'question\.context'"):
         load_pairs([told])
+
+
+@pytest.mark.parametrize(
+    ("load", "row", "neutral"),
+    [
+        (load_pairs, PAIR | {"swapped": True}, {"swapped": False}),
+        (load_pairs, PAIR | {"tie": 1}, {"tie": "0"}),
+        (load_pairs, PAIR | {"soft_label": 0.3}, {"soft_label": 1}),
+        (load_pairs, PAIR | {"passage": "of last year"}, {"passage": "the sun"}),
+        (load_pairs, PAIR | {"enable_thinking": False}, {"enable_thinking": None}),
+        (load_demonstrations, {"messages": [ASK, STAR], "deleted": True}, {"deleted": False}),
+        (load_demonstrations, {"messages": [ASK, STAR | {"deleted": True}]}, {"messages": [ASK, STAR]}),
+        (load_demonstrations, {"messages": [ASK, STAR], "image_url": "sun.png"}, {"image_url": ""}),
+        (load_labelled, {"messages": [ASK, STAR | {"label": True}], "label": False}, {"label": True}),
+        (
+            load_pairs,
+            {"prompt": "Q", "response_0": "x", "response_1": "y", "better_response_id": 0, "is_response_0_safe": False},
+            {"is_response_1_safe": True},
+        ),
+    ],
+)
+def test_what_turns_a_row_round_or_takes_it_out_refuses_it(load, row, neutral):
+    with pytest.raises(DataError, match="row"):
+        load([row])
+    assert load([row | neutral]).verdict_counts == {"keep": 1}

@@ -276,6 +276,12 @@ _TRAIN = Meaning(
 _MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
 _TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 
+_LEFT_OUT = Meaning("says that it is not to be used", "remove the row", ("false", "0", "0.0"))
+_TURNED = Meaning(
+    "says that the preference is another than the order of the sides",
+    "write the better side as chosen, and remove ties",
+    ("false", "0", "0.0"),
+)
 _MASK = Meaning(
     "says what is left out of the loss",
     "write `train` or `weight` in the assistant's messages; what the user wrote is never learned",
@@ -299,12 +305,15 @@ MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("reasoning_content", "thinking", "chosen_thinking", "rejected_thinking"), _REASONING),
     **dict.fromkeys(("weight", "weights", "sample_weight"), _WEIGHT),
     "margin": _NEUTRAL_OFF,
-    "probability": _SURE,
+    **dict.fromkeys(("probability", "soft_label", "chosen_prob"), _SURE),
     **dict.fromkeys(("train", "training", "trainable", "loss_mask", "loss_weight", "label_mask"), _TRAIN),
     **dict.fromkeys(("mask", "masked"), _MASK),
-    **dict.fromkeys(("context", "documents"), _GROUNDS),
+    **dict.fromkeys(("deleted", "discarded", "excluded"), _LEFT_OUT),
+    **dict.fromkeys(("swapped", "is_swapped", "flipped", "tie", "is_tie"), _TURNED),
+    **dict.fromkeys(("context", "contexts", "document", "documents", "passage", "passages"), _GROUNDS),
     **dict.fromkeys(("image", "images", "audio", "audios", "video", "videos"), _MEDIA),
-    "chat_template_kwargs": _TEMPLATE,
+    **dict.fromkeys(("image_path", "image_paths", "image_url", "image_urls"), _MEDIA),
+    **dict.fromkeys(("chat_template_kwargs", "enable_thinking"), _TEMPLATE),
     **dict.fromkeys(("messages", "conversations", "conversation", "completion"), _CONVERSATION),
     **dict.fromkeys(("prompt", "instruction", "question", "query", "input"), _ASKED),
     **dict.fromkeys(("chosen", "rejected", "preferred_output", "non_preferred_output"), _RESPONSE),

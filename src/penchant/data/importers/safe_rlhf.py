@@ -10,6 +10,7 @@ from penchant.data.importers.base import BESIDE, Importer, filled, prompt_field,
 from penchant.data.importers.judged import coded, compared
 from penchant.data.importers.values import says_nothing, truth
 from penchant.data.records import Comparison, Outcome
+from penchant.data.verdicts import BadRow
 
 __all__ = ["SAFE_RLHF"]
 
@@ -27,11 +28,20 @@ def convert(row: Row) -> Comparison:
 def _outcome(row: Row) -> Outcome | None:
     better = coded(row, "better_response_id", {"0": "a", "1": "b"})
     if any(says_nothing(row.get(name)) for name in MARKS):
+        _refuse_unsafe(row, better)
         return better
     safe = [truth(row[name], name) for name in MARKS]
     if safe[0] == safe[1]:
         return better if safe[0] else "both_bad"
     return "a" if safe[0] else "b"
+
+
+def _refuse_unsafe(row: Row, better: Outcome | None) -> None:
+    """Raise BadRow where the only mark calls the better answer unsafe."""
+    name = MARKS[better == "b"]
+    if better and not says_nothing(row.get(name)) and not truth(row[name], name):
+        other = MARKS[better == "a"]
+        raise BadRow("missing_field", f"the better answer is marked unsafe, and '{other}' is missing", f"add '{other}'")
 
 
 SAFE_RLHF: Importer[Comparison] = Importer(

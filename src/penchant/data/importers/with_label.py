@@ -30,6 +30,7 @@ def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
 
     def convert(row: Row) -> Labelled:
         desirable = truth(field(row, name), name)
+        _refuse_other(row, name, desirable)
         *prompt, last = one.convert(row).messages
         if last.weight != 1:
             reason = f"the labelled response has the weight {last.weight:g}, and a response is learned whole"
@@ -52,6 +53,16 @@ def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
         reads=one.reads | {name, "weight"},
         harmless=one.harmless,
     )
+
+
+def _refuse_other(row: Row, name: str, desirable: bool) -> None:
+    """Raise BadRow where the last message itself has a label that says otherwise."""
+    for held in ("messages", "conversations", "completion"):
+        last = row[held][-1] if isinstance(row.get(held), list) and row[held] else None
+        for own in LABELS if isinstance(last, dict) and len(last) > 2 else ():
+            if not says_nothing(last.get(own)) and truth(last[own], own) != desirable:
+                reason = f"'{name}' is {row[name]!r} and the '{own}' of its last message is {last[own]!r}"
+                raise BadRow("bad_type", reason, "keep one of them")
 
 
 def heeding_label(one: Importer[Demonstration]) -> Importer[Demonstration]:
