@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.data import Origin, load_demonstrations, load_labelled, load_pairs, load_prompts, load_votes
-from penchant.data.fields import HARMLESS, MEANINGFUL, in_words
+from penchant.data.fields import in_words
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
 from penchant.data.importers.messages import READ_OF_MESSAGE
 from penchant.data.importers.vote_formats import VOTE_IMPORTERS
 from penchant.data.inspection import inspect_demonstrations, inspect_labelled, inspect_pairs, inspect_prompts
+from penchant.data.meanings import HARMLESS, MEANINGFUL
 from penchant.data.rows import Reader
 from penchant.data.verdicts import CODES, BadRow
 from penchant.errors import DataError

@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penchant.data.fields import HARMLESS, MEANINGFUL
 from penchant.data.importers import DEMONSTRATION_IMPORTERS, LABELLED_IMPORTERS, PAIR_IMPORTERS, PROMPT_IMPORTERS
 from penchant.data.importers.vote_formats import VOTE_IMPORTERS
+from penchant.data.meanings import HARMLESS, MEANINGFUL
 
 __all__ = ["EXAMPLES_FOR", "TABLES", "WRITERS", "Choices", "made_row", "spoilt"]
 

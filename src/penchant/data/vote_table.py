@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penchant.data.blocks import Block, Rows, blocks_of
-from penchant.data.fields import HARMLESS
 from penchant.data.given import Data, Source
 from penchant.data.importers.messages import HOLD_A_PROMPT, HOLD_MESSAGES
 from penchant.data.importers.packed import unpacked
 from penchant.data.importers.vote_fields import Vote, first_filled
+from penchant.data.meanings import HARMLESS
 from penchant.data.opening import Row
 from penchant.data.options import OnBadRow, ReadOptions
 from penchant.data.read_as import Columns

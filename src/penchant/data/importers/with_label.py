@@ -58,8 +58,11 @@ def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
 def _refuse_other(row: Row, name: str, desirable: bool) -> None:
     """Raise BadRow where the last message itself has a label that says otherwise."""
     for held in ("messages", "conversations", "completion"):
-        last = row[held][-1] if isinstance(row.get(held), list) and row[held] else None
-        for own in LABELS if isinstance(last, dict) and len(last) > 2 else ():
+        messages = row.get(held)
+        last: object = messages[-1] if isinstance(messages, list) and messages else None
+        if not isinstance(last, dict) or len(last) <= 2:
+            continue
+        for own in LABELS:
             if not says_nothing(last.get(own)) and truth(last[own], own) != desirable:
                 reason = f"'{name}' is {row[name]!r} and the '{own}' of its last message is {last[own]!r}"
                 raise BadRow("bad_type", reason, "keep one of them")
