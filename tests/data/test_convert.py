@@ -240,7 +240,7 @@ def test_the_part_of_a_benchmark_that_a_list_is_of_is_kept_or_named(tmp_path, to
     assert [field.name for field in written([row], to, tmp_path)[0].lost] == lost
 
 
-@pytest.mark.parametrize(("to", "lost"), [("trl", []), ("kto", ["gap"]), ("comparisons", ["gap"])])
+@pytest.mark.parametrize(("to", "lost"), [("trl", []), ("kto", ["gap"]), ("comparisons", [])])
 def test_by_how_much_chosen_is_better_is_kept_or_named(tmp_path, to, lost):
     row = {"prompt": "Q", "chosen": "a", "rejected": "b", "chosen_score": 3, "rejected_score": 1}
     assert [field.name for field in written([row], to, tmp_path)[0].lost] == lost

@@ -35,6 +35,8 @@ def gap_of(record: object) -> float | None:
     comparison = record
     a, b = (comparison.meta.get(name) for name in SCORES)
     gap = gap_between(a, b) if comparison.outcome == "a" else gap_between(b, a)
+    if gap is None and (told := gap_between(comparison.meta.get("gap"), 0)) is not None:
+        return told
     if gap is None and comparison.strength is not None:
         return float(comparison.strength)
     return gap

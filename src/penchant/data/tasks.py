@@ -26,7 +26,7 @@ def task_from_pair(pair: PreferencePair) -> Comparison:
     """A pair as an answer of nobody in particular; a soft label below one half is a preference for the other side."""
     if pair.probability < 0.5:
         pair = pair.swap().model_copy(update={"probability": 1 - pair.probability})
-    numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin}
+    numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin, "gap": pair.gap}
     require_pair(pair)
     chosen, rejected = (Candidate(text=text_of(response)) for response in (pair.chosen, pair.rejected))
     outcome = "tie" if pair.probability == 0.5 else "a"

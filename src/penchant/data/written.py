@@ -43,7 +43,18 @@ HELD_BY: dict[str, set[str]] = {
     "kto": {"weight", "id", "models", "scores"},
     "messages": {"weight", "id", "models", "scores"},
     "arena": {"id", "models", "annotator", "created_at", "shown_first"},
-    "comparisons": {"id", "models", "sampling", "annotator", "created_at", "shown_first", "strength", "meta", "scores"},
+    "comparisons": {
+        "id",
+        "models",
+        "sampling",
+        "annotator",
+        "created_at",
+        "shown_first",
+        "strength",
+        "meta",
+        "scores",
+        "gap",
+    },
 }
 """What a format holds beside prompt, responses and which is better."""
 
