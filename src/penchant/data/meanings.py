@@ -75,7 +75,9 @@ _LABEL = Meaning(
     'write prompt, completion, label for `objective="kto"`, or remove it',
     ("true", "1", "1.0"),
 )
-_SYSTEM = Meaning("says how to answer, before the prompt", "write it as a system message, or as 'system' beside messages")
+_SYSTEM = Meaning(
+    "says how to answer, before the prompt", "write it as a system message, or as 'system' beside messages"
+)
 _TOOLS = Meaning("names the functions that may be called", "write them as 'tools' beside messages")
 _HISTORY = Meaning("holds earlier turns", "write the whole conversation as messages", may_repeat="the prompt")
 _REASONING = Meaning(
