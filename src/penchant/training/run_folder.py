@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from pydantic import ValidationError
 from torch import Tensor
 
 from penchant import ranks
@@ -34,7 +32,8 @@ from penchant.training.checkpoint import Checkpoint, newest_checkpoint, save_che
 from penchant.training.config import RunConfig
 from penchant.training.records import append_rows, keep_rows, read_rows_written
 from penchant.training.run_record import RunRecord, facts_of_begin
-from penchant.wording import bytes_in_words, reason_of
+from penchant.training.run_settings import require_same_settings, write_settings
+from penchant.wording import bytes_in_words
 
 __all__ = [
     "RunFolder",
@@ -79,12 +78,8 @@ class RunFolder(RunRecord):
                 folder.made_here = True
             folder.note(**facts_of_begin(config, command))
             folder.began_here = True
-            folder._write_settings(settings)
+            write_settings(folder.settings, settings)
         return folder
-
-    def _write_settings(self, settings: Mapping[str, Any]) -> None:
-        """config.yaml, after run.json: one that stands without a run.json is the user's own."""
-        write_atomically(self.settings, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
     @contextmanager
     def withdrawn_if_refused(self) -> Iterator[None]:
@@ -128,7 +123,9 @@ class RunFolder(RunRecord):
         if not folder.is_finished or folder.report.exists():
             return None
         rate = config.optimiser.learning_rate or folder.learning_rate_of(config.output)
-        folder._require_same_settings(config if rate is None else config.with_learning_rate(rate))
+        require_same_settings(
+            folder.settings, folder.ledger["config"], config if rate is None else config.with_learning_rate(rate)
+        )
         return folder
 
     @classmethod
@@ -231,24 +228,7 @@ class RunFolder(RunRecord):
         self.ledger = read_ledger(self.path)
         if self.is_finished:
             raise OutputError(f"{self.path}: this run is finished; choose another `output=...` to train further")
-        self._require_same_settings(config)
-
-    def _require_same_settings(self, config: RunConfig) -> None:
-        began_with = self.ledger["config"]
-        if not self.settings.exists():  # the process was killed between run.json and this
-            self._write_settings(began_with)
-        edited = sorted(_differences(began_with, _settings_in(self.settings)))
-        if edited:
-            raise OutputError(
-                f"{self.settings}: says another {', '.join(edited)} than the run was begun with, and a run goes on as "
-                "it began (run.json holds how); put it back, or delete the file, or begin again in another `output=...`"
-            )
-        changed = sorted(_differences(_filled_in(began_with, config), config.model_dump(mode="json")))
-        if changed:
-            raise OutputError(
-                f"{self.path}: the run was begun with another {', '.join(changed)}; resume with the same settings "
-                f"(they are in {self.settings})"
-            )
+        require_same_settings(self.settings, self.ledger["config"], config)
 
 
 def require_usable(path: Path, *, resume: bool) -> bool:
@@ -291,31 +271,3 @@ def _is_fresh(path: Path) -> bool:
     """Whether the folder is empty but for what a run leaves that was killed while it began, and its lock."""
     leftovers = {".run.json.writing", LOCK}
     return path.is_dir() and all(p.name in leftovers for p in path.iterdir())
-
-
-def _settings_in(file: Path) -> dict[str, Any]:
-    """What config.yaml says; an OutputError where it cannot be read."""
-    try:
-        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(settings, dict):
-            raise ValueError("it holds no settings")
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise OutputError(f"{file}: cannot be read ({reason_of(error)}); delete it, it is written again") from error
-    return settings
-
-
-def _filled_in(settings: dict[str, Any], config: RunConfig) -> dict[str, Any]:
-    """The settings of a run that may have begun before some setting was there, which then had its default."""
-    try:
-        return type(config).model_validate(settings).model_dump(mode="json")
-    except ValidationError:
-        return settings
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in old.keys() | new.keys():
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            yield from _differences(a, b, f"{prefix}{key}.")
-        elif a != b and prefix + key != "output":
-            yield prefix + key
