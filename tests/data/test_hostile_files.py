@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.data import load_pairs, read_csv, read_json, unpacking
+from penchant.data.authors import is_project
 from penchant.data.files import read_rows, scan_rows
 from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
@@ -51,6 +52,9 @@ def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path, monkeypatch, 
 def test_a_name_too_long_is_said_to_be_so(tmp_path):
     with pytest.raises(DataError, match="longer than the file system allows"):
         load_pairs(tmp_path / f"{'n' * 300}.jsonl")
+    with pytest.raises(OSError, match="name too long") as raised:
+        is_project(tmp_path / f"{'n' * 300}.jsonl")
+    assert raised.value.filename.endswith("n.jsonl"), "what was named is said, not a file that might be in it"
 
 
 @pytest.mark.slow(threads=1)

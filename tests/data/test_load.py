@@ -42,7 +42,7 @@ BAD_ROWS = {
     "empty_prompt": (row(prompt=" "), "the prompt is empty"),
     "answered_prompt": (row(prompt=[{"role": "assistant", "content": "A"}]), "ends with the assistant's turn"),
     "bad_type": (row(probability=2), "the field 'probability' is wrong: input should be less than or equal to 1"),
-    "not_utf8": (row(chosen="\ud800"), "'chosen' holds half of a surrogate pair"),
+    "not_utf8": (row(chosen="\ud800"), "'chosen' is no UTF-8 text"),
     "invalid_json": ("{", "the line is not JSON"),
     "too_long_line": (row(chosen="x" * 1_000_001), "longer than 1,000,000 bytes"),
 }
@@ -64,7 +64,7 @@ def test_half_a_surrogate_pair_is_not_text(tmp_path):
     path = write(tmp_path / "pairs.jsonl", [row(chosen="\ud800"), row(prompt="\ud800"), row()])
     loaded = load_pairs(path, on_bad_row="drop")
     assert loaded.verdict_counts == {"not_utf8": 2, "keep": 1}
-    assert "'chosen' holds half of a surrogate pair" in loaded.problems[0].reason
+    assert "'chosen' is no UTF-8 text" in loaded.problems[0].reason
 
 
 def test_bytes_that_are_not_utf8_spoil_one_row_only(tmp_path):

@@ -79,6 +79,7 @@ def test_a_number_that_the_files_do_not_bear_out_is_refused_before_a_network_is_
     ("change", "said"),
     [
         ({"sliding_window": "5"}, "'sliding_window' is '5', where a whole number belongs"),
+        ({"num_attention_heads": 0}, "'num_attention_heads' is 0, where a number above 0 belongs"),
         ({"sliding_window": [5]}, "'sliding_window' is [5], where a whole number belongs"),
         ({"sliding_window": 1.5}, "'sliding_window' is 1.5, where a whole number belongs"),
         ({"hidden_size": "32"}, "'hidden_size' is '32', where a number, or one for each layer, belongs"),

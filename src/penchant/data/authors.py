@@ -33,7 +33,7 @@ class VotesFacts(Fields):
 
 def is_project(folder: Path) -> bool:
     """Whether this is a project of people's answers."""
-    return (folder / "project.yaml").is_file()
+    return folder.is_dir() and (folder / "project.yaml").is_file()
 
 
 def votes_file(snapshot: Path) -> Path:

@@ -107,7 +107,7 @@ def bad_row_from_validation(error: ValidationError) -> BadRow:
     if first["type"] == "string_unicode":
         return BadRow(
             "not_utf8",
-            f"'{field}' holds half of a surrogate pair, which is not a character",
+            f"'{field}' is no UTF-8 text: it holds bytes, or half of a surrogate pair, that are no character",
             "write the text again as UTF-8",
         )
     complaint = first["msg"][:1].lower() + first["msg"][1:]

@@ -24,6 +24,12 @@ def _ids(value: object) -> object:
     return value
 
 
+def _parts(value: object) -> object:
+    if isinstance(value, int) and value < 1:
+        raise ValueError("a number above 0")
+    return _sizes(value)
+
+
 def _sizes(value: object) -> object:
     """Some families have a size for each layer."""
     if any(isinstance(one, str | bool | dict) for one in (value if isinstance(value, list) else [value])):
@@ -32,6 +38,7 @@ def _sizes(value: object) -> object:
 
 
 Ids = Annotated[Any, AfterValidator(_ids)] | None
+Parts = Annotated[Any, AfterValidator(_parts)] | None
 Sizes = Annotated[Any, AfterValidator(_sizes)] | None
 
 
@@ -56,11 +63,11 @@ class ConfigTypes(Fields):
 
     architectures: list[Text] | None = LACKING
     model_type: Text | None = LACKING
-    vocab_size: Sizes = LACKING
-    hidden_size: Sizes = LACKING
+    vocab_size: Parts = LACKING
+    hidden_size: Parts = LACKING
     intermediate_size: Sizes = LACKING
     num_hidden_layers: Sizes = LACKING
-    num_attention_heads: Sizes = LACKING
+    num_attention_heads: Parts = LACKING
     num_key_value_heads: Sizes = LACKING
     head_dim: Sizes = LACKING
     max_position_embeddings: Count | None = LACKING
