@@ -398,3 +398,28 @@ def test_a_row_among_others_of_another_shape_is_told_what_those_have(read, stran
     _, found = read(load_pairs, PAIR, strange)
     (problem,) = found.problems
     assert "'chosen' and 'rejected'" in problem.reason or "are not those of the other rows" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("load", "row"),
+    [
+        (load_prompts, PAIR | {"tie": True, "swapped": True, "soft_label": 0.7}),
+        (load_demonstrations, COMPLETION | {"is_tie": True}),
+        (load_demonstrations, {"text": "A story.", "image_url": "x.png"}),
+        (load_pairs, PAIR | {"document": "doc_123", "passages": [{"id": 1, "score": 0.5}], "label": {"domain": "art"}}),
+        (load_demonstrations, {"messages": [{"role": "system", "content": "S"}, USER, BOT], "system_prompt": "S"}),
+    ],
+    ids=["prompts of pairs", "demonstrations", "a text with a picture", "ids", "a repeated system message"],
+)
+def test_what_says_nothing_of_such_a_record_refuses_no_row(read, load, row):
+    records, _ = read(load, row)
+    assert len(records) == 1
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"tie": True}, {"soft_label": 0.7}, {"image_url": "x.png"}, {"passages": [{"text": "A long text.", "id": 1}]}],
+    ids=str,
+)
+def test_and_what_does_say_something_refuses_a_pair(read, beside):
+    assert refusal(read, load_pairs, PAIR | beside)[0] == "unread_field"

@@ -29,9 +29,9 @@ def file(tmp_path):
 @pytest.mark.parametrize("load", [load_pairs, load_labelled])
 def test_what_no_row_heeds_is_refused(load, said, tmp_path):
     for rows in ([PAIR], [PAIR, PAIR | {"prompt": "R", "weight": 2}]):
-        with pytest.raises(ConfigError, match=f"{next(iter(said))} is not read by these rows"):
+        with pytest.raises(ConfigError, match=f"{next(iter(said))} is not heeded by the rows read"):
             load(rows, **said)
-        with pytest.raises(ConfigError, match="is not read by these rows"):
+        with pytest.raises(ConfigError, match="is not heeded by the rows read"):
             convert(rows, to="trl", output=tmp_path / "out.jsonl", **said)
     assert load([PAIR, LIST], **said).verdict_counts["keep"] == 2
 
@@ -47,7 +47,7 @@ def test_labels_refuse_it_and_labels_beside_lists_do_not(file, said):
 def test_a_source_that_says_it_for_itself_heeds_it_itself(file):
     plain, lists = file("plain.jsonl", PAIR), file("lists.jsonl", LIST)
     assert len(load_pairs([plain, Part(lists, pairing="best_worst")]).records) == 2
-    with pytest.raises(ConfigError, match=r"plain\.jsonl::min_gap=2.0: min_gap is not read"):
+    with pytest.raises(ConfigError, match=r"plain\.jsonl::min_gap=2.0: min_gap is not heeded"):
         load_pairs([Part(plain, min_gap=2.0), lists])
 
 

@@ -476,6 +476,9 @@ def result(content, **more):
         (called("f", "f", ids="ab"), [result("of g", tool_call_id="b"), result("of f", tool_call_id="a")]),
         (called("g", "f", ids="ab"), [result("of g", tool_call_id="b"), result("of f", tool_call_id="a", name="g")]),
         (called("f", "g", ids="ab"), [result("of g", name="g"), result("of f", tool_call_id="a")]),
+        (called("f", "g", ids="xx"), [result("of g", name="g", tool_call_id="x"), result("of f", name="f")]),
+        (called("f", "g"), [result("of g", name="g"), result("of f")]),
+        (called("f", "f", ids="ab"), [result("of g", name="f"), result("of f", tool_call_id="a")]),
     ],
 )
 def test_results_of_calls_made_at_once_stand_in_the_order_of_their_calls(asked, results):
@@ -487,7 +490,7 @@ def test_results_of_calls_made_at_once_stand_in_the_order_of_their_calls(asked, 
 @pytest.mark.parametrize(
     "results",
     [
-        [result("of g", name="g"), result("whose?")],
+        [result("of g", name="g"), result("whose?"), result("whose?")],
         [result("of g", name="g"), result("of g", name="g")],
         [result("of g", tool_call_id="b"), result("of g", tool_call_id="b")],
         [result("of g", tool_call_id="a", name="g"), result("of f", tool_call_id="b")],

@@ -218,6 +218,7 @@ def test_a_list_of_two_ratings_and_a_word_for_a_tie_are_heard_beside_every_pair(
         ({"rating": "[2, 9]", "order": ["rejected", "chosen"]}, "keep"),
         ({"rating": [9, 2], "order": ["rejected", "chosen"], "status": "swapped"}, "keep"),
         ({"rating": [2, 9], "generations": ["something", "else"]}, "keep"),
+        ({"rating": [2, 9], "responses": ["y", "x"]}, "keep"),
         ({"rating": 5}, "keep"),
         ({"rating": [1, 2, 3]}, "keep"),
         ({"rating": [2, 9]}, "bad_type"),

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 from penchant.errors import ModelError
 from penchant.models import adapters, network
 from penchant.models.blueprint import read_config
+from penchant.models.config_types import require_types
 from penchant.models.encoder import load_text_side
 from penchant.models.load import load_model
 from penchant.models.saving import save_model
@@ -106,6 +107,8 @@ def test_a_value_of_another_type_is_refused_wherever_the_configuration_is_read(f
 @pytest.mark.usefixtures("nothing_is_built")
 def test_null_is_no_fault_where_a_configuration_need_not_say(folder):
     edit(folder / "config.json", sliding_window=None, text_config=None, rope_scaling=None, eos_token_id=None)
+    yarn = {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32768.0, "rope_theta": 1e4}
+    require_types(folder / "config.json", {"rope_theta": [1e4, 5e5], "rope_parameters": yarn})
     assert load_text_side(str(folder)).encoder.end_ids
 
 

@@ -12,7 +12,7 @@ from penchant.errors import ConfigError
 __all__ = ["Heeding"]
 
 LISTS = frozenset(one.name for one in LIST_IMPORTERS)
-MEETS = {"pairing": "lists of answers", "min_gap": "lists of answers or scores of the two sides"}
+MEETS = {"pairing": "a list of answers", "min_gap": "a list of answers or scores of the two sides"}
 """The options, and what heeds them."""
 
 
@@ -28,7 +28,7 @@ class Heeding:
 
     def begin(self, part: Part) -> None:
         """Read this part from here on. What it says itself is its own, and has to be met in it."""
-        own = {name: str(part) for name in MEETS if getattr(part, name) is not None}
+        own = {name: str(part) for name in MEETS if getattr(part, name)}
         said = {name: "" for name in MEETS if getattr(self.options, name)}
         self._whose = said | own
         self._min_gap = self.options.by_rule(part).min_gap
@@ -54,8 +54,8 @@ class Heeding:
         """Raise ConfigError for what no row of these sources heeded."""
         for (whose, name), met in self._met.items():
             if not met:
-                none = f"which hold no {MEETS[name]}"
-                raise ConfigError(f"{whose or sources}: {name} is not read by these rows, {none}; leave it out.")
+                none = f"of which none has {MEETS[name]}"
+                raise ConfigError(f"{whose or sources}: {name} is not heeded by the rows read, {none}; leave it out.")
 
     def _meet(self, name: str) -> None:
         if name in self._whose:

@@ -1,6 +1,7 @@
 """What fields of a row mean wherever they stand: the harmless ones, and those without which it may not be read."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,19 +15,36 @@ class Meaning:
     """Why a row may not be read without the field, and what to do.
 
     neutral: the values, in lower case, that change nothing. may_repeat: where the field holds a text, that of which it
-    says nothing new when it stands in there: the prompt as it is read, or all fields that are read.
+    says nothing new when it stands in there: the prompt as it is read, or all fields that are read. says: what of its
+    values says it at all; with others the field is only listed. nothing_of: kinds of records of which it says nothing.
     """
 
     why: str
     fix: str
     neutral: tuple[str, ...] = ()
     may_repeat: Literal["the prompt", "the row"] | None = None
+    says: Callable[[object], bool] = lambda _: True
+    nothing_of: tuple[str, ...] = ()
 
     def is_neutral(self, value: object, others: Iterable[object] = ()) -> bool:
         """Whether it changes nothing; beside others that are read and say the same of the row, that is to agree."""
         if others:
             return all(_plain(value) == _plain(other) for other in others)
         return str(value).strip().lower() in self.neutral
+
+
+def _is_one_value(value: object) -> bool:
+    return not isinstance(value, list | dict)
+
+
+NO_WORDS = re.compile(r"[\w.:/#-]*\d[\w.:/#-]*|\w+://\S+|", re.ASCII)
+"""An id, a number, an address."""
+
+
+def _holds_words(value: object) -> bool:
+    if isinstance(value, list | dict):
+        return any(map(_holds_words, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and not NO_WORDS.fullmatch(value.strip())
 
 
 def _plain(value: object) -> object:
@@ -74,9 +92,12 @@ _LABEL = Meaning(
     "says whether the response is good",
     'write prompt, completion, label for `objective="kto"`, or remove it',
     ("true", "1", "1.0"),
+    says=_is_one_value,
 )
 _SYSTEM = Meaning(
-    "says how to answer, before the prompt", "write it as a system message, or as 'system' beside messages"
+    "says how to answer, before the prompt",
+    "write it as a system message, or as 'system' beside messages",
+    may_repeat="the prompt",
 )
 _TOOLS = Meaning("names the functions that may be called", "write them as 'tools' beside messages")
 _HISTORY = Meaning("holds earlier turns", "write the whole conversation as messages", may_repeat="the prompt")
@@ -85,13 +106,20 @@ _REASONING = Meaning(
 )
 _WEIGHT = Meaning("weighs the row", "weights are read in messages, and beside conversations and pairs", ("1", "1.0"))
 _NEUTRAL_OFF = Meaning("changes what the pair says", "it is read beside chosen and rejected", ("0", "0.0"))
-_SURE = Meaning("says how sure the preference is", "it is read beside chosen and rejected", ("1", "1.0"))
+_NO_PREFERENCES = ("Prompt", "Demonstration", "Document")
+_SURE = Meaning(
+    "says how sure the preference is",
+    "name it 'probability', beside chosen and rejected",
+    ("1", "1.0"),
+    nothing_of=_NO_PREFERENCES,
+)
 _TRAIN = Meaning(
     "says whether the row is trained on",
     "remove the rows that are not to be trained on, or write it in messages",
     ("true", "1", "1.0"),
 )
 _MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
+_MEDIA_ELSEWHERE = replace(_MEDIA, nothing_of=("Document",))
 _TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 
 _LEFT_OUT = Meaning("says that it is not to be used", "remove the row", ("false", "0", "0.0"))
@@ -99,7 +127,9 @@ _TURNED = Meaning(
     "says that the preference is another than the order of the sides",
     "write the better side as chosen, and remove ties",
     ("false", "0", "0.0"),
+    nothing_of=_NO_PREFERENCES,
 )
+_TIE = replace(_TURNED, nothing_of=(*_NO_PREFERENCES, "Vote"))
 _MASK = Meaning(
     "says what is left out of the loss",
     "write `train` or `weight` in the assistant's messages; what the user wrote is never learned",
@@ -109,6 +139,7 @@ _GROUNDS = Meaning(
     "holds a text that the answer rests on",
     "write it into the prompt, or say which column it is: `columns=...`",
     may_repeat="the prompt",
+    says=_holds_words,
 )
 
 OF_OTHER_FORMATS = (_CONVERSATION, _ASKED, _RESPONSE)
@@ -127,10 +158,11 @@ MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("train", "training", "trainable", "loss_mask", "loss_weight", "label_mask"), _TRAIN),
     **dict.fromkeys(("mask", "masked"), _MASK),
     **dict.fromkeys(("deleted", "discarded", "excluded"), _LEFT_OUT),
-    **dict.fromkeys(("swapped", "is_swapped", "flipped", "tie", "is_tie"), _TURNED),
+    **dict.fromkeys(("swapped", "is_swapped", "flipped"), _TURNED),
+    **dict.fromkeys(("tie", "is_tie"), _TIE),
     **dict.fromkeys(("context", "contexts", "document", "documents", "passage", "passages"), _GROUNDS),
     **dict.fromkeys(("image", "images", "audio", "audios", "video", "videos"), _MEDIA),
-    **dict.fromkeys(("image_path", "image_paths", "image_url", "image_urls"), _MEDIA),
+    **dict.fromkeys(("image_path", "image_paths", "image_url", "image_urls"), _MEDIA_ELSEWHERE),
     **dict.fromkeys(("chat_template_kwargs", "enable_thinking"), _TEMPLATE),
     **dict.fromkeys(("messages", "conversations", "conversation", "completion"), _CONVERSATION),
     **dict.fromkeys(("prompt", "instruction", "question", "query", "input"), _ASKED),

@@ -46,9 +46,9 @@ class RopeTypes(Fields):
     """Of rotary positions, for all layers or for those of one kind."""
 
     rope_type: Text | None = LACKING
-    rope_theta: Number | None = LACKING
+    rope_theta: Sizes = LACKING
     factor: Number | None = LACKING
-    original_max_position_embeddings: Count | None = LACKING
+    original_max_position_embeddings: Number | None = LACKING
 
 
 class RopesTypes(RopeTypes):
@@ -76,7 +76,7 @@ class ConfigTypes(Fields):
     attention_chunk_size: Count | None = LACKING
     layer_types: list[Text] | None = LACKING
     final_logit_softcapping: Number | None = LACKING
-    rope_theta: Number | None = LACKING
+    rope_theta: Sizes = LACKING
     rope_parameters: RopesTypes | None = LACKING
     rope_scaling: RopesTypes | None = LACKING
     tie_word_embeddings: bool | None = LACKING

@@ -1,7 +1,8 @@
 """The results of calls that were made at once, in the order of their calls, which most chat templates take for granted.
 
 A result says whose it is by the id of its call or by the function's name. One that says neither stands where its call
-does; beside others that are out of order it could be anybody's, and the row is refused.
+does; beside others that are out of order it belongs to the call that they leave, and where they leave several the row
+is refused.
 """
 
 import json
@@ -37,26 +38,39 @@ def _ordered(calls: str, results: Sequence[Message], name: str) -> Sequence[Mess
     theirs = [_of(result, called) for result in results]
     if all(not places or index in places for index, places in enumerate(theirs)):
         return results
-    taken: list[int] = []
-    for places in theirs:
-        free = [place for place in places if place not in taken]
-        if not free:
-            reason = f"the results of the calls of '{name}' are in another order than these, and one may be anybody's"
-            raise BadRow("bad_type", reason, "give each the id of its call, 'tool_call_id', or their order")
-        taken.append(free[0])
-    return [result for _, result in sorted(zip(taken, results, strict=True), key=lambda one: one[0])]
+    if (places := _assigned([one or set(range(len(called))) for one in theirs])) is None:
+        reason = f"the results of the calls of '{name}' are in another order than these, and one may be anybody's"
+        raise BadRow("bad_type", reason, "give each the id of its call, 'tool_call_id', or their order")
+    return [result for _, result in sorted(zip(places, results, strict=True), key=lambda one: one[0])]
 
 
-def _of(result: Message, called: Sequence[tuple[str | None, str]]) -> list[int]:
+def _assigned(theirs: Sequence[set[int]]) -> list[int] | None:
+    """For each result one call of those that it may belong to; None where they leave a choice.
+
+    Results that may belong to the same calls, as many as these are, keep their order.
+    """
+    places: dict[int, int] = {}
+    while len(places) < len(theirs):
+        free = {index: one - set(places.values()) for index, one in enumerate(theirs) if index not in places}
+        alike = next(
+            (same for one in free.values() if len(same := [i for i in free if free[i] == one]) == len(one)), None
+        )
+        if alike is None:
+            return None
+        places |= zip(alike, sorted(free[alike[0]]), strict=True)
+    return [places[index] for index in range(len(theirs))]
+
+
+def _of(result: Message, called: Sequence[tuple[str | None, str]]) -> set[int]:
     """The calls that it may be the result of by what it says; none where it says nothing that they know.
 
     Raises BadRow where its id and its name say different calls.
     """
-    by_id = [place for place, (own, _) in enumerate(called) if own is not None and own == result.tool_call_id]
-    by_name = [place for place, (_, function) in enumerate(called) if function == result.name]
-    if by_id and by_name and by_id[0] not in by_name:
+    by_id = {place for place, (own, _) in enumerate(called) if own is not None and own == result.tool_call_id}
+    by_name = {place for place, (_, function) in enumerate(called) if function == result.name}
+    if by_id and by_name and not by_id & by_name:
         reason = (
             f"a result has the id {shown(result.tool_call_id)} of one call and the name {shown(result.name)} of another"
         )
         raise BadRow("bad_type", reason, "correct one of them")
-    return by_id or by_name
+    return by_id & by_name or by_id or by_name

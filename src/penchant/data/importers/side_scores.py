@@ -33,6 +33,8 @@ SCORES = (
 """What a judge gave the two sides, by the names that public data has for it."""
 OF_BOTH = ("rating", "ratings", "score", "scores", "reward", "rewards")
 """What may hold it for both: a list, or {"chosen": ..., "rejected": ...}."""
+ANSWERS = ("generations", "responses", "completions", "candidates", "outputs", "all_generated_responses")
+"""What may hold the texts of the answers, in the order of what they were given."""
 WORDS = ("status", "winner", "outcome", "preference", "verdict")
 """What may say that the two are as good as each other, though one of them is named the chosen one."""
 
@@ -101,8 +103,9 @@ def _of_both(
 
 def _places(row: Row, number: int, responses: tuple[Response, Response]) -> tuple[int, int] | None:
     """Where in a list of so many the values of chosen and rejected stand; None where it is not said."""
-    written, order = spelt(row.get("generations")), spelt(row.get("order"))
-    if isinstance(written, list):
+    lists = (spelt(row.get(name)) for name in ANSWERS)
+    written, order = next((one for one in lists if isinstance(one, list)), None), spelt(row.get("order"))
+    if written is not None:
         texts = [one.strip() if isinstance(one, str) else one for one in written]
         chosen, rejected = map(response_key, responses)
         if len(texts) == number and texts.count(chosen) == texts.count(rejected) == 1:
@@ -114,4 +117,4 @@ def _places(row: Row, number: int, responses: tuple[Response, Response]) -> tupl
             return None
         places = order.index("chosen"), order.index("rejected")
         return places[::-1] if str(row.get("status")).strip().lower() == "swapped" else places
-    return None if isinstance(written, list) else (0, 1)
+    return (0, 1) if written is None else None
