@@ -10,7 +10,7 @@ from importlib.abc import MetaPathFinder
 from typing import Any, Protocol
 
 from penchant.process import num_processes
-from penchant.wording import one_line, sanitise
+from penchant.wording import MAX_MESSAGE, in_short, sanitise
 
 __all__ = ["Bars", "Lines", "Reporter", "Silent", "announce_torch", "facts_in_words", "reporter_of"]
 
@@ -70,7 +70,7 @@ class Lines:
         self._done: dict[str, int] = {}
 
     def say(self, text: str) -> None:
-        print(one_line(sanitise(text)), file=sys.stderr, flush=True)
+        print(in_short(sanitise(text), MAX_MESSAGE), file=sys.stderr, flush=True)
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         """Where less is done than before, it began again and is shown again."""
@@ -105,7 +105,7 @@ class Bars:
         self._bars: dict[str, Any] = {}
 
     def say(self, text: str) -> None:
-        _tqdm().write(one_line(text), file=sys.stderr)
+        _tqdm().write(in_short(text, MAX_MESSAGE), file=sys.stderr)
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         if total == 0:

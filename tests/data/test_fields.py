@@ -407,9 +407,10 @@ def test_a_row_among_others_of_another_shape_is_told_what_those_have(read, stran
         (load_demonstrations, COMPLETION | {"is_tie": True}),
         (load_demonstrations, {"text": "A story.", "image_url": "x.png"}),
         (load_pairs, PAIR | {"document": "doc_123", "passages": [{"id": 1, "score": 0.5}], "label": {"domain": "art"}}),
+        (load_pairs, PAIR | {"swapped": "No", "tie": 0}),
         (load_demonstrations, {"messages": [{"role": "system", "content": "S"}, USER, BOT], "system_prompt": "S"}),
     ],
-    ids=["prompts of pairs", "demonstrations", "a text with a picture", "ids", "a repeated system message"],
+    ids=["prompts of pairs", "demonstrations", "a text with a picture", "ids", "no", "a repeated system message"],
 )
 def test_what_says_nothing_of_such_a_record_refuses_no_row(read, load, row):
     records, _ = read(load, row)

@@ -490,7 +490,7 @@ def test_results_of_calls_made_at_once_stand_in_the_order_of_their_calls(asked, 
 @pytest.mark.parametrize(
     "results",
     [
-        [result("of g", name="g"), result("whose?"), result("whose?")],
+        [result("of g", name="g"), result("of g", name="g"), result("whose?")],
         [result("of g", name="g"), result("of g", name="g")],
         [result("of g", tool_call_id="b"), result("of g", tool_call_id="b")],
         [result("of g", tool_call_id="a", name="g"), result("of f", tool_call_id="b")],
@@ -499,3 +499,9 @@ def test_results_of_calls_made_at_once_stand_in_the_order_of_their_calls(asked, 
 def test_a_result_that_may_be_anybodys_is_refused(results):
     with pytest.raises(BadRow, match=r"another order|of another"):
         read_messages([called("f", "g", ids="ab"), *results], "messages")
+
+
+def test_of_three_results_out_of_order_two_that_say_nothing_are_refused():
+    results = [result("of h", name="h"), result("whose?"), result("whose?")]
+    with pytest.raises(BadRow, match="another order"):
+        read_messages([called("f", "g", "h"), *results], "messages")

@@ -234,16 +234,6 @@ def test_a_word_for_a_tie_is_a_tie_of_two_models():
     assert outcomes(TWO | {"status": "tie"}) == [("M", "N", "tie")]
 
 
-def test_several_right_and_wrong_answers_of_equal_scores_make_no_pair():
-    several = {"prompt": "Q", "chosen": ["x", "z"], "rejected": ["y", "w"]}
-    assert len(sides(several)) == 4
-    assert sides(several | {"score_chosen": [5, 5], "score_rejected": [5, 1]}) == [("x", "w"), ("y", "w"), ("z", "w")]
-    ties = [several | {"score_chosen": 5, "score_rejected": one, "prompt": str(one)} for one in (5.0, [5, "5"])]
-    assert load_pairs([PAIR, *ties]).verdict_counts == {"keep": 1, "tie": 2}
-    assert "opposite order" in refusal(load_pairs, several | {"chosen_score": 2, "rejected_score": 9}, PAIR)
-    assert "1 values for 2" in refusal(load_pairs, several | {"chosen_score": [2], "rejected_score": 1}, PAIR)
-
-
 SHP = {"history": "Q", "human_ref_A": "x", "human_ref_B": "y", "labels": 1, "score_A": 9, "score_B": 2}
 
 

@@ -156,7 +156,11 @@ def test_rows_that_cannot_be_taken_are_named_by_file_and_line_and_the_others_are
     path = tmp_path / "arena.jsonl"
     user, bot = {"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}
     good = {"conversation_a": [user, bot], "conversation_b": [user, bot | {"content": "y"}], "winner": "tie"}
-    bad = [good | {"winner": "both"}, good | {"conversation_b": [user | {"content": "p"}, bot]}, good | {"judge": 7}]
+    bad = [
+        good | {"winner": "both"},
+        good | {"conversation_b": [user | {"content": "p"}, bot]},
+        good | {"judge": {"id": 7}},
+    ]
     text = "".join(json.dumps(row) + "\n" for row in (good, *bad))
     path.write_text(text + "{oh\n", encoding="utf-8")
     added = import_file(make_store(), path)

@@ -239,6 +239,7 @@ def test_a_run_whose_settings_are_not_there_writes_them_again(tmp_path):
             "config.yaml: cannot be read \\(it holds no settings\\); delete it",
         ),
         (lambda text: "a: [", "config.yaml: cannot be read"),
+        (lambda text: text + "on: x\n", r"config.yaml: cannot be read \(True is no setting\)"),
     ],
 )
 def test_an_edit_of_the_settings_is_not_passed_over_by_a_run_that_goes_on(tmp_path, edit, said):
@@ -246,6 +247,14 @@ def test_an_edit_of_the_settings_is_not_passed_over_by_a_run_that_goes_on(tmp_pa
     file.write_text(edit(file.read_text()))
     with pytest.raises(OutputError, match=said):
         RunFolder.create(config(tmp_path), "dpo", resume=True)
+
+
+def test_another_spelling_of_the_same_settings_is_no_edit(tmp_path):
+    file = RunFolder.create(config(tmp_path, seed=3), "dpo", resume=False).path / "config.yaml"
+    text = "# mine\n" + file.read_text().replace("seed: 3", "seed: 0x3").replace("beta: 0.1", "beta: 1e-1")
+    assert "0x3" in text
+    file.write_text(text)
+    RunFolder.create(config(tmp_path, seed=3), "dpo", resume=True)
 
 
 def test_a_run_that_lacks_only_its_report_refuses_other_settings_too(tmp_path):

@@ -120,20 +120,21 @@ def export(
     model: ModelLike,
     merged: str | os.PathLike[str] | None = None,
     *,
-    dtype: str = "float32",
+    dtype: str | None = None,
     gguf: str | os.PathLike[str] | None = None,
     gguf_type: str | None = None,
     ollama: bool = False,
     push: str | None = None,
-    private: bool = True,
+    private: bool | None = None,
     chat_template: str | None = None,
     progress: bool | Reporter = True,
 ) -> list[Exported]:
     """Write a model for other tools: a plain folder, a GGUF file, or both; an adapter is folded in.
 
     merged: the folder, with weights of `dtype`: "float32", "bfloat16" or "float16". gguf: the file, with weights of
-    `gguf_type`: "f16", "f32" or "q8_0". ollama: whether a Modelfile is written beside it. push: "owner/name" of a
-    repository on the Hub that is sent the folder; private: whether nobody else may read one that is made.
+    `gguf_type`: "f16", "f32" or "q8_0"; the first of each where none is given. ollama: whether a Modelfile is written
+    beside it. push: "owner/name" of a repository on the Hub that is sent the folder; private: whether nobody else may read one
+    that is made, as it is unless False is given.
 
     Raises UserError, and WrittenError where what was written is not the model; then nothing is left of it.
     """

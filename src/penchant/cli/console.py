@@ -13,7 +13,7 @@ from rich.text import Text
 
 from penchant.cli.hints import typed
 from penchant.progress import Lines, facts_in_words
-from penchant.wording import one_line, sanitise
+from penchant.wording import MAX_MESSAGE, in_short, sanitise
 
 __all__ = ["Reporter"]
 
@@ -60,7 +60,7 @@ class Reporter:
     def say(self, *lines: str) -> None:
         """Lines of plain text, arguments as options; control characters of foreign text never reach the terminal."""
         for line in lines:
-            self.console.print(escape(one_line(sanitise(typed(line)))), soft_wrap=True)
+            self.console.print(escape(in_short(sanitise(typed(line)), MAX_MESSAGE)), soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
         """Show how far `what` is; where less is done than before, it began again and gets a bar of its own."""

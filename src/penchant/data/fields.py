@@ -183,7 +183,7 @@ def _stands_in(said: str, text: str) -> bool:
 def _said(value: object) -> Iterator[str | None]:
     """The texts in a value: itself, those of a list, of messages and of their parts; None for what else is in it."""
     if isinstance(value, str):
-        yield from filter(None, [value.strip()])
+        yield from filter(None, [" ".join(value.split())])
     elif isinstance(value, list):
         for one in value:
             yield from _said(one)

@@ -56,6 +56,7 @@ def _plain(value: object) -> object:
         return said
 
 
+FALSE = ("false", "0", "0.0", "no", "n", "f")
 _HARMLESS = """
     id _id uid uuid guid idx index row row_id row_index hash sha sha256 slug __index_level_0__ prompt_id
     question_id conversation_id conv_id message_id task_message_id user_message_id message_tree_id sample_id
@@ -122,11 +123,11 @@ _MEDIA = Meaning("holds what is no text, and only text is read", "remove the row
 _MEDIA_ELSEWHERE = replace(_MEDIA, nothing_of=("Document",))
 _TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 
-_LEFT_OUT = Meaning("says that it is not to be used", "remove the row", ("false", "0", "0.0"))
+_LEFT_OUT = Meaning("says that it is not to be used", "remove the row", FALSE)
 _TURNED = Meaning(
     "says that the preference is another than the order of the sides",
     "write the better side as chosen, and remove ties",
-    ("false", "0", "0.0"),
+    FALSE,
     nothing_of=_NO_PREFERENCES,
 )
 _TIE = replace(_TURNED, nothing_of=(*_NO_PREFERENCES, "Vote"))

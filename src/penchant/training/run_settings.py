@@ -19,7 +19,7 @@ __all__ = ["require_same_settings", "write_settings"]
 
 def write_settings(file: Path, settings: Mapping[str, Any]) -> None:
     """Written after run.json, so that a config.yaml without one is the user's own."""
-    write_atomically(file, yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True))
+    write_atomically(file, _as_text(settings))
 
 
 def require_same_settings(file: Path, began_with: Mapping[str, Any], config: RunConfig) -> None:
@@ -29,7 +29,8 @@ def require_same_settings(file: Path, began_with: Mapping[str, Any], config: Run
     """
     if not file.exists():
         write_settings(file, began_with)
-    if edited := sorted(_differences(began_with, _settings_in(file))):
+    as_written = yaml.safe_load(_as_text(began_with))
+    if edited := sorted(_differences(_filled_in(as_written, config), _filled_in(_settings_in(file), config))):
         raise OutputError(
             f"{file}: says another {', '.join(edited)} than the run was begun with, and a run goes on as it began "
             "(run.json holds how); put it back, or delete the file, or begin again in another `output=...`"
@@ -41,12 +42,18 @@ def require_same_settings(file: Path, began_with: Mapping[str, Any], config: Run
         )
 
 
+def _as_text(settings: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
+
+
 def _settings_in(file: Path) -> dict[str, Any]:
     """What config.yaml says; an OutputError where it cannot be read."""
     try:
         settings = yaml.safe_load(file.read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
             raise ValueError("it holds no settings")
+        if strange := [key for key in settings if not isinstance(key, str)]:
+            raise ValueError(f"{strange[0]!r} is no setting")
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise OutputError(f"{file}: cannot be read ({reason_of(error)}); delete it, it is written again") from error
     return settings
@@ -65,5 +72,5 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
             yield from _differences(a, b, f"{prefix}{key}.")
-        elif a != b and prefix + key != "output":
-            yield prefix + key
+        elif a != b and f"{prefix}{key}" != "output":
+            yield f"{prefix}{key}"

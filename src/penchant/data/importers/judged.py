@@ -71,10 +71,15 @@ def source_of(model: Any) -> Source | None:
 
 
 def judge_of(row: Row, name: str = "judge") -> str | None:
-    """Who judged: a name or a number, 0 as well, or the list of a model and its prompt, as FastChat writes it."""
+    """Who judged: a name or a number, 0 as well, or the list of a model and its prompt, as FastChat writes it.
+
+    Raises BadRow for an object, and for true and false.
+    """
     judge = row.get(name)
     if says_nothing(judge):
         return None
+    if isinstance(judge, dict | bool):
+        raise BadRow("bad_type", f"'{name}' is {shown(judge)}, which names nobody", "write a name or a number")
     return " ".join(map(str, judge)) if isinstance(judge, list) else str(judge)
 
 

@@ -38,24 +38,26 @@ def _ordered(calls: str, results: Sequence[Message], name: str) -> Sequence[Mess
     theirs = [_of(result, called) for result in results]
     if all(not places or index in places for index, places in enumerate(theirs)):
         return results
-    if (places := _assigned([one or set(range(len(called))) for one in theirs])) is None:
+    if (places := _assigned(theirs, len(called))) is None:
         reason = f"the results of the calls of '{name}' are in another order than these, and one may be anybody's"
         raise BadRow("bad_type", reason, "give each the id of its call, 'tool_call_id', or their order")
     return [result for _, result in sorted(zip(places, results, strict=True), key=lambda one: one[0])]
 
 
-def _assigned(theirs: Sequence[set[int]]) -> list[int] | None:
-    """For each result one call of those that it may belong to; None where they leave a choice.
+def _assigned(theirs: Sequence[set[int]], num_calls: int) -> list[int] | None:
+    """For each result one of the calls that it says; None where they leave a choice.
 
-    Results that may belong to the same calls, as many as these are, keep their order.
+    Results of the same function, as many as it was called, keep their order. One that says nothing has what the others
+    leave, if that is one call.
     """
     places: dict[int, int] = {}
     while len(places) < len(theirs):
-        free = {index: one - set(places.values()) for index, one in enumerate(theirs) if index not in places}
+        left = set(range(num_calls)) - set(places.values())
+        free = {index: one & left if one else left for index, one in enumerate(theirs) if index not in places}
         alike = next(
             (same for one in free.values() if len(same := [i for i in free if free[i] == one]) == len(one)), None
         )
-        if alike is None:
+        if alike is None or (len(alike) > 1 and not all(theirs[index] for index in alike)):
             return None
         places |= zip(alike, sorted(free[alike[0]]), strict=True)
     return [places[index] for index in range(len(theirs))]

@@ -1,7 +1,6 @@
 """RewardBench 2: a prompt, a list of right answers and a list of wrong ones; each right one is better than each wrong.
 
 Four answers of which one is right, and, in the part "Ties", several right ones that are as good as each other.
-Where scores of the answers stand beside them these say how good each is, and two of the same score make no pair.
 Source: Malik et al. 2025, "RewardBench 2" (arXiv 2506.01937).
 """
 
@@ -9,11 +8,7 @@ from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, filled, prompt_field
 from penchant.data.importers.named import QUESTION
-from penchant.data.importers.packed import spelt
-from penchant.data.importers.scores import agreed
-from penchant.data.importers.side_scores import SCORES
 from penchant.data.importers.sides import JUDGEMENT, SIDES, are_texts
-from penchant.data.importers.values import number_in
 from penchant.data.verdicts import BadRow
 
 __all__ = ["SEVERAL_SIDES"]
@@ -24,28 +19,12 @@ def convert(row: Row) -> AnswerList:
         if not are_texts(row[name]):
             reason = f"'{name}' must be a list of texts, as the other side is"
             raise BadRow("bad_type", reason, "write both sides as texts, or both as lists of texts")
-    texts = [text for name in SIDES for text in row[name]]
-    by_side: list[float | None] = [score for name, score in zip(SIDES, (1.0, 0.0), strict=True) for _ in row[name]]
-    given = [(f"{both[0]}', '{both[1]}", _scores(row, both)) for both in SCORES if filled(row, *both)]
-    agreed([("chosen", by_side), *given], len(texts))
-    scores = next((held for _, held in given if any(score is not None for score in held)), by_side)
-    answers = [Answer(response=text, score=score) for text, score in zip(texts, scores, strict=True)]
+    answers = [
+        Answer(response=text, score=score) for name, score in zip(SIDES, (1.0, 0.0), strict=True) for text in row[name]
+    ]
     part, own = row.get("subset"), row.get("id")
     called = f"{part}/{own}" if isinstance(part, str) and own is not None else None
     return AnswerList(prompt=prompt_field(row, "prompt"), answers=tuple(answers), name=called)
-
-
-def _scores(row: Row, names: tuple[str, str]) -> list[float | None]:
-    """What was given to each answer, or to all of a side, by the two fields of it. Raises BadRow."""
-    found: list[float | None] = []
-    for name, side in zip(names, SIDES, strict=True):
-        values = spelt(row[name])
-        held = values if isinstance(values, list) else [values] * len(row[side])
-        if len(held) != len(row[side]):
-            reason = f"'{name}' holds {len(held)} values for {len(row[side])} answers"
-            raise BadRow("bad_type", reason, "give one for each answer, null where there is none")
-        found += [number_in(value, name) for value in held]
-    return found
 
 
 SEVERAL_SIDES = Importer(
