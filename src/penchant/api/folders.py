@@ -133,8 +133,8 @@ def export(
 
     merged: the folder, with weights of `dtype`: "float32", "bfloat16" or "float16". gguf: the file, with weights of
     `gguf_type`: "f16", "f32" or "q8_0"; the first of each where none is given. ollama: whether a Modelfile is written
-    beside it. push: "owner/name" of a repository on the Hub that is sent the folder; private: whether nobody else may read one
-    that is made, as it is unless False is given.
+    beside it. push: "owner/name" of a repository on the Hub that is sent the folder; private: whether nobody else may
+    read one that is made, as it is unless False is given.
 
     Raises UserError, and WrittenError where what was written is not the model; then nothing is left of it.
     """
