@@ -61,3 +61,11 @@ def test_scores_of_a_pair_heed_min_gap(row, tmp_path):
         assert load_pairs([LIST, row], **said).verdict_counts == counts
         assert convert([LIST, row], to="trl", output=tmp_path / f"{gap}.jsonl", **said).counts == counts
     assert load_pairs([row, PAIR | {"prompt": "unscored"}], min_gap=1).verdict_counts == {"keep": 2}
+
+
+def test_rows_behind_a_limit_may_have_the_scores_that_the_first_have_not(file):
+    rows = file("rows.jsonl", PAIR, SCORED[0] | {"prompt": "scored"})
+    assert len(load_pairs(rows, min_gap=1, limit=1).records) == 1
+    assert len(load_pairs(Part(rows, max_rows=1), min_gap=1).records) == 1
+    with pytest.raises(ConfigError, match="min_gap is not heeded"):
+        load_pairs(file("plain.jsonl", PAIR, PAIR | {"prompt": "R"}), min_gap=1, limit=5)

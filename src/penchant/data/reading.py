@@ -112,9 +112,16 @@ class Reading(Generic[Record]):
         errors = [verdict for verdict in self.problems if verdict.severity == "error"]
         if errors and how.on_bad_row == "error":
             raise DataError(_first_of(errors, self.counts.total(), droppable=self._kind.droppable))
-        self._heeding.require_met(", ".join(map(str, self.sources)))
+        if not self._is_cut():
+            self._heeding.require_met(", ".join(map(str, self.sources)))
         if not self.num_records:
             raise DataError(f"{', '.join(map(str, self.sources))}: {self._kind.none_left} {self._why_none()}.")
+
+    def _is_cut(self) -> bool:
+        """Whether rows were left unread, of which some may be what no other was."""
+        how = self._options
+        parts = (part for part in map(part_of, self.sources) if part.max_rows is not None)
+        return (how.subset == "head" and self.num_records == how.limit) or any(one.subset == "head" for one in parts)
 
     @property
     def counts(self) -> Counter[str]:
