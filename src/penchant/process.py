@@ -10,8 +10,8 @@ RESTARTS = "PENCHANT_RESTARTS"
 """The environment variable that says how often the processes of a run were started again."""
 
 
-SPINS = "1000"
-"""Rounds of an OpenMP thread's loop before it sleeps; some microseconds. GNU's library has 300,000."""
+SPINS = "20000"
+"""Rounds of an OpenMP thread's loop before it sleeps; some tens of microseconds. GNU has 300,000."""
 
 
 class _Process:
