@@ -32,14 +32,10 @@ def gap_of(record: object) -> float | None:
         return record.gap
     if not isinstance(record, Comparison) or record.outcome not in ("a", "b"):
         return None
-    comparison = record
-    a, b = (comparison.meta.get(name) for name in SCORES)
-    gap = gap_between(a, b) if comparison.outcome == "a" else gap_between(b, a)
-    if gap is None and (told := gap_between(comparison.meta.get("gap"), 0)) is not None:
-        return told
-    if gap is None and comparison.strength is not None:
-        return float(comparison.strength)
-    return gap
+    a, b = (record.meta.get(name) for name in SCORES)
+    scored = gap_between(a, b) if record.outcome == "a" else gap_between(b, a)
+    said = (scored, gap_between(record.meta.get("gap"), 0), record.strength)
+    return next((float(gap) for gap in said if gap is not None), None)
 
 
 def gap_between(high: object, low: object) -> float | None:

@@ -74,16 +74,17 @@ def unread_of(row: Row, importer: Importer[Any], records: Iterable[object], *, c
                 names += _unread_of_messages(name, value)
         elif not says_nothing(value) and not (name in NAMELESS and _is_a_number(value)):
             meaning = MEANINGFUL.get(name.strip().lower())
-            if meaning is None or not meaning.says(value) or _is_nothing_of(meaning, records):
+            if meaning is None or (chosen and meaning in OF_OTHER_FORMATS) or _is_silent(meaning, value, records):
                 names.append(name or "a column without a name")
-            elif chosen and meaning in OF_OTHER_FORMATS:
-                names.append(name)
             elif not _changes_nothing(meaning, value, row, importer, records):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
 
 
-def _is_nothing_of(meaning: Meaning, records: Iterable[object]) -> bool:
+def _is_silent(meaning: Meaning, value: object, records: Iterable[object]) -> bool:
+    """Whether this value says nothing of such records."""
+    if not meaning.says(value):
+        return True
     return bool(meaning.nothing_of) and all(type(record).__name__ in meaning.nothing_of for record in records)
 
 
