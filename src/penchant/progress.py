@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.abc import MetaPathFinder
 from typing import Any, Protocol
 
 from penchant.process import num_processes
 from penchant.wording import MAX_MESSAGE, in_short, sanitise
 
-__all__ = ["Bars", "Lines", "Reporter", "Silent", "announce_torch", "facts_in_words", "reporter_of"]
+__all__ = ["Bars", "Lines", "Reporter", "Silent", "announce_torch", "counted", "facts_in_words", "reporter_of"]
 
 SHOWN = {
     "loss": "loss {:.4f}",
@@ -119,6 +119,11 @@ class Bars:
         if total is not None and done >= total:
             bar.close()
             del self._bars[what]
+
+
+def counted(reporter: Reporter, what: str) -> Callable[[int, int], None]:
+    """What hears of how many are done and of how many, and shows it as the progress of `what`."""
+    return lambda done, total: reporter.progress(what, done, total, {})
 
 
 def facts_in_words(facts: Mapping[str, float]) -> str:

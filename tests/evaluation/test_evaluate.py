@@ -97,6 +97,33 @@ def test_a_model_compared_with_itself_has_not_moved_and_ties(load):
     assert [side.before for side in found.pairs] == [side.after for side in found.pairs]
 
 
+class Heard(Silent):
+    """The largest count shown of everything that took time, and of how many."""
+
+    def __init__(self):
+        self.last = {}
+
+    def progress(self, what, done, total, facts):
+        self.last[what] = (done, total)
+
+
+def test_every_pass_over_answers_is_shown_up_to_its_end(load):
+    heard = Heard()
+    cooler = SamplingParams(temperature=0.5, max_new_tokens=SHORT.max_new_tokens)
+    evaluate(load(), PROMPTS[:3], LONGER, reference=load(), sampling=cooler, num_responses=2, reporter=heard)
+    assert heard.last == {
+        "policy at temperature 1": (3, 3),
+        "policy at temperature 1, next tokens": (6, 6),
+        "policy": (3, 3),
+        "policy, next tokens": (6, 6),
+        "policy at temperature 1, log-probs": (6, 6),
+        "reference": (3, 3),
+        "reference, next tokens": (6, 6),
+        "reference, log-probs": (6, 6),
+        "reference, KL": (6, 6),
+    }
+
+
 @pytest.mark.slow(threads=1)
 def test_a_model_in_memory_is_compared_with_a_reference_by_its_name_or_in_memory_alike(load, stories260k):
     policy = moved(load())

@@ -112,7 +112,7 @@ def _configure(choices: Choices) -> None:
     file.write_bytes(spoilt(content, choices))
     flags = {"output": "run", "data.files": ("rows.jsonl",)}
     config = build_config(schema, file=file, settings=settings, flags=flags, environment={})
-    again = build_config(schema, flags=_flat(config.model_dump(mode="json")), environment={})
+    again = build_config(schema, settings=_flat(config.model_dump(mode="json")), environment={})
     assert again == config, "what config.yaml would hold is read as the same settings"
 
 

@@ -104,7 +104,6 @@ def pair(
         UserError: what does not go together, a judge without scores, samples that cannot be read, or no pair left.
     """
     given = [samples] if isinstance(samples, Samples | str | os.PathLike) else samples
-    reporter = reporter_of(progress)
     return pairs_from(
         [one if isinstance(one, Samples) else Path(one) for one in given],
         Choice(rule, min_gap, max_length_ratio, finished, order, drop_alike),
@@ -113,9 +112,8 @@ def pair(
         device=device,
         dtype=dtype,
         chat_template=chat_template,
-        reporter=reporter,
+        reporter=reporter_of(progress),
         output=None if output is None else Path(output),
-        on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
     )
 
 

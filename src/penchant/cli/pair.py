@@ -54,6 +54,5 @@ def command(
             **vars(loading),
             output=output,
             reporter=reporter,
-            on_progress=lambda done, total: reporter.progress("pairing", done, total, {}),
         )
         reporter.say(*built.in_words(), f"pairs   {output}")

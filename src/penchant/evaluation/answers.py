@@ -18,7 +18,7 @@ from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.tokens import TokenSequence
 
 __all__ = ["Answers", "Asked", "OwnAnswers", "answer", "answer_as_policy", "answer_as_reference"]
@@ -71,7 +71,7 @@ class OwnAnswers:
 def answer(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -> Answers:
     """Sample responses to every prompt. label: what progress is called."""
     found = _sampled(model, asked, reporter, label)
-    return _told(model, asked, found, _predicted(model, asked, _sequences(model, asked, found)))
+    return _told(model, asked, found, _predicted(model, asked, _sequences(model, asked, found), reporter, label))
 
 
 def answer_as_policy(model: LanguageModel, asked: Asked, reporter: Reporter, label: str = "policy") -> OwnAnswers:
@@ -81,20 +81,24 @@ def answer_as_policy(model: LanguageModel, asked: Asked, reporter: Reporter, lab
     named = label if is_own else f"{label} at temperature 1"
     own = _sampled(model, replace(asked, sampling=exact), reporter, named)
     sequences = _sequences(model, asked, own)
-    predicted = _predicted(model, asked, sequences)
+    predicted = _predicted(model, asked, sequences, reporter, named)
     answers = _told(model, asked, own, predicted) if is_own else answer(model, asked, reporter, label)
-    return OwnAnswers(answers, sequences, _logprobs(model, sequences), predicted)
+    return OwnAnswers(answers, sequences, _logprobs(model, sequences, reporter, named), predicted)
 
 
 def answer_as_reference(
     model: LanguageModel, asked: Asked, own: OwnAnswers, reporter: Reporter, label: str = "reference"
 ) -> tuple[Answers, torch.Tensor]:
     """The reference's answers, and log pi(y|x) - log pi_ref(y|x) of the policy's samples in `own`, float64 (N,)."""
-    return answer(model, asked, reporter, label), own.logprobs - _logprobs(model, own.sequences)
+    return answer(model, asked, reporter, label), own.logprobs - _logprobs(model, own.sequences, reporter, label)
 
 
-def _predicted(model: LanguageModel, asked: Asked, sequences: Sequence[TokenSequence]) -> Predicted | str:
-    return predict(model, sequences) if asked.predicts else "it was not asked for"
+def _predicted(
+    model: LanguageModel, asked: Asked, sequences: Sequence[TokenSequence], reporter: Reporter, label: str
+) -> Predicted | str:
+    if not asked.predicts:
+        return "it was not asked for"
+    return predict(model, sequences, counted(reporter, f"{label}, next tokens"))
 
 
 def _sampled(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -> dict[str, list[Response]]:
@@ -149,5 +153,6 @@ def _entropies(found: Mapping[str, Sequence[Response]], asked: Asked, predicted:
     return {prompt.id: [next(values) for _ in found[prompt.id]] for prompt in asked.prompts}
 
 
-def _logprobs(model: LanguageModel, sequences: Sequence[TokenSequence]) -> torch.Tensor:
-    return sequence_logprobs(model, [(sequence,) for sequence in sequences])
+def _logprobs(model: LanguageModel, sequences: Sequence[TokenSequence], reporter: Reporter, label: str) -> torch.Tensor:
+    of = [(sequence,) for sequence in sequences]
+    return sequence_logprobs(model, of, on_progress=counted(reporter, f"{label}, log-probs"))

@@ -32,7 +32,7 @@ from penchant.files.whole import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
 from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
-from penchant.progress import Reporter, Silent
+from penchant.progress import Reporter, Silent, counted
 from penchant.tokens import SpecialTokens
 from penchant.training.run_folder import RunFolder
 from penchant.training.run_report import write_run_report
@@ -98,7 +98,7 @@ def evaluate(
 
     def as_reference(other: LanguageModel) -> tuple[Answers, Tensor, Tensor | str, Tensor]:
         before, log_ratios = answer_as_reference(other, asked, own, reporter)
-        exact = exact_kl_from(own.predicted, other, own.sequences)
+        exact = exact_kl_from(own.predicted, other, own.sequences, counted(reporter, "reference, KL"))
         return before, log_ratios, exact, token_logprobs_of(other, examples, reporter, "demonstrations, reference")
 
     if source.is_adapter_off:

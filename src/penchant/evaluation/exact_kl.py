@@ -10,7 +10,7 @@ Shapes: R responses, K their tokens, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -43,9 +43,14 @@ def exact_kl(policy: Predicted, reference: Predicted) -> Tensor:
     return torch.tensor(ranks.collect(own), dtype=torch.float64)
 
 
-def exact_kl_from(policy: Predicted | str, model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor | str:
+def exact_kl_from(
+    policy: Predicted | str,
+    model: LanguageModel,
+    sequences: Sequence[TokenSequence],
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Tensor | str:
     """`exact_kl` from this model; in words why there is none: no states, or heads that differ in padding."""
-    reference = policy if isinstance(policy, str) else predict(model, sequences)
+    reference = policy if isinstance(policy, str) else predict(model, sequences, on_progress)
     if isinstance(policy, str) or isinstance(reference, str):
         return str(policy if isinstance(policy, str) else reference)
     if (sizes := _sizes(policy, reference))[0] != sizes[1]:

@@ -18,7 +18,7 @@ from penchant.data import Data, load_demonstrations
 from penchant.errors import DataError
 from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.language_model import LanguageModel
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.ranking.winrate import paired_means
 from penchant.tokens import EncodedExample, Limits, tokenise_demonstrations
 
@@ -67,7 +67,7 @@ def token_logprobs_of(
     return sequence_logprobs(
         model,
         [(replace(sequence, weights=None),) for example in examples for sequence in example.sequences],
-        on_progress=lambda done, total: reporter.progress(label, done, total, {}),
+        on_progress=counted(reporter, label),
     )
 
 

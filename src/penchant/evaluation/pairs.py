@@ -21,7 +21,7 @@ from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import computing
 from penchant.models.opening import open_model
 from penchant.models.similarity import ches_of_pairs, require_states
-from penchant.progress import Reporter, Silent
+from penchant.progress import Reporter, Silent, counted
 from penchant.tokens import Limits, tokenise_pairs
 from penchant.wording import SPELT_OUT
 
@@ -39,7 +39,6 @@ def pairs_from(
     chat_template: str | None = None,
     output: Path | None = None,
     reporter: Reporter | None = None,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Paired:
     """Pairs from the answers in these files, or in memory; written to `output`, if there is one, whole or not at all.
 
@@ -56,6 +55,7 @@ def pairs_from(
     _refuse_unread(loads, judge, ches_model)
     if output is not None:
         require_new(output)
+    shown = counted(reporter or Silent(), "pairing")
     of_judge: dict[str, Any] = (
         {"device": device, "dtype": dtype, "reporter": reporter} if _is_reward_model(judge) else {}
     )
@@ -68,10 +68,10 @@ def pairs_from(
         assert scorer is not None
         return scores_of(scorer, [(prompt, text) for text in texts])
 
-    built = build_pairs(pools, choice, None if scorer is None else score, name, on_progress=on_progress)
+    built = build_pairs(pools, choice, None if scorer is None else score, name, on_progress=shown)
     if built.rows and likened is not None:
         with computing():
-            built = with_likeness(built, _likeness(likened, built.rows, on_progress), likened.name, choice)
+            built = with_likeness(built, _likeness(likened, built.rows, shown), likened.name, choice)
     if not built.rows:
         why = "; ".join(built.in_words()[1:]) or "the files are empty"
         where = ", ".join(str(one) if isinstance(one, Path) else "samples in memory" for one in samples)

@@ -5,7 +5,7 @@ Shapes: R responses, K their tokens, V vocabulary, H hidden.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +41,11 @@ class Predicted:
         return [part.to(where) for part in self.hidden_KH.split(torch.bincount(self.response_of_K).tolist())]
 
 
-def predict(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Predicted | str:
+def predict(
+    model: LanguageModel,
+    sequences: Sequence[TokenSequence],
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Predicted | str:
     """The states of these responses, one response at a time, on the rank it is dealt to; in words why there are none.
 
     A model that does not share prefixes runs its own code. Where that gives no states, or the head alone does not make
@@ -50,7 +54,7 @@ def predict(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Predict
     own = ranks.dealt(sequences)
     found: Predicted | str
     try:
-        states = _states(model, own)
+        states = _states(model, own, on_progress)
         bias = model.head.bias
         head = Head(model.head.weight.detach(), None if bias is None else bias.detach(), model.logit_softcap)
     except (AttributeError, IndexError, KeyError, TypeError):
@@ -78,12 +82,15 @@ def mean_entropy(predicted: Predicted) -> Tensor:
     return torch.tensor(ranks.collect(own), dtype=torch.float64)
 
 
-def _states(model: LanguageModel, sequences: Sequence[TokenSequence]) -> list[Tensor]:
-    states = []
+def _states(
+    model: LanguageModel, sequences: Sequence[TokenSequence], on_progress: Callable[[int, int], None]
+) -> list[Tensor]:
+    states: list[Tensor] = []
     with torch.no_grad():
         for sequence in sequences:
             forest = Forest.plant([sequence], share=model.shares)
             states.append(hidden_states(model, forest)[torch.from_numpy(forest.hidden_index_K)].cpu())
+            on_progress(len(states), len(sequences))
     return states
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from penchant.evaluation.reward_scores import reward_scores
 from penchant.evaluation.scoring import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
-from penchant.progress import Reporter, Silent
+from penchant.progress import Reporter, Silent, counted
 from penchant.tokens import EncodedPair, Limits, special_tokens_of, tokenise_pairs
 from penchant.training.failures import FailuresSoFar
 
@@ -120,7 +120,7 @@ def score_pairs(
             raise ConfigError(f"{scorer.name}: is a reward model, which has no reference and no beta; leave them out")
         pairs = encoded(scorer)
         _require_same(scorer, pairs)
-        scores = reward_scores(scorer, pairs, token_budget=TOKEN_BUDGET, on_progress=_shown(reporter, "rewards"))
+        scores = reward_scores(scorer, pairs, token_budget=TOKEN_BUDGET, on_progress=counted(reporter, "rewards"))
         return Scores(tuple(scores), summarise(pairs, scores), None)
     name, model = open_policy(policy, reference, special_tokens=spelt, load=load, reporter=reporter)
     source = find_reference(name, model, reference)
@@ -172,8 +172,4 @@ def _require_same(model: LanguageModel, pairs: Sequence[EncodedPair]) -> None:
 
 
 def _logprobs(model: LanguageModel, pairs: Sequence[EncodedPair], reporter: Reporter, label: str) -> Tensor:
-    return response_logprobs(model, pairs, token_budget=TOKEN_BUDGET, on_progress=_shown(reporter, label))
-
-
-def _shown(reporter: Reporter, label: str) -> Callable[[int, int], None]:
-    return lambda done, total: reporter.progress(label, done, total, {})
+    return response_logprobs(model, pairs, token_budget=TOKEN_BUDGET, on_progress=counted(reporter, label))

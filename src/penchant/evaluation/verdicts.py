@@ -17,7 +17,7 @@ from penchant.evaluation.judges.counts import Tally, tally
 from penchant.evaluation.judges.judging import judge_comparisons
 from penchant.evaluation.judges.protocol import Judge, Scorer
 from penchant.evaluation.judges.scoring import scores_of
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.ranking.winrate import WinRate, win_rate_of
 
 __all__ = ["Two", "Verdicts", "ask"]
@@ -87,11 +87,10 @@ def _shown(judge: Judge, both: Sequence[Two], repeats: int, seed: int, reporter:
         for place, (two, first) in enumerate(zip(both, is_first, strict=True))
     ]
 
-    def on_progress(done: int, total: int) -> None:
-        reporter.progress("judging", done, total, {})
-
     def answered() -> list[list[str]]:
-        found = [judge_comparisons(judge, comparisons, on_progress=on_progress) for _ in range(repeats)]
+        found = [
+            judge_comparisons(judge, comparisons, on_progress=counted(reporter, "judging")) for _ in range(repeats)
+        ]
         return [[one.model_dump_json() for one in answers] for answers in found]
 
     asked = [[Comparison.model_validate_json(one) for one in answers] for answers in ranks.first(answered)]

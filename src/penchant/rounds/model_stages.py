@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penchant.errors import DataError, ModelError
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.opening import open_model
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.rounds.plan import Round
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def sample_responses(this: Round, reporter: Reporter) -> None:
         this.path / "samples.jsonl",
         num_responses=2,
         resume=True,
-        on_progress=lambda num, total: reporter.progress("sampling", num, total, {}),
+        on_progress=counted(reporter, "sampling"),
     )
     for line in done.in_words(time.perf_counter() - begin):
         reporter.say(line)

@@ -11,7 +11,7 @@ from penchant.evaluation.judges import JudgeOptions, judge_to_file, read_compari
 from penchant.evaluation.judges.counts import in_words
 from penchant.evaluation.judges.lines import as_line
 from penchant.files import write_atomically
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.rounds import finished_stages, model_stages
 from penchant.rounds.people import ask_people, prefix_of_tasks
 from penchant.rounds.plan import Plan, Round
@@ -139,10 +139,7 @@ def _collect(this: Round, call: Call, asked: str, answered: str, *, is_held_out:
         device=this.plan.device,
         dtype=this.plan.dtype,
     )
-
-    def shown(done: int, total: int) -> None:
-        call.reporter.progress(f"judging {asked}", done, total, {})
-
+    shown = counted(call.reporter, f"judging {asked}")
     votes = judge_to_file(judge, comparisons, output, resume=True, on_progress=shown)
     for line in in_words(tally(votes), judge.name):
         call.reporter.say(line)

@@ -31,7 +31,7 @@ from penchant.models.ledger import read_ledger
 from penchant.models.opening import open_model
 from penchant.models.requests import refuse_long_prompts
 from penchant.models.sampler import SamplingParams
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.studies.own_data import without_held_out
 from penchant.studies.remembered import code_digest, prompts_digest, remember
 from penchant.studies.settings import StudyConfig
@@ -180,7 +180,7 @@ def _sample_pairs(
         pool,
         num_responses=config.pool.num_responses,
         resume=pool.exists(),
-        on_progress=lambda done, total: reporter.progress("sampling", done, total, {}),
+        on_progress=counted(reporter, "sampling"),
     )
     built = pairs_from([pool], choice, judge, output=folder / "pairs.jsonl")
     for line in built.in_words():

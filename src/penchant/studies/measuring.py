@@ -14,7 +14,7 @@ from penchant.evaluation.judges import scores_of
 from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.studies.ground import Ground
 from penchant.studies.points import Measured
 
@@ -33,7 +33,7 @@ def measure(
     config, prompts = ground.config, ground.held_out
     asked = Asked(prompts, SamplingParams(max_new_tokens=config.max_new_tokens), config.measured_responses)
     own = answer_as_policy(model, asked, reporter, f"measuring {name}")
-    kl_N = exact_kl_from(own.predicted, ground.start, own.sequences)
+    kl_N = exact_kl_from(own.predicted, ground.start, own.sequences, counted(reporter, f"measuring {name}, KL"))
     if isinstance(kl_N, str):  # why there is none
         kl_N = own.logprobs - sequence_logprobs(ground.start, [(sequence,) for sequence in own.sequences])
     answered = [(prompt, text) for prompt in prompts for text in own.answers.texts[prompt.id]]

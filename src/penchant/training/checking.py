@@ -27,7 +27,7 @@ from penchant.models.encoder import load_text_side
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.similarity import ches_of_pairs
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.tokens import (
     ChatEncoder,
     EncodedExample,
@@ -187,7 +187,7 @@ def with_ches(report: CheckReport, model: str, chat_template: str | None, report
         raise ConfigError(f"ches: these are {report.kind}, and it compares the sides of pairs; leave it out")
     with computing():
         loaded = load_model(model, choose_numerics("auto", "auto"), chat_template=read_chat_template(chat_template))
-        values = ches_of_pairs(loaded, pairs, on_progress=lambda n, of: reporter.progress("similarity", n, of, {}))
+        values = ches_of_pairs(loaded, pairs, on_progress=counted(reporter, "similarity"))
     found = zip((str(pair.origin) for pair in pairs), values, strict=True)
     return replace(report, ches=tuple(sorted(found, key=lambda one: -one[1])))
 

@@ -23,7 +23,7 @@ from penchant.models.quantised import is_quantised, quantise
 from penchant.models.reward_folder import load_reward_model, names_reward_model
 from penchant.models.reward_model import RewardModel, reward_model_of
 from penchant.models.sharding import shard
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.tokens import TokenSequence
 from penchant.training.config import DataConfig, DPOConfig, ModelConfig, RunConfig
 from penchant.training.dataset import Dataset
@@ -154,7 +154,7 @@ def score_reference(
                 cache,
                 token_budget=config.optimiser.token_budget,
                 say=reporter.say,
-                on_progress=lambda done, total: reporter.progress("reference", done, total, {}),
+                on_progress=counted(reporter, "reference"),
             )
     return reference, model
 

@@ -12,7 +12,7 @@ from penchant.evaluation.judges.agreement import agreement_in_words, shared_answ
 from penchant.evaluation.judges.counts import in_words, tally
 from penchant.evaluation.judges.judging import judge_to_file, num_kept, read_comparisons
 from penchant.evaluation.judges.options import JudgeOptions
-from penchant.progress import Reporter
+from penchant.progress import Reporter, counted
 from penchant.training.interrupt import Interrupted
 
 __all__ = ["judge_file"]
@@ -42,11 +42,8 @@ def judge_file(
         raise DataError(f"{people}: answers none of the comparisons in {comparisons}; give answers to the same texts")
     opened = judge.open(reporter, **how)
 
-    def on_progress(done: int, total: int) -> None:
-        reporter.progress("judging", done, total, {})
-
     try:
-        votes = judge_to_file(opened, asked, output, resume=resume, on_progress=on_progress)
+        votes = judge_to_file(opened, asked, output, resume=resume, on_progress=counted(reporter, "judging"))
     except KeyboardInterrupt:
         kept = f"{num_kept(output)} of {len(asked)} answers are kept"
         raise Interrupted(signal.SIGINT, f"interrupted, {kept}; go on with `resume=True`") from None
