@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penchant import errors
 from penchant.errors import ConfigError, PenchantError, TrainingError
+from penchant.meeting import meet
 from penchant.process import num_processes
 from penchant.wording import reason_of
 
@@ -77,14 +78,9 @@ def joined() -> Iterator[None]:
 
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
-    except (RuntimeError, ValueError) as error:
-        where = f"{os.environ.get('MASTER_ADDR', 'no address')}:{os.environ.get('MASTER_PORT', 'no port')}"
-        raise ConfigError(
-            f"the {num_processes()} processes of the run did not find each other at {where} ({reason_of(error)}); "
-            "check that all were started, and that this address can be reached from every machine"
-        ) from error
+    store, own, num = meet(PATIENCE)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=own, world_size=num, timeout=PATIENCE)
     try:
         with telling():
             yield

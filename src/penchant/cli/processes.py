@@ -1,4 +1,4 @@
-"""A command in several processes that torchrun started: all but the first are silent."""
+"""A command in several processes that torchrun started: once they have met, all but the first are silent."""
 
 import os
 import sys
@@ -20,12 +20,15 @@ def one_of_several() -> Iterator[None]:
     if num_processes() == 1:
         yield
         return
-    if process_rank() > 0:
-        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
+    nobody = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the process ends
     verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    if process_rank() > 0 and (verb not in TOGETHER or os.environ.get("LOCAL_RANK", "0") != "0"):
+        sys.stdout = sys.stderr = nobody
     if verb not in TOGETHER:
         raise ConfigError(f"`penchant {verb}` runs in one process; {', '.join(TOGETHER)} run in several")
     from penchant import ranks
 
     with ranks.joined():
+        if process_rank() > 0:
+            sys.stdout = sys.stderr = nobody
         yield
