@@ -11,13 +11,17 @@ from safetensors.torch import load_file
 from penchant.data import load_pairs
 from penchant.models.forward import score_sequences
 from penchant.objectives import bind
+from penchant.progress import Silent
 from penchant.report.alarms import Seen, few_pairs_decide
 from penchant.tokens import Limits, TokenSequence, tokenise_pairs
 from penchant.training import alarms
 from penchant.training.alarms import nearly_the_same
 from penchant.training.band import place_in_band
+from penchant.training.config import SFTConfig
 from penchant.training.interrupt import Interrupted
+from penchant.training.objective import choose_recipe
 from penchant.training.preferences import PreferenceTask
+from penchant.training.run import train
 
 WORDS = ("happy", "glad", "kind", "warm"), ("sad", "cold", "lost", "angry")
 NOUNS = ("ball", "dog", "cat", "tree", "boat", "hat", "cake", "bird")
@@ -49,6 +53,24 @@ HEALTHY = {"optimiser": {"batch_size": 4, "learning_rate": 1e-4, "epochs": 2, "t
 FAST = {"optimiser": {"batch_size": 4, "learning_rate": 3e-3, "epochs": 6, "schedule": "constant", "warmup_ratio": 0}}
 
 
+@pytest.fixture(scope="module")
+def taught(stories260k, tmp_path_factory):
+    """The story model after a few demonstrations: it answers with a sentence, and ends its turn."""
+    folder, rows = tmp_path_factory.mktemp("taught"), stories(24, 99)
+    write_pairs(folder / "d.jsonl", [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows])
+    settings = {
+        "output": str(folder / "run"),
+        "model": {"name": str(stories260k), "chat_template": "plain", "device": "cpu", "dtype": "float32"},
+        "data": {"files": [str(folder / "d.jsonl")], "held_out": 0},
+        "optimiser": {"batch_size": 4, "learning_rate": 3e-3, "epochs": 3},
+        "save": {"num_samples": 0},
+    }
+    config = SFTConfig.model_validate(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PENCHANT_CACHE", str(folder / "cache"))
+        return {"name": str(train(config, choose_recipe(config), Silent()).path / "model")}
+
+
 @pytest.mark.slow(threads=1)
 def test_a_healthy_run_raises_none_for_any_of_ten_seeds(dpo, tmp_path):
     for seed in range(10):
@@ -68,8 +90,9 @@ def test_chosen_responses_that_fall_and_both_that_fall_are_said(dpo, tmp_path, r
 
 @pytest.mark.slow(threads=1)
 def test_saturated_margins_are_said(dpo, tmp_path):
-    limits = {"saturated": 1.5}
-    assert "saturated" in raised(dpo(data=write_pairs(tmp_path / "p.jsonl", stories(24)), alarms=limits, **FAST))
+    optimiser = FAST["optimiser"] | {"epochs": 3}
+    record = dpo(data=write_pairs(tmp_path / "p.jsonl", stories(24)), dpo={"beta": 1.0}, optimiser=optimiser)
+    assert raised(record)["saturated"]["value"] > 10
 
 
 @pytest.mark.slow(threads=1)
@@ -90,25 +113,48 @@ def test_pairs_learned_by_heart_are_said_by_the_loss_and_by_the_accuracy(dpo, tm
 
 
 @pytest.mark.slow(threads=1)
-def test_answers_that_repeat_themselves_grow_or_do_not_end_are_said(dpo, tmp_path):
+def test_answers_that_repeat_themselves_are_said(dpo, tmp_path):
     rows = [row | {"chosen": " so" * 30, "rejected": row["chosen"]} for row in stories(32)]
-    save = {"num_samples": 4, "sample_tokens": 40, "eval_every": 4}
-    record = dpo(data=write_pairs(tmp_path / "p.jsonl", rows), save=save, **FAST)
+    save, optimiser = {"num_samples": 4, "sample_tokens": 40}, FAST["optimiser"] | {"epochs": 2}
+    record = dpo(data=write_pairs(tmp_path / "p.jsonl", rows), save=save, optimiser=optimiser)
     assert "repeats_itself" in raised(record)
 
 
 @pytest.mark.slow(threads=1)
-def test_a_gradient_far_above_its_median_is_said_at_its_step(dpo, tmp_path, monkeypatch):
-    clip, calls = torch.nn.utils.clip_grad_norm_, []
+def test_answers_that_grow_longer_as_the_chosen_ones_are_longer_are_said(dpo, tmp_path, taught):
+    rows = [
+        row | {"chosen": row["chosen"] + more["chosen"]} for row, more in zip(stories(32), stories(32, 1), strict=True)
+    ]
+    rows = [long | {"rejected": row["chosen"]} for long, row in zip(rows, stories(32), strict=True)]
+    found = raised(after_an_epoch(dpo, write_pairs(tmp_path / "p.jsonl", rows), taught))
+    assert 1.5 < found["grew_longer"]["value"] < 4
+    assert "does_not_end" not in found
 
-    def spiking(parameters, norm):
-        calls.append(None)
-        return clip(parameters, norm) * (1000 if len(calls) == 25 else 1)
 
-    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spiking)
-    optimiser = {"batch_size": 2, "learning_rate": 1e-5, "epochs": 2}
-    found = raised(dpo(data=write_pairs(tmp_path / "p.jsonl", stories(48)), optimiser=optimiser))
-    assert found["gradient_spike"]["step"] == 25
+@pytest.mark.slow(threads=1)
+def test_answers_that_do_not_end_as_the_chosen_ones_were_cut_are_said(dpo, tmp_path, taught):
+    rows = [row | {"chosen": row["chosen"] * 4} for row in stories(32)]
+    data = write_pairs(tmp_path / "p.jsonl", rows) | {"max_length": 64}
+    record = after_an_epoch(dpo, data, taught)
+    assert raised(record)["does_not_end"]["value"] == 1.0
+    assert record.ledger["num_truncated"] >= 32
+
+
+def after_an_epoch(dpo, data, model):
+    optimiser, save = FAST["optimiser"] | {"learning_rate": 1e-3, "epochs": 1}, {"num_samples": 4, "sample_tokens": 64}
+    return dpo(model=model, data=data, save=save, optimiser=optimiser)
+
+
+@pytest.mark.slow(threads=1)
+def test_a_gradient_far_above_its_median_is_said_at_its_step(dpo, tmp_path):
+    rows, drawn = stories(44), random.Random(0)
+    noise = [chr(drawn.randrange(33, 127)) for _ in range(150)]  # a row of no words among stories
+    rows[7] |= {"chosen": " ".join(noise)}
+    optimiser = {"batch_size": 2, "learning_rate": 1e-6, "epochs": 2, "token_budget": 600}
+    record = dpo(data=write_pairs(tmp_path / "p.jsonl", rows) | {"held_out": 0}, optimiser=optimiser)
+    norms = {row["step"]: row["grad_norm"] for row in record.metrics_rows() if "grad_norm" in row}
+    second = max(range(23, 45), key=norms.get)  # at its first, in steps 1 to 22, there may be too few to compare with
+    assert raised(record)["gradient_spike"]["step"] in (second, max(range(1, 23), key=norms.get))
 
 
 @pytest.mark.slow(threads=1)
