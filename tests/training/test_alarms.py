@@ -49,7 +49,10 @@ def stories(num, seed=0, wrong=()):
     return rows
 
 
-HEALTHY = {"optimiser": {"batch_size": 4, "learning_rate": 1e-4, "epochs": 2, "token_budget": 600}}
+HEALTHY = {
+    "optimiser": {"batch_size": 2, "learning_rate": 1e-4, "epochs": 1, "token_budget": 600},
+    "save": {"num_samples": 4, "sample_tokens": 24, "eval_every": 12},
+}
 FAST = {"optimiser": {"batch_size": 4, "learning_rate": 3e-3, "epochs": 6, "schedule": "constant", "warmup_ratio": 0}}
 
 
@@ -72,11 +75,15 @@ def taught(stories260k, tmp_path_factory):
 
 
 @pytest.mark.slow(threads=1)
-def test_a_healthy_run_raises_none_for_any_of_ten_seeds(dpo, tmp_path):
-    for seed in range(10):
-        data = write_pairs(tmp_path / f"{seed}.jsonl", stories(64, seed))
-        save = {"num_samples": 4, "sample_tokens": 24, "eval_every": 6}
-        assert not raised(dpo(data=data, output=str(tmp_path / f"run-{seed}"), seed=seed, save=save, **HEALTHY))
+def test_a_healthy_run_raises_none_for_any_of_twenty_seeds(dpo, tmp_path, taught):
+    def run(name, seed, **limits):
+        data = write_pairs(tmp_path / f"{seed}.jsonl", stories(56, seed)) | {"held_out": 0.15}
+        return raised(dpo(name=name, model=taught, data=data, seed=seed, alarms=limits, **HEALTHY))
+
+    for seed in range(20):
+        assert not run(f"run-{seed}", seed)
+    lower = {"saturated": 0.1, "grew_longer": 0.9, "gradient_spike": 0.1, "few_pairs_decide": 0.05}
+    assert run("lower", 0, **lower).keys() == lower.keys(), "what is silent was measured"
 
 
 @pytest.mark.slow(threads=1)
