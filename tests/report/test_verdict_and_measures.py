@@ -10,6 +10,7 @@ import yaml
 
 import penchant.report
 from penchant.errors import ConfigError
+from penchant.ranking.cautions import SAME
 from penchant.ranking.winrate import paired_means
 from penchant.report.alarms import ALARMS, MOST_WEIGHT
 from penchant.report.card import model_card
@@ -67,6 +68,9 @@ def test_measures_of_the_fixed_prompts_are_paired_by_prompt():
     assert length.change == f"+9 (-{abs(expected.low):.4g} – +{expected.high:.4g})"
     assert (found["answers ended"].before, found["answers ended"].after) == ("75%", "50%")
     assert found["repeated words"].before == "20%"  # of five sequences of four words one is said again
+    assert (found["repeated words"].change, found["repeated words"].beware) == ("0%", SAME)
+    ended = paired_means([1, 1, 0, 1], [0, 0, 1, 1], are_shares=True)
+    assert found["answers ended"].change == f"-25% ({ended.low:.0%} – +{ended.high:.0%})"
 
 
 def test_a_held_out_loss_of_dpo_begins_at_ln_2_only_where_the_policy_is_its_reference(run, metrics):

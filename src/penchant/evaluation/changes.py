@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import lcm
 from statistics import fmean
 
 from penchant.data import Prompt
@@ -26,7 +27,8 @@ def changes(prompts: Sequence[Prompt], before: Answers, after: Answers) -> tuple
     """Length in tokens, share ended by the model, repeated 4-grams, distinct-2 of a prompt's answers, and entropy.
 
     Distinct-2 needs several answers to a prompt; length, end and entropy what is known of both sides' tokens. Each is a
-    mean over the prompts, in which all answers to one are one.
+    mean over the prompts, in which all answers to one are one. The interval of the share that ended is Tango's, of the
+    answers paired in their order; of the others it is Student's t, over prompts.
     """
     words = [{p.id: [text.split() for text in side.texts[p.id]] for p in prompts} for side in (before, after)]
     repeated = [{key: [repetition(one) for one in answers] for key, answers in side.items()} for side in words]
@@ -39,8 +41,25 @@ def changes(prompts: Sequence[Prompt], before: Answers, after: Answers) -> tuple
         "distinct": varied,
         "entropy": (before.entropy, after.entropy),
     }
+    ids = [prompt.id for prompt in prompts]
     return tuple(
-        Change(name, paired_means(*([fmean(side[prompt.id]) for prompt in prompts] for side in both)))
+        Change(name, _ended(ids, *both) if name == "ended" else paired_means(*(_means(ids, side) for side in both)))
         for name, both in sides.items()
         if all(both)
     )
+
+
+def _means(ids: Sequence[str], side: Mapping[str, Sequence[float]]) -> list[float]:
+    return [fmean(side[one]) for one in ids]
+
+
+def _ended(
+    ids: Sequence[str], before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]
+) -> PairedMeans:
+    """Where prompts have more answers or fewer, each counts as often as all need for as many; clusters see no more."""
+    num = lcm(*(len(before[one]) for one in ids))
+    old, new = (
+        [float(ended) for one in ids for ended in side[one] for _ in range(num // len(side[one]))]
+        for side in (before, after)
+    )
+    return paired_means(old, new, [one for one in ids for _ in range(num)], are_shares=True)

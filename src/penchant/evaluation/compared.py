@@ -27,11 +27,15 @@ __all__ = ["Evaluation", "Mean", "Side", "Wins", "compare_answers", "mean_of"]
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over prompts with its 95% limits (Student's t), None for both where there is one prompt."""
+    """A mean over prompts with its 95% limits; both None where there is one prompt, or all gave the same.
+
+    warning: why there are none, or that they are of few prompts.
+    """
 
     mean: float
     low: float | None
     high: float | None
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ def compare_answers(
         sampling=sampling,
         mean_before=None if means is None else means.before,
         mean_after=None if means is None else means.after,
-        difference=None if means is None else Mean(means.difference, means.low, means.high),
+        difference=None if means is None else Mean(means.difference, means.low, means.high, means.warning),
         win_rate=Wins(rate.rate, rate.low, rate.high, wins, losses, len(credits) - wins - losses),
         decided=win_rate_of([one for one, _ in decided], [prompt for _, prompt in decided]) if decided else None,
         kl=None,
@@ -181,4 +185,4 @@ def compare_answers(
 def mean_of(values: NDArray[np.float64], prompts: Sequence[str]) -> Mean:
     """Their mean with its interval, clustered by prompt."""
     found = paired_means([0.0] * len(values), values.tolist(), prompts)
-    return Mean(found.after, found.low, found.high)
+    return Mean(found.after, found.low, found.high, found.warning)

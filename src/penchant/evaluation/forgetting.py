@@ -32,7 +32,8 @@ class Forgetting:
     """Perplexities of the same demonstrations, and ratio = after / before with its 95% limits.
 
     Above 1 something was forgotten. Limits by the jackknife that leaves out one demonstration at a time and Student's
-    t, of the log of the ratio; None where there is one. num_tokens: that are predicted.
+    t, of the log of the ratio; None where there is one, or the ratio is the same for all. num_tokens: that are
+    predicted. warning: why there are no limits, or that they are of few.
     """
 
     before: float
@@ -42,6 +43,7 @@ class Forgetting:
     high: float | None
     num_demonstrations: int
     num_tokens: int
+    warning: str | None = None
 
 
 def read_demonstrations(model: LanguageModel, data: Data, reporter: Reporter) -> Sequence[EncodedExample]:
@@ -89,4 +91,5 @@ def forgetting_of(examples: Sequence[EncodedExample], before: Tensor, after: Ten
         high=None if found.high is None else math.exp(found.high),
         num_demonstrations=found.num_prompts,
         num_tokens=found.num,
+        warning=found.warning,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from penchant.evaluation.changes import Change
 from penchant.evaluation.compared import Evaluation, Mean
 from penchant.evaluation.score import Scores
 from penchant.evaluation.scoring import Summary
@@ -69,7 +70,7 @@ def _share(of: WinRate) -> str:
 
 
 def _limits(of: Estimate) -> str:
-    return "" if of.low is None else f" ({of.low:.3f} to {of.high:.3f})"
+    return _no_interval(of.warning) if of.low is None else f" ({of.low:.3f} to {of.high:.3f})"
 
 
 def evaluation_parts(found: Evaluation, *, most: int) -> Iterator[Part]:
@@ -115,12 +116,11 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
     elif found.why_no_exact_kl:
         yield f"KL, exact    not measured: {found.why_no_exact_kl}"
     for measure in found.changes:
-        means, form = measure.means, FORMS.get(measure.name, "{:.1%}")
-        difference = _interval(Mean(means.difference, means.low, means.high))
-        before, after = form.format(means.before), form.format(means.after)
-        yield f"{CHANGES[measure.name]:<12} {before} before, {after} after  (change {difference}; {num})"
+        yield f"{CHANGES[measure.name]:<12} {_changed(measure)}; {num})"
     if (forgot := found.forgetting) is not None:
-        limits = "" if forgot.low is None else f", 95% interval {forgot.low:.3f} to {forgot.high:.3f}"
+        limits = _no_interval(forgot.warning)
+        if forgot.low is not None:
+            limits = f", 95% interval {forgot.low:.3f} to {forgot.high:.3f}"
         counts = f"{forgot.num_demonstrations} demonstrations, {forgot.num_tokens} tokens"
         change = f"(times {forgot.ratio:.3f}{limits}; {counts})"
         yield f"perplexity   {forgot.before:.2f} before, {forgot.after:.2f} after  {change}"
@@ -137,6 +137,19 @@ CHANGES = {
     "entropy": "entropy",
 }
 FORMS = {"tokens": "{:.1f}", "entropy": "{:.3f}"}
+"""Of what is no share."""
+
+
+def _changed(of: Change) -> str:
+    """Before, after, and the change in the same unit: of shares, percentage points."""
+    means, form = of.means, FORMS.get(of.name)
+    before, after = ((form or "{:.1%}").format(one) for one in (means.before, means.after))
+    scale, signed, unit = (1, form.replace(":", ":+"), "") if form else (100, "{:+.1f}", " points")
+    difference, *limits = (
+        "" if one is None else signed.format(scale * one) for one in (means.difference, means.low, means.high)
+    )
+    interval = _no_interval(means.warning) if means.low is None else ", 95% interval {} to {}".format(*limits)
+    return f"{before} before, {after} after  (change {difference}{unit}{interval}"
 
 
 def _of_the_judge(found: Evaluation) -> Iterator[str]:
@@ -162,5 +175,9 @@ def _length_controlled(of: Estimate) -> Iterator[str]:
 
 def _interval(of: Mean) -> str:
     if of.low is None:
-        return f"{of.mean:+.3f}"
+        return f"{of.mean:+.3f}{_no_interval(of.warning)}"
     return f"{of.mean:+.3f}, 95% interval {of.low:+.3f} to {of.high:+.3f}"
+
+
+def _no_interval(why: str | None) -> str:
+    return f", no interval: {why}" if why else ""

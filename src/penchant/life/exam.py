@@ -42,7 +42,7 @@ class Exam:
 
     def change(self, quality: str, before: Exam) -> PairedMeans:
         """How that share has changed since another exam with the same questions, with a 95% interval by fact."""
-        return paired_means(before._passed(quality), self._passed(quality), self._facts)
+        return paired_means(before._passed(quality), self._passed(quality), self._facts, are_shares=True)
 
     @property
     def _facts(self) -> list[Fact]:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from penchant.ranking.cautions import warning_of
 from penchant.ranking.quantiles import two_sided_quantile, variance_ratio
 
 __all__ = ["PairedMeans", "WinRate", "paired_means", "win_rate", "win_rate_of"]
@@ -27,7 +28,8 @@ class WinRate:
 class PairedMeans:
     """Mean scores before and after on the same prompts, and their difference with confidence limits.
 
-    `low` and `high` are None where there is one prompt only: nothing can be said about other prompts then.
+    `low` and `high` are None where there is one prompt only, or where the difference is the same for every prompt:
+    nothing can be said about other prompts then. warning: why there is no interval, or that it is of few prompts.
     """
 
     before: float
@@ -37,6 +39,7 @@ class PairedMeans:
     high: float | None
     num: int
     num_prompts: int
+    warning: str | None = None
 
 
 def win_rate(wins: int, losses: int, ties: int = 0, confidence: float = 0.95) -> WinRate:
@@ -109,16 +112,19 @@ def paired_means(
     prompts: Sequence[Hashable] | None = None,
     *,
     confidence: float = 0.95,
+    are_shares: bool = False,
 ) -> PairedMeans:
     """Mean score before and after, and the mean difference with an interval clustered by prompt.
 
     Scores of one prompt move together, so the standard error is the jackknife's that leaves out whole prompts, never
-    single responses, and the interval is Student's t with as many degrees of freedom as prompts, less one.
+    single responses, and the interval is Student's t with as many degrees of freedom as prompts, less one. Scores of 0
+    and 1 are shares, of which Student's t is far too sure: the interval is then Tango's (`win_rate_of`).
 
     Args:
         before, after: scores of shape (N,), position i of both for the same prompt.
         prompts: N labels; equal labels form a cluster. None: every position is a prompt of its own.
         confidence: coverage asked for, between 0 and 1.
+        are_shares: that scores can be 0 or 1 and nothing else; seen by itself where both occur.
 
     Raises:
         ValueError: lengths differ, nothing to compare, a score that is not finite, or a confidence outside (0, 1).
@@ -145,13 +151,27 @@ def paired_means(
     number_of = {label: g for g, label in enumerate(dict.fromkeys(labels))}
     cluster_N, num_prompts = [number_of[label] for label in labels], len(number_of)
     sum_G, size_G = np.bincount(cluster_N, weights=y - x), np.bincount(cluster_N)
-    mean, low, high = float((y - x).mean()), None, None
-    if num_prompts > 1:
-        without_G = (sum_G.sum() - sum_G) / (size_G.sum() - size_G)
-        error = math.sqrt((num_prompts - 1) / num_prompts * ((without_G - without_G.mean()) ** 2).sum())
-        reach = two_sided_quantile(confidence, num_prompts - 1) * error
-        low, high = mean - reach, mean + reach
-    return PairedMeans(float(x.mean()), float(y.mean()), mean, low, high, len(x), num_prompts)
+    found = PairedMeans(
+        float(x.mean()),
+        float(y.mean()),
+        float((y - x).mean()),
+        None,
+        None,
+        len(x),
+        num_prompts,
+        warning_of(num_prompts),
+    )
+    if num_prompts == 1:
+        return found
+    if are_shares or set(x) | set(y) == {0.0, 1.0}:
+        rate = win_rate_of((0.5 + (y - x) / 2).tolist(), labels, confidence)
+        return replace(found, low=2 * rate.low - 1, high=2 * rate.high - 1)
+    if np.ptp(sum_G / size_G) <= 1e-12 * max(np.abs(x).max(), np.abs(y).max()):  # rounding apart
+        return replace(found, warning=warning_of(num_prompts, is_same=True))
+    without_G = (sum_G.sum() - sum_G) / (size_G.sum() - size_G)
+    error = math.sqrt((num_prompts - 1) / num_prompts * ((without_G - without_G.mean()) ** 2).sum())
+    reach = two_sided_quantile(confidence, num_prompts - 1) * error
+    return replace(found, low=found.difference - reach, high=found.difference + reach)
 
 
 def _checked(confidence: float) -> float:

@@ -37,7 +37,7 @@ def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
     if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
         change, judge = comparison.get("difference") or {}, str(comparison.get("judge", ""))
         shown = number(before), number(after), signed(change.get("mean"), change)
-        yield Measure(_("judge's mean score"), *shown, of, judge, group)
+        yield Measure(_("judge's mean score"), *shown, of, judge, group, _no_interval(change, _))
     if bias := comparison.get("position_bias"):
         what = _("of a judge asked in both orders: the place alone decided, and the comparison is a tie")
         yield Measure(_("judge's order bias"), "", *_rate(bias), _comparisons(bias, _), what, group)
@@ -50,11 +50,13 @@ def _moved(comparison: Found, _: Words) -> Iterator[Measure]:
     group, of = _("How far it moved"), _prompts(comparison, _)
     if kl := comparison.get("kl"):
         what = _("nats a response: how far the answers moved from the reference; 0 is not at all")
-        yield Measure(_("KL from the reference"), "0", f"{kl['mean']:.2f}", span(kl, "{:.2f}"), of, what, group)
+        shown = f"{kl['mean']:.2f}", span(kl, "{:.2f}")
+        yield Measure(_("KL from the reference"), "0", *shown, of, what, group, _no_interval(kl, _))
     exact, why = comparison.get("kl_exact"), comparison.get("why_no_exact_kl")
     if exact:
         what = _("the same with less noise: every next token's whole distribution")
-        yield Measure(_("KL, exact"), "0", f"{exact['mean']:.2f}", span(exact, "{:.2f}"), of, what, group)
+        shown = f"{exact['mean']:.2f}", span(exact, "{:.2f}")
+        yield Measure(_("KL, exact"), "0", *shown, of, what, group, _no_interval(exact, _))
     elif why:
         yield Measure(_("KL, exact"), "", _("not measured"), "", "", str(why), group)
     if forgot := comparison.get("forgetting"):
@@ -63,8 +65,8 @@ def _moved(comparison: Found, _: Words) -> Iterator[Measure]:
             ratio += f" ({limits})"
         num = _("{num} demonstrations").format(num=f"{forgot['num_demonstrations']:,}")
         what = _("of demonstrations not trained on; above × 1 something was forgotten")
-        shown = number(forgot["before"]), number(forgot["after"]), ratio
-        yield Measure(_("perplexity"), *shown, num, what, group)
+        both = number(forgot["before"]), number(forgot["after"])
+        yield Measure(_("perplexity"), *both, ratio, num, what, group, _no_interval(forgot, _))
 
 
 def _answers(comparison: Found, _: Words) -> Iterator[Measure]:
@@ -82,7 +84,7 @@ def _answers(comparison: Found, _: Words) -> Iterator[Measure]:
             means = change["means"]
             num = _("{num} prompts").format(num=f"{means['num_prompts']:,}")
             shown = form(means["before"]), form(means["after"]), signed(means["difference"], means, form)
-            yield Measure(name, *shown, num, what, _("How the answers changed"))
+            yield Measure(name, *shown, num, what, _("How the answers changed"), _no_interval(means, _))
 
 
 def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
@@ -146,6 +148,11 @@ def _comparisons(found: Found, _: Words) -> str:
 
 def _pairs(found: Found, _: Words) -> str:
     return _("{num} pairs").format(num=f"{found['num']:,}")
+
+
+def _no_interval(found: Found, _: Words) -> str:
+    """Why there is none."""
+    return _warning(found, _) if found.get("low") is None else ""
 
 
 def _warning(estimate: Found, _: Words) -> str:

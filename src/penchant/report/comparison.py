@@ -41,6 +41,7 @@ class Mean(Limits):
     """A mean over prompts."""
 
     mean: Number
+    warning: Text | None = LACKING
 
 
 class Estimated(Limits):
@@ -59,6 +60,7 @@ class Means(Limits):
     after: Number
     difference: Number
     num_prompts: Count
+    warning: Text | None = LACKING
 
 
 class Change(Fields):
@@ -75,6 +77,7 @@ class Forgetting(Limits):
     after: Number
     ratio: Number
     num_demonstrations: Count
+    warning: Text | None = LACKING
 
 
 class Bucket(Fields):

@@ -49,9 +49,11 @@ def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
         ),
     )
     for name, value, form, what in rows:
-        found = paired_means([value(first[p]) for p in prompts], [value(last[p]) for p in prompts], prompts)
+        before, after = ([value(side[prompt]) for prompt in prompts] for side in (first, last))
+        found = paired_means(before, after, are_shares=name == _("answers ended"))
         change = signed(found.difference, {"low": found.low, "high": found.high}, form)
-        yield Measure(name, form(found.before), form(found.after), change, f"{len(prompts):,}", what)
+        why = _(found.warning or "") if found.low is None else ""
+        yield Measure(name, form(found.before), form(found.after), change, f"{len(prompts):,}", what, beware=why)
 
 
 def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import win_rate_of
-from penchant.statistics.resampling import Estimate, resampled, warning_of
+from penchant.statistics.resampling import Estimate, resampled, warning_of, without_width
 
 __all__ = ["ScoredList", "best_of", "mean_of_parts", "ties_score"]
 
@@ -80,7 +80,7 @@ def ties_score(tied: Mapping[str, ScoredList], single: Mapping[str, ScoredList],
         seed: of the resamples of ids.
 
     Returns:
-        None where no id is in both.
+        None where no id is in both. Without limits where every resample of ids scores the same.
     """
     ids = sorted({*tied, *single})
     both_N = np.array([one in tied and one in single for one in ids])
@@ -103,7 +103,7 @@ def ties_score(tied: Mapping[str, ScoredList], single: Mapping[str, ScoredList],
     def score(weight_N: FloatArray) -> float:
         return float(sum(share * _mean(value_N, weight_N * is_in_N) for share, value_N, is_in_N in terms))
 
-    return replace(resampled(score, ids, seed=seed), num=len(tied) + len(single))
+    return replace(without_width(resampled(score, ids, seed=seed)), num=len(tied) + len(single))
 
 
 def mean_of_parts(parts: Sequence[Estimate]) -> Estimate:

@@ -13,7 +13,7 @@ from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import paired_means
 from penchant.statistics.buckets import Bucket, bins, by_bucket
-from penchant.statistics.resampling import NUM_RESAMPLES, Estimate, times_drawn, warning_of
+from penchant.statistics.resampling import NUM_RESAMPLES, Estimate, times_drawn, warning_of, without_width
 
 __all__ = ["Calibration", "brier_score", "calibration", "calibration_error", "expected_calibration_error"]
 
@@ -68,8 +68,8 @@ def calibration(
 def _brier(p_N: FloatArray, prompts: Sequence[Hashable]) -> Estimate:
     """A mean over pairs: Student's t over prompts."""
     found = paired_means([0.0] * len(p_N), ((1 - p_N) ** 2).tolist(), prompts)
-    warning = warning_of(1) if found.num_prompts == 1 else None
-    return Estimate(found.after, found.low, found.high, found.num, found.num_prompts, warning)
+    low = None if found.low is None else max(found.low, 0.0)
+    return Estimate(found.after, low, found.high, found.num, found.num_prompts, found.warning)
 
 
 def calibration_error(p_N: FloatArray, prompts: Sequence[Hashable], *, num_bins: int = 5, seed: int = 0) -> Estimate:
@@ -94,7 +94,8 @@ def calibration_error(p_N: FloatArray, prompts: Sequence[Hashable], *, num_bins:
     tail = expanded_tail(0.95, num_prompts)
     off = float(np.quantile(np.abs(drawn_RM - gap_M).sum(axis=1), 1 - 2 * tail))
     high = max(value, float(np.quantile(np.abs(drawn_RM).sum(axis=1), 1 - tail)))
-    return Estimate(value, max(0.0, value - off), high, len(p_N), num_prompts, warning_of(num_prompts))
+    low = max(0.0, value - off)
+    return without_width(Estimate(value, low, high, len(p_N), num_prompts, warning_of(num_prompts)))
 
 
 def brier_score(p_N: FloatArray, weight_N: FloatArray) -> float:

@@ -4,25 +4,31 @@ Shapes: N answers, G prompts.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penchant.ranking import expanded_tail
+from penchant.ranking.cautions import FEW, FEW_PROMPTS, ONE, SAME, warning_of
 from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
 
-__all__ = ["ALIKE", "FEW_PROMPTS", "NUM_RESAMPLES", "WARNINGS", "Estimate", "resampled", "times_drawn", "warning_of"]
-
-FEW_PROMPTS = 20
-"""Below it, the percentiles of a bootstrap may be too narrow, however far out they are taken."""
+__all__ = [
+    "ALIKE",
+    "FEW_PROMPTS",
+    "NUM_RESAMPLES",
+    "WARNINGS",
+    "Estimate",
+    "resampled",
+    "times_drawn",
+    "warning_of",
+    "without_width",
+]
 
 NUM_RESAMPLES = 500
 
-ONE = "only one prompt: nothing can be said of others"
-FEW = "only {num_prompts} prompts: an interval from fewer than 20 may be too narrow"
 ALIKE = "every comparison came out alike: nothing can be said of what length or style does"
-WARNINGS = (ONE, FEW, ALIKE)
+WARNINGS = (ONE, FEW, SAME, ALIKE)
 """What an estimate may warn of."""
 
 
@@ -30,7 +36,8 @@ WARNINGS = (ONE, FEW, ALIKE)
 class Estimate:
     """A number with its 95% limits, what it is made of, and what to beware of.
 
-    low, high: None where there is one prompt only, as nothing can be said of others. warning: None where there is none.
+    low, high: None where there is one prompt only, or all gave the same, as nothing can be said of others.
+    warning: None where there is none.
     """
 
     value: float
@@ -89,8 +96,8 @@ def times_drawn(num_prompts: int, num_resamples: int, seed: int) -> Iterator[np.
         yield np.bincount(rng.integers(num_prompts, size=num_prompts), minlength=num_prompts)
 
 
-def warning_of(num_prompts: int) -> str | None:
-    """What an interval from so few prompts is to be read with; None from `FEW_PROMPTS` up."""
-    if num_prompts == 1:
-        return ONE
-    return FEW.format(num_prompts=num_prompts) if num_prompts < FEW_PROMPTS else None
+def without_width(found: Estimate) -> Estimate:
+    """The same without limits where they coincide, which is what resamples of prompts that are all alike give."""
+    if found.low is None or found.high is None or found.high > found.low:
+        return found
+    return replace(found, low=None, high=None, warning=warning_of(found.num_prompts, is_same=True))
