@@ -6,17 +6,19 @@ Run `python benchmarks/coverage.py`; it takes some minutes. Everything is simula
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.special import expit
 
 from penchant.ranking import Method, Votes, fit_bradley_terry, to_elo
 from penchant.ranking.group import rank_group
-from penchant.ranking.winrate import paired_means, win_rate, win_rate_of
+from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
 from penchant.statistics import brier_score, calibration, controlled_win_rate, expected_calibration_error
 
 TRIALS = 1000
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+Found = dict[tuple[int, int], WinRate]
 
 
 def main() -> None:
@@ -24,7 +26,8 @@ def main() -> None:
     for title, rows in (
         ("win rate, one comparison a prompt", plain_win_rates()),
         ("win rate, 1 to 7 comparisons a prompt", clustered_win_rates()),
-        ("mean difference, 3 responses a prompt", means()),
+        ("change of a share, one answer a prompt", changed_shares()),
+        ("mean, by the distribution of prompts", means()),
         ("win rate with length held equal, 2 answers a prompt", length_controlled()),
         ("calibration, 1 to 3 pairs a prompt", calibrations()),
         ("ratings of 3 items, votes clustered by prompt", ratings()),
@@ -35,19 +38,46 @@ def main() -> None:
 
 
 def plain_win_rates() -> Iterator[tuple[object, ...]]:
-    """Exact, by counting every outcome: the mean and the least coverage over chances of winning from 50% to 98%."""
-    yield "comparisons", "share of ties", "mean coverage", "least coverage"
-    yield ("---",) * 4
-    for num in (5, 10, 20, 50):
+    """Exact, by counting every outcome: at three chances of winning, and the mean and the least from 50% to 98%."""
+    yield "comparisons", "share of ties", "at 50%", "at 80%", "at 95%", "mean", "least"
+    yield ("---",) * 7
+    for num in (5, 8, 10, 20, 50):
         counts = [(wins, losses) for wins in range(num + 1) for losses in range(num + 1 - wins)]
-        found = {one: win_rate(*one, num - sum(one)) for one in counts}
+        found = {(w, n): win_rate_of([1.0] * w + [0.0] * n + [0.5] * (num - w - n)) for w, n in counts}
         for ties in (0.0, 0.2, 0.5):
-            covered = []
-            for better in np.linspace(0.5, 0.98, 49):
+
+            def covered(better: float, num: int = num, ties: float = ties, found: Found = found) -> float:
                 win, loss, truth = better * (1 - ties), (1 - better) * (1 - ties), better * (1 - ties) + ties / 2
-                held = (one for one in counts if found[one].low <= truth <= found[one].high)
-                covered.append(sum(_chance(num, *one, win, loss, ties) for one in held))
-            yield num, f"{ties:.0%}", f"{np.mean(covered):.1%}", f"{min(covered):.1%}"
+                held = (one for one, rate in found.items() if rate.low <= truth <= rate.high)
+                return sum(_chance(num, *one, win, loss, ties) for one in held)
+
+            of_all = [covered(better) for better in np.linspace(0.5, 0.98, 49)]
+            shown = (covered(0.5), covered(0.8), covered(0.95), float(np.mean(of_all)), min(of_all))
+            yield num, f"{ties:.0%}", *(f"{one:.1%}" for one in shown)
+
+
+def changed_shares() -> Iterator[tuple[object, ...]]:
+    """Exact, by counting every outcome, of shares before and after that do not depend on each other."""
+    both = ((0.5, 0.8), (0.9, 0.95), (0.95, 0.98), (0.95, 0.95))
+    yield "prompts", *(f"{old:.0%} to {new:.0%}" for old, new in both)
+    yield ("---",) * 5
+    for num in (5, 10, 20, 50):
+        counts = [(won, lost) for won in range(num + 1) for lost in range(num + 1 - won)]
+        found = {one: _changed(num, *one) for one in counts}
+        covered = []
+        for old, new in both:
+            win, loss = (1 - old) * new, old * (1 - new)
+            held = (one for one, (low, high) in found.items() if low <= new - old <= high)
+            covered.append(sum(_chance(num, *one, win, loss, 1 - win - loss) for one in held))
+        yield num, *(f"{one:.1%}" for one in covered)
+
+
+def _changed(num: int, won: int, lost: int) -> tuple[float, float]:
+    old = [0.0] * won + [1.0] * (num - won)
+    found = paired_means(old, [1.0] * won + [0.0] * lost + [1.0] * (num - won - lost), are_shares=True)
+    assert found.low is not None
+    assert found.high is not None
+    return found.low, found.high
 
 
 def _chance(num: int, wins: int, losses: int, win: float, loss: float, tie: float) -> float:
@@ -78,18 +108,25 @@ def _clustered(num_prompts: int, together: float) -> float:
 
 
 def means() -> Iterator[tuple[object, ...]]:
-    """Differences that are normal, and that are skewed as an exponential distribution is."""
-    yield "prompts", "normal", "skewed"
-    yield ("---",) * 3
+    """Values that are normal, and skewed ever more: exponential has skewness 2, the last lognormal one 6."""
+    worlds: dict[str, tuple[Draw, float]] = {
+        "normal": (lambda rng, size: rng.normal(1, 1, size), 1.0),
+        "lognormal, sigma 0.5": (lambda rng, size: rng.lognormal(0, 0.5, size), math.exp(0.125)),
+        "exponential": (lambda rng, size: rng.exponential(1, size), 1.0),
+        "lognormal, sigma 1": (lambda rng, size: rng.lognormal(0, 1, size), math.exp(0.5)),
+    }
+    yield "prompts", *worlds
+    yield ("---",) * 5
     for num_prompts in (5, 10, 20, 50):
-        prompts, held = np.arange(num_prompts).repeat(3), [0, 0]
-        for seed in range(TRIALS):
-            rng = np.random.default_rng(seed)
-            for kind, of_prompt in enumerate((rng.normal(1, 1, num_prompts), rng.exponential(1, num_prompts))):
-                after = of_prompt[prompts] + rng.normal(size=len(prompts))
-                found = paired_means(np.zeros(len(prompts)).tolist(), after.tolist(), prompts.tolist())
-                held[kind] += found.low is not None and found.high is not None and found.low <= 1 <= found.high
-        yield num_prompts, *(f"{one / TRIALS:.1%}" for one in held)
+        yield num_prompts, *(f"{_mean_held(num_prompts, *world):.1%}" for world in worlds.values())
+
+
+def _mean_held(num_prompts: int, draw: Draw, truth: float, trials: int = 4 * TRIALS) -> float:
+    held, before = 0, [0.0] * num_prompts
+    for seed in range(trials):
+        found = paired_means(before, draw(np.random.default_rng(seed), num_prompts).tolist())
+        held += found.low is not None and found.high is not None and found.low <= truth <= found.high
+    return held / trials
 
 
 def length_controlled() -> Iterator[tuple[object, ...]]:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import optimize, stats
 
 from penchant.ranking import variance_ratio
 from penchant.ranking.position import wilson
+from penchant.ranking.quantiles import skewed_limits
 from penchant.ranking.winrate import paired_means, win_rate, win_rate_of
 
 counts = st.integers(0, 3000)
@@ -154,8 +156,10 @@ def test_the_interval_of_means_is_that_of_a_slow_jackknife_where_prompts_have_un
     without = [np.mean([y - x for x, y, p in zip(before, after, prompts, strict=True) if p != out]) for out in "abcdef"]
     error = math.sqrt(5 / 6 * sum((one - np.mean(without)) ** 2 for one in without))
     result = paired_means(before, after, prompts)
-    assert result.high - result.difference == pytest.approx(2.570582 * error, rel=1e-6)  # t, 5 degrees of freedom
-    assert result.difference - result.low == pytest.approx(result.high - result.difference)
+    reach = result.high - result.difference, result.difference - result.low
+    assert min(reach) == pytest.approx(2.570582 * error, rel=1e-6)  # t, 5 degrees of freedom
+    low, _ = skewed_limits(np.array([5 * (np.mean(without) - one) for one in without]))
+    assert reach[1] == pytest.approx(-low)
 
 
 def test_copies_of_a_prompt_add_no_certainty_when_clustered():
@@ -169,16 +173,52 @@ def test_copies_of_a_prompt_add_no_certainty_when_clustered():
     assert naive.high - naive.low < 0.5 * (single.high - single.low)
 
 
-@pytest.mark.parametrize("num_prompts", [5, 10, 20, 50])
-@pytest.mark.parametrize("skewed", [False, True])
-def test_the_interval_of_means_covers_the_truth_95_percent_of_the_time_with_few_prompts_too(num_prompts, skewed):
-    hits, prompts = 0, np.arange(num_prompts).repeat(3).tolist()
-    for seed in range(600):
-        rng = np.random.default_rng(seed)
-        of_prompt = rng.exponential(1.0, num_prompts) if skewed else rng.normal(1.0, 1.0, num_prompts)
-        result = paired_means(np.zeros(len(prompts)), of_prompt.repeat(3) + rng.normal(size=len(prompts)), prompts)
-        hits += result.low <= 1 <= result.high
-    assert 0.92 <= hits / 600 <= 0.98  # the standard error of 600 trials is 0.009
+DRAWS = {
+    "normal": (lambda rng, size: rng.normal(1, 1, size), 1.0, 0.93),
+    "exponential": (lambda rng, size: rng.exponential(1, size), 1.0, 0.93),
+    "exponential downwards": (lambda rng, size: -rng.exponential(1, size), -1.0, 0.93),
+    "lognormal, sigma 0.5": (lambda rng, size: rng.lognormal(0, 0.5, size), math.exp(0.125), 0.93),
+    "lognormal, sigma 1": (lambda rng, size: rng.lognormal(0, 1, size), math.exp(0.5), 0.9),  # docs/intervals.md
+}
+
+
+@pytest.mark.parametrize("num_prompts", [5, 7, 10, 20, 50])
+@pytest.mark.parametrize("name", DRAWS)
+def test_the_interval_of_means_covers_the_truth_93_percent_of_the_time_with_few_skewed_prompts_too(num_prompts, name):
+    draw, truth, least = DRAWS[name]
+    value_TG = draw(np.random.default_rng(0), (40_000, num_prompts))
+    low_T, high_T = skewed_limits(value_TG)
+    assert least <= np.mean((low_T <= truth) & (truth <= high_T)) <= 0.985  # standard error 0.0013
+    found = paired_means(np.zeros(num_prompts), value_TG[0])
+    assert (found.low, found.high) == pytest.approx((low_T[0], high_T[0]))
+
+
+def test_limits_of_skewed_values_are_where_halls_transformation_meets_students_t():
+    """By a search for the root of the cubic, which the limits have in closed form."""
+    values = np.array([0.1, 0.4, 0.5, 0.9, 4.0])
+    skewness = stats.skew(values, bias=False)
+
+    def transformed(true_mean):
+        t = (values.mean() - true_mean) / values.std(ddof=1)
+        return t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 30
+
+    quantile = stats.t.ppf(0.975, 4) / math.sqrt(5)
+    high = optimize.brentq(lambda mean: transformed(mean) + quantile, -50, 50)
+    low = optimize.brentq(lambda mean: transformed(mean) - quantile, -50, 50)
+    reach = quantile * values.std(ddof=1)
+    assert skewed_limits(values) == pytest.approx((values.mean() - reach, high))
+    assert low > values.mean() - reach, "on the side of the short tail Student's t is the farther"
+    assert skewed_limits(-values) == pytest.approx((-high, -values.mean() + reach))
+    assert skewed_limits(values[:2]) == pytest.approx(stats.t.interval(0.95, 1, 0.25, 0.15))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+def test_a_win_rate_of_one_answer_a_prompt_covers_the_truth_93_percent_of_the_time_from_5_prompts_up(share):
+    """Every number of wins is counted, so the coverage has no sampling error."""
+    for num in (*range(5, 13), 16, 20, 21, 26, 40):
+        found = [win_rate_of([1.0] * wins + [0.0] * (num - wins)) for wins in range(num + 1)]
+        chances = stats.binom.pmf(np.arange(num + 1), num, share)
+        assert sum(chances[[one.low <= share <= one.high for one in found]]) >= 0.93, num
 
 
 def answers_of(num_prompts, together, p_win, p_tie, seed, most=7):
@@ -202,13 +242,15 @@ def test_a_clustered_win_rate_covers_the_truth_at_least_93_percent_of_the_time(n
         assert hits / 200 >= 0.93 - 0.02, (p_win, p_tie)  # 0.93, and what 200 trials may miss by
 
 
-def test_answers_of_prompts_of_their_own_have_the_plain_interval_and_copies_add_no_certainty():
+def test_answers_of_prompts_of_their_own_have_little_more_than_the_plain_interval_and_copies_add_no_certainty():
     credits = [1.0] * 12 + [0.0] * 5 + [0.5] * 9
-    assert win_rate_of(credits) == win_rate_of(credits, list(range(26))) == win_rate(12, 5, 9)
+    alone = win_rate_of(credits)
+    assert alone == win_rate_of(credits, list(range(26)))
     copied = win_rate_of([credit for credit in credits for _ in range(10)], [i // 10 for i in range(260)])
     plain = win_rate(12, 5, 9)
-    assert copied.rate == plain.rate
-    assert plain.high - plain.low < copied.high - copied.low < 1.2 * (plain.high - plain.low)
+    assert copied.rate == alone.rate == plain.rate
+    for one in (alone, copied):
+        assert plain.high - plain.low < one.high - one.low < 1.2 * (plain.high - plain.low)
     naive = win_rate(120, 50, 90)
     assert naive.high - naive.low < 0.4 * (plain.high - plain.low)
 
@@ -217,6 +259,7 @@ def test_prompts_that_all_agree_have_an_interval_that_is_no_point_and_one_prompt
     sure = win_rate_of([1.0] * 40, [i // 4 for i in range(40)])
     assert sure.rate == sure.high == 1
     assert win_rate(10, 0).low - 0.2 < sure.low < win_rate(10, 0).low, "ten prompts, whatever the number of answers"
+    assert (win_rate_of([1.0]).low, win_rate_of([1.0]).high) == (0.0, 1.0)
     one = win_rate_of([1.0, 1.0, 0.0], ["p"] * 3)
     assert (one.rate, one.low, one.high, one.num) == (pytest.approx(2 / 3), 0.0, 1.0, 3)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from penchant.data import Candidate, Comparison, Prompt, Source, shown
 from penchant.evaluation.judges.lines import JUDGE_FIELD
-from penchant.ranking.winrate import paired_means, win_rate
+from penchant.ranking.winrate import paired_means, win_rate_of
 
 __all__ = ["side_by_side", "summarise_sides"]
 
@@ -67,7 +67,7 @@ def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, 
     }
     if won:
         wins, losses = won.count(1), won.count(-1)
-        rate = win_rate(wins, losses, len(won) - wins - losses)
+        rate = win_rate_of([0.5 + one / 2 for one in won], [side["id"] for side in sides if side["won"] is not None])
         counts = {"wins": wins, "losses": losses, "ties": len(won) - wins - losses}
         summary["win_rate"] = {"rate": rate.rate, "low": rate.low, "high": rate.high, **counts}
     if sides and all("score_after" in side for side in sides):

@@ -74,7 +74,7 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
     won_V = (outcome.where("left") & shown.where("left")) | (outcome.where("right") & shown.where("right"))
     won_N = won_V[decided_V].astype(float)
     columns = [Coded.of(getattr(ballots, name)).code_N[decided_V].tolist() for name in ballots.recorded]
-    effects = [variance_ratio(won_N, column, confidence) for column in columns]
+    effects = [variance_ratio(won_N, column, confidence) for column in columns if len(set(column)) < len(column)]
     effect = max([1.0, *filter(math.isfinite, effects)])
     low, high = wilson(float(won_N.mean()), len(won_N) / effect, confidence)
     return Share(float(won_N.mean()), low, high, len(won_N))

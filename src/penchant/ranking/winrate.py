@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from penchant.ranking.cautions import warning_of
-from penchant.ranking.quantiles import two_sided_quantile, variance_ratio
+from penchant.ranking.quantiles import skewed_limits, two_sided_quantile, variance_ratio
 
 __all__ = ["PairedMeans", "WinRate", "paired_means", "win_rate", "win_rate_of"]
 
@@ -51,7 +51,8 @@ def win_rate(wins: int, losses: int, ties: int = 0, confidence: float = 0.95) ->
     not reject, with p(tie) estimated anew under each delta. It becomes Wilson's exactly when no tie was seen, gets
     narrower with ties (they carry less spread), and never has width zero, not even when everything tied.
 
-    Comparisons are taken as independent; where several are of one prompt, use `win_rate_of`.
+    Comparisons are taken as independent, and the interval is the textbook's; `win_rate_of` allows for several of one
+    prompt, and for few of them.
 
     Args:
         wins, losses, ties: counts, at least one of them above zero.
@@ -76,8 +77,8 @@ def win_rate_of(
     """`win_rate` of comparisons of which those of one prompt go together.
 
     The interval is that of N / d comparisons, where d >= 1 is how much more the rate varies between sets of prompts
-    than between N independent comparisons (`penchant.ranking.variance_ratio`); of one prompt alone it is [0, 1], as
-    nothing can be said of others.
+    than between N independent comparisons, and allows for prompts being few (`penchant.ranking.variance_ratio`), also
+    where each has one comparison; of one prompt alone it is [0, 1], as nothing can be said of others.
 
     Args:
         credits: N times 1 (won), 0 (lost) or 1/2 (tie).
@@ -91,7 +92,7 @@ def win_rate_of(
         >>> credits, prompts = [1.0] * 8 + [0.0] * 2, list("aabbccddee")
         >>> one, clustered = win_rate_of(credits), win_rate_of(credits, prompts)
         >>> round(one.low, 2), round(clustered.low, 2)
-        (0.49, 0.26)
+        (0.43, 0.26)
     """
     labels = range(len(credits)) if prompts is None else prompts
     if len(labels) != len(credits) or not set(credits) <= {0.0, 0.5, 1.0}:
@@ -117,8 +118,9 @@ def paired_means(
     """Mean score before and after, and the mean difference with an interval clustered by prompt.
 
     Scores of one prompt move together, so the standard error is the jackknife's that leaves out whole prompts, never
-    single responses, and the interval is Student's t with as many degrees of freedom as prompts, less one. Scores of 0
-    and 1 are shares, of which Student's t is far too sure: the interval is then Tango's (`win_rate_of`).
+    single responses. The interval is Student's t with as many degrees of freedom as prompts, less one, and reaches
+    farther to the side of the long tail where prompts are skewed (`penchant.ranking.quantiles.skewed_limits`). Scores
+    of 0 and 1 are shares, of which Student's t is far too sure: the interval is then Tango's (`win_rate_of`).
 
     Args:
         before, after: scores of shape (N,), position i of both for the same prompt.
@@ -131,7 +133,7 @@ def paired_means(
 
     Example:
         >>> found = paired_means([0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 3.0, 4.0])
-        >>> round(found.low, 3), round(found.high, 3)  # 2.5 -+ 3.182 * sqrt(5 / 3 / 4)
+        >>> round(found.low, 3), round(found.high, 3)  # not skewed: 2.5 -+ 3.182 * sqrt(5 / 3 / 4)
         (0.446, 4.554)
 
     Reference:
@@ -169,9 +171,8 @@ def paired_means(
     if np.ptp(sum_G / size_G) <= 1e-12 * max(np.abs(x).max(), np.abs(y).max()):  # rounding apart
         return replace(found, warning=warning_of(num_prompts, is_same=True))
     without_G = (sum_G.sum() - sum_G) / (size_G.sum() - size_G)
-    error = math.sqrt((num_prompts - 1) / num_prompts * ((without_G - without_G.mean()) ** 2).sum())
-    reach = two_sided_quantile(confidence, num_prompts - 1) * error
-    return replace(found, low=found.difference - reach, high=found.difference + reach)
+    low, high = skewed_limits((num_prompts - 1) * (without_G.mean() - without_G), confidence)
+    return replace(found, low=found.difference + float(low), high=found.difference + float(high))
 
 
 def _checked(confidence: float) -> float:
