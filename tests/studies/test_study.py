@@ -107,7 +107,7 @@ def test_it_leaves_runs_numbers_and_figures(study):
         *(f"frontier-{n}.{kind}" for n in (1, 2, 3) for kind in ("svg", "png")),
     ]
     assert "rloo" in (folder / "frontier-1.svg").read_text()
-    table, matched = found.parts()
+    table, matched, *_ = found.parts()
     assert [row[0] for row in table.rows] == ["dpo", "rloo"]
     assert len(matched.rows) == 2
 

@@ -1,6 +1,7 @@
 """What answers and scores say of a model, each number with an interval. numpy and scipy only, no torch.
 
 resampling.py    an interval for any statistic, by prompts drawn again
+crossed.py       a mean over prompts and seeds of training
 controlled.py    win rates with length or style held equal
 buckets.py       accuracy apart by margin, length or any other value
 best_of.py       how well rewards pick the right answers of lists, as RewardBench 2 counts
@@ -18,6 +19,7 @@ from penchant.statistics.calibration import (
     expected_calibration_error,
 )
 from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
+from penchant.statistics.crossed import Crossed, crossed
 from penchant.statistics.resampling import FEW_PROMPTS, WARNINGS, Estimate, resampled
 from penchant.statistics.wording import distinct, repetition, style_features
 
@@ -26,6 +28,7 @@ __all__ = [
     "WARNINGS",
     "Bucket",
     "Calibration",
+    "Crossed",
     "Estimate",
     "ScoredList",
     "accuracy_by_length",
@@ -37,6 +40,7 @@ __all__ = [
     "calibration",
     "calibration_error",
     "controlled_win_rate",
+    "crossed",
     "distinct",
     "expected_calibration_error",
     "fit_controlled",

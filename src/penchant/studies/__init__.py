@@ -10,8 +10,10 @@ ground.py     what all runs share: start, prompts, sampled answers, preferences,
 training.py   a point trained in its folder
 measuring.py  a point's answers to the held-out prompts: rewards, wins, KL
 going.py      through all points, each written whole as it is done
-curves.py     means and intervals by method and strength, and what lies between at one KL
+curves.py     means and intervals by method and strength
+at_one_kl.py  what lies between strengths, and how methods differ there
 picking.py    of a sweep: the best within a budget of KL
+matched.py    the methods at the same KLs, as numbers and as a table
 shown.py      tables, figures and JSON of it
 run.py        `frontier` and `sweep`
 """

@@ -1,24 +1,23 @@
-"""What the points say: means with intervals by method and strength, and each method at one KL.
+"""What the points say: means with intervals by method and strength.
 
-Answers of all seeds to one prompt are one cluster, so that intervals speak of other prompts; how far seeds differ is
-kept beside them. Shapes: N answers, G prompts, S strengths.
+Shapes: N answers of one seed, S seeds, G prompts.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penchant.evaluation.compared import Mean
 from penchant.ranking.votes import FloatArray
-from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
-from penchant.statistics import Estimate, resampled
+from penchant.ranking.winrate import WinRate, win_rate_of
+from penchant.statistics import crossed
 from penchant.studies.points import Measured, Point
 
-__all__ = ["Place", "Run", "at_kl", "between", "curves_of", "place_of"]
+__all__ = ["Place", "Run", "by_prompt", "curves_of", "mean_over", "place_of"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ class Place:
     """All seeds of one strength. true, learned: mean rewards. gain: of the true one over the start's answers.
 
     learned_gain: the same of the learned one. win: over the start's answers. accuracy: on held-out preferences.
-    kl_G, true_G, win_G: means of each prompt.
+    Intervals are over prompts and, where there are several, over seeds of training (`crossed`). kl_SG, true_SG, win_SG:
+    means of each prompt by seed.
     """
 
     curve: str
@@ -50,38 +50,39 @@ class Place:
     tokens: float
     accuracy: float | None
     runs: tuple[Run, ...]
-    kl_G: FloatArray
-    true_G: FloatArray
-    win_G: FloatArray
+    kl_SG: FloatArray
+    true_SG: FloatArray
+    win_SG: FloatArray
 
 
 def place_of(point: Point, seeds: Mapping[int, Measured], start: Measured) -> Place:
     """All seeds of a point's curve and place together."""
     all_of = list(seeds.values())
-    prompts = [prompt for one in all_of for prompt in one.prompts]
     credits = [one.win_credits(start) for one in all_of]
-    kl, true, learned = ([value for one in all_of for value in getattr(one, key)] for key in ("kl", "true", "learned"))
-    win = [value for one in credits for value in one]
+    kl_SG, true_SG, learned_SG = (
+        np.array([by_prompt(getattr(one, key), one.prompts) for one in all_of]) for key in ("kl", "true", "learned")
+    )
+    win_SG = np.array([by_prompt(one, start.prompts) for one in credits])
     accuracies = [one.accuracy for one in all_of if one.accuracy is not None]
     runs = [
-        Run(seed, float(np.mean(one.kl)), float(np.mean(one.true)), float(np.mean(credit)))
-        for (seed, one), credit in zip(seeds.items(), credits, strict=True)
+        Run(seed, *(float(of_seed_SG[i].mean()) for of_seed_SG in (kl_SG, true_SG, win_SG)))
+        for i, seed in enumerate(seeds)
     ]
     return Place(
         curve=point.curve,
         place=point.place,
-        kl=_mean(kl, prompts),
-        true=_mean(true, prompts),
-        learned=_mean(learned, prompts),
-        gain=_mean(true, prompts, start.true * len(all_of)),
-        learned_gain=_mean(learned, prompts, start.learned * len(all_of)),
-        win=win_rate_of(win, prompts),
+        kl=mean_over(kl_SG),
+        true=mean_over(true_SG),
+        learned=mean_over(learned_SG),
+        gain=mean_over(true_SG - by_prompt(start.true, start.prompts)),
+        learned_gain=mean_over(learned_SG - by_prompt(start.learned, start.prompts)),
+        win=_win_rate(credits, start.prompts, win_SG),
         tokens=float(np.mean([n for one in all_of for n in one.tokens])),
         accuracy=float(np.mean(accuracies)) if accuracies else None,
         runs=tuple(runs),
-        kl_G=_by_prompt(kl, prompts),
-        true_G=_by_prompt(true, prompts),
-        win_G=_by_prompt(win, prompts),
+        kl_SG=kl_SG,
+        true_SG=true_SG,
+        win_SG=win_SG,
     )
 
 
@@ -96,58 +97,25 @@ def curves_of(points: Sequence[Point], measured: Sequence[Measured], start: Meas
     return found
 
 
-def at_kl(kl: float, kl_S: FloatArray, value_S: FloatArray, at_start: float) -> float:
-    """The value of a curve at a KL: linear in sqrt(KL) between its strengths, and from the start, whose KL is 0.
-
-    What training gains grows with sqrt(KL) at first: of all policies at a small KL from the reference, the best one's
-    expected reward lies sqrt(2 KL Var[r]) above the reference's. Beyond the farthest strength its value stays.
-
-    Args:
-        kl: nats a response.
-        kl_S, value_S: those of the strengths, in any order.
-        at_start: the value of the start.
-
-    Example:
-        >>> at_kl(1.0, np.array([4.0]), np.array([0.9]), at_start=0.5)
-        0.7
-
-    Reference:
-        Scaling Laws for Reward Model Overoptimization, arXiv 2210.10760, section 3, on the distance sqrt(KL).
-    """
-    order = np.argsort(kl_S)
-    x = np.sqrt(np.maximum([0.0, *kl_S[order]], 0.0))
-    return float(np.interp(math.sqrt(kl), x, [at_start, *value_S[order]]))
+def mean_over(value_SG: FloatArray) -> Mean:
+    """Their mean with its limits; without where all are alike, as nothing then says how far others may be."""
+    found = crossed(value_SG)
+    if not found.reach > 0:
+        return Mean(found.mean, None, None)
+    return Mean(found.mean, found.mean - found.reach, found.mean + found.reach)
 
 
-def between(
-    places: Sequence[Place], kl: float, what: str, start_G: FloatArray, *, other: Sequence[Place] | None = None
-) -> Estimate | None:
-    """A curve's mean `win` or `true` reward at this KL, or what it has over `other` there; None where one ends before.
-
-    The interval is that of prompts drawn again, with every KL and mean taken anew.
-    """
-    both = [places] if other is None else [places, other]
-    if any(max(place.kl.mean for place in one) < kl for one in both):
-        return None
-
-    def value(one: Sequence[Place], weight_G: FloatArray) -> float:
-        kl_S = np.array([np.average(place.kl_G, weights=weight_G) for place in one])
-        value_S = np.array([np.average(getattr(place, f"{what}_G"), weights=weight_G) for place in one])
-        return at_kl(kl, kl_S, value_S, float(np.average(start_G, weights=weight_G)))
-
-    def statistic(weight_G: FloatArray) -> float:
-        first, *second = (value(one, weight_G) for one in both)
-        return first - sum(second)
-
-    return resampled(statistic, range(len(start_G)))
-
-
-def _mean(values: Sequence[float], prompts: Sequence[str], before: Sequence[float] | None = None) -> Mean:
-    found = paired_means([0.0] * len(values) if before is None else before, values, prompts)
-    return Mean(found.difference, found.low, found.high)
-
-
-def _by_prompt(values: Sequence[float], prompts: Sequence[str]) -> FloatArray:
-    names = list(dict.fromkeys(prompts))
-    code_N = np.array([names.index(prompt) for prompt in prompts])
+def by_prompt(values: Sequence[float], prompts: Sequence[str]) -> FloatArray:
+    """The mean of each prompt's answers, (G,)."""
+    number_of = {prompt: g for g, prompt in enumerate(dict.fromkeys(prompts))}
+    code_N = np.array([number_of[prompt] for prompt in prompts])
     return np.bincount(code_N, values) / np.bincount(code_N)
+
+
+def _win_rate(credits: Sequence[Sequence[float]], prompts: Sequence[str], win_SG: FloatArray) -> WinRate:
+    """The score interval over prompts, in which a prompt's answers go together, widened by what seeds differ."""
+    found = win_rate_of([one for seed in credits for one in seed], list(prompts) * len(credits))
+    if (wider := crossed(win_SG).widening) == 1 or math.isnan(wider):
+        return found
+    low, high = (found.rate + wider * (limit - found.rate) for limit in (found.low, found.high))
+    return replace(found, low=max(low, 0.0), high=min(high, 1.0))

@@ -19,12 +19,13 @@ from penchant.report.parts import Part
 from penchant.studies.curves import Place, curves_of
 from penchant.studies.going import go_through
 from penchant.studies.ground import AnyJudge, Ground, make_ground
+from penchant.studies.matched import Matched, matched, matched_table
 from penchant.studies.measuring import measure
 from penchant.studies.picking import pick
 from penchant.studies.points import START, Measured, Point, frontier_points, sweep_points
 from penchant.studies.reading import read_study
 from penchant.studies.settings import FrontierConfig, StudyConfig, SweepConfig
-from penchant.studies.shown import Matched, as_plain, figures, matched, matched_table, places_table
+from penchant.studies.shown import as_plain, figures, places_table
 from penchant.studies.training import check_points, train_point
 
 __all__ = ["Frontier", "Sweep", "frontier", "sweep"]
@@ -47,7 +48,7 @@ class Frontier:
 
     def parts(self) -> list[Part]:
         """The tables."""
-        return [places_table(self.curves), matched_table(self.matched)]
+        return [places_table(self.curves), *matched_table(self.matched)]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ import numpy as np
 from penchant.evaluation.compared import Mean
 from penchant.report.parts import Table
 from penchant.statistics import Estimate
-from penchant.studies.curves import Place, between
+from penchant.studies.curves import Place
 from penchant.studies.points import Measured
 
-__all__ = ["Matched", "as_plain", "figures", "matched", "matched_table", "places_table"]
+__all__ = ["Curves", "as_plain", "figures", "in_words", "places_table"]
 
 Curves = Mapping[str, Sequence[Place]]
-Matched = list[dict[str, Any]]
 DIFFERENT = 6
 """Curves that have a colour of their own; later ones are dashed too."""
 COLUMNS = ("method", "strength", "KL", "true reward", "gain", "learned gain", "win rate", "tokens", "accuracy")
@@ -42,40 +41,6 @@ def in_words(mean: Mean | Estimate, form: str = ".3f") -> str:
     if mean.low is None or mean.high is None:
         return f"{value:{form}}"
     return f"{value:{form}} ({mean.low:{form}} to {mean.high:{form}})"
-
-
-def matched(curves: Curves, start: Measured, kls: Sequence[float]) -> Matched:
-    """Every curve at each KL: win rate over the start and true reward, and the same less those of the first curve.
-
-    kls: none for the farthest that all reach. What a curve does not reach is None.
-    """
-    reached = [max(place.kl.mean for place in places) for places in curves.values()]
-    first = next(iter(curves))
-    first_win = curves[first][0]
-    start_win = np.full(len(first_win.kl_G), 0.5)
-    start_true = _start_by_prompt(start)
-    found = []
-    for kl in kls or [min(reached)]:
-        for name, places in curves.items():
-            row: dict[str, Any] = {"kl": kl, "method": name}
-            for what, begin in (("win", start_win), ("true", start_true)):
-                row[what] = between(places, kl, what, begin)
-                row[f"{what}_over_{first}"] = (
-                    None if name == first else between(places, kl, what, begin, other=curves[first])
-                )
-            found.append(row)
-    return found
-
-
-def matched_table(rows: Matched) -> Table:
-    """The same as text."""
-    columns = [name for name in rows[0] if name not in ("kl", "method")]
-    heads = ("KL", "method", *(name.replace("_", " ").replace("win", "win rate") for name in columns))
-    shown = [
-        (f"{row['kl']:.3g}", row["method"], *("-" if row[c] is None else in_words(row[c]) for c in columns))
-        for row in rows
-    ]
-    return Table(heads, shown)
 
 
 def figures(curves: Curves, start: Measured, judge: str) -> list[dict[str, Any]]:
@@ -128,10 +93,4 @@ def _figure(title: str, x_label: str, y_label: str, series: Sequence[Mapping[str
 
 def as_plain(place: Place) -> dict[str, Any]:
     """Without what is known of single prompts."""
-    return {name: value for name, value in asdict(place).items() if not name.endswith("_G")}
-
-
-def _start_by_prompt(start: Measured) -> Any:
-    names = list(dict.fromkeys(start.prompts))
-    code = np.array([names.index(prompt) for prompt in start.prompts])
-    return np.bincount(code, start.true) / np.bincount(code)
+    return {name: value for name, value in asdict(place).items() if not name.endswith("_SG")}

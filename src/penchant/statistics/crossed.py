@@ -1,0 +1,74 @@
+"""A mean over prompts and seeds, when every seed of training answers every prompt: both are drawn, so both vary.
+
+Shapes: S seeds, G prompts.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from penchant.ranking import two_sided_quantile
+from penchant.ranking.votes import FloatArray
+
+__all__ = ["Crossed", "crossed"]
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A mean, the variance of its error, and how far its interval reaches to each side.
+
+    over_prompts: how far it would reach if these seeds were all there are. All but the mean are NaN where there is one
+    prompt only.
+    """
+
+    mean: float
+    variance: float
+    reach: float
+    over_prompts: float
+
+    @property
+    def widening(self) -> float:
+        """By how much seeds widen an interval over prompts; 1 of one seed, and where nothing varies."""
+        if self.over_prompts > 0:
+            return self.reach / self.over_prompts
+        return math.inf if self.reach > 0 else 1.0
+
+
+def crossed(value_SG: FloatArray, confidence: float = 0.95) -> Crossed:
+    """The mean of (S, G) values, with an interval that speaks of other prompts and of other seeds.
+
+    The error has two parts: v_G, the variance of the prompts' means over seeds, by G; and v_S, that of the seeds' means
+    over prompts, by S, less v_SG, the part of it that is particular to a prompt in a seed. Each reaches as far as
+    Student's t of its own degrees of freedom says, and they are added as squares:
+
+        reach^2 = t(G - 1)^2 v_G + t(S - 1)^2 max(v_S - v_SG, 0)
+
+    so that two seeds that differ make a wide interval (t(1) = 12.7). Of one seed nothing is known of others, and the
+    interval is that over prompts.
+
+    Example:
+        >>> one, two = crossed(np.array([[1.0, 2.0, 3.0, 4.0]])), crossed(np.array([[1.0, 2, 3, 4], [3.0, 4, 5, 6]]))
+        >>> round(one.reach, 3), one.widening  # 3.182 * sqrt(5 / 3 / 4)
+        (2.054, 1.0)
+        >>> two.mean, round(two.variance, 3), round(two.reach, 1)  # 5 / 3 / 4 + 2 / 2, and sqrt(2.054^2 + 12.7^2)
+        (3.5, 1.417, 12.9)
+
+    Reference:
+        The variances are those of a crossed design of two random factors: S. R. Searle, G. Casella and C. E. McCulloch,
+        Variance Components, 1992, chapter 4. Limits of a sum from those of its terms: G. Y. Zou and A. Donner,
+        Construction of confidence limits about effect measures, Statistics in Medicine 27, 2008.
+    """
+    num_seeds, num_prompts = value_SG.shape
+    mean = float(value_SG.mean())
+    if num_prompts == 1:
+        return Crossed(mean, math.nan, math.nan, math.nan)
+    of_G, of_S = np.mean(value_SG, axis=0), np.mean(value_SG, axis=1)
+    v_G = float(of_G.var(ddof=1)) / num_prompts
+    over_prompts = two_sided_quantile(confidence, num_prompts - 1) * math.sqrt(v_G)
+    if num_seeds == 1:
+        return Crossed(mean, v_G, over_prompts, over_prompts)
+    rest = float(((value_SG - of_G - of_S[:, None] + mean) ** 2).sum()) / ((num_seeds - 1) * (num_prompts - 1))
+    v_S = max(float(of_S.var(ddof=1)) / num_seeds - rest / (num_seeds * num_prompts), 0.0)
+    over_seeds = two_sided_quantile(confidence, num_seeds - 1) * math.sqrt(v_S)
+    return Crossed(mean, v_G + v_S, math.hypot(over_prompts, over_seeds), over_prompts)
