@@ -107,9 +107,13 @@ def test_it_leaves_runs_numbers_and_figures(study):
         *(f"frontier-{n}.{kind}" for n in (1, 2, 3) for kind in ("svg", "png")),
     ]
     assert "rloo" in (folder / "frontier-1.svg").read_text()
-    table, matched, *_ = found.parts()
-    assert [row[0] for row in table.rows] == ["dpo", "rloo"]
+    table, sizes, few, matched, *_ = found.parts()
+    assert [row[0] for row in table.rows] == ["start", "dpo", "rloo"]
+    assert sizes.startswith("4 held-out prompts, 2 answers to each, 1 seed of training for each strength")
+    assert few.text.startswith("only 4 prompts")
     assert len(matched.rows) == 2
+    assert content["measured_on"] == {"prompts": 4, "responses": 2, "seeds": 1}
+    assert content["start"]["true"]["mean"] == pytest.approx(sum(found.start.true) / 8)
 
 
 def test_a_second_call_trains_nothing_and_says_the_same(study, methods, undrawn):

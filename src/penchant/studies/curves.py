@@ -34,7 +34,9 @@ class Run:
 class Place:
     """All seeds of one strength. true, learned: mean rewards. gain: of the true one over the start's answers.
 
-    learned_gain: the same of the learned one. win: over the start's answers. accuracy: on held-out preferences.
+    learned_gain: the same of the learned one. win: over the start's answers. tokens: of an answer. accuracy: on the
+    preferences that each run held out, of several seeds the mean of accuracies and of their limits; num_pairs: how
+    many the run with the fewest held out. why_no_exact_kl: empty where the KL is exact in every token.
     Intervals are over prompts and, where there are several, over seeds of training (`crossed`). kl_SG, true_SG, win_SG:
     means of each prompt by seed.
     """
@@ -47,8 +49,10 @@ class Place:
     gain: Mean
     learned_gain: Mean
     win: WinRate
-    tokens: float
-    accuracy: float | None
+    tokens: Mean
+    accuracy: Mean | None
+    num_pairs: int | None
+    why_no_exact_kl: str
     runs: tuple[Run, ...]
     kl_SG: FloatArray
     true_SG: FloatArray
@@ -63,7 +67,6 @@ def place_of(point: Point, seeds: Mapping[int, Measured], start: Measured) -> Pl
         np.array([by_prompt(getattr(one, key), one.prompts) for one in all_of]) for key in ("kl", "true", "learned")
     )
     win_SG = np.array([by_prompt(one, start.prompts) for one in credits])
-    accuracies = [one.accuracy for one in all_of if one.accuracy is not None]
     runs = [
         Run(seed, *(float(of_seed_SG[i].mean()) for of_seed_SG in (kl_SG, true_SG, win_SG)))
         for i, seed in enumerate(seeds)
@@ -77,8 +80,10 @@ def place_of(point: Point, seeds: Mapping[int, Measured], start: Measured) -> Pl
         gain=mean_over(true_SG - by_prompt(start.true, start.prompts)),
         learned_gain=mean_over(learned_SG - by_prompt(start.learned, start.prompts)),
         win=_win_rate(credits, start.prompts, win_SG),
-        tokens=float(np.mean([n for one in all_of for n in one.tokens])),
-        accuracy=float(np.mean(accuracies)) if accuracies else None,
+        tokens=mean_over(np.array([by_prompt(one.tokens, one.prompts) for one in all_of])),
+        accuracy=_accuracy(all_of),
+        num_pairs=min((one.num_pairs for one in all_of if one.num_pairs is not None), default=None),
+        why_no_exact_kl=next((one.why_no_exact_kl for one in all_of if one.why_no_exact_kl), ""),
         runs=tuple(runs),
         kl_SG=kl_SG,
         true_SG=true_SG,
@@ -110,6 +115,15 @@ def by_prompt(values: Sequence[float], prompts: Sequence[str]) -> FloatArray:
     number_of = {prompt: g for g, prompt in enumerate(dict.fromkeys(prompts))}
     code_N = np.array([number_of[prompt] for prompt in prompts])
     return np.bincount(code_N, values) / np.bincount(code_N)
+
+
+def _accuracy(seeds: Sequence[Measured]) -> Mean | None:
+    named = ("accuracy", "accuracy_low", "accuracy_high")
+    known = [[getattr(one, name) for one in seeds if getattr(one, name) is not None] for name in named]
+    if not known[0]:
+        return None
+    mean, low, high = (float(np.mean(values)) if len(values) == len(known[0]) else None for values in known)
+    return Mean(float(np.mean(known[0])) if mean is None else mean, low, high)
 
 
 def _win_rate(credits: Sequence[Sequence[float]], prompts: Sequence[str], win_SG: FloatArray) -> WinRate:

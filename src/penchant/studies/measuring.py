@@ -27,14 +27,18 @@ def measure(
     ground: Ground,
     reporter: Reporter,
     facts: Mapping[str, Any],
-    accuracy: float | None = None,
+    held_out: Mapping[str, Any] | None = None,
 ) -> Measured:
-    """What the model's own answers come to, at temperature 1. Raises UserError where a judge fails."""
+    """What the model's own answers come to, at temperature 1. Raises UserError where a judge fails.
+
+    held_out: what is known of preferences that its training held out (`held_out_accuracy`).
+    """
     config, prompts = ground.config, ground.held_out
     asked = Asked(prompts, SamplingParams(max_new_tokens=config.max_new_tokens), config.measured_responses)
     own = answer_as_policy(model, asked, reporter, f"measuring {name}")
     kl_N = exact_kl_from(own.predicted, ground.start, own.sequences, counted(reporter, f"measuring {name}, KL"))
-    if isinstance(kl_N, str):  # why there is none
+    why_not = kl_N if isinstance(kl_N, str) else ""
+    if isinstance(kl_N, str):
         kl_N = own.logprobs - sequence_logprobs(ground.start, [(sequence,) for sequence in own.sequences])
     answered = [(prompt, text) for prompt in prompts for text in own.answers.texts[prompt.id]]
     judged = [(prompt.messages, text) for prompt, text in answered]
@@ -46,5 +50,6 @@ def measure(
         learned=tuple(scores_of(ground.learned, judged)),
         kl=tuple(kl_N.tolist()),
         tokens=tuple(int(sequence.scored.sum()) for sequence in own.sequences),
-        accuracy=accuracy,
+        why_no_exact_kl=why_not,
+        **(held_out or {}),
     )

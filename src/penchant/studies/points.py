@@ -50,7 +50,8 @@ class Measured:
     """What a point's answers to the held-out prompts came to, response by response: N entries each.
 
     prompts: whose answer it is. true, learned: the rewards; learned is empty where there is no reward model. kl: nats
-    from the start, exact in every token. tokens: of the answer. accuracy: on held-out preferences, where some were.
+    from the start, exact in every token, or, where why_no_exact_kl says why, log pi(y|x) - log pi_start(y|x). tokens:
+    of the answer. accuracy: on preferences that its training held out, where it did, with 95% limits and their number.
     """
 
     point: str
@@ -61,6 +62,10 @@ class Measured:
     kl: tuple[float, ...]
     tokens: tuple[int, ...]
     accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    num_pairs: int | None = None
+    why_no_exact_kl: str = ""
 
     def win_credits(self, start: Measured) -> list[float]:
         """1, 1/2 or 0 for each answer, beside the start's answer of the same place to the same prompt.

@@ -25,8 +25,8 @@ from penchant.studies.picking import pick
 from penchant.studies.points import START, Measured, Point, frontier_points, sweep_points
 from penchant.studies.reading import read_study
 from penchant.studies.settings import FrontierConfig, StudyConfig, SweepConfig
-from penchant.studies.shown import as_plain, figures, places_table
-from penchant.studies.training import check_points, train_point
+from penchant.studies.shown import Curves, as_plain, facts_of_start, figures, places_table, sizes
+from penchant.studies.training import check_points, held_out_accuracy, train_point
 
 __all__ = ["Frontier", "Sweep", "frontier", "sweep"]
 
@@ -48,7 +48,8 @@ class Frontier:
 
     def parts(self) -> list[Part]:
         """The tables."""
-        return [places_table(self.curves), *matched_table(self.matched)]
+        parts = [*places_table(self.curves, self.start), *matched_table(self.matched)]
+        return [part for number, part in enumerate(parts) if part not in parts[:number]]
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,12 @@ class Sweep:
 
     def parts(self) -> list[Part]:
         """The table, and the pick in words."""
-        table = places_table({place.place: [place] for place in self.places})
+        table = places_table({place.place: [place] for place in self.places}, self.start)
         if self.picked is None:
-            return [table, f"none is within {self.kl_budget:g} nats; ask for more, or train less"]
+            return [*table, f"none is within {self.kl_budget:g} nats; ask for more, or train less"]
         win = self.picked.win
         return [
-            table,
+            *table,
             f"picked {self.picked.place}: wins {win.rate:.1%} over the start (95% interval {win.low:.1%} to "
             f"{win.high:.1%}), {self.picked.kl.mean:.3f} nats away, within {self.kl_budget:g}. It was picked on these "
             "prompts, so the figure is a little too high; measure it once more on others with `penchant eval`",
@@ -101,6 +102,7 @@ def frontier(
     curves = curves_of(points, measured, start)
     found = matched(curves, start, config.matched_kl)
     facts = {
+        **_of_start(curves, start),
         "curves": {label: list(map(as_plain, places)) for label, places in curves.items()},
         "matched": [{key: _plain(value) for key, value in row.items()} for row in found],
     }
@@ -124,8 +126,12 @@ def sweep(
     ground, start, measured = _go(config, name, points, Path(output), judge, reporter_of(progress))
     [places] = curves_of(points, measured, start).values()
     picked = pick(places, config.kl_budget)
-    facts = {"places": list(map(as_plain, places)), "picked": picked and picked.place}
     by_place = {place.place: [place] for place in places}
+    facts = {
+        **_of_start(by_place, start),
+        "places": list(map(as_plain, places)),
+        "picked": picked and picked.place,
+    }
     files = _write("sweep", config, ground, facts, figures(by_place, start, ground.judge.name)[:2])
     return Sweep(ground.judge.name, start, tuple(places), config.kl_budget, picked, files)
 
@@ -152,10 +158,7 @@ def _go(
                 return measure(point.name, ground.start, ground, reporter, _facts(point))
             reporter.say(f"training {point.name}")
             run = train_point(point, ground, reporter)
-            accuracies = run.metrics.column("eval_rewards/accuracies")
-            return measure(
-                point.name, run.model, ground, reporter, _facts(point), accuracies[-1] if accuracies else None
-            )
+            return measure(point.name, run.model, ground, reporter, _facts(point), held_out_accuracy(run))
 
         def went_on(done: int, total: int) -> None:
             num_runs = max(done - 1, 0)  # the first that is done is the start
@@ -182,6 +185,10 @@ class _Start:
 
 def _facts(point: Point | _Start) -> dict[str, Any]:
     return {} if isinstance(point, _Start) else {**asdict(point), "settings": dict(point.settings)}
+
+
+def _of_start(curves: Curves, start: Measured) -> dict[str, Any]:
+    return {"measured_on": sizes(curves, start), START: {k: _plain(v) for k, v in facts_of_start(start).items()}}
 
 
 def _plain(value: object) -> object:

@@ -9,30 +9,77 @@ from typing import Any
 import numpy as np
 
 from penchant.evaluation.compared import Mean
-from penchant.report.parts import Table
+from penchant.report.parts import Line, Part, Table
 from penchant.statistics import Estimate
-from penchant.studies.curves import Place
-from penchant.studies.points import Measured
+from penchant.statistics.resampling import warning_of
+from penchant.studies.curves import Place, by_prompt, mean_over
+from penchant.studies.points import START, Measured
 
-__all__ = ["Curves", "as_plain", "figures", "in_words", "places_table"]
+__all__ = ["Curves", "as_plain", "facts_of_start", "figures", "in_words", "places_table", "sizes"]
 
 Curves = Mapping[str, Sequence[Place]]
 DIFFERENT = 6
 """Curves that have a colour of their own; later ones are dashed too."""
-COLUMNS = ("method", "strength", "KL", "true reward", "gain", "learned gain", "win rate", "tokens", "accuracy")
+COLUMNS = (
+    "method",
+    "strength",
+    "KL",
+    "true reward",
+    "gain",
+    "learned gain",
+    "win rate over the start",
+    "tokens",
+    "accuracy",
+)
+
+PLAIN = "KLs called plain are means of log pi(y|x) - log pi_start(y|x), not exact in every token: "
 
 
-def places_table(curves: Curves) -> Table:
-    """A row for every strength, by KL."""
-    rows = [_row(place) for one in curves.values() for place in sorted(one, key=lambda place: place.kl.mean)]
-    return Table(COLUMNS, rows)
+def places_table(curves: Curves, start: Measured) -> list[Part]:
+    """A row of the start and one for every strength, by KL; and of how much they are, and what intervals speak of."""
+    places = [place for one in curves.values() for place in sorted(one, key=lambda place: place.kl.mean)]
+    begin = facts_of_start(start)
+    at_start = (START, "-", "0", in_words(begin["true"]), "-", "-", "-", in_words(begin["tokens"], ".1f"), "-")
+    notes = [PLAIN + why for why in dict.fromkeys(place.why_no_exact_kl for place in places) if why]
+    few = warning_of(len(set(start.prompts)))
+    return [
+        Table(COLUMNS, [at_start, *map(_row, places)]),
+        _sizes_in_words(**sizes(curves, start)),
+        *(Line(note, "note") for note in [*notes, few] if note),
+    ]
+
+
+def _sizes_in_words(prompts: int, responses: int, seeds: int) -> str:
+    spoken = "over prompts; they do not include what another seed of training would give"
+    if seeds > 1:
+        spoken = "over prompts and seeds of training"
+    return (
+        f"{prompts} held-out prompts, {responses} answers to each, {seeds} seed{'s' * (seeds > 1)} of training for "
+        f"each strength. Intervals are 95%, {spoken}"
+    )
+
+
+def sizes(curves: Curves, start: Measured) -> dict[str, int]:
+    """How many prompts were measured on, answers to each (of one seed), and seeds of a strength, at least."""
+    prompts = len(set(start.prompts))
+    seeds = min(len(place.runs) for places in curves.values() for place in places)
+    return {"prompts": prompts, "responses": len(start.prompts) // prompts, "seeds": seeds}
+
+
+def facts_of_start(start: Measured) -> dict[str, Mean]:
+    """Its mean rewards, and the tokens of its answers."""
+    return {
+        key: mean_over(by_prompt(getattr(start, key), start.prompts)[None]) for key in ("true", "learned", "tokens")
+    }
 
 
 def _row(place: Place) -> tuple[str, ...]:
     win = f"{place.win.rate:.1%} ({place.win.low:.1%} to {place.win.high:.1%})"
-    accuracy = "-" if place.accuracy is None else f"{place.accuracy:.1%}"
-    means = (in_words(one) for one in (place.kl, place.true, place.gain, place.learned_gain))
-    return (place.curve, place.place, *means, win, f"{place.tokens:.1f}", accuracy)
+    accuracy = "-" if place.accuracy is None else in_words(place.accuracy, ".1%")
+    pairs = f", {place.num_pairs} pairs" if place.num_pairs else ""
+    kl = in_words(place.kl) + (" plain" if place.why_no_exact_kl else "")
+    means = (in_words(one) for one in (place.true, place.gain, place.learned_gain))
+    return (place.curve, place.place, kl, *means, win, in_words(place.tokens, ".1f"), f"{accuracy}{pairs}")
 
 
 def in_words(mean: Mean | Estimate, form: str = ".3f") -> str:
@@ -54,7 +101,7 @@ def figures(curves: Curves, start: Measured, judge: str) -> list[dict[str, Any]]
         for key in ("true", "win")
     )
     both = [
-        {**_series(name, places, key, scale), "label": f"{name}, {word}", "colour": name, "dash": word}
+        {**_series(name, places, key, scale), "label": f"{name}, {word}{_kind(places)}", "colour": name, "dash": word}
         for name, places in curves.items()
         for key, word, scale in (("gain", "true", spread), ("learned_gain", "learned", learned_spread))
     ]
@@ -71,9 +118,13 @@ def _series(name: str, places: Sequence[Place], key: str, scale: float = 1.0) ->
     ordered = sorted(places, key=lambda place: place.kl.mean)
     centres, lows, highs = zip(*(_limits(getattr(place, key)) for place in ordered), strict=True)
     x, x_low, x_high = zip(*(_limits(place.kl) for place in ordered), strict=True)
-    one = _line(name, x, [y / scale for y in centres])
+    one = _line(f"{name}{_kind(places)}", x, [y / scale for y in centres])
     low, high = ([y / scale for y in limits] for limits in (lows, highs))
     return {**one, "x_low": list(x_low), "x_high": list(x_high), "low": low, "high": high}
+
+
+def _kind(places: Sequence[Place]) -> str:
+    return ", plain KL" if any(place.why_no_exact_kl for place in places) else ""
 
 
 def _limits(one: Any) -> tuple[float, float, float]:
@@ -93,4 +144,5 @@ def _figure(title: str, x_label: str, y_label: str, series: Sequence[Mapping[str
 
 def as_plain(place: Place) -> dict[str, Any]:
     """Without what is known of single prompts."""
-    return {name: value for name, value in asdict(place).items() if not name.endswith("_SG")}
+    kind = {"kl_estimator": "plain" if place.why_no_exact_kl else "exact"}
+    return kind | {name: value for name, value in asdict(place).items() if not name.endswith("_SG")}

@@ -23,7 +23,7 @@ from penchant.training.run import dpo
 from penchant.training.settings import build_config
 from penchant.training.trained import Run
 
-__all__ = ["check_points", "train_point"]
+__all__ = ["check_points", "held_out_accuracy", "train_point"]
 
 
 def check_points(points: Sequence[Point], config: StudyConfig, where: str) -> None:
@@ -77,6 +77,17 @@ def train_point(point: Point, ground: Ground, reporter: Reporter) -> Run:
     if point.how.trains_on == "own pairs":
         return dpo(ground.start_name, data, online=Online(judge), **how)  # type: ignore[arg-type]  # a scorer prefers by its scores
     return rlhf(ground.start_name, data, judge=judge, **how)
+
+
+def held_out_accuracy(run: Run) -> dict[str, Any]:
+    """Of the run's last evaluation: the accuracy, its limits, and of how many pairs; empty where it held out none."""
+    name = "eval_rewards/accuracies"
+    last = next((row for row in reversed(list(run.metrics)) if name in row), None)
+    if last is None:
+        return {}
+    num = sum(last.get(f"{name}/chosen_{length}_num", 0) for length in ("longer", "as_long", "shorter"))
+    low, high = last.get(f"{name}_low"), last.get(f"{name}_high")
+    return {"accuracy": last[name], "accuracy_low": low, "accuracy_high": high, "num_pairs": int(num)}
 
 
 def _settings(point: Point, config: StudyConfig) -> Mapping[str, Any]:
