@@ -6,7 +6,7 @@ an empty text, list or object, not a number) says nothing: parquet and csv fill 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -15,9 +15,12 @@ from penchant.data.files import Row
 from penchant.data.importers.base import Importer
 from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES
 from penchant.data.importers.values import says_nothing
+from penchant.data.importers.vote_fields import Vote
+from penchant.data.importers.winners import names_winner, preferred, says_preferred, says_tie
 from penchant.data.meanings import HARMLESS, MEANINGFUL, NAMELESS, OF_ANSWERS, OF_OTHER_FORMATS, Meaning
-from penchant.data.records import Demonstration, Document, Origin
+from penchant.data.records import Comparison, Demonstration, Document, Origin, PreferencePair
 from penchant.data.verdicts import BadRow
+from penchant.wording import shown
 
 __all__ = ["UnreadField", "UnreadFields", "harmless_of", "in_words", "unread_of"]
 
@@ -57,7 +60,7 @@ def in_words(unread: Iterable[UnreadField]) -> str:
     return f"fields not read: {listed}" if listed else ""
 
 
-def unread_of(row: Row, importer: Importer[Any], records: Iterable[object], *, chosen: bool = False) -> list[str]:
+def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, chosen: bool = False) -> list[str]:
     """The names of filled fields that are neither read nor harmless, those of its messages as `messages[].name`.
 
     Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. records: what the
@@ -74,11 +77,28 @@ def unread_of(row: Row, importer: Importer[Any], records: Iterable[object], *, c
                 names += _unread_of_messages(name, value)
         elif not says_nothing(value) and not (name in NAMELESS and _is_a_number(value)):
             meaning = MEANINGFUL.get(name.strip().lower())
-            if meaning is None or (chosen and meaning in OF_OTHER_FORMATS) or _is_silent(meaning, value, records):
+            if len(records) == 1 and isinstance(records[0], OF_TWO) and names_winner(name):
+                if _names_the_preferred(row, name, importer, records[0], chosen=chosen):
+                    continue
+                names.append(name)
+            elif meaning is None or (chosen and meaning in OF_OTHER_FORMATS) or _is_silent(meaning, value, records):
                 names.append(name or "a column without a name")
             elif not _changes_nothing(meaning, value, row, importer, records):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
     return names
+
+
+def _names_the_preferred(row: Row, name: str, importer: Importer[Any], record: object, *, chosen: bool) -> bool:
+    """Whether the field says what the format has said. Raises BadRow where it prefers the other answer, or none."""
+    sides = preferred(record)
+    if sides is None:
+        return says_tie(row[name])
+    said = says_preferred(row, name, record, sides)
+    if said is not False or chosen:
+        return said is True
+    reason = f"'{name}' is {shown(row[name])}, and {importer.name} prefers {shown(sides[0])}, which differ"
+    fix = f"remove '{name}' if it says something else, or swap the two; `format=\"{importer.name}\"` leaves it unread"
+    raise BadRow("bad_type", reason, fix)
 
 
 def _is_silent(meaning: Meaning, value: object, records: Iterable[object]) -> bool:
@@ -197,4 +217,6 @@ def _said(value: object) -> Iterator[str | None]:
 
 TEXTS = {"content", "value", "input", "output", "text"}
 """Keys of a message, or of a part of one, that hold what it says."""
+OF_TWO = (PreferencePair, Comparison, Vote)
+"""Records of which one of two is the better one, so that a field may say so too."""
 BESIDE_TEXT = {"role", "from", "type", "id", "name", "index", "doc_id", "passage_id", "rank", "score", "url"}

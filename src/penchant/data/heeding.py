@@ -9,9 +9,10 @@ from penchant.data.parts import Part
 from penchant.data.verdicts import BadRow
 from penchant.errors import ConfigError
 
-__all__ = ["Heeding"]
+__all__ = ["LISTS", "Heeding"]
 
 LISTS = frozenset(one.name for one in LIST_IMPORTERS)
+"""Names of the formats that hold lists of answers."""
 MEETS = {"pairing": "a list of answers", "min_gap": "a list of answers or scores of the two sides"}
 """The options, and what heeds them."""
 

@@ -9,15 +9,18 @@ from pydantic import ValidationError
 
 from penchant.data.fields import UnreadFields, harmless_of, unread_of
 from penchant.data.files import Row
+from penchant.data.heeding import LISTS
 from penchant.data.importers.base import Importer, OneOrMore, as_tuple
 from penchant.data.importers.packed import unpacked
 from penchant.data.importers.values import says_nothing
+from penchant.data.importers.winners import preferred
 from penchant.data.misnamed import misspelt_column
 from penchant.data.opening import LISTED, no_object
 from penchant.data.other_uses import other_use
 from penchant.data.records import Origin, PreferencePair
 from penchant.data.verdicts import CODES, BadRow, bad_row_from_validation
 from penchant.errors import DataError
+from penchant.wording import shown
 
 __all__ = ["UNANSWERED", "Reader", "may_be_of"]
 
@@ -98,7 +101,11 @@ class Reader(Generic[Record]):
             found = importer.convert(row)
         except ValidationError as error:
             raise bad_row_from_validation(error) from None
-        names = unread_of(row, importer, as_tuple(found), chosen=self._chosen or self._only is not None)
+        chosen = self._chosen or self._only is not None
+        names = unread_of(row, importer, as_tuple(found), chosen=chosen)
+        if not chosen:
+            same = self._read_twice(row, importer, as_tuple(found))
+            names = [name for name in names if name not in same] if same else names
         if len(self._compared) < MOST_COMPARED and tuple(row) not in self._compared:
             self._note_fits(row, importer, found, origin)
         return as_tuple(found), names
@@ -126,6 +133,31 @@ class Reader(Generic[Record]):
         if self._added is None:
             self._added = self.added()
         return self._added
+
+    def _read_twice(self, row: Row, taken: OneOrMore[Record], found: tuple[Record, ...]) -> frozenset[str]:
+        """The fields by which another format, that the row fits as well, makes the same record of it.
+
+        Raises BadRow where it prefers the other one of the same two answers, or neither. Lists do not count: their
+        scores may be another judge's.
+        """
+        same: frozenset[str] = frozenset()
+        sides = preferred(found[0]) if len(found) == 1 else None
+        for other in self.candidates(tuple(row)) if sides else ():
+            if other is taken or other.name in LISTS or not other.matches(row):
+                continue
+            try:
+                theirs = as_tuple(other.convert(row))
+            except (BadRow, ValidationError) as error:
+                if getattr(error, "code", None) == "tie":
+                    raise
+                continue
+            turned = preferred(theirs[0]) if len(theirs) == 1 else None
+            if sides and turned and turned == sides[::-1]:
+                reason = f"as {taken.name} it prefers {shown(sides[0])}, as {other.name} {shown(turned[0])}"
+                raise BadRow("bad_type", reason, f'keep what is right, or name its format: `format="{taken.name}"`')
+            if _trained_on(theirs) == _trained_on(found):
+                same |= other.reads
+        return same
 
     def _note_fits(self, row: Row, taken: OneOrMore[Record], found: object, origin: Origin) -> None:
         """Which importer behind the one that read a row would have made another record of it."""

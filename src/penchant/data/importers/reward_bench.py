@@ -10,8 +10,9 @@ from penchant.data.files import Row
 from penchant.data.importers.base import NUMBERS, Importer, filled
 from penchant.data.importers.explicit_prompt import EXPLICIT_PROMPT
 from penchant.data.importers.judged import compared, text_of
-from penchant.data.importers.side_scores import OF_BOTH, WORDS, scores_of_sides
+from penchant.data.importers.side_scores import OF_BOTH, scores_of_sides
 from penchant.data.importers.side_scores import SCORES as SCORES_OF_SIDES
+from penchant.data.importers.winners import names_winner
 from penchant.data.records import SCORES, Comparison, Outcome, Response
 from penchant.data.verdicts import BadRow
 
@@ -19,12 +20,13 @@ __all__ = ["REWARD_BENCH"]
 
 MODELS = ("chosen_model", "rejected_model")
 NAMES_OF_SCORES = frozenset(name for both in SCORES_OF_SIDES for name in both)
-HOLD_SCORES = NAMES_OF_SCORES.union(OF_BOTH, WORDS, ["meta"])
+HOLD_SCORES = NAMES_OF_SCORES.union(OF_BOTH, ["meta"])
 
 
 def convert(row: Row) -> Comparison:
     # without their scores, as two of the same are no pair and yet a vote
-    pair = EXPLICIT_PROMPT.convert({name: value for name, value in row.items() if name not in HOLD_SCORES})
+    said = (name for name in row if name not in HOLD_SCORES and not names_winner(name))
+    pair = EXPLICIT_PROMPT.convert({name: row[name] for name in said})
     scores, outcome = _judged(row, (pair.chosen, pair.rejected))
     texts = text_of(pair.chosen), text_of(pair.rejected)
     meta: dict[str, JsonValue] = dict(zip(SCORES, scores, strict=True)) if scores else {}

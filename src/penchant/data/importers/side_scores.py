@@ -1,5 +1,7 @@
 """What a judge gave the two sides of a pair: a field for each, a list or an object for both, or a word for a tie.
 
+Which fields may hold that word `winners` knows; what they say of one side is compared once the row is read.
+
 A list is in the order of the row's `generations`, in that which its `order` names (of the sides as they were before a
 row of Distilabel's was swapped), or, where the row has neither, chosen first. A list that puts the rejected response
 above the chosen one refuses the row. Single scores of the sides do not: they may be another judge's, as a reward
@@ -15,11 +17,12 @@ from penchant.data.derived import gap_between
 from penchant.data.files import Row
 from penchant.data.importers.packed import spelt
 from penchant.data.importers.vote_fields import OUTCOMES
+from penchant.data.importers.winners import names_winner
 from penchant.data.records import Response, response_key
 from penchant.data.verdicts import CODES, BadRow
 from penchant.wording import shown
 
-__all__ = ["OF_BOTH", "SCORES", "WORDS", "scores_of_sides"]
+__all__ = ["OF_BOTH", "SCORES", "scores_of_sides"]
 
 SCORES = (
     ("score_chosen", "score_rejected"),
@@ -35,8 +38,6 @@ OF_BOTH = ("rating", "ratings", "score", "scores", "reward", "rewards")
 """What may hold it for both: a list, or {"chosen": ..., "rejected": ...}."""
 ANSWERS = ("generations", "responses", "completions", "candidates", "outputs", "all_generated_responses")
 """What may hold the texts of the answers, in the order of what they were given."""
-WORDS = ("status", "winner", "outcome", "preference", "verdict")
-"""What may say that the two are as good as each other, though one of them is named the chosen one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _beside(names: tuple[str, ...]) -> _Beside:
     return _Beside(
         tuple(both for both in SCORES if set(both) <= set(names)),
         tuple(name for name in OF_BOTH if name in names),
-        tuple(name for name in WORDS if name in names),
+        tuple(name for name in names if isinstance(name, str) and names_winner(name)),
     )
 
 
