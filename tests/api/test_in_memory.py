@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.utils import are_progress_bars_disabled
 from transformers import AutoModelForCausalLM
+from transformers import modeling_gguf_pytorch_utils as gguf
+from transformers.utils import logging
 
 import penchant as pt
 from penchant.data import load_pairs
@@ -185,6 +188,7 @@ def state_of_the_process():
         "folder": os.getcwd(),
         "warnings": list(warnings.filters),
         "path": list(sys.path),
+        "bars": (logging.is_progress_bar_enabled(), are_progress_bars_disabled(), gguf.tqdm),
     }
 
 

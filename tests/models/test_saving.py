@@ -5,7 +5,8 @@ import shutil
 import pytest
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, modeling_gguf_pytorch_utils
+from transformers.utils import logging
 
 from penchant.data import Message
 from penchant.errors import ConfigError, ModelError, OutputError, WrittenError
@@ -250,6 +251,26 @@ def test_a_gguf_file_without_the_weights_is_refused_rather_than_filled_at_random
     write_gguf(llama_folder, tmp_path / "strange.gguf", prefix="other.")
     with pytest.raises(ModelError, match=r"strange.gguf: lacks \d+ weights"):
         load_model(str(tmp_path / "strange.gguf"), cpu)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_no_bar_of_transformers_is_drawn_and_the_callers_choice_of_them_stays(
+    llama, llama_folder, cpu, tmp_path, monkeypatch, capsys, shown
+):
+    """Saving a model and reading it, and a GGUF file, whose reader has bars of its own; also where that fails."""
+    monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(logging, "_tqdm_active", shown)
+    drawn = modeling_gguf_pytorch_utils.tqdm
+    for name, prefix in (("tiny.gguf", ""), ("strange.gguf", "other.")):
+        write_gguf(llama_folder, tmp_path / name, prefix=prefix)
+    capsys.readouterr()
+    save_model(llama, tmp_path / "model")
+    load_model(str(tmp_path / "model"), cpu)
+    load_model(str(tmp_path / "tiny.gguf"), cpu)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ModelError, match="lacks"):
+        load_model(str(tmp_path / "strange.gguf"), cpu)
+    assert (logging.is_progress_bar_enabled(), modeling_gguf_pytorch_utils.tqdm) == (shown, drawn)
 
 
 def test_a_file_that_is_no_gguf_is_refused_and_leaves_nothing(tmp_path, cpu, monkeypatch):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-__all__ = ["BUILDING", "NOBODYS", "seeded"]
+__all__ = ["BUILDING", "NOBODYS", "seeded", "without_bars"]
 
 BUILDING = threading.RLock()
 """Held while transformers or peft builds a network or an adapter, for which they change their own classes, functions
@@ -26,3 +26,18 @@ def seeded(seed: int) -> Iterator[None]:
     with BUILDING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Inside, transformers draws no progress bars, since Penchant shows its own; then the caller's choice holds again."""
+    from transformers import modeling_gguf_pytorch_utils as gguf
+    from transformers.utils import logging
+
+    with BUILDING:
+        active, drawn = logging._tqdm_active, gguf.tqdm
+        logging._tqdm_active, gguf.tqdm = False, logging.tqdm  # that of gguf is one of its own, which is never silent
+        try:
+            yield
+        finally:
+            logging._tqdm_active, gguf.tqdm = active, drawn

@@ -12,7 +12,7 @@ import torch
 
 from penchant.errors import ModelError
 from penchant.files import replacing_folder
-from penchant.models.building import BUILDING
+from penchant.models.building import without_bars
 from penchant.models.cache import cache_errors_explained
 from penchant.models.saving import require_written
 from penchant.wording import reason_of
@@ -33,7 +33,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             network = read_gguf(gguf)
             with _reading(gguf) as where:
                 tokenizer = AutoTokenizer.from_pretrained(**where)
-            with replacing_folder(folder, scratch=Path(place) / "model") as target:
+            with replacing_folder(folder, scratch=Path(place) / "model") as target, without_bars():
                 network.save_pretrained(target)
                 tokenizer.save_pretrained(target)
                 require_written(network, target, folder)
@@ -47,7 +47,7 @@ def read_gguf(gguf: Path, beside: Mapping[str, Any] | None = None) -> Any:
     """
     from transformers import AutoModelForCausalLM
 
-    with BUILDING, _reading(gguf) as where:
+    with _reading(gguf) as where:
         network, found = AutoModelForCausalLM.from_pretrained(
             **where, **(beside or {}), output_loading_info=True, dtype=torch.float32, attn_implementation="sdpa"
         )
@@ -62,13 +62,13 @@ def read_gguf(gguf: Path, beside: Mapping[str, Any] | None = None) -> Any:
 @contextmanager
 def _reading(gguf: Path) -> Iterator[dict[str, Any]]:
     """How transformers is told of the file; whatever it meets in a foreign file becomes a ModelError."""
-    from transformers import modeling_gguf_pytorch_utils
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    modeling_gguf_pytorch_utils.tqdm = logging.tqdm  # its own, which would not be silent
     try:
-        yield {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name, "trust_remote_code": False}
+        with without_bars():
+            yield {
+                "pretrained_model_name_or_path": str(gguf.parent),
+                "gguf_file": gguf.name,
+                "trust_remote_code": False,
+            }
     except Exception as error:
         raise ModelError(
             f"{gguf}: not a GGUF file of a known architecture ({reason_of(error)}); pass another file"

@@ -12,7 +12,7 @@ import torch
 
 from penchant.errors import ModelError
 from penchant.models.adapters import quiet_peft
-from penchant.models.building import BUILDING, NOBODYS, seeded
+from penchant.models.building import NOBODYS, seeded, without_bars
 from penchant.models.config_check import layers_beyond, read_shapes, require_adapter_fits, require_config_fits
 from penchant.models.digests import GENERATION_CONFIG
 from penchant.wording import reason_of
@@ -48,9 +48,7 @@ def read_network(
     is built and has no numbers yet, so that only what this process holds of each weight is read.
     """
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     if (path / "adapter_config.json").is_file():
         raise ModelError(
             f"{path}: is itself an adapter, and an adapter is read over a whole model; write that one whole by "
@@ -71,7 +69,7 @@ def read_network(
         require_config_fits(path / "generation_config.json", read_json(path / "generation_config.json"), shapes)
     kind = AutoModelForSequenceClassification if _says_classifier(config) else AutoModelForCausalLM
     try:
-        with BUILDING:
+        with without_bars():
             network, found = _pretrained(kind, path, cut)
     except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong
         raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error

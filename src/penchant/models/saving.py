@@ -15,6 +15,7 @@ import torch
 from penchant.errors import ConfigError, WrittenError
 from penchant.files import replacing_folder
 from penchant.models.adapters import quiet_peft
+from penchant.models.building import without_bars
 from penchant.models.language_model import LanguageModel
 from penchant.models.quantised import is_quantised, write_record
 from penchant.models.written import Run, require_same_adapter, require_same_model
@@ -85,7 +86,7 @@ def require_written(network: Any, scratch: Path, folder: Path, run: Run = lambda
 def _write(model: LanguageModel, scratch: Path, dtype: torch.dtype) -> None:
     _cast(model.network, dtype)
     try:
-        with quiet_peft():
+        with quiet_peft(), without_bars():
             model.network.save_pretrained(scratch)
     finally:
         _cast(model.network, torch.float32)
