@@ -32,6 +32,9 @@ def test_the_report_is_framed_and_saved(run, tmp_path):
     assert run.report.startswith("<!doctype html>")
     frame = run.report._repr_html_()
     assert re.fullmatch(r'<iframe srcdoc="[^"]*" sandbox style="[^"]*"></iframe>', frame)
+    said = repr((run.model, run.report))
+    assert f"Report({len(run.report):,} characters of HTML; " in said
+    assert len(said) < 300
 
 
 def test_a_column_is_of_the_rows_that_have_it(run):
@@ -39,6 +42,13 @@ def test_a_column_is_of_the_rows_that_have_it(run):
     assert run.metrics.column("eval_loss") == [row["eval_loss"] for row in run.metrics if "eval_loss" in row]
     assert run.metrics.column("nothing") == []
     assert isinstance(run.metrics, list)
+
+
+def test_a_model_says_its_name_size_precision_and_device_in_one_line(model, stories260k):
+    size = sum(parameter.numel() for parameter in model.network.parameters())
+    assert repr(model) == f"LanguageModel({stories260k}, {size:,} parameters, float32, cpu)"
+    model.name = "other"
+    assert repr(model.copy()).startswith("LanguageModel(other, ")
 
 
 def test_a_run_says_what_it_is(run):

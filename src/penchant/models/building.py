@@ -30,7 +30,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Inside, transformers draws no progress bars, since Penchant shows its own; then the caller's choice holds again."""
+    """Inside, transformers draws no progress bars, since Penchant has its own; then the caller's choice holds again."""
     from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils import logging
 

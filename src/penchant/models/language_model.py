@@ -25,7 +25,7 @@ __all__ = ["LanguageModel", "use_plain_attention"]
 T = TypeVar("T")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LanguageModel:
     """network: a transformers causal language model, or a peft model around one.
 
@@ -53,6 +53,12 @@ class LanguageModel:
     sharded: Sharded | None = None
     skeleton: Any = None
     task_type: ClassVar[str] = "CAUSAL_LM"
+
+    def __repr__(self) -> str:
+        packed = torch.uint8  # two numbers of 4 bits to a byte, see `penchant.models.quantised`
+        size = sum(p.numel() * (2 if p.dtype is packed else 1) for p in self.network.parameters())
+        dtype = str(self.numerics.compute_dtype).removeprefix("torch.")
+        return f"{type(self).__name__}({self.name}, {size:,} parameters, {dtype}, {self.numerics.device})"
 
     @property
     def shares(self) -> bool:

@@ -19,7 +19,7 @@ from penchant.models.language_model import LanguageModel
 __all__ = ["RewardModel", "classifier_of", "reward_model_of"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RewardModel(LanguageModel):
     """network: a transformers model for sequence classification with one label, or a peft model around one.
 

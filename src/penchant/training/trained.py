@@ -54,6 +54,9 @@ class Report(str):
         write_atomically(Path(path), str(self))
         return Path(path)
 
+    def __repr__(self) -> str:
+        return f"Report({len(self):,} characters of HTML; .save(path) writes it)"
+
     def _repr_html_(self) -> str:
         return f'<iframe srcdoc="{escape(self)}" sandbox style="width: 100%; height: 42em; border: 0"></iframe>'
 
