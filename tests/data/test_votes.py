@@ -174,6 +174,7 @@ PANDA = {"cmp_key": "x_y", "annotator1": 1}
         (PANDA, {"annotator1": 3}, "'annotator1' is 3, which is no outcome"),
         (comparison(), {"outcome": "left"}, "'outcome' is wrong"),
         (comparison(), {"b": comparison()["a"]}, "'before' is compared with itself"),
+        (comparison(), {"b": comparison()["a"]}, "votes on two answers of one model are for training"),
     ],
 )
 def test_a_row_that_is_no_vote_is_named_by_file_and_line_and_can_be_dropped(tmp_path, good, change, words):

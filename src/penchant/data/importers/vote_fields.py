@@ -95,9 +95,15 @@ def side_items(row: Row, left: str, right: str) -> tuple[str, str]:
     return refuse_same(item_field(row, left), item_field(row, right))
 
 
+NOT_RANKED = (
+    "remove the row, or name its two sides apart; votes on two answers of one model are for training, and a ranking "
+    "needs votes between answers of different models"
+)
+
+
 def refuse_same(left: str, right: str) -> tuple[str, str]:
     if left == right:
-        raise BadRow("bad_type", f"'{left}' is compared with itself", "remove the row, or tell its two versions apart")
+        raise BadRow("bad_type", f"'{left}' is compared with itself", NOT_RANKED)
     return left, right
 
 
