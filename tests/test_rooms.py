@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import penchant
+
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 FILES = {
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -75,6 +77,51 @@ def test_no_code_calls_a_command():
                 function = ast.unparse(node.func)
                 calls += [f"{module}:{node.lineno}"] if re.fullmatch(r"(?!app\b)(.*\.)?command", function) else []
     assert not calls
+
+
+PUBLIC_ROOMS = {f"penchant.{name}" for name in ("data", "objectives", "ranking", "lab", "feedback", "rounds", "life")}
+"""Rooms that `penchant.__doc__` names as public, each with names of its own."""
+TAKEN_BESIDE_THE_INTERFACE = {
+    "": "extras launching machine plugins process progress ranks reading serving studies versions wording",
+    "data": "pair_building prompt_sets",
+    "evaluation": "judges.instructions pairs sample_lines sampling_options shown talk_options talking",
+    "feedback": "summary",
+    "files": "- place",
+    "life": "catalogue",
+    "models": "conversation inventory ledger numerics opening starter",
+    "objectives": "facts",
+    "online": "run",
+    "report": "agreement_text parts ranking_text result_files standings",
+    "tokens": "shown",
+    "training": "arguments check_text export interrupt lineage planning presets proposing run_report settings verify",
+}
+"""By room, single files first: modules that commands still take something from; what they no longer do is taken out."""
+
+
+def taken_inside() -> set[str]:
+    """Modules from which commands take what is neither in `penchant.__all__` nor a name of a public room."""
+    found = set()
+    for module in COMMANDS:
+        for source, name in imported(module):
+            target = f"{source}.{name}" if f"{source}.{name}" in FILES else source
+            if room_of(target) != "penchant.cli" and target != "penchant" and target not in PUBLIC_ROOMS:
+                found |= set() if penchant._MODULE_OF.get(name) == source else {target}
+    return found
+
+
+def test_commands_take_from_inside_no_more_than_they_did():
+    listed = {
+        ".".join(filter(None, ("penchant", room, module.strip("-"))))
+        for room, modules in TAKEN_BESIDE_THE_INTERFACE.items()
+        for module in modules.split()
+    }
+    assert taken_inside() == listed
+
+
+@pytest.mark.parametrize("name", ["sample", "judge", "check", "score", "eval", "rank", "plan"])
+def test_a_command_calls_the_function_of_its_name(name):
+    code = COMMANDS[f"penchant.cli.{name}"].read_text(encoding="utf-8")
+    assert f"penchant.{'evaluate' if name == 'eval' else name}(" in code
 
 
 def lines(module: str) -> int:

@@ -30,10 +30,12 @@ from penchant.versions import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from penchant.api.answers import judge, load, pair
+    from penchant.api.answers import load, pair
     from penchant.api.endpoint import serve
     from penchant.api.folders import advise, check, compare_runs, export, lineage, open_run, plan, verify
-    from penchant.api.measures import compare_answers, evaluate, rank, score
+    from penchant.api.judging import judge
+    from penchant.api.measures import compare_answers, evaluate, score
+    from penchant.api.ranking import rank
     from penchant.api.sampling import sample
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
     from penchant.data.convert import Converted, convert
@@ -48,8 +50,8 @@ if TYPE_CHECKING:
         UserError,
         WrittenError,
     )
-    from penchant.evaluation.candidates import Samples
     from penchant.evaluation.compared import Evaluation
+    from penchant.evaluation.samples import Samples
     from penchant.evaluation.score import Scores
     from penchant.models.language_model import LanguageModel
     from penchant.objectives import PairBatch
@@ -67,10 +69,12 @@ if TYPE_CHECKING:
     from penchant.training.trained import Run
 
 _WHERE = {
-    "penchant.api.answers": ("judge", "load", "pair"),
+    "penchant.api.answers": ("load", "pair"),
     "penchant.api.endpoint": ("serve",),
     "penchant.api.folders": ("advise", "check", "compare_runs", "export", "lineage", "open_run", "plan", "verify"),
-    "penchant.api.measures": ("compare_answers", "evaluate", "rank", "score"),
+    "penchant.api.judging": ("judge",),
+    "penchant.api.measures": ("compare_answers", "evaluate", "score"),
+    "penchant.api.ranking": ("rank",),
     "penchant.api.sampling": ("sample",),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
     "penchant.data.convert": ("Converted", "convert"),
@@ -85,7 +89,7 @@ _WHERE = {
         "UserError",
         "WrittenError",
     ),
-    "penchant.evaluation.candidates": ("Samples",),
+    "penchant.evaluation.samples": ("Samples",),
     "penchant.evaluation.compared": ("Evaluation",),
     "penchant.evaluation.score": ("Scores",),
     "penchant.studies.run": ("Frontier", "Sweep", "frontier", "sweep"),

@@ -332,8 +332,8 @@ def test_ties_alone_are_told_how_to_count_in_the_shells_words(rank):
         (["--prior", "-3"], "above 0, got '-3'"),
         (["--prior", "inf"], "above 0, got 'inf'"),
         (["--level", "95"], "between 0 and 1; got 95"),
-        (["--seed", "1"], "--num-bootstrap and --seed are only read with --intervals bootstrap"),
-        (["--num-bootstrap", "9"], "--num-bootstrap and --seed are only read with --intervals bootstrap"),
+        (["--seed", "1"], "--num-bootstrap and --seed are only read with `--intervals bootstrap`"),
+        (["--num-bootstrap", "9"], "--num-bootstrap and --seed are only read with `--intervals bootstrap`"),
         (["--on-bad-row", "skip"], "must be error or drop"),
     ],
 )

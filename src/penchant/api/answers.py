@@ -1,23 +1,18 @@
-"""A model by what names it, prompts, and the judgement of a judge on answers to them."""
+"""A model by what names it, and preference pairs of what models answered."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from penchant.data import Comparison, Prompt
-from penchant.data.given import Data
-from penchant.data.in_memory import RowSource
 from penchant.data.pair_building import BuildingRule, Choice, Order, Paired
-from penchant.data.prompt_sets import read_prompts
-from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
-from penchant.evaluation.candidates import Samples
-from penchant.evaluation.judges import Judge, Scorer, judge_comparisons, judge_to_file, open_judge, read_comparisons
+from penchant.evaluation.judges import Scorer
 from penchant.evaluation.pairs import pairs_from
 from penchant.evaluation.policies import AnyModel
+from penchant.evaluation.samples import Samples
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import load_model, read_chat_template
 from penchant.models.numerics import choose_numerics, computing
@@ -26,10 +21,7 @@ from penchant.tokens import SpecialTokens
 from penchant.training.given import ModelLike, path_of
 from penchant.training.trained import Run
 
-__all__ = ["Prompts", "judge", "load", "pair", "prompts_of"]
-
-Prompts = Data | Sequence[str]
-"""A file or a named set, a list of texts, or records."""
+__all__ = ["load", "pair"]
 
 
 def load(
@@ -115,72 +107,3 @@ def pair(
         reporter=reporter_of(progress),
         output=None if output is None else Path(output),
     )
-
-
-def judge(
-    comparisons: Samples | Data,
-    judge: str | Judge | Callable[..., Any] = "positivity",
-    *,
-    output: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    progress: bool | Reporter = True,
-    **options: Any,
-) -> list[Comparison]:
-    """Comparisons answered by a judge that stands in for a person.
-
-    Args:
-        comparisons: what `sample` returned, a file of it, or Comparison records.
-        judge: a name ("positivity"), "module:function", "reward:FOLDER", "run:FOLDER", the address of an endpoint, or a
-            function of (prompt, response) that returns a score or of (prompt, a, b) that returns "a", "b", "tie" or
-            "both_bad".
-        output: JSON lines to write as well, which `resume=True` goes on with.
-        options: judge_model, instructions, epsilon, judge_reference, concurrency, timeout, device, dtype; those that
-            the judge reads, see `penchant.evaluation.judges.open_judge`.
-
-    Raises:
-        UserError: there is no such judge, or it failed.
-    """
-    if resume and output is None:
-        raise ConfigError("resume goes on with a file; name it: `output=...`")
-    reporter = reporter_of(progress)
-    asked = _comparisons(comparisons)
-    opened = open_judge(judge, reporter=reporter, **options)
-
-    def on_progress(done: int, total: int) -> None:
-        reporter.progress("judging", done, total, {})
-
-    if output is None:
-        return judge_comparisons(opened, asked, on_progress=on_progress)
-    return judge_to_file(opened, asked, Path(output), resume=resume, on_progress=on_progress)
-
-
-def prompts_of(
-    prompts: Prompts,
-    limit: int | None,
-    reporter: Reporter,
-    *,
-    columns: Columns | None = None,
-    format: str | None = None,
-) -> Sequence[Prompt]:
-    """The prompts that are meant, at most `limit`; what of them is left out is said. Raises UserError."""
-    if not isinstance(prompts, str | os.PathLike | Mapping | RowSource) and not hasattr(prompts, "columns"):
-        prompts = [{"prompt": str(one)} if isinstance(one, str) else one for one in _each(prompts)]
-    return read_prompts(prompts, limit, reporter.say, columns=columns, format=format)
-
-
-def _each(values: Any) -> list[Any]:
-    if not isinstance(values, Iterable):
-        raise ConfigError(f"prompts is of type {type(values).__name__}; give a list of texts, a file or records")
-    return list(values)
-
-
-def _comparisons(comparisons: Samples | Data) -> Sequence[Comparison]:
-    if isinstance(comparisons, Samples):
-        return comparisons.comparisons
-    if isinstance(comparisons, str | os.PathLike):
-        return read_comparisons(Path(comparisons))
-    records: list[Any] = list(comparisons)  # type: ignore[arg-type]  # a RowSource has no records, and is refused
-    if strange := [one for one in records if not isinstance(one, Comparison)]:
-        got = type(strange[0]).__name__
-        raise ConfigError(f"comparisons are Comparison records, got {got}; give what `penchant.sample` returned")
-    return records

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from penchant.api.given import pairs_in
 from penchant.data.given import Data
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
@@ -14,10 +15,10 @@ from penchant.errors import ConfigError
 from penchant.models.language_model import LanguageModel
 from penchant.models.numerics import computing
 from penchant.progress import Reporter, reporter_of
-from penchant.tokens import SpecialTokens
+from penchant.tokens import special_tokens_of
 from penchant.training.arguments import Arguments
 from penchant.training.checking import CheckReport, check_data
-from penchant.training.config import DPOConfig
+from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
 from penchant.training.export import Exported
 from penchant.training.export import export as export_to
@@ -40,33 +41,39 @@ def check(
     max_length: int = 1024,
     max_prompt_length: int | None = None,
     chat_template: str | None = None,
-    special_tokens: SpecialTokens = "refuse",
+    special_tokens: str | None = "refuse",
     columns: Columns | None = None,
     format: str | None = None,
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
+    labels: str | None = None,
+    num_examples: int = 0,
     ches: bool = False,
     progress: bool | Reporter = True,
 ) -> CheckReport:
     """What training would make of the data: kind, counts, every bad row, lengths. Only the model's tokenizer is read.
 
     columns, format: see `penchant.data.load_pairs`. pairing, min_gap: which answers of a ranked or scored list become
-    pairs, as in `penchant.dpo`. ches: how alike both sides of the first pairs are to the model, whose weights are then
-    read (arXiv 2410.08847). Raises UserError for what cannot be read at all.
+    pairs, as in `penchant.dpo`. labels: what several votes on one pair of a project become, "majority" or "soft".
+    num_examples: items that are kept to be looked at, at least 512 (`CheckReport.items`). ches: how alike both sides of
+    the first pairs are to the model, whose weights are then read (arXiv 2410.08847). Raises UserError for what cannot
+    be read at all.
     """
+    reporter = reporter_of(progress)
     return check_data(
-        data,
+        pairs_in(data, reporter, labels=labels),
         os.fspath(model),
         max_length=max_length,
         max_prompt_length=max_prompt_length,
         chat_template=chat_template,
-        special_tokens=special_tokens,
+        special_tokens=special_tokens_of(special_tokens),
         columns=columns,
         format=format,
         pairing=pairing,
         min_gap=min_gap,
+        most_items=num_examples,
         ches=ches,
-        reporter=reporter_of(progress),
+        reporter=reporter,
     )
 
 
@@ -84,9 +91,10 @@ def advise(
 
 def plan(
     model: str | os.PathLike[str] | None,
-    data: Data,
+    data: Data | None,
     *,
     task: str = "dpo",
+    config: str | os.PathLike[str] | RunConfig | None = None,
     processes: int = 1,
     watts: float | None = None,
     settings: Mapping[str, Any] | Sequence[str] = (),
@@ -95,15 +103,16 @@ def plan(
 ) -> Plan:
     """Memory by part, tokens and time of a run, from the model's config and the data alone; no weights are read.
 
-    task: "dpo", "sft" or "reward". device: None for this machine, or one of `penchant.models.devices.DEVICES`, as
-    "h100". processes: one to a device. watts: what a device draws, for the energy. Other arguments as for
-    `penchant.dpo`. Raises UserError.
+    task: "dpo", "sft" or "reward". config: a YAML file of settings, or the checked configuration of a run, either of
+    which may name model and data in place of the first arguments. device: None for this machine, or one of
+    `penchant.models.devices.DEVICES`, as "h100". processes: one to a device. watts: what a device draws, for the
+    energy. Other arguments as for `penchant.dpo`. Raises UserError.
     """
     if task not in SCHEMAS:
         raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got {task!r}; choose one of them")
     device = arguments.pop("device", None)
     given = Given.of(model, data)
-    config = configure(SCHEMAS[task], None, settings, {**Given.names(model, data, None), **arguments}, given)
+    config = configure(SCHEMAS[task], config, settings, {**Given.names(model, data, None), **arguments}, given)
     return plan_run(config, reporter_of(progress), given, device=device, processes=processes, watts=watts)
 
 

@@ -1,34 +1,37 @@
-"""What training changed, measured: rewards of pairs, win rates on prompts, a ranking of votes."""
+"""What training changed, measured: rewards of pairs, and win rates on prompts.
+
+Models are loaded as late as can be, so that what is wrong with the rest is said at once.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from penchant.api.answers import Prompts, prompts_of
+from penchant.api.given import Prompts, pairs_in, prompts_of
 from penchant.data.given import Data
 from penchant.data.options import OnBadRow
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
-from penchant.evaluation.candidates import Samples
-from penchant.evaluation.compared import Evaluation
-from penchant.evaluation.evaluate import compare_files, write_evaluation
-from penchant.evaluation.evaluate import evaluate as evaluate_models
 from penchant.evaluation.judges import Judge, Scorer, open_any
-from penchant.evaluation.score import Scores, score_pairs
-from penchant.models.language_model import LanguageModel
-from penchant.models.numerics import computing
-from penchant.models.sampler import SamplingParams
+from penchant.evaluation.samples import Samples
+from penchant.files import require_new
+from penchant.models.ledger import read_ledger
+from penchant.process import process_rank
 from penchant.progress import Reporter, reporter_of
-from penchant.ranking import Method
-from penchant.report.ranking import Ranking, rank_votes
-from penchant.training.given import ModelLike, loaded_of, name_of_model
-from penchant.training.trained import Run
+from penchant.tokens import special_tokens_of
 
-__all__ = ["compare_answers", "evaluate", "rank", "score"]
+if TYPE_CHECKING:
+    from penchant.evaluation.compared import Evaluation
+    from penchant.evaluation.score import Scores
+    from penchant.models.language_model import LanguageModel
+    from penchant.training.given import ModelLike
+
+__all__ = ["compare_answers", "evaluate", "score"]
 
 
 def score(
@@ -44,6 +47,10 @@ def score(
     format: str | None = None,
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat_template: str | None = None,
+    special_tokens: str | None = None,
     progress: bool | Reporter = True,
 ) -> Scores:
     """The reward that a trained model gives both responses of every pair, and how often it agrees with the choice.
@@ -55,10 +62,21 @@ def score(
         beta: scale of the rewards; None: the run's, else 0.1.
         columns, format: see `penchant.data.load_pairs`.
         pairing, min_gap: which answers of a ranked or scored list become pairs, as in `penchant.dpo`.
+        device, dtype, chat_template: as a model that is named is loaded with, see `penchant.load`.
+        special_tokens: see `penchant.load`; None: what the run did.
 
     Raises:
         UserError: pairs or models that cannot be used, or nothing names the reference.
     """
+    reporter = reporter_of(progress)
+    pairs = pairs_in(pairs, reporter)
+    loading: dict[str, Any] = {"device": device, "dtype": dtype, "chat_template": chat_template}
+    _refuse_unread((model,), loading | {"special_tokens": special_tokens})
+    from penchant.evaluation.score import score_pairs
+    from penchant.models.numerics import computing
+    from penchant.models.opening import open_any_model
+    from penchant.training.trained import Run
+
     if isinstance(model, Run) and model.path is None:
         beta = beta or model.ledger.get("beta")
         max_length = max_length or model.ledger["config"]["data"]["max_length"]
@@ -70,20 +88,57 @@ def score(
             beta=beta,
             max_pairs=max_pairs,
             max_length=max_length,
+            special_tokens=special_tokens,
             on_bad_row=on_bad_row,
             columns=columns,
             format=format,
             pairing=pairing,
             min_gap=min_gap,
-            reporter=reporter_of(progress),
+            load=partial(open_any_model, **loading, reporter=reporter),
+            reporter=reporter,
         )
 
 
+class Evaluating(TypedDict, total=False):
+    """What `evaluate` takes by name."""
+
+    judge: str | Judge | Scorer | Callable[..., Any]
+    judge_model: str | None
+    reference: ModelLike | None
+    repeats: int
+    pairs: Data | None
+    demonstrations: Data | None
+    num_responses: int
+    temperature: float
+    top_p: float
+    top_k: int
+    max_new_tokens: int
+    max_prompts: int | None
+    columns: Columns | None
+    format: str | None
+    batch_size: int
+    seed: int
+    device: str | None
+    dtype: str | None
+    chat_template: str | None
+    special_tokens: str | None
+    write: bool
+    output: str | os.PathLike[str] | None
+    progress: bool | Reporter
+
+
+@overload
+def evaluate(model: ModelLike, prompts: Prompts = ..., **how: Unpack[Evaluating]) -> Evaluation: ...
+@overload
 def evaluate(
-    model: ModelLike,
+    model: list[Any] | tuple[Any, ...], prompts: Prompts = ..., **how: Unpack[Evaluating]
+) -> list[Evaluation]: ...
+def evaluate(
+    model: ModelLike | list[Any] | tuple[Any, ...],
     prompts: Prompts = "everyday-test",
     *,
     judge: str | Judge | Scorer | Callable[..., Any] = "positivity",
+    judge_model: str | None = None,
     reference: ModelLike | None = None,
     repeats: int = 1,
     pairs: Data | None = None,
@@ -98,45 +153,74 @@ def evaluate(
     format: str | None = None,
     batch_size: int = 64,
     seed: int = 0,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat_template: str | None = None,
+    special_tokens: str | None = None,
     write: bool = False,
+    output: str | os.PathLike[str] | None = None,
     progress: bool | Reporter = True,
-) -> Evaluation:
+) -> Evaluation | list[Evaluation]:
     """What training changed, on prompts it has not seen: win rate, mean score and KL, each with a 95% interval.
 
     Args:
-        model: a run, which knows its reference; or any model, with `reference`.
+        model: a run, which knows its reference; or any model, with `reference`; or a list of models, of which every
+            other is compared with the first, and a list is returned.
         judge: who says which answer is better: a name, a judge or a function, as for `penchant.judge`.
+        judge_model: of an endpoint that judges, the name of its model.
         repeats: how often the judge is asked the same, to see how far it agrees with itself.
         pairs: preferences that training has not seen: held-out accuracy by length and margin, and calibration.
         demonstrations: conversations or texts that training has not seen: perplexity before and after.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
+        device, dtype, chat_template, special_tokens: as models that are named are loaded with, see `penchant.load`; the
+            first two are also those of a model that judges.
         write: put comparison.json and the report into the folder of the run.
+        output: a JSON file to write as well, a list of what is returned.
 
     Raises:
         UserError: prompts, judge or models that cannot be used, or nothing names the reference.
     """
-    if write and not (isinstance(model, Run) and model.path):
-        raise ConfigError("write puts the result into the folder of a run, and this model has none; leave it out")
-    reporter, opened = reporter_of(progress), open_any(judge)
-    sampling = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
+    reporter = reporter_of(progress)
+    several = isinstance(model, list | tuple)
+    models: Sequence[ModelLike] = model if isinstance(model, list | tuple) else (model,)
+    if not models:
+        raise ConfigError("there is no model to evaluate; give a run, or several models")
+    folder = _folder_to_write(models) if write else None
+    if output is not None and process_rank() == 0:
+        require_new(Path(output))
+    loading: dict[str, Any] = {"device": device, "dtype": dtype, "chat_template": chat_template}
+    _refuse_unread(models, loading | {"special_tokens": special_tokens})
+    opened = open_any(judge, judge_model=judge_model, device=device, dtype=dtype, beside_models=True, reporter=reporter)
     asked = prompts_of(prompts, max_prompts, reporter, columns=columns, format=format)
+    held_out = None if pairs is None else pairs_in(pairs, reporter)
+    from penchant.evaluation.evaluate import evaluate_each, write_evaluation, write_evaluations
+    from penchant.models.numerics import computing
+    from penchant.models.opening import open_model
+    from penchant.models.sampler import SamplingParams
+
     with computing():
-        found = evaluate_models(
-            _policy(model),
-            asked,
-            opened,
-            reference=_reference(model, reference),
-            repeats=repeats,
-            pairs=pairs,
-            demonstrations=demonstrations,
-            num_responses=num_responses,
-            sampling=sampling,
-            batch_size=batch_size,
-            reporter=reporter,
+        found = write_evaluations(
+            evaluate_each(
+                [_policy(one) for one in models],
+                asked,
+                opened,
+                reference=_reference(None if several else models[0], reference),
+                repeats=repeats,
+                pairs=held_out,
+                demonstrations=demonstrations,
+                num_responses=num_responses,
+                sampling=SamplingParams(temperature, top_p, top_k, max_new_tokens, seed),
+                batch_size=batch_size,
+                special_tokens=special_tokens_of(special_tokens),
+                load=partial(open_model, **loading, reporter=reporter),
+                reporter=reporter,
+            ),
+            None if output is None else Path(output),
         )
-    if write and isinstance(model, Run) and model.path:
-        write_evaluation(model.path, found, prompts=prompts if isinstance(prompts, str) else "given in Python")
-    return found
+    if folder is not None:
+        name = prompts if isinstance(prompts, str) else "given in Python"
+        write_evaluation(folder, found[0], prompts=name, say=reporter.say)
+    return found if several else found[0]
 
 
 def compare_answers(
@@ -144,60 +228,72 @@ def compare_answers(
     after: Samples | str | os.PathLike[str],
     *,
     judge: str | Judge | Scorer | Callable[..., Any] = "positivity",
+    judge_model: str | None = None,
     prompts: Prompts | None = None,
+    max_prompts: int | None = None,
+    columns: Columns | None = None,
+    format: str | None = None,
     repeats: int = 1,
     seed: int = 0,
+    device: str | None = None,
+    dtype: str | None = None,
+    output: str | os.PathLike[str] | None = None,
     progress: bool | Reporter = True,
 ) -> Evaluation:
     """Two sets of answers to the same prompts compared as `evaluate` does, without the models that wrote them.
 
     Args:
         before, after: what `penchant.sample` returned, or files of it.
-        judge, repeats: as for `evaluate`.
+        judge, judge_model, repeats: as for `evaluate`.
         prompts: what must have been answered; None: what `before` answers.
+        max_prompts, columns, format: of these prompts.
         seed: of the coin that says which answer is shown first, and of resamples.
+        device, dtype: of a model that judges.
+        output: a JSON file to write as well.
 
     Raises:
         UserError: answers to other prompts, or another number of them, or a judge that cannot be used.
     """
-    reporter, opened = reporter_of(progress), open_any(judge)
-    asked = None if prompts is None else prompts_of(prompts, None, reporter)
+    reporter = reporter_of(progress)
+    if prompts is None and any(one is not None for one in (max_prompts, columns, format)):
+        raise ConfigError("max_prompts, columns and format are of prompts, and none are given; leave them out")
+    if output is not None and process_rank() == 0:
+        require_new(Path(output))
+    opened = open_any(judge, judge_model=judge_model, device=device, dtype=dtype, reporter=reporter)
+    asked = None
+    if prompts is not None:
+        asked = prompts_of(prompts, max_prompts, reporter, columns=columns, format=format)
     old, new = (one if isinstance(one, Samples) else Path(one) for one in (before, after))
-    return compare_files(old, new, opened, prompts=asked, repeats=repeats, seed=seed, reporter=reporter)
+    from penchant.evaluation.evaluate import compare_files, write_evaluations
+
+    found = compare_files(old, new, opened, prompts=asked, repeats=repeats, seed=seed, reporter=reporter)
+    return write_evaluations((found,), None if output is None else Path(output))[0]
 
 
-def rank(
-    votes: Data,
-    *,
-    both_bad: Literal["apart", "tie"] = "apart",
-    elo: bool = False,
-    on_bad_row: OnBadRow = "error",
-    columns: Columns | None = None,
-    format: str | None = None,
-    **method: Any,
-) -> Ranking:
-    """Who wrote the better responses: a Bradley-Terry (or Davidson) ranking of votes, with intervals.
+def _folder_to_write(models: Sequence[ModelLike]) -> Path:
+    """That of the one run among the models. Raises ConfigError, and OutputError where the folder is no run's."""
+    one = models[0] if len(models) == 1 else None
+    if isinstance(one, str | os.PathLike):
+        folder = Path(one)
+        read_ledger(folder)
+        return folder
+    from penchant.training.trained import Run
 
-    Args:
-        votes: answered comparisons in any format that `penchant rank` reads: files, rows, or records.
-        both_bad: "apart" leaves such votes out of the ranking and counts them, "tie" takes them for ties.
-        elo: the online Elo rating beside it.
-        columns, format: see `penchant.data.load_votes`.
-        method: see `penchant.ranking.Method`.
-
-    Raises:
-        UserError: votes that cannot be read or ranked, or options that do not go together.
-    """
-    how = Method(**method)
-    return rank_votes(votes, how, both_bad=both_bad, elo=elo, on_bad_row=on_bad_row, columns=columns, format=format)
+    if isinstance(one, Run) and one.path:
+        return one.path
+    raise ConfigError("write puts the result into the folder of a run, and this model has none; leave it out")
 
 
 def _policy(model: ModelLike) -> str | LanguageModel:
+    from penchant.training.given import loaded_of, name_of_model
+
     return loaded_of(model) or str(name_of_model(model))
 
 
-def _reference(model: ModelLike, reference: ModelLike | None) -> str | LanguageModel | None:
+def _reference(model: ModelLike | None, reference: ModelLike | None) -> str | LanguageModel | None:
     """The one that is named; else that of a run in memory, as the folder of any other says its own."""
+    from penchant.training.trained import Run
+
     if reference is not None:
         return _policy(reference)
     if isinstance(model, Run) and model.path is None:
@@ -205,3 +301,10 @@ def _reference(model: ModelLike, reference: ModelLike | None) -> str | LanguageM
             raise ConfigError("the run was trained without a reference; name what to compare with: `reference=...`")
         return model.reference
     return None
+
+
+def _refuse_unread(models: Sequence[ModelLike], how: Mapping[str, str | None]) -> None:
+    """Raise ConfigError for what says how a model is loaded where each of them is in memory."""
+    given = next((name for name, value in how.items() if value is not None), None)
+    if given and not any(isinstance(one, str | os.PathLike) or isinstance(_policy(one), str) for one in models):
+        raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")

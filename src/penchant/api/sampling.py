@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from penchant.api.answers import Prompts, load, prompts_of
+from penchant.api.given import Prompts, prompts_of
 from penchant.data import Prompt
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError
-from penchant.evaluation.authors import Author, ModelAuthor
-from penchant.evaluation.candidates import Samples, sample_prompts, sample_to_file
-from penchant.evaluation.endpoint_author import open_endpoint
+from penchant.evaluation.sample_lines import found_in
+from penchant.evaluation.samples import Samples
 from penchant.files import require_place
-from penchant.models.numerics import computing
-from penchant.models.requests import refuse_long_prompts
-from penchant.models.sampler import SamplingParams
-from penchant.progress import Reporter, reporter_of
-from penchant.training.given import ModelLike
+from penchant.progress import Reporter, counted, reporter_of
+from penchant.tokens import special_tokens_of
+
+if TYPE_CHECKING:
+    from penchant.evaluation.authors import Author
+    from penchant.models.language_model import LanguageModel
+    from penchant.models.sampler import SamplingParams
+    from penchant.training.given import ModelLike
 
 __all__ = ["sample"]
 
@@ -37,8 +40,12 @@ def sample(
     max_prompts: int | None = None,
     columns: Columns | None = None,
     format: str | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     seed: int = 0,
+    device: str | None = None,
+    dtype: str | None = None,
+    chat_template: str | None = None,
+    special_tokens: str | None = None,
     endpoint: str | None = None,
     endpoint_model: str | None = None,
     concurrency: int | None = None,
@@ -55,6 +62,8 @@ def sample(
         num_responses: to each prompt.
         temperature, top_p, top_k, max_new_tokens, seed: how they are drawn; 0 takes the likeliest token.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
+        batch_size: responses sampled at once, 64.
+        device, dtype, chat_template, special_tokens: as a model that is named is loaded with, see `load`.
         endpoint, endpoint_model: the address of an OpenAI-compatible server, and what it calls its model; the key is
             read from PENCHANT_ENDPOINT_KEY. concurrency: prompts asked at once, 16. timeout: seconds of silence, 120.
         output: JSON lines to write as well, which `resume=True` goes on with; all of that file is returned.
@@ -68,50 +77,87 @@ def sample(
         ("num_responses", num_responses, 1),
         ("max_new_tokens", max_new_tokens, 1),
         ("top_k", top_k, 0),
-        ("batch_size", batch_size, 1),
+        ("batch_size", 1 if batch_size is None else batch_size, 1),
         ("seed", seed, 0),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name} is a whole number from {least}, got {value!r}")
+    loading = {"device": device, "dtype": dtype, "chat_template": chat_template, "special_tokens": special_tokens}
+    asking: dict[str, Any] = {"endpoint_model": endpoint_model, "concurrency": concurrency, "timeout": timeout}
+    _refuse_unread(model, endpoint, loading | {"batch_size": batch_size}, asking)
     reporter = reporter_of(progress)
+    from penchant.models.sampler import SamplingParams
+
     params = SamplingParams(temperature, top_p, top_k, max_new_tokens, seed)
-    author = _at_endpoint(model, endpoint, endpoint_model, params, concurrency=concurrency, timeout=timeout)
+    author = None if endpoint is None else _at_endpoint(endpoint, params, **asking)
     asked = prompts_of(prompts, max_prompts, reporter, columns=columns, format=format)
-    if output is not None:
-        require_place(Path(output))
-    how: dict[str, Any] = {"num_responses": num_responses}
-    how["on_progress"] = lambda done, total: reporter.progress("sampling", done, total, {})
+    file = None if output is None else Path(output)
+    if file is not None:
+        require_place(file)
+        found_in(file, asked, num_responses, resume=resume)  # refused here, no model is loaded in vain
     if author is not None:
-        return _sampled(author, asked, output, resume, how)
-    loaded = load(model, progress=reporter)  # type: ignore[arg-type]  # of None it says what to give
+        return _sampled(author, asked, file, num_responses, resume, reporter)
+    loaded = _loaded(model, loading, reporter)
+    from penchant.evaluation.authors import ModelAuthor
+    from penchant.models.numerics import computing
+    from penchant.models.requests import refuse_long_prompts
+
     with computing():
         loaded.numerics.take_up()
         refuse_long_prompts(loaded, asked)
-        return _sampled(ModelAuthor(loaded, params, batch_size), asked, output, resume, how)
+        author = ModelAuthor(loaded, params, batch_size or 64)
+        return _sampled(author, asked, file, num_responses, resume, reporter)
 
 
-def _at_endpoint(
-    model: ModelLike | None, endpoint: str | None, name: str | None, params: SamplingParams, **how: Any
-) -> Author | None:
-    if endpoint is None:
-        for option, value in (("endpoint_model", name), *how.items()):
-            if value is not None:
-                raise ConfigError(f"`{option}=...` is for an endpoint, and there is none; leave it out")
-        return None
-    if model is not None:
+def _refuse_unread(
+    model: ModelLike | None, endpoint: str | None, of_model: Mapping[str, Any], of_endpoint: Mapping[str, Any]
+) -> None:
+    """Raise ConfigError for what nobody would read."""
+    if model is not None and endpoint is not None:
         raise ConfigError("a model and `endpoint=...` are both given; sample from one and then from the other")
-    return open_endpoint(endpoint, name, params, **how)
+    unread = of_endpoint if endpoint is None else of_model
+    if (name := next((name for name, value in unread.items() if value is not None), None)) is not None:
+        whose = "an endpoint" if endpoint is None else "a model that is loaded here"
+        raise ConfigError(f"`{name}=...` is for {whose}, and there is none; leave it out")
+
+
+def _at_endpoint(address: str, params: SamplingParams, endpoint_model: str | None, **how: Any) -> Author:
+    from penchant.evaluation.endpoint_author import open_endpoint
+
+    return open_endpoint(address, endpoint_model, params, **how)
+
+
+def _loaded(model: ModelLike | None, how: dict[str, str | None], reporter: Reporter) -> LanguageModel:
+    if isinstance(model, str | os.PathLike):
+        from penchant.models.opening import open_model
+
+        spelt = special_tokens_of(how.pop("special_tokens"))
+        return open_model(os.fspath(model), **how, special_tokens=spelt, reporter=reporter)
+    from penchant.api.answers import load
+
+    if given := next((name for name, value in how.items() if value is not None), None):
+        raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")
+    return load(model, progress=reporter)  # type: ignore[arg-type]  # of None it says what to give
 
 
 def _sampled(
     author: Author,
     asked: Sequence[Prompt],
-    output: str | os.PathLike[str] | None,
+    output: Path | None,
+    num_responses: int,
     resume: bool,
-    how: Mapping[str, Any],
+    reporter: Reporter,
 ) -> Samples:
+    """The samples; of those that are written is also said what came of them."""
+    from penchant.evaluation.candidates import sample_prompts, sample_to_file
+
+    on_progress = counted(reporter, "sampling")
+    on_progress(0, len(asked))
     if output is None:
-        return sample_prompts(author, asked, **how)
-    done = sample_to_file(author, asked, Path(output), resume=resume, **how)
-    rows = map(json.loads, Path(output).read_text(encoding="utf-8").splitlines())
+        return sample_prompts(author, asked, num_responses=num_responses, on_progress=on_progress)
+    begin = time.perf_counter()
+    done = sample_to_file(author, asked, output, num_responses=num_responses, resume=resume, on_progress=on_progress)
+    for line in (*done.in_words(time.perf_counter() - begin), f"samples {output}"):
+        reporter.say(line)
+    rows = map(json.loads, output.read_bytes().splitlines())  # of a text, U+2028 would end a line too
     return Samples(tuple(rows), done.num_identical, done.num_tokens, done.num_refused)

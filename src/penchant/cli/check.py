@@ -39,26 +39,23 @@ def command(
         penchant check ./votes --labels soft
         penchant check pairs.jsonl --json > findings.json
     """
+    import penchant
     from penchant.cli import check_shown
     from penchant.cli.console import Reporter
-    from penchant.feedback.snapshots import resolve_projects
 
-    read = [Path(file) for file in resolve_projects([*map(str, files)], "pairs", labels=labels, say=Reporter().say)]
     with Reporter() as reporter:
-        from penchant.tokens import special_tokens_of
-        from penchant.training.checking import check_data
-
-        report = check_data(
-            read,
+        report = penchant.check(
+            files,
             model,
             max_length=max_length,
             max_prompt_length=max_prompt_length,
             chat_template=chat_template,
-            special_tokens=special_tokens_of(special_tokens),
+            special_tokens=special_tokens,
+            labels=labels,
             **vars(reading),
-            most_items=num_examples,
+            num_examples=num_examples,
             ches=ches,
-            reporter=reporter,
+            progress=reporter,
         )
     if as_json:
         facts = report.as_dict()

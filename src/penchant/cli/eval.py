@@ -1,19 +1,21 @@
 """`penchant eval`: what training changed, on prompts it has not seen; or how two models' answers differ."""
 
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from penchant.cli import options
-from penchant.cli.declaring import argument, option
+from penchant.cli.declaring import argument, flattened, option
 from penchant.cli.hints import refuse_unread
 
 NUM_SHOWN = 6
-SAME = ("reference", "num_responses", "batch_size", "repeats", "demonstrations")
-OF_ANSWERS = ("answers", "prompts", "output", "judge", "judge_model", "repeats", "seed", "device", "dtype")
-"""What is read where answers are given, and no model answers."""
+OF_ANSWERS = ("prompts", "output", "judge", "judge_model", "repeats", "seed", "device", "dtype")
+OF_PROMPTS = ("max_prompts", "columns", "format")
+OF_MODELS = (
+    *("reference", "num_responses", "batch_size", "demonstrations", "special_tokens", "chat_template"),
+    *("temperature", "top_p", "top_k", "max_new_tokens"),
+)
+"""What is read where two files of answers are given; that and this where models answer."""
 
 
 def command(
@@ -59,63 +61,32 @@ def command(
         penchant eval ./sft runs/first runs/second --prompts held_out.jsonl --judge my_judges:politeness
         penchant eval --answers before.jsonl after.jsonl --judge http://localhost:8000/v1 --judge-model qwen --repeats 2
     """
-    given = locals()
+    given = flattened(locals())
+    import penchant
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
-    from penchant.data.prompt_sets import read_prompts
     from penchant.errors import ConfigError
-    from penchant.evaluation.judges import JudgeOptions
-    from penchant.feedback.snapshots import resolve_projects
-    from penchant.files import require_new
     from penchant.launching import launch
     from penchant.models.ledger import read_ledger
-    from penchant.models.opening import open_model
-    from penchant.models.sampler import SamplingParams
-    from penchant.tokens import special_tokens_of
 
     if bool(models) == (answers is not None):
         raise ConfigError("name either what is to be compared, a run or several models, or two files: `answers=...`")
     if answers is not None:
-        read = (*OF_ANSWERS, "max_prompts", "columns", "format") if prompts else OF_ANSWERS
-        refuse_unread(ctx, read, "where answers are given")
-    named = models or []
-    if len(named) == 1:
-        read_ledger(Path(named[0]))  # refused here where it is no run: the result goes into its folder
-    if output is not None:
-        require_new(output)
+        refuse_unread(ctx, ("answers", *OF_ANSWERS, *(OF_PROMPTS if prompts else ())), "where answers are given")
+    run = Path(models[0]) if models and len(models) == 1 else None
+    if run is not None:
+        read_ledger(run)  # refused here where it is no run: the result goes into its folder
     launch(processes, afterwards="give the command again")
-    chosen = JudgeOptions(judge, judge_model)
-    computes: dict[str, Any] = {"device": loading.device, "dtype": loading.dtype}
-    chosen.check(**(computes if answers else {}))
-    opened = chosen.open(Reporter(), **computes)
-    asked, set_name = None, prompts or "everyday-test"
-    if prompts or not answers:
-        asked = read_prompts(set_name, max_prompts, Reporter().say, **vars(fields))
     with Reporter() as reporter:
-        from penchant.evaluation.evaluate import compare_files, evaluate_each, write_evaluation, write_evaluations
-
+        how = {name: given[name] for name in (*OF_ANSWERS, *OF_PROMPTS)} | {"progress": reporter}
         if answers is not None:
-            how: dict[str, Any] = {"prompts": asked, "repeats": repeats, "seed": seed, "reporter": reporter}
-            found = iter((compare_files(*answers, opened, **how),))
+            done = [penchant.compare_answers(*answers, **how)]
         else:
-            found = evaluate_each(
-                named,
-                asked or (),
-                opened,
-                **{name: given[name] for name in SAME},
-                sampling=SamplingParams(**vars(sampling), seed=seed),
-                pairs=None if data is None else list(resolve_projects(data, "pairs", say=reporter.say)),
-                special_tokens=special_tokens_of(special_tokens),
-                load=partial(open_model, **vars(loading), reporter=reporter),
-                reporter=reporter,
-            )
-        done = write_evaluations(found, output)
-        report = None
-        if len(named) == 1:
-            report = write_evaluation(Path(named[0]), done[0], prompts=set_name, say=reporter.say)
+            how |= {name: given[name] for name in OF_MODELS} | {"prompts": prompts or "everyday-test"}
+            done = penchant.evaluate(models or [], pairs=data, write=run is not None, **how)
     from penchant.evaluation.shown import evaluation_parts
 
     for one in done:
         print_parts(evaluation_parts(one, most=NUM_SHOWN))
-    places = (("report", report), ("written", output))
+    places = (("report", run and run / "report.html"), ("written", output))
     print_parts((f"{name:<12} {place}" for name, place in places if place is not None))

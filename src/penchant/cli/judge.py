@@ -35,14 +35,9 @@ def command(
         penchant judge samples.jsonl --judge http://localhost:8000/v1 --judge-model qwen --output votes.jsonl --resume
         penchant judge samples.jsonl --output votes.jsonl --people answers.jsonl
     """
+    import penchant
     from penchant.cli.console import Reporter
-    from penchant.evaluation.judges import JudgeOptions
-    from penchant.evaluation.judges.instructions import read_instructions
-    from penchant.evaluation.judges.judge_file import judge_file
 
-    said = read_instructions(judging.instructions)
-    chosen = JudgeOptions(judge, judging.judge_model, said, judging.epsilon, judging.judge_reference)
-    how: dict[str, Any] = {"concurrency": judging.concurrency, "timeout": judging.timeout}
+    how: dict[str, Any] = {"device": device, "dtype": dtype, "people": people, "resume": resume}
     with Reporter() as reporter:
-        how |= {"device": device, "dtype": dtype, "people": people, "resume": resume}
-        judge_file(comparisons, output, chosen, **how, reporter=reporter)
+        penchant.judge(comparisons, judge, output=output, **vars(judging), **how, progress=reporter)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -35,15 +36,17 @@ def command(
         penchant plan -d pairs.jsonl --lora --set optimiser.token_budget=4096 --json
     """
     given = locals()
+    import penchant
     from penchant.cli.training import begin
     from penchant.errors import ConfigError
-    from penchant.training.planning import SCHEMAS, plan_run
+    from penchant.training.planning import SCHEMAS
 
     if task not in SCHEMAS:
         raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got '{task}'; choose one of them")
     of_the_run = given | {"device": None, "processes": 1}
     with begin(SCHEMAS[task], of_the_run, writes=False) as (checked, reporter):
-        plan = plan_run(checked, reporter, device=device, processes=processes, watts=watts)
+        how: dict[str, Any] = {"device": device, "processes": processes, "watts": watts, "progress": reporter}
+        plan = penchant.plan(None, None, task=task, config=checked, **how)
     typer.echo(json.dumps(plan.as_dict(), indent=2) if as_json else "\n".join(plan.in_words()))
     if not plan.fits:
         raise typer.Exit(1)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant.cli import options
-from penchant.cli.declaring import argument, flag, option
+from penchant.cli.declaring import argument, flag, flattened, option
 
 MOST_LISTED = 20
 """Bad rows, reasons and groups shown of each kind; rank.json has all reasons and groups."""
@@ -44,31 +44,14 @@ def command(
         penchant rank battles.json.gz --ties davidson --elo --on-bad-row drop
         penchant rank votes.csv --intervals bootstrap --num-bootstrap 500 --cluster prompt --output runs/rank
     """
+    given = flattened(locals())
+    import penchant
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
-    from penchant.errors import ConfigError
-    from penchant.ranking import Method
-    from penchant.ranking.prior import prior_of
-    from penchant.report.ranking import rank_votes
     from penchant.report.ranking_text import ranking_parts
 
-    if intervals != "bootstrap" and (num_bootstrap is not None or seed is not None):
-        raise ConfigError(
-            "rank: --num-bootstrap and --seed are only read with --intervals bootstrap; add it, or leave them out"
-        )
-    drawn = {"num_bootstrap": num_bootstrap, "seed": seed}
-    choices: dict[str, Any] = {name: value for name, value in drawn.items() if value is not None}
-    choices |= {"ties": ties, "intervals": intervals, "cluster": cluster, "prior": prior_of(prior), "level": level}
-    ranking = rank_votes(
-        votes,
-        Method(**choices),
-        both_bad=both_bad,  # type: ignore[arg-type]
-        elo=elo,
-        on_bad_row=on_bad_row,  # type: ignore[arg-type]
-        **vars(fields),
-        say=Reporter().say,
-        most_said=MOST_LISTED,
-    )
+    how: dict[str, Any] = {name: value for name, value in given.items() if name not in ("votes", "output")}
+    ranking = penchant.rank(votes, **how, progress=Reporter())
     found = ranking.as_dict()
     print_parts(ranking_parts(found, ranking.votes.format, most=MOST_LISTED))
     if output is not None:

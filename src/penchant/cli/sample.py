@@ -1,6 +1,7 @@
 """`penchant sample`: two responses to every prompt, to be compared."""
 
 from pathlib import Path
+from typing import Any
 
 from penchant.cli import options
 from penchant.cli.declaring import option
@@ -47,24 +48,29 @@ def command(
         penchant sample --endpoint http://localhost:8000/v1 --endpoint-model qwen -p questions.txt -o qwen.jsonl
     """
     given = locals()
+    import penchant
     from penchant.cli.console import Reporter
     from penchant.data.prompt_sets import read_prompts
-    from penchant.evaluation.sample_files import sample_files
+    from penchant.evaluation.sample_lines import found_in
     from penchant.evaluation.sampling_options import SamplingOptions
     from penchant.files.place import require_place
     from penchant.launching import launch
-    from penchant.models.sampler import SamplingParams
 
-    authors = SamplingOptions(
-        SamplingParams(**vars(sampling), seed=seed),
+    who = SamplingOptions(
+        output,
         tuple(model or ()),
         tuple(endpoint or ()),
         tuple(endpoint_model or ()),
         **{name: given[name] for name in ("concurrency", "timeout", "batch_size", "special_tokens")},
         **vars(loading),
-    ).authors()
+    )
+    calls = who.calls()
+    how: dict[str, Any] = {"num_responses": num_responses, "resume": resume}
     require_place(output)
     launch(processes)
     asked = read_prompts(prompts, max_prompts, Reporter().say, **vars(fields))
+    for call in calls:  # refused here, no model is loaded in vain
+        found_in(call["output"], asked, **how)
     with Reporter() as reporter:
-        sample_files(authors, asked, output, num_responses=num_responses, resume=resume, reporter=reporter)
+        for call in calls:
+            penchant.sample(prompts=asked, **call, **how, **vars(sampling), seed=seed, progress=reporter)

@@ -1,16 +1,17 @@
 """`penchant score`: the model as a reward model, on pairs that people judged."""
 
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import typer
 
 from penchant.cli import options
-from penchant.cli.declaring import option
+from penchant.cli.declaring import flattened, option
 
 NUM_SHOWN = 10
-SAME = ("reference", "beta", "max_pairs", "max_length", "special_tokens")
+SAME = (
+    *("reference", "beta", "max_pairs", "max_length", "special_tokens", "on_bad_row", "device", "dtype"),
+    *("chat_template", "columns", "format", "pairing", "min_gap"),
+)
 
 
 def command(
@@ -40,29 +41,18 @@ def command(
         penchant score --model runs/reward --data held_out.jsonl
         penchant score --model ./aligned --reference ./sft --beta 0.1 --data held_out.jsonl --output - | jq .margin
     """
-    given = locals()
+    given = flattened(locals())
+    import penchant
     from penchant.cli.console import Reporter
     from penchant.cli.tables import print_parts
-    from penchant.data import OnBadRow
-    from penchant.evaluation.score import score_pairs
-    from penchant.feedback.snapshots import resolve_projects
     from penchant.files import require_new
     from penchant.launching import launch
-    from penchant.models.opening import open_any_model
 
     if output not in (None, "-"):
         require_new(Path(str(output)))
     launch(processes, afterwards="give the command again")
     with Reporter() as reporter:
-        scores = score_pairs(
-            model,
-            list(resolve_projects(data, "pairs", say=reporter.say)),
-            **{name: given[name] for name in SAME},
-            on_bad_row=cast(OnBadRow, on_bad_row),
-            **vars(reading),
-            load=partial(open_any_model, **vars(loading), reporter=reporter),
-            reporter=reporter,
-        )
+        scores = penchant.score(model, data, **{name: given[name] for name in SAME}, progress=reporter)
     if output == "-":
         typer.echo(scores.as_lines(), nl=False)
     elif output is not None:

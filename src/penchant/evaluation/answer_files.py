@@ -14,7 +14,7 @@ from penchant.data import Comparison, Message, Prompt, Source, prompt_key, read_
 from penchant.data.verdicts import bad_row_from_validation
 from penchant.errors import DataError
 from penchant.evaluation.answers import Answers
-from penchant.evaluation.candidates import Samples
+from penchant.evaluation.samples import Samples
 
 __all__ = ["SampledAnswer", "answers_in", "read_two"]
 

@@ -15,53 +15,11 @@ from penchant import ranks
 from penchant.data import Candidate, Comparison, Prompt, Source
 from penchant.evaluation.authors import Answers, Author, answers_of_all
 from penchant.evaluation.sample_lines import found_in, refuse_other_settings, row_ids, write_lines
+from penchant.evaluation.samples import Sampled, Samples
 from penchant.files.whole import disk_errors_explained
 from penchant.wording import SPELT_OUT
 
 __all__ = ["Sampled", "Samples", "sample_prompts", "sample_to_file"]
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """What came of it: prompts answered now and found answered; of those answered now, on how many two responses
-    stayed identical, and the tokens sampled; prompts that a server refused, and the first of them with its reason."""
-
-    num_prompts: int
-    num_found: int
-    num_identical: int
-    num_tokens: int
-    num_refused: int = 0
-    first_refused: str = ""
-
-    def in_words(self, seconds: float) -> list[str]:
-        """The same as lines. seconds: that the sampling took."""
-        found = f" ({self.num_found} were there)" if self.num_found else ""
-        lines = [f"{self.num_prompts} prompts answered{found}, {self.num_tokens} tokens in {seconds:.0f} s"]
-        if self.num_identical:
-            lines.append(f"{self.num_identical} prompts got identical responses, flagged; a higher temperature helps")
-        if self.num_refused:
-            lines.append(f"{self.num_refused} prompts were refused and are left out, the first {self.first_refused}")
-        return lines
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What a model answered, in the prompts' order.
-
-    rows: as they are written to a file; pairs of responses, or prompts with their one completion. num_identical: on how
-    many prompts two responses stayed identical. num_tokens: sampled. num_refused: prompts that a server refused, of
-    which there are no rows.
-    """
-
-    rows: tuple[dict[str, Any], ...]
-    num_identical: int
-    num_tokens: int
-    num_refused: int = 0
-
-    @property
-    def comparisons(self) -> list[Comparison]:
-        """Pairs of responses that wait for an answer; none where there was one response to each prompt."""
-        return [Comparison.model_validate(row) for row in self.rows if "completion" not in row]
 
 
 def sample_prompts(

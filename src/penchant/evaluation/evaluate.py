@@ -20,13 +20,13 @@ from penchant.data import Data, Prompt
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.answer_files import read_two
 from penchant.evaluation.answers import Answers, Asked, answer_as_policy, answer_as_reference
-from penchant.evaluation.candidates import Samples
 from penchant.evaluation.compared import Evaluation, compare_answers
 from penchant.evaluation.exact_kl import exact_kl_from
 from penchant.evaluation.forgetting import forgetting_of, read_demonstrations, token_logprobs_of
 from penchant.evaluation.judges.protocol import Judge, Scorer
 from penchant.evaluation.policies import AnyModel, Loader, open_policy
 from penchant.evaluation.references import find_reference
+from penchant.evaluation.samples import Samples
 from penchant.evaluation.score import score_pairs
 from penchant.files.whole import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel

@@ -12,9 +12,9 @@ from penchant.data import Message, load_pairs
 from penchant.data.pair_building import Choice, Paired, Written, build_pairs, pooled, with_likeness
 from penchant.errors import ConfigError, DataError
 from penchant.evaluation.answer_files import answers_in
-from penchant.evaluation.candidates import Samples
 from penchant.evaluation.judges import JudgeOptions, Scorer, open_scorer, scores_of
 from penchant.evaluation.policies import AnyModel
+from penchant.evaluation.samples import Samples
 from penchant.files import require_new
 from penchant.files.whole import disk_errors_explained, writing
 from penchant.models.language_model import LanguageModel

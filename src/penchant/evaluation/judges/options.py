@@ -198,11 +198,28 @@ def open_scorer(
     return opened
 
 
-def open_any(judge: str | Judge | Scorer | Callable[..., Any], **options: Any) -> Judge | Scorer:
-    """What names a judge, opened as by `open_judge`; a judge or a scorer as it is."""
-    if isinstance(judge, Scorer) and not isinstance(judge, type):
+def open_any(
+    judge: str | Judge | Scorer | Callable[..., Any],
+    *,
+    judge_model: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    beside_models: bool = False,
+    reporter: Reporter | None = None,
+) -> Judge | Scorer:
+    """What names a judge, opened as by `open_judge`; a judge or a scorer as it is.
+
+    beside_models: device and dtype are read by the models that are judged, whether or not the judge reads them.
+    """
+    computes: dict[str, Any] = {"device": device, "dtype": dtype}
+    if isinstance(judge, str):
+        options = JudgeOptions(judge, judge_model)
+        options.check(**({} if beside_models else computes))
+        return options.open(reporter or Silent(), **computes)
+    if judge_model is None and isinstance(judge, Scorer) and not isinstance(judge, type):
         return judge
-    return open_judge(judge, **options)
+    named: Any = judge
+    return open_judge(named, judge_model=judge_model, **({} if beside_models else computes))
 
 
 def _named(spec: str) -> Any:
