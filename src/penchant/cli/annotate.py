@@ -10,36 +10,34 @@ from penchant.cli.declaring import argument, flag, option
 
 
 def command(
-    project: Path = argument("The project's folder; made where there is none."),
-    tasks: list[Path] | None = option("Comparisons to ask, as penchant sample writes them."),
-    gold: list[Path] | None = option("Comparisons with a known right answer, to check how people answer."),
-    host: str = option("Address to listen on; one that other machines reach needs --token.", default="127.0.0.1"),
+    project: Path = argument("The project's folder; created if missing."),
+    tasks: list[Path] | None = option("Comparisons to ask about, as written by penchant sample."),
+    gold: list[Path] | None = option("Comparisons with a known right answer, to check the annotators."),
+    host: str = option("Address to listen on; if other machines reach it, --token is needed.", default="127.0.0.1"),
     port: int = option("The port to listen on; 0 takes any free one.", default=8765, min=0, max=65535),
-    token: str | None = option("The secret of your link: 32 or more letters and digits, or 'new'."),
-    public_url: str | None = option("The page's address behind a proxy: https://votes.example.org"),
+    token: str | None = option("The secret in your link: 32 or more letters and digits, or 'new'."),
+    public_url: str | None = option("The page's public address behind a proxy: https://votes.example.org"),
     database: str | None = option(
         "For a new project: postgresql+psycopg://..., instead of a file in the folder.",
         shown="penchant.db in the folder",
     ),
-    share_database: bool = flag(
-        "--share-database", "For a new project: use a --database that another project has used."
-    ),
+    share_database: bool = flag("--share-database", "For a new project: allow a --database that another project uses."),
     title: str | None = option("For a new project: the question shown at the top."),
     guidelines: Path | None = option("For a new project: a Markdown file that tells people how to decide."),
     overlap: int | None = option("For a new project: how many people answer each pair.", shown="1", min=1),
-    chat: bool = flag("--chat", "Let people talk to a model, and choose when it gives two answers."),
+    chat: bool = flag("--chat", "Let people chat with a model, and choose where it gives two answers."),
     model: str | None = option("For --chat: the model.", "--model -m", shown="smollm2-135m"),
-    chat_share: float | None = option("For --chat: share of turns with two answers.", shown="0.3", min=0, max=1),
-    temperature: float | None = option("For --chat: randomness of sampling.", "--temperature -t", shown="0.8"),
-    max_new_tokens: int | None = option("For --chat: longest answer, in tokens.", shown="256"),
+    chat_share: float | None = option("For --chat: fraction of turns with two answers.", shown="0.3", min=0, max=1),
+    temperature: float | None = option("For --chat: sampling temperature.", "--temperature -t", shown="0.8"),
+    max_new_tokens: int | None = option("For --chat: maximum tokens per answer.", shown="256"),
     chat_template: str | None = option(
-        "For --chat: 'plain' for a model of raw text, or the path of a Jinja template.", shown="the tokenizer's own"
+        "For --chat: 'plain' for a model trained on raw text, or a Jinja file.", shown="the tokenizer's own"
     ),
 ) -> None:
     """Ask people which of two responses is better, in the browser.
 
-    Prints a link: open it, and you are asked. Its page "Admin" invites others, shows how far they agree, and exports
-    what they said. Only this machine can open it unless --host says otherwise. Ctrl-C stops; nothing is lost.
+    Prints a link; open it to answer. On its page "Admin" you invite others, see how far they agree and export their
+    answers. Only this machine can open the link, unless --host says otherwise. Ctrl-C stops; nothing is lost.
 
     [bold]Examples[/bold]
         penchant annotate votes --tasks samples.jsonl

@@ -15,16 +15,16 @@ HELP = "/reset forgets the conversation, /quit (or Ctrl-D) leaves, /help shows t
 
 def command(
     *,
-    run: str = argument("A run folder, or any other model that --model takes elsewhere."),
-    compare: bool = flag("--compare", "Also show the reference's answer; the conversation follows the run's."),
-    reference: str | None = option("The reference, where the run does not name it.", shown="the run's"),
-    temperature: float = option("Randomness; 0 always takes the likeliest token.", "--temperature -t", default=0.7),
-    top_p: float = option("Only the likeliest tokens that together have this share; 1: all.", default=0.9),
-    max_new_tokens: int = option("Longest response, in tokens.", default=256),
-    seed: int | None = option("The same seed gives the same answers.", shown="another each time"),
+    run: str = argument("A run folder, or any other model that --model accepts."),
+    compare: bool = flag("--compare", "Also show the reference's answer; the conversation continues with the run's."),
+    reference: str | None = option("The reference model.", shown="the run's"),
+    temperature: float = option("Sampling temperature; 0 is greedy decoding.", "--temperature -t", default=0.7),
+    top_p: float = option("Nucleus sampling: total probability of the tokens kept; 1: all.", default=0.9),
+    max_new_tokens: int = option("Maximum tokens per response.", default=256),
+    seed: int | None = option("The same seed gives the same answers.", shown="random"),
     loading: options.Loading,
 ) -> None:
-    """Talk to a model in the terminal; what comes by standard input is read as one turn a line.
+    """Talk to a model in the terminal; piped standard input is read as one turn per line.
 
     [bold]Examples[/bold]
         penchant chat runs/first

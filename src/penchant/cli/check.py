@@ -14,21 +14,21 @@ NUM_PROBLEMS = 20
 
 def command(
     *,
-    files: list[Path] = argument("Preference pairs or demonstrations, or a project of votes."),
+    files: list[Path] = argument("Files of preference pairs or demonstrations, or a vote project."),
     model: str = option(options.MODEL_HELP, "--model -m", default="smollm2-135m"),
-    max_length: int = option("Most tokens of prompt and response.", default=1024, min=8),
-    max_prompt_length: int | None = option("Most tokens of a prompt.", shown="--max-length less 1", min=1),
+    max_length: int = option("Maximum tokens of prompt plus response.", default=1024, min=8),
+    max_prompt_length: int | None = option("Maximum tokens of the prompt.", shown="--max-length less 1", min=1),
     chat_template: str | None = options.CHAT_TEMPLATE,
     special_tokens: str | None = options.SPECIAL_TOKENS,
     labels: str | None = options.LABELS,
     reading: options.Reading,
-    num_examples: int = option("How many rows to show as the model reads them.", default=3, min=0),
+    num_examples: int = option("Number of rows to show as the model reads them.", default=3, min=0),
     ids: bool = flag("--ids", "Show token ids too."),
-    show_all: bool = flag("--all", f"List every problem, not the first {NUM_PROBLEMS}."),
-    ches: bool = flag("--ches", "Load the model, and say which of the first pairs are most alike to it."),
+    show_all: bool = flag("--all", f"List every problem, not only the first {NUM_PROBLEMS}."),
+    ches: bool = flag("--ches", "Load the model and list which of the first pairs have the most similar sides."),
     as_json: bool = flag("--json", "Print JSON, with every problem in it."),
 ) -> None:
-    """Look at data before training on it: format, bad rows, lengths, and the tokens with their loss mask.
+    """Check data before training on it: format, bad rows, lengths, and the tokens with their loss mask.
 
     Exit code 0 if every row can be used, 1 if some cannot, 2 if a file cannot be read.
 

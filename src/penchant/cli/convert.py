@@ -8,15 +8,15 @@ from penchant.cli.declaring import argument, option
 
 def command(
     *,
-    files: list[str] = argument("Pairs, comparisons, labelled responses or demonstrations."),
+    files: list[str] = argument("Files of pairs, comparisons, labelled responses or demonstrations."),
     to: str = option("The format to write.", default=..., metavar="trl|kto|messages|arena|comparisons"),
-    output: str = option("The file of JSON lines to write.", "--output -o", default=...),
+    output: str = option("The JSON Lines file to write.", "--output -o", default=...),
     on_bad_row: str = option(options.BAD_ROWS, default="error"),
     reading: options.Reading,
 ) -> None:
-    """Write data of any format as rows that others read: TRL, KTO, messages, arena battles, Penchant's comparisons.
+    """Convert data of any supported format to TRL, KTO, messages, arena battles or Penchant's comparisons.
 
-    What the format has no place for is said. The file is written whole or not at all.
+    What the target format cannot hold is reported. The file is written whole or not at all.
 
     [bold]Examples[/bold]
         penchant convert battles.parquet --to trl --output pairs.jsonl

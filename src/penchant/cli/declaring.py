@@ -41,7 +41,7 @@ def declared(function: Callable[..., None]) -> Callable[..., None]:
     """A command as Typer reads it: its groups are written out, field by field.
 
     The default of a group says which defaults its fields have in this command. Each example of the docstring
-    becomes a paragraph, so that the help keeps its lines apart.
+    becomes a paragraph, so that the help keeps them apart; other paragraphs become one line, for the terminal to wrap.
     """
     signature = inspect.signature(function, eval_str=True)
 
@@ -56,7 +56,8 @@ def declared(function: Callable[..., None]) -> Callable[..., None]:
     ]
     call.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in options}
-    call.__doc__ = re.sub(r"\n+(?= {4})", "\n\n", inspect.getdoc(function) or "")
+    examples_apart = re.sub(r"\n+(?= {4})", "\n\n", inspect.getdoc(function) or "")
+    call.__doc__ = re.sub(r"(?<!\n)\n(?=\S)", " ", examples_apart)
     return call
 
 

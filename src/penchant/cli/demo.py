@@ -29,12 +29,12 @@ def steps(output: Path) -> list[tuple[str, list[str]]]:
 
 
 def command(
-    output: Path = option("The folder for everything.", "--output -o", default=Path("runs/demo")),
-    dry_run: bool = flag("--dry-run", "Print the commands and run none."),
+    output: Path = option("Folder for everything that is written.", "--output -o", default=Path("runs/demo")),
+    dry_run: bool = flag("--dry-run", "Print the commands without running them."),
 ) -> None:
-    """Sample, prefer, train and compare on the starter model: the whole way, in a few minutes.
+    """Run the whole workflow on the starter model in a few minutes: sample, judge, train, compare.
 
-    Every step is one ordinary command, printed before it runs. Steps that are done are not done again.
+    Every step is one ordinary command, printed before it runs. Finished steps are not repeated.
 
     [bold]Example[/bold]
         penchant demo --output runs/demo

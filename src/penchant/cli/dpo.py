@@ -12,24 +12,26 @@ def command(
     data: list[str] | None = options.PREFERENCES,
     place: options.Place,
     preset: str | None = option(
-        "A published recipe, beneath what is set beside it; `penchant objectives --presets` lists them.", shown="none"
+        "Start from a published recipe; other options override it. List: `penchant objectives --presets`.", shown="none"
     ),
     objective: str | None = option("The loss to minimise; `penchant objectives` lists them.", shown="dpo"),
-    beta: float | None = option("How strongly the reference pulls.", shown="the objective's own; 0.1 for dpo"),
+    beta: float | None = option(
+        "KL penalty; higher stays closer to the reference.", shown="the objective's own; 0.1 for dpo"
+    ),
     learning_rate: float | None = option(
-        "The highest, after the warm-up.", shown="1e-5 to 5e-7 by the steps; with LoRA 10x"
+        "Peak learning rate.", shown="1e-5 for short runs to 5e-7 for long; with LoRA 10x"
     ),
     epochs: int | None = options.EPOCHS,
     batch_size: int | None = options.PAIRS_IN_A_STEP,
     pairs: options.Pairs,
     start: options.Start,
     rows: options.PairRows,
-    online: bool = flag("--online", "Make the pairs while training: responses of its own to --prompts, judged."),
+    online: bool = flag("--online", "Make pairs during training: sample answers to --prompts, compare with --judge."),
     prompts: list[str] | None = options.PROMPTS,
-    judge: str | None = option("With --online: a name, reward:FOLDER, run:FOLDER, module:function, URL."),
+    judge: str | None = option("With --online: positivity, reward:FOLDER, run:FOLDER, module:function, URL."),
     judge_model: str | None = options.JUDGE_MODEL,
     run: options.SharedRun,
-    advise: bool = flag("--advise", "Propose settings from the data and the model, and train nothing."),
+    advise: bool = flag("--advise", "Suggest settings for this data and model, without training."),
 ) -> None:
     """Train a model on preferences by Direct Preference Optimization.
 

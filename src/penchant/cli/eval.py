@@ -22,38 +22,38 @@ def command(
     *,
     ctx: typer.Context,
     models: list[str] | None = argument(
-        "A finished run folder; or several models, of which the first is what others are held to.", default=None
+        "A finished run folder; or several models, each compared with the first.", default=None
     ),
     prompts: str | None = option("A file of prompts, or everyday-test.", "--prompts -p", shown="everyday-test"),
     answers: tuple[Path, Path] | None = option(
-        "Two files of `penchant sample`, before and after, instead of models.", shown="none"
+        "Instead of models, compare two files of `penchant sample`: before and after.", shown="none"
     ),
     judge: str = option(
-        "positivity, reward:FOLDER, run:FOLDER, module:function (which runs its code), http://.", default="positivity"
+        "positivity, reward:FOLDER, run:FOLDER, module:function (which runs its code) or a URL.", default="positivity"
     ),
     judge_model: str | None = options.JUDGE_MODEL,
-    repeats: int = option("Ask the judge so often, to see how far it repeats itself.", default=1, min=1),
-    reference: str | None = option("Compare with this model instead of the run's reference.", shown="the run's"),
-    data: list[str] | None = option("Held-out preferences: accuracy and calibration; may be repeated.", "--data -d"),
+    repeats: int = option("How often to ask the judge per comparison, to measure its consistency.", default=1, min=1),
+    reference: str | None = option("The reference model to compare with.", shown="the run's"),
+    data: list[str] | None = option("Held-out preferences for accuracy and calibration; may be repeated.", "--data -d"),
     demonstrations: str | None = option(
-        "Conversations or texts not trained on: perplexity before and after.", shown="none"
+        "Held-out conversations or texts, for perplexity before and after.", shown="none"
     ),
-    num_responses: int = option("Responses of each model to each prompt.", default=1, min=1),
+    num_responses: int = option("Responses of each model per prompt.", default=1, min=1),
     sampling: options.Sampling,
     max_prompts: int | None = options.MAX_PROMPTS,
     fields: options.Fields,
-    batch_size: int = option("Responses sampled at once.", default=64, min=1),
+    batch_size: int = option("Responses sampled in one batch.", default=64, min=1),
     seed: int = option("The same seed gives the same responses and intervals.", default=0, min=0),
     loading: options.Loading,
     special_tokens: str | None = options.SPECIAL_TOKENS,
-    output: Path | None = option("A JSON file to write as well.", "--output -o"),
+    output: Path | None = option("Also write the results to this JSON file.", "--output -o"),
     processes: int = options.PROCESSES,
 ) -> None:
     """Compare a run with the model it started from: mean score, win rate with a 95% interval, KL, samples.
 
     Both answer the same prompts, a judge says which answer is better, and the KL is estimated on the policy's own
-    samples at temperature 1. Writes comparison.json and the report into the run folder. Of several models each is
-    compared with the first; with --answers, what was answered already is.
+    samples at temperature 1. Writes comparison.json and the report into the run folder. Of several models, each is
+    compared with the first. With --answers, two files of existing answers are compared.
 
     [bold]Examples[/bold]
         penchant eval runs/first --prompts everyday-test --judge positivity

@@ -9,26 +9,26 @@ from penchant.cli.declaring import argument, flag, option
 
 
 def command(
-    run: str = argument("A run folder, or any other model that --model takes elsewhere."),
-    merged: Path | None = option("The folder to write; an adapter is folded into its model."),
+    run: str = argument("A run folder, or any other model that --model accepts."),
+    merged: Path | None = option("Folder to write, with an adapter merged into its model."),
     dtype: str | None = option(
         "Precision of the weights in the folder: float32, bfloat16 or float16.", shown="float32"
     ),
     gguf: Path | None = option("The GGUF file to write, for llama.cpp and Ollama."),
-    gguf_type: str | None = option("Its weights: f32, f16 or q8_0.", shown="f16"),
+    gguf_type: str | None = option("Type of its weights: f32, f16 or q8_0.", shown="f16"),
     ollama: bool = flag("--ollama", "Write an Ollama Modelfile beside the GGUF file."),
-    push: str | None = option("Send the folder to this repository on the Hub.", metavar="OWNER/NAME"),
-    private: bool | None = option("Whether nobody else may read a repository that is made.", shown="private"),
+    push: str | None = option("Upload the folder to this Hub repository.", metavar="OWNER/NAME"),
+    private: bool | None = option("Make a new Hub repository private.", shown="private"),
     chat_template: str | None = options.CHAT_TEMPLATE,
 ) -> None:
     """Write a model that needs no adapter: the trained weights, tokenizer and chat template in one folder or one file.
 
-    What is written is read back and compared with the trained model; if it computes anything else, the export fails.
-    Where embedding and head are one weight and an adapter changes only one of them, they are written as two weights.
-    provenance.json in the folder says where the model came from, for `penchant lineage` and `penchant verify`.
+    The export is read back and compared with the trained model, and fails if it computes anything else. Tied embedding
+    and head weights are written as two weights if an adapter changes only one of them. provenance.json in the folder
+    records where the model came from, for `penchant lineage` and `penchant verify`.
 
     Load the folder with transformers' AutoModelForCausalLM.from_pretrained, or serve it with vLLM; load the file with
-    llama.cpp, or, by its Modelfile, with Ollama.
+    llama.cpp or, with its Modelfile, Ollama.
 
     [bold]Examples[/bold]
         penchant export runs/lora --merged ./my-model

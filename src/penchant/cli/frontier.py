@@ -6,15 +6,15 @@ from penchant.cli.declaring import argument, option
 
 
 def command(
-    file: Path = argument("A YAML file that says which methods, how strong, from where."),
-    output: Path = option("The folder of all runs, figures and numbers.", "--output -o", default=...),
-    judge: str | None = option("The true reward, in place of the file's.", shown="the file's"),
+    file: Path = argument("A YAML file with the methods, their strengths and the initial model."),
+    output: Path = option("Folder for all runs, figures and numbers.", "--output -o", default=...),
+    judge: str | None = option("The true reward, instead of the file's.", shown="the file's"),
 ) -> None:
-    """Train by several methods at several strengths from one start, and draw what each reaches against its KL.
+    """Train one model by several methods at several strengths, and plot the true reward of each against its KL.
 
-    All share one start, one split of the prompts, one pool of sampled answers and preferences, and one reward model.
-    Every point is a run folder of its own, and stands in points.jsonl as soon as it is measured: give the same command
-    again, and it goes on where it was stopped.
+    All share one initial model, one split of the prompts, one pool of sampled answers and preferences, and one reward
+    model. Every point is a run folder of its own and is added to points.jsonl once it is measured. After a stop, the
+    same command continues.
 
     [bold]Examples[/bold]
         penchant frontier examples/frontier-sentiment.yaml --output runs/frontier

@@ -1,4 +1,4 @@
-"""`penchant judge`: a stand-in for a person answers comparisons."""
+"""`penchant judge`: a judge answers comparisons in place of a person."""
 
 from pathlib import Path
 from typing import Any
@@ -9,24 +9,24 @@ from penchant.cli.declaring import argument, option
 
 def command(
     *,
-    comparisons: Path = argument("Comparisons, as `penchant sample` writes them."),
-    output: Path = option("The answered comparisons, JSON lines.", "--output -o", default=...),
+    comparisons: Path = argument("A file of comparisons, as written by `penchant sample`."),
+    output: Path = option("JSON Lines file to write: the answered comparisons.", "--output -o", default=...),
     judge: str = option(
-        "positivity, reward:FOLDER, run:FOLDER, module:function of your own (which runs its code), http://...",
+        "positivity, reward:FOLDER, run:FOLDER, module:function (which runs its code) or a URL.",
         default="positivity",
     ),
     judging: options.Judging,
-    people: Path | None = option("Comparisons that people answered, to see how far the judge agrees with them."),
+    people: Path | None = option("Comparisons answered by people, to measure the judge's agreement."),
     device: str | None = options.DEVICE,
     dtype: str | None = options.DTYPE,
     resume: bool = options.RESUME,
 ) -> None:
     """Answer comparisons with a judge that stands in for a person.
 
-    A judge is a function that scores responses (the default, positivity, likes sunny words), a reward model, the reward
-    that a trained run holds, or a language model behind an OpenAI-compatible endpoint, which is asked in both orders.
-    The endpoint's key is read from the environment variable PENCHANT_JUDGE_KEY alone. No person is asked; --people
-    shows how far the judge agrees with people.
+    A judge is a function that scores responses (the default, positivity, prefers positive words), a reward model, the
+    implicit reward of a trained run, or a language model behind an OpenAI-compatible endpoint, which is asked in both
+    orders. The endpoint's API key is read only from the environment variable PENCHANT_JUDGE_KEY. No person is asked;
+    --people measures how far the judge agrees with people.
 
     [bold]Examples[/bold]
         penchant judge samples.jsonl --judge positivity --output votes.jsonl

@@ -9,20 +9,20 @@ from penchant.cli.declaring import argument, option
 
 def command(
     experiments: list[str] | None = argument(
-        "Names of experiments, or 'all' for those that take seconds; without a name they are listed.",
+        "Experiments to run, or 'all' for those that take seconds; without a name they are listed.",
         default=None,
         shown=False,
     ),
     output: Path | None = option("A folder for figures (SVG, PNG) and numbers (JSON).", "--output -o"),
     settings: list[str] | None = option(
-        "An option of the named experiments, as name=value; may be repeated. At least one of them must have it.",
+        "An option as name=value; may be repeated. At least one of the named experiments must have it.",
         "--set",
     ),
 ) -> None:
-    """Check what the mathematics claims: each experiment prints its claim, what was measured and whether it held.
+    """Check the theory's claims: each experiment prints its claim, what was measured and whether it held.
 
     Most are exact, in float64, and take seconds; these are what 'all' runs. Two are not among them: tree loads a real
-    language model, and life trains a small one from nothing in a minute or two. The exit code is 1 if a claim did not
+    language model, and life trains a small one from random weights in a minute or two. Exit code 1 if a claim did not
     hold.
 
     [bold]Examples[/bold]

@@ -10,12 +10,12 @@ from penchant.cli.declaring import argument
 
 
 def command(
-    run: Path = argument("A run folder, or a model that was exported."),
+    run: Path = argument("A run folder or an exported model."),
     as_json: bool = options.JSON,
 ) -> None:
     """Show where a run came from, as a tree: the runs and models before it, data files, votes, people and judges.
 
-    This is what was written down when they were made; `penchant verify` compares it with the files.
+    The tree is what was recorded when they were made; `penchant verify` compares it with the files.
 
     [bold]Examples[/bold]
         penchant lineage runs/second

@@ -50,7 +50,7 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: bool = option(
-        "Show the versions, as a bug report needs them, and stop.",
+        "Show the versions, as a bug report needs them, and exit.",
         "--version",
         default=False,
         is_eager=True,

@@ -37,15 +37,13 @@ def command(
 
     print_table(COLUMNS, [model.row() for model in found])
     if missing := [model.name for model in found if not model.is_here]:
-        typer.echo(
-            f"`penchant models pull {missing[0]}` fetches the starter model; the first use of it does so too", err=True
-        )
+        typer.echo(f"`penchant models pull {missing[0]}` downloads the starter model; so does its first use", err=True)
 
 
 @app.command()
 @declared
 def pull(name: str = argument("A starter model's name.", default="smollm2-135m")) -> None:
-    """Fetch a starter model, check it and convert it, once.
+    """Download a starter model, verify it and convert it, unless it is here already.
 
     [bold]Example[/bold]
         penchant models pull smollm2-135m

@@ -4,8 +4,8 @@ from penchant.cli.declaring import argument, flag
 
 
 def command(
-    name: str | None = argument("Show this one in full; TRL's names are understood too.", default=None),
-    presets: bool = flag("--presets", "List the published recipes instead."),
+    name: str | None = argument("Show this one in full; TRL's names work too.", default=None),
+    presets: bool = flag("--presets", "List the published recipes instead (`penchant dpo --preset`)."),
 ) -> None:
     """List the objectives: formula, default parameters, source, and when to use which.
 

@@ -6,38 +6,38 @@ from penchant.cli.declaring import Group, flag, option
 
 MODEL_HELP = "A starter model's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name."
 MODEL = option(MODEL_HELP, "--model -m", shown="smollm2-135m")
-KINDS = "files, folders, hub:owner/name, votes; may be repeated. NAME::weight=2,max_rows=99 weighs and caps one."
+KINDS = "files, folders, hub:owner/name, vote projects; repeatable. NAME::weight=2,max_rows=99 sets weight and limit."
 PREFERENCES = option(f"Preferences: {KINDS}", "--data -d")
 TEXTS = option(f"Conversations or text: {KINDS}", "--data -d")
 PROMPTS = option("Files of prompts, or everyday-train; may be repeated.", "--prompts -p")
-MAX_PROMPTS = option("Use only this many prompts, from the start.", shown="all", min=1)
-JUDGE_MODEL = option("For an endpoint: the name of its model.")
-CHAT_TEMPLATE = option("'plain' for a model of raw text, or the path of a Jinja template.", shown="the tokenizer's own")
+MAX_PROMPTS = option("Use only this many prompts, the first ones.", shown="all", min=1)
+JUDGE_MODEL = option("For an endpoint judge: the name of its model.")
+CHAT_TEMPLATE = option("'plain' for a model trained on raw text, or a Jinja file.", shown="the tokenizer's own")
 SPECIAL_TOKENS = option(
-    "A text that spells a special token: refuse its row, read it as plain text, or as the token itself.",
+    "Text that spells a special token: refuse the row, read it as plain text, or as the token (control).",
     shown="refuse",
     metavar="refuse|text|control",
 )
 LABELS = option(
-    "What several votes on one pair become: the answer of the majority, or a soft label (how sure they are).",
+    "How several votes on a pair are combined: the majority's answer, or a soft label (a probability).",
     shown="majority",
     metavar="majority|soft",
 )
-BAD_ROWS = "Rows that cannot be used: drop and list them, or error."
-COLUMNS = option("Columns to read under other names.", shown="none", metavar="COLUMN=NAME,...")
-FORMAT = option("Read rows by this format.", shown="the first that fits")
-PAIRING = option("Pairs of a list: all, best_worst, best_random or adjacent.", shown="all")
-GAPS = "Smallest gap of scores or ranks for a pair."
-SUBSET = option("Which rows a limit takes: head (the first) or random (by the seed).", shown="head")
-LENGTH = "Most tokens of prompt and response."
-EPOCHS = option("Times through the data.", shown="1")
-PAIRS_IN_A_STEP = option("Pairs in one optimiser step.", shown="8")
+BAD_ROWS = "Unusable rows: drop (and list) them, or error."
+COLUMNS = option("Columns to rename when reading.", shown="none", metavar="COLUMN=NAME,...")
+FORMAT = option("Data format of the rows.", shown="detected")
+PAIRING = option("Pairs to form from a list: all, best_worst, best_random or adjacent.", shown="all")
+GAPS = "Minimum difference in score or rank for a pair."
+SUBSET = option("Rows kept by a row limit: head (the first) or random (by the seed).", shown="head")
+LENGTH = "Maximum tokens of prompt plus response."
+EPOCHS = option("Passes over the data.", shown="1")
+PAIRS_IN_A_STEP = option("Pairs per optimiser step.", shown="8")
 LORA = flag("--lora", "Train a low-rank adapter instead of all weights.")
 CONFIG = option("A YAML file with any of the settings.")
 SETTINGS = option("Any setting as section.key=value; may be repeated.", "--set", metavar="KEY=VALUE")
-PROCESSES: int = option("Processes of this machine that share the work.", default=1, min=1)
+PROCESSES: int = option("Number of processes on this machine that share the work.", default=1, min=1)
 RESUME = flag("--resume", "Continue the interrupted file in --output.")
-DEVICE = option("What computes: auto, cpu, cuda or mps.", shown="auto")
+DEVICE = option("Device: auto, cpu, cuda or mps.", shown="auto")
 DTYPE = option("Precision: auto, float32 or bfloat16.", shown="auto")
 JSON = flag("--json", "Print JSON.")
 
@@ -53,10 +53,10 @@ class Loading(Group):
 class Sampling(Group):
     """How responses are sampled."""
 
-    temperature: float = option("Randomness; 0 always takes the likeliest token.", "--temperature -t", default=1.0)
-    top_p: float = option("Only the likeliest tokens that together have this share; 1: all.", default=1.0)
-    top_k: int = option("Only this many of the likeliest tokens; 0: all.", default=0)
-    max_new_tokens: int = option("Longest response, in tokens.", default=128)
+    temperature: float = option("Sampling temperature; 0 is greedy decoding.", "--temperature -t", default=1.0)
+    top_p: float = option("Nucleus sampling: total probability of the tokens kept; 1: all.", default=1.0)
+    top_k: int = option("Keep only this many of the most likely tokens; 0: all.", default=0)
+    max_new_tokens: int = option("Maximum tokens per response.", default=128)
 
 
 class Fields(Group):
@@ -77,13 +77,13 @@ class Judging(Group):
     """Of the one judge or the other."""
 
     judge_model: str | None = JUDGE_MODEL
-    instructions: Path | None = option("For an endpoint: a file that says how to judge.", shown="Penchant's own")
+    instructions: Path | None = option("For an endpoint judge: a file with its instructions.", shown="Penchant's own")
     epsilon: float | None = option(
-        "Scores that differ by no more are a tie.", shown="0; for run: 0.001 nats; for reward: 0.0001", min=0
+        "Scores that differ by at most this are a tie.", shown="0; for run: 0.001 nats; for reward: 0.0001", min=0
     )
-    judge_reference: str | None = option("For run: the reference to compare with.", shown="the run's")
-    concurrency: int | None = option("For an endpoint: comparisons asked at once.", shown="4", min=1, max=64)
-    timeout: float | None = option("For an endpoint: seconds it may stay silent.", shown="120", min=0.1, max=86_400)
+    judge_reference: str | None = option("For a run:FOLDER judge: the reference model.", shown="the run's")
+    concurrency: int | None = option("For an endpoint judge: concurrent requests.", shown="4", min=1, max=64)
+    timeout: float | None = option("For an endpoint judge: timeout in seconds.", shown="120", min=0.1, max=86_400)
 
 
 class Place(Group):
@@ -100,14 +100,14 @@ class Pairs(Group):
     max_rows: int | None = option("Use only this many pairs.", "--max-pairs", shown="all")
     subset: str | None = SUBSET
     max_length: int | None = option(LENGTH, shown="1024")
-    max_prompt_length: int | None = option("Most tokens of a prompt.", shown="--max-length less 1")
+    max_prompt_length: int | None = option("Maximum tokens of the prompt.", shown="--max-length less 1")
 
 
 class Start(Group):
     """What training starts from."""
 
     lora: bool = LORA
-    seed: int | None = option("Decides the data's order, what is held out, and an adapter's start.", shown="0")
+    seed: int | None = option("Seed of the data order, the held-out split and an adapter's first weights.", shown="0")
     loading: Loading
     special_tokens: str | None = SPECIAL_TOKENS
 
@@ -133,16 +133,16 @@ class Run(Group):
 
     settings: list[str] | None = SETTINGS
     trackers: list[str] | None = option(
-        "Told of every step: tensorboard, wandb, trackio, mlflow, or module:name of your own; may be repeated.",
+        "Log metrics to tensorboard, wandb, trackio, mlflow, or module:name of your own; may be repeated.",
         "--track --tracker",
         shown="none",
         metavar="NAME",
     )
-    resume: bool = flag("--resume", "Continue the run in --output, bit for bit.")
+    resume: bool = flag("--resume", "Continue the interrupted run in --output; the result is bit-identical.")
 
 
 class SharedRun(Run):
     """The same, of several processes."""
 
     processes: int = PROCESSES
-    max_restarts: int = option("How often all go on from a checkpoint after one was killed.", default=0, min=0)
+    max_restarts: int = option("Times to restart all processes from a checkpoint if one is killed.", default=0, min=0)

@@ -1,4 +1,4 @@
-"""`penchant pair`: preference pairs from sampled answers, by a judge's scores or by who wrote them."""
+"""`penchant pair`: preference pairs from sampled answers, by a judge's scores or by the model that wrote them."""
 
 from pathlib import Path
 from typing import cast
@@ -9,31 +9,31 @@ from penchant.cli.declaring import argument, flag, option
 
 def command(
     *,
-    samples: list[Path] = argument("Files that `penchant sample` wrote, of one model or several."),
-    output: Path = option("The pairs, JSON lines.", "--output -o", default=...),
+    samples: list[Path] = argument("Files written by `penchant sample`, from one model or several."),
+    output: Path = option("JSON Lines file of pairs to write.", "--output -o", default=...),
     judge: str | None = option(
-        "What scores answers: positivity, reward:FOLDER, or module:function of your own.", shown="none"
+        "What scores the answers: positivity, reward:FOLDER, or module:function of your own.", shown="none"
     ),
     rule: str = option(
-        "best_worst, best_random, adjacent or all of a prompt's answers by score; delta: the first file's "
-        "over the second's.",
+        "Pairs of each prompt's answers by score: best_worst, best_random, adjacent or all; or delta: the first "
+        "file's answer is preferred to the second's.",
         default="best_worst",
     ),
-    min_gap: float = option("Smallest gap of scores for a pair.", default=0.0, shown="any"),
-    max_length_ratio: float | None = option("How much longer the longer side may be, as 2.", shown="any"),
-    finished: bool = flag("--finished", "Leave out answers cut at the limit."),
+    min_gap: float = option("Minimum score difference for a pair.", default=0.0, shown="any"),
+    max_length_ratio: float | None = option("Maximum ratio of the longer side to the shorter, such as 2.", shown="any"),
+    finished: bool = flag("--finished", "Leave out answers cut off at the token limit."),
     order: str = option(
-        "prompts: as they come; easy_first: the largest gap of scores first; least_alike_first: lowest CHES.",
+        "prompts: as given; easy_first: largest score difference first; least_alike_first: lowest CHES score first.",
         default="prompts",
     ),
-    ches_model: str | None = option("The model by which it is measured how alike a pair's sides are.", shown="none"),
-    drop_alike: float = option("Share of the pairs to leave out, the most alike to that model, as 0.25.", default=0.0),
+    ches_model: str | None = option("Model that measures how similar a pair's sides are (CHES).", shown="none"),
+    drop_alike: float = option("Fraction of pairs to drop, those most similar by CHES, such as 0.25.", default=0.0),
     loading: options.Loading,
 ) -> None:
-    """Make preference pairs of the answers that one or several models gave to the same prompts.
+    """Make preference pairs from the answers that one or several models gave to the same prompts.
 
-    Answers to one prompt are pooled over the files. What decided on a pair is written in its `meta`: the rule, the
-    judge and its scores, and which models wrote the two sides.
+    Answers to one prompt are pooled over the files. Each pair's `meta` records how it was chosen: the rule,
+    the judge and its scores, and which models wrote the two sides.
 
     [bold]Examples[/bold]
         penchant pair samples.jsonl --judge positivity --min-gap 1 --output pairs.jsonl

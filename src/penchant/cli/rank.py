@@ -13,23 +13,23 @@ MOST_LISTED = 20
 def command(
     *,
     votes: list[Path] = argument("Files of votes: comparisons, battles, winners or counts."),
-    ties: str = option("How ties count: half (a win for each) or davidson.", default="half"),
-    both_bad: str = option("How 'both bad' counts: apart (no vote) or tie.", default="apart"),
+    ties: str = option("How ties count: half (half a win for each) or davidson (Davidson's model).", default="half"),
+    both_bad: str = option("How 'both bad' counts: apart (not as a vote) or tie.", default="apart"),
     intervals: str = option("How the intervals are computed: sandwich or bootstrap.", default="sandwich"),
     num_bootstrap: int | None = option(
-        "How often --intervals bootstrap draws the votes anew.", shown="1000", min=2, max=1_000_000
+        "Number of resamples of --intervals bootstrap.", shown="1000", min=2, max=1_000_000
     ),
     seed: int | None = option("Seed of --intervals bootstrap.", shown="0", min=0),
     cluster: str = option(
-        "Votes that may err together, by: auto (what is recorded), none, prompt, annotator, both.", default="auto"
+        "Group votes with correlated errors by: auto (what is recorded), none, prompt, annotator, both.", default="auto"
     ),
     prior: str = option(
-        "What is assumed before any vote: auto (phantom votes, if ratings would be infinite without), none, "
-        "phantom, or the standard deviation of a normal prior, in Elo points.",
+        "Prior on the ratings: auto (phantom votes only where ratings would be infinite), none, phantom, or the "
+        "standard deviation of a normal prior, in Elo points.",
         default="auto",
     ),
     level: float = option("Confidence level of the intervals.", default=0.95),
-    elo: bool = flag("--elo", "Also show online Elo, in the order of the votes."),
+    elo: bool = flag("--elo", "Also show online Elo ratings, in the order of the votes."),
     on_bad_row: str = option(options.BAD_ROWS, default="error"),
     fields: options.Fields,
     output: Path | None = option("A folder for rank.json and a figure (SVG, PNG).", "--output -o"),
@@ -37,7 +37,7 @@ def command(
     """Rank models, or anything else, by votes: Bradley-Terry ratings with intervals, agreement, bias, cycles.
 
     Reads comparisons as Penchant writes them, arena battles (model_a, model_b, winner), tables of left, right, winner,
-    and tables of counts. docs/ranking.md says how to read what it prints.
+    and tables of counts. docs/ranking.md explains the output.
 
     [bold]Examples[/bold]
         penchant rank votes.jsonl

@@ -9,13 +9,13 @@ from penchant.cli.declaring import argument, option
 
 
 def command(
-    runs: list[Path] = argument("Run folders; several are compared. Or a file that `eval` wrote.", metavar="RUN..."),
+    runs: list[Path] = argument("Run folders; several are compared. Or a file from penchant eval.", metavar="RUN..."),
     output: Path | None = option(
-        "The page.", "--output -o", shown="RUN/report.html; of several runs, runs-compared.html; of a file, its name"
+        "Page to write.", "--output -o", shown="RUN/report.html; several runs: runs-compared.html; a file: its name"
     ),
-    language: str = option("en or zh.", default="en"),
+    language: str = option("Language of the page: en or zh.", default="en"),
 ) -> None:
-    """Write the report of a run again, from what its folder holds, or one page that compares several runs or models.
+    """Write a run's report again from its folder, or one page that compares several runs or models.
 
     [bold]Examples[/bold]
         penchant report runs/first

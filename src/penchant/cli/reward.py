@@ -9,9 +9,9 @@ def command(
     data: list[str] | None = options.PREFERENCES,
     place: options.Place,
     centring: float | None = option(
-        "Weight of the term that takes the mean of rewards to zero; 0.01 is usual.", shown="0"
+        "Weight of the penalty that keeps the mean reward near zero; 0.01 is usual.", shown="0"
     ),
-    learning_rate: float | None = option("The highest, after the warm-up.", shown="1e-5; with LoRA 1e-4"),
+    learning_rate: float | None = option("Peak learning rate.", shown="1e-5; with LoRA 1e-4"),
     epochs: int | None = options.EPOCHS,
     batch_size: int | None = options.PAIRS_IN_A_STEP,
     pairs: options.Pairs,
@@ -19,10 +19,10 @@ def command(
     rows: options.PairRows,
     run: options.SharedRun,
 ) -> None:
-    """Train a reward model: a language model whose head gives one number for a response, higher for better.
+    """Train a reward model: a language model whose head gives each response one score, higher for better.
 
-    It is trained on the likelihood of the preferences (Bradley and Terry), and what is written is loaded by
-    transformers' AutoModelForSequenceClassification. It judges by --judge reward:FOLDER and scores pairs.
+    Training maximises the Bradley-Terry likelihood of the preferences. The run folder's model loads with transformers'
+    AutoModelForSequenceClassification. Use it with `penchant score`, or as a judge: --judge reward:FOLDER.
 
     [bold]Examples[/bold]
         penchant reward --model smollm2-135m --data pairs.jsonl --output runs/reward

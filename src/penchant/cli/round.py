@@ -8,34 +8,32 @@ from penchant.cli.declaring import argument, flag, flattened, option
 
 def command(
     *,
-    folder: Path = argument("The folder of all rounds; made where there is none."),
+    folder: Path = argument("The folder of all rounds; created if missing."),
     model: str | None = option("The model that the first round starts from.", "--model -m"),
     prompts: str | None = option("A file of prompts, or everyday-train.", "--prompts -p"),
-    judge: str | None = option("Who answers: positivity, module:function, reward:FOLDER, run:FOLDER, http://..."),
+    judge: str | None = option("What judges: positivity, reward:FOLDER, run:FOLDER, module:function or a URL."),
     judging: options.Judging,
-    people: Path | None = option("Instead of a judge: the annotation project in which people are asked."),
-    min_votes: int | None = option("With --people: go on after this many answers.", shown="all", min=1),
-    held_out: float | None = option("Share of prompts kept for measuring.", shown="0.2", min=0.01, max=0.99),
-    temperature: float | None = option(
-        "Randomness; 0 always takes the likeliest token.", "--temperature -t", shown="1"
-    ),
-    top_p: float | None = option("Only the likeliest tokens that together have this share; 1: all.", shown="1"),
-    top_k: int | None = option("Only this many of the likeliest tokens; 0: all.", shown="0"),
-    max_new_tokens: int | None = option("Longest response, in tokens.", shown="128", min=1),
+    people: Path | None = option("Instead of a judge: the annotation project where people answer."),
+    min_votes: int | None = option("With --people: continue after this many answers.", shown="all", min=1),
+    held_out: float | None = option("Fraction of prompts held out for evaluation.", shown="0.2", min=0.01, max=0.99),
+    temperature: float | None = option("Sampling temperature; 0 is greedy decoding.", "--temperature -t", shown="1"),
+    top_p: float | None = option("Nucleus sampling: total probability of the tokens kept; 1: all.", shown="1"),
+    top_k: int | None = option("Keep only this many of the most likely tokens; 0: all.", shown="0"),
+    max_new_tokens: int | None = option("Maximum tokens per response.", shown="128", min=1),
     max_prompts: int | None = options.MAX_PROMPTS,
-    seed: int | None = option("Decides what is held out and all that is drawn at random.", shown="0"),
+    seed: int | None = option("Seed of the held-out split and of everything random.", shown="0"),
     settings: list[str] | None = option("A setting of penchant dpo; may be repeated.", "--set", metavar="KEY=VALUE"),
     loading: options.Loading,
-    show: bool = flag("--list", "Show the rounds in the folder, and do nothing else."),
+    show: bool = flag("--list", "List the rounds in the folder and exit."),
 ) -> None:
-    """Do one round: sample from the current model, have the responses compared, train, measure.
+    """Run one round: sample from the current model, have the responses compared, train, evaluate.
 
-    The first round starts from --model, each later one from the model that the round before trained. Some prompts are
-    never trained on, in any round: on them each round's model is compared with the one it started from. With --people
-    a round waits until enough comparisons are answered.
+    The first round starts from --model, each later one from the model that the previous round trained. Some prompts are
+    held out of every round: on them, each round's model is compared with the one it started from. With --people, a
+    round waits until enough comparisons are answered.
 
-    If a round is interrupted, give the same command again, or only `penchant round FOLDER`: it continues where it
-    stopped. Options that are left out stay as they were.
+    To continue an interrupted round, give the same command again, or only `penchant round FOLDER`. Options left out
+    keep their values.
 
     [bold]Examples[/bold]
         penchant round wheel --model smollm2-135m --prompts everyday-train --judge positivity

@@ -13,32 +13,32 @@ WARM = options.Sampling(temperature=0.8, max_new_tokens=256)
 def command(
     *,
     prompts: str = option("A file of prompts, or everyday-train, everyday-test.", "--prompts -p", default=...),
-    output: Path = option("The file of JSON lines to write.", "--output -o", default=...),
+    output: Path = option("The JSON Lines file to write.", "--output -o", default=...),
     model: list[str] | None = option(
-        f"{options.MODEL_HELP} Several may be given; each writes a file, numbered in their order.",
+        f"{options.MODEL_HELP} May be repeated; each model writes its own numbered file.",
         "--model -m",
-        shown="smollm2-135m, where no endpoint is given",
+        shown="smollm2-135m, unless an endpoint is given",
     ),
     endpoint: list[str] | None = option(
-        "The address of an OpenAI-compatible server that answers, as http://localhost:8000/v1.", shown="none"
+        "Sample from this OpenAI-compatible server, for example http://localhost:8000/v1.", shown="none"
     ),
     endpoint_model: list[str] | None = option(
-        "What the server calls its model; one for each --endpoint, or several of one.", shown="none"
+        "The server's name for the model; one per --endpoint, or several for a single endpoint.", shown="none"
     ),
-    concurrency: int | None = option("Prompts that an endpoint is asked at once.", shown="16", min=1),
-    timeout: float | None = option("Seconds that an endpoint may stay silent.", shown="120"),
-    num_responses: int = option("Responses to each prompt; every two make a comparison.", default=2, min=1),
+    concurrency: int | None = option("Concurrent requests to an endpoint.", shown="16", min=1),
+    timeout: float | None = option("Timeout of an endpoint in seconds.", shown="120"),
+    num_responses: int = option("Responses per prompt; every two make a comparison.", default=2, min=1),
     sampling: options.Sampling = WARM,
     max_prompts: int | None = options.MAX_PROMPTS,
     fields: options.Fields,
-    batch_size: int | None = option("Responses sampled at once.", shown="64", min=1),
+    batch_size: int | None = option("Responses sampled in one batch.", shown="64", min=1),
     seed: int = option("The same seed gives the same responses.", default=0, min=0),
     loading: options.Loading,
     special_tokens: str | None = options.SPECIAL_TOKENS,
     resume: bool = options.RESUME,
     processes: int = options.PROCESSES,
 ) -> None:
-    """Sample responses from a model and write them as comparisons that wait for an answer.
+    """Sample responses from a model and write them as comparisons to be judged.
 
     [bold]Examples[/bold]
         penchant sample --prompts everyday-train --output samples.jsonl

@@ -17,23 +17,23 @@ SAME = (
 def command(
     *,
     model: str = option(options.MODEL_HELP, "--model -m", default=...),
-    data: list[str] = option("Preference files, or a project; may be repeated.", "--data -d", default=...),
-    output: str | None = option("JSON lines to write; - for standard output.", "--output -o"),
-    reference: str | None = option("The model it was trained against.", shown="the run's"),
-    beta: float | None = option("Scale of the rewards.", shown="the run's"),
-    max_pairs: int | None = option("Use only this many pairs, from the start of the data.", shown="all", min=1),
-    max_length: int | None = option("Most tokens of prompt and response.", shown="the run's, else 1024", min=8),
+    data: list[str] = option("Preference files or vote projects; may be repeated.", "--data -d", default=...),
+    output: str | None = option("JSON Lines file to write; - for standard output.", "--output -o"),
+    reference: str | None = option("The reference model.", shown="the run's"),
+    beta: float | None = option("Scale of the implicit reward.", shown="the run's"),
+    max_pairs: int | None = option("Use only this many pairs, the first ones.", shown="all", min=1),
+    max_length: int | None = option("Maximum tokens of prompt plus response.", shown="the run's, else 1024", min=8),
     special_tokens: str | None = options.SPECIAL_TOKENS,
     on_bad_row: str = option(options.BAD_ROWS, default="drop"),
     reading: options.Reading,
     loading: options.Loading,
     processes: int = options.PROCESSES,
 ) -> None:
-    """Score pairs by a reward model, or by a trained model's implicit reward, its log-probability against a reference.
+    """Score pairs with a reward model, or with a model's implicit reward: its log-probability relative to a reference.
 
     Shows the reward of both responses, the margin, the probability that chosen beats rejected, and how often the model
-    agrees with the people who chose. A run folder knows its reference and its beta (the implicit reward is beta times
-    the gain in log-probability); a reward model has neither, and other models need --reference.
+    agrees with the preferences. A run folder records its reference and beta (the implicit reward is beta times the gain
+    in log-probability); a reward model needs neither; for other models give --reference.
 
     [bold]Examples[/bold]
         penchant score --model runs/first --data held_out.jsonl

@@ -10,19 +10,19 @@ from penchant.cli.declaring import argument, option
 
 def command(
     *,
-    model: str = argument("A run folder, or any other model that --model takes elsewhere."),
-    host: str = option("Address to listen on; one that other machines reach needs --token.", default="127.0.0.1"),
+    model: str = argument("A run folder, or any other model that --model accepts."),
+    host: str = option("Address to listen on; if other machines reach it, --token is needed.", default="127.0.0.1"),
     port: int = option("The port to listen on; 0 takes any free one.", default=8000, min=0, max=65535),
-    token: str | None = option("The key that clients must send: 32 or more letters and digits, or 'new'."),
-    batch_size: int = option("Answers written at a time; others wait.", default=32, min=1),
+    token: str | None = option("The API key clients must send: 32 or more letters and digits, or 'new'."),
+    batch_size: int = option("Maximum answers generated at once; others wait.", default=32, min=1),
     max_length: int | None = option(
-        "Most tokens of a prompt with its answer.", shown="the model's, at most 4096", min=2
+        "Maximum tokens of a prompt plus its answer.", shown="the model's, at most 4096", min=2
     ),
     loading: options.Loading,
 ) -> None:
-    """Serve a model at an address that speaks OpenAI's API: chat, completions, streams, seeds, log-probabilities.
+    """Serve a model by an OpenAI-compatible API: chat, completions, streaming, seeds, log-probabilities.
 
-    Requests join those under way. A seed gives the answer that penchant sample gives for it. Ctrl-C stops.
+    New requests are batched with running ones. A seed gives the same answer as in penchant sample. Ctrl-C stops.
 
     [bold]Examples[/bold]
         penchant serve runs/first

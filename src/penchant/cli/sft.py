@@ -8,17 +8,17 @@ def command(
     *,
     data: list[str] | None = options.TEXTS,
     place: options.Place,
-    learning_rate: float | None = option("The highest, after the warm-up.", shown="2e-5; with LoRA 2e-4"),
+    learning_rate: float | None = option("Peak learning rate.", shown="2e-5; with LoRA 2e-4"),
     epochs: int | None = options.EPOCHS,
-    batch_size: int | None = option("Texts in one optimiser step.", shown="16"),
+    batch_size: int | None = option("Texts per optimiser step.", shown="16"),
     max_rows: int | None = option("Use only this many rows.", shown="all"),
     subset: str | None = options.SUBSET,
-    max_length: int | None = option("Most tokens of a text; longer plain text is cut into pieces.", shown="1024"),
+    max_length: int | None = option("Maximum tokens of a text; longer plain text is split.", shown="1024"),
     start: options.Start,
     rows: options.Rows,
     run: options.SharedRun,
 ) -> None:
-    """Train a model on next tokens: the assistant's turns of conversations, or all of plain text.
+    """Train a model to predict the next token: of the assistant's turns in conversations, or of plain text.
 
     [bold]Examples[/bold]
         penchant sft --model smollm2-135m --data demonstrations.jsonl --output runs/sft

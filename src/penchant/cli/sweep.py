@@ -6,14 +6,14 @@ from penchant.cli.declaring import argument, option
 
 
 def command(
-    file: Path = argument("A YAML file that says which settings, from where, and how far."),
-    output: Path = option("The folder of all runs, figures and numbers.", "--output -o", default=...),
-    judge: str | None = option("The true reward, in place of the file's.", shown="the file's"),
+    file: Path = argument("A YAML file with the grid, the initial model and the KL budget."),
+    output: Path = option("Folder for all runs, figures and numbers.", "--output -o", default=...),
+    judge: str | None = option("The true reward, instead of the file's.", shown="the file's"),
 ) -> None:
-    """Train one method on a grid of settings, and pick what wins most on held-out prompts within a budget of KL.
+    """Train one method on a grid of settings, and pick the highest held-out win rate within a KL budget.
 
-    How many preferences a model gets right is shown and decides nothing: a model can rank pairs better and write worse
-    answers. Goes on where it was stopped, as `penchant frontier` does.
+    Preference accuracy is shown but does not decide: a model can rank pairs better and write worse answers. After a
+    stop, the same command continues, as with `penchant frontier`.
 
     [bold]Examples[/bold]
         penchant sweep examples/sweep-sentiment.yaml --output runs/sweep

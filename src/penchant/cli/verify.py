@@ -10,13 +10,13 @@ from penchant.cli.declaring import argument
 
 
 def command(
-    run: Path = argument("A run folder, or a model that was exported."),
+    run: Path = argument("A run folder or an exported model."),
     as_json: bool = options.JSON,
 ) -> None:
-    """Check the files of a run against what it wrote down: model, base model, data, metrics, checkpoints, report.
+    """Check the files of a run against what it recorded: model, base model, data, metrics, checkpoints, report.
 
-    Prints one line for each of them: same, differs, or unknown where there is nothing to compare with. Exit
-    code 0 where nothing differs, 1 where something does.
+    Prints one line for each: same, differs, or unknown if there is nothing to compare with. Exit code 0 if nothing
+    differs, 1 if something does.
 
     [bold]Examples[/bold]
         penchant verify runs/first

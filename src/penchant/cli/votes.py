@@ -18,7 +18,7 @@ Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's f
 @app.callback()
 @declared
 def command() -> None:
-    """What people answered: export, import, agreement, invitations.
+    """Work with people's votes: export, import, agreement, invitations.
 
     [bold]Examples[/bold]
         penchant votes export votes --to pairs --output pairs.jsonl
@@ -31,13 +31,13 @@ def command() -> None:
 @declared
 def export_votes(
     project: Folder,
-    to: str = option("pairs, kto, sft, arena or raw.", default=...),
+    to: str = option("Format: pairs, kto, sft, arena or raw.", default=...),
     output: Path = option("The .jsonl file to write.", "--output -o", default=...),
-    how: str = option("What several votes become: majority, or soft labels.", default="majority"),
+    how: str = option("How several votes on a pair are combined: majority or soft.", default="majority"),
 ) -> None:
-    """Write the answers as JSON lines.
+    """Write the answers as JSON Lines.
 
-    pairs, kto and sft are for training, arena is the shape of Chatbot Arena's data, raw holds everything.
+    pairs, kto and sft are for training, arena is the format of Chatbot Arena's data, raw holds everything.
 
     [bold]Examples[/bold]
         penchant votes export votes --to pairs --output pairs.jsonl
@@ -56,12 +56,12 @@ def export_votes(
 def import_votes(
     project: Folder,
     file: Path = argument("Comparisons, Chatbot Arena battles, or any file of preference pairs."),
-    gold: bool = flag("--gold", "Its answers are right; use them to check people's."),
-    unanswered: bool = flag("--unanswered", "Leave its answers aside, and ask people about its pairs."),
+    gold: bool = flag("--gold", "The file's answers are known to be right; use them to check people's."),
+    unanswered: bool = flag("--unanswered", "Ignore the file's answers, and ask people about its pairs."),
 ) -> None:
-    """Add pairs to a project, with the answers that the file has; the project is made where there is none.
+    """Add the pairs and answers of a file to a project, which is created if it does not exist.
 
-    Importing a file twice changes nothing. Rows that cannot be taken are named with their line.
+    Importing a file twice changes nothing. Rows that cannot be imported are listed with their line numbers.
 
     [bold]Examples[/bold]
         penchant votes import votes samples.jsonl
@@ -82,7 +82,7 @@ def import_votes(
 @app.command()
 @declared
 def agreement(project: Folder, as_json: bool = flag("--json", "Print everything as JSON.")) -> None:
-    """Show how far people agree, what sways them, who wins, and how each annotator does.
+    """Show how far people agree, their biases, who wins, and figures for each annotator.
 
     [bold]Examples[/bold]
         penchant votes agreement votes
@@ -109,13 +109,13 @@ def agreement(project: Folder, as_json: bool = flag("--json", "Print everything 
 @declared
 def invite(
     project: Folder,
-    name: str = argument("Who; a second invitation gives a new link and ends the old one."),
-    admin: bool = flag("--admin", "May also invite, export and settle disagreements."),
+    name: str = argument("The person's name; inviting again makes a new link and revokes the old one."),
+    admin: bool = flag("--admin", "Allow this person to invite, export and settle disagreements too."),
     url: str | None = option(
-        "Where `penchant annotate` can be reached.", shown="where its server runs, else http://127.0.0.1:8765"
+        "Address of the annotation server.", shown="the running server's, else http://127.0.0.1:8765"
     ),
 ) -> None:
-    """Print the link with which a person answers. It is shown once: only its hash is kept.
+    """Create and print a person's link to the annotation page. It is shown once: only its hash is stored.
 
     [bold]Examples[/bold]
         penchant votes invite votes Ann
