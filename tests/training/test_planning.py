@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,9 +13,9 @@ from penchant.models import devices
 from penchant.models.blueprint import Blueprint, tiny_config
 from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
-from penchant.models.tracing import tracing, without_numbers
+from penchant.models.tracing import Work, tracing, without_numbers
 from penchant.tokens import TokenSequence
-from penchant.training import room
+from penchant.training import footprint, planning, policies, room
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,6 @@ def _known_rates(monkeypatch):
     """What is measured of a machine decides no test."""
     here = devices.Device("this machine", 8e9, 1e11, 1e10, 1e-5, None, "made up", waits=True)
     monkeypatch.setattr(devices, "this_machine", lambda: here)
-    monkeypatch.setattr(room, "this_machine", lambda: here)
 
 
 @pytest.fixture
@@ -140,7 +140,6 @@ def test_slices_are_chosen_where_the_whole_would_not_fit(plan, monkeypatch):
     assert plan(device="small", settings={"parallel.mode": "auto"}).mode == "replicated"
     unshared = {"parallel.mode": "auto", "model.share_prefixes": False}
     assert plan(device="small", processes=2, settings=unshared).mode == "replicated", "slices are of trees"
-    assert "parallel.mode=sharded" in " ".join(plan(device="small", processes=2).proposals)
 
 
 def test_more_processes_than_a_batch_can_feed_are_refused(plan):
@@ -148,19 +147,61 @@ def test_more_processes_than_a_batch_can_feed_are_refused(plan):
         plan(device="h100", processes=9)
 
 
-@pytest.mark.slow(threads=1)
-def test_what_does_not_fit_comes_with_proposals(plan, monkeypatch):
-    small = devices.Device("small", 1e6, 1e12, 1e12, 1e-6, None, "made up")
-    monkeypatch.setitem(devices.DEVICES, "small", small)
-    found = plan(device="small", processes=2)
-    assert not found.fits
-    assert found.memory["weights"] == 4 * found.num_parameters
-    assert [line.split(":")[0].split("=")[0] for line in found.proposals][:4] == [
-        "model.lora",
-        "optimiser.moments",
-        "parallel.mode",
-        "model.gradient_checkpointing",
-    ]
+@pytest.fixture
+def known_work(monkeypatch):
+    """What a micro-batch holds, as if it were counted: counting takes a second each time."""
+
+    def work(blueprint, sequences, balance, *, trains=True):
+        share = (0.3 if blueprint.computes_again else 1.0) * (0.8 if blueprint.rank else 1.0)
+        return Work(share * 15_000 * sum(map(len, sequences)), 1e9, 1e9, 1e3)
+
+    monkeypatch.setattr(Blueprint, "work", work)
+    monkeypatch.setattr(footprint, "CONTEXT_BYTES", 0.0)
+
+
+LEVERS = {
+    "model.gradient_checkpointing": True,
+    "parallel.mode": "sharded",
+    "optimiser.moments": "8bit",
+    "model.lora": {"rank": 16},
+}
+
+
+def test_what_is_proposed_for_a_run_that_does_not_fit_would_fit_and_what_is_not_would_not(
+    plan, known_work, monkeypatch
+):
+    def of_memory(memory, **settings):
+        small = devices.Device("small", memory, 1e12, 1e12, 1e-6, None, "made up")
+        monkeypatch.setitem(devices.DEVICES, "small", small)
+        return plan(
+            device="small", processes=2, settings={"optimiser.token_budget": 1, "save.num_samples": 0, **settings}
+        )
+
+    found = {name: of_memory(1e9, **{name: value}).peak for name, value in LEVERS.items()}
+    limit = sorted(found.values())[1] + 1  # of four, two fit
+    whole = of_memory(limit)
+    assert not whole.fits
+    assert whole.memory["weights"] == 4 * whole.num_parameters
+    proposed = [line for line in whole.proposals if "nf4" not in line]
+    assert [line.split("=")[0] for line in proposed] == [name for name, peak in found.items() if peak <= limit]
+    for line in proposed:
+        peak = found[line.split("=")[0]]
+        assert line.endswith(f" would need about {peak / 1e6:.1f} MB")
+        assert peak < whole.peak
+
+
+def test_pairs_are_proposed_where_nothing_single_is_enough_and_in_the_end_another_model(plan, known_work, monkeypatch):
+    how = {"optimiser.token_budget": 1, "save.num_samples": 0}
+    both = plan(device="h100", lora={"rank": 16}, settings=how | {"model.gradient_checkpointing": True})
+    for memory, last in (
+        (both.peak + 1, "model.gradient_checkpointing=true model.lora={rank: 16} would need about"),
+        (1e5, "a smaller model, or a device with more memory"),
+    ):
+        small = devices.Device("small", memory, 1e12, 1e12, 1e-6, None, "made up")
+        monkeypatch.setitem(devices.DEVICES, "small", small)
+        proposed = plan(device="small", settings=how | {"model.reference": "another"}).proposals  # so nothing in 4 bits
+        assert proposed[-1].startswith(last)
+        assert all(" model." in line or " optimiser." in line for line in proposed[:-1])
 
 
 def test_a_device_that_is_not_known_is_refused(plan):
@@ -168,18 +209,115 @@ def test_a_device_that_is_not_known_is_refused(plan):
         plan(device="h1000")
 
 
-def test_a_run_that_cannot_fit_is_refused_before_it_is_loaded(dpo, monkeypatch):
-    monkeypatch.setattr(room, "memory_of_machine", lambda: 3e6)
-    with pytest.raises(ConfigError, match=r"take 4.2 MB, and this machine has 3.0 MB; train with `lora=True`"):
+@pytest.fixture
+def on_gpu(known_work, monkeypatch):
+    """A GPU of so much memory, as PyTorch tells of one; a run on it ends before it is used."""
+
+    def on_gpu(memory, name="NVIDIA H100 80GB HBM3"):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+        found = SimpleNamespace(name=name, total_memory=memory)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _=0: found)
+
+    return on_gpu
+
+
+class Loaded(Exception):
+    """The run went so far as to load the model."""
+
+
+@pytest.fixture
+def without_loading(monkeypatch):
+    def load(*_, **__):
+        raise Loaded
+
+    monkeypatch.setattr(policies, "load_model", load)
+
+
+def test_a_gpu_too_small_is_refused_before_anything_is_loaded_with_what_would_fit(dpo, on_gpu, without_loading):
+    on_gpu(4_000_000)
+    with pytest.raises(ConfigError) as refused:
+        dpo(model={"device": "auto", "dtype": "auto"})
+    told = str(refused.value)
+    assert (
+        "260,032 weights, with gradients and moments of the 260,032 that are trained, take 4.2 MB, and NVIDIA" in told
+    )
+    assert "NVIDIA H100 80GB HBM3 has 4.0 MB; try " in told
+    assert "would need about 3." in told
+
+
+def test_the_memory_of_a_machine_says_nothing_of_a_run_on_its_gpu(dpo, on_gpu, without_loading, reporter, monkeypatch):
+    on_gpu(80_000_000)
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 1e6)
+    with pytest.raises(Loaded):
+        dpo(reporter, model={"device": "auto", "dtype": "auto"})
+    (line,) = [said for said in reporter.said if said.startswith("needs about")]
+    assert line.endswith(" of 80.0 MB, 0 s"), "the rates of an H100 are known"
+    with pytest.raises(ConfigError, match=r"this machine has 1\.0 MB"):
+        dpo(model={"device": "cpu"})
+
+
+def test_a_gpu_that_is_in_no_table_has_its_memory_and_no_rates(on_gpu):
+    on_gpu(24e9, "NVIDIA L4000 Imagined")
+    found = devices.device_of_run("auto")
+    assert (found.memory, found.has_rates) == (24e9, False)
+    for name, known in (("NVIDIA A100-SXM4-40GB", "a100-40gb"), ("NVIDIA GeForce RTX 4090", "rtx4090")):
+        on_gpu(1e9, name)
+        assert devices.device_of_run("cuda").products == devices.DEVICES[known].products
+
+
+@pytest.mark.parametrize(
+    ("mode", "memory", "refused"),
+    [
+        ("replicated", 8.2e6, "4.2 MB in each of 2 processes, and"),
+        ("replicated", 8.5e6, None),
+        ("sharded", 4.1e6, "MB in each of 2 processes, in slices, and"),
+        ("sharded", 7.9e6, None),
+        ("auto", 7.9e6, None),
+    ],
+)
+def test_processes_of_a_machine_each_hold_a_model_or_a_slice(
+    in_ranks, dpo, without_loading, monkeypatch, mode, memory, refused
+):
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: memory)
+    monkeypatch.setattr(planning, "plan_of_recipe", no_plan)
+    monkeypatch.setattr(room, "plan_of_recipe", no_plan)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    for ended in in_ranks(2, lambda _: dpo(parallel={"mode": mode})):
+        if refused:
+            assert isinstance(ended, ConfigError)
+            assert refused in str(ended)
+        else:
+            assert "Loaded" in repr(ended), ended
+
+
+def no_plan(*_, **__):
+    raise ConfigError("not planned")
+
+
+def test_a_run_that_cannot_fit_is_refused_before_it_is_loaded(dpo, without_loading, monkeypatch):
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 3e6)
+    with pytest.raises(ConfigError, match=r"take 4.2 MB, and this machine has 3.0 MB; try "):
         dpo()
 
 
-@pytest.mark.slow(threads=1)
-def test_a_run_that_may_not_fit_goes_on_and_says_so(dpo, reporter, monkeypatch):
-    monkeypatch.setattr(room, "memory_of_machine", lambda: 6e6)
+def test_a_run_that_may_not_fit_goes_on_and_says_so_once_before_it_is_loaded(dpo, reporter, known_work, monkeypatch):
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 6e6)  # less than Python takes
     dpo(reporter, optimiser={"max_steps": 1})
     (line,) = [said for said in reporter.said if said.startswith("needs about")]
-    assert "of 8.0 GB" in line
+    assert "of 6.0 MB; it does not fit, if it is as planned; try a smaller model" in line
+    counted = next(place for place, said in enumerate(reporter.said) if "to train on" in said)
+    assert reporter.said.index(line) < counted
+
+
+def test_a_model_in_memory_is_planned_as_it_is(stories260k, pairs_file, reporter, known_work, monkeypatch):
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 2e8)
+    model = pt.load(str(stories260k), chat_template="plain", device="cpu")
+    how = {"optimiser.max_steps": 1, "save.num_samples": 0}
+    pt.dpo(model, str(pairs_file), settings=how, progress=reporter)
+    (line,) = [said for said in reporter.said if said.startswith("needs about")]
+    assert "of 200.0 MB" in line
 
 
 def test_a_model_that_cannot_be_planned_is_trained_all_the_same(dpo, reporter, monkeypatch):
@@ -187,6 +325,6 @@ def test_a_model_that_cannot_be_planned_is_trained_all_the_same(dpo, reporter, m
         raise RuntimeError("aten.nonzero.default")
 
     monkeypatch.setattr(Blueprint, "_work", depends_on_numbers)
-    monkeypatch.setattr(room, "memory_of_machine", lambda: 6e6)
-    dpo(reporter, optimiser={"max_steps": 1})
-    assert any(said.startswith("not planned: a LlamaConfig cannot be planned") for said in reporter.said)
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 6e6)
+    dpo(reporter, optimiser={"max_steps": 1, "batch_size": 1})
+    assert not any("plan" in said for said in reporter.said)

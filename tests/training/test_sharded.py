@@ -12,7 +12,7 @@ from transformers import modeling_utils
 
 from penchant import ranks
 from penchant.errors import ConfigError, OutputError, UserError
-from penchant.models import slices
+from penchant.models import devices, slices
 from penchant.models.load import load_model
 from penchant.models.saving import save_model
 from penchant.models.sharded import own_slice, whole, whole_of_all
@@ -226,12 +226,12 @@ def test_auto_decides_by_the_memory_and_a_run_goes_on_in_the_other_mode(
     alone = dpo(name="alone", **how)
     how |= {"output": str(tmp_path / "run")}
     before, after = make_reporter({3: stop}), make_reporter()
-    monkeypatch.setattr(room, "memory_of_machine", lambda: 2 * state)
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 2 * state)
     in_ranks(2, lambda rank: dpo(before if rank == 0 else None, **how))
     assert any("is sharded over 2 processes" in line for line in before.said)
     (saved,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert {file.name for file in saved.glob("weights*")} == {f"weights-0000{i}-of-00002.safetensors" for i in (1, 2)}
-    monkeypatch.setattr(room, "memory_of_machine", lambda: 4 * state)
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: 4 * state)
     (done, _) = in_ranks(2, lambda rank: dpo(after if rank == 0 else None, resume=True, **how))
     assert not isinstance(done, BaseException), done
     assert any("is replicated over 2 processes" in line for line in after.said)
@@ -243,7 +243,7 @@ def test_the_memory_of_a_machine_is_shared_by_its_own_processes(
     in_ranks, settings, make_reporter, model, monkeypatch, on_this_machine, mode
 ):
     state = 16 * sum(p.numel() for p in model.network.parameters())
-    monkeypatch.setattr(room, "memory_of_machine", lambda: state / 0.69)
+    monkeypatch.setattr(devices, "memory_of_machine", lambda: state / 0.69)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     if on_this_machine:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", on_this_machine)

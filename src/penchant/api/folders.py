@@ -25,7 +25,8 @@ from penchant.training.export import export as export_to
 from penchant.training.given import Given, ModelLike
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
-from penchant.training.planning import SCHEMAS, Plan, plan_run
+from penchant.training.planned import Plan
+from penchant.training.planning import SCHEMAS, plan_run
 from penchant.training.proposing import Proposal, proposals
 from penchant.training.run_report import page_of_runs
 from penchant.training.trained import Report, Run
@@ -104,9 +105,9 @@ def plan(
     """Memory by part, tokens and time of a run, from the model's config and the data alone; no weights are read.
 
     task: "dpo", "sft" or "reward". config: a YAML file of settings, or the checked configuration of a run, either of
-    which may name model and data in place of the first arguments. device: None for this machine, or one of
-    `penchant.models.devices.DEVICES`, as "h100". processes: one to a device. watts: what a device draws, for the
-    energy. Other arguments as for `penchant.dpo`. Raises UserError.
+    which may name model and data in place of the first arguments. device: None for this machine's GPU or, where it has
+    none, its processor; "cpu"; or one of `penchant.models.devices.DEVICES`, as "h100". processes: one to a device.
+    watts: what a device draws, for the energy. Other arguments as for `penchant.dpo`. Raises UserError.
     """
     if task not in SCHEMAS:
         raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got {task!r}; choose one of them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,12 +82,20 @@ class Blueprint:
 
     def parameters(self) -> tuple[int, int]:
         """How many there are, and how many of them are trained."""
+        return self._parameters
+
+    @cached_property
+    def _parameters(self) -> tuple[int, int]:
         model = self._model(self.depth)
         sizes = [(p.numel(), p.requires_grad) for p in model.network.parameters()]
         return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
 
     def quantised(self) -> tuple[float, float]:
         """Bytes that 4-bit weights take less than in float32, and what the largest layer takes while it is computed."""
+        return self._quantised
+
+    @cached_property
+    def _quantised(self) -> tuple[float, float]:
         if not self.is_quantised:
             return 0.0, 0.0
         sizes = [layer.weight.numel() for _, _, layer in linears(replace(self, rank=0)._model(self.depth).network)]

@@ -7,11 +7,12 @@ the best that was found is kept in the cache folder.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ from penchant.models.matmul import arithmetic, gemm_rate
 from penchant.tokens import TokenSequence
 from penchant.wording import nearest
 
-__all__ = ["DEVICES", "Device", "device_called", "held_bytes", "memory_of_machine", "this_machine"]
+__all__ = ["DEVICES", "Device", "device_called", "device_of_run", "held_bytes", "memory_of_machine", "this_machine"]
 
 REACHED = (0.5, 0.7)
 """Of the matrix products and of the bandwidth on a data sheet, what training is assumed to reach."""
+RATES = ("products", "moves", "call")
 CALL_SECONDS = 10e-6
 """What a call is assumed to take before a GPU begins with it."""
 
@@ -49,6 +51,11 @@ class Device:
     watts: float | None
     source: str
     waits: bool = False
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether anybody knows how fast it is."""
+        return not math.isnan(self.products)
 
     def seconds(self, products: float, moved: float, calls: float) -> float:
         """What so much work takes."""
@@ -76,9 +83,13 @@ DEVICES = {
     )
 }
 
+UNKNOWN = Device("", 0.0, math.nan, math.nan, math.nan, None, "rates not known")
+
 
 def device_called(name: str | None) -> Device:
-    """A device of the table; this machine for None, auto and cpu. Raises ConfigError."""
+    """A device of the table; cpu: this machine; None, auto and cuda: its GPU, if it has one. Raises ConfigError."""
+    if name in (None, "auto", "cuda") and torch.cuda.is_available():
+        return device_of_run("cuda")
     if name in (None, "auto", "cpu"):
         return this_machine()
     if name not in DEVICES:
@@ -88,22 +99,44 @@ def device_called(name: str | None) -> Device:
     return DEVICES[name]
 
 
+def device_of_run(name: str) -> Device:
+    """What a run whose `model.device` has this name computes on: the GPU of this process, or this machine.
+
+    Its memory is what is there; its rates are those of the table, or measured before, or unknown: nothing is measured.
+    """
+    if name not in ("auto", "cuda") or not torch.cuda.is_available():
+        rates = _kept_rates(_rates_file()) or dict.fromkeys(RATES, math.nan)
+        return Device("this machine", memory_of_machine(), **rates, watts=None, source="measured", waits=True)
+    found = torch.cuda.get_device_properties(torch.cuda.current_device())
+    words = set(found.name.lower().replace("rtx ", "rtx").replace("-", " ").split())
+    known = next((device for device in DEVICES.values() if words.issuperset(device.name.split("-"))), UNKNOWN)
+    return replace(known, name=found.name, memory=float(found.total_memory))
+
+
 def this_machine() -> Device:
     """The processor of this machine: the best that was measured so far, as another program may be at work now."""
-    file = cache_folder() / "rates" / f"{arithmetic()}.json"
-    try:
-        rates = {name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        rates = {}
-    now = _measured()
-    best = now
-    if rates.keys() == now.keys() and min(rates.values()) > 0:
+    file, now = _rates_file(), _measured()
+    rates, best = _kept_rates(file), now
+    if rates:
         best = {name: (min if name == "call" else max)(now[name], rates[name]) for name in now}
     if best != rates:
         with suppress(OSError):  # then each measurement stands alone
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(best) + "\n", encoding="utf-8")
     return Device("this machine", memory_of_machine(), **best, watts=None, source="measured", waits=True)
+
+
+def _rates_file() -> Path:
+    return cache_folder() / "rates" / f"{arithmetic()}.json"
+
+
+def _kept_rates(file: Path) -> dict[str, float]:
+    """The best that was measured so far; {} where nothing was."""
+    try:
+        rates = {name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+    return rates if rates.keys() == set(RATES) and min(rates.values()) > 0 else {}
 
 
 def memory_of_machine() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from penchant.models.config_types import require_types
 from penchant.models.ends import end_ids_in, generation_folder
@@ -28,9 +29,10 @@ def load_text_side(
     *,
     chat_template: str | None = None,
     special_tokens: SpecialTokens = "refuse",
+    clock: datetime | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> TextSide:
-    """What `load_model` would encode text with, in a fraction of a second. Raises ModelError."""
+    """What `load_model` would encode text with, in a fraction of a second; arguments as there. Raises ModelError."""
     path = resolve(name, say)
     base = base_of(path, say)
     config = read_json(base / "config.json")
@@ -41,7 +43,7 @@ def load_text_side(
         template=chat_template,
         end_ids=end_ids_in(generation_folder(path, base), config),
         special_tokens=special_tokens,
-        clock=clock_of(path),
+        clock=clock or clock_of(path),
     )
     text = config.get("text_config") or config  # of a model that also sees or hears, one part of its config
     return TextSide(encoder, text.get("max_position_embeddings"))

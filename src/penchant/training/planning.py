@@ -6,20 +6,21 @@ are never read. Whether prefixes are shared exactly, and how much of a device's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import torch
 
+from penchant.data.given import Source
 from penchant.feedback.snapshots import resolve_projects
 from penchant.models.blueprint import Blueprint, read_config
 from penchant.models.config_types import AdapterTypes, require_types
-from penchant.models.devices import Device, device_called, held_bytes
+from penchant.models.devices import Device, device_called
 from penchant.models.encoder import load_text_side
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, read_chat_template, resolve
-from penchant.models.logprobs import CHUNK_BYTES
 from penchant.models.network import is_reward_folder, read_json
 from penchant.models.numerics import choose_numerics, computing
 from penchant.models.quantised import is_quantised, says_quantised
@@ -28,110 +29,21 @@ from penchant.models.tracing import Work
 from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence
 from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunConfig, SFTConfig
+from penchant.training.footprint import footprint, state_of
 from penchant.training.given import Given
+from penchant.training.levers import proposals
 from penchant.training.live import reads_kl
-from penchant.training.objective import choose_recipe
+from penchant.training.objective import Recipe, choose_recipe
 from penchant.training.plan import Counts, plan_of
-from penchant.training.shareable import require_shareable, settled_mode, why_not_sharded
-from penchant.wording import bytes_in_words
+from penchant.training.planned import Plan
+from penchant.training.shareable import require_shareable, settled_mode
 
-__all__ = ["SCHEMAS", "Plan", "blueprint_of", "plan_of_loaded", "plan_run"]
+__all__ = ["SCHEMAS", "blueprint_of", "plan_of_loaded", "plan_of_recipe", "plan_run"]
 
 SCHEMAS: Mapping[str, type[RunConfig]] = {"dpo": DPOConfig, "sft": SFTConfig, "reward": RewardConfig}
 """What can be planned, by the command that trains it."""
 STEP_BYTES = 40
 """Moved by an optimiser step for each trained parameter: zeroing, norm, and AdamW's reads and writes in fp32."""
-CONTEXT_BYTES = 0.6e9
-"""What a GPU's context and libraries are assumed to take."""
-MOMENT_BYTES = {"float32": 8.0, "8bit": 2 + 2 * 4 / 256}
-"""Of AdamW's two moments of a parameter; those of 8 bits have a float32 scale for 256 of each."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """memory: bytes by part, of each process. seconds: by what is done. proposals: what would make it fit.
-
-    mode: "replicated" where each process holds the whole model, "sharded" where it holds a slice.
-    """
-
-    counts: Counts
-    device: Device
-    processes: int
-    num_parameters: int
-    num_trained: int
-    memory: Mapping[str, float]
-    seconds: Mapping[str, float]
-    proposals: tuple[str, ...] = ()
-    mode: str = "replicated"
-
-    @property
-    def peak(self) -> float:
-        """Bytes held at once by each process: no activations while samples are written, or weights quantised."""
-        passing = {"activations", "logits", "cache", "reading"}
-        held = sum(size for part, size in self.memory.items() if part not in passing)
-        training = self.memory["activations"] + self.memory["logits"]
-        return held + max(training, self.memory["cache"], self.memory["reading"])
-
-    @property
-    def fits(self) -> bool:
-        """Whether the device has so much: one process to each, or all of them on this machine."""
-        return self.peak * (self.processes if self.device.waits else 1) <= self.device.memory
-
-    @property
-    def total_seconds(self) -> float:
-        """Of everything but loading and writing the model."""
-        return sum(self.seconds.values())
-
-    @property
-    def watt_hours(self) -> float | None:
-        """Of all devices at their full power; None where nobody says what that is."""
-        watts = self.device.watts
-        return None if watts is None else watts * self.processes * self.total_seconds / 3600
-
-    def in_words(self) -> list[str]:
-        """The same as lines: parts of the memory and of the time, what it comes to, and what would make it fit."""
-        energy = "" if self.watt_hours is None else f", {self.watt_hours:,.3g} Wh at full power"
-        return [
-            str(self.counts),
-            f"{self.num_parameters:,} parameters, {self.num_trained:,} of them trained",
-            *(f"{size / 1e9:>10.3f} GB  {part}" for part, size in self.memory.items() if size),
-            *(f"{taken:>10.1f} s   {part}" for part, taken in self.seconds.items() if taken),
-            f"{self.device.name} ({self.device.source}): {self}{energy}",
-            *(f"  {proposal}" for proposal in self.proposals),
-        ]
-
-    def __str__(self) -> str:
-        """The plan in one line."""
-        room = (
-            f"of {bytes_in_words(self.device.memory)}" if self.device.memory < float("inf") else "(how much is there?)"
-        )
-        each = f" on each of {self.processes}" * (self.processes > 1) + ", in slices" * (self.mode == "sharded")
-        verdict = "" if self.fits else "; it does not fit"
-        return f"needs about {bytes_in_words(self.peak)} {room}{each}, {_duration(self.total_seconds)}{verdict}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything but the sequences, as JSON holds it."""
-        return {
-            "items": self.counts.items,
-            "num_train": self.counts.num_train,
-            "num_held_out": self.counts.num_held_out,
-            "num_steps": self.counts.num_steps,
-            "tokens_an_epoch": self.counts.written,
-            "tokens_run_an_epoch": self.counts.run,
-            "num_parameters": self.num_parameters,
-            "num_trained": self.num_trained,
-            "device": self.device.name,
-            "rates_are": self.device.source,
-            "processes": self.processes,
-            "parallel": self.mode,
-            "memory_bytes": {part: round(size) for part, size in self.memory.items()},
-            "peak_bytes": round(self.peak),
-            "device_bytes": round(self.device.memory) if self.device.memory < float("inf") else None,
-            "fits": self.fits,
-            "seconds": {part: round(taken, 2) for part, taken in self.seconds.items()},
-            "watt_hours": self.watt_hours,
-            "proposals": list(self.proposals),
-        }
 
 
 def plan_run(
@@ -148,37 +60,61 @@ def plan_run(
     device: see `device_called`. processes: one to a device. watts: what a device draws, where it is known.
     """
     given = given or Given()
-    config = config.model_copy(update={"output": config.output or "run"})  # which it would have, and slices need
-    require_shareable(config, processes)
+    require_shareable(config.model_copy(update={"output": config.output or "run"}), processes)
     recipe = choose_recipe(config, given.objective)
     with computing():
         choose_numerics("cpu")  # its product is what is measured
         on = device_called(device)
         on = on if watts is None else replace(on, watts=watts)
-        blueprint = blueprint_of(config.model, reporter, reward=isinstance(config, RewardConfig), gpu=not on.waits)
-        side = load_text_side(
-            config.model.name,
-            chat_template=read_chat_template(config.model.chat_template),
-            special_tokens=config.data.special_tokens,
-            say=reporter.say,
-        )
-        side.encoder.whole_turns = blueprint.is_reward
-        model = blueprint.beside(side.encoder)
         files = resolve_projects(config.data.files, recipe.answers_as, labels=None, begun_with=(), say=reporter.say)
         data = config.data.read_options(config.seed).sources(files if given.data is None else given.data)
-        found = recipe.dataset(config.model_copy(update={"output": None}), data, model, reporter)
-        counts = plan_of(config, found, recipe.group_of, share=model.shares)
-        plan = _plan(config, blueprint, counts, on, processes, needs_reference=recipe.needs_reference)
-    return plan
+        in_memory = config.model_copy(update={"output": None})
+        beside = processes if on.waits else 1
+        return plan_of_recipe(in_memory, recipe, data, on, reporter, processes=processes, beside=beside)
+
+
+def plan_of_recipe(
+    config: RunConfig,
+    recipe: Recipe,
+    data: Sequence[Source],
+    device: Device,
+    reporter: Reporter,
+    *,
+    processes: int,
+    beside: int,
+    clock: datetime | None = None,
+) -> Plan:
+    """The plan of a run that trains this recipe on these data, whose tokens are kept where the run has a folder.
+
+    beside: how many of the processes share the device's memory. clock: the time that the chat template is told.
+    """
+    blueprint = blueprint_of(config.model, reporter, reward=isinstance(config, RewardConfig), gpu=not device.waits)
+    side = load_text_side(
+        config.model.name,
+        chat_template=read_chat_template(config.model.chat_template),
+        special_tokens=config.data.special_tokens,
+        clock=clock,
+        say=reporter.say,
+    )
+    side.encoder.whole_turns = blueprint.is_reward
+    model = blueprint.beside(side.encoder)
+    found = recipe.dataset(config, data, model, reporter)
+
+    def count(config: RunConfig) -> Counts:
+        return plan_of(config, found, recipe.group_of, share=model.shares)
+
+    config = config.model_copy(update={"output": config.output or "run"})  # which it would have, and slices need
+    return _Planner(blueprint, count, device, processes, beside, recipe.needs_reference).plan(config)
 
 
 def plan_of_loaded(
     config: RunConfig,
     model: LanguageModel,
-    counts: Counts,
+    count: Callable[[RunConfig], Counts],
     device: Device,
-    processes: int,
     *,
+    processes: int,
+    beside: int,
     reward: bool,
     needs_reference: bool,
 ) -> Plan:
@@ -193,10 +129,8 @@ def plan_of_loaded(
         model.shares,
         is_quantised(model.network),
     )
-    plan = _plan(config, blueprint, counts, device, processes, needs_reference=needs_reference)
-    there = sum(float(own_slice(parameter).nbytes) for parameter in model.network.parameters())
-    libraries = max(0.0, plan.memory["libraries"] - there)
-    return replace(plan, memory={**plan.memory, "libraries": libraries})
+    there = sum(float(own_slice(parameter).nbytes) for parameter in model.network.parameters()) * device.waits
+    return _Planner(blueprint, count, device, processes, beside, needs_reference, there).plan(config)
 
 
 def blueprint_of(model: ModelConfig, reporter: Reporter, *, reward: bool, gpu: bool) -> Blueprint:
@@ -221,56 +155,71 @@ def blueprint_of(model: ModelConfig, reporter: Reporter, *, reward: bool, gpu: b
     )
 
 
-def _plan(
-    config: RunConfig, blueprint: Blueprint, counts: Counts, device: Device, processes: int, *, needs_reference: bool
-) -> Plan:
-    total, trained = blueprint.parameters()
-    balance = device.products / device.moves
-    training = blueprint.work(counts.largest, balance)
-    scoring = blueprint.work(counts.largest, balance, trains=False)
-    mode = settled_mode(config, processes, total, trained, device.memory / (processes if device.waits else 1))
-    memory = _memory(config, blueprint, counts, device, total, trained, training.peak)
-    if mode == "sharded":
-        memory = _in_slices(memory, blueprint, processes)
-    seconds = _seconds(config, blueprint, counts, device, trained, training, scoring, needs_reference)
-    if not device.waits:  # of one machine, the processes share its cores
-        seconds = {part: taken / processes for part, taken in seconds.items()}
-    plan = Plan(counts, device, processes, total, trained, memory, seconds, mode=mode)
-    return plan if plan.fits else replace(plan, proposals=tuple(_proposals(config, plan)))
+@dataclass(frozen=True)
+class _Planner:
+    """All that plans of one run under several settings have in common.
 
+    count: what a run with these settings does. beside: see `Plan`. there: bytes of weights that the process holds now.
+    """
 
-def _memory(
-    config: RunConfig, blueprint: Blueprint, counts: Counts, device: Device, total: int, trained: int, passing: float
-) -> dict[str, float]:
-    text, samples = blueprint.text_config, config.save.num_samples
-    scored = sum(int(sequence.scored.sum()) for sequence in counts.largest)
-    logits = 0 if blueprint.is_reward else min(CHUNK_BYTES, 4.0 * scored * text.vocab_size)
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    longest = max(map(len, counts.largest)) + config.save.sample_tokens
-    keeps_another = isinstance(config, DPOConfig) and config.dpo.moving_reference is not None
-    keeps_another = keeps_another or config.alarms.kl_over_budget is not None
-    if beside := reads_kl(config):
-        keeps_another = keeps_another or not blueprint.rank or config.model.reference is not None
-    saved, dequantised = blueprint.quantised()
-    return {
-        "libraries": held_bytes() if device.waits else CONTEXT_BYTES,
-        "weights": (4.0 * total - saved) * (1 + keeps_another),
-        "gradients": 4.0 * trained,
-        "moments": MOMENT_BYTES[config.optimiser.moments] * trained,
-        "a dequantised layer": dequantised,
-        "activations": passing - logits,
-        "logits": logits * (1 + 2 * beside),  # those of the reference too, and its probabilities
-        "reading": saved if device.waits else 0.0,  # on its way to another device it lies in this machine's memory
-        "cache": 4.0 * 2 * samples * longest * blueprint.depth * heads * width,
-    }
+    base: Blueprint
+    count: Callable[[RunConfig], Counts]
+    device: Device
+    processes: int
+    beside: int
+    needs_reference: bool
+    there: float = 0.0
+    works: dict[Any, Work] = field(default_factory=dict)
+    blueprints: dict[Any, Blueprint] = field(default_factory=dict)
 
+    def plan(self, config: RunConfig) -> Plan:
+        """Memory and time, and proposals where it does not fit."""
+        blueprint, plan = self._blueprint(config.model), self._memory(config)
+        if self.device.has_rates:
+            trained = plan.num_trained
+            training, scoring = (self._work(blueprint, plan.counts, trains=one) for one in (True, False))
+            seconds = _seconds(
+                config, blueprint, plan.counts, self.device, trained, training, scoring, self.needs_reference
+            )
+            if not self.device.waits:  # of one machine, the processes share its cores
+                seconds = {part: taken / self.processes for part, taken in seconds.items()}
+            plan = replace(plan, seconds=seconds)
+        return plan if plan.fits else replace(plan, proposals=tuple(proposals(config, plan, self._replanned)))
 
-def _in_slices(memory: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
-    """The same where each process holds a slice; an adapter, and what belongs to it, is whole in each."""
-    cut = {"weights"} if blueprint.rank else {"weights", "gradients", "moments"}
-    held = {part: size / processes if part in cut else size for part, size in memory.items()}
-    return {**held, "gathered weights": blueprint.gathered()}
+    def _replanned(self, config: RunConfig) -> Plan | None:
+        """The memory alone under other settings; None where what is held at all times is too much."""
+        _, state = self._state(config, self._blueprint(config.model))
+        if sum(state.values()) * self.beside > self.device.memory:
+            return None
+        return self._memory(config)
+
+    def _state(self, config: RunConfig, blueprint: Blueprint) -> tuple[str, dict[str, float]]:
+        total, trained = blueprint.parameters()
+        mode = settled_mode(config, self.processes, total, trained, self.device.memory / self.beside)
+        state = state_of(config, blueprint, self.device, mode, self.processes)
+        return mode, {**state, "libraries": max(0.0, state["libraries"] - self.there)}
+
+    def _memory(self, config: RunConfig) -> Plan:
+        blueprint, counts = self._blueprint(config.model), self.count(config)
+        total, trained = blueprint.parameters()
+        mode, state = self._state(config, blueprint)
+        memory = footprint(config, blueprint, state, counts, self._work(blueprint, counts, trains=True).peak)
+        return Plan(counts, self.device, self.processes, total, trained, memory, {}, mode=mode, beside=self.beside)
+
+    def _blueprint(self, model: ModelConfig) -> Blueprint:
+        """The model as the settings have it, where they say more than its own folder; built once."""
+        rank, targets = (model.lora.rank, model.lora.targets) if model.lora else (self.base.rank, self.base.targets)
+        again, quantised = model.gradient_checkpointing, self.base.is_quantised or model.quantisation is not None
+        changed = replace(self.base, rank=rank, targets=targets, computes_again=again, is_quantised=quantised)
+        return self.blueprints.setdefault((rank, again, quantised), changed)
+
+    def _work(self, blueprint: Blueprint, counts: Counts, *, trains: bool) -> Work:
+        """What a largest micro-batch does; moments and slices change nothing of it."""
+        key = blueprint.rank, blueprint.computes_again, tuple(sequence.key for sequence in counts.largest), trains
+        if key not in self.works:
+            balance = self.device.products / self.device.moves
+            self.works[key] = blueprint.work(counts.largest, balance, trains=trains)
+        return self.works[key]
 
 
 def _seconds(
@@ -311,30 +260,3 @@ def _seconds(
 
 def _tokens_of(counts: Counts) -> int:
     return Forest.plant(list(counts.largest), share=counts.run < counts.written).num_tokens
-
-
-def _proposals(config: RunConfig, plan: Plan) -> Iterator[str]:
-    """What would take less, with what it would save."""
-    gradients, moments, activations = (plan.memory[part] for part in ("gradients", "moments", "activations"))
-    if config.model.lora is None and plan.num_trained == plan.num_parameters:
-        yield f"model.lora={{}}: hardly any of the {bytes_in_words(gradients + moments)} of gradients and moments"
-    if plan.mode == "replicated" and config.model.lora is not None and config.model.quantisation is None:
-        yield f"model.quantisation=nf4: about an eighth of the {bytes_in_words(plan.memory['weights'])} of weights"
-    if plan.mode == "replicated" and config.optimiser.moments == "float32":
-        yield f"optimiser.moments=8bit: about a quarter of the {bytes_in_words(moments)} of moments"
-    if plan.processes > 1 and plan.mode == "replicated" and not why_not_sharded(config, plan.processes):
-        state = sum(plan.memory[part] for part in ("weights", "gradients", "moments"))
-        yield f"parallel.mode=sharded: a slice of the {bytes_in_words(state)} of weights, gradients and moments in each"
-    if not config.model.gradient_checkpointing:
-        yield f"model.gradient_checkpointing=true: less than {bytes_in_words(activations)} of activations, more time"
-    if config.optimiser.token_budget > 1:
-        yield f"optimiser.token_budget={config.optimiser.token_budget // 2}: activations of fewer tokens at once"
-    if config.data.max_length > 8:
-        yield f"data.max_length={config.data.max_length // 2}: a response longer than that is cut"
-    yield "a smaller model, or a device with more memory"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

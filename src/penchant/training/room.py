@@ -1,50 +1,54 @@
-"""Whether there is memory for a run: what cannot fit is refused before anything is loaded, the rest is said in a line.
+"""Whether there is memory for a run, said in a line before its model is loaded; what cannot fit is refused.
 
-Refused is only what weights, gradients and moments alone make impossible, in all memory and swap that there is.
+Refused is only what weights, gradients and moments alone make impossible, in all memory that the device has: of a GPU
+its own, elsewhere that of the machine with its swap. Whether the rest fits a plan says, which may be wrong.
 """
 
 from __future__ import annotations
 
 import math
 import os
-
-import torch
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 
 from penchant import ranks
+from penchant.data.given import Source
 from penchant.errors import ConfigError, UserError
 from penchant.models.config_check import read_shapes
-from penchant.models.devices import memory_of_machine, this_machine
+from penchant.models.devices import Device, device_of_run
 from penchant.models.language_model import LanguageModel
 from penchant.models.load import base_of, resolve
+from penchant.models.numerics import choose_numerics
 from penchant.models.reward_model import RewardModel
-from penchant.progress import Reporter
+from penchant.progress import Reporter, Silent
 from penchant.training.config import ParallelConfig, RewardConfig, RunConfig
+from penchant.training.footprint import state_of
+from penchant.training.objective import Recipe
 from penchant.training.plan import Counts
-from penchant.training.planning import MOMENT_BYTES, blueprint_of, plan_of_loaded
+from penchant.training.planned import Plan
+from penchant.training.planning import SCHEMAS, blueprint_of, plan_of_loaded, plan_of_recipe
 from penchant.training.shareable import settled_mode
 from penchant.wording import bytes_in_words
 
-__all__ = ["require_room", "say_room", "with_mode"]
+__all__ = ["foresee", "say_room", "with_mode"]
 
 WORTH_SAYING = 0.02
 """Share of the memory below which weights, gradients and moments are not worth a second of planning."""
+MOST_PROPOSALS = 3
+"""Of what would fit, the least costly, that are named in a sentence; a plan lists all."""
 
 
-def require_room(config: RunConfig, reporter: Reporter) -> None:
-    """Raise ConfigError where weights, gradients and moments alone are more than the machine has; CPU only."""
-    room = memory_of_machine()
-    if config.model.device not in ("auto", "cpu") or room == float("inf"):
-        return
-    base = base_of(resolve(config.model.name, reporter.say), reporter.say)
-    if 16.0 * sum(map(math.prod, read_shapes(base).values())) <= room:
-        return  # as far as the files' headers say; only what seems too large is counted
-    total, trained = blueprint_of(config.model, reporter, reward=False, gpu=False).parameters()
-    if (needed := 4.0 * total + (4.0 + MOMENT_BYTES[config.optimiser.moments]) * trained) > room:
-        instead = "; train with `lora=True`, or take a smaller model" if trained == total else "; take a smaller model"
-        raise ConfigError(
-            f"{config.model.name}: {total:,} weights, with gradients and moments of the {trained:,} that are trained, "
-            f"take {bytes_in_words(needed)}, and this machine has {bytes_in_words(room)}{instead}"
-        )
+def foresee(config: RunConfig, recipe: Recipe, data: Sequence[Source], clock: datetime, reporter: Reporter) -> None:
+    """Say the plan of a run in a line, before its model is loaded, where it is large to the device that it runs on.
+
+    The first rank plans, by its own device. What cannot be planned is not said: its faults are found when it is loaded.
+
+    Raises ConfigError for what cannot fit, with what would.
+    """
+    processes = ranks.size()
+    if line := ranks.first(lambda: _foreseen(config, recipe, data, clock, processes, reporter)):
+        reporter.say(line)
 
 
 def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConfig:
@@ -58,33 +62,101 @@ def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConf
     def decided() -> str:
         if loaded or processes == 1:
             return "replicated"
-        gpu = config.model.device in ("auto", "cuda") and torch.cuda.is_available()
-        memory = torch.cuda.get_device_properties().total_memory if gpu else memory_of_machine() / here
+        device = device_of_run(config.model.device)
         reward = isinstance(config, RewardConfig)
-        total, trained = blueprint_of(config.model, reporter, reward=reward, gpu=gpu).parameters()
-        mode = settled_mode(config, processes, total, trained, memory)
+        blueprint = blueprint_of(config.model, reporter, reward=reward, gpu=not device.waits)
+        mode = settled_mode(config, processes, *blueprint.parameters(), device.memory / _beside(device, processes))
         reporter.say(f"{config.model.name} is {mode} over {processes} processes")
         return mode
 
     processes = ranks.size()
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))  # of several machines, each has its own memory
     return config.model_copy(update={"parallel": ParallelConfig(mode=ranks.first(decided))})
 
 
 def say_room(
-    config: RunConfig, model: LanguageModel, counts: Counts, reporter: Reporter, *, needs_reference: bool
+    config: RunConfig,
+    model: LanguageModel,
+    count: Callable[[RunConfig], Counts],
+    reporter: Reporter,
+    *,
+    needs_reference: bool,
 ) -> None:
-    """The plan in a line, for a model that is large to the machine; with a warning where it may not fit."""
+    """The same line for a model that was in memory already. count: what a run with these settings does."""
     parameters = list(model.network.parameters())
     state = sum((4 if p.requires_grad else 1) * p.nbytes for p in parameters)
-    if model.numerics.device.type != "cpu" or state < WORTH_SAYING * memory_of_machine():
+    device = device_of_run(model.numerics.device.type)
+    if not (_is_planned(config) and ranks.is_first() and state >= WORTH_SAYING * device.memory):
         return
-    is_reward = isinstance(model, RewardModel)
-    try:
+    with suppress(UserError):
         plan = plan_of_loaded(
-            config, model, counts, this_machine(), ranks.size(), reward=is_reward, needs_reference=needs_reference
+            config,
+            model,
+            count,
+            device,
+            processes=ranks.size(),
+            beside=_beside(device, ranks.size()),
+            reward=isinstance(model, RewardModel),
+            needs_reference=needs_reference,
         )
-    except UserError as error:
-        reporter.say(f"not planned: {error}")
-        return
-    reporter.say(str(plan) + ("" if plan.fits else ", if it is as planned: " + "; ".join(plan.proposals)))
+        reporter.say(_in_a_line(plan))
+
+
+def _foreseen(
+    config: RunConfig, recipe: Recipe, data: Sequence[Source], clock: datetime, processes: int, reporter: Reporter
+) -> str | None:
+    choose_numerics(config.model.device, config.model.dtype)  # rates are known for the product that it chooses
+    device = device_of_run(config.model.device)
+    beside = _beside(device, processes)
+    base = base_of(resolve(config.model.name, reporter.say), reporter.say)
+    little = WORTH_SAYING * device.memory / beside
+    if math.isinf(device.memory) or 16.0 * sum(map(math.prod, read_shapes(base).values())) < little:
+        return None  # as far as the files' headers say; only what seems large is counted
+    quiet = _Quiet(reporter)
+    try:
+        blueprint = blueprint_of(config.model, quiet, reward=isinstance(config, RewardConfig), gpu=not device.waits)
+        total, trained = blueprint.parameters()
+        mode = settled_mode(config, processes, total, trained, device.memory / beside)
+        held = state_of(config, blueprint, device, mode, processes)
+    except UserError:
+        return None
+    needed = sum(size for part, size in held.items() if part != "libraries")
+    if needed < little:
+        return None
+    plan = None
+    if _is_planned(config):
+        with suppress(UserError):
+            plan = plan_of_recipe(config, recipe, data, device, quiet, processes=processes, beside=beside, clock=clock)
+    if needed * beside <= device.memory:
+        return None if plan is None else _in_a_line(plan)
+    each = f" in each of {processes} processes" * (processes > 1) + ", in slices" * (mode == "sharded")
+    instead = plan.proposals[:MOST_PROPOSALS] if plan else ["`lora=True`"] * (trained == total) + ["a smaller model"]
+    raise ConfigError(
+        f"{config.model.name}: {total:,} weights, with gradients and moments of the {trained:,} that are trained, take "
+        f"{bytes_in_words(needed)}{each}, and {device.name} has {bytes_in_words(device.memory)}; try "
+        f"{', or '.join(instead)}"
+    )
+
+
+def _beside(device: Device, processes: int) -> int:
+    """How many of the processes share the device's memory; of several machines, each has its own."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", processes)) if device.waits else 1
+
+
+def _is_planned(config: RunConfig) -> bool:
+    """Whether it is known what such a run computes, which is not so where responses are written in it."""
+    return type(config) in SCHEMAS.values() and getattr(config, "sampling", None) is None
+
+
+def _in_a_line(plan: Plan) -> str:
+    tried = ", or ".join(plan.proposals[:MOST_PROPOSALS])
+    return str(plan) if plan.fits else f"{plan}, if it is as planned; try {tried}"
+
+
+class _Quiet(Silent):
+    """Shows how far reading the data is; what is said of them is said when they are read for the run."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._shown = reporter
+
+    def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
+        self._shown.progress(what, done, total, facts)

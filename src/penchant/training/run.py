@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -40,7 +41,7 @@ from penchant.training.objective import Recipe, choose_recipe, usual_learning_ra
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, reference_of, share_out
-from penchant.training.room import require_room, say_room, with_mode
+from penchant.training.room import foresee, say_room, with_mode
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import BEGUN_WITH, RunRecord
 from penchant.training.shareable import require_shareable
@@ -160,10 +161,10 @@ def train(
     for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
         if name is not None and loaded is None:
             require_named(name)
-    if given.model is None:
-        require_room(config, reporter)
-    callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)] if ranks.is_first() else []
     clock = clock_of_run(None if config.output is None else Path(config.output), resume=resume)
+    if given.model is None:
+        foresee(config, recipe, data, clock, reporter)
+    callbacks = [*given.callbacks, *map(open_tracker, config.save.trackers)] if ranks.is_first() else []
     asked, config = config, with_mode(config, reporter, loaded=given.model is not None)
     model, text = load_trainee(config, clock, reporter, given.model, recipe.model_kind)
     with ranks.first_goes_ahead():
@@ -171,9 +172,10 @@ def train(
     began_with = RunFolder.learning_rate_of(config.output) if resume else None
     usual = usual_learning_rate(recipe, config.optimiser, len(found.train), adapter=model.is_adapter)
     config = config.with_learning_rate(config.optimiser.learning_rate or began_with or usual)
-    counts = plan_of(config, found, recipe.group_of, share=model.shares)
-    reporter.say(str(counts))
-    say_room(config, model, counts, reporter, needs_reference=recipe.needs_reference)
+    count = partial(plan_of, data=found, group_of=recipe.group_of, share=model.shares)
+    reporter.say(str(count(config)))
+    if given.model is not None:
+        say_room(config, model, count, reporter, needs_reference=recipe.needs_reference)
     share_out(model)
     record = record_of(config.model_copy(update={"parallel": asked.parallel}), recipe.command, resume=resume)
     with record.withdrawn_if_refused():

@@ -1,0 +1,69 @@
+"""What a process of a run holds in memory, part by part: counted from the model's blueprint, before it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from penchant.models.blueprint import Blueprint
+from penchant.models.devices import Device, held_bytes
+from penchant.models.logprobs import CHUNK_BYTES
+from penchant.training.config import DPOConfig, RunConfig
+from penchant.training.live import reads_kl
+from penchant.training.plan import Counts
+
+__all__ = ["footprint", "state_of"]
+
+CONTEXT_BYTES = 0.6e9
+"""What a GPU's context and libraries are assumed to take."""
+MOMENT_BYTES = {"float32": 8.0, "8bit": 2 + 2 * 4 / 256}
+"""Of AdamW's two moments of a parameter; those of 8 bits have a float32 scale for 256 of each."""
+
+
+def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str, processes: int) -> dict[str, float]:
+    """Bytes that each process holds whatever the data are, by part.
+
+    mode: "replicated" or "sharded"; of a model in slices, an adapter and what belongs to it is whole in each process.
+    """
+    total, trained = blueprint.parameters()
+    saved, dequantised = blueprint.quantised()
+    held = {
+        "libraries": held_bytes() if device.waits else CONTEXT_BYTES,
+        "weights": (4.0 * total - saved) * (1 + _keeps_another(config, blueprint)),
+        "gradients": 4.0 * trained,
+        "moments": MOMENT_BYTES[config.optimiser.moments] * trained,
+        "a dequantised layer": dequantised,
+        "reading": saved if device.waits else 0.0,  # on its way to another device it lies in this machine's memory
+    }
+    return held if mode == "replicated" else _in_slices(held, blueprint, processes)
+
+
+def footprint(
+    config: RunConfig, blueprint: Blueprint, state: Mapping[str, float], counts: Counts, passing: float
+) -> dict[str, float]:
+    """The same with what the data add. passing: the most that a micro-batch holds beside the state, in bytes."""
+    text, samples = blueprint.text_config, config.save.num_samples
+    scored = sum(int(sequence.scored.sum()) for sequence in counts.largest)
+    logits = 0 if blueprint.is_reward else min(CHUNK_BYTES, 4.0 * scored * text.vocab_size)
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    longest = max(map(len, counts.largest)) + config.save.sample_tokens
+    return {
+        **state,
+        "activations": passing - logits,
+        "logits": logits * (1 + 2 * reads_kl(config)),  # those of the reference too, and its probabilities
+        "cache": 4.0 * 2 * samples * longest * blueprint.depth * heads * width,
+    }
+
+
+def _keeps_another(config: RunConfig, blueprint: Blueprint) -> bool:
+    """Whether a second model is held beside the one that is trained."""
+    if isinstance(config, DPOConfig) and config.dpo.moving_reference is not None:
+        return True
+    another = reads_kl(config) and (not blueprint.rank or config.model.reference is not None)
+    return another or config.alarms.kl_over_budget is not None
+
+
+def _in_slices(held: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
+    cut = {"weights"} if blueprint.rank else {"weights", "gradients", "moments"}
+    sizes = {part: size / processes if part in cut else size for part, size in held.items()}
+    return {**sizes, "gathered weights": blueprint.gathered()}
