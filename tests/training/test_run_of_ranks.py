@@ -5,9 +5,11 @@ import math
 import shutil
 
 import pytest
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from penchant import ranks
 from penchant.errors import ConfigError, UserError
+from penchant.training import run
 
 SETTINGS = {"save": {"num_samples": 2, "sample_tokens": 8, "checkpoint_every": 2, "keep_checkpoints": 9}}
 CLOSE = 1e-6
@@ -86,6 +88,28 @@ def test_more_ranks_than_prompts_are_refused_on_all_of_them(in_ranks, dpo, tmp_p
     ] * 2
     assert isinstance(ended[0], ConfigError)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("other", ["data", "model weights"])
+def test_a_rank_with_other_files_ends_the_run_before_the_reference_is_run(
+    in_ranks, dpo, stories260k, pairs_file, tmp_path, monkeypatch, other
+):
+    scored = []
+    monkeypatch.setattr(run, "reference_of", lambda *_: scored.append(ranks.rank()))
+    data, model = tmp_path / "pairs.jsonl", tmp_path / "model"
+    data.write_text("".join(pairs_file.read_text().splitlines(keepends=True)[2:]))
+    shutil.copytree(stories260k, model)
+    weights = load_file(model / "model.safetensors")
+    save_file({name: tensor * 1.01 for name, tensor in weights.items()}, model / "model.safetensors", {"format": "pt"})
+
+    def work(rank):
+        own = {"data": {"data": {"files": [str(data)]}}, "model weights": {"model": {"name": str(model)}}}[other]
+        return dpo(output=str(tmp_path / "run"), **(own if rank == 1 else {}), **SETTINGS)
+
+    ended = in_ranks(2, work)
+    assert f"process 2 of 2 has {other}" in str(ended[0])
+    assert str(ended[0]) == str(ended[1])
+    assert scored == []
 
 
 KILLER = """

@@ -176,12 +176,14 @@ def train(
     reporter.say(str(count(config)))
     if given.model is not None:
         say_room(config, model, count, reporter, needs_reference=recipe.needs_reference)
+    known = {"model_digest": model.digest, **found.facts}
+    ranks.require_same({what: known.get(name) for name, what in BEGUN_WITH.items()})
     share_out(model)
     record = record_of(config.model_copy(update={"parallel": asked.parallel}), recipe.command, resume=resume)
     with record.withdrawn_if_refused():
         reference, facts, live = reference_of(config, recipe, model, found, reporter, given.reference)
-        facts |= {"model_digest": model.digest, **found.facts}
-        ranks.require_same({what: facts.get(name) for name, what in BEGUN_WITH.items()})
+        facts |= known
+        ranks.require_same({what: facts.get(name) for name, what in BEGUN_WITH.items()})  # of the reference too
         record.begin_with(
             chat_template=text,
             clock=model.encoder.clock.isoformat(),
