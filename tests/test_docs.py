@@ -106,6 +106,17 @@ def test_the_readmes_give_the_demo_as_the_demo_runs_it(name):
         assert given, f"{name} lacks: penchant {shlex.join(arguments)}"
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readmes_caption_every_room_of_the_code_and_files_that_are_there(name):
+    text, code = (ROOT / name).read_text(encoding="utf-8"), ROOT / "src" / "penchant"
+    (rooms,) = re.findall(r"^src/penchant/\n(.*?)^benchmarks/", text, re.M | re.S)
+    listed = re.findall(r"^  (\w+)/ +\S", rooms, re.M)
+    assert sorted(listed) == sorted(path.parent.name for path in code.glob("*/__init__.py"))
+    captioned = re.findall(r"^\| `([\w/]+\.py)` \| \S", text, re.M)
+    assert len(captioned) == 10
+    assert [path for path in captioned if not (code / path).is_file()] == []
+
+
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.M)
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.M | re.S)

@@ -1,14 +1,18 @@
 """What `import penchant` offers: all of it there, documented, and brought in when it is asked for."""
 
+import importlib
 import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
+from typer.main import get_command
 
 import penchant as pt
+from penchant.cli.main import app
 
 HEAVY = ("torch", "transformers", "numpy", "pandas", "pydantic", "rich", "typer")
 
@@ -57,3 +61,59 @@ def test_the_page_of_the_library_lists_these_names_and_no_others():
     first_cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("|")]
     listed = [name for cell in first_cells for name in re.findall(r"`penchant\.(\w+)", cell)]
     assert sorted(listed) == sorted(pt.__all__)
+
+
+DOCS = Path(__file__).parents[1] / "docs"
+ROW = re.compile(r"^\| `penchant ([a-z ]+)` \| `([\w.]+)` \| (.*) \|$", re.M)
+RENAMED = re.compile(r"((?:`[\w-]+`[,、] ?)*`[\w-]+`) → `(\w+)`")
+LOADING = {"--device", "--dtype", "--chat-template", "--special-tokens"}
+
+
+def commands(group, above=()):
+    """Every command by its words; a group that does nothing by itself is none."""
+    for name, command in group.commands.items():
+        parts = getattr(command, "commands", {})
+        if not parts or command.invoke_without_command:
+            yield " ".join((*above, name)), command
+        if parts:
+            yield from commands(command, (*above, name))
+
+
+def named(path):
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def arguments(function):
+    """Names that a function takes, those of a TypedDict too; None among them if it takes any."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            said = parameter.annotation
+            kind = get_args(eval(said, function.__globals__) if isinstance(said, str) else said)
+            yield from get_type_hints(kind[0]) if kind else (None,)
+        else:
+            yield name
+
+
+def as_typed(parameter):
+    """An option as it is typed, an argument by its name in capitals."""
+    return next((name for name in parameter.opts if name.startswith("--")), parameter.name.upper())
+
+
+@pytest.mark.parametrize("name", ["library.md", "library.zh-CN.md"])
+def test_the_page_names_the_call_of_every_command_and_where_its_words_differ(name):
+    page = (DOCS / name).read_text(encoding="utf-8")
+    rows, known = ROW.findall(page), dict(commands(get_command(app)))
+    assert sorted([command for command, *_ in rows] + ["demo"]) == sorted(known)
+    (alone,) = re.findall(r"^(?:Only the commands have|只有命令才有).*?\n\n", page, re.M | re.S)
+    for command, path, differs in rows:
+        taken = set(arguments(named(path)))
+        options = {as_typed(parameter): parameter for parameter in known[command].params if parameter.name != "help"}
+        renamed = {old: new for olds, new in RENAMED.findall(differs) for old in re.findall(r"`([\w-]+)`", olds)}
+        assert set(renamed.values()) <= taken, f"{command}: {path} lacks {set(renamed.values()) - taken}"
+        assert renamed.keys() <= options.keys(), f"{command} lacks {renamed.keys() - options.keys()}"
+        for other in re.findall(r"(?: is | 是 )`([\w.]+)`", differs):
+            assert named(other) is not None
+        for option in options.keys() - renamed.keys() - set(re.findall(r"`(--[\w-]+)`", differs + alone)) - LOADING:
+            same = option.removeprefix("--").replace("-", "_").lower()
+            assert same in taken or None in taken, f"{command}: {path} lacks {option}, and the page does not say so"
