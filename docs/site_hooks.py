@@ -1,4 +1,5 @@
-"""What the site does to the pages: anchors as elsewhere, formulas as MathML, links to the code that work offline.
+"""What the site does to the pages: anchors as elsewhere, formulas as MathML, links to the code that work offline; and
+pages in Chinese have the theme's words, the menu and the language switch of their own language.
 
 mkdocs calls these by name (https://www.mkdocs.org/dev-guide/plugins/#events); the pages themselves stay plain Markdown.
 """
@@ -14,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\]\(((?:\.\./)+)([^)#\s]+)((?:#[^)\s]*)?)\)")
 """A link that begins by going up: out of docs/, or to another folder of it."""
+CHINESE = ".zh-CN"
+"""What a Chinese page has before the ending of its name."""
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', flags=re.S)
 
 
@@ -81,3 +84,40 @@ def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
         return convert(unescape(found[2]).strip(), display="block" if found[1] == "div" else "inline")
 
     return FORMULA.sub(drawn, html)
+
+
+def on_nav(nav: Any, config: Any, files: Any) -> Any:
+    """The pages before and after a page are of its language."""
+    for page in nav.pages:
+        for beside in ("previous_page", "next_page"):
+            other = getattr(page, beside)
+            if other is not None and is_chinese(other) != is_chinese(page):
+                setattr(page, beside, None)
+    return nav
+
+
+def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> Any:
+    """The language of the theme's words, and where the switch leads: to this page in the other language, or the index.
+
+    A Chinese page has the last part of the menu alone, as tabs of its own.
+    """
+    from mkdocs.structure.nav import Navigation
+
+    chinese = is_chinese(page)
+    config.theme["language"] = "zh" if chinese else "en"
+    twin = page.url.replace(f"{CHINESE}.html", ".html") if chinese else page.url.replace(".html", f"{CHINESE}.html")
+    there = {other.url for other in nav.pages}
+    index = "index.html" if chinese else f"index{CHINESE}.html"
+    for switch in config.extra["alternate"]:
+        is_own = (switch["lang"] == "zh") == chinese
+        switch["link"] = f"./{page.url if is_own else twin if twin in there else index}"
+    if chinese:
+        pages = [other for other in nav.pages if is_chinese(other)]
+        context["nav"] = Navigation(nav.items[-1].children, pages)
+        context["nav"].homepage = pages[0]
+    return context
+
+
+def is_chinese(page: Any) -> bool:
+    """Whether a page is in Chinese, by its name."""
+    return bool(page.file.src_uri.endswith(f"{CHINESE}.md"))

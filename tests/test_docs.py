@@ -209,6 +209,13 @@ def test_the_site_is_built_whole_and_loads_nothing_from_elsewhere(tmp_path):
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (built.returncode, built.stderr) == (0, "")
     assert {path.with_suffix(".md").relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")} >= SITE
+    for page in SITE:
+        is_chinese = page.endswith(".zh-CN.md")
+        html = (tmp_path / page).with_suffix(".html").read_text(encoding="utf-8")
+        assert f'<html lang="{"zh" if is_chinese else "en"}"' in html, page
+        tabs = re.findall(r'class="md-tabs__link">\s*(.*?)\s*</a>', html, re.S)
+        assert len(tabs) > 3
+        assert not is_chinese or all(re.fullmatch("[\u4e00-\u9fff]+", tab) for tab in tabs), (page, tabs)
     for page in tmp_path.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert "arithmatex" not in text, f"a formula of {page.name} was not drawn"
