@@ -10,6 +10,7 @@ from penchant.data import load_pairs
 from penchant.data.records import Origin
 from penchant.evaluation.scoring import PairScore, summarise
 from penchant.evaluation.shown import accuracy_lines
+from penchant.ranking.cautions import warning_of
 from penchant.report.compared_measures import compared_measures
 from penchant.tokens import EncodedPair, TokenSequence
 
@@ -58,6 +59,8 @@ def test_accuracy_is_counted_by_quarters_of_the_gap():
     found = summarise(pairs, scored(pairs, [-1, -1, -1, 1, 1, -1, 1, 1]))
     assert [(b.share.rate, b.share.num) for b in found.by_gap] == [(0.0, 2), (0.5, 2), (0.5, 2), (1.0, 2)]
     assert any("100.0%" in line and "has chosen better by 5.25 to 7" in line for line in accuracy_lines(found))
+    assert found.num_prompts < 20
+    assert list(accuracy_lines(found))[-1] == found.warning == warning_of(found.num_prompts)
 
 
 def test_a_margin_stands_in_for_a_gap_and_pairs_without_either_are_left_out():

@@ -11,7 +11,7 @@ from penchant.evaluation.changes import changes
 from penchant.evaluation.compared import compare_answers, mean_of
 from penchant.evaluation.judges import FunctionJudge
 from penchant.evaluation.shown import evaluation_lines
-from penchant.ranking.cautions import SAME
+from penchant.ranking.cautions import SAME, warning_of
 from penchant.ranking.winrate import win_rate
 from penchant.report.compared_measures import compared_measures
 from penchant.statistics import calibration
@@ -35,10 +35,12 @@ def test_no_line_of_an_evaluation_of_unchanged_answers_has_an_interval_of_width_
     judge = FunctionJudge("words", lambda prompt, response: float(len(response)))
     found = compare_answers(PROMPTS, same, same, judge, policy="p", reference="r")
     lines = "\n".join(evaluation_lines(found))
+    assert lines.count("only 5 prompts") == 1, "under the judge, once for all lines"
     assert "+0.000 to +0.000" not in lines
     assert f"tokens       10.0 before, 10.0 after  (change +0.0, no interval: {SAME}; 5 prompts)" in lines
     assert "ended        100.0% before, 100.0% after  (change +0.0 points, 95% interval -" in lines
     facts = found.as_dict()
+    assert facts["warning"] == found.warning == warning_of(5)
     ended, tokens = ({c["name"]: c["means"] for c in facts["changes"]}[name] for name in ("ended", "tokens"))
     assert -ended["low"] == ended["high"] >= 2 * win_rate(0, 0, 5).high - 1 > 0.4
     assert (tokens["low"], tokens["high"], tokens["warning"]) == (None, None, SAME)

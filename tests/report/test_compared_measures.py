@@ -23,6 +23,7 @@ from penchant.report.compared_measures import compared_measures
 from penchant.report.evaluations import read_evaluations, render_evaluations
 from penchant.report.languages import words_in
 from penchant.report.page import render_report
+from penchant.report.verdict import verdict
 from penchant.statistics import (
     WARNINGS,
     Estimate,
@@ -35,7 +36,7 @@ from penchant.statistics import (
 )
 from penchant.training.run_report import write_page
 
-NO_MEASURES = {"judge", "num_prompts", "num_responses", "sampling", "pairs", "policy", "reference"}
+NO_MEASURES = {"judge", "num_prompts", "num_responses", "sampling", "pairs", "policy", "reference", "warning"}
 OF_FIELD = {
     "win_rate": {"win rate"},
     "decided": {"win rate, ties apart"},
@@ -145,6 +146,10 @@ def test_too_few_prompts_are_said_where_the_interval_stands(language, run):
     warning = "only 7 prompts" if language == "en" else "只有 7 个提示"
     found = {m.name: m for m in compared_measures(few, words_in(language))}
     assert sum(warning in measure.beware for measure in found.values()) == 1
+    assert warning in found["win rate" if language == "en" else "胜率"].beware, "on the first line, once for all"
+    assert warning in verdict(run, [], few, words_in(language)).text
+    assert "Beware" not in verdict(run, [], json.loads(json.dumps(evaluation().as_dict())), str).text
+    assert few["warning"].startswith("only 7 prompts")
     html = render_report(run, [], [], few, language=language)
     assert warning in html
     known = words_in("zh")

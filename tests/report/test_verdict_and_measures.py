@@ -10,7 +10,7 @@ import yaml
 
 import penchant.report
 from penchant.errors import ConfigError
-from penchant.ranking.cautions import SAME
+from penchant.ranking.cautions import SAME, warning_of
 from penchant.ranking.winrate import paired_means
 from penchant.report.alarms import ALARMS, MOST_WEIGHT
 from penchant.report.card import model_card
@@ -180,6 +180,9 @@ def test_runs_are_compared_column_by_column_and_their_curves_drawn_over_one_anot
 def test_the_card_says_what_the_report_says_and_its_head_is_yaml(run, metrics, comparison):
     hostile = run | {"config": {"model": {"name": "org/model: [x]"}, "dpo": {"objective": "dpo"}}}
     card = model_card(hostile, metrics, [], comparison | {"judge": "a|b <script>"}, repeat="penchant dpo")
+    assert "only" not in card
+    few = model_card(run, metrics, [], comparison | {"num_prompts": 7, "warning": warning_of(7)})
+    assert "- win rate: only 7 prompts" in few
     _, head, body = card.split("---\n", 2)
     assert yaml.safe_load(head) == {
         "base_model": "org/model: [x]", "library_name": "transformers", "tags": ["penchant", "dpo"],

@@ -19,6 +19,7 @@ from penchant.evaluation.scoring import Summary
 from penchant.evaluation.verdicts import Two, ask
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent
+from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
 from penchant.statistics import Estimate, length_controlled_win_rate
 
@@ -76,7 +77,7 @@ class Evaluation:
     why_no_exact_kl: in words. length_controlled: the win rate if both answers were as long. changes: of the answers,
     whoever judges them. position_bias: of a judge asked in both orders, how often the place decided. repeatability: how
     often it answered a question alike when asked again. accuracy: on pairs that people judged. forgetting: on
-    demonstrations.
+    demonstrations. warning: that these are too few prompts for intervals to be trusted.
     """
 
     judge: str
@@ -100,6 +101,7 @@ class Evaluation:
     repeatability: WinRate | None = None
     accuracy: Summary | None = None
     forgetting: Forgetting | None = None
+    warning: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain dicts, lists and numbers, as `comparison.json` and the report have it."""
@@ -179,6 +181,7 @@ def compare_answers(
         changes=changes(prompts, before, after),
         position_bias=None if verdicts.tally is None else verdicts.tally.position_bias,
         repeatability=verdicts.repeatability(ids),
+        warning=warning_of(len(prompts)),
     )
 
 

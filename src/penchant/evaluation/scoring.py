@@ -21,6 +21,7 @@ from penchant.evaluation.list_scores import scores_of_parts
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
+from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import WinRate, win_rate_of
 from penchant.statistics import (
     Bucket,
@@ -77,7 +78,8 @@ class Summary:
     does not say, or always the same.
     calibration: whether sigmoid(margin) is right as often as it says. lists: of the data's rows that made several
     pairs, such as one right answer and three wrong ones (RewardBench 2), how often every pair is right; None without.
-    parts: their score as RewardBench 2 counts it, by its parts; see `scores_of_parts`.
+    parts: their score as RewardBench 2 counts it, by its parts; see `scores_of_parts`. warning: that these are too few
+    prompts for intervals to be trusted.
     """
 
     accuracy: WinRate
@@ -90,6 +92,7 @@ class Summary:
     calibration: Calibration
     lists: WinRate | None
     parts: Mapping[str, Estimate]
+    warning: str | None = None
 
 
 def sequence_logprobs(
@@ -192,6 +195,7 @@ def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summ
         calibration=calibration([score.probability for score in scores], prompts),
         lists=_whole_lists(scores, prompts),
         parts=scores_of_parts(pairs, [(score.reward_chosen, score.reward_rejected) for score in scores], prompts),
+        warning=warning_of(len(set(prompts))),
     )
 
 

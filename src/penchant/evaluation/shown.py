@@ -8,6 +8,7 @@ from penchant.evaluation.changes import Change
 from penchant.evaluation.compared import Evaluation, Mean
 from penchant.evaluation.score import Scores
 from penchant.evaluation.scoring import Summary
+from penchant.ranking.cautions import ONE
 from penchant.ranking.winrate import WinRate
 from penchant.report.parts import Line, Part, Table
 from penchant.statistics import Estimate
@@ -61,8 +62,8 @@ def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
     )
     if of.num_prompts < rate.num:
         yield f"they have {of.num_prompts} prompts; pairs of one prompt go together, and the intervals allow for it"
-    if sure.warning is not None:
-        yield sure.warning
+    if of.warning is not None:
+        yield of.warning
 
 
 def _share(of: WinRate) -> str:
@@ -100,6 +101,8 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
     rate = found.win_rate
     num = f"{found.num_prompts} prompts"
     yield f"judge        {found.judge} (a stand-in for a person), {num}"
+    if found.warning is not None:
+        yield f"             {found.warning}"
     if found.difference is not None:
         change = f"(change {_interval(found.difference)})"
         yield f"mean score   {found.mean_before:+.3f} before, {found.mean_after:+.3f} after  {change}"
@@ -107,7 +110,7 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
     yield f"win rate     {rate.rate:.1%}  ({limits}; {rate.wins} won, {rate.losses} lost, {rate.ties} tied)"
     if found.decided is not None and rate.ties:
         yield f"ties apart   {_rate(found.decided)} of what was decided"
-    yield from _length_controlled(found.length_controlled)
+    yield from _length_controlled(found.length_controlled, found.warning)
     yield from _of_the_judge(found)
     if found.kl is not None:
         yield f"KL           {_interval(found.kl)} nats a response"
@@ -163,13 +166,13 @@ def _rate(of: WinRate) -> str:
     return f"{of.rate:.1%}  (95% interval {of.low:.1%} to {of.high:.1%}, {of.num})"
 
 
-def _length_controlled(of: Estimate) -> Iterator[str]:
+def _length_controlled(of: Estimate, said: str | None) -> Iterator[str]:
     if of.low is None:
         yield f"same length  not estimated: {of.warning}"
         return
     limits = f"95% interval {of.low:.1%} to {of.high:.1%}; {of.num} answers, {of.num_prompts} prompts"
     yield f"same length  {of.value:.1%} won if both answers were as long  ({limits})"
-    if of.warning is not None:
+    if of.warning not in (None, said):
         yield f"             {of.warning}"
 
 
@@ -180,4 +183,5 @@ def _interval(of: Mean) -> str:
 
 
 def _no_interval(why: str | None) -> str:
-    return f", no interval: {why}" if why else ""
+    """The reason, but for one that is said of all."""
+    return f", no interval: {why}" if why not in (None, ONE) else ""

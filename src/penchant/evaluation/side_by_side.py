@@ -12,6 +12,7 @@ from typing import Any
 
 from penchant.data import Candidate, Comparison, Prompt, Source, shown
 from penchant.evaluation.judges.lines import JUDGE_FIELD
+from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import paired_means, win_rate_of
 
 __all__ = ["side_by_side", "summarise_sides"]
@@ -62,6 +63,7 @@ def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, 
         "judge": judge,
         "num_prompts": len(ids),
         "num_answered": len(won),
+        "warning": warning_of(len(ids)) if ids else None,
         "kl": {"mean": kl.after, "low": kl.low, "high": kl.high},
         "pairs": sides,
     }

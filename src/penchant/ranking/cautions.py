@@ -7,7 +7,7 @@ FEW_PROMPTS = 20
 
 ONE = "only one prompt: nothing can be said of others"
 FEW = "only {num_prompts} prompts: an interval from fewer than 20 may be too narrow"
-SAME = "every prompt gave the same: how much others differ is not known"
+SAME = "every prompt gave the same, so how much others differ is not known"
 
 
 def warning_of(num_prompts: int, *, is_same: bool = False) -> str | None:

@@ -52,7 +52,8 @@ def _table(
     if not rows:
         return []
     lines = ["| measure | before | after | change or 95% interval | of |", "|---|---|---|---|---|"]
-    return [*lines, *(f"| {' | '.join(map(_text, (m.name, m.before, m.after, m.change, m.num)))} |" for m in rows), ""]
+    lines += [f"| {' | '.join(map(_text, (m.name, m.before, m.after, m.change, m.num)))} |" for m in rows]
+    return [*lines, "", *(f"- {_text(m.name)}: {_text(m.beware)}" for m in rows if m.beware), ""]
 
 
 def _facts(run: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,8 +5,7 @@ from typing import Any
 
 from penchant.report.figures import number
 from penchant.report.languages import Words
-from penchant.report.measure import Measure, signed, span
-from penchant.statistics import WARNINGS
+from penchant.report.measure import Measure, cautioned, signed, span
 
 __all__ = ["compared_measures"]
 
@@ -25,14 +24,15 @@ def compared_measures(comparison: Found, _: Words) -> Iterator[Measure]:
 def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
     group, of = _("Who is preferred"), _prompts(comparison, _)
     if rate := comparison.get("win_rate"):
-        yield Measure(_("win rate"), "50%", *_rate(rate), of, _("a tie counts half"), group)
+        shown = "50%", *_rate(rate), of
+        yield Measure(_("win rate"), *shown, _("a tie counts half"), group, cautioned(comparison, _))
         if rate.get("ties") and (decided := comparison.get("decided")):
             what = _("of the comparisons that were decided")
             yield Measure(_("win rate, ties apart"), "50%", *_rate(decided), _comparisons(decided, _), what, group)
     if equal := comparison.get("length_controlled"):
         what = _("if both answers were as long")
         rate = _("not measured") if equal.get("low") is None else f"{equal['value']:.1%}"  # of one prompt
-        limits, beware = span(equal, "{:.1%}"), _warning(equal, _)
+        limits, beware = span(equal, "{:.1%}"), _apart(equal, comparison, _)
         yield Measure(_("win rate, same length"), "50%", rate, limits, of, what, group, beware)
     if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
         change, judge = comparison.get("difference") or {}, str(comparison.get("judge", ""))
@@ -91,7 +91,8 @@ def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
     """Of preferences not trained on. Before: the reference's own reward is 0 for every response, so all is a tie."""
     group, whole = _("Preferences not trained on"), accuracy["accuracy"]
     what = _("share of pairs ranked as people did")
-    yield Measure(_("accuracy on preferences"), "50%", *_rate(whole), _pairs(whole, _), what, group)
+    shown = "50%", *_rate(whole), _pairs(whole, _)
+    yield Measure(_("accuracy on preferences"), *shown, what, group, cautioned(accuracy, _))
     names = {
         "longer": _("where chosen is longer"),
         "as long": _("where both are as long"),
@@ -120,17 +121,17 @@ def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
             _("as RewardBench 2 counts right and wrong answers"),
         )
         shown = f"{score['value']:.1%}", span(score, "{:.1%}"), num
-        yield Measure(name, "", *shown, what, group, _warning(score, _))
+        yield Measure(name, "", *shown, what, group, _apart(score, accuracy, _))
     if calibration := accuracy.get("calibration"):
         what = _("how far sigmoid(margin) is from being right as often as it says; errs upwards on few pairs")
-        yield _estimate(_("calibration error (ECE)"), "0", calibration["ece"], what, group, _)
+        yield _estimate(_("calibration error (ECE)"), "0", calibration["ece"], what, group, accuracy, _)
         what = _("mean square of 1 - sigmoid(margin); 0.25 is half sure always")
-        yield _estimate(_("Brier score"), "0.25", calibration["brier"], what, group, _)
+        yield _estimate(_("Brier score"), "0.25", calibration["brier"], what, group, accuracy, _)
 
 
-def _estimate(name: str, before: str, found: Found, what: str, group: str, _: Words) -> Measure:
+def _estimate(name: str, before: str, found: Found, what: str, group: str, whole: Found, _: Words) -> Measure:
     shown = number(found["value"]), span(found, "{:.3f}"), _pairs(found, _)
-    return Measure(name, before, *shown, what, group, _warning(found, _))
+    return Measure(name, before, *shown, what, group, _apart(found, whole, _))
 
 
 def _rate(found: Found) -> tuple[str, str]:
@@ -152,11 +153,9 @@ def _pairs(found: Found, _: Words) -> str:
 
 def _no_interval(found: Found, _: Words) -> str:
     """Why there is none."""
-    return _warning(found, _) if found.get("low") is None else ""
+    return cautioned(found, _) if found.get("low") is None else ""
 
 
-def _warning(estimate: Found, _: Words) -> str:
-    """What the estimate warns of, in the page's language where the sentence is known."""
-    num, said = estimate.get("num_prompts"), estimate.get("warning") or ""
-    known = [one for one in WARNINGS if one.format(num_prompts=num) == said]
-    return _(known[0]).format(num_prompts=num) if known else str(said)
+def _apart(found: Found, whole: Found, _: Words) -> str:
+    """What it alone warns of."""
+    return "" if found.get("warning") == whole.get("warning") else cautioned(found, _)

@@ -107,6 +107,7 @@ class Accuracy(Fields):
     calibration: Calibration | None = LACKING
     lists: Share | None = LACKING
     parts: dict[Text, Estimated] = LACKING
+    warning: Text | None = LACKING
 
 
 class Side(Fields):
@@ -140,6 +141,7 @@ class Comparison(Fields):
     changes: list[Change] = LACKING
     forgetting: Forgetting | None = LACKING
     accuracy: Accuracy | None = LACKING
+    warning: Text | None = LACKING
     pairs: list[Side] = LACKING
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from penchant.report.figures import number
+from penchant.report.languages import Words
+from penchant.statistics import WARNINGS
 
-__all__ = ["Measure", "percent", "signed", "span"]
+__all__ = ["Measure", "cautioned", "percent", "signed", "span"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,13 @@ def span(limits: Mapping[str, Any], form: str) -> str:
     """The limits of a value; nothing where there are none."""
     low, high = limits.get("low"), limits.get("high")
     return "" if low is None or high is None else f"{form.format(low)} – {form.format(high)}"
+
+
+def cautioned(found: Mapping[str, Any], _: Words) -> str:
+    """What it warns of, in the page's language where the sentence is known; nothing where there is nothing."""
+    num, said = found.get("num_prompts"), found.get("warning") or ""
+    known = [one for one in WARNINGS if one.format(num_prompts=num) == said]
+    return _(known[0]).format(num_prompts=num) if known else str(said)
 
 
 def signed(mean: float | None, limits: Mapping[str, Any], form: Callable[[float], str] = number) -> str:

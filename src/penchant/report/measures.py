@@ -11,7 +11,7 @@ from penchant.report.compared_measures import compared_measures
 from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.figures import number
 from penchant.report.languages import Words
-from penchant.report.measure import Measure, percent, signed
+from penchant.report.measure import Measure, cautioned, percent, signed
 from penchant.report.series import Rows, accuracy_limits, log_prob_change, series
 
 __all__ = ["measures"]
@@ -52,8 +52,9 @@ def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
         before, after = ([value(side[prompt]) for prompt in prompts] for side in (first, last))
         found = paired_means(before, after, are_shares=name == _("answers ended"))
         change = signed(found.difference, {"low": found.low, "high": found.high}, form)
-        why = _(found.warning or "") if found.low is None else ""
-        yield Measure(name, form(found.before), form(found.after), change, f"{len(prompts):,}", what, beware=why)
+        few = name == rows[0][0] or found.low is None
+        beware = cautioned({"num_prompts": len(prompts), "warning": found.warning}, _) if few else ""
+        yield Measure(name, form(found.before), form(found.after), change, f"{len(prompts):,}", what, beware=beware)
 
 
 def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:

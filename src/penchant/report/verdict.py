@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from penchant.report.languages import Words
+from penchant.report.measure import cautioned
 from penchant.report.series import Rows, accuracy_limits, series
 
 __all__ = ["Verdict", "verdict"]
@@ -24,19 +25,22 @@ def verdict(run: Mapping[str, Any], metrics: Rows, comparison: Mapping[str, Any]
     comparison = comparison or {}
     judge, num = str(comparison.get("judge") or _("the judge")), comparison.get("num_prompts")
     prompts = _("on {num:,} prompts").format(num=num) if isinstance(num, int) else _("on the prompts compared")
-    rate = comparison.get("win_rate") or {}
+    rate, warning = comparison.get("win_rate") or {}, cautioned(comparison, _)
+    beware = " " + _("Beware: {warning}.").format(warning=warning) if warning else ""
     if rate.get("low") is not None and rate.get("high") is not None:
         shown = {key: f"{rate[key]:.1%}" for key in ("rate", "low", "high")}
         text = _(
             "{judge} prefers the answers after training in {rate} of the comparisons {prompts} (95% interval {low} to "
             "{high})."
         )
-        return _of(rate["low"] > 0.5, rate["high"] < 0.5, text.format(judge=judge, prompts=prompts, **shown), _)
+        return _of(
+            rate["low"] > 0.5, rate["high"] < 0.5, text.format(judge=judge, prompts=prompts, **shown) + beware, _
+        )
     mean = comparison.get("difference") or {}
     if mean.get("low") is not None and mean.get("high") is not None:
         shown = {key: f"{mean[key]:+.3g}" for key in ("mean", "low", "high")}
         text = _("The score of {judge} changed by {mean} {prompts} (95% interval {low} to {high}).")
-        return _of(mean["low"] > 0, mean["high"] < 0, text.format(judge=judge, prompts=prompts, **shown), _)
+        return _of(mean["low"] > 0, mean["high"] < 0, text.format(judge=judge, prompts=prompts, **shown) + beware, _)
     accuracy, limits = series(metrics, "eval_rewards/accuracies"), accuracy_limits(metrics)
     text = _("No answers were compared, so whether they are better is not known: run `penchant eval`.")
     if len(accuracy) and limits is not None:
