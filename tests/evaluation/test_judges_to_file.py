@@ -12,6 +12,7 @@ from penchant.evaluation.judges import FunctionJudge, Judgement, judging
 from penchant.evaluation.judges.counts import tally
 from penchant.evaluation.judges.judging import judge_comparisons, judge_to_file, read_comparisons, unfinished
 from penchant.evaluation.judges.lines import answered
+from penchant.ranking.winrate import win_rate_of
 
 MANY = [
     Comparison(
@@ -147,6 +148,23 @@ def test_the_tally_tells_a_preferred_place_from_an_agreement():
     assert (counts.num_in_both_orders, counts.num_first, counts.num_second) == (6, 1, 1)
     assert (counts.num_disagreed, counts.num_unreadable) == (1, 2)
     assert counts.position_bias.rate == pytest.approx(2 / 6)
+
+
+def test_the_interval_of_the_place_is_clustered_by_prompt():
+    """Forty answers to five prompts, of which two are always decided by the place, say less than forty to forty."""
+    one = next(c for c in MANY if c.a.text != c.b.text)
+
+    def bias(num_prompts):
+        prompts = [(one.prompt[0].model_copy(update={"content": f"question {i % num_prompts}"}),) for i in range(40)]
+        rows = [one.model_copy(update={"id": str(i), "prompt": prompt}) for i, prompt in enumerate(prompts)]
+        orders = [["first", "first"] if i % 5 < 2 else ["first", "second"] for i in range(40)]
+        judgements = [Judgement("tie", {"orders": order}) for order in orders]
+        return tally(answered(c, j, "judge") for c, j in zip(rows, judgements, strict=True)).position_bias
+
+    few, many = bias(5), bias(40)
+    assert few.rate == many.rate == 0.4
+    assert few == win_rate_of([float(i % 5 < 2) for i in range(40)], [i % 5 for i in range(40)])
+    assert few.high - few.low > 1.5 * (many.high - many.low)
 
 
 def test_identical_responses_are_counted_whoever_answered():

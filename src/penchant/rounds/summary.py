@@ -41,11 +41,11 @@ def finish_round(this: Round) -> None:
         "counts": {
             "prompts": len(samples),
             "identical_responses": sum(bool(sample.meta.get("identical")) for sample in samples),
-            "votes": _counts(tally(votes)),
+            "votes": asdict(tally(votes)),
             f"train_{counts.kind}": counts.train,
             f"held_out_{counts.kind}": counts.held_out,
             "held_out_prompts": len(sides),
-            "verdicts": _counts(tally(verdicts)),
+            "verdicts": asdict(tally(verdicts)),
         },
         "seeds": {"split": plan.seed, "sampling_and_training": this.seed},
         "settings": plan.model_dump() | {"min_votes": min_votes_of(this)},
@@ -67,8 +67,3 @@ def model_digest(run: Path) -> str:
 
     path = resolve(str(run))
     return weights_digest(path, base_of(path))
-
-
-def _counts(counts: Any) -> dict[str, Any]:
-    bias = counts.position_bias
-    return asdict(counts) | {"position_bias": None if bias is None else asdict(bias)}

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from penchant.data import Comparison
+from penchant.data import Comparison, prompt_key
 from penchant.evaluation.judges.lines import details_of
-from penchant.ranking.winrate import WinRate, win_rate
+from penchant.ranking.winrate import WinRate, win_rate_of
 
 __all__ = ["Tally", "in_words", "tally"]
+
+ORDERS = ("agreed", "first", "second", "disagreed")
+"""What came of a comparison whose replies in both orders could be read."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Tally:
     num_identical: comparisons of a response with itself, word by word, whether the judge was asked or not.
     num_disagreed: the orders disagreed in another way, such as a tie in one. All of these, and what could not be read,
     are ties in `outcomes`. num_refused: of those that could not be read, how many the server would not take.
-    num_in_both_orders: comparisons whose two replies could be read.
+    num_in_both_orders: comparisons whose two replies could be read. position_bias: the share of these that the place
+    decided, its interval clustered by prompt; None where there is none.
     """
 
     outcomes: dict[str, int]
@@ -31,32 +35,31 @@ class Tally:
     num_first: int
     num_second: int
     num_disagreed: int
-
-    @property
-    def position_bias(self) -> WinRate | None:
-        """Share of the comparisons asked in both orders that were decided by the place; None where none was."""
-        decided = self.num_first + self.num_second
-        return win_rate(decided, self.num_in_both_orders - decided) if self.num_in_both_orders else None
+    position_bias: WinRate | None
 
 
 def tally(comparisons: Iterable[Comparison]) -> Tally:
     """Count what a judge answered, from the details beside each answer."""
     outcomes: Counter[str] = Counter()
     counts: Counter[str] = Counter()
+    by_place: list[tuple[float, str]] = []
     for comparison in comparisons:
         outcomes[str(comparison.outcome)] += 1
-        counts[_how(comparison)] += 1
+        how = _how(comparison)
+        counts[how] += 1
+        if how in ORDERS:
+            by_place.append((float(how in ("first", "second")), prompt_key(comparison.prompt)))
         counts["refused"] += str(details_of(comparison).get("unreadable")).startswith("HTTP ")
-    orders = ("agreed", "first", "second", "disagreed")
     return Tally(
         outcomes={name: outcomes[name] for name in ("a", "b", "tie", "both_bad")},
         num_identical=counts["identical"],
         num_unreadable=counts["unreadable"],
         num_refused=counts["refused"],
-        num_in_both_orders=sum(counts[name] for name in orders),
+        num_in_both_orders=sum(counts[name] for name in ORDERS),
         num_first=counts["first"],
         num_second=counts["second"],
         num_disagreed=counts["disagreed"],
+        position_bias=win_rate_of(*map(list, zip(*by_place, strict=True))) if by_place else None,
     )
 
 
