@@ -71,6 +71,16 @@ def test_a_judge_of_right_and_wrong_has_tangos_interval_too():
     assert found.low < 0.5
 
 
+def test_an_exact_kl_is_not_said_to_be_below_zero():
+    same = answers([["some words"]] * 5, [[True]] * 5)
+    judge = FunctionJudge("words", lambda prompt, response: float(len(response)))
+    found = compare_answers(PROMPTS, same, same, judge, policy="p", reference="r")
+    plain, exact = np.array([-3.0, 1.0, 2.0, 5.0, 9.0]), np.array([0.1, 0.2, 0.1, 0.3, 9.0])
+    with_kl = found.with_kl(plain, exact, PROMPTS)
+    assert with_kl.kl.low < 0 == with_kl.kl_exact.low
+    assert with_kl.kl_exact.mean == exact.mean()
+
+
 def test_a_kl_or_brier_score_that_is_the_same_for_every_prompt_has_no_interval():
     found = mean_of(np.zeros(6), list("abcdef"))
     assert (found.mean, found.low, found.high, found.warning) == (0.0, None, None, SAME)

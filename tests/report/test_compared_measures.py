@@ -122,6 +122,7 @@ def test_lines_have_the_numbers_of_the_evaluation():
     found = shown(whole)
     equal, exact = whole.length_controlled, whole.kl_exact
     assert found["win rate, same length"].change == f"{equal.low:.1%} – {equal.high:.1%}"
+    assert {found[name].before for name in ("win rate", "win rate, ties apart", "win rate, same length")} == {"–"}
     assert found["KL, exact"].after == f"{exact.mean:.2f}"
     forgot = found["perplexity"]
     assert (forgot.before, forgot.after, forgot.change) == ("10", "12.5", "× 1.250 (1.125 – 1.375)")

@@ -10,6 +10,7 @@ import pytest
 from penchant.errors import OutputError
 from penchant.report import write_report
 from penchant.report.page import render_report
+from penchant.report.view import tiles
 
 HOSTILE = "</p></style><script>alert(1)</script><img src=http://evil.test/x onerror=alert(1)>{{ 7*7 }}&amp;\"'`"
 
@@ -154,7 +155,19 @@ def test_partial_comparisons_leave_their_tiles_out(run):
     page = Page(render_report(run, [], [], {"win_rate": {"rate": 0.5}, "kl": {"mean": 1.0, "low": None, "high": None}}))
     assert "50.0%" in page.text
     assert "nats per response" in page.text
-    assert "95% interval" not in page.text
+    assert re.findall(r"95% interval \d", page.text) == []
+
+
+def test_the_headline_kl_is_the_exact_one_where_it_was_measured(run, comparison):
+    def kl(found):
+        return next(tile for tile in tiles(run, [], found) if tile.name == "KL from the start")
+
+    exact = {"mean": 2.19, "low": 0.77, "high": 3.62}
+    assert (kl(comparison).value, "whole distribution" in kl(comparison).detail) == ("7.42", False)
+    found = kl(comparison | {"kl_exact": exact})
+    assert found.value == "2.19"
+    assert "95% interval 0.77 to 3.62" in found.detail
+    assert "whole distribution" in found.detail
 
 
 def test_values_that_are_not_finite_do_not_break_the_page(run):

@@ -118,7 +118,9 @@ class Evaluation:
         ids = [prompt.id for prompt in prompts for _ in range(len(log_ratios) // len(prompts))]
         if isinstance(exact_kl, str):
             return replace(self, kl=mean_of(log_ratios, ids), why_no_exact_kl=exact_kl)
-        return replace(self, kl=mean_of(log_ratios, ids), kl_exact=mean_of(exact_kl, ids))
+        exact = mean_of(exact_kl, ids)
+        low = None if exact.low is None else max(exact.low, 0.0)  # as is every term of it
+        return replace(self, kl=mean_of(log_ratios, ids), kl_exact=replace(exact, low=low))
 
 
 def compare_answers(

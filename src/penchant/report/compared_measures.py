@@ -11,6 +11,9 @@ __all__ = ["compared_measures"]
 
 Found = Mapping[str, Any]
 
+UNMEASURED = "–"
+"""What a rate of after against before has in place of a value before."""
+
 
 def compared_measures(comparison: Found, _: Words) -> Iterator[Measure]:
     """Of `comparison.json`, as far as it holds them: who is preferred, how answers changed, given preferences."""
@@ -24,16 +27,16 @@ def compared_measures(comparison: Found, _: Words) -> Iterator[Measure]:
 def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
     group, of = _("Who is preferred"), _prompts(comparison, _)
     if rate := comparison.get("win_rate"):
-        shown = "50%", *_rate(rate), of
+        shown = UNMEASURED, *_rate(rate), of
         yield Measure(_("win rate"), *shown, _("a tie counts half"), group, cautioned(comparison, _))
         if rate.get("ties") and (decided := comparison.get("decided")):
             what = _("of the comparisons that were decided")
-            yield Measure(_("win rate, ties apart"), "50%", *_rate(decided), _comparisons(decided, _), what, group)
+            yield Measure(_("win rate, ties apart"), UNMEASURED, *_rate(decided), _comparisons(decided, _), what, group)
     if equal := comparison.get("length_controlled"):
         what = _("if both answers were as long")
         rate = _("not measured") if equal.get("low") is None else f"{equal['value']:.1%}"  # of one prompt
         limits, beware = span(equal, "{:.1%}"), _apart(equal, comparison, _)
-        yield Measure(_("win rate, same length"), "50%", rate, limits, of, what, group, beware)
+        yield Measure(_("win rate, same length"), UNMEASURED, rate, limits, of, what, group, beware)
     if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
         change, judge = comparison.get("difference") or {}, str(comparison.get("judge", ""))
         shown = number(before), number(after), signed(change.get("mean"), change)

@@ -222,10 +222,11 @@ def _judge_means(comparison: Comparison, _: Words) -> Tile | None:
 
 
 def _kl(comparison: Comparison, _: Words) -> Tile | None:
-    kl = (comparison or {}).get("kl")
+    found = comparison or {}
+    kl, way = found.get("kl_exact") or found.get("kl"), _("every next token's whole distribution")
     if not kl:
         return None
-    detail = _joined(_("nats per response"), _interval(kl, "{:.2f}", _))
+    detail = _joined(_("nats per response"), _interval(kl, "{:.2f}", _), way if found.get("kl_exact") else "")
     return Tile(_("KL from the start"), f"{kl['mean']:.2f}", detail)
 
 
