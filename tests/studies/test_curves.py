@@ -9,6 +9,7 @@ from penchant.errors import OutputError
 from penchant.ranking.winrate import paired_means, win_rate_of
 from penchant.studies.curves import curves_of
 from penchant.studies.picking import pick
+from penchant.studies.run import Sweep
 
 
 @pytest.fixture
@@ -81,3 +82,24 @@ def test_the_pick_wins_most_within_the_budget_whatever_its_accuracy(point, measu
     assert pick(places, 1.5).place == "1"
     assert pick(places, 20.0).place == "3"
     assert pick(places, 0.5) is None
+
+
+def test_a_place_that_is_within_the_budget_by_chance_is_not_picked(point, measured, start):
+    """Of 200 measurements of a place 3.2 nats away, a third and more have a mean KL within 3; hardly any is picked."""
+    by_mean = picked = 0
+    for seed in range(200):
+        drawn = np.random.default_rng(seed).exponential(3.2, 60).tolist()
+        [[far]] = curves_of([point()], [replace(measured(1, 1), kl=tuple(drawn))], start).values()
+        by_mean += far.kl.mean <= 3
+        picked += pick([far], 3.0) is not None
+    assert by_mean > 60
+    assert picked <= 6
+
+
+def test_where_none_is_surely_within_the_nearest_is_named(point, measured, start):
+    places = curves_of([point("dpo", 1), point("dpo", 2)], [measured(4, 1), measured(3, 1, noise=1.0)], start)["dpo"]
+    found = Sweep("judge", start, tuple(places), 3.1, pick(places, 3.1), ())
+    assert places[1].kl.mean == pytest.approx(3)
+    assert found.parts()[-1].startswith("none is surely within 3.1 nats: the nearest is 2, 3.000 (2.")
+    surely = Sweep("judge", start, tuple(places), 4.1, pick(places, 4.1), ()).parts()[-1]
+    assert "nats away, whose upper limit is within 4.1" in surely

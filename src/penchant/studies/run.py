@@ -21,11 +21,11 @@ from penchant.studies.going import go_through
 from penchant.studies.ground import AnyJudge, Ground, make_ground
 from penchant.studies.matched import Matched, matched, matched_table
 from penchant.studies.measuring import measure
-from penchant.studies.picking import pick
+from penchant.studies.picking import at_most, pick
 from penchant.studies.points import START, Measured, Point, frontier_points, sweep_points
 from penchant.studies.reading import read_study
 from penchant.studies.settings import FrontierConfig, StudyConfig, SweepConfig
-from penchant.studies.shown import Curves, as_plain, facts_of_start, figures, places_table, sizes
+from penchant.studies.shown import Curves, as_plain, facts_of_start, figures, in_words, places_table, sizes
 from penchant.studies.training import check_points, held_out_accuracy, train_point
 
 __all__ = ["Frontier", "Sweep", "frontier", "sweep"]
@@ -54,7 +54,7 @@ class Frontier:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid. picked: the place that won most often within the budget of KL; None where none is within."""
+    """A grid. picked: the place that won most often among those surely within the budget of KL; None where none is."""
 
     judge: str
     start: Measured
@@ -67,13 +67,20 @@ class Sweep:
         """The table, and the pick in words."""
         table = places_table({place.place: [place] for place in self.places}, self.start)
         if self.picked is None:
-            return [*table, f"none is within {self.kl_budget:g} nats; ask for more, or train less"]
+            nearest = min(self.places, key=lambda place: at_most(place.kl))
+            return [
+                *table,
+                f"none is surely within {self.kl_budget:g} nats: the nearest is {nearest.place}, "
+                f"{in_words(nearest.kl)}, whose upper limit lies beyond; allow more, train less, or measure on "
+                "more prompts",
+            ]
         win = self.picked.win
         return [
             *table,
             f"picked {self.picked.place}: wins {win.rate:.1%} over the start (95% interval {win.low:.1%} to "
-            f"{win.high:.1%}), {self.picked.kl.mean:.3f} nats away, within {self.kl_budget:g}. It was picked on these "
-            "prompts, so the figure is a little too high; measure it once more on others with `penchant eval`",
+            f"{win.high:.1%}), {in_words(self.picked.kl)} nats away, whose upper limit is within {self.kl_budget:g}. "
+            "It was picked on these prompts, so the figure is a little too high; measure it once more on others with "
+            "`penchant eval`",
         ]
 
 
@@ -118,6 +125,8 @@ def sweep(
     progress: bool | Reporter = True,
 ) -> Sweep:
     """Train one method on a grid of settings, and pick by the win rate on held-out prompts within a budget of KL.
+
+    A place is within where the upper limit of its KL's 95% interval is: what lies beyond is not picked by chance.
 
     Arguments and errors as for `frontier`.
     """

@@ -133,7 +133,9 @@ class SweepConfig(StudyConfig):
     grid: Annotated[dict[str, tuple[Any, ...]], Field(min_length=1)] = Field(
         description="values of settings, {dpo.beta: [0.05, 0.1]}; every combination is run"
     )
-    kl_budget: Annotated[float, Field(gt=0)] = Field(description="most nats a response that the pick may lie away")
+    kl_budget: Annotated[float, Field(gt=0)] = Field(
+        description="most nats a response that the pick may lie away, by the upper 95% limit of its KL"
+    )
 
     def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
         return super().all_settings() | {("grid",): dict(self.grid)}
