@@ -5,15 +5,30 @@ import json
 import pytest
 
 import penchant as pt
+from penchant.ranking.winrate import paired_means, win_rate_of
 from penchant.training.proposing import Facts, facts_of, propose
 
-PLAIN = {"num_pairs": 800, "batch_size": 8, "is_adapter": False, "noise": 0.0, "num_repeated": 0, "longer": 0.5}
+PLAIN = {"num_pairs": 800, "batch_size": 8, "is_adapter": False, "noise": None}
+
+
+def advice(**facts):
+    found = propose(Facts(**{**PLAIN, "longer": share(400, 800), "words": words(0.2), **facts}))
+    assert all(proposal.why for proposal in found)
+    return {proposal.setting: proposal for proposal in found}
 
 
 def proposed(**facts):
-    found = propose(Facts(**{**PLAIN, "own": -2.0, "given": -2.2, **facts}))
-    assert all(proposal.why for proposal in found)
-    return {proposal.setting: proposal.value for proposal in found}
+    return {setting: proposal.value for setting, proposal in advice(**facts).items()}
+
+
+def share(some, num):
+    return win_rate_of([1.0] * some + [0.0] * (num - some))
+
+
+def words(apart, spread=0.3, num=16):
+    """Of so many prompts, the model's own answers this much likelier a token than the pairs' responses."""
+    given = [-2.2 - spread * (-1) ** i for i in range(num)]
+    return paired_means(given, [-2.2 + apart] * num)
 
 
 def test_the_usual_is_proposed_where_nothing_speaks_against_it():
@@ -30,18 +45,41 @@ def test_the_rate_falls_with_the_steps_between_what_is_known_to_work_and_an_adap
     assert proposed(num_pairs=480, is_adapter=True)["optimiser.learning_rate"] == 1e-4
 
 
-@pytest.mark.parametrize(("longer", "objective"), [(0.8, "dpo_norm"), (0.2, "dpo_norm"), (0.6, "dpo")])
+@pytest.mark.parametrize(("longer", "objective"), [(640, "dpo_norm"), (160, "dpo_norm"), (480, "dpo"), (540, "dpo")])
 def test_pairs_that_length_decides_are_given_a_mean_over_tokens(longer, objective):
-    assert proposed(longer=longer)["dpo.objective"] == objective
+    assert proposed(longer=share(longer, 800))["dpo.objective"] == objective
+
+
+def test_few_pairs_that_length_decides_by_chance_change_nothing_and_it_is_said_of_how_many():
+    for longer in (share(14, 20), share(6, 20), share(55, 79), None):
+        assert proposed(longer=longer)["dpo.objective"] == "dpo"
+    why = advice(longer=share(55, 79))["dpo.objective"].why
+    assert "the longer response is the chosen one in 70% (59% to 79%) of 79 pairs" in why
+    assert "the shorter response is the chosen one in 70% (48% to 85%) of 20 pairs" in (
+        advice(longer=share(6, 20))["dpo.objective"].why
+    )
 
 
 def test_outvoted_labels_become_label_smoothing():
-    found = proposed(noise=0.23, num_repeated=90, longer=0.9)
+    found = proposed(noise=share(46, 200), longer=share(720, 800))
     assert (found["dpo.objective"], found["dpo.label_smoothing"]) == ("cdpo", 0.23)
 
 
+def test_one_outvoted_label_of_a_few_is_no_noise():
+    found = advice(noise=share(1, 4))["dpo.objective"]
+    assert found.value == "dpo"
+    assert found.why.startswith("of 4 labels of pairs judged more than once, 25% (")
+
+
 def test_pairs_in_other_words_than_the_models_are_given_a_next_token_term():
-    assert proposed(given=-3.5)["dpo.sft_weight"] == 0.2
+    found = advice(words=words(1.5))["dpo.sft_weight"]
+    assert found.value == 0.2
+    assert "over 16 prompts 1.33 to 1.67 apart" in found.why
+
+
+@pytest.mark.parametrize("few", [words(1.5, spread=2.0, num=4), words(1.5, num=1), None])
+def test_words_of_too_few_prompts_to_tell_propose_nothing(few):
+    assert "dpo.sft_weight" not in proposed(words=few)
 
 
 def test_few_pairs_are_gone_through_twice():
@@ -60,10 +98,11 @@ def test_facts_are_counted_from_the_pairs(model, tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     pairs = tokenise_pairs(model.encoder, load_pairs(path, on_bad_row="drop").records, Limits(200, 150)).items
     facts = facts_of(model, pairs, 8, is_adapter=False)
-    assert (facts.num_pairs, facts.num_repeated) == (8, 4)
-    assert facts.noise == pytest.approx((1 / 2 * 2 + 0 * 2) / 4)
-    assert facts.longer == 7 / 8
-    assert facts.given < facts.own < 0
+    assert (facts.num_pairs, facts.noise.num, facts.noise.rate) == (8, 4, 1 / 4)
+    assert (facts.longer.num, facts.longer.rate) == (8, 7 / 8)
+    assert facts.longer.low < win_rate_of([1.0] * 7 + [0.0]).low, "pairs of one prompt go together"
+    assert facts.words.before < facts.words.after < 0
+    assert facts.words.num_prompts == 6
 
 
 @pytest.mark.slow(threads=1)

@@ -5,7 +5,6 @@ Rules of thumb, not laws: a run and a comparison decide. Each reason names what 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from penchant.models.numerics import computing
 from penchant.models.sampler import SamplingParams
 from penchant.process import num_processes
 from penchant.progress import Reporter
+from penchant.ranking.winrate import PairedMeans, WinRate, paired_means, win_rate_of
 from penchant.tokens import EncodedPair, TokenSequence
 from penchant.training.config import DPOConfig
 from penchant.training.dataset import pair_dataset
@@ -34,6 +34,11 @@ __all__ = ["Facts", "Proposal", "facts_of", "proposals", "propose"]
 
 NUM_SCORED = 48
 NUM_SAMPLED = 16
+NUM_TOKENS = 32
+"""Of an answer that is sampled, at most."""
+NOISY, BY_LENGTH, OTHER_WORDS = 0.05, 0.65, 1.0
+"""A share of outvoted labels, a share of pairs that length decides, and nats a token between the model's words and the
+pairs': what is proposed for them is proposed where the limit of the 95% interval lies beyond, so not for chance."""
 FEW_STEPS = 60
 """As many move a model little in one epoch, see `schedule.preference_peak`."""
 
@@ -42,19 +47,19 @@ FEW_STEPS = 60
 class Facts:
     """Of the pairs that are trained on.
 
-    noise: of the pairs that were judged more than once, the share of labels that the others outvote, in [0, 1/2].
-    num_repeated: how many these are. longer: share whose chosen response has more tokens, of those
-    that differ. own, given: mean log-prob of a token in answers that the model samples, and in those of the pairs.
+    noise: of the labels of pairs that were judged more than once, the share that the others outvote; all labels of a
+    pair go together. longer: share whose chosen response has more tokens, of the pairs whose two differ; all pairs of
+    a prompt go together. Both with their 95% limits, and None where there are none such. words: mean log-prob of a
+    token in a pair's responses to a prompt (before) and in an answer that the model samples to it (after), over a few
+    prompts; None where none could be sampled.
     """
 
     num_pairs: int
     batch_size: int
     is_adapter: bool
-    noise: float
-    num_repeated: int
-    longer: float
-    own: float
-    given: float
+    noise: WinRate | None
+    longer: WinRate | None
+    words: PairedMeans | None
 
     def steps(self, epochs: int) -> int:
         """Optimiser steps of so many epochs."""
@@ -102,47 +107,49 @@ def facts_of(model: LanguageModel, pairs: Sequence[EncodedPair], batch_size: int
     """Measured from the pairs, and from the model on a few of them. pairs: at least one."""
     every = max(1, len(pairs) // NUM_SCORED)
     few = [pairs[i] for i in range(0, len(pairs), every)][:NUM_SCORED]
-    noise, num_repeated = _noise(pairs)
-    lengths = [tuple(int(s.scored.sum()) for s in pair.sequences) for pair in pairs]
-    different = [chosen > rejected for chosen, rejected in lengths if chosen != rejected]
-    prompts = {s.ids[: int(np.argmax(s.scored))].tobytes(): s for pair in few for s in pair.sequences[:1]}
-    asked = [s.ids[: int(np.argmax(s.scored))].tolist() for s in list(prompts.values())[:NUM_SAMPLED]]
-    return Facts(
-        len(pairs),
-        batch_size,
-        is_adapter,
-        noise,
-        num_repeated,
-        sum(different) / len(different) if different else 0.5,
-        _own(model, asked),
-        _per_token(model, [sequence for pair in few for sequence in pair.sequences]),
-    )
+    return Facts(len(pairs), batch_size, is_adapter, _noise(pairs), _longer(pairs), _words(model, few))
 
 
 def _objective(facts: Facts) -> Iterator[Proposal]:
-    share = max(facts.longer, 1 - facts.longer)
-    length = (
-        f"the {'longer' if facts.longer >= 0.5 else 'shorter'} response is the chosen one in {share:.0%} of the pairs"
-    )
-    if facts.noise >= 0.05:
-        why = f"of {facts.num_repeated:,} labels of pairs judged more than once, {facts.noise:.0%} are outvoted"
-        yield Proposal("dpo.objective", "cdpo", f"{why}; conservative DPO expects as many wrong labels")
-        yield Proposal("dpo.label_smoothing", round(min(facts.noise, 0.4), 2), "the share of outvoted labels")
-    elif share >= 0.65:
-        yield Proposal("dpo.objective", "dpo_norm", f"{length}; a mean over tokens rewards length less")
+    if facts.noise is not None and facts.noise.low >= NOISY:
+        why = f"{_repeated(facts.noise)}; conservative DPO expects as many wrong labels"
+        yield Proposal("dpo.objective", "cdpo", why)
+        yield Proposal(
+            "dpo.label_smoothing", round(min(max(facts.noise.rate, NOISY), 0.4), 2), "the share of outvoted labels"
+        )
+    elif facts.longer is not None and max(facts.longer.low, 1 - facts.longer.high) >= BY_LENGTH:
+        why = f"{_length(facts.longer)}; a mean over tokens rewards length less"
+        yield Proposal("dpo.objective", "dpo_norm", why)
         yield Proposal("dpo.beta", 5.0, "of a mean over tokens, as in the published recipes of OLMo 3 and Tulu 3")
     else:
-        repeated = f"{facts.num_repeated:,} labels repeat well" if facts.num_repeated else "no pair is judged twice"
-        yield Proposal("dpo.objective", "dpo", f"{repeated}, and {length}")
+        yield Proposal("dpo.objective", "dpo", f"{_repeated(facts.noise)}, and {_length(facts.longer)}")
         yield Proposal("dpo.beta", 0.1, "the usual; raise it where samples drift from the reference")
-    if facts.own - facts.given > 1.0:
+    apart = facts.words
+    if apart is not None and apart.low is not None and apart.high is not None and apart.low > OTHER_WORDS:
         yield Proposal(
             "dpo.sft_weight",
             0.2,
-            f"the pairs are not in the model's own words ({facts.given:.2f} nats a token, its own answers "
-            f"{facts.own:.2f}), so chosen responses may become less likely; a next-token term, or `penchant sft` on "
-            "the chosen ones first, holds them",
+            f"the pairs are not in the model's own words ({apart.before:.2f} nats a token, its own answers "
+            f"{apart.after:.2f}, over {apart.num_prompts} prompts {apart.low:.2f} to {apart.high:.2f} apart), so "
+            "chosen responses may become less likely; a next-token term, or `penchant sft` on the chosen ones first, "
+            "holds them",
         )
+
+
+def _length(longer: WinRate | None) -> str:
+    if longer is None:
+        return "in no pair one response is longer"
+    which, rate, low, high = "longer", longer.rate, longer.low, longer.high
+    if rate < 0.5:
+        which, rate, low, high = "shorter", 1 - rate, 1 - high, 1 - low
+    return f"the {which} response is the chosen one in {rate:.0%} ({low:.0%} to {high:.0%}) of {longer.num:,} pairs"
+
+
+def _repeated(noise: WinRate | None) -> str:
+    if noise is None:
+        return "no pair is judged twice"
+    share = f"{noise.rate:.0%} ({noise.low:.0%} to {noise.high:.0%})"
+    return f"of {noise.num:,} labels of pairs judged more than once, {share} are outvoted"
 
 
 def _learning_rate(facts: Facts, steps: int) -> tuple[float, str]:
@@ -157,30 +164,55 @@ def _why_epochs(facts: Facts, epochs: int) -> str:
     return f"{facts.steps(1):,} steps; direct methods learn pairs by heart within the second (arXiv 2406.02900)"
 
 
-def _noise(pairs: Sequence[EncodedPair]) -> tuple[float, int]:
-    """From pairs that stand there again, or the other way round; a soft label says its doubt itself."""
+def _noise(pairs: Sequence[EncodedPair]) -> WinRate | None:
+    """From pairs that stand there again, or the other way round; a soft label says its doubt itself.
+
+    Where as many say the one as the other, half of them are outvoted.
+    """
     votes: Counter[tuple[bytes, bytes]] = Counter()
     for pair in pairs:
         chosen, rejected = (sequence.key for sequence in pair.sequences)
         votes[chosen, rejected] += 1
-    doubts: list[float] = []
+    outvoted: list[float] = []
+    judged: list[tuple[bytes, bytes]] = []
     for (chosen, rejected), num in votes.items():
         against = votes.get((rejected, chosen), 0)
         if num + against > 1 and (not against or chosen < rejected):
-            doubts += [min(num, against) / (num + against)] * (num + against)
-    return (math.fsum(doubts) / len(doubts) if doubts else 0.0), len(doubts)
+            outvoted += [1.0] * min(num, against) + [0.0] * max(num, against)
+            judged += [(chosen, rejected)] * (num + against)
+    return win_rate_of(outvoted, judged) if outvoted else None
 
 
-def _per_token(model: LanguageModel, sequences: Sequence[TokenSequence]) -> float:
+def _longer(pairs: Sequence[EncodedPair]) -> WinRate | None:
+    lengths = [tuple(int(s.scored.sum()) for s in pair.sequences) for pair in pairs]
+    different = [(float(a > b), pair.chosen.context) for (a, b), pair in zip(lengths, pairs, strict=True) if a != b]
+    return win_rate_of([a for a, _ in different], [prompt for _, prompt in different]) if different else None
+
+
+def _words(model: LanguageModel, pairs: Sequence[EncodedPair]) -> PairedMeans | None:
+    """Of as many prompts of these pairs as are sampled: both responses of a pair, and one answer to each."""
+    asked = {pair.chosen.context: pair for pair in pairs if len(_prompt(pair)) + NUM_TOKENS <= model.context_length}
+    some = list(asked.values())[:NUM_SAMPLED]
+    if not some:
+        return None
+    return paired_means([_given(model, pair) for pair in some], _own(model, [_prompt(pair) for pair in some]))
+
+
+def _prompt(pair: EncodedPair) -> list[int]:
+    sequence: TokenSequence = pair.chosen
+    return [int(i) for i in sequence.ids[: int(np.argmax(sequence.scored))]]
+
+
+def _given(model: LanguageModel, pair: EncodedPair) -> float:
     with torch.no_grad():
-        total = sum(float(score_sequences(model, sequences[i : i + 8]).sum()) for i in range(0, len(sequences), 8))
-    return total / sum(int(sequence.scored.sum()) for sequence in sequences)
+        total = float(score_sequences(model, pair.sequences).sum())
+    return total / sum(int(sequence.scored.sum()) for sequence in pair.sequences)
 
 
-def _own(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> float:
-    requests = [
-        Request(tuple(ids), key=str(i)) for i, ids in enumerate(prompts) if len(ids) + 32 <= model.context_length
-    ]
-    params = SamplingParams(temperature=1.0, max_new_tokens=32, seed=0)
-    answers = [answer for one in generate(model, requests, params, num_responses=1) for answer in one]
-    return sum(a.logprob for a in answers) / max(1, sum(len(a.token_ids) for a in answers))
+def _own(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> list[float]:
+    """The mean log-prob of a token of one answer to each."""
+    requests = [Request(tuple(ids), key=str(i)) for i, ids in enumerate(prompts)]
+    params = SamplingParams(temperature=1.0, max_new_tokens=NUM_TOKENS, seed=0)
+    answers = {answer.key: answer for [answer] in generate(model, requests, params, num_responses=1)}
+    in_order = [answers[request.key] for request in requests]  # they come as they are finished
+    return [answer.logprob / max(1, len(answer.token_ids)) for answer in in_order]
