@@ -10,6 +10,7 @@ corpus.py       stories of known entropy, demonstrations, and a taste, for a mod
 games.py        games between players of known rating, and Elo's online rule
 optimise.py     Newton, L-BFGS, gradient descent
 policy_gradients.py   the mean of a policy gradient over all that may be sampled, beside the exact gradient
+expected_steps.py   the same of PPO, also on old responses, and of online DPO's pairs
 learning.py     RLOO, GRPO, PPO, best-of-n and online DPO from samples, where the optimum is known
 routes.py       preferences to policy: by DPO and its kin, by the true reward, by a fitted reward
 result.py       what an experiment returns
@@ -28,6 +29,7 @@ from penchant.lab.exact import (
     recovered_reward,
     regularised_reward,
 )
+from penchant.lab.expected_steps import PPOStep, exact_values, expected_pair_gradient, expected_ppo_gradient
 from penchant.lab.experiments import EXPERIMENTS
 from penchant.lab.experiments.cycles import cyclic_share
 from penchant.lab.games import Games, falling_k, play, ratings_over_games
@@ -47,6 +49,7 @@ __all__ = [
     "Corpus",
     "Figure",
     "Games",
+    "PPOStep",
     "PolicyFit",
     "Problem",
     "Recipe",
@@ -63,7 +66,10 @@ __all__ = [
     "descend",
     "empirical_world",
     "exact_gradient",
+    "exact_values",
     "expected_gradient",
+    "expected_pair_gradient",
+    "expected_ppo_gradient",
     "expected_reward",
     "falling_k",
     "fit_objective",

@@ -5,6 +5,7 @@ Shapes: N prefixes, V tokens, Y sequences.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from penchant.errors import ConfigError
+from penchant.lab.expected_steps import PPOStep, exact_values, expected_pair_gradient, expected_ppo_gradient
 from penchant.lab.learning import Problem
 from penchant.lab.policy_gradients import Recipe, exact_gradient, expected_gradient
 from penchant.lab.result import Figure, Result, Series, require
@@ -21,8 +23,9 @@ from penchant.objectives import KL_ESTIMATORS, Aggregation, bind_estimator
 __all__ = ["policy_gradients"]
 
 CLAIM = (
-    "Averaged over everything that may be sampled, RLOO with k1 in the reward is the gradient of E[R] - beta KL, while "
-    "GRPO's scale, averages over tokens, and k1, k2 or k3 in other places make it another one."
+    "Averaged over everything that may be sampled, RLOO and PPO's first step at lambda 1, with k1 in the reward, are "
+    "the gradient of E[R] - beta KL, while GRPO's scale, whitening, averages over tokens, steps on old responses, "
+    "pairs, and k1, k2 or k3 in other places make it another one."
 )
 EXACT = 1e-9
 SHOWN = 1e-6  # all is summed in float64, so that this is no rounding; how large a bias is, the table says
@@ -31,6 +34,7 @@ AGGREGATIONS: Mapping[Aggregation, str] = {
     "token": "mean over all tokens",
     "fixed": "sum / longest",
 }
+MOVED = 0.5  # nats, the largest change of a logit between PPO's first step on some responses and a later one
 
 PLACES: tuple[Literal["reward", "loss"], ...] = ("reward", "loss")
 PARTS: tuple[Literal["response", "token"], ...] = ("response", "token")
@@ -50,7 +54,7 @@ def policy_gradients(seed: int = 0, beta: float = 0.5, num_samples: int = 3, est
 
     Returns:
         The Result. Figures: the bias of each estimator of the KL, in the reward and in the loss; that of advantages and
-        aggregations. Table: all of it, with the cosine between the two gradients.
+        aggregations. Table: all of it, with PPO and online DPO, and the cosine between the two gradients.
 
     Raises:
         ConfigError: an option is out of range, or there is no such estimator.
@@ -74,15 +78,17 @@ def policy_gradients(seed: int = 0, beta: float = 0.5, num_samples: int = 3, est
     policies = {name: _another_policy(problem, seed) for name, problem in worlds.items()}
     advantages = {name: _rewarded(worlds[name], policies[name], names, num_samples) for name in worlds}
     charges = {name: _charged(worlds[name], policies[name]) for name in worlds}
+    steps = {name: _stepped(worlds[name], policies[name], num_samples) for name in worlds}
     forward = _miss(
         charges["bandit"]["k3 in the loss, of each token"][0], _forward_gradient(worlds["bandit"], policies["bandit"])
     )
     figures = _advantages_figure(advantages), _charges_figure(charges)
-    every = {name: {**advantages[name], **charges[name]} for name in worlds}
+    every = {name: {**advantages[name], **steps[name], **charges[name]} for name in worlds}
     return Result(
         "policy_gradients",
         CLAIM,
-        _checks(advantages, charges, num_samples, forward),
+        _checks(advantages, charges, num_samples, forward)
+        | _checks_of_steps(steps, worlds["bandit"], policies["bandit"]),
         {f"{world}: {case}": _miss(*pair) for world, cases in every.items() for case, pair in cases.items()},
         figures,
         {"seed": seed, "beta": beta, "num_samples": num_samples, "estimator": estimator},
@@ -108,6 +114,51 @@ def _rewarded(problem: Problem, logits_NV: Tensor, names: list[str], num_samples
     recipes = {name: replace(plain, advantages=_bound(name)) for name in names}
     recipes |= {f"rloo, {words}": replace(plain, aggregation=name) for name, words in AGGREGATIONS.items()}
     return {case: (expected_gradient(*world, recipe), exact_NV) for case, recipe in recipes.items()}
+
+
+def _stepped(problem: Problem, logits_NV: Tensor, num_samples: int) -> Cases:
+    """PPO on new responses and on old ones, with k1 in the reward, and online DPO."""
+    exact_NV, values, moved_NV = (
+        _exact(problem, logits_NV),
+        exact_values(problem, logits_NV),
+        _moved(problem, logits_NV),
+    )
+    first = {
+        "ppo, lambda 1, values of 0": PPOStep(),
+        "ppo, lambda 0.95, exact values": PPOStep(values, lam=0.95),
+        "ppo, lambda 0.95, values of 0": PPOStep(lam=0.95),
+        "ppo, whitened, mean over all tokens": PPOStep(values, 0.95, True, "token", num_samples=num_samples),
+    }
+    later = {
+        "ppo, old responses, not clipped": PPOStep(values, clip=math.inf),
+        "ppo, old responses, clipped": PPOStep(values),
+    }
+    return {
+        **{case: (expected_ppo_gradient(problem, logits_NV, step), exact_NV) for case, step in first.items()},
+        **{
+            case: (
+                expected_ppo_gradient(problem, moved_NV, step, old_logits_NV=logits_NV),
+                _exact(problem, moved_NV),
+            )
+            for case, step in later.items()
+        },
+        "online dpo, labels drawn": (expected_pair_gradient(problem, logits_NV), exact_NV),
+        "online dpo, the better one wins": (expected_pair_gradient(problem, logits_NV, _better_wins), exact_NV),
+    }
+
+
+def _exact(problem: Problem, logits_NV: Tensor) -> Tensor:
+    return exact_gradient(problem.tree, logits_NV, problem.reference_NV, problem.reward_Y, problem.beta)
+
+
+def _moved(problem: Problem, logits_NV: Tensor) -> Tensor:
+    """The policy a step up the exact gradient later."""
+    gradient_NV = _exact(problem, logits_NV)
+    return logits_NV + MOVED * gradient_NV / gradient_NV.abs().max()
+
+
+def _better_wins(gap_B: Tensor) -> Tensor:
+    return torch.heaviside(gap_B, gap_B.new_tensor(0.5))
 
 
 def _charged(problem: Problem, logits_NV: Tensor) -> Cases:
@@ -184,6 +235,35 @@ def _checks(
         and bias("k2 in the loss, of each token", "tree")[0] > SHOWN,
         "k3 in the loss is the gradient of KL(pi_ref || pi) instead": forward < EXACT
         and min(bias("k3 in the loss, of each token")) > SHOWN,
+    }
+
+
+def _checks_of_steps(steps: Mapping[str, Cases], bandit: Problem, logits_NV: Tensor) -> dict[str, bool]:
+    def bias(case: str) -> list[float]:
+        return [_miss(*steps[world][case]) for world in ("bandit", "tree")]
+
+    moved_NV, nothing_Y = _moved(bandit, logits_NV), torch.zeros_like(bandit.reward_Y)
+    found_NV, exact_NV = steps["bandit"]["ppo, old responses, not clipped"]
+    to_old_NV = exact_gradient(bandit.tree, moved_NV, logits_NV, nothing_Y, bandit.beta)
+    return {
+        "ppo's first step has the exact gradient as its mean at lambda 1, whatever the values": max(
+            bias("ppo, lambda 1, values of 0")
+        )
+        < EXACT,
+        "and below 1 with exact values, not with others where responses have several tokens": max(
+            bias("ppo, lambda 0.95, exact values")
+        )
+        < EXACT
+        and bias("ppo, lambda 0.95, values of 0")[1] > SHOWN,
+        "whitening turns it": all(
+            _turned(*steps[world]["ppo, whitened, mean over all tokens"]) > SHOWN for world in steps
+        ),
+        "on old responses of one token, not clipped, it is that of E[R] - beta KL + beta KL(pi || pi_old)": _miss(
+            found_NV, exact_NV - to_old_NV
+        )
+        < EXACT,
+        "online dpo's is another one": min(bias("online dpo, labels drawn") + bias("online dpo, the better one wins"))
+        > SHOWN,
     }
 
 
