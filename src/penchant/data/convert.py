@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from penchant.data.fields import UnreadField, UnreadFields
 from penchant.data.given import Data
+from penchant.data.importers.judged import NOBODY
 from penchant.data.load import open_records
 from penchant.data.options import OnBadRow, ReadOptions
 from penchant.data.pairing import PairingRule
@@ -89,7 +90,7 @@ def convert(
     require_place(path)
     how = ReadOptions(on_bad_row, columns=columns, format=format, pairing=pairing, min_gap=min_gap)
     reading = open_records(data, how, models=to in ("arena", "comparisons"))
-    left_out, lost, num_rows = Counter[str](), UnreadFields(), 0
+    left_out, lost, num_rows, num_nameless = Counter[str](), UnreadFields(), 0, 0
     with disk_errors_explained(path), writing(path) as stream:
         for record in reading:
             try:
@@ -101,6 +102,7 @@ def convert(
             for row in rows:
                 stream.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", SPELT_OUT))
             num_rows += len(rows)
+            num_nameless += sum(row.get("model_a") == NOBODY[0] for row in rows)
         if not num_rows:
             why = ", ".join(f"{number} {code}" for code, number in left_out.items())
             raise DataError(
@@ -116,8 +118,15 @@ def convert(
         dict(left_out),
         lost.listed(),
         read.harmless,
-        tuple(read.remarks()),
+        (*_nameless(num_nameless), *read.remarks()),
     )
+
+
+def _nameless(number: int) -> Iterator[str]:
+    """What is said where battles were written of which nobody knows a model."""
+    if number:
+        rows = "1 row" if number == 1 else f"{number:,} rows"
+        yield f"no model is known of {rows}: {' and '.join(NOBODY)} stand for them"
 
 
 def _rows_of(record: Any, to: str, origin: Origin) -> Iterator[dict[str, Any]]:

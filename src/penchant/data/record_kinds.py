@@ -15,9 +15,9 @@ from penchant.data.importers import (
     Vote,
     pair_importers,
 )
-from penchant.data.importers.base import NUMBERS, OneOrMore
+from penchant.data.importers.base import NUMBERS, Importer, OneOrMore
 from penchant.data.importers.listed import comparisons_by
-from penchant.data.importers.reward_bench import REWARD_BENCH
+from penchant.data.importers.reward_bench import WITH_MODELS
 from penchant.data.importers.values import says_nothing
 from penchant.data.inspection import (
     Inspector,
@@ -61,9 +61,12 @@ def _answers(pairing: Pairing) -> tuple[OneOrMore[Any], ...]:
     return (*CHOSEN_IMPORTERS, *JUDGED_IMPORTERS, *(comparisons_by(one, pairing) for one in LIST_IMPORTERS))
 
 
-_PLAIN_WITH_MODELS = replace(
-    REWARD_BENCH, matches=lambda row: all(says_nothing(row.get(name)) for name in NUMBERS) and REWARD_BENCH.matches(row)
-)
+def _plain(one: Importer[Comparison]) -> Importer[Comparison]:
+    """The importer of the rows without numbers, for which a comparison has no place."""
+    return replace(one, matches=lambda row: all(says_nothing(row.get(name)) for name in NUMBERS) and one.matches(row))
+
+
+_PLAIN_WITH_MODELS = tuple(map(_plain, WITH_MODELS))
 
 _LISTS = ("pairing", "min_gap")
 PAIRS = RecordKind(pair_importers, (PreferencePair,), inspect_pairs, "pairs")
@@ -85,7 +88,7 @@ ANSWERS: RecordKind[PreferencePair | Comparison] = RecordKind(
     _answers, (PreferencePair, Comparison), inspect_answers, "pairs"
 )
 """Pairs, and comparisons with their ties."""
-ANSWERS_WITH_MODELS = replace(ANSWERS, importers=lambda pairing: (_PLAIN_WITH_MODELS, *_answers(pairing)))
+ANSWERS_WITH_MODELS = replace(ANSWERS, importers=lambda pairing: (*_PLAIN_WITH_MODELS, *_answers(pairing)))
 """The same, where a pair that names the models of its responses is a comparison, as a pair has no place for them."""
 PROMPTS = RecordKind(
     lambda _: PROMPT_IMPORTERS,

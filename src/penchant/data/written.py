@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from penchant.data.derived import labelled_from_pairs, pairs_from_comparisons
 from penchant.data.importers.base import require_question
-from penchant.data.importers.judged import HUMAN
+from penchant.data.importers.judged import HUMAN, NOBODY
 from penchant.data.inspection import require_pair
 from penchant.data.opening import Row
 from penchant.data.records import (
@@ -133,14 +133,19 @@ WRITERS: dict[str, tuple[Callable[[Any], Iterator[Row]], tuple[type, ...]]] = {
 
 
 def arena_row(comparison: Comparison) -> Row:
-    """One battle: model_a is the side the person saw first; the language is left out, as nobody was asked for it."""
+    """One battle: model_a is the side the person saw first; the language is left out, as nobody was asked for it.
+
+    A side without a model is a person's beside one that has it; where neither has, they are the names of NOBODY.
+    """
     a, b, outcome = comparison.a, comparison.b, comparison.outcome
     if comparison.shown_first == "b":
         a, b, outcome = b, a, FLIPPED.get(outcome, outcome)
+    known = [HUMAN if one.source is None else one.source.model for one in (a, b)]
+    models = known if a.source or b.source else NOBODY
     row: Row = {
         "question_id": comparison.id or comparison.meta.get("question_id"),
-        "model_a": _model(a),
-        "model_b": _model(b),
+        "model_a": models[0],
+        "model_b": models[1],
         "winner": WINNERS.get(str(outcome)),
         "judge": comparison.annotator,
         "conversation_a": [message.model_dump() for message in (*comparison.prompt, as_message(a.text))],
@@ -214,10 +219,6 @@ def _of_side(more: Row, side: str) -> Row:
 def _said_of(comparison: Comparison, one: Candidate) -> Row:
     row: Row = {"id": comparison.id} if comparison.id else {}
     return row if one.source is None else row | {"model": one.source.model}
-
-
-def _model(candidate: Candidate) -> str:
-    return HUMAN if candidate.source is None else candidate.source.model
 
 
 def _with_tools(name: str, messages: Sequence[Message]) -> Row:

@@ -11,7 +11,7 @@ from penchant.data.importers.base import Importer, OneOrMore, converting
 from penchant.data.importers.comparison import COMPARISON
 from penchant.data.importers.judged import all_of
 from penchant.data.importers.listed_tasks import tasks_by_score
-from penchant.data.importers.reward_bench import REWARD_BENCH
+from penchant.data.importers.reward_bench import WITH_MODELS
 from penchant.data.records import Comparison, PreferencePair
 from penchant.data.rows import Reader
 from penchant.data.tasks import task_from_pair, task_of
@@ -125,7 +125,7 @@ def _of_pairs(one: OneOrMore[PreferencePair]) -> Importer[tuple[Comparison, ...]
 
 TASK_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
     COMPARISON,
-    *(_of_judged(one) for one in (REWARD_BENCH, *JUDGED_IMPORTERS) if one is not COMPARISON),
+    *(_of_judged(one) for one in (*WITH_MODELS, *JUDGED_IMPORTERS) if one is not COMPARISON),
     *map(_of_pairs, CHOSEN_IMPORTERS),
     *(_of_judged(tasks_by_score(one)) for one in LIST_IMPORTERS),
 )

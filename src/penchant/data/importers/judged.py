@@ -21,6 +21,7 @@ from penchant.wording import shown
 
 __all__ = [
     "HUMAN",
+    "NOBODY",
     "SIDES",
     "agreeing",
     "all_of",
@@ -39,6 +40,8 @@ Record = TypeVar("Record")
 
 HUMAN = "human"
 """What stands for the model of a text that a person wrote."""
+NOBODY = ("unknown_a", "unknown_b")
+"""What stands for two models of which nobody knows either, so that a ranking can tell the sides apart."""
 
 SIDES: dict[str | None, Outcome | None] = {"left": "a", "right": "b", "tie": "tie", "both_bad": "both_bad", None: None}
 """The outcomes of votes as those of comparisons."""
@@ -67,7 +70,7 @@ def compared(
 
 def source_of(model: Any) -> Source | None:
     """Who wrote a text, by the name of the model; None for a person, and where nobody says."""
-    return None if model is None or model == HUMAN else _named(str(model))
+    return None if model is None or model in (HUMAN, *NOBODY) else _named(str(model))
 
 
 def judge_of(row: Row, name: str = "judge") -> str | None:

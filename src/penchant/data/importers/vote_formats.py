@@ -26,7 +26,7 @@ from penchant.data.importers.judged import votes_from
 from penchant.data.importers.listed import votes_by_score
 from penchant.data.importers.mt_bench import MT_BENCH_VOTES
 from penchant.data.importers.pandalm import PANDALM_VOTES
-from penchant.data.importers.reward_bench import REWARD_BENCH
+from penchant.data.importers.reward_bench import WITH_MODELS
 from penchant.data.importers.safe_rlhf import SAFE_RLHF
 from penchant.data.importers.summaries import SUMMARIES
 from penchant.data.importers.vote_fields import (
@@ -143,7 +143,7 @@ VOTE_IMPORTERS: tuple[Importer[tuple[Vote, ...]], ...] = (
     votes_from(ALPACA_EVAL, "generator_1", "generator_2"),
     votes_from(SUMMARIES),
     votes_from(SAFE_RLHF, "response_0_source", "response_1_source"),
-    votes_from(REWARD_BENCH),
+    *map(votes_from, WITH_MODELS),
     _table("counts", "left", "right", "left_wins", "right_wins", "ties", example=("tea", "coffee", 3, 1, 2)),
     _table("counts_decided", "left", "right", "left_wins", "right_wins", example=("tea", "coffee", 3, 1)),
     _table("counts_home", "home.team", "away.team", "home.wins", "away.wins", example=("Rome", "Oslo", 4, 3)),
