@@ -63,7 +63,6 @@ def command(
             problem["fix"] = typed(problem["fix"])
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        most = None if show_all else NUM_PROBLEMS
-        check_shown.show_report(report, most, num_examples, ids)
+        check_shown.show_report(report, None if show_all else NUM_PROBLEMS, num_examples, ids)
     if report.num_bad:
         raise typer.Exit(1)

@@ -19,12 +19,14 @@ OPTIONS = {f"--{one.replace('_', '-')}": f"--{ours.replace('_', '-')}" for one, 
 
 
 class Command(TyperCommand):
-    """A command whose complaint about a word that it does not know says which it has for it."""
+    """A command that takes `-.csv` for a file, and whose complaint about a word that it does not know says its own."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, [*args])
         except UsageError as error:
+            if "--" not in args and (piped := [one for one in args if one.startswith("-.")]):
+                return super().parse_args(ctx, [*(one for one in args if one not in piped), "--", *piped])
             known = {name for param in self.params for name in param.opts}
             meant = OPTIONS.get(str(getattr(error, "option_name", "")).replace("_", "-"))
             if meant in known:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from penchant.cli.declaring import argument, declared, flag, option
+from penchant.cli.hints import Command
 
 __all__ = ["app"]
 
@@ -51,7 +52,7 @@ def export_votes(
     typer.echo(output)
 
 
-@app.command(name="import")
+@app.command(name="import", cls=Command)
 @declared
 def import_votes(
     project: Folder,
