@@ -116,7 +116,7 @@ def test_tables_with_other_columns_are_refused_and_objects_may_have_more(tmp_pat
 def test_a_shard_of_another_shape_is_named(tmp_path):
     write(tmp_path / "1.jsonl", rows(1))
     strange = write(tmp_path / "2.jsonl", [{"question": "x", "answer": "y"}])
-    assert f"{strange}: no known format has its columns (question, answer)" in refusal(tmp_path)
+    assert f"{strange}:1: no known format has its columns (question, answer)" in refusal(tmp_path)
 
 
 def test_folders_are_taken_wherever_rows_are(tmp_path):

@@ -17,7 +17,7 @@ from penchant.data.importers.values import says_nothing
 from penchant.data.opening import Row
 from penchant.data.verdicts import BadRow
 
-__all__ = ["gathered"]
+__all__ = ["as_in_file", "gathered"]
 
 Numbered = tuple[int, Row]
 Gathered = tuple[tuple[int, ...], Row | BadRow]
@@ -48,6 +48,12 @@ def gathered(rows: Iterable[tuple[int, Row | BadRow]]) -> Iterator[Gathered]:
         open_.setdefault(place, (key, []))[1].append((number, row))
     for place, (_, held) in open_.items():
         yield from SPANNING[place].join(held)
+
+
+def as_in_file(row: Row) -> Row:
+    """The first of the rows that were put together as this one; a row that stands for itself as it is."""
+    held = next((row[name] for name in (RATED, SUMMARIES_OF_POST) if name in row), None)
+    return held[0] if isinstance(held, list) and held and isinstance(held[0], dict) else row
 
 
 def _spanning(row: Row) -> Spanning | None:

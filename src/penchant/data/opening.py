@@ -62,9 +62,12 @@ def as_row(value: object) -> Row | BadRow:
     return no_object(value)
 
 
-def no_object(value: object) -> BadRow:
-    """The verdict on a row that is something else."""
-    return BadRow("bad_type", f"a row must be a JSON object, got {type(value).__name__}", "write {...} for each row")
+def no_object(value: object, use: str | None = None) -> BadRow:
+    """The verdict on a row that is something else. use: who reads such rows."""
+    fix = "write {...} for each row"
+    return BadRow(
+        "bad_type", f"a row must be a JSON object, got {type(value).__name__}", f"{use}; or {fix}" if use else fix
+    )
 
 
 def too_long(what: str, limit: int) -> BadRow:

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from penchant.data.fields import unread_of
 from penchant.data.importers import Importer
+from penchant.data.importers.answer_lists import QUESTIONS
 from penchant.data.importers.base import as_tuple
+from penchant.data.importers.sides import SIDES
 from penchant.data.importers.values import says_nothing
 from penchant.data.opening import Row
 from penchant.data.read_as import TABLES
@@ -39,7 +41,14 @@ def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
     for names, said in PARTS.items():
         if row.keys() >= set(names):
             return said
-    tried = {(one.name, one.needs) for one in asked}  # battles need texts to be pairs, and none to be votes
+    if (
+        row.keys() >= set(SIDES)
+        and row.keys().isdisjoint(QUESTIONS)
+        and all(isinstance(row[name], str) for name in SIDES)
+    ):
+        return "it does not say where the prompt of its two texts ends, so write that apart, as 'prompt'"
+    # battles need texts to be pairs, and none to be votes; lists need models to be votes
+    tried = {(one.name, one.needs) for one in asked if row.keys() >= set(one.needs) and one.matches(row)}
     for kind, command in USES.items():
         if any((one.name, one.needs) not in tried and _takes(one, row, kind) for one in TABLES[kind]):
             return command

@@ -199,10 +199,12 @@ class Reading(Generic[Record]):
         if self.counts.keys() == {"unanswered"}:
             ways = "`penchant votes import` asks people, `penchant judge` a judge"
             return f"({found}); {CODES['unanswered'].meaning}: {ways}"
+        if self.counts.keys() == {"no_scores"}:
+            return f"({found}); {CODES['no_scores'].meaning}: `penchant votes import` asks people"
         most = self.counts.most_common(1)[0][0]
         use = None if self._first_bad is None else other_use(self._first_bad, self._reader.importers)
         why = f"({found}); see {next(one for one in self.problems if one.code == most)}"
-        return f"{why}; {use}" if use else why
+        return f"{why}; {use}" if use and use.split(" reads")[0] not in why else why
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from penchant.data.fields import UnreadFields, harmless_of, unread_of
 from penchant.data.files import Row
+from penchant.data.gathering import as_in_file
 from penchant.data.heeding import LISTS
 from penchant.data.importers.base import Importer, OneOrMore, as_tuple
 from penchant.data.importers.packed import unpacked
@@ -63,6 +64,7 @@ class Reader(Generic[Record]):
     _added: Sequence[OneOrMore[Record]] | None = None
     _compared: set[tuple[str, ...]] = field(default_factory=set)
     _first_strange: Row | None = None
+    _strange_at: Origin | None = None
     _only: OneOrMore[Record] | None = None
     _chosen: bool = False
 
@@ -79,8 +81,8 @@ class Reader(Generic[Record]):
         row = unpacked(row)
         if (importer := self._importer_of(row)) is None:
             if LISTED in row:
-                raise no_object(row[LISTED])
-            self._note_columns(row)
+                raise no_object(row[LISTED], other_use(row, self.importers))
+            self._note_columns(row, origin)
             met = [one for one in self._table() if one.name in self.formats]  # more likely one of them, spoilt
             raise _of_no_format(row, met or self._table(), "the other rows" if met else "any format read here")
         self.num_known += 1
@@ -189,7 +191,8 @@ class Reader(Generic[Record]):
         more = "" if self._only else f" (docs/data.md has all {len(self.importers)} formats)"
         use = None if self._only or self._first_strange is None else other_use(self._first_strange, self.importers)
         but = f", but {use}" if use else ""
-        raise DataError(f"{source}: no known format has its columns ({columns}){but}; {hint} {shapes}{more}.")
+        where = self._strange_at if self.formats else source  # beside rows that are known, those of one line are not
+        raise DataError(f"{where}: no known format has its columns ({columns}){but}; {hint} {shapes}{more}.")
 
     def _read_by(self, name: str | None, source: object) -> None:
         """Read rows by the format of this name alone. Raises DataError where this table has none of that name."""
@@ -204,11 +207,12 @@ class Reader(Generic[Record]):
         if only is not self._only:
             self._only, self._candidates = only, {}
 
-    def _note_columns(self, row: Row) -> None:
-        self._first_strange = self._first_strange if self.num_strange else row
+    def _note_columns(self, row: Row, origin: Origin) -> None:
+        if not self.num_strange:
+            self._first_strange, self._strange_at = row, origin
         self.num_strange += 1
         if self.num_strange <= NUM_COLUMNS:
-            self._columns |= dict.fromkeys(map(str, row))
+            self._columns |= dict.fromkeys(map(str, as_in_file(row)))
 
 
 def _trained_on(found: object) -> tuple[object, ...]:
