@@ -12,10 +12,12 @@ from penchant.data.fields import UnreadField, UnreadFields
 from penchant.data.given import Data
 from penchant.data.importers.judged import NOBODY
 from penchant.data.load import open_records
+from penchant.data.opening import Row
 from penchant.data.options import OnBadRow, ReadOptions
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.data.records import Origin
+from penchant.data.said_beside import said_beside
 from penchant.data.verdicts import CODES, BadRow
 from penchant.data.written import WRITERS, Target, lost_in
 from penchant.errors import ConfigError, DataError, OutputError
@@ -23,6 +25,9 @@ from penchant.files import disk_errors_explained, require_place, writing
 from penchant.wording import SPELT_OUT, nearest
 
 __all__ = ["Converted", "convert"]
+
+WITH_ALL = ("trl", "kto", "messages")
+"""Formats in which all that stood beside a record has a place; in a comparison made of a pair the models do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +95,20 @@ def convert(
     require_place(path)
     how = ReadOptions(on_bad_row, columns=columns, format=format, pairing=pairing, min_gap=min_gap)
     reading = open_records(data, how, models=to in ("arena", "comparisons"))
-    left_out, lost, num_rows, num_nameless = Counter[str](), UnreadFields(), 0, 0
+    left_out, lost, num_rows, num_nameless, kept = Counter[str](), UnreadFields(), 0, 0, set[str]()
     with disk_errors_explained(path), writing(path) as stream:
         for record in reading:
             try:
-                rows = list(_rows_of(record, to, reading.origin))
+                is_latest = isinstance(reading.row, dict) and getattr(record, "origin", None) == reading.origin
+                beside, names = said_beside(reading.row, record) if is_latest else ({}, set[str]())
+                rows = list(_rows_of(record, beside, to, reading.origin))
             except BadRow as bad:
                 left_out[bad.code] += 1
                 continue
             lost.add(lost_in(record, to), reading.origin)
             for row in rows:
                 stream.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode("utf-8", SPELT_OUT))
+            kept |= {name for name in names if to in WITH_ALL or name.endswith("model")}
             num_rows += len(rows)
             num_nameless += sum(row.get("model_a") == NOBODY[0] for row in rows)
         if not num_rows:
@@ -117,7 +125,7 @@ def convert(
         read.verdict_counts,
         dict(left_out),
         lost.listed(),
-        read.harmless,
+        tuple(one for one in read.harmless if one.name not in kept),
         (*_nameless(num_nameless), *read.remarks()),
     )
 
@@ -129,11 +137,11 @@ def _nameless(number: int) -> Iterator[str]:
         yield f"no model is known of {rows}: {' and '.join(NOBODY)} stand for them"
 
 
-def _rows_of(record: Any, to: str, origin: Origin) -> Iterator[dict[str, Any]]:
+def _rows_of(record: Any, beside: Row, to: str, origin: Origin) -> Iterator[dict[str, Any]]:
     write, kinds = WRITERS[to]
     if not isinstance(record, kinds):
         what = type(record).__name__.lower()
         able = [name for name, (_, others) in WRITERS.items() if isinstance(record, others)]
         hint = f"choose from {', '.join(able)}" if able else "`penchant sft` reads it as it is"
         raise DataError(f"{origin}: a {what} makes no row of {to}; {hint}.")
-    return write(record)
+    return write(record, beside)

@@ -78,7 +78,7 @@ class Reading(Generic[Record]):
     tells_harmless: whether `loaded` names the fields too that change nothing. options: see `load_pairs`; what columns
     and format say is heeded where the sources are made.
     by_source: rows by verdict for each name that was given. problems: the verdicts that are not "keep", in order.
-    num_records: how many there were. origin: where the row that came last was read.
+    num_records: how many there were. row, origin: the row that came last as the file has it, and where it was read.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Reading(Generic[Record]):
         self.by_source: dict[str, Counter[str]] = {}
         self.problems: list[Verdict] = []
         self.num_records = 0
+        self.row: Row | BadRow = {}
         self.origin = Origin(file="", line=1)
         self._kind, self._options = kind, options
         self._counts: Counter[str] = Counter()  # of the part that is read
@@ -158,7 +159,7 @@ class Reading(Generic[Record]):
 
     def _read(self, source: Source) -> Iterator[Record]:
         for (number, *others), row in gathered(source.scan()):
-            self.origin = source.origin(number)
+            self.row, self.origin = row, source.origin(number)
             yield from self._judged(row, self.origin, [source.origin(other) for other in others])
 
     def _judged(self, row: Row | BadRow, origin: Origin, others: Sequence[Origin] = ()) -> list[Record]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penchant.data.importers.base import require_question
-from penchant.data.importers.judged import text_of
+from penchant.data.importers.judged import source_of, text_of
 from penchant.data.inspection import require_pair
 from penchant.data.records import Candidate, Comparison, Message, Outcome, PreferencePair, prompt_key
 
@@ -22,13 +22,17 @@ def task_of(comparison: Comparison) -> Comparison:
     return _oriented(prompt, comparison.a, comparison.b, **{name: getattr(comparison, name) for name in said})
 
 
-def task_from_pair(pair: PreferencePair) -> Comparison:
+def task_from_pair(pair: PreferencePair, chosen_model: Any = None, rejected_model: Any = None) -> Comparison:
     """A pair as an answer of nobody in particular; a soft label below one half is a preference for the other side."""
+    models = chosen_model, rejected_model
     if pair.probability < 0.5:
-        pair = pair.swap().model_copy(update={"probability": 1 - pair.probability})
+        pair, models = pair.swap().model_copy(update={"probability": 1 - pair.probability}), models[::-1]
     numbers = {"probability": pair.probability, "weight": pair.weight, "margin": pair.margin, "gap": pair.gap}
     require_pair(pair)
-    chosen, rejected = (Candidate(text=text_of(response)) for response in (pair.chosen, pair.rejected))
+    texts = map(text_of, (pair.chosen, pair.rejected))
+    chosen, rejected = (
+        Candidate(text=text, source=source_of(model)) for text, model in zip(texts, models, strict=True)
+    )
     outcome = "tie" if pair.probability == 0.5 else "a"
     defaults = {name: field.default for name, field in PreferencePair.model_fields.items()}
     meta = {name: value for name, value in numbers.items() if value != defaults[name]}

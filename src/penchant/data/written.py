@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
-from penchant.data.derived import labelled_from_pairs, pairs_from_comparisons
+from penchant.data.derived import gap_between, labelled_from_pairs, pairs_from_comparisons
 from penchant.data.importers.base import require_question
 from penchant.data.importers.judged import HUMAN, NOBODY
 from penchant.data.inspection import require_pair
@@ -59,9 +59,10 @@ HELD_BY: dict[str, set[str]] = {
 """What a format holds beside prompt, responses and which is better."""
 
 
-def _trl(record: Any) -> Iterator[Row]:
-    pair, more = _preferred(record)
-    defaults = {"weight": 1, "probability": 1, "margin": 0} | ({} if "chosen_score" in more else {"gap": None})
+def _trl(record: Any, beside: Row) -> Iterator[Row]:
+    pair, more = _preferred(record, beside)
+    scored = gap_between(more.get("chosen_score"), more.get("rejected_score"))
+    defaults = {"weight": 1, "probability": 1, "margin": 0, "gap": scored}
     numbers = {name: getattr(pair, name) for name in defaults}
     yield {
         **_with_tools("prompt", pair.prompt),
@@ -72,17 +73,17 @@ def _trl(record: Any) -> Iterator[Row]:
     }
 
 
-def _kto(record: Any) -> Iterator[Row]:
+def _kto(record: Any, beside: Row) -> Iterator[Row]:
     if isinstance(record, Comparison) and record.outcome == "both_bad":
         require_question(record.prompt)
         for side in (one for one in (record.a, record.b) if one.text.strip()):
             bad = Labelled(prompt=record.prompt, response=side.text, desirable=False)
             yield _label_row(bad, _said_of(record, side))
     elif isinstance(record, Labelled):
-        yield _label_row(record, {})
+        yield _label_row(record, beside)
     else:
-        pair, more = _preferred(record)
-        for one in labelled_from_pairs([_likelier_first(pair)]):
+        pair, more = _likelier_first(*_preferred(record, beside))
+        for one in labelled_from_pairs([pair]):
             yield _label_row(one, _of_side(more, "chosen" if one.desirable else "rejected"))
 
 
@@ -92,17 +93,16 @@ def _label_row(one: Labelled, more: Row) -> Row:
     return {**_with_tools("prompt", one.prompt), "completion": completion, "label": one.desirable, **weight, **more}
 
 
-def _sft(record: Any) -> Iterator[Row]:
+def _sft(record: Any, beside: Row) -> Iterator[Row]:
     if isinstance(record, Demonstration):
-        yield _with_tools("messages", record.messages)
+        yield {**_with_tools("messages", record.messages), **beside}
         return
     if isinstance(record, Labelled):
         if not record.desirable:
             raise BadRow("not_desirable", CODES["not_desirable"].meaning, "nothing to mend")
-        prompt, response, weight, more = record.prompt, record.response, record.weight, Row()
+        prompt, response, weight, more = record.prompt, record.response, record.weight, beside
     else:
-        pair, more = _preferred(record)
-        pair = _likelier_first(pair)
+        pair, more = _likelier_first(*_preferred(record, beside))
         prompt, response, weight = pair.prompt, pair.chosen, pair.weight
         more = _of_side(more, "chosen")
     read = [m.model_copy(update={"weight": 0.0}) if m.role == "assistant" else m for m in prompt]
@@ -110,26 +110,29 @@ def _sft(record: Any) -> Iterator[Row]:
     yield {**_with_tools("messages", [*read, answer]), **more}
 
 
-def _arena(record: Any) -> Iterator[Row]:
-    yield arena_row(task_from_pair(record) if isinstance(record, PreferencePair) else record)
+def _arena(record: Any, beside: Row) -> Iterator[Row]:
+    yield arena_row(task_from_pair(record, *_models(beside)) if isinstance(record, PreferencePair) else record)
 
 
-def _comparisons(record: Any) -> Iterator[Row]:
+def _comparisons(record: Any, beside: Row) -> Iterator[Row]:
     if isinstance(record, PreferencePair):
-        record = task_from_pair(record)
+        record = task_from_pair(record, *_models(beside))
     elif not record.id:
         record = record.model_copy(update={"id": task_of(record).id})
     yield record.model_dump(mode="json")
 
 
-WRITERS: dict[str, tuple[Callable[[Any], Iterator[Row]], tuple[type, ...]]] = {
+WRITERS: dict[str, tuple[Callable[[Any, Row], Iterator[Row]], tuple[type, ...]]] = {
     "trl": (_trl, (PreferencePair, Comparison)),
     "kto": (_kto, (PreferencePair, Comparison, Labelled)),
     "messages": (_sft, (PreferencePair, Comparison, Labelled, Demonstration)),
     "arena": (_arena, (PreferencePair, Comparison)),
     "comparisons": (_comparisons, (PreferencePair, Comparison)),
 }
-"""By format: the rows of a record, and of which records; raises BadRow for one that makes none there, as a tie."""
+"""By format: the rows of a record, with what stood beside it (see `said_beside`), and of which records.
+
+Raises BadRow for a record that makes none there, as a tie.
+"""
 
 
 def arena_row(comparison: Comparison) -> Row:
@@ -176,13 +179,17 @@ def lost_in(record: Writable, to: str) -> list[str]:
     return [name for name in said if name not in HELD_BY[to]]
 
 
-def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row]:
-    """The pair that a record is, with the id, models and scores of a comparison.
+def _models(beside: Row) -> tuple[Any, Any]:
+    return beside.get("chosen_model"), beside.get("rejected_model")
+
+
+def _preferred(record: PreferencePair | Comparison, beside: Row) -> tuple[PreferencePair, Row]:
+    """The pair that a record is, with the id, models and scores of a comparison, or those that stood beside it.
 
     Raises BadRow where no side is preferred, and where nothing can be learned from it.
     """
     if isinstance(record, PreferencePair):
-        return record, {}
+        return record, beside
     if record.outcome not in ("a", "b"):
         code = record.outcome or "unanswered"
         raise BadRow(code, CODES[code].meaning, "nothing to mend")
@@ -203,11 +210,18 @@ def _preferred(record: PreferencePair | Comparison) -> tuple[PreferencePair, Row
     return pair, ({"id": record.id} if record.id else {}) | models | scores
 
 
-def _likelier_first(pair: PreferencePair) -> PreferencePair:
-    """The pair whose chosen response is the one that its soft label prefers. Raises BadRow where it prefers none."""
+def _likelier_first(pair: PreferencePair, more: Row) -> tuple[PreferencePair, Row]:
+    """The pair whose chosen response is the one that its soft label prefers, and what is said of its sides.
+
+    Raises BadRow where it prefers none.
+    """
     if pair.probability == 0.5:
         raise BadRow("tie", CODES["tie"].meaning, "nothing to mend")
-    return pair if pair.probability > 0.5 else pair.swap()
+    if pair.probability > 0.5:
+        return pair, more
+    turned = {"chosen": "rejected", "rejected": "chosen"}
+    sides = ((name.partition("_"), value) for name, value in more.items())
+    return pair.swap(), {f"{turned.get(side, side)}{line}{what}": value for (side, line, what), value in sides}
 
 
 def _of_side(more: Row, side: str) -> Row:
