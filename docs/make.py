@@ -1,12 +1,14 @@
-"""Write the pages of docs/ that the code knows best: the commands' help and the table of settings.
+"""Write the pages of docs/ that the code knows best: the commands' help, the settings, and the public rooms.
 
 Run `make docs` after changing a command or a setting; a test compares the pages with what this writes.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,7 +166,38 @@ def _bound(value: float) -> str:
     return "2**63" if value == 2**63 else f"{value:g}"
 
 
-PAGES = {"commands.md": commands_page, "settings.md": settings_page}
+def rooms_page() -> str:
+    """The public names of every room that `penchant.__doc__` calls public, each with what it says of itself."""
+    import penchant
+
+    parts = [
+        "# The public rooms\n\nWritten by `make docs` from the code. What is used most is in `penchant` itself "
+        "([reference.md](reference.md)); these packages list\nnames of their own, and `help(penchant.data.load_pairs)` "
+        "says the rest of one.\n"
+    ]
+    for room in public_rooms(str(penchant.__doc__)):
+        module = import_module(f"penchant.{room}")
+        rows = [f"| `{name}` | {_said_of(getattr(module, name))} |" for name in sorted(module.__all__, key=str.lower)]
+        about = str(module.__doc__).split("\n\n")[0].replace("\n", " ")
+        parts.append("\n".join([f"## penchant.{room}\n\n{about}\n\n| name | what it is |\n|---|---|", *rows, ""]))
+    return "\n".join(parts)
+
+
+def public_rooms(text: str) -> list[str]:
+    """The packages that the docstring of `penchant` names as having public names of their own."""
+    named = text.partition("packages that list their own public")[2].partition("\n\n")[0]
+    return [name.removeprefix("penchant.") for name in re.findall(r"`([\w.]+)`", named)]
+
+
+def _said_of(value: Any) -> str:
+    """The first sentence of its docstring; of a constant its kind, as it has none of its own."""
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return f"constant: {type(value).__name__}" if isinstance(value, str | float | Collection) else "type"
+    first = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+    return re.split(r"(?<=\.) ", first)[0].removesuffix(".")
+
+
+PAGES = {"commands.md": commands_page, "settings.md": settings_page, "rooms.md": rooms_page}
 
 
 def main() -> None:

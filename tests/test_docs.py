@@ -36,9 +36,20 @@ make, site = load("make"), load("site_hooks")
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize("name", ["commands.md", "settings.md"])
+@pytest.mark.parametrize("name", ["commands.md", "settings.md", "rooms.md"])
 def test_pages_written_by_the_code_are_up_to_date(name):
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == make.PAGES[name](), "run `make docs`"
+
+
+def test_the_rooms_that_are_called_public_are_on_their_page_with_all_their_names():
+    page = (ROOT / "docs" / "rooms.md").read_text(encoding="utf-8")
+    rooms = make.public_rooms(penchant.__doc__)
+    assert {"data", "ranking", "feedback", "rounds", "life"} <= set(rooms)
+    assert re.findall(r"^## penchant\.(\w+)$", page, re.MULTILINE) == rooms
+    for room in rooms:
+        section = page.partition(f"## penchant.{room}\n")[2].partition("\n## ")[0]
+        listed = re.findall(r"^\| `(\w+)` \| .+ \|$", section, re.MULTILINE)
+        assert sorted(listed) == sorted(importlib.import_module(f"penchant.{room}").__all__)
 
 
 def test_every_setting_has_a_meaning_and_its_allowed_values():
