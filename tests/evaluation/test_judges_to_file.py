@@ -12,6 +12,7 @@ from penchant.evaluation.judges import FunctionJudge, Judgement, judging
 from penchant.evaluation.judges.counts import tally
 from penchant.evaluation.judges.judging import judge_comparisons, judge_to_file, read_comparisons, unfinished
 from penchant.evaluation.judges.lines import answered
+from penchant.files import whole
 from penchant.ranking.winrate import win_rate_of
 
 MANY = [
@@ -56,6 +57,13 @@ def test_every_comparison_is_answered_in_order_and_says_who_answered(output):
     assert votes[3].meta == {"none": None, "number": 0.1, "judge": {"scores": [3.0, 2.0]}}
     assert seen == [(i, 10) for i in range(1, 11)]
     assert not unfinished(output).exists()
+
+
+def test_answers_have_their_name_before_the_folder_is_synced(output, monkeypatch):
+    synced = []
+    monkeypatch.setattr(whole, "sync_folder", lambda folder: synced.append((folder, output.exists())))
+    judge_to_file(LONGER, MANY, output)
+    assert synced[-1] == (output.parent, True)
 
 
 @pytest.mark.parametrize("error", [ConfigError("gone"), KeyboardInterrupt(), MemoryError()])

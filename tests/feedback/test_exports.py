@@ -9,7 +9,9 @@ from penchant.data import load_demonstrations, load_pairs
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.exports import export, kto_rows
 from penchant.feedback.imports import import_file, read_comparisons
+from penchant.feedback.snapshots import resolve_projects
 from penchant.feedback.training import training_pairs
+from penchant.files import whole
 
 
 @pytest.fixture
@@ -244,3 +246,15 @@ def test_an_export_leaves_the_umask_of_the_process_alone(voted, tmp_path, monkey
 
     monkeypatch.setattr(os, "umask", touched)
     assert export(voted, "raw", tmp_path / "raw.jsonl") == 12
+
+
+def test_a_snapshot_has_its_name_before_the_folder_is_synced(voted, monkeypatch):
+    synced, exports = [], voted.project.path / "exports"
+    monkeypatch.setattr(whole, "sync_folder", lambda folder: synced.append((folder, len(rows_in(exports)))))
+    (snapshot,) = resolve_projects([str(voted.project.path)], "pairs", say=lambda _: None)
+    assert synced[-1] == (exports, 1)
+    assert [str(path) for path in rows_in(exports)] == [snapshot]
+
+
+def rows_in(exports):
+    return list(exports.glob("pairs-*.jsonl"))

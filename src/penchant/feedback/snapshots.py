@@ -17,7 +17,7 @@ from penchant.data.authors import authors_of, is_project, votes_behind, votes_fi
 from penchant.data.parts import Part
 from penchant.errors import ConfigError, DataError, OutputError
 from penchant.feedback.training import How, training_pairs
-from penchant.files import write_atomically
+from penchant.files import put_in_place, write_atomically
 
 if TYPE_CHECKING:
     from penchant.feedback.exports import Format
@@ -123,7 +123,7 @@ def _write(store: Store, exports: Path, to: Format, how: How) -> Path:
         name = hashlib.sha256(scratch.read_bytes() + facts.encode()).hexdigest()[:12]
         target = exports / f"{to}-{name}.jsonl"
         write_atomically(votes_file(target), facts)
-        scratch.replace(target)
+        put_in_place(scratch, target)
     finally:
         scratch.unlink(missing_ok=True)
     return target

@@ -4,6 +4,10 @@ whole.py   replace a file so that a reader sees the old or the new; what a disk 
 place.py   whether a result could be written
 lock.py    one process at a time
 private.py files for their owner alone
+
+What is written by hand elsewhere is not missed where it is lost: caches, which are made again (the choice of a matrix
+product in models/matmul.py, what this machine is measured to do in models/devices.py), and where a project is served,
+which holds only while it is (feedback/web/serving.py).
 """
 
 from penchant.files.lock import LOCK, alone_in, exclusive
@@ -13,6 +17,7 @@ from penchant.files.whole import (
     SCRATCH,
     append_whole,
     disk_errors_explained,
+    put_in_place,
     replacing,
     replacing_folder,
     sync_file,
@@ -30,6 +35,7 @@ __all__ = [
     "disk_errors_explained",
     "exclusive",
     "keep_private",
+    "put_in_place",
     "replacing",
     "replacing_folder",
     "require_new",

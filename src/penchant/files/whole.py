@@ -20,6 +20,7 @@ __all__ = [
     "SCRATCH",
     "append_whole",
     "disk_errors_explained",
+    "put_in_place",
     "replacing",
     "replacing_folder",
     "sync_file",
@@ -75,10 +76,18 @@ def replacing(path: Path) -> Iterator[Path]:
     scratch = path.with_name(f".{path.name}.writing")
     try:
         yield scratch
-        os.replace(scratch, path)
+        put_in_place(scratch, path)
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(scratch: Path, path: Path) -> None:
+    """Let a finished file, which is on the disk already, take the place of `path` in the same folder, and keep it.
+
+    For a file that is added to for long before it is whole; else `replacing` or `writing`. Raises OSError.
+    """
+    os.replace(scratch, path)
     sync_folder(path.parent)
 
 

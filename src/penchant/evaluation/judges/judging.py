@@ -7,7 +7,6 @@ before it is believed. One process at a time answers into an output.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -29,6 +28,7 @@ from penchant.evaluation.judges.lines import (
 )
 from penchant.evaluation.judges.protocol import Judge
 from penchant.files.lock import exclusive
+from penchant.files.whole import put_in_place
 
 __all__ = ["judge_comparisons", "judge_to_file", "num_kept", "read_comparisons", "unfinished"]
 
@@ -102,7 +102,7 @@ def judge_to_file(
                     on_progress(len(found), len(comparisons))
             votes = _all_of(found, comparisons, judge)
             put_in_order(scratch, votes)
-            os.replace(scratch, output)
+            put_in_place(scratch, output)
     except OSError as error:
         raise OutputError(
             f"{output}: cannot be written ({error.strerror}); free some space or choose another `output=...`"
