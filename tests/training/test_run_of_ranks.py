@@ -2,7 +2,12 @@
 
 import json
 import math
+import os
 import shutil
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -145,3 +150,30 @@ def test_a_killed_process_of_a_command_is_started_again_and_the_run_goes_on_by_i
     ]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.slow(threads=1)
+def test_two_agents_of_torchrun_are_two_machines_of_one_run(dpo, stories260k, pairs_file, tmp_path):
+    alone = dpo(name="alone", optimiser={"max_steps": 1})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    agent = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    agent += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--local-addr", "127.0.0.1"]
+    command = ["-m", "penchant", "dpo", "-m", str(stories260k), "--chat-template", "plain", "-d", str(pairs_file)]
+    command += ["--batch-size", "4", "--learning-rate", "3e-4", "--device", "cpu", "--dtype", "float32", "-o", "run"]
+    command += ["--set", "data.held_out=0.25", "--set", "save.num_samples=0", "--set", "optimiser.max_steps=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    how = {"cwd": tmp_path, "env": environment, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with ExitStack() as stack:
+        agents = [stack.enter_context(subprocess.Popen([*agent, *command], **how)) for _ in range(2)]
+        for one in agents:
+            stack.callback(one.kill)
+        said = [one.communicate(timeout=300)[0] for one in agents]
+    assert [one.returncode for one in agents] == [0, 0], said
+    again = load_file(*(tmp_path / "run" / "model").glob("*.safetensors"))
+    assert distance(weights_of(alone), again) < CLOSE
+    assert sorted("epoch" in text or "report" in text for text in said) == [False, True], (
+        "the first process alone speaks"
+    )

@@ -75,7 +75,9 @@ def step_of(model, items, reference):
 
 
 @pytest.mark.slow(threads=1)
-@pytest.mark.parametrize(("kind", "size", "num"), [("tied", 2, 16), ("untied", 2, 16), ("untied", 3, 4)])
+@pytest.mark.parametrize(
+    ("kind", "size", "num"), [("tied", 2, 16), ("untied", 2, 16), ("untied", 3, 4), ("checkpointed", 2, 8)]
+)
 def test_a_step_of_a_sharded_model_is_that_of_one_process(in_ranks, model, pairs, kind, size, num):
     items = pairs[:num]
     if kind == "untied":
@@ -87,6 +89,8 @@ def test_a_step_of_a_sharded_model_is_that_of_one_process(in_ranks, model, pairs
     def work(_):
         own = model.copy()
         shard(own)
+        if kind == "checkpointed":
+            own.checkpoint_activations()
         ranks.when_others_work(own.sharded.take_part)
         held = sum(own_slice(p).numel() for p in own.network.parameters())
         return held, *step_of(own, items, reference)
