@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from penchant import ranks
 from penchant.training.out_of_memory import OutOfMemory
 from penchant.training.preferences import PreferenceTask
 
@@ -47,6 +48,54 @@ def test_a_batch_that_finds_no_memory_is_cut_once_and_the_run_ends_with_the_same
     assert tried[:3] == [4, 3, 1]
     for name, weight in whole.items():
         torch.testing.assert_close(cut[name], weight, rtol=0, atol=5e-5)  # the steps are of 3e-4
+
+
+@pytest.fixture
+def no_memory_in_process_2(monkeypatch):
+    """Of two, the second finds none for its first so many micro-batches."""
+    real = PreferenceTask.losses
+
+    def for_the_first(num):
+        tried = []
+
+        def losses(task, model, items):
+            if torch.is_grad_enabled() and ranks.rank() == 1:
+                tried.append(len(items))
+                if len(tried) <= num:
+                    raise RuntimeError(SAID)
+            return real(task, model, items)
+
+        monkeypatch.setattr(PreferenceTask, "losses", losses)
+
+    return for_the_first
+
+
+@pytest.mark.slow(threads=1)
+def test_where_one_of_two_processes_finds_no_memory_both_cut_and_go_on(
+    in_ranks, loading_in_one_thread, dpo, no_memory_in_process_2, make_reporter, tmp_path
+):
+    whole = weights(dpo(name="whole"))
+    reporter = make_reporter()
+    no_memory_in_process_2(1)
+    runs = in_ranks(2, lambda rank: dpo(reporter if rank == 0 else None, output=str(tmp_path / "two")))
+    assert not any(isinstance(one, BaseException) for one in runs), runs
+    (said,) = [line for line in reporter.said if "memory" in line]
+    assert said.startswith("step 1: process 2 of 2: there is not enough memory for micro-batch 1 of 1 (")
+    assert "the run goes on with 150" in said
+    two = weights(runs[0])
+    squares = sum(float((two[name] - whole[name]).double().square().sum()) for name in whole)
+    assert (squares / sum(weight.numel() for weight in whole.values())) ** 0.5 < 1e-6, "the steps are of 3e-4"
+
+
+def test_what_does_not_fit_in_half_on_one_process_ends_both_with_the_same_words(
+    in_ranks, loading_in_one_thread, dpo, no_memory_in_process_2, tmp_path
+):
+    no_memory_in_process_2(9)
+    ended = in_ranks(2, lambda _: dpo(output=str(tmp_path / "two")))
+    assert [type(error) for error in ended] == [OutOfMemory] * 2
+    assert str(ended[0]) == str(ended[1])
+    assert str(ended[0]).startswith("process 2 of 2: there is not enough memory for micro-batch 1 of ")
+    assert "optimiser.token_budget=150" in str(ended[0])
 
 
 def test_what_does_not_fit_in_half_either_ends_the_run_with_advice(dpo, no_memory):

@@ -29,7 +29,7 @@ from penchant.training.interrupt import Interrupted, StopRequest
 from penchant.training.loop_state import state_of, take_up
 from penchant.training.on_policy import OnPolicyKL
 from penchant.training.optimiser import adamw
-from penchant.training.out_of_memory import TokenBudget, naming
+from penchant.training.out_of_memory import Lack, TokenBudget, naming
 from penchant.training.part_of_batch import Part, micro_batches_of
 from penchant.training.run_record import RunRecord
 from penchant.training.samples import FixedPrompts
@@ -57,21 +57,22 @@ def accumulate(
     what it is dealt of it, and needs `grad` allocated; what is returned is of the whole batch on each.
     """
     total = sum(task.count(item) for item in batch)
-    part, tokens_before = Part(), model.num_tokens_run
+    part, lack, tokens_before = Part(), Lack(model.sharded is not None), model.num_tokens_run
     micro_batches = micro_batches_of(batch, token_budget, share=model.shares)
     task = task.for_batch(model, [[batch[i] for i in indices] for indices in micro_batches if indices])
     for number, indices in enumerate(micro_batches, 1):
         before_micro_batch()
-        if not indices:
+        if not indices or lack.here:
             continue
         items = [batch[i] for i in indices]
-        with naming(number, len(micro_batches), items, token_budget):
+        with lack.noted(), naming(number, len(micro_batches), items, token_budget):
             loss, metrics = task.losses(model, items)
             require_gradient(loss)
             (loss / total).backward()
-        part.add(indices, items, sum(task.count(item) for item in items), loss, metrics)
-        # nodes of a spent graph would lie between the next activations, and memory would not be reused
-        del loss, metrics
+            part.add(indices, items, sum(task.count(item) for item in items), loss, metrics)
+            # nodes of a spent graph would lie between the next activations, and memory would not be reused
+            del loss, metrics
+    lack.tell()
     part.num_tokens = model.num_tokens_run - tokens_before
     whole = part.of_all()
     # of slices FSDP has added up; and those that have run out take part here in what others still run
