@@ -42,7 +42,7 @@ def test_what_was_killed_is_started_again_as_often_as_asked_for(launched):
     assert launched([[KILLED, FAULT], [KILLED], []], 3) == (0, [0, 1, 2])
     assert launched([[KILLED], [USERS_MISTAKE]], 3) == (USERS_MISTAKE, [0, 1])
     why, restarts = launched([[KILLED], [KILLED, FAULT]], 1)
-    assert why == "a process of the run was ended by SIGKILL; go on with `resume=True`"
+    assert why == "a process of the run was ended by SIGKILL; continue with `resume=True`"
     assert restarts == [0, 1]
 
 

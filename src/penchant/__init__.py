@@ -12,7 +12,7 @@ names: `penchant.data`, `objectives`, `ranking`, `lab`, `feedback` (asking peopl
 Errors, each one sentence that says what, where, got, and what to do:
 
     PenchantError
-        UserError          a wrong path, option, row or model; the caller can mend it
+        UserError          a wrong path, option, row or model; the caller can fix it
             DataError      data, or a row of it
             ModelError     a model folder, name or file
             ConfigError    an argument or a setting

@@ -3,7 +3,7 @@
 The sentence is one line, bounded, and can be encoded, whatever foreign text it quotes; see `wording`.
 
 PenchantError
-├── UserError          exit code 2: a wrong path, option, row or model; the user can mend it
+├── UserError          exit code 2: a wrong path, option, row or model; the user can fix it
 │   ├── DataError      a file or a row of it
 │   ├── ModelError     a model folder, name or file
 │   ├── ConfigError    an option or a configuration file
@@ -36,7 +36,7 @@ class PenchantError(Exception):
 
 
 class UserError(PenchantError):
-    """The user can mend it; shown without a traceback, exit code 2."""
+    """The user can fix it; shown without a traceback, exit code 2."""
 
 
 class DataError(UserError):

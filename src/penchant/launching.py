@@ -16,7 +16,7 @@ SECONDS_TO_END = 600
 """That the processes have after a signal, to finish a step and save."""
 
 
-def launch(processes: int, max_restarts: int = 0, afterwards: str = "go on with `resume=True`") -> None:
+def launch(processes: int, max_restarts: int = 0, afterwards: str = "continue with `resume=True`") -> None:
     """Run this same command in so many processes of this machine and end as they do; returns where that was done.
 
     Where one is killed, all begin again up to `max_restarts` times, and go on from the newest checkpoint. One that ends

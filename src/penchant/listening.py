@@ -73,7 +73,9 @@ def _own_addresses() -> set[str]:
 def require_token(host: str, token: str | None) -> None:
     """Raise ConfigError where other machines could come in without a token."""
     if not is_loopback(host) and token is None:
-        raise ConfigError(f'`host="{host}"`: others could open it, so give `token="new"`, or one of 32 characters')
+        raise ConfigError(
+            f'`host="{host}"`: other machines could reach it, so give `token="new"`, or one of 32 characters'
+        )
 
 
 def token_of(given: str) -> str:

@@ -57,7 +57,7 @@ def find_added(group: str, name: str) -> Any:
 def blame(group: str, name: str, fault: str) -> ConfigError:
     """The error to raise where what a package added is not what it should be. fault: what it is or does instead."""
     return ConfigError(
-        f"The {GROUPS[group]} {name!r} of the package {package_of(group, name)} {fault}; mend the package or "
+        f"The {GROUPS[group]} {name!r} of the package {package_of(group, name)} {fault}; fix the package or "
         "uninstall it."
     )
 
@@ -90,7 +90,7 @@ def import_object(path: str, kind: str, like: str) -> Any:
     except Exception as error:  # the user's own file may fail in any way while it is imported
         raise ConfigError(
             f"The {kind} {path!r} cannot be imported ({kind_and_reason_of(error)}); "
-            f"mend the module, or run where Python finds it: its path, then {os.getcwd()}."
+            f"fix the module, or run where Python finds it: its path, then {os.getcwd()}."
         ) from error
     if not hasattr(module, name):
         raise ConfigError(f"The {kind} {path!r} is not there: {module.__file__} has no {name!r}; check its name.")

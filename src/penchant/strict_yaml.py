@@ -43,7 +43,7 @@ class _StrictLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    problem = f"the key '{one_line(key.value, 80)}' is there twice"
+                    problem = f"the key '{one_line(key.value, 80)}' appears twice"
                     raise StrictYamlError(problem, "keep one of them", key.start_mark.line + 1)
                 seen.add(key.value)
         return node
@@ -62,7 +62,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _not_yaml(reason: str, mark: yaml.Mark | None) -> StrictYamlError:
-    return StrictYamlError(f"not YAML ({reason})", "mend it, or quote it", mark.line + 1 if mark else None)
+    return StrictYamlError(f"not YAML ({reason})", "fix it, or quote it", mark.line + 1 if mark else None)
 
 
 def _name_of(key: yaml.Node) -> object:

@@ -36,7 +36,7 @@ def test_an_adapter_becomes_one_file_and_a_modelfile_beside_it(penchant, run, tm
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ((), "an export has a place: --merged for a folder, --gguf for one file"),
+        ((), "an export needs a place: --merged for a folder, --gguf for one file"),
         (("--gguf", "x.gguf", "--gguf-type", "q4_0"), "--gguf-type is one of f32, f16, q8_0, got 'q4_0'"),
         (("--gguf", "there"), "there: exists; choose another --gguf"),
         (("--merged", "x", "--gguf-type", "f16"), "--gguf-type is of a GGUF file, and none is written"),

@@ -69,7 +69,7 @@ def test_ctrl_c_does_not_wait_for_a_silent_server_and_what_was_answered_is_not_a
         assert not output.exists()
         num_kept = (tmp_path / ".votes.jsonl.answering").read_text(encoding="utf-8").count("\n")
         assert num_kept >= 12 - CONCURRENCY
-        assert f"penchant: interrupted, {num_kept} of 12 answers are kept; go on with --resume\n" in said
+        assert f"penchant: interrupted, {num_kept} of 12 answers are kept; continue with --resume\n" in said
         server.reply, server.asked[:] = fake.shorter, []
         resumed = penchant(*call, "--resume")
         assert resumed.code == 0, resumed.err

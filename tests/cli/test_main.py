@@ -95,7 +95,7 @@ def test_a_server_that_is_stopped_says_that_and_nothing_of_files(penchant, monke
 
     monkeypatch.setattr("penchant.serving.open_service", lambda load, **settings: nullcontext(Service()))
     result = penchant("serve", "any")
-    assert (result.code, result.err) == (code, "penchant: stopped; nothing is served any longer\n")
+    assert (result.code, result.err) == (code, "penchant: stopped serving\n")
 
 
 def test_a_command_that_says_its_own_sentence_when_it_is_interrupted_is_left_to_it(failing):

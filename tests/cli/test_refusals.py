@@ -235,7 +235,7 @@ def test_a_key_given_twice_is_refused(penchant, story, pairs, tmp_path, no_model
         place = ["--config", tmp_path / "c.yaml"]
     result = penchant("dpo", *story, "--data", pairs, "--output", tmp_path / "run", *place)
     assert result.code == 2
-    assert f"'{name}' is there twice; keep one of them" in result.err
+    assert f"'{name}' appears twice; keep one of them" in result.err
 
 
 @pytest.fixture
@@ -280,7 +280,7 @@ def test_samples_on_a_full_disk_are_gone_on_with_once_there_is_space(penchant, s
         patch.setattr("penchant.files.whole.os.fsync", full)
         result = penchant(*call)
     assert result.code == 2, result.err
-    assert f"{output}: the disk is full; free some space and go on with --resume" in result.err
+    assert f"{output}: the disk is full; free some space and continue with --resume" in result.err
     assert list(output.parent.iterdir()) == []
     assert penchant(*call).code == 0
 
@@ -318,7 +318,7 @@ def test_a_cache_that_cannot_be_made_is_one_sentence_and_the_run_goes_on_with_an
         patch.setenv("PENCHANT_CACHE", str(nowhere))
         result = penchant(*run)
         assert result.code == 2, result.err
-        assert "(Not a directory); set PENCHANT_CACHE to another folder and go on with --resume" in result.err
+        assert "(Not a directory); set PENCHANT_CACHE to another folder and continue with --resume" in result.err
         pulled = penchant("models", "pull")
         assert pulled.code == 2, pulled.err
         assert "(Not a directory); set PENCHANT_CACHE to another folder\n" in pulled.err

@@ -51,8 +51,8 @@ def test_pairs_are_made_online(penchant, tmp_path, stories260k, prompts, judge):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["rlhf", "--output", "o", "--prompts", "everyday-train"], "nothing says what scores the responses"),
-        (["dpo", "--online", "--output", "o", "--prompts", "everyday-train"], "nothing says what compares"),
+        (["rlhf", "--output", "o", "--prompts", "everyday-train"], "no judge scores the responses"),
+        (["dpo", "--online", "--output", "o", "--prompts", "everyday-train"], "no judge compares"),
         (["dpo", "--online", "--output", "o", "--data", "x.jsonl"], "--data is not read with --online"),
         (
             ["dpo", "--output", "o", "--data", "x.jsonl", "--judge", "positivity"],

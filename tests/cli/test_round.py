@@ -156,7 +156,7 @@ def test_a_round_under_way_takes_no_other_settings(penchant, under_way, options,
         (["--judge", "positivity", "--people", "votes"], "`--judge positivity` (or another), or --people, not both"),
         (["--judge", "positivity", "--min-votes", "3"], "--min-votes counts what people answered"),
         (["--people", "votes", "--epsilon", "3"], "--people asks people; leave them out"),
-        (["--judge", "positivity", "--set", "model.name=other"], "setting model.name: a round gives this itself"),
+        (["--judge", "positivity", "--set", "model.name=other"], "setting model.name: a round sets this itself"),
         (["--judge", "positivity", "--temperature", "-1"], "--temperature is 0 or from 1e-06 to 1e+06"),
         (["--judge", "http://127.0.0.1:9/v1"], "--judge-model: an endpoint serves models by name"),
         (["--judge", "run:nowhere"], "--judge: nowhere: no such folder"),
@@ -226,7 +226,7 @@ def test_stopped_while_training_says_how_to_go_on(penchant, tmp_path, arguments,
     named = "" if judge == "positivity" else f" --judge {judge}"
     last = result.err.splitlines()[-1]
     assert (result.code, last.startswith("penchant: stopped after step 1 of ")) == (128 + signal.SIGTERM, True), last
-    assert last.endswith(f", saved; go on with `penchant round '{folder}'{named}`")
+    assert last.endswith(f", saved; continue with `penchant round '{folder}'{named}`")
 
 
 def test_stopped_elsewhere_says_how_to_go_on(penchant, tmp_path, judged, monkeypatch):
@@ -235,7 +235,9 @@ def test_stopped_elsewhere_says_how_to_go_on(penchant, tmp_path, judged, monkeyp
 
     monkeypatch.setattr(model_stages, "sample_responses", interrupted)
     result = penchant("round", tmp_path / "wheel", *judged)
-    words = f"penchant: interrupted; go on with `penchant round {tmp_path / 'wheel'} --judge taste_of_commands:short`"
+    words = (
+        f"penchant: interrupted; continue with `penchant round {tmp_path / 'wheel'} --judge taste_of_commands:short`"
+    )
     assert (result.code, result.err.splitlines()[-1]) == (130, words)
 
 

@@ -116,7 +116,7 @@ def test_a_second_signal_ends_at_once_and_nothing_is_saved_after_it(penchant, ca
     stop_in(monkeypatch, "penchant.training.loop.accumulate", signal.SIGTERM, signal.SIGTERM)
     result = penchant(*call(tmp_path / "run"))
     assert result.code == 143
-    assert result.err.splitlines()[-1] == "penchant: stopped at once; go on with --resume"
+    assert result.err.splitlines()[-1] == "penchant: stopped at once; continue with --resume"
     assert not (tmp_path / "run" / "checkpoints").exists()
     monkeypatch.undo()
     assert penchant(*call(tmp_path / "run", "--resume")).code == 0

@@ -9,7 +9,7 @@ STUDY = "model: m\nprompts: p.txt\n"
     ("command", "text", "sentence"),
     [
         ("frontier", STUDY + "methds: {}\n", "study.yaml:3: there is no setting 'methds'; did you mean 'methods'?"),
-        ("frontier", STUDY + "methods: {dpo: {strengths: [1]}}\n", "judge: nothing says what the true reward is"),
+        ("frontier", STUDY + "methods: {dpo: {strengths: [1]}}\n", "judge: the true reward is missing"),
         ("frontier", STUDY + "judge: a:b\nmethods: {dpo: {strengths: [1]}}\n", "name it yourself with `--judge a:b`"),
         ("sweep", STUDY + "kl_budget: 5\n", "the setting 'grid' is missing"),
         (
@@ -35,5 +35,5 @@ def test_a_study_that_is_stopped_is_gone_on_with_by_the_same_command(penchant, t
     monkeypatch.setattr("penchant.studies.frontier", stopped)
     result = penchant("frontier", tmp_path / "study.yaml", "--output", tmp_path / "out")
     assert result.code == 130
-    assert "give the same command again to go on" in result.err
+    assert "run the same command again to continue" in result.err
     assert "--resume" not in result.err

@@ -343,7 +343,7 @@ def test_what_a_vote_says_beside_its_outcome_is_read_listed_or_refused_too(read)
 
 
 def test_a_file_of_refused_rows_is_an_error_that_says_why(read):
-    with pytest.raises(DataError, match="the field 'images' holds what is no text"):
+    with pytest.raises(DataError, match="the field 'images' holds something other than text"):
         read(load_pairs, PAIR | {"images": ["a.png"]})
 
 

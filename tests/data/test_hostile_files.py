@@ -161,9 +161,9 @@ def test_a_name_that_stands_twice_is_refused_whatever_the_file(tmp_path):
     for name, key in (("a.jsonl", "y"), ("a.json", "x")):
         (_, bad), (_, good) = scan_rows(tmp_path / name)
         assert isinstance(bad, BadRow)
-        assert bad.reason == f"the key '{key}' is there twice in one object"
+        assert bad.reason == f"the key '{key}' appears twice in one object"
         assert good == {"x": 1}
-    with pytest.raises(DataError, match=r"a\.csv:1: the column 'x' is there twice"):
+    with pytest.raises(DataError, match=r"a\.csv:1: the column 'x' appears twice"):
         rows_of(tmp_path / "a.csv")
 
 
@@ -258,7 +258,7 @@ class TestParquet:
 
     def test_a_column_that_is_there_twice_is_refused(self, pa, write):
         table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["x", "x"])
-        with pytest.raises(DataError, match="the column 'x' is there twice"):
+        with pytest.raises(DataError, match="the column 'x' appears twice"):
             rows_of(write(table))
 
     def test_what_unpacks_to_more_than_data_can_is_refused(self, write, monkeypatch):

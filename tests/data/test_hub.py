@@ -95,7 +95,7 @@ def test_what_cannot_be_found_is_one_sentence(hub, monkeypatch, tmp_path):
     "name", ["hub:", "hub:name", "hub:../x/y", "hub:a/..", "hub:a/b*", "hub:a/b@../..", "hub:a/b:x/y"]
 )
 def test_what_is_no_name_is_refused_before_anything_is_asked(hub, name):
-    assert f"{name}: is no name of a data set on the Hub; write hub:owner/name@revision:split." == refusal(name)
+    assert f"{name}: is not the name of a data set on the Hub; write hub:owner/name@revision:split." == refusal(name)
     assert not hub
 
 

@@ -225,7 +225,7 @@ def test_a_data_frame_is_read_by_its_rows():
     assert str(problem).startswith("data.iloc[1]: chosen and rejected are the same")
     assert [(one.name, one.num_rows) for one in loaded.unread] == [("when", 2), ("count", 2)]
     twice = pandas.concat([frame, frame[["chosen"]]], axis=1)
-    with pytest.raises(DataError, match="data: the column 'chosen' is there twice"):
+    with pytest.raises(DataError, match="data: the column 'chosen' appears twice"):
         load_pairs(twice)
 
 

@@ -38,7 +38,7 @@ BAD_ROWS = {
         "not the prompt",
     ),
     "missing_field": ({"prompt": "Q", "chosen": "good"}, "the field 'rejected' is missing"),
-    "unread_field": (row(images=["a.png"]), "the field 'images' holds what is no text"),
+    "unread_field": (row(images=["a.png"]), "the field 'images' holds something other than text"),
     "empty_prompt": (row(prompt=" "), "the prompt is empty"),
     "answered_prompt": (row(prompt=[{"role": "assistant", "content": "A"}]), "ends with the assistant's turn"),
     "bad_type": (row(probability=2), "the field 'probability' is wrong: input should be less than or equal to 1"),

@@ -134,7 +134,7 @@ def test_a_format_that_is_named_reads_the_rows_alone():
 
 
 def test_what_always_changes_the_meaning_refuses_a_row_of_a_named_format_too():
-    with pytest.raises(DataError, match="the field 'images' holds what is no text"):
+    with pytest.raises(DataError, match="the field 'images' holds something other than text"):
         load_demonstrations([BOTH | {"images": ["a.png"]}], format="prompt_completion")
 
 

@@ -126,7 +126,7 @@ def test_a_refused_key_is_one_sentence_that_does_not_hold_it_and_is_not_tried_ag
 def test_a_server_that_stays_down_is_one_sentence_that_says_what_to_do():
     with fake.fake_endpoint(fake.shorter) as server:
         pass
-    with pytest.raises(ConfigError, match=f"no answer after {ATTEMPTS} attempts .*see that the server runs"):
+    with pytest.raises(ConfigError, match=f"no answer after {ATTEMPTS} attempts .*check that the server runs"):
         Endpoint(server.base, "judge-1", KEY).complete([])
 
 

@@ -119,7 +119,7 @@ def test_only_the_same_judge_goes_on_and_only_with_the_same_comparisons(output):
     with pytest.raises(OutputError, match=r":1: was answered by 'stand-in:longer', not by 'other'"):
         judge_to_file(FunctionJudge("other", len), MANY, output, resume=True)
     changed = [*MANY[:2], MANY[2].model_copy(update={"a": Candidate(text="new")}), *MANY[3:]]
-    with pytest.raises(OutputError, match=r":3: answers another comparison"):
+    with pytest.raises(OutputError, match=r":3: answers a different comparison"):
         judge_to_file(LONGER, changed, output, resume=True)
     with pytest.raises(OutputError, match=r":3: answers comparison 3 of 2"):
         judge_to_file(LONGER, MANY[:2], output, resume=True)

@@ -162,7 +162,7 @@ def length_and_end(_prompt, response):
 def test_what_goes_by_likeness_needs_a_model_and_a_share_is_below_1(file):
     samples = file("s.jsonl", comparison(SUN, "a", "bbb", "m"))
     for arguments in ({"drop_alike": 0.5}, {"order": "least_alike_first"}):
-        with pytest.raises(ConfigError, match=r"name it: `ches_model=\.\.\.`"):
+        with pytest.raises(ConfigError, match=r"how similar both sides are: `ches_model=\.\.\.`"):
             pt.pair(samples, length, progress=False, **arguments)
     with pytest.raises(ConfigError, match=r"`drop_alike=\.\.\.` must be a share"):
         pt.pair(samples, length, progress=False, drop_alike=1)
@@ -185,7 +185,7 @@ def test_samples_in_memory_are_paired_as_those_of_a_file_are():
     ("arguments", "words"),
     [
         ({"rule": "delta"}, r"`rule=\"delta\"` prefers the answers of the first file .* got 1 files"),
-        ({"judge": None}, r"goes by scores; say who gives them: `judge=...`"),
+        ({"judge": None}, r"needs scores; name the judge: `judge=...`"),
         ({"rule": "worst"}, r"`rule=...` must be all, best_worst, .*, got 'worst'"),
         ({"order": "hard_first"}, r"`order=...` must be prompts, easy_first, least_alike_first"),
         ({"min_gap": -1}, r"min_gap must be a number that is at least 0"),
@@ -204,7 +204,7 @@ def test_what_does_not_go_together_is_refused_in_a_sentence(file, arguments, wor
 def test_delta_pairs_without_a_judge_know_no_gap(file):
     two = [file("a.jsonl", completion(SUN, "a")), file("b.jsonl", completion(SUN, "b"))]
     for arguments in ({"min_gap": 1.0}, {"order": "easy_first"}):
-        with pytest.raises(ConfigError, match="goes by scores"):
+        with pytest.raises(ConfigError, match="needs scores"):
             pt.pair(two, rule="delta", progress=False, **arguments)
 
 

@@ -123,7 +123,7 @@ def test_a_callable_object_is_an_objective_too():
         (lambda batch: batch.no_such_field, "failed on a batch of 6 pairs .*no_such_field"),
         (lambda batch: batch.delta_B.mean(), r"returned a tensor of shape \(\) for a batch of 6 pairs; .* \(6,\)"),
         (lambda batch: 0.5, "returned float for a batch of 6 pairs"),
-        (max, "does not say what it takes; write a function around it"),
+        (max, "has no readable signature; wrap it in a function"),
     ],
 )
 def test_a_function_that_is_no_objective_is_refused_with_the_reason(function, words):

@@ -215,7 +215,7 @@ def test_a_judge_that_answers_for_fewer_responses_than_asked_is_refused(train):
             {"method": "grpo", "settings": {"rlhf.advantages": "rloo", "rlhf.scale_rewards": False}},
             "rlhf.scale_rewards is not read where rlhf.advantages names an estimator",
         ),
-        ({"judge": None}, "nothing says what scores the responses"),
+        ({"judge": None}, "no judge scores the responses"),
         ({"judge": "positivty"}, "did you mean 'positivity'"),
     ],
 )

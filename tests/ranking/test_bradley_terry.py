@@ -215,7 +215,7 @@ def test_votes_of_weight_zero_do_not_make_an_item_rankable():
 
 def test_a_side_that_always_wins_is_an_error_not_a_large_number():
     votes = Votes.from_counts([("a", "b", 3, 0, 0), ("b", "a", 3, 0, 0)])
-    with pytest.raises(DataError, match="did not settle in 50 steps"):
+    with pytest.raises(DataError, match="did not converge in 50 steps"):
         fit_bradley_terry(votes, position=True)
 
 

@@ -76,7 +76,7 @@ def test_what_is_said_later_is_what_is_trained_with(tmp_path, before, said):
 
 def test_a_setting_said_twice_in_one_call_is_refused(tmp_path):
     put(tmp_path, 1)
-    with pytest.raises(ConfigError, match=r"'dpo\.beta' is there twice"):
+    with pytest.raises(ConfigError, match=r"'dpo\.beta' appears twice"):
         settle({"settings": ("dpo.beta=0.1", "dpo.beta=0.2")}, find_rounds(tmp_path))
 
 
@@ -99,7 +99,7 @@ def test_another_setting_is_refused_by_a_round_under_way(tmp_path, said):
 @pytest.mark.parametrize("is_finished", [True, False])
 def test_a_setting_that_a_round_gives_itself_is_refused_at_any_time(tmp_path, is_finished):
     put(tmp_path, 1, is_finished=is_finished)
-    with pytest.raises(ConfigError, match="setting output: a round gives this itself"):
+    with pytest.raises(ConfigError, match="setting output: a round sets this itself"):
         settle({"settings": ("output=run",)}, find_rounds(tmp_path))
 
 

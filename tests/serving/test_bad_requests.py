@@ -109,7 +109,7 @@ def test_a_body_that_is_no_request_is_a_bad_request(service, raw):
         ({"prompt": [1, 2, 3]}, "prompt: token ids are not read; give texts"),
         ({"prompt": [[1, 2], [3]]}, "prompt: token ids are not read; give texts"),
         ({"prompt": []}, "prompt: is empty; give a text, or several"),
-        ({"prompt": ["a", None]}, "prompt: holds what is no text; give texts"),
+        ({"prompt": ["a", None]}, "prompt: holds something other than text; give texts"),
         ({"prompt": 5}, "prompt: is no text and no list of texts; give one of them"),
         ({"prompt": "\ud800"}, "prompt"),
         ({"prompt": ["a"] * 129}, "prompt: has 129 texts; give up to 128 at once"),
@@ -193,7 +193,7 @@ def refuse_loading():
 
 def test_what_cannot_be_served_is_a_sentence_before_a_model_is_loaded():
     for settings, words in (
-        ({"host": "0.0.0.0"}, "others could open it"),
+        ({"host": "0.0.0.0"}, "other machines could reach it"),
         ({"token": "short"}, "32 or more"),
         ({"batch_size": 0}, "batch_size"),
         ({"max_length": 1}, "max_length"),

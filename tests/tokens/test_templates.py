@@ -719,7 +719,7 @@ def free_alarm(monkeypatch):
 
 def test_a_template_that_writes_without_an_end_is_stopped_and_the_alarm_is_left_as_it_was(byte_tokenizer, free_alarm):
     loops = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
-    with pytest.raises(ModelError, match=r"writes without an end \(it takes longer than 0\.2 seconds\); mend it"):
+    with pytest.raises(ModelError, match=r"writes without an end \(it takes longer than 0\.2 seconds\); fix it"):
         ChatEncoder(byte_tokenizer, template=loops + CHATML, clock=CLOCK).encode_prompt(talk("hi"))
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

@@ -44,7 +44,7 @@ def test_a_batch_that_finds_no_memory_is_cut_once_and_the_run_ends_with_the_same
     assert said.startswith("step 1: there is not enough memory for micro-batch 1 of 1 (")
     assert "pairs.jsonl:" in said
     assert "and 3 more) with optimiser.token_budget=300" in said
-    assert "the run goes on with 150, which changes only the gradient's last bits" in said
+    assert "the run continues with 150, which changes only the gradient's last bits" in said
     assert tried[:3] == [4, 3, 1]
     for name, weight in whole.items():
         torch.testing.assert_close(cut[name], weight, rtol=0, atol=5e-5)  # the steps are of 3e-4

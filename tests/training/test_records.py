@@ -69,7 +69,7 @@ def test_steps_that_are_lost_from_the_record_are_named(tmp_path):
     path, said = tmp_path / "metrics.jsonl", []
     append_rows(path, [STEPS[0], STEPS[2]])
     keep_rows(path, 4, said.append)
-    assert said == [f"{path}: holds nothing of step 2, 4; training goes on as it was, its record stays incomplete"]
+    assert said == [f"{path}: holds nothing of step 2, 4; training continues, its record stays incomplete"]
     path.unlink()
     keep_rows(path, 1, said.append)
     assert "holds nothing of step 1;" in said[1]

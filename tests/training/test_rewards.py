@@ -154,7 +154,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(reward, make_reporter, tmp_path, kind
     options = {"model": kind, "save": {"eval_every": 2}}
     straight = reward(output=str(tmp_path / "straight"), **options)
     stop = make_reporter({4: lambda: os.kill(os.getpid(), signal.SIGTERM)})
-    with pytest.raises(Interrupted, match="after step 4 of 6, saved; go on with `resume=True`"):
+    with pytest.raises(Interrupted, match="after step 4 of 6, saved; continue with `resume=True`"):
         reward(stop, output=str(tmp_path / "stopped"), **options)
     resumed = reward(output=str(tmp_path / "stopped"), resume=True, **options)
     assert weights(resumed) == weights(straight)

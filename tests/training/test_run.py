@@ -176,7 +176,7 @@ IN_PASSING = ("SIGTERM-full", "SIGINT-LoRA")
 def test_a_stopped_run_saves_and_goes_on_bit_for_bit(dpo, make_reporter, tmp_path, kind, number):
     options = {"model": KINDS[kind], "save": {"eval_every": 2}}
     straight = dpo(output=str(tmp_path / "straight"), **options)
-    with pytest.raises(Interrupted, match="after step 4 of 6, saved; go on with `resume=True`") as caught:
+    with pytest.raises(Interrupted, match="after step 4 of 6, saved; continue with `resume=True`") as caught:
         dpo(make_reporter({4: stop_by(number)}), output=str(tmp_path / "stopped"), **options)
     assert caught.value.exit_code == 128 + number
     reporter = make_reporter()
@@ -278,7 +278,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence_and_it_goes_on_when_there_is
         return original(*args)
 
     monkeypatch.setattr(slices, "save_file", full)
-    with pytest.raises(OutputError, match="the disk is full; free some space and go on with `resume=True`"):
+    with pytest.raises(OutputError, match="the disk is full; free some space and continue with `resume=True`"):
         dpo(output=str(tmp_path / "full"), **options)
     assert [p.name for p in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-2"]
     resumed = dpo(output=str(tmp_path / "full"), resume=True, **options)

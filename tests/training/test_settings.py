@@ -68,7 +68,7 @@ def test_a_flag_that_was_not_given_changes_nothing(file):
 
 
 def test_a_key_that_is_set_twice_is_refused():
-    with pytest.raises(ConfigError, match=r"`set=...`: the setting 'optimiser\.epochs' is there twice; keep one"):
+    with pytest.raises(ConfigError, match=r"`set=...`: the setting 'optimiser\.epochs' appears twice; keep one"):
         build(settings=["optimiser.epochs=2", " optimiser.epochs =7"])
 
 
@@ -98,9 +98,9 @@ def test_lists_and_nothing_can_be_set_from_anywhere():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name: a\noptimiser:\n  epochs: 1\n  epochs: 2\n", ":4: the key 'epochs' is there twice; keep one of them"),
-        ("optimiser: {}\nname: a\noptimiser: {}\n", ":3: the key 'optimiser' is there twice; keep one of them"),
-        ("optimiser:\n  epochs: 1\noptimiser.epochs: 2\n", ": the setting 'optimiser.epochs' is there twice; keep"),
+        ("name: a\noptimiser:\n  epochs: 1\n  epochs: 2\n", ":4: the key 'epochs' appears twice; keep one of them"),
+        ("optimiser: {}\nname: a\noptimiser: {}\n", ":3: the key 'optimiser' appears twice; keep one of them"),
+        ("optimiser:\n  epochs: 1\noptimiser.epochs: 2\n", ": the setting 'optimiser.epochs' appears twice; keep"),
     ],
 )
 def test_a_key_that_stands_twice_in_a_file_is_refused_with_its_line(file, text, words):
@@ -111,7 +111,7 @@ def test_a_key_that_stands_twice_in_a_file_is_refused_with_its_line(file, text, 
 
 
 def test_a_key_that_stands_twice_in_a_value_is_refused():
-    with pytest.raises(ConfigError, match=r"`set=...` optimiser\.adapter: the key 'rank' is there twice in"):
+    with pytest.raises(ConfigError, match=r"`set=...` optimiser\.adapter: the key 'rank' appears twice in"):
         build(settings=["optimiser.adapter={rank: 4, rank: 8}"])
 
 

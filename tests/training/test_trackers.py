@@ -144,7 +144,7 @@ def test_a_tracker_that_fails_is_told_no_more_and_training_goes_on(train, monkey
 
 def test_a_tracker_that_cannot_begin_refuses_the_run_and_leaves_nothing(train, monkeypatch, tmp_path):
     monkeypatch.setitem(TRACKERS, "fake", lambda: Fake(fails=["begin"]))
-    with pytest.raises(pt.ConfigError, match=r"fake cannot begin \(.*no route to the server\); mend that, or leave"):
+    with pytest.raises(pt.ConfigError, match=r"fake cannot begin \(.*no route to the server\); fix that, or leave"):
         train("fake", output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

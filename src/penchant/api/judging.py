@@ -49,7 +49,7 @@ def judge(
         UserError: there is no such judge, or it failed. Interrupted: Ctrl-C; what was written of an output is kept.
     """
     if resume and output is None:
-        raise ConfigError("resume goes on with a file; name it: `output=...`")
+        raise ConfigError("resume continues a file; name it: `output=...`")
     reporter = reporter_of(progress)
     if isinstance(options.get("instructions"), os.PathLike):
         options["instructions"] = read_instructions(options["instructions"])
@@ -75,7 +75,7 @@ def judge(
             votes = judge_to_file(opened, asked, file, resume=resume, on_progress=counted(reporter, "judging"))
         except KeyboardInterrupt:
             kept = f"{num_kept(file)} of {len(asked)} answers are kept"
-            raise Interrupted(signal.SIGINT, f"interrupted, {kept}; go on with `resume=True`") from None
+            raise Interrupted(signal.SIGINT, f"interrupted, {kept}; continue with `resume=True`") from None
     for line in (
         *(() if file is None else in_words(tally(votes), opened.name)),
         *(agreement_in_words(votes, by_people) if by_people else ()),

@@ -72,7 +72,7 @@ def sample(
         UserError: a prompt, setting, model or place that cannot be used.
     """
     if resume and output is None:
-        raise ConfigError("resume goes on with a file; name it: `output=...`")
+        raise ConfigError("resume continues a file; name it: `output=...`")
     for name, value, least in (
         ("num_responses", num_responses, 1),
         ("max_new_tokens", max_new_tokens, 1),

@@ -78,7 +78,7 @@ def command(
         if chat:
             say(f"The chat is at {site.base}/chat, once the link has been opened")
         say("The link is your key; do not share it. Invite others on the page Admin. Ctrl-C stops.")
-        with saying_when_stopped("stopped; every answer so far is kept, and the same command goes on"):
+        with saying_when_stopped("stopped; every answer so far is kept, and the same command continues"):
             site.serve()
 
 

@@ -76,7 +76,7 @@ def command(
     run = Path(models[0]) if models and len(models) == 1 else None
     if run is not None:
         read_ledger(run)  # refused here where it is no run: the result goes into its folder
-    launch(processes, afterwards="give the command again")
+    launch(processes, afterwards="run the command again")
     with Reporter() as reporter:
         how = {name: given[name] for name in (*OF_ANSWERS, *OF_PROMPTS)} | {"progress": reporter}
         if answers is not None:

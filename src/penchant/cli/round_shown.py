@@ -17,6 +17,6 @@ def interruption_explained() -> Iterator[None]:
         yield
     except RoundInterrupted as stop:
         judge = "" if stop.judge is None else f" --judge {shlex.quote(stop.judge)}"
-        then = f"go on with `penchant round {shlex.quote(str(stop.round.path.parent))}{judge}`"
+        then = f"continue with `penchant round {shlex.quote(str(stop.round.path.parent))}{judge}`"
         words = f"{stop}; {'the round is finished' if stop.round.is_finished else then}"
         raise Interrupted(stop.exit_code - 128, words) from None

@@ -50,7 +50,7 @@ def command(
 
     if output not in (None, "-"):
         require_new(Path(str(output)))
-    launch(processes, afterwards="give the command again")
+    launch(processes, afterwards="run the command again")
     with Reporter() as reporter:
         scores = penchant.score(model, data, **{name: given[name] for name in SAME}, progress=reporter)
     if output == "-":

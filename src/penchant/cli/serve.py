@@ -38,7 +38,7 @@ def command(
     reporter = Reporter()
     load = partial(open_model, model, **vars(loading), special_tokens="text", reporter=reporter)
     with (
-        saying_when_stopped("stopped; nothing is served any longer"),
+        saying_when_stopped("stopped serving"),
         open_service(load, host=host, port=port, token=token, batch_size=batch_size, max_length=max_length) as service,
     ):
         where, *more = service.in_words()

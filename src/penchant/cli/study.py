@@ -19,7 +19,7 @@ def show(study: Callable[..., Frontier | Sweep], file: Path, output: Path, judge
     from penchant.cli.tables import print_parts
     from penchant.training.interrupt import Interrupted
 
-    words = "stopped; what was measured is kept, give the same command again to go on"
+    words = "stopped; measurements so far are kept; run the same command again to continue"
     with Reporter() as reporter:
         try:
             found = study(file, output, judge=judge, progress=reporter)

@@ -52,7 +52,7 @@ class HubSource:
     def __init__(self, name: str, part: Part | None = None) -> None:
         found = NAME.fullmatch(name)
         if found is None or ".." in name:
-            raise DataError(f"{name}: is no name of a data set on the Hub; write hub:owner/name@revision:split.")
+            raise DataError(f"{name}: is not the name of a data set on the Hub; write hub:owner/name@revision:split.")
         self.part = part or Part(name)
         self._asked, self._base = name, found["base"]
         self._repository, self._config, split = found["repository"], found["config"], found["split"]

@@ -107,7 +107,7 @@ def as_source(data: object, name: str = "data") -> RowSource:
 def _rows_of_frame(frame: Any, name: str) -> Iterable[Any]:
     columns = list(frame.columns)
     if twice := [column for column in columns if columns.count(column) > 1]:
-        raise DataError(f"{name}: the column '{twice[0]}' is there twice; keep one of them, or rename one.")
+        raise DataError(f"{name}: the column '{twice[0]}' appears twice; keep one of them, or rename one.")
     rows: list[Any] = frame.to_dict("records")
     return rows
 

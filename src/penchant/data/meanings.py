@@ -119,7 +119,9 @@ _TRAIN = Meaning(
     "remove the rows that are not to be trained on, or write it in messages",
     ("true", "1", "1.0"),
 )
-_MEDIA = Meaning("holds what is no text, and only text is read", "remove the row, or the field if the text needs none")
+_MEDIA = Meaning(
+    "holds something other than text, and only text is read", "remove the row, or the field if the text needs none"
+)
 _MEDIA_ELSEWHERE = replace(_MEDIA, nothing_of=("Document",))
 _TEMPLATE = Meaning("changes how the chat template writes the row", "give a `chat_template=...` that writes it so")
 

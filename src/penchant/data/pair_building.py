@@ -95,7 +95,7 @@ class Choice:
         """Raises ConfigError where it does not go with so many files, or with or without a judge or a model."""
         if self.by_likeness and not likened:
             raise ConfigError(
-                f"`{self.by_likeness[0]}=...` goes by how alike both sides are to a model; name it: `ches_model=...`"
+                f"`{self.by_likeness[0]}=...` needs a model that measures how similar both sides are: `ches_model=...`"
             )
         if self.rule == "delta" and num_files != 2:
             raise ConfigError(
@@ -103,10 +103,10 @@ class Choice:
                 "files; give the stronger model's and then the weaker model's"
             )
         if self.rule != "delta" and not judged:
-            raise ConfigError(f'`rule="{self.rule}"` goes by scores; say who gives them: `judge=...`')
+            raise ConfigError(f'`rule="{self.rule}"` needs scores; name the judge: `judge=...`')
         for name, holds in (("min_gap", self.min_gap > 0), ("order", self.order == "easy_first")):
             if holds and not judged:
-                raise ConfigError(f"`{name}=...` goes by scores; say who gives them: `judge=...`")
+                raise ConfigError(f"`{name}=...` needs scores; name the judge: `judge=...`")
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def choose_pairs(one: AnswerList, pairing: Pairing) -> list[tuple[Scored, Scored
     ranked = _ranked(one.answers)
     gap = ranked[0][0] - ranked[-1][0]
     if not gap:
-        raise BadRow("tie", f"its {len(ranked)} answers have the same score", "nothing to mend")
+        raise BadRow("tie", f"its {len(ranked)} answers have the same score", "nothing to fix")
     if pairing.rule == "all" and comb(len(ranked), 2) > MOST_PAIRS:
         reason = f"its {len(ranked):,} answers make more than {MOST_PAIRS:,} pairs"
         raise BadRow("bad_type", reason, 'choose another rule, as `pairing="best_worst"`')
@@ -113,14 +113,14 @@ def choose_pairs(one: AnswerList, pairing: Pairing) -> list[tuple[Scored, Scored
 def _ranked(answers: Sequence[Answer]) -> list[Scored]:
     """The different answers that have a text and a score, best first; where scores are equal, by their texts."""
     if len(answers) < 2:
-        raise BadRow("one_answer", f"its list holds {_num(len(answers))}, and a pair needs two", "nothing to mend")
+        raise BadRow("one_answer", f"its list holds {_num(len(answers))}, and a pair needs two", "nothing to fix")
     if all(answer.score is None for answer in answers):
-        raise BadRow("no_scores", CODES["no_scores"].meaning, "nothing to mend")
+        raise BadRow("no_scores", CODES["no_scores"].meaning, "nothing to fix")
     keyed = ((answer.score, response_key(answer.response), answer.response) for answer in apart(answers))
     scored = [(score, key, response) for score, key, response in keyed if score is not None and key]
     if len(scored) < 2:
         reason = f"of its {len(answers)} answers {len(scored)} has a score and a text of its own, and a pair needs two"
-        raise BadRow("one_answer", reason, "nothing to mend")
+        raise BadRow("one_answer", reason, "nothing to fix")
     return [(score, response) for score, _, response in sorted(scored, key=lambda one: (-one[0], one[1]))]
 
 

@@ -141,7 +141,7 @@ def _read_options(name: str, options: str) -> dict[str, Any]:
         if key == "columns":
             columns.append(value)
         elif key in found:
-            raise ConfigError(f"{name}: {key} is said twice; keep one of them.")
+            raise ConfigError(f"{name}: {key} is given twice; keep one of them.")
         else:
             found[key] = _number(name, key, value) if key in NUMBERS else value
     if columns:
@@ -156,7 +156,7 @@ def _number(name: str, key: str, text: str) -> float:
     try:
         return int(text) if key == "max_rows" else float(text)
     except ValueError:
-        raise ConfigError(f"{name}: {key}={text} is no number; write {key}=2, say.") from None
+        raise ConfigError(f"{name}: {key}={text} is not a number; write {key}=2, for example.") from None
 
 
 def _column(name: str, text: str) -> tuple[str, str]:

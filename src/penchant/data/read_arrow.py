@@ -119,13 +119,13 @@ def _arrow(path: Path, stream: BinaryIO) -> Iterator[pa.Schema | pa.RecordBatch]
 def _refuse_bomb(path: Path, num_bytes: int) -> None:
     if num_bytes > (most := most_bytes(path)):
         raise DataError(
-            f"{path}: unpacks to more than {most:,} bytes, {MAX_GROWTH} times its size, as no data does; write it "
-            "again without compression, if it is meant."
+            f"{path}: unpacks to more than {most:,} bytes, {MAX_GROWTH} times its size, as no real data does; write it "
+            "again without compression, if it is intended."
         )
 
 
 def _checked(path: Path, schema: pa.Schema) -> pa.Schema:
     twice = [name for name, num in Counter(schema.names).items() if num > 1]
     if twice:
-        raise DataError(f"{path}: the column '{twice[0]}' is there twice; keep one of them, or rename one.")
+        raise DataError(f"{path}: the column '{twice[0]}' appears twice; keep one of them, or rename one.")
     return schema

@@ -49,7 +49,7 @@ def _header(path: Path, records: Iterator[list[str]]) -> list[str]:
     header = [name.strip() for name in next(records, [])]
     twice = [name for name, num in Counter(header).items() if name and num > 1]
     if twice:
-        raise DataError(f"{path}:1: the column '{twice[0]}' is there twice; keep one of them, or rename one.")
+        raise DataError(f"{path}:1: the column '{twice[0]}' appears twice; keep one of them, or rename one.")
     return header
 
 

@@ -119,7 +119,7 @@ class _Decoder(json.JSONDecoder):
         twice, self._twice = self._twice, None
         if twice is None:
             return as_row(value)
-        return BadRow("bad_type", f"the key '{twice}' is there twice in one object", "keep one of them")
+        return BadRow("bad_type", f"the key '{twice}' appears twice in one object", "keep one of them")
 
 
 class _Values:

@@ -25,7 +25,7 @@ from penchant.wording import shown
 
 __all__ = ["UNANSWERED", "Reader", "may_be_of"]
 
-UNANSWERED = "unanswered", CODES["unanswered"].meaning, "nothing to mend"
+UNANSWERED = "unanswered", CODES["unanswered"].meaning, "nothing to fix"
 MOST_SHAPES = 1000
 """Sets of names for which it is remembered which importers need no other."""
 MOST_COMPARED = 100

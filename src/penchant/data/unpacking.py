@@ -75,8 +75,8 @@ class _Unpacked(io.RawIOBase):
         self._num_bytes += read
         if self._num_bytes > self._most:
             raise DataError(
-                f"{self._path}: unpacks to more than {self._most:,} bytes, {MAX_GROWTH} times its size, as no data "
-                "does; unpack it and give that, if it is meant."
+                f"{self._path}: unpacks to more than {self._most:,} bytes, {MAX_GROWTH} times its size, as no real "
+                "data does; unpack it and give that, if it is intended."
             )
         return read
 

@@ -99,7 +99,7 @@ def _sft(record: Any, beside: Row) -> Iterator[Row]:
         return
     if isinstance(record, Labelled):
         if not record.desirable:
-            raise BadRow("not_desirable", CODES["not_desirable"].meaning, "nothing to mend")
+            raise BadRow("not_desirable", CODES["not_desirable"].meaning, "nothing to fix")
         prompt, response, weight, more = record.prompt, record.response, record.weight, beside
     else:
         pair, more = _likelier_first(*_preferred(record, beside))
@@ -192,7 +192,7 @@ def _preferred(record: PreferencePair | Comparison, beside: Row) -> tuple[Prefer
         return record, beside
     if record.outcome not in ("a", "b"):
         code = record.outcome or "unanswered"
-        raise BadRow(code, CODES[code].meaning, "nothing to mend")
+        raise BadRow(code, CODES[code].meaning, "nothing to fix")
     (pair,) = pairs_from_comparisons([record])
     require_pair(pair)
     sides = (record.a, record.b) if record.outcome == "a" else (record.b, record.a)
@@ -216,7 +216,7 @@ def _likelier_first(pair: PreferencePair, more: Row) -> tuple[PreferencePair, Ro
     Raises BadRow where it prefers none.
     """
     if pair.probability == 0.5:
-        raise BadRow("tie", CODES["tie"].meaning, "nothing to mend")
+        raise BadRow("tie", CODES["tie"].meaning, "nothing to fix")
     if pair.probability > 0.5:
         return pair, more
     turned = {"chosen": "rejected", "rejected": "chosen"}

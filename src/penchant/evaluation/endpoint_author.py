@@ -55,7 +55,7 @@ class EndpointAuthor:
                     where = prompts[place].origin or f"prompt {prompts[place].id}"
                     raise ConfigError(
                         f"{self.endpoint.base}: refuses {where} ({answers.refused}) and answered none of the "
-                        f"{num_refused} asked; see what the server takes"
+                        f"{num_refused} asked; check what the server accepts"
                     )
                 yield prompts[place], answers
 

@@ -136,7 +136,7 @@ def evaluate_each(
 ) -> Iterator[Evaluation]:
     """One model against its reference; of several every other one against the first. how, errors: as of `evaluate`."""
     if len(models) > 1 and reference is not None:
-        raise ConfigError("`reference=...` is for one model; of several the first is what the others are held to")
+        raise ConfigError("`reference=...` is for one model; several models are compared with the first of them")
     first, *others = models
     for policy, held_to in ((one, first) for one in others) if others else ((first, reference),):
         yield evaluate(policy, prompts, judge, reference=held_to, **how)

@@ -57,7 +57,7 @@ def found_in(
     if not output.exists():
         return {}
     if not (resume or was_restarted()):
-        raise OutputError(f"{output}: exists already; give `resume=True` to go on with it, or another `output=...`")
+        raise OutputError(f"{output}: exists already; give `resume=True` to continue it, or another `output=...`")
     asked = {prompt.id: prompt.messages for prompt in prompts}
     found: dict[str, list[SampleLine]] = {}
     for line in _lines(output):
@@ -126,7 +126,7 @@ def _read(text: bytes, where: str) -> SampleLine:
             raise ValueError("nobody knows how it was sampled")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OutputError(
-            f"{where}: not a row that `penchant sample` wrote; mend or remove it, or choose another `output=...`"
+            f"{where}: not a row that `penchant sample` wrote; fix or remove it, or choose another `output=...`"
         ) from error
     return SampleLine(where, row["id"], prompt_id, messages, source, is_pair, text + b"\n")
 

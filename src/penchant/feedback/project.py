@@ -31,7 +31,7 @@ class ProjectConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str = Field("Which answer is better?", description="the question shown above each pair of answers")
-    guidelines: str = Field("", description="Markdown: how to decide, shown to those who answer")
+    guidelines: str = Field("", description="Markdown text shown to annotators: how to decide")
     overlap: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="how many people answer each pair")
     random_share: Share = Field(
         0.3, description="share of the pairs drawn at random; the others are those whose outcome is least certain"
@@ -48,7 +48,7 @@ class ProjectConfig(BaseModel):
     strength: bool = Field(False, description="also ask how much better the answer is, in 4 levels")
     reasons: tuple[str, ...] = Field((), description="short reasons that a person may give, to choose from")
     lease_minutes: Annotated[float, Field(gt=0)] = Field(
-        15, description="for how long a pair that a person has open is asked of nobody else"
+        15, description="minutes for which a pair that a person has open is not given to anyone else"
     )
     database: str | None = Field(
         None, description="an SQLAlchemy URL of the database; left out: the SQLite file in the folder"

@@ -93,7 +93,9 @@ def _begun(folder: Path, how: str | None, begun_with: Sequence[str]) -> str | No
     file = next((file for file in begun_with if Path(file).resolve().parent == exports), None)
     began_as = (votes_behind(Path(file)) or {}).get("labels", "majority") if file else None
     if file and how not in (None, began_as):
-        raise ConfigError(f'`labels="{how}"`: the run was begun with {began_as}; go on with that, or begin another run')
+        raise ConfigError(
+            f'`labels="{how}"`: the run was begun with {began_as}; continue with that, or begin another run'
+        )
     return file
 
 
@@ -106,7 +108,7 @@ def _snapshot(folder: Path, to: Format, how: How) -> str:
             exports.mkdir(exist_ok=True)
             return str(_write(store, exports, to, how))
         except OSError as error:
-            reason = f"cannot be written ({error.strerror}); make room or mend its rights"
+            reason = f"cannot be written ({error.strerror}); free some space or fix its permissions"
             raise OutputError(f"{exports}: {reason}") from error
 
 

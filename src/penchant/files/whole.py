@@ -48,7 +48,7 @@ REFUSED = (
 
 @contextmanager
 def disk_errors_explained(
-    path: Path, *, again: str = "go on with `resume=True`", elsewhere: str = "choose another `output=...`"
+    path: Path, *, again: str = "continue with `resume=True`", elsewhere: str = "choose another `output=...`"
 ) -> Iterator[None]:
     """Turn a full disk, a forbidden folder or one that cannot be made into an OutputError.
 

@@ -85,7 +85,7 @@ def read_options(
             takes = f"`set=...` takes option=value of {whose} options ({every})"
             raise ConfigError(f"lab {' '.join(experiments)}: {takes}, got '{setting}'")
         if key not in known[name]:
-            say(f"{name} has no {key}, so it runs as without {setting}")
+            say(f"{name} has no {key}, so {setting} does not affect it")
             continue
         default = known[name][key].default
         try:

@@ -224,7 +224,7 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     if (path / "run.json").is_file():
         path = path / "model"
         if not path.is_dir():
-            raise ModelError(f"{name}: this run has no finished model yet; go on with it by `resume=True`")
+            raise ModelError(f"{name}: this run has no finished model yet; continue it with `resume=True`")
     if path.is_dir():
         if run := run_of(path):
             require_run_unchanged(run)

@@ -77,7 +77,7 @@ class Memory(NamedTuple):
     start: Sequence[float]
 
 
-BETA = Parameter(0.1, "how strongly the policy is held to the reference", above=0)
+BETA = Parameter(0.1, "strength of the KL penalty that keeps the policy close to the reference", above=0)
 """What most objectives have in common."""
 WRONG_LABELS = Parameter(0.1, "share of the labels taken to be wrong", at_least=0, below=0.5)
 

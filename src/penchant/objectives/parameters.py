@@ -34,7 +34,7 @@ def parameters_of(
     try:
         arguments = list(inspect.signature(function).parameters.values())
     except ValueError as error:
-        raise ConfigError(f"The {kind} {name!r} does not say what it takes; write a function around it.") from error
+        raise ConfigError(f"The {kind} {name!r} has no readable signature; wrap it in a function.") from error
     parameters = {}
     for one in arguments[len(data) :]:
         if one.kind not in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD):

@@ -29,7 +29,7 @@ class MethodConfig(Section):
         "value head; best_of_n: next-token training on the best response to each prompt",
     )
     beta: Annotated[float, Field(ge=0)] = Field(
-        0.05, description="price of a nat of KL in units of the score; where kl_target is set, at the start"
+        0.05, description="KL penalty: score lost per nat of KL; the initial value if kl_target is set"
     )
     kl_in: Literal["reward", "loss"] | None = Field(
         None,
@@ -45,10 +45,11 @@ class MethodConfig(Section):
         None, description="how the KL of a token is estimated from its log-ratio; left out: k1, and k3 for grpo"
     )
     kl_target: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="nats of KL a response that beta is adapted to (Ziegler et al. 2019); left out: beta stays"
+        None,
+        description="target KL in nats per response; beta adapts to it (Ziegler et al. 2019); left out: beta is fixed",
     )
     kl_horizon: Annotated[int, Field(gt=0)] = Field(
-        1000, description="responses over which an adaptive beta moves; smaller: faster"
+        1000, description="number of responses over which beta adapts; smaller: faster"
     )
     clip: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.2, description="how far a probability may move from the one it was drawn with before its gradient stops"

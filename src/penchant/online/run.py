@@ -59,7 +59,7 @@ def rlhf(
         output, reference, callbacks, config, settings, resume, progress, arguments: see `penchant.dpo`.
 
     Raises:
-        UserError: what the caller can mend; a judge that fails too, and what was computed until then is kept.
+        UserError: what the caller can fix; a judge that fails too, and what was computed until then is kept.
         TrainingError, Interrupted: see `penchant.dpo`.
     """
     data = _rows(prompts)
@@ -87,7 +87,7 @@ def run_rlhf(
     """As the configuration says; judge: where it is in memory."""
     named = judge if judge is not None else config.sampling.judge
     if named is None:
-        raise ConfigError("sampling.judge: nothing says what scores the responses; give `judge=...`")
+        raise ConfigError("sampling.judge: no judge scores the responses; give `judge=...`")
     given = _with_prompts(given or Given(), config)
     sampling = config.sampling
     scorer = open_scorer(named, judge_model=sampling.judge_model, instructions=sampling.instructions, reporter=reporter)
@@ -132,7 +132,7 @@ def run_online(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -
     """`penchant.dpo` as a configuration with a judge in its `sampling` says."""
     sampling = config.sampling
     if sampling is None or sampling.judge is None:
-        raise ConfigError("sampling.judge: nothing says what compares the responses; give `judge=...`")
+        raise ConfigError("sampling.judge: no judge compares the responses; give `judge=...`")
     online = Online(sampling.judge, sampling.judge_model, sampling.instructions)
     return dpo(config=config, online=online, resume=resume, progress=reporter)
 

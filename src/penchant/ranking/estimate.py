@@ -123,7 +123,7 @@ def maximise(likelihood: Callable[[FloatArray], Likelihood], num_parameters: int
         if abs(step_P).max() < 1e-8:
             return point_P, here
     raise DataError(
-        f"The fit did not settle in {MAX_STEPS} steps: some ability or coefficient can grow for ever because it "
+        f"The fit did not converge in {MAX_STEPS} steps: some ability or coefficient can grow for ever because it "
         f"decides every vote (a side that always wins, a covariate without exception, ties in one direction only); "
         f"collect votes that go the other way, leave out the coefficient, or add phantom votes (prior=True)."
     )

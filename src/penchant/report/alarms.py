@@ -87,7 +87,7 @@ def both_fell(seen: Seen) -> Measured | None:
 
 
 def saturated(seen: Seen) -> Measured | None:
-    """The mean margin of training pairs that are all told apart."""
+    """The mean margin of training pairs that are all ranked correctly."""
     accuracy, margin = series(seen.rows, "rewards/accuracies"), series(seen.rows, "rewards/margins")
     if len(margin) < FEWEST_STEPS or accuracy.mean_of_last() < 0.999:
         return None
@@ -159,7 +159,7 @@ def kl_over_budget(seen: Seen) -> Measured | None:
 
 
 def grew_longer(seen: Seen) -> Measured | None:
-    """The length of the answers to the fixed prompts, over that before training."""
+    """The length of the answers to the fixed prompts, divided by that before training."""
     first, last = _samples(seen)
     if len(first) < 4:
         return None

@@ -32,7 +32,7 @@ def is_finished(this: Round, stage: str) -> bool:
         file = this.path / name
         if not file.is_file() or (name != LEDGER and _digest(file) != digest):
             raise OutputError(
-                f"{file}: is gone or was changed after the stage '{stage}' had finished; bring it back, or remove "
+                f"{file}: is gone or was changed after the stage '{stage}' had finished; restore it, or remove "
                 f"{this.path} to begin the round again"
             )
     return True

@@ -161,6 +161,6 @@ def _load_start(this: Round, numerics: Any, template: str, reporter: Reporter) -
     if model.digest != trained_from:
         raise ModelError(
             f"{this.start}: its weights have the digest {model.digest[:12]}, but round {this.number} was trained from "
-            f"{trained_from[:12]}; bring back the model as it was"
+            f"{trained_from[:12]}; restore the model as it was"
         )
     return model

@@ -150,7 +150,7 @@ def find_rounds(folder: Path) -> list[Round]:
         rounds.append(Round(len(rounds) + 1, file.parent, plan))
     if later := [number for number in _begun(folder) if number > len(rounds)]:
         raise OutputError(
-            f"{file}: is missing, but round-{min(later)} is there; bring back round-{len(rounds) + 1} as it was, or "
+            f"{file}: is missing, but round-{min(later)} is there; restore round-{len(rounds) + 1} as it was, or "
             "move the rounds after it away"
         )
     mine = {"round-1", LOCK}
@@ -172,7 +172,7 @@ def _check_lineage(before: Round, this: Round) -> None:
     if this.is_finished and (started_from := this.digest_of("parent")) != made:
         raise OutputError(
             f"{this.path}: started from a model with the digest {started_from[:12]}, but round {before.number} made "
-            f"{made[:12]}; bring back round-{before.number} as it was, or move the rounds after it away"
+            f"{made[:12]}; restore round-{before.number} as it was, or move the rounds after it away"
         )
 
 

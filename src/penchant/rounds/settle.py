@@ -119,7 +119,7 @@ def _check_settings(plan: Plan) -> None:
         raise ConfigError(f"max_prompts is at least 1, got {plan.max_prompts}; leave it out for all")
     for key in map(_key, plan.settings):
         if any(name == key or name.startswith(f"{key}.") for name in SET_HERE):
-            raise ConfigError(f"setting {key}: a round gives this itself; leave it out")
+            raise ConfigError(f"setting {key}: a round sets this itself; leave it out")
     training_config(plan)
 
 

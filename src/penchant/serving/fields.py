@@ -52,7 +52,7 @@ def _prompts(given: Any) -> Any:
     if any(isinstance(text, int | list) for text in texts):
         raise _wrong("token ids are not read; give texts")
     if not all(isinstance(text, str) for text in texts):
-        raise _wrong("holds what is no text; give texts")
+        raise _wrong("holds something other than text; give texts")
     if len(texts) > MOST_ANSWERS:
         raise _wrong(f"has {len(texts)} texts; give up to {MOST_ANSWERS} at once")
     return texts

@@ -38,7 +38,7 @@ def go_through(
         if before is not None and before.facts != facts:
             raise OutputError(
                 f"{file}: {point.name} was trained with other settings ({_differing(before.facts, facts)}); "
-                "choose another `output=...`, or call its curve otherwise"
+                "choose another `output=...`, or give its curve another name"
             )
         if before is None:
             found[point.name] = work(point)

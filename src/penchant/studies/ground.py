@@ -90,7 +90,7 @@ def make_ground(config: StudyConfig, folder: Path, judge: AnyJudge | None, repor
     """
     given = judge if judge is not None else config.judge
     if given is None:
-        raise ConfigError("judge: nothing says what the true reward is; add it, or give `judge=...`")
+        raise ConfigError("judge: the true reward is missing; add it, or give `judge=...`")
     scorer = open_scorer(given, device=config.device, dtype=config.dtype, reporter=reporter)
     prompts = read_prompts(config.prompts, config.max_prompts, reporter.say)
     train, held_out = split_prompts(prompts, config.held_out, seed=SPLIT)

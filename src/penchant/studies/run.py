@@ -100,7 +100,7 @@ def frontier(
         progress: see `penchant.dpo`.
 
     Raises:
-        UserError: what the caller can mend; what was computed until then is kept.
+        UserError: what the caller can fix; what was computed until then is kept.
         TrainingError, Interrupted: see `penchant.dpo`.
     """
     config, name = read_study(FrontierConfig, settings)

@@ -26,7 +26,7 @@ class Pool(Checked):
     """The answers of the start to the training prompts, of which the preferences are made."""
 
     num_responses: Annotated[int, Field(ge=2)] = Field(4, description="answers to each training prompt")
-    temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="at which they are drawn")
+    temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="sampling temperature")
     rule: PairingRule = Field("all", description="which of a prompt's answers become pairs")
     min_gap: Annotated[float, Field(ge=0)] = Field(0.0, description="the smallest difference of scores of a pair")
 
@@ -44,17 +44,19 @@ class StudyConfig(Checked):
     """What all runs of a study share."""
 
     model: str = Field(description="where all runs start, or, with demonstrations, what the start is trained from")
-    chat_template: str | None = Field(
-        None, description="'plain' for a model of raw text, or the path of a Jinja template"
-    )
-    device: str | None = Field(None, description="what computes; left out: the best there is")
-    dtype: str | None = Field(None, description="precision; left out: the best there is")
+    chat_template: str | None = Field(None, description="'plain' for a model trained on raw text, or a Jinja file")
+    device: str | None = Field(None, description="device; left out: the best available")
+    dtype: str | None = Field(None, description="precision; left out: the best available")
     demonstrations: str | None = Field(None, description="a file on which the start is trained first, by next tokens")
     demonstration_settings: dict[str, Any] = Field({}, description="of that training")
     prompts: str = Field(description="a file of prompts, or a set that comes with Penchant")
-    max_prompts: Annotated[int, Field(ge=4)] | None = Field(None, description="at most so many; left out: all")
-    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(0.3, description="share of the prompts to measure on")
-    max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="most tokens of any answer")
+    max_prompts: Annotated[int, Field(ge=4)] | None = Field(
+        None, description="maximum number of prompts; left out: all"
+    )
+    held_out: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.3, description="share of the prompts held out for evaluation"
+    )
+    max_new_tokens: Annotated[int, Field(ge=1)] = Field(64, description="maximum tokens of any answer")
     judge: str | None = Field(None, description="the true reward: positivity or reward:FOLDER; others by argument")
     pairs: str | None = Field(None, description="a file of preferences; left out: the judge's, on sampled answers")
     pool: Pool = Pool()
@@ -134,7 +136,7 @@ class SweepConfig(StudyConfig):
         description="values of settings, {dpo.beta: [0.05, 0.1]}; every combination is run"
     )
     kl_budget: Annotated[float, Field(gt=0)] = Field(
-        description="most nats a response that the pick may lie away, by the upper 95% limit of its KL"
+        description="maximum KL in nats per response of the chosen run, by the upper 95% limit"
     )
 
     def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:

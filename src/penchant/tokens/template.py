@@ -175,9 +175,9 @@ class ChatTemplate:
                 return self._apply(messages, not is_answered, arguments_as_text=as_text)
             except jinja2.TemplateSyntaxError as error:
                 line = error.lineno - self._clock.num_lines_before
-                raise ModelError(f"the chat template is not Jinja ({error}, line {line}); mend it") from error
+                raise ModelError(f"the chat template is not Jinja ({error}, line {line}); fix it") from error
             except TimeoutError as error:
-                raise ModelError(f"the chat template writes without an end ({error}); mend it") from error
+                raise ModelError(f"the chat template writes without an end ({error}); fix it") from error
             except Exception as error:  # its own raise_exception, or foreign code that fails in any way
                 first = first or error
         assert first is not None

@@ -32,10 +32,12 @@ AlarmName = Literal[
 class AlarmsConfig(Section):
     """What is watched while training: a limit for each alarm, null to switch it off; docs/alarms.md explains them."""
 
-    chosen_fell: Limit = Field(5.0, description="nats that the chosen responses may lose on average, beyond noise")
+    chosen_fell: Limit = Field(
+        5.0, description="average log-prob in nats that the chosen responses may lose, beyond noise"
+    )
     both_fell: Limit = Field(0.6, description="share of the pairs of which both responses may become less likely")
-    saturated: Limit = Field(10.0, description="mean margin of training pairs that are all told apart")
-    not_moving: Limit = Field(0.5, description="share of the steps after which the loss may still stand at ln 2")
+    saturated: Limit = Field(10.0, description="mean margin of training pairs that are all ranked correctly")
+    not_moving: Limit = Field(0.5, description="share of the steps after which a loss still at ln 2 raises the alarm")
     past_best: Limit = Field(0.05, description="how far the held-out accuracy may lie below its best")
     overfit: Limit = Field(0.02, description="how far the held-out loss may rise above its lowest")
     kl_over_budget: Limit = Field(
@@ -43,14 +45,18 @@ class AlarmsConfig(Section):
         description="nats a response that the policy may lie from its reference, on answers of its own; "
         "measuring it keeps the reference's weights in memory; left out: not measured",
     )
-    grew_longer: Limit = Field(1.5, description="length of the answers to the fixed prompts, over that before training")
+    grew_longer: Limit = Field(
+        1.5, description="length of the answers to the fixed prompts, divided by that before training"
+    )
     repeats_itself: Limit = Field(
-        0.2, description="share of repeated word sequences in these answers, beyond that before training"
+        0.2, description="increase in the share of repeated word sequences in these answers since before training"
     )
     does_not_end: Limit = Field(
-        0.5, description="share of these answers that do not end their turn, beyond that before training"
+        0.5, description="increase in the share of these answers that do not end their turn since before training"
     )
-    gradient_spike: Limit = Field(20.0, description="gradient norm of a step, over the median of those before")
+    gradient_spike: Limit = Field(
+        20.0, description="gradient norm of a step, divided by the median of the steps before"
+    )
     few_pairs_decide: Limit = Field(
         0.6,
         description="share of the gradient that a twentieth of the pairs may have, or those with nearly the same "
@@ -60,7 +66,7 @@ class AlarmsConfig(Section):
         0.7, description="share of measured pairs whose own gradient may move both sides the same way"
     )
     judge_undecided: Limit = Field(
-        0.8, description="share of the prompts of which the judge may tell no two responses apart"
+        0.8, description="share of the prompts for which the judge may give all responses the same score"
     )
     alike_pairs: int = Field(
         256,

@@ -62,10 +62,10 @@ class ModelConfig(Section):
     )
     chat_template: str | None = Field(
         None,
-        description="'plain' for a model of raw text, or the path of a Jinja template; left out: the tokenizer's own",
+        description="'plain' for a model trained on raw text, or a Jinja file; left out: the tokenizer's own",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="what computes; auto: the first of cuda, mps and cpu that is there"
+        "auto", description="device; auto: the first of cuda, mps and cpu that is available"
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -73,7 +73,8 @@ class ModelConfig(Section):
         "weights are float32 either way",
     )
     share_prefixes: bool = Field(
-        True, description="run what sequences have in common (a prompt, a system message) once; the result is the same"
+        True,
+        description="compute common beginnings of sequences (a prompt, a system message) once; the result is the same",
     )
     gradient_checkpointing: bool = Field(
         False, description="compute activations again in the backward pass: less memory, about a third more time"
@@ -116,18 +117,19 @@ class DataConfig(Section):
         "'question=prompt,good=chosen'",
     )
     format: str | None = Field(
-        None, description="the format to read rows by, where they fit several; left out: the first that fits"
+        None, description="the data format of the rows, if several fit; left out: the first that fits"
     )
     max_rows: Positive | None = Field(None, description="use at most this many records; left out: all")
     subset: Literal["head", "random"] = Field(
-        "head", description="which records max_rows takes: the first, or a random choice by the seed of the run"
+        "head", description="which records max_rows keeps: the first, or a random choice by the seed of the run"
     )
-    held_out: Share = Field(0.1, description="share of the prompts kept out of training, for evaluation")
+    held_out: Share = Field(0.1, description="share of the prompts held out of training, for evaluation")
     max_length: Annotated[int, Field(ge=8)] = Field(
-        1024, description="most tokens of a prompt and a response together; a longer response is cut at its end"
+        1024, description="maximum tokens of prompt plus response; a longer response is truncated at its end"
     )
     max_prompt_length: Positive | None = Field(
-        None, description="most tokens of a prompt; a row with a longer one cannot be used; left out: max_length - 1"
+        None,
+        description="maximum tokens of the prompt; a row with a longer one cannot be used; left out: max_length - 1",
     )
     special_tokens: Literal["refuse", "text", "control"] = Field(
         "refuse",
@@ -187,20 +189,20 @@ class OptimiserConfig(Section):
 
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         None,
-        description="its peak; left out: for dpo 1e-5 up to 60 steps, falling to 5e-7 at 5,600; 2e-5 for "
+        description="peak learning rate; left out: for dpo 1e-5 up to 60 steps, falling to 5e-7 at 5,600; 2e-5 for "
         "sft, 1e-5 for reward and 1e-6 for rlhf; ten times as much for an adapter",
     )
     schedule: Literal["cosine", "linear", "constant"] = Field(
-        "linear", description="after the warm-up the learning rate falls to zero (cosine, linear) or stays (constant)"
+        "linear", description="after the warm-up the learning rate decays to zero (cosine, linear) or stays (constant)"
     )
-    warmup_ratio: Share = Field(0.1, description="share of the steps in which the learning rate rises from zero")
+    warmup_ratio: Share = Field(0.1, description="share of the steps over which the learning rate warms up from zero")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="AdamW's: each step takes learning rate times this share off every weight"
+        0.0, description="AdamW's: each step reduces every weight by the learning rate times this share"
     )
-    beta1: Share = Field(0.9, description="AdamW's: how much of the mean gradient is kept from step to step")
-    beta2: Share = Field(0.999, description="AdamW's: how much of the mean squared gradient is kept from step to step")
+    beta1: Share = Field(0.9, description="AdamW's: decay rate of the running mean of the gradient")
+    beta2: Share = Field(0.999, description="AdamW's: decay rate of the running mean of the squared gradient")
     epsilon: Annotated[float, Field(gt=0)] = Field(
-        1e-8, description="AdamW's: added to the root of the mean squared gradient before it divides"
+        1e-8, description="AdamW's: added to the denominator, for numerical stability"
     )
     moments: Literal["float32", "8bit"] = Field(
         "float32",
@@ -208,26 +210,27 @@ class OptimiserConfig(Section):
         "quarter of the memory; tensors of fewer than 4,096 weights keep float32",
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="a gradient whose norm is larger is scaled down to this norm"
+        1.0, description="gradient clipping: a larger gradient is scaled down to this norm"
     )
     router_loss: Annotated[float, Field(ge=0)] = Field(
         0.0,
         description="of a mixture of experts: weight of the loss that keeps its experts in use (Switch Transformers; "
         "0.001 to 0.02 are usual); 0: none",
     )
-    epochs: Positive = Field(1, description="times through the data")
+    epochs: Positive = Field(1, description="passes over the data")
     max_steps: Positive | None = Field(
         None,
-        description="end after this many optimiser steps, where the epochs would give more; left out: no such limit",
+        description="maximum number of optimiser steps, even if the epochs have more; left out: no limit",
     )
     order: Literal["random", "given"] = Field(
         "random",
         description="of the records in an epoch: drawn anew each time, those of one prompt together, or as the data "
         "gives them, as from easy to hard",
     )
-    batch_size: Positive = Field(8, description="pairs (sft: texts) of an optimiser step")
+    batch_size: Positive = Field(8, description="pairs (sft: texts) per optimiser step")
     token_budget: Positive = Field(
-        768, description="most tokens run at once, shared ones counted once; changes memory and speed, not the gradient"
+        768,
+        description="maximum tokens of a micro-batch, shared ones once; changes memory and speed, not gradients",
     )
     max_bad_steps: Positive = Field(
         3, description="stop after this many steps in a row whose loss or gradient is not finite; each is skipped"
@@ -254,16 +257,17 @@ class SaveConfig(Section):
         10.0, description="save a checkpoint when this many minutes have passed since the last"
     )
     checkpoint_every: Positive | None = Field(
-        None, description="also save one after every so many optimiser steps; left out: by the clock alone"
+        None, description="also save a checkpoint every this many optimiser steps; left out: only by time"
     )
     keep_checkpoints: Positive = Field(1, description="how many of the newest checkpoints are kept")
     num_samples: Annotated[int, Field(ge=0)] = Field(
-        4, description="held-out prompts that the model answers at every evaluation, to be read; 0: none"
+        4,
+        description="held-out prompts that the model answers at every evaluation, as samples to read; 0: none",
     )
-    sample_tokens: Positive = Field(64, description="most tokens of such an answer")
+    sample_tokens: Positive = Field(64, description="maximum tokens of such a sample")
     trackers: tuple[str, ...] = Field(
         (),
-        description="what is told of every step: tensorboard, wandb, trackio, mlflow, a tracker that an installed "
+        description="where metrics are logged: tensorboard, wandb, trackio, mlflow, a tracker that an installed "
         "package adds, or module:name of your own",
     )
 
@@ -283,28 +287,28 @@ class SamplingConfig(Section):
     )
     judge_model: str | None = Field(None, description="of an endpoint: the model that scores")
     instructions: str | None = Field(None, description="of an endpoint: what it is told instead of Penchant's own text")
-    num_responses: Annotated[int, Field(ge=1)] = Field(4, description="responses to each prompt of a step")
-    max_new_tokens: Positive = Field(128, description="most tokens of a response")
+    num_responses: Annotated[int, Field(ge=1)] = Field(4, description="responses per prompt in each step")
+    max_new_tokens: Positive = Field(128, description="maximum tokens of a response")
     temperature: Annotated[float, Field(gt=0)] = Field(
         1.0, description="divides the logits while sampling; other than 1, what is written is not the policy's own"
     )
-    at_once: Positive = Field(64, description="responses written at a time; changes memory and speed alone")
-    passes: Positive = Field(1, description="times through the responses of a step before new ones are written")
+    at_once: Positive = Field(64, description="responses sampled in one batch; changes memory and speed only")
+    passes: Positive = Field(1, description="passes over the responses of a step before new ones are sampled")
     minibatches: Positive = Field(1, description="optimiser steps into which a pass is cut, prompt by prompt")
     missing_end_penalty: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="taken off the score of a response that reached max_new_tokens without an end of turn"
+        0.0, description="subtracted from the score of a response that reached max_new_tokens without an end of turn"
     )
     reward_clip: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="scores beyond this size are set to it; left out: none is"
+        None, description="scores are clipped to this absolute value; left out: no clipping"
     )
 
 
 class MovingReferenceConfig(Section):
     """TR-DPO (arXiv 2404.09656): the reference follows the policy."""
 
-    every: Positive = Field(512, description="optimiser steps from one move of the reference to the next")
+    every: Positive = Field(512, description="optimiser steps between moves of the reference")
     mixup: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.6, description="how far it moves from where it is to the policy; 1: all the way"
+        0.6, description="mixing weight of the policy in each move; 1: the reference becomes the policy"
     )
 
 
@@ -312,7 +316,7 @@ class BandConfig(Section):
     """The disentanglement band (arXiv 2604.18239): the pull on the chosen side beside that on the rejected one."""
 
     ratio: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="middle of the band: the gradient norm of the rejected log-prob over that of the chosen"
+        1.0, description="centre of the band: the gradient norm of the rejected log-prob over that of the chosen"
     )
     rho: Annotated[float, Field(gt=0, le=1)] = Field(
         0.9, description="its width: from rho times the ratio to the ratio over rho; the cosine of the two gradients"
@@ -340,7 +344,7 @@ class ObjectiveConfig(Section):
         0.0, description="weight of the next-token loss on chosen responses, added to the objective"
     )
     weighting: Literal["none", "wpo"] = Field(
-        "none", description="wpo: a pair counts the more, the likelier its responses are under the policy"
+        "none", description="wpo: weight pairs by how likely their responses are under the policy"
     )
     band: BandConfig | None = Field(
         None, description="hold the pull on the two sides of a pair in proportion; left out: as the objective has it"

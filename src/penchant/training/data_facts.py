@@ -147,7 +147,7 @@ def _check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, 
     if len(bad) > config.max_bad_share * num_rows:
         raise DataError(
             f"{bad[0]} ({count}, more than the share of {config.max_bad_share:g} that may be dropped; "
-            "mend them, or raise data.max_bad_share)"
+            "fix them, or raise data.max_bad_share)"
         )
     by_code = Counter(verdict.code for verdict in bad)
     say(f"left out {count}: " + ", ".join(f"{number} {code}" for code, number in by_code.items()))

@@ -58,7 +58,9 @@ def export(
     sent the folder, private unless that is False, see `Destination`. What is left out is float32, f16, private.
     """
     if merged is None and gguf is None:
-        raise ConfigError("an export has a place: `merged=...` for a folder, `gguf=...` for one file; give one or both")
+        raise ConfigError(
+            "an export needs a place: `merged=...` for a folder, `gguf=...` for one file; give one or both"
+        )
     for name, given, of, missing in (
         ("gguf_type", gguf_type is not None, "a GGUF file, and none is written; give `gguf=...`", gguf),
         ("ollama", ollama, "a GGUF file, and none is written; give `gguf=...`", gguf),

@@ -104,7 +104,9 @@ class TokenBudget:
             if self.now < self.given or self.given == 1 or not error.can_be_cut:
                 raise
             self.now = self.given // 2
-            say(f"{where}: {error.what}; the run goes on with {self.now}, which changes only the gradient's last bits")
+            say(
+                f"{where}: {error.what}; the run continues with {self.now}, which changes only the gradient's last bits"
+            )
         else:
             return
         give_back_freed_memory()  # here, where no error holds what was computed any more

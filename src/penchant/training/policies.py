@@ -141,7 +141,9 @@ def score_reference(
                 "their log-probs cannot be compared; name a reference with the same tokenizer"
             )
     folder = cache_folder() / "reference"
-    with disk_errors_explained(folder, elsewhere="set PENCHANT_CACHE to another folder and go on with `resume=True`"):
+    with disk_errors_explained(
+        folder, elsewhere="set PENCHANT_CACHE to another folder and continue with `resume=True`"
+    ):
         name = f"{model.numerics.mode}-{arithmetic()}" + "-sharded" * (
             model.sharded is not None and not model.sharded.exact
         )

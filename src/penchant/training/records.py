@@ -96,7 +96,7 @@ def keep_rows(path: Path, step: int, say: Say = lambda _: None, *, evaluated: bo
     if path.is_file():
         write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
     if path.name == "metrics.jsonl" and (lost := sorted(set(range(1, step + 1)) - {row["step"] for row in kept})):
-        say(f"{path}: holds nothing of step {_some(lost)}; training goes on as it was, its record stays incomplete")
+        say(f"{path}: holds nothing of step {_some(lost)}; training continues, its record stays incomplete")
 
 
 def _some(numbers: Sequence[int]) -> str:

@@ -90,7 +90,7 @@ def dpo(
         arguments: see `penchant.training.arguments.Arguments`; they win over `settings`.
 
     Raises:
-        UserError: what the caller can mend: data, model, settings, or a place that takes no files.
+        UserError: what the caller can fix: data, model, settings, or a place that takes no files.
         TrainingError: training stopped itself, as going on would have hidden a fault.
         Interrupted: Ctrl-C or SIGTERM; a run with a folder was saved first.
     """
@@ -156,7 +156,7 @@ def train(
     if config.output is not None:
         require_usable(Path(config.output), resume=resume)
     elif resume:
-        raise ConfigError("resume goes on with a run in a folder; name it: `output=...`")
+        raise ConfigError("resume continues a run in a folder; name it: `output=...`")
     data = config.data.read_options(config.seed).sources(data)  # read once, where it can be read but once
     for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
         if name is not None and loaded is None:

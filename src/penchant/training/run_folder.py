@@ -48,7 +48,7 @@ class RunFolder(RunRecord):
     """One run's folder. Ledger and metrics are written so that a crash leaves what was there."""
 
     path: Path
-    how_to_go_on = ", saved; go on with `resume=True`"
+    how_to_go_on = ", saved; continue with `resume=True`"
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -235,7 +235,7 @@ def require_usable(path: Path, *, resume: bool) -> bool:
     """Whether a run began in this folder. Raises OutputError where one can neither begin nor go on."""
     began = (path / "run.json").is_file()
     if began and not resume:
-        raise OutputError(f"{path}: already holds a run; give `resume=True` to go on with it, or another `output=...`")
+        raise OutputError(f"{path}: already holds a run; give `resume=True` to continue it, or another `output=...`")
     if resume and not began:
         raise OutputError(f"{path}: holds no run to resume; leave out `resume=True`, or correct `output=...`")
     if not began and path.exists() and not _is_fresh(path):

@@ -182,7 +182,7 @@ def _put(merged: dict[str, tuple[Any, str]], key: str, value: Any, where: str) -
 
 def _refuse_twice(key: str, known: Container[str], where: str) -> None:
     if key in known:
-        raise ConfigError(f"{where}: the setting '{key}' is there twice; keep one of them")
+        raise ConfigError(f"{where}: the setting '{key}' appears twice; keep one of them")
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:

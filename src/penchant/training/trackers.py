@@ -78,7 +78,7 @@ class Tracker(Callback):
             found = self.begin(title, ledger["config"], known.get(self.name), training.step)
         except Exception as error:  # somebody else's library, and its network, may fail in any way
             raise ConfigError(
-                f"save.trackers: {self.name} cannot begin ({kind_and_reason_of(error)}); mend that, or leave it out"
+                f"save.trackers: {self.name} cannot begin ({kind_and_reason_of(error)}); fix that, or leave it out"
             ) from error
         self.begun = True
         if found:
@@ -107,8 +107,8 @@ class Tracker(Callback):
         except Exception as error:  # hours of training do not end because a server is away
             self.begun = False
             training.reporter.say(
-                f"{self.name} failed at step {step} ({kind_and_reason_of(error)}) and is told no more; "
-                "training goes on, and metrics.jsonl has everything"
+                f"{self.name} failed at step {step} ({kind_and_reason_of(error)}) and is switched off; "
+                "training continues, and metrics.jsonl has everything"
             )
 
 

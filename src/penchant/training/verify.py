@@ -69,7 +69,7 @@ def _settings(run: Path, ledger: Mapping[str, Any]) -> Finding:
 def _model(run: Path, ledger: Mapping[str, Any]) -> Finding:
     written = ledger.get("model_files")
     if written is None and ledger.get("status") != "finished":
-        return Finding("model", "unknown", "the run is not finished; `resume=True` goes on with it")
+        return Finding("model", "unknown", "the run is not finished; `resume=True` continues it")
     if written is None:
         return Finding("model", "unknown", "this run is from before digests of its files were recorded")
     return _compared("model", written, run / "model", also_new=True)

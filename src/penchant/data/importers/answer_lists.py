@@ -114,7 +114,7 @@ def _answers(row: Row) -> tuple[str, list[Any]]:
     """The one field that holds a list of answers, and these. Raises BadRow for two."""
     lists = [name for name in LISTS if not says_nothing(row.get(name))]
     if not lists:
-        raise BadRow("one_answer", "its list holds no answers, and a pair needs two", "nothing to mend")
+        raise BadRow("one_answer", "its list holds no answers, and a pair needs two", "nothing to fix")
     if len(lists) > 1:
         reason = f"it holds answers in two fields, '{lists[0]}' and '{lists[1]}'"
         raise BadRow("unread_field", reason, "give each row one list of answers, or remove the field")

@@ -71,7 +71,7 @@ def _shared(row: Row, left: tuple[Message, ...], right: tuple[Message, ...]) -> 
         raise BadRow("prompts_differ", "the conversations do not ask the same", "give both the same questions")
     if not left and not right:
         raise BadRow("missing_field", "the conversations share no prompt", "add the messages before the response")
-    way_on = "nothing to mend; `penchant rank` counts the vote"
+    way_on = "nothing to fix; `penchant rank` counts the vote"
     if left != right:
         reason = "the conversations differ before their last message, so the last answers share no prompt"
         raise BadRow("turns_differ", reason, way_on)
@@ -95,7 +95,7 @@ def _whole_number(row: Row, name: str) -> int | None:
     """A number of turns; None where nobody says. Raises BadRow."""
     number = None if says_nothing(row.get(name)) else number_in(row[name], name)
     if number is not None and (number != int(number) or number < 1):
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no turn", "write a number from 1 up")
+        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is not a turn", "write a number from 1 up")
     return None if number is None else int(number)
 
 
@@ -167,7 +167,7 @@ def _turns(values: list[Any]) -> list[list[str | None]]:
     lists = found if all(isinstance(value, list) for value in found) else [[value] for value in values]
     for name, texts in zip(TURNS, lists, strict=True):
         if not all(isinstance(text, str | None) for text in texts):
-            raise BadRow("bad_type", f"'{name}' holds what is no text", 'write ["first turn", "second turn"]')
+            raise BadRow("bad_type", f"'{name}' holds something other than text", 'write ["first turn", "second turn"]')
     return lists
 
 

@@ -59,7 +59,7 @@ def _weighted(row: Row, name: str) -> Verdict:
     if number is None or number in (0, 1.5):
         return (None if number is None else "tie"), None
     if not 1 <= number <= 2:
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", "write 0, 1, 1.5 or 2")
+        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", "write 0, 1, 1.5 or 2")
     return ("a" if number < 1.5 else "b"), None
 
 
@@ -69,7 +69,9 @@ def _signed(row: Row, name: str) -> Verdict:
     if number is None:
         return None, None
     if number != int(number) or abs(number) > MOST_STEPS:
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", "write a number from -3 to 3")
+        raise BadRow(
+            "bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", "write a number from -3 to 3"
+        )
     return ("a", int(-number)) if number < 0 else ("b", int(number)) if number else ("tie", None)
 
 
@@ -79,7 +81,7 @@ def _number(row: Row, name: str, known: str) -> float | None:
     try:
         return number_in(row[name], name)
     except BadRow:
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", f"write {known}") from None
+        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", f"write {known}") from None
 
 
 FORMS = (

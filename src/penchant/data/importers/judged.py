@@ -101,7 +101,9 @@ def coded(row: Row, name: str, codes: dict[str, Outcome | None]) -> Outcome | No
         return None
     code = str(value).strip().lower().removesuffix(".0")
     if isinstance(value, bool) or code not in codes:
-        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no outcome", f"write one of {', '.join(codes)}")
+        raise BadRow(
+            "bad_type", f"'{name}' is {shown(value)}, which is not an outcome", f"write one of {', '.join(codes)}"
+        )
     return codes[code]
 
 
@@ -163,7 +165,7 @@ def pairs_from(one: OneOrMore[Comparison]) -> Importer[tuple[PreferencePair, ...
         if comparisons and not pairs:
             code, name = comparisons[0].outcome or "unanswered", comparisons[0].id
             what = f"the comparison '{name}'" if name else "it"
-            raise BadRow(code, f"{what} makes no pair: {CODES[code].meaning}", "nothing to mend")
+            raise BadRow(code, f"{what} makes no pair: {CODES[code].meaning}", "nothing to fix")
         return pairs
 
     return converting(one, convert)

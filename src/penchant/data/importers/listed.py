@@ -78,7 +78,7 @@ def votes_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Vote, ...]]:
 def _votes_of(one: AnswerList) -> Iterable[Vote]:
     judged = [answer for answer in one.answers if answer.score is not None]
     if not judged:
-        raise BadRow("no_scores", CODES["no_scores"].meaning, "nothing to mend")
+        raise BadRow("no_scores", CODES["no_scores"].meaning, "nothing to fix")
     if nameless := [answer for answer in judged if not answer.model]:
         reason = f"{len(nameless)} of its {len(judged)} answers name no model"
         raise BadRow("missing_field", reason, "name the model of every answer")

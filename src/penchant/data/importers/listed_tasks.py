@@ -31,7 +31,7 @@ def _tasks_of(one: AnswerList) -> Iterator[Comparison]:
     answers = [answer for answer in apart(one.answers) if response_key(answer.response)]
     if len(answers) < 2:
         reason = f"of its answers {len(answers)} has a text of its own, and a task needs two"
-        raise BadRow("one_answer", reason, "nothing to mend")
+        raise BadRow("one_answer", reason, "nothing to fix")
     if comb(len(answers), 2) > MOST_PAIRS:
         raise BadRow("bad_type", f"its {len(answers):,} answers make more than {MOST_PAIRS:,} tasks", "give fewer")
     for a, b in combinations(answers, 2):

@@ -125,7 +125,7 @@ def _ranked(row: Row) -> PreferencePair:
     agreed([("output", [1.0, 0.0]), *beside], len(output))
     better, worse = agreed(beside, len(output))
     if better is not None and better == worse:
-        raise BadRow("tie", f"its two scores are equal: {CODES['tie'].meaning}", "nothing to mend")
+        raise BadRow("tie", f"its two scores are equal: {CODES['tie'].meaning}", "nothing to fix")
     return pair_of(row | sides, prompt_of(row, "instruction"))
 
 

@@ -120,7 +120,7 @@ def _root(row: Row) -> Prompt:
     """What the tree begins with; later questions are asked after answers, and a model gives its own."""
     first = next(_nodes(row), None)
     if first is None:
-        raise BadRow("empty_prompt", "its first message was deleted, or failed its review", "nothing to mend")
+        raise BadRow("empty_prompt", "its first message was deleted, or failed its review", "nothing to fix")
     return make_prompt({}, first[0])
 
 

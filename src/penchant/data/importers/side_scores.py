@@ -85,7 +85,7 @@ def _beside(names: tuple[str, ...]) -> _Beside:
 def _refuse_tie(value: Any, name: str) -> None:
     said = OUTCOMES.get(value.strip().lower()) if isinstance(value, str) else None
     if said in ("tie", "both_bad"):
-        raise BadRow(said, f"its {name} is {shown(value)}: {CODES[said].meaning}", "nothing to mend")
+        raise BadRow(said, f"its {name} is {shown(value)}: {CODES[said].meaning}", "nothing to fix")
 
 
 def _of_both(

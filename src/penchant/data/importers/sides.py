@@ -50,7 +50,7 @@ def numbers_of_pair(row: Row, responses: tuple[Response, Response]) -> dict[str,
         return found
     if scores[0] == scores[1]:
         reason = f"chosen and rejected both have the score {scores[0]:g}: {CODES['tie'].meaning}"
-        raise BadRow("tie", reason, "nothing to mend")
+        raise BadRow("tie", reason, "nothing to fix")
     return {"gap": scores[0] - scores[1]} | found
 
 

@@ -47,7 +47,9 @@ def number_in(value: object, name: str) -> float | None:
     if isnan(number):
         return None
     if isinf(number):
-        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no score", "write a number, or null for none")
+        raise BadRow(
+            "bad_type", f"'{name}' is {shown(value)}, which is not a score", "write a number, or null for none"
+        )
     return number
 
 

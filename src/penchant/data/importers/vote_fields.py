@@ -126,7 +126,7 @@ def outcome_field(row: Row, name: str, items: tuple[object, object] = (None, Non
         return None
     if not isinstance(value, str) or value not in OUTCOMES:
         known = "left, right (or a, b; model_a, model_b), tie or both_bad"
-        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is no outcome", f"write {known}")
+        raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is not an outcome", f"write {known}")
     return OUTCOMES[value]
 
 
@@ -162,7 +162,7 @@ def shown_first_field(row: Row, items: tuple[object, object] = (None, None)) -> 
     side = named or (None if word in POSITIONS else meant)
     if side is None:
         raise BadRow(
-            "bad_type", f"'shown_first' is {shown(value)}, which is no side", "write left or right (or a or b)"
+            "bad_type", f"'shown_first' is {shown(value)}, which is not a side", "write left or right (or a or b)"
         )
     return side
 
@@ -179,5 +179,5 @@ def count_field(row: Row, name: str) -> int:
         number = -1.0
     if not 0 <= number <= MAX_COUNT or number != int(number):
         limits = f"a whole number from 0 to {MAX_COUNT:,}"
-        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is no count", f"write {limits}")
+        raise BadRow("bad_type", f"'{name}' is {shown(value)}, which is not a count", f"write {limits}")
     return int(number)

@@ -169,8 +169,8 @@ class Endpoint:
 
     def _unanswered(self, trouble: str) -> ConfigError:
         return ConfigError(
-            f"{self.base}: no answer after {ATTEMPTS} attempts ({trouble}); see that the server runs and can "
-            "be reached, then go on: the answers so far are kept"
+            f"{self.base}: no answer after {ATTEMPTS} attempts ({trouble}); check that the server runs and can "
+            "be reached, then continue: the answers so far are kept"
         )
 
     def _incompatible(self, trouble: str) -> ConfigError:
@@ -182,12 +182,12 @@ class Endpoint:
     def _textless(self, message: str) -> Textless:
         return Textless(
             f"{self.base}: {self.model} answers without a text ({self._in_short(message)}); ask a model that answers "
-            "in words, or leave it more tokens, then go on: the answers so far are kept"
+            "in words, or leave it more tokens, then continue: the answers so far are kept"
         )
 
     def _refused(self, code: int, said: str) -> ConfigError:
         if code in OF_THE_QUESTION:
-            return Refused(f"{self.base}: refuses the question ({said}); see what the server takes", said)
+            return Refused(f"{self.base}: refuses the question ({said}); check what the server accepts", said)
         if code in (401, 403) and self.key:
             why, then = f"refuses the key in {self.named.key}", "set the right one"
         elif code in (401, 403):
@@ -198,7 +198,7 @@ class Endpoint:
             why = f"has no chat completions, or no model {self.model!r}"
             then = f"check `{self.named.model}=...`, and the /v1"
         else:
-            why, then = "refuses the question", "see what the server takes"
+            why, then = "refuses the question", "check what the server accepts"
         return ConfigError(f"{self.base}: {why} ({said}); {then}")
 
     def _said(self, error: urllib.error.HTTPError) -> str:

@@ -101,7 +101,7 @@ class EndpointJudge:
         if refused and not unreadable:
             raise ConfigError(
                 f"{self.endpoint.base}: refuses the question on {refused[0]} and answered none of the "
-                f"{len(refused)} asked; see what the server takes"
+                f"{len(refused)} asked; check what the server accepts"
             )
         return judgements
 

@@ -127,5 +127,5 @@ def _called(name: str, function: Callable[..., Any], prompt: str, *responses: st
     except Exception as error:  # the user's own function may fail in any way
         of = f"the response {responses[0][:60]!r}" if len(responses) == 1 else f"the responses {list(responses)!r:.120}"
         raise ConfigError(
-            f"The judge {name!r} failed ({kind_and_reason_of(error)}) on {of}; mend the function."
+            f"The judge {name!r} failed ({kind_and_reason_of(error)}) on {of}; fix the function."
         ) from error

@@ -92,7 +92,7 @@ def judge_to_file(
             scratch = unfinished(output)
             if scratch.exists() and not resume:
                 raise OutputError(
-                    f"{output}: an interrupted call left answers in {scratch}; go on with them by `resume=True`, or "
+                    f"{output}: an interrupted call left answers in {scratch}; continue them with `resume=True`, or "
                     "remove them"
                 )
             found = found_in(without_torn_line(scratch), comparisons, judge.name) if scratch.exists() else {}

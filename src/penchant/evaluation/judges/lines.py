@@ -107,5 +107,7 @@ def _checked(row: Comparison, comparison: Comparison, judge: str, where: str) ->
         raise OutputError(f"{where}: was answered by {row.annotator!r}, not by {judge!r}; choose another `output=...`")
     judgement = Judgement(row.outcome or "tie", details_of(row))
     if row != answered(comparison, judgement, judge):
-        raise OutputError(f"{where}: answers another comparison than the one in its place; choose another `output=...`")
+        raise OutputError(
+            f"{where}: answers a different comparison from the one in its place; choose another `output=...`"
+        )
     return row

@@ -65,7 +65,7 @@ class PeopleJudge:
         with Store.of(self.project, create=True) as store:
             if refused := store.add_tasks(asked, origin=self.tasks, all_or_none=True).refused:
                 raise DataError(
-                    f"{self.project}: cannot ask {refused[0]} ({len(refused)} such), so none was added; mend that, or "
+                    f"{self.project}: cannot ask {refused[0]} ({len(refused)} such), so none was added; fix that, or "
                     "begin the round again"
                 )
             votes, _ = votes_by_task(store.comparisons())
