@@ -99,8 +99,8 @@ def convert(
     with disk_errors_explained(path), writing(path) as stream:
         for record in reading:
             try:
-                is_latest = isinstance(reading.row, dict) and getattr(record, "origin", None) == reading.origin
-                beside, names = said_beside(reading.row, record) if is_latest else ({}, set[str]())
+                row = reading.row if getattr(record, "origin", None) == reading.origin else {}
+                beside, names = said_beside(row, record) if isinstance(row, dict) else ({}, set[str]())
                 rows = list(_rows_of(record, beside, to, reading.origin))
             except BadRow as bad:
                 left_out[bad.code] += 1

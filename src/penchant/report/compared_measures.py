@@ -39,8 +39,9 @@ def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
         yield Measure(_("win rate, same length"), UNMEASURED, rate, limits, of, what, group, beware)
     if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
         change, judge = comparison.get("difference") or {}, str(comparison.get("judge", ""))
-        shown = number(before), number(after), signed(change.get("mean"), change)
-        yield Measure(_("judge's mean score"), *shown, of, judge, group, _no_interval(change, _))
+        both = number(before), number(after)
+        difference, why = signed(change.get("mean"), change), _no_interval(change, _)
+        yield Measure(_("judge's mean score"), *both, difference, of, judge, group, why)
     if bias := comparison.get("position_bias"):
         what = _("of a judge asked in both orders: the place alone decided, and the comparison is a tie")
         yield Measure(_("judge's order bias"), "", *_rate(bias), _comparisons(bias, _), what, group)
@@ -123,8 +124,8 @@ def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
             _("{num} lists").format(num=f"{score['num']:,}"),
             _("as RewardBench 2 counts right and wrong answers"),
         )
-        shown = f"{score['value']:.1%}", span(score, "{:.1%}"), num
-        yield Measure(name, "", *shown, what, group, _apart(score, accuracy, _))
+        share, limits = f"{score['value']:.1%}", span(score, "{:.1%}")
+        yield Measure(name, "", share, limits, num, what, group, _apart(score, accuracy, _))
     if calibration := accuracy.get("calibration"):
         what = _("how far sigmoid(margin) is from being right as often as it says; errs upwards on few pairs")
         yield _estimate(_("calibration error (ECE)"), "0", calibration["ece"], what, group, accuracy, _)

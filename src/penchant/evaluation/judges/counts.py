@@ -59,7 +59,9 @@ def tally(comparisons: Iterable[Comparison]) -> Tally:
         num_first=counts["first"],
         num_second=counts["second"],
         num_disagreed=counts["disagreed"],
-        position_bias=win_rate_of(*map(list, zip(*by_place, strict=True))) if by_place else None,
+        position_bias=win_rate_of([share for share, _ in by_place], [prompt for _, prompt in by_place])
+        if by_place
+        else None,
     )
 
 
