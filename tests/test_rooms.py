@@ -3,8 +3,10 @@
 import ast
 import importlib
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +124,24 @@ def test_commands_take_from_inside_no_more_than_they_did():
 def test_a_command_calls_the_function_of_its_name(name):
     code = COMMANDS[f"penchant.cli.{name}"].read_text(encoding="utf-8")
     assert f"penchant.{'evaluate' if name == 'eval' else name}(" in code
+
+
+def contract(words: str) -> dict[str, Any]:
+    """The contract of pyproject.toml whose name has these words."""
+    settings = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (found,) = (one for one in settings["contracts"] if words in one["name"])
+    return found
+
+
+def test_every_room_has_its_place_in_the_contracts():
+    """Else a new room might take whatever it likes, and `lint-imports` would say nothing."""
+    rooms = {f"penchant.{path.parent.name}" for path in (SOURCE / "penchant").glob("*/__init__.py")}
+    layers = contract("a room stands on the rooms below it")["layers"]
+    assert sorted(" | ".join(layers).split(" | ")) == sorted(rooms)
+    assert set(contract("knows nothing of the shell")["source_modules"]) == rooms - {"penchant.cli"}
+    without_torch = set(contract("need no torch")["source_modules"])
+    without_transformers = set(contract("imported by models alone")["source_modules"])
+    assert without_torch | without_transformers == rooms - {"penchant.models"}
 
 
 def lines(module: str) -> int:
