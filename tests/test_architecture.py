@@ -62,6 +62,13 @@ def test_a_walk_is_what_the_call_stack_holds_at_its_stations(architecture):
     ]
 
 
+def test_the_page_of_the_batch_names_what_runs_beside_its_path():
+    page = (ROOT / "docs" / "follow-one-batch.md").read_text(encoding="utf-8")
+    beside = re.findall(r"`([\w/]+\.py)`", page.partition("\nRun before this path")[2])
+    assert {f"training/{name}.py" for name in ("objective", "dataset", "policies")} <= set(beside)
+    assert not [file for file in beside if not (ROOT / "src" / "penchant" / file).is_file()]
+
+
 @pytest.mark.slow(threads=1)
 def test_the_way_from_command_to_loss_is_the_six_short_files_that_its_page_names(architecture, tmp_path, monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", str(tmp_path / "cache"))

@@ -1,8 +1,11 @@
 """Bradley-Terry: by hand, against slow loops and other libraries, invariances, phantom votes, refusals."""
 
 import math
+import re
+import sys
 from dataclasses import replace
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -272,3 +275,23 @@ def test_a_hundred_items_in_one_chain_are_fitted():
     fit = fit_bradley_terry(votes)
     assert fit.order == tuple(names)
     assert fit.difference("m000", "m099").estimate == pytest.approx(99 * math.log(3), rel=1e-9)
+
+
+def test_a_fit_runs_through_the_files_that_its_page_names():
+    votes, entered = Votes.from_counts([("a", "b", 2, 1, 0), ("b", "c", 2, 1, 0), ("c", "a", 2, 1, 0)]), set()
+    page = (Path(__file__).resolve().parents[2] / "docs" / "ranking.md").read_text(encoding="utf-8")
+    section = page.partition("## Follow one fit\n")[2].partition("\n## ")[0]
+
+    def enter(frame, event, _):
+        file = Path(frame.f_code.co_filename)
+        entered.update({file.name} if event == "call" and file.parent.name == "ranking" else ())
+
+    before = sys.getprofile()
+    sys.setprofile(enter)
+    try:
+        fit = fit_bradley_terry(votes)
+    finally:
+        sys.setprofile(before)
+    assert len(entered) == 7
+    assert set(re.findall(r"(\w+\.py)`", section)) == entered | {"fit.py"}
+    assert type(fit).__module__.endswith(".fit")
