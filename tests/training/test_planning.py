@@ -302,13 +302,17 @@ def test_a_run_that_cannot_fit_is_refused_before_it_is_loaded(dpo, without_loadi
         dpo()
 
 
-def test_a_run_that_may_not_fit_goes_on_and_says_so_once_before_it_is_loaded(dpo, reporter, known_work, monkeypatch):
+def test_a_run_that_may_not_fit_goes_on_and_says_so_once_before_it_is_loaded(
+    dpo, reporter, known_work, tmp_path, monkeypatch
+):
     monkeypatch.setattr(devices, "memory_of_machine", lambda: 6e6)  # less than Python takes
     dpo(reporter, optimiser={"max_steps": 1})
     (line,) = [said for said in reporter.said if said.startswith("needs about")]
     assert "of 6.0 MB; it does not fit, if it is as planned; try a smaller model" in line
     counted = next(place for place, said in enumerate(reporter.said) if "to train on" in said)
     assert reporter.said.index(line) < counted
+    stores = [folder for folder in (tmp_path / "cache" / "tokens").iterdir() if folder.is_dir()]
+    assert len(stores) == 1, "the run finds the tokens that the plan has made"
 
 
 def test_a_model_in_memory_is_planned_as_it_is(stories260k, pairs_file, reporter, known_work, monkeypatch):
