@@ -61,6 +61,7 @@ class Reader(Generic[Record]):
     num_strange: int = 0
     _columns: dict[str, None] = field(default_factory=dict)
     _candidates: dict[tuple[str, ...], Sequence[OneOrMore[Record]]] = field(default_factory=dict)
+    _rivals: dict[tuple[tuple[str, ...], str], Sequence[OneOrMore[Record]]] = field(default_factory=dict)
     _added: Sequence[OneOrMore[Record]] | None = None
     _compared: set[tuple[str, ...]] = field(default_factory=set)
     _first_strange: Row | None = None
@@ -71,7 +72,7 @@ class Reader(Generic[Record]):
     def begin(self, importers: Sequence[OneOrMore[Record]], *, chosen: bool) -> None:
         """Read by another table from here on. chosen: the caller said what the rows are, and so left the rest aside."""
         if importers != self.importers:
-            self.importers, self._candidates = importers, {}
+            self.importers, self._candidates, self._rivals = importers, {}, {}
         self._chosen = chosen
 
     def read(self, row: Row | BadRow, origin: Origin) -> tuple[Record, ...]:
@@ -143,9 +144,10 @@ class Reader(Generic[Record]):
         scores may be another judge's.
         """
         same: frozenset[str] = frozenset()
-        sides = preferred(found[0]) if len(found) == 1 else None
-        for other in self.candidates(tuple(row)) if sides else ():
-            if other is taken or other.name in LISTS or not other.matches(row):
+        rivals = self._rivals_of(tuple(row), taken)
+        sides = preferred(found[0]) if rivals and len(found) == 1 else None
+        for other in rivals if sides else ():
+            if not other.matches(row):
                 continue
             try:
                 theirs = as_tuple(other.convert(row))
@@ -160,6 +162,15 @@ class Reader(Generic[Record]):
             if _trained_on(theirs) == _trained_on(found):
                 same |= other.reads
         return same
+
+    def _rivals_of(self, names: tuple[str, ...], taken: OneOrMore[Record]) -> Sequence[OneOrMore[Record]]:
+        """The formats that may say more of rows with these names than the one that was taken reads."""
+        if (found := self._rivals.get((names, taken.name))) is None:
+            others = (one for one in self.candidates(names) if one is not taken and one.name not in LISTS)
+            found = [one for one in others if not one.needs or not taken.reads >= set(one.needs)]
+            if len(self._rivals) < MOST_SHAPES:
+                self._rivals[names, taken.name] = found
+        return found
 
     def _note_fits(self, row: Row, taken: OneOrMore[Record], found: object, origin: Origin) -> None:
         """Which importer behind the one that read a row would have made another record of it."""
@@ -205,7 +216,7 @@ class Reader(Generic[Record]):
                 f"{source}: the format '{name}' holds something else than is read here; choose from {names}."
             )
         if only is not self._only:
-            self._only, self._candidates = only, {}
+            self._only, self._candidates, self._rivals = only, {}, {}
 
     def _note_columns(self, row: Row, origin: Origin) -> None:
         if not self.num_strange:
