@@ -22,7 +22,7 @@ def test_a_rule_by_score_without_a_judge_is_refused(penchant, tmp_path):
     (tmp_path / "s.jsonl").write_text(json.dumps({"prompt": [{"role": "user", "content": "?"}], "completion": "a"}))
     result = penchant("pair", tmp_path / "s.jsonl", "--output", tmp_path / "p.jsonl")
     assert result.code == 2
-    assert "say who gives them: --judge" in result.err
+    assert "name the judge: --judge" in result.err
     assert not (tmp_path / "p.jsonl").exists()
 
 

@@ -181,7 +181,7 @@ def test_a_damaged_record_is_said_with_its_lines_when_a_run_goes_on(penchant, ca
     assert result.code == 0, result.err
     assert f"{metrics}:1, 2, 3, 4: not readable as a row of a run (line 1: " in result.err
     assert "left out, the other 0 rows are kept" in result.err
-    assert f"{metrics}: holds nothing of step 1; training goes on as it was" in result.err
+    assert f"{metrics}: holds nothing of step 1; training continues" in result.err
     assert f"{samples}:1: not readable as a row of a run (line 1: " in result.err
     assert [row["step"] for row in read_rows_written(metrics)] == [1, 2, 2]
     assert read_ledger(run)["status"] == "finished"
