@@ -27,8 +27,8 @@ def compared_measures(comparison: Found, _: Words) -> Iterator[Measure]:
 def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
     group, of = _("Who is preferred"), _prompts(comparison, _)
     if rate := comparison.get("win_rate"):
-        shown = UNMEASURED, *_rate(rate), of
-        yield Measure(_("win rate"), *shown, _("a tie counts half"), group, cautioned(comparison, _))
+        what, beware = _("a tie counts half"), cautioned(comparison, _)
+        yield Measure(_("win rate"), UNMEASURED, *_rate(rate), of, what, group, beware=beware)
         if rate.get("ties") and (decided := comparison.get("decided")):
             what = _("of the comparisons that were decided")
             yield Measure(_("win rate, ties apart"), UNMEASURED, *_rate(decided), _comparisons(decided, _), what, group)
@@ -95,8 +95,8 @@ def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
     """Of preferences not trained on. Before: the reference's own reward is 0 for every response, so all is a tie."""
     group, whole = _("Preferences not trained on"), accuracy["accuracy"]
     what = _("share of pairs ranked as people did")
-    shown = "50%", *_rate(whole), _pairs(whole, _)
-    yield Measure(_("accuracy on preferences"), *shown, what, group, cautioned(accuracy, _))
+    beware = cautioned(accuracy, _)
+    yield Measure(_("accuracy on preferences"), "50%", *_rate(whole), _pairs(whole, _), what, group, beware=beware)
     names = {
         "longer": _("where chosen is longer"),
         "as long": _("where both are as long"),
