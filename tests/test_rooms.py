@@ -90,7 +90,7 @@ TAKEN_BESIDE_THE_INTERFACE = {
     "feedback": "summary",
     "files": "- place",
     "life": "catalogue",
-    "models": "conversation inventory ledger numerics opening starter",
+    "models": "conversation inventory ledger numerics opening sampler starter",
     "objectives": "facts",
     "online": "run",
     "report": "agreement_text parts ranking_text result_files standings",

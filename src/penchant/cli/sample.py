@@ -55,6 +55,7 @@ def command(
     from penchant.evaluation.sampling_options import SamplingOptions
     from penchant.files.place import require_place
     from penchant.launching import launch
+    from penchant.models.sampler import SamplingParams
 
     who = SamplingOptions(
         output,
@@ -65,6 +66,7 @@ def command(
         **vars(loading),
     )
     calls = who.calls()
+    SamplingParams(**vars(sampling), seed=seed)  # refused before a prompt is read
     how: dict[str, Any] = {"num_responses": num_responses, "resume": resume}
     require_place(output)
     launch(processes)
