@@ -15,9 +15,7 @@ def command(
         "Start from a published recipe; other options override it. List: `penchant objectives --presets`.", shown="none"
     ),
     objective: str | None = option("The loss to minimise; `penchant objectives` lists them.", shown="dpo"),
-    beta: float | None = option(
-        "KL penalty; higher stays closer to the reference.", shown="the objective's own; 0.1 for dpo"
-    ),
+    beta: float | None = option("Strength of the KL penalty.", shown="the objective's own; 0.1 for dpo"),
     learning_rate: float | None = option(
         "Peak learning rate.", shown="1e-5 for short runs to 5e-7 for long; with LoRA 10x"
     ),
