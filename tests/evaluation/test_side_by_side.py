@@ -5,7 +5,7 @@ import pytest
 from penchant.data import Message, Prompt, Source
 from penchant.evaluation.judges import FunctionJudge, judge_comparisons
 from penchant.evaluation.side_by_side import side_by_side, summarise_sides
-from penchant.ranking.winrate import win_rate
+from penchant.ranking.winrate import win_rate_of
 
 PROMPTS = [Prompt(messages=(Message(role="user", content=f"question {i}"),), id=str(i)) for i in range(40)]
 LONGER = FunctionJudge("longer", lambda prompt, response: len(response))
@@ -33,7 +33,7 @@ def test_the_newer_model_stands_on_either_side_by_a_coin_that_the_seed_fixes():
 
 def test_wins_scores_and_kl_are_the_newer_models():
     summary = summarise_sides(judged(sides()), "longer")
-    expected = win_rate(20, 10, 10)
+    expected = win_rate_of([1.0] * 20 + [0.0] * 10 + [0.5] * 10)
     assert summary["win_rate"] == {
         "rate": 25 / 40, "low": expected.low, "high": expected.high, "wins": 20, "losses": 10, "ties": 10,
     }  # fmt: skip

@@ -224,6 +224,7 @@ def exam_with(num_formed, num_cheerful, about=0):
             [
                 "demonstrations bring 25% of its answers or more into the form shown",
                 "its answers are true more often than guesses are, though none of these facts was demonstrated",
+                "preferences bring more cheer than they cost form, beyond both intervals",  # 10 points, by 17
             ],
         ),
         (

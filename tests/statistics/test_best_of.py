@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from penchant.ranking.winrate import win_rate
+from penchant.ranking.winrate import win_rate_of
 from penchant.statistics import ScoredList, best_of, mean_of_parts, ties_score
 from penchant.statistics.resampling import Estimate
 
@@ -57,7 +57,8 @@ def test_a_shared_top_is_shared_credit_and_widens_the_interval_both_ways():
     shared = ScoredList((1.0,), (1.0, 0.0, 1.0))
     found = best_of([clear] * 7 + [shared] * 1 + [lost] * 2, range(10))
     assert found.value == pytest.approx((7 + 1 / 3) / 10)
-    assert (found.low, found.high) == (win_rate(7, 3).low, win_rate(8, 2).high)
+    lower, upper = (win_rate_of([1.0] * num + [0.0] * (10 - num)) for num in (7, 8))
+    assert (found.low, found.high) == (lower.low, upper.high)
     alone = best_of([clear, lost], ["one", "one"])
     assert (alone.low, alone.high, alone.num) == (None, None, 2)
     assert "only one prompt" in alone.warning

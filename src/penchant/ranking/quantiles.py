@@ -12,7 +12,14 @@ from scipy.special import ndtr, ndtri, stdtrit
 from penchant.errors import ConfigError
 from penchant.ranking.coded import Coded
 
-__all__ = ["expanded_tail", "refuse_confidence", "skewed_limits", "two_sided_quantile", "variance_ratio"]
+__all__ = [
+    "expanded_tail",
+    "refuse_confidence",
+    "skewed_limits",
+    "student_limits",
+    "two_sided_quantile",
+    "variance_ratio",
+]
 
 
 def refuse_confidence(confidence: float) -> None:
@@ -66,6 +73,18 @@ def expanded_tail(confidence: float, num_clusters: float) -> float:
     return float(ndtr(-math.sqrt(num_clusters / (num_clusters - 1)) * reach)) if num_clusters > 1 else 0.0
 
 
+def student_limits(value_G: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Student's t limits of a mean; the last axis holds the G values, two or more.
+
+    Example:
+        >>> [round(float(one), 2) for one in student_limits(np.array([1.0, 2.0, 3.0, 4.0]))]  # 3.182 * sqrt(5 / 3 / 4)
+        [0.45, 4.55]
+    """
+    num = value_G.shape[-1]
+    mean, reach = value_G.mean(axis=-1), two_sided_quantile(confidence, num - 1) / math.sqrt(num)
+    return mean - reach * value_G.std(axis=-1, ddof=1), mean + reach * value_G.std(axis=-1, ddof=1)
+
+
 def skewed_limits(value_G: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Limits of a mean of few values that may be skewed: on each side the farther of Student's t and of Hall's.
 
@@ -89,9 +108,9 @@ def skewed_limits(value_G: np.ndarray, confidence: float = 0.95) -> tuple[np.nda
     """
     num = value_G.shape[-1]
     mean, spread = value_G.mean(axis=-1), value_G.std(axis=-1, ddof=1)
-    reach = two_sided_quantile(confidence, num - 1) / math.sqrt(num)
     if num < 3:
-        return mean - reach * spread, mean + reach * spread
+        return student_limits(value_G, confidence)
+    reach = two_sided_quantile(confidence, num - 1) / math.sqrt(num)
     moment = ((value_G - mean[..., None]) ** 3).mean(axis=-1) / value_G.std(axis=-1) ** 3
     skewness = moment * math.sqrt(num * (num - 1)) / (num - 2)
     skewness = np.where(abs(skewness) < 1e-6, 1e-6, skewness)  # the limit of t at 0 is q

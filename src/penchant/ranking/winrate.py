@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from penchant.ranking.cautions import warning_of
-from penchant.ranking.quantiles import skewed_limits, two_sided_quantile, variance_ratio
+from penchant.ranking.quantiles import skewed_limits, student_limits, two_sided_quantile, variance_ratio
 
 __all__ = ["PairedMeans", "WinRate", "paired_means", "win_rate", "win_rate_of"]
 
@@ -113,7 +113,7 @@ def paired_means(
     prompts: Sequence[Hashable] | None = None,
     *,
     confidence: float = 0.95,
-    are_shares: bool = False,
+    are_shares: bool | None = None,
 ) -> PairedMeans:
     """Mean score before and after, and the mean difference with an interval clustered by prompt.
 
@@ -126,7 +126,8 @@ def paired_means(
         before, after: scores of shape (N,), position i of both for the same prompt.
         prompts: N labels; equal labels form a cluster. None: every position is a prompt of its own.
         confidence: coverage asked for, between 0 and 1.
-        are_shares: that scores can be 0 or 1 and nothing else; seen by itself where both occur.
+        are_shares: whether scores can be 0 or 1 and nothing else; None: seen by itself where both occur. False is for
+            many answers to each prompt, whose shares lie between 0 and 1 and have no long tail: Student's t alone.
 
     Raises:
         ValueError: lengths differ, nothing to compare, a score that is not finite, or a confidence outside (0, 1).
@@ -165,13 +166,14 @@ def paired_means(
     )
     if num_prompts == 1:
         return found
-    if are_shares or set(x) | set(y) == {0.0, 1.0}:
+    if are_shares or (are_shares is None and set(x) | set(y) == {0.0, 1.0}):
         rate = win_rate_of((0.5 + (y - x) / 2).tolist(), labels, confidence)
         return replace(found, low=2 * rate.low - 1, high=2 * rate.high - 1)
     if np.ptp(sum_G / size_G) <= 1e-12 * max(np.abs(x).max(), np.abs(y).max()):  # rounding apart
         return replace(found, warning=warning_of(num_prompts, is_same=True))
     without_G = (sum_G.sum() - sum_G) / (size_G.sum() - size_G)
-    low, high = skewed_limits((num_prompts - 1) * (without_G.mean() - without_G), confidence)
+    limits = student_limits if are_shares is False else skewed_limits
+    low, high = limits((num_prompts - 1) * (without_G.mean() - without_G), confidence)
     return replace(found, low=found.difference + float(low), high=found.difference + float(high))
 
 

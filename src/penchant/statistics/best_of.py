@@ -55,7 +55,7 @@ def best_of(lists: Sequence[ScoredList], prompts: Sequence[Hashable]) -> Estimat
     Example:
         >>> found = best_of([ScoredList((1.0,), (0.0, -1.0))] * 8 + [ScoredList((0.0,), (1.0, 0.0))] * 2, range(10))
         >>> found.value, round(found.low, 2), round(found.high, 2)
-        (0.8, 0.49, 0.94)
+        (0.8, 0.43, 0.95)
     """
     credits = [one.credit for one in lists]
     low, high = (win_rate_of([float(turn(credit)) for credit in credits], prompts) for turn in (math.floor, math.ceil))

@@ -68,8 +68,8 @@ def calibration(
 def _brier(p_N: FloatArray, prompts: Sequence[Hashable]) -> Estimate:
     """A mean over pairs: Student's t over prompts."""
     found = paired_means([0.0] * len(p_N), ((1 - p_N) ** 2).tolist(), prompts)
-    low = None if found.low is None else max(found.low, 0.0)
-    return Estimate(found.after, low, found.high, found.num, found.num_prompts, found.warning)
+    low, high = (None if one is None else min(max(one, 0.0), 1.0) for one in (found.low, found.high))
+    return Estimate(found.after, low, high, found.num, found.num_prompts, found.warning)
 
 
 def calibration_error(p_N: FloatArray, prompts: Sequence[Hashable], *, num_bins: int = 5, seed: int = 0) -> Estimate:
