@@ -88,7 +88,7 @@ def test_several_models_are_held_to_the_first_and_written(model, train, tmp_path
     assert json.loads(output.read_text()) == json.loads(json.dumps([one.as_dict() for one in found]))
     with pytest.raises(pt.OutputError, match="exists already"):
         pt.evaluate([model, trained], ["One day"], output=output, **how)
-    with pytest.raises(pt.ConfigError, match="is for one model; of several the first"):
+    with pytest.raises(pt.ConfigError, match="is for one model; several models are compared with the first"):
         pt.evaluate([model, trained], ["One day"], reference=model, **how)
     with pytest.raises(pt.ConfigError, match="no model to evaluate"):
         pt.evaluate([], ["One day"], **how)

@@ -48,4 +48,4 @@ def test_it_is_listed_and_a_broken_one_says_so_without_being_in_the_way(penchant
 
 
 def test_a_name_of_ours_stays_ours(penchant, greeting):
-    assert "Look at data before training on it" in penchant("check", "--help").out
+    assert "Check data before training on it" in penchant("check", "--help").out

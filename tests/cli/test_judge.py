@@ -214,7 +214,7 @@ def test_agreement_with_people_is_said_with_intervals_and_asked_for_later_too(pe
         assert "people gave 3 answers to 3 of these comparisons" in result.err
         assert "agreement      66.7% (95% interval" in result.err
         assert "Cohen's kappa  0.500 (95% interval" in result.err
-        assert "the same one in 50.0% (95% interval 9.5% to 90.5%, 2 answers)" in result.err
+        assert "the same one in 50.0% (95% interval 1.5% to 98.5%, 2 answers)" in result.err
 
 
 def test_people_who_answered_something_else_are_refused_before_anything_is_asked(penchant, samples, tmp_path):

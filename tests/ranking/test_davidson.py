@@ -93,7 +93,7 @@ def test_with_ever_fewer_ties_davidson_becomes_bradley_terry():
 
 def test_phantom_votes_keep_a_winless_item_finite(simulate):
     votes = Votes.from_counts([("a", "b", 5, 3, 4), ("a", "z", 4, 0, 2)])
-    with pytest.raises(DataError, match="did not settle"):
+    with pytest.raises(DataError, match="did not converge"):
         fit_davidson(Votes.from_counts([("a", "z", 4, 0, 2)]))
     fit = fit_davidson(votes, prior=True)
     assert fit.order == ("a", "b", "z")

@@ -188,7 +188,7 @@ def test_the_card_says_what_the_report_says_and_its_head_is_yaml(run, metrics, c
         "base_model": "org/model: [x]", "library_name": "transformers", "tags": ["penchant", "dpo"],
     }  # fmt: skip
     assert "**Better.** a\\|b &lt;script&gt; prefers" in body
-    assert "| win rate | 50% | 77.5% | 72.6% – 81.7% |" in body
+    assert "| win rate | – | 77.5% | 72.6% – 81.7% |" in body
     assert "<script>" not in card
 
 

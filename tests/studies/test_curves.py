@@ -38,7 +38,7 @@ def test_seeds_of_one_strength_are_one_place_over_the_same_prompts(two_curves, m
 
 def test_of_one_seed_intervals_are_those_over_prompts(two_curves, measured, start):
     place, one = two_curves["rloo"][0], measured(9, 6, seed=5)
-    expected = paired_means(start.true, one.true, one.prompts)
+    expected = paired_means(start.true, one.true, one.prompts, are_shares=False)
     assert (place.gain.mean, place.gain.low, place.gain.high) == pytest.approx(
         (expected.difference, expected.low, expected.high)
     )

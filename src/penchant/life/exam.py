@@ -44,12 +44,11 @@ class Exam:
         """How that share has changed since another exam with the same questions, with a 95% interval by fact.
 
         It is Student's t, as a fact has many answers and its share is any number; where facts are all alike, and so
-        nothing says how far they go together, Tango's, by question.
+        nothing says how far they go together, Tango's.
         """
         both = before._passed(quality), self._passed(quality)
         found = paired_means(*both, self._facts, are_shares=False)
-        asked = [question.text for question, answers in self._asked for _ in answers]
-        return paired_means(*both, asked, are_shares=True) if found.low is None else found
+        return paired_means(*both, self._facts, are_shares=True) if found.low is None else found
 
     @property
     def _facts(self) -> list[Fact]:

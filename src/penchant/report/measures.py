@@ -50,7 +50,7 @@ def _of_samples(samples: Samples, _: Words) -> Iterator[Measure]:
     )
     for name, value, form, what in rows:
         before, after = ([value(side[prompt]) for prompt in prompts] for side in (first, last))
-        found = paired_means(before, after, are_shares=name == _("answers ended"))
+        found = paired_means(before, after, are_shares=True if name == _("answers ended") else None)
         change = signed(found.difference, {"low": found.low, "high": found.high}, form)
         few = name == rows[0][0] or found.low is None
         beware = cautioned({"num_prompts": len(prompts), "warning": found.warning}, _) if few else ""
