@@ -81,7 +81,7 @@ def test_where_one_of_two_processes_finds_no_memory_both_cut_and_go_on(
     assert not any(isinstance(one, BaseException) for one in runs), runs
     (said,) = [line for line in reporter.said if "memory" in line]
     assert said.startswith("step 1: process 2 of 2: there is not enough memory for micro-batch 1 of 1 (")
-    assert "the run goes on with 150" in said
+    assert "the run continues with 150" in said
     two = weights(runs[0])
     squares = sum(float((two[name] - whole[name]).double().square().sum()) for name in whole)
     assert (squares / sum(weight.numel() for weight in whole.values())) ** 0.5 < 1e-6, "the steps are of 3e-4"

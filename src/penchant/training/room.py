@@ -31,7 +31,7 @@ from penchant.training.planning import SCHEMAS, blueprint_of, plan_of_loaded, pl
 from penchant.training.shareable import settled_mode
 from penchant.wording import bytes_in_words
 
-__all__ = ["foresee", "say_room", "with_mode"]
+__all__ = ["foresee", "say_work", "with_mode"]
 
 WORTH_SAYING = 0.02
 """Share of the memory below which weights, gradients and moments are not worth a second of planning."""
@@ -73,15 +73,19 @@ def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConf
     return config.model_copy(update={"parallel": ParallelConfig(mode=ranks.first(decided))})
 
 
-def say_room(
+def say_work(
     config: RunConfig,
     model: LanguageModel,
     count: Callable[[RunConfig], Counts],
     reporter: Reporter,
     *,
     needs_reference: bool,
+    foreseen: bool,
 ) -> None:
-    """The same line for a model that was in memory already. count: what a run with these settings does."""
+    """What a run does, which `count` counts; and for a model that was in memory already the same line as `foresee`."""
+    reporter.say(str(count(config)))
+    if foreseen:
+        return
     parameters = list(model.network.parameters())
     state = sum((4 if p.requires_grad else 1) * p.nbytes for p in parameters)
     device = device_of_run(model.numerics.device.type)

@@ -41,9 +41,9 @@ from penchant.training.objective import Recipe, choose_recipe, usual_learning_ra
 from penchant.training.origins import origins_of
 from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, reference_of, share_out
-from penchant.training.room import foresee, say_room, with_mode
+from penchant.training.room import foresee, say_work, with_mode
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
-from penchant.training.run_record import BEGUN_WITH, RunRecord
+from penchant.training.run_record import RunRecord, require_same_on_all
 from penchant.training.shareable import require_shareable
 from penchant.training.trackers import open_tracker
 from penchant.training.trained import Run, settle
@@ -173,22 +173,18 @@ def train(
     usual = usual_learning_rate(recipe, config.optimiser, len(found.train), adapter=model.is_adapter)
     config = config.with_learning_rate(config.optimiser.learning_rate or began_with or usual)
     count = partial(plan_of, data=found, group_of=recipe.group_of, share=model.shares)
-    reporter.say(str(count(config)))
-    if given.model is not None:
-        say_room(config, model, count, reporter, needs_reference=recipe.needs_reference)
+    say_work(config, model, count, reporter, needs_reference=recipe.needs_reference, foreseen=given.model is None)
     known = {"model_digest": model.digest, **found.facts}
-    ranks.require_same({what: known.get(name) for name, what in BEGUN_WITH.items()})
+    require_same_on_all(known)
     share_out(model)
     record = record_of(config.model_copy(update={"parallel": asked.parallel}), recipe.command, resume=resume)
     with record.withdrawn_if_refused():
         reference, facts, live = reference_of(config, recipe, model, found, reporter, given.reference)
-        facts |= known
-        ranks.require_same({what: facts.get(name) for name, what in BEGUN_WITH.items()})  # of the reference too
         record.begin_with(
             chat_template=text,
             clock=model.encoder.clock.isoformat(),
             origins=origins_of(config.model, model, given.reference),
-            **facts,
+            **facts | known,
         )
         task = recipe.task(reference, model, live)
         del live  # another model goes, unless the task has it

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.errors import OutputError
 from penchant.models.language_model import LanguageModel
 from penchant.models.sharded import put
@@ -20,7 +21,7 @@ from penchant.training.config import RunConfig
 from penchant.training.records import plain
 from penchant.versions import installed_versions
 
-__all__ = ["BEGUN_WITH", "RunRecord", "facts_of_begin", "now"]
+__all__ = ["RunRecord", "facts_of_begin", "now", "require_same_on_all"]
 
 BEGUN_WITH = {
     "data_digest": "data",
@@ -28,6 +29,11 @@ BEGUN_WITH = {
     "reference_digest": "reference weights",
     "tokens_digest": "a chat template or tokenizer",
 }
+
+
+def require_same_on_all(facts: Mapping[str, Any]) -> None:
+    """Raise ConfigError where a rank's run computes from something else than the first's; facts: those known so far."""
+    ranks.require_same({what: facts.get(name) for name, what in BEGUN_WITH.items()})
 
 
 class RunRecord:
@@ -54,10 +60,11 @@ class RunRecord:
         self.ledger.update(facts)
 
     def begin_with(self, **facts: Any) -> None:
-        """Note what the run computes from; it must be what it was when the run began. Raises OutputError.
+        """Note what the run computes from; it must be what it was when the run began, and the same on all ranks.
 
-        A fact that an older Penchant did not note is taken as it is now.
+        A fact that an older Penchant did not note is taken as it is now. Raises OutputError, and ConfigError of ranks.
         """
+        require_same_on_all(facts)
         for name, what in BEGUN_WITH.items():
             if self.ledger.get(name, facts.get(name)) != facts.get(name):
                 raise OutputError(
