@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -74,15 +73,18 @@ def test_where_to_meet_must_be_known(called, monkeypatch):
 
 
 @pytest.mark.slow(threads=1)
-def test_two_meet_whoever_comes_first_and_the_store_waits_longer_than_the_meeting(called):
-    called(1)
+@pytest.mark.parametrize("late", [0, 2])
+def test_three_meet_whoever_comes_last_and_the_store_then_waits_longer_than_the_meeting(called, late):
     asked = (
-        "from datetime import timedelta; from penchant.meeting import meet; "
+        "import sys, time; from datetime import timedelta; from penchant.meeting import meet; time.sleep({}); "
         "store, rank, size = meet(timedelta(seconds=77)); print(rank, size, store.timeout.total_seconds()); "
-        "store.set(f'done {rank}', ''); store.wait(['done 0', 'done 1'])"
+        "store.set(f'done {{rank}}', ''); store.wait(['done 0', 'done 1', 'done 2'])"
     )
-    first = subprocess.Popen([sys.executable, "-c", asked], stdout=subprocess.PIPE, text=True)
-    time.sleep(1)
-    called(0)
-    second = subprocess.run([sys.executable, "-c", asked], stdout=subprocess.PIPE, text=True, timeout=60, check=True)
-    assert (first.communicate(timeout=60)[0], second.stdout) == ("1 2 77.0\n", "0 2 77.0\n")
+    processes = []
+    for rank in range(3):
+        called(rank)
+        words = [sys.executable, "-c", asked.format(4 if rank == late else 0)]
+        environment = os.environ | {"WORLD_SIZE": "3"}
+        processes.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    said = [process.communicate(timeout=60) for process in processes]
+    assert said == [(f"{rank} 3 77.0\n".encode(), b"") for rank in range(3)]

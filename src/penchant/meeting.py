@@ -35,14 +35,17 @@ def meet(patience: timedelta) -> tuple[Store, int, int]:
 
     Raises ConfigError where the others do not come, or the environment does not say where to meet.
     """
-    from torch.distributed.rendezvous import rendezvous
+    from torch.distributed import DistNetworkError
 
     try:
-        if os.environ.get("RANK") != "0":  # PyTorch itself shouts about every attempt
-            _again_and_again(lambda: socket.create_connection(_address(), AT_ONCE.total_seconds()).close())
-        store, rank, size = _again_and_again(lambda: next(rendezvous("env://", timeout=AT_ONCE)))
+        rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        if hosts := rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+            store = _store(size, hosts=hosts)
+        else:  # of a port where nobody listens yet, PyTorch itself would shout at every attempt
+            _again_and_again(lambda: socket.create_connection(_address(), AT_ONCE.total_seconds()).close(), OSError)
+            store = _again_and_again(lambda: _store(size, hosts=hosts), DistNetworkError)
         store.set(f"here {rank}", "")
-        _again_and_again(lambda: store.wait([f"here {other}" for other in range(size)], AT_ONCE))
+        _again_and_again(lambda: _require_all(store, size), TimeoutError)
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise ConfigError(
             f"the {num_processes()} processes of the run did not find each other at {_where()} ({reason_of(error)}); "
@@ -52,15 +55,28 @@ def meet(patience: timedelta) -> tuple[Store, int, int]:
     return store, rank, size
 
 
-def _again_and_again(attempt: Callable[[], T]) -> T:
-    """What the attempt returns; what it raised last where none succeeds in time."""
-    from torch.distributed import DistError
+def _store(size: int, *, hosts: bool) -> Store:
+    """The store at this address; under torchrun's agent, which hosts it for every attempt, the part of this one."""
+    from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
+    address, port = _address()
+    store = TCPStore(address, port, size, hosts, AT_ONCE, wait_for_workers=False, multi_tenant=True)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT")
+    return store if attempt is None else PrefixStore(f"/penchant/attempt {attempt}", store)
+
+
+def _require_all(store: Store, size: int) -> None:
+    if not store.check([f"here {rank}" for rank in range(size)]):
+        raise TimeoutError("some have not come")
+
+
+def _again_and_again(attempt: Callable[[], T], passing: type[Exception]) -> T:
+    """What the attempt returns; what it raised last where none succeeds in time. passing: what time may mend."""
     began, has_said = time.monotonic(), False
     while True:
         try:
             return attempt()
-        except (DistError, OSError):
+        except passing:
             waited = time.monotonic() - began
             if waited > 60 * MINUTES:
                 raise

@@ -86,6 +86,7 @@ def test_several_models_are_held_to_the_first_and_written(model, train, tmp_path
     assert found[0] == pt.evaluate(trained, ["One day", "Tom"], reference=model, **how)
     assert [one.win_rate.rate for one in found][1] == 0.5
     assert json.loads(output.read_text()) == json.loads(json.dumps([one.as_dict() for one in found]))
+    assert pt.evaluate([trained], ["One day", "Tom"], **how) == [pt.evaluate(trained, ["One day", "Tom"], **how)]
     with pytest.raises(pt.OutputError, match="exists already"):
         pt.evaluate([model, trained], ["One day"], output=output, **how)
     with pytest.raises(pt.ConfigError, match="is for one model; several models are compared with the first"):

@@ -65,6 +65,10 @@ def test_samples_of_two_models_become_pairs(sample, penchant, server, tmp_path):
         (["--endpoint", "http://localhost:1/v1"], "--endpoint-model: 0 for 1 endpoints"),
         (["--endpoint", "nowhere", "--endpoint-model", "m"], "--endpoint: 'nowhere' is not an address"),
         (
+            ["--endpoint", "http://localhost:1/v1", "--endpoint", "nowhere", *(2 * ["--endpoint-model", "m"])],
+            "--endpoint: 'nowhere' is not an address",
+        ),
+        (
             ["--endpoint", "http://localhost:1/v1", "--endpoint-model", "m", "--dtype", "float32"],
             "--dtype is for a model that is loaded here",
         ),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import penchant as pt
-from penchant.errors import ConfigError
+from penchant.errors import ConfigError, ModelError
 from penchant.models import devices
 from penchant.models.blueprint import Blueprint, tiny_config
 from penchant.models.load import load_model
@@ -324,9 +324,22 @@ def test_a_model_in_memory_is_planned_as_it_is(stories260k, pairs_file, reporter
     assert "of 200.0 MB" in line
 
 
-def test_a_model_that_cannot_be_planned_is_trained_all_the_same(dpo, reporter, monkeypatch):
+def test_a_lever_that_the_architecture_does_not_take_is_not_proposed_and_ends_no_plan(plan, known_work, monkeypatch):
+    def attach(*_args, **_options):
+        raise ModelError("peft finds no place for an adapter")
+
+    monkeypatch.setattr("penchant.models.adapters.attach", attach)
+    small = devices.Device("small", 1e6, 1e12, 1e12, 1e-6, None, "made up")
+    monkeypatch.setitem(devices.DEVICES, "small", small)
+    found = plan(device="small", settings={"save.num_samples": 0})
+    assert not found.fits
+    assert not any("lora" in line for line in found.proposals)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, AttributeError, IndexError])
+def test_a_model_that_cannot_be_planned_is_trained_all_the_same(dpo, reporter, monkeypatch, error):
     def depends_on_numbers(*_):
-        raise RuntimeError("aten.nonzero.default")
+        raise error("aten.nonzero.default")
 
     monkeypatch.setattr(Blueprint, "_work", depends_on_numbers)
     monkeypatch.setattr(devices, "memory_of_machine", lambda: 6e6)

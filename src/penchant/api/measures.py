@@ -204,7 +204,7 @@ def evaluate(
                 [_policy(one) for one in models],
                 asked,
                 opened,
-                reference=_reference(None if several else models[0], reference),
+                reference=_reference(models[0] if len(models) == 1 else None, reference),
                 repeats=repeats,
                 pairs=held_out,
                 demonstrations=demonstrations,

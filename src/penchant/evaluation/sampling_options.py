@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,9 @@ class SamplingOptions:
     def calls(self) -> list[dict[str, Any]]:
         """What `penchant.sample` is told of each: models in their order, then endpoints, and where it writes.
 
-        Raises ConfigError for what nobody would read, or reads wrongly. Of several models each is looked at before the
-        first answers: its name, its tokenizer, its chat template. Raises ModelError for one that could not be loaded
-        when its turn came.
+        Raises ConfigError for what nobody would read, or reads wrongly. Before the first answers, each of several
+        models is looked at, its name, its tokenizer and its chat template, and so is each endpoint's address and key. Raises
+        ModelError for a model that could not be loaded when its turn came.
         """
         models = self.models or (() if self.endpoints else (MODEL,))
         unread = (*(() if models else OF_A_MODEL), *(() if self.endpoints else (*OF_AN_ENDPOINT, "endpoint_models")))
@@ -50,9 +50,10 @@ class SamplingOptions:
                 raise ConfigError(f"`{name.removesuffix('s')}=...` is for {whose}, and there is none; leave it out")
         self._look_at(models[1:])
         calls = [{"model": model, **self._given(OF_A_MODEL)} for model in models]
+        asking = self._given(OF_AN_ENDPOINT)
         for address, name in self._endpoints():
-            at_endpoint = {"model": None, "endpoint": address, "endpoint_model": name}
-            calls.append(at_endpoint | self._given(OF_AN_ENDPOINT))
+            _look_at_endpoint(address, name, asking)
+            calls.append({"model": None, "endpoint": address, "endpoint_model": name} | asking)
         if len(calls) == 1:
             return [calls[0] | {"output": self.output}]
         return [call | {"output": self._numbered(number)} for number, call in enumerate(calls, start=1)]
@@ -85,3 +86,11 @@ class SamplingOptions:
                 "an endpoint serves models by name, so give one for each"
             )
         return list(zip(addresses, self.endpoint_models, strict=True))
+
+
+def _look_at_endpoint(address: str, name: str, asking: Mapping[str, Any]) -> None:
+    """Raises ConfigError for an address, a key, or a way to ask that cannot be; nothing is asked."""
+    from penchant.evaluation.endpoint_author import open_endpoint
+    from penchant.models.sampler import SamplingParams
+
+    open_endpoint(address, name, SamplingParams(), **asking)

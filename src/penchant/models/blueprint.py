@@ -16,6 +16,7 @@ from penchant.models import adapters
 from penchant.models.attention import CannotShare
 from penchant.models.building import BUILDING
 from penchant.models.config_types import require_types
+from penchant.models.exactness import FOREIGN_ERRORS
 from penchant.models.forward import score_sequences
 from penchant.models.gated_mlp import remember_less
 from penchant.models.language_model import LanguageModel, use_plain_attention
@@ -122,7 +123,7 @@ class Blueprint:
         """Of a forward over these sequences and, where the model `trains`, of the way back; see `tracing`."""
         try:
             one, two = (self._work(n, sequences, balance, trains) for n in (1, 2))
-        except RuntimeError as error:  # as where numbers decide what is computed, such as which expert is asked
+        except FOREIGN_ERRORS as error:  # as where numbers decide what is computed, such as which expert is asked
             raise ModelError(
                 f"a {type(self.config).__name__} cannot be planned, as what it computes depends on its numbers "
                 f"({reason_of(error)}); begin a run with `max_steps=1` instead"

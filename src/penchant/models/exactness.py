@@ -27,7 +27,7 @@ from penchant.models.states import hidden_states
 from penchant.tokens.forest import Forest, TokenSequence
 from penchant.wording import kind_and_reason_of
 
-__all__ = ["keeps_rightly", "require_language_model", "why_unshared"]
+__all__ = ["FOREIGN_ERRORS", "keeps_rightly", "require_language_model", "why_unshared"]
 
 FOREIGN_ERRORS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 WRITTEN = 4

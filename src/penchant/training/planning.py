@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from penchant.data.given import Source
+from penchant.errors import UserError
 from penchant.feedback.snapshots import resolve_projects
 from penchant.models.blueprint import Blueprint, read_config
 from penchant.models.config_types import AdapterTypes, require_types
@@ -187,11 +188,13 @@ class _Planner:
         return plan if plan.fits else replace(plan, proposals=tuple(proposals(config, plan, self._replanned)))
 
     def _replanned(self, config: RunConfig) -> Plan | None:
-        """The memory alone under other settings; None where what is held at all times is too much."""
-        _, state = self._state(config, self._blueprint(config.model))
-        if sum(state.values()) * self.beside > self.device.memory:
+        """The memory alone under other settings; None where they cannot be had, or the state alone is too much."""
+        try:
+            _, state = self._state(config, self._blueprint(config.model))
+            is_too_much = sum(state.values()) * self.beside > self.device.memory
+            return None if is_too_much else self._memory(config)
+        except UserError:  # as where an adapter finds no place in this architecture
             return None
-        return self._memory(config)
 
     def _state(self, config: RunConfig, blueprint: Blueprint) -> tuple[str, dict[str, float]]:
         total, trained = blueprint.parameters()

@@ -216,7 +216,8 @@ def open_any(
         options = JudgeOptions(judge, judge_model)
         options.check(**({} if beside_models else computes))
         return options.open(reporter or Silent(), **computes)
-    if judge_model is None and isinstance(judge, Scorer) and not isinstance(judge, type):
+    unread = judge_model is not None or (not beside_models and (device, dtype) != (None, None))
+    if not unread and isinstance(judge, Scorer) and not isinstance(judge, type):
         return judge
     named: Any = judge
     return open_judge(named, judge_model=judge_model, **({} if beside_models else computes))
