@@ -39,8 +39,8 @@ class SamplingOptions:
         """What `penchant.sample` is told of each: models in their order, then endpoints, and where it writes.
 
         Raises ConfigError for what nobody would read, or reads wrongly. Before the first answers, each of several
-        models is looked at, its name, its tokenizer and its chat template, and so is each endpoint's address and key. Raises
-        ModelError for a model that could not be loaded when its turn came.
+        models is looked at, its name, its tokenizer and its chat template, and so are each endpoint's address and key.
+        Raises ModelError for a model that could not be loaded when its turn came.
         """
         models = self.models or (() if self.endpoints else (MODEL,))
         unread = (*(() if models else OF_A_MODEL), *(() if self.endpoints else (*OF_AN_ENDPOINT, "endpoint_models")))
