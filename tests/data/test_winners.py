@@ -1,8 +1,13 @@
 """A second word on which of two answers is better: where it agrees it is read, where it does not the row is refused."""
 
+from functools import partial
+
 import pytest
 
 from penchant.data import load_pairs, load_votes
+from penchant.data.fields import unread_of
+from penchant.data.importers import JUDGED_IMPORTERS
+from penchant.data.verdicts import BadRow
 from penchant.errors import DataError
 
 GOOD, BAD = "A star.", "A lamp."
@@ -142,11 +147,108 @@ def test_one_that_names_no_answer_is_listed(more):
 
 @pytest.mark.parametrize(
     "more",
-    [{"preferred": "tie"}, {"label": "tie"}, {**BATTLE, "winner": "tie"}, {**IN_ORDER, "preference_strength": 0}],
+    [
+        {"preferred": "tie"},
+        {"label": "tie"},
+        {**BATTLE, "winner": "tie"},
+        {**IN_ORDER, "preference_strength": 0},
+        {"response_a": f'["{BAD}"]', "response_b": f'["{GOOD}"]', "winner_tie": 1},
+    ],
 )
 def test_a_tie_beside_a_chosen_side_is_a_tie(more):
     loaded = load_pairs([PAIR, {**PAIR, "prompt": "And then?", **more}])
     assert loaded.verdict_counts == {"keep": 1, "tie": 1}
+
+
+@pytest.mark.parametrize("name", ["llama-2", "phi-2", "qwen2", "plan b", "claude-1", "the sum is 2"])
+@pytest.mark.parametrize("more", [{}, IN_ORDER, LETTERS], ids=["two sides", "numbered", "lettered"])
+def test_a_model_whose_name_ends_as_a_side_does_is_no_side(name, more):
+    listed({**PAIR, **more, "winner": name}, "winner")
+
+
+def test_a_whole_word_for_a_side_is_one():
+    for word in ("model_b", "Response 2", "assistant-b", "[[B]]", "answer2", "the second"):
+        refused({**PAIR, "winner": word}, "which differ")
+
+
+@pytest.mark.parametrize(
+    ("more", "winner"),
+    [
+        ({"model_a": "tea", "model_b": "mud"}, "model_b"),
+        ({"model_a": "tea", "model_b": "mud"}, "A"),
+        ({"score_a": 1, "score_b": 2}, "B"),
+        ({"generator_1": "tea", "generator_2": "mud"}, "second"),
+        ({"response_1": "another", "response_2": "a third"}, "response_2"),
+    ],
+    ids=str,
+)
+def test_a_place_in_another_order_than_that_of_the_pair_is_listed(more, winner):
+    listed({**PAIR, **more, "winner": winner}, "winner")
+
+
+def test_a_place_is_compared_by_the_model_that_stood_there():
+    turned = {**PAIR, **MODELS, "model_a": "mud", "model_b": "tea"}
+    for winner in ("model_b", "B", "tea", "right"):
+        assert "winner" not in {field.name for field in load_pairs([{**turned, "winner": winner}]).unread}
+    for winner in ("model_a", "first", "mud"):
+        refused({**turned, "winner": winner}, "which differ")
+    refused({**PAIR, "model_a": None, "model_b": None, "winner": "model_b"}, "which differ")
+
+
+def test_a_side_is_compared_with_what_a_soft_label_prefers():
+    soft = {**PAIR, "probability": 0.2}
+    for more in ({"label": False}, {"label": 0}, {"winner": "B"}, {"winner": "rejected"}):
+        assert load_pairs([{**soft, **more}]).unread == ()
+    for more in ({"label": True}, {"label": 1}, {"winner": "A"}, {"winner": "chosen"}):
+        refused({**soft, **more}, r"prefers 'A lamp\.', which differ")
+
+
+@pytest.mark.parametrize("winner", ["model_a", "model_b"])
+@pytest.mark.parametrize("load", [load_pairs, load_votes])
+def test_a_truth_beside_two_answers_that_were_judged_may_be_that_of_either(load, winner):
+    battle = {**BATTLE, "winner": winner}
+    for label in (True, 1, "math", 7):
+        listed({**battle, "label": label}, "label", load)
+    for label in (False, 0, "0"):
+        refused({**battle, "label": label}, "'label' says whether the response is good", load)
+    listed({**battle, "label": 0}, "label", partial(load, format="arena_battles"))
+
+
+def test_so_it_may_where_neither_is_better():
+    for row, load in (({**PAIR, "probability": 0.5}, load_pairs), ({**BATTLE, "winner": "tie"}, load_votes)):
+        refused({**row, "label": 0}, "'label' says whether the response is good", load)
+        listed({**row, "label": 1}, "label", load)
+
+
+def test_so_it_may_in_a_comparison_and_in_one_that_nobody_has_answered():
+    (arena,) = (one for one in JUDGED_IMPORTERS if one.name == "arena_battles")
+    for winner in ("model_a", "model_b", None):
+        row = {**BATTLE, "winner": winner}
+        assert unread_of({**row, "label": True}, arena, [arena.convert(row)]) == ["label"]
+        with pytest.raises(BadRow, match="'label' says whether the response is good"):
+            unread_of({**row, "label": False}, arena, [arena.convert(row)])
+
+
+@pytest.mark.parametrize("scores", [(0, 0), (-1, 1)])
+def test_scores_of_another_judge_refuse_no_pair_that_names_its_sides(scores):
+    asked = {"question": "What is the sun?", "chosen": GOOD, "rejected": BAD}
+    judged = {"answer_0": GOOD, "answer_1": BAD, "score_0": scores[0], "score_1": scores[1]}
+    listed({**asked, **judged}, "answer_0")
+
+
+def test_a_tie_of_two_other_answers_is_none_of_the_pair():
+    listed({**PAIR, "response_1": "one", "response_2": "other", "preference_strength": 0}, "preference_strength")
+
+
+def listed(row, name, load=load_pairs):
+    loaded = load([row])
+    assert loaded.verdict_counts == {"keep": 1}
+    assert name in {field.name for field in loaded.unread}
+
+
+def refused(row, why, load=load_pairs):
+    with pytest.raises(DataError, match=why):
+        load([row])
 
 
 def test_a_format_that_was_judged_is_compared_as_well():

@@ -14,9 +14,9 @@ from typing import Any
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer
 from penchant.data.importers.messages import HOLD_MESSAGES, READ_OF_MESSAGE, ROLES
-from penchant.data.importers.values import says_nothing
+from penchant.data.importers.values import is_truth, says_nothing
 from penchant.data.importers.vote_fields import Vote
-from penchant.data.importers.winners import names_winner, preferred, says_preferred, says_tie
+from penchant.data.importers.winners import names_chosen, names_winner, preferred, says_preferred, says_tie
 from penchant.data.meanings import HARMLESS, MEANINGFUL, NAMELESS, OF_ANSWERS, OF_OTHER_FORMATS, Meaning
 from penchant.data.records import Comparison, Demonstration, Document, Origin, PreferencePair
 from penchant.data.verdicts import BadRow
@@ -77,14 +77,17 @@ def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, c
                 names += _unread_of_messages(name, value)
         elif not says_nothing(value) and not (name in NAMELESS and _is_a_number(value)):
             meaning = MEANINGFUL.get(name.strip().lower())
-            if len(records) == 1 and isinstance(records[0], OF_TWO) and names_winner(name):
+            if again := len(records) == 1 and isinstance(records[0], OF_TWO) and names_winner(name):
                 if _names_the_preferred(row, name, importer, records[0], chosen=chosen):
                     continue
-                names.append(name)
-            elif meaning is None or (chosen and meaning in OF_OTHER_FORMATS) or _is_silent(meaning, value, records):
+                if chosen or not is_truth(value) or (names_chosen(row) and preferred(records[0])):
+                    meaning = None  # of another task, or read and not understood
+            if meaning is None or (chosen and meaning in OF_OTHER_FORMATS) or _is_silent(meaning, value, records):
                 names.append(name or "a column without a name")
             elif not _changes_nothing(meaning, value, row, importer, records):
                 raise BadRow("unread_field", f"the field '{name}' {meaning.why}", meaning.fix)
+            elif again:
+                names.append(name)
     return names
 
 

@@ -12,9 +12,11 @@ from penchant.data.files import Row
 from penchant.data.gathering import as_in_file
 from penchant.data.heeding import LISTS
 from penchant.data.importers.base import Importer, OneOrMore, as_tuple
-from penchant.data.importers.packed import unpacked
+from penchant.data.importers.packed import spelt, unpacked
+from penchant.data.importers.text_score import TEXT_SCORE
 from penchant.data.importers.values import says_nothing
-from penchant.data.importers.winners import preferred
+from penchant.data.importers.webgpt import WEBGPT
+from penchant.data.importers.winners import last_text, preferred
 from penchant.data.misnamed import misspelt_column
 from penchant.data.opening import LISTED, no_object
 from penchant.data.other_uses import other_use
@@ -34,6 +36,9 @@ MOST_SHAPES_SHOWN = 4
 """Formats that a message describes, those that have the most columns of the file first."""
 NUM_COLUMNS = 20
 """Rows of no known format whose columns are listed."""
+
+BY_SCORES = LISTS | {TEXT_SCORE.name, WEBGPT.name}
+"""Formats in which nothing but scores says which answer is better."""
 
 Record = TypeVar("Record")
 
@@ -140,8 +145,8 @@ class Reader(Generic[Record]):
     def _read_twice(self, row: Row, taken: OneOrMore[Record], found: tuple[Record, ...]) -> frozenset[str]:
         """The fields by which another format, that the row fits as well, makes the same record of it.
 
-        Raises BadRow where it prefers the other one of the same two answers, or neither. Lists do not count: their
-        scores may be another judge's.
+        Raises BadRow where it prefers the other one of the same two answers, or neither. Formats of scores alone do not
+        count: they may be another judge's.
         """
         same: frozenset[str] = frozenset()
         rivals = self._rivals_of(tuple(row), taken)
@@ -152,7 +157,7 @@ class Reader(Generic[Record]):
             try:
                 theirs = as_tuple(other.convert(row))
             except (BadRow, ValidationError) as error:
-                if getattr(error, "code", None) == "tie":
+                if getattr(error, "code", None) == "tie" and _answers_in(row, other) >= set(sides or ()):
                     raise
                 continue
             turned = preferred(theirs[0]) if len(theirs) == 1 else None
@@ -166,7 +171,7 @@ class Reader(Generic[Record]):
     def _rivals_of(self, names: tuple[str, ...], taken: OneOrMore[Record]) -> Sequence[OneOrMore[Record]]:
         """The formats that may say more of rows with these names than the one that was taken reads."""
         if (found := self._rivals.get((names, taken.name))) is None:
-            others = (one for one in self.candidates(names) if one is not taken and one.name not in LISTS)
+            others = (one for one in self.candidates(names) if one is not taken and one.name not in BY_SCORES)
             found = [one for one in others if not one.needs or not taken.reads >= set(one.needs)]
             if len(self._rivals) < MOST_SHAPES:
                 self._rivals[names, taken.name] = found
@@ -232,6 +237,11 @@ def _trained_on(found: object) -> tuple[object, ...]:
         one.model_copy(update={"gap": None, "name": None}) if isinstance(one, PreferencePair) else one
         for one in as_tuple(found)
     )
+
+
+def _answers_in(row: Row, importer: Importer[Any]) -> set[str | None]:
+    """What stands as an answer in the fields that an importer reads."""
+    return {last_text(spelt(row.get(name))) for name in importer.reads}
 
 
 def may_be_of(names: Iterable[str], importer: Importer[Any]) -> bool:

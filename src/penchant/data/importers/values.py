@@ -5,7 +5,7 @@ from math import isinf, isnan
 from penchant.data.verdicts import BadRow
 from penchant.wording import shown
 
-__all__ = ["TRUTH", "kind_of", "number_in", "says_nothing", "truth"]
+__all__ = ["TRUTH", "is_truth", "kind_of", "number_in", "says_nothing", "truth"]
 
 TRUTH: dict[str, bool] = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 """How json, csv and parquet spell a truth value."""
@@ -27,13 +27,17 @@ def says_nothing(value: object) -> bool:
     return True
 
 
+def is_truth(value: object) -> bool:
+    """Whether it may be a truth value, by any spelling; 1 and 0 may be numbers as well."""
+    return isinstance(value, bool | int | float | str) and str(value).strip().lower() in TRUTH
+
+
 def truth(value: object, name: str) -> bool:
     """A truth value as json, csv or parquet spell it. Raises BadRow for anything else."""
-    found = TRUTH.get(str(value).strip().lower()) if isinstance(value, bool | int | float | str) else None
-    if found is None:
+    if not is_truth(value):
         fix = "write true or false, or rename it if it says something else"
         raise BadRow("bad_type", f"'{name}' must be true or false, got {value!r}", fix)
-    return found
+    return TRUTH[str(value).strip().lower()]
 
 
 def number_in(value: object, name: str) -> float | None:

@@ -2,8 +2,9 @@
 
 It may name a side (chosen, rejected), one of the row's own answers by its field or the end of it (`response_b`,
 `model_b` and `B` for what stands in `response_b`, `first`), the model that wrote it, or the answer's text. Beside a
-chosen and a rejected response alone, the first side is the chosen one, as `label: true` is. A number is a place where
-the answers are numbered so, and else no more than a code or a strength, which only the format of the row could read.
+chosen and a rejected response alone, no other field of which is named for a side, the first side is the chosen one;
+`label: true` says that of every such pair. A number is a place where the answers are numbered so, and else no more than
+a code or a strength, which only the format of the row could read.
 """
 
 import re
@@ -12,11 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 from penchant.data.files import Row
-from penchant.data.importers.values import TRUTH
+from penchant.data.importers.values import TRUTH, says_nothing
 from penchant.data.importers.vote_fields import OUTCOMES, Vote
 from penchant.data.records import Comparison, PreferencePair, response_key
 
-__all__ = ["names_winner", "preferred", "says_preferred", "says_tie"]
+__all__ = ["last_text", "names_chosen", "names_winner", "preferred", "says_preferred", "says_tie"]
 
 _WHO = "human_|overall_|gold_|final_|ai_"
 _WHAT = "_(?:side|model|response|answer|output|completion|candidate|option|one|id|name|label|index)"
@@ -28,10 +29,18 @@ CODED = re.compile(r".*(?:preference|pref|verdict|outcome|status)(?:_.*)?")
 """Fields of which a number may be a strength, or a place on a scale."""
 LABELS = ("label", "labels")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
-END = re.compile(r"(?:.*[_\- ])?(a|b|j|k|left|right|first|second|chosen|rejected|\d)|.*[a-z](\d)", re.DOTALL)
+SIDE = r"(a|b|j|k|left|right|first|second|chosen|rejected|\d)"
+END = re.compile(rf"(?:.*[_\- ])?{SIDE}|.*[a-z](\d)", re.DOTALL)
+"""How the name of a field ends that tells one side from the other."""
+ANSWER = (
+    "side|model|system|assistant|response|answer|output|completion|candidate|option|choice|conversation|summary|text"
+)
+PLACE = re.compile(rf"(?:the_)?(?:{ANSWER})?_?{SIDE}")
+"""The whole of a value that means a side: any other that ends in a letter or a digit names a model, as qwen2."""
 FAMILIES = (("a", "b"), ("1", "2"), ("0", "1"), ("left", "right"), ("j", "k"))
 ENDS = frozenset(end for family in FAMILIES for end in family)
 PLACES = (("a", "left", "first"), ("b", "right", "second"))
+CHOSEN = frozenset(("chosen", "rejected"))
 WRITERS = frozenset(("model", "generator", "source"))
 TEXTS = ("content", "value", "text")
 
@@ -40,6 +49,11 @@ TEXTS = ("content", "value", "text")
 def names_winner(name: str) -> bool:
     """Whether a field of this name may say which of two answers is better, or that neither is."""
     return WINNER.fullmatch(_plain(name)) is not None
+
+
+def names_chosen(row: Row) -> bool:
+    """Whether the row itself calls an answer chosen or rejected, and does not leave it to a judgement of two."""
+    return any(not CHOSEN.isdisjoint(_plain(name).split("_")) for name, value in row.items() if not says_nothing(value))
 
 
 def preferred(record: object) -> tuple[str, str] | None:
@@ -70,15 +84,14 @@ def says_preferred(row: Row, name: str, record: object, sides: tuple[str, str]) 
     value, field = str(row[name]).strip(), _plain(name)
     if value in sides or says_tie(value):
         return value == sides[0]
-    word, words = value.strip("[]().'\"").removesuffix(".0"), _words(row, record, *sides)
-    if word.lower() in ("true", "false"):
-        return TRUTH[word.lower()] if field in LABELS else None
+    word, words = _plain(value.strip("[]().'\"").removesuffix(".0")), _words(row, record, *sides)
     if NUMBER.fullmatch(word) and CODED.fullmatch(field):
         return None
-    called = next((one for one in (_plain(word), _end(_plain(word))) if one in words), None)
-    if called is None and words.keys().isdisjoint(ENDS):
-        return _by_place(field, _plain(word))
-    return words.get(called or "")
+    called = next((one for one in (word, _side(PLACE, word)) if one in words), None)
+    if called is not None:
+        return words[called]
+    is_chosen = _is_chosen(field, word, row)
+    return None if is_chosen is None or "chosen" not in words else is_chosen == words["chosen"]
 
 
 def says_tie(value: object) -> bool:
@@ -86,14 +99,19 @@ def says_tie(value: object) -> bool:
     return isinstance(value, str) and OUTCOMES.get(value.strip().lower()) in ("tie", "both_bad")
 
 
-def _by_place(name: str, word: str) -> bool | None:
-    """What a word means beside a chosen and a rejected response that have no other names."""
+def _is_chosen(name: str, word: str, row: Row) -> bool | None:
+    """Whether a word means the chosen one of a chosen and a rejected response that have no other names.
+
+    Where a further field is named for a side, as `model_b` is, a place means that one, and nobody says which it is.
+    """
+    if word in ("true", "false"):
+        return TRUTH[word] if name in LABELS else None
+    if any(not ENDS.isdisjoint(_sides_in(_plain(one))) for one, value in row.items() if not says_nothing(value)):
+        return None
     if name in LABELS:
         return {"1": True, "0": False, "-1": False, "2": False}.get(word)
-    if not FIRST_IS_CHOSEN.fullmatch(name):
-        return None
-    end = _end(word)
-    return True if end in PLACES[0] else False if end in PLACES[1] or end == "2" else None
+    side = _side(PLACE, word) if FIRST_IS_CHOSEN.fullmatch(name) else ""
+    return True if side in PLACES[0] else False if side in PLACES[1] or side == "2" else None
 
 
 def _words(row: Row, record: object, better: str, worse: str) -> dict[str, bool]:
@@ -101,13 +119,20 @@ def _words(row: Row, record: object, better: str, worse: str) -> dict[str, bool]
     found: dict[str, set[bool]] = {}
     for word, is_better in _called(row, record, better, worse):
         found.setdefault(word, set()).add(is_better)
-    known = {word: meant.pop() for word, meant in found.items() if len(meant) == 1}
-    for name, value in row.items():
-        parts = _plain(name).split("_")
-        if not WRITERS.isdisjoint(parts) and isinstance(value, str):
-            for end in {*parts} & known.keys():
-                found.setdefault(_plain(value), set()).add(known[end])
-    known |= {word: meant.pop() for word, meant in found.items() if len(meant) == 1}
+    writers = [
+        (set(name.split("_")), _plain(value))
+        for name, value in ((_plain(name), value) for name, value in row.items() if isinstance(value, str))
+        if not WRITERS.isdisjoint(name.split("_"))
+    ]
+    known = _certain(found)
+    for parts, writer in writers:
+        for word in parts & known.keys():
+            found.setdefault(writer, set()).add(known[word])
+    known = _certain(found)
+    for parts, writer in writers:
+        for word in parts & (ENDS | CHOSEN) if writer in known else ():
+            found.setdefault(word, set()).add(known[writer])
+    known = _certain(found)
     for family in FAMILIES:
         if all(end in known for end in family):
             for end, words in zip(family, PLACES, strict=True):
@@ -115,16 +140,21 @@ def _words(row: Row, record: object, better: str, worse: str) -> dict[str, bool]
     return known
 
 
+def _certain(found: dict[str, set[bool]]) -> dict[str, bool]:
+    return {word: next(iter(meant)) for word, meant in found.items() if len(meant) == 1}
+
+
 def _called(row: Row, record: object, better: str, worse: str) -> Iterator[tuple[str, bool]]:
-    if isinstance(record, PreferencePair):
+    if isinstance(record, PreferencePair) and names_chosen(row):
         yield from (("chosen", record.probability > 0.5), ("rejected", record.probability < 0.5))
+    elif isinstance(record, Vote):
+        yield from ((_plain(better), True), (_plain(worse), False))
     for name, value in row.items():
-        text = _text(value)
-        if text in (better, worse):
-            yield from ((word, text == better) for word in {_plain(name), _end(_plain(name))} if word)
+        if (text := last_text(value)) in (better, worse):
+            yield from ((word, text == better) for word in {_plain(name), _side(END, _plain(name))} if word)
 
 
-def _text(value: Any) -> str | None:
+def last_text(value: Any) -> str | None:
     """The text of an answer: itself, or what the last message says."""
     value = value[-1] if isinstance(value, list) and value else value
     if isinstance(value, dict):
@@ -132,10 +162,15 @@ def _text(value: Any) -> str | None:
     return value.strip() if isinstance(value, str) else None
 
 
-def _end(name: str) -> str:
-    """The end of a name that tells one side from the other; empty where it has none."""
-    found = END.fullmatch(name)
-    return "" if found is None else found[1] or found[2]
+def _sides_in(name: str) -> set[str]:
+    """What in the name of a field may tell one side from the other, as in `score_b` and `response_0_source`."""
+    return {_side(END, name), *name.split("_")}
+
+
+def _side(form: re.Pattern[str], word: str) -> str:
+    """The side that a word of this form ends with; empty where it is not of it."""
+    found = form.fullmatch(word)
+    return next(filter(None, found.groups()), "") if found else ""
 
 
 def _plain(name: str) -> str:
