@@ -12,6 +12,7 @@ from penchant.evaluation.compared import compare_answers, mean_of
 from penchant.evaluation.judges import FunctionJudge
 from penchant.evaluation.shown import evaluation_lines
 from penchant.ranking.cautions import SAME, warning_of
+from penchant.ranking.quantiles import two_sided_quantile
 from penchant.ranking.winrate import win_rate
 from penchant.report.compared_measures import compared_measures
 from penchant.statistics import calibration
@@ -60,6 +61,27 @@ def test_ended_is_the_mean_over_prompts_whatever_their_numbers_of_answers():
     twice = [change_of("ended", answers([t * k for t in texts], [o * k for o in old]),
                        answers([t * k for t in texts], [n * k for n in new])) for k in (1, 2)]  # fmt: skip
     assert twice[1].low == pytest.approx(twice[0].low, abs=0.01), "copies add no certainty"
+
+
+def test_unequal_numbers_of_answers_make_nothing_surer_than_as_many_independent_ones():
+    steady = [[True, False], [True, False, True], [True, False], [False, True, False], [True, False]]
+    turned = [[not one for one in each] for each in steady]
+    found = change_of("ended", answers([["a"] * len(one) for one in steady], steady),
+                      answers([["a"] * len(one) for one in turned], turned))  # fmt: skip
+    effective = 5**2 / (3 / 2 + 2 / 3)
+    z = two_sided_quantile(0.95)
+    for limit, sign in ((found.low, -1), (found.high, 1)):  # no tie, so Wilson's
+        p, rate = (1 + limit) / 2, (1 + found.difference) / 2
+        assert sign * (p - rate) == pytest.approx(z * math.sqrt(p * (1 - p) / effective), rel=1e-6)
+    assert (found.num, found.num_prompts) == (12, 5)
+
+
+def test_numbers_of_answers_without_a_common_divisor_make_no_copies():
+    numbers = (7, 9, 11, 13, 16)
+    old, new = ([[i % k == 0 for i in range(num)] for num in numbers] for k in (2, 3))
+    found = change_of("ended", *(answers([["a"] * num for num in numbers], side) for side in (old, new)))
+    assert found.num == sum(numbers)
+    assert found.low < found.difference < found.high
 
 
 def test_a_judge_of_right_and_wrong_has_tangos_interval_too():

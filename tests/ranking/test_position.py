@@ -51,7 +51,7 @@ def test_answers_given_five_times_over_by_one_annotator_say_no_more_than_once():
     often = shown([w for w in won for _ in range(5)], annotator=[i for i in range(60) for _ in range(5)])
     five = first_shown_share(often)
     assert five.value == once.value
-    assert once.high - once.low < five.high - five.low < 1.06 * (once.high - once.low)
+    assert (five.low, five.high) == pytest.approx((once.low, once.high))
     naive = first_shown_share(shown([w for w in won for _ in range(5)]))
     assert naive.high - naive.low < 0.5 * (once.high - once.low)
 
@@ -79,6 +79,16 @@ def test_clustered_limits_are_wilsons_at_the_level_asked_for():
         share = first_shown_share(shown(won, annotator=people), confidence)
         ratio = variance_ratio(np.array(won, dtype=float), people, confidence)
         assert (share.low, share.high) == pytest.approx(wilson(2 / 3, 24 / ratio, confidence))
+
+
+def test_few_answers_are_allowed_for_whether_or_not_two_share_a_prompt():
+    won = [True] * 8 + [False] * 2
+    alone, paired = (first_shown_share(shown(won, prompt=names)) for names in (list("abcdefghij"), list("aabcdefghi")))
+    assert alone == first_shown_share(shown(won))
+    assert alone.low < wilson(0.8, 10)[0] - 0.05
+    assert paired.low < alone.low < paired.low + 0.1
+    ratio = variance_ratio(np.array(won, dtype=float), range(10))
+    assert (alone.low, alone.high) == pytest.approx(wilson(0.8, 10 / ratio))
 
 
 def test_clusters_that_vary_less_than_chance_or_cannot_vary_change_nothing():

@@ -318,3 +318,24 @@ def test_two_prompts_have_an_interval_and_a_confidence_that_is_none_is_refused()
     assert two.high - two.difference == pytest.approx(12.7062 * 1.0, rel=1e-4)  # t, 1 degree of freedom
     with pytest.raises(ValueError, match="between 0 and 1; got 95"):
         paired_means([0.0], [1.0], confidence=95)
+
+
+def test_whole_weights_give_the_rate_and_limits_of_copies_while_prompts_vary_more_than_chance():
+    credits, prompts, weights = [1.0, 1.0, 0.0, 0.5, 0.0, 1.0], list("aabbcd"), [1, 1, 2, 2, 3, 1]
+    copied = [[one for one, num in zip(of, weights, strict=True) for _ in range(num)] for of in (credits, prompts)]
+    expected, found = win_rate_of(*copied), win_rate_of(credits, prompts, weights=weights)
+    assert (found.rate, found.low, found.high, found.num) == (expected.rate, expected.low, expected.high, 6)
+    tenfold = win_rate_of(credits, prompts, weights=[10 * one for one in weights])
+    assert (tenfold.low, tenfold.high) == pytest.approx((found.low, found.high))
+    before, after = [0.0, 1.0, 3.0, 0.0, 2.0, 1.0], [1.0, 2.5, 0.0, 7.0, 1.0, 1.0]
+    copied = [
+        [one for one, num in zip(of, weights, strict=True) for _ in range(num)] for of in (before, after, prompts)
+    ]
+    expected, found = paired_means(*copied), paired_means(before, after, prompts, weights=weights)
+    assert (found.before, found.low, found.high) == pytest.approx((expected.before, expected.low, expected.high))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, math.inf], [1.0, -1.0]])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match="above 0, one for each of 2"):
+        win_rate_of([1.0, 0.0], weights=weights)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import lcm
 from statistics import fmean
 
 from penchant.data import Prompt
@@ -28,7 +27,7 @@ def changes(prompts: Sequence[Prompt], before: Answers, after: Answers) -> tuple
 
     Distinct-2 needs several answers to a prompt; length, end and entropy what is known of both sides' tokens. Each is a
     mean over the prompts, in which all answers to one are one. The interval of the share that ended is Tango's, of the
-    answers paired in their order; of the others it is Student's t, over prompts.
+    answers paired in their order; of the others it is that of a mean over prompts (`paired_means`).
     """
     words = [{p.id: [text.split() for text in side.texts[p.id]] for p in prompts} for side in (before, after)]
     repeated = [{key: [repetition(one) for one in answers] for key, answers in side.items()} for side in words]
@@ -56,10 +55,11 @@ def _means(ids: Sequence[str], side: Mapping[str, Sequence[float]]) -> list[floa
 def _ended(
     ids: Sequence[str], before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]
 ) -> PairedMeans:
-    """Where prompts have more answers or fewer, each counts as often as all need for as many; clusters see no more."""
-    num = lcm(*(len(before[one]) for one in ids))
-    old, new = (
-        [float(ended) for one in ids for ended in side[one] for _ in range(num // len(side[one]))]
-        for side in (before, after)
-    )
-    return paired_means(old, new, [one for one in ids for _ in range(num)], are_shares=True)
+    """Where prompts have more answers or fewer, each answer has its share of its prompt's weight, 1."""
+    both = [
+        (float(old), float(new), one, 1 / len(before[one]))
+        for one in ids
+        for old, new in zip(before[one], after[one], strict=True)
+    ]
+    old, new, prompts, weights = zip(*both, strict=True)
+    return paired_means(old, new, prompts, are_shares=True, weights=weights)

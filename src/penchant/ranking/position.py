@@ -48,10 +48,10 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
 
     1/2 is no bias if sides were shown at random; if the better items were shown first more often, it is not, and
     `fit_bradley_terry(position=True)` with the first shown at the left tells the two apart. Ties and both_bad are left
-    out. The limits are Wilson's for N / d answers, where d >= 1 is how much answers by one annotator, or to one prompt,
-    make the share vary more than N independent ones would (`variance_ratio`); the larger d of the two where both are
-    recorded. Where one person gave all answers, or all are to one prompt, nothing can be said of others, and d is of
-    the other way alone.
+    out. The limits are Wilson's for N / d answers, where d >= 1 allows for few answers, and for answers by one
+    annotator, or to one prompt, that make the share vary more than N independent ones would (`variance_ratio`). It is
+    the largest d of answers drawn alone, by annotator and by prompt, where these are recorded. Where one person gave
+    all answers, or all are to one prompt, nothing can be said of others, and d is of the other ways alone.
 
     Raises:
         ConfigError: a confidence outside (0, 1).
@@ -61,7 +61,7 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
         >>> shown = ["left"] * 6 + ["right"] * 4
         >>> share = first_shown_share(Ballots(["a"] * 10, ["b"] * 10, ["left"] * 10, shown_first=shown))
         >>> share.value, round(share.low, 3), round(share.high, 3), share.num
-        (0.6, 0.313, 0.832, 10)
+        (0.6, 0.271, 0.858, 10)
     """
     two_sided_quantile(confidence)
     shown = Coded.of([] if ballots.shown_first is None else ballots.shown_first)
@@ -73,8 +73,8 @@ def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
         return Share(None, None, None, 0, f"{reason} which side was shown first")
     won_V = (outcome.where("left") & shown.where("left")) | (outcome.where("right") & shown.where("right"))
     won_N = won_V[decided_V].astype(float)
-    columns = [Coded.of(getattr(ballots, name)).code_N[decided_V].tolist() for name in ballots.recorded]
-    effects = [variance_ratio(won_N, column, confidence) for column in columns if len(set(column)) < len(column)]
+    recorded = [Coded.of(getattr(ballots, name)).code_N[decided_V].tolist() for name in ballots.recorded]
+    effects = [variance_ratio(won_N, column, confidence) for column in (range(len(won_N)), *recorded)]
     effect = max([1.0, *filter(math.isfinite, effects)])
     low, high = wilson(float(won_N.mean()), len(won_N) / effect, confidence)
     return Share(float(won_N.mean()), low, high, len(won_N))

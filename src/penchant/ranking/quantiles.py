@@ -120,7 +120,13 @@ def skewed_limits(value_G: np.ndarray, confidence: float = 0.95) -> tuple[np.nda
     return mean - np.maximum(below, reach) * spread, mean + np.maximum(above, reach) * spread
 
 
-def variance_ratio(value_N: np.ndarray, cluster_N: Sequence[Hashable], confidence: float = 0.95) -> float:
+def variance_ratio(
+    value_N: np.ndarray,
+    cluster_N: Sequence[Hashable],
+    confidence: float = 0.95,
+    *,
+    weight_N: np.ndarray | None = None,
+) -> float:
     """By how much to divide N in an interval for independent draws from [0, 1], if clusters are what is drawn; >= 1.
 
     The design effect, the variance of the mean when clusters are drawn over that when answers are, times (t / z)^2. A
@@ -128,6 +134,9 @@ def variance_ratio(value_N: np.ndarray, cluster_N: Sequence[Hashable], confidenc
     cluster more, of mean size, half of it all 1 and half all 0; t is Student's with G degrees of freedom. Where no
     cluster has two answers it is little more than (t / z)^2, without which an interval for a handful of draws may hold
     a share near 1 nine times in ten; it is inf where there is one cluster only.
+
+    weight_N: how much each draw counts, above 0; None: 1. What is divided is then the sum of the weights w, and the
+    ratio is at least what leaves (sum w)^2 / sum w^2 draws, the effective number of independent ones (Kish).
 
     Example:
         >>> values = np.array([1.0, 1, 0, 0, 1, 1, 0, 0])
@@ -137,17 +146,18 @@ def variance_ratio(value_N: np.ndarray, cluster_N: Sequence[Hashable], confidenc
     Reference:
         An effective number in an interval for independent draws: E. L. Korn and B. I. Graubard, Confidence Intervals
         for Proportions With Small Expected Number of Positive Counts Estimated From Survey Data, Survey Methodology
-        24, 1998.
+        24, 1998. L. Kish, Survey Sampling, 1965, section 11.7.
     """
+    weight_N = np.ones(len(value_N)) if weight_N is None else weight_N
     clusters = Coded.of(cluster_N)
-    num, num_clusters = len(value_N), len(clusters.labels)
+    num, num_clusters = weight_N.sum(), len(clusters.labels)
     if num_clusters == 1:
         return math.inf
-    sum_G, size_G = np.bincount(clusters.code_N, value_N), np.bincount(clusters.code_N)
+    sum_G, size_G = (np.bincount(clusters.code_N, weight_N * one) for one in (value_N, 1.0))
     size = num / num_clusters
     share = (sum_G.sum() + size / 2) / (num + size)
     of_the_other = ((1 - share) ** 2 + share**2) / 2
     drawn = num_clusters / (num_clusters - 1) * ((sum_G - share * size_G) ** 2).sum() + size**2 * of_the_other
-    independent = ((value_N - share) ** 2).sum() + size * of_the_other
+    independent = (weight_N * (value_N - share) ** 2).sum() + size * of_the_other
     wider = two_sided_quantile(confidence, num_clusters) / two_sided_quantile(confidence)
-    return max(float(drawn / independent * wider**2), 1.0)
+    return max(float(drawn / independent * wider**2), float((weight_N**2).sum() / num))

@@ -68,11 +68,16 @@ def win_rate(wins: int, losses: int, ties: int = 0, confidence: float = 0.95) ->
     """
     if min(wins, losses, ties) < 0:
         raise ValueError(f"Counts cannot be negative: got {wins} wins, {losses} losses, {ties} ties.")
-    return _score_interval(wins, losses, wins + losses + ties, 1.0, confidence)
+    num = wins + losses + ties
+    return WinRate(*_score_interval(wins, losses, num, 1.0, confidence), num)
 
 
 def win_rate_of(
-    credits: Sequence[float], prompts: Sequence[Hashable] | None = None, confidence: float = 0.95
+    credits: Sequence[float],
+    prompts: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+    *,
+    weights: Sequence[float] | None = None,
 ) -> WinRate:
     """`win_rate` of comparisons of which those of one prompt go together.
 
@@ -84,9 +89,11 @@ def win_rate_of(
         credits: N times 1 (won), 0 (lost) or 1/2 (tie).
         prompts: N labels; equal labels are one prompt. None: every comparison has a prompt of its own.
         confidence: coverage asked for, between 0 and 1.
+        weights: N numbers above 0, how much each comparison counts beside the others; None: all alike.
 
     Raises:
-        ValueError: another credit, lengths that differ, no comparison at all, or a confidence outside (0, 1).
+        ValueError: another credit, lengths that differ, no comparison at all, a weight that is not above 0, or a
+            confidence outside (0, 1).
 
     Example:
         >>> credits, prompts = [1.0] * 8 + [0.0] * 2, list("aabbccddee")
@@ -102,9 +109,10 @@ def win_rate_of(
         )
     if not credits:
         raise ValueError(NO_COMPARISON)
-    wins, losses = (sum(credit == one for credit in credits) for one in (1.0, 0.0))
-    ratio = variance_ratio(np.array(credits), labels, _checked(confidence))
-    return _score_interval(wins, losses, len(credits), ratio, confidence)
+    credit_N, weight_N = np.array(credits), _weights(weights, len(credits))
+    wins, losses = (float(weight_N[credit_N == one].sum()) for one in (1.0, 0.0))
+    ratio = variance_ratio(credit_N, labels, _checked(confidence), weight_N=weight_N)
+    return WinRate(*_score_interval(wins, losses, float(weight_N.sum()), ratio, confidence), len(credits))
 
 
 def paired_means(
@@ -114,6 +122,7 @@ def paired_means(
     *,
     confidence: float = 0.95,
     are_shares: bool | None = None,
+    weights: Sequence[float] | None = None,
 ) -> PairedMeans:
     """Mean score before and after, and the mean difference with an interval clustered by prompt.
 
@@ -128,9 +137,11 @@ def paired_means(
         confidence: coverage asked for, between 0 and 1.
         are_shares: whether scores can be 0 or 1 and nothing else; None: seen by itself where both occur. False is for
             many answers to each prompt, whose shares lie between 0 and 1 and have no long tail: Student's t alone.
+        weights: N numbers above 0, how much each position counts beside the others; None: all alike.
 
     Raises:
-        ValueError: lengths differ, nothing to compare, a score that is not finite, or a confidence outside (0, 1).
+        ValueError: lengths differ, nothing to compare, a score that is not finite, a weight that is not above 0, or a
+            confidence outside (0, 1).
 
     Example:
         >>> found = paired_means([0.0, 0.0, 0.0, 0.0], [1.0, 2.0, 3.0, 4.0])
@@ -153,21 +164,14 @@ def paired_means(
     _checked(confidence)
     number_of = {label: g for g, label in enumerate(dict.fromkeys(labels))}
     cluster_N, num_prompts = [number_of[label] for label in labels], len(number_of)
-    sum_G, size_G = np.bincount(cluster_N, weights=y - x), np.bincount(cluster_N)
-    found = PairedMeans(
-        float(x.mean()),
-        float(y.mean()),
-        float((y - x).mean()),
-        None,
-        None,
-        len(x),
-        num_prompts,
-        warning_of(num_prompts),
-    )
+    weight_N = _weights(weights, len(x))
+    sum_G, size_G = (np.bincount(cluster_N, weight_N * one) for one in (y - x, 1.0))
+    old, new, change = (float(np.average(one, weights=weight_N)) for one in (x, y, y - x))
+    found = PairedMeans(old, new, change, None, None, len(x), num_prompts, warning_of(num_prompts))
     if num_prompts == 1:
         return found
     if are_shares or (are_shares is None and set(x) | set(y) == {0.0, 1.0}):
-        rate = win_rate_of((0.5 + (y - x) / 2).tolist(), labels, confidence)
+        rate = win_rate_of((0.5 + (y - x) / 2).tolist(), labels, confidence, weights=weights)
         return replace(found, low=2 * rate.low - 1, high=2 * rate.high - 1)
     if np.ptp(sum_G / size_G) <= 1e-12 * max(np.abs(x).max(), np.abs(y).max()):  # rounding apart
         return replace(found, warning=warning_of(num_prompts, is_same=True))
@@ -177,25 +181,34 @@ def paired_means(
     return replace(found, low=found.difference + float(low), high=found.difference + float(high))
 
 
+def _weights(weights: Sequence[float] | None, num: int) -> np.ndarray:
+    weight_N = np.ones(num) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weight_N.shape != (num,) or not (np.isfinite(weight_N) & (weight_N > 0)).all():
+        raise ValueError(f"Weights are finite numbers above 0, one for each of {num}; got {weight_N}.")
+    return weight_N
+
+
 def _checked(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise ValueError(f"Confidence must lie between 0 and 1; got {confidence}.")
     return confidence
 
 
-def _score_interval(wins: int, losses: int, num: int, ratio: float, confidence: float) -> WinRate:
-    """Tango's, of `num` / `ratio` comparisons: the same as with a quantile that is sqrt(ratio) times as large."""
+def _score_interval(
+    wins: float, losses: float, num: float, ratio: float, confidence: float
+) -> tuple[float, float, float]:
+    """The rate, and Tango's limits of `num` / `ratio` comparisons: those of a quantile sqrt(ratio) times as large."""
     if num == 0:
         raise ValueError(NO_COMPARISON)
     rate = (num + wins - losses) / (2 * num)
     if math.isinf(ratio):
-        return WinRate(rate, 0.0, 1.0, num)
+        return rate, 0.0, 1.0
     z = two_sided_quantile(_checked(confidence)) * math.sqrt(ratio)
     low, high = _lowest_delta(wins, losses, num, z), -_lowest_delta(losses, wins, num, z)
-    return WinRate(rate, (1 + low) / 2, (1 + high) / 2, num)
+    return rate, (1 + low) / 2, (1 + high) / 2
 
 
-def _lowest_delta(wins: int, losses: int, num: int, z: float) -> float:
+def _lowest_delta(wins: float, losses: float, num: float, z: float) -> float:
     """Smallest p(win) - p(loss) that the score test keeps, by bisection: the test's statistic falls as delta grows."""
     low, high = -1.0, (wins - losses) / num
     while high - low > 1e-13:
@@ -205,7 +218,7 @@ def _lowest_delta(wins: int, losses: int, num: int, z: float) -> float:
     return (low + high) / 2
 
 
-def _variance(wins: int, losses: int, num: int, delta: float) -> float:
+def _variance(wins: float, losses: float, num: float, delta: float) -> float:
     """Variance of one draw of +1, -1, 0 under the most likely p(loss) that fits the counts and delta."""
     b = (2 * num - wins + losses) * delta - wins - losses
     c = -losses * delta * (1 - delta)
