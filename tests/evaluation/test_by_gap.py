@@ -1,7 +1,7 @@
 """Held-out accuracy by how much better the data says that the chosen response is."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ from penchant.data import load_pairs
 from penchant.data.records import Origin
 from penchant.evaluation.scoring import PairScore, summarise
 from penchant.evaluation.shown import accuracy_lines
-from penchant.ranking.cautions import warning_of
+from penchant.ranking.cautions import SAME, warning_of
 from penchant.report.compared_measures import compared_measures
+from penchant.statistics import Estimate
 from penchant.tokens import EncodedPair, TokenSequence
 
 SIDES = {"prompt": "a question", "chosen": "a good answer", "rejected": "a bad answer"}
@@ -74,3 +75,14 @@ def test_a_margin_stands_in_for_a_gap_and_pairs_without_either_are_left_out():
         ("where chosen is better by 0.5", "50.0%", "2 pairs"),
         ("where chosen is better by 2", "100.0%", "1 pairs"),
     }
+
+
+def test_that_a_part_has_few_lists_is_said_under_it_once():
+    pairs = [encoded(i) for i in range(24)]
+    whole = summarise(pairs, scored(pairs, [1.0, -1.0] * 12))
+    few, same = Estimate(0.5, 0.2, 0.8, 7, 7, warning_of(7)), Estimate(1.0, None, None, 3, 3, SAME)
+    lines = list(accuracy_lines(replace(whole, parts={"Ties": few, "mean of parts": few, "Maths": same})))
+    assert lines.count(f"          {warning_of(7)}") == 1
+    place = lines.index(f"          {warning_of(7)}")
+    assert "best of n, Ties" in lines[place - 1]
+    assert sum(SAME in line for line in lines) == 1

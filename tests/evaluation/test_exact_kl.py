@@ -44,6 +44,17 @@ def test_its_mean_over_all_responses_is_the_exact_kl_and_it_varies_less_than_the
     assert (found >= 0).all()
 
 
+def test_models_that_are_nearly_equal_are_not_below_zero_by_rounding():
+    torch.manual_seed(0)
+    hidden_KH, weight_VH = torch.randn(64, 8), torch.randn(500, 8)
+    near = hidden_KH + 1e-6 * torch.randn(64, 8)
+    head = Head(weight_VH)
+    assert (token_kl(hidden_KH, head, near, head) < 0).any(), "or this tests nothing"
+    found = exact_kl(*(Predicted(states, torch.arange(64), head) for states in (hidden_KH, near)))
+    assert (found >= 0).all()
+    assert exact_kl(*(Predicted(torch.full((1, 8), x), torch.arange(1), head) for x in (float("nan"), 1.0))).isnan()
+
+
 def test_models_of_different_vocabularies_have_no_kl():
     sides = [Predicted(torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), Head(torch.zeros(v, 2))) for v in (5, 6)]
     with pytest.raises(ModelError, match="5 tokens and the reference 6"):

@@ -16,7 +16,7 @@ from penchant.evaluation.compared import Evaluation, compare_answers
 from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges import FunctionJudge
 from penchant.evaluation.scoring import Summary
-from penchant.ranking.cautions import SAME
+from penchant.ranking.cautions import ONE, SAME
 from penchant.ranking.winrate import win_rate
 from penchant.report.calibration_figure import calibration_figure
 from penchant.report.compared_measures import compared_measures
@@ -155,6 +155,13 @@ def test_too_few_prompts_are_said_where_the_interval_stands(language, run):
     assert warning in html
     known = words_in("zh")
     assert all(known(sentence) != sentence for sentence in WARNINGS)
+
+
+def test_that_there_is_one_prompt_only_is_said_once():
+    found = evaluation(num=1).as_dict()
+    lines = list(compared_measures({**found, "forgetting": None, "accuracy": None}, str))
+    assert [line.name for line in lines if ONE in line.beware] == ["win rate"]
+    assert {"judge's mean score", "KL, exact", "tokens an answer"} <= {line.name for line in lines}
 
 
 def test_an_estimate_with_a_warning_of_its_own_keeps_it():

@@ -73,6 +73,17 @@ def test_measures_of_the_fixed_prompts_are_paired_by_prompt():
     assert found["answers ended"].change == f"-25% ({ended.low:.0%} – +{ended.high:.0%})"
 
 
+def test_a_calibration_error_without_an_interval_does_not_take_that_of_an_earlier_evaluation():
+    ece = "eval_rewards/ece"
+    first = {"step": 1, ece: 0.3, f"{ece}_low": 0.1, f"{ece}_high": 0.5}
+
+    def line(*rows):
+        return next(m for m in measures({}, rows, [], None, str) if m.name == "calibration error")
+
+    assert (line(first, {"loss": 1.0}).after, line(first).change) == ("0.3", "0.100 – 0.500")
+    assert (line(first, {"step": 2, ece: 0.0}).after, line(first, {"step": 2, ece: 0.0}).change) == ("0", "")
+
+
 def test_a_held_out_loss_of_dpo_begins_at_ln_2_only_where_the_policy_is_its_reference(run, metrics):
     def begins(**facts):
         config = {"dpo": {"objective": "dpo"}}

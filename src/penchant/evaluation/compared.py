@@ -139,7 +139,7 @@ def compare_answers(
     """Judge both sides response by response and summarise.
 
     Intervals are 95%: of win rates by Tango's score method, for fewer comparisons where each prompt has several or the
-    judge was asked several times; of means by Student's t, over prompts. seed: of the coin that says which answer is
+    judge was asked several times; of means over prompts (`paired_means`). seed: of the coin that says which answer is
     shown first, and of resamples. Raises UserError where the judge fails.
     """
     if repeats < 1:

@@ -28,6 +28,8 @@ __all__ = ["exact_kl", "exact_kl_from"]
 def exact_kl(policy: Predicted, reference: Predicted) -> Tensor:
     """The sum of KL(policy || reference) over the prefixes of every response, float64 (R,), in nats.
 
+    0 where rounding would have models that are nearly equal below it.
+
     Raises:
         ModelError: the models have vocabularies of different sizes.
     """
@@ -37,7 +39,7 @@ def exact_kl(policy: Predicted, reference: Predicted) -> Tensor:
         )
     where = policy.head.weight_VH.device
     own = [
-        float(token_kl(one, policy.head, other.to(where), reference.head).cpu().double().sum())
+        float(token_kl(one, policy.head, other.to(where), reference.head).cpu().double().sum().clamp(min=0))
         for one, other in zip(policy.states(), reference.states(), strict=True)
     ]
     return torch.tensor(ranks.collect(own), dtype=torch.float64)

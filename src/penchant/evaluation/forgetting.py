@@ -31,9 +31,9 @@ MAX_LENGTH = 1024
 class Forgetting:
     """Perplexities of the same demonstrations, and ratio = after / before with its 95% limits.
 
-    Above 1 something was forgotten. Limits by the jackknife that leaves out one demonstration at a time and Student's
-    t, of the log of the ratio; None where there is one, or the ratio is the same for all. num_tokens: that are
-    predicted. warning: why there are no limits, or that they are of few.
+    Above 1 something was forgotten. Limits of the log of the ratio, over demonstrations (`paired_means`); None where
+    there is one, or the ratio is the same for all. num_tokens: that are predicted. warning: why there are no limits, or
+    that they are of few.
     """
 
     before: float

@@ -53,8 +53,12 @@ def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
         yield f"          {_share(bucket.share)} where the data has chosen better by {gap}"
     if (lists := of.lists) is not None:
         yield f"lists     {lists.rate:.1%}  ({lists.low:.1%} to {lists.high:.1%}, {lists.num} rows) right in every pair"
+    said = {None, of.warning}
     for part, score in of.parts.items():
         yield f"          {score.value:.1%}{_limits(score)} best of n{part and f', {part}'}, {score.num} lists"
+        if score.low is not None and score.warning not in said:
+            yield f"          {score.warning}"
+            said.add(score.warning)
     sure, brier = of.calibration.ece, of.calibration.brier
     yield (
         f"p(chosen) is off by {sure.value:.3f}{_limits(sure)} on average (ECE), Brier score {brier.value:.3f}"

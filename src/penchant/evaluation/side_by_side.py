@@ -52,7 +52,8 @@ def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, 
     """Win rate of the newer model, KL, mean scores where the judge scores, and the pairs, as the report shows them.
 
     comparisons: of `side_by_side`, answered; one that nobody answered counts for the KL alone. Intervals are 95%: of
-    the win rate by Tango's score method, both_bad being a tie; of means by Student's t.
+    the win rate by Tango's score method, both_bad being a tie; of means over prompts (`paired_means`). warning: of the
+    comparisons that were answered; the KL and the difference have their own.
     """
     ids = [comparison.id for comparison in comparisons]
     sides = [_sides(comparison) for comparison in comparisons]
@@ -63,8 +64,8 @@ def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, 
         "judge": judge,
         "num_prompts": len(ids),
         "num_answered": len(won),
-        "warning": warning_of(len(ids)) if ids else None,
-        "kl": {"mean": kl.after, "low": kl.low, "high": kl.high},
+        "warning": warning_of(len(won)) if won else None,
+        "kl": {"mean": kl.after, "low": kl.low, "high": kl.high, "warning": kl.warning},
         "pairs": sides,
     }
     if won:
@@ -76,7 +77,8 @@ def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, 
         old, new = ([side[f"score_{when}"] for side in sides] for when in ("before", "after"))
         means = paired_means(old, new, ids)
         summary |= {"mean_before": means.before, "mean_after": means.after}
-        summary["difference"] = {"mean": means.difference, "low": means.low, "high": means.high}
+        limits = {"low": means.low, "high": means.high, "warning": means.warning}
+        summary["difference"] = {"mean": means.difference, **limits}
     return summary
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from penchant.report.figures import number
 from penchant.report.languages import Words
-from penchant.report.measure import Measure, cautioned, signed, span
+from penchant.report.measure import Measure, answered, cautioned, signed, span
 
 __all__ = ["compared_measures"]
 
@@ -27,8 +27,8 @@ def compared_measures(comparison: Found, _: Words) -> Iterator[Measure]:
 def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
     group, of = _("Who is preferred"), _prompts(comparison, _)
     if rate := comparison.get("win_rate"):
-        what, beware = _("a tie counts half"), cautioned(comparison, _)
-        yield Measure(_("win rate"), UNMEASURED, *_rate(rate), of, what, group, beware=beware)
+        what, own = _("a tie counts half"), answered(comparison)
+        yield Measure(_("win rate"), UNMEASURED, *_rate(rate), _prompts(own, _), what, group, beware=cautioned(own, _))
         if rate.get("ties") and (decided := comparison.get("decided")):
             what = _("of the comparisons that were decided")
             yield Measure(_("win rate, ties apart"), UNMEASURED, *_rate(decided), _comparisons(decided, _), what, group)
@@ -40,7 +40,7 @@ def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
     if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
         change, judge = comparison.get("difference") or {}, str(comparison.get("judge", ""))
         both = number(before), number(after)
-        difference, why = signed(change.get("mean"), change), _no_interval(change, _)
+        difference, why = signed(change.get("mean"), change), _no_interval(change, comparison, _)
         yield Measure(_("judge's mean score"), *both, difference, of, judge, group, why)
     if bias := comparison.get("position_bias"):
         what = _("of a judge asked in both orders: the place alone decided, and the comparison is a tie")
@@ -55,12 +55,12 @@ def _moved(comparison: Found, _: Words) -> Iterator[Measure]:
     if kl := comparison.get("kl"):
         what = _("nats a response: how far the answers moved from the reference; 0 is not at all")
         shown = f"{kl['mean']:.2f}", span(kl, "{:.2f}")
-        yield Measure(_("KL from the reference"), "0", *shown, of, what, group, _no_interval(kl, _))
+        yield Measure(_("KL from the reference"), "0", *shown, of, what, group, _no_interval(kl, comparison, _))
     exact, why = comparison.get("kl_exact"), comparison.get("why_no_exact_kl")
     if exact:
         what = _("the same with less noise: every next token's whole distribution")
         shown = f"{exact['mean']:.2f}", span(exact, "{:.2f}")
-        yield Measure(_("KL, exact"), "0", *shown, of, what, group, _no_interval(exact, _))
+        yield Measure(_("KL, exact"), "0", *shown, of, what, group, _no_interval(exact, comparison, _))
     elif why:
         yield Measure(_("KL, exact"), "", _("not measured"), "", "", str(why), group)
     if forgot := comparison.get("forgetting"):
@@ -70,7 +70,7 @@ def _moved(comparison: Found, _: Words) -> Iterator[Measure]:
         num = _("{num} demonstrations").format(num=f"{forgot['num_demonstrations']:,}")
         what = _("of demonstrations not trained on; above × 1 something was forgotten")
         both = number(forgot["before"]), number(forgot["after"])
-        yield Measure(_("perplexity"), *both, ratio, num, what, group, _no_interval(forgot, _))
+        yield Measure(_("perplexity"), *both, ratio, num, what, group, _no_interval(forgot, comparison, _))
 
 
 def _answers(comparison: Found, _: Words) -> Iterator[Measure]:
@@ -88,7 +88,8 @@ def _answers(comparison: Found, _: Words) -> Iterator[Measure]:
             means = change["means"]
             num = _("{num} prompts").format(num=f"{means['num_prompts']:,}")
             shown = form(means["before"]), form(means["after"]), signed(means["difference"], means, form)
-            yield Measure(name, *shown, num, what, _("How the answers changed"), _no_interval(means, _))
+            why = _no_interval(means, comparison, _)
+            yield Measure(name, *shown, num, what, _("How the answers changed"), why)
 
 
 def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
@@ -155,9 +156,9 @@ def _pairs(found: Found, _: Words) -> str:
     return _("{num} pairs").format(num=f"{found['num']:,}")
 
 
-def _no_interval(found: Found, _: Words) -> str:
-    """Why there is none."""
-    return cautioned(found, _) if found.get("low") is None else ""
+def _no_interval(found: Found, whole: Found, _: Words) -> str:
+    """Why there is none, where that is not said of all."""
+    return _apart(found, whole, _) if found.get("low") is None else ""
 
 
 def _apart(found: Found, whole: Found, _: Words) -> str:

@@ -127,6 +127,7 @@ class Comparison(Fields):
     policy: Text = LACKING
     reference: Text = LACKING
     num_prompts: Count = LACKING
+    num_answered: Count = LACKING
     mean_before: Number | None = LACKING
     mean_after: Number | None = LACKING
     difference: Mean | None = LACKING

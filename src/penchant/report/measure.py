@@ -8,7 +8,7 @@ from penchant.report.figures import number
 from penchant.report.languages import Words
 from penchant.statistics import WARNINGS
 
-__all__ = ["Measure", "cautioned", "percent", "signed", "span"]
+__all__ = ["Measure", "answered", "cautioned", "percent", "signed", "span"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ def cautioned(found: Mapping[str, Any], _: Words) -> str:
     num, said = found.get("num_prompts"), found.get("warning") or ""
     known = [one for one in WARNINGS if one.format(num_prompts=num) == said]
     return _(known[0]).format(num_prompts=num) if known else str(said)
+
+
+def answered(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The comparison as its win rate has it: of the prompts that somebody answered, where not all were."""
+    return {**comparison, "num_prompts": comparison.get("num_answered", comparison.get("num_prompts"))}
 
 
 def signed(mean: float | None, limits: Mapping[str, Any], form: Callable[[float], str] = number) -> str:

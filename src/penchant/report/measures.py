@@ -11,7 +11,7 @@ from penchant.report.compared_measures import compared_measures
 from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.figures import number
 from penchant.report.languages import Words
-from penchant.report.measure import Measure, cautioned, percent, signed
+from penchant.report.measure import Measure, cautioned, percent, signed, span
 from penchant.report.series import Rows, accuracy_limits, log_prob_change, series
 
 __all__ = ["measures"]
@@ -106,13 +106,14 @@ def _by_length(metrics: Rows, of: str, _: Words) -> Iterator[Measure]:
         if len(rate) and len(low) and len(high) and len(num):
             interval = f"{low.values[-1]:.1%} – {high.values[-1]:.1%}"
             yield Measure(name, "", f"{rate.values[-1]:.1%}", interval, f"{num.values[-1]:,.0f}", what)
-    error, low, high = (series(metrics, f"eval_rewards/ece{end}") for end in ("", "_low", "_high"))
-    if len(error):
-        interval = f"{low.values[-1]:.3f} – {high.values[-1]:.3f}" if len(low) and len(high) else ""
+    key = "eval_rewards/ece"
+    last = next((row for row in reversed(metrics) if len(series([row], key))), None)
+    if last is not None:
+        interval = span({end: last.get(f"{key}_{end}") for end in ("low", "high")}, "{:.3f}")
         what = _(
             "how far sigmoid(margin) is from being right as often as it says, on average; errs upwards on few pairs"
         )
-        yield Measure(_("calibration error"), "", number(error.values[-1]), interval, of, what)
+        yield Measure(_("calibration error"), "", number(last[key]), interval, of, what)
 
 
 def _of_scores(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measure]:

@@ -61,7 +61,7 @@ def write_report(
         samples: {"step", "prompt", "response"}: the same prompts answered at several steps.
         comparison: {"judge", "num_prompts", "mean_before", "mean_after", "win_rate": {"rate", "low", "high", "wins",
             "losses", "ties"}, "kl": {"mean", "low", "high"} in nats per response, "pairs": [{"prompt", "before",
-            "after", "score_before", "score_after"}]}, or None.
+            "after", "score_before", "score_after"}]}, or None. num_answered: prompts of the win rate, where not all.
         path: the HTML file; its folder is made where it is missing.
         about: the formula, where the model came from, and how to repeat it, as far as these are known.
         language: "en" or "zh"; settings and what a run noted of itself keep their names.

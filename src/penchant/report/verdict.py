@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from penchant.report.languages import Words
-from penchant.report.measure import cautioned
+from penchant.report.measure import answered, cautioned
 from penchant.report.series import Rows, accuracy_limits, series
 
 __all__ = ["Verdict", "verdict"]
@@ -22,7 +22,7 @@ class Verdict:
 
 def verdict(run: Mapping[str, Any], metrics: Rows, comparison: Mapping[str, Any] | None, _: Words) -> Verdict:
     """Read from a comparison of answers where there is one; preferences over given pairs alone decide nothing."""
-    comparison = comparison or {}
+    comparison = answered(comparison or {})
     judge, num = str(comparison.get("judge") or _("the judge")), comparison.get("num_prompts")
     prompts = _("on {num:,} prompts").format(num=num) if isinstance(num, int) else _("on the prompts compared")
     rate, warning = comparison.get("win_rate") or {}, cautioned(comparison, _)

@@ -66,7 +66,7 @@ def calibration(
 
 
 def _brier(p_N: FloatArray, prompts: Sequence[Hashable]) -> Estimate:
-    """A mean over pairs: Student's t over prompts."""
+    """A mean over pairs, with limits over prompts (`paired_means`)."""
     found = paired_means([0.0] * len(p_N), ((1 - p_N) ** 2).tolist(), prompts)
     low, high = (None if one is None else min(max(one, 0.0), 1.0) for one in (found.low, found.high))
     return Estimate(found.after, low, high, found.num, found.num_prompts, found.warning)
