@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.stats import beta, norm
 
-from penchant.statistics import crossed
 from penchant.studies.at_one_kl import at_kl
-from penchant.studies.curves import Place, place_of
+from penchant.studies.curves import Place, mean_over, place_of
 from penchant.studies.points import Measured, Point
 
 NUM_PROMPTS, SHARES = (5, 10, 20, 65), (0.5, 0.8, 0.95, 0.99)
@@ -30,6 +29,7 @@ def main() -> None:
         ("win rate over the start at one KL, and by how much it differs", wins()),
         ("true reward at one KL, and by how much it differs", rewards()),
         ("means over prompts and seeds", seeds()),
+        ("upper limits of skewed KLs that lie below the truth", too_low()),
     ):
         print(f"\n{title}\n")
         for row in rows:
@@ -118,9 +118,18 @@ def _seeds(num_seeds: int, num_prompts: int, spread: float, trials: int) -> floa
     for seed in range(trials):
         rng = np.random.default_rng(seed)
         of_both = rng.normal(0, 0.76, (num_seeds, num_prompts))  # four answers whose correlation is 0.3
-        found = crossed(rng.normal(0, 1, num_prompts) + rng.normal(0, spread, (num_seeds, 1)) + of_both)
-        held += abs(found.mean) <= found.reach
+        found = mean_over(rng.normal(0, 1, num_prompts) + rng.normal(0, spread, (num_seeds, 1)) + of_both)
+        held += found.low <= 0 <= found.high
     return held / trials
+
+
+def too_low(trials: int = 20000) -> Iterator[tuple[object, ...]]:
+    """How often a KL that is the budget itself counts as surely within: prompts differ as an exponential does."""
+    yield "prompts", "upper limit below the truth"
+    yield "---", "---"
+    for num_prompts in NUM_PROMPTS:
+        drawn = np.random.default_rng(0).exponential(1, (trials, 1, num_prompts))
+        yield num_prompts, f"{np.mean([mean_over(value_SG).high < 1 for value_SG in drawn]):.1%}"
 
 
 def _won(rng: np.random.Generator, ease_G: np.ndarray, shares: dict[float, float]) -> list[Place]:

@@ -12,26 +12,28 @@ def test_of_one_seed_it_is_students_interval_over_prompts():
     found = crossed(value_G[None])
     low, high = stats.t.interval(0.95, 11, value_G.mean(), stats.sem(value_G))
     assert (found.mean - found.reach, found.mean + found.reach) == pytest.approx((low, high))
-    assert found.widening == 1
+    assert (found.over_prompts, found.over_seeds) == (found.reach, 0)
 
 
 def test_two_seeds_that_differ_reach_as_far_as_one_degree_of_freedom_says():
     value_SG = np.add.outer([0.0, 1.0], np.random.default_rng(0).normal(size=200))
     found = crossed(value_SG)
     over_seeds = stats.t.ppf(0.975, 1) * 0.5  # standard error of 0 and 1
-    assert found.reach == pytest.approx(np.hypot(found.over_prompts, over_seeds))
-    assert found.widening > 20
+    assert found.over_seeds == pytest.approx(over_seeds, rel=0.01)
+    assert found.reach == pytest.approx(np.hypot(found.over_prompts, found.over_seeds))
 
 
 def test_seeds_that_differ_by_chance_within_prompts_alone_hardly_widen():
     value_SG = np.random.default_rng(1).normal(size=40) + np.random.default_rng(2).normal(size=(5, 40))
-    assert 1 <= crossed(value_SG).widening < 1.1
+    found = crossed(value_SG)
+    assert found.reach < 1.1 * found.over_prompts
 
 
 def test_of_one_prompt_or_of_values_all_alike_nothing_is_made_up():
-    assert np.isnan(crossed(np.ones((2, 1))).reach)
-    assert (crossed(np.ones((2, 3))).reach, crossed(np.ones((2, 3))).widening) == (0, 1)
-    assert crossed(np.array([[1.0, 1.0], [0.0, 0.0]])).widening == np.inf
+    assert np.isinf(crossed(np.ones((2, 1))).reach)
+    assert crossed(np.ones((2, 3))).reach == 0
+    of_seeds = crossed(np.array([[1.0, 1.0], [0.0, 0.0]]))
+    assert (of_seeds.over_prompts, of_seeds.over_seeds) == (0, of_seeds.reach)
 
 
 @pytest.mark.parametrize(("num_seeds", "spread"), [(1, 0.0), (2, 0.3), (3, 0.0), (3, 0.6)])

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from penchant.ranking.cautions import SAME
 from penchant.statistics import resampled
-from penchant.studies.at_one_kl import NO_SPREAD, at_kl
+from penchant.studies.at_one_kl import at_kl
 from penchant.studies.curves import curves_of
-from penchant.studies.matched import matched, matched_table
+from penchant.studies.matched import NO_KL, matched, matched_table
 from penchant.studies.points import Measured, Point
 
 
@@ -73,7 +74,7 @@ def test_between_the_start_and_a_first_strength_it_is_no_surer_than_that_strengt
     [place] = places = curve((5.7, 0.4), noise=0.8)
     for what, own, start_G in (("win", place.win, HALF), ("true", place.true, ZERO)):
         near, at = (at_kl(places, kl, what, start_G) for kl in (0.1, place.kl.mean))
-        assert near.below is None
+        assert (near.between, at.between) == ([None, "1"], ["1"])
         assert near.found.high - near.found.low >= own.high - own.low - 1e-9
         assert at.found.high - at.found.low >= own.high - own.low - 1e-9
 
@@ -90,19 +91,61 @@ def test_answers_that_all_win_leave_an_interval(always_wins, curve):
 
 
 def test_rewards_that_are_all_alike_have_no_interval_and_it_is_said(curve):
-    places = curve((1, 1), (4, 1), noise=0.0)
-    found = at_kl(places, 2.25, "true", ZERO).found
-    assert (found.value, found.low, found.high, found.warning) == (1.0, None, None, NO_SPREAD)
+    for true in (1.0, 0.1):  # means of 0.1 differ by rounding
+        found = at_kl(curve((1, true), (4, true), noise=0.0), 2.25, "true", ZERO).found
+        assert (found.value, found.low, found.high, found.warning) == (pytest.approx(true), None, None, SAME)
 
 
 def test_the_difference_of_two_methods_is_paired_by_prompt(curve, start, point, measured):
     """Two curves whose prompts do well together differ more surely than their own intervals tell."""
-    one, same, other = curve((1, 1), (9, 3)), curve((1, 1.2), (9, 3.2)), curve((1, 1.2), (9, 3.2), seed=7)
+    one, other = curve((1, 1), (9, 3)), curve((1, 1.2), (9, 3.2), seed=7)
+    same = curve((1, 1.2), (9, 3.2), noise=0.48)
     first = at_kl(one, 4, "true", ZERO)
     paired, alone = (at_kl(places, 4, "true", ZERO).less(first) for places in (same, other))
     assert paired.value == pytest.approx(0.2)
     assert alone.low < alone.value < alone.high
     assert paired.high - paired.low < 0.2 * (alone.high - alone.low)
+
+
+def test_a_difference_that_is_the_same_in_every_prompt_has_no_interval(curve):
+    one, more = (at_kl(curve((1, 1 + by), (9, 3 + by)), 4, "true", ZERO) for by in (0, 0.2))
+    found = more.less(one)
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high, found.warning) == (None, None, SAME)
+
+
+def test_a_reward_that_rises_with_the_kl_is_no_surer_before_the_first_strength(point, measured, start):
+    """There each prompt's KL explains its reward, and on the line hardly anything would be left to chance."""
+    kl_N = np.random.default_rng(3).exponential(4, 60)
+    true_N = 1 + 0.25 * (kl_N - kl_N.mean())
+    found = replace(measured(1, 1), kl=tuple(kl_N.tolist()), true=tuple(true_N.tolist()))
+    [[place]] = curves_of([point()], [found], start).values()
+    half = at_kl([place], place.kl.mean / 2, "true", ZERO).found
+    assert half.value - half.low >= place.true.mean - place.true.low - 1e-9 > 0.1
+    assert half.high - half.value >= place.true.high - place.true.mean - 1e-9 > 0.1
+    flat = replace(found, true=(1.0,) * 60)  # of which nothing is known at the strength itself
+    [places] = curves_of([point()], [flat], start).values()
+    assert at_kl(places, place.kl.mean / 2, "true", ZERO).found.warning == SAME
+
+
+def test_between_strengths_whose_kls_cannot_be_told_apart_the_interval_holds_both(curve):
+    near, far = places = curve((4, 0.2), (4.001, 0.8))
+    found = at_kl(places, 4.0005, "true", ZERO).found
+    assert found.value == pytest.approx(0.5, abs=0.01)
+    assert (found.low, found.high) == pytest.approx((near.true.low, far.true.high))
+
+
+def test_where_a_method_has_no_kl_above_zero_nothing_is_compared_and_it_is_said(curve, start):
+    rows = matched({"dpo": curve((1, 1)), "rloo": curve((-0.01, 0), noise=0.0)}, start, [])
+    assert [row[name] for row in rows for name in ("between", "win", "true", "true_less")] == [None] * 8
+    _, *notes = matched_table(rows)
+    assert [note.text for note in notes] == [NO_KL]
+
+
+def test_of_a_strength_at_its_own_kl_no_line_is_assumed(curve, start):
+    table, *notes = matched_table(matched({"dpo": curve((1, 1))}, start, []))
+    assert table.rows[0][2] == "1"
+    assert notes == []
 
 
 def test_a_curve_is_not_continued_beyond_its_farthest_strength(curve):

@@ -18,21 +18,15 @@ __all__ = ["Crossed", "crossed"]
 class Crossed:
     """A mean, the variance of its error, and how far its interval reaches to each side.
 
-    over_prompts: how far it would reach if these seeds were all there are. All but the mean are NaN where there is one
-    prompt only.
+    over_prompts: how far it would reach if these seeds were all there are; over_seeds: if these prompts were. Of one
+    prompt all three are infinite, and the variance NaN; of one seed over_seeds is 0.
     """
 
     mean: float
     variance: float
     reach: float
     over_prompts: float
-
-    @property
-    def widening(self) -> float:
-        """By how much seeds widen an interval over prompts; 1 of one seed, and where nothing varies."""
-        if self.over_prompts > 0:
-            return self.reach / self.over_prompts
-        return math.inf if self.reach > 0 else 1.0
+    over_seeds: float
 
 
 def crossed(value_SG: FloatArray, confidence: float = 0.95) -> Crossed:
@@ -49,8 +43,8 @@ def crossed(value_SG: FloatArray, confidence: float = 0.95) -> Crossed:
 
     Example:
         >>> one, two = crossed(np.array([[1.0, 2.0, 3.0, 4.0]])), crossed(np.array([[1.0, 2, 3, 4], [3.0, 4, 5, 6]]))
-        >>> round(one.reach, 3), one.widening  # 3.182 * sqrt(5 / 3 / 4)
-        (2.054, 1.0)
+        >>> round(one.reach, 3), one.over_seeds  # 3.182 * sqrt(5 / 3 / 4)
+        (2.054, 0.0)
         >>> two.mean, round(two.variance, 3), round(two.reach, 1)  # 5 / 3 / 4 + 2 / 2, and sqrt(2.054^2 + 12.7^2)
         (3.5, 1.417, 12.9)
 
@@ -62,13 +56,13 @@ def crossed(value_SG: FloatArray, confidence: float = 0.95) -> Crossed:
     num_seeds, num_prompts = value_SG.shape
     mean = float(value_SG.mean())
     if num_prompts == 1:
-        return Crossed(mean, math.nan, math.nan, math.nan)
+        return Crossed(mean, math.nan, math.inf, math.inf, math.inf)
     of_G, of_S = np.mean(value_SG, axis=0), np.mean(value_SG, axis=1)
     v_G = float(of_G.var(ddof=1)) / num_prompts
     over_prompts = two_sided_quantile(confidence, num_prompts - 1) * math.sqrt(v_G)
     if num_seeds == 1:
-        return Crossed(mean, v_G, over_prompts, over_prompts)
+        return Crossed(mean, v_G, over_prompts, over_prompts, 0.0)
     rest = float(((value_SG - of_G - of_S[:, None] + mean) ** 2).sum()) / ((num_seeds - 1) * (num_prompts - 1))
     v_S = max(float(of_S.var(ddof=1)) / num_seeds - rest / (num_seeds * num_prompts), 0.0)
     over_seeds = two_sided_quantile(confidence, num_seeds - 1) * math.sqrt(v_S)
-    return Crossed(mean, v_G + v_S, math.hypot(over_prompts, over_seeds), over_prompts)
+    return Crossed(mean, v_G + v_S, math.hypot(over_prompts, over_seeds), over_prompts, over_seeds)

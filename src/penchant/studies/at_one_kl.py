@@ -7,31 +7,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from penchant.ranking.votes import FloatArray
 from penchant.statistics import Estimate, crossed
 from penchant.statistics.resampling import warning_of
-from penchant.studies.curves import Place
+from penchant.studies.curves import ROUNDING, Place
 
-__all__ = ["NO_SPREAD", "AtKL", "at_kl"]
-
-NO_SPREAD = "all prompts came out alike: nothing can be said of others"
+__all__ = ["AtKL", "at_kl"]
 
 
 @dataclass(frozen=True)
 class AtKL:
-    """A curve at one KL. found: its value there, with limits. below: the place before, None for the start itself.
+    """A curve at one KL. found: its value there, with limits. between: the strengths before and behind, None for the
+    start itself; one alone where the KL is its own.
 
-    above: the place behind. value_SG: values whose mean is the estimate, or that of what is measured nearest, and
-    whose spread is the estimate's.
+    value_SG: values whose mean is the estimate, or that of what is measured nearest, and whose spread is the
+    estimate's.
     """
 
     found: Estimate
-    below: Place | None
-    above: Place
+    between: list[str | None]
     value_SG: FloatArray
 
     def less(self, other: AtKL) -> Estimate:
@@ -41,7 +39,7 @@ class AtKL:
 
         a from this curve down to its lower limit, b from the other up to its upper one, r the correlation of the two
         errors; and likewise above. It needs no limits of shares to lie even to both sides, and has width where all
-        answers of both came out alike.
+        answers of both came out alike. Where both differ alike in every prompt there are no limits.
 
         Reference:
             G. Y. Zou and A. Donner, Construction of confidence limits about effect measures, Statistics in Medicine
@@ -54,21 +52,26 @@ class AtKL:
         r = _correlation(self.value_SG, other.value_SG)
         down = _apart(one.value - one.low, two.high - two.value, r)
         up = _apart(one.high - one.value, two.value - two.low, r)
+        if not down + up > math.sqrt(ROUNDING) * (one.high - one.low):  # of squares: rounding is that of its root
+            alike = warning_of(one.num_prompts, is_same=True)
+            return Estimate(value, None, None, one.num, one.num_prompts, alike)
         return Estimate(value, value - down, value + up, one.num, one.num_prompts, one.warning)
 
 
 def at_kl(places: Sequence[Place], kl: float, what: str, start_G: FloatArray) -> AtKL | None:
-    """A curve's `win` rate over the start or mean `true` reward at a KL; None where the curve ends before.
+    """A curve's `win` rate over the start or mean `true` reward at a KL above 0; None where the curve ends before.
 
     Linear in sqrt(KL) between its strengths, and from the start, whose KL is 0: what training gains grows with sqrt(KL)
     at first, as of all policies at a small KL from the reference the best one's expected reward lies
     sqrt(2 KL Var[r]) above the reference's. To first order that is a mean over prompts, in which the answers' own KLs
     move the place along the line, so the interval is that of `crossed`. Between the start and a first strength the
-    line itself is an assumption: the interval there is no narrower than that strength's. That of a win rate is nowhere
-    narrower than what the score intervals of both strengths become on the line, and so never without width.
+    line itself is an assumption: the interval there is no narrower than that strength's, and there is none where the
+    strength has none. That of a win rate is nowhere narrower than what the score intervals of both strengths become on
+    the line, and so never without width. Between strengths whose KLs cannot be told apart no line can be drawn: the
+    interval holds those of both.
 
     Args:
-        kl: nats a response, above 0.
+        kl: nats a response; of one that is not above 0 nothing is said.
         what: `win` or `true`.
         start_G: the start's values by prompt.
 
@@ -76,7 +79,7 @@ def at_kl(places: Sequence[Place], kl: float, what: str, start_G: FloatArray) ->
         Scaling Laws for Reward Model Overoptimization, arXiv 2210.10760, section 3, on the distance sqrt(KL).
     """
     ordered = sorted((place for place in places if place.kl.mean > 0), key=lambda place: place.kl.mean)
-    above = next((place for place in ordered if place.kl.mean >= kl), None)
+    above = next((place for place in ordered if place.kl.mean >= kl > 0), None)
     if above is None:
         return None
     below = next((place for place in reversed(ordered) if place.kl.mean < kl), None)
@@ -84,23 +87,28 @@ def at_kl(places: Sequence[Place], kl: float, what: str, start_G: FloatArray) ->
     x_below = math.sqrt(below.kl.mean) if below else 0.0
     share = (x - x_below) / (x_above - x_below)
     first = float(_values(below, what).mean()) if below else float(start_G.mean())
-    slope = (float(_values(above, what).mean()) - first) / (x_above - x_below)
+    rise = float(_values(above, what).mean()) - first
+    value, slope = first + share * rise, rise / (x_above - x_below) if _is_farther(above, below) else 0.0
     value_SG = _moved(above, what, slope)
     if below is not None:
         value_SG = (1 - share) * _moved(below, what, slope) + share * value_SG
-    value = first + slope * (x - x_below)
-    down = up = crossed(value_SG).reach
-    num, num_prompts = above.win.num, value_SG.shape[1]
-    if num_prompts == 1:
-        return AtKL(Estimate(value, None, None, num, 1, warning_of(1)), below, above, value_SG)
-    if what == "win":
-        down, up = _no_narrower(down, up, [(below or above, 1 - share), (above, share)])
-        low, high = max(value - down, 0.0), min(value + up, 1.0)
-    else:
-        low, high = value - down, value + up
-    if not high > low:
-        return AtKL(Estimate(value, None, None, num, num_prompts, NO_SPREAD), below, above, value_SG)
-    return AtKL(Estimate(value, low, high, num, num_prompts, warning_of(num_prompts)), below, above, value_SG)
+    reach, num_prompts = crossed(value_SG).reach, value_SG.shape[1]
+    down, up = np.max([(reach, reach), *_no_narrower(below, above, what, share, value)], axis=0).tolist()
+    before = [] if share == 1 else [below.place if below else None]
+    found = Estimate(value, None, None, above.win.num, num_prompts, warning_of(num_prompts, is_same=True))
+    if ROUNDING * np.abs(value_SG).max() < down + up < math.inf:
+        least, most = (0.0, 1.0) if what == "win" else (-math.inf, math.inf)
+        low, high = max(value - down, least), min(value + up, most)
+        found = replace(found, low=low, high=high, warning=warning_of(num_prompts))
+    return AtKL(found, [*before, above.place], value_SG)
+
+
+def _is_farther(above: Place, below: Place | None) -> bool:
+    """Whether the KLs of two strengths can be told apart, prompt by prompt."""
+    if below is None:
+        return True
+    found = crossed(above.kl_SG - below.kl_SG)
+    return found.mean > found.reach
 
 
 def _values(place: Place, what: str) -> FloatArray:
@@ -113,11 +121,22 @@ def _moved(place: Place, what: str, slope: float) -> FloatArray:
     return _values(place, what) - slope * farther_SG
 
 
-def _no_narrower(down: float, up: float, parts: Sequence[tuple[Place, float]]) -> tuple[float, float]:
-    """How far down and up, or as far as the score intervals of these places reach, mixed by these shares."""
-    downs = sum(share * (place.win.rate - place.win.low) for place, share in parts)
-    ups = sum(share * (place.win.high - place.win.rate) for place, share in parts)
-    return max(down, downs), max(up, ups)
+def _no_narrower(below: Place | None, above: Place, what: str, share: float, value: float) -> list[tuple[float, float]]:
+    """How far down and up from the value an interval reaches at least, as `at_kl` says."""
+    last, down, up = _reaches(above, what)
+    if below is None:
+        return [(down, up)]
+    first, down_below, up_below = _reaches(below, what)
+    if not _is_farther(above, below):
+        return [(value - last + down, last - value + up), (value - first + down_below, first - value + up_below)]
+    mixed = (1 - share) * down_below + share * down, (1 - share) * up_below + share * up
+    return [mixed] if what == "win" else []
+
+
+def _reaches(place: Place, what: str) -> tuple[float, float, float]:
+    """The mean at a strength, and how far its limits lie below and above: infinitely where it has none."""
+    found, mean = getattr(place, what), float(_values(place, what).mean())
+    return (mean, math.inf, math.inf) if found.low is None else (mean, mean - found.low, found.high - mean)
 
 
 def _correlation(one_SG: FloatArray, two_SG: FloatArray) -> float:

@@ -12,12 +12,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from penchant.evaluation.compared import Mean
+from penchant.ranking.cautions import warning_of
+from penchant.ranking.quantiles import skewed_limits
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import WinRate, win_rate_of
 from penchant.statistics import crossed
 from penchant.studies.points import Measured, Point
 
-__all__ = ["Place", "Run", "by_prompt", "curves_of", "mean_over", "place_of"]
+__all__ = ["ROUNDING", "Place", "Run", "by_prompt", "curves_of", "mean_over", "place_of", "true_mean"]
+
+ROUNDING = 1e-12
+"""Of the largest value: what differs by less is the same."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,10 @@ class Place:
     """All seeds of one strength. true, learned: mean rewards. gain: of the true one over the start's answers.
 
     learned_gain: the same of the learned one. win: over the start's answers. tokens: of an answer. accuracy: on the
-    preferences that each run held out, of several seeds the mean of accuracies and of their limits; num_pairs: how
+    preferences that each run held out, of several seeds without limits, as these are of one seed each; num_pairs: how
     many the run with the fewest held out. why_no_exact_kl: empty where the KL is exact in every token.
-    Intervals are over prompts and, where there are several, over seeds of training (`crossed`). kl_SG, true_SG, win_SG:
-    means of each prompt by seed.
+    Intervals are over prompts and, where there are several, over seeds of training (`mean_over`). kl_SG, true_SG,
+    win_SG: means of each prompt by seed.
     """
 
     curve: str
@@ -75,11 +80,11 @@ def place_of(point: Point, seeds: Mapping[int, Measured], start: Measured) -> Pl
         curve=point.curve,
         place=point.place,
         kl=mean_over(kl_SG),
-        true=mean_over(true_SG),
+        true=true_mean(all_of, start),
         learned=mean_over(learned_SG),
         gain=mean_over(true_SG - by_prompt(start.true, start.prompts)),
         learned_gain=mean_over(learned_SG - by_prompt(start.learned, start.prompts)),
-        win=_win_rate(credits, start.prompts, win_SG),
+        win=_share(credits, start.prompts),
         tokens=mean_over(np.array([by_prompt(one.tokens, one.prompts) for one in all_of])),
         accuracy=_accuracy(all_of),
         num_pairs=min((one.num_pairs for one in all_of if one.num_pairs is not None), default=None),
@@ -103,11 +108,24 @@ def curves_of(points: Sequence[Point], measured: Sequence[Measured], start: Meas
 
 
 def mean_over(value_SG: FloatArray) -> Mean:
-    """Their mean with its limits; without where all are alike, as nothing then says how far others may be."""
-    found = crossed(value_SG)
-    if not found.reach > 0:
-        return Mean(found.mean, None, None)
-    return Mean(found.mean, found.mean - found.reach, found.mean + found.reach)
+    """Their mean with its limits; without where all prompts are alike, as nothing then says how far others may be.
+
+    Over prompts they reach as far as `skewed_limits`, as KLs have a long tail; what seeds differ is added as squares.
+    """
+    found, num_prompts = crossed(value_SG), value_SG.shape[1]
+    if not ROUNDING * np.abs(value_SG).max() < found.over_prompts < math.inf:
+        return Mean(found.mean, None, None, warning_of(num_prompts, is_same=True))
+    low, high = map(float, skewed_limits(value_SG.mean(axis=0)))
+    down, up = (math.hypot(reach, found.over_seeds) for reach in (found.mean - low, high - found.mean))
+    return Mean(found.mean, found.mean - down, found.mean + up, warning_of(num_prompts))
+
+
+def true_mean(seeds: Sequence[Measured], start: Measured) -> Mean:
+    """Their mean true reward; of a judge that says 0 or 1 it is a share, with the limits of one."""
+    if set(start.true).union(*(one.true for one in seeds)) != {0.0, 1.0}:
+        return mean_over(np.array([by_prompt(one.true, one.prompts) for one in seeds]))
+    found = _share([one.true for one in seeds], start.prompts)
+    return Mean(found.rate, found.low, found.high, warning_of(len(set(start.prompts))))
 
 
 def by_prompt(values: Sequence[float], prompts: Sequence[str]) -> FloatArray:
@@ -118,18 +136,16 @@ def by_prompt(values: Sequence[float], prompts: Sequence[str]) -> FloatArray:
 
 
 def _accuracy(seeds: Sequence[Measured]) -> Mean | None:
-    named = ("accuracy", "accuracy_low", "accuracy_high")
-    known = [[getattr(one, name) for one in seeds if getattr(one, name) is not None] for name in named]
-    if not known[0]:
+    known = [one.accuracy for one in seeds if one.accuracy is not None]
+    if not known:
         return None
-    mean, low, high = (float(np.mean(values)) if len(values) == len(known[0]) else None for values in known)
-    return Mean(float(np.mean(known[0])) if mean is None else mean, low, high)
+    low, high = (seeds[0].accuracy_low, seeds[0].accuracy_high) if len(seeds) == 1 else (None, None)
+    return Mean(float(np.mean(known)), low, high)
 
 
-def _win_rate(credits: Sequence[Sequence[float]], prompts: Sequence[str], win_SG: FloatArray) -> WinRate:
-    """The score interval over prompts, in which a prompt's answers go together, widened by what seeds differ."""
+def _share(credits: Sequence[Sequence[float]], prompts: Sequence[str]) -> WinRate:
+    """The score interval over prompts, in which a prompt's answers go together, and what seeds differ, as squares."""
     found = win_rate_of([one for seed in credits for one in seed], list(prompts) * len(credits))
-    if (wider := crossed(win_SG).widening) == 1 or math.isnan(wider):
-        return found
-    low, high = (found.rate + wider * (limit - found.rate) for limit in (found.low, found.high))
-    return replace(found, low=max(low, 0.0), high=min(high, 1.0))
+    over_seeds = crossed(np.array([by_prompt(seed, prompts) for seed in credits])).over_seeds
+    down, up = (math.hypot(reach, over_seeds) for reach in (found.rate - found.low, found.high - found.rate))
+    return replace(found, low=max(found.rate - down, 0.0), high=min(found.rate + up, 1.0))

@@ -21,14 +21,15 @@ Matched = list[dict[str, Any]]
 VALUES = ("win", "win_less", "true", "true_less")
 ASSUMED = "between the start and a first strength nothing was measured: the line from it is an assumption"
 ENDS = "a method without values ends before this KL"
+NO_KL = "the method that goes the least far has a mean KL that is not above 0, so there is none to compare methods at"
 
 
 def matched(curves: Curves, start: Measured, kls: Sequence[float]) -> Matched:
     """Every curve at each KL: win rate over the start, true reward, and by how much these differ from the first one's.
 
     A row has kl, method, less_of (the first curve), and: between, the strengths that its values lie between, None in it
-    for the start; win, true; win_less and true_less, the differences, None for the first curve itself. Where a curve
-    ends before, all of these are None.
+    for the start, one alone where the KL is its own; win, true; win_less and true_less, the differences, None for the
+    first curve itself. Where a curve ends before, or the KL is not above 0, all of these are None.
 
     kls: none for the farthest that all reach.
     """
@@ -41,7 +42,7 @@ def matched(curves: Curves, start: Measured, kls: Sequence[float]) -> Matched:
             row: dict[str, Any] = {"kl": kl, "method": name, "less_of": first}
             for what, start_G in begins.items():
                 own, other = (at_kl(one, kl, what, start_G) for one in (places, curves[first]))
-                row["between"] = own and [own.below and own.below.place, own.above.place]
+                row["between"] = own and own.between
                 row[what] = own and own.found
                 row[f"{what}_less"] = None if not own or not other or name == first else own.less(other)
             found.append(row)
@@ -55,7 +56,8 @@ def matched_table(rows: Matched) -> list[Part]:
     heads = ("KL", "method", "between", win, f"{win}, {less}, in points", true, f"{true}, {less}")
     estimates = [row[name] for row in rows for name in VALUES if row[name] is not None]
     notes = {
-        ENDS: any(row["between"] is None for row in rows),
+        ENDS: any(row["between"] is None and row["kl"] > 0 for row in rows),
+        NO_KL: any(row["kl"] <= 0 for row in rows),
         ASSUMED: any(row["between"] and row["between"][0] is None for row in rows),
         **{one.warning: True for one in estimates if one.warning},
     }

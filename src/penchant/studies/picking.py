@@ -13,8 +13,9 @@ __all__ = ["at_most", "pick"]
 def pick(places: Sequence[Place], kl_budget: float) -> Place | None:
     """None where none is surely within. What preferences a model gets right decides nothing.
 
-    Surely: the upper limit of the KL's 95% interval is within, so that a place that lies beyond the budget is taken for
-    one within in about 2.5% of measurements at most. Where two win as often, the one that stayed nearer to the start.
+    Surely: the upper limit of the KL's 95% interval is within. A place that lies beyond the budget passes by chance in
+    about 2.5% of measurements at most, or somewhat more where few prompts show too little of a long tail
+    (docs/frontier.md). Where two win as often, the one that stayed nearer to the start.
     """
     within = [place for place in places if at_most(place.kl) <= kl_budget]
     return max(within, key=lambda place: (place.win.rate, -place.kl.mean), default=None)

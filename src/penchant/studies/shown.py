@@ -12,7 +12,7 @@ from penchant.evaluation.compared import Mean
 from penchant.report.parts import Line, Part, Table
 from penchant.statistics import Estimate
 from penchant.statistics.resampling import warning_of
-from penchant.studies.curves import Place, by_prompt, mean_over
+from penchant.studies.curves import Place, by_prompt, mean_over, true_mean
 from penchant.studies.points import START, Measured
 
 __all__ = ["Curves", "as_plain", "facts_of_start", "figures", "in_words", "places_table", "sizes"]
@@ -68,9 +68,8 @@ def sizes(curves: Curves, start: Measured) -> dict[str, int]:
 
 def facts_of_start(start: Measured) -> dict[str, Mean]:
     """Its mean rewards, and the tokens of its answers."""
-    return {
-        key: mean_over(by_prompt(getattr(start, key), start.prompts)[None]) for key in ("true", "learned", "tokens")
-    }
+    rest = {key: mean_over(by_prompt(getattr(start, key), start.prompts)[None]) for key in ("learned", "tokens")}
+    return {"true": true_mean([start], start), **rest}
 
 
 def _row(place: Place) -> tuple[str, ...]:
