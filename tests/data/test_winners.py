@@ -163,12 +163,12 @@ def test_a_tie_beside_a_chosen_side_is_a_tie(more):
 @pytest.mark.parametrize("name", ["llama-2", "phi-2", "qwen2", "plan b", "claude-1", "the sum is 2"])
 @pytest.mark.parametrize("more", [{}, IN_ORDER, LETTERS], ids=["two sides", "numbered", "lettered"])
 def test_a_model_whose_name_ends_as_a_side_does_is_no_side(name, more):
-    listed({**PAIR, **more, "winner": name}, "winner")
+    assert_listed({**PAIR, **more, "winner": name}, "winner")
 
 
 def test_a_whole_word_for_a_side_is_one():
     for word in ("model_b", "Response 2", "assistant-b", "[[B]]", "answer2", "the second"):
-        refused({**PAIR, "winner": word}, "which differ")
+        assert_refused({**PAIR, "winner": word}, "which differ")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_whole_word_for_a_side_is_one():
     ids=str,
 )
 def test_a_place_in_another_order_than_that_of_the_pair_is_listed(more, winner):
-    listed({**PAIR, **more, "winner": winner}, "winner")
+    assert_listed({**PAIR, **more, "winner": winner}, "winner")
 
 
 def test_a_place_is_compared_by_the_model_that_stood_there():
@@ -191,8 +191,8 @@ def test_a_place_is_compared_by_the_model_that_stood_there():
     for winner in ("model_b", "B", "tea", "right"):
         assert "winner" not in {field.name for field in load_pairs([{**turned, "winner": winner}]).unread}
     for winner in ("model_a", "first", "mud"):
-        refused({**turned, "winner": winner}, "which differ")
-    refused({**PAIR, "model_a": None, "model_b": None, "winner": "model_b"}, "which differ")
+        assert_refused({**turned, "winner": winner}, "which differ")
+    assert_refused({**PAIR, "model_a": None, "model_b": None, "winner": "model_b"}, "which differ")
 
 
 def test_a_side_is_compared_with_what_a_soft_label_prefers():
@@ -200,7 +200,7 @@ def test_a_side_is_compared_with_what_a_soft_label_prefers():
     for more in ({"label": False}, {"label": 0}, {"winner": "B"}, {"winner": "rejected"}):
         assert load_pairs([{**soft, **more}]).unread == ()
     for more in ({"label": True}, {"label": 1}, {"winner": "A"}, {"winner": "chosen"}):
-        refused({**soft, **more}, r"prefers 'A lamp\.', which differ")
+        assert_refused({**soft, **more}, r"prefers 'A lamp\.', which differ")
 
 
 @pytest.mark.parametrize("winner", ["model_a", "model_b"])
@@ -208,16 +208,16 @@ def test_a_side_is_compared_with_what_a_soft_label_prefers():
 def test_a_truth_beside_two_answers_that_were_judged_may_be_that_of_either(load, winner):
     battle = {**BATTLE, "winner": winner}
     for label in (True, 1, "math", 7):
-        listed({**battle, "label": label}, "label", load)
+        assert_listed({**battle, "label": label}, "label", load)
     for label in (False, 0, "0"):
-        refused({**battle, "label": label}, "'label' says whether the response is good", load)
-    listed({**battle, "label": 0}, "label", partial(load, format="arena_battles"))
+        assert_refused({**battle, "label": label}, "'label' says whether the response is good", load)
+    assert_listed({**battle, "label": 0}, "label", partial(load, format="arena_battles"))
 
 
 def test_so_it_may_where_neither_is_better():
     for row, load in (({**PAIR, "probability": 0.5}, load_pairs), ({**BATTLE, "winner": "tie"}, load_votes)):
-        refused({**row, "label": 0}, "'label' says whether the response is good", load)
-        listed({**row, "label": 1}, "label", load)
+        assert_refused({**row, "label": 0}, "'label' says whether the response is good", load)
+        assert_listed({**row, "label": 1}, "label", load)
 
 
 def test_so_it_may_in_a_comparison_and_in_one_that_nobody_has_answered():
@@ -233,20 +233,20 @@ def test_so_it_may_in_a_comparison_and_in_one_that_nobody_has_answered():
 def test_scores_of_another_judge_refuse_no_pair_that_names_its_sides(scores):
     asked = {"question": "What is the sun?", "chosen": GOOD, "rejected": BAD}
     judged = {"answer_0": GOOD, "answer_1": BAD, "score_0": scores[0], "score_1": scores[1]}
-    listed({**asked, **judged}, "answer_0")
+    assert_listed({**asked, **judged}, "answer_0")
 
 
 def test_a_tie_of_two_other_answers_is_none_of_the_pair():
-    listed({**PAIR, "response_1": "one", "response_2": "other", "preference_strength": 0}, "preference_strength")
+    assert_listed({**PAIR, "response_1": "one", "response_2": "other", "preference_strength": 0}, "preference_strength")
 
 
-def listed(row, name, load=load_pairs):
+def assert_listed(row, name, load=load_pairs):
     loaded = load([row])
     assert loaded.verdict_counts == {"keep": 1}
     assert name in {field.name for field in loaded.unread}
 
 
-def refused(row, why, load=load_pairs):
+def assert_refused(row, why, load=load_pairs):
     with pytest.raises(DataError, match=why):
         load([row])
 

@@ -13,12 +13,12 @@ SAID = "[enforce fail at alloc_cpu.cpp:128] DefaultCPUAllocator: can't allocate 
 
 @pytest.fixture
 def no_memory(monkeypatch):
-    """For the first so many micro-batches; the numbers of pairs of all that were tried."""
+    """For the first so many micro-batches of one of the processes; the numbers of pairs of all that it tried."""
     tried, real = [], PreferenceTask.losses
 
-    def for_the_first(num):
+    def for_the_first(num, rank=0):
         def losses(task, model, items):
-            if torch.is_grad_enabled():
+            if torch.is_grad_enabled() and ranks.rank() == rank:
                 tried.append(len(items))
                 if len(tried) <= num:
                     raise RuntimeError(SAID)
@@ -50,33 +50,13 @@ def test_a_batch_that_finds_no_memory_is_cut_once_and_the_run_ends_with_the_same
         torch.testing.assert_close(cut[name], weight, rtol=0, atol=5e-5)  # the steps are of 3e-4
 
 
-@pytest.fixture
-def no_memory_in_process_2(monkeypatch):
-    """Of two, the second finds none for its first so many micro-batches."""
-    real = PreferenceTask.losses
-
-    def for_the_first(num):
-        tried = []
-
-        def losses(task, model, items):
-            if torch.is_grad_enabled() and ranks.rank() == 1:
-                tried.append(len(items))
-                if len(tried) <= num:
-                    raise RuntimeError(SAID)
-            return real(task, model, items)
-
-        monkeypatch.setattr(PreferenceTask, "losses", losses)
-
-    return for_the_first
-
-
 @pytest.mark.slow(threads=1)
 def test_where_one_of_two_processes_finds_no_memory_both_cut_and_go_on(
-    in_ranks, loading_in_one_thread, dpo, no_memory_in_process_2, make_reporter, tmp_path
+    in_ranks, loading_in_one_thread, dpo, no_memory, make_reporter, tmp_path
 ):
     whole = weights(dpo(name="whole"))
     reporter = make_reporter()
-    no_memory_in_process_2(1)
+    no_memory(1, rank=1)
     runs = in_ranks(2, lambda rank: dpo(reporter if rank == 0 else None, output=str(tmp_path / "two")))
     assert not any(isinstance(one, BaseException) for one in runs), runs
     (said,) = [line for line in reporter.said if "memory" in line]
@@ -88,9 +68,9 @@ def test_where_one_of_two_processes_finds_no_memory_both_cut_and_go_on(
 
 
 def test_what_does_not_fit_in_half_on_one_process_ends_both_with_the_same_words(
-    in_ranks, loading_in_one_thread, dpo, no_memory_in_process_2, tmp_path
+    in_ranks, loading_in_one_thread, dpo, no_memory, tmp_path
 ):
-    no_memory_in_process_2(9)
+    no_memory(9, rank=1)
     ended = in_ranks(2, lambda _: dpo(output=str(tmp_path / "two")))
     assert [type(error) for error in ended] == [OutOfMemory] * 2
     assert str(ended[0]) == str(ended[1])
