@@ -58,8 +58,8 @@ SECTIONS = {
     REFUSED: ("Is refused", "`--model` refuses these in one sentence before anything else happens."),
     NOT_BUILT: (
         "Not tried",
-        "The configuration of these families could not be made small here. Penchant still tries such a model when it is "
-        "loaded.",
+        "The configuration of these families could not be made small here. Penchant still tries such a model when it "
+        "is loaded.",
     ),
 }
 TOLERANCE = 1e-4
