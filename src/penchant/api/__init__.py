@@ -1,10 +1,10 @@
-"""What `import penchant` offers beside training: functions on models, data and runs, in memory or on disk.
+"""Everything `import penchant` offers besides training: functions on models, data and runs, in memory or on disk.
 
 Each returns its result and writes no file unless it is given an `output`. The cache folder ($PENCHANT_CACHE) keeps
-models that were fetched and what was measured of this machine. Nothing of the caller's process is left changed.
-Commands call these functions, so PyTorch is imported where it is needed and not before.
+fetched models and measurements of this machine. The state of the caller's process is left unchanged.
+Commands call these functions, so PyTorch is imported only where it is needed.
 
-given.py      prompts and data as a caller hands them over
+given.py      read the prompts and data that a caller passes
 answers.py    load, pair
 sampling.py   sample
 judging.py    judge

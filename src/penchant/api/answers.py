@@ -1,4 +1,4 @@
-"""A model by what names it, and preference pairs of what models answered."""
+"""Load a model by its name, and build preference pairs from the answers of models."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def load(
     special_tokens: SpecialTokens = "refuse",
     progress: bool | Reporter = True,
 ) -> LanguageModel:
-    """A language model from what names it: a starter, a Hugging Face folder, a run, a .gguf file, a Hub name.
+    """Load a language model: a starter model, a Hugging Face folder, a run, a .gguf file or a Hub name.
 
     Args:
-        model: the name; a loaded model is returned as it is.
+        model: its name or path; a loaded model is returned unchanged.
         device: "auto", "cpu", "cuda" or "mps".
-        dtype: "auto", "float32" or "bfloat16"; of the matrix products, weights are fp32.
+        dtype: "auto", "float32" or "bfloat16": precision of matrix products; weights are fp32.
         chat_template: "plain" for a model of raw text, or the path of a Jinja template; None: the tokenizer's own.
-        special_tokens: "refuse", "text" or "control": what to make of a text that spells a special token.
+        special_tokens: "refuse", "text" or "control": how to treat text that spells a special token.
         progress: see `penchant.dpo`.
 
     Raises:
-        ModelError: there is no such model, or it cannot be used. ConfigError: another option.
+        ModelError: there is no such model, or it cannot be used. ConfigError: an option has an invalid value.
     """
     if isinstance(model, Run):
         return model.model
@@ -76,24 +76,24 @@ def pair(
     output: str | os.PathLike[str] | None = None,
     progress: bool | Reporter = True,
 ) -> Paired:
-    """Preference pairs of the answers that one or several models gave to the same prompts (`Paired.rows`, for `dpo`).
+    """Build preference pairs from the answers of one or several models to the same prompts (`Paired.rows`, for `dpo`).
 
     Args:
-        samples: what `sample` returned, or files of it; those of several models in a list.
+        samples: the result of `sample`, or files written by it; a list where several models answered.
         judge: what scores an answer: a name ("positivity"), "module:function", or a function of (prompt, response).
-        rule: "best_worst", "best_random", "adjacent" or "all" of a prompt's answers, by score; "delta": the first
-            model's over the second's, which needs no judge.
+        rule: "best_worst", "best_random", "adjacent" or "all": which of a prompt's answers to pair, by score; "delta":
+            prefer the first model's answer to the second's, which needs no judge.
         min_gap: the smallest difference of scores that makes a pair.
         max_length_ratio: how much longer the longer side may be, in characters.
-        finished: leave out answers that were cut at the limit.
-        order: "prompts", "easy_first": the largest gap first, or "least_alike_first": the lowest CHES first.
-        ches_model: the model to which it is measured how alike both sides of a pair are (CHES, arXiv 2410.08847).
-        drop_alike: the share of the pairs to leave out, those that are most alike to it.
-        device, dtype, chat_template: as it is loaded with; the first two are also those of a reward model that judges.
+        finished: leave out answers that were cut off at the length limit.
+        order: "prompts", "easy_first" (largest gap first), or "least_alike_first" (lowest CHES first).
+        ches_model: the model that measures how similar both sides of a pair are (CHES, arXiv 2410.08847).
+        drop_alike: the share of the pairs to leave out, the most similar by CHES first.
+        device, dtype, chat_template: for loading `ches_model`; the first two also apply to a reward model as judge.
         output: JSON lines to write as well.
 
     Raises:
-        UserError: what does not go together, a judge without scores, samples that cannot be read, or no pair left.
+        UserError: incompatible options, a judge without scores, samples that cannot be read, or no pair is left.
     """
     given = [samples] if isinstance(samples, Samples | str | os.PathLike) else samples
     return pairs_from(
