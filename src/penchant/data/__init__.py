@@ -1,4 +1,4 @@
-"""Records, importers and splits."""
+"""Data: records, importers, and splits."""
 
 from penchant.data.derived import labelled_from_pairs, pairs_from_comparisons
 from penchant.data.files import read_rows

@@ -1,4 +1,4 @@
-"""weight and reasoning_content of a row: what demonstrations say of their answers, beside them."""
+"""Read `weight` and `reasoning_content` of a row: fields of demonstrations that belong to their answers."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ REASONING = ("reasoning_content", "thinking")
 
 
 def with_weight(one: Importer[Demonstration]) -> Importer[Demonstration]:
-    """The importer whose rows may have a `weight`, a factor on that of every answer in them."""
+    """Extend an importer to rows with a `weight`, a factor on the weight of every answer."""
 
     def convert(row: Row) -> Demonstration:
         record, factor = one.convert(row), factor_in(row, "the row")
@@ -27,7 +27,7 @@ def with_weight(one: Importer[Demonstration]) -> Importer[Demonstration]:
 
 
 def with_reasoning(one: Importer[Demonstration]) -> Importer[Demonstration]:
-    """The importer whose rows may have `reasoning_content` (`thinking`): what was thought before the only answer."""
+    """Extend an importer to rows with `reasoning_content` (`thinking`): the reasoning before the only answer."""
 
     def convert(row: Row) -> Demonstration:
         record = one.convert(row)
