@@ -92,7 +92,7 @@ def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, c
 
 
 def _names_the_preferred(row: Row, name: str, importer: Importer[Any], record: object, *, chosen: bool) -> bool:
-    """Whether the field agrees with the format's preference. Raises BadRow where it prefers the other answer, or none."""
+    """Whether the field agrees with the format's preference. Raises BadRow where it prefers another answer, or none."""
     sides = preferred(record)
     if sides is None:
         return says_tie(row[name])

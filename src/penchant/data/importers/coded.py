@@ -54,7 +54,7 @@ def _of(codes: dict[str, Outcome | None]) -> Callable[[Row, str], Verdict]:
 
 
 def _weighted(row: Row, name: str) -> Verdict:
-    """The number of the better answer, 0 or 1.5 for a draw; a weighted judge's value is between, nearer to the likelier."""
+    """The number of the better answer, 0 or 1.5 for a draw; a weighted judge's value lies between."""
     number = _number(row, name, "0, 1, 1.5, 2 or what lies between 1 and 2")
     if number is None or number in (0, 1.5):
         return (None if number is None else "tie"), None
