@@ -1,12 +1,12 @@
-"""What answers and scores say of a model, each number with an interval. numpy and scipy only, no torch.
+"""Statistics of answers and scores, each number with an interval. numpy and scipy only, no torch.
 
-resampling.py    an interval for any statistic, by prompts drawn again
-crossed.py       a mean over prompts and seeds of training
-controlled.py    win rates with length or style held equal
-buckets.py       accuracy apart by margin, length or any other value
-best_of.py       how well rewards pick the right answers of lists, as RewardBench 2 counts
-calibration.py   whether sigmoid(margin) is right as often as it says
-wording.py       repetition, distinct n-grams, and decoration
+resampling.py    bootstrap intervals for any statistic, by resampling prompts
+crossed.py       means over prompts and training seeds
+controlled.py    win rates controlled for length or style
+buckets.py       accuracy by margin, length or any other value
+best_of.py       how well rewards pick the right answers of lists, as in RewardBench 2
+calibration.py   whether sigmoid(margin) matches the accuracy
+wording.py       repetition, distinct n-grams, and style
 """
 
 from penchant.statistics.best_of import ScoredList, best_of, mean_of_parts, ties_score
