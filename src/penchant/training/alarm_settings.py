@@ -1,4 +1,4 @@
-"""The alarms of a run: the limit of each, and what it does."""
+"""The settings of a run's alarms: the limit and the action of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AlarmName = Literal[
 
 
 class AlarmsConfig(Section):
-    """What is watched while training: a limit for each alarm, null to switch it off; docs/alarms.md explains them."""
+    """The limits of the alarms during training, null to switch one off; docs/alarms.md explains them."""
 
     chosen_fell: Limit = Field(
         5.0, description="average log-prob in nats that the chosen responses may lose, beyond noise"
@@ -82,4 +82,4 @@ class AlarmsConfig(Section):
 
 
 NOT_BY_LOSS: dict[str, Any] = {"not_moving": None, "overfit": None}
-"""Alarms that read the loss, off where it is measured on responses that change."""
+"""Alarms that read the loss, off if it is measured on responses that change."""

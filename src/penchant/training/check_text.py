@@ -1,4 +1,4 @@
-"""What a check found, in words and tables."""
+"""Show the result of a data check in words and tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUM_ALIKE = 5
 
 
 def check_parts(report: CheckReport, *, num_problems: int | None) -> Iterator[Part]:
-    """Rows by verdict, the first problems, lengths and remarks. num_problems: how many of them; None for all."""
+    """Rows by verdict, the first problems, lengths and remarks. num_problems: the number to show; None for all."""
     yield from _rows(report, num_problems)
     for line in report.remarks_on_rows:
         yield Line(line, "note")

@@ -1,9 +1,9 @@
-"""Checkpoints that are whole or absent: written aside, synced, listed in a manifest, then renamed into place.
+"""Atomic checkpoints: written to a temporary folder, synced, listed in a manifest, then renamed into place.
 
 A checkpoint is a folder `step-N` with `weights.safetensors` (the trained parameters), `optimiser.safetensors`,
-`task.safetensors` (what the task keeps beside them), `state.json` and `manifest.json` (size and sha256 of the others).
-Of a model in slices every rank writes its own, `weights-00001-of-00002.safetensors` and so on, into the folder that the
-first one makes and renames. Never pickle.
+`task.safetensors` (further state of the task), `state.json` and `manifest.json` (size and sha256 of the others). For a
+sharded model every rank writes its own, `weights-00001-of-00002.safetensors` and so on, into the folder that the first
+rank creates and renames. Never pickle.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ STEP = re.compile(r"step-[0-9]{1,18}")
 IN_SLICES = ("weights", "optimiser")
 WRITTEN = {"task.safetensors", "state.json"}
 CONSTANT = {"qmap1", "qmap2"}
-"""What the numbers of 8-bit moments stand for, one table for all parameters; it is there before anything is read."""
+"""The lookup table of 8-bit moments, shared by all parameters; it exists before anything is read."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint. state: what the loop wrote."""
+    """A verified checkpoint. state: the loop's state."""
 
     folder: Path
     state: dict[str, Any]
@@ -53,9 +53,9 @@ def save_checkpoint(
 ) -> Path:
     """Write `folder/step-N` and remove all but the `keep` newest. Raises OSError when the disk is full.
 
-    task: tensors of the task beside the weights, such as a reference that moves; often none.
+    task: tensors of the task besides the weights, such as a moving reference; often none.
 
-    An interrupted write leaves only a folder that starts with a dot, which is never read and is removed next time.
+    An interrupted write leaves only a folder starting with a dot, which is never read and is removed later.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(SCRATCH):
@@ -63,7 +63,7 @@ def save_checkpoint(
     target = folder / f"step-{step}"
     if target.exists() and not _fault(target):
         take_part(parameters, optimiser)
-        return target  # of the same step, so with the same content
+        return target  # same step, hence the same content
     with replacing_folder(target) as scratch:
         manifest = write_together(scratch, _parts(parameters, optimiser))
         save_file({name: tensor.cpu().contiguous() for name, tensor in task.items()}, scratch / "task.safetensors")
@@ -71,14 +71,14 @@ def save_checkpoint(
         manifest |= {name: fingerprint(scratch / name) for name in WRITTEN}
         (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
     found = _by_step(folder)
-    newest = found.index(target)  # what is of a later step was damaged, or this run would have begun there
+    newest = found.index(target)  # later checkpoints were damaged, or this run would have started there
     for stale in (*found[:newest], *found[newest + keep :]):
         shutil.rmtree(stale)
     return target
 
 
 def take_part(parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
-    """Write what this rank holds of the checkpoint that the first rank saves now, where it holds slices."""
+    """Write this rank's shards of the checkpoint that the first rank is saving."""
     write_together(None, _parts(parameters, optimiser))
 
 
@@ -89,12 +89,12 @@ def _parts(
 
 
 def checkpoint_faults(folder: Path) -> dict[str, str]:
-    """What is wrong with each checkpoint in the folder, by name, newest first; "" for one that verifies."""
+    """The fault of each checkpoint in the folder, by name, newest first; "" if it verifies."""
     return {checkpoint.name: _fault(checkpoint) for checkpoint in _by_step(folder)}
 
 
 def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
-    """The newest checkpoint that verifies; says so for each it had to skip. None where there is none."""
+    """The newest checkpoint that verifies; reports each one skipped. None if there is none."""
     for candidate in _by_step(folder):
         fault = _fault(candidate)
         if not fault:
@@ -104,7 +104,7 @@ def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda _: None)
 
 
 def _fault(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint folder, or "" if it verifies."""
+    """The fault of a checkpoint folder, or "" if it verifies."""
     try:
         manifest = json.loads((checkpoint / "manifest.json").read_text(encoding="utf-8"))
         damaged = [name for name, expected in manifest.items() if fingerprint(checkpoint / name) != expected]
@@ -118,7 +118,7 @@ def _fault(checkpoint: Path) -> str:
 def restore(
     checkpoint: Checkpoint, parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    """Put a checkpoint's tensors into the parameters and the optimiser, bit for bit; returns those of the task."""
+    """Load a checkpoint's tensors into the parameters and the optimiser, bit for bit; returns the task's."""
     assert names_in_slices(checkpoint.folder, "weights") == set(parameters), "exactly the trained parameters"
     read_slices(parameters, checkpoint.folder, "weights")
     moments: dict[str, Tensor] = {}
@@ -127,7 +127,7 @@ def restore(
         name, slot = key.rsplit("/", 1)
         parameter = parameters[name]
         kept = optimiser.state[parameter].get(slot)
-        if isinstance(kept, Tensor):  # of a shape and precision of its own, where moments are 8-bit
+        if isinstance(kept, Tensor):  # 8-bit moments have their own shape and dtype
             moments[key] = kept
         elif isinstance(kept, int):
             moments[key] = counts[parameter, slot] = torch.zeros((), dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Every setting of a run, checked once: frozen, no unknown key, each read by something."""
+"""Every setting of a run, validated once: frozen, no unknown keys, each with an effect."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LoraConfig(Section):
 
 
 class ModelConfig(Section):
-    """Which model, in which precision, on which device."""
+    """The model, its precision and its device."""
 
     name: str = Field(
         "smollm2-135m",
@@ -96,14 +96,14 @@ class ModelConfig(Section):
 
 
 def _in_one_word(file: object) -> object:
-    """A part of a mixture as text, checked; anything else as it is."""
+    """A part of a mixture as text, checked; anything else unchanged."""
     if isinstance(file, Mapping):
         return str(Part.read(file))
     return str(Part.of(file)) if isinstance(file, str) else file
 
 
 class DataConfig(Section):
-    """Which rows, how long, and what is held out."""
+    """The rows to use, length limits, and what is held out."""
 
     files: tuple[Place, ...] = Field(
         (),
@@ -167,9 +167,9 @@ class DataConfig(Section):
         return columns_of(columns) if isinstance(columns, str) else columns
 
     def read_options(self, seed: int) -> ReadOptions:
-        """How the loaders are to read; bad rows come back as such, as those that fail as tokens are counted with them.
+        """The options of the loaders; bad rows are returned, and counted with those that fail as tokens.
 
-        What columns and format say, sources heed that have been made.
+        Columns and format are applied when the sources are opened.
         """
         return ReadOptions(
             "drop", self.max_rows, self.subset, seed, self.columns, self.format, self.pairing, self.min_gap
@@ -185,7 +185,7 @@ class DataConfig(Section):
 
 
 class OptimiserConfig(Section):
-    """AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101), its schedule, and how a batch is cut."""
+    """AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101), its schedule, and the size of batches."""
 
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         None,
@@ -248,7 +248,7 @@ class ParallelConfig(Section):
 
 
 class SaveConfig(Section):
-    """When to measure and when to save."""
+    """When to evaluate and when to save."""
 
     eval_every: Positive | None = Field(
         None, description="optimiser steps between evaluations on the held-out prompts; left out: after every epoch"
@@ -272,13 +272,13 @@ class SaveConfig(Section):
     )
 
     def is_due(self, step: int, seconds: float) -> bool:
-        """Whether a checkpoint is, after this step and so many seconds since the last."""
+        """Whether a checkpoint is due after this step, given the seconds since the last."""
         at_this_step = self.checkpoint_every is not None and step % self.checkpoint_every == 0
         return at_this_step or seconds >= 60 * self.checkpoint_minutes
 
 
 class SamplingConfig(Section):
-    """How responses are written and scored while a model is trained."""
+    """How responses are sampled and scored during training."""
 
     judge: str | None = Field(
         None,
@@ -313,7 +313,7 @@ class MovingReferenceConfig(Section):
 
 
 class BandConfig(Section):
-    """The disentanglement band (arXiv 2604.18239): the pull on the chosen side beside that on the rejected one."""
+    """The disentanglement band (arXiv 2604.18239): bounds on the ratio of the two sides' gradients."""
 
     ratio: Annotated[float, Field(gt=0)] = Field(
         1.0, description="centre of the band: the gradient norm of the rejected log-prob over that of the chosen"
@@ -328,10 +328,10 @@ def _with_parameters(schema: dict[str, Any]) -> None:
 
 
 class ObjectiveConfig(Section):
-    """What is minimised; parameters left out take the objective's own defaults.
+    """The objective; parameters left out have the objective's defaults.
 
-    Every key that is not one of the fields is a parameter of the objective: those that `penchant objectives` lists, and
-    for an objective from outside those that its function has.
+    Every other key is a parameter of the objective: one that `penchant objectives` lists or, for an objective from
+    outside, one of its function's.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_with_parameters)
@@ -376,12 +376,12 @@ class ObjectiveConfig(Section):
 
     @property
     def beta(self) -> float | None:
-        """The parameter that rewards are shown with; None where it was not set."""
+        """The beta with which rewards are shown; None if it was not set."""
         return self.parameters.get("beta")
 
 
 class RunConfig(Section):
-    """What every training command shares."""
+    """The settings that all training commands share."""
 
     output: Place | None = Field(None, description="the run folder that is written; a command needs one")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
@@ -397,7 +397,7 @@ class RunConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _sections_begin_as_the_command_has_them(cls, given: Any) -> Any:
-        """What a command sets otherwise than its section does stays so where something else of the section is set."""
+        """A command's own defaults of a section are kept if another setting of that section is given."""
         if not isinstance(given, Mapping):
             return given
         usual = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
@@ -423,7 +423,7 @@ class RunConfig(Section):
         return self
 
     def with_learning_rate(self, rate: float) -> Self:
-        """The same with the peak that is used, so that config.yaml and run.json say it."""
+        """A copy with the peak learning rate in use, so that config.yaml and run.json record it."""
         return self.model_copy(update={"optimiser": self.optimiser.model_copy(update={"learning_rate": rate})})
 
 
@@ -443,13 +443,13 @@ class DPOConfig(RunConfig):
     @model_validator(mode="before")
     @classmethod
     def _loss_of_own_responses_raises_no_alarm(cls, given: Any) -> Any:
-        """Of pairs that change as the policy does, a loss says nothing of how good it is."""
+        """If pairs change with the policy, the loss does not measure its quality."""
         alarms = given.get("alarms", {}) if isinstance(given, Mapping) and given.get("sampling") is not None else None
         return {**given, "alarms": NOT_BY_LOSS | {**alarms}} if isinstance(alarms, Mapping) else given
 
 
 class RewardObjectiveConfig(Section):
-    """What a reward model minimises beside the negative log-likelihood of the preferences."""
+    """The terms of a reward model's loss besides the negative log-likelihood of the preferences."""
 
     centring: Annotated[float, Field(ge=0)] = Field(
         0.0,

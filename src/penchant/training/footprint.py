@@ -1,4 +1,4 @@
-"""What a process of a run holds in memory, part by part: counted from the model's blueprint, before it is loaded."""
+"""Estimate the memory of a run's process, part by part, from the model's blueprint, before it is loaded."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from penchant.training.plan import Counts
 __all__ = ["footprint", "state_of"]
 
 CONTEXT_BYTES = 0.6e9
-"""What a GPU's context and libraries are assumed to take."""
+"""The assumed memory of a GPU's context and libraries."""
 MOMENT_BYTES = {"float32": 8.0, "8bit": 2 + 2 * 4 / 256}
-"""Of AdamW's two moments of a parameter; those of 8 bits have a float32 scale for 256 of each."""
+"""Bytes of AdamW's two moments per parameter; 8-bit moments have a float32 scale per 256 values."""
 
 
 def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str, processes: int) -> dict[str, float]:
-    """Bytes that each process holds whatever the data are, by part.
+    """Bytes per process that do not depend on the data, by part.
 
-    mode: "replicated" or "sharded"; of a model in slices, an adapter and what belongs to it is whole in each process.
+    mode: "replicated" or "sharded"; an adapter of a sharded model, with its state, is replicated.
     """
     total, trained = blueprint.parameters()
     saved, dequantised = blueprint.quantised()
@@ -32,7 +32,7 @@ def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str,
         "gradients": 4.0 * trained,
         "moments": MOMENT_BYTES[config.optimiser.moments] * trained,
         "a dequantised layer": dequantised,
-        "reading": saved if device.waits else 0.0,  # on its way to another device it lies in this machine's memory
+        "reading": saved if device.waits else 0.0,  # loaded through this machine's memory to another device
     }
     return held if mode == "replicated" else _in_slices(held, blueprint, processes)
 
@@ -40,7 +40,7 @@ def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str,
 def footprint(
     config: RunConfig, blueprint: Blueprint, state: Mapping[str, float], counts: Counts, passing: float
 ) -> dict[str, float]:
-    """The same with what the data add. passing: the most that a micro-batch holds beside the state, in bytes."""
+    """The total including data-dependent parts. passing: the most bytes of a micro-batch besides the state."""
     text, samples = blueprint.text_config, config.save.num_samples
     scored = sum(int(sequence.scored.sum()) for sequence in counts.largest)
     logits = 0 if blueprint.is_reward else min(CHUNK_BYTES, 4.0 * scored * text.vocab_size)
@@ -50,13 +50,13 @@ def footprint(
     return {
         **state,
         "activations": passing - logits,
-        "logits": logits * (1 + 2 * reads_kl(config)),  # those of the reference too, and its probabilities
+        "logits": logits * (1 + 2 * reads_kl(config)),  # also the reference's logits and probabilities
         "cache": 4.0 * 2 * samples * longest * blueprint.depth * heads * width,
     }
 
 
 def _keeps_another(config: RunConfig, blueprint: Blueprint) -> bool:
-    """Whether a second model is held beside the one that is trained."""
+    """Whether a second model is in memory besides the trained one."""
     if isinstance(config, DPOConfig) and config.dpo.moving_reference is not None:
         return True
     another = reads_kl(config) and (not blueprint.rank or config.model.reference is not None)

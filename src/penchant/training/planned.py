@@ -1,4 +1,4 @@
-"""What a plan says of a run: bytes by part, seconds by what is done, whether it fits, and what would make it fit."""
+"""The plan of a run: bytes by part, seconds by activity, whether it fits, and what would make it fit."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """memory: bytes by part, of each process. seconds: by what is done. proposals: what would make it fit.
+    """memory: bytes per process, by part. seconds: by activity. proposals: settings under which it would fit.
 
-    mode: "replicated" where each process holds the whole model, "sharded" where it holds a slice. beside: how many
-    of the processes share the device's memory. seconds is empty where nobody knows how fast the device is.
+    mode: "replicated" if each process holds the whole model, "sharded" if it holds a shard. beside: the number of
+    processes that share the device's memory. seconds is empty if the device's speed is unknown.
     """
 
     counts: Counts
@@ -34,7 +34,7 @@ class Plan:
 
     @property
     def peak(self) -> float:
-        """Bytes held at once by each process: no activations while samples are written, or weights quantised."""
+        """Peak bytes per process: there are no activations during sampling or quantisation."""
         passing = {"activations", "logits", "cache", "reading"}
         held = sum(size for part, size in self.memory.items() if part not in passing)
         training = self.memory["activations"] + self.memory["logits"]
@@ -42,22 +42,22 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the device has so much, for all processes that share it."""
+        """Whether the device has enough memory for all processes that share it."""
         return self.peak * self.beside <= self.device.memory
 
     @property
     def total_seconds(self) -> float:
-        """Of everything but loading and writing the model."""
+        """The time of everything except loading and writing the model."""
         return sum(self.seconds.values())
 
     @property
     def watt_hours(self) -> float | None:
-        """Of all devices at their full power; None where nobody says what that is."""
+        """The energy of all devices at full power; None if the power is unknown."""
         watts = self.device.watts
         return None if watts is None or not self.seconds else watts * self.processes * self.total_seconds / 3600
 
     def in_words(self) -> list[str]:
-        """The same as lines: parts of the memory and of the time, what it comes to, and what would make it fit."""
+        """The plan as lines: parts of memory and time, totals, and what would make it fit."""
         energy = "" if self.watt_hours is None else f", {self.watt_hours:,.3g} Wh at full power"
         return [
             str(self.counts),
@@ -79,7 +79,7 @@ class Plan:
         return f"needs about {bytes_in_words(self.peak)} {room}{each}{time}{verdict}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the sequences, as JSON holds it."""
+        """Everything except the sequences, as JSON values."""
         return {
             "items": self.counts.items,
             "num_train": self.counts.num_train,
