@@ -21,7 +21,7 @@ DEFAULTS = {
 
 
 class MethodConfig(Section):
-    """What is maximised, score - beta KL(policy || reference), and how."""
+    """The RL method, which maximises score - beta KL(policy || reference)."""
 
     method: Methods = Field(
         "rloo",
@@ -119,7 +119,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
         ("rloo", "grpo", "ppo"),
     ),
 }
-"""By setting: which methods read it."""
+"""The methods that read each setting."""
 
 
 class RLHFConfig(RunConfig):
@@ -136,7 +136,7 @@ class RLHFConfig(RunConfig):
         return self
 
     def _conflicts(self) -> list[tuple[bool, str]]:
-        """Settings that do not go together, each with the sentence that says so."""
+        """Incompatible settings, each with an error sentence."""
         rlhf, method = self.rlhf, self.rlhf.method
         unread = [name for name, readers in READ_BY.items() if method not in readers and _differs(rlhf, name)]
         return [

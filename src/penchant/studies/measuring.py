@@ -1,4 +1,4 @@
-"""A model's answers to the held-out prompts, the same for every point: both rewards, and how far it is from the start.
+"""Measure a model's answers to the held-out prompts, alike for every point: both rewards, and the KL from the start.
 
 Shapes: N answers.
 """
@@ -29,9 +29,9 @@ def measure(
     facts: Mapping[str, Any],
     held_out: Mapping[str, Any] | None = None,
 ) -> Measured:
-    """What the model's own answers come to, at temperature 1. Raises UserError where a judge fails.
+    """Measure the model's own answers at temperature 1. Raises UserError if a judge fails.
 
-    held_out: what is known of preferences that its training held out (`held_out_accuracy`).
+    held_out: the accuracy on preferences that its training held out (`held_out_accuracy`).
     """
     config, prompts = ground.config, ground.held_out
     asked = Asked(prompts, SamplingParams(max_new_tokens=config.max_new_tokens), config.measured_responses)

@@ -1,4 +1,4 @@
-"""What a file of `penchant frontier` or `penchant sweep` may say: everything checked before anything is computed."""
+"""The settings of `penchant frontier` and `penchant sweep`, all checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Scores = Literal["judge", "learned"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 OF_GROUND = ("demonstration_settings", "reward_settings")
 SAID_OF_GROUND = ("output", "model.name", "data.files")
-"""Settings that the study itself decides for every training; it decides more of them for points."""
+"""Training settings that the study itself determines; for points there are more."""
 SAID_OF_POINTS = ("seed", "sampling.judge")
 
 
 class Pool(Checked):
-    """The answers of the start to the training prompts, of which the preferences are made."""
+    """The start's answers to the training prompts, from which the preferences are made."""
 
     num_responses: Annotated[int, Field(ge=2)] = Field(4, description="answers to each training prompt")
     temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="sampling temperature")
@@ -41,7 +41,7 @@ class Curve(Checked):
 
 
 class StudyConfig(Checked):
-    """What all runs of a study share."""
+    """The settings shared by all runs of a study."""
 
     model: str = Field(description="where all runs start, or, with demonstrations, what the start is trained from")
     chat_template: str | None = Field(None, description="'plain' for a model trained on raw text, or a Jinja file")
@@ -86,7 +86,7 @@ class StudyConfig(Checked):
         return self
 
     def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
-        """The settings of trainings in it, by where they stand."""
+        """All training settings in it, by their location."""
         names = ("settings", *OF_GROUND)
         return {(name,): getattr(self, name) for name in names}
 
@@ -128,7 +128,7 @@ class FrontierConfig(StudyConfig):
 
 
 class SweepConfig(StudyConfig):
-    """`penchant sweep`: one method on a grid of settings, of which the best within a budget of KL is picked."""
+    """`penchant sweep`: one method on a grid of settings, to pick the best place within a budget of KL."""
 
     method: str = Field("dpo", description="its name in the table of methods")
     scores: Scores = Field("judge", description="as of a method of `penchant frontier`")
@@ -161,7 +161,7 @@ class SweepConfig(StudyConfig):
 
 
 def _refuse_another_method(where: str, settings: Mapping[str, Any], method: Method) -> None:
-    """Raises ValueError where settings say otherwise than what makes the method what it is."""
+    """Raise ValueError if settings contradict the fixed settings of the method."""
     for key, value in method.fixed.items():
         if key in settings and settings[key] != value:
             raise ValueError(

@@ -2,8 +2,8 @@
 
 The measures are in `report/alarms.py`, the limits and actions in the settings. Everything here is derived from the rows
 of metrics, the samples and the pairs' margins, so a resumed run raises the same alarms.
-
 """
+
 from __future__ import annotations
 
 from collections import Counter, deque
