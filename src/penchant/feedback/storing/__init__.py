@@ -1,13 +1,13 @@
 """The store of votes: what people are asked and what they answered, in SQLite or PostgreSQL.
 
-store.py        the store, one transaction a call
+store.py        the store, one transaction per call
 committing.py   many votes in one transaction, decided at a `Desk` in memory
-database.py     where SQLite and PostgreSQL differ
-schema.py       the tables; migrations/ brings older ones to them
+database.py     the differences between SQLite and PostgreSQL
+schema.py       the tables; migrations/ upgrades older ones
 tasks.py        comparisons into the store
-people.py       annotators and the tokens that let them in
-answers.py      verdicts, and what a person said before
-overview.py     what the store holds, read back
+people.py       annotators and their tokens
+answers.py      verdicts, and a person's earlier answers
+overview.py     reading back the store
 """
 
 from penchant.feedback.storing.answers import Answered
