@@ -142,10 +142,10 @@ class Reader(Generic[Record]):
         return self._added
 
     def _read_twice(self, row: Row, taken: OneOrMore[Record], found: tuple[Record, ...]) -> frozenset[str]:
-    """The fields by which another matching format makes the same record of the row.
+        """The fields by which another matching format makes the same record of the row.
 
-    Raises BadRow if that format prefers the other answer, or neither. Formats of scores alone do not count: the scores
-    may be another judge's.
+        Raises BadRow if that format prefers the other answer, or neither. Formats of scores alone do not count: the
+        scores may be another judge's.
         """
         same: frozenset[str] = frozenset()
         rivals = self._rivals_of(tuple(row), taken)

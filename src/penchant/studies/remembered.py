@@ -52,6 +52,7 @@ def prompts_digest(prompts: Iterable[Prompt]) -> str:
     return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
 
 
+def code_digest(judge: Scorer) -> str | None:
     """The sha256 of the source of a judge that is user code; None for built-in judges, or without source.
 
     For code in the running script or notebook, only the function's own lines, as the rest may be settings.
