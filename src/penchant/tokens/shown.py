@@ -1,4 +1,4 @@
-"""Tokenised items as a person reads them: their parts, what is scored in them, and where they end."""
+"""Show encoded items to people: their parts, scored tokens, and ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal["context", "scored", "end", "left_out"]
 
 @dataclass(frozen=True)
 class Span:
-    """Text of neighbouring tokens that are alike. end: the token that ends a turn. left_out: says how many more."""
+    """The text of consecutive tokens of one kind. end: the token that ends a turn. left_out: the number omitted."""
 
     kind: Kind
     text: str
@@ -64,7 +64,7 @@ def _part(name: str, runs: list[tuple[bool, list[int]]], encoder: ChatEncoder) -
 
 
 def _spans(scored: bool, run: list[int], encoder: ChatEncoder) -> Iterator[Span]:
-    """A run of tokens as text; a long one is shortened in its midst."""
+    """A run of tokens as text; a long one is shortened in the middle."""
 
     def text(part: list[int]) -> str:
         return sanitise(encoder.tokenizer.decode(part, skip_special_tokens=False))
