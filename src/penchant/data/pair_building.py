@@ -176,7 +176,7 @@ def with_likeness(built: Paired, ches: Sequence[float], model: str, choice: Choi
         >>> rows = tuple({"chosen": text, "meta": {}} for text in "abc")
         >>> found = with_likeness(Paired(rows, 3, {}), [0.5, -2.0, -1.0], "m", Choice(drop_alike=0.3))
         >>> [row["chosen"] for row in found.rows], found.left_out
-        (['b', 'c'], {'pairs whose sides are most alike to the model': 1})
+        (['b', 'c'], {'pairs whose sides are most similar to the model': 1})
     """
     rows = [
         {**row, "meta": {**row["meta"], "ches": value, "ches_model": model}}
@@ -188,7 +188,7 @@ def with_likeness(built: Paired, ches: Sequence[float], model: str, choice: Choi
     order = kept if choice.order == "least_alike_first" else sorted(kept)
     counts = {
         "pairs that the model for `ches_model` cannot read": len(built.rows) - len(rows),
-        "pairs whose sides are most alike to the model": len(rows) - len(kept),
+        "pairs whose sides are most similar to the model": len(rows) - len(kept),
     }
     left_out = {**built.left_out, **{why: number for why, number in counts.items() if number}}
     return Paired(tuple(rows[i] for i in order), built.num_prompts, left_out)

@@ -163,7 +163,7 @@ def _column(name: str, text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not equals:
         raise ConfigError(
-            f"{name}: columns={text} names one column and not what it is read as; write columns=question=prompt, and "
+            f"{name}: columns={text} names a column without the name it is read as; write columns=question=prompt, and "
             "columns= again for another."
         )
     return unquote(old), unquote(new)

@@ -94,7 +94,7 @@ def _refuse_unread(loads: Mapping[str, Any], judge: object, ches_model: AnyModel
         if value is not None and not (is_loaded or (name != "chat_template" and _is_reward_model(judge))):
             or_a_judge = "" if name == "chat_template" else ", or a judge that is a reward model,"
             raise ConfigError(
-                f"`{name}=...` is of the model for `ches_model=...`{or_a_judge} and there is none; leave it out"
+                f"`{name}=...` applies to the model of `ches_model=...`{or_a_judge}, and there is none; leave it out"
             )
 
 

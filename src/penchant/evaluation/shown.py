@@ -163,7 +163,7 @@ def _of_the_judge(found: Evaluation) -> Iterator[str]:
     if (bias := found.position_bias) is not None:
         yield f"order bias   {_rate(bias)} decided by the place alone: ties"
     if (again := found.repeatability) is not None:
-        yield f"repeatable   {_rate(again)} of the same questions were answered alike when asked again"
+        yield f"repeatable   {_rate(again)} of repeated questions got the same answer"
 
 
 def _rate(of: WinRate) -> str:

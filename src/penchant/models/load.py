@@ -104,7 +104,7 @@ def load_model(
     elif not model.shares:
         model.keeps = keeps_rightly(model)
         if not model.keeps:
-            say(f"{name}: its own code keeps no keys and values exactly; sampling runs the whole text for every token")
+            say(f"{name}: its own code has no exact key/value cache; sampling reruns the whole text for every token")
     return model
 
 
@@ -174,7 +174,7 @@ def share_where_exact(
     """Let the model share prefixes, unless not requested or not exact, which is reported."""
     if reason := (why_unshared(model, longest) if share else "sharing was switched off"):
         model.stop_sharing(reason)
-        say(f"{model.name}: prefixes are not shared, each sequence runs by itself: {reason}")
+        say(f"{model.name}: prefixes are not shared, each sequence is run separately: {reason}")
     model.freeze_beyond_text()
 
 

@@ -51,7 +51,7 @@ def read_network(
 
     if (path / "adapter_config.json").is_file():
         raise ModelError(
-            f"{path}: is itself an adapter, and an adapter is read over a whole model; write that one whole by "
+            f"{path}: is itself an adapter, and an adapter needs a whole model as its base; merge that one by "
             f"`penchant export {path}` with `merged=FOLDER`, and name FOLDER as base_model_name_or_path of the other"
         )
     if not (path / "config.json").is_file():

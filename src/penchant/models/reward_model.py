@@ -59,7 +59,7 @@ def reward_model_of(model: LanguageModel) -> RewardModel:
     """
     if model.is_adapter:
         raise ModelError(
-            f"{model.name}: is an adapter, and a reward model needs a head of its own beside it; write it whole with "
+            f"{model.name}: is an adapter, and a reward model needs its own head besides; merge it with "
             "`penchant export` first, and train that"
         )
     tokenizer = deepcopy(model.tokenizer)

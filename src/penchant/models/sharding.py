@@ -63,7 +63,7 @@ def shard(model: LanguageModel) -> None:
 def require_sharded(model: LanguageModel) -> None:
     """Raise ConfigError for a model that cannot be sharded."""
     if not (layers := layers_of(model.causal_lm)) or not model.shares:
-        why = "its code has no layers that can be told apart" if not layers else model.why_unshared
+        why = "its code has no layers that can be identified" if not layers else model.why_unshared
         raise ConfigError(f"parallel.mode: {model.name} cannot be sharded ({why}); leave it out")
 
 

@@ -95,11 +95,11 @@ def alike_pairs(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Ad
     if not alike.get("most_alike") or not (fell or chosen_fell(run, metrics, comparison, _)):
         return None
     text = _(
-        "Pairs whose two sides the model finds alike make chosen responses fall (CHES, Razin et al. 2024). Of {num} "
-        "pairs measured before the first step the most alike are {rows}. Look at them; `penchant check` "
-        "can measure more, and `penchant pair` can leave out the most alike."
+        "Pairs whose two sides are similar to the model lower chosen responses (CHES, Razin et al. 2024). Of {num} "
+        "pairs measured before the first step the most similar are {rows}. Look at them; `penchant check` "
+        "can measure more, and `penchant pair` can leave out the most similar."
     ).format(num=f"{alike['num']:,}", rows=", ".join(map(str, alike["most_alike"])))
-    return Advice("alike_pairs", "note", _("Pairs most alike to the model"), text)
+    return Advice("alike_pairs", "note", _("Pairs most similar to the model"), text)
 
 
 def saturated(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:

@@ -155,7 +155,7 @@ def kl_over_budget(seen: Seen) -> Measured | None:
     kl = series(seen.rows, "eval_kl")
     if not len(kl):
         return None
-    return Measured(kl.values[-1], "answers of the model lie {kl:.1f} nats from its reference", {"kl": kl.values[-1]})
+    return Measured(kl.values[-1], "the KL of the answers from the reference is {kl:.1f} nats", {"kl": kl.values[-1]})
 
 
 def grew_longer(seen: Seen) -> Measured | None:
@@ -268,8 +268,8 @@ def sides_entangled(seen: Seen) -> Measured | None:
     return Measured(
         (falls + rises) / len(seen.places),
         "of {num} pairs measured, the pair's own gradient makes the chosen response less likely in {falls} and the "
-        "rejected one likelier in {rises}: the pull on the two sides is out of proportion for pairs so alike; set "
-        "`dpo.band`, or leave out pairs that are nearly alike",
+        "rejected one likelier in {rises}: the sides' gradients are out of proportion for such similar pairs; set "
+        "`dpo.band`, or leave out pairs of nearly equal sides",
         {"num": len(seen.places), "falls": falls, "rises": rises},
     )
 

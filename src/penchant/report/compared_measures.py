@@ -46,7 +46,7 @@ def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
         what = _("of a judge asked in both orders: the place alone decided, and the comparison is a tie")
         yield Measure(_("judge's order bias"), "", *_rate(bias), _comparisons(bias, _), what, group)
     if again := comparison.get("repeatability"):
-        what = _("how often the judge answered the same question alike when asked again")
+        what = _("how often the judge repeated its answer to the same question")
         yield Measure(_("judge's repeatability"), "", *_rate(again), _comparisons(again, _), what, group)
 
 

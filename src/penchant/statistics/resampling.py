@@ -27,7 +27,7 @@ __all__ = [
 
 NUM_RESAMPLES = 500
 
-ALIKE = "every comparison came out alike: nothing can be said of what length or style does"
+ALIKE = "all comparisons had the same result, so the effect of length or style is unknown"
 WARNINGS = (ONE, FEW, SAME, ALIKE)
 """The possible warnings of an estimate."""
 

@@ -21,7 +21,7 @@ Matched = list[dict[str, Any]]
 VALUES = ("win", "win_less", "true", "true_less")
 ASSUMED = "between the start and a first strength nothing was measured: the line from it is an assumption"
 ENDS = "a method without values ends before this KL"
-NO_KL = "the method that goes the least far has a mean KL that is not above 0, so there is none to compare methods at"
+NO_KL = "the method with the lowest KL has a mean KL that is not above 0, so there is no KL to compare methods at"
 
 
 def matched(curves: Curves, start: Measured, kls: Sequence[float]) -> Matched:

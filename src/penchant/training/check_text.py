@@ -48,7 +48,7 @@ def _rows(report: CheckReport, limit: int | None) -> Iterator[Part]:
 def _ches(found: Sequence[tuple[str, float]]) -> Iterator[Part]:
     middle = statistics.median(value for _, value in found)
     highest = ", ".join(f"{where} ({value:.3g})" for where, value in found[:NUM_ALIKE])
-    yield f"CHES of {len(found):,} pairs, how alike both sides are to the model: median {middle:.3g}; training may make"
+    yield f"CHES of {len(found):,} pairs, similarity of both sides to the model: median {middle:.3g}; training may make"
     yield f"both sides less likely where it is highest: {highest}"
 
 

@@ -58,7 +58,7 @@ class ModelConfig(Section):
         description="a starter model's name, a Hugging Face folder, a run folder, a .gguf file, a Hub name",
     )
     reference: str | None = Field(
-        None, description="the reference policy, named like the model; left out: the model as it is before training"
+        None, description="the reference policy, named like the model; left out: the model before training"
     )
     chat_template: str | None = Field(
         None,
@@ -69,15 +69,15 @@ class ModelConfig(Section):
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="precision of the matrix products; auto: bfloat16 on a CUDA GPU that has it, float32 elsewhere; "
-        "weights are float32 either way",
+        description="precision of the matrix products; auto: bfloat16 on a CUDA GPU with support, float32 elsewhere; "
+        "weights are float32 in both cases",
     )
     share_prefixes: bool = Field(
         True,
-        description="compute common beginnings of sequences (a prompt, a system message) once; the result is the same",
+        description="compute shared prefixes of sequences (a prompt, a system message) once; the result is the same",
     )
     gradient_checkpointing: bool = Field(
-        False, description="compute activations again in the backward pass: less memory, about a third more time"
+        False, description="recompute activations in the backward pass: less memory, about a third more time"
     )
     lora: LoraConfig | None = Field(
         None, description="train a low-rank adapter instead of all weights; left out: all weights are trained"
@@ -86,7 +86,7 @@ class ModelConfig(Section):
     quantisation: Literal["nf4"] | None = Field(
         None,
         description="nf4: hold the weights of linear layers under an adapter in 4 bits (QLoRA, arXiv 2305.14314; by "
-        "bitsandbytes), those of embeddings, norms and head as they are; left out: all in float32",
+        "bitsandbytes), others in float32; left out: all in float32",
     )
 
     @field_validator("chat_template")
@@ -109,7 +109,7 @@ class DataConfig(Section):
         (),
         description="data, read one after another: files, folders, patterns, hub:owner/name, projects; as "
         "{path: pairs.jsonl, weight: 0.5, max_rows: 1000} or 'pairs.jsonl::weight=0.5,max_rows=1000' with a factor on "
-        "the loss and a cap of its own, as well as subset, kind, columns, format, pairing and min_gap",
+        "the loss and a row limit, and optionally subset, kind, columns, format, pairing and min_gap",
     )
     columns: dict[str, str] = Field(
         {},
@@ -142,7 +142,7 @@ class DataConfig(Section):
     pairing: PairingRule | None = Field(
         None,
         description="which answers of a ranked or scored list become pairs: all, best_worst, best_random (the best and "
-        "one of the others) or adjacent; left out: all, and best_worst where an objective labels responses one by one",
+        "one of the others) or adjacent; left out: all, or best_worst if the objective labels single responses",
     )
     min_gap: Annotated[float, Field(ge=0)] = Field(
         0.0,
@@ -197,12 +197,12 @@ class OptimiserConfig(Section):
     )
     warmup_ratio: Share = Field(0.1, description="share of the steps over which the learning rate warms up from zero")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="AdamW's: each step reduces every weight by the learning rate times this share"
+        0.0, description="AdamW: each step reduces every weight by the learning rate times this share"
     )
-    beta1: Share = Field(0.9, description="AdamW's: decay rate of the running mean of the gradient")
-    beta2: Share = Field(0.999, description="AdamW's: decay rate of the running mean of the squared gradient")
+    beta1: Share = Field(0.9, description="AdamW: decay rate of the running mean of the gradient")
+    beta2: Share = Field(0.999, description="AdamW: decay rate of the running mean of the squared gradient")
     epsilon: Annotated[float, Field(gt=0)] = Field(
-        1e-8, description="AdamW's: added to the denominator, for numerical stability"
+        1e-8, description="AdamW: added to the denominator, for numerical stability"
     )
     moments: Literal["float32", "8bit"] = Field(
         "float32",
@@ -214,7 +214,7 @@ class OptimiserConfig(Section):
     )
     router_loss: Annotated[float, Field(ge=0)] = Field(
         0.0,
-        description="of a mixture of experts: weight of the loss that keeps its experts in use (Switch Transformers; "
+        description="for a mixture of experts: weight of the load-balancing loss (Switch Transformers; "
         "0.001 to 0.02 are usual); 0: none",
     )
     epochs: Positive = Field(1, description="passes over the data")
@@ -224,8 +224,8 @@ class OptimiserConfig(Section):
     )
     order: Literal["random", "given"] = Field(
         "random",
-        description="of the records in an epoch: drawn anew each time, those of one prompt together, or as the data "
-        "gives them, as from easy to hard",
+        description="order of the records in an epoch: shuffled each time, keeping those of one prompt together, or as "
+        "in the data, for example from easy to hard",
     )
     batch_size: Positive = Field(8, description="pairs (sft: texts) per optimiser step")
     token_budget: Positive = Field(
@@ -242,8 +242,8 @@ class ParallelConfig(Section):
 
     mode: Literal["replicated", "sharded", "auto"] = Field(
         "replicated",
-        description="every process holds the whole model, or a slice of each weight, gradient and moment (FSDP); auto: "
-        "slices where weights, gradients and moments fill most of the memory that a process has",
+        description="every process holds the whole model, or a shard of each weight, gradient and moment (FSDP); auto: "
+        "sharded if weights, gradients and moments would fill most of a process's memory",
     )
 
 
@@ -285,16 +285,16 @@ class SamplingConfig(Section):
         description="what scores responses: positivity, a judge of an installed package, module:function, "
         "reward:FOLDER, or the address of an endpoint",
     )
-    judge_model: str | None = Field(None, description="of an endpoint: the model that scores")
-    instructions: str | None = Field(None, description="of an endpoint: what it is told instead of Penchant's own text")
+    judge_model: str | None = Field(None, description="for an endpoint: the model that scores")
+    instructions: str | None = Field(None, description="for an endpoint: instructions that replace Penchant's own")
     num_responses: Annotated[int, Field(ge=1)] = Field(4, description="responses per prompt in each step")
     max_new_tokens: Positive = Field(128, description="maximum tokens of a response")
     temperature: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="divides the logits while sampling; other than 1, what is written is not the policy's own"
+        1.0, description="divides the logits while sampling; at values other than 1, samples are not the policy's own"
     )
     at_once: Positive = Field(64, description="responses sampled in one batch; changes memory and speed only")
     passes: Positive = Field(1, description="passes over the responses of a step before new ones are sampled")
-    minibatches: Positive = Field(1, description="optimiser steps into which a pass is cut, prompt by prompt")
+    minibatches: Positive = Field(1, description="optimiser steps per pass, split by prompt")
     missing_end_penalty: Annotated[float, Field(ge=0)] = Field(
         0.0, description="subtracted from the score of a response that reached max_new_tokens without an end of turn"
     )
@@ -319,7 +319,7 @@ class BandConfig(Section):
         1.0, description="centre of the band: the gradient norm of the rejected log-prob over that of the chosen"
     )
     rho: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.9, description="its width: from rho times the ratio to the ratio over rho; the cosine of the two gradients"
+        0.9, description="width of the band: from rho times the ratio to the ratio over rho; the gradients' cosine"
     )
 
 
@@ -347,10 +347,10 @@ class ObjectiveConfig(Section):
         "none", description="wpo: weight pairs by how likely their responses are under the policy"
     )
     band: BandConfig | None = Field(
-        None, description="hold the pull on the two sides of a pair in proportion; left out: as the objective has it"
+        None, description="bound the ratio of the two sides' gradients; left out: the objective's own ratio"
     )
     moving_reference: MovingReferenceConfig | None = Field(
-        None, description="the reference follows the policy (TR-DPO); left out: it stays"
+        None, description="the reference follows the policy (TR-DPO); left out: it is fixed"
     )
 
     @classmethod
@@ -432,12 +432,12 @@ class DPOConfig(RunConfig):
 
     preset: str | None = Field(
         None,
-        description="a published recipe whose settings are taken where nothing else is said: "
+        description="a published recipe, whose settings apply unless others are given: "
         f"{', '.join(PRESETS)}; left out: none",
     )
     dpo: ObjectiveConfig = ObjectiveConfig()
     sampling: SamplingConfig | None = Field(
-        None, description="pairs are made while training, of responses of its own; left out: of the data"
+        None, description="pairs are made during training from the policy's responses; left out: from the data"
     )
 
     @model_validator(mode="before")
@@ -453,7 +453,7 @@ class RewardObjectiveConfig(Section):
 
     centring: Annotated[float, Field(ge=0)] = Field(
         0.0,
-        description="weight of the squared sum of a pair's two rewards, which takes their mean to zero (arXiv "
+        description="weight of the squared sum of a pair's two rewards, which brings their mean to zero (arXiv "
         "2312.09244, eq. 2); 0.01 is usual",
     )
 

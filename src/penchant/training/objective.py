@@ -214,7 +214,7 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         ),
         (
             bool(run.dpo.sft_weight) and row.token_weights is not None,
-            f"dpo.sft_weight is a mean over tokens that count alike, and {row.name} weighs them; leave it out",
+            f"dpo.sft_weight is an unweighted mean over tokens, and {row.name} weights them; leave it out",
         ),
         (
             bool(run.dpo.sft_weight) and row.name == "sft",

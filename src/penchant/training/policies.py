@@ -101,7 +101,7 @@ def load_trainee(
     require_moments(run.optimiser, model.numerics.device)
     if run.model.reference is not None and is_quantised(model.network):
         raise ConfigError(
-            "model.reference: the policy has a quantised base, whose reference is itself as it was before training; "
+            "model.reference: the policy has a quantised base, and its reference is the policy before training; "
             "leave it out"
         )
     if kind is RewardModel and not isinstance(model, RewardModel):
@@ -208,6 +208,6 @@ def _refuse_what_a_loaded_model_brings(run: RunConfig, loaded: LanguageModel) ->
         )
     if loaded.in_memory and run.model.lora is not None and run.output is not None:
         raise ConfigError(
-            "model.lora: an adapter that is written names the folder of its base model, and this model lies in none; "
+            "model.lora: a saved adapter names the folder of its base model, and this model has none; "
             "write it with `run.export` first, or leave out the output"
         )

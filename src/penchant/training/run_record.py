@@ -68,7 +68,7 @@ class RunRecord:
         for name, what in BEGUN_WITH.items():
             if self.ledger.get(name, facts.get(name)) != facts.get(name):
                 raise OutputError(
-                    f"{self.path}: the run was begun with {what} other than what is there now; put that back, or "
+                    f"{self.path}: the run was started with {what} other than the present one; restore it, or "
                     "leave out `resume=True` and begin in another `output=...`"
                 )
         self.note(**facts)

@@ -32,8 +32,8 @@ def require_same_settings(file: Path, began_with: Mapping[str, Any], config: Run
     as_written = yaml.safe_load(_as_text(began_with))
     if edited := sorted(_differences(_filled_in(as_written, config), _filled_in(_settings_in(file), config))):
         raise OutputError(
-            f"{file}: says another {', '.join(edited)} than the run was begun with, and a run goes on as it began "
-            "(run.json holds how); put it back, or delete the file, or begin again in another `output=...`"
+            f"{file}: {', '.join(edited)} changed since the start of the run, and a resumed run keeps its settings "
+            "(see run.json); restore the file, or delete it, or start again in another `output=...`"
         )
     if changed := sorted(_differences(_filled_in(began_with, config), config.model_dump(mode="json"))):
         raise OutputError(

@@ -136,7 +136,7 @@ class _Making:
         found = (place_of(prompt_key(pair.prompt), self.options.seed) for pair in reading)
         places = np.fromiter(found, dtype=np.float64)
         if len(places) != len(store.columns["places"]):
-            raise DamagedStore("the data are no longer those that it was made of")
+            raise DamagedStore("the data have changed since it was made")
         return places
 
     def _write(self, writer: StoreWriter) -> tuple[PairStore | None, _Told]:

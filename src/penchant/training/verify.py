@@ -102,7 +102,7 @@ def _origins(ledger: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _origin(what: str, origin: Mapping[str, Any]) -> Finding:
     if lies_nowhere(origin):
-        return Finding(what, "unknown", f"{origin['name']} was in memory and lies in no folder")
+        return Finding(what, "unknown", f"{origin['name']} was in memory and has no folder")
     folder = Path(origin["path"])
     if folder.is_dir():
         return _compared(what, origin["files"], folder, also_new=False)

@@ -215,7 +215,7 @@ def last_response(messages: tuple[Message, ...], raw: list[Any], name: str) -> R
             "bad_type", f"the last message of '{name}' is the {last.role}'s", "end it with the assistant's response"
         )
     if len(raw[-1]) > 2 and (weight := weight_of(raw[-1], name)) != 1:
-        reason = f"the response in '{name}' has the weight {weight:g}, and a response is learned whole"
+        reason = f"the response in '{name}' has the weight {weight:g}, and a response is trained on as a whole"
         raise BadRow("unread_field", reason, "remove the row, or the weight")
     return only_text(last)
 

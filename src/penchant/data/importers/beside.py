@@ -42,7 +42,7 @@ def with_reasoning(one: Importer[Demonstration]) -> Importer[Demonstration]:
 def _thought(messages: tuple[Message, ...], reasoning: str, name: str) -> tuple[Message, ...]:
     *before, answer = messages
     if any(message.role == "assistant" for message in before):
-        reason = f"the field '{name}' stands beside several answers, and it is not said whose it is"
+        reason = f"the field '{name}' is beside several answers, and does not say which one it belongs to"
         raise BadRow("unread_field", reason, f"write it in the assistant's message, as '{name}'")
     if answer.reasoning is not None and answer.reasoning.strip() != reasoning.strip():
         raise BadRow("bad_type", f"the answer has another reasoning than the field '{name}'", "keep one of them")

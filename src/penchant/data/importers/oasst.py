@@ -46,7 +46,7 @@ def _replies(node: Row) -> list[Row]:
     for one in replies:
         if one.get("role") == node.get("role"):
             name = one.get("message_id") or one.get("user_message_id")
-            reason = f"the reply {shown(name)} is by the {one['role']}, as what it replies to"
+            reason = f"the reply {shown(name)} has the role {one['role']}, like the message that it replies to"
             raise BadRow("bad_type", reason, "correct the roles, or remove it")
     return [one for one in replies if _is_sound(one)]
 

@@ -33,7 +33,7 @@ def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
         _refuse_other(row, name, desirable)
         *prompt, last = one.convert(row).messages
         if last.weight != 1:
-            reason = f"the labelled response has the weight {last.weight:g}, and a response is learned whole"
+            reason = f"the labelled response has the weight {last.weight:g}, and a response is trained on as a whole"
             raise BadRow("unread_field", reason, "write 'weight' beside the label")
         weight = {} if says_nothing(row.get("weight")) else {"weight": row["weight"]}
         return Labelled(
