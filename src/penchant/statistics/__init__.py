@@ -11,13 +11,7 @@ wording.py       repetition, distinct n-grams, and style
 
 from penchant.statistics.best_of import ScoredList, best_of, mean_of_parts, ties_score
 from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket, by_quarters
-from penchant.statistics.calibration import (
-    Calibration,
-    brier_score,
-    calibration,
-    calibration_error,
-    expected_calibration_error,
-)
+from penchant.statistics.calibration import Calibration, calibration, calibration_error
 from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
 from penchant.statistics.crossed import Crossed, crossed
 from penchant.statistics.resampling import FEW_PROMPTS, WARNINGS, Estimate, resampled
@@ -34,7 +28,6 @@ __all__ = [
     "accuracy_by_length",
     "accuracy_by_margin",
     "best_of",
-    "brier_score",
     "by_bucket",
     "by_quarters",
     "calibration",
@@ -42,7 +35,6 @@ __all__ = [
     "controlled_win_rate",
     "crossed",
     "distinct",
-    "expected_calibration_error",
     "fit_controlled",
     "length_controlled_win_rate",
     "mean_of_parts",

@@ -15,7 +15,7 @@ from penchant.ranking.winrate import paired_means
 from penchant.statistics.buckets import Bucket, bins, by_bucket
 from penchant.statistics.resampling import NUM_RESAMPLES, Estimate, times_drawn, warning_of, without_width
 
-__all__ = ["Calibration", "brier_score", "calibration", "calibration_error", "expected_calibration_error"]
+__all__ = ["Calibration", "calibration", "calibration_error"]
 
 
 @dataclass(frozen=True)
@@ -96,26 +96,6 @@ def calibration_error(p_N: FloatArray, prompts: Sequence[Hashable], *, num_bins:
     high = max(value, float(np.quantile(np.abs(drawn_RM).sum(axis=1), 1 - tail)))
     low = max(0.0, value - off)
     return without_width(Estimate(value, low, high, len(p_N), num_prompts, warning_of(num_prompts)))
-
-
-def brier_score(p_N: FloatArray, weight_N: FloatArray) -> float:
-    """Mean of (1 - p)^2: 0 if every pair is certain and right, 1/4 if every p is 1/2.
-
-    Example:
-        >>> brier_score(np.array([0.5, 1.0]), np.ones(2))
-        0.125
-    """
-    return float(np.average((1 - p_N) ** 2, weights=weight_N))
-
-
-def expected_calibration_error(p_N: FloatArray, weight_N: FloatArray, num_bins: int = 5) -> float:
-    """sum_m n_m / n |accuracy - mean confidence in bin m|. It is biased upwards for bins with few pairs.
-
-    Example:
-        >>> expected_calibration_error(np.array([1.0, 0.0]), np.ones(2))  # sure, and right half of the time
-        0.5
-    """
-    return float(np.abs(weight_N @ _gaps(p_N, num_bins)).sum() / weight_N.sum())
 
 
 def _gaps(p_N: FloatArray, num_bins: int) -> FloatArray:

@@ -121,16 +121,6 @@ class ChatEncoder:
         """Ids of the response up to and including the end-of-turn token. Raises BoundaryError."""
         return self._encoded(self.write_response(prompt, response))
 
-    def encode_conversation(self, messages: Sequence[Message]) -> tuple[TokenSequence, ...]:
-        """The assistant's turns of a conversation, each scored up to its end-of-turn token with the message's weight.
-
-        It is one sequence if every turn continues the one before; if the template rewrites earlier turns (for example
-        removes earlier thinking), one per turn, as the model will see it. A turn of weight 0 is context only. Raises
-        BoundaryError; there is no sequence if no turn has a weight.
-        """
-        texts = [text for turn in self.turns(messages) for text in self.write_turn(messages, turn)]
-        return self.join_turns(messages, [self._encoded(text) for text in texts])
-
     def encode_document(self, text: str) -> list[int]:
         """Ids of plain text, with the tokenizer's special tokens at start and end, if any."""
         return self._encoded(self.write_document(text))
@@ -160,7 +150,12 @@ class ChatEncoder:
         yield self.write_response(messages[:turn], messages[turn])
 
     def join_turns(self, messages: Sequence[Message], ids: Sequence[list[int]]) -> tuple[TokenSequence, ...]:
-        """The sequences of a conversation from the ids of each turn's `write_turn`."""
+        """The sequences of a conversation from the ids of each turn's `write_turn`.
+
+        Each turn is scored up to its end-of-turn token with the message's weight; a turn of weight 0 is context only.
+        It is one sequence if every turn continues the one before; if the template rewrites earlier turns (for example
+        removes earlier thinking), one per turn, as the model will see it. There is no sequence if no turn has a weight.
+        """
         weights = (messages[turn].weight for turn in self.turns(messages))
         return joined_turns(zip(ids[::2], ids[1::2], weights, strict=True))
 

@@ -180,13 +180,6 @@ class Forest:
         lengths = [len(segment) for segment in self.segments]
         return np.repeat(np.arange(len(self.segments)), lengths), np.repeat(exits, lengths)
 
-    def visible(self) -> NDArray[np.bool_]:
-        """The attention rule written out densely, (T, T): row i is True where token i sees token j."""
-        enter, leave = self.enter_exit()
-        index = np.arange(self.num_tokens)
-        inside = (enter[None, :] <= enter[:, None]) & (enter[:, None] < leave[None, :])
-        return inside & (index[None, :] <= index[:, None])
-
 
 def behind(num_prompt: int, length: int) -> NDArray[np.bool_]:
     """The mask over `length` tokens with all scored except those of the prompt."""
