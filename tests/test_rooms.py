@@ -86,16 +86,17 @@ PUBLIC_ROOMS = {f"penchant.{name}" for name in ("data", "objectives", "ranking",
 TAKEN_BESIDE_THE_INTERFACE = {
     "": "extras launching machine plugins process progress ranks reading serving studies versions wording",
     "data": "pair_building prompt_sets",
-    "evaluation": "judges.instructions pairs sample_lines sampling_options shown talk_options talking",
+    "evaluation": "judges.instructions pairs sample_lines results_in_words sampling_options talk_options talking",
     "feedback": "summary",
     "files": "- place",
     "life": "catalogue",
     "models": "conversation inventory ledger numerics opening sampler starter",
     "objectives": "facts",
-    "online": "run",
+    "online": "rlhf",
     "report": "agreement_text parts ranking_text result_files standings",
     "tokens": "shown",
-    "training": "arguments check_text export interrupt lineage planning presets proposing run_report settings verify",
+    "training": "arguments check_text export interrupt lineage planning presets propose_settings run_report settings"
+    " verify",
 }
 """By room, single files first: modules that commands still take something from; what they no longer do is taken out."""
 

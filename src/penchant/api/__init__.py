@@ -5,8 +5,9 @@ fetched models and measurements of this machine. The state of the caller's proce
 Commands call these functions, so PyTorch is imported only where it is needed.
 
 given.py      read the prompts and data that a caller passes
-answers.py    load, pair
+loading.py    load
 sampling.py   sample
+pairing.py    pair
 judging.py    judge
 measures.py   score, evaluate, compare_answers
 ranking.py    rank

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penchant.api.answers import load
+from penchant.api.loading import load
 from penchant.progress import Reporter, reporter_of
 from penchant.serving.service import BATCH_SIZE, HOST, PORT, open_service
 from penchant.training.given import ModelLike

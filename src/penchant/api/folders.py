@@ -20,14 +20,14 @@ from penchant.training.arguments import Arguments
 from penchant.training.checking import CheckReport, check_data
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
+from penchant.training.cost_of_run import Plan
 from penchant.training.export import Exported
 from penchant.training.export import export as export_to
 from penchant.training.given import Given, ModelLike
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
-from penchant.training.planned import Plan
 from penchant.training.planning import SCHEMAS, plan_run
-from penchant.training.proposing import Proposal, proposals
+from penchant.training.propose_settings import Proposal, proposals
 from penchant.training.run_report import page_of_runs
 from penchant.training.trained import Report, Run
 from penchant.training.verify import Finding, verify_run

@@ -133,7 +133,7 @@ def _loaded(model: ModelLike | None, how: dict[str, str | None], reporter: Repor
 
         spelt = special_tokens_of(how.pop("special_tokens"))
         return open_model(os.fspath(model), **how, special_tokens=spelt, reporter=reporter)
-    from penchant.api.answers import load
+    from penchant.api.loading import load
 
     if given := next((name for name, value in how.items() if value is not None), None):
         raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")

@@ -13,8 +13,8 @@ import torch
 
 from penchant import ranks
 from penchant.data import Prompt
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.evaluation.predicted import Predicted, mean_entropy, predict
-from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams

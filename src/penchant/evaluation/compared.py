@@ -15,7 +15,7 @@ from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import Change, changes
 from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges.protocol import Judge, Scorer
-from penchant.evaluation.scoring import Summary
+from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.verdicts import Two, ask
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from penchant.data import Data, load_demonstrations
 from penchant.errors import DataError
-from penchant.evaluation.scoring import sequence_logprobs
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter, counted
 from penchant.ranking.winrate import paired_means

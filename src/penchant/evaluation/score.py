@@ -17,10 +17,10 @@ from penchant.data import Data, Loaded, OnBadRow, PreferencePair, ReadOptions, l
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError, DataError
+from penchant.evaluation.pair_scores import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
 from penchant.evaluation.policies import AnyModel, Loader, open_policy, open_scorer_of_pairs
 from penchant.evaluation.references import find_reference, ledger_of
-from penchant.evaluation.reward_scores import reward_scores
-from penchant.evaluation.scoring import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
+from penchant.evaluation.reward_model_scores import reward_scores
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter, Silent, counted

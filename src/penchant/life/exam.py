@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penchant.data import Message
-from penchant.evaluation.scoring import sequence_logprobs
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.lab import Corpus
 from penchant.lab.corpus import ENDINGS, Fact, Question, Story, ending_of
 from penchant.models.generate import Request, generate

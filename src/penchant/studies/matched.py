@@ -13,7 +13,7 @@ from penchant.statistics import Estimate
 from penchant.studies.at_one_kl import at_kl
 from penchant.studies.curves import by_prompt
 from penchant.studies.points import START, Measured
-from penchant.studies.shown import Curves, in_words
+from penchant.studies.tables_and_figures import Curves, in_words
 
 __all__ = ["Matched", "matched", "matched_table"]
 

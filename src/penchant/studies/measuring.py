@@ -11,7 +11,7 @@ from typing import Any
 from penchant.evaluation.answers import Asked, answer_as_policy
 from penchant.evaluation.exact_kl import exact_kl_from
 from penchant.evaluation.judges import scores_of
-from penchant.evaluation.scoring import sequence_logprobs
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, counted

@@ -9,7 +9,7 @@ from penchant.models.devices import Device, held_bytes
 from penchant.models.logprobs import CHUNK_BYTES
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.live import reads_kl
-from penchant.training.plan import Counts
+from penchant.training.size_of_run import Counts
 
 __all__ = ["footprint", "state_of"]
 

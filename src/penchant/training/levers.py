@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from penchant.training.config import DPOConfig, LoraConfig, RunConfig
-from penchant.training.planned import Plan
+from penchant.training.cost_of_run import Plan
 from penchant.training.shareable import why_not_sharded
 from penchant.wording import bytes_in_words
 

@@ -34,13 +34,13 @@ from penchant.training.config import DPOConfig, ObjectiveConfig, OptimiserConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
 from penchant.training.kept import tokens_folder
-from penchant.training.labelled import LabelledTask
 from penchant.training.live import live_beside
 from penchant.training.moving_reference import MovingReference
 from penchant.training.next_token import NextTokenTask
 from penchant.training.preferences import PreferenceTask
 from penchant.training.rewards import Rewards
 from penchant.training.schedule import num_steps, preference_peak
+from penchant.training.single_responses import LabelledTask
 from penchant.training.task import Encoded, Task
 
 __all__ = ["NextTokens", "Preferences", "Recipe", "choose_recipe", "usual_learning_rate"]

@@ -30,14 +30,14 @@ from penchant.models.tracing import Work
 from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence
 from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunConfig, SFTConfig
+from penchant.training.cost_of_run import Plan
 from penchant.training.footprint import footprint, state_of
 from penchant.training.given import Given
 from penchant.training.levers import proposals
 from penchant.training.live import reads_kl
 from penchant.training.objective import Recipe, choose_recipe
-from penchant.training.plan import Counts, plan_of
-from penchant.training.planned import Plan
 from penchant.training.shareable import require_shareable, settled_mode
+from penchant.training.size_of_run import Counts, plan_of
 
 __all__ = ["SCHEMAS", "blueprint_of", "plan_of_loaded", "plan_of_recipe", "plan_run"]
 

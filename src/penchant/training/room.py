@@ -23,12 +23,12 @@ from penchant.models.numerics import choose_numerics
 from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter, Silent
 from penchant.training.config import ParallelConfig, RewardConfig, RunConfig
+from penchant.training.cost_of_run import Plan
 from penchant.training.footprint import state_of
 from penchant.training.objective import Recipe
-from penchant.training.plan import Counts
-from penchant.training.planned import Plan
 from penchant.training.planning import SCHEMAS, blueprint_of, plan_of_loaded, plan_of_recipe
 from penchant.training.shareable import settled_mode
+from penchant.training.size_of_run import Counts
 from penchant.wording import bytes_in_words
 
 __all__ = ["foresee", "say_work", "with_mode"]

@@ -39,12 +39,12 @@ from penchant.training.likeness import likeness_at_start
 from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe, usual_learning_rate
 from penchant.training.origins import origins_of
-from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, reference_of, share_out
 from penchant.training.room import foresee, say_work, with_mode
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import RunRecord, require_same_on_all
 from penchant.training.shareable import require_shareable
+from penchant.training.size_of_run import plan_of
 from penchant.training.trackers import open_tracker
 from penchant.training.trained import Run, settle
 

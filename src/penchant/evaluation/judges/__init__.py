@@ -2,7 +2,7 @@
 
 protocol.py            what a judge is, and its judgement of one comparison
 function.py            a function that scores or prefers; positivity, the built-in one
-reward.py              the implicit reward of a trained run
+implicit_reward.py     the implicit reward of a trained run
 reward_model.py        a reward model
 scoring.py             the scores of many answers by any judge that gives scores
 endpoint.py            a language model behind an endpoint, asked in both orders

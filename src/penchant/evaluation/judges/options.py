@@ -102,7 +102,7 @@ class JudgeOptions:
         if self.kind == "function":
             return _of_function(_named(self.judge), self.judge, self.epsilon)
         if self.kind == "run":
-            from penchant.evaluation.judges.reward import open_reward_judge
+            from penchant.evaluation.judges.implicit_reward import open_reward_judge
 
             run = self.judge.removeprefix("run:")
             return open_reward_judge(

@@ -11,13 +11,13 @@ from penchant.data.records import Comparison
 from penchant.feedback.asking import Desk, hashed
 from penchant.feedback.project import Project
 from penchant.feedback.records import Annotator, Answer, Assignment, Invitation, NewAnswer, Progress, Role
-from penchant.feedback.storing import answers, overview, people, tasks
-from penchant.feedback.storing.answers import Answered
+from penchant.feedback.storing import overview, people, tasks, verdicts_and_history
 from penchant.feedback.storing.committing import GroupCommit
 from penchant.feedback.storing.database import Database
 from penchant.feedback.storing.migrations import upgrade
 from penchant.feedback.storing.overview import Counts, Disagreement
 from penchant.feedback.storing.tasks import TasksAdded
+from penchant.feedback.storing.verdicts_and_history import Answered
 
 __all__ = ["Store"]
 
@@ -159,7 +159,7 @@ class Store:
     def assignment(self, assignment_id: int, annotator_id: int) -> Assignment | None:
         """A person's own assignment, open or not; None for another's."""
         with self._database.read() as connection:
-            return answers.own_assignment(connection, assignment_id, annotator_id)
+            return verdicts_and_history.own_assignment(connection, assignment_id, annotator_id)
 
     def record(self, answer: NewAnswer) -> Answer:
         """Store an answer; when this returns, it is on disk.
@@ -191,14 +191,14 @@ class Store:
         new = {"annotator_id": annotator_id, "key": key, "outcome": outcome, "strength": strength}
         new |= {"reasons": reasons, "comment": comment, "seconds": seconds}
         with self._database.write() as connection:
-            return answers.adjudicate(connection, self._config, task_id, new, self._now())
+            return verdicts_and_history.adjudicate(connection, self._config, task_id, new, self._now())
 
     # Reading back
 
     def history(self, annotator_id: int, limit: int = 50, before: int | None = None) -> list[Answered]:
         """A person's own current answers, newest first; `before`: the last answer id of the previous page."""
         with self._database.read() as connection:
-            return answers.history(connection, annotator_id, limit, before)
+            return verdicts_and_history.history(connection, annotator_id, limit, before)
 
     def progress(self, annotator_id: int | None = None) -> Progress:
         """The progress of one person, as shown to them, or of the project."""

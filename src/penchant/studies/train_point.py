@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from penchant.errors import ConfigError
-from penchant.online.run import Online, rlhf
+from penchant.online.rlhf import Online, rlhf
 from penchant.progress import Reporter
 from penchant.reading import read_text
 from penchant.strict_yaml import line_of

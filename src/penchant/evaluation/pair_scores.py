@@ -17,7 +17,7 @@ from torch import Tensor
 
 from penchant import ranks
 from penchant.data import Origin
-from penchant.evaluation.list_scores import scores_of_parts
+from penchant.evaluation.scores_of_lists import scores_of_parts
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from penchant.data import Comparison, Origin, PreferencePair
 from penchant.evaluation.judges.protocol import Judgement, decide
+from penchant.evaluation.pair_scores import PairScore, beta_of, response_logprobs, score_rewards
 from penchant.evaluation.references import find_reference, ledger_of, require_reference
-from penchant.evaluation.scoring import PairScore, beta_of, response_logprobs, score_rewards
 from penchant.models.opening import open_model
 from penchant.progress import Reporter
 from penchant.tokens import EncodedPair, Limits, tokenise_pairs

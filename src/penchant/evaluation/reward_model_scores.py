@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from penchant.evaluation.scoring import PairScore, ranked
+from penchant.evaluation.pair_scores import PairScore, ranked
 from penchant.models.reward_forward import rewards_of
 from penchant.models.reward_model import RewardModel
 from penchant.objectives import preference_probability

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from penchant.evaluation.changes import Change
 from penchant.evaluation.compared import Evaluation, Mean
+from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.score import Scores
-from penchant.evaluation.scoring import Summary
 from penchant.ranking.cautions import ONE
 from penchant.ranking.winrate import WinRate
 from penchant.report.parts import Line, Part, Table

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penchant.models.devices import Device
-from penchant.training.plan import Counts
+from penchant.training.size_of_run import Counts
 from penchant.wording import bytes_in_words
 
 __all__ = ["Plan"]

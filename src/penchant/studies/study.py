@@ -25,8 +25,8 @@ from penchant.studies.picking import at_most, pick
 from penchant.studies.points import START, Measured, Point, frontier_points, sweep_points
 from penchant.studies.reading import read_study
 from penchant.studies.settings import FrontierConfig, StudyConfig, SweepConfig
-from penchant.studies.shown import Curves, as_plain, facts_of_start, figures, in_words, places_table, sizes
-from penchant.studies.training import check_points, held_out_accuracy, train_point
+from penchant.studies.tables_and_figures import Curves, as_plain, facts_of_start, figures, in_words, places_table, sizes
+from penchant.studies.train_point import check_points, held_out_accuracy, train_point
 
 __all__ = ["Frontier", "Sweep", "frontier", "sweep"]
 
