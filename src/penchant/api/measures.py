@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, cast, overload
 
 from penchant.api.given import Prompts, pairs_in, prompts_of
 from penchant.data.given import Data
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from penchant.training.given import ModelLike
 
 __all__ = ["compare_answers", "evaluate", "score"]
+
+P = ParamSpec("P")
 
 
 def score(
@@ -99,40 +101,21 @@ def score(
         )
 
 
-class Evaluating(TypedDict, total=False):
-    """Keyword arguments of `evaluate`."""
+class _OneOrSeveral(Protocol[P]):
+    """A function that gives a list for a list of models, and one result for one model; all else is as it says."""
 
-    judge: str | Judge | Scorer | Callable[..., Any]
-    judge_model: str | None
-    reference: ModelLike | None
-    repeats: int
-    pairs: Data | None
-    demonstrations: Data | None
-    num_responses: int
-    temperature: float
-    top_p: float
-    top_k: int
-    max_new_tokens: int
-    max_prompts: int | None
-    columns: Columns | None
-    format: str | None
-    batch_size: int
-    seed: int
-    device: str | None
-    dtype: str | None
-    chat_template: str | None
-    special_tokens: str | None
-    write: bool
-    output: str | os.PathLike[str] | None
-    progress: bool | Reporter
+    @overload
+    def __call__(self, model: ModelLike, *args: P.args, **kwargs: P.kwargs) -> Evaluation: ...
+    @overload
+    def __call__(self, model: list[Any] | tuple[Any, ...], *args: P.args, **kwargs: P.kwargs) -> list[Evaluation]: ...
 
 
-@overload
-def evaluate(model: ModelLike, prompts: Prompts = ..., **how: Unpack[Evaluating]) -> Evaluation: ...
-@overload
-def evaluate(
-    model: list[Any] | tuple[Any, ...], prompts: Prompts = ..., **how: Unpack[Evaluating]
-) -> list[Evaluation]: ...
+def _one_or_several(function: Callable[Concatenate[Any, P], Evaluation | list[Evaluation]]) -> _OneOrSeveral[P]:
+    """The function itself; type checkers are told which of the two it returns."""
+    return cast("_OneOrSeveral[P]", function)
+
+
+@_one_or_several
 def evaluate(
     model: ModelLike | list[Any] | tuple[Any, ...],
     prompts: Prompts = "everyday-test",
