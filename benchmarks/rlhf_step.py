@@ -3,8 +3,9 @@
     python benchmarks/rlhf_step.py --model smollm2-135m
     python benchmarks/rlhf_step.py --model smollm2-135m --data PREFERENCES --num-tokens 58
 
-The first takes short prompts of its own, the second those of a file. Each side runs in a process of its own with the same interpreter and threads. Responses are forced to one length, so
-both sample and train on equally many tokens; the score is a function that costs nothing. The first step is not counted.
+The first takes short prompts of its own, the second those of a file. Each side runs in a process of its own with the
+same interpreter and threads. Responses are forced to one length, so both sample and train on equally many tokens; the
+score is a function that costs nothing. The first step is not counted.
 """
 
 from __future__ import annotations
