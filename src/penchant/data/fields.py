@@ -6,7 +6,7 @@ text, list or object) is ignored: parquet and csv fill in missing fields.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -67,10 +67,12 @@ def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, c
     made from the row. chosen: the caller named the format, so fields that other formats would read as the conversation
     or as a response are ignored.
     """
-    names = [*_unread_inside(row, importer)]
+    names = [*_unread_inside(row, importer.inside)] if importer.inside else []
     for name, is_read in _to_look_at(tuple(row), importer.reads, importer.harmless):
         value = row[name]
         if is_read:
+            if isinstance(value, str):
+                continue  # text holds no messages
             if isinstance(value, dict) and isinstance(value.get("messages"), list):  # like OpenAI's `input`
                 names += _unread_of_messages(f"{name}.messages", value["messages"])
             elif name in HOLD_MESSAGES and (isinstance(value, list) or (not importer.inside and _is_message(value))):
@@ -148,9 +150,9 @@ def _to_look_at(
     return tuple((name, name in reads) for name in names if name in reads or name not in HARMLESS | harmless)
 
 
-def _unread_inside(row: Row, importer: Importer[Any]) -> dict[str, None]:
+def _unread_inside(row: Row, inside: Callable[[Row], Iterable[tuple[str, Row]]]) -> dict[str, None]:
     found: dict[str, None] = {}
-    for where, held in importer.inside(row) if importer.inside else ():
+    for where, held in inside(row):
         for key, value in held.items():
             if not says_nothing(value) and _is_not_known(key, value, f"the field '{where}{key}'"):
                 found[f"{where}{key}"] = None

@@ -44,9 +44,9 @@ def require_pair(pair: PreferencePair) -> tuple[str, str]:
     """The keys of a pair's chosen and rejected response. Raises BadRow for a pair without anything to learn."""
     require_question(pair.prompt)
     chosen, rejected = response_key(pair.chosen), response_key(pair.rejected)
-    for side, text in (("chosen", chosen), ("rejected", rejected)):
-        if not text:
-            raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
+    if not (chosen and rejected):
+        side = "rejected" if chosen else "chosen"
+        raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
     if chosen == rejected:
         raise BadRow("equal_responses", "chosen and rejected are the same text", "remove the row")
     return chosen, rejected

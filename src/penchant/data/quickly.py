@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from penchant.data.records import Message, Origin, PreferencePair, Response, Role
 
-__all__ = ["is_text", "origin_at", "placed", "text_message", "text_pair"]
+__all__ = ["as_message", "is_text", "origin_at", "placed", "text_message", "text_pair"]
 
 Record = TypeVar("Record")
 
@@ -33,6 +33,11 @@ def text_message(role: Role, content: str) -> Message:
     if is_text(content):
         return cast(Message, _held(Message, {"role": role, "content": content, **REST_OF_MESSAGE}, IN_MESSAGE))
     return Message(role=role, content=content)
+
+
+def as_message(response: Response) -> Message:
+    """A response as the assistant's message."""
+    return text_message("assistant", response) if isinstance(response, str) else response
 
 
 def text_pair(

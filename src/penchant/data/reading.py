@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -160,9 +160,9 @@ class Reading(Generic[Record]):
     def _read(self, source: Source) -> Iterator[Record]:
         for (number, *others), row in gathered(source.scan()):
             self.row, self.origin = row, source.origin(number)
-            yield from self._judged(row, self.origin, [source.origin(other) for other in others])
+            yield from self._judged(row, self.origin, map(source.origin, others))
 
-    def _judged(self, row: Row | BadRow, origin: Origin, others: Sequence[Origin] = ()) -> list[Record]:
+    def _judged(self, row: Row | BadRow, origin: Origin, others: Iterable[Origin] = ()) -> list[Record]:
         """The row's records; the row is counted under the first verdict on any of them.
 
         others: further rows merged with it, which are left out with it.

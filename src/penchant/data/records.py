@@ -31,7 +31,6 @@ __all__ = [
     "Role",
     "RowOrigin",
     "Source",
-    "as_message",
     "prompt_id",
     "prompt_identity",
     "prompt_key",
@@ -257,12 +256,7 @@ def response_key(response: Response) -> str:
     if isinstance(response, str):
         return response.strip()
     message = response.model_copy(update={"content": response.content.strip()})
-    return message.content if message == as_message(message.content) else prompt_key([message])
-
-
-def as_message(response: Response) -> Message:
-    """A response as an assistant's message."""
-    return Message(role="assistant", content=response) if isinstance(response, str) else response
+    return message.content if message == Message(role="assistant", content=message.content) else prompt_key([message])
 
 
 def shown(message: Message) -> str:

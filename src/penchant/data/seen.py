@@ -72,7 +72,7 @@ class Seen:
 
     def _make_room(self, num_slots: int) -> None:
         self._marks, self._places = (
-            array("q", bytes(8 * num_slots)) for _ in range(2)
+            array("q", bytes(8)) * num_slots for _ in range(2)
         )  # lines count from 1: 0 is none
 
     def _grow(self) -> None:

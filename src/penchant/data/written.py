@@ -18,6 +18,7 @@ from penchant.data.importers.base import require_question
 from penchant.data.importers.judged import HUMAN, NOBODY
 from penchant.data.inspection import require_pair
 from penchant.data.opening import Row
+from penchant.data.quickly import as_message
 from penchant.data.records import (
     SCORES,
     Candidate,
@@ -27,7 +28,6 @@ from penchant.data.records import (
     Message,
     PreferencePair,
     Response,
-    as_message,
 )
 from penchant.data.tasks import FLIPPED, task_from_pair, task_of
 from penchant.data.verdicts import CODES, BadRow

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from penchant.data.records import Comparison, Message, as_message
+from penchant.data.quickly import as_message
+from penchant.data.records import Comparison, Message
 from penchant.data.written import arena_row
 from penchant.errors import ConfigError, OutputError
 from penchant.feedback.storing import Store

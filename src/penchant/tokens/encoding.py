@@ -66,7 +66,8 @@ class ChatEncoder:
             )
         self.tokenizer = tokenizer
         self.clock = clock or datetime.now().astimezone()
-        self.end_ids = frozenset(i for i in (*end_ids, tokenizer.eos_token_id) if i is not None)
+        self._bos_id, self._eos_id = tokenizer.bos_token_id, tokenizer.eos_token_id  # which it looks up anew each time
+        self.end_ids = frozenset(i for i in (*end_ids, self._eos_id) if i is not None)
         self.special_tokens = special_tokens
         self.whole_turns = whole_turns
         self._spelt = SpeltTokens(tokenizer, special_tokens)
@@ -92,7 +93,7 @@ class ChatEncoder:
         fast = getattr(self.tokenizer, "backend_tokenizer", None)
         if fast is None:
             return None
-        ends = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, sorted(self.end_ids)
+        ends = self._bos_id, self._eos_id, sorted(self.end_ids)
         told = self._template.told_of_time
         parts = [
             type(self.tokenizer).__name__,
@@ -224,14 +225,14 @@ class ChatEncoder:
     def _open(self, ids: list[int]) -> list[int]:
         while self.is_plain and ids and ids[-1] in self.end_ids:
             ids.pop()  # some tokenizers append an end token to every text, but a prompt continues
-        start = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
+        start = self._bos_id if self._bos_id is not None else self._eos_id
         return ids or ([] if start is None else [start])  # a response's first token needs a preceding one
 
     def _enclose(self, ids: list[int]) -> list[int]:
-        if self.tokenizer.bos_token_id is not None and ids[:1] != [self.tokenizer.bos_token_id]:
-            ids = [self.tokenizer.bos_token_id, *ids]
-        if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
-            ids = [*ids, self.tokenizer.eos_token_id]
+        if self._bos_id is not None and ids[:1] != [self._bos_id]:
+            ids = [self._bos_id, *ids]
+        if self._eos_id is not None and ids[-1:] != [self._eos_id]:
+            ids = [*ids, self._eos_id]
         return ids
 
     def _close(self, ids: list[int]) -> list[int]:
@@ -244,7 +245,7 @@ class ChatEncoder:
                 return ids if self.whole_turns else ids[: index + 1]
             if not self._blank(ids[index]):
                 break
-        return ids if self.tokenizer.eos_token_id is None else [*ids, self.tokenizer.eos_token_id]
+        return ids if self._eos_id is None else [*ids, self._eos_id]
 
     def _blank(self, token: int) -> bool:
         if token not in self._is_blank:

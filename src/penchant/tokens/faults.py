@@ -37,7 +37,9 @@ class TokenFaults:
 
     def __init__(self, encoder: ChatEncoder, limits: Limits) -> None:
         self._encoder, self._limits = encoder, limits
-        self._special = _special_ids(encoder)
+        special = _special_ids(encoder)
+        self._is_special = np.zeros(max(special, default=-1) + 2, dtype=np.bool_)  # the last for all ids above
+        self._is_special[[*special]] = True
         self._bos = encoder.tokenizer.bos_token_id  # cached, as a tokenizer looks it up each time
         self._found: dict[str, tuple[int, str]] = {}
         self._inside: Counter[int] = Counter()
@@ -72,12 +74,13 @@ class TokenFaults:
             codes.add("double_bos")
         runs = (ids for scored, ids in scored_runs(sequence) if scored)
         for ids in runs:
-            ends_well = ids[-1] in end_ids
-            if ends_well and len(ids) > 1 and ids[-2] in end_ids:
+            ends_well = int(ids[-1]) in end_ids
+            body = ids[: -1 if ends_well else None]
+            if ends_well and len(body) and int(body[-1]) in end_ids:
                 codes.add("double_end")
-            elif not self._special.isdisjoint(body := ids[: -1 if ends_well else None]):
+            elif (is_special := self._is_special.take(body, mode="clip")).any():
                 codes.add("special_inside")
-                self._inside.update(i for i in body if i in self._special)
+                self._inside.update(body[is_special].tolist())
             if not ends_well and len(sequence) < self._limits.max_length:
                 codes.add("missing_end")
         return codes

@@ -19,14 +19,17 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Forest", "Segment", "TokenSequence", "behind", "shared_prefix_length"]
+__all__ = ["Forest", "Segment", "TokenSequence", "as_array", "behind", "shared_prefix_length"]
 
 MIN_SHARED = 8
 """A split that saves fewer tokens than this costs more in bookkeeping than it saves in arithmetic."""
+
+Ids: TypeAlias = Sequence[int] | NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +52,9 @@ class TokenSequence:
         assert self.weights is None or len(self.weights) == self.scored.sum(), "one weight for each scored token"
 
     @classmethod
-    def of(cls, prompt: Sequence[int], completion: Sequence[int]) -> TokenSequence:
+    def of(cls, prompt: Ids, completion: Ids) -> TokenSequence:
         """A prompt as context, followed by a completion with all tokens scored."""
-        ids = np.array([*prompt, *completion], dtype=np.int64)
+        ids = np.concatenate([as_array(prompt), as_array(completion)], dtype=np.int64)
         return cls(ids, behind(len(prompt), len(ids)))
 
     def __len__(self) -> int:
@@ -179,6 +182,11 @@ class Forest:
                 exits[parent] = max(exits[parent], exits[index])
         lengths = [len(segment) for segment in self.segments]
         return np.repeat(np.arange(len(self.segments)), lengths), np.repeat(exits, lengths)
+
+
+def as_array(ids: Ids) -> NDArray[np.int64]:
+    """Token ids as (n,) int64."""
+    return ids if isinstance(ids, np.ndarray) else np.fromiter(ids, dtype=np.int64, count=len(ids))
 
 
 def behind(num_prompt: int, length: int) -> NDArray[np.bool_]:

@@ -49,27 +49,28 @@ class Hearing:
         """
         start = len(messages) - 1 if is_answered else 0
         self._require_fields(messages, text, start, response_at, is_answered)
-        skeleton, is_whole, fillings = self._read_back(messages, text, is_answered)
+        written, is_whole = self._read_back(messages, text, is_answered)
         for index, message in enumerate(messages[start:], start):
-            is_written = is_whole and skeleton is not None and not skeleton.lacks(index)
+            is_written = is_whole and written.skeleton is not None and not written.skeleton.lacks(index)
             if message.content and not is_written and not self._finds(messages, index, text, response_at, is_answered):
                 raise NotWrittenError(f"the chat template leaves out {_whose(messages, index)}, or a part of it")
-        return Written(text, skeleton, fillings)
+        return written
 
     def hears_thinking(self, messages: Sequence[Message]) -> bool:
         """Whether the response's thinking is rendered, not only words that also occur elsewhere, as in a call."""
         skeleton = self.skeleton(messages, True)
         return skeleton is None or skeleton.writes_thinking(len(messages) - 1)
 
-    def _read_back(
-        self, messages: Sequence[Message], text: str, is_answered: bool
-    ) -> tuple[Skeleton | None, bool, tuple[str, ...] | None]:
-        """The skeleton of such messages, whether filling it gives the rendering, and the filled parts."""
+    def _read_back(self, messages: Sequence[Message], text: str, is_answered: bool) -> tuple[Written, bool]:
+        """The rendering with the skeleton of such messages, and whether filling the skeleton gives that rendering."""
         last = self._filled  # another thread may replace it
         if last is not None and last[0] is messages and last[1].text is text:
-            return last[1].skeleton, True, last[1].fillings
+            return last[1], True
         skeleton = self.skeleton(messages, is_answered)
-        return (skeleton, False, None) if skeleton is None else (skeleton, *skeleton.read(text, messages))
+        if skeleton is None:
+            return Written(text), False
+        is_whole, fillings = skeleton.read(text, messages)
+        return Written(text, skeleton, fillings), is_whole
 
     def skeleton(self, messages: Sequence[Message], is_answered: bool) -> Skeleton | None:
         """The template's text around such messages' contents; None if it refuses the marks."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from penchant.data import Labelled, Message, Origin, PreferencePair, Response, Verdict
 from penchant.tokens.chunks import encoded_in_chunks
 from penchant.tokens.encoding import ChatEncoder, Text
-from penchant.tokens.forest import TokenSequence
+from penchant.tokens.forest import TokenSequence, as_array
 from penchant.tokens.measuring import Lengths
 from penchant.tokens.refusals import OpenThinkingError
 
@@ -147,12 +147,12 @@ class PromptAndResponses(Generic[Row]):
 
     def _write(self, record: Row) -> Iterator[Text]:
         prompt, responses = self._parts(record)
-        if prompt not in self._prompts:
-            written = self.encoder.write_prompt(prompt)
+        if (known := self._prompts.get(prompt)) is None:
+            known = prompt, self.encoder.write_prompt(prompt)
             if len(self._prompts) >= MOST_REMEMBERED:
                 self._prompts.clear()
-            self._prompts[prompt] = prompt, written
-        prompt, written = self._prompts[prompt]
+            self._prompts[prompt] = known
+        prompt, written = known
         yield written
         for response in responses:
             yield self.encoder.write_response(prompt, response)
@@ -181,12 +181,15 @@ def encoded_pairs(
             continue
         origin = pair.origin or NOWHERE
         prompt, responses = found
-        chosen, rejected = (texts.sequence(prompt, response) for response in responses)
-        if np.array_equal(chosen.ids, rejected.ids):
+        room = limits.max_length - len(prompt)
+        kept = [response[:room] for response in responses]
+        if kept[0] == kept[1]:
             reason = f"within {limits.max_length} tokens both responses are the same"
             yield Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)), 0
             continue
-        num_cut = sum(len(prompt) + len(response) > limits.max_length for response in responses)
+        num_cut = sum(len(response) > room for response in responses)
+        read = as_array(prompt)
+        chosen, rejected = (TokenSequence.of(read, response) for response in kept)
         labels = pair.weight, pair.probability, pair.margin
         yield (EncodedPair(chosen, rejected, *labels, origin, pair.gap, pair.name),), num_cut
 

@@ -30,18 +30,16 @@ class _Ids(NamedTuple):
 
 
 Split = dict[Manner, Sequence[HasIds]]
-"""Pieces of many texts by how they are read, each kind in the order of the texts."""
+"""Pieces of many texts by what the tokenizer is told of them, see OPTIONS, each kind in the order of the texts."""
 
 
 OPTIONS: dict[Manner, dict[str, bool]] = {
     "as written": {"add_special_tokens": False},
     "opened": {"add_special_tokens": True},
-    "continuing": {"add_special_tokens": False},
     "spelt": {"add_special_tokens": False, "split_special_tokens": True},
-    "spelt on": {"add_special_tokens": False, "split_special_tokens": True},
 }
-GOES_ON: tuple[Manner, ...] = ("continuing", "spelt on")
-"""A continuation, before which a tokenizer must not add anything."""
+GOES_ON: dict[Manner, Manner] = {"continuing": "as written", "spelt on": "spelt"}
+"""Continuations, before which a tokenizer must not add anything, and how each is read otherwise."""
 PROBES = ("Hello there", " two  spaces\n\n", "\tÉté, naïve: 天气 ☀️ e\u0301", "x" * 40 + "<|y|>", "ＡＢ１ fi", "")
 """Texts on which the fast tokenizer must agree with its wrapper before it is used directly."""
 
@@ -63,16 +61,19 @@ class PieceEncoder:
         """The tokenizer's part of `encode`, which a fast one runs almost entirely outside Python."""
         found: Split = {}
         for manner in OPTIONS:
-            of_manner = [text for pieces in texts for how, text in pieces if how == manner]
-            found[manner] = self._many(
-                manner, [self._glue + text for text in of_manner] if manner in GOES_ON else of_manner
-            )
+            of_manner = [
+                self._glue + text if how in GOES_ON else text
+                for pieces in texts
+                for how, text in pieces
+                if GOES_ON.get(how, how) == manner
+            ]
+            found[manner] = self._many(manner, of_manner)
         return found
 
     def joined(self, texts: Sequence[Sequence[Piece]], split: Split) -> list[Encoded]:
         """The rest of `encode`: the ids from the result of `split`."""
         queues = {manner: iter(pieces) for manner, pieces in split.items()}
-        return [self._joined((how, next(queues[how]).ids) for how, _ in pieces) for pieces in texts]
+        return [self._joined((how, next(queues[GOES_ON.get(how, how)]).ids) for how, _ in pieces) for pieces in texts]
 
     def _joined(self, pieces: Iterable[tuple[Manner, list[int]]]) -> Encoded:
         joined: list[int] = []

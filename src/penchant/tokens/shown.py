@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
@@ -37,17 +38,18 @@ class Part:
     runs: tuple[tuple[Span, ...], ...]
 
 
-def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, list[int]]]:
+def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, NDArray[np.int64]]]:
     """The sequence cut where the loss mask changes: (scored, ids), in order."""
     changes = np.flatnonzero(sequence.scored[1:] != sequence.scored[:-1]) + 1
     for begin, end in pairwise([0, *changes.tolist(), len(sequence)]):
-        yield bool(sequence.scored[begin]), sequence.ids[begin:end].tolist()
+        yield bool(sequence.scored[begin]), sequence.ids[begin:end]
 
 
 def parts_of(item: Any, encoder: ChatEncoder) -> Iterator[Part]:
     """Prompt, chosen and rejected of an encoded pair; every text of any other encoded item."""
     if not hasattr(item, "chosen"):
-        yield from (_part("text", list(scored_runs(sequence)), encoder) for sequence in item.sequences)
+        for sequence in item.sequences:
+            yield _part("text", [(scored, run.tolist()) for scored, run in scored_runs(sequence)], encoder)
         return
     yield _part("prompt", [(False, item.chosen.ids[~item.chosen.scored].tolist())], encoder)
     for name, sequence in (("chosen", item.chosen), ("rejected", item.rejected)):

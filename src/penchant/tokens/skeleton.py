@@ -49,8 +49,8 @@ class Skeleton:
         """The skeleton filled with the messages; None if a text is not only content, or has surrounding white space."""
         if not all(message.content == message.content.strip() and _is_bare(message) for message in messages):
             return None
-        texts = _texts(messages)
-        return Written(self._filled(texts), self, tuple(texts[slot] for slot in self.slots))
+        texts = [text for message in messages for text in ("", message.content, "")]
+        return Written(self._filled(texts), self, tuple([texts[slot] for slot in self.slots]))
 
     def lacks(self, index: int) -> bool:
         """Whether the content of message `index` is not rendered."""
@@ -91,7 +91,7 @@ class Written:
         found = [match.span() for match in pattern.finditer(self.text)]
         if not found or self.skeleton is None:
             return []
-        if len(found) == _num_found(pattern, self.skeleton.own):
+        if len(found) == _num_found(pattern.pattern, self.skeleton.own):
             return []
         if self.fillings is None:
             return None
@@ -108,8 +108,8 @@ class Written:
 
 
 @lru_cache(maxsize=4096)
-def _num_found(pattern: re.Pattern[str], texts: tuple[str, ...]) -> int:
-    return sum(len(pattern.findall(text)) for text in texts)
+def _num_found(pattern: str, texts: tuple[str, ...]) -> int:
+    return sum(len(re.findall(pattern, text)) for text in texts)
 
 
 def marked(messages: Sequence[Message]) -> list[Message]:
@@ -120,11 +120,19 @@ def marked(messages: Sequence[Message]) -> list[Message]:
 def shape_of(messages: Sequence[Message]) -> tuple[object, ...]:
     """The key of a skeleton: everything in the messages besides their texts, and which texts are present."""
     return tuple(
-        (
-            *(message.role, message.tool_calls, message.tools, message.name, message.tool_call_id),
-            *(bool(message.content), bool(message.reasoning), _thinking(message) is not None),
-        )
-        for message in messages
+        [
+            (
+                message.role,
+                message.tool_calls,
+                message.tools,
+                message.name,
+                message.tool_call_id,
+                bool(message.content),
+                bool(message.reasoning),
+                _thinking(message) is not None,
+            )
+            for message in messages
+        ]
     )
 
 

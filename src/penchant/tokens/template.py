@@ -97,7 +97,7 @@ class ChatTemplate:
         message = _with_thinking_opened(as_message(response), before)
         self._require_answer(message)
         thought, answer = _parted(message)
-        for continued, conversation, text in self._spellings(prompt, message, answer, before):
+        for continued, conversation, text in self._spellings(prompt, message, thought, answer, before):
             if not thought or (
                 continued.count(thought) > answer.content.count(thought)
                 and (conversation[-1] is answer or self._hearing.hears_thinking(conversation))
@@ -128,10 +128,12 @@ class ChatTemplate:
             raise SpecialTokenError("the response spells a special token together with what is written beside it")
 
     def _spellings(
-        self, prompt: Sequence[Message], message: Message, answer: Message, before: str
+        self, prompt: Sequence[Message], message: Message, thought: str, answer: Message, before: str
     ) -> Iterator[Spelling]:
-        """Yield spellings of the message after the prompt, from the template's own to a last resort."""
-        thought, _ = _parted(message)
+        """Yield spellings of the message after the prompt, from the template's own to a last resort.
+
+        thought, answer: the two parts of the message.
+        """
         conversations = [[*prompt, message]]
         if thought and self._knows_thinking:  # the thinking as text, if the template renders none
             inline = f"{THINK_OPEN}\n{thought}\n{THINK_CLOSE}\n\n{answer.content}"

@@ -2,7 +2,8 @@
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, filled, prompt_field, require_question, response_field
-from penchant.data.records import Demonstration, as_message
+from penchant.data.quickly import as_message
+from penchant.data.records import Demonstration
 
 __all__ = ["PROMPT_COMPLETION"]
 

@@ -77,7 +77,7 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
 
     sides: the fields of the chosen and the rejected one. Raises BadRow.
     """
-    chosen, rejected = (field(row, name) for name in sides)
+    chosen, rejected = field(row, sides[0]), field(row, sides[1])
     if not (isinstance(chosen, str) and isinstance(rejected, str)) or (
         is_transcript(chosen) and is_transcript(rejected)
     ):

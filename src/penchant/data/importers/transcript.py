@@ -17,8 +17,8 @@ SPEAKERS: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 def is_transcript(text: str) -> bool:
     """Whether it begins with a speaker and has an assistant's turn later."""
-    transcript = "\n\n" + text.lstrip()
-    return MARKER.match(transcript) is not None and "\n\nAssistant:" in transcript[2:]
+    transcript = text.lstrip()
+    return transcript.startswith(("Human:", "Assistant:")) and "\n\nAssistant:" in transcript
 
 
 def split_transcript(text: str, name: str, marker: re.Pattern[str] = MARKER) -> tuple[tuple[Message, ...], str]:
