@@ -1,7 +1,7 @@
 """What a judge says of two answers to each prompt: asked once, or the same question several times.
 
-A judge that scores is asked about every answer by itself. Any other is shown both, the newer one in the first place or
-the second by a coin that is fixed by seed and prompt; an endpoint is asked in both orders besides.
+A judge that scores is asked about every answer by itself. Any other is shown both, in both orders (`judges/orders.py`);
+which is called a, the newer or the older, is drawn by seed and prompt, so that no order of asking favours either.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Verdicts:
     """What came of it: N answers of each model, asked about K times.
 
     credits: K rows of N, 1 where the newer answer was preferred, 0 where the older one was, else 1/2. scores: N times
-    (before, after), their means over the askings; None of a judge that gives none. tally: of the first asking, where
+    (before, after), their means over the askings; None of a judge that gives none. tally: of all askings, where
     both answers were shown.
     """
 
@@ -97,7 +97,7 @@ def _shown(judge: Judge, both: Sequence[Two], repeats: int, seed: int, reporter:
     credits = tuple(
         tuple(_credit(answer, first) for answer, first in zip(answers, is_first, strict=True)) for answers in asked
     )
-    return Verdicts(credits, None, tally(asked[0]))
+    return Verdicts(credits, None, tally(one for answers in asked for one in answers))
 
 
 def _credit(answer: Comparison, is_first: bool) -> float:

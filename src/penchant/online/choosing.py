@@ -11,6 +11,7 @@ from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.pairing import Pairing, choose_pairs
 from penchant.data.verdicts import BadRow
 from penchant.evaluation.judges import Judge, Scorer
+from penchant.evaluation.judges.orders import in_both_orders
 from penchant.online.writing import Written
 
 __all__ = ["Chosen", "chosen_of"]
@@ -22,7 +23,8 @@ Chosen = tuple[Written, Written]
 def chosen_of(judge: Scorer | Judge, written: Sequence[Written], pairing: Pairing) -> list[Chosen]:
     """The pairs of every prompt's responses; none of a prompt of which they are equal, or none is preferred.
 
-    A judge that gives no scores is asked about the first response and the second, the third and the fourth, and so on.
+    A judge that gives no scores is asked about the first response and the second, the third and the fourth, and so on,
+    in both orders: what depends on the order makes no pair.
     Responses of the same text are one.
     """
     groups: dict[int, dict[str, Written]] = {}
@@ -52,7 +54,7 @@ def _by_preference(judge: Judge, pairs: Sequence[Chosen]) -> list[Chosen]:
     ]
 
     def asked(own: Sequence[Comparison]) -> list[str]:
-        said = sorted(judge.answers(own), key=lambda answer: answer[0])
+        said = sorted(in_both_orders(judge, own), key=lambda answer: answer[0])
         assert len(said) == len(own), "a judge answers every comparison"
         return [judgement.outcome for _, judgement in said]
 

@@ -35,6 +35,7 @@ class FunctionJudge:
     function: Callable[[str, str], Any]
     epsilon: float = 0.0
     price: ClassVar[str] = "nothing"
+    asks_once: ClassVar[bool] = True
 
     def score(self, prompt: str, response: str) -> float:
         """The function's value as a float."""
@@ -58,13 +59,15 @@ class FunctionJudge:
 class PreferenceFunctionJudge:
     """A judge made of a function `(prompt, a, b) -> "a", "b", "tie" or "both_bad"`; the prompt is its last message.
 
+    It answers as it is asked; whoever asks it does so in both orders (`in_both_orders`).
+
     Raises:
         ConfigError: from `answers`, when the function fails or returns anything else.
     """
 
     name: str
     function: Callable[[str, str, str], Any]
-    price: ClassVar[str] = "nothing"
+    price: ClassVar[str] = "two calls a comparison"
 
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False

@@ -26,6 +26,7 @@ from penchant.evaluation.judges.lines import (
     put_in_order,
     without_torn_line,
 )
+from penchant.evaluation.judges.orders import asks_once, in_both_orders, was_asked_once
 from penchant.evaluation.judges.protocol import Judge
 from penchant.files.lock import exclusive
 from penchant.files.whole import put_in_place
@@ -58,9 +59,12 @@ def judge_comparisons(
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Comparison]:
-    """The comparisons with the judge's answers, in order. Raises UserError where the judge fails."""
+    """The comparisons with the judge's answers, in order; each asked in both orders unless one question settles it.
+
+    Raises UserError where the judge fails.
+    """
     found: dict[int, Comparison] = {}
-    with closing(judge.answers(comparisons)) as judgements:
+    with closing(in_both_orders(judge, comparisons)) as judgements:
         for place, judgement in judgements:
             found[place] = answered(comparisons[place], judgement, judge.name)
             on_progress(len(found), len(comparisons))
@@ -78,8 +82,9 @@ def judge_to_file(
     """Answer every comparison and write one JSON line for each, in order; returns them.
 
     resume: go on with what an interrupted call left; a finished file is read and checked. Raises OutputError where
-    something is in the way, or was answered by another judge or about other comparisons, and where another process is
-    answering into `output`; that is not noticed where there are no locks (see `files/lock.py`).
+    something is in the way, or was answered by another judge, about other comparisons or, where it is not finished, in
+    one order by a judge that is asked in both; and where another process is answering into `output`, which is not
+    noticed where there are no locks (see `files/lock.py`).
     """
     if output.exists():
         return _finished(judge, comparisons, output, resume)
@@ -95,7 +100,7 @@ def judge_to_file(
                     f"{output}: an interrupted call left answers in {scratch}; continue them with `resume=True`, or "
                     "remove them"
                 )
-            found = found_in(without_torn_line(scratch), comparisons, judge.name) if scratch.exists() else {}
+            found = _begun(judge, comparisons, scratch) if scratch.exists() else {}
             with closing(_judged(judge, comparisons, found, scratch)) as stream:
                 for place, comparison in stream:
                     found[place] = comparison
@@ -130,6 +135,17 @@ def _finished(judge: Judge, comparisons: Sequence[Comparison], output: Path, res
     return [found[place] for place in range(len(comparisons))]
 
 
+def _begun(judge: Judge, comparisons: Sequence[Comparison], scratch: Path) -> dict[int, Comparison]:
+    """What an interrupted call left. One file does not hold both answers of one order and of both."""
+    found = found_in(without_torn_line(scratch), comparisons, judge.name)
+    if not asks_once(judge) and any(was_asked_once(details_of(one)) for one in found.values()):
+        raise OutputError(
+            f"{scratch}: holds answers that {judge.name!r} gave in one order, and it is asked in both now; remove the "
+            "file and begin again, or choose another `output=...`"
+        )
+    return found
+
+
 def _all_of(found: Mapping[int, Comparison], comparisons: Sequence[Comparison], judge: Judge) -> list[Comparison]:
     if len(found) < len(comparisons):
         raise ConfigError(
@@ -148,7 +164,7 @@ def _judged(
     last = time.monotonic()
     try:
         asked = [comparisons[place] for place in missing]
-        with closing(judge.answers(asked, has_answered=has_answered)) as judgements:
+        with closing(in_both_orders(judge, asked, has_answered=has_answered)) as judgements:
             for number, judgement in judgements:
                 place = missing[number]
                 done = answered(comparisons[place], judgement, judge.name)

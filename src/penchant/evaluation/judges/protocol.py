@@ -24,7 +24,8 @@ class Judgement:
     """What a judge says of one comparison, and in `details` how it came to it, as it is written beside the answer.
 
     scores: [of a, of b], of judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], the place
-    that was preferred with a in the first place and with b there, None where the reply could not be read. identical:
+    that was preferred with a in the first place and with b there, of judges that prefer; None where the reply could not
+    be read. identical:
     both texts are the same, so nobody was asked. unreadable: why there is no score, or no reply (HTTP 400: ...). Of
     people: how many gave which answer.
 
@@ -38,7 +39,11 @@ class Judgement:
 
 @runtime_checkable
 class Judge(Protocol):
-    """Anything with a name and a price that answers comparisons."""
+    """Anything with a name and a price that answers comparisons.
+
+    It is asked about each comparison in both orders, unless it has an attribute `asks_once` that is true: it scores,
+    asks in both orders itself, or answers in its own time.
+    """
 
     @property
     def name(self) -> str:

@@ -47,6 +47,7 @@ class RewardModelJudge:
     epsilon: float = EPSILON
     token_budget: int = 4096
     price: ClassVar[str] = "a forward pass a response"
+    asks_once: ClassVar[bool] = True
 
     def score(self, prompt: str, response: str) -> float:
         """The reward of the answer to one message of the user."""
