@@ -41,6 +41,7 @@ OF_FIELD = {
     "win_rate": {"win rate"},
     "decided": {"win rate, ties apart"},
     "length_controlled": {"win rate, same length"},
+    "style_controlled": {"win rate, same style"},
     "mean_before": {"judge's mean score"},
     "mean_after": {"judge's mean score"},
     "difference": {"judge's mean score"},
@@ -122,7 +123,8 @@ def test_lines_have_the_numbers_of_the_evaluation():
     found = shown(whole)
     equal, exact = whole.length_controlled, whole.kl_exact
     assert found["win rate, same length"].change == f"{equal.low:.1%} – {equal.high:.1%}"
-    assert {found[name].before for name in ("win rate", "win rate, ties apart", "win rate, same length")} == {"–"}
+    rates = ("win rate", "win rate, ties apart", "win rate, same length", "win rate, same style")
+    assert {found[name].before for name in rates} == {"–"}
     assert found["KL, exact"].after == f"{exact.mean:.2f}"
     forgot = found["perplexity"]
     assert (forgot.before, forgot.after, forgot.change) == ("10", "12.5", "× 1.250 (1.125 – 1.375)")

@@ -21,7 +21,7 @@ from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent
 from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
-from penchant.statistics import Estimate, length_controlled_win_rate
+from penchant.statistics import Estimate, length_controlled_win_rate, style_controlled_win_rate
 
 __all__ = ["Evaluation", "Mean", "Side", "Wins", "compare_answers", "mean_of"]
 
@@ -74,7 +74,8 @@ class Evaluation:
     num_responses: of each model, in all. sampling: None where answers were given. mean_before, mean_after, difference:
     of the scores. decided: the win rate without ties. kl: of the policy from its reference, in nats a response.
     policy, reference: their names. kl_exact: the same KL from whole distributions of the next token (`exact_kl`);
-    why_no_exact_kl: in words. length_controlled: the win rate if both answers were as long. changes: of the answers,
+    why_no_exact_kl: in words. length_controlled: the win rate if both answers were as long. style_controlled: and had
+    as many headings, list items and bold. changes: of the answers,
     whoever judges them. position_bias: of a judge asked in both orders, how often the place decided. repeatability: how
     often it answered a question alike when asked again. accuracy: on pairs that people judged. forgetting: on
     demonstrations. warning: that these are too few prompts for intervals to be trusted.
@@ -96,6 +97,7 @@ class Evaluation:
     kl_exact: Mean | None
     why_no_exact_kl: str
     length_controlled: Estimate
+    style_controlled: Estimate
     changes: tuple[Change, ...]
     position_bias: WinRate | None = None
     repeatability: WinRate | None = None
@@ -158,7 +160,8 @@ def compare_answers(
     means = None
     if verdicts.scores is not None:
         means = paired_means([old for old, _ in verdicts.scores], [new for _, new in verdicts.scores], ids)
-    lengths = [len(two.after) for two in both], [len(two.before) for two in both]
+    texts = [two.after for two in both], [two.before for two in both]
+    lengths = [[len(text) for text in side] for side in texts]
     of_answers = np.mean(verdicts.credits, axis=0).tolist()  # asked again, an answer is no other answer
     return Evaluation(
         judge=judge.name,
@@ -180,6 +183,7 @@ def compare_answers(
         kl_exact=None,
         why_no_exact_kl="",
         length_controlled=length_controlled_win_rate(of_answers, *lengths, ids, seed=seed, plain=rate),
+        style_controlled=style_controlled_win_rate(of_answers, *texts, ids, seed=seed, plain=rate),
         changes=changes(prompts, before, after),
         position_bias=None if verdicts.tally is None else verdicts.tally.position_bias,
         repeatability=verdicts.repeatability(ids),

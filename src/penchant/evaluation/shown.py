@@ -114,7 +114,8 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
     yield f"win rate     {rate.rate:.1%}  ({limits}; {rate.wins} won, {rate.losses} lost, {rate.ties} tied)"
     if found.decided is not None and rate.ties:
         yield f"ties apart   {_rate(found.decided)} of what was decided"
-    yield from _length_controlled(found.length_controlled, found.warning)
+    yield from _controlled("same length", "as long", found.length_controlled, found.warning)
+    yield from _controlled("same style ", "as long and as decorated", found.style_controlled, found.warning)
     yield from _of_the_judge(found)
     if found.kl is not None:
         yield f"KL           {_interval(found.kl)} nats a response"
@@ -170,12 +171,12 @@ def _rate(of: WinRate) -> str:
     return f"{of.rate:.1%}  (95% interval {of.low:.1%} to {of.high:.1%}, {of.num})"
 
 
-def _length_controlled(of: Estimate, said: str | None) -> Iterator[str]:
+def _controlled(name: str, alike: str, of: Estimate, said: str | None) -> Iterator[str]:
     if of.low is None:
-        yield f"same length  not estimated: {of.warning}"
+        yield f"{name}  not estimated: {of.warning}"
         return
     limits = f"95% interval {of.low:.1%} to {of.high:.1%}; {of.num} answers, {of.num_prompts} prompts"
-    yield f"same length  {of.value:.1%} won if both answers were as long  ({limits})"
+    yield f"{name}  {of.value:.1%} won if both answers were {alike}  ({limits})"
     if of.warning not in (None, said):
         yield f"             {of.warning}"
 

@@ -18,7 +18,12 @@ from penchant.statistics.calibration import (
     calibration_error,
     expected_calibration_error,
 )
-from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
+from penchant.statistics.controlled import (
+    controlled_win_rate,
+    fit_controlled,
+    length_controlled_win_rate,
+    style_controlled_win_rate,
+)
 from penchant.statistics.crossed import Crossed, crossed
 from penchant.statistics.resampling import FEW_PROMPTS, WARNINGS, Estimate, resampled
 from penchant.statistics.wording import distinct, repetition, style_features
@@ -48,6 +53,7 @@ __all__ = [
     "mean_of_parts",
     "repetition",
     "resampled",
+    "style_controlled_win_rate",
     "style_features",
     "ties_score",
 ]

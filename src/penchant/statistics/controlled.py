@@ -12,9 +12,10 @@ from scipy.special import expit
 from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import WinRate, win_rate_of
-from penchant.statistics.resampling import ALIKE, Estimate, resampled
+from penchant.statistics.resampling import ALIKE, ONE_SIDED, Estimate, resampled
+from penchant.statistics.wording import style_features
 
-__all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate"]
+__all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate", "style_controlled_win_rate"]
 
 SD_OF_TERMS, SD_OF_PROMPTS = 3.0, 1.0
 """Standard deviations of the normal priors: of theta and phi, and of the terms of prompts."""
@@ -44,8 +45,35 @@ def length_controlled_win_rate(
     """
     difference = np.asarray(lengths, dtype=np.float64) - np.asarray(other_lengths, dtype=np.float64)
     spread = difference.std()
-    feature = np.tanh(difference / spread) if spread > 0 else np.zeros_like(difference)
+    feature = np.tanh(difference / spread) if spread > 0 else np.sign(difference)
     return controlled_win_rate(credits, feature[:, None], prompts, confidence=confidence, seed=seed, plain=plain)
+
+
+def style_controlled_win_rate(
+    credits: Sequence[float],
+    answers: Sequence[str],
+    others: Sequence[str],
+    prompts: Sequence[Hashable],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    plain: WinRate | None = None,
+) -> Estimate:
+    """`controlled_win_rate` with the four `style_features`: length, headings, list items and bold, all held equal.
+
+    Example:
+        >>> plain, bold = "Rather a long sentence.", "**Bold** words, no more."  # wins exactly where it is bold
+        >>> answers, others = [bold, plain] * 20, [plain, bold] * 20
+        >>> credits, prompts = [1.0, 0.0] * 20, [i // 2 for i in range(40)]
+        >>> round(style_controlled_win_rate(credits, answers, others, prompts).value, 2)
+        0.5
+
+    Reference:
+        Does Style Matter?, lmsys.org/blog/2024-08-28-style-control: the terms of style in the logistic model of the
+        Arena, here beside those of prompts (see `length_controlled_win_rate`).
+    """
+    feature_NF = style_features(answers, others)
+    return controlled_win_rate(credits, feature_NF, prompts, confidence=confidence, seed=seed, plain=plain)
 
 
 def controlled_win_rate(
@@ -64,6 +92,8 @@ def controlled_win_rate(
 
     fitted anew on every resample of prompts. f is 0 where both answers are alike. The interval also holds that of
     `win_rate_of`, moved by what controlling changed: a bootstrap of few prompts, or of a share near 1, is too narrow.
+    It warns where every comparison came out alike, and where a feature has one sign in all of them, so that f = 0 lies
+    beyond what was seen: the priors alone then tell theta from phi.
 
     Args:
         credits: N times 1 (won), 0 (lost) or 1/2 (tie); or, with `plain`, a comparison's mean over several verdicts.
@@ -85,6 +115,8 @@ def controlled_win_rate(
         raise ValueError("Each comparison needs a credit from 0 to 1.")
     if feature_NF.ndim != 2 or len(feature_NF) != len(credit_N):
         raise ValueError(f"Features must be (N, F): got {feature_NF.shape} for {len(credit_N)} comparisons.")
+    one_sided = bool(((feature_NF > 0).all(0) | (feature_NF < 0).all(0)).any())
+    feature_NF = feature_NF[:, feature_NF.any(0)]  # of 0 alone the fit learns nothing
     prompt_N = Coded.of(prompts).code_N
 
     def statistic(weight_N: FloatArray) -> float:
@@ -94,6 +126,8 @@ def controlled_win_rate(
     found = resampled(statistic, prompts, confidence=confidence, num_resamples=num_resamples, seed=seed)
     if found.low is None or found.high is None:
         return found
+    if one_sided:
+        found = replace(found, warning=ONE_SIDED)
     moved = found.value - plain.rate
     low, high = min(found.low, max(plain.low + moved, 0.0)), max(found.high, min(plain.high + moved, 1.0))
     if len(set(credits)) > 1:

@@ -17,6 +17,7 @@ __all__ = [
     "ALIKE",
     "FEW_PROMPTS",
     "NUM_RESAMPLES",
+    "ONE_SIDED",
     "WARNINGS",
     "Estimate",
     "resampled",
@@ -28,7 +29,8 @@ __all__ = [
 NUM_RESAMPLES = 500
 
 ALIKE = "every comparison came out alike: nothing can be said of what length or style does"
-WARNINGS = (ONE, FEW, SAME, ALIKE)
+ONE_SIDED = "one model was longer, or more decorated, in every comparison: answers that are alike were not seen"
+WARNINGS = (ONE, FEW, SAME, ALIKE, ONE_SIDED)
 """What an estimate may warn of."""
 
 

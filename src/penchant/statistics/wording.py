@@ -43,9 +43,10 @@ def repetition(answer: Sequence[Hashable], n: int = 4) -> float:
 
 
 def style_features(answers: Sequence[str], others: Sequence[str]) -> FloatArray:
-    """(a - b) / (a + b) of words, headings, list items and bold, each over its standard deviation: (N, 4).
+    """(a - b) / (a + b) of characters, headings, list items and bold, each over its standard deviation: (N, 4).
 
-    What `controlled_win_rate` takes to control for style as Chatbot Arena does; 0 where both have none.
+    What `controlled_win_rate` takes to control for style as Chatbot Arena does, where length is counted in tokens. Not
+    centred, as 0 has to stay where both answers are alike: two models may differ in style in one direction.
 
     Example:
         >>> style_features(["# A title", "no"], ["plain", "no"])[:, 1].tolist()
@@ -61,4 +62,4 @@ def style_features(answers: Sequence[str], others: Sequence[str]) -> FloatArray:
 
 
 def _counts(text: str) -> list[int]:
-    return [len(text.split()), *(len(re.findall(pattern, text)) for pattern in DECORATIONS)]
+    return [len(text), *(len(re.findall(pattern, text)) for pattern in DECORATIONS)]
