@@ -73,6 +73,14 @@ class Task(ABC, Generic[Item]):
         """What is trained beside the model's own parameters, by names that these have not."""
         return {}
 
+    def after_update(
+        self, model: LanguageModel, items: Sequence[Item], parameters: Iterable[torch.nn.Parameter], step: int
+    ) -> None:
+        """Called when the optimiser has stepped on these items, while gradients are free to be written over.
+
+        parameters: all that are trained. step: as of `updates`.
+        """
+
     def after_step(self, model: LanguageModel, step: int) -> None:
         """Called when optimiser step number `step` (from 1) is done."""
 
