@@ -15,6 +15,7 @@ from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import Change, changes
 from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges.protocol import Judge, Scorer
+from penchant.evaluation.means import Mean, mean_of
 from penchant.evaluation.scoring import Summary
 from penchant.evaluation.verdicts import Two, ask
 from penchant.models.sampler import SamplingParams
@@ -23,20 +24,7 @@ from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
 from penchant.statistics import Estimate, length_controlled_win_rate, style_controlled_win_rate
 
-__all__ = ["Evaluation", "Mean", "Side", "Wins", "compare_answers", "mean_of"]
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over prompts with its 95% limits; both None where there is one prompt, or all gave the same.
-
-    warning: why there are none, or that they are of few prompts.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    warning: str | None = None
+__all__ = ["Evaluation", "Side", "Wins", "compare_answers"]
 
 
 @dataclass(frozen=True)
@@ -119,10 +107,10 @@ class Evaluation:
         """
         ids = [prompt.id for prompt in prompts for _ in range(len(log_ratios) // len(prompts))]
         if isinstance(exact_kl, str):
-            return replace(self, kl=mean_of(log_ratios, ids), why_no_exact_kl=exact_kl)
-        exact = mean_of(exact_kl, ids)
+            return replace(self, kl=mean_of(log_ratios.tolist(), ids), why_no_exact_kl=exact_kl)
+        exact = mean_of(exact_kl.tolist(), ids)
         low = None if exact.low is None else max(exact.low, 0.0)  # as is every term of it
-        return replace(self, kl=mean_of(log_ratios, ids), kl_exact=replace(exact, low=low))
+        return replace(self, kl=mean_of(log_ratios.tolist(), ids), kl_exact=replace(exact, low=low))
 
 
 def compare_answers(
@@ -161,7 +149,7 @@ def compare_answers(
     if verdicts.scores is not None:
         means = paired_means([old for old, _ in verdicts.scores], [new for _, new in verdicts.scores], ids)
     texts = [two.after for two in both], [two.before for two in both]
-    lengths = [[len(text) for text in side] for side in texts]
+    new, old = ([len(text) for text in side] for side in texts)
     of_answers = np.mean(verdicts.credits, axis=0).tolist()  # asked again, an answer is no other answer
     return Evaluation(
         judge=judge.name,
@@ -182,16 +170,10 @@ def compare_answers(
         reference=reference,
         kl_exact=None,
         why_no_exact_kl="",
-        length_controlled=length_controlled_win_rate(of_answers, *lengths, ids, seed=seed, plain=rate),
+        length_controlled=length_controlled_win_rate(of_answers, new, old, ids, seed=seed, plain=rate),
         style_controlled=style_controlled_win_rate(of_answers, *texts, ids, seed=seed, plain=rate),
         changes=changes(prompts, before, after),
         position_bias=None if verdicts.tally is None else verdicts.tally.position_bias,
         repeatability=verdicts.repeatability(ids),
         warning=warning_of(len(prompts)),
     )
-
-
-def mean_of(values: NDArray[np.float64], prompts: Sequence[str]) -> Mean:
-    """Their mean with its interval, clustered by prompt."""
-    found = paired_means([0.0] * len(values), values.tolist(), prompts)
-    return Mean(found.after, found.low, found.high, found.warning)

@@ -18,6 +18,7 @@ from torch import Tensor
 from penchant import ranks
 from penchant.data import Origin
 from penchant.evaluation.list_scores import scores_of_parts
+from penchant.evaluation.means import Mean, mean_of
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
@@ -72,6 +73,7 @@ class PairScore:
 class Summary:
     """accuracy: share of pairs with a margin above 0, one of exactly 0 counted half, with its 95% interval.
 
+    margin: its mean, and probability: that of sigmoid(margin), in which chosen wins; over pairs, with intervals.
     num_prompts: distinct prompts; where there are fewer than pairs, the interval allows for pairs of one prompt going
     together. by_length: the accuracy by which response is the longer one. by_margin: by quarters of |margin|.
     by_gap: by quarters of how much better the data says that chosen is (scores, strength or margin); empty where it
@@ -83,8 +85,8 @@ class Summary:
     """
 
     accuracy: WinRate
-    mean_margin: float
-    mean_probability: float
+    margin: Mean
+    probability: Mean
     num_prompts: int
     by_length: Mapping[str, WinRate]
     by_margin: tuple[Bucket, ...]
@@ -186,8 +188,8 @@ def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summ
     lengths = [(score.num_tokens_chosen, score.num_tokens_rejected) for score in scores]
     return Summary(
         accuracy=win_rate_of(right, prompts),
-        mean_margin=sum(margins) / len(margins),
-        mean_probability=sum(score.probability for score in scores) / len(scores),
+        margin=mean_of(margins, prompts),
+        probability=mean_of([score.probability for score in scores], prompts),
         num_prompts=len(set(prompts)),
         by_length=accuracy_by_length(right, lengths, prompts),
         by_margin=accuracy_by_margin(margins, prompts),

@@ -126,12 +126,10 @@ def controlled_win_rate(
     found = resampled(statistic, prompts, confidence=confidence, num_resamples=num_resamples, seed=seed)
     if found.low is None or found.high is None:
         return found
-    if one_sided:
-        found = replace(found, warning=ONE_SIDED)
     moved = found.value - plain.rate
     low, high = min(found.low, max(plain.low + moved, 0.0)), max(found.high, min(plain.high + moved, 1.0))
     if len(set(credits)) > 1:
-        return replace(found, low=low, high=high)
+        return replace(found, low=low, high=high, warning=ONE_SIDED if one_sided else found.warning)
     return replace(found, low=min(low, plain.low), high=max(high, plain.high), warning=ALIKE)
 
 
