@@ -14,7 +14,7 @@ from scipy.special import expit
 from penchant.ranking import Method, Votes, fit_bradley_terry, to_elo
 from penchant.ranking.group import rank_group
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
-from penchant.statistics import calibration, controlled_win_rate
+from penchant.statistics import calibration, controlled_win_rate, style_features
 
 TRIALS = 1000
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -28,7 +28,8 @@ def main() -> None:
         ("win rate, 1 to 7 comparisons a prompt", clustered_win_rates()),
         ("change of a share, one answer a prompt", changed_shares()),
         ("mean, by the distribution of prompts", means()),
-        ("win rate with length held equal, 2 answers a prompt", length_controlled()),
+        ("win rate with length held equal, 2 answers a prompt", controlled(_longer)),
+        ("win rate with length and style held equal, 2 answers a prompt", controlled(_decorated)),
         ("calibration, 1 to 3 pairs a prompt", calibrations()),
         ("ratings of 3 items, votes clustered by prompt", ratings()),
     ):
@@ -129,8 +130,8 @@ def _mean_held(num_prompts: int, draw: Draw, truth: float, trials: int = 4 * TRI
     return held / trials
 
 
-def length_controlled() -> Iterator[tuple[object, ...]]:
-    """The win rate at equal length, by the true one; fewer trials, as every one fits 200 models."""
+def controlled(features: Draw) -> Iterator[tuple[object, ...]]:
+    """The win rate where features are 0, by the true one; fewer trials, as every one fits 200 models."""
     rates = {
         theta: float(expit(theta + np.random.default_rng(9).normal(size=200_000)).mean()) for theta in (0, 1.4, 2.5)
     }
@@ -138,17 +139,30 @@ def length_controlled() -> Iterator[tuple[object, ...]]:
     yield ("---",) * 4
     draw = np.random.default_rng(0)
     for num_prompts in (5, 10, 20, 50):
-        yield num_prompts, *(f"{_at_equal_length(draw, num_prompts, *one):.1%}" for one in rates.items())
+        yield num_prompts, *(f"{_where_alike(draw, num_prompts, features, *one):.1%}" for one in rates.items())
 
 
-def _at_equal_length(
-    draw: np.random.Generator, num_prompts: int, theta: float, truth: float, trials: int = 150
+def _longer(draw: np.random.Generator, num: int) -> np.ndarray:
+    return np.tanh(draw.normal(0.7, 1, (num, 1)))
+
+
+def _decorated(draw: np.random.Generator, num: int) -> np.ndarray:
+    """Of texts with headings, list items and bold, the newer with half as many again; each of the four counts half."""
+    sides = []
+    for factor in (1.5, 1.0):
+        counts_NF = np.column_stack([draw.poisson(100, num), *(draw.poisson(2 * factor, num) for _ in range(3))])
+        sides.append(["x" * n + "\n# x" * h + "\n- x" * i + "\n**x**" * b for n, h, i, b in counts_NF])
+    return 0.5 * style_features(*sides)
+
+
+def _where_alike(
+    draw: np.random.Generator, num_prompts: int, features: Draw, theta: float, truth: float, trials: int = 150
 ) -> float:
     prompts, held = np.repeat(np.arange(num_prompts), 2), 0
     for _ in range(trials):
-        longer, of_prompt = np.tanh(draw.normal(0.7, 1, len(prompts))), draw.normal(size=num_prompts)
-        won = draw.random(len(prompts)) < expit(theta + longer + of_prompt[prompts])
-        found = controlled_win_rate(won.astype(float).tolist(), longer[:, None], prompts.tolist(), num_resamples=200)
+        feature_NF, of_prompt = features(draw, len(prompts)), draw.normal(size=num_prompts)
+        won = draw.random(len(prompts)) < expit(theta + feature_NF.sum(1) + of_prompt[prompts])
+        found = controlled_win_rate(won.astype(float).tolist(), feature_NF, prompts.tolist(), num_resamples=200)
         held += found.low <= truth <= found.high
     return held / trials
 

@@ -215,4 +215,4 @@ def test_a_summary_counts_a_margin_of_zero_half_and_prompts_once():
     assert summary.accuracy.rate == 0.5
     assert summary.accuracy.num == 3
     assert summary.num_prompts == 2
-    assert summary.mean_margin == 0
+    assert summary.margin.low < summary.margin.mean == 0 < summary.margin.high

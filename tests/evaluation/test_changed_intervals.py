@@ -8,8 +8,9 @@ import pytest
 from penchant.data import Message, Prompt
 from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import changes
-from penchant.evaluation.compared import compare_answers, mean_of
+from penchant.evaluation.compared import compare_answers
 from penchant.evaluation.judges import FunctionJudge
+from penchant.evaluation.means import mean_of
 from penchant.evaluation.results_in_words import evaluation_lines
 from penchant.ranking.cautions import SAME, warning_of
 from penchant.ranking.quantiles import two_sided_quantile
@@ -104,7 +105,7 @@ def test_an_exact_kl_is_not_said_to_be_below_zero():
 
 
 def test_a_kl_or_brier_score_that_is_the_same_for_every_prompt_has_no_interval():
-    found = mean_of(np.zeros(6), list("abcdef"))
+    found = mean_of([0.0] * 6, list("abcdef"))
     assert (found.mean, found.low, found.high, found.warning) == (0.0, None, None, SAME)
     unsure = calibration([0.5] * 6, list("abcdef"))
     assert (unsure.brier.low, unsure.brier.warning) == (None, SAME)

@@ -108,12 +108,15 @@ def test_answers_for_other_prompts_than_asked_are_refused_with_the_prompt(tmp_pa
 @pytest.mark.slow(threads=1)
 def test_a_judge_without_scores_is_shown_both_and_a_liking_for_a_place_favours_neither_model():
     first = open_judge(lambda prompt, a, b: "a")
-    found = compared(same_to_all("old"), same_to_all("new"), first)
+    found = compared(same_to_all("old"), same_to_all("new"), first, repeats=2)
     assert (found.mean_before, found.difference, found.pairs[0].score_after) == (None, None, None)
-    assert found.win_rate.low < 0.5 < found.win_rate.high
-    assert {side.won for side in found.pairs} == {1, -1}
-    newer = open_judge(lambda prompt, a, b: "a" if a == "new" else "b")
-    assert compared(same_to_all("old"), same_to_all("new"), newer).win_rate.wins == 24
+    assert (found.win_rate.rate, found.win_rate.ties, {side.won for side in found.pairs}) == (0.5, 48, {0})
+    assert (found.position_bias.rate, found.position_bias.num) == (1.0, 48)
+    assert found.position_bias.low < 1
+    likes_new = open_judge(lambda prompt, a, b: "a" if a == "new" else "b")
+    newer = compared(same_to_all("old"), same_to_all("new"), likes_new)
+    assert (newer.win_rate.wins, newer.position_bias.rate) == (24, 0.0)
+    assert compared(same_to_all("a"), same_to_all("bb"), LONGER).position_bias is None
 
 
 @pytest.mark.slow(threads=1)
@@ -133,6 +136,7 @@ class Forgetful:
 
     name: str = "forgetful"
     price: str = "nothing"
+    asks_once: bool = True
     num: int = 0
 
     def answers(self, comparisons, *, has_answered=False):

@@ -159,8 +159,8 @@ def test_a_function_of_python_scores_under_the_name_it_has_on_the_command_line(o
 
 
 def test_a_function_of_both_responses_prefers_one_by_name_or_in_python(own_module):
-    own_module("def blunt(prompt, a, b):\n    return 'both_bad' if a == b else 'a' if len(a) < len(b) else 'b'\n")
-    rows = rows_of(("ab", "a"), ("x", "x"), ("a", "ab"))
+    own_module("def blunt(prompt, a, b):\n    return 'both_bad' if len(a + b) == 2 else 'a' if len(a) == 1 else 'b'\n")
+    rows = rows_of(("ab", "a"), ("x", "y"), ("a", "ab"))
     named = open_judge("judges_of_mine:blunt")
     for judge in (named, open_judge(named.function)):
         assert [vote.outcome for vote in judge_comparisons(judge, rows)] == ["b", "both_bad", "a"]

@@ -29,7 +29,9 @@ LONGER = FunctionJudge("longer", lambda prompt, response: len(response))
 
 
 class Counting:
-    """A judge that counts what it is asked, and breaks off after some answers."""
+    """A judge that scores, counts what it is asked, and breaks off after some answers."""
+
+    asks_once = True
 
     def __init__(self, breaks_after=None, error=None):
         self.name, self.price, self.asked, self.breaks_after = "longer", "nothing", [], breaks_after

@@ -1,11 +1,14 @@
 """Distributions of every next token: entropy against enumeration, and models that run their own code."""
 
 import itertools
+import math
+import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 
-from penchant.data import Message, Prompt
+from penchant.data import Message, Origin, Prompt
 from penchant.evaluation.evaluate import evaluate
 from penchant.evaluation.exact_kl import exact_kl_from
 from penchant.evaluation.forgetting import forgetting_of, read_demonstrations, token_logprobs_of
@@ -16,7 +19,8 @@ from penchant.models.logprobs import Head, token_entropy
 from penchant.models.numerics import choose_numerics
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Silent
-from penchant.tokens import TokenSequence
+from penchant.ranking.winrate import paired_means
+from penchant.tokens import EncodedExample, TokenSequence
 
 SEQUENCES = [TokenSequence.of([1, 5, 9], [7, 8, 9, 4]), TokenSequence.of([1, 5], [300, 2])]
 ROWS = [
@@ -110,6 +114,28 @@ def test_what_was_forgotten_is_the_perplexity_of_all_tokens_and_its_ratio_has_an
     assert found.high == pytest.approx(found.ratio * torch.tensor(4.302653 * error).exp().item(), rel=1e-4)
     same = forgetting_of(examples, sides[0], sides[0])
     assert (same.ratio, same.low, same.high) == (1.0, None, None)
+    # what copies of each sequence's mean, one for every token, would give
+    counts = [int(s.scored.sum()) for e in examples for s in e.sequences]
+    copies = [np.repeat(-side.numpy() / counts, counts) for side in sides]
+    origins = np.repeat([str(e.origin) for e in examples for _ in e.sequences], counts)
+    expected = paired_means(*(side.tolist() for side in copies), origins.tolist())
+    assert (found.low, found.high) == pytest.approx((math.exp(expected.low), math.exp(expected.high)), rel=1e-9)
+
+
+def test_long_demonstrations_are_weighed_not_copied():
+    ids = np.zeros(10**6, dtype=np.int64)
+    examples = [
+        EncodedExample((TokenSequence(ids[:num], np.arange(num) > 0),), Origin(file="x", line=num))
+        for num in (10**6, 9)
+    ]
+    before, after = (torch.tensor(side, dtype=torch.float64) for side in ([-3e6, -16.0], [-2e6, -24.0]))
+    tracemalloc.start()
+    found = forgetting_of(examples, before, after)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.num_tokens == 10**6 - 1 + 8
+    assert found.ratio == pytest.approx(math.exp((2e6 + 24 - 3e6 - 16) / found.num_tokens))
+    assert peak < 10**6
 
 
 @pytest.mark.slow(threads=1)

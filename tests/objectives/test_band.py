@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from penchant.objectives import OBJECTIVES, bind, in_band
+from penchant.objectives import OBJECTIVES, RunningRatio, bind, in_band
 
 LENGTH = (20.0, 4.0)
 
@@ -52,3 +53,19 @@ def test_without_a_gradient_it_is_the_objective_itself(pairs):
     batch = pairs([-2.0, 0.5, 3.0])
     with torch.no_grad():
         assert torch.equal(in_band(bind("dpo"), ratio=3.0, rho=0.5)(batch), bind("dpo")(batch))
+
+
+def test_a_measured_ratio_is_the_running_geometric_mean_and_the_band_follows_it(pairs):
+    batch, ratio = pairs([-2.0, 0.5, 3.0]), RunningRatio()
+    banded = in_band(bind("dpo"), ratio=ratio, rho=1.0)
+    torch.testing.assert_close(pulls(banded, batch), pulls(bind("dpo"), batch), rtol=0, atol=0)
+    measured = [(3.0, 1.0), (0.0, 1.0), (float("nan"), 1.0), (2.0, 4.0), (9.0, 3.0)]
+    for norms in measured:
+        ratio.add(*norms)
+    logs, weights = np.log([3.0, 0.5, 3.0]), 0.98 ** np.array([2, 1, 0])
+    assert ratio.value == pytest.approx(np.exp((weights * logs).sum() / weights.sum()), rel=1e-12)
+    pull_w, pull_l = pulls(banded, batch)
+    torch.testing.assert_close(pull_w / pull_l, torch.full_like(pull_w, ratio.value))
+    again = RunningRatio()
+    again.restore(ratio.state())
+    assert again == ratio

@@ -38,6 +38,7 @@ def test_the_room_exports_exactly_these_names():
         "PolicyLoss",
         "Ratio",
         "Remembering",
+        "RunningRatio",
         "adapted_coefficient",
         "alpha_dpo",
         "aot",

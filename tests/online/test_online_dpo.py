@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from safetensors.torch import load_file
 
 import penchant as pt
 from penchant.data import Message, Origin
@@ -129,6 +130,26 @@ def test_a_setting_of_writing_is_not_read_where_pairs_are_there(model):
         pt.dpo(model, [{"prompt": "A", "chosen": "B", "rejected": "C"}], settings={"sampling.num_responses": 2})
 
 
+def test_what_an_objective_remembers_of_its_own_responses_is_in_the_checkpoint(dpo, tmp_path):
+    """beta_dpo's running mean of D, a tenth of the second batch's: that of the first is 0 (arXiv 2407.08639)."""
+    calls = []
+
+    def judge(prompt, response):
+        calls.append(response)
+        if len(calls) > 2 * 4 * 2:
+            raise RuntimeError
+        return -len(response)
+
+    small = {"save.checkpoint_every": 1, "sampling.num_responses": 4}
+    beta_dpo = {"objective": "beta_dpo", "beta": 0.1, "max_steps": 3, "batch_size": 2, "output": tmp_path / "run"}
+    with pytest.raises(pt.ConfigError, match="failed"):
+        dpo(judge, settings=small, **beta_dpo)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    [remembered] = (tmp_path / "run" / "checkpoints").glob("*/task.safetensors")
+    assert load_file(remembered)["memory"].item() == pytest.approx(rows[1]["rewards/margins"] / 0.1 / 10, rel=1e-3)
+    assert abs(rows[1]["rewards/margins"]) > 1e-3
+
+
 @pytest.mark.slow
 def test_a_run_that_is_stopped_goes_on_bit_for_bit(tmp_path, stories260k, prompts, without_timings):
     calls, left = [], [-1]
@@ -142,7 +163,8 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(tmp_path, stories260k, prompt
     def run(name, **more):
         return pt.dpo(
             str(stories260k), prompts, output=tmp_path / name, online=pt.Online(judge), epochs=3, batch_size=3,
-            chat_template="plain", device="cpu", dtype="float32", held_out=0.25, settings=SMALL, progress=False, **more,
+            chat_template="plain", device="cpu", dtype="float32", held_out=0.25, settings=SMALL, progress=False,
+            objective="beta_dpo", **more,
         )  # fmt: skip
 
     straight = run("straight")

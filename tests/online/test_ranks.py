@@ -73,12 +73,13 @@ def test_each_prompt_is_written_to_and_judged_on_one_rank(in_ranks, model, promp
         assert [(one.group, one.text, one.score) for one in written] == [(o.group, o.text, o.score) for o in alone]
     assert len(asked) == len(alone)
 
-    pairs = chosen_of(PreferenceFunctionJudge("first", lambda prompt, a, b: "a"), alone, Pairing())
-    preferring = PreferenceFunctionJudge("first", lambda prompt, a, b: asked.append(a) or "a")
+    pairs = chosen_of(PreferenceFunctionJudge("first", lambda prompt, a, b: "a" if a < b else "b"), alone, Pairing())
+    preferring = PreferenceFunctionJudge("first", lambda prompt, a, b: asked.append(a) or ("a" if a < b else "b"))
     asked.clear()
     for found in in_ranks(3, lambda _: chosen_of(preferring, alone, Pairing())):
         assert found == pairs
-    assert len(asked) == len(pairs) > 0
+    assert len(asked) == 2 * len(pairs) > 0
+    assert not chosen_of(PreferenceFunctionJudge("place", lambda prompt, a, b: "a"), alone, Pairing())
 
 
 def test_a_judge_that_fails_on_one_rank_ends_all_with_its_sentence(in_ranks, model, prompts):

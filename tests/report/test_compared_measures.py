@@ -15,7 +15,9 @@ from penchant.evaluation.answers import Answers
 from penchant.evaluation.compared import Evaluation, compare_answers
 from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges import FunctionJudge
+from penchant.evaluation.means import mean_of
 from penchant.evaluation.pair_scores import Summary
+from penchant.evaluation.results_in_words import evaluation_lines
 from penchant.ranking.cautions import ONE, SAME
 from penchant.ranking.winrate import win_rate
 from penchant.report.calibration_figure import calibration_figure
@@ -41,6 +43,7 @@ OF_FIELD = {
     "win_rate": {"win rate"},
     "decided": {"win rate, ties apart"},
     "length_controlled": {"win rate, same length"},
+    "style_controlled": {"win rate, same style"},
     "mean_before": {"judge's mean score"},
     "mean_after": {"judge's mean score"},
     "difference": {"judge's mean score"},
@@ -78,8 +81,8 @@ def evaluation(num=24):
     margins, names = [0.1, -1.0, 1.0, 2.0], list("abcd")
     summary = Summary(
         accuracy=win_rate(3, 1),
-        mean_margin=0.5,
-        mean_probability=0.6,
+        margin=mean_of(margins, names),
+        probability=mean_of([0.52, 0.27, 0.73, 0.88], names),
         num_prompts=4,
         by_length=accuracy_by_length([1, 0, 1, 1], [(2, 1), (2, 2), (1, 2), (1, 2)], names),
         by_margin=accuracy_by_margin(margins, names, num_buckets=2),
@@ -117,12 +120,21 @@ def test_every_line_has_an_interval_and_says_of_how_many():
         assert re.fullmatch(r"[\d,]+ (prompts|comparisons|pairs|rows|demonstrations|lists)", measure.num), name
 
 
+def test_every_line_of_the_terminal_has_an_interval_and_says_of_how_many():
+    shown_bare = ("judge ", "repetition", "distinct-2", "of the preferences", "they have", "only ")
+    for line in evaluation_lines(evaluation()):
+        if not line.strip().startswith(shown_bare):  # the second and third are alike in every answer
+            assert re.search(r"\d%? to [+-]?\d", line), line
+            assert re.search(r"\d (prompts|comparisons|pairs|rows|lists|demonstrations)|\d won, ", line), line
+
+
 def test_lines_have_the_numbers_of_the_evaluation():
     whole = evaluation()
     found = shown(whole)
     equal, exact = whole.length_controlled, whole.kl_exact
     assert found["win rate, same length"].change == f"{equal.low:.1%} – {equal.high:.1%}"
-    assert {found[name].before for name in ("win rate", "win rate, ties apart", "win rate, same length")} == {"–"}
+    rates = ("win rate", "win rate, ties apart", "win rate, same length", "win rate, same style")
+    assert {found[name].before for name in rates} == {"–"}
     assert found["KL, exact"].after == f"{exact.mean:.2f}"
     forgot = found["perplexity"]
     assert (forgot.before, forgot.after, forgot.change) == ("10", "12.5", "× 1.250 (1.125 – 1.375)")

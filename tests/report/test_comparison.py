@@ -23,6 +23,7 @@ WHOLE = {
     "win_rate": {"rate": 0.6, "low": 0.4, "high": 0.8, "wins": 12, "losses": 8, "ties": 0},
     "decided": RATE,
     "length_controlled": ESTIMATE,
+    "style_controlled": ESTIMATE,
     "kl": {"mean": 1.0, "low": 0.5, "high": 1.5},
     "kl_exact": None,
     "changes": [{"name": "tokens", "means": asdict(PairedMeans(3.0, 4.0, 1.0, None, None, 20, 20))}],

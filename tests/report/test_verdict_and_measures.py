@@ -208,9 +208,13 @@ def test_reinforcement_learning_is_shown_by_score_and_kl_and_not_by_its_loss():
     about = {"loss": 0.01, "entropy": 2.0, "completions/mean_length": 30.0}
     rows = [{"step": step, "reward": 0.1 * step, "kl": 0.3 * step, **about} for step in range(1, 6)]
     rows += [{"step": step, "eval_loss": 0.0, "eval_reward": 0.1 * step, "eval_kl": 0.4 * step} for step in (2, 5)]
+    rows[-1] |= {"eval_reward_low": 0.25, "eval_reward_high": 0.75, "eval_kl_low": 1.0, "eval_kl_high": 3.0}
     run = {"command": "rlhf", "num_held_out_pairs": 7}
-    found = {m.name: (m.before, m.after, m.num) for m in measures(run, rows, [], None, str)}
-    assert found == {"judge's mean score in training": ("0.2", "0.5", "7"), "KL in training": ("0", "2.00", "7")}
+    found = {m.name: (m.before, m.after, m.change, m.num) for m in measures(run, rows, [], None, str)}
+    assert found == {
+        "judge's mean score in training": ("0.2", "0.5", "0.25 – 0.75", "7"),
+        "KL in training": ("0", "2.00", "1.00 – 3.00", "7"),
+    }
     html = render_report(run, rows)
     assert "RLHF report" in html
     for title in ("Judge&#39;s score", "KL from the reference", "Entropy", "Response length"):

@@ -239,8 +239,11 @@ def test_sides_that_the_objective_moves_the_same_way_are_said_unless_they_are_he
     found = raised(dpo(data=data, optimiser=optimiser))["sides_entangled"]
     assert (found["step"], found["value"]) == (10, 1.0)
     assert "the chosen response less likely in 5 and" in found["text"]
-    band = {"band": {"ratio": 1.67, "rho": 1}}  # measured: |g_l| over |g_w|
-    assert "sides_entangled" not in raised(dpo(name="held", data=data, optimiser=optimiser, dpo=band))
+    for name, ratio in (("given", 1.67), ("measured", "auto")):  # |g_l| over |g_w|
+        held = dpo(name=name, data=data, optimiser=optimiser, dpo={"band": {"ratio": ratio, "rho": 1}})
+        assert "sides_entangled" not in raised(held)
+    seen = [row["band/ratio"] for row in held.metrics_rows() if "band/ratio" in row]
+    assert seen[-1] == pytest.approx(1.67, abs=0.1)
 
 
 def twice_rejected(row):

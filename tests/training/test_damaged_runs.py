@@ -77,6 +77,7 @@ FILES = {
         "win_rate": {"rate": 0.6, "low": 0.4, "high": 0.8, "wins": 12, "losses": 8, "ties": 1},
         "decided": RATE,
         "length_controlled": ESTIMATE,
+        "style_controlled": ESTIMATE,
         "kl": {"mean": 1.0, "low": 0.5, "high": 1.5},
         "changes": [{"name": "tokens", "means": MEANS}],
         "forgetting": {"before": 3.0, "after": 4.0, "ratio": 1.2, "low": 1.0, "high": 1.3, "num_demonstrations": 4},

@@ -469,6 +469,8 @@ LEARNED = [
     {"objective": "dpo", "moving_reference": {"every": 2, "mixup": 0.5}},
     {"objective": "kto", "moving_reference": {"every": 3, "mixup": 0.2}},
     *({"objective": name} for name in ("alpha_dpo", "beta_dpo", "tdpo2")),
+    {"objective": "simpo", "band": {}, "sft_weight": 0.1},
+    {"objective": "dpo", "band": {}, "moving_reference": {"every": 2}},
 ]
 
 
@@ -496,7 +498,7 @@ def test_every_kind_of_task_learns_to_tell_the_sides_apart(dpo, objective):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", in_passing([6, 7, 0, 1, 2, 10, 11]), ids=str)
+@pytest.mark.parametrize("objective", in_passing([6, 7, 0, 1, 2, 10, 11, 12, 13]), ids=str)
 def test_every_kind_of_task_resumes_bit_for_bit(dpo, tmp_path, make_reporter, objective):
     options = {"dpo": objective, "save": {"checkpoint_every": 1}}
     straight = dpo(output=str(tmp_path / "straight"), **options)

@@ -15,28 +15,16 @@ from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import Change, changes
 from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges.protocol import Judge, Scorer
+from penchant.evaluation.means import Mean, mean_of
 from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.verdicts import Two, ask
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent
 from penchant.ranking.cautions import warning_of
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
-from penchant.statistics import Estimate, length_controlled_win_rate
+from penchant.statistics import Estimate, length_controlled_win_rate, style_controlled_win_rate
 
-__all__ = ["Evaluation", "Mean", "Side", "Wins", "compare_answers", "mean_of"]
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over prompts with its 95% limits; both None if there is one prompt, or all have the same value.
-
-    warning: why there are none, or that prompts are few.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    warning: str | None = None
+__all__ = ["Evaluation", "Side", "Wins", "compare_answers"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +62,8 @@ class Evaluation:
     num_responses: total per model. sampling: None if answers were given. mean_before, mean_after, difference: of the
     scores. decided: the win rate without ties. kl: of the policy from its reference, in nats per response. policy,
     reference: their names. kl_exact: the same KL from full next-token distributions (`exact_kl`); why_no_exact_kl: in
-    words. length_controlled: the win rate at equal lengths. changes: measures of the answers that need no judge.
+    words. length_controlled: the win rate at equal lengths. style_controlled: the win rate at equal lengths and equal
+    numbers of headings, list items and bold passages. changes: measures of the answers that need no judge.
     position_bias: for a judge asked in both orders, how often the position decided. repeatability: how often it
     repeated its answer to the same question. accuracy: on held-out preference pairs. forgetting: on demonstrations.
     warning: that prompts are too few for reliable intervals.
@@ -96,6 +85,7 @@ class Evaluation:
     kl_exact: Mean | None
     why_no_exact_kl: str
     length_controlled: Estimate
+    style_controlled: Estimate
     changes: tuple[Change, ...]
     position_bias: WinRate | None = None
     repeatability: WinRate | None = None
@@ -117,10 +107,10 @@ class Evaluation:
         """
         ids = [prompt.id for prompt in prompts for _ in range(len(log_ratios) // len(prompts))]
         if isinstance(exact_kl, str):
-            return replace(self, kl=mean_of(log_ratios, ids), why_no_exact_kl=exact_kl)
-        exact = mean_of(exact_kl, ids)
+            return replace(self, kl=mean_of(log_ratios.tolist(), ids), why_no_exact_kl=exact_kl)
+        exact = mean_of(exact_kl.tolist(), ids)
         low = None if exact.low is None else max(exact.low, 0.0)  # every term is at least 0
-        return replace(self, kl=mean_of(log_ratios, ids), kl_exact=replace(exact, low=low))
+        return replace(self, kl=mean_of(log_ratios.tolist(), ids), kl_exact=replace(exact, low=low))
 
 
 def compare_answers(
@@ -158,7 +148,8 @@ def compare_answers(
     means = None
     if verdicts.scores is not None:
         means = paired_means([old for old, _ in verdicts.scores], [new for _, new in verdicts.scores], ids)
-    lengths = [len(two.after) for two in both], [len(two.before) for two in both]
+    texts = [two.after for two in both], [two.before for two in both]
+    new, old = ([len(text) for text in side] for side in texts)
     of_answers = np.mean(verdicts.credits, axis=0).tolist()  # repetitions are averaged, not counted as answers
     return Evaluation(
         judge=judge.name,
@@ -179,15 +170,10 @@ def compare_answers(
         reference=reference,
         kl_exact=None,
         why_no_exact_kl="",
-        length_controlled=length_controlled_win_rate(of_answers, *lengths, ids, seed=seed, plain=rate),
+        length_controlled=length_controlled_win_rate(of_answers, new, old, ids, seed=seed, plain=rate),
+        style_controlled=style_controlled_win_rate(of_answers, *texts, ids, seed=seed, plain=rate),
         changes=changes(prompts, before, after),
         position_bias=None if verdicts.tally is None else verdicts.tally.position_bias,
         repeatability=verdicts.repeatability(ids),
         warning=warning_of(len(prompts)),
     )
-
-
-def mean_of(values: NDArray[np.float64], prompts: Sequence[str]) -> Mean:
-    """The mean with its interval, clustered by prompt."""
-    found = paired_means([0.0] * len(values), values.tolist(), prompts)
-    return Mean(found.after, found.low, found.high, found.warning)

@@ -76,13 +76,13 @@ def token_logprobs_of(
 def forgetting_of(examples: Sequence[EncodedExample], before: Tensor, after: Tensor) -> Forgetting:
     """Compute `Forgetting` from two results of `token_logprobs_of`.
 
-    Every token gets the mean of its sequence: the jackknife of the mean over tokens that leaves out whole
-    demonstrations then equals that of the ratio of sums.
+    The means of the sequences are weighted by their tokens: the jackknife, which leaves out whole demonstrations, then
+    equals that of the ratio of sums.
     """
     sequences = [(str(example.origin), one) for example in examples for one in example.sequences]
     num_tokens = np.array([int(one.scored.sum()) for _, one in sequences])
-    old, new = (np.repeat(-side.numpy() / num_tokens, num_tokens).tolist() for side in (before, after))
-    found = paired_means(old, new, np.repeat([origin for origin, _ in sequences], num_tokens).tolist())
+    old, new = ((-side.numpy() / num_tokens).tolist() for side in (before, after))
+    found = paired_means(old, new, [origin for origin, _ in sequences], weights=num_tokens.tolist())
     return Forgetting(
         before=math.exp(found.before),
         after=math.exp(found.after),
@@ -90,6 +90,6 @@ def forgetting_of(examples: Sequence[EncodedExample], before: Tensor, after: Ten
         low=None if found.low is None else math.exp(found.low),
         high=None if found.high is None else math.exp(found.high),
         num_demonstrations=found.num_prompts,
-        num_tokens=found.num,
+        num_tokens=int(num_tokens.sum()),
         warning=found.warning,
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from penchant import ranks
 from penchant.data import Origin
+from penchant.evaluation.means import Mean, mean_of
 from penchant.evaluation.scores_of_lists import scores_of_parts
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
@@ -72,18 +73,18 @@ class PairScore:
 class Summary:
     """accuracy: share of pairs with a margin above 0, with margins of exactly 0 counted half, and its 95% interval.
 
-    num_prompts: distinct prompts; if there are fewer than pairs, the interval is clustered by prompt. by_length: the
-    accuracy by which response is longer. by_margin: by quartiles of |margin|. by_gap: by quartiles of how much better
-    the data rates the chosen response (scores, strength or margin); empty if not recorded or constant. calibration:
-    whether sigmoid(margin) matches the accuracy. lists: for rows of the data that made several pairs, such as one right
-    answer and three wrong ones (RewardBench 2), how often every pair is right; None if there are none. parts: their
-    score by part, as RewardBench 2 counts it; see `scores_of_parts`. warning: that prompts are too few for reliable
-    intervals.
+    margin, probability: the means of the margin and of sigmoid(margin) over pairs, with intervals. num_prompts:
+    distinct prompts; if there are fewer than pairs, the intervals are clustered by prompt. by_length: the accuracy by
+    which response is longer. by_margin: by quartiles of |margin|. by_gap: by quartiles of how much better the data
+    rates the chosen response (scores, strength or margin); empty if not recorded or constant. calibration: whether
+    sigmoid(margin) matches the accuracy. lists: for rows of the data that made several pairs, such as one right answer
+    and three wrong ones (RewardBench 2), how often every pair is right; None if there are none. parts: their score by
+    part, as RewardBench 2 counts it; see `scores_of_parts`. warning: that prompts are too few for reliable intervals.
     """
 
     accuracy: WinRate
-    mean_margin: float
-    mean_probability: float
+    margin: Mean
+    probability: Mean
     num_prompts: int
     by_length: Mapping[str, WinRate]
     by_margin: tuple[Bucket, ...]
@@ -185,8 +186,8 @@ def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summ
     lengths = [(score.num_tokens_chosen, score.num_tokens_rejected) for score in scores]
     return Summary(
         accuracy=win_rate_of(right, prompts),
-        mean_margin=sum(margins) / len(margins),
-        mean_probability=sum(score.probability for score in scores) / len(scores),
+        margin=mean_of(margins, prompts),
+        probability=mean_of([score.probability for score in scores], prompts),
         num_prompts=len(set(prompts)),
         by_length=accuracy_by_length(right, lengths, prompts),
         by_margin=accuracy_by_margin(margins, prompts),

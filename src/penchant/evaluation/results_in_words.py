@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from penchant.evaluation.changes import Change
-from penchant.evaluation.compared import Evaluation, Mean
+from penchant.evaluation.compared import Evaluation
+from penchant.evaluation.means import Mean
 from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.score import Scores
 from penchant.ranking.cautions import ONE
@@ -43,7 +45,8 @@ def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
     """The accuracy of a model on people's preferences, as lines."""
     rate = of.accuracy
     yield f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)"
-    yield f"margin    {of.mean_margin:+.4f} on average, p(chosen) {of.mean_probability:.3f}{scale}"
+    margin, sure = _mean(of.margin, "{:+.4f}"), _mean(of.probability, "{:.3f}")
+    yield f"margin    {margin} on average, p(chosen) {sure}, {rate.num} pairs{scale}"
     for name, share in of.by_length.items():
         yield f"          {_share(share)} where chosen is {name}"
     for bucket in of.by_margin if len(of.by_margin) > 1 else ():
@@ -59,10 +62,10 @@ def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
         if score.low is not None and score.warning not in said:
             yield f"          {score.warning}"
             said.add(score.warning)
-    sure, brier = of.calibration.ece, of.calibration.brier
+    error, brier = of.calibration.ece, of.calibration.brier
     yield (
-        f"p(chosen) is off by {sure.value:.3f}{_limits(sure)} on average (ECE), Brier score {brier.value:.3f}"
-        f"{_limits(brier)}; half sure always: 0.250"
+        f"p(chosen) is off by {error.value:.3f}{_limits(error)} on average (ECE), Brier score {brier.value:.3f}"
+        f"{_limits(brier)}, {brier.num} pairs; half sure always: 0.250"
     )
     if of.num_prompts < rate.num:
         yield f"they have {of.num_prompts} prompts; pairs of one prompt go together, and the intervals allow for it"
@@ -72,6 +75,12 @@ def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
 
 def _share(of: WinRate) -> str:
     return f"{of.rate:.1%}  ({of.low:.1%} to {of.high:.1%}, {of.num} pairs)"
+
+
+def _mean(of: Mean, form: str) -> str:
+    if of.low is None or of.high is None:
+        return form.format(of.mean) + _no_interval(of.warning)
+    return f"{form} ({form} to {form})".format(of.mean, of.low, of.high)
 
 
 def _limits(of: Estimate) -> str:
@@ -104,22 +113,25 @@ def evaluation_lines(found: Evaluation) -> Iterator[str]:
     """The changes, one per line."""
     rate = found.win_rate
     num = f"{found.num_prompts} prompts"
+    answers = f"{found.num_responses} answers, {num}"
     yield f"judge        {found.judge} (a stand-in for a person), {num}"
     if found.warning is not None:
         yield f"             {found.warning}"
     if found.difference is not None:
-        change = f"(change {_interval(found.difference)})"
+        change = f"(change {_interval(found.difference)}; {answers})"
         yield f"mean score   {found.mean_before:+.3f} before, {found.mean_after:+.3f} after  {change}"
     limits = f"95% interval {rate.low:.1%} to {rate.high:.1%}"
     yield f"win rate     {rate.rate:.1%}  ({limits}; {rate.wins} won, {rate.losses} lost, {rate.ties} tied)"
     if found.decided is not None and rate.ties:
         yield f"ties apart   {_rate(found.decided)} of what was decided"
-    yield from _length_controlled(found.length_controlled, found.warning)
+    yield from _controlled("same length", "as long", found.length_controlled, found.warning)
+    yield from _controlled("same style ", "as long and as decorated", found.style_controlled, found.warning)
     yield from _of_the_judge(found)
     if found.kl is not None:
-        yield f"KL           {_interval(found.kl)} nats a response"
+        yield f"KL           {_interval(found.kl)} nats a response ({answers})"
     if found.kl_exact is not None:
-        yield f"KL, exact    {_interval(found.kl_exact)} nats a response (every next token's whole distribution)"
+        how = f"every next token's whole distribution; {answers}"
+        yield f"KL, exact    {_interval(found.kl_exact)} nats a response ({how})"
     elif found.why_no_exact_kl:
         yield f"KL, exact    not measured: {found.why_no_exact_kl}"
     for measure in found.changes:
@@ -167,23 +179,25 @@ def _of_the_judge(found: Evaluation) -> Iterator[str]:
 
 
 def _rate(of: WinRate) -> str:
-    return f"{of.rate:.1%}  (95% interval {of.low:.1%} to {of.high:.1%}, {of.num})"
+    return f"{of.rate:.1%}  (95% interval {of.low:.1%} to {of.high:.1%}, {of.num} comparison{'s' * (of.num != 1)})"
 
 
-def _length_controlled(of: Estimate, said: str | None) -> Iterator[str]:
+def _controlled(name: str, alike: str, of: Estimate, said: str | None) -> Iterator[str]:
     if of.low is None:
-        yield f"same length  not estimated: {of.warning}"
+        yield f"{name}  not estimated: {of.warning}"
         return
     limits = f"95% interval {of.low:.1%} to {of.high:.1%}; {of.num} answers, {of.num_prompts} prompts"
-    yield f"same length  {of.value:.1%} won if both answers were as long  ({limits})"
+    yield f"{name}  {of.value:.1%} won if both answers were {alike}  ({limits})"
     if of.warning not in (None, said):
         yield f"             {of.warning}"
 
 
 def _interval(of: Mean) -> str:
-    if of.low is None:
+    if of.low is None or of.high is None:
         return f"{of.mean:+.3f}{_no_interval(of.warning)}"
-    return f"{of.mean:+.3f}, 95% interval {of.low:+.3f} to {of.high:+.3f}"
+    narrow = max(of.high - of.low, 1e-9)
+    form = f"+.{max(3, 1 - math.floor(math.log10(narrow)))}f"  # no interval is shown as a point
+    return f"{of.mean:{form}}, 95% interval {of.low:{form}} to {of.high:{form}}"
 
 
 def _no_interval(why: str | None) -> str:

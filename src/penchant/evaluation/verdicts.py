@@ -1,7 +1,7 @@
 """A judge's verdicts on two answers to each prompt, asked once or several times.
 
-A judge that scores is asked about every answer separately. Any other judge sees both, the newer one first or second by
-a coin toss fixed by seed and prompt; an endpoint is asked in both orders as well.
+A judge that scores is asked about every answer separately. Any other judge sees both answers in both orders
+(`judges/orders.py`). Seed and prompt decide by a coin toss which answer is called a.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Verdicts:
     """The verdicts on N answers of each model, asked K times.
 
     credits: K rows of N: 1 if the newer answer was preferred, 0 if the older one was, else 1/2. scores: N pairs
-    (before, after), the means over repetitions; None for a judge without scores. tally: counts of the first repetition,
-    if both answers were shown.
+    (before, after), the means over repetitions; None for a judge without scores. tally: counts of all repetitions, if
+    both answers were shown.
     """
 
     credits: tuple[tuple[float, ...], ...]
@@ -97,7 +97,7 @@ def _shown(judge: Judge, both: Sequence[Two], repeats: int, seed: int, reporter:
     credits = tuple(
         tuple(_credit(answer, first) for answer, first in zip(answers, is_first, strict=True)) for answers in asked
     )
-    return Verdicts(credits, None, tally(asked[0]))
+    return Verdicts(credits, None, tally(one for answers in asked for one in answers))
 
 
 def _credit(answer: Comparison, is_first: bool) -> float:

@@ -31,7 +31,7 @@ from penchant.objectives.advantages import (
     whitened,
 )
 from penchant.objectives.auxiliary import mixture, sft
-from penchant.objectives.band import in_band
+from penchant.objectives.band import RunningRatio, in_band
 from penchant.objectives.batch import PairBatch, PairFunction
 from penchant.objectives.coupled import aot, aot_unpaired
 from penchant.objectives.divergences import chi_po, dpo_alpha, dpo_forward_kl, dpo_js
@@ -79,6 +79,7 @@ __all__ = [
     "PolicyLoss",
     "Ratio",
     "Remembering",
+    "RunningRatio",
     "adapted_coefficient",
     "alpha_dpo",
     "aot",

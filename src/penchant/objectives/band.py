@@ -8,26 +8,72 @@ Shapes: B pairs.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from penchant.objectives.batch import PairBatch, PairFunction
 
-__all__ = ["in_band"]
+__all__ = ["RunningRatio", "in_band"]
+
+KEPT = 0.98
+"""The decay of the running mean per measured pair, as in the authors' code."""
 
 
-def in_band(function: PairFunction, *, ratio: float, rho: float) -> PairFunction:
+@dataclass
+class RunningRatio:
+    """a = |grad log pi_l| / |grad log pi_w| over the measured pairs: exp of the running mean of its log.
+
+    The pair measured k pairs ago has weight 0.98^k. total, weight: the sums of weight times log a, and of weights.
+
+    Example:
+        >>> ratio = RunningRatio()
+        >>> ratio.value is None
+        True
+        >>> for rejected in (1.0, 4.0):
+        ...     ratio.add(rejected, 1.0)
+        >>> round(ratio.value, 2)
+        2.01
+
+    Reference:
+        arXiv 2604.18239, reward calibration; its code averages log |grad log pi_l| - log |grad log pi_w|.
+    """
+
+    total: float = 0.0
+    weight: float = 0.0
+
+    @property
+    def value(self) -> float | None:
+        """a; None before the first pair."""
+        return math.exp(self.total / self.weight) if self.weight else None
+
+    def add(self, rejected: float, chosen: float) -> None:
+        """Add the two gradient norms of a pair; the pair is ignored if one is 0 or not finite."""
+        if min(rejected, chosen) > 0 and math.isfinite(rejected) and math.isfinite(chosen):
+            self.total = KEPT * self.total + math.log(rejected / chosen)
+            self.weight = KEPT * self.weight + 1.0
+
+    def state(self) -> Tensor:
+        """The state for `restore`: (2,), float64."""
+        return torch.tensor([self.total, self.weight], dtype=torch.float64)
+
+    def restore(self, state: Tensor) -> None:
+        """Continue from a state."""
+        self.total, self.weight = state.tolist()
+
+
+def in_band(function: PairFunction, *, ratio: float | RunningRatio, rho: float) -> PairFunction:
     """Keep the losses but rescale the gradients of pairs whose r is outside the band, to bring r inside.
 
     With k = sqrt(clamp(r, rho a, a / rho) / r) the gradient factor of the chosen side becomes k d_w and that of the
     rejected side d_l / k, so that their product is unchanged. A pair with d_w or d_l not above 0 is left as it is. This
-    is the paper's calibration, per pair, with a and rho given rather than measured.
+    is the paper's calibration, per pair, with rho given; the authors' code has rho = 1 and one k for each batch.
 
     Args:
         function: an objective with its parameters set.
-        ratio: a, > 0.
+        ratio: a, > 0; or a running ratio, read at every call. While it has no value, gradients are left as they are.
         rho: 0 < rho <= 1; 1 forces r = a.
 
     Returns:
@@ -49,13 +95,16 @@ def in_band(function: PairFunction, *, ratio: float, rho: float) -> PairFunction
     """
 
     def banded(batch: PairBatch) -> Tensor:
+        a = ratio.value if isinstance(ratio, RunningRatio) else ratio
+        if a is None:
+            return function(batch)
         with torch.enable_grad():
             sides = [side.detach().requires_grad_() for side in (batch.policy_chosen_B, batch.policy_rejected_B)]
             still_B = function(replace(batch, policy_chosen_B=sides[0], policy_rejected_B=sides[1]))
             chosen_B, rejected_B = torch.autograd.grad(still_B.sum(), sides, materialize_grads=True)
         pulls_apart_B = (chosen_B < 0) & (rejected_B > 0)
-        r_B = torch.where(pulls_apart_B, -chosen_B / rejected_B, ratio)
-        k_B = (r_B.clamp(rho * ratio, ratio / rho) / r_B).sqrt()
+        r_B = torch.where(pulls_apart_B, -chosen_B / rejected_B, a)
+        k_B = (r_B.clamp(rho * a, a / rho) / r_B).sqrt()
         change_B = (k_B - 1) * chosen_B * (batch.policy_chosen_B - batch.policy_chosen_B.detach())
         change_B = change_B + (1 / k_B - 1) * rejected_B * (batch.policy_rejected_B - batch.policy_rejected_B.detach())
         return function(batch) + change_B

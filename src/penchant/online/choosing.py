@@ -11,6 +11,7 @@ from penchant.data.answer_lists import Answer, AnswerList
 from penchant.data.pairing import Pairing, choose_pairs
 from penchant.data.verdicts import BadRow
 from penchant.evaluation.judges import Judge, Scorer
+from penchant.evaluation.judges.orders import in_both_orders
 from penchant.online.writing import Written
 
 __all__ = ["Chosen", "chosen_of"]
@@ -22,8 +23,8 @@ Chosen = tuple[Written, Written]
 def chosen_of(judge: Scorer | Judge, written: Sequence[Written], pairing: Pairing) -> list[Chosen]:
     """The pairs of every prompt's responses; none for a prompt whose responses are equal, or none is preferred.
 
-    A judge without scores is asked about the first and the second response, the third and the fourth, and so on.
-    Responses with the same text count once.
+    A judge without scores is asked about the first and the second response, the third and the fourth, and so on, each
+    two in both orders; if the orders disagree, they make no pair. Responses with the same text count once.
     """
     groups: dict[int, dict[str, Written]] = {}
     for one in written:
@@ -52,7 +53,7 @@ def _by_preference(judge: Judge, pairs: Sequence[Chosen]) -> list[Chosen]:
     ]
 
     def asked(own: Sequence[Comparison]) -> list[str]:
-        said = sorted(judge.answers(own), key=lambda answer: answer[0])
+        said = sorted(in_both_orders(judge, own), key=lambda answer: answer[0])
         assert len(said) == len(own), "a judge answers every comparison"
         return [judgement.outcome for _, judgement in said]
 

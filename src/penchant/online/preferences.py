@@ -6,11 +6,12 @@ Language Model Alignment from Online AI Feedback, arXiv 2402.04792).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from torch import Tensor
+from torch.nn import Parameter
 
 from penchant.data.pairing import Pairing
 from penchant.evaluation.judges import Judge, Scorer
@@ -70,6 +71,20 @@ class OnlinePairs(Task[EncodedPair]):
 
     def seen(self) -> Mapping[str, float]:
         return self.known
+
+    def after_update(
+        self, model: LanguageModel, items: Sequence[EncodedPair], parameters: Iterable[Parameter], step: int
+    ) -> None:
+        self.inner.after_update(model, items, parameters, step)
+
+    def after_step(self, model: LanguageModel, step: int) -> None:
+        self.inner.after_step(model, step)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.inner.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.inner.restore(state)
 
     def _pairs(self, model: LanguageModel, written: Sequence[Written]) -> list[EncodedPair]:
         config = self.config.data

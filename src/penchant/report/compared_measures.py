@@ -32,11 +32,18 @@ def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
         if rate.get("ties") and (decided := comparison.get("decided")):
             what = _("of the comparisons that were decided")
             yield Measure(_("win rate, ties apart"), UNMEASURED, *_rate(decided), _comparisons(decided, _), what, group)
-    if equal := comparison.get("length_controlled"):
-        what = _("if both answers were as long")
-        rate = _("not measured") if equal.get("low") is None else f"{equal['value']:.1%}"  # of one prompt
-        limits, beware = span(equal, "{:.1%}"), _apart(equal, comparison, _)
-        yield Measure(_("win rate, same length"), UNMEASURED, rate, limits, of, what, group, beware)
+    controlled = {
+        "length_controlled": (_("win rate, same length"), _("if both answers were as long")),
+        "style_controlled": (
+            _("win rate, same style"),
+            _("if both answers were as long and had as many headings, list items and bold words"),
+        ),
+    }
+    for key, (name, what) in controlled.items():
+        if equal := comparison.get(key):
+            rate = _("not measured") if equal.get("low") is None else f"{equal['value']:.1%}"  # of one prompt
+            limits, beware = span(equal, "{:.1%}"), _apart(equal, comparison, _)
+            yield Measure(name, UNMEASURED, rate, limits, of, what, group, beware)
     if (before := comparison.get("mean_before")) is not None and (after := comparison.get("mean_after")) is not None:
         change, judge = comparison.get("difference") or {}, str(comparison.get("judge", ""))
         both = number(before), number(after)

@@ -134,6 +134,7 @@ class Comparison(Fields):
     win_rate: Wins | None = LACKING
     decided: Share | None = LACKING
     length_controlled: Estimated | None = LACKING
+    style_controlled: Estimated | None = LACKING
     position_bias: Share | None = LACKING
     repeatability: Share | None = LACKING
     kl: Mean | None = LACKING

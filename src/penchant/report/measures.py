@@ -12,7 +12,7 @@ from penchant.report.counts import counts_of, num_held_out_pairs
 from penchant.report.figures import number
 from penchant.report.languages import Words
 from penchant.report.measure import Measure, cautioned, percent, signed, span
-from penchant.report.series import Rows, accuracy_limits, log_prob_change, series
+from penchant.report.series import Rows, accuracy_limits, limits_of, log_prob_change, series
 
 __all__ = ["measures"]
 
@@ -67,8 +67,7 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
         start = number(math.log(2)) if is_own and objective == "dpo" else ""
         yield Measure(_("held-out loss"), start, number(loss.values[-1]), "", of_all, _("lower is better"))
     if len(accuracy):
-        limits = accuracy_limits(metrics)
-        interval = f"{limits[0]:.1%} – {limits[1]:.1%}" if limits else ""
+        interval = _span(accuracy_limits(metrics), "{:.1%}".format)
         longer = run.get("held_out_longer")
         what = _("share of held-out pairs ranked as people did")
         if isinstance(longer, float):
@@ -123,7 +122,13 @@ def _of_scores(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Meas
     score, kl = series(metrics, "eval_reward"), series(metrics, "eval_kl")
     if len(score):
         before = number(score.values[0]) if len(score) > 1 else ""
+        interval = _span(limits_of(metrics, "eval_reward"), number)
         what = _("of the model's own responses to held-out prompts, first and last evaluation")
-        yield Measure(_("judge's mean score in training"), before, number(score.values[-1]), "", of, what)
+        yield Measure(_("judge's mean score in training"), before, number(score.values[-1]), interval, of, what)
     if len(score) and len(kl):
-        yield Measure(_("KL in training"), "0", f"{kl.values[-1]:.2f}", "", of, _("nats a response"))
+        interval = _span(limits_of(metrics, "eval_kl"), "{:.2f}".format)
+        yield Measure(_("KL in training"), "0", f"{kl.values[-1]:.2f}", interval, of, _("nats a response"))
+
+
+def _span(limits: tuple[float, float] | None, form: Callable[[float], str]) -> str:
+    return "" if limits is None else " – ".join(map(form, limits))

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
 
-__all__ = ["LogProbChange", "Series", "accuracy_limits", "find_beta", "log_prob_change", "series", "smooth", "thin"]
+__all__ = [
+    "LogProbChange",
+    "Series",
+    "accuracy_limits",
+    "find_beta",
+    "limits_of",
+    "log_prob_change",
+    "series",
+    "smooth",
+    "thin",
+]
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -76,7 +86,12 @@ def series(rows: Rows, key: str) -> Series:
 
 def accuracy_limits(rows: Rows) -> tuple[float, float] | None:
     """The 95% interval of the last held-out accuracy, where the rows hold one."""
-    low, high = (series(rows, f"eval_rewards/accuracies_{end}") for end in ("low", "high"))
+    return limits_of(rows, "eval_rewards/accuracies")
+
+
+def limits_of(rows: Rows, key: str) -> tuple[float, float] | None:
+    """The last 95% interval of `key`, recorded as `_low` and `_high`; None if it is not recorded."""
+    low, high = (series(rows, f"{key}_{end}") for end in ("low", "high"))
     return (low.values[-1], high.values[-1]) if len(low) and len(high) else None
 
 

@@ -31,8 +31,10 @@ def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
 
 def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
     if "eval_reward" in last:
-        away = f", {_shown(last['eval_kl'], '.2f')} nats a response from the reference" if "eval_kl" in last else ""
-        return f"held out: mean score {_shown(last['eval_reward'], '+.4f')}{away}"
+        away = f", {_mean(last, 'eval_kl', '.2f')} nats a response from the reference" if "eval_kl" in last else ""
+        num = counts_of(ledger).held_out
+        of = "" if num is None else f" ({num:,} prompts)"
+        return f"held out{of}: mean score {_mean(last, 'eval_reward', '+.4f')}{away}"
     loss, counts = _shown(last["eval_loss"], ".4f"), counts_of(ledger)
     num = num_held_out_pairs(ledger, [last]) or counts.held_out
     accuracy, low, high = (last.get(f"eval_rewards/accuracies{end}") for end in ("", "_low", "_high"))
@@ -46,7 +48,7 @@ def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
     beside = "" if longer is None else f" (the longer response was chosen in {longer:.1%})"
     return (
         f"on {pairs} the model prefers the chosen response in {accuracy:.1%} (95% interval {low:.1%} to {high:.1%}), "
-        f"{sure}{beside}; loss {loss}, mean margin {_shown(last.get('eval_rewards/margins'), '+.4f')}"
+        f"{sure}{beside}; loss {loss}, mean margin {_mean(last, 'eval_rewards/margins', '+.4f')}"
     )
 
 
@@ -60,8 +62,15 @@ def _by_length(last: Mapping[str, Any]) -> list[str]:
             parts.append(f"{rate:.1%} ({low:.1%} to {high:.1%}) of {num:,.0f} where chosen is {name}")
             num_pairs += num
     if last.get("eval_rewards/ece") is not None:
-        parts.append(f"its certainty is off by {last['eval_rewards/ece']:.3f} on average (ECE)")
+        parts.append(f"its certainty is off by {_mean(last, 'eval_rewards/ece', '.3f')} on average (ECE)")
     return [f"by length: {', '.join(parts)}"] if num_pairs >= ENOUGH_FOR_PARTS else []
+
+
+def _mean(last: Mapping[str, Any], name: str, form: str) -> str:
+    """A number with its limits, if it has any."""
+    low, high = (last.get(f"{name}_{end}") for end in ("low", "high"))
+    value = _shown(last.get(name), form)
+    return value if low is None or high is None else f"{value} ({low:{form}} to {high:{form}})"
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -12,7 +12,12 @@ wording.py       repetition, distinct n-grams, and style
 from penchant.statistics.best_of import ScoredList, best_of, mean_of_parts, ties_score
 from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket, by_quarters
 from penchant.statistics.calibration import Calibration, calibration, calibration_error
-from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
+from penchant.statistics.controlled import (
+    controlled_win_rate,
+    fit_controlled,
+    length_controlled_win_rate,
+    style_controlled_win_rate,
+)
 from penchant.statistics.crossed import Crossed, crossed
 from penchant.statistics.resampling import FEW_PROMPTS, WARNINGS, Estimate, resampled
 from penchant.statistics.wording import distinct, repetition, style_features
@@ -40,6 +45,7 @@ __all__ = [
     "mean_of_parts",
     "repetition",
     "resampled",
+    "style_controlled_win_rate",
     "style_features",
     "ties_score",
 ]

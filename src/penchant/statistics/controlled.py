@@ -12,9 +12,10 @@ from scipy.special import expit
 from penchant.ranking.coded import Coded
 from penchant.ranking.votes import FloatArray
 from penchant.ranking.winrate import WinRate, win_rate_of
-from penchant.statistics.resampling import ALIKE, Estimate, resampled
+from penchant.statistics.resampling import ALIKE, ONE_SIDED, Estimate, resampled
+from penchant.statistics.wording import style_features
 
-__all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate"]
+__all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate", "style_controlled_win_rate"]
 
 SD_OF_TERMS, SD_OF_PROMPTS = 3.0, 1.0
 """Standard deviations of the normal priors: that of theta and phi, and that of the prompt terms."""
@@ -44,8 +45,35 @@ def length_controlled_win_rate(
     """
     difference = np.asarray(lengths, dtype=np.float64) - np.asarray(other_lengths, dtype=np.float64)
     spread = difference.std()
-    feature = np.tanh(difference / spread) if spread > 0 else np.zeros_like(difference)
+    feature = np.tanh(difference / spread) if spread > 0 else np.sign(difference)
     return controlled_win_rate(credits, feature[:, None], prompts, confidence=confidence, seed=seed, plain=plain)
+
+
+def style_controlled_win_rate(
+    credits: Sequence[float],
+    answers: Sequence[str],
+    others: Sequence[str],
+    prompts: Sequence[Hashable],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    plain: WinRate | None = None,
+) -> Estimate:
+    """`controlled_win_rate` with the four `style_features`: length, headings, list items and bold.
+
+    Example:
+        >>> plain, bold = "Rather a long sentence.", "**Bold** words, no more."  # the bold one always wins
+        >>> answers, others = [bold, plain] * 20, [plain, bold] * 20
+        >>> credits, prompts = [1.0, 0.0] * 20, [i // 2 for i in range(40)]
+        >>> round(style_controlled_win_rate(credits, answers, others, prompts).value, 2)
+        0.5
+
+    Reference:
+        Does Style Matter?, lmsys.org/blog/2024-08-28-style-control: the terms of style in the logistic model of the
+        Arena, here beside those of prompts (see `length_controlled_win_rate`).
+    """
+    feature_NF = style_features(answers, others)
+    return controlled_win_rate(credits, feature_NF, prompts, confidence=confidence, seed=seed, plain=plain)
 
 
 def controlled_win_rate(
@@ -63,7 +91,9 @@ def controlled_win_rate(
         p(win) = sigmoid(theta + phi . f + gamma_x),    theta, phi ~ N(0, 3^2),  gamma_x ~ N(0, 1),
 
     refitted on every resample of prompts. f is 0 if both answers are equal in it. The interval also contains that of
-    `win_rate_of`, shifted by the control's effect: a bootstrap of few prompts, or for a share near 1, is too narrow
+    `win_rate_of`, shifted by the control's effect: a bootstrap of few prompts, or for a share near 1, is too narrow.
+    The estimate has a warning if all comparisons have the same result, or if a feature has the same sign in all of
+    them: f = 0 then lies outside the data, and only the priors separate theta from phi.
 
     Args:
         credits: N values 1 (won), 0 (lost) or 1/2 (tie); or, with `plain`, the mean of a comparison's verdicts.
@@ -85,6 +115,8 @@ def controlled_win_rate(
         raise ValueError("Each comparison needs a credit from 0 to 1.")
     if feature_NF.ndim != 2 or len(feature_NF) != len(credit_N):
         raise ValueError(f"Features must be (N, F): got {feature_NF.shape} for {len(credit_N)} comparisons.")
+    one_sided = bool(((feature_NF > 0).all(0) | (feature_NF < 0).all(0)).any())
+    feature_NF = feature_NF[:, feature_NF.any(0)]  # a feature that is always 0 has no effect
     prompt_N = Coded.of(prompts).code_N
 
     def statistic(weight_N: FloatArray) -> float:
@@ -97,7 +129,7 @@ def controlled_win_rate(
     moved = found.value - plain.rate
     low, high = min(found.low, max(plain.low + moved, 0.0)), max(found.high, min(plain.high + moved, 1.0))
     if len(set(credits)) > 1:
-        return replace(found, low=low, high=high)
+        return replace(found, low=low, high=high, warning=ONE_SIDED if one_sided else found.warning)
     return replace(found, low=min(low, plain.low), high=max(high, plain.high), warning=ALIKE)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "ALIKE",
     "FEW_PROMPTS",
     "NUM_RESAMPLES",
+    "ONE_SIDED",
     "WARNINGS",
     "Estimate",
     "resampled",
@@ -28,7 +29,8 @@ __all__ = [
 NUM_RESAMPLES = 500
 
 ALIKE = "all comparisons had the same result, so the effect of length or style is unknown"
-WARNINGS = (ONE, FEW, SAME, ALIKE)
+ONE_SIDED = "one model was longer or more decorated in every comparison, so the effect of length or style is uncertain"
+WARNINGS = (ONE, FEW, SAME, ALIKE, ONE_SIDED)
 """The possible warnings of an estimate."""
 
 

@@ -43,9 +43,10 @@ def repetition(answer: Sequence[Hashable], n: int = 4) -> float:
 
 
 def style_features(answers: Sequence[str], others: Sequence[str]) -> FloatArray:
-    """(a - b) / (a + b) of words, headings, list items and bold, each divided by its standard deviation: (N, 4).
+    """(a - b) / (a + b) of characters, headings, list items and bold, each divided by its standard deviation: (N, 4).
 
-    The features for `controlled_win_rate` that control for style as Chatbot Arena does; 0 if both have none.
+    The features for `controlled_win_rate` that control for style as Chatbot Arena does (which counts length in tokens).
+    They are 0 if both answers are equal or have none, so the mean is not subtracted.
 
     Example:
         >>> style_features(["# A title", "no"], ["plain", "no"])[:, 1].tolist()
@@ -61,4 +62,4 @@ def style_features(answers: Sequence[str], others: Sequence[str]) -> FloatArray:
 
 
 def _counts(text: str) -> list[int]:
-    return [len(text.split()), *(len(re.findall(pattern, text)) for pattern in DECORATIONS)]
+    return [len(text), *(len(re.findall(pattern, text)) for pattern in DECORATIONS)]

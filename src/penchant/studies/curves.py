@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from penchant.evaluation.compared import Mean
+from penchant.evaluation.means import Mean
 from penchant.ranking.cautions import warning_of
 from penchant.ranking.quantiles import skewed_limits
 from penchant.ranking.votes import FloatArray

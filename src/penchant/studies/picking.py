@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penchant.evaluation.compared import Mean
+from penchant.evaluation.means import Mean
 from penchant.studies.curves import Place
 
 __all__ = ["at_most", "pick"]

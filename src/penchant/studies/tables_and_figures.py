@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant.evaluation.compared import Mean
+from penchant.evaluation.means import Mean
 from penchant.report.parts import Line, Part, Table
 from penchant.statistics import Estimate
 from penchant.statistics.resampling import warning_of

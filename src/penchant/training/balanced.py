@@ -58,6 +58,11 @@ class Balanced(Task[Item]):
     def parameters(self) -> Mapping[str, torch.nn.Parameter]:
         return self.inner.parameters()
 
+    def after_update(
+        self, model: LanguageModel, items: Sequence[Item], parameters: Iterable[torch.nn.Parameter], step: int
+    ) -> None:
+        self.inner.after_update(model, items, parameters, step)
+
     def after_step(self, model: LanguageModel, step: int) -> None:
         self.inner.after_step(model, step)
 

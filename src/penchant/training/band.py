@@ -3,7 +3,7 @@
 A small step along the gradient of a pair's loss, d_w grad log pi(w) - d_l grad log pi(l), makes the chosen response
 likelier and the rejected one less likely if r = d_w / d_l lies within [rho a, a / rho], with
 a = |grad log pi(l)| / |grad log pi(w)| and rho the cosine of the two (arXiv 2604.18239). `objectives/band.py` holds an
-objective to a given band; this module measures the band of one pair, for any objective.
+objective to a band around one a for all pairs; this module measures the band of one pair, for any objective.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch
+from penchant.training.pair_gradients import gradient_products
 from penchant.training.preferences import PreferenceTask
 from penchant.training.task import Task
 
@@ -40,19 +41,7 @@ def place_in_band(
     pull_chosen, pull_rejected = _pulls(task, batch, item)
     if pull_chosen <= 0 or pull_rejected <= 0:
         return None
-    parameters = list(parameters)
-    _zero(parameters)
-    batch.policy_rejected_B.backward(retain_graph=True)
-    of_rejected = [None if p.grad is None else p.grad.detach().clone() for p in parameters]
-    _zero(parameters)
-    batch.policy_chosen_B.backward()
-    products = [(0.0, 0.0, 0.0)]
-    for parameter, other in zip(parameters, of_rejected, strict=True):
-        if parameter.grad is not None and other is not None:
-            g_w, g_l = parameter.grad.flatten(), other.flatten()
-            products.append((float(g_w @ g_w), float(g_l @ g_l), float(g_w @ g_l)))
-    chosen, rejected, between = map(sum, zip(*products, strict=True))
-    _zero(parameters)
+    chosen, rejected, between = gradient_products(batch.policy_chosen_B, batch.policy_rejected_B, parameters)
     if pull_chosen * chosen < pull_rejected * between:  # r < rho a
         return "chosen_falls"
     return "rejected_rises" if pull_rejected * rejected < pull_chosen * between else "inside"  # r > a / rho
@@ -64,9 +53,3 @@ def _pulls(task: PreferenceTask, batch: PairBatch, item: Any) -> tuple[float, fl
     loss = task.loss(replace(batch, policy_chosen_B=sides[0], policy_rejected_B=sides[1]), [item])
     chosen, rejected = torch.autograd.grad(loss, sides, materialize_grads=True)
     return -float(chosen), float(rejected)
-
-
-def _zero(parameters: Iterable[torch.nn.Parameter]) -> None:
-    for parameter in parameters:
-        if parameter.grad is not None:
-            parameter.grad.zero_()

@@ -315,8 +315,10 @@ class MovingReferenceConfig(Section):
 class BandConfig(Section):
     """The disentanglement band (arXiv 2604.18239): bounds on the ratio of the two sides' gradients."""
 
-    ratio: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="centre of the band: the gradient norm of the rejected log-prob over that of the chosen"
+    ratio: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        "auto",
+        description="centre of the band: the gradient norm of the rejected log-prob over that of the chosen; "
+        "auto: measured during training, on one pair in 16",
     )
     rho: Annotated[float, Field(gt=0, le=1)] = Field(
         0.9, description="width of the band: from rho times the ratio to the ratio over rho; the gradients' cosine"

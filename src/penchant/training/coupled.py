@@ -54,9 +54,10 @@ class CoupledTask(PreferenceTask):
 
     def state(self) -> dict[str, Tensor]:
         memory_S = None if self.memory is None else self.memory.memory_S
-        return {} if memory_S is None else {"memory": memory_S}
+        return super().state() | ({} if memory_S is None else {"memory": memory_S})
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
+        super().restore(state)
         if self.memory is not None and "memory" in state:
             self.memory.memory_S = state["memory"]
 

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from penchant import ranks
 from penchant.models.language_model import LanguageModel
-from penchant.ranking.winrate import win_rate_of
+from penchant.ranking.winrate import paired_means, win_rate_of
 from penchant.statistics import accuracy_by_length, calibration_error
 from penchant.tokens.order import in_token_order, order_key
 from penchant.tokens.packing import pack_ordered
@@ -22,18 +22,22 @@ from penchant.training.task import Tally, Task
 __all__ = ["evaluate_task"]
 
 ACCURACY, MARGIN = "rewards/accuracies", "rewards/margins"
+MEANS = (MARGIN, "reward", "kl")
+"""The other means over items that are shown with an interval."""
 
 
 def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], token_budget: int) -> dict[str, float]:
     """Mean loss and metrics over all items, each under its training name with the prefix `eval_`.
 
     For a batch-coupled objective, all items form one batch. The accuracy also has the limits of its 95% interval, as
-    `eval_rewards/accuracies_low` and `_high`, clustered by prompt. It is also split by which response is longer, as
-    `eval_rewards/accuracies/chosen_longer`, `_as_long` and `_shorter`, with `_num` pairs. `eval_rewards/ece` is the
-    expected calibration error of sigmoid(margin), with its limits. Ranks share the micro-batches.
+    `eval_rewards/accuracies_low` and `_high`, clustered by prompt. So do the margin, and score and KL in reinforcement
+    learning, unless there is one prompt or all values are equal. The accuracy is also split by which response is
+    longer, as `eval_rewards/accuracies/chosen_longer`, `_as_long` and `_shorter`, with `_num` pairs.
+    `eval_rewards/ece` is the expected calibration error of sigmoid(margin), with its limits. Ranks share the
+    micro-batches.
     """
     tally = Tally()
-    pairs: dict[str, list[Any]] = {"right": [], "prompts": [], "margins": [], "lengths": []}
+    each: dict[str, list[Any]] = {name: [] for name in ("right", "prompts", "lengths", *MEANS)}
     micro_batches: Sequence[Sequence[Any]] = _MicroBatches.of(items, token_budget, share=model.shares)
     if task.knows_items:
         micro_batches = list(micro_batches)
@@ -42,18 +46,35 @@ def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], t
         for batch in micro_batches:
             loss, metrics = task.losses(model, batch)
             tally.add(loss, sum(map(task.count, batch)), metrics)
+            known = [name for name in MEANS if name in metrics and metrics[name][0].shape == (len(batch),)]
+            for name in known:
+                each[name] += metrics[name][0].tolist()
             if ACCURACY in metrics:
-                pairs["right"] += metrics[ACCURACY][0].tolist()
-                pairs["prompts"] += [_prompt_of(item) for item in batch]
-                pairs["margins"] += metrics[MARGIN][0].tolist()
-                pairs["lengths"] += [[int(side.scored.sum()) for side in item.sequences] for item in batch]
-    own: dict[str, Any] = {"tally": tally.as_dict(), **pairs}
+                each["right"] += metrics[ACCURACY][0].tolist()
+                each["lengths"] += [[int(side.scored.sum()) for side in item.sequences] for item in batch]
+            if known or ACCURACY in metrics:
+                each["prompts"] += [_prompt_of(item) for item in batch]
+    own: dict[str, Any] = {"tally": tally.as_dict(), **each}
     every = ranks.gather(own)
     tally = Tally.together(one["tally"] for one in every)
     means = {f"eval_{name}": value for name, value in tally.means().items()}
-    if any(one["right"] for one in every):
-        means |= _of_pairs(**{name: [x for one in every for x in one[name]] for name in pairs})
+    whole = {name: [x for one in every for x in one[name]] for name in each}
+    for name in MEANS:
+        means |= _limits_of(name, whole[name], whole["prompts"])
+    if whole["right"]:
+        means |= _of_pairs(whole["right"], whole["prompts"], whole[MARGIN], whole["lengths"])
     return means
+
+
+def _limits_of(name: str, values: Sequence[float], prompts: Sequence[str]) -> dict[str, float]:
+    """The limits of a mean over items, clustered by prompt; empty if it has none."""
+    if len(values) != len(prompts) or not np.isfinite(np.array(values)).all() or len(set(values)) < 2:
+        return {}
+    are_shares = set(values) == {0.0, 1.0}
+    found = win_rate_of(values, prompts) if are_shares else paired_means([0.0] * len(values), values, prompts)
+    if found.low is None or found.high is None:
+        return {}
+    return {f"eval_{name}_low": found.low, f"eval_{name}_high": found.high}
 
 
 def _of_pairs(

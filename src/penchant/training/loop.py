@@ -258,6 +258,7 @@ class Loop(Generic[Item]):
             self.on_first_step(result)
         if result.finite:
             self.optimiser.step()
+            self.task.after_update(self.model, items, self.parameters.values(), self.step)
             self.alarms.saw_update(self, items)
             self.bad_in_a_row = 0
         else:

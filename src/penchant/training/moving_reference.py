@@ -8,7 +8,7 @@ first move the reference is the initial model, with cached log-probs; afterwards
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar, cast
 
@@ -68,6 +68,11 @@ class MovingReference(Task[Item]):
         asked_anew: Task[Item] = replace(inner, reference=reference, **live)
         return asked_anew.for_batch(model, micro_batches)
 
+    def after_update(
+        self, model: LanguageModel, items: Sequence[Item], parameters: Iterable[torch.nn.Parameter], step: int
+    ) -> None:
+        self.inner.after_update(model, items, parameters, step)
+
     def after_step(self, model: LanguageModel, step: int) -> None:
         if step % self.every:
             return
@@ -76,7 +81,9 @@ class MovingReference(Task[Item]):
             self.weights[name] = torch.lerp(self.weights[name], parameter.detach(), self.mixup)
 
     def state(self) -> dict[str, Tensor]:
-        return self.weights
+        return {**self.inner.state(), **self.weights}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        self.weights = {name: tensor.to(self.start[name].device) for name, tensor in state.items()}
+        self.inner.restore(state)
+        own = {name: tensor for name, tensor in state.items() if name in self.start}
+        self.weights = {name: tensor.to(self.start[name].device) for name, tensor in own.items()}

@@ -20,6 +20,7 @@ from penchant.objectives import (
     Objective,
     PairBatch,
     Remembering,
+    RunningRatio,
     bind,
     bind_token_weights,
     in_band,
@@ -115,6 +116,7 @@ class Preferences:
     function: Callable[[Any], Tensor]
     token_weights: Callable[[int, int], Tensor] | None
     memory: Remembering | None = None
+    ratio: RunningRatio | None = None
     command = "dpo"
     model_kind = LanguageModel
 
@@ -157,10 +159,10 @@ class Preferences:
         if isinstance(self.row, LabelledObjective):
             task = LabelledTask(self.function, self.beta, reference, self.row)
         elif self.row.batch_coupled:
-            task = CoupledTask(self.function, self.beta, reference, memory=self.memory)
+            task = CoupledTask(self.function, self.beta, reference, ratio=self.ratio, memory=self.memory)
         else:
             wpo = self.config.weighting == "wpo"
-            task = PreferenceTask(self.function, self.beta, reference, wpo=wpo, live=beside)
+            task = PreferenceTask(self.function, self.beta, reference, wpo=wpo, live=beside, ratio=self.ratio)
         if (moving := self.config.moving_reference) is None:
             return task
         return MovingReference(task, (beside or LiveReference.of(model)).start, moving.every, moving.mixup)
@@ -195,9 +197,12 @@ def choose_objective(run: DPOConfig, own: Callable[[PairBatch], Tensor] | None =
     memory = function if isinstance(function, Remembering) else None
     if config.sft_weight:
         function = mixture([(1.0, function), (config.sft_weight, sft)])
-    if config.band is not None:
-        function = in_band(function, ratio=config.band.ratio, rho=config.band.rho)
-    return Preferences(config, row, function, token_weights, memory)
+    measured = None
+    if (band := config.band) is not None:
+        ratio = RunningRatio() if isinstance(band.ratio, str) else band.ratio
+        measured = ratio if isinstance(ratio, RunningRatio) else None
+        function = in_band(function, ratio=ratio, rho=band.rho)
+    return Preferences(config, row, function, token_weights, memory, measured)
 
 
 def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:

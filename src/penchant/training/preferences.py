@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from penchant import ranks
 from penchant.models.forward import score_pairs
 from penchant.models.language_model import LanguageModel
 from penchant.models.live_reference import LiveReference
-from penchant.objectives import PairBatch, PairFunction, implicit_rewards, preference_credit
+from penchant.objectives import PairBatch, PairFunction, RunningRatio, implicit_rewards, preference_credit
 from penchant.tokens import EncodedPair
+from penchant.training.pair_gradients import gradient_products
 from penchant.training.task import Metrics, Task
 
 __all__ = ["PreferenceTask"]
 
 FELL = 0.01  # nats; less is rounding
+PAIRS_BETWEEN = 16
+"""Pairs trained on for each pair whose two gradients are measured, if the band's ratio is measured."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class PreferenceTask(Task[EncodedPair]):
     """A preference objective; reference: summed log-prob of every response by the sequence's key.
 
     wpo: whether pairs are weighted by their likelihood under the policy. live: the reference model, for an
-    objective that reads its KL, see `score_pairs`.
+    objective that reads its KL, see `score_pairs`. ratio: the ratio of a pair's two gradients, if it is measured.
     """
 
     objective: PairFunction
@@ -33,6 +37,7 @@ class PreferenceTask(Task[EncodedPair]):
     reference: Mapping[bytes, float]
     wpo: bool = False
     live: LiveReference | None = None
+    ratio: RunningRatio | None = None
 
     def reference_of(self, items: Sequence[EncodedPair]) -> Tensor:
         """Reference log-probs, chosen and rejected alternating, (R,)."""
@@ -58,7 +63,26 @@ class PreferenceTask(Task[EncodedPair]):
             }
             if self.live is not None:
                 metrics["kl/chosen"], metrics["kl/rejected"] = batch.sequential_kl
+            if self.ratio is not None and (ratio := self.ratio.value) is not None:
+                metrics["band/ratio"] = torch.full_like(chosen_B, ratio)
             return loss, {name: (value_B, float(len(items))) for name, value_B in metrics.items()}
+
+    def after_update(
+        self, model: LanguageModel, items: Sequence[EncodedPair], parameters: Iterable[torch.nn.Parameter], step: int
+    ) -> None:
+        """Measure the ratio of one pair in `PAIRS_BETWEEN`, for the first time after the first step."""
+        if self.ratio is None or step % -(-PAIRS_BETWEEN // len(items)):
+            return
+        batch = self.batch_of(model, items[:1])
+        chosen, rejected, _ = gradient_products(batch.policy_chosen_B, batch.policy_rejected_B, parameters)
+        self.ratio.add(*ranks.gather((rejected**0.5, chosen**0.5))[0])
+
+    def state(self) -> dict[str, Tensor]:
+        return {} if self.ratio is None else {"ratio": self.ratio.state()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        if self.ratio is not None and "ratio" in state:
+            self.ratio.restore(state["ratio"])
 
     def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:
         """Summed loss of the items, whose inputs are in `batch`."""

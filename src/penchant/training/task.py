@@ -73,6 +73,14 @@ class Task(ABC, Generic[Item]):
         """Parameters trained besides the model's own, by names that do not clash with them."""
         return {}
 
+    def after_update(
+        self, model: LanguageModel, items: Sequence[Item], parameters: Iterable[torch.nn.Parameter], step: int
+    ) -> None:
+        """Called after the optimiser has stepped on these items, while gradients may be overwritten.
+
+        parameters: all that are trained. step: as of `updates`.
+        """
+
     def after_step(self, model: LanguageModel, step: int) -> None:
         """Called after optimiser step number `step` (from 1)."""
 

@@ -1,11 +1,12 @@
 """Judges: people, or models and functions that stand in for them, behind one protocol.
 
 protocol.py            what a judge is, and its judgement of one comparison
+orders.py              ask a judge that prefers in both orders
 function.py            a function that scores or prefers; positivity, the built-in one
 implicit_reward.py     the implicit reward of a trained run
 reward_model.py        a reward model
 scoring.py             the scores of many answers by any judge that gives scores
-endpoint.py            a language model behind an endpoint, asked in both orders
+endpoint.py            a language model behind an endpoint
 people.py              people, asked through an annotation project
 chat_completions.py    one request to an OpenAI-compatible endpoint
 concurrent_calls.py    several requests at once

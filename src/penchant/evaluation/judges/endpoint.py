@@ -1,9 +1,4 @@
-"""A language model behind an endpoint as a judge: every comparison is asked in both orders.
-
-A model with a position bias chooses the same position twice. If the two orders disagree the answer is a tie, and the
-rate of disagreement is the judge's position bias (L. Zheng and others, Judging LLM-as-a-Judge with MT-Bench and Chatbot
-Arena, arXiv 2306.05685, section 3.4).
-"""
+"""A language model behind an endpoint as a judge: every comparison is asked in both orders (`orders.py`)."""
 
 from __future__ import annotations
 
@@ -15,24 +10,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import JsonValue
 
 from penchant.data import Comparison, shown
-from penchant.data.records import Outcome
 from penchant.errors import ConfigError
 from penchant.evaluation.judges.chat_completions import Endpoint, Refused
 from penchant.evaluation.judges.concurrent_calls import call_concurrently
+from penchant.evaluation.judges.orders import Place, of_both_orders
 from penchant.evaluation.judges.protocol import Judgement
 
 __all__ = ["EndpointJudge", "question", "read_reply", "shipped_instructions"]
 
-Place = Literal["first", "second", "tie", "both_bad"]
-
 WORDS: dict[str, Place] = {"first": "first", "second": "second", "tie": "tie", "neither": "both_bad"}
-IN_FIRST_ORDER: dict[Place, Outcome] = {"first": "a", "second": "b", "tie": "tie", "both_bad": "both_bad"}
-IN_SECOND_ORDER: dict[Place, Outcome] = {"first": "b", "second": "a", "tie": "tie", "both_bad": "both_bad"}
 
 REFUSED_AT_FIRST = 8
 """If this many comparisons are refused or unreadable and none is answered, the comparisons are not to blame."""
@@ -54,6 +45,7 @@ class EndpointJudge:
     instructions: str | None = None
     concurrency: int = 4
     price: ClassVar[str] = "two questions a comparison"
+    asks_once: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -126,12 +118,7 @@ class EndpointJudge:
         except Refused as refusal:
             orders: dict[str, JsonValue] = {"orders": [*places, None]} if places else {}
             return Judgement("tie", {**orders, "unreadable": refusal.why})
-        outcomes = [
-            None if place is None else outcome_of[place]
-            for place, outcome_of in zip(places, (IN_FIRST_ORDER, IN_SECOND_ORDER), strict=True)
-        ]
-        agreed = outcomes[0] if outcomes[0] == outcomes[1] else None
-        return Judgement(agreed or "tie", {"orders": list(places)})
+        return of_both_orders(places)
 
     def _ask(self, comparison: Comparison, first: str, second: str, stop: threading.Event) -> str:
         system = shipped_instructions() if self.instructions is None else self.instructions

@@ -35,6 +35,7 @@ class FunctionJudge:
     function: Callable[[str, str], Any]
     epsilon: float = 0.0
     price: ClassVar[str] = "nothing"
+    asks_once: ClassVar[bool] = True
 
     def score(self, prompt: str, response: str) -> float:
         """The function's value as a float."""
@@ -58,13 +59,15 @@ class FunctionJudge:
 class PreferenceFunctionJudge:
     """A judge made from a function `(prompt, a, b) -> "a", "b", "tie" or "both_bad"`; the prompt is the last message.
 
+    It answers one question at a time; `in_both_orders` asks it in both orders.
+
     Raises:
         ConfigError: from `answers`, when the function fails or returns anything else.
     """
 
     name: str
     function: Callable[[str, str, str], Any]
-    price: ClassVar[str] = "nothing"
+    price: ClassVar[str] = "two calls a comparison"
 
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False

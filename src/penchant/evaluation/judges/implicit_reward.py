@@ -47,6 +47,7 @@ class RewardJudge:
     epsilon: float = EPSILON
     token_budget: int = 2048
     price: ClassVar[str] = "two forward passes a response"
+    asks_once: ClassVar[bool] = True
 
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False

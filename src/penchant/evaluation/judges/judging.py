@@ -26,6 +26,7 @@ from penchant.evaluation.judges.lines import (
     put_in_order,
     without_torn_line,
 )
+from penchant.evaluation.judges.orders import asks_once, in_both_orders, was_asked_once
 from penchant.evaluation.judges.protocol import Judge
 from penchant.files.lock import exclusive
 from penchant.files.whole import put_in_place
@@ -58,9 +59,12 @@ def judge_comparisons(
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Comparison]:
-    """Return the comparisons with the judge's answers, in order. Raises UserError if the judge fails."""
+    """Return the comparisons with the judge's answers, in order. Raises UserError if the judge fails.
+
+    Each is asked in both orders, unless the judge `asks_once`.
+    """
     found: dict[int, Comparison] = {}
-    with closing(judge.answers(comparisons)) as judgements:
+    with closing(in_both_orders(judge, comparisons)) as judgements:
         for place, judgement in judgements:
             found[place] = answered(comparisons[place], judgement, judge.name)
             on_progress(len(found), len(comparisons))
@@ -78,8 +82,9 @@ def judge_to_file(
     """Answer every comparison, write one JSON line for each, in order, and return them.
 
     resume: continue an interrupted call; a finished file is read and checked. Raises OutputError if the output exists,
-    was answered by another judge or for other comparisons, or if another process is writing it; the last goes unnoticed
-    on systems without file locks (see `files/lock.py`).
+    was answered by another judge or for other comparisons, if an unfinished one holds answers in one order by a judge
+    that is asked in both, or if another process is writing it; the last goes unnoticed on systems without file locks
+    (see `files/lock.py`).
     """
     if output.exists():
         return _finished(judge, comparisons, output, resume)
@@ -95,7 +100,7 @@ def judge_to_file(
                     f"{output}: an interrupted call left answers in {scratch}; continue them with `resume=True`, or "
                     "remove them"
                 )
-            found = found_in(without_torn_line(scratch), comparisons, judge.name) if scratch.exists() else {}
+            found = _begun(judge, comparisons, scratch) if scratch.exists() else {}
             with closing(_judged(judge, comparisons, found, scratch)) as stream:
                 for place, comparison in stream:
                     found[place] = comparison
@@ -130,6 +135,17 @@ def _finished(judge: Judge, comparisons: Sequence[Comparison], output: Path, res
     return [found[place] for place in range(len(comparisons))]
 
 
+def _begun(judge: Judge, comparisons: Sequence[Comparison], scratch: Path) -> dict[int, Comparison]:
+    """The answers of an interrupted call. A file must not mix answers in one order with answers in both."""
+    found = found_in(without_torn_line(scratch), comparisons, judge.name)
+    if not asks_once(judge) and any(was_asked_once(details_of(one)) for one in found.values()):
+        raise OutputError(
+            f"{scratch}: holds answers that {judge.name!r} gave in one order, but it is now asked in both orders; "
+            "remove the file and start again, or choose another `output=...`"
+        )
+    return found
+
+
 def _all_of(found: Mapping[int, Comparison], comparisons: Sequence[Comparison], judge: Judge) -> list[Comparison]:
     if len(found) < len(comparisons):
         raise ConfigError(
@@ -148,7 +164,7 @@ def _judged(
     last = time.monotonic()
     try:
         asked = [comparisons[place] for place in missing]
-        with closing(judge.answers(asked, has_answered=has_answered)) as judgements:
+        with closing(in_both_orders(judge, asked, has_answered=has_answered)) as judgements:
             for number, judgement in judgements:
                 place = missing[number]
                 done = answered(comparisons[place], judgement, judge.name)

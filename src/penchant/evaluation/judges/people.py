@@ -27,6 +27,7 @@ class PeopleJudge:
     tasks: str
     name: ClassVar[str] = "people"
     price: ClassVar[str] = "their time"
+    asks_once: ClassVar[bool] = True
 
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False

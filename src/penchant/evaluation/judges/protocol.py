@@ -22,10 +22,10 @@ __all__ = ["Judge", "Judgement", "Scorer", "decide"]
 class Judgement:
     """A judge's answer to one comparison; `details` explains it and is written beside it.
 
-    scores: [of a, of b], from judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], the
-    position that was preferred with a in the first position and with b there, None if the reply could not be read.
-    identical: both texts are the same, so nobody was asked. unreadable: why there is no score, or no reply (HTTP
-    400: ...). For people: the number of each answer.
+    scores: [of a, of b], from judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], from
+    judges that prefer: the position that was preferred with a in the first position and with b there, None if the reply
+    could not be read. identical: both texts are the same, so nobody was asked. unreadable: why there is no score, or no
+    reply (HTTP 400: ...). For people: the number of each answer.
 
     people: who answered, empty if nobody needed to be asked; None for a stand-in.
     """
@@ -37,7 +37,11 @@ class Judgement:
 
 @runtime_checkable
 class Judge(Protocol):
-    """Anything with a name and a price that answers comparisons."""
+    """Anything with a name and a price that answers comparisons.
+
+    It is asked about each comparison in both orders, unless its attribute `asks_once` is true: it scores, asks in both
+    orders itself, or is people.
+    """
 
     @property
     def name(self) -> str:

@@ -46,6 +46,7 @@ class RewardModelJudge:
     epsilon: float = EPSILON
     token_budget: int = 4096
     price: ClassVar[str] = "a forward pass a response"
+    asks_once: ClassVar[bool] = True
 
     def score(self, prompt: str, response: str) -> float:
         """The reward of an answer to a single user message."""
