@@ -9,6 +9,8 @@ from penchant.errors import ConfigError
 from penchant.lab import EXPERIMENTS, Games, falling_k, play, ratings_over_games
 from penchant.ranking import fit_bradley_terry, online_elo
 
+LONG = pytest.mark.slow(threads=1)  # the experiment takes seconds
+
 
 def by_loop(games, order, k):
     """R += K (S - E), one game after the other, in Python floats."""
@@ -54,7 +56,7 @@ def test_a_falling_k_ends_as_a_running_mean_of_games():
     assert falling_k(0, first=10.0) == 10.0
 
 
-@pytest.mark.slow
+@LONG
 def test_elos_formula_is_bradley_terrys_to_rounding(result):
     measured = result("elo").measured
     names = [name for name in measured if name.startswith(("E less", "odds", "d log"))]
@@ -62,13 +64,14 @@ def test_elos_formula_is_bradley_terrys_to_rounding(result):
     assert max(measured[name] for name in names) < 1e-12
 
 
-@pytest.mark.slow(threads=1)
+@LONG
 def test_orders_of_the_same_games_spread_online_ratings_and_not_the_fit(result):
     measured = result("elo").measured
     assert measured["spread over orders, K = 32, points"] > 10
     assert measured["fit of the games in another order less the fit, points"] < 1e-6
 
 
+@LONG
 def test_k_trades_noise_for_speed(result):
     measured = result("elo").measured
     noise = [measured[f"spread over orders, K = {k}, points"] for k in (4, 16, 64)]
@@ -79,6 +82,7 @@ def test_k_trades_noise_for_speed(result):
     assert halfway[2] < 8 / 2 * 3 * math.log(2) * 695 / 64
 
 
+@LONG
 def test_a_falling_k_comes_to_the_fit_with_more_passes(result):
     measured = result("elo").measured
     once = measured["distance from the fit, falling K, points"]
@@ -86,6 +90,7 @@ def test_a_falling_k_comes_to_the_fit_with_more_passes(result):
     assert once < measured["distance from the fit, K = 4, points"]
 
 
+@LONG
 def test_the_distance_from_the_fit_is_that_of_the_last_figure(result):
     games = play(np.linspace(1200, 800, 8), 4000, seed=0)
     fit = np.array(list(fit_bradley_terry(games.votes).elo.values()))
@@ -95,6 +100,7 @@ def test_the_distance_from_the_fit_is_that_of_the_last_figure(result):
     assert line.y[-1] == pytest.approx(np.sqrt(np.square(online - fit).mean()), rel=0.5)
 
 
+@LONG
 def test_the_figure_shows_players_beside_their_true_ratings(result):
     lines = result("elo").figures[0].series
     assert {line.dash for line in lines} == {"online", "true rating"}

@@ -14,13 +14,19 @@ from penchant.lab.experiments.displacement import FEATURES, REFERENCE, chosen_sl
 from penchant.lab.experiments.frontier import best_of_n, largest_reward
 from penchant.lab.experiments.temperature import entropy, tempered
 
+LONG = pytest.mark.slow(threads=1)
+TAKE_SECONDS = {"elo", "finite_data", "frontier", "overfitting", "reinforcement"}
+EVERY = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=LONG if name in TAKE_SECONDS else ()) for name in EXPERIMENTS]
+)
+
 
 def series(figure, label):
     (found,) = [one for one in figure.series if one.label == label]
     return dict(zip(found.x, found.y, strict=True))
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@EVERY
 def test_the_claim_holds_and_is_one_sentence(name, result):
     found = result(name)
     assert [part for part, held in found.checks.items() if not held] == []
@@ -30,7 +36,7 @@ def test_the_claim_holds_and_is_one_sentence(name, result):
     assert ". " not in found.claim
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@EVERY
 def test_a_result_is_plain_numbers_that_survive_json(name, result):
     found = result(name).as_dict()
     assert json.loads(json.dumps(found, allow_nan=False))["held"] is True
@@ -38,20 +44,21 @@ def test_a_result_is_plain_numbers_that_survive_json(name, result):
     assert all(len(one["x"]) == len(one["y"]) > 0 for figure in found["figures"] for one in figure["series"])
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@EVERY
 def test_every_figure_says_in_a_sentence_what_it_shows(name, result):
     for figure in result(name).figures:
         assert len(figure.title.split()) >= 5
         assert not figure.title.endswith(".")
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@EVERY
 def test_every_curve_over_steps_or_games_begins_where_training_did(name, result):
     for figure in result(name).figures:
         if figure.x_label.startswith(("steps", "games")):
             assert {one.x[0] for one in figure.series} == {0}
 
 
+@LONG
 def test_curves_of_one_beta_share_a_colour_and_those_of_one_objective_a_dash(result):
     for figure in result("overfitting").figures:
         for one in figure.series:
@@ -154,6 +161,7 @@ def test_the_stronger_the_cycle_the_farther_dpo_is_from_it_and_never_from_a_line
 # overfitting
 
 
+@LONG
 @pytest.mark.parametrize("certainty", [0.6, 0.9, 0.999])
 @pytest.mark.parametrize("beta", [0.5, 5.0])
 def test_the_optima_of_two_responses_are_where_the_loss_is_least(by_hand, certainty, beta, result):
@@ -170,6 +178,7 @@ def test_the_optima_of_two_responses_are_where_the_loss_is_least(by_hand, certai
         assert series(figure, f"{name}, beta {beta:g}")[certainty] == pytest.approx(loser, rel=1e-5)
 
 
+@LONG
 def test_a_certain_preference_removes_the_loser_under_dpo_and_not_under_ipo(result):
     measured = result("overfitting").measured
     for beta in (0.1, 0.5, 1.0, 5.0):
@@ -178,6 +187,7 @@ def test_a_certain_preference_removes_the_loser_under_dpo_and_not_under_ipo(resu
         assert measured[f"loser under ipo, beta {beta:g}"] == pytest.approx(stays, abs=1e-9)
 
 
+@LONG
 def test_gradient_descent_on_ipo_comes_to_rest_and_on_dpo_does_not(result):
     figure, measured = result("overfitting").figures[1], result("overfitting").measured
     for beta in (0.1, 0.5, 1.0, 5.0):
@@ -190,6 +200,7 @@ def test_gradient_descent_on_ipo_comes_to_rest_and_on_dpo_does_not(result):
 # finite data
 
 
+@LONG
 def test_with_few_answers_only_bounded_remedies_protect_every_response(result):
     measured = result("finite_data").measured
     assert measured["worst ratio: dpo"] < 1e-6
@@ -197,6 +208,7 @@ def test_with_few_answers_only_bounded_remedies_protect_every_response(result):
     assert min(measured[f"worst ratio: {name}"] for name in ("cdpo", "ipo", "dpo, stopped early")) > 1e-3
 
 
+@LONG
 def test_on_this_world_every_remedy_serves_people_better_than_dpo_trained_to_the_end(result):
     measured = result("finite_data").measured
     best, dpo = measured["objective: the best there is"], measured["objective: dpo"]
@@ -204,6 +216,7 @@ def test_on_this_world_every_remedy_serves_people_better_than_dpo_trained_to_the
         assert dpo < measured[f"objective: {name}"] < best
 
 
+@LONG
 def test_the_objective_is_drawn_between_the_reference_and_the_best_there_is(result):
     figure, measured = result("finite_data").figures[1], result("finite_data").measured
     for name in ("reference", "the best there is"):
@@ -212,6 +225,7 @@ def test_the_objective_is_drawn_between_the_reference_and_the_best_there_is(resu
         assert series(figure, name)[0] == pytest.approx(measured["objective: reference"]), "training begins there"
 
 
+@LONG
 def test_more_answers_leave_fewer_prompts_without_an_optimum(result):
     figure = result("finite_data").figures[2]
     shares = list(series(figure, "prompts without an optimum of dpo").values())
@@ -309,6 +323,7 @@ def test_no_kl_leaves_the_reference_and_boundless_kl_the_best_response():
     assert largest_reward(world, kl=100.0) == pytest.approx(world.known_reward_XY.max(1).values.mean().item())
 
 
+@LONG
 def test_the_curve_of_dpo_lies_on_that_of_rlhf_and_has_more_reward_than_best_of_n_at_its_kl(result):
     figure = result("frontier").figures[0]
     rlhf, dpo = series(figure, "rlhf"), series(figure, "dpo")

@@ -164,6 +164,7 @@ def tensors_of_log_probs_and_lengths(batch: PairBatch) -> list[str]:
     return [field.name for field in fields(batch) if field.name.split("_")[0] in {"policy", "reference", "length"}]
 
 
+@pytest.mark.slow(threads=1)
 @EVERY
 @given(data=st.data())
 def test_exchanging_the_sides_together_with_the_label_changes_nothing(row, data):

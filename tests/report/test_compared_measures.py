@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict, fields, replace
+from functools import cache
 from html import unescape
 from xml.etree import ElementTree
 
@@ -64,6 +65,7 @@ OF_FIELD = {
 }  # fmt: skip
 
 
+@cache
 def evaluation(num=24):
     """A small one in which everything was measured."""
     prompts = [Prompt(messages=(Message(role="user", content=f"question {i}"),), id=str(i)) for i in range(num)]

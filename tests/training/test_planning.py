@@ -296,6 +296,7 @@ def no_plan(*_, **__):
     raise ConfigError("not planned")
 
 
+@pytest.mark.slow(threads=1)
 def test_a_run_that_cannot_fit_is_refused_before_it_is_loaded(dpo, without_loading, monkeypatch):
     monkeypatch.setattr(devices, "memory_of_machine", lambda: 3e6)
     with pytest.raises(ConfigError, match=r"take 4.2 MB, and this machine has 3.0 MB; try "):
@@ -315,6 +316,7 @@ def test_a_run_that_may_not_fit_goes_on_and_says_so_once_before_it_is_loaded(
     assert len(stores) == 1, "the run finds the tokens that the plan has made"
 
 
+@pytest.mark.slow(threads=1)
 def test_a_model_in_memory_is_planned_as_it_is(stories260k, pairs_file, reporter, known_work, monkeypatch):
     monkeypatch.setattr(devices, "memory_of_machine", lambda: 2e8)
     model = pt.load(str(stories260k), chat_template="plain", device="cpu")

@@ -215,6 +215,7 @@ def test_8_bit_moments_step_nearly_as_adamw_does_and_take_a_quarter(bnb, model):
     assert bytes_of_state(eighth) < 0.3 * bytes_of_state(full)
 
 
+@pytest.mark.slow(threads=1)
 def test_a_plan_counts_what_4_bit_weights_and_8_bit_moments_take(stories260k, pairs_file):
     settings = {"model.quantisation": "nf4", "optimiser.moments": "8bit", "save.num_samples": 0}
     model = {"chat_template": "plain", "lora": {"rank": 4}, "max_rows": 4}
