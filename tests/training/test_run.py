@@ -314,12 +314,16 @@ def test_a_non_finite_step_is_skipped_aloud_and_leaves_the_weights_alone(dpo, po
 
     def remember(step):
         file = folder_of / f"step-{step}" / "weights.safetensors"
-        return lambda: kept.update({step: load_file(file)}) if file.exists() else None
+        for _ in range(1000):  # it is written while the next step is taken
+            if file.exists():
+                kept[step] = load_file(file)
+                return
+            time.sleep(0.01)
 
     class Remember(make_reporter):
         def progress(self, what, done, total, facts):
             if what == "training" and done > 1:
-                remember(done - 1)()
+                remember(done - 1)
 
     reporter = Remember()
     folder = dpo(reporter, **ONE_BY_ONE)

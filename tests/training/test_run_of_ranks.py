@@ -120,6 +120,8 @@ def test_a_rank_with_other_files_ends_the_run_before_the_reference_is_run(
 KILLER = """
 import os
 import signal
+import time
+from pathlib import Path
 
 import penchant as pt
 
@@ -127,6 +129,8 @@ import penchant as pt
 class Kill(pt.Callback):
     def on_step(self, training, row):
         if training.step == 3 and os.environ["PENCHANT_RESTARTS"] == "0":
+            while not Path("run/checkpoints/step-2").is_dir():  # it is written while this step is taken
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
 """
 

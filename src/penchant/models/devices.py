@@ -26,7 +26,16 @@ from penchant.models.matmul import arithmetic, gemm_rate
 from penchant.tokens import TokenSequence
 from penchant.wording import nearest
 
-__all__ = ["DEVICES", "Device", "device_called", "device_of_run", "held_bytes", "memory_of_machine", "this_machine"]
+__all__ = [
+    "DEVICES",
+    "Device",
+    "device_called",
+    "device_of_run",
+    "free_memory",
+    "held_bytes",
+    "memory_of_machine",
+    "this_machine",
+]
 
 REACHED = (0.5, 0.7)
 """Of the matrix products and of the bandwidth on a data sheet, what training is assumed to reach."""
@@ -151,6 +160,16 @@ def memory_of_machine() -> float:
 def held_bytes() -> float:
     """What this process holds in memory now; 0 where the system does not say."""
     return _kilobytes(Path("/proc/self/status"), "VmRSS:")
+
+
+def free_memory() -> float:
+    """Bytes that this process may still take without swapping; inf where the system does not say.
+
+    What is free within the limits of its control groups, shared alike by the processes that torchrun started here.
+    """
+    num = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    free = _kilobytes(Path("/proc/meminfo"), "MemAvailable:") or float("inf")
+    return min(free, memory_of_machine() - num * held_bytes()) / num
 
 
 def _kilobytes(file: Path, name: str) -> float:

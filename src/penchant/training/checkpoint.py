@@ -3,7 +3,7 @@
 A checkpoint is a folder `step-N` with `weights.safetensors` (the trained parameters), `optimiser.safetensors`,
 `task.safetensors` (what the task keeps beside them), `state.json` and `manifest.json` (size and sha256 of the others).
 Of a model in slices every rank writes its own, `weights-00001-of-00002.safetensors` and so on, into the folder that the
-first one makes and renames. Never pickle.
+first one makes and renames. Never pickle. `checkpoint_writer.py` says who writes them, and when.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,28 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from penchant.files import SCRATCH, replacing_folder
-from penchant.models.slices import are_whole, fingerprint, names_in_slices, read_slices, write_together
+from penchant.models.slices import (
+    Fingerprint,
+    Slices,
+    are_whole,
+    fingerprint,
+    names_in_slices,
+    own_slices,
+    read_slices,
+    write_slices,
+)
 
-__all__ = ["Checkpoint", "checkpoint_faults", "newest_checkpoint", "restore", "save_checkpoint", "take_part"]
+__all__ = [
+    "Checkpoint",
+    "Content",
+    "checkpoint_faults",
+    "complete",
+    "new_checkpoint",
+    "newest_checkpoint",
+    "restore",
+    "save_checkpoint",
+    "tensors_of",
+]
 
 
 STEP = re.compile(r"step-[0-9]{1,18}")
@@ -41,51 +61,84 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def save_checkpoint(
-    folder: Path,
-    step: int,
-    parameters: Mapping[str, torch.nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-    state: Mapping[str, Any],
-    task: Mapping[str, Tensor],
-    *,
-    keep: int,
-) -> Path:
+@dataclass(frozen=True)
+class Content:
+    """What a rank writes of the checkpoint of a step.
+
+    slices: of weights and moments. task: tensors of the task beside them, such as a reference that moves; often none.
+    state: of the loop, as JSON.
+    """
+
+    step: int
+    slices: Sequence[Slices]
+    task: Mapping[str, Tensor]
+    state: str
+
+    @classmethod
+    def of(
+        cls,
+        step: int,
+        parameters: Mapping[str, torch.nn.Parameter],
+        optimiser: torch.optim.Optimizer,
+        state: Mapping[str, Any],
+        task: Mapping[str, Tensor],
+        *,
+        copied: bool = False,
+    ) -> Content:
+        """As it is now. copied: in memory of its own, so that it stays so; else training changes it on the CPU."""
+        parts = {"weights": parameters, "optimiser": _optimiser_tensors(parameters, optimiser)}
+        return cls(
+            step,
+            own_slices(parts, copied=copied),
+            {name: tensor.detach().to("cpu", copy=copied).contiguous() for name, tensor in task.items()},
+            json.dumps({"step": step, **state}, indent=2),
+        )
+
+
+def tensors_of(parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    """All that a checkpoint keeps of these, weights and moments."""
+    return [*parameters.values(), *_optimiser_tensors(parameters, optimiser).values()]
+
+
+def save_checkpoint(folder: Path, content: Content, *, keep: int) -> Path:
     """Write `folder/step-N` and remove all but the `keep` newest. Raises OSError when the disk is full.
 
-    task: tensors of the task beside the weights, such as a reference that moves; often none.
+    For one process that has all of it; several, each of which has slices, fill a `new_checkpoint` and `complete` it.
+    """
+    with new_checkpoint(folder, content.step, keep=keep) as scratch:
+        if scratch is not None:
+            complete(scratch, content, write_slices(scratch, content.slices))
+    return folder / f"step-{content.step}"
 
-    An interrupted write leaves only a folder that starts with a dot, which is never read and is removed next time.
+
+@contextmanager
+def new_checkpoint(folder: Path, step: int, *, keep: int) -> Iterator[Path | None]:
+    """A folder to fill, which becomes `folder/step-N` at the end; all but the `keep` newest are removed then.
+
+    None where that step is saved already, and so has the same content. An interrupted write leaves only a folder that
+    starts with a dot, which is never read and is removed next time. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(SCRATCH):
         shutil.rmtree(leftover)
     target = folder / f"step-{step}"
     if target.exists() and not _fault(target):
-        take_part(parameters, optimiser)
-        return target  # of the same step, so with the same content
+        yield None
+        return
     with replacing_folder(target) as scratch:
-        manifest = write_together(scratch, _parts(parameters, optimiser))
-        save_file({name: tensor.cpu().contiguous() for name, tensor in task.items()}, scratch / "task.safetensors")
-        (scratch / "state.json").write_text(json.dumps({"step": step, **state}, indent=2), encoding="utf-8")
-        manifest |= {name: fingerprint(scratch / name) for name in WRITTEN}
-        (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+        yield scratch
     found = _by_step(folder)
     newest = found.index(target)  # what is of a later step was damaged, or this run would have begun there
     for stale in (*found[:newest], *found[newest + keep :]):
         shutil.rmtree(stale)
-    return target
 
 
-def take_part(parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer) -> None:
-    """Write what this rank holds of the checkpoint that the first rank saves now, where it holds slices."""
-    write_together(None, _parts(parameters, optimiser))
-
-
-def _parts(
-    parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
-) -> dict[str, Mapping[str, Tensor]]:
-    return {"weights": parameters, "optimiser": _optimiser_tensors(parameters, optimiser)}
+def complete(scratch: Path, content: Content, slices: Mapping[str, Fingerprint]) -> None:
+    """Add to all slices, which are written, what one process writes, and the manifest. Raises OSError."""
+    save_file(dict(content.task), scratch / "task.safetensors")
+    (scratch / "state.json").write_text(content.state, encoding="utf-8")
+    manifest = {**slices, **{name: fingerprint(scratch / name) for name in WRITTEN}}
+    (scratch / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def checkpoint_faults(folder: Path) -> dict[str, str]:

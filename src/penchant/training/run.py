@@ -212,7 +212,7 @@ def _train(loop: Loop[Any], record: RunRecord, reporter: Reporter, *, resume: bo
             else:
                 record.keep_until(0, reporter.say)
             reporter.say(f"resumed at step {loop.step} of {loop.num_steps}")
-        with closing(loop.callbacks):
+        with closing(loop.callbacks), record.saving():
             loop.run(stop)
         with stop.finishing():
             finish(loop, trained)

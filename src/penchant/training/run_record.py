@@ -100,7 +100,21 @@ class RunRecord:
         *,
         keep: int,
     ) -> None:
-        """Write a checkpoint, where the record is on disk."""
+        """Write a checkpoint, where the record is on disk: of what there is now, while training goes on.
+
+        Raises OutputError, also of the one before, which it waits for.
+        """
+
+    def settle(self, *, wait: bool = True) -> None:
+        """Be done with the checkpoint that is being written, if all have written it, or wait for it. All ranks do.
+
+        Raises OutputError where it could not be written.
+        """
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Inside, checkpoints are written; what ends it early, but for a second Ctrl-C, waits for the last."""
+        yield
 
     def newest_checkpoint(self, say: Callable[[str], None]) -> Checkpoint | None:
         """The checkpoint to go on from, if there is one."""
