@@ -26,21 +26,37 @@ class Sharded:
     """root: the network. head: its head, where it has a weight of its own. idle: runs one token and gives a tensor.
 
     mesh: torch.distributed's, of all ranks. dtype: what the layers are gathered and computed in; the rest is gathered
-    in float32, and sums always are. exact: whether what is computed is, to the last bit, what an unsharded network
-    computes.
+    in float32, and sums always are. offloads: whether slices lie in the memory of the machine, where the optimiser
+    steps, and come to the device to be gathered. exact: whether what is computed is, to the last bit, what an unsharded
+    network computes.
     """
 
     def __init__(
-        self, root: nn.Module, blocks: list[nn.Module], head: nn.Module | None, mesh: Any, dtype: torch.dtype
+        self,
+        root: nn.Module,
+        blocks: list[nn.Module],
+        head: nn.Module | None,
+        mesh: Any,
+        dtype: torch.dtype,
+        *,
+        offloads: bool = False,
     ) -> None:
-        from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+        from torch.distributed.fsdp import (
+            CPUOffloadPolicy,
+            FSDPModule,
+            MixedPrecisionPolicy,
+            OffloadPolicy,
+            fully_shard,
+            register_fsdp_forward_method,
+        )
 
         self.exact = dtype is torch.float32
         narrow = MixedPrecisionPolicy() if self.exact else MixedPrecisionPolicy(dtype, torch.float32, None, False)
+        lies = CPUOffloadPolicy(pin_memory=mesh.device_type == "cuda") if offloads else OffloadPolicy()
         for block in blocks:
-            fully_shard(block, mesh=mesh, reshard_after_forward=True, mp_policy=narrow)
+            fully_shard(block, mesh=mesh, reshard_after_forward=True, mp_policy=narrow, offload_policy=lies)
         for module in [*([] if head is None else [head]), root]:
-            fully_shard(module, mesh=mesh, reshard_after_forward=True)
+            fully_shard(module, mesh=mesh, reshard_after_forward=True, offload_policy=lies)
         for module in root.modules():
             if isinstance(module, FSDPModule):
                 module.set_gradient_divide_factor(1.0)  # a loss is divided by the count of the whole batch already

@@ -245,6 +245,11 @@ class ParallelConfig(Section):
         description="every process holds the whole model, or a slice of each weight, gradient and moment (FSDP); auto: "
         "slices where weights, gradients and moments fill most of the memory that a process has",
     )
+    offload: bool = Field(
+        False,
+        description="of slices on a GPU: keep them in the memory of the machine, and let the optimiser step there "
+        "(mode sharded)",
+    )
 
 
 class SaveConfig(Section):

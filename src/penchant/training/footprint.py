@@ -11,7 +11,7 @@ from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.live import reads_kl
 from penchant.training.plan import Counts
 
-__all__ = ["footprint", "state_of"]
+__all__ = ["footprint", "offloaded", "state_of"]
 
 CONTEXT_BYTES = 0.6e9
 """What a GPU's context and libraries are assumed to take."""
@@ -23,6 +23,7 @@ def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str,
     """Bytes that each process holds whatever the data are, by part.
 
     mode: "replicated" or "sharded"; of a model in slices, an adapter and what belongs to it is whole in each process.
+    Slices that are kept in the memory of the machine are not among them.
     """
     total, trained = blueprint.parameters()
     saved, dequantised = blueprint.quantised()
@@ -34,7 +35,20 @@ def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str,
         "a dequantised layer": dequantised,
         "reading": saved if device.waits else 0.0,  # on its way to another device it lies in this machine's memory
     }
-    return held if mode == "replicated" else _in_slices(held, blueprint, processes)
+    if mode == "replicated":
+        return held
+    slices = _slices(held, blueprint, processes)
+    held |= dict.fromkeys(slices, 0.0) if _offloads(config, device) else slices
+    return {**held, "gathered weights": blueprint.gathered()}
+
+
+def offloaded(config: RunConfig, blueprint: Blueprint, device: Device, mode: str, processes: int) -> float:
+    """Bytes of slices that each process keeps in the memory of the machine beside its device; 0 where it keeps none."""
+    if mode == "replicated" or not _offloads(config, device):
+        return 0.0
+    on_device = config.model_copy(update={"parallel": config.parallel.model_copy(update={"offload": False})})
+    whole = state_of(on_device, blueprint, device, "replicated", processes)
+    return sum(_slices(whole, blueprint, processes).values())
 
 
 def footprint(
@@ -63,7 +77,12 @@ def _keeps_another(config: RunConfig, blueprint: Blueprint) -> bool:
     return another or config.alarms.kl_over_budget is not None
 
 
-def _in_slices(held: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
-    cut = {"weights"} if blueprint.rank else {"weights", "gradients", "moments"}
-    sizes = {part: size / processes if part in cut else size for part, size in held.items()}
-    return {**sizes, "gathered weights": blueprint.gathered()}
+def _slices(held: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
+    """Of what is cut over the processes, what each of them holds."""
+    cut = ("weights",) if blueprint.rank else ("weights", "gradients", "moments")
+    return {part: held[part] / processes for part in cut}
+
+
+def _offloads(config: RunConfig, device: Device) -> bool:
+    """Whether slices lie elsewhere than on the device; of a processor, the memory of the machine is its own."""
+    return config.parallel.offload and not device.waits
