@@ -14,7 +14,7 @@ from scipy.special import expit
 from penchant.ranking import Method, Votes, fit_bradley_terry, to_elo
 from penchant.ranking.group import rank_group
 from penchant.ranking.winrate import WinRate, paired_means, win_rate_of
-from penchant.statistics import brier_score, calibration, controlled_win_rate, expected_calibration_error
+from penchant.statistics import calibration, controlled_win_rate
 
 TRIALS = 1000
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -157,14 +157,19 @@ def calibrations() -> Iterator[tuple[object, ...]]:
     """Brier score and ECE, of margins that are right as often as they say, and twice or ten times too sure."""
     names = {1.0: "calibrated", 0.5: "twice too sure", 0.1: "ten times too sure"}
     worlds = {slope: _judged(np.random.default_rng(10**6), 400_000, slope)[0] for slope in names}
-    truths = {
-        slope: (brier_score(p_N, np.ones(len(p_N))), expected_calibration_error(p_N, np.ones(len(p_N))))
-        for slope, p_N in worlds.items()
-    }
+    truths = {slope: _brier_and_ece(p_N) for slope, p_N in worlds.items()}
     yield "prompts", *(f"{what}, {name}" for name in names.values() for what in ("Brier", "ECE"))
     yield ("---",) * 7
     for num_prompts in (5, 10, 20, 50):
         yield num_prompts, *(f"{one:.1%}" for slope in names for one in _calibrated(num_prompts, slope, truths[slope]))
+
+
+def _brier_and_ece(p_N: np.ndarray, num_bins: int = 5) -> tuple[float, float]:
+    """Of everybody, from the definitions, in bins of equal width from 1/2 to 1."""
+    sure_N, right_N = np.maximum(p_N, 1 - p_N), 0.5 + 0.5 * np.sign(p_N - 0.5)
+    bin_N = np.minimum(((sure_N - 0.5) * 2 * num_bins).astype(int), num_bins - 1)
+    gap_M = np.bincount(bin_N, right_N - sure_N, num_bins)
+    return float(np.mean((1 - p_N) ** 2)), float(np.abs(gap_M).sum() / len(p_N))
 
 
 def _calibrated(num_prompts: int, slope: float, truths: tuple[float, float]) -> tuple[float, float]:

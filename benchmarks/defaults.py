@@ -26,7 +26,7 @@ from torch import Tensor
 
 import penchant as pt
 from penchant.data import PreferencePair, load_pairs
-from penchant.evaluation.scoring import response_logprobs, score_rewards
+from penchant.evaluation.pair_scores import response_logprobs, score_rewards
 from penchant.models.numerics import computing
 from penchant.tokens import EncodedPair, Limits, tokenise_pairs
 

@@ -1,9 +1,11 @@
 """A step of RLOO, ours against TRL's: sample, score, update, on the same prompts, lengths and batch.
 
     python benchmarks/rlhf_step.py --model smollm2-135m
+    python benchmarks/rlhf_step.py --model smollm2-135m --data PREFERENCES --num-tokens 58
 
-Each side runs in a process of its own with the same interpreter and threads. Responses are forced to one length, so
-both sample and train on equally many tokens; the score is a function that costs nothing. The first step is not counted.
+The first takes short prompts of its own, the second those of a file. Each side runs in a process of its own with the
+same interpreter and threads. Responses are forced to one length, so both sample and train on equally many tokens; the
+score is a function that costs nothing. The first step is not counted.
 """
 
 from __future__ import annotations
@@ -25,19 +27,21 @@ TOPICS = ("the sea", "an old house", "winter", "music", "her brother", "the moon
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m", help="a starter's name or a folder that both sides load")
+    parser.add_argument("--data", help="a file whose first prompts are taken; default: sentences of some 25 tokens")
     parser.add_argument("--num-prompts", type=int, default=4, help="prompts of a step")
     parser.add_argument("--num-responses", type=int, default=4, help="responses to each")
     parser.add_argument("--num-tokens", type=int, default=48, help="tokens of a response")
     parser.add_argument("--num-steps", type=int, default=3, help="steps, of which the first is not counted")
     parser.add_argument("--threads", type=int, default=None)
     job = vars(parser.parse_args())
-    if job["num_prompts"] > len(TOPICS):
-        refuse(f"there are {len(TOPICS)} prompts; pass at most so many as --num-prompts")
     if job["num_steps"] < 2:
         refuse("the first step is not counted; pass --num-steps 2 or more")
     from penchant.models.load import resolve
 
-    job |= {"folder": str(resolve(job["model"])), "prompts": [PROMPT.format(t) for t in TOPICS[: job["num_prompts"]]]}
+    prompts = prompts_of(job["data"]) if job["data"] else [PROMPT.format(topic) for topic in TOPICS]
+    if job["num_prompts"] > len(prompts):
+        refuse(f"there are {len(prompts)} prompts; pass at most that many as --num-prompts")
+    job |= {"folder": str(resolve(job["model"])), "prompts": prompts[: job["num_prompts"]]}
     sides = {
         side: run_child(sys.executable, "rlhf_step.py", {**job, "side": side}, job["threads"])
         for side in ("penchant", "trl")
@@ -53,6 +57,14 @@ def main() -> None:
     print(table(("", "seconds a step (median)", "peak GB", "tokens of responses"), rows))
     ratio = statistics.median(sides["trl"]["seconds"][1:]) / statistics.median(sides["penchant"]["seconds"][1:])
     print(f"ratio {ratio:.2f}")
+
+
+def prompts_of(file: str) -> list[str]:
+    """Of a preference file, each prompt once, as the plain text that both sides read."""
+    from penchant.data import load_pairs
+
+    turns = (pair.prompt for pair in load_pairs(file, on_bad_row="drop").records)
+    return list(dict.fromkeys("\n\n".join(f"{turn.role}: {turn.content}" for turn in prompt) for prompt in turns))
 
 
 def brevity(prompt: str, response: str) -> float:

@@ -39,26 +39,27 @@ PAGE = Path(__file__).parent / "models.md"
 SHARED, UNSHARED, REFUSED, NOT_BUILT = "shared", "unshared", "refused", "not built"
 HEAD = """# Models
 
-Written by `make families` with transformers {transformers}: every family of its causal language models, built
-small with random weights, saved, loaded by Penchant and run beside plain transformers. Log-probs of several texts agree
-to {gap:.0e} of their size at most, their gradients by every weight to a thousandth, and eight tokens written after a
-prompt are the same.
+Written by `make families` with transformers {transformers}. Every family of its causal language models was built
+small with random weights, saved, loaded by Penchant and compared with plain transformers. Log-probs of several texts
+agree to within a relative {gap:.0e}, gradients with respect to every weight to a thousandth, and eight tokens
+generated after a prompt are identical.
 
-What a model does is found out when it is loaded, from its configuration and by trying it, so families that are not
-here are treated as rightly; the reason stands in `run.json` under `why_unshared`. A family that shares here may not
-with another configuration: a sliding window shorter than the longest sequence, scaled logits, soft-capped scores.
+Penchant decides how to run a model when it is loaded, from its configuration and by trying it, so families not listed
+here are handled correctly too; `run.json` records the reason under `why_unshared`. A family that shares prefixes here
+may not do so with another configuration: a sliding window shorter than the longest sequence, scaled logits, soft-capped
+scores.
 """
 SECTIONS = {
-    SHARED: ("Shares prefixes", "A prompt is run once for all its responses, exactly."),
+    SHARED: ("Shares prefixes", "A prompt is run once for all its responses, with exact results."),
     UNSHARED: (
         "Runs each sequence by itself",
-        "Through its own code, with its own log-probs and gradients; only the saving is lost.",
+        "These models run through their own code. Log-probs and gradients are correct; only the saving is lost.",
     ),
-    REFUSED: ("Is refused", "`--model` says so in one sentence before anything else happens."),
+    REFUSED: ("Is refused", "`--model` refuses these in one sentence before anything else happens."),
     NOT_BUILT: (
         "Not tried",
-        "Its configuration could not be made small here. That says nothing about Penchant, which tries it when it is "
-        "loaded.",
+        "The configuration of these families could not be made small here. Penchant still tries such a model when it "
+        "is loaded.",
     ),
 }
 TOLERANCE = 1e-4

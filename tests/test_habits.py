@@ -90,6 +90,47 @@ def test_a_python_is_found_by_its_version_and_one_that_is_not_there_is_not():
     assert release.find_python("3.999") is None
 
 
+def test_the_wheel_is_tried_on_every_python_there_is_with_and_without_extras_and_the_archive_once(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["release.py"])
+    built = Path("penchant-1-py3-none-any.whl"), Path("penchant-1.tar.gz")
+    for name, answer in {
+        "build": lambda _: built,
+        "missing_from_wheel": lambda _: [],
+        "missing_from_archive": lambda _: [],
+        "find_python": lambda version: None if version == "3.14" else version,
+        "try_package": lambda _, python, extras: "FAILED at install" if (python, extras) == ("3.13", "all") else None,
+    }.items():
+        monkeypatch.setattr(release, name, answer)
+    with pytest.raises(SystemExit) as ended:
+        release.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "Python 3.11, whl without extras: works",
+        "Python 3.11, whl with [all]: works",
+        "Python 3.11, gz without extras: works",
+        "Python 3.12, whl without extras: works",
+        "Python 3.12, whl with [all]: works",
+        "Python 3.13, whl without extras: works",
+        "Python 3.13, whl with [all]: FAILED at install",
+        "Python 3.14: not on this machine, so not tried",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("package", "step"),
+    [("penchant-1-py3-none-any.whl", "a notebook"), ("penchant-1.tar.gz", "a trained model and a plot")],
+)
+def test_a_step_of_the_release_that_fails_is_named_with_what_it_said(monkeypatch, package, step):
+    def run(command, folder):
+        if ("first_plot.py" if package.endswith("gz") else release.NOTEBOOK) in command:
+            assert "pt.dpo(" in (folder / "first_plot.ipynb").read_text(encoding="utf-8")
+            raise subprocess.CalledProcessError(1, command, stderr="there is no plot\n")
+        return ""
+
+    monkeypatch.setattr(release, "run", run)
+    assert release.try_package(Path(package), "python", "") == f"FAILED at {step}: there is no plot"
+
+
 def test_what_is_tried_leaves_out_the_settings_of_this_process(monkeypatch):
     monkeypatch.setenv("PENCHANT_CACHE", "elsewhere")
     monkeypatch.setenv("PYTHONPATH", "elsewhere")

@@ -1,4 +1,7 @@
-"""A stranger's notebook: with the wheel installed, ten lines go from `import` to a trained model and a plot."""
+"""A stranger's notebook: with the wheel installed, ten lines go from `import` to a trained model and a plot.
+
+The lines are examples/first_plot.py, and `make release` runs the same in environments that it installs everything into.
+"""
 
 import importlib.util
 import json
@@ -15,18 +18,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKED = ("pyproject.toml", "README.md", "LICENSE", "src")
-CELLS = (
-    "import penchant as pt\nimport matplotlib.pyplot as plt",
-    "run = pt.dpo({model!r}, 'pairs.jsonl', chat_template='plain', learning_rate=1e-3, batch_size=4)",
-    "figure, axes = plt.subplots()\naxes.plot(run.metrics.column('loss'))\nfigure.savefig('loss.png')",
-    "shown = run._repr_html_()",
-)
-"""At most ten lines, as somebody writes them who has read one page."""
 LOOKED_AT = """
 import json, pathlib
 facts = {"model": isinstance(run.model, pt.LanguageModel), "losses": run.metrics.column("loss"), "at": pt.__file__}
 pathlib.Path("facts.json").write_text(json.dumps(facts))
-pathlib.Path("shown.html").write_text(shown)
+pathlib.Path("shown.html").write_text(run._repr_html_())
 """
 
 
@@ -64,35 +60,30 @@ def python(tmp_path_factory):
     return interpreter
 
 
-NOTEBOOK = """
-import nbclient, nbformat
-nbclient.NotebookClient(nbformat.read("stranger.ipynb", 4), timeout=500).execute()
-"""
+@pytest.fixture(scope="module")
+def release():
+    spec = importlib.util.spec_from_file_location("release", ROOT / "tools" / "release.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def as_notebook(cells):
-    cell = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
-    rows = [cell | {"id": f"cell-{i}", "source": source} for i, source in enumerate(cells)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return {"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": rows}
-
-
-def carried_out(cells, python, folder):
+def carried_out(cells, python, folder, release):
     """Run the cells in turn, in a notebook where this environment can run one and as a program where it cannot."""
     if importlib.util.find_spec("nbclient") and importlib.util.find_spec("ipykernel"):
-        (folder / "stranger.ipynb").write_text(json.dumps(as_notebook(cells)), encoding="utf-8")
-        called(python, "-c", NOTEBOOK, folder=folder)
+        (folder / "first_plot.ipynb").write_text(json.dumps(release.as_notebook(cells)), encoding="utf-8")
+        called(python, "-c", release.NOTEBOOK, folder=folder)
     else:
-        (folder / "stranger.py").write_text("import matplotlib\nmatplotlib.use('Agg')\n" + "\n".join(cells))
-        called(python, "stranger.py", folder=folder)
+        (folder / "first_plot.py").write_text("import matplotlib\nmatplotlib.use('Agg')\n" + "\n".join(cells))
+        called(python, "first_plot.py", folder=folder)
 
 
-def test_a_stranger_comes_from_import_to_a_trained_model_and_a_plot_in_ten_lines(python, stories260k, tmp_path):
-    cells = [cell.format(model=str(stories260k)) for cell in CELLS]
-    assert sum(len(cell.splitlines()) for cell in cells) <= 10
-    pairs = [{"prompt": f"Once {i} cats ", "chosen": "were happy.", "rejected": "sat in a box."} for i in range(24)]
-    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs), encoding="utf-8")
-    carried_out([*cells, LOOKED_AT], python, tmp_path)
+def test_a_stranger_comes_from_import_to_a_trained_model_and_a_plot_in_ten_lines(
+    python, release, stories260k, tmp_path
+):
+    cells = release.first_plot(f'{str(stories260k)!r}, chat_template="plain"')
+    assert len([line for cell in cells for line in cell.splitlines() if line]) <= 10
+    carried_out([*cells, LOOKED_AT], python, tmp_path, release)
     facts = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
     assert Path(facts["at"]).is_relative_to(python.parents[1]), "the wheel is what was imported"
     assert facts["model"] is True
@@ -101,5 +92,5 @@ def test_a_stranger_comes_from_import_to_a_trained_model_and_a_plot_in_ten_lines
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "shown.html").read_text(encoding="utf-8")
     assert {path.name for path in tmp_path.iterdir()} <= {
-        *("pairs.jsonl", "loss.png", "facts.json", "shown.html", "stranger.py", "stranger.ipynb")
+        *("loss.png", "facts.json", "shown.html", "first_plot.py", "first_plot.ipynb")
     }, "a run without an output writes nothing"

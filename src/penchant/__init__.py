@@ -30,11 +30,12 @@ from penchant.versions import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from penchant.api.answers import load, pair
     from penchant.api.endpoint import serve
     from penchant.api.folders import advise, check, compare_runs, export, lineage, open_run, plan, verify
     from penchant.api.judging import judge
+    from penchant.api.loading import load
     from penchant.api.measures import compare_answers, evaluate, score
+    from penchant.api.pairing import pair
     from penchant.api.ranking import rank
     from penchant.api.sampling import sample
     from penchant.data import Comparison, Demonstration, Labelled, Message, PreferencePair, Prompt
@@ -56,10 +57,10 @@ if TYPE_CHECKING:
     from penchant.models.language_model import LanguageModel
     from penchant.objectives import PairBatch
     from penchant.online.config import RLHFConfig
-    from penchant.online.run import Online, rlhf
+    from penchant.online.rlhf import Online, rlhf
     from penchant.progress import Reporter
     from penchant.report.ranking import Ranking
-    from penchant.studies.run import Frontier, Sweep, frontier, sweep
+    from penchant.studies.study import Frontier, Sweep, frontier, sweep
     from penchant.training.callbacks import Callback
     from penchant.training.checking import CheckReport
     from penchant.training.config import DPOConfig, RewardConfig, SFTConfig
@@ -69,11 +70,12 @@ if TYPE_CHECKING:
     from penchant.training.trained import Run
 
 _WHERE = {
-    "penchant.api.answers": ("load", "pair"),
     "penchant.api.endpoint": ("serve",),
     "penchant.api.folders": ("advise", "check", "compare_runs", "export", "lineage", "open_run", "plan", "verify"),
     "penchant.api.judging": ("judge",),
+    "penchant.api.loading": ("load",),
     "penchant.api.measures": ("compare_answers", "evaluate", "score"),
+    "penchant.api.pairing": ("pair",),
     "penchant.api.ranking": ("rank",),
     "penchant.api.sampling": ("sample",),
     "penchant.data": ("Comparison", "Demonstration", "Labelled", "Message", "PreferencePair", "Prompt"),
@@ -92,13 +94,13 @@ _WHERE = {
     "penchant.evaluation.samples": ("Samples",),
     "penchant.evaluation.compared": ("Evaluation",),
     "penchant.evaluation.score": ("Scores",),
-    "penchant.studies.run": ("Frontier", "Sweep", "frontier", "sweep"),
+    "penchant.studies.study": ("Frontier", "Sweep", "frontier", "sweep"),
     "penchant.models.language_model": ("LanguageModel",),
     "penchant.objectives": ("PairBatch",),
     "penchant.progress": ("Reporter",),
     "penchant.report.ranking": ("Ranking",),
     "penchant.online.config": ("RLHFConfig",),
-    "penchant.online.run": ("Online", "rlhf"),
+    "penchant.online.rlhf": ("Online", "rlhf"),
     "penchant.training.callbacks": ("Callback",),
     "penchant.training.checking": ("CheckReport",),
     "penchant.training.config": ("DPOConfig", "RewardConfig", "SFTConfig"),

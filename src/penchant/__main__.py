@@ -18,7 +18,7 @@ def main() -> None:
         print("penchant: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more ends at once what is left to be cleaned up
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends cleanup at once
 
 
 if __name__ == "__main__":

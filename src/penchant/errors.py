@@ -1,15 +1,15 @@
-"""The errors a user can cause, each one sentence that says what, where, got, and what to do.
+"""The errors of Penchant: each is one sentence that says what is wrong, where, what was found, and what to do.
 
-The sentence is one line, bounded, and can be encoded, whatever foreign text it quotes; see `wording`.
+The sentence is one line, of bounded length, and encodable, whatever untrusted text it quotes; see `wording`.
 
 PenchantError
 ├── UserError          exit code 2: a wrong path, option, row or model; the user can fix it
 │   ├── DataError      a file or a row of it
 │   ├── ModelError     a model folder, name or file
 │   ├── ConfigError    an option or a configuration file
-│   └── OutputError    a folder or a disk that cannot take the result
-├── TrainingError      exit code 1: the run stopped itself because going on would have hidden a fault
-└── WrittenError       exit code 1: what was written is not what was to be written, so it was not kept
+│   └── OutputError    a folder or a disk that cannot store the result
+├── TrainingError      exit code 1: training stopped because continuing would have hidden a fault
+└── WrittenError       exit code 1: the written files differ from the model in memory, so they were not kept
 """
 
 from penchant.wording import one_line
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class PenchantError(Exception):
-    """Anything Penchant raises on purpose. everywhere: whether every process of the run has it already."""
+    """The base of all errors that Penchant raises. everywhere: whether all processes of the run raise it too."""
 
     everywhere = False
 
@@ -36,28 +36,28 @@ class PenchantError(Exception):
 
 
 class UserError(PenchantError):
-    """The user can fix it; shown without a traceback, exit code 2."""
+    """An error that the user can fix; shown without a traceback, exit code 2."""
 
 
 class DataError(UserError):
-    """A data file, or a row of one."""
+    """An error in a data file, or in a row of one."""
 
 
 class ModelError(UserError):
-    """A model folder, name or file."""
+    """An error in a model folder, name or file."""
 
 
 class ConfigError(UserError):
-    """An option or a configuration file."""
+    """An error in an option or a configuration file."""
 
 
 class OutputError(UserError):
-    """A place that cannot take the result."""
+    """An output path that cannot store the result."""
 
 
 class TrainingError(PenchantError):
-    """Training stopped itself; exit code 1."""
+    """Training stopped because continuing would have hidden a fault; exit code 1."""
 
 
 class WrittenError(PenchantError):
-    """A model read back from the disk is not the one that was written; exit code 1."""
+    """A model read back from disk differs from the one written; exit code 1."""

@@ -1,6 +1,6 @@
-"""Packages that only some commands need: which are absent, and what to install, by the names they have on an index.
+"""Optional packages: which are missing, and what to install.
 
-They are named themselves, not as an extra of penchant: whoever has a wheel or a checkout has no index that knows it.
+They are listed by name, not as an extra of penchant, which pip cannot resolve for a wheel or a checkout.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "trackio": {"trackio": "trackio"},
     "mlflow": {"mlflow": "mlflow"},
 }
-"""By extra: the module that is imported and the distribution that holds it."""
+"""For each extra: the imported module, and its distribution."""
 
 
 def missing(extra: str) -> list[str]:
@@ -42,13 +42,13 @@ def missing(extra: str) -> list[str]:
 
 
 def install(extra: str) -> str:
-    """What to do about an extra that is not whole: "run pip install ..."."""
+    """The advice for an incomplete extra: "run pip install ..."."""
     return f"run pip install {' '.join(missing(extra) or EXTRAS[extra].values())}"
 
 
 @contextmanager
 def needing(extra: str, who: str) -> Iterator[None]:
-    """Around imports: a package of the extra that is absent becomes a ConfigError that says how to install it."""
+    """A context for imports: a missing package of the extra becomes a ConfigError that says how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Starting a command again as several processes: torchrun's own launcher does it, on this machine."""
+"""Restart a command as several processes on this machine, with torchrun's launcher."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from penchant.process import RESTARTS, num_processes
 __all__ = ["launch"]
 
 SECONDS_TO_END = 600
-"""That the processes have after a signal, to finish a step and save."""
+"""Seconds for the processes to finish a step and save after a signal."""
 
 
 def launch(processes: int, max_restarts: int = 0, afterwards: str = "continue with `resume=True`") -> None:
-    """Run this same command in so many processes of this machine and end as they do; returns where that was done.
+    """Run the current command in this many processes and exit with their code; returns inside these processes.
 
-    Where one is killed, all begin again up to `max_restarts` times, and go on from the newest checkpoint. One that ends
-    by itself, as after a mistake of the user, has said why and would do so again. afterwards: what a user does then.
+    If one is killed, all restart up to `max_restarts` times, and resume from the newest checkpoint. One that exits by
+    itself, for example after a user error, has reported it and would fail again. afterwards: advice for the user.
     """
     if num_processes() > 1:
         return
@@ -28,7 +28,7 @@ def launch(processes: int, max_restarts: int = 0, afterwards: str = "continue wi
         if max_restarts:
             raise ConfigError("`max_restarts=...` is not read without `processes=...`; give how many, or leave it out")
         return
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # a rank says itself why it ends
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # ranks report their own errors
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     codes: list[int] = []
     for restarts in range(max_restarts + 1):
@@ -42,10 +42,10 @@ def launch(processes: int, max_restarts: int = 0, afterwards: str = "continue wi
 
 
 def _codes_of_failed(processes: int) -> list[int]:
-    """Run all to their end, or to that of the first that fails; negative: the signal that ended it.
+    """Run all processes until they end, or the first fails; negative codes are signals.
 
-    Each time in a rendezvous of its own: with torch 2.13 those of one that are started again share its store, where
-    they find the addresses of the dead.
+    Each attempt has its own rendezvous: with torch 2.13, restarted processes would share the store of the previous
+    attempt, with the addresses of dead processes.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

@@ -1,4 +1,4 @@
-"""Where a server of ours listens, who may reach it, and serving until somebody stops it."""
+"""Listening addresses, access control, and serving until stopped."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{32,200}")
 
 
 class Address:
-    """Where the server listens and how it is opened. base: what links begin with. allowed_hosts: Host names taken."""
+    """A server's addresses. base: the prefix of links. allowed_hosts: accepted Host names."""
 
     def __init__(self, base: str, allowed_hosts: frozenset[str]) -> None:
         self.base, self.allowed_hosts = base, allowed_hosts
 
     @property
     def is_secure(self) -> bool:
-        """Whether people open it by https."""
+        """Whether it is opened by https."""
         return self.base.startswith("https://")
 
 
@@ -40,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 
 def address_of(host: str, port: int, public_url: str | None) -> Address:
-    """Raises ConfigError for a public_url that is none."""
+    """The address for these options. Raises ConfigError for an invalid public_url."""
     names = {host}
     if is_loopback(host):
         names = {"localhost", "127.0.0.1", "[::1]"}
@@ -71,7 +71,7 @@ def _own_addresses() -> set[str]:
 
 
 def require_token(host: str, token: str | None) -> None:
-    """Raise ConfigError where other machines could come in without a token."""
+    """Raise ConfigError if other machines could connect without a token."""
     if not is_loopback(host) and token is None:
         raise ConfigError(
             f'`host="{host}"`: other machines could reach it, so give `token="new"`, or one of 32 characters'
@@ -88,7 +88,7 @@ def token_of(given: str) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError where the port is taken or the host is not this machine's."""
+    """A listening socket. Raises ConfigError if the port is taken or the host is not this machine's."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -106,7 +106,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(app: object, listening: socket.socket) -> None:
-    """Serve until Ctrl-C or SIGTERM. No access log: paths of invitations hold tokens."""
+    """Serve until Ctrl-C or SIGTERM. No access log: invitation paths contain tokens."""
     import uvicorn
 
     config = uvicorn.Config(

@@ -1,4 +1,4 @@
-"""What the system or the memory refused, in words, wherever in the work that was."""
+"""Explain errors of the operating system and of memory in words."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from penchant.wording import reason_of
 __all__ = ["is_out_of_memory", "refused_by_the_machine"]
 
 OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM)
-"""What the system says of a name that a user gave."""
+"""Error codes caused by a path that a user gave."""
 OF_MEMORY = re.compile(r"out of memory|(?:can't|cannot|unable to) allocate", re.IGNORECASE)
-"""What PyTorch and numpy say when there is none left, on any device."""
+"""Messages of PyTorch and numpy when memory runs out, on any device."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether it says that there is no memory left, on any device."""
+    """Whether an error means that memory ran out, on any device."""
     return isinstance(error, MemoryError) or OF_MEMORY.search(str(error)) is not None
 
 
 def refused_by_the_machine(error: BaseException) -> str | None:
-    """What to say of an error that a user can mend though nobody foresaw it; None for any other."""
+    """The message for an unexpected error that a user can fix; None for any other."""
     if isinstance(error, OSError) and error.errno in OF_A_NAME and error.filename:
         return f"{error.filename}: {os_reason(error)}; give another name"
     if is_out_of_memory(error):

@@ -1,4 +1,4 @@
-"""How the processes of one run find each other: each waits for the others, ten minutes and not for ever."""
+"""Connect the processes of one run: each waits for the others, at most ten minutes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["meet"]
 T = TypeVar("T")
 
 MINUTES = 10
-"""As long as the agents of torchrun wait for each other."""
+"""The same timeout as torchrun's agents."""
 SECONDS_BEFORE_A_WORD = 10
 AT_ONCE = timedelta(seconds=2)
-"""PyTorch waits so long and no longer, since Python hears of a signal between two waits and not within one."""
+"""Seconds per wait in PyTorch; signals are handled only between waits."""
 
 
 def meet(patience: timedelta) -> tuple[Store, int, int]:
-    """A store that all processes of the run share, the rank of this one, and how many they are.
+    """Return the store shared by all processes of the run, this process's rank, and their number.
 
-    patience: how long the store waits for what a process has yet to write, once all have met.
+    patience: the store's timeout for values from other processes, once all are connected.
 
-    Raises ConfigError where the others do not come, or the environment does not say where to meet.
+    Raises ConfigError if others are missing, or the environment has no rendezvous address.
     """
     from torch.distributed import DistNetworkError
 
@@ -41,7 +41,7 @@ def meet(patience: timedelta) -> tuple[Store, int, int]:
         rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         if hosts := rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
             store = _store(size, hosts=hosts)
-        else:  # of a port where nobody listens yet, PyTorch itself would shout at every attempt
+        else:  # PyTorch would log an error for every attempt on a closed port
             _again_and_again(lambda: socket.create_connection(_address(), AT_ONCE.total_seconds()).close(), OSError)
             store = _again_and_again(lambda: _store(size, hosts=hosts), DistNetworkError)
         store.set(f"here {rank}", "")
@@ -71,7 +71,7 @@ def _require_all(store: Store, size: int) -> None:
 
 
 def _again_and_again(attempt: Callable[[], T], passing: type[Exception]) -> T:
-    """What the attempt returns; what it raised last where none succeeds in time. passing: what time may mend."""
+    """Retry until an attempt succeeds; raises the last error on timeout. passing: errors to retry."""
     began, has_said = time.monotonic(), False
     while True:
         try:

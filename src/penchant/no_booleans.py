@@ -1,4 +1,4 @@
-"""A setting that takes a number takes no true or false, which Python, and so pydantic, has as 1 and 0."""
+"""Refuse true and false for numeric settings, which Python and pydantic would accept as 1 and 0."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["no_boolean"]
 
 
 def no_boolean(annotation: Any, value: object) -> object:
-    """The value of a setting of this type as it is. Raises ValueError for true or false where a number is asked for.
+    """Return the value of a setting of this type. Raises ValueError for true or false if a number is expected.
 
     Example:
         >>> no_boolean(float | None, 1)
@@ -23,7 +23,7 @@ def no_boolean(annotation: Any, value: object) -> object:
 
 
 def _types(annotation: Any) -> set[Any]:
-    """All types that an annotation is made of."""
+    """All types in an annotation."""
     try:
         found = {annotation}
     except TypeError:  # what annotates need not be hashable

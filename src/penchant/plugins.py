@@ -1,13 +1,13 @@
-"""What Penchant does not bring itself: an object named `module:name`, and what installed packages add by entry points.
+"""Third-party code: objects named `module:name`, and additions of installed packages by entry points.
 
-A package adds to one of GROUPS in its pyproject.toml, and its names are known wherever it is installed:
+A package adds names to one of GROUPS in its pyproject.toml, and they are available once it is installed:
 
     [project.entry-points."penchant.objectives"]
     focal = "my_package.losses:FOCAL"
 
-Names that Penchant has itself come first, so a package cannot change what they mean. Nothing of a package is imported
-before one of its names is asked for. Both ways RUN THAT CODE, with all that the user may do: install packages that you
-trust, and take `module:name` only from what the user typed, never from a data file or a downloaded configuration.
+Penchant's own names take precedence, so a package cannot change their meaning. Nothing of a package is imported before
+one of its names is used. Both ways RUN THAT CODE, with the user's permissions: install packages that you trust, and
+accept `module:name` only from what the user typed, never from a data file or a downloaded configuration.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GROUPS = {
     "penchant.commands": "command",
     "penchant.experiments": "experiment",
 }
-"""By group of entry points: what one of its names stands for."""
+"""For each group of entry points, what its names refer to."""
 
 
 def added_names(group: str) -> tuple[str, ...]:
@@ -42,20 +42,20 @@ def added_names(group: str) -> tuple[str, ...]:
 
 
 def find_added(group: str, name: str) -> Any:
-    """What an installed package added under this name; None where none did.
+    """The object that an installed package adds under this name; None if none does.
 
-    Raises ConfigError, which names the package, where it cannot be loaded, and where two packages add the same name.
+    Raises ConfigError, naming the package, if it cannot be loaded, and if two packages add the same name.
     """
     if (point := _point(group, name)) is None:
         return None
     try:
         return point.load()
-    except Exception as error:  # somebody else's module may fail in any way while it is imported
+    except Exception as error:  # importing a third-party module may fail in any way
         raise blame(group, name, f"cannot be loaded ({kind_and_reason_of(error)})") from error
 
 
 def blame(group: str, name: str, fault: str) -> ConfigError:
-    """The error to raise where what a package added is not what it should be. fault: what it is or does instead."""
+    """The error for an invalid addition of a package. fault: what it is or does instead."""
     return ConfigError(
         f"The {GROUPS[group]} {name!r} of the package {package_of(group, name)} {fault}; fix the package or "
         "uninstall it."
@@ -63,7 +63,7 @@ def blame(group: str, name: str, fault: str) -> ConfigError:
 
 
 def package_of(group: str, name: str) -> str | None:
-    """The package that adds the name, and its version; None where none does. Raises ConfigError where two do."""
+    """The package that adds the name, and its version; None if none does. Raises ConfigError if two do."""
     point = _point(group, name)
     return _package(point) if point else None
 
@@ -74,20 +74,20 @@ def is_import_path(name: str) -> bool:
 
 
 def import_object(path: str, kind: str, like: str) -> Any:
-    """The object `module:name`. The module is looked for where Python looks, then in the current folder.
+    """The object `module:name`. The module is searched on Python's path, then in the current folder.
 
-    kind: what it is to be, for messages. like: an example of such a path.
+    kind: what it should be, for messages. like: an example of such a path.
 
-    Raises ConfigError: not of that form, or the module or the object is not there.
+    Raises ConfigError: if the form is wrong, or the module or the object does not exist.
     """
     module_name, _, name = path.partition(":")
     if not module_name or module_name.startswith(".") or not name.isidentifier():
         raise ConfigError(f"The {kind} {path!r} is not of the form module:name; write it like {like}.")
     if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last, so that a file here never hides an installed package
+        sys.path.append(os.getcwd())  # last, so that a local file never shadows an installed package
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # the user's own file may fail in any way while it is imported
+    except Exception as error:  # importing the user's file may fail in any way
         raise ConfigError(
             f"The {kind} {path!r} cannot be imported ({kind_and_reason_of(error)}); "
             f"fix the module, or run where Python finds it: its path, then {os.getcwd()}."
@@ -98,7 +98,7 @@ def import_object(path: str, kind: str, like: str) -> Any:
 
 
 def _added_to(group: str) -> tuple[EntryPoint, ...]:
-    """What all installed packages add, read again when Python looks elsewhere or a place it looks in has changed."""
+    """All additions of installed packages, reread when Python's path or one of its folders has changed."""
     return _added_in(tuple((place, _changed(place)) for place in sys.path), group)
 
 
@@ -110,7 +110,7 @@ def _added_in(places: tuple[tuple[str, int], ...], group: str) -> tuple[EntryPoi
 def _changed(place: str) -> int:
     try:
         return os.stat(place or ".").st_mtime_ns
-    except OSError:  # a place that is not there adds nothing
+    except OSError:  # a missing folder adds nothing
         return 0
 
 

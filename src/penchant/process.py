@@ -1,4 +1,4 @@
-"""Whose process this is: a command has one for itself and may tune it; a caller of the library keeps its own."""
+"""Whether the process is a command's own, which may be tuned, or belongs to a caller of the library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 __all__ = ["RESTARTS", "SPINS", "is_own", "num_processes", "own_process", "process_rank", "was_restarted"]
 
 RESTARTS = "PENCHANT_RESTARTS"
-"""The environment variable that says how often the processes of a run were started again."""
+"""The environment variable with the number of restarts of a run's processes."""
 
 
 SPINS = "20000"
@@ -19,32 +19,32 @@ class _Process:
 
 
 def own_process() -> None:
-    """Say that the process does nothing but what it is told next, as a command's does.
+    """Declare that the process belongs to a command and does nothing else.
 
-    Before PyTorch is imported, this also keeps its threads from waiting for each other at full speed: beside other
-    work that takes the very processors that they wait for.
+    Before PyTorch is imported, this also keeps its threads from busy-waiting for each other: next to other work they
+    would take the very processors that they wait for.
     """
     _Process.is_own = True
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def is_own() -> bool:
-    """Whether memory and threads of the whole process may be tuned."""
+    """Whether memory and threads of the process may be tuned."""
     return _Process.is_own
 
 
 def num_processes() -> int:
-    """How many processes torchrun has started for the run that this one belongs to; 1 where it was not torchrun."""
+    """The number of processes that torchrun started for this run; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def process_rank() -> int:
-    """Which of them this is, from 0."""
+    """The rank of this process, from 0."""
     return int(os.environ["RANK"]) if num_processes() > 1 else 0
 
 
 def was_restarted() -> bool:
-    """Whether this process was started again, by us or by torchrun, after one of the run's processes had ended."""
+    """Whether this process was restarted, by us or by torchrun, after one of the run's processes ended."""
     return num_processes() > 1 and any(
         os.environ.get(name, "0") != "0" for name in (RESTARTS, "TORCHELASTIC_RESTART_COUNT")
     )

@@ -1,4 +1,4 @@
-"""Where progress goes: a terminal, a notebook or a test each bring an object with `say` and `progress`."""
+"""Progress reporting: a terminal, a notebook or a test provides an object with `say` and `progress`."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ SHOWN = {
     "tokens_per_second": "{:.0f} tokens/s",
 }
 SHARE_BETWEEN_LINES, SECONDS_BETWEEN_LINES = 0.05, 2.0
-"""A line is written when so much more is done, where that is known, and not more often than this."""
+"""A line is written after this much more progress, if the total is known, and at most this often."""
 
 
 class Reporter(Protocol):
-    """Where progress goes."""
+    """Receives messages and progress."""
 
     def say(self, text: str) -> None:
-        """One line of text for a person."""
+        """Show one line of text."""
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
-        """How far `what` is, with numbers to show beside it. total: None until it is known."""
+        """Show the progress of `what`, with numbers beside it. total: None until it is known."""
 
 
 def announce_torch() -> None:
-    """Say so before PyTorch is first imported: reading it and what stands on it takes some seconds of a command."""
+    """Report when PyTorch is about to be imported, which takes a command some seconds."""
     if "torch" not in sys.modules and num_processes() == 1:
         sys.meta_path.insert(0, _TorchIsNext())
 
 
 class _TorchIsNext(MetaPathFinder):
-    """Finds nothing; it hears of what is looked for."""
+    """An import hook that finds nothing, but observes imports."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
         if fullname == "torch":
@@ -52,7 +52,7 @@ class _TorchIsNext(MetaPathFinder):
 
 
 class Silent:
-    """Says nothing."""
+    """Reports nothing."""
 
     def say(self, text: str) -> None:
         return
@@ -62,7 +62,7 @@ class Silent:
 
 
 class Lines:
-    """Lines of plain text on standard error, few however often it is called."""
+    """Lines of plain text on standard error, few even if called often."""
 
     def __init__(self) -> None:
         self._began: dict[str, tuple[int, float]] = {}
@@ -73,7 +73,7 @@ class Lines:
         print(in_short(sanitise(text), MAX_MESSAGE), file=sys.stderr, flush=True)
 
     def progress(self, what: str, done: int, total: int | None, facts: Mapping[str, float]) -> None:
-        """Where less is done than before, it began again and is shown again."""
+        """If less is done than before, it restarted and is shown again."""
         if total == 0:
             return
         if done < self._done.get(what, 0):
@@ -97,7 +97,7 @@ class Lines:
 
 
 class Bars:
-    """Bars of tqdm, in a notebook as widgets where it has them; lines of text on standard error."""
+    """tqdm bars, as widgets in notebooks that support them; lines of text on standard error."""
 
     SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "reward", "kl")
 
@@ -122,12 +122,12 @@ class Bars:
 
 
 def counted(reporter: Reporter, what: str) -> Callable[[int, int], None]:
-    """What hears of how many are done and of how many, and shows it as the progress of `what`."""
+    """A function of done and total counts that shows the progress of `what`."""
     return lambda done, total: reporter.progress(what, done, total, {})
 
 
 def facts_in_words(facts: Mapping[str, float]) -> str:
-    """The numbers that are shown beside progress, those that there are."""
+    """The numbers shown beside progress, as far as present."""
     return "  ".join(form.format(facts[name]) for name, form in SHOWN.items() if name in facts)
 
 
@@ -140,6 +140,6 @@ def reporter_of(progress: bool | Reporter) -> Reporter:
 
 def _tqdm() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a notebook lacks its widgets; bars of text do
+        warnings.simplefilter("ignore")  # about missing notebook widgets; text bars work too
         from tqdm.auto import tqdm
     return tqdm

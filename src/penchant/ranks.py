@@ -1,9 +1,9 @@
-"""Many processes that are one run: which of them this is, and what all of them say together.
+"""Communication between the processes (ranks) of one run.
 
-torchrun starts the processes, torch.distributed carries what they say. Every rank takes the same way through the run
-and meets the others in `gather`, which all that is said here is made of; alone, each of these functions is the
-identity. A rank that fails says so where the others next meet, so that all end with its one sentence. What is told is
-JSON, never pickle. PyTorch is imported where there are several.
+torchrun starts the processes, torch.distributed connects them. All ranks take the same path through the run and
+synchronise in `gather`, on which all communication here is built; for a single process, each function is the identity.
+A failing rank reports its error at the next synchronisation, so that all end with its one sentence. Messages are JSON,
+never pickle. PyTorch is imported only with several processes.
 """
 
 from __future__ import annotations
@@ -53,22 +53,22 @@ __all__ = [
 T = TypeVar("T")
 U = TypeVar("U")
 PATIENCE = timedelta(hours=12)
-"""That a rank waits for another at most: one may ask a judge for hours. Who has ended is noticed at once."""
+"""The most time a rank waits for another: one may ask a judge for hours. Ended processes are noticed at once."""
 SECONDS_BETWEEN_MEETINGS = 1.0
 INTERRUPTIONS = ("KeyboardInterrupt", "Interrupted")
-"""By their names, as they are told."""
+"""Error classes by name, for transmission."""
 _ALONE: ContextVar[bool] = ContextVar("works by itself", default=False)
 VALUE, FAILED, WORK = 0, 1, 2
-"""What a rank says when all meet: something, that it has failed, or that it does work in which all must take part."""
+"""Kinds of messages: a value, a failure, or work in which all must take part."""
 _OF_RANK: ContextVar[Callable[[str], None] | None] = ContextVar("takes part when others work", default=None)
 _IN_WORK: ContextVar[bool] = ContextVar("what was said last is that all work", default=False)
 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Inside, the processes that torchrun started are ranks of one run; what ends one of them ends all.
+    """A context in which the processes started by torchrun are ranks of one run; an error in one ends all.
 
-    Does nothing in a process that is alone, or joined already. Raises ConfigError where they do not find each other.
+    No effect for a single process, or if already joined. Raises ConfigError if they cannot connect.
     """
     if num_processes() == 1 or _are_joined():
         yield
@@ -90,14 +90,14 @@ def joined() -> Iterator[None]:
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """What is raised inside is told to the other ranks, where they next meet.
+    """A context that reports errors to the other ranks at their next synchronisation.
 
-    Not what is raised in work in which all take part: who fails there ends, and the others notice.
+    Errors in collective work are not reported: the failing rank ends, and the others notice.
     """
     try:
         yield
     except BaseException as error:
-        if _IN_WORK.get():  # the others are in the midst of a sum, and hear only that this one has ended
+        if _IN_WORK.get():  # the others are inside a collective, and only notice that this one has ended
             if _is_broken_connection(error):
                 raise _another_has_ended(error) from error
         elif not _known_to_all(error):
@@ -111,18 +111,18 @@ def _are_joined() -> bool:
 
 
 def rank() -> int:
-    """Which rank this process is, from 0."""
+    """The rank of this process, from 0."""
     return int(sys.modules["torch.distributed"].get_rank()) if _are_joined() and not _ALONE.get() else 0
 
 
 def size() -> int:
-    """How many ranks there are; 1 for a process that is alone, or works by itself."""
+    """The number of ranks; 1 for a single process, or inside `by_itself`."""
     return int(sys.modules["torch.distributed"].get_world_size()) if _are_joined() and not _ALONE.get() else 1
 
 
 @contextmanager
 def by_itself() -> Iterator[None]:
-    """Inside, this rank is as one that is alone: what it does there, the others do not do beside it."""
+    """A context in which this rank acts as a single process, without the others."""
     before = _ALONE.set(True)
     try:
         yield
@@ -131,12 +131,12 @@ def by_itself() -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """Whether this rank is the one that writes, prints and decides by the clock."""
+    """Whether this is the first rank, which writes, prints and makes time-based decisions."""
     return rank() == 0
 
 
 def gather(value: T) -> list[T]:
-    """The value of every rank, in order; of values that JSON can hold. Raises what another rank has failed with."""
+    """Return the JSON values of all ranks, in order. Raises another rank's error."""
     if size() == 1:
         return [value]
     while True:
@@ -149,14 +149,14 @@ def gather(value: T) -> list[T]:
 
 
 def when_others_work(helper: Callable[[str], None]) -> None:
-    """Let this rank take part by `helper`, which is told what, where another works and this one waits in `gather`."""
+    """Let this rank take part, by `helper(what)`, in another's collective work while it waits in `gather`."""
     _OF_RANK.set(helper)
 
 
 def work_together(what: str) -> None:
-    """Say that this rank does `what` now; all that wait take part, and all others must do the same.
+    """Announce that this rank does `what` now; waiting ranks take part, and all others must do the same.
 
-    Also inside `first` and `share`, where the others wait, or work too.
+    It may be used inside `first` and `share`, where the others wait or work too.
     """
     before = _ALONE.set(False)
     try:
@@ -167,7 +167,7 @@ def work_together(what: str) -> None:
 
 
 def first(find: Callable[[], T]) -> T:
-    """What the first rank finds; the others wait and are told."""
+    """Run on the first rank only, and return its result on all."""
     found = None
     if is_first():
         with by_itself():
@@ -177,7 +177,7 @@ def first(find: Callable[[], T]) -> T:
 
 @contextmanager
 def first_goes_ahead() -> Iterator[None]:
-    """What is inside is done by the first rank before the others, who then find what it fetched or cached."""
+    """A context that the first rank runs before the others, which then find its downloads and caches."""
     if not is_first():
         gather(None)
     yield
@@ -186,7 +186,7 @@ def first_goes_ahead() -> Iterator[None]:
 
 
 def add_up(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor by its sum over all ranks, which is the same bits on each."""
+    """Replace each tensor by its sum over all ranks, bit-identical on each."""
     if size() > 1:
         import torch.distributed as dist
 
@@ -197,14 +197,14 @@ def add_up(tensors: Sequence[Tensor]) -> None:
 
 @contextmanager
 def all_together() -> Iterator[None]:
-    """Inside, every rank does the same sums over all; they meet before, so that none fails instead."""
+    """A context for the same collectives on every rank; they synchronise first, in case one failed."""
     gather(None)
     with _broken_connections_explained():
         yield
 
 
 def concatenate(own: Tensor) -> tuple[Tensor, slice]:
-    """The tensors of all ranks, one after another, and where this rank's own lies in them; of numbers, (N,)."""
+    """The concatenated tensors of all ranks, (N,), and the offset of this rank's own."""
     if size() == 1:
         return own, slice(None)
     parts = gather(own.tolist())
@@ -213,20 +213,20 @@ def concatenate(own: Tensor) -> tuple[Tensor, slice]:
 
 
 def dealt(items: Sequence[T]) -> Sequence[T]:
-    """Those of the items that fall to this rank, dealt out in turn."""
+    """This rank's share of the items, dealt round-robin."""
     return items if size() == 1 else [items[i] for i in range(rank(), len(items), size())]
 
 
 def collect(own: Sequence[T]) -> list[T]:
-    """What all ranks made of the items they were dealt, in the order that these had."""
+    """Collect all ranks' results for dealt items, in the original order."""
     parts = gather(list(own))
     return [parts[i % size()][i // size()] for i in range(sum(map(len, parts)))]
 
 
 def share(items: Sequence[T], work: Callable[[Sequence[T]], Iterable[U]]) -> list[U]:
-    """What `work` makes of the items, one of each and in order; each rank works by itself on those it is dealt.
+    """The results of `work` on all items, in order; each rank works independently on its share.
 
-    Of values that JSON can hold. Where that of an item depends on those beside it, deal out what stays together.
+    Results must be JSON values. If an item's result depends on others, deal out groups instead.
     """
     if size() == 1:
         return list(work(items))
@@ -238,9 +238,9 @@ def share(items: Sequence[T], work: Callable[[Sequence[T]], Iterable[U]]) -> lis
 
 
 def pooled(own: Iterable[T]) -> Iterator[T]:
-    """What the iterables of all ranks give, on every rank alike, about as it comes; of values that JSON can hold.
+    """Merge the iterables of all ranks, identically on every rank, roughly as values arrive; JSON values only.
 
-    They meet every second or so, and then work on; one whose iterable is at its end waits for the others.
+    They synchronise about every second; a rank whose iterable has ended waits for the others.
     """
     if size() == 1:
         yield from own
@@ -254,7 +254,7 @@ def pooled(own: Iterable[T]) -> Iterator[T]:
 
 
 def _for_a_while(parts: Iterator[T]) -> tuple[list[T], bool]:
-    """What comes until the next meeting, and whether there may be more."""
+    """The values until the next synchronisation, and whether there may be more."""
     found: list[T] = []
     end = time.monotonic() + SECONDS_BETWEEN_MEETINGS
     with by_itself():
@@ -266,7 +266,7 @@ def _for_a_while(parts: Iterator[T]) -> tuple[list[T], bool]:
 
 
 def require_same(facts: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a rank computes from something else than the first; facts: what it is, by its name."""
+    """Raise ConfigError if a rank's inputs differ from the first's; facts: the inputs, by name."""
     every = gather(dict(facts))
     for number, found in enumerate(every):
         if other := [name for name in found if found[name] != every[0].get(name)]:
@@ -277,21 +277,21 @@ def require_same(facts: Mapping[str, Any]) -> None:
 
 
 def _known_to_all(error: BaseException) -> bool:
-    """Whether the others need not be told: they told it, or this is how a command ends that is done."""
+    """Whether an error need not be reported: it came from the others, or is a normal exit."""
     if isinstance(error, SystemExit):
         return not error.code
     return getattr(error, "everywhere", False) or getattr(error, "at_once", False)
 
 
 def _tell_of(error: BaseException) -> None:
-    """Let the other ranks end with this error, if they are still there."""
+    """Report this error to the other ranks, if they are still running."""
     text = json.dumps([type(error).__name__, str(error) or type(error).__name__])
-    with suppress(PenchantError):  # where they are gone
+    with suppress(PenchantError):  # if they are gone
         _exchange(text, FAILED)
 
 
 def _exchange(text: str, kind: int = VALUE) -> tuple[list[int], list[str]]:
-    """Of which kind every rank says something, and what. Raises the error of the first that failed, on the others."""
+    """Exchange every rank's message kind and value. Raises the first failed rank's error on the others."""
     import torch
     import torch.distributed as dist
 
@@ -312,12 +312,12 @@ def _exchange(text: str, kind: int = VALUE) -> tuple[list[int], list[str]]:
 
 @contextmanager
 def _signals_waiting() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM wait: a rank that left in the midst of an exchange would be misunderstood."""
+    """A context that delays Ctrl-C and SIGTERM, so that no rank leaves in the middle of an exchange."""
     heard: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     try:
         before = [signal.signal(number, lambda number, _frame: heard.append(number)) for number in numbers]
-    except ValueError:  # not the main thread, which alone hears them
+    except ValueError:  # signals are handled only in the main thread
         yield
         return
     try:
@@ -330,7 +330,7 @@ def _signals_waiting() -> Iterator[None]:
 
 
 def _error_of(number: int, kind: str, text: str) -> BaseException:
-    """What another rank failed with, as this one raises it."""
+    """Another rank's error, as raised by this one."""
     if kind in INTERRUPTIONS:
         return _Stopped()
     known = getattr(errors, kind, None)
@@ -341,7 +341,7 @@ def _error_of(number: int, kind: str, text: str) -> BaseException:
 
 
 class _Stopped(KeyboardInterrupt):
-    """Another rank was interrupted, and so this one is."""
+    """Another rank was interrupted, so this one is too."""
 
     everywhere = True
 
@@ -355,7 +355,7 @@ def _broken_connections_explained() -> Iterator[None]:
 
 
 def _is_broken_connection(error: BaseException) -> bool:
-    """Whether this is how gloo or NCCL say that another process is gone."""
+    """Whether this is an error of gloo or NCCL for a lost process."""
     return isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "NCCL", "Connection"))
 
 

@@ -1,4 +1,4 @@
-"""What a name from a user leads to: a file that can be read, or a few words that say why not."""
+"""Read a file that a user names, or explain in a few words why it cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from penchant.errors import ConfigError
 __all__ = ["A_FOLDER", "NO_SUCH_FILE", "os_reason", "read_given", "read_text", "why_unreadable"]
 
 MAX_TEXT_BYTES = 16_000_000
-"""A settings file, a template or a list of instructions is longer only by mistake."""
+"""The most bytes of a settings file, a template or instructions; more is a mistake."""
 NO_SUCH_FILE = "there is no such file"
 A_FOLDER = "it is a folder, not a file"
 WORDS = {
@@ -31,12 +31,12 @@ KINDS = (
 
 
 def os_reason(error: OSError) -> str:
-    """What the system refused, in words."""
+    """The system's error, in words."""
     return WORDS.get(error.errno or 0) or error.strerror or str(error)
 
 
 def why_unreadable(path: str | os.PathLike[str]) -> str | None:
-    """Why no file can be read under this name; None where one is there. Nothing is opened: a pipe would wait."""
+    """Why no file can be read under this name; None if one exists. Nothing is opened, as a pipe would block."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -47,7 +47,7 @@ def why_unreadable(path: str | os.PathLike[str]) -> str | None:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The UTF-8 text of a small file. Raises OSError, whose strerror says why, and UnicodeDecodeError."""
+    """The UTF-8 text of a small file. Raises OSError, with its reason in strerror, and UnicodeDecodeError."""
     if reason := why_unreadable(path):
         raise OSError(errno.EINVAL, reason, os.fspath(path))
     with Path(path).open("rb") as stream:
@@ -58,7 +58,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def read_given(path: str | os.PathLike[str] | None, argument: str, give: str) -> str | None:
-    """The text of the file that an argument names, if any. give: what it should be. Raises ConfigError."""
+    """The text of the file that an argument names, if any. give: the expected content. Raises ConfigError."""
     if path is None:
         return None
     try:

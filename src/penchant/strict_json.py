@@ -1,7 +1,7 @@
-"""JSON that a file holds against what it is to hold: where something else stands, a few words say what and where.
+"""Validate a JSON file against a schema; errors say in a few words what is wrong and where.
 
-Only what is read is looked at: fields that nobody knows stay as they are, and one with a default may be missing, as in
-files of an older Penchant. What is given back is the file's own content.
+Only fields that are read are checked: unknown fields are kept, and one with a default may be missing, as in files of
+older versions. The result is the file's own content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from penchant.wording import reason_of, shown
 __all__ = ["LACKING", "LARGEST", "Count", "Fields", "Number", "Text", "fault_in", "object_in", "read_object"]
 
 DEEPEST = 60
-"""Brackets within brackets: nothing that is written has half as many."""
+"""The deepest nesting; files written by Penchant have less than half."""
 EXPECTED = {
     "float_type": "a number",
     "int_type": "a whole number",
@@ -30,7 +30,7 @@ EXPECTED = {
 
 
 def _text(value: object) -> object:
-    """Pydantic's own `str` refuses half a surrogate pair, which the name of a file may hold."""
+    """A text; pydantic's own `str` refuses lone surrogates, which file names may contain."""
     if not isinstance(value, str):
         raise ValueError("text")
     return value
@@ -39,24 +39,24 @@ def _text(value: object) -> object:
 Text = Annotated[Any, AfterValidator(_text)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 LARGEST = 1e100
-"""Of numbers that are read: sums and squares of many are finite too."""
+"""The largest number accepted, so that sums and squares stay finite."""
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 LACKING: Any = None
-"""The default of a field that may be missing; null it may be only where its type says so."""
+"""The default of an optional field; it may be null only if its type allows it."""
 
 
 class Fields(BaseModel):
-    """What an object is to hold, each field of exactly its type."""
+    """The schema of an object, with strictly typed fields."""
 
     model_config = ConfigDict(strict=True, protected_namespaces=())
 
 
 def read_object(file: Path, schema: type[Fields], error: type[UserError], mend: str) -> dict[str, Any]:
-    """The JSON object in a file. mend: what to do where it is another.
+    """Read the JSON object in a file. mend: the advice if it is invalid.
 
-    Raises OSError where there is nothing to read, and `error` where it is no such object.
+    Raises OSError if the file cannot be read, and `error` if its content is invalid.
     """
     try:
         return object_in(file.read_text(encoding="utf-8"), schema)
@@ -65,7 +65,7 @@ def read_object(file: Path, schema: type[Fields], error: type[UserError], mend: 
 
 
 def object_in(text: str, schema: type[Fields]) -> dict[str, Any]:
-    """The JSON object that a text spells. Raises ValueError, which says why."""
+    """Parse a JSON object. Raises ValueError with the reason."""
     try:
         content = json.loads(text)
     except RecursionError as error:
@@ -80,7 +80,7 @@ def object_in(text: str, schema: type[Fields]) -> dict[str, Any]:
 
 
 def fault_in(content: object, schema: type[Fields]) -> str:
-    """The first field that is not what it should be, what it is, and what belongs there; "" where all are right."""
+    """The first invalid field, its value, and the expected one; "" if all are valid."""
     try:
         schema.model_validate(content)
     except ValidationError as error:

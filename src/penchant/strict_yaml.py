@@ -1,6 +1,6 @@
-"""YAML as `yaml.safe_load` reads it, but whatever it cannot be is one kind of error, which says why and in which line.
+"""Read YAML like `yaml.safe_load`, with a single kind of error that has the reason and the line.
 
-A key that stands twice in one mapping is refused: which one was meant?
+A duplicate key in a mapping is refused, because the intended value is unknown.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from penchant.wording import one_line, reason_of
 __all__ = ["StrictYamlError", "line_of", "read_settings", "strict_load"]
 
 STRAY = (ValueError, OverflowError, TypeError, LookupError, AttributeError)
-"""What the library lets through besides its own errors: those of int(), float(), date(), chr() and of odd tags."""
+"""Errors besides the library's own: those of int(), float(), date(), chr() and of unusual tags."""
 
 
 class StrictYamlError(Exception):
-    """problem, fix: what is wrong and what to do, in words. line: where, from 1; None where that is not known."""
+    """problem, fix: what is wrong and what to do, in words. line: where, from 1; None if unknown."""
 
     def __init__(self, problem: str, fix: str, line: int | None = None) -> None:
         super().__init__(f"{problem}; {fix}")
@@ -32,7 +32,7 @@ class StrictYamlError(Exception):
 
     @property
     def where(self) -> str:
-        """`:3`, to stand behind the name of a file, or nothing where the line is not known."""
+        """`:3`, to append to a file name, or empty if the line is unknown."""
         return f":{self.line}" if self.line else ""
 
 
@@ -49,7 +49,7 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge what `<<` names; the last of each key is enough, else merges of merges grow without bound."""
+        """Merge keys by `<<`, keeping only the last of each, as nested merges could grow without bound."""
         super().flatten_mapping(node)
         last = {_name_of(key): (key, value) for key, value in node.value}
         node.value = list(last.values())
@@ -70,7 +70,7 @@ def _name_of(key: yaml.Node) -> object:
 
 
 def strict_load(text: str) -> Any:
-    """The value that the text holds. Raises StrictYamlError."""
+    """Parse the text. Raises StrictYamlError."""
     try:
         return yaml.load(text, Loader=_StrictLoader)  # a SafeLoader: it builds plain values only
     except RecursionError as error:
@@ -82,7 +82,7 @@ def strict_load(text: str) -> Any:
 
 
 def line_of(text: str, path: Sequence[object]) -> int | None:
-    """The line, from 1, where what lies at this path of keys and places begins; of as much of it as is there.
+    """The line, from 1, of the value at this path of keys and indices, or of the longest existing prefix.
 
     Example:
         >>> line_of("seeds: [0]\\ngrid:\\n  beta: [1]\\n  rate: [2]\\n", ("grid", "rate"))
@@ -105,9 +105,9 @@ def line_of(text: str, path: Sequence[object]) -> int | None:
 
 
 def read_settings(file: Path, *, expected: str, unreadable: str) -> dict[str, Any]:
-    """The mapping that a file of settings holds; of an empty file, none.
+    """Read the mapping in a settings file; empty for an empty file.
 
-    expected, unreadable: words for what it should hold, and for what to do where it cannot be read. Raises ConfigError.
+    expected, unreadable: words for the expected content, and for what to do if it is unreadable. Raises ConfigError.
     """
     try:
         content = strict_load(read_text(file))

@@ -1,4 +1,4 @@
-"""The versions that decide what is computed: written into every run's ledger, and shown where bugs are reported."""
+"""The versions that affect results: recorded in every run's ledger, and shown for bug reports."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +11,7 @@ PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors", "numpy
 
 
 def installed_versions() -> dict[str, str]:
-    """By name, Penchant and Python first; from the packages' metadata, so that none of them is imported."""
+    """Versions by name, Penchant and Python first; from package metadata, without importing any."""
     return {"penchant": VERSION, "python": platform.python_version()} | {name: _of(name) for name in PACKAGES}
 
 

@@ -1,8 +1,8 @@
-"""Foreign text made fit for a message: it can be encoded, is one line and bounded, and keeps what says why.
+"""Make untrusted text fit for messages: encodable, on one line, bounded, with its important parts kept.
 
-A row, a file name or another library's error may hold half a surrogate pair, line ends, or megabytes. Everything that
-Penchant says passes through here where it is made (`PenchantError`, `BadRow`), so that it can be shown, written to
-run.json and drawn in a report alike.
+A row, a file name or another library's error may contain lone surrogates, line ends, or megabytes. Every message of
+Penchant passes through here when it is created (`PenchantError`, `BadRow`), so that it can be shown, written to
+run.json and drawn in a report.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ __all__ = [
 ]
 
 SPELT_OUT = "backslashreplace"
-"""How half a surrogate pair is written, which no encoding has bytes for: as \\udce9, in JSON the escape of its own."""
+"""Lone surrogates, which no encoding has bytes for, are written as \\udce9, JSON's own escape."""
 MAX_MESSAGE = 2_000
-"""Characters of the longest message."""
+"""The longest message, in characters."""
 MAX_REASON = 600
-"""Characters of the longest reason within one: of a bad row, of another library's error."""
+"""The longest reason within a message, in characters: of a bad row, or of another library's error."""
 MOST_GUESSES = 10_000
 JOINERS = "\u200c\u200d"
-"""Unprintable by the letter, but Persian, Hindi and emoji are spelt with them."""
+"""Formally unprintable, but needed for Persian, Hindi and emoji."""
 LINE_ENDS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
 
 def bytes_in_words(num: float) -> str:
-    """A number of bytes as "3.2 GB" or "12.5 MB", in powers of ten, so that little never reads as nothing."""
+    """A number of bytes as "3.2 GB" or "12.5 MB", in powers of ten, so that a small number never reads as 0."""
     size, unit = next(
         (size, unit) for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if num >= size or size == 1e3
     )
@@ -51,12 +51,12 @@ def bytes_in_words(num: float) -> str:
 
 
 def encodable(text: str) -> str:
-    """The text with every half of a surrogate pair spelt out, as \\udce9: no encoding has bytes for it."""
+    """The text with lone surrogates spelt out, as \\udce9, because no encoding has bytes for them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def in_short(text: str, limit: int) -> str:
-    """At most about `limit` characters: what is too long loses its middle, as the end often says what to do."""
+    """At most about `limit` characters: a long text loses its middle, as the end often says what to do."""
     if len(text) <= limit:
         return text
     head, tail = text[: limit * 2 // 3], text[len(text) - limit // 3 :]
@@ -69,7 +69,7 @@ def one_line(text: str, limit: int = MAX_MESSAGE) -> str:
 
 
 def sanitise(text: str) -> str:
-    """Foreign text made safe to show: what could move the cursor, colour or reverse what follows becomes U+FFFD.
+    """Make untrusted text safe to show: characters that move the cursor, colour or reverse text become U+FFFD.
 
     That is every control character but newline and tab, among them the escape of ANSI sequences, and the marks that
     reorder text (bidirectional overrides and isolates). Letters and spaces of every script stay as they are.
@@ -82,15 +82,15 @@ def _is_safe(c: str) -> bool:
 
 
 def kind_and_reason_of(error: BaseException) -> str:
-    """The kind of an error and what it says, for code that a user wrote."""
+    """The type of an error and its message, for errors in users' code."""
     return f"{type(error).__name__}: {one_line(str(error), MAX_REASON)}"
 
 
 def reason_of(error: BaseException) -> str:
-    """What another library's error says, whole but on one line: the sentence that says why is often not the first.
+    """The full message of another library's error on one line: the reason is often not in the first sentence.
 
-    An error that says no more than a name, as KeyError does, is introduced by its kind. Python's limit on the digits
-    of a number is worded for programmers, so it is said anew.
+    An error whose message is only a name, like KeyError, is prefixed by its type. Python's limit on the digits of a
+    number is reworded, as its message is for programmers.
     """
     text = one_line(str(error), MAX_REASON).rstrip(".")
     if isinstance(error, ValueError) and "integer string conversion" in text:
@@ -99,9 +99,9 @@ def reason_of(error: BaseException) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was perhaps meant, but for a slip of the pen; None where none is that close.
+    """The known word that was probably meant, up to a typo; None if none is close enough.
 
-    `generations` is not what `conversations` was to be, though most of its letters are the same.
+    `generations` is no typo of `conversations`, although most letters are the same.
     """
     folded = {name.casefold(): name for name in islice(known, MOST_GUESSES)}
     near = get_close_matches(word.casefold()[:200], folded, 1, cutoff=0.8)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from penchant.evaluation.scoring import PairScore, response_logprobs, score_rewards, summarise
+from penchant.evaluation.pair_scores import PairScore, response_logprobs, score_rewards, summarise
 from penchant.models.load import load_model
 from penchant.models.numerics import choose_numerics
 from penchant.tokens import EncodedPair, TokenSequence

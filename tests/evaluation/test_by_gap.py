@@ -8,8 +8,8 @@ import pytest
 
 from penchant.data import load_pairs
 from penchant.data.records import Origin
-from penchant.evaluation.scoring import PairScore, summarise
-from penchant.evaluation.shown import accuracy_lines
+from penchant.evaluation.pair_scores import PairScore, summarise
+from penchant.evaluation.results_in_words import accuracy_lines
 from penchant.ranking.cautions import SAME, warning_of
 from penchant.report.compared_measures import compared_measures
 from penchant.statistics import Estimate

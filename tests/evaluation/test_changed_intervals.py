@@ -10,7 +10,7 @@ from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import changes
 from penchant.evaluation.compared import compare_answers, mean_of
 from penchant.evaluation.judges import FunctionJudge
-from penchant.evaluation.shown import evaluation_lines
+from penchant.evaluation.results_in_words import evaluation_lines
 from penchant.ranking.cautions import SAME, warning_of
 from penchant.ranking.quantiles import two_sided_quantile
 from penchant.ranking.winrate import win_rate

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from penchant.evaluation.judges import FunctionJudge, PeopleJudge, PreferenceFunctionJudge
 from penchant.evaluation.judges.endpoint import EndpointJudge
-from penchant.evaluation.judges.reward import RewardJudge
+from penchant.evaluation.judges.implicit_reward import RewardJudge
 from penchant.evaluation.judges.reward_model import RewardModelJudge
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "judges.md").read_text(encoding="utf-8")

@@ -150,7 +150,7 @@ def test_the_pairs_most_alike_to_a_model_are_left_out_and_the_least_alike_come_f
     assert every.rows[-1]["prompt"] == prompt(SUN)  # its sides differ in a point alone
     found = pt.pair(samples, length_and_end, ches_model=model, drop_alike=0.3, min_gap=0.1, progress=False)
     assert [row["prompt"] for row in found.rows] == [prompt(SEA), prompt("Rain?")]
-    assert found.left_out == {"pairs whose sides are most alike to the model": 1}
+    assert found.left_out == {"pairs whose sides are most similar to the model": 1}
     assert found.rows[0]["meta"]["filters"] == {"min_gap": 0.1, "drop_alike": 0.3}
     assert found.rows[0]["meta"]["ches_model"] == model.name
 

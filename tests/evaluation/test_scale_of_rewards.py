@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from penchant.evaluation.scoring import beta_of
+from penchant.evaluation.pair_scores import beta_of
 
 
 @pytest.mark.parametrize(

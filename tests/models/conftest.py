@@ -104,3 +104,20 @@ def family():
         TokenSequence.of(system + two, some(5)),
         TokenSequence.of(some(4), some(6)),
     ]
+
+
+@pytest.fixture(scope="session")
+def visible():
+    """The attention rule from its definition, (T, T): a token sees those of its own path up to itself."""
+    import numpy as np
+
+    def written_out(forest):
+        seen = np.zeros((forest.num_tokens, forest.num_tokens), dtype=bool)
+        for index, segment in enumerate(forest.segments):
+            own = slice(segment.start, segment.stop)
+            seen[own, own] = np.tri(len(segment), dtype=bool)
+            for above in (forest.segments[i] for i in forest.lineage(index)[:-1]):
+                seen[own, above.start : above.stop] = True
+        return seen
+
+    return written_out

@@ -24,24 +24,24 @@ def random_qkv(forest, heads, groups, width=4, dtype=torch.float64):
     return [torch.randn(shape, generator=generator, dtype=dtype, requires_grad=True) for shape in shapes]
 
 
-def dense(forest, query, key, value, scale):
-    """The definition: softmax over what is visible, every query head with the keys of its group."""
+def dense(seen, query, key, value, scale):
+    """The definition: softmax over what is seen, every query head with the keys of its group."""
     repeat = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
-    scores = (query @ key.transpose(-1, -2) * scale).masked_fill(~torch.from_numpy(forest.visible()), float("-inf"))
+    scores = (query @ key.transpose(-1, -2) * scale).masked_fill(~torch.from_numpy(seen), float("-inf"))
     return (scores.softmax(-1) @ value).transpose(1, 2)
 
 
 @pytest.mark.parametrize(("heads", "groups"), [(4, 4), (4, 2), (6, 1)], ids=["MHA", "GQA", "MQA"])
 @pytest.mark.parametrize("block", [1, 3, 128])
-def test_tree_attention_is_dense_attention_under_the_forests_rule(monkeypatch, heads, groups, block):
+def test_tree_attention_is_dense_attention_under_the_forests_rule(monkeypatch, visible, heads, groups, block):
     monkeypatch.setattr(attention, "QUERY_BLOCK", block)
     random = np.random.default_rng(3)
     trunk = random.integers(0, 9, 20).tolist()
     forest = forest_of(*[[*trunk[: random.integers(1, 21)], *random.integers(0, 9, 9).tolist()] for _ in range(7)])
     inputs = random_qkv(forest, heads, groups)
     ours = TreeLayout(forest, CPU).attend(0, *inputs, 0.3)
-    oracle = dense(forest, *inputs, 0.3)
+    oracle = dense(visible(forest), *inputs, 0.3)
     torch.testing.assert_close(ours, oracle, rtol=1e-10, atol=1e-10)
     weights = torch.randn(ours.shape, dtype=torch.float64)
     for mine, theirs in zip(
@@ -92,10 +92,10 @@ def test_a_network_used_directly_is_refused_rather_than_answered_without_its_mas
     assert llama.network(ids).logits.shape == (1, 4, 288)
 
 
-def test_the_scale_defaults_to_that_of_the_head_width():
+def test_the_scale_defaults_to_that_of_the_head_width(visible):
     inputs = random_qkv(TREE, 2, 2)
     out, _ = attention.attend(Layer(), *inputs, layout=TreeLayout(TREE, CPU))
-    torch.testing.assert_close(out, dense(TREE, *inputs, 0.5))
+    torch.testing.assert_close(out, dense(visible(TREE), *inputs, 0.5))
 
 
 def test_a_mask_that_the_layer_made_itself_is_refused_rather_than_passed_over(llama, family):

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from penchant.data import Origin
-from penchant.evaluation import scoring
+from penchant.evaluation import pair_scores
 from penchant.models import devices
 from penchant.models.sampler import SamplingParams, sample
 from penchant.tokens import EncodedExample, TokenSequence
@@ -54,10 +54,10 @@ def test_sampling_makes_no_float64_where_the_device_has_none():
 
 def test_summed_log_probs_leave_the_device_before_they_are_widened(monkeypatch):
     with FakeTensorMode(allow_non_fake_inputs=True), WithoutFloat64():
-        monkeypatch.setattr(scoring, "score_sequences", lambda _model, items: torch.empty(len(items), device="mps"))
+        monkeypatch.setattr(pair_scores, "score_sequences", lambda _model, items: torch.empty(len(items), device="mps"))
         ones = [[TokenSequence.of([3], [4])], [TokenSequence.of([3], [5, 6])]]
         with pytest.raises(DataDependentOutputException):  # where numbers are asked for, which fake tensors do not hold
-            scoring.sequence_logprobs(SimpleNamespace(shares=True), ones)
+            pair_scores.sequence_logprobs(SimpleNamespace(shares=True), ones)
 
 
 def test_gradients_are_clipped_where_there_are_no_multi_tensor_kernels(llama, family, monkeypatch):

@@ -35,21 +35,21 @@ def inputs_of(forest, dtype=torch.float32, device=CPU, heads=(4, 2, 2), width=16
 
 @pytest.mark.parametrize("block", [1, 2, 7, 128])
 @pytest.mark.parametrize("num_prompts", [1, 3, 7])
-def test_blocks_are_those_of_the_rule_written_out(num_prompts, block):
+def test_blocks_are_those_of_the_rule_written_out(visible, num_prompts, block):
     forest = random_forest(num_prompts, num_prompts)
     size = -(-forest.num_tokens // block)
-    visible = np.zeros((size * block, size * block), dtype=bool)
-    visible[: forest.num_tokens, : forest.num_tokens] = forest.visible()
-    cells = visible.reshape(size, block, size, block)
+    seen = np.zeros((size * block, size * block), dtype=bool)
+    seen[: forest.num_tokens, : forest.num_tokens] = visible(forest)
+    cells = seen.reshape(size, block, size, block)
     some, whole = cells.any(axis=(1, 3)), cells.all(axis=(1, 3))
     np.testing.assert_array_equal(seen_blocks(subtree_ends(forest), block), [some & ~whole, whole])
 
 
-def test_the_rule_given_to_flex_attention_is_the_forests_rule():
+def test_the_rule_given_to_flex_attention_is_the_forests_rule(visible):
     forest = random_forest(0, 3)
     index = torch.arange(forest.num_tokens)
     sees = flex._sees(torch.from_numpy(subtree_ends(forest)))
-    np.testing.assert_array_equal(sees(0, 0, index[:, None], index[None, :]).numpy(), forest.visible())
+    np.testing.assert_array_equal(sees(0, 0, index[:, None], index[None, :]).numpy(), visible(forest))
 
 
 def test_cuda_alone_computes_by_flex_attention(monkeypatch):

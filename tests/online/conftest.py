@@ -5,7 +5,7 @@ import torch
 
 from penchant.models.load import load_model
 from penchant.models.numerics import Numerics
-from penchant.online.run import rlhf
+from penchant.online.rlhf import rlhf
 
 CPU = Numerics(torch.device("cpu"), torch.float32)
 NAMES = ("Lily", "Tom", "Ben", "Mia", "Sam", "Sue", "Max", "Anna")

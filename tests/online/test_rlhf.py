@@ -15,7 +15,7 @@ from penchant.models.forward import score_sequences
 from penchant.models.live_reference import LiveReference
 from penchant.online.config import RLHFConfig
 from penchant.online.policy_gradient import PolicyGradient
-from penchant.online.run import rlhf
+from penchant.online.rlhf import rlhf
 from penchant.online.writing import Writer
 from penchant.tokens import Limits, TokenSequence, tokenise_prompts
 from penchant.training.loop import accumulate

@@ -15,7 +15,7 @@ from penchant.evaluation.answers import Answers
 from penchant.evaluation.compared import Evaluation, compare_answers
 from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges import FunctionJudge
-from penchant.evaluation.scoring import Summary
+from penchant.evaluation.pair_scores import Summary
 from penchant.ranking.cautions import ONE, SAME
 from penchant.ranking.winrate import win_rate
 from penchant.report.calibration_figure import calibration_figure

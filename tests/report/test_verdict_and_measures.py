@@ -164,13 +164,13 @@ def test_remarks_alarms_and_the_ledger_are_said_in_chinese_with_the_same_numbers
         re.sub("<[^>]*>", " ", render_report(run, metrics, [], unsure, language=language)) for language in ("zh", "en")
     )
     for words in (
-        "第 40 步的警报：少数对决定梯度",
+        "第 40 步的警报：少数偏好对主导梯度",
         "60 对中的 3 对占了梯度的 73%，其余已经学会",
-        "看看 p.jsonl:4, p.jsonl:9, p.jsonl:{x}。",
-        "胜率的区间是 45.1% 到 64.3%，所以这次比较说不出哪个模型更好。",
-        "1,920 个训练对 · 240 个留出对",
+        "请检查 p.jsonl:4, p.jsonl:9, p.jsonl:{x}。",
+        "胜率的置信区间是 45.1% 到 64.3%，所以这次比较无法判断哪个模型更好。",
+        "1,920 个训练偏好对 · 240 个留出偏好对",
         "240 对中的 84.0%",
-        "训练对数",
+        "训练偏好对数",
     ):
         assert words in chinese, words
     assert "Answers grew。" in chinese

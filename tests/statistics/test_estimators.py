@@ -78,7 +78,7 @@ def test_where_everything_was_won_the_interval_is_not_a_point():
     found = st.length_controlled_win_rate([1.0] * 10, range(10), [3] * 10, [i // 2 for i in range(10)])
     assert found.high == 1.0
     assert found.low < 0.8
-    assert "came out alike" in found.warning
+    assert "same result" in found.warning
 
 
 def test_answers_of_one_prompt_have_no_interval_and_a_warning():

@@ -11,7 +11,7 @@ from penchant.ranking.winrate import paired_means, win_rate_of
 from penchant.statistics import crossed
 from penchant.studies.curves import curves_of, mean_over
 from penchant.studies.picking import pick
-from penchant.studies.run import Sweep
+from penchant.studies.study import Sweep
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from penchant.progress import Silent
 from penchant.studies import measuring
 from penchant.studies.settings import StudyConfig
-from penchant.studies.training import held_out_accuracy
+from penchant.studies.train_point import held_out_accuracy
 
 
 def test_where_the_exact_kl_cannot_be_computed_the_point_says_why(monkeypatch):

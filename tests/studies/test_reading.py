@@ -8,7 +8,7 @@ from penchant.errors import ConfigError
 from penchant.studies.points import frontier_points, sweep_points
 from penchant.studies.reading import read_study
 from penchant.studies.settings import FrontierConfig, SweepConfig
-from penchant.studies.training import check_points
+from penchant.studies.train_point import check_points
 
 FRONTIER = """\
 model: some-model

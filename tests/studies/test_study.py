@@ -44,7 +44,7 @@ def methods(given):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures take a second, and say nothing more when they are drawn again."""
-    monkeypatch.setattr("penchant.studies.run.draw_figure", lambda figure, stem: (stem, stem))
+    monkeypatch.setattr("penchant.studies.study.draw_figure", lambda figure, stem: (stem, stem))
 
 
 @pytest.fixture(scope="module")

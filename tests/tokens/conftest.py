@@ -8,7 +8,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from penchant.tokens import ChatEncoder
+from penchant.tokens import BoundaryError, ChatEncoder
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -68,3 +68,18 @@ def encoder_of(byte_tokenizer):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sequences_of():
+    """The sequences of a conversation, each of its turns encoded by itself; the first BoundaryError is raised."""
+
+    def encoded(encoder, messages):
+        texts = [text for turn in encoder.turns(messages) for text in encoder.write_turn(messages, turn)]
+        found = encoder.encode(texts)
+        for one in found:
+            if isinstance(one, BoundaryError):
+                raise one
+        return encoder.join_turns(messages, found)
+
+    return encoded

@@ -82,9 +82,9 @@ def test_a_response_never_begins_with_a_beginning_token(plain, chatml):
         assert encoder.encode_response(user("hi"), "yes")[0] != encoder.tokenizer.bos_token_id
 
 
-def test_an_empty_prompt_is_the_beginning_token_so_that_the_first_word_can_be_scored(plain):
+def test_an_empty_prompt_is_the_beginning_token_so_that_the_first_word_can_be_scored(plain, sequences_of):
     assert plain.encode_prompt(user("")) == [plain.tokenizer.bos_token_id]
-    (sequence,) = plain.encode_conversation([Message(role="assistant", content="Once")])
+    (sequence,) = sequences_of(plain, [Message(role="assistant", content="Once")])
     assert not sequence.scored[0]
     assert all(sequence.scored[1:])
     assert plain.decode(sequence.ids).strip() == "Once"
@@ -106,14 +106,14 @@ def test_a_sampled_response_under_a_chat_template_is_kept_without_the_space_arou
     assert chatml.decode_response(chatml.encode_prompt(prompt), ids) == "the answer"
 
 
-def test_a_padding_token_that_is_the_end_token_is_scored_all_the_same(chatml):
+def test_a_padding_token_that_is_the_end_token_is_scored_all_the_same(chatml, sequences_of):
     assert chatml.tokenizer.pad_token_id == chatml.tokenizer.eos_token_id
-    (sequence,) = chatml.encode_conversation(talk("hi", "hello"))
+    (sequence,) = sequences_of(chatml, talk("hi", "hello"))
     assert sequence.ids[sequence.scored][-1] == chatml.tokenizer.pad_token_id
 
 
-def test_in_a_conversation_the_assistants_turns_alone_are_scored(chatml):
-    (sequence,) = chatml.encode_conversation(talk("hello", "the answer", "what", "was there"))
+def test_in_a_conversation_the_assistants_turns_alone_are_scored(chatml, sequences_of):
+    (sequence,) = sequences_of(chatml, talk("hello", "the answer", "what", "was there"))
     picked = sequence.ids[sequence.scored]
     assert chatml.tokenizer.decode(picked) == "the answer<|im_end|>was there<|im_end|>"
     assert chatml.tokenizer.decode(sequence.ids) == (
@@ -123,15 +123,15 @@ def test_in_a_conversation_the_assistants_turns_alone_are_scored(chatml):
     assert sequence.weights is None
 
 
-def test_a_conversation_of_one_turn_is_its_prompt_and_response(chatml):
-    (sequence,) = chatml.encode_conversation(talk("hello", "the answer"))
+def test_a_conversation_of_one_turn_is_its_prompt_and_response(chatml, sequences_of):
+    (sequence,) = sequences_of(chatml, talk("hello", "the answer"))
     prompt, response = chatml.encode_prompt(user("hello")), chatml.encode_response(user("hello"), "the answer")
     assert sequence.ids.tolist() == [*prompt, *response]
     assert sequence.scored.sum() == len(response)
 
 
-def test_a_plain_conversation_is_read_on_without_end_tokens_and_every_answer_is_closed(plain):
-    first, second = plain.encode_conversation(talk("Once", " upon", " a", " time"))
+def test_a_plain_conversation_is_read_on_without_end_tokens_and_every_answer_is_closed(plain, sequences_of):
+    first, second = sequences_of(plain, talk("Once", " upon", " a", " time"))
     end = plain.tokenizer.eos_token_id
     for sequence, text in ((first, "Once upon"), (second, "Once upon a time")):
         assert plain.decode(sequence.ids).strip() == text
@@ -139,9 +139,11 @@ def test_a_plain_conversation_is_read_on_without_end_tokens_and_every_answer_is_
         assert sequence.ids[-1] == end
 
 
-def test_a_conversation_that_begins_with_the_assistant_is_a_boundary_error_under_a_template_with_roles(chatml):
+def test_a_conversation_that_begins_with_the_assistant_is_a_boundary_error_under_a_template_with_roles(
+    chatml, sequences_of
+):
     with pytest.raises(BoundaryError, match="begins with the assistant"):
-        chatml.encode_conversation([Message(role="assistant", content="hello")])
+        sequences_of(chatml, [Message(role="assistant", content="hello")])
 
 
 def test_a_document_is_opened_and_closed_once(plain, chatml):
@@ -152,13 +154,13 @@ def test_a_document_is_opened_and_closed_once(plain, chatml):
         assert ids.count(encoder.tokenizer.bos_token_id) == ids.count(encoder.tokenizer.eos_token_id) == 1
 
 
-def test_a_template_that_rewrites_its_prompt_is_a_boundary_error_not_a_guess(byte_tokenizer):
+def test_a_template_that_rewrites_its_prompt_is_a_boundary_error_not_a_guess(byte_tokenizer, sequences_of):
     rewriting = "{% for m in messages %}{{ messages|length }}{{ m.content }}{% endfor %}"
     encoder = ChatEncoder(byte_tokenizer, template=rewriting)
     with pytest.raises(BoundaryError, match="does not continue its own prompt"):
         encoder.encode_response(user("hi"), "yes")
     with pytest.raises(BoundaryError, match="does not continue its own prompt"):
-        encoder.encode_conversation(talk("hi", "yes"))
+        sequences_of(encoder, talk("hi", "yes"))
 
 
 def test_a_template_that_refuses_the_roles_is_a_boundary_error_with_its_words(byte_tokenizer):

@@ -22,6 +22,13 @@ def path_of(forest, one, predictors):
     raise AssertionError("no path spells the sequence")
 
 
+def visible(forest):
+    """What the docstring of the module says of the tour: i sees j iff j <= i and enter[j] <= enter[i] < exit[j]."""
+    (enter, leave), index = forest.enter_exit(), np.arange(forest.num_tokens)
+    i, j = index[:, None], index[None, :]
+    return (j <= i) & (enter[j] <= enter[i]) & (enter[i] < leave[j])
+
+
 def check_against_brute_force(sequences, **options):
     """Everything a forest promises, from the definition, in loops."""
     forest = Forest.plant(sequences, **options)
@@ -37,7 +44,7 @@ def check_against_brute_force(sequences, **options):
     for path in paths:
         for place, i in enumerate(path):
             expected[i, path[: place + 1]] = True
-    np.testing.assert_array_equal(forest.visible(), expected)
+    np.testing.assert_array_equal(visible(forest), expected)
     for index, segment in enumerate(forest.segments):
         seen = {j for start, stop in forest.spans(index) for j in range(start, stop)}
         assert seen == set(np.flatnonzero(expected[segment.stop - 1])), "spans are what the last token sees"
@@ -123,7 +130,7 @@ def test_a_single_token_is_a_forest_that_scores_nothing():
     forest = Forest.plant([TokenSequence.of([3], [])])
     assert forest.input_ids_T.tolist() == [3]
     assert len(forest.target_ids_K) == 0
-    assert forest.visible().tolist() == [[True]]
+    assert visible(forest).tolist() == [[True]]
 
 
 def test_only_the_scored_turns_of_a_conversation_are_targets():

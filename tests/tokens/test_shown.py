@@ -14,8 +14,10 @@ LETTERS = SimpleNamespace(
 
 def test_scored_runs_cut_where_the_mask_changes_and_lose_nothing():
     sequence = TokenSequence(np.arange(6), np.array([False, False, True, True, False, True]))
-    assert list(scored_runs(sequence)) == [(False, [0, 1]), (True, [2, 3]), (False, [4]), (True, [5])]
-    assert list(scored_runs(TokenSequence(np.array([7]), np.array([False])))) == [(False, [7])]
+    found = [(scored, run.tolist()) for scored, run in scored_runs(sequence)]
+    assert found == [(False, [0, 1]), (True, [2, 3]), (False, [4]), (True, [5])]
+    ((scored, run),) = scored_runs(TokenSequence(np.array([7]), np.array([False])))
+    assert (scored, run.tolist()) == (False, [7])
 
 
 def test_a_pair_has_a_prompt_that_is_not_scored_and_two_responses_with_their_ends():

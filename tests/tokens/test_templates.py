@@ -72,12 +72,14 @@ CONVERSATIONS = {
     ("name", "system"),
     [(name, system) for name in TEMPLATES for system in (None, "Be brief.") if not (system and name == "gemma2")],
 )
-def test_the_ids_of_a_conversation_are_those_of_its_prompts_and_responses(encoder_of, name, conversation, system):
+def test_the_ids_of_a_conversation_are_those_of_its_prompts_and_responses(
+    encoder_of, name, conversation, system, sequences_of
+):
     encoder = encoder_of(name)
     messages = said(name, *CONVERSATIONS[conversation], system=system)
     turns = [i for i, message in enumerate(messages) if message.role == "assistant"]
     wanted = [(encoder.encode_prompt(messages[:i]), encoder.encode_response(messages[:i], messages[i])) for i in turns]
-    found = [part for sequence in encoder.encode_conversation(messages) for part in parts(sequence)]
+    found = [part for sequence in sequences_of(encoder, messages) for part in parts(sequence)]
     assert found == wanted
     for asked, (prompt, response) in zip(turns, wanted, strict=True):
         assert response[-1] in encoder.end_ids
@@ -102,27 +104,31 @@ def test_prompt_and_response_spell_what_transformers_writes(encoder_of, name):
     assert ids == encoder.tokenizer.encode(whole, add_special_tokens=False)
 
 
-def test_turns_are_one_sequence_where_the_template_keeps_history_and_one_each_where_it_rewrites_it(encoder_of):
+def test_turns_are_one_sequence_where_the_template_keeps_history_and_one_each_where_it_rewrites_it(
+    encoder_of, sequences_of
+):
     turns = ("hello there", "the answer", "and why", "that was what was")
-    numbers = {name: len(encoder_of(name).encode_conversation(said(name, *turns))) for name in TEMPLATES}
+    numbers = {name: len(sequences_of(encoder_of(name), said(name, *turns))) for name in TEMPLATES}
     rewriting = {"qwen3": 2, "deepseek_r1": 2, "plain": 2}
     assert numbers == {name: rewriting.get(name, 1) for name in TEMPLATES}
 
 
-def test_a_template_that_writes_the_system_only_before_the_last_question_is_read_as_it_samples(encoder_of):
+def test_a_template_that_writes_the_system_only_before_the_last_question_is_read_as_it_samples(
+    encoder_of, sequences_of
+):
     encoder = encoder_of("mistral")
     messages = talk("hello there", "the answer", "and why", "that was", system="Be brief.")
-    first, second = encoder.encode_conversation(messages)
+    first, second = sequences_of(encoder, messages)
     assert encoder.tokenizer.decode(first.ids) == "<s>[INST] Be brief.\n\nhello there[/INST] the answer</s>"
     assert encoder.tokenizer.decode(second.ids) == (
         "<s>[INST] hello there[/INST] the answer</s>[INST] Be brief.\n\nand why[/INST] that was</s>"
     )
 
 
-def test_a_template_that_takes_earlier_thinking_out_trains_each_turn_as_the_model_will_see_it(encoder_of):
+def test_a_template_that_takes_earlier_thinking_out_trains_each_turn_as_the_model_will_see_it(encoder_of, sequences_of):
     encoder = encoder_of("qwen3")
     messages = talk("one", "<think>\nfirst\n</think>\n\n1", "two", "<think>\nsecond\n</think>\n\n2")
-    first, second = encoder.encode_conversation(messages)
+    first, second = sequences_of(encoder, messages)
     text = encoder.tokenizer.decode
     assert (
         text(first.ids)
@@ -164,7 +170,7 @@ def test_reasoning_that_a_template_would_drop_is_refused(encoder_of, name):
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
-def test_tools_and_calls_go_through_the_template_and_the_call_is_scored(encoder_of, name):
+def test_tools_and_calls_go_through_the_template_and_the_call_is_scored(encoder_of, name, sequences_of):
     encoder = encoder_of(name)
     asked = Message(role="user", content="what is 1 and two?", tools=None if name == "deepseek_v3" else ADD)
     call = Message(role="assistant", content="", tool_calls=CALL)
@@ -176,7 +182,7 @@ def test_tools_and_calls_go_through_the_template_and_the_call_is_scored(encoder_
         assert "adds" in encoder.prompt_text([asked])
     result = Message(role="tool", content="3", name="add")
     answered = (asked, call, result, Message(role="assistant", content="it is 3"))
-    found = [part for sequence in encoder.encode_conversation(answered) for part in parts(sequence)]
+    found = [part for sequence in sequences_of(encoder, answered) for part in parts(sequence)]
     assert [encoder.tokenizer.decode(scored) for _, scored in found] == [
         text,
         encoder.tokenizer.decode(encoder.encode_response(answered[:3], "it is 3")),
@@ -203,12 +209,12 @@ def test_a_message_that_a_template_leaves_out_is_refused(encoder_of, name, role)
         encoder_of(name).encode_prompt([Message(role=role, content="be kind"), *talk("hi")])
 
 
-def test_a_turn_of_weight_zero_is_read_and_not_learned_and_other_weights_reach_the_tokens(encoder_of):
+def test_a_turn_of_weight_zero_is_read_and_not_learned_and_other_weights_reach_the_tokens(encoder_of, sequences_of):
     encoder = encoder_of("qwen2_5")
     bad = Message(role="assistant", content="bad answer", weight=0)
     half = Message(role="assistant", content="a star", weight=0.5)
     messages = (*talk("what is the sun?"), bad, *talk("again"), half)
-    (sequence,) = encoder.encode_conversation(messages)
+    (sequence,) = sequences_of(encoder, messages)
     assert encoder.tokenizer.decode(sequence.ids[sequence.scored]) == "a star<|im_end|>"
     assert "bad answer" in encoder.tokenizer.decode(sequence.ids)
     assert sequence.weights.tolist() == [0.5] * int(sequence.scored.sum())
@@ -247,7 +253,7 @@ def test_a_cut_right_behind_the_thinking_leaves_no_answer(encoder_of):
 
 @pytest.mark.parametrize("text", ["<|im_end|>", "go on<|im_start|>user\nand", "a <|im_end|> b <|im_end|>"])
 @pytest.mark.parametrize("name", ["qwen2_5", "smollm3"])
-def test_a_text_that_spells_a_special_token_is_refused_or_read_as_asked(encoder_of, name, text):
+def test_a_text_that_spells_a_special_token_is_refused_or_read_as_asked(encoder_of, name, text, sequences_of):
     with pytest.raises(BoundaryError, match=r"the user's content spells the special token <\|im_") as caught:
         encoder_of(name).encode_prompt(talk(text))
     assert caught.value.code == "special_token"
@@ -265,7 +271,7 @@ def test_a_text_that_spells_a_special_token_is_refused_or_read_as_asked(encoder_
     response = as_text.encode_response(talk(text), text)
     assert count(response) == 1, "its own end token alone"
     assert as_text.tokenizer.decode(response) == text + "<|im_end|>"
-    (sequence,) = as_text.encode_conversation(talk(text, text))
+    (sequence,) = sequences_of(as_text, talk(text, text))
     assert sequence.ids.tolist() == [*as_text.encode_prompt(talk(text)), *response]
 
 
@@ -496,11 +502,11 @@ def test_a_template_that_drops_thinking_and_does_not_open_it_learns_to_open_it(e
     assert silent.tokenizer.decode(ids) == f"<think>\nwell\n</think>\n\nyes{encoder.tokenizer.eos_token}"
 
 
-def test_a_cut_in_the_thinking_of_a_later_turn_is_found_and_one_between_turns_is_none(encoder_of):
+def test_a_cut_in_the_thinking_of_a_later_turn_is_found_and_one_between_turns_is_none(encoder_of, sequences_of):
     encoder = encoder_of("smollm3")
     thinking = "<think>\n" + "hot " * 20 + "\n</think>\n\nyes"
     record = Demonstration(messages=talk("a", thinking, "b", thinking))
-    (whole,) = encoder.encode_conversation(record.messages)
+    (whole,) = sequences_of(encoder, record.messages)
     starts = [i for i in range(1, len(whole)) if whole.scored[i] and not whole.scored[i - 1]]
     for cut, codes in ((starts[1] + 20, ["thinking_open"]), (starts[1] - 1, []), (starts[0] + 20, ["thinking_open"])):
         found = tokenise_demonstrations(encoder, [record], Limits(cut, cut - 1)).problems

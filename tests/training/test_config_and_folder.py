@@ -233,7 +233,7 @@ def test_a_run_whose_settings_are_not_there_writes_them_again(tmp_path):
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda text: text.replace("seed: 0", "seed: 5"), "config.yaml: says another seed than the run was begun with"),
+        (lambda text: text.replace("seed: 0", "seed: 5"), "config.yaml: seed changed since the start of the run"),
         (
             lambda text: "- 1\n",
             "config.yaml: cannot be read \\(it holds no settings\\); delete it",
@@ -271,7 +271,7 @@ def test_a_run_does_not_go_on_with_other_tokens_and_one_that_noted_none_does(tmp
     older.begin_with(**facts, tokens_digest="t")
     newer.begin_with(**facts, tokens_digest="t")
     for folder in (older, newer):
-        with pytest.raises(OutputError, match="begun with a chat template or tokenizer other than what is there now"):
+        with pytest.raises(OutputError, match="started with a chat template or tokenizer other than the present one"):
             folder.begin_with(**facts, tokens_digest="u")
 
 

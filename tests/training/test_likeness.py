@@ -56,7 +56,7 @@ def test_the_report_names_them_where_chosen_responses_fell_and_not_elsewhere():
     fell = {"name": "both_fell", "step": 9, "text": "both fell"}
     run = {"likeness": likeness, "alarms": [fell]}
     [found] = [one for one in advise(run, []) if one.rule == "alike_pairs"]
-    assert "Of 40 pairs measured before the first step the most alike are pairs.jsonl:7, pairs.jsonl:3." in found.text
+    assert "Of 40 pairs measured before the first step the most similar are pairs.jsonl:7, pairs.jsonl:3." in found.text
     assert found.level == "note"
     assert not any(one.rule == "alike_pairs" for one in advise({"likeness": likeness}, []))
     assert not any(one.rule == "alike_pairs" for one in advise({"alarms": [fell]}, []))

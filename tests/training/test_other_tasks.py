@@ -13,11 +13,11 @@ from penchant.models.numerics import Numerics
 from penchant.objectives import LABELLED_OBJECTIVES, PairBatch, bind, bind_token_weights
 from penchant.tokens import Limits, tokenise_labelled
 from penchant.training.coupled import CoupledTask
-from penchant.training.labelled import LabelledTask
 from penchant.training.loop import accumulate
 from penchant.training.moving_reference import MovingReference
 from penchant.training.preferences import PreferenceTask
 from penchant.training.reference import reference_logprobs
+from penchant.training.single_responses import LabelledTask
 
 BETA = 0.3
 CPU = Numerics(torch.device("cpu"), torch.float32)

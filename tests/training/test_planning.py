@@ -139,9 +139,9 @@ def test_slices_that_the_machine_keeps_are_not_on_the_device(plan, known_work):
     assert away.offloaded == sum(there.memory[part] for part in cut) == 16 * away.num_parameters / 8
     assert there.offloaded == 0.0
     assert away.peak == pytest.approx(there.peak - away.offloaded)
-    assert "520.1 kB in the memory of the machine" in str(away)
+    assert "520.1 kB in the machine's memory" in str(away)
     assert (away.seconds, away.as_dict()["offloaded_bytes"]) == ({}, round(away.offloaded))
-    assert any("GB  in the memory of the machine" in line for line in away.in_words())
+    assert any("GB  in the machine's memory" in line for line in away.in_words())
     adapter = plan(device="h100", processes=8, lora={"rank": 2}, settings=kept)
     assert adapter.offloaded == 4 * adapter.num_parameters / 8
     assert adapter.memory["moments"] == 8 * adapter.num_trained
@@ -319,7 +319,7 @@ def test_slices_that_the_machine_itself_cannot_keep_are_refused(in_ranks, dpo, o
     how = {"model": {"device": "auto", "dtype": "auto"}, "parallel": {"mode": "sharded", "offload": True}}
     for ended in in_ranks(2, lambda _: dpo(**how)):
         assert isinstance(ended, ConfigError), ended
-        assert "the slices of 2 processes take 4.2 MB of this machine's memory, which is 4.1 MB" in str(ended)
+        assert "the slices of 2 processes need 4.2 MB, but this machine has 4.1 MB of memory" in str(ended)
 
 
 def no_plan(*_, **__):

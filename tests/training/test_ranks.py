@@ -14,11 +14,11 @@ from penchant.objectives import LABELLED_OBJECTIVES, OBJECTIVES, bind, bind_toke
 from penchant.tokens import Limits, deal, tokenise_labelled
 from penchant.training.coupled import CoupledTask
 from penchant.training.held_out import evaluate_task
-from penchant.training.labelled import LabelledTask
 from penchant.training.loop import accumulate
 from penchant.training.preferences import PreferenceTask
 from penchant.training.reference import reference_logprobs
 from penchant.training.samples import FixedPrompts
+from penchant.training.single_responses import LabelledTask
 
 BETA = 0.3
 

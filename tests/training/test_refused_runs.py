@@ -58,7 +58,7 @@ def test_a_run_does_not_go_on_from_other_data_or_another_model_than_it_began_wit
         weights = load_file(model / "model.safetensors")
         moved = {name: tensor * 1.01 for name, tensor in weights.items()}
         save_file(moved, model / "model.safetensors", {"format": "pt"})
-    with pytest.raises(OutputError, match=f"begun with {what} other than what is there now; put that back"):
+    with pytest.raises(OutputError, match=f"started with {what} other than the present one; restore it"):
         dpo(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 2})
 
 
@@ -83,7 +83,7 @@ def test_a_run_does_not_go_on_with_another_chat_template_behind_the_same_path(
     with pytest.raises(RuntimeError, match="dies"):
         train(make_reporter({2: crash}), **sections, save={"num_samples": 0, "checkpoint_every": 1})
     template.write_text("Now: " + words)
-    with pytest.raises(OutputError, match="begun with a chat template or tokenizer other than what is there now"):
+    with pytest.raises(OutputError, match="started with a chat template or tokenizer other than the present one"):
         train(resume=True, **sections, save={"num_samples": 0, "checkpoint_every": 1})
 
 

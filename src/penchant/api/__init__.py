@@ -1,12 +1,13 @@
-"""What `import penchant` offers beside training: functions on models, data and runs, in memory or on disk.
+"""Everything `import penchant` offers besides training: functions on models, data and runs, in memory or on disk.
 
 Each returns its result and writes no file unless it is given an `output`. The cache folder ($PENCHANT_CACHE) keeps
-models that were fetched and what was measured of this machine. Nothing of the caller's process is left changed.
-Commands call these functions, so PyTorch is imported where it is needed and not before.
+fetched models and measurements of this machine. The state of the caller's process is left unchanged.
+Commands call these functions, so PyTorch is imported only where it is needed.
 
-given.py      prompts and data as a caller hands them over
-answers.py    load, pair
+given.py      read the prompts and data that a caller passes
+loading.py    load
 sampling.py   sample
+pairing.py    pair
 judging.py    judge
 measures.py   score, evaluate, compare_answers
 ranking.py    rank

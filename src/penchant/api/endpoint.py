@@ -1,8 +1,8 @@
-"""A model served at an address."""
+"""Serve a model at an address."""
 
 from __future__ import annotations
 
-from penchant.api.answers import load
+from penchant.api.loading import load
 from penchant.progress import Reporter, reporter_of
 from penchant.serving.service import BATCH_SIZE, HOST, PORT, open_service
 from penchant.training.given import ModelLike
@@ -20,14 +20,14 @@ def serve(
     max_length: int | None = None,
     progress: bool | Reporter = True,
 ) -> None:
-    """Serve a model at an address that speaks OpenAI's API, until Ctrl-C.
+    """Serve a model over OpenAI's HTTP API, until Ctrl-C.
 
     Args:
-        model: see `penchant.load`; one that is loaded is served as it is.
-        host: where to listen; others than this machine need a token. port: 0 takes any that is free.
-        token: 32 or more letters and digits, or "new"; what clients then send as their API key.
-        batch_size: answers written at a time.
-        max_length: the most tokens of a prompt with its answer; None: what the model reads, at most 4096.
+        model: see `penchant.load`; a loaded model is served as it is.
+        host: the address to listen on; any but this machine's own needs a token. port: 0 takes any free port.
+        token: 32 or more letters and digits, or "new"; clients send it as their API key.
+        batch_size: number of answers generated at a time.
+        max_length: the most tokens of a prompt with its answer; None: the model's context length, at most 4096.
         progress: see `penchant.dpo`.
 
     Raises:

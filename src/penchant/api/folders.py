@@ -1,4 +1,4 @@
-"""Data before a run, and run folders after it: checked, opened, verified, exported."""
+"""Check data before a run; open, verify and export run folders after it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from penchant.training.arguments import Arguments
 from penchant.training.checking import CheckReport, check_data
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.configure import configure
+from penchant.training.cost_of_run import Plan
 from penchant.training.export import Exported
 from penchant.training.export import export as export_to
 from penchant.training.given import Given, ModelLike
 from penchant.training.lineage import Origin
 from penchant.training.lineage import lineage as lineage_of
-from penchant.training.planned import Plan
 from penchant.training.planning import SCHEMAS, plan_run
-from penchant.training.proposing import Proposal, proposals
+from penchant.training.propose_settings import Proposal, proposals
 from penchant.training.run_report import page_of_runs
 from penchant.training.trained import Report, Run
 from penchant.training.verify import Finding, verify_run
@@ -52,13 +52,13 @@ def check(
     ches: bool = False,
     progress: bool | Reporter = True,
 ) -> CheckReport:
-    """What training would make of the data: kind, counts, every bad row, lengths. Only the model's tokenizer is read.
+    """Report what training would use of the data: kind, counts, every bad row, lengths. Reads only the tokenizer.
 
     columns, format: see `penchant.data.load_pairs`. pairing, min_gap: which answers of a ranked or scored list become
-    pairs, as in `penchant.dpo`. labels: what several votes on one pair of a project become, "majority" or "soft".
-    num_examples: items that are kept to be looked at, at least 512 (`CheckReport.items`). ches: how alike both sides of
-    the first pairs are to the model, whose weights are then read (arXiv 2410.08847). Raises UserError for what cannot
-    be read at all.
+    pairs, as in `penchant.dpo`. labels: how to combine several votes on one pair of a project, "majority" or "soft".
+    num_examples: items to keep for inspection, at least 512 (`CheckReport.items`). ches: measure how similar both sides
+    of the first pairs are to the model (arXiv 2410.08847), which reads its weights. Raises UserError where the data
+    cannot be read at all.
     """
     reporter = reporter_of(progress)
     return check_data(
@@ -81,7 +81,7 @@ def check(
 def advise(
     model: ModelLike, data: Data, *, progress: bool | Reporter = True, **arguments: Unpack[Arguments]
 ) -> list[Proposal]:
-    """What to set in `penchant.dpo` for this model and these pairs, each setting with its reason; nothing is trained.
+    """Suggest settings of `penchant.dpo` for this model and these pairs, each with its reason; nothing is trained.
 
     arguments: as for `penchant.dpo`. Raises UserError.
     """
@@ -102,12 +102,12 @@ def plan(
     progress: bool | Reporter = True,
     **arguments: Unpack[Arguments],
 ) -> Plan:
-    """Memory by part, tokens and time of a run, from the model's config and the data alone; no weights are read.
+    """Estimate the memory by part, tokens and time of a run from the model's config and the data; reads no weights.
 
-    task: "dpo", "sft" or "reward". config: a YAML file of settings, or the checked configuration of a run, either of
-    which may name model and data in place of the first arguments. device: None for this machine's GPU or, where it has
-    none, its processor; "cpu"; or one of `penchant.models.devices.DEVICES`, as "h100". processes: one to a device.
-    watts: what a device draws, for the energy. Other arguments as for `penchant.dpo`. Raises UserError.
+    task: "dpo", "sft" or "reward". config: a YAML file of settings, or the checked configuration of a run; either may
+    name model and data in place of the first arguments. device: None for this machine's GPU or, if it has none, its
+    processor; "cpu"; or one of `penchant.models.devices.DEVICES`, as "h100". processes: one per device.
+    watts: the power draw of a device, for the energy. Other arguments as for `penchant.dpo`. Raises UserError.
     """
     if task not in SCHEMAS:
         raise ConfigError(f"task is one of {', '.join(SCHEMAS)}, got {task!r}; choose one of them")
@@ -118,9 +118,9 @@ def plan(
 
 
 def compare_runs(*runs: str | os.PathLike[str] | Run, language: str = "en") -> Report:
-    """Two runs or more on one page: what each did, what each measure came to, their curves; `.save(path)` writes it.
+    """Compare two or more runs on one page: settings, results of each measure, curves; `.save(path)` writes it.
 
-    runs: folders, or runs, of which those in memory are named by their place. language: "en" or "zh". Raises UserError.
+    runs: folders or runs; runs in memory are named by their position. language: "en" or "zh". Raises UserError.
     """
     opened = [run if isinstance(run, Run) else Run.open(os.fspath(run)) for run in runs]
     return Report(page_of_runs([run.data(f"run {number}") for number, run in enumerate(opened, 1)], language))
@@ -139,14 +139,14 @@ def export(
     chat_template: str | None = None,
     progress: bool | Reporter = True,
 ) -> list[Exported]:
-    """Write a model for other tools: a plain folder, a GGUF file, or both; an adapter is folded in.
+    """Write a model for other tools: a plain folder, a GGUF file, or both; an adapter is merged into the weights.
 
     merged: the folder, with weights of `dtype`: "float32", "bfloat16" or "float16". gguf: the file, with weights of
-    `gguf_type`: "f16", "f32" or "q8_0"; the first of each where none is given. ollama: whether a Modelfile is written
-    beside it. push: "owner/name" of a repository on the Hub that is sent the folder; private: whether nobody else may
-    read one that is made, as it is unless False is given.
+    `gguf_type`: "f16", "f32" or "q8_0"; the first of each is the default. ollama: write a Modelfile beside it.
+    push: "owner/name" of a repository on the Hub to upload the folder to; private: whether a repository created for it
+    is private, True unless given.
 
-    Raises UserError, and WrittenError where what was written is not the model; then nothing is left of it.
+    Raises UserError, and WrittenError where the written weights differ from the model's; no file is kept then.
     """
     if isinstance(model, Run):
         model = model.path or model.model
@@ -166,19 +166,19 @@ def export(
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:
-    """The run in a folder, finished or not. Raises OutputError where there is none."""
+    """Open the run in a folder, finished or not. Raises OutputError where there is none."""
     return Run.open(os.fspath(folder))
 
 
 def verify(run: Run | str | os.PathLike[str]) -> list[Finding]:
-    """Everything that a run folder holds or names, checked again against its digests. Raises OutputError."""
+    """Check all files that a run folder holds or names against its digests. Raises OutputError."""
     return verify_run(_folder(run))
 
 
 def lineage(run: Run | str | os.PathLike[str]) -> Origin:
-    """Where a run's model came from, down to files, votes and parent runs; `print(...)` shows it as a tree.
+    """Trace a run's model to its files, votes and parent runs; `print(...)` shows a tree.
 
-    Raises OutputError where the folder is no run's.
+    Raises OutputError where the folder holds no run.
     """
     return lineage_of(_folder(run))
 

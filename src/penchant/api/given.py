@@ -1,4 +1,4 @@
-"""What a caller hands over as prompts or as data, read; a project of people's answers becomes a file of them."""
+"""Read the prompts and data that a caller passes; a project of people's answers is written to a file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prompts_of(
     columns: Columns | None = None,
     format: str | None = None,
 ) -> Sequence[Prompt]:
-    """The prompts that are meant, at most `limit`; what of them is left out is said. Raises UserError."""
+    """Read at most `limit` prompts and report how many are left out. Raises UserError."""
     if not isinstance(prompts, str | os.PathLike | Mapping | RowSource) and not hasattr(prompts, "columns"):
         given = _each(prompts)
         if (columns, format) == (None, None) and _were_read(given):
@@ -39,7 +39,7 @@ def prompts_of(
 
 
 def pairs_in(data: Data, reporter: Reporter, *, labels: str | None = None) -> Data:
-    """The data, where it is files with those of a project's votes in its place; see `resolve_projects`.
+    """Return the data, with each project in a list of files replaced by a file of its votes; see `resolve_projects`.
 
     Raises UserError.
     """
@@ -52,7 +52,7 @@ def pairs_in(data: Data, reporter: Reporter, *, labels: str | None = None) -> Da
 
 
 def _were_read(prompts: list[Any]) -> bool:
-    """Whether these are records that say where they were read, each another: errors name that place."""
+    """Whether these records each name a different place they were read from, which errors can cite."""
     are_read = all(isinstance(one, Prompt) and one.origin is not None for one in prompts)
     return are_read and 0 < len(prompts) == len({one.id for one in prompts})
 

@@ -1,4 +1,4 @@
-"""Comparisons answered by a judge that stands in for a person; needs no PyTorch unless the judge is a model."""
+"""Answer comparisons by a judge that stands in for people; needs no PyTorch unless the judge is a model."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def judge(
     progress: bool | Reporter = True,
     **options: Any,
 ) -> list[Comparison]:
-    """Comparisons answered by a judge that stands in for a person.
+    """Answer comparisons by a judge that stands in for people.
 
     Args:
-        comparisons: what `sample` returned, a file of it, or Comparison records.
+        comparisons: the result of `sample`, a file of it, or Comparison records.
         judge: a name ("positivity"), "module:function", "reward:FOLDER", "run:FOLDER", the address of an endpoint, or a
             function of (prompt, response) that returns a score or of (prompt, a, b) that returns "a", "b", "tie" or
             "both_bad".
-        people: comparisons that people answered, or a file of them; says how far the judge agrees with them.
-        output: JSON lines to write as well, which `resume=True` goes on with; says what the judge answered.
-        options: judge_model, instructions (a text, or the Path of one), epsilon, judge_reference, concurrency, timeout,
-            device, dtype; those that the judge reads, see `penchant.evaluation.judges.open_judge`.
+        people: comparisons that people answered, or a file of them; measures how far the judge agrees with them.
+        output: JSON lines to write as well, one per answer; `resume=True` continues such a file.
+        options: judge_model, instructions (a text, or the Path of a file), epsilon, judge_reference, concurrency,
+            timeout, device, dtype, as far as the judge uses them; see `penchant.evaluation.judges.open_judge`.
 
     Raises:
-        UserError: there is no such judge, or it failed. Interrupted: Ctrl-C; what was written of an output is kept.
+        UserError: there is no such judge, or it failed. Interrupted: Ctrl-C; output already written is kept.
     """
     if resume and output is None:
         raise ConfigError("resume continues a file; name it: `output=...`")

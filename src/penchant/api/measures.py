@@ -1,6 +1,6 @@
-"""What training changed, measured: rewards of pairs, and win rates on prompts.
+"""Measure what training changed: rewards of pairs, and win rates on prompts.
 
-Models are loaded as late as can be, so that what is wrong with the rest is said at once.
+Models are loaded as late as possible, so that errors in the other arguments are raised at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, cast, overload
 
 from penchant.api.given import Prompts, pairs_in, prompts_of
 from penchant.data.given import Data
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_answers", "evaluate", "score"]
 
+P = ParamSpec("P")
+
 
 def score(
     model: ModelLike,
@@ -53,20 +55,20 @@ def score(
     special_tokens: str | None = None,
     progress: bool | Reporter = True,
 ) -> Scores:
-    """The reward that a trained model gives both responses of every pair, and how often it agrees with the choice.
+    """Measure a trained model's rewards of both responses of every pair, and how often they agree with the choice.
 
     Args:
-        model: a run, which knows its reference, beta and length; or any model, with `reference`.
+        model: a run, which records its reference, beta and length; or any model, with `reference`.
         pairs: as for `penchant.dpo`.
         reference: the model to measure against; None: the run's.
         beta: scale of the rewards; None: the run's, else 0.1.
         columns, format: see `penchant.data.load_pairs`.
         pairing, min_gap: which answers of a ranked or scored list become pairs, as in `penchant.dpo`.
-        device, dtype, chat_template: as a model that is named is loaded with, see `penchant.load`.
-        special_tokens: see `penchant.load`; None: what the run did.
+        device, dtype, chat_template: for loading a model given by name, see `penchant.load`.
+        special_tokens: see `penchant.load`; None: as in the run.
 
     Raises:
-        UserError: pairs or models that cannot be used, or nothing names the reference.
+        UserError: pairs or models that cannot be used, or no reference is given or recorded.
     """
     reporter = reporter_of(progress)
     pairs = pairs_in(pairs, reporter)
@@ -99,40 +101,21 @@ def score(
         )
 
 
-class Evaluating(TypedDict, total=False):
-    """What `evaluate` takes by name."""
+class _OneOrSeveral(Protocol[P]):
+    """A function that gives a list for a list of models, and one result for one model; all else is as it says."""
 
-    judge: str | Judge | Scorer | Callable[..., Any]
-    judge_model: str | None
-    reference: ModelLike | None
-    repeats: int
-    pairs: Data | None
-    demonstrations: Data | None
-    num_responses: int
-    temperature: float
-    top_p: float
-    top_k: int
-    max_new_tokens: int
-    max_prompts: int | None
-    columns: Columns | None
-    format: str | None
-    batch_size: int
-    seed: int
-    device: str | None
-    dtype: str | None
-    chat_template: str | None
-    special_tokens: str | None
-    write: bool
-    output: str | os.PathLike[str] | None
-    progress: bool | Reporter
+    @overload
+    def __call__(self, model: ModelLike, *args: P.args, **kwargs: P.kwargs) -> Evaluation: ...
+    @overload
+    def __call__(self, model: list[Any] | tuple[Any, ...], *args: P.args, **kwargs: P.kwargs) -> list[Evaluation]: ...
 
 
-@overload
-def evaluate(model: ModelLike, prompts: Prompts = ..., **how: Unpack[Evaluating]) -> Evaluation: ...
-@overload
-def evaluate(
-    model: list[Any] | tuple[Any, ...], prompts: Prompts = ..., **how: Unpack[Evaluating]
-) -> list[Evaluation]: ...
+def _one_or_several(function: Callable[Concatenate[Any, P], Evaluation | list[Evaluation]]) -> _OneOrSeveral[P]:
+    """The function itself; type checkers are told which of the two it returns."""
+    return cast("_OneOrSeveral[P]", function)
+
+
+@_one_or_several
 def evaluate(
     model: ModelLike | list[Any] | tuple[Any, ...],
     prompts: Prompts = "everyday-test",
@@ -161,24 +144,24 @@ def evaluate(
     output: str | os.PathLike[str] | None = None,
     progress: bool | Reporter = True,
 ) -> Evaluation | list[Evaluation]:
-    """What training changed, on prompts it has not seen: win rate, mean score and KL, each with a 95% interval.
+    """Measure what training changed on unseen prompts: win rate, mean score and KL, each with a 95% interval.
 
     Args:
-        model: a run, which knows its reference; or any model, with `reference`; or a list of models, of which every
-            other is compared with the first, and a list is returned.
-        judge: who says which answer is better: a name, a judge or a function, as for `penchant.judge`.
-        judge_model: of an endpoint that judges, the name of its model.
-        repeats: how often the judge is asked the same, to see how far it agrees with itself.
-        pairs: preferences that training has not seen: held-out accuracy by length and margin, and calibration.
-        demonstrations: conversations or texts that training has not seen: perplexity before and after.
+        model: a run, which records its reference; or any model, with `reference`; or a list of models: each of the
+            others is compared with the first, and a list is returned.
+        judge: what decides which answer is better: a name, a judge or a function, as for `penchant.judge`.
+        judge_model: the name of the model at an endpoint that judges.
+        repeats: how often the judge is asked the same question, to measure its agreement with itself.
+        pairs: held-out preferences: accuracy by length and margin, and calibration.
+        demonstrations: held-out conversations or texts: perplexity before and after.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
-        device, dtype, chat_template, special_tokens: as models that are named are loaded with, see `penchant.load`; the
-            first two are also those of a model that judges.
+        device, dtype, chat_template, special_tokens: for loading models given by name, see `penchant.load`; the first
+            two also apply to a model that judges.
         write: put comparison.json and the report into the folder of the run.
-        output: a JSON file to write as well, a list of what is returned.
+        output: a JSON file to write as well, with the list of results.
 
     Raises:
-        UserError: prompts, judge or models that cannot be used, or nothing names the reference.
+        UserError: prompts, judge or models that cannot be used, or no reference is given or recorded.
     """
     reporter = reporter_of(progress)
     several = isinstance(model, list | tuple)
@@ -240,19 +223,19 @@ def compare_answers(
     output: str | os.PathLike[str] | None = None,
     progress: bool | Reporter = True,
 ) -> Evaluation:
-    """Two sets of answers to the same prompts compared as `evaluate` does, without the models that wrote them.
+    """Compare two sets of answers to the same prompts as `evaluate` does, without the models that wrote them.
 
     Args:
-        before, after: what `penchant.sample` returned, or files of it.
+        before, after: results of `penchant.sample`, or files of them.
         judge, judge_model, repeats: as for `evaluate`.
-        prompts: what must have been answered; None: what `before` answers.
+        prompts: the prompts that must be answered; None: those of `before`.
         max_prompts, columns, format: of these prompts.
-        seed: of the coin that says which answer is shown first, and of resamples.
+        seed: decides which answer is shown first, and the resamples.
         device, dtype: of a model that judges.
         output: a JSON file to write as well.
 
     Raises:
-        UserError: answers to other prompts, or another number of them, or a judge that cannot be used.
+        UserError: the answers differ in their prompts or their number, or the judge cannot be used.
     """
     reporter = reporter_of(progress)
     if prompts is None and any(one is not None for one in (max_prompts, columns, format)):
@@ -271,7 +254,7 @@ def compare_answers(
 
 
 def _folder_to_write(models: Sequence[ModelLike]) -> Path:
-    """That of the one run among the models. Raises ConfigError, and OutputError where the folder is no run's."""
+    """The folder of the only run among the models. Raises ConfigError, and OutputError where it holds no run."""
     one = models[0] if len(models) == 1 else None
     if isinstance(one, str | os.PathLike):
         folder = Path(one)
@@ -291,7 +274,7 @@ def _policy(model: ModelLike) -> str | LanguageModel:
 
 
 def _reference(model: ModelLike | None, reference: ModelLike | None) -> str | LanguageModel | None:
-    """The one that is named; else that of a run in memory, as the folder of any other says its own."""
+    """The reference that is given, else that of a run in memory; a run's folder names its own."""
     from penchant.training.trained import Run
 
     if reference is not None:
@@ -304,7 +287,7 @@ def _reference(model: ModelLike | None, reference: ModelLike | None) -> str | La
 
 
 def _refuse_unread(models: Sequence[ModelLike], how: Mapping[str, str | None]) -> None:
-    """Raise ConfigError for what says how a model is loaded where each of them is in memory."""
+    """Raise ConfigError for loading options where every model is already in memory."""
     given = next((name for name, value in how.items() if value is not None), None)
     if given and not any(isinstance(one, str | os.PathLike) or isinstance(_policy(one), str) for one in models):
         raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")

@@ -1,4 +1,4 @@
-"""Who wrote the better responses, by votes; needs numpy and scipy alone."""
+"""Rank models by votes on their responses; needs numpy and scipy alone."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def rank(
     format: str | None = None,
     progress: bool | Reporter = True,
 ) -> Ranking:
-    """Who wrote the better responses: a Bradley-Terry (or Davidson) ranking of votes, with intervals.
+    """Rank who wrote the better responses: a Bradley-Terry (or Davidson) fit of votes, with intervals.
 
     Args:
-        votes: answered comparisons in any format that `penchant rank` reads: files, rows, or records.
+        votes: answered comparisons in any format that `penchant.data.load_votes` reads: files, rows, or records.
         ties: "half" (a tie is half a win for each side) or "davidson", which models them.
-        both_bad: "apart" leaves such votes out of the ranking and counts them, "tie" takes them for ties.
+        both_bad: "apart" leaves such votes out of the ranking and counts them, "tie" treats them as ties.
         intervals: "sandwich", or "bootstrap" with num_bootstrap resamples (1000) drawn from seed (0).
-        cluster: votes that may err together: "none", those of one "prompt" or "annotator", or "both"; "auto" takes what
-            is recorded in ten clusters or more.
-        prior: "none", "phantom" votes, or the standard deviation of a normal prior, in Elo points; "auto" takes phantom
+        cluster: votes whose errors may be correlated: "none", those of one "prompt" or "annotator", or "both"; "auto"
+            clusters by whichever is recorded with ten clusters or more.
+        prior: "none", "phantom" votes, or the standard deviation of a normal prior, in Elo points; "auto" adds phantom
             votes where the votes alone do not rank every item.
-        level: of the intervals.
-        elo: the online Elo rating beside it.
+        level: confidence level of the intervals.
+        elo: compute the online Elo rating as well.
         columns, format: see `penchant.data.load_votes`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Responses to prompts: of a model that is loaded here, or of one behind an endpoint."""
+"""Sample responses to prompts from a loaded model or from a model behind an endpoint."""
 
 from __future__ import annotations
 
@@ -54,22 +54,22 @@ def sample(
     resume: bool = False,
     progress: bool | Reporter = True,
 ) -> Samples:
-    """Responses to prompts, every two of them a comparison that waits for an answer (`Samples.comparisons`).
+    """Sample responses to prompts; every two of them form an unanswered comparison (`Samples.comparisons`).
 
     Args:
         model: see `load`; None where an endpoint answers.
         prompts: a list of texts, a file, "everyday-train" or "everyday-test", or records.
-        num_responses: to each prompt.
-        temperature, top_p, top_k, max_new_tokens, seed: how they are drawn; 0 takes the likeliest token.
+        num_responses: responses per prompt.
+        temperature, top_p, top_k, max_new_tokens, seed: sampling options; temperature 0 takes the likeliest token.
         columns, format: of the prompts, see `penchant.data.load_prompts`.
         batch_size: responses sampled at once, 64.
-        device, dtype, chat_template, special_tokens: as a model that is named is loaded with, see `load`.
-        endpoint, endpoint_model: the address of an OpenAI-compatible server, and what it calls its model; the key is
+        device, dtype, chat_template, special_tokens: for loading a model given by name, see `load`.
+        endpoint, endpoint_model: the address of an OpenAI-compatible server, and its name of the model; the key is
             read from PENCHANT_ENDPOINT_KEY. concurrency: prompts asked at once, 16. timeout: seconds of silence, 120.
-        output: JSON lines to write as well, which `resume=True` goes on with; all of that file is returned.
+        output: JSON lines to write as well; `resume=True` continues such a file. All of the file is returned.
 
     Raises:
-        UserError: a prompt, setting, model or place that cannot be used.
+        UserError: a prompt, setting, model or path cannot be used.
     """
     if resume and output is None:
         raise ConfigError("resume continues a file; name it: `output=...`")
@@ -94,7 +94,7 @@ def sample(
     file = None if output is None else Path(output)
     if file is not None:
         require_place(file)
-        found_in(file, asked, num_responses, resume=resume)  # refused here, no model is loaded in vain
+        found_in(file, asked, num_responses, resume=resume)  # refused before a model is loaded
     if author is not None:
         return _sampled(author, asked, file, num_responses, resume, reporter)
     loaded = _loaded(model, loading, reporter)
@@ -112,7 +112,7 @@ def sample(
 def _refuse_unread(
     model: ModelLike | None, endpoint: str | None, of_model: Mapping[str, Any], of_endpoint: Mapping[str, Any]
 ) -> None:
-    """Raise ConfigError for what nobody would read."""
+    """Raise ConfigError for options that would have no effect."""
     if model is not None and endpoint is not None:
         raise ConfigError("a model and `endpoint=...` are both given; sample from one and then from the other")
     unread = of_endpoint if endpoint is None else of_model
@@ -133,7 +133,7 @@ def _loaded(model: ModelLike | None, how: dict[str, str | None], reporter: Repor
 
         spelt = special_tokens_of(how.pop("special_tokens"))
         return open_model(os.fspath(model), **how, special_tokens=spelt, reporter=reporter)
-    from penchant.api.answers import load
+    from penchant.api.loading import load
 
     if given := next((name for name, value in how.items() if value is not None), None):
         raise ConfigError(f"`{given}=...` is of a model that is loaded by its name; give it to `penchant.load`")
@@ -148,7 +148,7 @@ def _sampled(
     resume: bool,
     reporter: Reporter,
 ) -> Samples:
-    """The samples; of those that are written is also said what came of them."""
+    """Return the samples; if they are written to a file, report the outcome as well."""
     from penchant.evaluation.candidates import sample_prompts, sample_to_file
 
     on_progress = counted(reporter, "sampling")
@@ -159,5 +159,5 @@ def _sampled(
     done = sample_to_file(author, asked, output, num_responses=num_responses, resume=resume, on_progress=on_progress)
     for line in (*done.in_words(time.perf_counter() - begin), f"samples {output}"):
         reporter.say(line)
-    rows = map(json.loads, output.read_bytes().splitlines())  # of a text, U+2028 would end a line too
+    rows = map(json.loads, output.read_bytes().splitlines())  # str.splitlines would also split at U+2028
     return Samples(tuple(rows), done.num_identical, done.num_tokens, done.num_refused)

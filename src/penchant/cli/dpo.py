@@ -53,8 +53,8 @@ def command(
     given |= {"data": prompts} if online else {}
     own = {"sampling.judge": judge, "sampling.judge_model": judge_model}
     with begin(DPOConfig, given, own, writes=not advise) as (checked, reporter):
-        from penchant.online.run import run_online
-        from penchant.training.proposing import proposals
+        from penchant.online.rlhf import run_online
+        from penchant.training.propose_settings import proposals
         from penchant.training.run import dpo
 
         if advise:

@@ -84,7 +84,7 @@ def command(
         else:
             how |= {name: given[name] for name in OF_MODELS} | {"prompts": prompts or "everyday-test"}
             done = penchant.evaluate(models or [], pairs=data, write=run is not None, **how)
-    from penchant.evaluation.shown import evaluation_parts
+    from penchant.evaluation.results_in_words import evaluation_parts
 
     for one in done:
         print_parts(evaluation_parts(one, most=NUM_SHOWN))

@@ -38,6 +38,6 @@ def command(
     of_sampling = ("judge", "judge_model", "num_responses", "max_new_tokens")
     own = {"rlhf.method": method, "rlhf.beta": price, **{f"sampling.{name}": given[name] for name in of_sampling}}
     with begin(RLHFConfig, given, own) as (checked, reporter):
-        from penchant.online.run import run_rlhf
+        from penchant.online.rlhf import run_rlhf
 
         reporter.say(*run_rlhf(checked, reporter, resume=run.resume).in_words())

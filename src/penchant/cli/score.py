@@ -57,6 +57,6 @@ def command(
         typer.echo(scores.as_lines(), nl=False)
     elif output is not None:
         scores.write(Path(output))
-    from penchant.evaluation.shown import score_parts
+    from penchant.evaluation.results_in_words import score_parts
 
     print_parts(score_parts(scores, most=NUM_SHOWN), to_stderr=output == "-")

@@ -1,4 +1,4 @@
-"""Records, importers and splits."""
+"""Data: records, importers, and splits."""
 
 from penchant.data.derived import labelled_from_pairs, pairs_from_comparisons
 from penchant.data.files import read_rows
@@ -15,6 +15,7 @@ from penchant.data.load import (
     reading_of,
 )
 from penchant.data.options import OnBadRow, ReadOptions
+from penchant.data.quickly import as_message
 from penchant.data.reading import Loaded
 from penchant.data.records import (
     Candidate,
@@ -30,7 +31,6 @@ from penchant.data.records import (
     Response,
     Role,
     Source,
-    as_message,
     prompt_id,
     prompt_identity,
     prompt_key,

@@ -1,4 +1,4 @@
-"""Many answers to one prompt, each with a score: what ranked lists, rated generations and message trees hold."""
+"""Several answers to one prompt, each with a score: ranked lists, rated generations and message trees."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,7 +8,7 @@ __all__ = ["Answer", "AnswerList", "GatheredOrigin"]
 
 
 class GatheredOrigin(Origin):
-    """The line of a row that became part of a larger one; the file is not known where the rows are put together."""
+    """The line of a row that was merged into a larger row; the file name is not known where rows are merged."""
 
     file: str = ""
 
@@ -18,7 +18,7 @@ class _Record(BaseModel):
 
 
 class Answer(_Record):
-    """One answer of several. score: higher is better, None where nobody gave one. model: who wrote it, where known."""
+    """One answer of several. score: higher is better, None if there is none. model: who wrote it, if known."""
 
     response: Response
     score: float | None = Field(default=None, allow_inf_nan=False)
@@ -28,9 +28,8 @@ class Answer(_Record):
 class AnswerList(_Record):
     """The answers to one prompt, in any order.
 
-    Where answers are ranked, the score is the rank with its sign turned, so that two scores differ as the ranks do.
-    origin: where the prompt ends, for a list that was put together from several rows. name: what a benchmark calls it,
-    as "PART/ID".
+    Ranked answers have the negated rank as their score, so that differences of scores equal those of ranks.
+    origin: where the prompt ends, for a list merged from several rows. name: its name in a benchmark, as "PART/ID".
     """
 
     prompt: tuple[Message, ...]

@@ -1,6 +1,6 @@
-"""What an .arrow file says that it unpacks to, found in its headers before anything of it is allocated.
+"""Read the uncompressed size that an .arrow file claims from its headers, before anything is allocated.
 
-Headers are flatbuffers, of which four tables are read: Message, DictionaryBatch, RecordBatch and Footer (Arrow's
+Headers are flatbuffers; four of their tables are read: Message, DictionaryBatch, RecordBatch and Footer (Arrow's
 Message.fbs and File.fbs). Numbers are little-endian, and a compressed buffer begins with its size once unpacked.
 """
 
@@ -19,9 +19,9 @@ DICTIONARY_BATCH, RECORD_BATCH = 2, 3
 
 
 def claimed_bytes(stream: BinaryIO) -> int:
-    """Bytes of all buffers once unpacked, and an eighth of the lengths of all columns, as nulls take no buffer.
+    """Bytes of all uncompressed buffers, plus one eighth of the lengths of all columns, as nulls take no buffer.
 
-    Raises ValueError for what goes beyond the end of the file, and struct.error for what is no header.
+    Raises ValueError for offsets beyond the end of the file, and struct.error for an invalid header.
     """
     size = stream.seek(0, os.SEEK_END)
     if _read(stream, 0, len(MAGIC)) == MAGIC:
@@ -44,7 +44,7 @@ def _places_in_footer(stream: BinaryIO, size: int) -> list[int]:
 
 
 def _claimed(stream: BinaryIO, place: int, size: int) -> tuple[int, int]:
-    """Where the message at this place ends, and what its body unpacks to."""
+    """The end of the message at this offset, and the uncompressed size of its body."""
     (length,), begin = unpack_from("<i", _read(stream, place, 4)), place + 4
     if length == CONTINUES:
         (length,), begin = unpack_from("<i", _read(stream, place + 4, 4)), place + 8
@@ -81,7 +81,7 @@ def _read(stream: BinaryIO, place: int, length: int) -> bytes:
 
 
 def _field(data: bytes, table: int, number: int) -> int:
-    """Where a field of a table lies; 0 where it is not there."""
+    """The offset of a field of a table; 0 if it is absent."""
     names = table - unpack_from("<i", data, table)[0]
     if 4 + 2 * number >= unpack_from("<H", data, names)[0]:
         return 0
@@ -90,13 +90,13 @@ def _field(data: bytes, table: int, number: int) -> int:
 
 
 def _child(data: bytes, table: int, number: int) -> int:
-    """Where the table lies that a field refers to."""
+    """The offset of the table that a field refers to."""
     place = _field(data, table, number)
     return place + int(unpack_from("<I", data, place)[0])
 
 
 def _vector(data: bytes, table: int, number: int, width: int) -> range:
-    """Where the structs of a vector begin, each of so many bytes."""
+    """The offsets of the structs of a vector, given the bytes of each."""
     if not _field(data, table, number):
         return range(0)
     begin = _child(data, table, number)

@@ -1,8 +1,8 @@
-"""Rows of Arrow's batches of columns, which .parquet and .arrow files hold.
+"""Convert Arrow's batches of columns, which .parquet and .arrow files hold, to rows.
 
-Values are what JSON has: times and dates are text, as Arrow writes them, because many have no counterpart in Python
-(nanoseconds, the year 10000, zones nobody knows). Bytes that are no UTF-8 in a text become halves of surrogate pairs,
-which no record takes, so that a column that is not read cannot stop a file.
+Values are those of JSON: times and dates become text in Arrow's format, because many have no counterpart in Python
+(nanoseconds, the year 10000, unknown time zones). Bytes in a text that are not UTF-8 become lone surrogates, which no
+record accepts: a column that is not read cannot stop a file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["rows_of_batch"]
 
 
 def rows_of_batch(batch: pa.RecordBatch, limit: int) -> list[Row | BadRow]:
-    """The rows of a batch, one over the limit of bytes as a bad one."""
+    """The rows of a batch, with a bad row in place of one over the byte limit."""
     columns = {name: _values(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     rows: list[Row] = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
     if batch.nbytes <= limit:  # so no row of it is longer
@@ -38,7 +38,7 @@ def _num_bytes(value: object) -> int:
 
 
 def _values(array: pa.Array) -> list[Any]:
-    """The values of an array as JSON has them, those of bytes, decimals and maps as pyarrow gives them."""
+    """The values of an array as in JSON; bytes, decimals and maps as pyarrow returns them."""
     import pyarrow as pa
 
     kind = array.type

@@ -1,4 +1,4 @@
-"""Who answered the comparisons in a file, and which models wrote them; and what stands behind a snapshot of votes."""
+"""Find who answered the comparisons in a file, which models wrote them, and where a snapshot of votes came from."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ from penchant.strict_json import LACKING, Count, Fields, Text, object_in
 __all__ = ["STAND_IN", "VotesFacts", "authors_of", "authors_of_file", "is_project", "votes_behind", "votes_file"]
 
 STAND_IN = "stand-in:"
-"""How the name of an annotator begins that is a judge, and no person."""
+"""The prefix of an annotator's name that marks a judge rather than a person."""
 UNNAMED = "people without a name"
 NO_MODEL = "no model"
 
 
 class VotesFacts(Fields):
-    """What became of the votes of a project, as far as a run's lineage tells it."""
+    """What a run's lineage records about the votes of a project."""
 
     project: Text
     answers: Count
@@ -37,12 +37,12 @@ def is_project(folder: Path) -> bool:
 
 
 def votes_file(snapshot: Path) -> Path:
-    """Where it is written what became of the votes from which a snapshot of a project was made."""
+    """The path of the facts recorded beside a snapshot of a project's votes."""
     return snapshot.with_suffix(".votes.json")
 
 
 def votes_behind(file: Path) -> dict[str, Any] | None:
-    """What became of the votes in a snapshot of a project; None for any other file."""
+    """The facts about the votes in a snapshot of a project; None for any other file."""
     try:
         return object_in(votes_file(file).read_text(encoding="utf-8"), VotesFacts)
     except (OSError, ValueError):
@@ -50,7 +50,7 @@ def votes_behind(file: Path) -> dict[str, Any] | None:
 
 
 def authors_of_file(file: Path) -> dict[str, dict[str, int]]:
-    """`authors_of` the comparisons in a file; nothing where its rows are something else."""
+    """`authors_of` the comparisons in a file; empty if its rows are something else."""
     try:
         rows = (row for _, row in scan_rows(file) if not isinstance(row, BadRow))
         head = list(islice(rows, 1))
@@ -62,9 +62,9 @@ def authors_of_file(file: Path) -> dict[str, dict[str, int]]:
 
 
 def authors_of(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """answered_by and written_by of comparisons, as numbers by name, most first; unanswered rows do not count.
+    """answered_by and written_by of comparisons, as counts by name, largest first; unanswered rows are not counted.
 
-    Judges and models stand with their names. People are counted, not named: a run may be given to others.
+    Judges and models are named. People are only counted, because a run may be shared.
     """
     judges: Counter[str] = Counter()
     people: Counter[str] = Counter()

@@ -1,7 +1,7 @@
-"""The rows of a file many at a time: lines that all have the same fields become columns, everything else rows.
+"""Read the rows of a file in blocks: lines that all have the same fields become columns, all others rows.
 
-Columns are a short cut. What is not plainly a table, in which every line is one row without objects in it and without
-fault, is read as it always is, row by row.
+Columns are a fast path. A block that is not plainly a table (each line one flat row without errors) is read row by row
+as usual.
 """
 
 import csv
@@ -25,9 +25,9 @@ from penchant.data.verdicts import BadRow
 __all__ = ["Block", "Rows", "blocks_of"]
 
 NUM_BYTES = MAX_LINE_BYTES // 4
-"""Of a block; with a line of at most as many more, none in it is over the limit."""
+"""Bytes of a block; with one more line of at most that size, no line in it exceeds the limit."""
 NUM_ROWS = 2000
-"""Of a block of what is read row by row."""
+"""Rows of a block that is read row by row."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Block:
 
 
 Rows: TypeAlias = Sequence[tuple[int, Row | BadRow]]
-"""Rows with their numbers, or what is wrong with them."""
+"""Rows with their numbers, or the verdict on a bad row."""
 
 
 class _NoTable(Exception):
@@ -64,7 +64,7 @@ def blocks_of(source: Source) -> Iterator[Block | Rows]:
                 num_lines = last
             if num_lines:
                 return
-        except (_NoTable, OSError):  # whose words are those of `scan`
+        except (_NoTable, OSError):  # `scan` raises the error to report
             pass
     rows = source.scan()
     while some := list(islice(rows, NUM_ROWS)):
@@ -86,10 +86,10 @@ def _json_blocks(path: Path) -> Iterator[tuple[int, Block | Rows]]:
 
 
 def _json_table(block: bytes, first: int) -> Block | None:
-    """The block as columns, where each line begins with the one brace that opens an object in it, all of equal fields.
+    """The block as columns if each line starts with its only opening brace and all rows have the same fields.
 
-    Then the lines with commas between are an array of as many objects, and no object goes on in the next line. As many
-    keys are left as there are: none stands twice, see `_plain_row`.
+    The lines joined by commas are then an array of as many objects, and no object spans two lines. The number of keys
+    matches, so no key occurs twice; see `_plain_row`.
     """
     num = block.count(b"\n") + 1
     if block.count(b"{") != num or block.count(b"\n{") != num - 1 or block[:1] != b"{" or SPACED_KEY.search(block):

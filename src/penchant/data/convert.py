@@ -1,4 +1,4 @@
-"""Data of any format that is read, written as rows of a format that others read; nothing is dropped without a word."""
+"""Convert data in any format that can be read to a format that other tools read, and report everything dropped."""
 
 import json
 import os
@@ -27,17 +27,17 @@ from penchant.wording import SPELT_OUT, nearest
 __all__ = ["Converted", "convert"]
 
 WITH_ALL = ("trl", "kto", "messages")
-"""Formats in which all that stood beside a record has a place; in a comparison made of a pair the models do."""
+"""Formats that can hold every field beside a record; in a comparison made from a pair, only the models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of a file.
+    """The result of converting a file.
 
-    path, to: what was written, in which format. format: names of the importers that read. num_rows: written. counts:
-    rows read, by verdict. left_out: sound records that make no row of the format, by why, as {"tie": 3}. lost: what
-    records said that the format has no place for, in how many, and where first. left_behind: fields that change nothing
-    and are not written. remarks: what was not read.
+    path, to: the file and the format written. format: names of the importers that read the data. num_rows: rows
+    written. counts: rows read, by verdict. left_out: valid records that make no row of the format, by reason, as
+    {"tie": 3}. lost: fields for which the format has no place: in how many records, and where first. left_behind:
+    fields that change nothing and are not written. remarks: what was not read.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Converted:
     remarks: tuple[str, ...]
 
     def in_words(self) -> Iterator[str]:
-        """What there is to say of it, a line each."""
+        """The result in words, one line per fact."""
         yield f"{sum(self.counts.values()):,} rows read as {self.format}, {self.num_rows:,} written as {self.to}"
         for code, number in self.left_out.items():
             yield f"not written: {number:,} {code}: {CODES[code].meaning}"
@@ -76,14 +76,14 @@ def convert(
     pairing: PairingRule | None = None,
     min_gap: float = 0.0,
 ) -> Converted:
-    """Write data as JSON lines of a format that others read; the file is there once it is whole, or not at all.
+    """Write data as JSON lines in a format that other tools read; the file appears only once it is complete.
 
-    data and the options: as for `load_pairs`; labelled responses and demonstrations are read as well. to:
+    data and options: as for `load_pairs`; labelled responses and demonstrations are read as well. to:
     "trl" (prompt, chosen, rejected), "kto", "messages", "arena" or "comparisons", see `penchant.data.written`. Rows are
-    read and written one by one.
+    streamed, one at a time.
 
-    Raises DataError for what cannot be read, or holds no such rows; ConfigError for another option; OutputError for a
-    place that is taken or takes no file.
+    Raises DataError for data that cannot be read or holds no such rows; ConfigError for an invalid option; OutputError
+    where the output exists or cannot be written.
     """
     if to not in WRITERS:
         near = nearest(str(to), WRITERS)
@@ -131,7 +131,7 @@ def convert(
 
 
 def _nameless(number: int) -> Iterator[str]:
-    """What is said where battles were written of which nobody knows a model."""
+    """The remark on battles written without the name of either model."""
     if number:
         rows = "1 row" if number == 1 else f"{number:,} rows"
         yield f"no model is known of {rows}: {' and '.join(NOBODY)} stand for them"

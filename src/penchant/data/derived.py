@@ -1,4 +1,4 @@
-"""Records made of other records: pairs of the answers to comparisons, labelled responses of pairs, gaps of scores."""
+"""Derive records from records: pairs from comparisons, labelled responses from pairs, gaps from scores."""
 
 from collections.abc import Iterable
 from math import isfinite
@@ -11,8 +11,8 @@ __all__ = ["gap_between", "gap_of", "labelled_from_pairs", "pairs_from_compariso
 def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[PreferencePair]:
     """Turn answers into training pairs, in order.
 
-    Outcome "a" makes a chosen and b rejected, "b" the other way round. A tie, both_bad and a comparison nobody has
-    answered make no pair; whoever calls counts them (`len(comparisons) - len(pairs)`).
+    Outcome "a" makes a chosen and b rejected, "b" the other way round. A tie, both_bad and an unanswered comparison
+    make no pair; the caller counts them (`len(comparisons) - len(pairs)`).
     """
     pairs = []
     for comparison in comparisons:
@@ -24,9 +24,9 @@ def pairs_from_comparisons(comparisons: Iterable[Comparison]) -> list[Preference
 
 
 def gap_of(record: object) -> float | None:
-    """By how much the preferred side was scored higher, or the strength of the preference.
+    """The difference of scores in favour of the preferred side, or the strength of the preference.
 
-    None where nobody says, and for what prefers no side.
+    None if neither is recorded, or if no side is preferred.
     """
     if isinstance(record, PreferencePair):
         return record.gap
@@ -39,9 +39,9 @@ def gap_of(record: object) -> float | None:
 
 
 def gap_between(high: object, low: object) -> float | None:
-    """By how much one score is higher than another; None where one is no finite number, or the difference is none.
+    """The difference of two scores; None if either is no finite number or the difference is not finite.
 
-    A score may be the text of a number, as in a file of csv.
+    A score may be the text of a number, as in a csv file.
     """
     scores = (high, low)
     if not all(isinstance(score, int | float | str) and not isinstance(score, bool) for score in scores):
@@ -54,9 +54,9 @@ def gap_between(high: object, low: object) -> float | None:
 
 
 def labelled_from_pairs(pairs: Iterable[PreferencePair]) -> list[Labelled]:
-    """Take pairs apart, in order: each chosen response is good, each rejected one is bad.
+    """Split pairs, in order, into labelled responses: each chosen one is good, each rejected one is bad.
 
-    A preference says which of two is better, not that one is good: use it where no labels were collected.
+    A preference says which response is better, not that one is good: use it only where no labels were collected.
     """
     return [
         Labelled(prompt=pair.prompt, response=text, desirable=desirable, weight=pair.weight, origin=pair.origin)

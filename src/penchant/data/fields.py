@@ -1,12 +1,12 @@
-"""What the fields of a row mean where its format does not read them: harmless, meaningful, or not known.
+"""Classify the fields of a row that its format does not read: harmless, meaningful, or unknown.
 
-An importer names what it reads. Of the rest, a harmless field says nothing about what is trained; a meaningful one
-does, so that the row is refused; every other one is listed once, as "fields not read". A field without a value (null,
-an empty text, list or object, not a number) says nothing: parquet and csv fill what a row lacks.
+An importer names the fields it reads. Of the rest, harmless fields do not affect training; a meaningful field does, so
+the row is refused; any other is listed once under "fields not read". A field without a value (null, NaN, an empty
+text, list or object) is ignored: parquet and csv fill in missing fields.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,7 @@ __all__ = ["UnreadField", "UnreadFields", "harmless_of", "in_words", "unread_of"
 
 @dataclass(frozen=True, slots=True)
 class UnreadField:
-    """A filled field that no importer read: in how many rows, and where first."""
+    """A filled field that no importer read: the number of rows, and the first place."""
 
     name: str
     num_rows: int
@@ -39,12 +39,12 @@ class UnreadField:
 
 @dataclass
 class UnreadFields:
-    """The tally of them while the rows go by."""
+    """Counts unread fields while rows are read."""
 
     _found: dict[str, tuple[int, Origin]] = field(default_factory=dict)
 
     def add(self, names: Iterable[str], origin: Origin, num_rows: int = 1) -> None:
-        """So many rows have these fields; the first of them stands at `origin`."""
+        """Count these fields for a number of rows, the first of them at `origin`."""
         for name in names:
             number, first = self._found.get(name, (0, origin))
             self._found[name] = number + num_rows, first
@@ -61,17 +61,19 @@ def in_words(unread: Iterable[UnreadField]) -> str:
 
 
 def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, chosen: bool = False) -> list[str]:
-    """The names of filled fields that are neither read nor harmless, those of its messages as `messages[].name`.
+    """The names of filled fields that are neither read nor harmless; those inside messages as `messages[].name`.
 
-    Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. records: what the
-    importer made of the row. chosen: the caller named the format, and so left aside what other formats would read as
-    the conversation or as a response.
+    Raises BadRow for a meaningful one, unless its value changes nothing or repeats what is read. records: the records
+    made from the row. chosen: the caller named the format, so fields that other formats would read as the conversation
+    or as a response are ignored.
     """
-    names = [*_unread_inside(row, importer)]
+    names = [*_unread_inside(row, importer.inside)] if importer.inside else []
     for name, is_read in _to_look_at(tuple(row), importer.reads, importer.harmless):
         value = row[name]
         if is_read:
-            if isinstance(value, dict) and isinstance(value.get("messages"), list):  # as OpenAI's `input`
+            if isinstance(value, str):
+                continue  # text holds no messages
+            if isinstance(value, dict) and isinstance(value.get("messages"), list):  # like OpenAI's `input`
                 names += _unread_of_messages(f"{name}.messages", value["messages"])
             elif name in HOLD_MESSAGES and (isinstance(value, list) or (not importer.inside and _is_message(value))):
                 names += _unread_of_messages(name, value)
@@ -81,7 +83,7 @@ def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, c
                 if _names_the_preferred(row, name, importer, records[0], chosen=chosen):
                     continue
                 if chosen or not is_truth(value) or (names_chosen(row) and preferred(records[0])):
-                    meaning = None  # of another task, or read and not understood
+                    meaning = None  # for another task, or read but not understood
             if meaning is None or (chosen and meaning in OF_OTHER_FORMATS) or _is_silent(meaning, value, records):
                 names.append(name or "a column without a name")
             elif not _changes_nothing(meaning, value, row, importer, records):
@@ -92,7 +94,7 @@ def unread_of(row: Row, importer: Importer[Any], records: Sequence[object], *, c
 
 
 def _names_the_preferred(row: Row, name: str, importer: Importer[Any], record: object, *, chosen: bool) -> bool:
-    """Whether the field says what the format has said. Raises BadRow where it prefers the other answer, or none."""
+    """Whether the field agrees with the format's preference. Raises BadRow where it prefers another answer, or none."""
     sides = preferred(record)
     if sides is None:
         return says_tie(row[name])
@@ -105,7 +107,7 @@ def _names_the_preferred(row: Row, name: str, importer: Importer[Any], record: o
 
 
 def _is_silent(meaning: Meaning, value: object, records: Iterable[object]) -> bool:
-    """Whether this value says nothing of such records."""
+    """Whether this value is meaningless for such records."""
     if not meaning.says(value):
         return True
     return bool(meaning.nothing_of) and all(type(record).__name__ in meaning.nothing_of for record in records)
@@ -144,13 +146,13 @@ def _harmless_names(names: tuple[str, ...], reads: frozenset[str], harmless: fro
 def _to_look_at(
     names: tuple[str, ...], reads: frozenset[str], harmless: frozenset[str]
 ) -> tuple[tuple[str, bool], ...]:
-    """The names of a row that are not harmless, with whether they are read; the rows of a file have the same names."""
+    """The fields of a row that are not harmless, and whether each is read; cached, as rows of a file share names."""
     return tuple((name, name in reads) for name in names if name in reads or name not in HARMLESS | harmless)
 
 
-def _unread_inside(row: Row, importer: Importer[Any]) -> dict[str, None]:
+def _unread_inside(row: Row, inside: Callable[[Row], Iterable[tuple[str, Row]]]) -> dict[str, None]:
     found: dict[str, None] = {}
-    for where, held in importer.inside(row) if importer.inside else ():
+    for where, held in inside(row):
         for key, value in held.items():
             if not says_nothing(value) and _is_not_known(key, value, f"the field '{where}{key}'"):
                 found[f"{where}{key}"] = None
@@ -171,7 +173,7 @@ def _unread_of_messages(name: str, value: Any) -> list[str]:
 
 
 def _is_not_known(key: str, value: object, where: str, *, is_answer: bool = True) -> bool:
-    """Whether a field inside another is to be listed. Raises BadRow for a meaningful one that changes something."""
+    """Whether a nested field is to be listed. Raises BadRow for a meaningful one that changes something."""
     meaning = MEANINGFUL.get(key.strip().lower())
     if meaning is None or meaning in OF_OTHER_FORMATS or (meaning in OF_ANSWERS and not is_answer):
         return True
@@ -185,7 +187,7 @@ def _is_message(value: Any) -> bool:
 
 
 def _prompt_of(record: object) -> list[str]:
-    """The texts of what a record asks: all of it but the last answer."""
+    """The texts of a record's prompt: everything but the last answer."""
     if isinstance(record, Document):
         return [record.text]
     if isinstance(record, Demonstration):
@@ -195,7 +197,7 @@ def _prompt_of(record: object) -> list[str]:
 
 
 def _repeats(value: object, read: Iterable[object]) -> bool:
-    """Whether all that is said in it stands, in whole words, in what is read as well."""
+    """Whether all its text also occurs, as whole words, in the fields that are read."""
     said, texts = set(_said(value)), {text for one in read for text in _said(one) if text}
     return bool(said) and all(one and any(_stands_in(one, text) for text in texts) for one in said)
 
@@ -205,7 +207,7 @@ def _stands_in(said: str, text: str) -> bool:
 
 
 def _said(value: object) -> Iterator[str | None]:
-    """The texts in a value: itself, those of a list, of messages and of their parts; None for what else is in it."""
+    """The texts in a value: itself, or those of a list, of messages and of their parts; None for anything else."""
     if isinstance(value, str):
         yield from filter(None, [" ".join(value.split())])
     elif isinstance(value, list):
@@ -219,7 +221,7 @@ def _said(value: object) -> Iterator[str | None]:
 
 
 TEXTS = {"content", "value", "input", "output", "text"}
-"""Keys of a message, or of a part of one, that hold what it says."""
+"""Keys of a message, or of a part of one, that hold its content."""
 OF_TWO = (PreferencePair, Comparison, Vote)
-"""Records of which one of two is the better one, so that a field may say so too."""
+"""Records that prefer one of two answers, which a further field may state as well."""
 BESIDE_TEXT = {"role", "from", "type", "id", "name", "index", "doc_id", "passage_id", "rank", "score", "url"}

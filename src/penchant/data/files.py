@@ -1,9 +1,9 @@
 """Read the rows of a file: jsonl, json, csv, tsv and txt, each also compressed, parquet and arrow.
 
-A whole file that cannot be read is a DataError. One bad line of a file that can be read is a BadRow in the stream, so
-that the loader can count it and go on.
+A file that cannot be read at all is a DataError. One bad line of a readable file is a BadRow in the stream, so that
+the loader can count it and continue.
 
-What a row is:
+One row is:
     .jsonl     a line with one JSON object; blank lines are skipped (.ndjson is the same)
     .json      an element of one array (a file of JSON lines under this name is read as such)
     .csv       a record under a header line, comma-separated, double-quoted where needed
@@ -12,7 +12,7 @@ What a row is:
     .txt       {"text": ...}: one document. Documents are separated by lines that hold only <|endoftext|>; in a file
                without any such line, by blank lines. With txt="lines", every line that is not blank is a row.
 
-Rows come one by one, and no more of a file is held than a row needs.
+Rows are streamed: no more than one row of a file is held in memory.
 """
 
 import os
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 MAX_LINE_BYTES = 1_000_000
-"""A line, a record, an element or a row longer than this, 1 MB, is a bad row: nearly always lines lost their ends."""
+"""A row longer than this, 1 MB, is a bad row: nearly always its line ends were lost."""
 
 Rows = Iterator[tuple[int, Row | BadRow]]
 READERS: dict[str, Callable[[Path, int], Rows]] = {
@@ -66,7 +66,7 @@ COLUMNS: dict[str, Callable[[Path], list[str]]] = {
 }
 SUPPORTED = tuple(READERS)
 PACKED_INSIDE = (".parquet", ".arrow")
-"""Endings of files that are compressed inside, column by column, and not as a whole."""
+"""Extensions of formats that compress each column inside the file."""
 
 
 def read_rows(path: str | os.PathLike[str], *, txt: TxtRows = "documents") -> Iterator[tuple[int, Row]]:
@@ -83,7 +83,7 @@ def read_rows(path: str | os.PathLike[str], *, txt: TxtRows = "documents") -> It
 def scan_rows(
     path: str | os.PathLike[str], *, txt: TxtRows = "documents", max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[tuple[int, Row | BadRow]]:
-    """Yield (line, row) as read_rows does, but a bad row as a BadRow in its place.
+    """Yield (line, row) as read_rows does, with a BadRow in place of a bad row.
 
     Raises DataError for a file that is missing, of an unknown format, empty, damaged or, as a whole, not readable.
     """
@@ -104,14 +104,14 @@ def scan_rows(
 
 
 def columns_of(path: Path) -> list[str] | None:
-    """The columns of a file that is a table; None for any other. Raises DataError as `scan_rows` does."""
+    """The columns of a table file; None for any other file. Raises DataError as `scan_rows` does."""
     columns = COLUMNS.get(format_of(path))
     require_file(path)
     return columns and columns(path)
 
 
 def format_of(path: Path) -> str:
-    """The ending that says how a file is read, without that of a compression. Raises DataError for any other."""
+    """The extension that names a file's format, without that of a compression. Raises DataError if it is unknown."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     packed = suffixes[-1:] if suffixes and suffixes[-1] in COMPRESSIONS else []
     kind = suffixes[-1 - len(packed) : len(suffixes) - len(packed)]
@@ -125,7 +125,7 @@ def format_of(path: Path) -> str:
 
 
 def require_file(path: Path) -> None:
-    """Raise DataError where no file can be read, with the name that was perhaps meant."""
+    """Raise DataError where no file can be read, suggesting a similar name."""
     reason = why_unreadable(path)
     if reason is None:
         return
@@ -134,7 +134,7 @@ def require_file(path: Path) -> None:
     if reason != NO_SUCH_FILE:
         raise DataError(f"{path}: {reason}; name a file.")
     siblings = [entry.name for entry in path.parent.iterdir() if entry.is_file()] if path.parent.is_dir() else []
-    by_stem = {name.partition(".")[0]: name for name in siblings}  # endings are alike by nature
+    by_stem = {name.partition(".")[0]: name for name in siblings}  # extensions are always similar
     near = nearest(path.name.partition(".")[0], by_stem)
     hint = f"did you mean {path.parent / by_stem[near]}?" if near else "check the path."
     raise DataError(f"{path}: {NO_SUCH_FILE}; {hint}")

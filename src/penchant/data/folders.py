@@ -1,8 +1,8 @@
-"""The files of data that a folder or a pattern stands for, in natural order: part-2 before part-10.
+"""Find the data files that a folder or a pattern names, in natural order: part-2 before part-10.
 
-A folder is read whole or refused: what in it is no data is left aside by name (README.md, hidden files), and nothing
-else is. Files of several splits, of different formats or columns, and a set of numbered shards with one missing are
-refused, because reading them as one would be wrong without a sign of it.
+A folder is read completely or refused: only known names (README.md, hidden files) are skipped. Files of several
+splits, of different formats or columns, and numbered shards with a gap are refused, because reading them together
+would be silently wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ASIDE = re.compile(
     r"|(dataset_infos?|dataset_dict|state)\.json",
     re.IGNORECASE,
 )
-"""Names of files that stand beside data."""
+"""Names of files that accompany data."""
 SPLITS = {"training": "train", "testing": "test", "valid": "validation", "val": "validation", "dev": "validation"}
 SPLIT = re.compile(rf"(train|test|validation|eval|{'|'.join(SPLITS)})(?=[-_.]|$)", re.IGNORECASE)
 MOST_NAMED = 5
@@ -74,7 +74,7 @@ def files_of_folder(folder: Path) -> list[Path]:
 
 
 def _saved(folder: Path) -> list[Path]:
-    """The shards that a saved data set names; what an earlier one left beside them is none of its."""
+    """The shards that a saved data set names; shards left over from an earlier one are ignored."""
     files = []
     for entry in _listed_in(folder / "state.json", "_data_files"):
         name = entry.get("filename") if isinstance(entry, dict) else None
@@ -126,7 +126,7 @@ def _is_data(entry: Path) -> bool:
 
 
 def _require_data(folder: Path, files: Sequence[Path]) -> None:
-    """Every file is data, all of one format, none of them there twice."""
+    """Raise DataError unless all files are data, of one format, and none is there twice."""
     found = [file for file in files if _is_data(file)]
     if not found:
         raise DataError(
@@ -151,7 +151,7 @@ def _format(file: Path) -> str:
 
 
 def _require_whole(folder: Path, files: Sequence[Path]) -> None:
-    """The files are of one split, and of numbered shards all are there."""
+    """Raise DataError unless the files are of one split and no numbered shard is missing."""
     splits = {SPLITS.get(name := found[1].lower(), name): None for file in files if (found := SPLIT.match(file.name))}
     if len(splits) > 1:
         first = next(found[1] for file in files if (found := SPLIT.match(file.name)))
@@ -173,7 +173,7 @@ def _require_whole(folder: Path, files: Sequence[Path]) -> None:
 
 
 def _require_one_shape(where: str, files: Sequence[Path]) -> None:
-    """Tables have the same columns, whichever file of them a row stands in; objects of JSON may have others each."""
+    """Raise DataError unless all tables have the same columns; JSON objects may differ."""
     tables = [(file, columns) for file in files if (columns := columns_of(file)) is not None]
     for file, columns in tables[1:]:
         if only := sorted(set(columns) ^ set(tables[0][1])):
@@ -184,7 +184,7 @@ def _require_one_shape(where: str, files: Sequence[Path]) -> None:
 
 
 def _in_order(files: Iterable[Path]) -> list[Path]:
-    """Numbers in names count as numbers."""
+    """A sort key that compares digits in names as numbers."""
 
     def place(file: Path) -> list[tuple[int, str]]:
         return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", str(file))]

@@ -1,8 +1,8 @@
-"""Formats of which one record spans several rows: these rows become one row before it is read.
+"""Merge the rows of formats that spread one record over several rows, before an importer reads it.
 
-HelpSteer writes a row for each response to a prompt, one after the other; OpenAssistant's flat files one for each
-message of a tree, and OpenAI's ratings one for each of a post's summaries, in any order. A `Spanning` knows its rows
-by their names, says which of them belong together, and joins them.
+HelpSteer writes one row per response to a prompt, one after the other; OpenAssistant's flat files write one per
+message of a tree, and OpenAI's ratings one per summary of a post, in any order. A `Spanning` recognises its rows by
+their field names, finds those that belong together, and joins them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,13 +21,13 @@ __all__ = ["as_in_file", "gathered"]
 
 Numbered = tuple[int, Row]
 Gathered = tuple[tuple[int, ...], Row | BadRow]
-"""The numbers of the rows, of which the first stands for all, and what they became."""
+"""The numbers of the merged rows (the first represents all), and the result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spanning:
-    """needs: the names by which its rows are known. key: is the same for rows that stand together; None for all of a
-    source. join: rows as one, or as several."""
+    """needs: the fields that identify its rows. key: equal for rows that belong together; None for all rows of a
+    source. join: merges rows into one, or into several."""
 
     needs: frozenset[str]
     key: Callable[[Row], Any]
@@ -35,7 +35,7 @@ class Spanning:
 
 
 def gathered(rows: Iterable[tuple[int, Row | BadRow]]) -> Iterator[Gathered]:
-    """The rows of a source with their numbers; those of a spanning format put together, where the last one stands."""
+    """The rows of a source with their numbers; rows of a spanning format are merged at the place of the last."""
     open_: dict[int, tuple[Any, list[Numbered]]] = {}
     for number, row in rows:
         one = None if isinstance(row, BadRow) else _spanning(row)
@@ -51,7 +51,7 @@ def gathered(rows: Iterable[tuple[int, Row | BadRow]]) -> Iterator[Gathered]:
 
 
 def as_in_file(row: Row) -> Row:
-    """The first of the rows that were put together as this one; a row that stands for itself as it is."""
+    """The first of the rows merged into this one; an unmerged row unchanged."""
     held = next((row[name] for name in (RATED, SUMMARIES_OF_POST) if name in row), None)
     return held[0] if isinstance(held, list) and held and isinstance(held[0], dict) else row
 
@@ -65,7 +65,7 @@ def _spanning(row: Row) -> Spanning | None:
 
 
 def _asked(row: Row) -> tuple[str, ...]:
-    """What a response answers: a prompt under another system message is another one."""
+    """The key of a prompt: the same text under another system message is a different prompt."""
     return tuple(str(row.get(name)) for name in ("prompt", *sorted(BESIDE)))
 
 

@@ -1,4 +1,4 @@
-"""What a loader is given: files, or rows in memory, each a source of rows."""
+"""Turn what a loader receives, files or rows in memory, into sources of rows."""
 
 import hashlib
 import os
@@ -41,14 +41,14 @@ PLAIN = Part("")
 Place: TypeAlias = str | os.PathLike[str] | Part
 Paths: TypeAlias = Place | Sequence[Place]
 Data: TypeAlias = Paths | RowSource | Iterable[Any]
-"""Paths, or what is read of each (see `Part`); or rows in memory, see `as_source`."""
+"""Paths, or `Part`s of them; or rows in memory, see `as_source`."""
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """A file of data. txt: what a row of a .txt file is, see `scan_rows`. part: what the user named, where it is known.
+    """A data file. txt: what counts as a row of a .txt file, see `scan_rows`. part: the user's `Part`, if known.
 
-    shown: what the file is called, where it is not by its path.
+    shown: a display name, if it differs from the path.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class FileSource:
 
     @property
     def is_piped(self) -> bool:
-        """Whether it is a temporary file that keeps what was piped in."""
+        """Whether it is a temporary copy of standard input."""
         return self.part is not None and is_standard_input(self.part.path)
 
     def scan(self) -> Iterator[tuple[int, Row | BadRow]]:
@@ -91,9 +91,9 @@ Source: TypeAlias = FileSource | HubSource | RowSource | ReadAs
 
 
 def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
-    """What is to be read, one after the other, each called differently though it is given twice.
+    """The sources to read, in order, each under a name of its own even if it is given twice.
 
-    Raises DataError where there is nothing, what is no file, and what cannot be read as a part says.
+    Raises DataError where nothing is given, where something is not a file, or cannot be read as its part says.
     """
     if isinstance(data, str | os.PathLike | Part | FileSource | HubSource | ReadAs):
         data = [data]
@@ -108,7 +108,7 @@ def sources_of(data: Data, *, txt: TxtRows = "documents") -> list[Source]:
 
 
 def _sources(one: Place | Source, txt: TxtRows, times: Counter[str]) -> list[Source]:
-    """The sources of what was given. times: how often each name was given before, which is counted on."""
+    """The sources given. times: how often each name has occurred so far, updated in place."""
     if isinstance(one, RowSource):
         times[one.name] += 1
         number = times[one.name]
@@ -136,12 +136,12 @@ def _opened(part: Part, txt: TxtRows, times: Counter[str]) -> list[Source]:
 
 
 def part_of(source: Source) -> Part:
-    """What is read of what the user named, of which this source is all or a shard."""
+    """The user's `Part` that this source, whole or a shard, belongs to."""
     return getattr(source, "part", None) or Part(str(source))
 
 
 def refuse_options(sources: Iterable[Source], names: Sequence[str], who: str) -> None:
-    """Raises ConfigError where a part says something that nobody would read. who: what does not read it."""
+    """Raise ConfigError where a part sets an option that would have no effect. who: what ignores it."""
     for part in map(part_of, sources):
         for name in names:
             if getattr(part, name) != getattr(PLAIN, name):
@@ -149,11 +149,11 @@ def refuse_options(sources: Iterable[Source], names: Sequence[str], who: str) ->
 
 
 def _files(name: str) -> list[Path]:
-    """What a path names: a file, the files of a folder, or those that match a pattern."""
+    """The files that a path names: one, those of a folder, or those that match a pattern."""
     if is_pattern(name):
         return files_of_pattern(name)
     path = Path(name)
-    if os.path.isdir(path):  # which, unlike the method, is no error for a name that is too long
+    if os.path.isdir(path):  # unlike Path.is_dir, no error for a name that is too long
         refuse_project(path)
         return files_of_folder(path)
     require_file(path)
@@ -167,7 +167,7 @@ def files_of(sources: Iterable[Source]) -> list[FileSource]:
 
 
 def paths_of(sources: Iterable[Source]) -> list[Path]:
-    """Where they lie."""
+    """Their paths."""
     return [file.path for file in files_of(sources)]
 
 

@@ -1,4 +1,4 @@
-"""What was said of lists and scores, `pairing` and `min_gap`, is heeded, or refused where it met neither."""
+"""Check that the options of answer lists, `pairing` and `min_gap`, took effect, or refuse them."""
 
 from dataclasses import dataclass, field
 
@@ -14,12 +14,12 @@ __all__ = ["LISTS", "Heeding"]
 LISTS = frozenset(one.name for one in LIST_IMPORTERS)
 """Names of the formats that hold lists of answers."""
 MEETS = {"pairing": "a list of answers", "min_gap": "a list of answers or scores of the two sides"}
-"""The options, and what heeds them."""
+"""The options, and what they apply to."""
 
 
 @dataclass
 class Heeding:
-    """Watches the rows go by. asks: whether anything was said for the part that is read."""
+    """Watches rows as they are read. asks: whether either option was given for the current part."""
 
     options: ReadOptions
     asks: bool = False
@@ -28,7 +28,7 @@ class Heeding:
     _met: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def begin(self, part: Part) -> None:
-        """Read this part from here on. What it says itself is its own, and has to be met in it."""
+        """Start reading this part. Its own options must take effect within it."""
         own = {name: str(part) for name in MEETS if getattr(part, name)}
         said = {name: "" for name in MEETS if getattr(self.options, name)}
         self._whose = said | own
@@ -52,7 +52,7 @@ class Heeding:
                 self._meet(name)
 
     def require_met(self, sources: str) -> None:
-        """Raise ConfigError for what no row of these sources heeded."""
+        """Raise ConfigError for an option that applied to no row of these sources."""
         for (whose, name), met in self._met.items():
             if not met:
                 none = f"of which none has {MEETS[name]}"

@@ -1,7 +1,7 @@
-"""Rows of a data set on the Hugging Face Hub, streamed through the library `datasets`, which runs no code of it.
+"""Stream the rows of a data set on the Hugging Face Hub through the library `datasets`, without running its code.
 
-Its name is `hub:owner/name`, then, each where it is needed, `/config`, `@revision` and `:split`:
-`hub:owner/name/config@main:test`. Without a split it is the only one, or "train".
+The name is `hub:owner/name`, optionally followed by `/config`, `@revision` and `:split`:
+`hub:owner/name/config@main:test`. Without a split, the only split is used, else "train".
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ NAME = re.compile(
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether this names a data set on the Hub, well or badly."""
+    """Whether this names a data set on the Hub, validly or not."""
     return name.startswith(PREFIX)
 
 
 class HubSource:
-    """A split of a data set on the Hub, which is looked for when this is made, so that a wrong name is known at once.
+    """A split of a data set on the Hub; looked up on construction, so that a wrong name fails at once.
 
-    path: none, as it lies in no file. revision: the commit whose rows are read, where the Hub tells; else what was
-    named. Raises DataError.
+    path: none, as there is no file. revision: the commit whose rows are read if the Hub reports it; else the revision
+    that was named. Raises DataError.
     """
 
     path = None
@@ -90,11 +90,11 @@ class HubSource:
             raise DataError(f"{self}: is empty: it holds no rows; name another split.")
 
     def origin(self, number: int) -> Origin:
-        """Where a row stands: `hub:owner/name:train[11]` is the one that `datasets` has at this index."""
+        """Where a row was read: `hub:owner/name:train[11]` is the row at this index in `datasets`."""
         return origin_at(RowOrigin, self._name, number)
 
     def hash_into(self, digest: Any) -> None:
-        """Add the revision and the rows that were read, all of them where none was, as canonical JSON."""
+        """Add the revision and the rows that were read (all of them if none was) as canonical JSON."""
         if not self._num_hashed:
             for _ in self.scan():
                 pass
@@ -102,7 +102,7 @@ class HubSource:
         digest.update(self._digest.digest())
 
     def _resolved(self, revision: str | None) -> str | None:
-        """The commit that a revision is now, so that every scan reads the same."""
+        """The commit that a revision points to now, so that every scan reads the same rows."""
         try:
             from huggingface_hub import HfApi
 

@@ -1,8 +1,8 @@
-"""Rows that are given as objects and not as files: lists of dicts, tables of other libraries, Penchant's own records.
+"""Read rows given as objects instead of files: lists of dicts, tables of other libraries, Penchant's own records.
 
-They are read as the rows of a file are: by the same importers, with the same verdicts. Values become what JSON would
-hold, so that a table says the same as the file it was read from; a missing cell is a missing field. No library is
-imported for it: a table is known by what it can do.
+They are read like the rows of a file: by the same importers, with the same verdicts. Values are converted to JSON's, so
+that a table gives the same records as the file it was read from; a missing cell is a missing field. No library is
+imported for this: a table is recognised by its methods.
 """
 
 import hashlib
@@ -33,15 +33,15 @@ from penchant.errors import DataError
 __all__ = ["RowSource", "as_source"]
 
 MISSING = ("NAType", "NaTType")
-"""What pandas writes into a cell that holds nothing."""
+"""Type names of pandas' missing values."""
 
 
 @dataclass(frozen=True)
 class RowSource:
-    """Rows in memory, ready to be loaded as often as one likes.
+    """Rows in memory, which can be loaded any number of times.
 
-    rows: each as JSON would hold it, or a BadRow where it is no row. name: what messages call the whole. place: what
-    they call a row with its index behind it, so that `data[2]` (of a DataFrame, `data.iloc[2]`) shows the row.
+    rows: each as JSON would hold it, or a BadRow if it is no row. name: what messages call the data. place: the prefix
+    of a row's index in messages, so that `data[2]` (`data.iloc[2]` of a DataFrame) evaluates to the row.
     """
 
     rows: tuple[Row | BadRow, ...] = field(repr=False)
@@ -69,23 +69,23 @@ class RowSource:
             digest.update(f"{line}\n".encode())
 
     def scan(self) -> Iterator[tuple[int, Row | BadRow]]:
-        """(number, row), numbered from 1 as the rows of a file are. Raises DataError where there is none."""
+        """Yield (number, row), numbered from 1 like the rows of a file. Raises DataError where there is none."""
         if not self.rows:
             raise DataError(f"{self.name} is empty: it holds no rows; give at least one.")
         yield from enumerate(self.rows, 1)
 
     def origin(self, number: int) -> Origin:
-        """Where a row stands."""
+        """The place of a row."""
         return origin_at(RowOrigin, self.place, number)
 
 
 def as_source(data: object, name: str = "data") -> RowSource:
-    """Rows in memory from whatever holds them; an iterator is read to its end.
+    """Make a source of rows in memory; an iterator is read to its end.
 
     data: dicts, or Penchant's records, in a list or any other iterable (a `datasets.Dataset` is one); a pandas
-    DataFrame; a pyarrow Table; or a RowSource, which is returned. name: what messages call it.
+    DataFrame; a pyarrow Table; or a RowSource, which is returned. name: what messages call the data.
 
-    Raises DataError for what holds no rows.
+    Raises DataError for an object that holds no rows.
     """
     if isinstance(data, RowSource):
         return data
@@ -124,7 +124,7 @@ def _as_row(value: object) -> Row | BadRow:
 
 
 def row_of(record: object) -> Row | None:
-    """A record as the row of a file that is read as this record; None for what is none of Penchant's records."""
+    """The row of a file that would be read as this record; None if it is none of Penchant's records."""
     if isinstance(record, Labelled):
         row = record.model_dump(mode="json", exclude={"origin", "response", "desirable"})
         return row | {"completion": _response(record.response), "label": record.desirable}
@@ -140,10 +140,10 @@ def _response(response: Any) -> Any:
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON would hold it: numpy's as Python's, times as text, what is missing as None; others stay."""
+    """A value as in JSON: numpy's as Python's, times as text, missing values as None; others unchanged."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
-    elif hasattr(value, "tolist"):  # an array, or a number of numpy's
+    elif hasattr(value, "tolist"):  # an array, or a numpy scalar
         value = value.tolist()
     if isinstance(value, Mapping):
         return {str(name): as_json(inner) for name, inner in value.items()}
@@ -154,12 +154,12 @@ def as_json(value: Any) -> Any:
 
 def _single(value: Any) -> Any:
     if isinstance(value, str):
-        return str.__str__(value)  # of a subclass, such as numpy's or an enumeration, the text alone
+        return str.__str__(value)  # strips a subclass, such as numpy's or an enumeration's
     if type(value).__name__ in MISSING or (isinstance(value, float) and math.isnan(value)):
         return None
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _digestible(value: object) -> str:
-    """What stands in a digest for a value that is not JSON's, and that no importer therefore reads."""
+    """The substitute in a digest for a value outside JSON, which no importer reads."""
     return value.hex() if isinstance(value, bytes) else type(value).__qualname__

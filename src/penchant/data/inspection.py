@@ -1,6 +1,6 @@
-"""What is wrong with a record that could be read: empty and equal responses, duplicates, contradictions.
+"""Inspect records that could be read: empty and equal responses, duplicates, contradictions.
 
-An inspector is called with the records in order and remembers what tells them apart (`Seen`), so that it can name the
+An inspector is called with the records in order and remembers their keys (`Seen`), so that it can name the
 earlier row.
 """
 
@@ -37,23 +37,23 @@ __all__ = [
 
 Record_contra = TypeVar("Record_contra", contravariant=True)
 Inspector = Callable[[Record_contra, Origin], Verdict | None]
-"""Raises BadRow for a record that cannot be used; returns a warning for one that can; None for one without fault."""
+"""Raises BadRow for a record that cannot be used; returns a warning for a usable one with a flaw; None otherwise."""
 
 
 def require_pair(pair: PreferencePair) -> tuple[str, str]:
-    """The keys of its responses, chosen and rejected. Raises BadRow for a pair that nothing can be learned from."""
+    """The keys of a pair's chosen and rejected response. Raises BadRow for a pair without anything to learn."""
     require_question(pair.prompt)
     chosen, rejected = response_key(pair.chosen), response_key(pair.rejected)
-    for side, text in (("chosen", chosen), ("rejected", rejected)):
-        if not text:
-            raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
+    if not (chosen and rejected):
+        side = "rejected" if chosen else "chosen"
+        raise BadRow("empty_response", f"the {side} response is empty", "write one, or remove the row")
     if chosen == rejected:
         raise BadRow("equal_responses", "chosen and rejected are the same text", "remove the row")
     return chosen, rejected
 
 
 def inspect_pairs() -> Inspector[PreferencePair]:
-    """A new inspector of pairs; several of one row, as of several annotators, may say the same or disagree."""
+    """A new inspector of pairs; pairs of one row, such as several annotators', may agree or disagree."""
     seen = Seen()
 
     def inspect(pair: PreferencePair, origin: Origin) -> Verdict | None:
@@ -70,7 +70,7 @@ def inspect_pairs() -> Inspector[PreferencePair]:
 
 
 def inspect_answers() -> Inspector[PreferencePair | Comparison]:
-    """A new inspector of pairs and of comparisons; these may be given twice, by two people, and are ties at times."""
+    """A new inspector of pairs and of comparisons; a comparison may be answered by two people, or be a tie."""
     of_pair = inspect_pairs()
     return lambda record, origin: of_pair(record, origin) if isinstance(record, PreferencePair) else None
 
@@ -112,7 +112,7 @@ def inspect_demonstrations() -> Inspector[Demonstration | Document]:
 
 
 def inspect_prompts() -> Inspector[Prompt]:
-    """A new inspector of prompts: an id is that of one prompt, and each prompt is used once under an id."""
+    """A new inspector of prompts: an id belongs to one prompt, and a prompt is used once per id."""
     seen = Seen()
     of_id: dict[str, Prompt] = {}
 
@@ -130,12 +130,12 @@ def inspect_prompts() -> Inspector[Prompt]:
 
 
 def inspect_votes() -> Inspector[Vote]:
-    """A new inspector of votes: any may be cast again."""
+    """A new inspector of votes, which may repeat."""
     return lambda _vote, _origin: None
 
 
 def _written(message: Message) -> str:
-    """What there is to learn in an assistant's turn: its text, or the call it makes."""
+    """The trainable content of an assistant's turn: its text, or its tool calls."""
     return message.content or message.tool_calls or ""
 
 

@@ -1,4 +1,4 @@
-"""What kind of data files hold, told by rows that can be nothing else."""
+"""Guess the kind of data that files hold, from rows that can be nothing else."""
 
 from contextlib import suppress
 from functools import cached_property
@@ -27,17 +27,17 @@ RECORDS: dict[Kind, tuple[type, ...]] = {
     "demonstrations": (Demonstration, Document),
 }
 NUM_ROWS_TO_DETECT = 1000
-"""Readable rows of each file that tell its kind."""
+"""Readable rows of each file that are used to tell its kind."""
 MARKS_OF_PAIRS = ("chosen", "rejected", "preferred_output", "non_preferred_output")
 LABELLED_NEEDS = frozenset(name for one in LABELLED_IMPORTERS for name in one.needs if name not in LABELS)
 
 
 def guess_kind(data: Data) -> Kind:
-    """What files or rows hold, told by the first rows of each, not by what most of them look like.
+    """The kind of data, told by the first rows of each file, not by a majority.
 
-    A row with a chosen or a rejected response, or with two answers that are compared, makes them pairs; else one with a
-    label beside a conversation makes them labelled; else one that imitation reads, demonstrations. They are pairs where
-    nothing is known, whose loader says so. A source that says its kind, or a format, is of that.
+    A row with a chosen or a rejected response, or with two compared answers, makes it pairs; else a row with a label
+    beside a conversation makes it labelled; else a row for supervised fine-tuning makes it demonstrations. If nothing
+    matches it is pairs, whose loader reports the error. A source that states its kind or a format has that kind.
     """
     found: set[Kind] = set()
     kind_of = _KindOf()
@@ -60,7 +60,7 @@ def guess_kind(data: Data) -> Kind:
 
 
 def kinds_of(data: Data) -> dict[str, Kind]:
-    """What each of them holds by itself, by the names that were given, in order."""
+    """The kind of each source on its own, by the names given, in order."""
     return {part.name: guess_kind(list(shards)) for part, shards in groupby(sources_of(data), part_of)}
 
 
@@ -70,10 +70,10 @@ def _kind_of_format(name: str | None) -> Kind | None:
 
 
 class _KindOf:
-    """The kind of a row. What installed packages add is looked for once a row is of no kind of our own."""
+    """Tells the kind of a row; importers of installed packages are tried only if no built-in one matches."""
 
     def __call__(self, row: Row) -> Kind | None:
-        with suppress(BadRow):  # which is said where the row is read
+        with suppress(BadRow):  # the error is raised when the row is read
             row = unpacked(row)
         return _kind_of(row) or next((kind for one, kind in self.added if one.matches(row)), None)
 

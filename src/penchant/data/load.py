@@ -1,4 +1,4 @@
-"""Load files or rows into records: find the format, convert each row, give it a verdict, drop nothing silently."""
+"""Load files or rows into records: find the format, convert each row, give a verdict, drop nothing silently."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -57,18 +57,16 @@ def load_pairs(
     """Load preference pairs from one file or several, or from rows in memory (see `as_source`).
 
     on_bad_row: "error" raises at the end of reading if any row has a verdict of severity error; "drop" leaves such
-    rows out and counts them. Rows with a warning (duplicate, contradicts) are kept and counted, rows that hold no
-    preference (tie, both_bad, unanswered) are left out and counted, either way. limit: at most so many pairs.
-    subset: which these are: "head", the first, after which no row is read, or "random", drawn by `seed` from all.
-    columns: {a column of the file: the name by which it is read},
-    or the same as "question=prompt,good=chosen". format: the name of the one format to read rows by, of those that
-    fit; None: the first. pairing, min_gap: which answers of a list become pairs ("all" unless given), see
-    `penchant.data.pairing.Pairing`; a row that names a chosen and a rejected response is a pair, unless it has scores
-    that are less than min_gap apart.
+    rows out and counts them. In both cases rows with a warning (duplicate, contradicts) are kept and counted, and rows
+    without a preference (tie, both_bad, unanswered) are left out and counted. limit: the most pairs to load.
+    subset: which pairs: "head", the first, after which no row is read, or "random", drawn by `seed` from all.
+    columns: {a column of the file: the name by which it is read}, or the same as "question=prompt,good=chosen".
+    format: the only format to read rows by; None: the first that fits. pairing, min_gap: which answers of a list become
+    pairs ("all" by default), see `penchant.data.pairing.Pairing`; a row that names a chosen and a rejected response is
+    a pair, unless its scores differ by less than min_gap.
 
-    Raises DataError for a file that cannot be read, a format nobody knows, a bad row (see above) and data without
-    a single usable row; ConfigError for a wrong option, and for a pairing or a min_gap that no list and no
-    score heeds.
+    Raises DataError for a file that cannot be read, an unknown format, a bad row (see above), or data without a usable
+    row; ConfigError for an invalid option, and for a pairing or a min_gap that applies to no list and no score.
     """
     options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing, min_gap)
     return _load(options.sources(data), PAIRS, options)
@@ -88,8 +86,8 @@ def load_labelled(
 ) -> Loaded[Labelled]:
     """Load responses labelled good or bad; options and errors as for `load_pairs`.
 
-    Preference pairs are taken apart, see `labelled_from_pairs`; `limit` then counts pairs. Of a list of answers
-    the best is good, and the worst, or one at random, bad: other rules would call an answer both, a ConfigError.
+    Preference pairs are split, see `labelled_from_pairs`; `limit` then counts pairs. Of a list of answers the best is
+    good, and the worst, or a random one, bad; other rules, which could call one answer both, are a ConfigError.
     """
     options = ReadOptions(on_bad_row, limit, subset, seed, columns, format, pairing, min_gap, "best_worst")
     sources = options.sources(data)
@@ -117,13 +115,13 @@ def _labelled(sources: Sequence[Source], options: ReadOptions) -> Loaded[Labelle
 
 
 def _of_both_kinds(sources: Sequence[Source], options: ReadOptions) -> Loaded[Labelled]:
-    """Those that hold pairs, taken apart, and those that hold labelled responses, in the order given."""
+    """Labelled responses, and pairs split into labelled responses, in the order given."""
     if options.limit is not None:
         raise ConfigError(
             "a limit counts pairs or labelled responses, and the data holds both; give each file its own, as "
             "`pairs.jsonl::max_rows=1000`."
         )
-    of_labels = replace(options, pairing=None, min_gap=0.0)  # which their readers would refuse
+    of_labels = replace(options, pairing=None, min_gap=0.0)  # labelled responses have no use for these
     found = [
         _labelled(list(shards), of_labels if guess_kind(list(shards)) == "labelled" else options)
         for shards in (list(held) for _, held in groupby(sources, part_of))
@@ -165,9 +163,9 @@ def load_prompts(
     columns: Columns | None = None,
     format: str | None = None,
 ) -> Loaded[Prompt]:
-    """Load prompts, one for each line of a .txt file; options and errors as for `load_pairs`.
+    """Load prompts, one per line of a .txt file; options and errors as for `load_pairs`.
 
-    No two have the same id: where a prompt comes again under its id, the row is counted as a duplicate and left out.
+    Ids are unique: a row that repeats a prompt under its id is counted as a duplicate and left out.
     """
     options = ReadOptions(on_bad_row, limit, subset, seed, columns, format)
     return _load(options.sources(data, txt="lines"), PROMPTS, options)
@@ -176,25 +174,25 @@ def load_prompts(
 def load_votes(
     data: Data, *, on_bad_row: OnBadRow = "error", columns: Columns | None = None, format: str | None = None
 ) -> Loaded[Vote]:
-    """Load votes for a ranking; a row holds one, or several. Options and errors as for `load_pairs`."""
+    """Load votes for a ranking; a row holds one or several. Options and errors as for `load_pairs`."""
     options = ReadOptions(on_bad_row, columns=columns, format=format)
     return _load(options.sources(data), VOTES, options)
 
 
 def read_pairs(data: Data, options: ReadOptions) -> Reading[PreferencePair]:
-    """The pairs that `load_pairs` loads, one by one; errors, as there, come while the records do."""
+    """Stream the pairs that `load_pairs` loads; errors are raised as they are met."""
     return Reading(options.sources(data), PAIRS, options)
 
 
 def reading_of(kind: Kind, data: Data, options: ReadOptions | None = None) -> Reading[Any]:
-    """The records of what `guess_kind` found, one by one; options: None leaves bad rows out."""
+    """Stream the records of the kind that `guess_kind` found; options: None leaves bad rows out."""
     kinds: dict[Kind, RecordKind[Any]] = {"pairs": PAIRS, "labelled": LABELLED, "demonstrations": DEMONSTRATIONS}
     options = options or ReadOptions(on_bad_row="drop")
     return Reading(options.sources(data), kinds[kind], options)
 
 
 def open_records(data: Data, options: ReadOptions | None = None, *, models: bool = False) -> Reading[Any]:
-    """Records of whatever the data holds, one by one: pairs, and comparisons with their ties, labelled, demonstrations.
+    """Stream records of any kind: pairs, comparisons including ties, labelled responses, or demonstrations.
 
     models: whether a pair that names the models of its responses becomes a comparison. Errors as for `read_pairs`.
     """

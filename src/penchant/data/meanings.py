@@ -1,4 +1,4 @@
-"""What fields of a row mean wherever they stand: the harmless ones, and those without which it may not be read."""
+"""What fields of a row mean in any format: which are harmless, and which must not be ignored."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -14,9 +14,9 @@ __all__ = ["HARMLESS", "MEANINGFUL", "NAMELESS", "OF_ANSWERS", "OF_OTHER_FORMATS
 class Meaning:
     """Why a row may not be read without the field, and what to do.
 
-    neutral: the values, in lower case, that change nothing. may_repeat: where the field holds a text, that of which it
-    says nothing new when it stands in there: the prompt as it is read, or all fields that are read. says: what of its
-    values says it at all; with others the field is only listed. nothing_of: kinds of records of which it says nothing.
+    neutral: lower-case values that change nothing. may_repeat: if the field holds a text, the part of the row that may
+    already contain it, so that it adds nothing: the prompt, or all fields that are read. says: the values that are
+    meaningful at all; with others the field is only listed. nothing_of: kinds of records it does not concern.
     """
 
     why: str
@@ -27,7 +27,7 @@ class Meaning:
     nothing_of: tuple[str, ...] = ()
 
     def is_neutral(self, value: object, others: Iterable[object] = ()) -> bool:
-        """Whether it changes nothing; beside others that are read and say the same of the row, that is to agree."""
+        """Whether the value changes nothing; beside fields that are read with the same meaning, whether it agrees."""
         if others:
             return all(_plain(value) == _plain(other) for other in others)
         return str(value).strip().lower() in self.neutral
@@ -48,7 +48,7 @@ def _holds_words(value: object) -> bool:
 
 
 def _plain(value: object) -> object:
-    """A value as all files spell it: true, "True", 1 and "1.0" are one."""
+    """A value in a spelling common to all files: true, "True", 1 and "1.0" are equal."""
     said = str(value).strip().lower()
     try:
         return float(TRUTH.get(said, said))
@@ -74,9 +74,9 @@ _HARMLESS = """
     extra extra_info openai_moderation toxic redacted anony parallel_tool_calls
 """
 HARMLESS = frozenset(_HARMLESS.split())
-"""Names, marks and measures: they say nothing about what is to be learned."""
+"""Names, marks and measures, which do not affect training."""
 NAMELESS = ("", "Unnamed: 0")
-"""What a column of csv is called that has no name, as that of the numbers of its rows."""
+"""Names of unnamed csv columns, such as the row numbers."""
 
 _CONVERSATION = Meaning(
     "holds another text than the fields that are read",
@@ -147,7 +147,7 @@ _GROUNDS = Meaning(
 
 OF_OTHER_FORMATS = (_CONVERSATION, _ASKED, _RESPONSE)
 OF_ANSWERS = (_LABEL, _WEIGHT, _TRAIN)
-"""What says something of an answer, and nothing where it stands in another's message."""
+"""Fields that concern an answer, and mean nothing in another role's message."""
 
 MEANINGFUL: dict[str, Meaning] = {
     **dict.fromkeys(("label", "labels", "kto_tag", "desirable", "is_desirable", "is_good", "is_chosen"), _LABEL),

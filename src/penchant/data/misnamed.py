@@ -1,4 +1,4 @@
-"""What to say of data that was nearly named right: a project in a file's place, a column with a slip of the pen."""
+"""Explain data that was nearly named correctly: a project in place of a file, a misspelt column."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["misspelt_column", "refuse_project"]
 
 
 def refuse_project(path: Path) -> None:
-    """Raise DataError where `path` is a project of votes, whose answers are no file yet."""
+    """Raise DataError where `path` is a project of votes, whose answers must first be exported."""
     if is_project(path):
         raise DataError(
             f"{path}: is a project of votes, not a file of data; write its answers to one with `penchant votes export` "
@@ -22,7 +22,7 @@ def refuse_project(path: Path) -> None:
 
 
 def misspelt_column(columns: Collection[str], importers: Sequence[Importer[Any]]) -> tuple[str, str] | None:
-    """(the column a format needs, the one that was perhaps meant as it), where just one is absent; else None."""
+    """(the column a format needs, the column probably meant), if exactly one is absent; else None."""
     for importer in importers:
         absent = importer.example.keys() - set(columns)
         near = nearest(next(iter(absent)), sorted(set(columns) - importer.example.keys())) if len(absent) == 1 else None

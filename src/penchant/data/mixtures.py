@@ -1,4 +1,4 @@
-"""So many records of a source, the first or a random choice, and with such a weight."""
+"""Take a number of records of a source, the first or a random sample, and weight them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Record = TypeVar("Record", bound=Any)
 
 
 def require_subset(subset: object, where: str) -> None:
-    """Raises ConfigError where this does not say which rows are taken."""
+    """Raise ConfigError unless this names a way to choose rows."""
     if subset not in get_args(Subset):
         raise ConfigError(f"{where}: subset must be {' or '.join(get_args(Subset))}, got {subset!r}.")
 
 
 def taken(records: Iterable[Record], most: int | None, subset: Subset, seed: int) -> Iterator[Record]:
-    """At most so many of the records, in their order.
+    """At most `most` of the records, in their order.
 
-    "random" takes those with the smallest sha256 of seed and content, so that each is as likely as any other and the
-    choice depends on neither names nor order of files; no more than `most` records are held. "head" reads no further
-    than the last that it takes.
+    "random" takes those with the smallest sha256 of seed and content, so that each is equally likely and the choice
+    depends on neither names nor order of files; at most `most` records are held in memory. "head" stops reading after
+    the last record taken.
     """
     if most is None or subset == "head":
         return islice(records, most)
@@ -36,7 +36,7 @@ def taken(records: Iterable[Record], most: int | None, subset: Subset, seed: int
 
 
 def _drawn(records: Iterable[Record], most: int, seed: int) -> Iterator[Record]:
-    held: list[tuple[int, int, Any]] = []  # a heap that begins with what goes first; no two have the same place
+    held: list[tuple[int, int, Any]] = []  # a heap whose first entry is dropped first; positions are unique
     for place, record in enumerate(records):
         one = (-_lot(record, seed), -place, record)
         if len(held) < most:
@@ -52,7 +52,7 @@ def _lot(record: Any, seed: int) -> int:
 
 
 def weighed(record: Record, weight: float) -> Record:
-    """The record with its weight, or that of every answer in it, multiplied."""
+    """The record with its weight, or the weight of every answer in it, multiplied by a factor."""
     if isinstance(record, Demonstration):
         messages = tuple(
             one.model_copy(update={"weight": one.weight * weight}) if one.role == "assistant" else one

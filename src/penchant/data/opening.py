@@ -1,4 +1,4 @@
-"""Open a data file: its bytes or lines, unpacked where it is compressed."""
+"""Open a data file as bytes or lines, decompressed if needed."""
 
 import io
 import re
@@ -18,17 +18,17 @@ ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The bytes of a file, unpacked where its ending says that it is compressed."""
+    """The bytes of a file, decompressed if its extension names a compression."""
     return open_unpacked(path) if path.suffix.lower() in COMPRESSIONS else path.open("rb")
 
 
 def open_text(path: Path) -> TextIO:
-    """The text without a byte order mark, line ends as they are; `require_utf8` finds the bytes that are no UTF-8."""
+    """The text without a byte order mark, line ends unchanged; `require_utf8` finds bytes that are not UTF-8."""
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def require_utf8(path: Path, text: str, line: int) -> None:
-    """Raise DataError where text from `open_text`, which begins in `line`, holds a byte that is no UTF-8."""
+    """Raise DataError where text from `open_text`, beginning at `line`, holds a byte that is not UTF-8."""
     if not text.isascii() and (found := ESCAPED_BYTE.search(text)):
         line += text.count("\n", 0, found.start())
         byte = ord(found[0]) - 0xDC00
@@ -36,7 +36,7 @@ def require_utf8(path: Path, text: str, line: int) -> None:
 
 
 def lines_of(path: Path, limit: int) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their numbers; None for one over the limit, of which no more than the limit is ever held."""
+    """Lines with their numbers; None for one over the limit; never more than the limit is held in memory."""
     with open_bytes(path) as stream:
         number = 0
         while line := stream.readline(limit + 1):
@@ -50,11 +50,11 @@ def lines_of(path: Path, limit: int) -> Iterator[tuple[int, bytes | None]]:
 
 
 LISTED = "[]"
-"""The only field of a row that is a list of objects and no object itself."""
+"""The only field of a row that is a list of objects rather than an object."""
 
 
 def as_row(value: object) -> Row | BadRow:
-    """The value, where it is an object, or a list of objects, which some data sets write as one row."""
+    """The value as a row: an object, or a list of objects, which some data sets write as one row."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
@@ -63,7 +63,7 @@ def as_row(value: object) -> Row | BadRow:
 
 
 def no_object(value: object, use: str | None = None) -> BadRow:
-    """The verdict on a row that is something else. use: who reads such rows."""
+    """The verdict on a row that is no object. use: what reads such rows."""
     fix = "write {...} for each row"
     return BadRow(
         "bad_type", f"a row must be a JSON object, got {type(value).__name__}", f"{use}; or {fix}" if use else fix

@@ -1,4 +1,4 @@
-"""What a loader is told beside its data, checked once, and the sources that are to be read so."""
+"""Check the options of a loader once, and open the sources to read with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ OnBadRow = Literal["error", "drop"]
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How data are read; `load_pairs` says what each option means. A source may say otherwise for itself, see `Part`.
+    """How data is read; `load_pairs` documents each option. A source may override them, see `Part`.
 
-    otherwise: the rule of pairs where no pairing is given.
+    otherwise: the pairing rule if none is given.
 
-    Raises ConfigError for what cannot be meant.
+    Raises ConfigError for invalid values.
     """
 
     on_bad_row: OnBadRow = "error"
@@ -47,14 +47,14 @@ class ReadOptions:
         self.by_rule()
 
     def by_rule(self, part: Part | None = None) -> Pairing:
-        """Which answers of a list become pairs, in this part or where none says otherwise."""
+        """The rule by which answers of a list become pairs, in this part or by default."""
         if part is None:
             return Pairing(self.pairing or self.otherwise, self.min_gap)
         gap = self.min_gap if part.min_gap is None else part.min_gap
         return Pairing(part.pairing or self.pairing or self.otherwise, gap)
 
     def sources(self, data: Data, *, txt: TxtRows = "documents") -> Sequence[Source]:
-        """What is to be read. Raises DataError as `sources_of` and `reading_as` do."""
+        """The sources to read. Raises DataError as `sources_of` and `reading_as` do."""
         found = sources_of(data, txt=txt)
         columns = columns_of(self.columns)
         return found if not columns and self.format is None else reading_as(found, columns, self.format)

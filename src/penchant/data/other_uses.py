@@ -1,4 +1,4 @@
-"""Which command reads a row that the one that was asked cannot read."""
+"""Suggest the command that reads a row which the current command cannot read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,9 +34,9 @@ PARTS = {
 
 
 def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
-    """Who reads the row, as what, or why nobody does; None where no format of another table takes it.
+    """What reads the row, and as what, or why nothing does; None if no other table's format matches.
 
-    asked: the formats that did not.
+    asked: the formats that did not match.
     """
     for names, said in PARTS.items():
         if row.keys() >= set(names):
@@ -47,7 +47,7 @@ def other_use(row: Row, asked: Sequence[Importer[Any]]) -> str | None:
         and all(isinstance(row[name], str) for name in SIDES)
     ):
         return "it does not say where the prompt of its two texts ends, so write that apart, as 'prompt'"
-    # battles need texts to be pairs, and none to be votes; lists need models to be votes
+    # battles need texts to be pairs but not to be votes; lists need models to be votes
     tried = {(one.name, one.needs) for one in asked if row.keys() >= set(one.needs) and one.matches(row)}
     for kind, command in USES.items():
         if any((one.name, one.needs) not in tried and _takes(one, row, kind) for one in TABLES[kind]):
@@ -59,7 +59,7 @@ def _takes(one: Importer[Any], row: Row, kind: str) -> bool:
     try:
         if row.keys() >= set(one.needs) and one.matches(row):
             unread = unread_of(row, one, as_tuple(one.convert(row)))
-            # a row with answers would be asked without them, which is no way on for who trains on them
+            # sampling would ignore the answers, which does not help someone who trains on them
             return kind != "prompts" or not (unread or any(not says_nothing(row.get(name)) for name in one.harmless))
     except (BadRow, ValidationError):
         pass

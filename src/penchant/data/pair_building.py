@@ -1,6 +1,6 @@
-"""Pairs out of answers that lie in files: pooled by prompt, chosen by score or by who wrote them, filtered, ordered.
+"""Build pairs from answers in files: pooled by prompt, chosen by score or by author, filtered, ordered.
 
-What decided on a pair is written beside it: the rule, the scores and who gave them, and who wrote which side.
+Each pair records how it was chosen: the rule, the scores and their judge, and the author of each side.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Score = Callable[[Sequence[Message], Sequence[str]], Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One answer. model: who wrote it, where known. place: of its file among those given. finished: not cut short."""
+    """One answer. model: its author, if known. place: the index of its file. finished: not cut off."""
 
     text: str
     model: str | None
@@ -39,7 +39,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """All answers to one prompt, from every file, each text of a file once."""
+    """All answers to one prompt, from every file; each text counts once per file."""
 
     prompt: tuple[Message, ...]
     answers: tuple[Written, ...]
@@ -47,16 +47,15 @@ class Pool:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which answers become pairs.
+    """How answers become pairs.
 
-    rule: those of `Pairing`, by score, or "delta": an answer of the first file, a stronger model's, is preferred to one
+    rule: one of `Pairing`'s, by score, or "delta": an answer of the first file, a stronger model's, is preferred to one
     of the second, a weaker model's (Geng et al. 2025, arXiv 2507.06187); no judge is needed. min_gap: the smallest
     difference of scores. max_length_ratio: how much longer the longer side may be, in characters. finished: leave out
-    answers that were cut at the limit. drop_alike: the share of the pairs to leave out, those whose sides are most
-    alike to a model. order: as the prompts come, those with the largest gap of scores first, or those whose sides are
-    least alike to a model.
+    answers that were cut off at the limit. drop_alike: the share of the pairs to leave out, those whose sides a model
+    represents most similarly. order: that of the prompts, largest gap of scores first, or least similar sides first.
 
-    Raises ConfigError for what is none of these.
+    Raises ConfigError for an invalid value.
     """
 
     rule: BuildingRule = "best_worst"
@@ -82,17 +81,17 @@ class Choice:
 
     @property
     def filters(self) -> dict[str, Any]:
-        """Which pairs are left out, as far as any are, to be written beside those that are kept."""
+        """The filters in use, which are recorded beside the pairs."""
         given = {name: getattr(self, name) for name in ("min_gap", "max_length_ratio", "finished", "drop_alike")}
         return {name: value for name, value in given.items() if value}
 
     @property
     def by_likeness(self) -> list[str]:
-        """The choices that go by how alike the sides are to a model."""
+        """The options that need the similarity of the sides to a model."""
         return ["drop_alike"] * bool(self.drop_alike) + ["order"] * (self.order == "least_alike_first")
 
     def check(self, num_files: int, *, judged: bool, likened: bool) -> None:
-        """Raises ConfigError where it does not go with so many files, or with or without a judge or a model."""
+        """Raise ConfigError if the options do not fit the number of files, or the presence of a judge or a model."""
         if self.by_likeness and not likened:
             raise ConfigError(
                 f"`{self.by_likeness[0]}=...` needs a model that measures how similar both sides are: `ches_model=...`"
@@ -111,7 +110,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Paired:
-    """Rows of pairs as they are written, the prompts there were, and why others made no pair, with counts."""
+    """Rows of pairs as written, the number of prompts, and counts of what made no pair, by reason."""
 
     rows: tuple[dict[str, Any], ...]
     num_prompts: int
@@ -124,7 +123,7 @@ class Paired:
 
 
 def pooled(answers: Iterable[tuple[tuple[Message, ...], Written]]) -> list[Pool]:
-    """The answers by prompt, in the order in which prompts and answers first came.
+    """Pool answers by prompt, in order of first occurrence.
 
     Example:
         >>> sun = (Message(role="user", content="What is the sun?"),)
@@ -147,7 +146,7 @@ def build_pairs(
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Paired:
-    """The pairs of all pools. score: of a prompt's last message and an answer; None: none is asked, only for "delta".
+    """Build the pairs of all pools. score: scores a prompt's last message and answers; None only for "delta".
 
     Example:
         >>> sun = (Message(role="user", content="What is the sun?"),)
@@ -169,15 +168,15 @@ def build_pairs(
 
 
 def with_likeness(built: Paired, ches: Sequence[float], model: str, choice: Choice) -> Paired:
-    """The pairs with how alike both sides of each are to `model`, the most alike of them left out as is chosen.
+    """Add to each pair how similar its sides are to `model`, and leave out the most similar as configured.
 
-    ches: of each row, higher for more alike, NaN where the model cannot read the pair, which is left out.
+    ches: the score of each row, higher for more similar; NaN if the model cannot read the pair, which is left out.
 
     Example:
         >>> rows = tuple({"chosen": text, "meta": {}} for text in "abc")
         >>> found = with_likeness(Paired(rows, 3, {}), [0.5, -2.0, -1.0], "m", Choice(drop_alike=0.3))
         >>> [row["chosen"] for row in found.rows], found.left_out
-        (['b', 'c'], {'pairs whose sides are most alike to the model': 1})
+        (['b', 'c'], {'pairs whose sides are most similar to the model': 1})
     """
     rows = [
         {**row, "meta": {**row["meta"], "ches": value, "ches_model": model}}
@@ -189,7 +188,7 @@ def with_likeness(built: Paired, ches: Sequence[float], model: str, choice: Choi
     order = kept if choice.order == "least_alike_first" else sorted(kept)
     counts = {
         "pairs that the model for `ches_model` cannot read": len(built.rows) - len(rows),
-        "pairs whose sides are most alike to the model": len(rows) - len(kept),
+        "pairs whose sides are most similar to the model": len(rows) - len(kept),
     }
     left_out = {**built.left_out, **{why: number for why, number in counts.items() if number}}
     return Paired(tuple(rows[i] for i in order), built.num_prompts, left_out)
@@ -243,7 +242,7 @@ WHY = {
 
 
 def _by_writer(answers: Sequence[Written]) -> list[tuple[Written, Written]]:
-    """The first answer of the first file with the first of the second, the second with the second, and so on."""
+    """Pair the i-th answer of the first file with the i-th of the second."""
     sides = [[one for one in answers if one.place == place] for place in (0, 1)]
     return [(a, b) for a, b in zip(*sides, strict=False) if a.text != b.text]
 

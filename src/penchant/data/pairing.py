@@ -1,7 +1,7 @@
-"""Which two answers of a list become a pair: every two, the best and the worst, the best and one other, neighbours.
+"""Choose which two answers of a list become a pair: all, best and worst, best and a random one, or neighbours.
 
-Two answers make a pair where their scores differ, and by no less than `min_gap`. Answers of the same text are one
-answer with the mean of their scores; an empty answer, and one without a score, is in no pair.
+Two answers make a pair if their scores differ by at least `min_gap`. Answers with the same text count as one answer
+with the mean of their scores; an empty answer and an answer without a score are in no pair.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ __all__ = [
 
 PairingRule = Literal["all", "best_worst", "best_random", "adjacent"]
 MOST_PAIRS = 10_000
-"""Pairs of one list; where "all" would make more, the list is refused."""
+"""The most pairs of one list; if "all" would make more, the list is refused."""
 Scored = tuple[float, Response]
 Made = TypeVar("Made")
 
@@ -44,10 +44,10 @@ class Pairing:
     """How a list becomes pairs.
 
     rule: "all" takes every two answers; "best_worst" the best and the worst; "best_random" the best and one of the
-    others, which the prompt alone decides; "adjacent" every two between whose scores no other lies. min_gap: the
-    smallest difference of two scores, or ranks, that makes a pair; with 0 any difference does.
+    others, chosen by a hash of the prompt; "adjacent" every two answers with no other score between theirs. min_gap:
+    the smallest difference of two scores, or ranks, that makes a pair; with 0 any difference does.
 
-    Raises ConfigError for a rule that is none, and a gap that is no number from 0 up.
+    Raises ConfigError for an unknown rule, and for a gap that is not a number >= 0.
     """
 
     rule: PairingRule = "all"
@@ -66,7 +66,7 @@ BEST_WORST = Pairing("best_worst")
 
 
 def from_lists(lists: Iterable[AnswerList], of_list: Callable[[AnswerList], Iterable[Made]]) -> tuple[Made, ...]:
-    """What all lists of one row make. Raises the first list's BadRow where not one makes a pair."""
+    """The pairs of all lists of a row. Raises the first list's BadRow if none makes a pair."""
     pairs: list[Made] = []
     why: BadRow | None = None
     for one in lists:
@@ -80,7 +80,7 @@ def from_lists(lists: Iterable[AnswerList], of_list: Callable[[AnswerList], Iter
 
 
 def pairs_of_list(one: AnswerList, pairing: Pairing) -> tuple[PreferencePair, ...]:
-    """The pairs of a list, those with the best chosen answer first. Raises BadRow, of no severity, for one without."""
+    """The pairs of a list, best chosen answer first. Raises BadRow, of no severity, if there are none."""
     return tuple(
         PreferencePair(
             prompt=one.prompt,
@@ -111,7 +111,7 @@ def choose_pairs(one: AnswerList, pairing: Pairing) -> list[tuple[Scored, Scored
 
 
 def _ranked(answers: Sequence[Answer]) -> list[Scored]:
-    """The different answers that have a text and a score, best first; where scores are equal, by their texts."""
+    """The distinct answers with a text and a score, best first; ties are ordered by text."""
     if len(answers) < 2:
         raise BadRow("one_answer", f"its list holds {_num(len(answers))}, and a pair needs two", "nothing to fix")
     if all(answer.score is None for answer in answers):
@@ -125,7 +125,7 @@ def _ranked(answers: Sequence[Answer]) -> list[Scored]:
 
 
 def apart(answers: Iterable[Answer]) -> list[Answer]:
-    """The answers, those of the same text as one with the mean of their scores, in the order in which they came."""
+    """The distinct answers, in order; answers with the same text become one with the mean of their scores."""
     alike: dict[str, list[Answer]] = {}
     for answer in answers:
         alike.setdefault(response_key(answer.response), []).append(answer)

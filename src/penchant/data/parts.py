@@ -1,6 +1,6 @@
-"""A part of a mixture of data: where its rows are, how they are read, how much each counts, and how many are taken.
+"""A part of a data mixture: where its rows are, how they are read, their weight, and how many are taken.
 
-Written in one word, it is `pairs.jsonl::weight=0.5,max_rows=1000,columns=question=prompt,columns=good=chosen`.
+On one line it is written as `pairs.jsonl::weight=0.5,max_rows=1000,columns=question=prompt,columns=good=chosen`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ NUMBERS = ("weight", "max_rows", "min_gap")
 
 @dataclass(frozen=True)
 class Part:
-    """What is read of one source, and how.
+    """How to read one source.
 
-    path: a file, a folder, a pattern, `hub:owner/name` or `-`. weight: factor on the loss of each of its records, above
-    0. max_rows: at most so many records. subset: which these are, its first or a random choice. kind: what it holds,
-    where its rows could be read as something else. columns, format, pairing, min_gap: as for `load_pairs`, in place of
-    what is said there for all sources. copy: which of several parts with this path, counted where they are opened.
+    path: a file, a folder, a pattern, `hub:owner/name` or `-`. weight: factor on the loss of each record, above 0.
+    max_rows: the most records to take. subset: which ones, the first or a random sample. kind: the kind of its records,
+    if its rows could be read as another. columns, format, pairing, min_gap: as for `load_pairs`; they override the
+    options given for all sources. copy: the number of this part among those with the same path, set when opened.
 
-    Raises ConfigError for a value that is none.
+    Raises ConfigError for an invalid value.
     """
 
     path: str
@@ -75,12 +75,12 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What the part is called where parts are told apart: its path, with a number where that was given before."""
+        """The unique name of the part: its path, numbered if the path was given before."""
         return numbered(self.path, self.copy)
 
     @property
     def options(self) -> str:
-        """What is not as it is by default, in one word: `weight=0.5,max_rows=1000`; empty where all is."""
+        """The options that differ from their defaults, as `weight=0.5,max_rows=1000`; empty if none does."""
         said = []
         for name in OPTIONS:
             value = getattr(self, name)
@@ -92,7 +92,7 @@ class Part:
 
     @classmethod
     def of(cls, name: str) -> Part:
-        """What a name says; a file whose own name holds `::` is that file."""
+        """Parse a name; an existing file with `::` in its name is that file."""
         path, mark, options = name.rpartition(MARK)
         if not mark or os.path.lexists(name):
             return cls(name)
@@ -100,7 +100,7 @@ class Part:
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> Part:
-        """The same from a mapping, as settings have it."""
+        """Read a part from a mapping, as in settings."""
         for name in said:
             if name not in ("path", *OPTIONS):
                 meant = nearest(str(name), OPTIONS)
@@ -113,7 +113,7 @@ class Part:
         return cls(**said)
 
     def as_dict(self) -> dict[str, Any]:
-        """The part as settings have it, without what it does not say but weight, max_rows and subset."""
+        """The part as a mapping for settings: weight, max_rows, subset, and every option that is set."""
         said = asdict(self)
         kept = ("path", "weight", "max_rows", "subset")
         return {name: said[name] for name in ("path", *OPTIONS) if name in kept or said[name] is not None}
@@ -124,7 +124,7 @@ OPTIONS = tuple(DEFAULTS)
 
 
 def numbered(name: str, copy: int) -> str:
-    """A name that was given before, told apart from the earlier ones."""
+    """A repeated name with a number that makes it unique."""
     return name if copy == 1 else f"{name} ({copy})"
 
 
@@ -133,7 +133,7 @@ def _is_number(value: object, kind: Any = int | float) -> bool:
 
 
 def _read_options(name: str, options: str) -> dict[str, Any]:
-    """What `weight=2,columns=a=b,columns=c=d` says. Raises ConfigError."""
+    """Parse `weight=2,columns=a=b,columns=c=d`. Raises ConfigError."""
     found: dict[str, Any] = {}
     columns = []
     for one in options.split(","):
@@ -163,12 +163,12 @@ def _column(name: str, text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not equals:
         raise ConfigError(
-            f"{name}: columns={text} names one column and not what it is read as; write columns=question=prompt, and "
+            f"{name}: columns={text} names a column without the name it is read as; write columns=question=prompt, and "
             "columns= again for another."
         )
     return unquote(old), unquote(new)
 
 
 def _quoted(name: str) -> str:
-    """A name of a column as it stands in one word, where commas and equals signs mean something."""
+    """A column name quoted for the one-line form, where commas and equals signs are separators."""
     return name.replace("%", "%25").replace(",", "%2C").replace("=", "%3D")

@@ -1,4 +1,4 @@
-"""Prompt sets that come with Penchant, known by name wherever a prompt file is asked for."""
+"""Prompt sets included in Penchant, usable by name wherever a prompt file is."""
 
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -26,7 +26,7 @@ def prompt_file(name: str) -> Path:
 
 
 def read_prompts(prompts: Data, limit: int | None, say: Callable[[str], None], **how: Any) -> Sequence[Prompt]:
-    """The prompts of a file, of a set by its name, or of rows; what is left out is said. how: see `load_prompts`."""
+    """The prompts of a file, a named set, or rows; reports what is left out. how: see `load_prompts`."""
     loaded = load_prompts(prompt_file(prompts) if isinstance(prompts, str) else prompts, limit=limit, **how)
     for line in loaded.remarks():
         say(line)

@@ -1,6 +1,6 @@
-"""Records made in half the time and room where the types of their values are known: files hold millions of them.
+"""Construct records in half the time and memory where the types of their values are known: files hold millions.
 
-Each is equal to the one that its class makes of the same values, and what the class refuses is refused.
+Each equals the record that its class makes from the same values; the class's validation errors are kept.
 """
 
 from typing import Any, TypeVar, cast
@@ -9,14 +9,14 @@ from pydantic import BaseModel
 
 from penchant.data.records import Message, Origin, PreferencePair, Response, Role
 
-__all__ = ["is_text", "origin_at", "placed", "text_message", "text_pair"]
+__all__ = ["as_message", "is_text", "origin_at", "placed", "text_message", "text_pair"]
 
 Record = TypeVar("Record")
 
 IN_MESSAGE = {"role", "content"}
 IN_PAIR = {"prompt", "chosen", "rejected"}
 IN_ORIGIN = {"file", "line"}
-"""The fields that were given: a set that all records share, which are frozen."""
+"""The set of fields given, shared by all records, which are frozen."""
 
 
 def _defaults(kind: type[BaseModel], given: set[str]) -> dict[str, Any]:
@@ -29,10 +29,15 @@ _WITH_ORIGIN: dict[frozenset[str], set[str]] = {}
 
 
 def text_message(role: Role, content: str) -> Message:
-    """`Message(role=role, content=content)`. Raises ValidationError for half a character."""
+    """`Message(role=role, content=content)`. Raises ValidationError for a lone surrogate."""
     if is_text(content):
         return cast(Message, _held(Message, {"role": role, "content": content, **REST_OF_MESSAGE}, IN_MESSAGE))
     return Message(role=role, content=content)
+
+
+def as_message(response: Response) -> Message:
+    """A response as the assistant's message."""
+    return text_message("assistant", response) if isinstance(response, str) else response
 
 
 def text_pair(
@@ -51,7 +56,7 @@ def origin_at(kind: type[Origin], file: str, line: int) -> Origin:
 
 
 def placed(record: Record, origin: Origin) -> Record:
-    """`record.model_copy(update={"origin": origin})`; a record that does not tell its origin as it is."""
+    """`record.model_copy(update={"origin": origin})`; a record without an origin unchanged."""
     if not isinstance(record, BaseModel) or "origin" not in (values := record.__dict__):
         return record
     names = frozenset(record.__pydantic_fields_set__)
@@ -61,7 +66,7 @@ def placed(record: Record, origin: Origin) -> Record:
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text of whole characters."""
+    """Whether it is a text without lone surrogates."""
     if type(value) is not str:
         return False
     if value.isascii():

@@ -1,7 +1,7 @@
-"""Rows of a .parquet or an .arrow file. They need pyarrow, which no other data does.
+"""Read the rows of a .parquet or an .arrow file, which needs pyarrow.
 
-An .arrow file is of Arrow's streaming format, as `datasets` writes it, or of its file format, as pandas' to_feather
-does: which, its first bytes say.
+An .arrow file has Arrow's streaming format, as written by `datasets`, or its file format, as written by pandas'
+to_feather; its first bytes tell which.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 __all__ = ["columns_of_arrow", "columns_of_parquet", "rows_of_arrow", "rows_of_parquet"]
 
 BATCH = 64
-"""Rows made at once."""
+"""Rows converted at a time."""
 END = b"\xff\xff\xff\xff\0\0\0\0"
-"""How a stream ends; without it, a file that was cut between two batches would seem whole."""
+"""The end marker of a stream, without which a file cut between two batches would seem complete."""
 
 Tables = Callable[[Path, BinaryIO], "Iterator[pa.Schema | pa.RecordBatch]"]
-"""What reads a file: first its schema, then its batches."""
+"""The reader of a file: first its schema, then its batches."""
 
 
 def rows_of_parquet(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
-    """A row a row, numbered from 1."""
+    """Yield the rows, numbered from 1."""
     return _rows(path, limit, _parquet, "a parquet file")
 
 
@@ -46,7 +46,7 @@ def columns_of_parquet(path: Path) -> list[str]:
 
 
 def rows_of_arrow(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
-    """A row a row, numbered from 1."""
+    """Yield the rows, numbered from 1."""
     return _rows(path, limit, _arrow, "an arrow file")
 
 
@@ -78,7 +78,7 @@ def _columns(path: Path, tables: Tables, kind: str) -> list[str]:
 
 @contextmanager
 def _named(path: Path, kind: str) -> Iterator[None]:
-    """Around what reads the file: whatever goes wrong is a DataError."""
+    """A context for reading a file that turns every error into a DataError."""
     try:
         yield
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""How rows are to be read where the caller says so: columns under other names, and one format of those that fit."""
+"""Read rows as the caller specifies: with renamed columns, and by one format of those that fit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ TABLES: dict[str, Sequence[Importer[Any]]] = {
 }
 """The formats of Penchant's own, by what they hold."""
 MOST_COLUMNS = 30
-"""Columns of a file that a message lists."""
+"""The most columns of a file that a message lists."""
 
 
 class Readable(Protocol):
@@ -49,7 +49,7 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class ReadAs:
-    """A source of which columns are renamed before any format looks at them, and perhaps the format is given.
+    """A source whose columns are renamed before a format is chosen, and whose format may be given.
 
     columns: {its column: the name by which it is read}. format: the name of an importer; None: the first that matches.
     """
@@ -63,12 +63,12 @@ class ReadAs:
 
     @property
     def path(self) -> Any:
-        """Where the file lies; None for rows in memory."""
+        """The path of the file; None for rows in memory."""
         return getattr(self.source, "path", None)
 
     @property
     def part(self) -> Any:
-        """What the user named, see `Part`."""
+        """The user's `Part`, if any."""
         return getattr(self.source, "part", None)
 
     def scan(self) -> Iterator[tuple[int, Row | BadRow]]:
@@ -78,15 +78,15 @@ class ReadAs:
         return ((number, row if isinstance(row, BadRow) else self.renamed(row)) for number, row in self.source.scan())
 
     def origin(self, number: int) -> Origin:
-        """Where a row stands."""
+        """The place of a row."""
         return self.source.origin(number)
 
     def hash_into(self, digest: Any) -> None:
-        """Add what it holds to a digest, under the names that it has there."""
+        """Add its content to a digest, under the original names."""
         self.source.hash_into(digest)
 
     def renamed(self, row: Row) -> Row | BadRow:
-        """A row under the new names; a bad one where two columns would have one name."""
+        """A row under the new names; a bad row if two columns would have the same name."""
         for name, target in self.columns.items():
             if name in row and target not in self.columns and not says_nothing(row.get(target)):
                 reason = f"the column '{name}' is to be read as '{target}', and there is a column '{target}' as well"
@@ -94,12 +94,12 @@ class ReadAs:
         return {self.columns.get(name, name): value for name, value in row.items() if self._stays(name, row)}
 
     def _stays(self, name: str, row: Row) -> bool:
-        """Whether no other column takes the name of this one, which then says nothing."""
+        """Whether a column keeps its name, that is, no other column is renamed to it."""
         return name in self.columns or not any(name == new and old in row for old, new in self.columns.items())
 
 
 def columns_of(given: Columns | None) -> dict[str, str]:
-    """The mapping that is meant, checked. Raises ConfigError for one that cannot be."""
+    """Parse and check a mapping of columns. Raises ConfigError for an invalid one."""
     if isinstance(given, str):
         pairs = [part.partition("=") for part in given.split(",") if part.strip()]
         if wrong := next((old for old, equals, _ in pairs if not equals), None):
@@ -134,7 +134,7 @@ def _require_read(name: str) -> None:
 
 
 def require_format(name: str | None) -> None:
-    """Raise ConfigError for what names no format."""
+    """Raise ConfigError for an unknown format."""
     if name is None:
         return
     names = list(dict.fromkeys([one.name for table in TABLES.values() for one in table] + list(added_names(GROUP))))
@@ -145,9 +145,9 @@ def require_format(name: str | None) -> None:
 
 
 def reading_as(sources: Sequence[Readable], columns: dict[str, str], name: str | None) -> list[ReadAs]:
-    """The sources, read so where they do not say themselves how they are.
+    """The sources with these options, unless they set their own.
 
-    Raises DataError for a column that none of them has, and for two under one name.
+    Raises DataError for a column that none of them has, and for two with the same new name.
     """
     found = [_read_as(source, columns, name) for source in sources]
     renamed = [one for one, source in zip(found, sources, strict=True) if columns and not _own_columns(source)]

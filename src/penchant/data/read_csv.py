@@ -1,4 +1,4 @@
-"""Rows of a .csv or .tsv file: records under a header line, between commas or tabs, double-quoted where needed."""
+"""Read the rows of a .csv or .tsv file: records under a header line, between commas or tabs, quoted where needed."""
 
 import csv
 from collections import Counter
@@ -13,11 +13,11 @@ from penchant.errors import DataError
 __all__ = ["columns_of_csv", "rows_of_csv"]
 
 MAX_RECORD = 64_000_000
-"""Characters of the longest record that is read to its end; one over the limit of a row is a bad row."""
+"""The longest record, in characters, that is read to its end; one over the row limit is a bad row."""
 
 
 def rows_of_csv(path: Path, limit: int, *, delimiter: str = ",") -> Iterator[tuple[int, Row | BadRow]]:
-    """A record a row, numbered by the line in which it begins."""
+    """Yield one row per record, numbered by the line in which it begins."""
     with open_text(path) as stream:
         lines = _Lines(path, stream)
         records = _records(lines, delimiter)
@@ -30,7 +30,7 @@ def rows_of_csv(path: Path, limit: int, *, delimiter: str = ",") -> Iterator[tup
 
 
 def columns_of_csv(path: Path, *, delimiter: str = ",") -> list[str]:
-    """What the header names."""
+    """The column names in the header."""
     with open_text(path) as stream:
         return _header(path, _records(_Lines(path, stream), delimiter))
 
@@ -54,7 +54,7 @@ def _header(path: Path, records: Iterator[list[str]]) -> list[str]:
 
 
 class _Lines:
-    """Lines as csv.reader takes them; `record` is the number of the one in which a record begins."""
+    """Lines as csv.reader takes them; `record` is the number of the line in which a record begins."""
 
     def __init__(self, path: Path, stream: TextIO) -> None:
         self.record = 1

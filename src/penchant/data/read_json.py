@@ -1,7 +1,7 @@
-"""Rows of JSON: one object on each line of a .jsonl file, or the elements of the one array of a .json file.
+"""Read JSON rows: one object on each line of a .jsonl file, or the elements of the one array of a .json file.
 
-An array is read element by element, so that no more than one is held at a time. A key that stands twice in an object
-makes the row a bad one: which value was meant?
+An array is parsed element by element, so that only one is held at a time. A key that occurs twice in an object makes a
+bad row, because the intended value is unknown.
 """
 
 import json
@@ -20,17 +20,17 @@ from penchant.wording import reason_of
 __all__ = ["SPACED_KEY", "rows_of_json", "rows_of_jsonl", "rows_of_lines"]
 
 MAX_ELEMENT = 64_000_000
-"""Characters of the longest element that is looked at to its end; one over the limit of a row is a bad row."""
+"""The longest element, in characters, that is read to its end; one over the row limit is a bad row."""
 CHUNK = 1 << 16
 BLANK = re.compile(r"[ \t\n\r]*")
 LONGEST_WORD = 20
-"""What is cut in two at the end of a chunk seems wrong so many characters before it at most."""
+"""The most characters before the end of a chunk where a token cut in two may seem an error."""
 SPACED_KEY = re.compile(rb'"[ \t\r\n]+:')
-"""A key, or a text, that white space parts from the colon after it."""
+"""A key, or a text, with white space before the colon after it."""
 
 
 def rows_of_jsonl(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
-    """A row a line; blank lines are skipped."""
+    """Yield one row per line; blank lines are skipped."""
     yield from rows_of_lines(lines_of(path, limit), limit)
 
 
@@ -46,11 +46,11 @@ def rows_of_lines(lines: Iterable[tuple[int, bytes | None]], limit: int) -> Iter
 
 
 def _plain_row(line: bytes) -> Row | None:
-    """The row of a line without fault in which no key can stand twice; None for every other, which is looked at closer.
+    """The row of a flawless line in which no key can occur twice; None for every other, which is examined more closely.
 
-    The parser is pydantic's: some ten times as fast as the standard library's and equal to it in what it takes, but it
-    takes less (no half surrogates, less depth) and keeps the last of two equal keys. Every key is followed by `":`, so
-    there are no two where that stands as often as there are keys left; texts that hold it only make this say None.
+    The parser is pydantic's: some ten times as fast as the standard library's and equal in the values it accepts, but
+    stricter (no lone surrogates, less depth), and it keeps the last of two equal keys. Every key is followed by `":`,
+    so there are no duplicates if that occurs as often as there are keys; texts that contain it only give None.
     """
     try:
         value = from_json(line, cache_strings="keys")
@@ -62,7 +62,7 @@ def _plain_row(line: bytes) -> Row | None:
 
 
 def _num_keys(value: dict[str, Any] | list[Any]) -> int:
-    """Of an object, or of those in a list, and of all that they hold."""
+    """The number of keys in a value, counting nested objects and lists."""
     number, inner = (len(value), value.values()) if type(value) is dict else (0, value)
     for item in inner:
         if type(item) is dict or type(item) is list:
@@ -84,7 +84,7 @@ def _what(error: Exception) -> str:
 
 
 def rows_of_json(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
-    """An element a row; a file of JSON lines under this name is read as such, an object alone is one row."""
+    """Yield one row per element; JSON lines under this extension are read as such, a single object is one row."""
     with open_text(path) as stream:
         values = _Values(path, stream)
         first = values.peek()
@@ -101,7 +101,7 @@ def rows_of_json(path: Path, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
 
 
 class _Decoder(json.JSONDecoder):
-    """JSON as the standard library reads it, which also tells the key that an object held twice."""
+    """The standard library's JSON decoder, which also reports a duplicate key of an object."""
 
     def __init__(self) -> None:
         super().__init__(object_pairs_hook=self._object)
@@ -115,7 +115,7 @@ class _Decoder(json.JSONDecoder):
         return value
 
     def row(self, value: object) -> Row | BadRow:
-        """What was just decoded, as a row."""
+        """The value just decoded, as a row."""
         twice, self._twice = self._twice, None
         if twice is None:
             return as_row(value)
@@ -123,16 +123,16 @@ class _Decoder(json.JSONDecoder):
 
 
 class _Values:
-    """The values of a stream of JSON, one after the other; `text` is the part of it that is held."""
+    """The values of a stream of JSON, one after the other; `text` is the part in memory."""
 
     def __init__(self, path: Path, stream: TextIO) -> None:
         self.place = 0
         self._path, self._stream = path, stream
         self._decoder = _Decoder()
-        self._text, self._line, self._column = "", 1, 0  # where the text begins
+        self._text, self._line, self._column = "", 1, 0  # the position of the text's start
 
     def peek(self) -> str:
-        """The next character that is not blank; nothing at the end."""
+        """The next character that is not white space; empty at the end."""
         while True:
             self.place = BLANK.match(self._text, self.place).end()  # type: ignore[union-attr]
             if self.place < len(self._text):
@@ -141,7 +141,7 @@ class _Values:
                 return ""
 
     def elements(self, limit: int) -> Iterator[tuple[int, Row | BadRow]]:
-        """Those of the array that begins here, numbered from 1."""
+        """The elements of the array that begins here, numbered from 1."""
         self.place += 1
         number, is_last = 0, self.peek() == "]"
         while not is_last:
@@ -157,7 +157,7 @@ class _Values:
             self.refuse("Extra data", self.place)
 
     def next(self, limit: int) -> tuple[Row | BadRow, bool]:
-        """The value that comes next as a row, and whether it is longer than the limit."""
+        """The next value as a row, and whether it is over the limit."""
         self.peek()
         while True:
             try:
@@ -172,14 +172,14 @@ class _Values:
             else:
                 row = self._decoder.row(value)
                 is_whole = self._text[end - 1] in '}]"' or end + LONGEST_WORD < len(self._text)
-                if is_whole or not self._fill():  # a number may go on
+                if is_whole or not self._fill():  # a number may continue
                     size = end - self.place
                     is_long = size > limit // 4 and len(self._text[self.place : end].encode()) > limit
                     self.place = end
                     return row, is_long
 
     def refuse(self, problem: str, place: int) -> Never:
-        """Raise DataError for the file as a whole: where JSON is broken, nobody knows where the next element begins."""
+        """Raise DataError for the file as a whole: after a syntax error, the start of the next element is unknown."""
         column = self._column_at(place) + 1
         raise DataError(
             f"{self._path}:{self._line_at(place)}: not JSON ({problem} at column {column}); correct it there."
@@ -193,12 +193,12 @@ class _Values:
         return place - last_end - 1 if last_end >= 0 else self._column + place
 
     def _fill(self) -> bool:
-        """Hold more of the stream and forget what was read; False at its end."""
+        """Read more of the stream and discard what was consumed; False at its end."""
         held = len(self._text) - self.place
         if held > MAX_ELEMENT:
             where = f"{self._path}:{self._line_at(self.place)}"
             raise DataError(f"{where}: a value of more than {MAX_ELEMENT:,} characters begins here; check its end.")
-        more = self._stream.read(max(CHUNK, held))  # so that one long value is tried few times
+        more = self._stream.read(max(CHUNK, held))  # so that one long value is parsed only a few times
         if not more:
             return False
         require_utf8(self._path, more, self._line_at(len(self._text)))

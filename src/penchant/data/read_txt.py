@@ -1,4 +1,4 @@
-"""Rows of a .txt file: its documents, or its lines.
+"""Read the rows of a .txt file: its documents, or its lines.
 
 Documents are separated by lines that hold only <|endoftext|>; in a file without any such line, by blank lines.
 """
@@ -18,7 +18,7 @@ Line = tuple[int, str | None]
 
 
 def rows_of_txt(path: Path, limit: int, *, txt: TxtRows) -> Iterator[tuple[int, Row | BadRow]]:
-    """{"text": ...} for each document or, where asked for, for each line that is not blank."""
+    """Yield {"text": ...} for each document or, if requested, for each line that is not blank."""
     blocks = ([line] for line in _lines(path, limit) if line[1] is None or line[1].strip())
     for block in blocks if txt == "lines" else _documents(path, limit):
         texts = [text for _, text in block if text is not None]

@@ -1,8 +1,8 @@
-"""Records one by one while their rows are read, and then how they were read: verdicts, formats, fields, counts."""
+"""Stream records while their rows are read, then report verdicts, formats, fields and counts."""
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -38,9 +38,9 @@ class Loaded(Generic[Record]):
     verdict_counts: rows per code, "keep" included; the counts add up to the rows read. problems: the verdict of every
     row that is not "keep", warnings and ties included, in order. format: names of the importers that matched.
     digest: sha256 (hex) over the bytes of the files (of rows in memory: their canonical JSON), in the order given.
-    unread: the filled fields that no importer reads or knows to be harmless, in the order they were met. fits: (the
-    format taken, another that would have read the row otherwise, where first). by_source: the counts of each source by
-    its name. harmless: the filled fields that are not read as they change nothing, where that was asked for.
+    unread: the filled fields that no importer reads or knows to be harmless, in order of occurrence. fits: (the format
+    used, another that would have read the row differently, where first). by_source: the counts of each source by its
+    name. harmless: the filled fields that are ignored because they change nothing, if requested.
     """
 
     records: Sequence[Record]
@@ -54,14 +54,14 @@ class Loaded(Generic[Record]):
     harmless: tuple[UnreadField, ...] = ()
 
     def remarks(self) -> Iterator[str]:
-        """What of the rows was not read, in words: fields, and formats that would have read them otherwise."""
+        """What was not read, in words: fields, and formats that would have read the rows differently."""
         if listed := in_words(self.unread):
             yield listed
         for name, other, first in self.fits:
             yield f'{first} is read as {name} and fits {other} as well, which reads it otherwise: `format="{other}"`'
 
     def left_out(self, most: int) -> Iterator[str]:
-        """What was not read, in words: at most so many bad rows with their reasons, fields, and how many rows."""
+        """What was left out, in words: at most a given number of bad rows with reasons, fields, and row counts."""
         bad = [verdict for verdict in self.problems if verdict.severity == "error"]
         yield from (f"left out: {verdict}" for verdict in bad[:most])
         yield from self.remarks()
@@ -70,15 +70,15 @@ class Loaded(Generic[Record]):
 
 
 class Reading(Generic[Record]):
-    """Records one by one while their rows are read, so that no more of a file is held than a row; then what was found.
+    """Streams records while rows are read, holding no more than one row of a file, and then reports on them.
 
-    Iterate over it once, to the end; `loaded` then says how the rows were read. It raises what `load_pairs` raises:
+    Iterate over it once, to the end; `loaded` then reports how the rows were read. It raises what `load_pairs` raises:
     where a file cannot be read, and at the end for bad rows that are an error and where there is no record at all.
 
-    tells_harmless: whether `loaded` names the fields too that change nothing. options: see `load_pairs`; what columns
-    and format say is heeded where the sources are made.
-    by_source: rows by verdict for each name that was given. problems: the verdicts that are not "keep", in order.
-    num_records: how many there were. row, origin: the row that came last as the file has it, and where it was read.
+    tells_harmless: whether `loaded` also names the fields that change nothing. options: see `load_pairs`; columns and
+    format are applied when the sources are opened.
+    by_source: rows by verdict for each name given. problems: the verdicts that are not "keep", in order.
+    num_records: records so far. row, origin: the latest row as in the file, and where it was read.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Reading(Generic[Record]):
         self.row: Row | BadRow = {}
         self.origin = Origin(file="", line=1)
         self._kind, self._options = kind, options
-        self._counts: Counter[str] = Counter()  # of the part that is read
+        self._counts: Counter[str] = Counter()  # of the current part
         self._first_bad: Row | None = None
         refuse_options(sources, *kind.unheeded)
         for name in {"pairing", "min_gap"} & set(kind.unheeded[0]):
@@ -119,18 +119,18 @@ class Reading(Generic[Record]):
             raise DataError(f"{', '.join(map(str, self.sources))}: {self._kind.none_left} {self._why_none()}.")
 
     def _is_cut(self) -> bool:
-        """Whether rows were left unread, of which some may be what no other was."""
+        """Whether rows were left unread, which may differ from those read."""
         how = self._options
         parts = (part for part in map(part_of, self.sources) if part.max_rows is not None)
         return (how.subset == "head" and self.num_records == how.limit) or any(one.subset == "head" for one in parts)
 
     @property
     def counts(self) -> Counter[str]:
-        """Rows by verdict, of all that was read."""
+        """Rows by verdict, over all sources."""
         return sum(self.by_source.values(), Counter())
 
     def _mixed(self) -> Iterator[Record]:
-        """The records of one part after another, so many and with such a weight as it says."""
+        """The records of each part in turn, limited and weighted by its options."""
         for part, sources in groupby(self.sources, part_of):
             self._counts = self.by_source.setdefault(part.name, Counter())
             self._heeding.begin(part)
@@ -140,7 +140,7 @@ class Reading(Generic[Record]):
             yield from of_part if part.weight == 1 else (weighed(record, part.weight) for record in of_part)
 
     def loaded(self, records: Sequence[Record]) -> Loaded[Record]:
-        """How the rows were read that became these records; none need be given."""
+        """Report how rows were read; the records are optional."""
         reader = self._reader
         format_, digest = ", ".join(reader.formats), digest_of(self.sources)
         fits = tuple((*names, origin) for names, origin in reader.fits.items())
@@ -160,12 +160,12 @@ class Reading(Generic[Record]):
     def _read(self, source: Source) -> Iterator[Record]:
         for (number, *others), row in gathered(source.scan()):
             self.row, self.origin = row, source.origin(number)
-            yield from self._judged(row, self.origin, [source.origin(other) for other in others])
+            yield from self._judged(row, self.origin, map(source.origin, others))
 
-    def _judged(self, row: Row | BadRow, origin: Origin, others: Sequence[Origin] = ()) -> list[Record]:
-        """The row's records, counted with its verdict: the first thing that is said of any of them.
+    def _judged(self, row: Row | BadRow, origin: Origin, others: Iterable[Origin] = ()) -> list[Record]:
+        """The row's records; the row is counted under the first verdict on any of them.
 
-        others: further rows that were put together with it, which are left out where it is.
+        others: further rows merged with it, which are left out with it.
         """
         records: list[Record] = []
         verdict: Verdict | None = None
@@ -195,7 +195,7 @@ class Reading(Generic[Record]):
         return records
 
     def _why_none(self) -> str:
-        """How many rows there were of each verdict, the first of what most have, and who else reads such rows."""
+        """Why there is no record: rows per verdict, the first of the most common, and what else reads such rows."""
         found = ", ".join(f"{count} {code}" for code, count in self.counts.items())
         if self.counts.keys() == {"unanswered"}:
             ways = "`penchant votes import` asks people, `penchant judge` a judge"
@@ -210,7 +210,7 @@ class Reading(Generic[Record]):
 
 @contextmanager
 def no_search_for_cycles() -> Iterator[None]:
-    """Records hold no cycles and are many, so that Python's search for them takes a quarter of the time of loading."""
+    """Disable garbage collection of cycles: records have none, and the search takes a quarter of loading time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -221,7 +221,7 @@ def no_search_for_cycles() -> Iterator[None]:
 
 
 def _first_of(errors: Sequence[Verdict], num_rows: int, *, droppable: bool) -> str:
-    """What to say where bad rows are an error: the first of them, how many there are, and the way on."""
+    """The message where bad rows are an error: the first of them, their number, and what to do."""
     count = "1 bad row" if len(errors) == 1 else f"{len(errors)} bad rows"
     way_on = '; `on_bad_row="drop"` skips them' if droppable else ""
     return f"{errors[0]} ({count} in {num_rows} read{way_on})."

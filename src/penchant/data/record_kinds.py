@@ -1,4 +1,4 @@
-"""The kinds of records that are read: of which formats each is, and what is looked for in it."""
+"""The kinds of records: their formats and their inspectors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -40,12 +40,12 @@ Table = Callable[[Pairing], tuple[OneOrMore[Record], ...]]
 
 @dataclass(frozen=True, slots=True)
 class RecordKind(Generic[Record]):
-    """What is read.
+    """One kind of record.
 
-    importers: its formats, by the rule that makes pairs of lists of answers. records: what they become. inspect: what
-    is looked for in these. kind: what a source may say that it holds. unheeded: what a source may say of itself that
-    does not matter here, and to whom. none_left: what to say where there is no record. droppable: whether every command
-    that reads it can leave bad rows out.
+    importers: its formats, by the rule that makes pairs of answer lists. records: the record classes. inspect: makes
+    an inspector. kind: the name of the kind in a source's options. unheeded: options of a source that have no effect
+    for this kind, and what ignores them. none_left: the message if there is no record. droppable: whether every
+    command that reads this kind can leave out bad rows.
     """
 
     importers: Table[Record]
@@ -62,7 +62,7 @@ def _answers(pairing: Pairing) -> tuple[OneOrMore[Any], ...]:
 
 
 def _plain(one: Importer[Comparison]) -> Importer[Comparison]:
-    """The importer of the rows without numbers, for which a comparison has no place."""
+    """The importer of rows without numeric fields, which a comparison cannot hold."""
     return replace(one, matches=lambda row: all(says_nothing(row.get(name)) for name in NUMBERS) and one.matches(row))
 
 
@@ -89,7 +89,7 @@ ANSWERS: RecordKind[PreferencePair | Comparison] = RecordKind(
 )
 """Pairs, and comparisons with their ties."""
 ANSWERS_WITH_MODELS = replace(ANSWERS, importers=lambda pairing: (*_PLAIN_WITH_MODELS, *_answers(pairing)))
-"""The same, where a pair that names the models of its responses is a comparison, as a pair has no place for them."""
+"""The same, but a pair that names the models of its responses becomes a comparison, which can hold them."""
 PROMPTS = RecordKind(
     lambda _: PROMPT_IMPORTERS,
     (Prompt,),

@@ -1,6 +1,6 @@
-"""The records every other room works on: messages, candidates, comparisons, pairs, demonstrations, prompts.
+"""The records that all packages share: messages, candidates, comparisons, pairs, demonstrations, prompts.
 
-All are frozen: a change is a new record. `Comparison` is what a person answered; `PreferencePair` is what training
+All are frozen: a change makes a new record. `Comparison` holds a person's answer; `PreferencePair` is what training
 reads; `data/derived.py` turns the first into the second.
 """
 
@@ -31,7 +31,6 @@ __all__ = [
     "Role",
     "RowOrigin",
     "Source",
-    "as_message",
     "prompt_id",
     "prompt_identity",
     "prompt_key",
@@ -44,7 +43,7 @@ Outcome = Literal["a", "b", "tie", "both_bad"]
 
 
 def _encodable(text: str) -> str:
-    # JSON can spell half a surrogate pair ("\\ud800"), which no tokeniser, file or hash can take later
+    # JSON can spell half a surrogate pair ("\\ud800"), which no tokenizer, file or hash accepts
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -88,9 +87,9 @@ class Origin(_Record):
 
 
 class RowOrigin(Origin):
-    """Where a record stands in data that was given in memory; prints as the Python expression for it, `data[2]`.
+    """Where a record is in data given in memory; prints as a Python expression, `data[2]`.
 
-    `file` is what holds the rows; `line` counts from 1 as for a file.
+    `file` names the container of the rows; `line` counts from 1 as for a file.
     """
 
     def __str__(self) -> str:
@@ -98,13 +97,13 @@ class RowOrigin(Origin):
 
 
 class Message(_Record):
-    """One turn of a conversation, with what a chat template may write of it beside its text.
+    """One turn of a conversation, with all that a chat template may render besides its text.
 
-    reasoning: what the assistant thought before its content. tool_calls: the functions it calls, as OpenAI spells
-    them, [{"type": "function", "function": {"name": ..., "arguments": {...}}}]. tools: JSON schemas of the functions
-    that may be called; the first message of a conversation carries them for all of it. name, tool_call_id: whose
-    result the message of a tool is. weight: factor on the loss of an assistant's turn in next-token training, 0 to read
-    it only. The two lists are kept as JSON text and written as lists. What is not there is not written either.
+    reasoning: the assistant's reasoning before its content. tool_calls: its function calls in OpenAI's form,
+    [{"type": "function", "function": {"name": ..., "arguments": {...}}}]. tools: JSON schemas of the functions that may
+    be called; stored on the first message for the whole conversation. name, tool_call_id: the call that a tool's
+    message answers. weight: factor on the loss of an assistant's turn in next-token training; 0 means context only.
+    The two lists are kept as JSON text and written as lists. Absent fields are not written.
     """
 
     role: Role
@@ -123,7 +122,7 @@ class Message(_Record):
 
 
 class Source(_Record):
-    """The model that wrote a candidate and how it was sampled; None where it is not known."""
+    """The model that wrote a candidate and how it was sampled; None if unknown."""
 
     model: str
     temperature: float | None = None
@@ -134,18 +133,18 @@ class Source(_Record):
 
 
 class Candidate(_Record):
-    """One response somebody may prefer; `source` is None for a text a human wrote."""
+    """One of the two responses; `source` is None for a text written by a person."""
 
     text: Text
     source: Source | None = None
 
 
 class Comparison(_Record):
-    """Two candidates for one prompt and, once a person has answered, which is better.
+    """Two candidates for one prompt and, once answered, which is better.
 
-    `outcome` is None until somebody answers. "both_bad" is not a tie: a tie says the two are as good as each other,
-    both_bad says that neither should be learned from. `strength` counts from 1 (slightly better) upwards.
-    `shown_first` is the candidate the person saw first, recorded so that a bias towards a place can be measured.
+    `outcome` is None until answered. A "tie" says that both are equally good; "both_bad" says that neither should be
+    learned from. `strength` counts from 1 (slightly better) upwards. `shown_first` is the candidate that was shown
+    first, recorded so that position bias can be measured.
     """
 
     id: Text
@@ -161,19 +160,19 @@ class Comparison(_Record):
 
 
 SCORES = ("score_a", "score_b")
-"""In the meta of a comparison: what somebody gave its sides, higher for the better."""
+"""Key in the meta of a comparison: the scores of its sides, higher is better."""
 
 Response = Text | Message
-"""An answer to a prompt: its text, or the assistant's message where there is more to it, as reasoning or a call."""
+"""An answer to a prompt: its text, or the assistant's message if it holds more, such as reasoning or a tool call."""
 
 
 class PreferencePair(_Record):
-    """What preference training reads: for `prompt`, `chosen` is preferred to `rejected`.
+    """A training pair: for `prompt`, `chosen` is preferred to `rejected`.
 
     weight: factor on the pair's loss, at least 0. probability: soft label p(chosen > rejected), in [0, 1].
-    margin: how much better chosen is, in the units of the reward, for losses that have a margin. gap: by how much
-    somebody scored it higher, in units of the data's own, which no loss reads; None where nobody scored both.
-    name: what a benchmark calls the list of which it is, as "PART/ID".
+    margin: how much better chosen is, in units of the reward, for losses with a margin. gap: the difference of the
+    scores of chosen and rejected, in the data's own units; no loss reads it; None unless both have a score.
+    name: the benchmark's name of the list it belongs to, as "PART/ID".
     """
 
     prompt: tuple[Message, ...]
@@ -187,13 +186,13 @@ class PreferencePair(_Record):
     origin: Origin | None = None
 
     def swap(self) -> "PreferencePair":
-        """The opposite preference: chosen and rejected trade places, and the gap its sign; swapping twice undoes it."""
+        """The opposite preference: chosen and rejected trade places and the gap changes its sign."""
         gap = None if self.gap is None else -self.gap
         return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen, "gap": gap})
 
 
 class Labelled(_Record):
-    """One response that somebody called good or bad by itself, as a thumb up or down does.
+    """One response labelled good or bad on its own, like a thumbs up or down.
 
     weight: factor on its loss, at least 0.
     """
@@ -206,7 +205,7 @@ class Labelled(_Record):
 
 
 class Demonstration(_Record):
-    """A conversation to imitate by next-token training; its last message is the assistant's."""
+    """A conversation for next-token training; its last message is the assistant's."""
 
     messages: tuple[Message, ...]
     origin: Origin | None = None
@@ -221,7 +220,7 @@ class Document(_Record):
 
 
 class Prompt(_Record):
-    """A conversation that waits for an answer, for sampling."""
+    """A conversation without a final answer, for sampling."""
 
     messages: tuple[Message, ...]
     id: Text
@@ -253,20 +252,15 @@ def prompt_identity(messages: Sequence[Message]) -> Hashable:
 
 
 def response_key(response: Response) -> str:
-    """The identity of a response: its text without the white space around it, with all else that its message says."""
+    """The identity of a response: its stripped text, with all other fields of its message."""
     if isinstance(response, str):
         return response.strip()
     message = response.model_copy(update={"content": response.content.strip()})
-    return message.content if message == as_message(message.content) else prompt_key([message])
-
-
-def as_message(response: Response) -> Message:
-    """A response as the assistant's message."""
-    return Message(role="assistant", content=response) if isinstance(response, str) else response
+    return message.content if message == Message(role="assistant", content=message.content) else prompt_key([message])
 
 
 def shown(message: Message) -> str:
-    """A message as a person or a judge reads it: its text, and below it what it calls and may call, a line each."""
+    """A message as a person or a judge reads it: its text, then its tool calls and tools, one per line."""
     calls = json.loads(message.tool_calls or "[]")
     tools = [tool.get("function", tool).get("name") for tool in json.loads(message.tools or "[]")]
     parts = [

@@ -1,4 +1,4 @@
-"""One row at a time: which importer of a table reads it, what it becomes, and which of its fields nobody read."""
+"""Read one row: choose the importer from a table, convert the row, and track unread fields."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,30 +29,29 @@ __all__ = ["UNANSWERED", "Reader", "may_be_of"]
 
 UNANSWERED = "unanswered", CODES["unanswered"].meaning, "nothing to fix"
 MOST_SHAPES = 1000
-"""Sets of names for which it is remembered which importers need no other."""
+"""Cache size: sets of names whose candidate importers are remembered."""
 MOST_COMPARED = 100
-"""Sets of names of which the first row is tried with every format that it fits."""
+"""Sets of names whose first row is tried with every format that fits."""
 MOST_SHAPES_SHOWN = 4
-"""Formats that a message describes, those that have the most columns of the file first."""
+"""Formats described in a message, those that share the most columns with the file first."""
 NUM_COLUMNS = 20
-"""Rows of no known format whose columns are listed."""
+"""The most rows of no known format whose columns are listed."""
 
 BY_SCORES = LISTS | {TEXT_SCORE.name, WEBGPT.name}
-"""Formats in which nothing but scores says which answer is better."""
+"""Formats in which only scores tell which answer is better."""
 
 Record = TypeVar("Record")
 
 
 @dataclass
 class Reader(Generic[Record]):
-    """Reads rows by a table of importers: each row by the first that matches it, so that a file may mix formats.
+    """Reads rows by a table of importers: each row by the first that matches, so that a file may mix formats.
 
-    A source that names a format (`ReadAs`) is read by that alone. added: gives further ones, which are looked for when
-    a row matches none of the table. formats: those that matched a row, in the order they were met; latest: of
-    these the last. fits: what else
-    would have read a row, and otherwise, once for every two formats. unread: the tally of fields that nobody read.
-    harmless: that of those that are not read as they are harmless, where somebody wants to know.
-    num_known, num_strange: rows of the latest source that an importer matched, and that none did.
+    A source that names a format (`ReadAs`) is read by that alone. added: returns further importers, requested when no
+    importer of the table matches. formats: those that matched a row, in order of occurrence; latest: the last of them.
+    fits: formats that would have read a row differently, once per pair of formats. unread: counts of unread fields.
+    harmless: counts of ignored harmless fields, if requested.
+    num_known, num_strange: rows of the current source that an importer matched, and that none did.
     """
 
     importers: Sequence[OneOrMore[Record]]
@@ -75,7 +74,7 @@ class Reader(Generic[Record]):
     _chosen: bool = False
 
     def begin(self, importers: Sequence[OneOrMore[Record]], *, chosen: bool) -> None:
-        """Read by another table from here on. chosen: the caller said what the rows are, and so left the rest aside."""
+        """Read by another table from now on. chosen: the caller named the kind, so other fields are ignored."""
         if importers != self.importers:
             self.importers, self._candidates, self._rivals = importers, {}, {}
         self._chosen = chosen
@@ -89,7 +88,7 @@ class Reader(Generic[Record]):
             if LISTED in row:
                 raise no_object(row[LISTED], other_use(row, self.importers))
             self._note_columns(row, origin)
-            met = [one for one in self._table() if one.name in self.formats]  # more likely one of them, spoilt
+            met = [one for one in self._table() if one.name in self.formats]  # more likely a flawed row of one of these
             raise _of_no_format(row, met or self._table(), "the other rows" if met else "any format read here")
         self.num_known += 1
         self.formats[importer.name] = None
@@ -104,7 +103,7 @@ class Reader(Generic[Record]):
         return records
 
     def converted(self, row: Row, importer: OneOrMore[Record], origin: Origin) -> tuple[tuple[Record, ...], list[str]]:
-        """The records of a row, and the names of its fields that nobody read. Raises BadRow."""
+        """The records of a row, and the names of its unread fields. Raises BadRow."""
         try:
             found = importer.convert(row)
         except ValidationError as error:
@@ -119,7 +118,7 @@ class Reader(Generic[Record]):
         return as_tuple(found), names
 
     def candidates(self, names: tuple[str, ...]) -> Sequence[OneOrMore[Record]]:
-        """The importers of the table that need no other field than these."""
+        """The importers of the table whose required fields are all among these."""
         if (found := self._candidates.get(names)) is None:
             found = [one for one in self._table() if may_be_of(names, one)]
             if len(self._candidates) < MOST_SHAPES:
@@ -143,10 +142,10 @@ class Reader(Generic[Record]):
         return self._added
 
     def _read_twice(self, row: Row, taken: OneOrMore[Record], found: tuple[Record, ...]) -> frozenset[str]:
-        """The fields by which another format, that the row fits as well, makes the same record of it.
+        """The fields by which another matching format makes the same record of the row.
 
-        Raises BadRow where it prefers the other one of the same two answers, or neither. Formats of scores alone do not
-        count: they may be another judge's.
+        Raises BadRow if that format prefers the other answer, or neither. Formats of scores alone do not count: the
+        scores may be another judge's.
         """
         same: frozenset[str] = frozenset()
         rivals = self._rivals_of(tuple(row), taken)
@@ -169,7 +168,7 @@ class Reader(Generic[Record]):
         return same
 
     def _rivals_of(self, names: tuple[str, ...], taken: OneOrMore[Record]) -> Sequence[OneOrMore[Record]]:
-        """The formats that may say more of rows with these names than the one that was taken reads."""
+        """The formats that may read more from rows with these names than the one in use."""
         if (found := self._rivals.get((names, taken.name))) is None:
             others = (one for one in self.candidates(names) if one is not taken and one.name not in BY_SCORES)
             found = [one for one in others if not one.needs or not taken.reads >= set(one.needs)]
@@ -178,7 +177,7 @@ class Reader(Generic[Record]):
         return found
 
     def _note_fits(self, row: Row, taken: OneOrMore[Record], found: object, origin: Origin) -> None:
-        """Which importer behind the one that read a row would have made another record of it."""
+        """Note which later importer would have made a different record of a row."""
         self._compared.add(tuple(row))
         for other in self._table():
             if other is taken or not other.matches(row) or (taken.name, other.name) in self.fits:
@@ -191,7 +190,7 @@ class Reader(Generic[Record]):
 
     @contextmanager
     def reading(self, source: object) -> Iterator[None]:
-        """One source, of which the rows are read inside. Raises DataError where not one is of a known format."""
+        """A context for reading one source. Raises DataError if no row has a known format."""
         self.num_known = self.num_strange = 0
         self._columns = {}
         self._read_by(getattr(source, "format", None), source)
@@ -207,11 +206,11 @@ class Reader(Generic[Record]):
         more = "" if self._only else f" (docs/data.md has all {len(self.importers)} formats)"
         use = None if self._only or self._first_strange is None else other_use(self._first_strange, self.importers)
         but = f", but {use}" if use else ""
-        where = self._strange_at if self.formats else source  # beside rows that are known, those of one line are not
+        where = self._strange_at if self.formats else source  # with known rows present, cite the first unknown line
         raise DataError(f"{where}: no known format has its columns ({columns}){but}; {hint} {shapes}{more}.")
 
     def _read_by(self, name: str | None, source: object) -> None:
-        """Read rows by the format of this name alone. Raises DataError where this table has none of that name."""
+        """Read rows by this format alone. Raises DataError if the table has no format of this name."""
         only = (
             None if name is None else next((one for one in (*self.importers, *self._more()) if one.name == name), None)
         )
@@ -232,7 +231,7 @@ class Reader(Generic[Record]):
 
 
 def _trained_on(found: object) -> tuple[object, ...]:
-    """The records without what training does not read."""
+    """The records without fields that training does not use."""
     return tuple(
         one.model_copy(update={"gap": None, "name": None}) if isinstance(one, PreferencePair) else one
         for one in as_tuple(found)
@@ -240,7 +239,7 @@ def _trained_on(found: object) -> tuple[object, ...]:
 
 
 def _answers_in(row: Row, importer: Importer[Any]) -> set[str | None]:
-    """What stands as an answer in the fields that an importer reads."""
+    """The answers in the fields that an importer reads."""
     return {last_text(spelt(row.get(name))) for name in importer.reads}
 
 
@@ -250,9 +249,9 @@ def may_be_of(names: Iterable[str], importer: Importer[Any]) -> bool:
 
 
 def _of_no_format(row: Row, importers: Sequence[Importer[Any]], whose: str) -> BadRow:
-    """Why none of the importers matches the row: what is missing from the one that it comes nearest to.
+    """Why no importer matches the row: the fields missing for the closest one.
 
-    whose: fields they read, in words.
+    whose: the name, in words, of what reads the fields.
     """
 
     def distance(one: Importer[Any]) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""What a row says of a record beside it and goes along when it is written in another format: id, models, scores.
+"""Keep the fields beside a record when it is written in another format: id, models, scores.
 
-Under the names by which they are read again, whatever the row called them.
+They are written under the names by which they are read, whatever the row called them.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ SIDES = ("chosen", "rejected")
 
 
 def said_beside(row: Row, record: object) -> tuple[Row, set[str]]:
-    """The fields as they are written beside the record, and the names that they have in the row.
+    """The fields to write beside the record, and their names in the row.
 
     Example:
         >>> said_beside({"completion": "A star.", "model": "tea", "source": "web"}, "an answer")
@@ -29,12 +29,12 @@ def said_beside(row: Row, record: object) -> tuple[Row, set[str]]:
 
 
 def _names(row: Row, record: object) -> Iterator[tuple[str, str]]:
-    """Names as they are written, with those of the row."""
+    """Names to write, with the names in the row."""
     yield "id", "id"
     if not isinstance(record, PreferencePair):
         yield from (("model", "model"), ("score", "score"))
         return
-    for names in reversed(MODELS):  # the first spelling that is filled is the last to be said
+    for names in reversed(MODELS):  # so that the first filled spelling wins
         yield from ((f"{side}_model", name) for side, name in zip(SIDES, names, strict=True) if _is_one(row.get(name)))
     for names in SCORES:
         if gap_between(*map(row.get, names)) is not None:

@@ -1,4 +1,4 @@
-"""Which keys were met before, and where first, in the same few bytes for each however long it is."""
+"""Remember which keys were met, and where first, in the same few bytes per key."""
 
 from array import array
 from collections.abc import Hashable
@@ -13,11 +13,11 @@ LEAST_SLOTS = 1 << 10
 
 
 class Seen:
-    """A table of 24 to 48 bytes a key, so that ten million rows take less than 400 MB.
+    """A hash table of 24 to 48 bytes per key: ten million rows take less than 400 MB.
 
-    Kept of a key are the 64 bits of its `hash`, which of texts and tuples of texts is as good as random: that any two
-    of ten million different keys are taken for the same has a probability of 3 in a million. Slots are looked through
-    from where the hash points to the first that is empty; no more than two thirds of them are filled.
+    It keeps 64 bits of each key's `hash`, which is as good as random for texts and tuples of texts: the probability
+    that any two of ten million different keys collide is 3 in a million. Slots are probed from the hash's position to
+    the first empty one; at most two thirds of them are filled.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class Seen:
 
     @property
     def num_bytes(self) -> int:
-        """What the table takes."""
+        """The size of the table in bytes."""
         return 16 * len(self._marks)
 
     def first(self, key: Hashable) -> Origin | None:
-        """Where the key was met first; None where it was not."""
+        """Where the key was first met; None if it was not."""
         place = self._places[self._slot_of(hash(key))]
         if not place:
             return None
@@ -43,7 +43,7 @@ class Seen:
         return origin_at(kind, file, place & ((1 << BITS_OF_LINE) - 1))
 
     def remember(self, key: Hashable, origin: Origin) -> Origin | None:
-        """Where the key was met before; where it was not, it has now been, at `origin`."""
+        """Return where the key was first met; if it was not, record it at `origin`."""
         slot = self._slot_of(mark := hash(key))
         if self._places[slot]:
             return self.first(key)
@@ -63,7 +63,7 @@ class Seen:
         return slot
 
     def _number(self, origin: Origin) -> int:
-        """Of the file, or of the rows in memory, that the origin is in."""
+        """The number of the file, or of the rows in memory, of the origin."""
         source = type(origin), origin.file
         number = self._number_of.setdefault(source, len(self._sources))
         if number == len(self._sources):
@@ -72,7 +72,7 @@ class Seen:
 
     def _make_room(self, num_slots: int) -> None:
         self._marks, self._places = (
-            array("q", bytes(8 * num_slots)) for _ in range(2)
+            array("q", bytes(8)) * num_slots for _ in range(2)
         )  # lines count from 1: 0 is none
 
     def _grow(self) -> None:

@@ -1,8 +1,8 @@
-"""Split records into training and held-out by prompt, so that no prompt is on both sides.
+"""Split records into training and held-out sets by prompt, so that no prompt is on both sides.
 
 A prompt's place is u = int(first 16 hex digits of sha256("{seed}\\n{prompt_key}")) / 2**64, a number in [0, 1); it is
-held out if u < fraction. The place of a prompt depends on nothing but itself and the seed: reordering or appending
-rows moves no prompt, and a larger fraction only adds prompts to the held-out side.
+held out if u < fraction. It depends only on the prompt and the seed: reordering or appending rows moves no prompt, and
+a larger fraction only adds prompts to the held-out side.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from penchant.data.records import Demonstration, Document, Message, Prompt, prompt_key
 from penchant.errors import ConfigError
 
-if TYPE_CHECKING:  # the pages on which people answer start without it
+if TYPE_CHECKING:  # annotation pages start without it
     import numpy as np
     from numpy.typing import NDArray
 
@@ -37,9 +37,9 @@ def split_by_prompt(pairs: Sequence[Item], fraction: float, seed: int) -> tuple[
     """Return (train, held_out): all pairs of one prompt on the same side, each side in the order given.
 
     fraction: expected share of the prompts (not of the pairs) held out, 0 <= fraction < 1. With at least two prompts
-    and fraction > 0 neither side is empty: if the rule holds out nobody, the prompt with the lowest place is held
-    out; if it holds out everybody, the one with the highest place stays. In that case, which only files of a few
-    prompts meet, appending rows can move that one prompt. With a single prompt everything is for training.
+    and fraction > 0 neither side is empty: if the rule holds out nothing, the prompt with the lowest place is held
+    out; if it holds out everything, the one with the highest place stays. In that case, which occurs only with a few
+    prompts, appending rows can move that one prompt. With a single prompt everything is for training.
 
     Raises ConfigError for a fraction outside [0, 1).
     """
@@ -49,18 +49,18 @@ def split_by_prompt(pairs: Sequence[Item], fraction: float, seed: int) -> tuple[
 def split_prompts(
     prompts: Sequence[Prompt], fraction: float, seed: int
 ) -> tuple[tuple[Prompt, ...], tuple[Prompt, ...]]:
-    """As `split_by_prompt`, of prompts alone."""
+    """Like `split_by_prompt`, for prompts alone."""
     return _split(prompts, [prompt_key(prompt.messages) for prompt in prompts], fraction, seed)
 
 
 def split_demonstrations(
     records: Sequence[Text], fraction: float, seed: int
 ) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
-    """As `split_by_prompt`: conversations by what stands before the first answer to a user, documents by their text.
+    """Like `split_by_prompt`: conversations by what precedes the first answer to a user, documents by their text.
 
-    Later turns do not count: every answer of a conversation is trained on, so that one which goes further holds what a
-    shorter one of the same prompt holds. Where no user speaks, the prompt is what stands before the last answer or,
-    where nothing does, the conversation itself.
+    Later turns do not count: every answer of a conversation is trained on, so a longer conversation contains what a
+    shorter one of the same prompt holds. If no user speaks, the prompt is what precedes the last answer or, if nothing
+    does, the conversation itself.
     """
     return _split(records, [_key_of_text(record) for record in records], fraction, seed)
 

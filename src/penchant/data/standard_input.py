@@ -1,7 +1,7 @@
-"""Standard input as a file: data is read more than once, so it is kept in a temporary one until the process ends.
+"""Keep standard input in a temporary file until the process ends, because data is read more than once.
 
-What it holds, its first bytes say where they can: JSON, JSON lines, parquet, arrow, and how it is compressed. Text does
-not; `-.csv`, `-.tsv` or `-.txt` says so.
+The first bytes tell the format where they can: JSON, JSON lines, parquet, arrow, and the compression. They cannot tell
+text formats; `-.csv`, `-.tsv` or `-.txt` names those.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["NAME", "is_standard_input", "kept"]
 
 NAME = "<stdin>"
 MOST = 100_000_000_000
-"""Bytes kept of it."""
+"""The most bytes kept."""
 CHUNK = 1 << 20
 PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\0": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 BEGINNINGS = {b"PAR1": ".parquet", b"ARROW1": ".arrow", b"\xff\xff\xff\xff": ".arrow", b"[": ".json", b"{": ".jsonl"}
@@ -35,15 +35,15 @@ _kept: list[tuple[object, Path]] = []
 
 
 def is_standard_input(name: str) -> bool:
-    """Whether this stands for it: `-`, or `-` with an ending."""
+    """Whether the path means standard input: `-`, or `-` with an extension."""
     return GIVEN.fullmatch(name) is not None
 
 
 def kept(name: str, *, otherwise: str | None = None) -> Path:
-    """The file in which it is kept, read to its end by the first call. otherwise: the ending of what is no JSON.
+    """The temporary file with all of standard input, read on the first call. otherwise: the extension if not JSON.
 
-    Raises DataError where nothing is piped in, where it is too long, where its ending must be given, and in one of
-    several processes, which would each read a part.
+    Raises DataError where nothing is piped in, where it is too long, where its extension must be given, and in one of
+    several processes, which would each read only a part.
     """
     if num_processes() > 1:
         raise DataError("-: standard input is read by one process, and several were started; name a file.")

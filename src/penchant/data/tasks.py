@@ -1,4 +1,4 @@
-"""Judged answers and pairs as comparisons whose id and sides come from their content alone, as tasks need them."""
+"""Turn judged answers and pairs into annotation tasks: comparisons with id and sides derived from their content."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from penchant.data.records import Candidate, Comparison, Message, Outcome, Prefe
 __all__ = ["FLIPPED", "task_from_pair", "task_of"]
 
 FLIPPED: Mapping[str | None, Outcome] = {"a": "b", "b": "a"}
-"""The outcomes that change when the two sides trade places."""
+"""The outcomes that change when the sides are swapped."""
 
 
 def task_of(comparison: Comparison) -> Comparison:
-    """A comparison of another format as a task that is the same whenever its texts are."""
+    """A comparison as a task that depends only on its texts."""
     said = ("outcome", "strength", "annotator", "shown_first", "created_at", "meta")
     prompt = require_question(comparison.prompt)
     return _oriented(prompt, comparison.a, comparison.b, **{name: getattr(comparison, name) for name in said})
 
 
 def task_from_pair(pair: PreferencePair, chosen_model: Any = None, rejected_model: Any = None) -> Comparison:
-    """A pair as an answer of nobody in particular; a soft label below one half is a preference for the other side."""
+    """A pair as an anonymous answer; a soft label below one half prefers the other side."""
     models = chosen_model, rejected_model
     if pair.probability < 0.5:
         pair, models = pair.swap().model_copy(update={"probability": 1 - pair.probability}), models[::-1]
@@ -40,9 +40,9 @@ def task_from_pair(pair: PreferencePair, chosen_model: Any = None, rejected_mode
 
 
 def _oriented(prompt: tuple[Message, ...], first: Candidate, second: Candidate, **fields: Any) -> Comparison:
-    """A comparison whose id and sides come from its content alone.
+    """A comparison with id and sides derived from its content.
 
-    The same two responses are one task whichever came first, and neither side tells which was preferred.
+    The same two responses give the same task in either order, and a side does not reveal which was preferred.
     """
     contents = [candidate.model_dump_json() for candidate in (first, second)]
     digest = hashlib.sha256("\x1e".join((prompt_key(prompt), *sorted(contents))).encode()).hexdigest()[:24]

@@ -1,7 +1,7 @@
-"""Unpack a file that was compressed with gzip, bzip2, xz or zstd: to its end, or an error; never beyond a bound.
+"""Decompress gzip, bzip2, xz or zstd files: to the end or with an error, and never beyond a size bound.
 
-Files of several streams, as parallel compressors write them, are read to the last one. What follows a stream and is
-none itself is damage: the standard library's own readers of bzip2 and xz stop there without a word.
+Files of several streams, as parallel compressors write them, are read to the last. Trailing data that is no stream
+counts as damage; the standard library's readers of bzip2 and xz silently stop there.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ except ImportError:  # before Python 3.14
 __all__ = ["ALWAYS_ALLOWED", "COMPRESSIONS", "MAX_GROWTH", "most_bytes", "open_unpacked"]
 
 MAX_GROWTH = 200
-"""Compression makes text some 3 to 30 times smaller: only what repeats itself without end comes near 1,000."""
+"""Compression makes text some 3 to 30 times smaller: only endlessly repeated data approaches 1,000."""
 ALWAYS_ALLOWED = 100_000_000
-"""Bytes that any compressed file may unpack to."""
+"""Decompressed bytes that any file may reach."""
 MAX_XZ_MEMORY = 256_000_000
-"""Bytes that unpacking xz may take, four times what its strongest preset needs; a file may ask for 4 GB."""
+"""Memory for xz, four times the need of its strongest preset; a file may request 4 GB."""
 CHUNK = 1 << 16
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, *((zstd.ZstdError,) if zstd is not None else ()))
-"""What the readers raise for data that is none; pyarrow, bz2 and gzip an OSError without a number."""
+"""Errors that the readers raise for damaged data; pyarrow, bz2 and gzip raise an OSError without errno."""
 
 Opener = Callable[[Path, BinaryIO], Any]
 
 
 def open_unpacked(path: Path) -> BinaryIO:
-    """The bytes that a compressed file holds. Reading raises DataError where it is damaged, or unpacks to too much."""
+    """The decompressed bytes of a file. Reading raises DataError if it is damaged or too large."""
     return cast(BinaryIO, io.BufferedReader(_Unpacked(path)))
 
 
 def most_bytes(path: Path) -> int:
-    """How many bytes a compressed file may unpack to."""
+    """The most bytes that a compressed file may decompress to."""
     return max(ALWAYS_ALLOWED, MAX_GROWTH * path.stat().st_size)
 
 
 class _Unpacked(io.RawIOBase):
-    """What a compressed file holds, up to a bound. Raises DataError beyond it, and where it is damaged."""
+    """The decompressed content of a file, up to a bound. Raises DataError beyond it, and where it is damaged."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class _Unpacked(io.RawIOBase):
         try:
             read: int = self._stream.readinto(buffer)
         except DAMAGE as error:
-            if isinstance(error, OSError) and error.errno is not None:  # the system's
+            if isinstance(error, OSError) and error.errno is not None:  # raised by the system
                 raise
             raise DataError(
                 f"{self._path} is a damaged {self._name} file ({reason_of(error)}); fetch or compress it again."
@@ -86,14 +86,14 @@ class _Unpacked(io.RawIOBase):
 
 
 class _Streams:
-    """Compressed streams one after another, by decompressors as the standard library has them.
+    """Compressed streams one after another, read by decompressors with the standard library's interface.
 
-    padding: zero bytes may follow a stream, as the format of xz says.
+    padding: zero bytes may follow a stream, as in the xz format.
     """
 
     def __init__(self, file: BinaryIO, new: Callable[[], Any], *, padding: bool = False) -> None:
         self._file, self._new, self._padding = file, new, padding
-        self._decompressor: Any = None  # inside a stream, its own
+        self._decompressor: Any = None  # set inside a stream
         self._packed = b""
 
     def readinto(self, buffer: Any) -> int:
@@ -110,7 +110,7 @@ class _Streams:
         return 0
 
     def _at_end(self) -> bool:
-        """Read on where there is need; begin the next stream where one ended."""
+        """Read more if needed; start the next stream after the end of one."""
         if self._decompressor is not None and not self._decompressor.needs_input:
             return False
         self._packed = self._packed or self._file.read(CHUNK)
@@ -125,7 +125,7 @@ class _Streams:
 
 
 def _open_zstd(path: Path, file: BinaryIO) -> Any:
-    """By the standard library from Python 3.14 on, before by pyarrow, which brings zstd for parquet's sake."""
+    """Open zstd with the standard library from Python 3.14 on, earlier with pyarrow, which includes zstd."""
     if zstd is not None:
         return _Streams(file, zstd.ZstdDecompressor)
     try:
@@ -141,4 +141,4 @@ COMPRESSIONS: dict[str, tuple[str, Opener]] = {
     ".xz": ("xz", lambda _, file: _Streams(file, lambda: lzma.LZMADecompressor(memlimit=MAX_XZ_MEMORY), padding=True)),
     ".zst": ("zstd", _open_zstd),
 }
-"""By ending: what the compression is called, and what opens a file of it."""
+"""By extension: the compression's name, and the function that opens it."""

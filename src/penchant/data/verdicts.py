@@ -1,8 +1,8 @@
-"""Every row gets a verdict: keep, or a code with a reason and a fix.
+"""Verdicts on rows: keep, or a code with a reason and a fix.
 
 error      the row cannot be used: loading stops, or drops and counts it, as the user chose
-warning    the row is kept and counted: the user should know
-no_pair    the row is sound but holds nothing to train on (a tie, an answer not for imitation): skipped and counted
+warning    the row is kept and counted: the user should know about it
+no_pair    the row is sound but holds nothing to train on (a tie, an answer not to train on): skipped and counted
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Severity = Literal["keep", "error", "warning", "no_pair"]
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """How grave a verdict is and what it means."""
+    """The severity and meaning of a verdict."""
 
     severity: Severity
     meaning: str
@@ -62,7 +62,7 @@ CODES: dict[str, Code] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found in one row, why it matters there and what to do about it."""
+    """A finding about one row, why it matters, and what to do about it."""
 
     code: str
     origin: Origin
@@ -70,7 +70,7 @@ class Verdict:
     fix: str
 
     def __post_init__(self) -> None:
-        for name in ("reason", "fix"):  # they quote rows, and go to run.json
+        for name in ("reason", "fix"):  # they quote rows, and are written to run.json
             object.__setattr__(self, name, one_line(getattr(self, name), MAX_REASON))
 
     @property
@@ -82,7 +82,7 @@ class Verdict:
 
 
 class BadRow(Exception):
-    """A row that yields no record; `code` is one of CODES. The loader turns it into a Verdict, so no user meets it."""
+    """A row that yields no record, with a code of CODES. The loader turns it into a Verdict, users never see it."""
 
     def __init__(self, code: str, reason: str, fix: str) -> None:
         super().__init__(f"{reason}; {fix}")
@@ -96,9 +96,9 @@ class BadRow(Exception):
 
 
 def bad_row_from_validation(error: ValidationError) -> BadRow:
-    """The first complaint of pydantic as a BadRow that names the field."""
+    """The first of pydantic's errors as a BadRow that names the field."""
     first = error.errors(include_url=False, include_context=False)[0]
-    # where a field may be of several types, pydantic names the type too, as `function-after[...]` or `Message`
+    # if a field has several types, pydantic names the type too, as `function-after[...]` or `Message`
     field = ".".join(
         str(part) for part in first["loc"] if isinstance(part, int) or (part[:1].islower() and part.isidentifier())
     )

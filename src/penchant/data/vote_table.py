@@ -1,10 +1,9 @@
-"""Votes as columns of numbers: a file of millions of them is read in seconds, and held in few bytes a vote.
+"""Read votes into columns of numbers, so that files of millions load in seconds and use few bytes per vote.
 
-Rows that say the same become the same votes. So of the rows of a block (data/blocks.py) each different one is read
-once, by the importer that reads it anywhere else, and the others are counted with it; who voted is looked at apart, as
-it would make all rows different.
+Equal rows give equal votes. So each distinct row of a block (data/blocks.py) is read once, by the usual importer, and
+its duplicates are counted with it; the annotator is handled separately, as it would make all rows distinct.
 
-Shapes: R rows, K different rows, V votes.
+Shapes: R rows, K distinct rows, V votes.
 """
 
 from array import array
@@ -36,16 +35,16 @@ __all__ = ["VoteTable", "load_vote_table"]
 
 IntArray = NDArray[np.int32]
 MOST_REMEMBERED = 200_000
-"""Different rows that are known again."""
+"""The most distinct rows that are remembered."""
 MAY_BE_UNPACKED = HOLD_MESSAGES - HOLD_A_PROMPT
-"""Fields whose text may become messages, of which more is read than the text of one field."""
+"""Fields whose text may be parsed as messages, so that more than its text is read."""
 
 
 @dataclass(frozen=True)
 class VoteTable(Sequence[Vote]):
-    """V votes; each is made when it is asked for.
+    """V votes, each constructed on access.
 
-    columns: by field of `Vote`, its different values and (V,) the number of each vote's.
+    columns: for each field of `Vote`, its distinct values and (V,) the index of each vote's value.
     """
 
     columns: Mapping[str, tuple[tuple[Any, ...], IntArray]]
@@ -66,7 +65,7 @@ class VoteTable(Sequence[Vote]):
 def load_vote_table(
     data: Data, *, on_bad_row: OnBadRow = "error", columns: Columns | None = None, format: str | None = None
 ) -> tuple[Loaded[Vote], VoteTable]:
-    """What `load_votes` loads, verdicts, counts and all, of which the records are the table of the votes."""
+    """Load what `load_votes` loads, including verdicts and counts, with a vote table as its records."""
     options = ReadOptions(on_bad_row, columns=columns, format=format)
     reading = _TableReading(options.sources(data), options)
     with no_search_for_cycles():
@@ -78,7 +77,7 @@ def load_vote_table(
 
 @dataclass
 class _Shape:
-    """Rows with the same names. compared: columns that make rows different. people: those that say who voted."""
+    """Rows with the same names. compared: columns that distinguish rows. people: columns that name the voter."""
 
     compared: list[int]
     people: list[int]
@@ -87,7 +86,7 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a row becomes. bad: why it yields no vote. unread: its fields that nobody read."""
+    """The result of reading a row. bad: why it yields no vote. unread: its unread fields."""
 
     votes: tuple[Vote, ...]
     bad: BadRow | None = None
@@ -95,11 +94,11 @@ class _Kind:
 
 
 class _NotAlike(Exception):
-    """A row of the block is none that can be told by its compared columns."""
+    """A row of the block cannot be identified by its compared columns."""
 
 
 class _TableReading(Reading[Vote]):
-    """Reads to the end and yields nothing; `table` then has the votes."""
+    """A reading that yields nothing; at the end `table` returns the votes."""
 
     def __init__(self, sources: Sequence[Source], options: ReadOptions) -> None:
         super().__init__(sources, VOTES, options)
@@ -110,7 +109,7 @@ class _TableReading(Reading[Vote]):
         self._people: defaultdict[str | None, int] = defaultdict(count().__next__)
         self._shapes: dict[tuple[str, ...], _Shape | None] = {}
         self._kind_R: list[IntArray] = []
-        self._person_R: list[IntArray] = []  # -1 where the votes of the kind say it
+        self._person_R: list[IntArray] = []  # -1 if the votes of the kind name the voter
 
     def _read(self, source: Source) -> Iterator[Vote]:
         for block in blocks_of(source):
@@ -144,7 +143,7 @@ class _TableReading(Reading[Vote]):
         self._person_R.append(self._people_of(block, shape) if shape.people else np.full(len(block), -1, np.int32))
 
     def _shape_of(self, block: Block) -> _Shape | None:
-        """None for rows of which not every one is of a format that its names alone and what it reads tell."""
+        """The shape of rows; None unless field names and read values determine the format of every row."""
         if block.names not in self._shapes:
             candidates = self._reader.candidates(block.names)
             shape = None
@@ -192,7 +191,7 @@ class _TableReading(Reading[Vote]):
         return len(self._kinds) - 1
 
     def _count(self, kind_R: IntArray, first: int, source: Source) -> None:
-        """Rows by verdict, problems and fields that nobody read, as if the rows had been judged one after the other."""
+        """Count verdicts, problems and unread fields, as if the rows had been judged one after the other."""
         self._reader.num_known += len(kind_R)
         self.num_records += int(np.array(self._num_votes)[kind_R].sum())
         is_kept = ~np.array(self._is_bad)[kind_R].astype(bool)
@@ -211,7 +210,7 @@ class _TableReading(Reading[Vote]):
                 self._reader.unread.add(self._kinds[kind].unread, source.origin(first + i), num)
 
     def _people_of(self, block: Block, shape: _Shape) -> IntArray:
-        """(R,) the number of who voted."""
+        """(R,) the index of each row's voter."""
         names = [block.names[i] for i in shape.people]
         columns = [block.columns[i] for i in shape.people]
         if len(columns) == 1 and set(map(type, columns[0])) == {str} and all(map(str.strip, columns[0])):
@@ -243,7 +242,7 @@ class _TableReading(Reading[Vote]):
 
 
 def _is_as_it_stands(row: Row) -> bool:
-    """Whether no text in it spells messages."""
+    """Whether no text in it could be parsed as messages."""
     try:
         return unpacked(row) is row
     except BadRow:
@@ -251,7 +250,7 @@ def _is_as_it_stands(row: Row) -> bool:
 
 
 def _comparable(column: tuple[Any, ...]) -> Sequence[Any]:
-    """Cells of which those that are read alike are equal: True, 1 and 1.0 are not."""
+    """Cells that compare equal only if they are read alike: True, 1 and 1.0 differ."""
     return (
         column if set(map(type, column)) == {str} else [cell if type(cell) is str else (repr(cell),) for cell in column]
     )

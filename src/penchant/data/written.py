@@ -1,12 +1,12 @@
-"""Records as rows of the formats that others read, and what of a record such a row cannot hold.
+"""Write records as rows of formats that other tools read, and report what such a row cannot hold.
 
-trl            prompt, chosen, rejected (messages), with weight, probability, margin, gap if not the defaults
+trl            prompt, chosen, rejected (messages), with weight, probability, margin, gap unless default
 kto            prompt, completion (messages), label
-messages       messages, as supervised fine-tuning reads them; answers that are not to be imitated have the weight 0
-arena          conversation_a, conversation_b, model_a, model_b, winner, judge, as Chatbot Arena's battles
-comparisons    Penchant's own, with everything that is known of an answer
+messages       messages, as supervised fine-tuning reads them; answers not to train on have weight 0
+arena          conversation_a, conversation_b, model_a, model_b, winner, judge, as in Chatbot Arena's battles
+comparisons    Penchant's own, with everything known about an answer
 
-Tools stand beside the messages, reasoning in them as reasoning_content, as chat templates read both.
+Tools are beside the messages, reasoning is in them as reasoning_content, as chat templates expect.
 """
 
 import json
@@ -18,6 +18,7 @@ from penchant.data.importers.base import require_question
 from penchant.data.importers.judged import HUMAN, NOBODY
 from penchant.data.inspection import require_pair
 from penchant.data.opening import Row
+from penchant.data.quickly import as_message
 from penchant.data.records import (
     SCORES,
     Candidate,
@@ -27,7 +28,6 @@ from penchant.data.records import (
     Message,
     PreferencePair,
     Response,
-    as_message,
 )
 from penchant.data.tasks import FLIPPED, task_from_pair, task_of
 from penchant.data.verdicts import CODES, BadRow
@@ -37,7 +37,7 @@ __all__ = ["WRITERS", "Target", "Writable", "arena_row", "lost_in"]
 Target = Literal["trl", "kto", "messages", "arena", "comparisons"]
 Writable: TypeAlias = PreferencePair | Comparison | Labelled | Demonstration
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
-"""What an outcome is called in the data of Chatbot Arena."""
+"""The outcomes' names in the data of Chatbot Arena."""
 HELD_BY: dict[str, set[str]] = {
     "trl": {"weight", "probability", "margin", "gap", "id", "models", "scores"},
     "kto": {"weight", "id", "models", "scores"},
@@ -56,7 +56,7 @@ HELD_BY: dict[str, set[str]] = {
         "gap",
     },
 }
-"""What a format holds beside prompt, responses and which is better."""
+"""The fields that a format holds besides prompt, responses and preference."""
 
 
 def _trl(record: Any, beside: Row) -> Iterator[Row]:
@@ -129,16 +129,16 @@ WRITERS: dict[str, tuple[Callable[[Any, Row], Iterator[Row]], tuple[type, ...]]]
     "arena": (_arena, (PreferencePair, Comparison)),
     "comparisons": (_comparisons, (PreferencePair, Comparison)),
 }
-"""By format: the rows of a record, with what stood beside it (see `said_beside`), and of which records.
+"""By format: makes the rows of a record, given the fields beside it (see `said_beside`), and the kinds of records.
 
-Raises BadRow for a record that makes none there, as a tie.
+Raises BadRow for a record that makes no row, such as a tie.
 """
 
 
 def arena_row(comparison: Comparison) -> Row:
-    """One battle: model_a is the side the person saw first; the language is left out, as nobody was asked for it.
+    """One battle: model_a is the side shown first; the language is left out, as it is unknown.
 
-    A side without a model is a person's beside one that has it; where neither has, they are the names of NOBODY.
+    A side without a model counts as a person's if the other side has one; if neither has, both get the names of NOBODY.
     """
     a, b, outcome = comparison.a, comparison.b, comparison.outcome
     if comparison.shown_first == "b":
@@ -160,7 +160,7 @@ def arena_row(comparison: Comparison) -> Row:
 
 
 def lost_in(record: Writable, to: str) -> list[str]:
-    """What the record says beside its texts and has no place in a row of the format."""
+    """The fields of a record, besides its texts, that a row of the format cannot hold."""
     said: list[str] = []
     if isinstance(record, Comparison):
         sources = [one.source for one in (record.a, record.b) if one.source is not None]
@@ -184,9 +184,9 @@ def _models(beside: Row) -> tuple[Any, Any]:
 
 
 def _preferred(record: PreferencePair | Comparison, beside: Row) -> tuple[PreferencePair, Row]:
-    """The pair that a record is, with the id, models and scores of a comparison, or those that stood beside it.
+    """The pair of a record, with the id, models and scores of a comparison, or the fields beside it.
 
-    Raises BadRow where no side is preferred, and where nothing can be learned from it.
+    Raises BadRow where no side is preferred, or nothing can be learned from it.
     """
     if isinstance(record, PreferencePair):
         return record, beside
@@ -211,9 +211,9 @@ def _preferred(record: PreferencePair | Comparison, beside: Row) -> tuple[Prefer
 
 
 def _likelier_first(pair: PreferencePair, more: Row) -> tuple[PreferencePair, Row]:
-    """The pair whose chosen response is the one that its soft label prefers, and what is said of its sides.
+    """The pair with the side that its soft label prefers as chosen, and the fields of its sides.
 
-    Raises BadRow where it prefers none.
+    Raises BadRow where the label prefers neither.
     """
     if pair.probability == 0.5:
         raise BadRow("tie", CODES["tie"].meaning, "nothing to fix")
@@ -225,7 +225,7 @@ def _likelier_first(pair: PreferencePair, more: Row) -> tuple[PreferencePair, Ro
 
 
 def _of_side(more: Row, side: str) -> Row:
-    """What is said of a pair, of one of its responses: `chosen_model` as `model`, and nothing of the other."""
+    """The fields of one side of a pair: `chosen_model` becomes `model`, the other side's are dropped."""
     kept = {name: value for name, value in more.items() if not name.startswith(("chosen_", "rejected_"))}
     return kept | {name.removeprefix(f"{side}_"): value for name, value in more.items() if name.startswith(f"{side}_")}
 

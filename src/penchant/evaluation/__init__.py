@@ -1,1 +1,1 @@
-"""What the training changed: accuracy, win rate, KL, judges."""
+"""Evaluation: accuracy, win rate, KL, and judges."""

@@ -1,4 +1,4 @@
-"""Answers that lie in files of `penchant sample`: of two models to the same prompts, to be compared without a model."""
+"""Read the sampled answers of two models from files, to compare them without the models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Completion(BaseModel):
 
 @dataclass(frozen=True)
 class SampledAnswer:
-    """An answer that was sampled, the place-th of its prompt's. num_tokens, finished: None where it is not written."""
+    """A sampled answer, number `place` of its prompt. num_tokens, finished: None if not recorded."""
 
     prompt_id: str
     prompt: tuple[Message, ...]
@@ -41,10 +41,10 @@ class SampledAnswer:
 
 
 def answers_in(samples: Path | Samples) -> Iterator[SampledAnswer]:
-    """The answers of a file, or in memory, in order; one that stands in several pairs comes with each.
+    """Yield the answers of a file, or in memory, in order; an answer in several pairs is repeated.
 
     Raises:
-        DataError: with file and line, a row that holds no answers.
+        DataError: a row holds no answers; names file and line.
     """
     name = samples if isinstance(samples, Path) else "samples in memory"
     rows = read_rows(samples) if isinstance(samples, Path) else enumerate(samples.rows, start=1)
@@ -74,7 +74,7 @@ def _answers_of(read: _Completion | Comparison) -> Iterator[SampledAnswer]:
 
 
 def _places(row_id: str, prompt_id: str) -> tuple[int, ...]:
-    """Which of the prompt's answers a pair holds, see `row_ids`."""
+    """The numbers of the prompt's answers in a pair, see `row_ids`."""
     first, dash, second = row_id.removeprefix(f"{prompt_id}/").partition("-")
     return (int(first), int(second)) if dash and first.isdecimal() and second.isdecimal() else (0, 1)
 
@@ -88,12 +88,12 @@ def _each(meta: Mapping[str, Any], name: str, num: int) -> Sequence[Any]:
 def read_two(
     before: Path | Samples, after: Path | Samples, prompts: Sequence[Prompt] | None = None
 ) -> tuple[list[Prompt], Answers, Answers]:
-    """The prompts, and the answers of both to them.
+    """The prompts, and the answers of both models to them.
 
-    prompts: what must be answered; None for whatever the first file answers.
+    prompts: the prompts that must be answered; None: those of the first file.
 
     Raises:
-        DataError: one answers other prompts, or another number of times.
+        DataError: the answers differ in their prompts, or in their number.
     """
     sides = [_by_prompt(one) for one in (before, after)]
     names = [str(one) if isinstance(one, Path) else f"the {which} samples" for one, which in _named(before, after)]
@@ -129,7 +129,7 @@ def _named(before: Path | Samples, after: Path | Samples) -> tuple[tuple[Path | 
 
 
 def _by_prompt(samples: Path | Samples) -> dict[str, dict[int, SampledAnswer]]:
-    """Each answer once, by its prompt's key and its place."""
+    """Each answer once, by its prompt's key and its number."""
     found: defaultdict[str, dict[int, SampledAnswer]] = defaultdict(dict)
     for one in answers_in(samples):
         there = found[prompt_key(one.prompt)].setdefault(one.place, one)

@@ -1,6 +1,6 @@
-"""What two models answer to the same prompts, with what is needed of the newer one's answers to say how far it moved.
+"""Sample two models' answers to the same prompts, with what is needed to measure the policy's KL from the reference.
 
-The policy answers first and can be given back before its reference is loaded, so that one model is in memory at a time.
+The policy answers first and can be freed before its reference is loaded, so that only one model is in memory at a time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 
 from penchant import ranks
 from penchant.data import Prompt
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.evaluation.predicted import Predicted, mean_entropy, predict
-from penchant.evaluation.scoring import sequence_logprobs
 from penchant.models.generate import Request, Response, generate
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
@@ -26,10 +26,10 @@ __all__ = ["Answers", "Asked", "OwnAnswers", "answer", "answer_as_policy", "answ
 
 @dataclass(frozen=True)
 class Asked:
-    """What both models are asked: prompts whose ids differ, how they sample, and how many responses to a prompt.
+    """The questions for both models: prompts with unique ids, sampling settings, and responses per prompt.
 
-    batch_size: responses sampled at once. predicts: whether what a model predicts at every token is read too, of which
-    entropy and the exact KL are made; it takes another pass over the answers.
+    batch_size: responses sampled at once. predicts: whether to keep the next-token distributions too, from which the
+    entropy and the exact KL are computed; this takes another pass over the answers.
     """
 
     prompts: Sequence[Prompt]
@@ -41,9 +41,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answers:
-    """One model's answers by prompt id, as many to each; what is not known of them is empty.
+    """One model's answers by prompt id, the same number for each; unknown properties are empty.
 
-    num_tokens: of each answer. finished: whether the model ended it itself. entropy: of the next token, the mean over
+    num_tokens: of each answer. finished: whether the model ended it. entropy: next-token entropy, the mean over
     an answer's tokens, in nats (`mean_entropy`).
     """
 
@@ -55,11 +55,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class OwnAnswers:
-    """What a policy answered, and its samples at temperature 1, from which the KL from its reference is estimated.
+    """A policy's answers, and its samples at temperature 1, which estimate the KL from its reference.
 
     sequences: prompt and tokens of those samples, in the prompts' order, N = prompts times responses. logprobs: log
-    pi(y|x) of each, summed over the response, float64 (N,), in nats. predicted: what the policy predicts there, or why
-    that is not known.
+    pi(y|x) of each, summed over the response, float64 (N,), in nats. predicted: its distributions there, or why
+    they are unknown.
     """
 
     answers: Answers
@@ -69,13 +69,13 @@ class OwnAnswers:
 
 
 def answer(model: LanguageModel, asked: Asked, reporter: Reporter, label: str) -> Answers:
-    """Sample responses to every prompt. label: what progress is called."""
+    """Sample responses to every prompt. label: name of the progress bar."""
     found = _sampled(model, asked, reporter, label)
     return _told(model, asked, found, _predicted(model, asked, _sequences(model, asked, found), reporter, label))
 
 
 def answer_as_policy(model: LanguageModel, asked: Asked, reporter: Reporter, label: str = "policy") -> OwnAnswers:
-    """Answer as `asked` says, and once more at temperature 1 where that is another distribution."""
+    """Answer as `asked` specifies, and again at temperature 1 if that is another distribution."""
     exact = SamplingParams(1.0, 1.0, 0, asked.sampling.max_new_tokens, asked.sampling.seed)
     is_own = asked.sampling == exact
     named = label if is_own else f"{label} at temperature 1"
@@ -123,7 +123,7 @@ def _sampled(model: LanguageModel, asked: Asked, reporter: Reporter, label: str)
 def _sequences(
     model: LanguageModel, asked: Asked, found: Mapping[str, Sequence[Response]]
 ) -> tuple[TokenSequence, ...]:
-    """Prompt and tokens of every response, in the prompts' order."""
+    """The sequences of prompt and response, in the prompts' order."""
     return tuple(
         TokenSequence.of(model.encoder.encode_prompt(prompt.messages), response.token_ids)
         for prompt in asked.prompts
@@ -134,7 +134,7 @@ def _sequences(
 def _told(
     model: LanguageModel, asked: Asked, found: Mapping[str, Sequence[Response]], predicted: Predicted | str
 ) -> Answers:
-    """What there is to say of these responses."""
+    """Summarise these responses in words."""
     entropies = {} if isinstance(predicted, str) else _entropies(found, asked, predicted)
     texts = {}
     for prompt in asked.prompts:

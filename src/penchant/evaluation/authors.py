@@ -1,4 +1,4 @@
-"""Who answers prompts: a model that is loaded here. What answers them elsewhere, at an endpoint, has the same face."""
+"""Authors of answers: a model loaded here; an endpoint has the same interface."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Answers", "Author", "ModelAuthor", "answers_of_all", "sampled_by", "
 
 @dataclass(frozen=True)
 class Answers:
-    """What was answered to one prompt, ordered by index.
+    """The answers to one prompt, ordered by index.
 
-    num_tokens: of each text, None where nobody says. finished: False where it was cut for its length. identical: two
-    texts read the same in spite of all attempts. refused: why there are none.
+    num_tokens: of each text, None if not reported. finished: False if it was cut off at the length limit. identical:
+    two texts are still the same after all retries. refused: why there are none.
     """
 
     texts: tuple[str, ...]
@@ -32,18 +32,18 @@ class Answers:
 
 
 class Author(Protocol):
-    """Answers prompts. source: what is recorded of it with every answer."""
+    """Answers prompts. source: recorded with every answer."""
 
     @property
     def source(self) -> Source: ...
 
     def answers(self, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
-        """`num_responses` to every prompt, in the order in which they are complete. Raises UserError."""
+        """Yield `num_responses` answers to every prompt, in order of completion. Raises UserError."""
         ...
 
 
 def answers_of_all(author: Author, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
-    """What the author answers, each rank to the prompts that it is dealt; on every rank all of it, as it comes."""
+    """Distribute prompts over ranks; every rank receives all answers as they are completed."""
     by_id = {prompt.id: prompt for prompt in prompts}
     own = ((prompt.id, asdict(found)) for prompt, found in author.answers(ranks.dealt(prompts), num_responses))
     for prompt_id, found in ranks.pooled(own):
@@ -61,11 +61,11 @@ class ModelAuthor:
 
     @property
     def source(self) -> Source:
-        """The model by its digest, and how it is sampled."""
+        """The model by its digest, and its sampling settings."""
         return source_of(self.model, self.params)
 
     def answers(self, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
-        """What repeats an earlier response's text is sampled again, see `sample_pairs`."""
+        """Sample answers; a response that repeats an earlier one is sampled again, see `sample_pairs`."""
         by_id = {prompt.id: prompt for prompt in prompts}
         encoder = self.model.encoder
         requests = [Request(tuple(encoder.encode_prompt(prompt.messages)), prompt.id) for prompt in prompts]
@@ -85,12 +85,12 @@ class ModelAuthor:
 
 
 def source_of(model: LanguageModel, params: SamplingParams) -> Source:
-    """Who wrote a candidate: the model by digest, and how it was sampled."""
+    """The source of a candidate: the model by digest, and its sampling settings."""
     return sampled_by(f"{model.name}@{model.digest[:12]}", params)
 
 
 def sampled_by(name: str, params: SamplingParams) -> Source:
-    """Who wrote a candidate: whoever has this name, sampled so."""
+    """The source of a candidate: this name, and its sampling settings."""
     return Source(
         model=name,
         temperature=params.temperature,

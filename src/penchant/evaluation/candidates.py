@@ -1,4 +1,4 @@
-"""Responses sampled for prompts as comparisons that wait for an answer: in memory, or in a file that can be resumed."""
+"""Sample responses to prompts as unanswered comparisons: in memory, or into a file that can be resumed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def sample_prompts(
     num_responses: int = 2,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Samples:
-    """`num_responses` to every prompt: a row for every pair of them, or for the one that there is.
+    """Sample `num_responses` to every prompt: one row per pair of responses, or per single response.
 
-    The prompts' ids must differ. Ranks share the prompts. Raises UserError, as the author does.
+    Prompt ids must be unique. Ranks share the prompts. Raises UserError, as the author does.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     source, count = author.source, _Count()
@@ -53,20 +53,19 @@ def sample_to_file(
     resume: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Sampled:
-    """`num_responses` to every prompt, and one JSON line for every pair of them, in the prompts' order.
+    """Sample `num_responses` to every prompt, and write one JSON line per pair, in the prompts' order.
 
     With one response a line is a prompt with its completion. Lines are appended as prompts finish, so an interrupted
-    run goes on with resume=True; at the end the file is put in order. Lines of other prompts stay as and where they
-    are. The prompts' ids must differ. Ranks share the prompts, and the first writes. Raises OutputError, before it
-    writes anything (see `found_in`) or where the disk takes no more, and what the author raises; what was written
-    before is kept.
+    run continues with resume=True; at the end the file is sorted. Lines of other prompts keep their content and place.
+    Prompt ids must be unique. Ranks share the prompts, and the first writes. Raises OutputError, before writing
+    anything (see `found_in`) or if the disk is full, and the author's errors; what was already written is kept.
     """
     source = author.source
     _require_same(source, prompts)
     written: dict[str, list[bytes]] = {}
 
     def begin() -> list[str]:
-        """What is kept of an earlier call; the ids of the prompts that it answered."""
+        """Start, keeping an earlier call's lines; returns the ids of the prompts it answered."""
         written.update(_kept(output, prompts, source, num_responses, resume=resume))
         output.parent.mkdir(parents=True, exist_ok=True)
         write_lines(output, chain.from_iterable(written.values()))
@@ -102,7 +101,7 @@ def sample_to_file(
 def _kept(
     output: Path, prompts: Sequence[Prompt], source: Source, num_responses: int, *, resume: bool
 ) -> dict[str, list[bytes]]:
-    """Whole rows of an earlier call by the ids of their prompts, and those of other prompts."""
+    """Complete rows of an earlier call by prompt id, and the rows of other prompts."""
     found = found_in(output, prompts, num_responses, resume=resume)
     for line in chain.from_iterable(found.values()):
         refuse_other_settings(line, source)
@@ -112,14 +111,14 @@ def _kept(
 
 
 def _put_in_order(output: Path, prompts: Sequence[Prompt], written: Mapping[str, Sequence[bytes]]) -> None:
-    """Ours in their order, in the places that they have among the others."""
+    """Sort our rows, among the places they occupy between the others."""
     ids, ours = {prompt.id for prompt in prompts}, iter(prompts)
     in_order = [written[next(ours).id] if key in ids else lines for key, lines in written.items()]
     write_lines(output, chain.from_iterable(in_order))
 
 
 def _require_same(source: Source, prompts: Sequence[Prompt]) -> None:
-    """Raise ConfigError where a rank has another model or other prompts than the first."""
+    """Raise ConfigError where a rank's model or prompts differ from the first's."""
     text = json.dumps([[prompt.id, *(message.model_dump() for message in prompt.messages)] for prompt in prompts])
     asked = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     ranks.require_same({"a model": source.model, "prompts": asked})
@@ -127,7 +126,7 @@ def _require_same(source: Source, prompts: Sequence[Prompt]) -> None:
 
 @dataclass
 class _Count:
-    """What came of the prompts answered so far."""
+    """Counts over the prompts answered so far."""
 
     num_identical: int = 0
     num_tokens: int = 0

@@ -1,4 +1,4 @@
-"""How the answers themselves changed, whatever a judge thinks of them: longer, cut off, repetitive, alike, surer."""
+"""Measure how answers changed, independently of any judge: length, truncation, repetition, diversity, entropy."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Change:
 def changes(prompts: Sequence[Prompt], before: Answers, after: Answers) -> tuple[Change, ...]:
     """Length in tokens, share ended by the model, repeated 4-grams, distinct-2 of a prompt's answers, and entropy.
 
-    Distinct-2 needs several answers to a prompt; length, end and entropy what is known of both sides' tokens. Each is a
-    mean over the prompts, in which all answers to one are one. The interval of the share that ended is Tango's, of the
-    answers paired in their order; of the others it is that of a mean over prompts (`paired_means`).
+    Distinct-2 needs several answers per prompt; length, end and entropy need the tokens of both sides. Each measure is
+    a mean over prompts, with all answers to a prompt averaged. The interval of the share that ended is Tango's for the
+    answers paired in order; the others' is that of a mean over prompts (`paired_means`).
     """
     words = [{p.id: [text.split() for text in side.texts[p.id]] for p in prompts} for side in (before, after)]
     repeated = [{key: [repetition(one) for one in answers] for key, answers in side.items()} for side in words]
@@ -55,7 +55,7 @@ def _means(ids: Sequence[str], side: Mapping[str, Sequence[float]]) -> list[floa
 def _ended(
     ids: Sequence[str], before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]
 ) -> PairedMeans:
-    """Where prompts have more answers or fewer, each answer has its share of its prompt's weight, 1."""
+    """If prompts differ in their number of answers, each prompt's weight of 1 is divided among its answers."""
     both = [
         (float(old), float(new), one, 1 / len(before[one]))
         for one in ids

@@ -1,4 +1,4 @@
-"""Two models' answers to the same prompts summed up: who is preferred, how far one moved, what changed."""
+"""Summarise two models' answers to the same prompts: who is preferred, how far one moved, what changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penchant.evaluation.answers import Answers
 from penchant.evaluation.changes import Change, changes
 from penchant.evaluation.forgetting import Forgetting
 from penchant.evaluation.judges.protocol import Judge, Scorer
-from penchant.evaluation.scoring import Summary
+from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.verdicts import Two, ask
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, Silent
@@ -28,9 +28,9 @@ __all__ = ["Evaluation", "Mean", "Side", "Wins", "compare_answers", "mean_of"]
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over prompts with its 95% limits; both None where there is one prompt, or all gave the same.
+    """A mean over prompts with its 95% limits; both None if there is one prompt, or all have the same value.
 
-    warning: why there are none, or that they are of few prompts.
+    warning: why there are none, or that prompts are few.
     """
 
     mean: float
@@ -41,7 +41,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Wins:
-    """How often the policy's response was preferred; rate: a tie counts half; with its 95% limits."""
+    """The win rate of the policy's responses, a tie counting half, with its 95% limits."""
 
     rate: float
     low: float
@@ -55,7 +55,7 @@ class Wins:
 class Side:
     """One response of each model to a prompt, by the prompt's id and last message, and the judge's scores, if any.
 
-    won: 1 where the policy's was preferred, -1 where the other was, else 0; the first time that the judge was asked.
+    won: 1 if the policy's was preferred, -1 if the other was, else 0; from the judge's first answer.
     """
 
     id: str
@@ -69,15 +69,15 @@ class Side:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What training changed. before: the reference's side; after: the policy's. None: not measured.
+    """The effect of training. before: the reference's side; after: the policy's. None: not measured.
 
-    num_responses: of each model, in all. sampling: None where answers were given. mean_before, mean_after, difference:
-    of the scores. decided: the win rate without ties. kl: of the policy from its reference, in nats a response.
-    policy, reference: their names. kl_exact: the same KL from whole distributions of the next token (`exact_kl`);
-    why_no_exact_kl: in words. length_controlled: the win rate if both answers were as long. changes: of the answers,
-    whoever judges them. position_bias: of a judge asked in both orders, how often the place decided. repeatability: how
-    often it answered a question alike when asked again. accuracy: on pairs that people judged. forgetting: on
-    demonstrations. warning: that these are too few prompts for intervals to be trusted.
+    num_responses: total per model. sampling: None if answers were given. mean_before, mean_after, difference: of the
+    scores. decided: the win rate without ties. kl: of the policy from its reference, in nats per response. policy,
+    reference: their names. kl_exact: the same KL from full next-token distributions (`exact_kl`); why_no_exact_kl: in
+    words. length_controlled: the win rate at equal lengths. changes: measures of the answers that need no judge.
+    position_bias: for a judge asked in both orders, how often the position decided. repeatability: how often it
+    repeated its answer to the same question. accuracy: on held-out preference pairs. forgetting: on demonstrations.
+    warning: that prompts are too few for reliable intervals.
     """
 
     judge: str
@@ -104,22 +104,22 @@ class Evaluation:
     warning: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain dicts, lists and numbers, as `comparison.json` and the report have it."""
+        """The evaluation as plain dicts, lists and numbers, as in `comparison.json` and the report."""
         facts = asdict(self)
         return facts | {"pairs": list(facts["pairs"]), "changes": list(facts["changes"])}
 
     def with_kl(
         self, log_ratios: NDArray[np.float64], exact_kl: NDArray[np.float64] | str, prompts: Sequence[Prompt]
     ) -> Evaluation:
-        """The same with the KL from log pi(y|x) - log pi_ref(y|x) of the policy's samples at temperature 1.
+        """A copy with the KL from log pi(y|x) - log pi_ref(y|x) of the policy's samples at temperature 1.
 
-        log_ratios: in the prompts' order, as many to each. exact_kl: of the same samples, or why there is none.
+        log_ratios: in the prompts' order, equally many per prompt. exact_kl: of the same samples, or why it is missing.
         """
         ids = [prompt.id for prompt in prompts for _ in range(len(log_ratios) // len(prompts))]
         if isinstance(exact_kl, str):
             return replace(self, kl=mean_of(log_ratios, ids), why_no_exact_kl=exact_kl)
         exact = mean_of(exact_kl, ids)
-        low = None if exact.low is None else max(exact.low, 0.0)  # as is every term of it
+        low = None if exact.low is None else max(exact.low, 0.0)  # every term is at least 0
         return replace(self, kl=mean_of(log_ratios, ids), kl_exact=replace(exact, low=low))
 
 
@@ -138,9 +138,9 @@ def compare_answers(
 ) -> Evaluation:
     """Judge both sides response by response and summarise.
 
-    Intervals are 95%: of win rates by Tango's score method, for fewer comparisons where each prompt has several or the
-    judge was asked several times; of means over prompts (`paired_means`). seed: of the coin that says which answer is
-    shown first, and of resamples. Raises UserError where the judge fails.
+    Intervals are 95%: of win rates by Tango's score method, with a smaller effective number of comparisons if prompts
+    have several or the judge was asked several times; of means over prompts (`paired_means`). seed: decides which
+    answer is shown first, and the resamples. Raises UserError if the judge fails.
     """
     if repeats < 1:
         raise ConfigError(f"repeats is a whole number from 1, got {repeats}")
@@ -159,7 +159,7 @@ def compare_answers(
     if verdicts.scores is not None:
         means = paired_means([old for old, _ in verdicts.scores], [new for _, new in verdicts.scores], ids)
     lengths = [len(two.after) for two in both], [len(two.before) for two in both]
-    of_answers = np.mean(verdicts.credits, axis=0).tolist()  # asked again, an answer is no other answer
+    of_answers = np.mean(verdicts.credits, axis=0).tolist()  # repetitions are averaged, not counted as answers
     return Evaluation(
         judge=judge.name,
         num_prompts=len(prompts),
@@ -188,6 +188,6 @@ def compare_answers(
 
 
 def mean_of(values: NDArray[np.float64], prompts: Sequence[str]) -> Mean:
-    """Their mean with its interval, clustered by prompt."""
+    """The mean with its interval, clustered by prompt."""
     found = paired_means([0.0] * len(values), values.tolist(), prompts)
     return Mean(found.after, found.low, found.high, found.warning)

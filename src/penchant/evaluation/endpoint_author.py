@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible endpoint as the author of answers: many prompts at once, tried again."""
+"""A language model behind an OpenAI-compatible endpoint as the author of answers, with concurrency and retries."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["CONCURRENCY", "TIMEOUT", "EndpointAuthor", "open_endpoint"]
 
 CONCURRENCY, TIMEOUT = 16, 120.0
 ATTEMPTS = 3
-"""How often at most an answer is asked for again that repeats another to its prompt."""
+"""The most retries of an answer that repeats another one to its prompt."""
 
 REFUSED_AT_FIRST = 8
-"""So many prompts refused, and none answered, are not the prompts' fault."""
+"""If this many prompts are refused and none answered, the prompts are not to blame."""
 
 
 @dataclass(frozen=True)
 class EndpointAuthor:
-    """concurrency: prompts asked at once."""
+    """concurrency: prompts requested concurrently."""
 
     endpoint: Endpoint
     params: SamplingParams
@@ -38,13 +38,13 @@ class EndpointAuthor:
 
     @property
     def source(self) -> Source:
-        """The model and the address, and how it is sampled."""
+        """The model and the address, and the sampling settings."""
         return sampled_by(f"{self.endpoint.model} at {self.endpoint.base}", self.params)
 
     def answers(self, prompts: Sequence[Prompt], num_responses: int) -> Iterator[tuple[Prompt, Answers]]:
-        """A prompt that the server refuses has no answers and says why, as others may be answered.
+        """Yield answers; a refused prompt has no answers and a reason, as others may be answered.
 
-        Raises ConfigError where the first prompts, or all, are refused, and where the server gives no answer.
+        Raises ConfigError if the first prompts, or all, are refused, and if the server does not answer.
         """
         num_refused, is_answered = 0, False
         with closing(call_concurrently(partial(self._answer, num_responses), prompts, self.concurrency)) as found:
@@ -89,7 +89,7 @@ class EndpointAuthor:
             "seed": _seed(params.seed, prompt.id, index, attempt),
         }
         if params.top_k:
-            settings["top_k"] = params.top_k  # is not OpenAI's, but many servers read it
+            settings["top_k"] = params.top_k  # not part of OpenAI's API, but many servers read it
         return self.endpoint.ask([_spoken(message) for message in prompt.messages], settings, stop)
 
 
@@ -101,7 +101,7 @@ def open_endpoint(
     concurrency: int | None = None,
     timeout: float | None = None,
 ) -> EndpointAuthor:
-    """The model that is called so at this address; its key is read from the environment. Raises ConfigError."""
+    """Open the model of this name at an address; the key is read from the environment. Raises ConfigError."""
     if not model:
         raise ConfigError("`endpoint_model=...`: an endpoint serves models by name; say which one answers")
     for name, value in (("concurrency", concurrency), ("timeout", timeout)):
@@ -112,7 +112,7 @@ def open_endpoint(
 
 
 def _seed(seed: int, prompt_id: str, index: int, attempt: int) -> int:
-    """A number of 31 bits for one answer: the same whatever is asked beside it, as servers draw all of a seed alike."""
+    """A 31-bit seed for one answer, independent of concurrent requests; servers repeat answers of equal seeds."""
     name = f"{seed}\0{prompt_id}\0{index}\0{attempt}"
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 

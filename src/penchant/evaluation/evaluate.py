@@ -1,8 +1,7 @@
-"""The whole evaluation: a policy and its reference answer the same prompts, and a judge says which answers are better.
+"""The complete evaluation: a policy and its reference answer the same prompts, and a judge compares the answers.
 
-Also how far the policy moved from its reference: KL(policy || reference) per response, estimated on the policy's own
-samples at temperature 1 as the mean of log pi(y|x) - log pi_ref(y|x), in nats (unbiased; the DPO paper's x-axis, arXiv
-2305.18290, figure 2).
+It also measures KL(policy || reference) per response, estimated on the policy's own samples at temperature 1 as the
+mean of log pi(y|x) - log pi_ref(y|x), in nats (unbiased; the x-axis of the DPO paper, arXiv 2305.18290, figure 2).
 """
 
 from __future__ import annotations
@@ -59,28 +58,28 @@ def evaluate(
     load: Loader | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
-    """Compare a policy with its reference on prompts, which training should not have seen. Writes nothing.
+    """Compare a policy with its reference on prompts that training should not have seen. Writes nothing.
 
     Args:
-        policy: a run folder or another model's name, which is loaded here and given back before its reference is; or a
+        policy: a run folder or another model's name, which is loaded and freed before its reference is loaded; or a
             model in memory.
-        prompts: with ids that differ.
-        judge: scores every response, or says of two which is better.
-        reference: what to compare with; None for the one the policy was trained against (see `find_reference`).
-        num_responses: of each model to each prompt.
-        sampling: how both answer.
+        prompts: prompts with unique ids.
+        judge: scores every response, or compares two.
+        reference: the model to compare with; None: the one the policy was trained against (see `find_reference`).
+        num_responses: per model and prompt.
+        sampling: sampling settings of both models.
         batch_size: responses sampled at once.
-        repeats: how often the judge is asked the same, to see how far it agrees with itself.
-        pairs: preferences that training has not seen, on which the policy's implicit reward is measured.
-        demonstrations: conversations or texts that training has not seen, to measure what was forgotten.
-        special_tokens: what to make of a prompt that spells one.
-        load: makes a model of a policy's name; None for the best device and dtype there are.
-        reporter: hears of progress.
+        repeats: how often the judge is asked the same question, to measure its agreement with itself.
+        pairs: held-out preferences, on which the policy's implicit reward is measured.
+        demonstrations: held-out conversations or texts, to measure forgetting.
+        special_tokens: how to treat a prompt that spells one.
+        load: loads a model by name; None: with the best available device and dtype.
+        reporter: receives progress.
 
     Raises:
         DataError: there is no prompt, no usable pair or no usable demonstration.
-        ConfigError: nothing names a reference, or the judge fails.
-        ModelError: a model cannot be loaded, has another tokenizer than the policy, or has no room for a prompt.
+        ConfigError: no reference is given or recorded, or the judge fails.
+        ModelError: a model cannot be loaded, has another tokenizer than the policy, or too short a context.
     """
     if not prompts:
         raise DataError("there is no prompt to answer; give at least one")
@@ -105,7 +104,7 @@ def evaluate(
         with model.as_reference():
             before, log_ratios, exact, known_before = as_reference(model)
     else:
-        del model  # one model in memory at a time; of the policy its head stays
+        del model  # one model in memory at a time; only the policy's head is kept
         before, log_ratios, exact, known_before = as_reference(source.load(reporter.say))
     found = compare_answers(
         prompts,
@@ -134,7 +133,7 @@ def evaluate_each(
     reference: AnyModel | None = None,
     **how: Any,
 ) -> Iterator[Evaluation]:
-    """One model against its reference; of several every other one against the first. how, errors: as of `evaluate`."""
+    """Evaluate one model against its reference, or several against the first. how, errors: as for `evaluate`."""
     if len(models) > 1 and reference is not None:
         raise ConfigError("`reference=...` is for one model; several models are compared with the first of them")
     first, *others = models
@@ -152,7 +151,7 @@ def compare_files(
     seed: int = 0,
     reporter: Reporter | None = None,
 ) -> Evaluation:
-    """Answers that are there already, without the models that wrote them; see `read_two` and `compare_answers`."""
+    """Compare existing answers, without the models that wrote them; see `read_two` and `compare_answers`."""
     asked, old, new = read_two(before, after, prompts)
     policy, reference = (str(one) if isinstance(one, Path) else "samples in memory" for one in (after, before))
     how: dict[str, Any] = {"repeats": repeats, "seed": seed, "reporter": reporter}
@@ -160,7 +159,7 @@ def compare_files(
 
 
 def write_evaluations(found: Iterable[Evaluation], output: Path | None) -> list[Evaluation]:
-    """All of them, written as a JSON list each time that one is done, if anywhere. Raises OutputError."""
+    """Collect evaluations, rewriting the JSON list `output`, if given, after each one. Raises OutputError."""
     done: list[Evaluation] = []
     for one in found:
         done.append(one)
@@ -175,7 +174,7 @@ def write_evaluation(
 ) -> Path:
     """Write `comparison.json` and the report into a run folder, on the first rank; returns the report's path.
 
-    prompts: what they are called.
+    prompts: their name.
     """
 
     def write() -> str:

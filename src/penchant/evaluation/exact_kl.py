@@ -1,4 +1,4 @@
-"""KL(policy || reference) of what the policy wrote, exact in every token: the sum over the whole vocabulary.
+"""KL(policy || reference) on the policy's samples, exact per token: the sum over the whole vocabulary.
 
     KL = E_y sum_t KL(pi(. | x, y_<t) || pi_ref(. | x, y_<t)),    y ~ pi at temperature 1
 
@@ -28,7 +28,7 @@ __all__ = ["exact_kl", "exact_kl_from"]
 def exact_kl(policy: Predicted, reference: Predicted) -> Tensor:
     """The sum of KL(policy || reference) over the prefixes of every response, float64 (R,), in nats.
 
-    0 where rounding would have models that are nearly equal below it.
+    Values that rounding makes negative for nearly equal models are set to 0.
 
     Raises:
         ModelError: the models have vocabularies of different sizes.
@@ -51,7 +51,7 @@ def exact_kl_from(
     sequences: Sequence[TokenSequence],
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Tensor | str:
-    """`exact_kl` from this model; in words why there is none: no states, or heads that differ in padding."""
+    """`exact_kl` from this model, or a reason in words: no hidden states, or heads that differ in padding."""
     reference = policy if isinstance(policy, str) else predict(model, sequences, on_progress)
     if isinstance(policy, str) or isinstance(reference, str):
         return str(policy if isinstance(policy, str) else reference)

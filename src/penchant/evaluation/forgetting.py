@@ -1,8 +1,8 @@
-"""What was forgotten: how well a model predicts demonstrations that it was not trained on, before and after.
+"""Forgetting: the perplexity of held-out demonstrations before and after training.
 
     perplexity = exp(-(sum of log p of all scored tokens) / (their number))
 
-The ratio of the two is exp of the mean difference a token; demonstrations are what is drawn.
+The ratio of the two is exp of the mean difference per token; the sampling unit is a demonstration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from penchant.data import Data, load_demonstrations
 from penchant.errors import DataError
-from penchant.evaluation.scoring import sequence_logprobs
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter, counted
 from penchant.ranking.winrate import paired_means
@@ -31,9 +31,9 @@ MAX_LENGTH = 1024
 class Forgetting:
     """Perplexities of the same demonstrations, and ratio = after / before with its 95% limits.
 
-    Above 1 something was forgotten. Limits of the log of the ratio, over demonstrations (`paired_means`); None where
-    there is one, or the ratio is the same for all. num_tokens: that are predicted. warning: why there are no limits, or
-    that they are of few.
+    A ratio above 1 is forgetting. Limits are of the log of the ratio, over demonstrations (`paired_means`); None if
+    there is only one, or the ratio is the same for all. num_tokens: predicted tokens. warning: why there are no limits,
+    or that demonstrations are few.
     """
 
     before: float
@@ -47,7 +47,7 @@ class Forgetting:
 
 
 def read_demonstrations(model: LanguageModel, data: Data, reporter: Reporter) -> Sequence[EncodedExample]:
-    """The demonstrations as this model reads them. Raises DataError where not one can be used."""
+    """Encode the demonstrations for this model. Raises DataError if none can be used."""
     loaded = load_demonstrations(data, on_bad_row="drop")
     for line in loaded.remarks():
         reporter.say(line)
@@ -74,10 +74,10 @@ def token_logprobs_of(
 
 
 def forgetting_of(examples: Sequence[EncodedExample], before: Tensor, after: Tensor) -> Forgetting:
-    """From two results of `token_logprobs_of`.
+    """Compute `Forgetting` from two results of `token_logprobs_of`.
 
-    Every token stands for the mean of its sequence: the jackknife of the mean over tokens that leaves out whole
-    demonstrations is that of the ratio of sums.
+    Every token gets the mean of its sequence: the jackknife of the mean over tokens that leaves out whole
+    demonstrations then equals that of the ratio of sums.
     """
     sequences = [(str(example.origin), one) for example in examples for one in example.sequences]
     num_tokens = np.array([int(one.scored.sum()) for _, one in sequences])

@@ -1,4 +1,4 @@
-"""Preference pairs from sampled answers: files of `penchant sample` from one model or several, scored by a judge."""
+"""Build preference pairs from sampled answers in files of one or several models, scored by a judge."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def pairs_from(
     output: Path | None = None,
     reporter: Reporter | None = None,
 ) -> Paired:
-    """Pairs from the answers in these files, or in memory; written to `output`, if there is one, whole or not at all.
+    """Build pairs from the answers in these files, or in memory; an `output` is written completely or not at all.
 
-    judge: what scores answers, see `open_scorer`; None where the rule needs none. ches_model: to which both sides of
-    every pair are compared, see `penchant.models.similarity`; it is loaded before anything is judged. chat_template: of
-    that model. device, dtype: of it, and of a judge that is a reward model. Raises ConfigError for what does not go
-    together and a judge that gives no scores, ModelError for a model that cannot say how alike pairs are, DataError for
-    a file that holds no samples, and where not one pair is left, and OutputError for an output that is there.
+    judge: scores answers, see `open_scorer`; None if the rule needs none. ches_model: the model that measures how
+    similar both sides of a pair are, see `penchant.models.similarity`; it is loaded before anything is judged.
+    chat_template: that of this model. device, dtype: those of this model, and of a reward model as judge. Raises
+    ConfigError for incompatible options and a judge without scores, ModelError for a model that cannot measure
+    similarity, DataError for a file without samples and if no pair is left, and OutputError for an existing output.
     """
     if not samples:
         raise ConfigError("there are no samples; give one or more files that `penchant sample` wrote")
@@ -88,18 +88,18 @@ def _is_reward_model(judge: object) -> bool:
 
 
 def _refuse_unread(loads: Mapping[str, Any], judge: object, ches_model: AnyModel | None) -> None:
-    """Raises ConfigError for an option of a model that is loaded here where there is none that reads it."""
+    """Raise ConfigError for an option of a loaded model if no model reads it."""
     is_loaded = ches_model is not None and not isinstance(ches_model, LanguageModel)
     for name, value in loads.items():
         if value is not None and not (is_loaded or (name != "chat_template" and _is_reward_model(judge))):
             or_a_judge = "" if name == "chat_template" else ", or a judge that is a reward model,"
             raise ConfigError(
-                f"`{name}=...` is of the model for `ches_model=...`{or_a_judge} and there is none; leave it out"
+                f"`{name}=...` applies to the model of `ches_model=...`{or_a_judge}, and there is none; leave it out"
             )
 
 
 def _with_states(model: AnyModel, loads: Mapping[str, Any], reporter: Reporter) -> LanguageModel:
-    """The model, which can say how alike the sides of a pair are. Raises ModelError, ConfigError."""
+    """Load the model that measures similarity. Raises ModelError, ConfigError."""
     if not isinstance(model, LanguageModel):
         with computing():
             model = open_model(str(model), **loads, reporter=reporter)
@@ -110,7 +110,7 @@ def _with_states(model: AnyModel, loads: Mapping[str, Any], reporter: Reporter) 
 def _likeness(
     model: LanguageModel, rows: Sequence[dict[str, Any]], on_progress: Callable[[int, int], None]
 ) -> list[float]:
-    """CHES of every row's two sides; NaN where they are no pair to the model, as when the prompt fills its context."""
+    """CHES of each row's two sides; NaN if the model cannot read the pair, as when the prompt fills its context."""
     records = load_pairs(list(rows)).records
     read = tokenise_pairs(model.encoder, records, Limits(model.context_length, model.context_length - 1)).items
     values = dict(zip((str(p.origin) for p in read), ches_of_pairs(model, read, on_progress=on_progress), strict=True))

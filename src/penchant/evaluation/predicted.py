@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from penchant import ranks
-from penchant.evaluation.scoring import sequence_logprobs
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.models.language_model import LanguageModel
 from penchant.models.logprobs import Head, token_entropy, token_logprobs
 from penchant.models.states import hidden_states

@@ -1,4 +1,4 @@
-"""Samples as lines of a file: those of an earlier call are checked before they are believed, and kept as they are."""
+"""Read and write samples as lines of a file; an earlier call's lines are checked and kept unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["SampleLine", "found_in", "refuse_other_settings", "row_ids", "write_
 
 @dataclass(frozen=True)
 class SampleLine:
-    """A line and what it says. where: file:line. is_pair: two responses, not one. text: its bytes with their end."""
+    """A line and its content. where: file:line. is_pair: two responses, not one. text: its bytes, with the line end."""
 
     where: str
     id: str
@@ -39,7 +39,7 @@ class _Completion(BaseModel):
 
 
 def row_ids(prompt_id: str, num_responses: int) -> list[str]:
-    """The ids of a prompt's rows, in order: its own where there is one row, else with the places of the two."""
+    """The ids of a prompt's rows, in order: its own if there is one row, else with the numbers of the two responses."""
     if num_responses <= 2:
         return [prompt_id]
     return [f"{prompt_id}/{i}-{j}" for i, j in combinations(range(num_responses), 2)]
@@ -48,11 +48,11 @@ def row_ids(prompt_id: str, num_responses: int) -> list[str]:
 def found_in(
     output: Path, prompts: Sequence[Prompt], num_responses: int, *, resume: bool
 ) -> dict[str, list[SampleLine]]:
-    """The lines of an earlier call by the ids of their prompts, asked for now or not; a torn last line is none.
+    """The lines of an earlier call by prompt id, requested now or not; a torn last line is ignored.
 
-    An interrupted call may have left fewer lines of a prompt than it has. Raises OutputError for a file that is there
-    without resume, a line that is no sample, one of another number of responses, and one that answers another prompt
-    under the id of one of these.
+    An interrupted call may have left only some lines of a prompt. Raises OutputError for an existing file without
+    resume, a line that is no sample, one with another number of responses, and one with another prompt under the id of
+    one of these.
     """
     if not output.exists():
         return {}
@@ -78,7 +78,7 @@ def found_in(
 
 
 def refuse_other_settings(line: SampleLine, source: Source) -> None:
-    """Raise OutputError where the line was sampled otherwise; older files do not say how long a response could get."""
+    """Raise OutputError if the line has other sampling settings; older files do not record the length limit."""
     theirs = line.source
     limit = theirs.max_new_tokens or source.max_new_tokens
     if theirs.model_copy(update={"max_new_tokens": limit}) != source:
@@ -89,7 +89,7 @@ def refuse_other_settings(line: SampleLine, source: Source) -> None:
 
 
 def write_lines(output: Path, lines: Iterable[bytes]) -> None:
-    """The lines become the file, all or none."""
+    """Replace the file by these lines, atomically."""
     with writing(output) as stream:
         stream.writelines(lines)
 
@@ -105,7 +105,7 @@ def _lines(output: Path) -> Iterator[SampleLine]:
 
 
 def _is_torn(last: bytes) -> bool:
-    """Whether what follows the last line's end is the beginning of a row."""
+    """Whether the text after the last line end is the beginning of a row."""
     try:
         json.loads(last)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What sampling gives: responses as comparisons that wait for an answer, and what came of making them."""
+"""The result of sampling: responses as unanswered comparisons, and counts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["Sampled", "Samples"]
 
 @dataclass(frozen=True)
 class Sampled:
-    """What came of it: prompts answered now and found answered; of those answered now, on how many two responses
-    stayed identical, and the tokens sampled; prompts that a server refused, and the first of them with its reason."""
+    """Counts: prompts answered now and found answered; of those answered now, prompts whose two responses stayed
+    identical, and tokens sampled; prompts that a server refused, and the first of them with its reason."""
 
     num_prompts: int
     num_found: int
@@ -23,7 +23,7 @@ class Sampled:
     first_refused: str = ""
 
     def in_words(self, seconds: float) -> list[str]:
-        """The same as lines. seconds: that the sampling took."""
+        """The counts as lines. seconds: duration of the sampling."""
         found = f" ({self.num_found} were there)" if self.num_found else ""
         lines = [f"{self.num_prompts} prompts answered{found}, {self.num_tokens} tokens in {seconds:.0f} s"]
         if self.num_identical:
@@ -35,11 +35,11 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a model answered, in the prompts' order.
+    """A model's answers, in the prompts' order.
 
-    rows: as they are written to a file; pairs of responses, or prompts with their one completion. num_identical: on how
-    many prompts two responses stayed identical. num_tokens: sampled. num_refused: prompts that a server refused, of
-    which there are no rows.
+    rows: as written to a file; pairs of responses, or prompts with one completion. num_identical: prompts whose two
+    responses stayed identical. num_tokens: tokens sampled. num_refused: prompts that a server refused, which have no
+    rows.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -49,5 +49,5 @@ class Samples:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """Pairs of responses that wait for an answer; none where there was one response to each prompt."""
+        """The pairs of responses as unanswered comparisons; empty if there was one response per prompt."""
         return [Comparison.model_validate(row) for row in self.rows if "completion" not in row]

@@ -1,4 +1,4 @@
-"""Who answers, made of what a user names: each of several models, and each of several endpoints, with its own file."""
+"""Choose the authors of answers: several models and several endpoints, each with its own output file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OF_AN_ENDPOINT = ("concurrency", "timeout")
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """What is said of those who answer; None where nothing is.
+    """The options of all authors; None if not given.
 
-    output: the file of a single one; of several, samples.jsonl is samples-1.jsonl, samples-2.jsonl, in their order.
+    output: the file of a single author; for several, samples.jsonl becomes samples-1.jsonl, samples-2.jsonl, ...
     """
 
     output: Path
@@ -36,11 +36,11 @@ class SamplingOptions:
     special_tokens: str | None = None
 
     def calls(self) -> list[dict[str, Any]]:
-        """What `penchant.sample` is told of each: models in their order, then endpoints, and where it writes.
+        """The arguments of `penchant.sample` for each: models in order, then endpoints, with the output of each.
 
-        Raises ConfigError for what nobody would read, or reads wrongly. Before the first answers, each of several
-        models is looked at, its name, its tokenizer and its chat template, and so are each endpoint's address and key.
-        Raises ModelError for a model that could not be loaded when its turn came.
+        Raises ConfigError for options that would have no effect or are invalid. Before the first author answers, the
+        name, tokenizer and chat template of each of several models are checked, and each endpoint's address and key.
+        Raises ModelError for a model that could not be loaded later.
         """
         models = self.models or (() if self.endpoints else (MODEL,))
         unread = (*(() if models else OF_A_MODEL), *(() if self.endpoints else (*OF_AN_ENDPOINT, "endpoint_models")))
@@ -65,7 +65,7 @@ class SamplingOptions:
         return self.output.with_name(f"{self.output.stem}-{number}{self.output.suffix}")
 
     def _look_at(self, models: Sequence[str]) -> None:
-        """Raises UserError for a model whose text side cannot be read, as far as that shows without its weights."""
+        """Raise UserError for a model whose tokenizer or template cannot be read; weights are not loaded."""
         if models:
             from penchant.models.encoder import load_text_side
             from penchant.models.load import read_chat_template
@@ -76,7 +76,7 @@ class SamplingOptions:
                 load_text_side(model, chat_template=template, special_tokens=spelt)
 
     def _endpoints(self) -> list[tuple[str, str]]:
-        """Each address with the name of its model; one address may have several."""
+        """Each address with the name of its model; an address may occur several times."""
         addresses = self.endpoints
         if len(addresses) == 1:
             addresses *= max(1, len(self.endpoint_models))
@@ -89,7 +89,7 @@ class SamplingOptions:
 
 
 def _look_at_endpoint(address: str, name: str, asking: Mapping[str, Any]) -> None:
-    """Raises ConfigError for an address, a key, or a way to ask that cannot be; nothing is asked."""
+    """Raise ConfigError for an invalid address, key, or sampling option; no request is sent."""
     from penchant.evaluation.endpoint_author import open_endpoint
     from penchant.models.sampler import SamplingParams
 

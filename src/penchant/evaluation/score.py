@@ -1,4 +1,4 @@
-"""Pairs that people judged, scored by the reward that a trained model holds; how often it agrees with them."""
+"""Score human-judged pairs by the reward of a trained model, and measure how often it agrees with people."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from penchant.data import Data, Loaded, OnBadRow, PreferencePair, ReadOptions, l
 from penchant.data.pairing import PairingRule
 from penchant.data.read_as import Columns
 from penchant.errors import ConfigError, DataError
+from penchant.evaluation.pair_scores import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
 from penchant.evaluation.policies import AnyModel, Loader, open_policy, open_scorer_of_pairs
 from penchant.evaluation.references import find_reference, ledger_of
-from penchant.evaluation.reward_scores import reward_scores
-from penchant.evaluation.scoring import PairScore, Summary, beta_of, response_logprobs, score_rewards, summarise
+from penchant.evaluation.reward_model_scores import reward_scores
 from penchant.files import disk_errors_explained, write_atomically
 from penchant.models.language_model import LanguageModel
 from penchant.progress import Reporter, Silent, counted
@@ -30,12 +30,12 @@ from penchant.training.failures import FailuresSoFar
 __all__ = ["Scores", "score_pairs"]
 
 TOKEN_BUDGET = 2048
-"""Tokens run at once."""
+"""Token budget of a micro-batch."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """pairs: in the order of the data, without those left out. beta: the scale of their rewards.
+    """The scores of pairs. pairs: in the order of the data, without those left out. beta: the scale of the rewards.
 
     A reward model has no beta: it is None.
     """
@@ -45,11 +45,11 @@ class Scores:
     beta: float | None
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each pair; origin is file:line."""
+        """One dict per pair; origin is file:line."""
         return [asdict(score) | {"origin": str(score.origin)} for score in self.pairs]
 
     def as_lines(self) -> str:
-        """JSON lines, one for each pair."""
+        """JSON lines, one per pair."""
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self.rows())
 
     def write(self, output: Path) -> None:
@@ -78,28 +78,28 @@ def score_pairs(
     load: Loader | None = None,
     reporter: Reporter | None = None,
 ) -> Scores:
-    """The implicit reward of both responses of every pair: beta (log pi(y|x) - log pi_ref(y|x)), and its margin.
+    """Compute the implicit rewards beta (log pi(y|x) - log pi_ref(y|x)) of every pair, and their margin.
 
-    A reward model gives its own.
+    For a reward model, its own rewards are used.
 
     Args:
-        policy: a run folder or another model's name, which is loaded here and given back before its reference is; or a
+        policy: a run folder or another model's name, which is loaded and freed before its reference is loaded; or a
             model in memory.
-        data: preference pairs, as `penchant.data.load_pairs` takes them.
-        reference: what to measure against; None for the one the policy was trained against (see `find_reference`).
+        data: preference pairs, as for `penchant.data.load_pairs`.
+        reference: the model to measure against; None: the run's reference (see `find_reference`).
         beta: scale of the rewards; None for the run's own, see `beta_of`.
-        max_pairs: at most so many, from the start.
-        max_length: tokens of prompt and response; None for what the run was trained with, or 1024.
-        special_tokens: refuse, text or control: what to make of a text that spells one; None for what the run did.
-        on_bad_row: "drop" leaves bad rows out and says how many, "error" refuses them.
+        max_pairs: the most pairs to score, from the start.
+        max_length: tokens of prompt and response; None: the run's limit, or 1024.
+        special_tokens: refuse, text or control: how to treat text that spells one; None: as in the run.
+        on_bad_row: "drop" leaves out bad rows and reports their number, "error" refuses them.
         columns, format: see `penchant.data.load_pairs`.
         pairing, min_gap: which answers of a list become pairs, see `penchant.data.load_pairs`.
-        load: makes a model of a policy's name; None for the best device and dtype there are.
-        reporter: hears of progress, and of what was left out or cut.
+        load: loads a model by name; None: with the best available device and dtype.
+        reporter: receives progress, and what was left out or cut.
 
     Raises:
-        ConfigError: nothing names a reference, or beta is not above 0.
-        ModelError: a model cannot be loaded, or the reference has another tokenizer than the policy.
+        ConfigError: no reference is given or recorded, or beta is not above 0.
+        ModelError: a model cannot be loaded, or the reference's tokenizer differs from the policy's.
         DataError: there is no usable pair, or a bad row with on_bad_row="error".
     """
     if beta is not None and not 0 < beta < float("inf"):
@@ -166,7 +166,7 @@ def _encoded(
 
 
 def _require_same(model: LanguageModel, pairs: Sequence[EncodedPair]) -> None:
-    """Raise ConfigError where a rank has another model or other pairs than the first."""
+    """Raise ConfigError where a rank's model or pairs differ from the first's."""
     digest = hashlib.blake2b(b"".join(one.key for pair in pairs for one in pair.sequences), digest_size=16)
     ranks.require_same({"model weights": model.digest, "data": digest.hexdigest()})
 

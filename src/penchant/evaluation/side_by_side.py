@@ -1,7 +1,6 @@
-"""Two models' answers to the same prompts, side by side for any judge or person, and what became of them.
+"""Compare two models' answers to the same prompts side by side, by any judge or person, and summarise the result.
 
-The newer model's answer is a or b by a coin that is fixed by seed and prompt, so that a liking for a place favours
-neither model.
+The newer model's answer is a or b by a coin toss fixed by seed and prompt, so that position bias favours neither model.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ def side_by_side(
     *,
     seed: int,
 ) -> list[Comparison]:
-    """One comparison a prompt, in order. before, after: texts by prompt id; sources: who wrote them.
+    """One comparison per prompt, in order. before, after: texts by prompt id; sources: their authors.
 
-    log_ratios: log pi(y|x) - log pi_ref(y|x) of the newer model's sample at temperature 1 to each prompt, in nats; kept
-    with the comparison, as is the side of the newer model.
+    log_ratios: log pi(y|x) - log pi_ref(y|x) of the newer model's sample at temperature 1 to each prompt, in nats;
+    stored with the comparison, like the side of the newer model.
     """
     comparisons = []
     for prompt, log_ratio in zip(prompts, log_ratios, strict=True):
@@ -49,11 +48,11 @@ def side_by_side(
 
 
 def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, Any]:
-    """Win rate of the newer model, KL, mean scores where the judge scores, and the pairs, as the report shows them.
+    """Summarise win rate, KL, mean scores if the judge gives scores, and the pairs, for the report.
 
-    comparisons: of `side_by_side`, answered; one that nobody answered counts for the KL alone. Intervals are 95%: of
-    the win rate by Tango's score method, both_bad being a tie; of means over prompts (`paired_means`). warning: of the
-    comparisons that were answered; the KL and the difference have their own.
+    comparisons: those of `side_by_side`, answered; an unanswered one counts only for the KL. Intervals are 95%: of the
+    win rate by Tango's score method, with both_bad as a tie; of means over prompts (`paired_means`). warning: for the
+    answered comparisons; the KL and the difference have their own.
     """
     ids = [comparison.id for comparison in comparisons]
     sides = [_sides(comparison) for comparison in comparisons]
@@ -83,7 +82,7 @@ def summarise_sides(comparisons: Sequence[Comparison], judge: str) -> dict[str, 
 
 
 def _sides(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as before and after; won: 1, 0, -1 for the newer model, None where nobody answered."""
+    """A comparison as before and after; won: 1, 0, -1 for the newer model, None if unanswered."""
     after = str(comparison.meta["after"])
     texts = {"a": comparison.a.text, "b": comparison.b.text}
     before = "b" if after == "a" else "a"

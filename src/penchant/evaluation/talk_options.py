@@ -1,4 +1,4 @@
-"""The model behind the chat of a project: what is said of it, and the model that this names."""
+"""The options of the model behind a project's chat page, and the model they name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL, SHARE, TEMPERATURE, MAX_NEW_TOKENS = "smollm2-135m", 0.3, 0.8, 256
 
 @dataclass(frozen=True)
 class TalkOptions:
-    """What is said of the chat; None where nothing is."""
+    """The options of the chat; None if not given."""
 
     model: str | None = None
     chat_share: float | None = None
@@ -29,11 +29,11 @@ class TalkOptions:
 
     @property
     def share(self) -> float:
-        """Of turns with two answers."""
+        """The share of turns with two answers."""
         return SHARE if self.chat_share is None else self.chat_share
 
     def check(self, *, is_on: bool) -> None:
-        """Raises ConfigError for an option that would not be read, or that leaves nothing to choose from."""
+        """Raise ConfigError for an option without effect, or one that leaves nothing to choose from."""
         given = [f"`{name}=...`" for name, value in vars(self).items() if value is not None]
         if given and not is_on:
             raise ConfigError(f"{given[0]} is only read with `chat=True`; add it, or leave {given[0]} out")
@@ -41,7 +41,7 @@ class TalkOptions:
             raise ConfigError("`temperature=0` gives the same answer twice; raise it, or pass `chat_share=0`")
 
     def talker(self, reporter: Reporter) -> ModelTalker:
-        """The model, loaded. Raises UserError."""
+        """Load the model. Raises UserError."""
         from penchant.models.sampler import SamplingParams
 
         params = SamplingParams(

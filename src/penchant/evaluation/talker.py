@@ -1,4 +1,4 @@
-"""A language model as what people talk to on the chat's page (`penchant.feedback.web.chat.Talker`)."""
+"""A language model that people talk to on the chat page (`penchant.feedback.web.chat.Talker`)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from penchant.models.streaming import stream
 __all__ = ["ModelTalker"]
 
 KEY = "chat"
-"""What the random numbers of an answer are drawn for, besides the seed that is recorded."""
+"""The name that seeds an answer's random numbers, together with the recorded seed."""
 
 
 @dataclass(frozen=True)
 class ModelTalker:
-    """params: the seed is replaced by that of each reply. Raises ConfigError where a question would have no room."""
+    """params: the seed is replaced by each reply's. Raises ConfigError if no room is left for a question."""
 
     model: LanguageModel
     params: SamplingParams
@@ -34,15 +34,15 @@ class ModelTalker:
             )
 
     def source(self, seed: int) -> Source:
-        """The model and how it was sampled."""
+        """The model and its sampling settings."""
         return source_of(self.model, replace(self.params, seed=seed))
 
     def fits(self, messages: Sequence[Message]) -> bool:
-        """Whether these messages and the longest answer to them are within what the model reads."""
+        """Whether these messages and the longest answer fit the model's context."""
         num_prompt = len(self.model.encoder.encode_prompt(messages))
         return num_prompt + self.params.max_new_tokens <= self.model.context_length
 
     def reply(self, messages: Sequence[Message], num: int, seed: int) -> Iterator[tuple[int, str]]:
-        """Pieces of `num` answers as they are written, each with the number of its answer."""
+        """Yield pieces of `num` answers as they are generated, each with the index of its answer."""
         request = Request(tuple(self.model.encoder.encode_prompt(messages)), KEY)
         return stream(self.model, request, replace(self.params, seed=seed), num_responses=num)

@@ -1,4 +1,4 @@
-"""A conversation with a model, alone or beside the one it was trained from."""
+"""Open a conversation with a model, alone or beside its reference."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def open_conversation(
     chat_template: str | None = None,
     **sampling: Any,
 ) -> Conversation:
-    """The model of this name, ready to be talked to, and beside it what it was trained from where they are compared.
+    """Open the model of this name for a conversation, with its reference if they are to be compared.
 
-    reference: in place of the one that the run names. device, dtype, chat_template: see `open_model`. sampling: of
-    `SamplingParams`. Raises UserError; ConfigError for a reference that nothing would read, or that nobody names.
+    reference: overrides the run's. device, dtype, chat_template: see `open_model`. sampling: fields of
+    `SamplingParams`. Raises UserError; ConfigError for a reference that has no effect, or that is missing.
     """
     if reference is not None and not compare:
         raise ConfigError("`reference=...` is only read with `compare=True`; add it, or leave `reference=...` out")

@@ -1,7 +1,7 @@
-"""What a judge says of two answers to each prompt: asked once, or the same question several times.
+"""A judge's verdicts on two answers to each prompt, asked once or several times.
 
-A judge that scores is asked about every answer by itself. Any other is shown both, the newer one in the first place or
-the second by a coin that is fixed by seed and prompt; an endpoint is asked in both orders besides.
+A judge that scores is asked about every answer separately. Any other judge sees both, the newer one first or second by
+a coin toss fixed by seed and prompt; an endpoint is asked in both orders as well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Two", "Verdicts", "ask"]
 
 @dataclass(frozen=True)
 class Two:
-    """A prompt and an answer of each model to it."""
+    """A prompt and each model's answer to it."""
 
     prompt: Prompt
     before: str
@@ -34,11 +34,11 @@ class Two:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What came of it: N answers of each model, asked about K times.
+    """The verdicts on N answers of each model, asked K times.
 
-    credits: K rows of N, 1 where the newer answer was preferred, 0 where the older one was, else 1/2. scores: N times
-    (before, after), their means over the askings; None of a judge that gives none. tally: of the first asking, where
-    both answers were shown.
+    credits: K rows of N: 1 if the newer answer was preferred, 0 if the older one was, else 1/2. scores: N pairs
+    (before, after), the means over repetitions; None for a judge without scores. tally: counts of the first repetition,
+    if both answers were shown.
     """
 
     credits: tuple[tuple[float, ...], ...]
@@ -46,9 +46,9 @@ class Verdicts:
     tally: Tally | None
 
     def repeatability(self, prompts: Sequence[str]) -> WinRate | None:
-        """How often two askings of the same question had one answer; None where it was asked once.
+        """How often two repetitions of a question gave the same answer; None if asked once.
 
-        prompts: N ids, by which the interval is clustered.
+        prompts: N ids that cluster the interval.
         """
         pairs = list(combinations(self.credits, 2))
         if not pairs:
@@ -58,7 +58,7 @@ class Verdicts:
 
 
 def ask(judge: Judge | Scorer, both: Sequence[Two], *, repeats: int, seed: int, reporter: Reporter) -> Verdicts:
-    """The judge's verdicts on all of them; of several ranks the first asks. Raises UserError where the judge fails."""
+    """Collect the judge's verdicts; with several ranks, only the first asks. Raises UserError if the judge fails."""
     if isinstance(judge, Scorer):
         return _scored(judge, both, repeats)
     return _shown(judge, both, repeats, seed, reporter)
@@ -101,5 +101,5 @@ def _shown(judge: Judge, both: Sequence[Two], repeats: int, seed: int, reporter:
 
 
 def _credit(answer: Comparison, is_first: bool) -> float:
-    """1 where the newer answer was preferred; a tie and both_bad are 1/2."""
+    """1 if the newer answer was preferred, 0 if the older was; 1/2 for a tie and both_bad."""
     return {"a": float(is_first), "b": float(not is_first)}.get(str(answer.outcome), 0.5)

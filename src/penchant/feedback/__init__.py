@@ -1,7 +1,7 @@
-"""Asking people: how pairs are given out, where votes are kept, and what is made of them. No torch.
+"""Asking people: how pairs are assigned, where votes are stored, and what is exported from them. No torch.
 
 project.py       a folder with project.yaml
-records.py       what the store gives and takes
+records.py       the inputs and outputs of the store
 asking/          who is asked what, decided in memory
 storing/         the store of votes, and its database
 web/             the pages on which people answer
@@ -9,12 +9,12 @@ service.py       a project on the web: opened, filled and served
 imports.py       files into tasks and answers
 training.py      votes into training pairs
 exports.py       votes to files
-snapshots.py     a project named as data of a run
-reliability.py   how far each annotator can be relied on
-summary.py       everything an admin wants to know
-details.py       what is known of an answer besides what it says
+snapshots.py     a project used as the data of a run
+reliability.py   how reliable each annotator is
+summary.py       all statistics for an admin
+details.py       what is known about an answer besides its outcome
 
-Names are imported when they are first used: the database and the web are packages that not everybody has.
+Names are imported on first use, because the database and web packages are optional.
 """
 
 from importlib import import_module

@@ -1,6 +1,6 @@
-"""What the store knows of an answer, as it stands in a comparison's meta: exports write it, imports read it.
+"""The store's details of an answer in a comparison's meta: exports write them, imports read them.
 
-The field is the store's own. Another program's value there is refused and not dropped: nothing is lost unseen.
+The field belongs to the store. Another program's value there is refused rather than silently dropped.
 """
 
 from reprlib import repr as shortened
@@ -14,13 +14,13 @@ from penchant.feedback.records import ChosenBy, Kind, Text
 __all__ = ["ANSWER_FIELD", "UNKNOWN", "Details", "details_of", "fault_of_details"]
 
 ANSWER_FIELD = "answer"
-"""The field of a comparison's meta that holds what the store knows of the answer; the rest of meta is the task's."""
+"""The field of a comparison's meta with the store's details of the answer; the rest of meta is the task's."""
 UNKNOWN = "(unknown)"
-"""Whoever gave imported answers that name nobody."""
+"""The annotator of imported anonymous answers."""
 
 
 class Details(BaseModel):
-    """Each field may be left out; see `Answer` and schema.py for what they mean. gold: the task's right answer."""
+    """All fields are optional; see `Answer` and schema.py for what they mean. gold: the task's right answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -36,12 +36,12 @@ class Details(BaseModel):
 
 
 def details_of(comparison: Comparison) -> Details:
-    """Of a comparison without fault; the defaults for one from elsewhere."""
+    """The details of a valid comparison; defaults for one from elsewhere."""
     return Details.model_validate(comparison.meta.get(ANSWER_FIELD) or {})
 
 
 def fault_of_details(comparison: Comparison) -> str | None:
-    """Why the details are not the store's; None where there are none, or nothing is wrong with them."""
+    """Why the details are invalid; None if there are none, or they are valid."""
     given = comparison.meta.get(ANSWER_FIELD)
     if given is None:
         return None

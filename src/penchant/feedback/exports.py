@@ -1,6 +1,6 @@
-"""Answers as rows of the formats that others read, and to a file: pairs, KTO, SFT, Chatbot Arena, our own comparisons.
+"""Export answers in formats that other tools read: pairs, KTO, SFT, Chatbot Arena, and Penchant's comparisons.
 
-Each function turns the current answers of a project into rows; training's three go through `training_pairs`.
+Each function turns the current answers of a project into rows; the three for training use `training_pairs`.
 """
 
 import json
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from penchant.data.records import Comparison, Message, as_message
+from penchant.data.quickly import as_message
+from penchant.data.records import Comparison, Message
 from penchant.data.written import arena_row
 from penchant.errors import ConfigError, OutputError
 from penchant.feedback.storing import Store
@@ -27,14 +28,14 @@ NOT_SOFT = {
     "arena": "holds every answer",
     "raw": "holds every answer",
 }
-"""Formats that know no soft labels, and why."""
+"""Formats without soft labels, and why."""
 
 LABELS = {"a": (True, False), "b": (False, True), "both_bad": (False, False)}
-"""Whether a and b are good, by the verdict on their task; of a tie nothing follows."""
+"""Whether a and b are good, by the verdict on their task; a tie says nothing."""
 
 
 def pair_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
-    """prompt, chosen, rejected as lists of messages; probability where it is not 1."""
+    """prompt, chosen, rejected as lists of messages; probability unless 1."""
     for pair in training_pairs(comparisons, how).pairs:
         row = {
             "prompt": _messages(pair.prompt),
@@ -47,7 +48,7 @@ def pair_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
 def kto_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
     """prompt, completion, label: true for the preferred response, false for the other, and for both of both_bad.
 
-    `how` plays no part: a label is true or false, so each task has one verdict, and no completion of it both labels.
+    `how` is ignored: labels are true or false, so each task has one verdict and each completion one label.
     """
     for votes in votes_by_task(comparisons)[0].values():
         asked, labels = votes[0], LABELS.get(verdict(votes), ())
@@ -66,12 +67,12 @@ def sft_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
 
 
 def arena_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
-    """Every main answer as a battle of Chatbot Arena; `how` plays no part, each vote is a row."""
+    """Every main answer as a battle of Chatbot Arena; `how` is ignored, each vote is a row."""
     return (arena_row(comparison) for comparison in comparisons if (detail(comparison, "kind") or "main") == "main")
 
 
 def raw_rows(comparisons: Iterable[Comparison], how: How) -> Iterator[Row]:
-    """Every current answer as a comparison, of every kind, with everything that is known of it."""
+    """Every current answer, of every kind, as a comparison with all its details."""
     return (comparison.model_dump(mode="json") for comparison in comparisons)
 
 
@@ -86,12 +87,12 @@ ROWS: dict[str, Callable[[Iterable[Comparison], How], Iterator[Row]]] = {
 
 
 def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How = "majority") -> int:
-    """Write the current answers as JSON lines; returns how many rows there are, 0 for an empty file.
+    """Write the current answers as JSON lines; returns the number of rows, 0 for an empty file.
 
-    `how` turns several votes on a task into one pair, for pairs and sft (see `training_pairs`); kto goes by majority,
-    arena and raw hold every answer. The file appears, or is replaced, once it is complete.
+    `how` combines several votes on a task into one pair, for pairs and sft (see `training_pairs`); kto uses the
+    majority, arena and raw contain every answer. The file appears, or is replaced, once it is complete.
 
-    Raises ConfigError for an unknown format or `how`, OutputError where the file cannot be written.
+    Raises ConfigError for an unknown format or `how`, OutputError if the file cannot be written.
     """
     rows, path, num_rows = export_rows(store, to, how=how), Path(path), 0
     try:
@@ -107,7 +108,7 @@ def export(store: Store, to: Format, path: str | os.PathLike[str], *, how: How =
 def export_votes(
     folder: str | os.PathLike[str], to: Format, path: str | os.PathLike[str], *, how: How = "majority"
 ) -> int:
-    """`export` of the project in a folder, to a file that is not there yet; raises OutputError for one that is."""
+    """`export` the project in a folder to a new file; raises OutputError if the file exists."""
     if Path(path).exists():
         raise OutputError(f"{path}: exists already; choose another `output=...`")
     with Store.of(folder) as store:
@@ -115,7 +116,7 @@ def export_votes(
 
 
 def export_rows(store: Store, to: Format, *, how: How = "majority") -> Iterator[dict[str, Any]]:
-    """The rows that `export` writes, one after the other; raises ConfigError for an unknown format or `how`."""
+    """Yield the rows that `export` writes; raises ConfigError for an unknown format or `how`."""
     if to not in ROWS:
         near = nearest(to, ROWS)
         hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(ROWS)}"

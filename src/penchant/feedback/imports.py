@@ -1,4 +1,4 @@
-"""Files into tasks and answers: every format of two answers that are compared, of a chosen one, or of many rated."""
+"""Import files as tasks and answers: all formats of compared answers, of a chosen answer, or of rated answers."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ __all__ = ["import_file", "import_votes", "read_comparisons", "require_rows"]
 
 
 class Tasks(NamedTuple):
-    """What a file holds: comparisons, why rows are none, and which filled fields nobody reads, in how many rows."""
+    """A file's content: comparisons, refused rows with reasons, and unread fields with counts."""
 
     comparisons: list[Comparison]
     refused: list[str]
@@ -34,12 +34,12 @@ class Tasks(NamedTuple):
 def import_file(
     store: Store, path: str | os.PathLike[str], *, gold: bool = False, unanswered: bool = False
 ) -> TasksAdded:
-    """Add the rows of a file to the project; rows that cannot be taken are in `refused`, with file and line.
+    """Add the rows of a file to the project; invalid rows are in `refused`, with file and line.
 
-    gold: the outcomes are right answers, to check annotators against. unanswered: take the pairs and leave what was
-    answered, so that people here are asked. Importing a file twice changes nothing.
+    gold: the outcomes are right answers, for checking annotators. unanswered: import the pairs without their answers,
+    so that people here are asked. Importing a file twice changes nothing.
 
-    Raises DataError for a file that cannot be read or whose format nobody knows.
+    Raises DataError for a file that cannot be read or has an unknown format.
     """
     comparisons, refused, unread = read_comparisons(path, gold=gold)
     if unanswered:
@@ -51,9 +51,9 @@ def import_file(
 def import_votes(
     folder: str | os.PathLike[str], path: str | os.PathLike[str], *, gold: bool = False, unanswered: bool = False
 ) -> TasksAdded:
-    """`import_file` into the project in a folder, which is made where there is none, once the file is known to be good.
+    """`import_file` into the project in a folder, which is created if missing, once the file is known to be valid.
 
-    Raises DataError for a file of which nothing can be taken, and what `Store.of` raises.
+    Raises DataError for a file without usable rows, and the errors of `Store.of`.
     """
     if gold and unanswered:
         raise ConfigError("`gold=True` needs the answers that `unanswered=True` leaves out; give one of the two")
@@ -64,7 +64,7 @@ def import_votes(
 
 
 def require_rows(path: str | os.PathLike[str], *, gold: bool = False) -> None:
-    """Raises DataError for a file of which nothing can be taken; looks at it alone, before there is a project."""
+    """Raise DataError for a file without usable rows; needs no project."""
     comparisons, refused, _ = read_comparisons(path, gold=gold)
     if not comparisons:
         what = f"none of its {len(refused)} rows can be taken; the first: {refused[0]}" if refused else "holds no row"
@@ -72,11 +72,11 @@ def require_rows(path: str | os.PathLike[str], *, gold: bool = False) -> None:
 
 
 def read_comparisons(path: str | os.PathLike[str], *, gold: bool = False) -> Tasks:
-    """The rows of a file as comparisons, why the others are none, and the fields that nobody reads.
+    """The rows of a file as comparisons, reasons for refused rows, and unread fields.
 
     Votes on the same two responses to the same prompt are votes on one task; ids of comparisons are kept.
 
-    Raises DataError for a file that cannot be read or whose format nobody knows.
+    Raises DataError for a file that cannot be read or has an unknown format.
     """
     found = Tasks([], [], [])
     reader = Reader(TASK_IMPORTERS)

@@ -1,4 +1,4 @@
-"""A project is a folder: `project.yaml` says how people are asked, `penchant.db` holds what they said."""
+"""A project is a folder: `project.yaml` has the settings, `penchant.db` the answers."""
 
 import os
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ProjectConfig(BaseModel):
-    """How people are asked; frozen, and a key it does not know is refused."""
+    """The settings of a project; frozen, unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,9 +77,9 @@ class Project:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], create: bool = False) -> Self:
-        """The project in `folder`; with `create`, a new one with the defaults where there is none.
+        """Open the project in `folder`; with `create`, make one with the defaults if there is none.
 
-        Raises ConfigError for a folder without project.yaml or with a wrong one, OutputError where none can be made.
+        Raises ConfigError for a missing or invalid project.yaml, OutputError if none can be made.
         """
         path = Path(folder)
         file = path / CONFIG_NAME
@@ -91,14 +91,14 @@ class Project:
             raise ConfigError(
                 f"{path}: not a project, it has no {CONFIG_NAME}; `penchant votes import {path} FILE` makes one"
             )
-        keep_private(file)  # the URL of its database may hold a password
+        keep_private(file)  # the URL of its database may contain a password
         return cls(path, _read(file))
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], settings: Mapping[str, Any]) -> Self:
-        """A new project with these settings and otherwise the defaults; nothing is made where one of them is wrong.
+        """Create a project with these settings and otherwise the defaults; nothing is made if one is invalid.
 
-        Raises ConfigError for a wrong setting, OutputError where no project can be made.
+        Raises ConfigError for an invalid setting, OutputError if no project can be made.
         """
         path = Path(folder)
         try:
@@ -109,7 +109,7 @@ class Project:
         return cls(path, _read(path / CONFIG_NAME))
 
     def require_answers(self) -> None:
-        """Raises DataError where the file of the answers is gone: an empty one in its place would hide that."""
+        """Raise DataError if the file of answers is missing: creating an empty one would hide the loss."""
         if self.config.database is None and not (self.path / DATABASE_NAME).is_file():
             raise DataError(
                 f"{self.path}: {DATABASE_NAME} is missing, and with it every answer; restore it from a copy"
@@ -117,7 +117,7 @@ class Project:
 
     @property
     def url(self) -> "str | URL":
-        """Where the answers are, for SQLAlchemy; it may hold a password."""
+        """The database URL for SQLAlchemy; it may contain a password."""
         from sqlalchemy.engine import URL
 
         return self.config.database or URL.create("sqlite", database=str((self.path / DATABASE_NAME).absolute()))

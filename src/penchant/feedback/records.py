@@ -1,4 +1,4 @@
-"""What the store gives and takes: people, their pairs, their answers."""
+"""The inputs and outputs of the store: people, their pairs, their answers."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -44,19 +44,19 @@ ChosenBy = Literal["random", "uncertainty", "gold", "repeat", "adjudication", "i
 AnswerOutcome = Literal["a", "b", "tie", "both_bad", "skip", "withdrawn"]
 PlacedOutcome = Literal["left", "right", "tie", "both_bad", "skip"]
 RECENT, BREAK_SECONDS = 200, 600
-"""Speed is told from so many answers, breaks of more seconds left out."""
+"""Speed is computed from this many answers, without breaks longer than this many seconds."""
 RefusedCode = Literal[
     "disabled", "key", "no_session", "not_admin", "not_yours", "reason", "strength", "taken", "unknown"
 ]
 
 
 class Refused(UserError):
-    """The store does not take this answer from this person; `code` says why to a program, the text to a person.
+    """The store refuses this answer from this person; `code` is the reason for programs, the text for people.
 
-    disabled, unknown: the person has no access, or the task does not exist. no_session: the token is nobody's.
-    not_yours: another person's assignment. taken: the lease ran out, or the pair was skipped, and others have answered
-    since. key: the key belongs to another answer. reason, strength: not one that the project asks for. not_admin: only
-    an admin adjudicates.
+    disabled, unknown: the person has no access, or the task does not exist. no_session: an unknown token. not_yours:
+    another person's assignment. taken: the lease expired, or the pair was skipped, and others have answered since.
+    key: the key belongs to another answer. reason, strength: not one that the project asks for. not_admin: only an
+    admin adjudicates.
     """
 
     def __init__(self, code: RefusedCode, message: str) -> None:
@@ -65,7 +65,7 @@ class Refused(UserError):
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL stores no NUL, and nothing can encode half a surrogate pair
+    # PostgreSQL stores no NUL, and nothing can encode a lone surrogate
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise PydanticCustomError("string_unicode", "NUL and half surrogate pairs are not characters")
     return text
@@ -75,13 +75,13 @@ Text = Annotated[str, AfterValidator(_storable)]
 
 
 class Record(BaseModel):
-    """Never changed, and nothing is in it that it does not know."""
+    """Frozen, without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Annotator(Record):
-    """A person who answers; `disabled_at` is None for one who may."""
+    """A person who answers; `disabled_at` is None while they may answer."""
 
     id: int
     name: str
@@ -91,17 +91,17 @@ class Annotator(Record):
 
 
 class Invitation(Record):
-    """A person and the token that lets them in; only its hash is kept, so it cannot be shown again."""
+    """A person and the token that lets them in; only its hash is stored, so it cannot be shown again."""
 
     annotator: Annotator
     token: str
 
 
 class NewAnswer(Record):
-    """An answer as it arrives. `key` is made by the client, a UUID: sent twice, it is one answer.
+    """An answer as it arrives. `key` is a UUID made by the client: an answer sent twice counts once.
 
-    strength: 1 (slightly better) to 4, for an outcome of a or b alone. seconds: from the pair on screen to the answer,
-    also where that puts another answer right and the pair was read before.
+    strength: 1 (slightly better) to 4, only for an outcome of a or b. seconds: from showing the pair to the answer,
+    also for a correction of a pair read before.
     """
 
     key: Text = Field(min_length=8, max_length=100)
@@ -120,7 +120,7 @@ class NewAnswer(Record):
         return self
 
     def check(self, *, asks_strength: bool, reasons: Collection[str]) -> None:
-        """Raises Refused for what the project does not ask."""
+        """Raise Refused for fields that the project does not ask for."""
         if self.strength is not None and not asks_strength:
             raise Refused("strength", "this project does not ask how much better; leave the strength out")
         unknown = [reason for reason in self.reasons if reason not in reasons]
@@ -128,23 +128,23 @@ class NewAnswer(Record):
             raise Refused("reason", f"'{unknown[0]}' is no reason of this project; reload the page")
 
     def require_same(self, stored: "Answer") -> "Answer":
-        """The answer that is stored under its key; raises Refused where that says something else."""
+        """The answer stored under its key; raises Refused if it differs."""
         names = ("annotator_id", "assignment_id", "outcome", "strength", "reasons", "comment")
         if any(getattr(stored, name) != getattr(self, name) for name in names):
             raise Refused("key", "another answer was sent under this key; make a new one")
         return stored
 
     def row(self, *, too_fast_seconds: float) -> dict[str, Any]:
-        """What a stored answer says; the rest of its row says whose it is, and of what."""
+        """The content columns of a stored answer; the others identify its person and assignment."""
         too_fast = self.outcome != "skip" and self.seconds < too_fast_seconds
         kept = self.model_dump(exclude={"assignment_id", "annotator_id"})
         return kept | {"reasons": list(self.reasons), "flags": ["too_fast"] if too_fast else []}
 
 
 class Answer(Record):
-    """A stored answer, never changed: `supersedes` is the id of the answer it takes the place of.
+    """A stored answer, never changed: `supersedes` is the id of the answer it replaces.
 
-    shown_first and seconds are None where an imported answer did not say. flags: too_fast, of a first answer alone.
+    shown_first and seconds are None if an imported answer lacks them. flags: too_fast, for first answers only.
     """
 
     id: int
@@ -164,9 +164,9 @@ class Answer(Record):
 
 
 class Assignment(Record):
-    """A pair given to one person, without its sources and without its kind: gold and repeats look like any other.
+    """A pair given to one person, without its sources and kind: gold tasks and repeats look like any other.
 
-    `task_id` is for the server: on a page it would give a repeat away. `answer` is the current one, None while open.
+    `task_id` is for the server: on a page it would reveal a repeat. `answer` is the current one, None while open.
     """
 
     id: int
@@ -179,12 +179,12 @@ class Assignment(Record):
 
 
 class Progress(Record):
-    """How far it is: of one person, or of the project.
+    """The progress of one person, or of the project.
 
-    answered: current answers. total: answered, and what is left to answer; None for a person who may be asked known
-    pairs or repeats: there about_left is what is left, in tens (remaining.py). seconds_median: of the times of first
-    answers; what puts one right was read before. per_hour: answers an hour between the first and the last, breaks of
-    more than ten minutes left out. None: unknown.
+    answered: current answers. total: answered plus what is left; None for a person who may be asked gold pairs or
+    repeats: then about_left is what is left, in tens (choosing.py). seconds_median: over first answers, as corrections
+    were read before. per_hour: answers per hour between the first and the last, without breaks of more than ten
+    minutes. None: unknown.
     """
 
     answered: int
@@ -195,10 +195,10 @@ class Progress(Record):
 
 
 def pace(times: Iterable[Sequence[datetime]], seconds: Iterable[float | None]) -> dict[str, float | None]:
-    """seconds_median and per_hour of recent answers; None where nothing can be told.
+    """seconds_median and per_hour of recent answers; None if unknown.
 
-    times: when each person answered. seconds: what each answer took. per_hour leaves breaks of more than ten minutes
-    out.
+    times: each person's answer times. seconds: the duration of each answer. per_hour leaves out breaks of more than ten
+    minutes.
     """
     gaps = [(later - earlier).total_seconds() for own in times for earlier, later in pairwise(sorted(own))]
     worked = [gap for gap in gaps if gap <= BREAK_SECONDS]
@@ -214,9 +214,9 @@ Pair = TypeVar("Pair")
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[Pair]):
-    """What a person is told, or was told of them; what was not asked for, or is not there, is None.
+    """The reply to a person's request; parts that were not requested, or do not exist, are None.
 
-    answer: what was stored. current: the pair to answer now; then: the one after the pair they have by now.
+    answer: the stored one. current: the pair to answer now; then: the pair after it.
     """
 
     answer: Answer | None = None
@@ -226,12 +226,12 @@ class Reply(Generic[Pair]):
 
 
 def texts_of(task: Any) -> dict[str, Any]:
-    """prompt, a and b of a stored task as texts, the sources left out."""
+    """prompt, a and b of a stored task as texts, without the sources."""
     return {"prompt": task.prompt, "a": task.a["text"], "b": task.b["text"]}
 
 
 def outcome_at(place: PlacedOutcome, shown_first: str) -> str:
-    """`left` and `right` of a page as the outcome that the store keeps: a or b; what has no place stays."""
+    """Convert `left` and `right` on a page to the stored outcome a or b; others are unchanged."""
     if place == "left":
         return shown_first
     if place == "right":
@@ -240,7 +240,7 @@ def outcome_at(place: PlacedOutcome, shown_first: str) -> str:
 
 
 def place_of(outcome: str, shown_first: str) -> str:
-    """The opposite of `outcome_at`."""
+    """The inverse of `outcome_at`."""
     if outcome not in ("a", "b"):
         return outcome
     return "left" if outcome == shown_first else "right"

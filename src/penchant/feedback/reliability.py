@@ -1,6 +1,6 @@
-"""How far each annotator can be relied on, and how noisy labels are: shares of counted answers, with intervals.
+"""Measure how reliable each annotator is, and how noisy labels are: shares of counted answers, with intervals.
 
-Nothing here says that a person is wrong: disagreement with others can be taste. Read it beside the answers.
+Disagreement with others is not an error: it can be taste. Read these numbers beside the answers.
 """
 
 import math
@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Share:
-    """`hits` of `num`, the share, and its 95 % interval; None where num is 0."""
+    """`hits` of `num`, the share, and its 95 % interval; None if num is 0."""
 
     hits: int
     num: int
@@ -40,11 +40,10 @@ class Share:
 class Reliability:
     """One annotator.
 
-    num_answers: answers of every kind but adjudication. gold: right answers to gold tasks. self_agreement: repeats
-    answered as before. too_fast: flagged answers; corrections are never flagged. with_majority: of `named_votes`, those
-    that equal the commonest vote of the others on the task; tasks on which the others have none are left out.
-    first_side: answers of a or b that prefer the side shown first; an interval that leaves out one half says that the
-    place sways the answers.
+    num_answers: answers of every kind except adjudication. gold: right answers to gold tasks. self_agreement: repeats
+    answered as before. too_fast: flagged answers; corrections are never flagged. with_majority: among `named_votes`,
+    those equal to the most common vote of the others on the task, if there is one. first_side: answers of a or b that
+    prefer the side shown first; an interval that excludes one half indicates position bias.
     """
 
     annotator: str
@@ -58,10 +57,10 @@ class Reliability:
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """From repeats: how often the same person gave the other preference, and what that says of every label.
+    """Label noise from repeats: how often the same person reversed a preference, and the noise this implies.
 
-    label_smoothing: the suggested value; None where no repeat was a preference both times, or where at least half of
-    them changed, so that answers are no better than a coin. low and high: its limits from the interval of `changed`.
+    label_smoothing: the suggested value; None if no repeat was a preference both times, or if at least half of them
+    changed, so that answers are no better than random. low and high: its limits, from the interval of `changed`.
     """
 
     changed: Share
@@ -71,7 +70,7 @@ class LabelNoise:
 
 
 def share(hits: int, num: int, confidence: float = 0.95) -> Share:
-    """A share with Wilson's interval (E. B. Wilson, 1927), which holds for small numbers and shares near 0 and 1.
+    """A share with Wilson's interval (E. B. Wilson, 1927), which is valid for small numbers and shares near 0 and 1.
 
     Example:
         >>> got = share(8, 10)
@@ -88,7 +87,7 @@ def share(hits: int, num: int, confidence: float = 0.95) -> Share:
 
 
 def reliability(comparisons: Iterable[Comparison]) -> list[Reliability]:
-    """Every annotator's, by number of answers, most first; comparisons are a store's current answers."""
+    """The reliability of every annotator, most answers first; comparisons are a store's current answers."""
     answers = [c for c in comparisons if c.outcome is not None and _kind(c) != "adjudication"]
     votes = named_votes(answer for answer in answers if _kind(answer) == "main")
     by_annotator = defaultdict(list)
@@ -99,9 +98,9 @@ def reliability(comparisons: Iterable[Comparison]) -> list[Reliability]:
 
 
 def named_votes(main: Iterable[Comparison]) -> dict[str, dict[str, str]]:
-    """By task, what each person said of it: one vote each, the latest.
+    """By task, each person's latest vote.
 
-    Answers that name nobody are not among them: whether two are of one person or of two, nobody knows.
+    Anonymous answers are left out, because it is unknown whether two are from the same person.
     """
     votes: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for answer in main:
@@ -112,17 +111,17 @@ def named_votes(main: Iterable[Comparison]) -> dict[str, dict[str, str]]:
 
 
 def position_bias(answers: Iterable[Comparison]) -> Share:
-    """Share of the preferences that are for the side shown first; one half without bias, whatever the answers."""
+    """The share of preferences for the side shown first; one half without bias, whatever the answers."""
     placed = [c for c in answers if c.outcome in ("a", "b") and c.shown_first is not None]
     return share(sum(c.outcome == c.shown_first for c in placed), len(placed))
 
 
 def label_noise(comparisons: Iterable[Comparison]) -> LabelNoise:
-    """How often a label is flipped, from pairs that the same person was asked twice and preferred a side both times.
+    """The rate of flipped labels, from pairs on which the same person preferred a side twice.
 
-    If each answer is flipped with probability e, on its own, two answers differ with probability d = 2 e (1 - e), so
-    e = (1 - sqrt(1 - 2 d)) / 2: the label_smoothing that conservative DPO takes (E. Mitchell, A note on DPO with noisy
-    preferences, 2023). A person's lasting mistakes do not show in repeats: it is a lower bound on noise.
+    If each answer is flipped independently with probability e, two answers differ with probability d = 2 e (1 - e), so
+    e = (1 - sqrt(1 - 2 d)) / 2: the label_smoothing of conservative DPO (E. Mitchell, A note on DPO with noisy
+    preferences, 2023). Systematic errors of a person do not show in repeats, so this is a lower bound on noise.
 
     Example:
         >>> label_noise([]).label_smoothing is None
@@ -165,7 +164,7 @@ def _of(name: str, own: Sequence[Comparison], votes: dict[str, dict[str, str]]) 
 
 
 def _most_others(name: str, on_task: dict[str, str]) -> str | None:
-    """The commonest vote of the others; None where there is none, or two are as common."""
+    """The most common vote of the others; None if there is none, or a tie."""
     ranked = Counter(outcome for other, outcome in on_task.items() if other != name).most_common(2)
     if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[1][1]):
         return None

@@ -1,6 +1,6 @@
-"""A project on the web: checked, opened or made, filled with pairs, and ready to serve; and links for people.
+"""Open or create a project, fill it with pairs, and serve it on the web; make links for people.
 
-Everything that could be wrong is looked at before anything is made.
+All arguments are checked before anything is created.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of one file of pairs."""
+    """The result of importing one file of pairs."""
 
     file: str
     is_gold: bool
@@ -46,8 +46,8 @@ class Imported:
 class Site:
     """A project that is ready to serve.
 
-    link: opens it as its owner, and is a secret. base: what its addresses begin with. imported: what became of each
-    file of pairs.
+    link: opens it as its owner, and is a secret. base: the prefix of its addresses. imported: the result for each file
+    of pairs.
     """
 
     store: Store
@@ -58,7 +58,7 @@ class Site:
     listening: socket.socket
 
     def in_words(self) -> Iterator[str]:
-        """What became of the files, and what there is to ask."""
+        """The results of the files, and the tasks to ask, in words."""
         for one in self.imported:
             what = "gold pairs" if one.is_gold else "pairs"
             yield f"{one.file}: {one.added.added} {what} added, {one.added.known} were there"
@@ -67,7 +67,7 @@ class Site:
         yield f"{counts.tasks} pairs, {counts.answered} answers"
 
     def serve(self) -> None:
-        """Serve until Ctrl-C or SIGTERM; meanwhile `invite` knows where."""
+        """Serve until Ctrl-C or SIGTERM; meanwhile `invite` knows the address."""
         with serving.announced(self.store.project.path, self.base, self.listening):
             listening.serve(self.app, self.listening)
 
@@ -87,20 +87,20 @@ def open_site(
     talker: Callable[[], Talker] | None = None,
     chat_share: float = CHAT_SHARE,
 ) -> Iterator[Site]:
-    """A project ready to serve, made where there is none.
+    """Open a project for serving; create it if missing.
 
     Args:
-        folder: of the project. tasks: files of comparisons to ask. gold: files of comparisons with the right answer.
-        host: where to listen; others than this machine need a token. port: 0 takes any that is free.
-        token: the owner's, of 32 or more letters and digits, or "new"; None: the one that the folder keeps.
-        public_url: how people open it through a proxy.
-        settings: of `ProjectConfig`, for a new project; one that is there must agree with them.
-        share_database: whether a new project may share its database with another; a function is asked, with a sentence.
-        talker: makes the model of a chat, called once all else is known to be right.
-        chat_share: of the chat's turns, those with two answers to choose from.
+        folder: the project's. tasks: files of comparisons to ask. gold: files of comparisons with the right answer.
+        host: the address to listen on; any but this machine's own needs a token. port: 0 takes any free port.
+        token: the owner's, of 32 or more letters and digits, or "new"; None: the one stored in the folder.
+        public_url: the address for people behind a proxy.
+        settings: those of `ProjectConfig`, for a new project; an existing one must agree.
+        share_database: whether a new project may share its database with another; or a function that is asked.
+        talker: makes the model of a chat, called after all other checks.
+        chat_share: the share of chat turns with two answers to choose from.
 
     Raises:
-        ConfigError, DataError, OutputError: something given is wrong; then no project was made.
+        ConfigError, DataError, OutputError: an argument is invalid; no project is created then.
 
     Example:
         >>> with open_site("votes", tasks=["samples.jsonl"]) as site:  # doctest: +SKIP
@@ -128,11 +128,11 @@ def open_site(
 
 
 def invite(folder: StrPath, name: str, *, role: Role = "annotator", url: str | None = None) -> str:
-    """The link with which a person answers in a project; it is known this once, since only its hash is kept.
+    """Make the link for a person to answer in a project; it is shown only once, as only its hash is stored.
 
-    url: where the project is served; None: where its server runs on this machine now, else its usual address.
+    url: the project's address; None: that of its running server on this machine, else the usual one.
 
-    Raises ConfigError for a folder that is no project, or a name that is none or the owner's.
+    Raises ConfigError for a folder that is no project, or an invalid name, or the owner's.
     """
     with Store.of(folder) as store:
         if name.strip() == OWNER_NAME:
@@ -164,11 +164,11 @@ def _check(
 
 
 def _project(folder: Path, asked: Mapping[str, Any], share: bool | Callable[[str], bool]) -> Project:
-    """The project; settings are written into a new one, and must agree with one that is there."""
+    """Open or create the project; settings are written into a new one, and must agree with an existing one."""
     file = folder / CONFIG_NAME
     if not file.exists():
         if (url := asked.get("database")) is not None:
-            _ask_before_sharing(url, share)  # it can be reached: nothing is made before
+            _ask_before_sharing(url, share)  # checks the connection before anything is created
         return Project.create(folder, asked)
     project = Project.open(folder)
     for name, value in asked.items():
@@ -179,7 +179,7 @@ def _project(folder: Path, asked: Mapping[str, Any], share: bool | Callable[[str
 
 
 def _ask_before_sharing(url: str, share: bool | Callable[[str], bool]) -> None:
-    """Raises ConfigError where another project has used the database and nobody says that it may be shared."""
+    """Raise ConfigError if another project has used the database and sharing was not allowed."""
     found = held(url)
     if not found or share is True:
         return

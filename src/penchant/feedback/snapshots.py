@@ -1,6 +1,6 @@
-"""A project of people's answers named as data: its answers as they are now, in a file that stays what it is.
+"""Use an annotation project as data: write its current answers to a snapshot file that never changes.
 
-Beside the file stands what became of the votes, see `penchant.data.authors.votes_file`.
+Facts about the votes are written beside it, see `penchant.data.authors.votes_file`.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ def resolve_projects(
     begun_with: Sequence[str] = (),
     say: Callable[[str], None],
 ) -> tuple[str, ...]:
-    """The files, with a snapshot of its answers as `to` (pairs, kto or sft) in place of every project folder.
+    """Return the files, with each project folder replaced by a snapshot of its answers as `to` (pairs, kto or sft).
 
-    A snapshot is named by its content and by what became of the votes, so that a run's settings and its ledger say
-    exactly what was trained on, and a stopped run goes on with the same answers although people have gone on voting.
+    A snapshot is named by its content and its facts, so that a run's settings and ledger identify exactly what was
+    trained on, and a resumed run uses the same answers although people have continued voting.
 
     Args:
         files: paths of data, and of folders with a project.yaml.
-        labels: several votes into one pair, majority (what None means) or soft.
-        begun_with: the files of the run that goes on.
-        say: told what became of the votes of each project.
+        labels: how to combine several votes into one pair, majority (the default) or soft.
+        begun_with: the files of the run to resume.
+        say: receives the facts about each project's votes.
 
     Raises:
-        ConfigError: labels where no file is a project, that `to` does not know, or that a run did not begin with.
-        DataError: nobody has answered. OutputError: no snapshot can be written.
+        ConfigError: labels if no file is a project, if `to` has none, or if the run began with others.
+        DataError: there are no answers. OutputError: no snapshot can be written.
     """
     parts = list(map(Part.of, files))
     projects = [is_project(Path(part.path)) for part in parts]
@@ -73,7 +73,7 @@ def _resolved(folder: Path, to: str, labels: str | None, begun_with: Sequence[st
 
 
 def in_words(votes: Mapping[str, Any]) -> str:
-    """What became of the votes, in one sentence."""
+    """The facts about the votes, in one sentence."""
     lost = [("tie", "ties"), ("both_bad", "both bad"), ("tied", "in which no answer has most votes")]
     without = ", ".join(f"{votes[key]} {words}" for key, words in lost if votes[key])
     unused = [("gold", "to gold tasks"), ("repeat", "repeats")]

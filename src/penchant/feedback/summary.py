@@ -1,6 +1,6 @@
-"""Everything an admin wants to know, as one plain dict, with words where a number has no meaning yet.
+"""All statistics for an admin, as one plain dict, with an explanation where a number is not yet meaningful.
 
-It is built from the current answers: how many there are, whether people agree, what sways them, who wins.
+They are computed from the current answers: counts, agreement, biases, and a ranking of sources.
 """
 
 from collections import defaultdict
@@ -20,11 +20,11 @@ __all__ = ["agreement", "length_bias", "source_label", "source_table", "summary"
 
 
 def summary(store: Store) -> dict[str, Any]:
-    """What the admin page shows; JSON holds all of it.
+    """The content of the admin page, as JSON values.
 
-    counts, progress: see `Counts`, `Progress`. agreement: `agreement`. position_bias, length_bias: shares of the
+    counts, progress: see `Counts`, `Progress`. agreement: `agreement`. position_bias, length_bias: shares of
     preferences for the side shown first and for the longer text. sources: `source_table`. reliability, label_noise:
-    see reliability.py. pairs: what training would get by majority. disagreements: how many tasks wait for a verdict.
+    see reliability.py. pairs: training pairs by majority. disagreements: the number of tasks waiting for a verdict.
     """
     answers = list(store.comparisons())
     main = [c for c in answers if (detail(c, "kind") or "main") == "main"]
@@ -48,10 +48,10 @@ def summary(store: Store) -> dict[str, Any]:
 
 
 def agreement(main: Sequence[Comparison]) -> dict[str, Any]:
-    """Krippendorff's alpha over the four outcomes, the raw share of equal answers, and what to make of them.
+    """Krippendorff's alpha over the four outcomes, the raw share of equal answers, and an interpretation.
 
-    Of `named_votes`: one answer a person and task. The words are `penchant.ranking.alpha_reading`'s. value is None,
-    with the reason, where no task has two of them or every answer is the same. num_unnamed: answers that name nobody.
+    They use `named_votes`: one answer per person and task. The words are `penchant.ranking.alpha_reading`'s. value is
+    None, with a reason, if no task has two votes or all answers are the same. num_unnamed: anonymous answers.
     """
     from penchant.ranking import alpha_reading, krippendorff_alpha, raw_agreement
 
@@ -72,9 +72,9 @@ def agreement(main: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def length_bias(main: Sequence[Comparison]) -> Any:
-    """Share of the preferences that are for the longer text, equal lengths (in characters) left out.
+    """Share of preferences for the longer text, without pairs of equal length (in characters).
 
-    Longer answers may be better ones: it is a fact about the answers, not a fault of the annotators.
+    Longer answers may be better ones: this describes the answers, and is no error of the annotators.
     """
     unequal = [c for c in main if c.outcome in ("a", "b") and len(c.a.text) != len(c.b.text)]
     longer = sum((c.outcome == "a") == (len(c.a.text) > len(c.b.text)) for c in unequal)
@@ -84,11 +84,10 @@ def length_bias(main: Sequence[Comparison]) -> Any:
 def source_table(main: Sequence[Comparison]) -> dict[str, Any]:
     """Bradley-Terry over the sources, best first: Elo points around a mean of 1000 with 95 % limits.
 
-    A tie is half a win for each side. both_bad says nothing about the order, nor does a comparison of a source with
-    itself: they are counted in `both_bad` and `same_source`. Half a phantom win and loss keeps a source that won, or
-    lost, everything finite. Answers of one task may err together, so intervals are the sandwich's, clustered by task,
-    where there are enough tasks, and the model's otherwise. rows is empty, with the reason, where there are not two
-    sources.
+    A tie is half a win for each side. both_bad and comparisons of a source with itself say nothing about the order and
+    are counted in `both_bad` and `same_source`. Half a phantom win and loss keep sources that won, or lost, everything
+    finite. Answers to one task may be correlated, so intervals are the sandwich's, clustered by task, if there are
+    enough tasks, and the model's otherwise. rows is empty, with a reason, if there are fewer than two sources.
     """
     from penchant.ranking import Votes
 
@@ -107,7 +106,7 @@ def source_table(main: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def source_label(candidate: Candidate) -> str:
-    """The name a source goes by in the table: its model, and the temperature where it is known."""
+    """The name of a source in the table: its model, and the temperature if known."""
     source = candidate.source
     if source is None:
         return HUMAN

@@ -1,4 +1,4 @@
-"""Votes into what training reads: one pair for each task whose voters prefer one side.
+"""Convert votes to training pairs: one pair for each task whose voters prefer one side.
 
 A task's votes are its main answers and the verdict of an admin if there is one. Answers to gold tasks and to repeats
 check annotators and are left out: a person's vote on a task counts once.
@@ -20,10 +20,10 @@ How = Literal["majority", "soft"]
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """Pairs in the order in which their tasks were first answered, and what became of every task.
+    """Pairs in the order of their tasks' first answers, and counts of all tasks.
 
-    counts: tasks = pairs + tied (no outcome has most votes, or as many for a as for b) + tie + both_bad (that outcome
-    has most votes); and answers = votes + gold + repeat + unanswered, the last three not used.
+    counts: tasks = pairs + tied (no outcome has the most votes, or equally many for a and b) + tie + both_bad (these
+    outcomes have the most votes); and answers = votes + gold + repeat + unanswered, the last three not used.
     """
 
     pairs: tuple[PreferencePair, ...]
@@ -33,21 +33,21 @@ class TrainingPairs:
 def training_pairs(
     comparisons: Iterable[Comparison], how: How = "majority", *, weighted: bool = False
 ) -> TrainingPairs:
-    """Pairs from the votes on each task.
+    """Make pairs from the votes on each task.
 
-    majority: the outcome with most votes decides, a verdict alone where there is one; a makes a chosen, b makes b.
+    majority: the outcome with the most votes decides, or a verdict alone; a makes a chosen, b makes b chosen.
     Two outcomes with equally many votes, tie and both_bad make no pair.
 
     soft: p(a > b) = (wins of a + ties / 2 + 1/2) / (n + 1) over the n votes that are not both_bad: the Bradley-Terry
-    probability of two items with half a phantom win for each, which keeps p off 0 and 1. A verdict is one vote more.
-    chosen is the likelier side and `probability` its p. Where both_bad has most votes, or p is 1/2, there is no pair.
+    probability of two items with half a phantom win for each, which keeps p off 0 and 1. A verdict is one more vote.
+    chosen is the likelier side and `probability` its p. If both_bad has the most votes, or p is 1/2, there is no pair.
 
     weighted: weight a pair by the mean of 1 / probability over its votes (the probability with which the task was
     chosen for the annotator), scaled to a mean of 1 over the pairs: uncertain tasks, asked more often, then count as
-    if all had been drawn evenly (inverse-propensity weights; D. G. Horvitz and D. J. Thompson, 1952). It is right
-    while a small share of the tasks has been answered; once every task is, leave it out: nothing is over-represented.
+    if all had been drawn uniformly (inverse-propensity weights; D. G. Horvitz and D. J. Thompson, 1952). It is right
+    while a small share of the tasks is answered; once all are, leave it out: no task is over-represented.
 
-    Raises ConfigError for another `how`, and with `weighted` where a vote does not know its probability.
+    Raises ConfigError for an unknown `how`, and with `weighted` if a vote has no recorded probability.
 
     Example:
         >>> from penchant.data.records import Candidate, Message
@@ -76,7 +76,7 @@ def training_pairs(
 
 
 def votes_by_task(comparisons: Iterable[Comparison]) -> tuple[dict[str, list[Comparison]], Counter[str]]:
-    """The votes of each task, in the order of their first, and how many answers are which."""
+    """The votes of each task, in order of the first, and counts of answers by use."""
     votes: defaultdict[str, list[Comparison]] = defaultdict(list)
     counts: Counter[str] = Counter()
     for comparison in comparisons:
@@ -90,14 +90,14 @@ def votes_by_task(comparisons: Iterable[Comparison]) -> tuple[dict[str, list[Com
 
 
 def verdict(votes: Sequence[Comparison]) -> str:
-    """What the votes on one task say: a, b, tie, both_bad, or "tied" where two outcomes have most votes."""
+    """The majority of the votes on one task: a, b, tie, both_bad, or "tied" if two outcomes lead."""
     settled = [vote for vote in votes if detail(vote, "kind") == "adjudication"]
     ranked = Counter(str(vote.outcome) for vote in settled or votes).most_common(2)
     return "tied" if len(ranked) > 1 and ranked[0][1] == ranked[1][1] else ranked[0][0]
 
 
 def detail(comparison: Comparison, name: str) -> object:
-    """What the store says of an answer, such as its kind; None for a comparison from elsewhere."""
+    """A detail that the store records for an answer, such as its kind; None for a comparison from elsewhere."""
     details = comparison.meta.get(ANSWER_FIELD)
     return details.get(name) if isinstance(details, dict) else None
 
@@ -124,7 +124,7 @@ def _pair(asked: Comparison, winner: str, probability: float) -> PreferencePair:
 
 
 def _weight(votes: Sequence[Comparison]) -> float:
-    """Mean of 1 / probability over the main votes; a verdict was not drawn."""
+    """Mean of 1 / probability over the main votes; a verdict was not sampled."""
     drawn = [vote for vote in votes if detail(vote, "kind") != "adjudication"] or votes
     inverse = []
     for vote in drawn:

@@ -1,13 +1,13 @@
-"""Files written whole or not at all, places found out beforehand, and locks that end with their holder.
+"""Atomic file writes, checks of output paths, and locks that end with their holder.
 
-whole.py   replace a file so that a reader sees the old or the new; what a disk refuses in one sentence
-place.py   whether a result could be written
+whole.py   replace a file so that a reader sees the old or the new; disk errors in one sentence
+place.py   check that a result can be written
 lock.py    one process at a time
-private.py files for their owner alone
+private.py files readable only by their owner
 
-What is written by hand elsewhere is not missed where it is lost: caches, which are made again (the choice of a matrix
-product in models/matmul.py, what this machine is measured to do in models/devices.py), and where a project is served,
-which holds only while it is (feedback/web/serving.py).
+Some files are written directly, because losing them does no harm: caches, which are rebuilt (the choice of a matrix
+product in models/matmul.py, this machine's measurements in models/devices.py), and a running server's address
+(feedback/web/serving.py).
 """
 
 from penchant.files.lock import LOCK, alone_in, exclusive

@@ -1,8 +1,8 @@
 """One process at a time: a lock that the system frees when its holder ends, however it ends.
 
-The lock is `flock` on a file that is there for nothing else. Its holder removes it before letting go, so whoever gets a
-lock looks whether the locked file is still the one in its place, and begins again where it is not. Where Python has no
-fcntl (Windows), or the file system no locks, nothing is locked.
+The lock is `flock` on a dedicated file. Its holder removes the file before releasing it, so a process that gets a lock
+checks that the locked file is still the one at its path, and retries otherwise. Without Python's fcntl (Windows), or on
+file systems without locks, nothing is locked.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ except ImportError:
 __all__ = ["LOCK", "alone_in", "exclusive"]
 
 LOCK = ".lock"
-"""The file by which a folder is held."""
+"""The name of a folder's lock file."""
 
 
 @contextmanager
 def exclusive(path: Path, refusal: str) -> Iterator[None]:
-    """Hold the lock file `path`, in a folder that is there. Raises OutputError with `refusal` where another holds it.
+    """Hold the lock file `path`, in an existing folder. Raises OutputError with `refusal` if another process holds it.
 
-    After a kill -9 the file stays and holds nothing. Raises OSError where it cannot be made.
+    After a kill -9 the file remains but locks nothing. Raises OSError if it cannot be made.
     """
     if fcntl is None:
         yield
@@ -46,10 +46,10 @@ def exclusive(path: Path, refusal: str) -> Iterator[None]:
 
 @contextmanager
 def alone_in(folder: Path, work: str, *, option: str = "another folder") -> Iterator[None]:
-    """Make the folder and hold its lock; at the end nothing that was made here is left empty.
+    """Create the folder and hold its lock; at the end, created folders that are still empty are removed.
 
-    work: the command that is at work, for messages. Raises OutputError where another holds the folder, or none can be
-    made there; `option` is what to choose then.
+    work: the command at work, for messages. Raises OutputError if another process holds the folder, or it cannot be
+    created; `option` is the argument to change then.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -68,7 +68,7 @@ def alone_in(folder: Path, work: str, *, option: str = "another folder") -> Iter
 
 
 def _remove_empty(folders: list[Path]) -> None:
-    """Inner ones first; one that holds something stays, and so do those around it."""
+    """Remove empty folders, innermost first; non-empty ones and their parents stay."""
     try:
         for folder in folders:
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""Whether a result could be written, found out before the work that makes it."""
+"""Check that a result can be written, before computing it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["require_new", "require_place"]
 
 
 def require_new(path: Path, option: str = "`output=...`") -> None:
-    """Raise OutputError where something is at `path` already, or nothing can be created there."""
+    """Raise OutputError if `path` already exists, or cannot be created."""
     require_place(path, option)
     if path.exists():
         raise OutputError(f"{path}: exists already; choose another {option}")
 
 
 def require_place(path: Path, option: str = "`output=...`") -> None:
-    """Raise OutputError where nothing can be created at `path`; what is there already is left to the caller.
+    """Raise OutputError if nothing can be created at `path`; an existing file is left to the caller.
 
-    Only trying tells: on some file systems nothing can be made although the rights allow it. The folders above `path`
-    stay, since a second command may be about to use them; `path` itself does not.
+    This is tested by trying: on some file systems creation fails although permissions allow it. Parent folders are
+    kept, since another command may be about to use them; `path` itself is not.
     """
     try:
         if path.exists():

@@ -1,4 +1,4 @@
-"""Files for their owner alone: who answered, what they said, and the password of a database."""
+"""Files readable only by their owner: annotators, answers, and database passwords."""
 
 import os
 from contextlib import suppress
@@ -17,7 +17,7 @@ def create_private(file: Path, text: str) -> None:
 
 
 def keep_private(file: Path) -> None:
-    """Let nobody else read a file that is there; one that belongs to somebody else stays as they have it."""
+    """Make an existing file readable only by its owner; another user's file is unchanged."""
     with suppress(FileNotFoundError, PermissionError):
         if file.stat().st_mode & 0o077:
             file.chmod(MODE)

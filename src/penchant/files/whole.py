@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all, and what a disk refuses said in one sentence."""
+"""Write files and folders atomically, and report disk errors in one sentence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 SCRATCH = ".*.writing"
-"""What files are called, as a pattern, until they are whole; one that is left over was never used."""
+"""The name pattern of incomplete files; leftovers were never used."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (
@@ -50,9 +50,9 @@ REFUSED = (
 def disk_errors_explained(
     path: Path, *, again: str = "continue with `resume=True`", elsewhere: str = "choose another `output=...`"
 ) -> Iterator[None]:
-    """Turn a full disk, a forbidden folder or one that cannot be made into an OutputError.
+    """Turn a full disk, a forbidden folder, or one that cannot be created, into an OutputError.
 
-    again: what to do once there is space. elsewhere: how to name another place.
+    again: what to do once there is space. elsewhere: how to choose another path.
     """
     try:
         yield
@@ -69,9 +69,9 @@ def disk_errors_explained(
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A scratch file that becomes `path` at the end; where that fails, `path` stays as it was and no scratch is left.
+    """A context with a temporary file that replaces `path` at the end; on failure `path` is unchanged.
 
-    For what another library writes by name, which must be on disk before the block ends (`sync_file`); else `writing`.
+    For libraries that write by file name; it must be synced in the block (`sync_file`). Otherwise use `writing`.
     """
     scratch = path.with_name(f".{path.name}.writing")
     try:
@@ -83,9 +83,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def put_in_place(scratch: Path, path: Path) -> None:
-    """Let a finished file, which is on the disk already, take the place of `path` in the same folder, and keep it.
+    """Replace `path` by a finished, synced file in the same folder, durably.
 
-    For a file that is added to for long before it is whole; else `replacing` or `writing`. Raises OSError.
+    For a file that grows for a long time; otherwise use `replacing` or `writing`. Raises OSError.
     """
     os.replace(scratch, path)
     sync_folder(path.parent)
@@ -93,7 +93,7 @@ def put_in_place(scratch: Path, path: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose content becomes that of `path` at the end, on the disk; a reader sees the old or the new."""
+    """A context with a stream whose content replaces `path` at the end; a reader sees the old or the new."""
     with replacing(path) as scratch, scratch.open("wb") as stream:
         yield stream
         stream.flush()
@@ -107,9 +107,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def append_whole(path: Path, text: str) -> None:
-    """Add to the end of a file, on the disk before this returns; where it breaks off, nothing is added.
+    """Append to a file and sync it; if this is interrupted, nothing is appended.
 
-    For the one process that writes there: what another appended meanwhile would be cut off with it. Raises OSError.
+    Only one process may write there: on failure, another's appended data would be cut off too. Raises OSError.
     """
     end = path.stat().st_size if path.exists() else 0
     try:
@@ -117,7 +117,7 @@ def append_whole(path: Path, text: str) -> None:
             stream.write(text.encode("utf-8", SPELT_OUT))
             stream.flush()
             os.fsync(stream.fileno())
-    except BaseException:  # Ctrl-C too: what is appended after half a line would be lost with it
+    except BaseException:  # Ctrl-C too: later appends after a partial line would be lost with it
         with suppress(OSError):
             os.truncate(path, end)
         raise
@@ -125,11 +125,11 @@ def append_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def replacing_folder(path: Path, *, scratch: Path | None = None, last: str = "") -> Iterator[Path]:
-    """A scratch folder that becomes `path` at the end, on the disk with all that is in it; else `path` stays.
+    """A context with a temporary folder that replaces `path` at the end, synced; on failure `path` is unchanged.
 
-    scratch: where it is; what a killed process left there is removed. last: how the names of those files end that are
-    to come last where `path` is an empty folder, which is filled and not replaced: it may be a mount point, or where
-    the user stands. Raises OSError.
+    scratch: its path; leftovers of a killed process there are removed. last: endings of files to move last if `path` is
+    an existing empty folder, which is filled rather than replaced: it may be a mount point, or the working directory.
+    Raises OSError.
     """
     is_empty = path.is_dir() and not any(path.iterdir())
     if scratch is None:
@@ -156,13 +156,13 @@ def replacing_folder(path: Path, *, scratch: Path | None = None, last: str = "")
 
 
 def sync_file(file: Path) -> None:
-    """Have what was written to a file on the disk."""
+    """Sync a file to disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut, where the system can."""
+    """Make renames inside `folder` survive a power cut, if the system supports it."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,19 +1,19 @@
-"""An exact world in float64: every response is listed, so every claim about DPO can be checked to the last digit.
+"""An exact world in float64: every response is listed, so every claim about DPO can be checked numerically.
 
 world.py        prompts, responses, reference, reward and preferences
 tree.py         the same for token sequences: a path's probability is a product of conditionals
 exact.py        the KL-regularised objective, its optimum, and IPO's, by summation
-population.py   the loss of any objective over all pairs and answers
-answers.py      a few answers instead of all, and when they settle a policy
-completions.py  a tree of what a language model may say, and the probability of a path
-corpus.py       stories of known entropy, demonstrations, and a taste, for a model to grow up with
+population.py   the expected loss of any objective over all pairs and answers
+answers.py      finitely many answers, and when they determine a policy
+completions.py  a tree of a language model's completions, and the probability of a path
+corpus.py       stories of known entropy, demonstrations, and a preference, to train a small model on
 games.py        games between players of known rating, and Elo's online rule
 optimise.py     Newton, L-BFGS, gradient descent
-policy_gradients.py   the mean of a policy gradient over all that may be sampled, beside the exact gradient
-expected_steps.py   the same of PPO, also on old responses, and of online DPO's pairs
+policy_gradients.py   the mean of a policy gradient over all possible samples, and the exact gradient
+expected_steps.py   the same for PPO, also on old responses, and for online DPO's pairs
 learning.py     RLOO, GRPO, PPO, best-of-n and online DPO from samples, where the optimum is known
-routes.py       preferences to policy: by DPO and its kin, by the true reward, by a fitted reward
-result.py       what an experiment returns
+routes.py       from preferences to a policy: DPO and related objectives, the true reward, a fitted reward
+result.py       the result of an experiment
 experiments/    the claims, one file each
 """
 

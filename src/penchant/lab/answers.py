@@ -1,4 +1,4 @@
-"""Finite data: ask people a few times, and see the world as their answers show it.
+"""Finite data: sample answers from people, and estimate the world from them.
 
 Shapes: X prompts, Y responses.
 """
@@ -12,18 +12,18 @@ __all__ = ["ask", "empirical_world", "has_finite_optimum"]
 
 
 def ask(world: World, num_comparisons: int, generator: torch.Generator) -> Tensor:
-    """Ask people about every pair the same number of times.
+    """Sample people's answers about every pair, the same number of times.
 
     Args:
-        world: the people.
-        num_comparisons: answers a pair, at least 1.
-        generator: the source of chance.
+        world: the people's preferences.
+        num_comparisons: answers per pair, at least 1.
+        generator: the random generator.
 
     Returns:
-        Tensor of shape (X, Y, Y): how often i was preferred to j.
+        Tensor of shape (X, Y, Y): counts of i preferred to j.
 
     Raises:
-        ValueError: fewer than one answer is asked for.
+        ValueError: num_comparisons is below 1.
 
     Example:
         >>> import torch
@@ -41,14 +41,14 @@ def ask(world: World, num_comparisons: int, generator: torch.Generator) -> Tenso
 
 
 def empirical_world(world: World, wins_XYY: Tensor) -> World:
-    """The world as the answers show it: preferences are shares of wins, and no reward is known.
+    """The world estimated from answers: preferences are shares of wins, and there is no reward.
 
     Args:
         world: whose reference and lengths are kept.
-        wins_XYY: how often i was preferred to j.
+        wins_XYY: counts of i preferred to j.
 
     Returns:
-        A World; a pair never asked about counts as 1/2.
+        A World; a pair without answers has 1/2.
 
     Example:
         >>> import torch
@@ -65,12 +65,12 @@ def empirical_world(world: World, wins_XYY: Tensor) -> World:
 def has_finite_optimum(wins_XYY: Tensor) -> Tensor:
     """Whether the loss of DPO has one finite minimum: every response must beat every other, directly or through others.
 
-    Otherwise the responses fall into two groups of which one never lost to the other. Raising all its members together
-    lowers the loss for ever; or, where the two never met, leaves it alone, and there are many minima. It is the
-    condition for the Bradley-Terry likelihood to have one finite maximum.
+    Otherwise the responses fall into two groups, one of which never lost to the other. Raising all its members together
+    lowers the loss without bound; or, if the groups never met, does not change it, and there are many minima. This is
+    also the condition for the Bradley-Terry likelihood to have one finite maximum.
 
     Args:
-        wins_XYY: how often i was preferred to j.
+        wins_XYY: counts of i preferred to j.
 
     Returns:
         Boolean tensor of shape (X,).

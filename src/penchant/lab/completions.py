@@ -1,4 +1,4 @@
-"""A tree of completions: what a language model may say next, and the probability of a path as a product.
+"""A tree of completions: a language model's possible continuations, and the probability of a path as a product.
 
 The model is a function from the tokens of a completion so far to the logits of the next one. Shapes: V vocabulary.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 __all__ = ["Completion", "NextLogits", "grow", "layout", "path_log_prob", "readable"]
 
 NextLogits = Callable[[tuple[int, ...]], Tensor]
-"""Tokens of a completion so far to logits of the next, (V,)."""
+"""A function from the tokens of a completion so far to the logits of the next, (V,)."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Completion:
         path: tokens from the end of the prompt to here.
         log_prob: of the last token, given those before it; 0 at the root.
         path_log_prob: of the whole path, the sum of `log_prob` from the root to here.
-        children: the likeliest ways on, likeliest first; none where the path ended or was gone no further.
-        rest: probability of all ways on that are not among the children, added up; 0 where there are no children.
+        children: the likeliest continuations, likeliest first; empty if the path ended or was not extended.
+        rest: total probability of all other continuations; 0 if there are no children.
     """
 
     path: tuple[int, ...]
@@ -38,7 +38,7 @@ class Completion:
     rest: float
 
     def __iter__(self) -> Iterator[Completion]:
-        """This node and all below it, in the order of a reader."""
+        """This node and its descendants, in depth-first order."""
         yield self
         for child in self.children:
             yield from child
@@ -57,11 +57,11 @@ def grow(
 
     Args:
         next_logits: the model after its prompt.
-        depth: most tokens of a path, at least 1.
-        width: most children of a node, at least 1.
+        depth: the most tokens of a path, at least 1.
+        width: the most children of a node, at least 1.
         temperature: logits are divided by it, > 0.
-        least: a path of less probability is gone no further.
-        end_ids: tokens behind which nothing comes.
+        least: a path of lower probability is not extended.
+        end_ids: tokens that end a completion.
 
     Returns:
         The root.
@@ -98,7 +98,7 @@ def grow(
 
 
 def path_log_prob(next_logits: NextLogits, path: tuple[int, ...], temperature: float = 1.0) -> float:
-    """log pi(y|x) = sum over t of log p(y_t | x, y_<t), walked token by token.
+    """log pi(y|x) = sum over t of log p(y_t | x, y_<t), computed token by token.
 
     Args:
         next_logits: the model after its prompt.
@@ -119,7 +119,7 @@ def path_log_prob(next_logits: NextLogits, path: tuple[int, ...], temperature: f
 
 
 def readable(text: str) -> str:
-    """A token's text with what cannot be seen made visible: a space as an open box, line ends and tabs as escapes.
+    """A token's text with white space made visible: a space as an open box, line ends and tabs as escapes.
 
     Example:
         >>> from penchant.lab import readable
@@ -133,7 +133,7 @@ def readable(text: str) -> str:
 
 
 def layout(root: Completion, text_of: Callable[[tuple[int, ...]], str]) -> dict[str, list[dict[str, Any]]]:
-    """Where to draw what: a column a token, a row a leaf, and a row for the rest of every node that has children.
+    """The layout of a drawing: a column per token, a row per leaf, and a row for the rest of every inner node.
 
     Args:
         root: the tree.

@@ -1,7 +1,7 @@
-"""A small world to learn to speak of: stories with known entropy, demonstrations, and a taste to prefer by.
+"""A small world for a language model to learn: stories with known entropy, demonstrations, and a preference.
 
-Animals have a home, a food and a colour; stories mention these facts, questions ask for them. Every choice that a
-story makes is drawn with known probabilities, so its surprisal is known, and no model can do better on average.
+Animals have a home, a food and a colour; stories mention these facts, questions ask about them. Every choice in a
+story is drawn with known probabilities, so its surprisal is known, and no model can do better on average.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NUM_HELD_OUT = 7
 
 @dataclass(frozen=True)
 class Fact:
-    """What an animal's home, food or colour is."""
+    """A fact: an animal's home, food or colour."""
 
     animal: str
     relation: str
@@ -53,19 +53,19 @@ class Fact:
 
     @property
     def statement(self) -> str:
-        """ "fox lives in the forest", to be put behind "the" or "The"."""
+        """ "fox lives in the forest", to follow "the" or "The"."""
         return STATEMENTS[self.relation].format(animal=self.animal, value=self.value)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A way to ask for a fact."""
+    """A question about a fact."""
 
     text: str
     fact: Fact
 
     def answer(self, ending: str) -> str:
-        """The right answer, in one of the three manners.
+        """The right answer, in one of three manners.
 
         Example:
             >>> from penchant.lab.corpus import Fact, Question
@@ -85,7 +85,7 @@ class Story:
 
 @dataclass
 class _Pen:
-    """Draws choices and adds up how surprising they were."""
+    """Draws choices and sums their surprisal."""
 
     chance: random.Random
     surprisal: float = field(default=0.0)
@@ -99,10 +99,10 @@ class _Pen:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A world of its own for every seed, and all that is said about it.
+    """A world for each seed, with its facts, stories, questions and demonstrations.
 
     Args:
-        seed: of the facts, of which of them are held out, and of the stories.
+        seed: determines the facts, the held-out ones, and the stories.
 
     Example:
         >>> from penchant.lab import Corpus
@@ -117,19 +117,19 @@ class Corpus:
 
     @cached_property
     def facts(self) -> tuple[Fact, ...]:
-        """One of every animal and relation."""
+        """One fact per animal and relation."""
         chance = random.Random(self.seed)
         return tuple(Fact(animal, name, chance.choice(VALUES[name])) for animal, name in product(ANIMALS, VALUES))
 
     @cached_property
     def held_out_facts(self) -> tuple[Fact, ...]:
-        """Facts that stories tell and no demonstration does: one of each of a few animals."""
+        """Facts in stories but in no demonstration: one for each of a few animals."""
         chance = random.Random(self.seed + 1)
         of = {animal: [fact for fact in self.facts if fact.animal == animal] for animal in ANIMALS}
         return tuple(chance.choice(of[animal]) for animal in chance.sample(ANIMALS, NUM_HELD_OUT))
 
     def questions(self, *, held_out: bool) -> list[Question]:
-        """Every way to ask for the facts that demonstrations leave out, or for those that they show.
+        """All questions about held-out facts, or about the others.
 
         Example:
             >>> from penchant.lab import Corpus
@@ -141,18 +141,18 @@ class Corpus:
 
     @property
     def demonstrations(self) -> list[tuple[str, str]]:
-        """(question, answer): every question that is not held out, answered in each of the three manners."""
+        """(question, answer): every question that is not held out, answered in each manner."""
         return [(asked.text, asked.answer(ending)) for asked in self.questions(held_out=False) for ending in ENDINGS]
 
     def stories(self, num: int, *, part: int = 0) -> list[Story]:
         """Stories drawn independently.
 
         Args:
-            num: how many.
-            part: another number gives other stories of the same world.
+            num: the number of stories.
+            part: another number gives other stories about the same world.
 
         Returns:
-            That many; the same text may come twice.
+            The stories; texts may repeat.
 
         Example:
             >>> from penchant.lab import Corpus
@@ -164,7 +164,7 @@ class Corpus:
         return [self._story(_Pen(chance)) for _ in range(num)]
 
     def is_well_formed(self, answer: str) -> bool:
-        """Whether it states some value of some animal, right or not, in one of the three manners.
+        """Whether the text states some value for some animal, right or wrong, in one of the three manners.
 
         Example:
             >>> from penchant.lab import Corpus
@@ -175,7 +175,7 @@ class Corpus:
         return answer in self._forms
 
     def liking(self, answer: str) -> int:
-        """How much people like an answer: 2 if it is cheerful, 1 if it is another answer, 0 if it is none.
+        """People's rating of an answer: 2 if cheerful, 1 if otherwise well-formed, 0 if not an answer.
 
         Example:
             >>> from penchant.lab import Corpus
@@ -207,7 +207,7 @@ class Corpus:
 
 
 def ending_of(answer: str) -> str:
-    """The manner of an answer by its last words: cheerful, grumpy, or else plain.
+    """The manner of an answer by its last words: cheerful, grumpy, or otherwise plain.
 
     Example:
         >>> from penchant.lab.corpus import ending_of
@@ -218,7 +218,7 @@ def ending_of(answer: str) -> str:
 
 
 def entropy_of_counts(items: Iterable[int]) -> float:
-    """-sum p log p of how often each item comes, in nats: the loss of a model that knows only frequencies.
+    """The entropy -sum p log p of counts, in nats: the loss of a model that knows only frequencies.
 
     Example:
         >>> from penchant.lab.corpus import entropy_of_counts

@@ -48,7 +48,7 @@ def log_partition(reference_XY: Tensor, reward_XY: Tensor, beta: float) -> Tenso
 
 
 def optimal_policy(reference_XY: Tensor, reward_XY: Tensor, beta: float) -> Tensor:
-    """pi*(y|x) = pi_ref(y|x) exp(R(x,y) / beta) / Z(x): the policy that no other beats.
+    """pi*(y|x) = pi_ref(y|x) exp(R(x,y) / beta) / Z(x): the optimal policy.
 
     Args:
         reference_XY: pi_ref, above 0.
@@ -77,11 +77,11 @@ def kl_divergence(policy_XY: Tensor, other_XY: Tensor) -> Tensor:
     """KL(policy || other) = sum_y policy log(policy / other), in nats; 0 log 0 is 0.
 
     Args:
-        policy_XY: the distribution the expectation is under.
-        other_XY: the distribution it is compared with.
+        policy_XY: the distribution of the expectation.
+        other_XY: the distribution compared with.
 
     Returns:
-        Tensor of shape (X,), at least 0; infinity where `other` is 0 and `policy` is not.
+        Tensor of shape (X,), at least 0; infinite where `other` is 0 and `policy` is not.
 
     Example:
         >>> import torch
@@ -105,10 +105,10 @@ def expected_reward(policy_XY: Tensor, reward_XY: Tensor) -> Tensor:
 
 
 def regularised_reward(policy_XY: Tensor, reference_XY: Tensor, reward_XY: Tensor, beta: float) -> Tensor:
-    """J(x) = E_{y ~ policy}[R(x, y)] - beta KL(policy || pi_ref): what RLHF maximises, and DPO in its stead.
+    """J(x) = E_{y ~ policy}[R(x, y)] - beta KL(policy || pi_ref): the objective of RLHF, and of DPO without RL.
 
     Args:
-        policy_XY: the policy judged.
+        policy_XY: the policy to evaluate.
         reference_XY: pi_ref, above 0.
         reward_XY: R.
         beta: strength of the pull to the reference, > 0.
@@ -133,12 +133,12 @@ def regularised_reward(policy_XY: Tensor, reference_XY: Tensor, reward_XY: Tenso
 
 
 def recovered_reward(policy_XY: Tensor, reference_XY: Tensor, log_partition_X: Tensor, beta: float) -> Tensor:
-    """R(x,y) = beta log(pi(y|x) / pi_ref(y|x)) + beta log Z(x): the reward a policy is optimal for.
+    """R(x,y) = beta log(pi(y|x) / pi_ref(y|x)) + beta log Z(x): the reward for which a policy is optimal.
 
     Args:
         policy_XY: the policy, above 0.
         reference_XY: pi_ref, above 0.
-        log_partition_X: log Z; any number a prompt gives a reward that the policy is optimal for.
+        log_partition_X: log Z; any number per prompt gives a reward for which the policy is optimal.
         beta: strength of the pull to the reference, > 0.
 
     Returns:
@@ -163,15 +163,15 @@ def recovered_reward(policy_XY: Tensor, reference_XY: Tensor, log_partition_X: T
 def ipo_optimum(reference_XY: Tensor, preference_XYY: Tensor, sampling_XYY: Tensor, beta: float) -> Tensor:
     """The policy that minimises the population loss of IPO, in closed form.
 
-    IPO asks the difference u_i - u_j of log-ratios to be a_ij = (2 P_ij - 1) / (2 beta), in weighted least squares.
-    With w_ij = how often i and j are compared, the solution is that of a graph Laplacian, L u = sum_j w_ij a_ij.
-    Where the two responses are drawn independently from mu, u_i = E_{j ~ mu}[P_ij] / beta + constant: the optimum is
-    pi(y) proportional to pi_ref(y) exp(p(y > mu) / beta), a reward bounded by 1 however certain people are.
+    In weighted least squares, IPO fits the difference u_i - u_j of log-ratios to a_ij = (2 P_ij - 1) / (2 beta). With
+    w_ij the frequency of comparing i and j, the solution solves a graph Laplacian, L u = sum_j w_ij a_ij. If both
+    responses are drawn independently from mu, u_i = E_{j ~ mu}[P_ij] / beta + constant: the optimum is pi(y)
+    proportional to pi_ref(y) exp(p(y > mu) / beta), a reward bounded by 1 however certain people are.
 
     Args:
         reference_XY: pi_ref, above 0.
         preference_XYY: P.
-        sampling_XYY: how often each pair is shown, at least 0, of any scale; the diagonal counts for nothing.
+        sampling_XYY: frequency of each pair, at least 0, on any scale; the diagonal is ignored.
         beta: the beta of `ipo_sum` (tau in the paper), > 0.
 
     Returns:
@@ -194,7 +194,7 @@ def ipo_optimum(reference_XY: Tensor, preference_XYY: Tensor, sampling_XYY: Tens
     weight_XYY = sampling_XYY + sampling_XYY.transpose(1, 2)
     weight_XYY = weight_XYY - torch.diag_embed(torch.diagonal(weight_XYY, dim1=1, dim2=2))
     laplacian_XYY = torch.diag_embed(weight_XYY.sum(2)) - weight_XYY
-    # The pseudo-inverse leaves out the constant vector, which a softmax ignores.
+    # The pseudo-inverse removes the constant vector, which a softmax ignores.
     log_ratio_XY = (torch.linalg.pinv(laplacian_XYY, hermitian=True) @ (weight_XYY * target_XYY).sum(2)[..., None])[
         ..., 0
     ]
@@ -202,7 +202,7 @@ def ipo_optimum(reference_XY: Tensor, preference_XYY: Tensor, sampling_XYY: Tens
 
 
 def positive(beta: float) -> float:
-    """beta, or ValueError where it is not above 0."""
+    """Return beta; ValueError if it is not above 0."""
     if not beta > 0:
         raise ValueError(f"beta must be greater than 0, got {beta}")
     return beta

@@ -1,4 +1,4 @@
-"""PPO and online DPO by enumeration: the mean of their gradients over all that a small policy may write.
+"""PPO and online DPO by enumeration: their mean gradients over all possible samples of a small policy.
 
 Shapes: N prefixes, V tokens, Y sequences of a tree; G groups of S samples, R = G S responses, K their tokens, B pairs.
 """
@@ -29,14 +29,14 @@ __all__ = ["PPOStep", "exact_values", "expected_pair_gradient", "expected_ppo_gr
 
 @dataclass(frozen=True)
 class PPOStep:
-    """How PPO makes an update of the responses of a group; the KL is k1 of each token, in the reward.
+    """How PPO computes an update from a group of responses; the KL is k1 per token, in the reward.
 
     Args:
         value_N: V of every prefix; None: 0.
         lam: lambda of the generalised advantages.
         whiten: whether the advantages of a group's tokens are whitened.
-        aggregation: what a token counts; see `penchant.objectives.token_weight`.
-        clip: how far from 1 a ratio has a gradient.
+        aggregation: the token weights; see `penchant.objectives.token_weight`.
+        clip: the distance of a ratio from 1 beyond which its gradient is cut.
         num_samples: S, responses in a group.
     """
 
@@ -49,7 +49,7 @@ class PPOStep:
 
 
 def exact_values(problem: Problem, logits_NV: Tensor) -> Tensor:
-    """V(prefix) = E[R - beta sum of log(p / p_ref) over the tokens that are still to come | prefix].
+    """V(prefix) = E[R - beta sum of log(p / p_ref) over the remaining tokens | prefix].
 
     Args:
         problem: the world.
@@ -78,16 +78,16 @@ def exact_values(problem: Problem, logits_NV: Tensor) -> Tensor:
 def expected_ppo_gradient(
     problem: Problem, logits_NV: Tensor, step: PPOStep, *, old_logits_NV: Tensor | None = None
 ) -> Tensor:
-    """The mean of minus the gradient of PPO's policy loss, over all Y^S groups that the old policy may write.
+    """The mean of minus the gradient of PPO's policy loss, over all Y^S groups that the old policy may sample.
 
-    At the first step on new responses the policy is the old one, and every ratio is 1. Later it is not: what the
-    responses are worth, their KL too, remains that of the old policy, and ratios are clipped.
+    At the first step on new responses the policy equals the old one, and every ratio is 1. Later it does not: the
+    advantages, including their KL, remain those of the old policy, and ratios are clipped.
 
     Args:
         problem: the world.
         logits_NV: of the policy.
-        step: how an update is made of a group.
-        old_logits_NV: of the policy that writes; `logits_NV` where it is None.
+        step: how an update is computed from a group.
+        old_logits_NV: logits of the sampling policy; None: `logits_NV`.
 
     Returns:
         Tensor of shape (N, V).
@@ -128,15 +128,15 @@ def expected_ppo_gradient(
 def expected_pair_gradient(
     problem: Problem, logits_NV: Tensor, label: Callable[[Tensor], Tensor] = torch.sigmoid
 ) -> Tensor:
-    """The mean of minus the gradient of online DPO's loss over beta, over all Y^2 pairs that the policy may write.
+    """The mean of minus the gradient of online DPO's loss over beta, over all Y^2 pairs that the policy may sample.
 
-    It is E[(P(1 wins) - sigmoid(beta (s_1 - s_2))) grad (log pi(1) - log pi(2))] with s = log(pi / pi_ref): none where
-    beta s is the reward but for a constant, and to first order in the gaps half of the gradient of E[R] - beta KL.
+    It is E[(P(1 wins) - sigmoid(beta (s_1 - s_2))) grad (log pi(1) - log pi(2))] with s = log(pi / pi_ref): zero if
+    beta s equals the reward up to a constant, and to first order in the gaps half the gradient of E[R] - beta KL.
 
     Args:
         problem: the world.
-        logits_NV: of the policy, which writes both responses of a pair; no gradient passes through that.
-        label: P(1 wins) from the gap of the rewards, (B,) -> (B,); Bradley-Terry's unless given.
+        logits_NV: logits of the policy, which samples both responses of a pair, without a gradient through sampling.
+        label: P(1 wins) from the gap of the rewards, (B,) -> (B,); default: Bradley-Terry's.
 
     Returns:
         Tensor of shape (N, V).
@@ -164,7 +164,7 @@ def expected_pair_gradient(
 
 
 def _token_rewards(problem: Problem, logits_NV: Tensor, written: TokensOf, sequence_R: Tensor | None = None) -> Tensor:
-    """What every token earns: -beta log(p / p_ref), and on a response's last one its reward besides."""
+    """The reward of every token: -beta log(p / p_ref), plus the response's reward on its last token."""
     reward_R = problem.reward_Y if sequence_R is None else problem.reward_Y[sequence_R]
     charge_K = problem.beta * (written.logprobs(logits_NV) - written.logprobs(problem.reference_NV))
     return token_rewards(reward_R, charge_K, written.response_of_K)

@@ -1,4 +1,4 @@
-"""Games between players of known rating, and Elo's online rule over them in many orders at once.
+"""Games between players of known rating, and Elo's online rule over many orders of them at once.
 
 Shapes: I players, V games, O orders of the same games, S snapshots.
 """
@@ -30,7 +30,7 @@ class Games:
         num_players: I.
         left_V: index of one player.
         right_V: index of the other.
-        score_V: 1 where left won, else 0.
+        score_V: 1 if left won, else 0.
     """
 
     num_players: int
@@ -40,7 +40,7 @@ class Games:
 
     @property
     def votes(self) -> Votes:
-        """The same for penchant.ranking; players are named "1" to "I", all of whom must have played."""
+        """The games as votes; players are named "1" to "I", and all must have played."""
         names = [str(i + 1) for i in range(self.num_players)]
         outcomes = np.where(self.score_V == 1, "left", "right").tolist()
         votes = Votes.from_columns([names[i] for i in self.left_V], [names[i] for i in self.right_V], outcomes)
@@ -52,7 +52,7 @@ class Games:
 
 
 def play(rating_I: FloatArray, num_games: int, seed: int) -> Games:
-    """Games between pairs drawn evenly, won as often as the ratings say.
+    """Simulate games between uniformly drawn pairs, with the ratings' win probabilities.
 
     Args:
         rating_I: true ratings, Elo points, at least two.
@@ -77,10 +77,10 @@ def play(rating_I: FloatArray, num_games: int, seed: int) -> Games:
 
 
 def falling_k(num_played: float, first: float = 64.0) -> float:
-    """K = first / (1 + n first / 695): what is at stake once players have played n games each.
+    """K = first / (1 + n first / 695): the K of players with n games each.
 
-    695 = 4 * 400 / ln 10 is one over the steepest slope of the expected score, so K = 695 / n is the step of a running
-    mean, which weighs all games alike; `first` keeps the first steps within reason.
+    695 = 4 * 400 / ln 10 is the inverse of the steepest slope of the expected score, so K = 695 / n is the step of a
+    running mean, which weights all games equally; `first` bounds the first steps.
 
     Args:
         num_played: n, at least 0.
@@ -101,13 +101,13 @@ def falling_k(num_played: float, first: float = 64.0) -> float:
 
 
 def ratings_over_games(games: Games, k: float | None, orders_OV: IntArray, snapshots: Sequence[int]) -> FloatArray:
-    """Elo's online rule, R += K (S - E) for both players of a game, in several orders side by side.
+    """Elo's online rule, R += K (S - E) for both players of a game, in several orders at once.
 
     Args:
         games: the games.
-        k: K > 0; None is `falling_k` of the games that a player has played by then on average.
-        orders_OV: indices of games in the order they count; an order may pass over the games more than once.
-        snapshots: after how many games to look, rising from 0 or more.
+        k: K > 0; None: `falling_k` of the mean number of games per player so far.
+        orders_OV: indices of games in order; an order may go through the games more than once.
+        snapshots: numbers of games after which to record, ascending from 0 or more.
 
     Returns:
         Array of shape (O, S, I).

@@ -31,14 +31,14 @@ from penchant.objectives import (
 __all__ = ["METHODS", "Learner", "Problem", "learn"]
 
 NUM_GROUPS, GROUP = 48, 4
-NUM_BEST = 2000  # of a step of best-of-n: a response that was chosen says nothing of those that were not
+NUM_BEST = 2000  # of a step of best-of-n: a chosen response gives no signal about the others
 NUM_EPOCHS = 3  # of PPO on the same responses
 LEARNING_RATE = 0.1
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learnt: pi_ref(y) exp(R(y) / beta) / Z over the sequences of a tree, one prompt.
+    """A learning problem with optimum pi_ref(y) exp(R(y) / beta) / Z over the sequences of a tree, for one prompt.
 
     Args:
         tree: the responses; with a depth of 1 they are the arms of a bandit.
@@ -73,7 +73,7 @@ class Problem:
 
     @property
     def optimum_Y(self) -> Tensor:
-        """The best policy there is for E[R] - beta KL, in closed form."""
+        """The optimal policy for E[R] - beta KL, in closed form."""
         return optimal_policy(self.reference_Y[None], self.reward_Y[None], self.beta)[0]
 
     def policy(self, logits_NV: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Learner:
-    """A policy and a value for each of its prefixes, both of which a method may change; requires_grad."""
+    """A policy and a value per prefix, both trainable."""
 
     problem: Problem
     logits_NV: Tensor
@@ -101,7 +101,7 @@ class Learner:
 
 
 Method = Callable[[Learner], Iterator[Tensor]]
-"""Draws what it needs, and yields losses; before it goes on after one, a step has been made down that loss."""
+"""Samples, and yields losses; the caller takes an optimiser step on each before resuming."""
 
 
 def _policy_gradient(estimator: str, *, kl_in_loss: bool = False) -> Method:
@@ -172,16 +172,16 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "best-of-n distillation": _best_of_n,
     }
 )
-"""By name. The KL is charged in the reward (k1) but where the name says otherwise; best-of-n has none."""
+"""Methods by name. The KL is in the reward (k1) unless the name says otherwise; best-of-n has none."""
 
 
 def learn(problem: Problem, method: str, *, steps: Sequence[int], seed: int = 0) -> list[Tensor]:
-    """Learn from samples, with Adam and a rate that falls to 0, starting at the reference.
+    """Learn from samples, with Adam and a learning rate decaying to 0, starting at the reference.
 
     Args:
         problem: the world.
         method: a name in METHODS.
-        steps: after how many steps of 192 responses each to look, rising; the last is where the rate reaches 0.
+        steps: numbers of steps, of 192 responses each, after which to record, ascending; at the last the rate is 0.
         seed: of the samples.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Minimisers that go all the way: Newton, L-BFGS, and plain gradient descent to watch.
+"""Minimisers that run to convergence: Newton, L-BFGS, and plain gradient descent for comparison.
 
 Full batch, float64, tens of parameters. A parameter tensor may have any shape.
 """
@@ -13,14 +13,14 @@ from torch import Tensor
 __all__ = ["Loss", "Solution", "descend", "lbfgs", "newton", "stable_step"]
 
 Loss = Callable[[Tensor], Tensor]
-"""Parameters in, a scalar out."""
+"""A function from parameters to a scalar."""
 
-FLAT = 1e-12  # curvature below this share of the largest is taken for rounding: no direction to learn in
+FLAT = 1e-12  # relative to the largest, smaller curvature counts as rounding, and the direction as flat
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where a minimiser stopped.
+    """The result of a minimiser.
 
     Args:
         parameters: the point.
@@ -43,15 +43,15 @@ def newton(
 ) -> Solution:
     """Newton's method with the absolute values of the curvatures and a backtracking line search.
 
-    Absolute values make every step go down where the loss is not convex. Directions without curvature (a constant
-    added to all logits of a softmax) stay where they were.
+    Absolute values make every step a descent step even if the loss is not convex. Flat directions (a constant added to
+    all logits of a softmax) are not moved in.
 
     Args:
         loss: twice differentiable.
-        start: where to begin; not changed.
-        max_steps: where to give up.
+        start: the starting point; not changed.
+        max_steps: the most steps.
         tolerance: converged once no parameter moves by more in a step.
-        longest: the most that a parameter moves in a step; near an inflection the step itself has no bound.
+        longest: the most that a parameter moves in a step; near an inflection the Newton step is unbounded.
 
     Returns:
         The Solution.
@@ -71,7 +71,7 @@ def newton(
         sizes = torch.where(sizes > FLAT * sizes.max(), sizes, torch.inf)
         step = -(directions @ ((directions.T @ gradient.flatten()) / sizes)).reshape(point.shape)
         step = step * (longest / step.abs().max().clamp_min(longest))
-        # What Newton asks for, not what the line search leaves of it: that is small too where there is no way down.
+        # The full Newton step, not the line search's, which is also small if there is no descent.
         moved, num_steps = step.abs().max().item(), num_steps + 1
         point = point + _backtrack(loss, point, value, step, slope=(gradient * step).sum())
     return _solution(loss, point, num_steps, converged=moved <= tolerance)
@@ -82,8 +82,8 @@ def lbfgs(loss: Loss, start: Tensor, *, max_steps: int = 1000, tolerance: float 
 
     Args:
         loss: differentiable.
-        start: where to begin; not changed.
-        max_steps: where to give up.
+        start: the starting point; not changed.
+        max_steps: the most steps.
         tolerance: converged once no entry of the gradient is larger.
 
     Returns:
@@ -117,23 +117,23 @@ def lbfgs(loss: Loss, start: Tensor, *, max_steps: int = 1000, tolerance: float 
 
 
 def descend(loss: Loss, start: Tensor, *, step_size: float, steps: Sequence[int], same_length: bool = False) -> Tensor:
-    """Gradient descent, kept at the given steps: theta <- theta - step_size * gradient.
+    """Gradient descent, recorded at the given steps: theta <- theta - step_size * gradient.
 
-    With `same_length` the gradient is divided by its norm, so that a step is as long however flat the loss has become,
-    as those of Adam and RMSprop nearly are. It then never comes to rest.
+    With `same_length` the gradient is normalised, so that all steps have the same length, as with Adam and RMSprop
+    approximately. It then never converges.
 
     Args:
         loss: differentiable.
-        start: where to begin; not changed.
+        start: the starting point; not changed.
         step_size: the learning rate.
-        steps: which points to keep, as rising numbers of steps taken; 0 is the start.
+        steps: the points to record, as ascending numbers of steps; 0 is the start.
         same_length: whether to divide the gradient by its norm, which must not be 0.
 
     Returns:
         Tensor of shape (len(steps), *start.shape).
 
     Raises:
-        ValueError: the steps do not rise from 0 or more.
+        ValueError: the steps are not ascending from 0 or more.
 
     Example:
         >>> import torch
@@ -154,7 +154,7 @@ def descend(loss: Loss, start: Tensor, *, step_size: float, steps: Sequence[int]
 
 
 def stable_step(loss: Loss, point: Tensor) -> float:
-    """1 / the largest curvature at a point: a learning rate that gradient descent does not overshoot with near it.
+    """1 / the largest curvature at a point: a learning rate without overshoot near it.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Policy gradients by enumeration: their mean over all that a small policy may write, beside the exact gradient.
+"""Policy gradients by enumeration: their mean over all possible samples of a small policy, and the exact gradient.
 
 Shapes: N prefixes, V tokens, Y sequences of a tree; G groups of S samples, R = G S responses, K their tokens.
 """
@@ -27,15 +27,15 @@ __all__ = ["Recipe", "TokensOf", "exact_gradient", "expected_gradient"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an update is made of a group of samples.
+    """How an update is computed from a group of samples.
 
     Args:
         advantages: (reward_R, group_R) -> advantages (R,).
-        num_samples: S, responses to a prompt.
-        kl: which of KL_ESTIMATORS charges for the KL.
-        kl_in: whether it is taken off the reward, without a gradient, or added to the loss.
-        kl_of: whether it is computed from the log-ratio of the whole response, or of each token and added up.
-        aggregation: what a token counts; see `penchant.objectives.token_weight`.
+        num_samples: S, responses per prompt.
+        kl: the one of KL_ESTIMATORS used.
+        kl_in: whether it is subtracted from the reward, without a gradient, or added to the loss.
+        kl_of: whether it is computed from the whole response's log-ratio, or summed over tokens.
+        aggregation: the token weights; see `penchant.objectives.token_weight`.
     """
 
     advantages: Callable[[Tensor, Tensor], Tensor] = field(default_factory=lambda: bind_estimator("rloo"))
@@ -47,11 +47,11 @@ class Recipe:
 
 
 class TokensOf:
-    """The tokens of some sequences of a tree, one after another.
+    """The concatenated tokens of some sequences of a tree.
 
     Args:
         tree: the tree.
-        sequence_R: which of its sequences, int64; the same may come often.
+        sequence_R: indices of its sequences, int64; they may repeat.
 
     Example:
         >>> import torch
@@ -105,13 +105,13 @@ def exact_gradient(tree: TokenTree, logits_NV: Tensor, reference_NV: Tensor, rew
 def expected_gradient(
     tree: TokenTree, logits_NV: Tensor, reference_NV: Tensor, reward_Y: Tensor, beta: float, recipe: Recipe
 ) -> Tensor:
-    """The mean of the gradient that `policy_loss` gives, over all Y^S groups that the policy may write.
+    """The mean gradient of `policy_loss` over all Y^S groups that the policy may sample.
 
-    What is averaged is minus the gradient of the loss, so that it may be held against `exact_gradient`, whose arguments
-    it takes. Every group is a batch of its own.
+    It averages minus the gradient of the loss, for comparison with `exact_gradient`, with the same arguments.
+    Every group is its own batch.
 
     Args:
-        recipe: how an update is made of a group.
+        recipe: how an update is computed from a group.
 
     Returns:
         Tensor of shape (N, V).
@@ -152,7 +152,7 @@ def expected_gradient(
 
 
 def _charges(log_ratio_K: Tensor, written: TokensOf, recipe: Recipe) -> Tensor:
-    """The KL estimate of every token; that of a whole response is shared out over its tokens."""
+    """The KL estimate of every token; that of a whole response is divided over its tokens."""
     estimate = KL_ESTIMATORS[recipe.kl]
     if recipe.kl_of == "token":
         return estimate(log_ratio_K)

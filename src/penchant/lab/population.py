@@ -1,4 +1,4 @@
-"""The loss of an objective over all the data there could ever be: every pair, weighted by how often it is answered.
+"""The expected loss of an objective over all possible data: every pair, weighted by its frequency.
 
 Shapes: X prompts, Y responses, B = X Y (Y - 1) ordered pairs.
 """
@@ -16,7 +16,7 @@ __all__ = ["answer_weights", "from_reference", "objective_loss", "ordered_pairs"
 
 
 def from_reference(world: World) -> Tensor:
-    """How often each ordered pair is shown where both responses are drawn from the reference, shape (X, Y, Y).
+    """The frequency of each ordered pair if both responses are drawn from the reference, shape (X, Y, Y).
 
     Example:
         >>> from penchant.lab import World, from_reference
@@ -27,17 +27,17 @@ def from_reference(world: World) -> Tensor:
 
 
 def answer_weights(world: World, sampling_XYY: Tensor | None = None) -> Tensor:
-    """Of all answers ever given, the share that prefers i to j: shown in either order, times P_ij.
+    """The share of all answers that prefer i to j: shown in either order, times P_ij.
 
     Args:
-        world: the people.
-        sampling_XYY: how often each ordered pair is shown; default: both drawn from the reference.
+        world: the people's preferences.
+        sampling_XYY: frequency of each ordered pair; default: both drawn from the reference.
 
     Returns:
         Tensor of shape (X, Y, Y) that sums to 1, 0 on the diagonal.
 
     Raises:
-        ValueError: a prompt has no pair that is ever shown.
+        ValueError: a prompt has no pair with positive frequency.
 
     Example:
         >>> import torch
@@ -55,16 +55,16 @@ def answer_weights(world: World, sampling_XYY: Tensor | None = None) -> Tensor:
 def ordered_pairs(
     world: World, log_policy_XY: Tensor, *, sampling_XYY: Tensor | None = None, soft_labels: bool = True
 ) -> PairBatch:
-    """Every ordered pair of different responses to every prompt, as one batch whose weights sum to 1.
+    """Every ordered pair of different responses to every prompt, as one batch with weights that sum to 1.
 
-    With soft labels a pair (i, j) has the weight of being shown and the label P_ij. With hard labels (i, j) stands for
-    "i was preferred to j" and its weight is that of being shown in either order times P_ij. For a loss linear in the
-    label, as those of DPO and IPO are, the two are the same; for one that reads no label only the second is right.
+    With soft labels a pair (i, j) is weighted by its frequency and has the label P_ij. With hard labels (i, j) means
+    "i was preferred to j", weighted by the frequency in either order times P_ij. For a loss linear in the label, such
+    as those of DPO and IPO, both are equal; for one that reads no label only the second is right.
 
     Args:
-        world: the people and the reference.
+        world: the preferences and the reference.
         log_policy_XY: log-probs of the policy, shape (X, Y).
-        sampling_XYY: mu, how often each ordered pair is shown, at least 0; scaled to sum to 1 for each prompt, the
+        sampling_XYY: mu, frequency of each ordered pair, at least 0; scaled to sum to 1 for each prompt, the
             diagonal left out. Default: both drawn from the reference.
         soft_labels: which of the two.
 
@@ -72,7 +72,7 @@ def ordered_pairs(
         A PairBatch of X Y (Y - 1) pairs in the order x, chosen, rejected.
 
     Raises:
-        ValueError: a prompt has no pair that is ever shown.
+        ValueError: a prompt has no pair with positive frequency.
 
     Example:
         >>> from penchant.lab import World, ordered_pairs
@@ -94,19 +94,19 @@ def ordered_pairs(
 def population_loss(
     loss: PairFunction, world: World, *, sampling_XYY: Tensor | None = None, soft_labels: bool = True
 ) -> Callable[[Tensor], Tensor]:
-    """E[loss] over prompts, pairs shown and answers given, as a function of the policy: infinitely much data.
+    """E[loss] over prompts, pairs shown and answers given, as a function of the policy: the loss on infinite data.
 
     Args:
-        loss: an objective whose parameters are settled, from `bind` or `mixture`.
-        world: the people and the reference.
-        sampling_XYY: how often each ordered pair is shown; default: both drawn from the reference.
+        loss: an objective with its parameters set, from `bind` or `mixture`.
+        world: the preferences and the reference.
+        sampling_XYY: frequency of each ordered pair; default: both drawn from the reference.
         soft_labels: whether P is given as a label or as a weight (see `ordered_pairs`).
 
     Returns:
         A function from log-probs of a policy, shape (X, Y), to a scalar; gradients flow.
 
     Raises:
-        ValueError: a prompt has no pair that is ever shown.
+        ValueError: a prompt has no pair with positive frequency.
 
     Example:
         >>> from penchant.lab import World, population_loss
@@ -115,7 +115,7 @@ def population_loss(
         >>> population_loss(bind("dpo"), world)(world.reference_XY.log())  # ln 2 at the reference
         tensor(0.6931, dtype=torch.float64)
     """
-    # All but the policy's log-probs is settled here, once for the thousands of steps of a minimiser.
+    # Everything except the policy's log-probs is computed once here, for thousands of minimiser steps.
     at_reference = ordered_pairs(world, world.reference_XY.log(), sampling_XYY=sampling_XYY, soft_labels=soft_labels)
     chosen_B, rejected_B = _sides(world)
 
@@ -128,10 +128,10 @@ def population_loss(
 
 
 def objective_loss(objective: str | Objective, **parameters: float) -> tuple[PairFunction, bool]:
-    """A row of the table as what `population_loss` needs: its function, and whether it reads soft labels.
+    """An objective's function, and whether it reads soft labels, for `population_loss`.
 
     Args:
-        objective: a name in the table, or a row of your own.
+        objective: a name in the table, or your own Objective.
         parameters: its parameters, by name.
 
     Returns:
@@ -159,13 +159,13 @@ def _different(world: World) -> Tensor:
 
 
 def _sides(world: World) -> tuple[Tensor, Tensor]:
-    """Where the chosen and the rejected response of each pair stand in a flattened (X, Y) table."""
+    """Indices of the chosen and the rejected response of each pair in a flattened (X, Y) table."""
     x_B, chosen_B, rejected_B = _different(world).nonzero().T
     return x_B * world.num_responses + chosen_B, x_B * world.num_responses + rejected_B
 
 
 def _shown(world: World, sampling_XYY: Tensor | None) -> Tensor:
-    """How often each ordered pair is shown, in shares that sum to 1 over all prompts."""
+    """The frequency of each ordered pair, as shares that sum to 1 over all prompts."""
     sampling_XYY = (from_reference(world) if sampling_XYY is None else sampling_XYY) * _different(world)
     total_X = sampling_XYY.sum((1, 2))
     if not (total_X > 0).all() or not (sampling_XYY >= 0).all():

@@ -1,4 +1,4 @@
-"""Result: what an experiment claims, what it measured, and the curves that show it."""
+"""The result of an experiment: its claim, its measurements, and figures."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Series:
 
     Args:
         label: its name.
-        x: numbers, or names where the axis is one of categories.
+        x: numbers, or names for a categorical axis.
         y: a number for each x.
         low, high: limits of each y, or nothing.
-        colour: series of the same key have the same colour; "" is a key of its own.
-        dash: series of the same key are dashed alike; "" is a solid line. Bars have no dashes.
+        colour: series with the same key share a colour; "" is a unique key.
+        dash: series with the same key share a dash pattern; "" is a solid line. Bars have no dashes.
         points: whether to draw points without a line.
     """
 
@@ -49,10 +49,10 @@ class Series:
         dash: str = "",
         points: bool = False,
     ) -> Series:
-        """From any sequences of the same length.
+        """Make a series from any sequences of the same length.
 
         Raises:
-            ValueError: one is longer than the other, or limits are given for some y only.
+            ValueError: one is longer than the other, or limits are given only for some y.
 
         Example:
             >>> from penchant.lab import Series
@@ -68,16 +68,16 @@ class Series:
 
 @dataclass(frozen=True)
 class Figure:
-    """What a drawing needs and no more.
+    """The data of a drawing.
 
     Args:
         title: what it shows, as a sentence without its full stop.
         x_label, y_label: names of the axes, with units.
         series: the curves, the points or the bars.
-        x_scale, y_scale: how the axes are divided; log has a place for 0 where 0 is among the values, which are
+        x_scale, y_scale: the scales of the axes; log has a place for 0 if 0 is among the values, which are
             otherwise positive; logit spreads probabilities near 0 and near 1.
-        y_range: the part of the y axis to draw, where curves leave what a reader can tell apart.
-        kind: which drawing it is.
+        y_range: the part of the y axis to draw, if curves exceed a readable range.
+        kind: the kind of drawing.
     """
 
     title: str
@@ -92,7 +92,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class TreeFigure:
-    """A tree to draw, its nodes and edges as `penchant.lab.layout` gives them."""
+    """A tree to draw, with nodes and edges from `penchant.lab.layout`."""
 
     title: str
     nodes: tuple[Mapping[str, Any], ...]
@@ -106,12 +106,12 @@ class Result:
 
     Args:
         name: the experiment.
-        claim: what it sets out to show, one sentence.
-        checks: each part of the claim in words, and whether the numbers bear it out.
+        claim: what it is meant to show, one sentence.
+        checks: each part of the claim in words, and whether the numbers confirm it.
         measured: the numbers, by name.
-        figures: what shows it.
-        options: what it was run with; the same options give the same numbers.
-        table: rows of text to read side by side, by the names of the columns.
+        figures: the figures.
+        options: its options; the same options give the same numbers.
+        table: rows of text, by column name.
 
     Example:
         >>> from penchant.lab import Result
@@ -129,7 +129,7 @@ class Result:
 
     @property
     def held(self) -> bool:
-        """Whether every part of the claim was borne out."""
+        """Whether every part of the claim was confirmed."""
         return all(self.checks.values())
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,10 +144,10 @@ class Result:
 
 
 def require(option: str, value: float, within: bool, words: str) -> None:
-    """Refuse an option of an experiment that is out of range.
+    """Raise ConfigError for an option of an experiment that is out of range.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: the option is out of range.
 
     Example:
         >>> from penchant.lab.result import require

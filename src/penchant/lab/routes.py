@@ -1,6 +1,6 @@
 """Three routes from preferences to a policy: a preference objective, the true reward, a fitted reward.
 
-Shapes: X prompts, Y responses. Where people choose by Bradley-Terry all three end at the same policy.
+Shapes: X prompts, Y responses. If people choose by Bradley-Terry, all three reach the same policy.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from penchant.objectives import Objective
 __all__ = ["PolicyFit", "RewardFit", "Solver", "fit_objective", "fit_reward", "fit_rlhf", "log_softmax_policy"]
 
 Parametrisation = Callable[[Tensor], Tensor]
-"""Parameters in, log-probs of shape (X, Y) out."""
+"""A function from parameters to log-probs of shape (X, Y)."""
 
 Solver = Callable[[Loss, Tensor], Solution]
 """`newton` or `lbfgs`."""
@@ -27,7 +27,7 @@ Solver = Callable[[Loss, Tensor], Solution]
 
 @dataclass(frozen=True, eq=False)
 class PolicyFit:
-    """A policy found by a minimiser: its probabilities, shape (X, Y), and where the minimiser stopped."""
+    """A policy found by a minimiser: its probabilities, shape (X, Y), and the minimiser's result."""
 
     policy_XY: Tensor
     solution: Solution
@@ -35,14 +35,14 @@ class PolicyFit:
 
 @dataclass(frozen=True, eq=False)
 class RewardFit:
-    """A reward found by a minimiser, shape (X, Y), and where the minimiser stopped."""
+    """A reward found by a minimiser, shape (X, Y), and the minimiser's result."""
 
     reward_XY: Tensor
     solution: Solution
 
 
 def log_softmax_policy(logits_XY: Tensor) -> Tensor:
-    """The tabular policy: one logit a prompt and response; log-probs of shape (X, Y).
+    """The tabular policy: one logit per prompt and response; log-probs of shape (X, Y).
 
     Example:
         >>> import torch
@@ -66,16 +66,16 @@ def fit_objective(
     """Minimise the population loss of a registered objective over policies.
 
     Args:
-        world: the people and the reference.
-        objective: a name in the table, or a row of your own.
-        sampling_XYY: how often each ordered pair is shown; default: both drawn from the reference.
-        parametrisation: from parameters to log-probs; default: one logit a response.
+        world: the preferences and the reference.
+        objective: a name in the table, or your own Objective.
+        sampling_XYY: frequency of each ordered pair; default: both drawn from the reference.
+        parametrisation: from parameters to log-probs; default: one logit per response.
         start: the first parameters; default: the log-probs of the reference (for the default parametrisation).
         solver: the minimiser.
         parameters: those of the objective, by name.
 
     Returns:
-        The PolicyFit. `solution.converged` is False where the loss has no minimum.
+        The PolicyFit. `solution.converged` is False if the loss has no minimum.
 
     Raises:
         ValueError: the objective or a parameter does not exist, or it couples the pairs of a batch.
@@ -105,13 +105,13 @@ def fit_rlhf(
     start: Tensor | None = None,
     solver: Solver = newton,
 ) -> PolicyFit:
-    """Maximise E[R] - beta KL(pi || pi_ref), the expectation taken exactly: reinforcement learning without sampling.
+    """Maximise E[R] - beta KL(pi || pi_ref), with exact expectations: reinforcement learning without sampling.
 
     Args:
         world: the reference, and the reward unless another is given.
         beta: strength of the pull to the reference, > 0.
         reward_XY: the reward to maximise; default: the world's own.
-        parametrisation: from parameters to log-probs; default: one logit a response.
+        parametrisation: from parameters to log-probs; default: one logit per response.
         start: the first parameters; default: the log-probs of the reference (for the default parametrisation).
         solver: the minimiser.
 
@@ -143,15 +143,15 @@ def fit_rlhf(
 
 
 def fit_reward(world: World, *, sampling_XYY: Tensor | None = None, solver: Solver = newton) -> RewardFit:
-    """The reward that explains the preferences best: min over r of -E[P_ij logsigmoid(r_i - r_j)].
+    """Fit the reward that explains the preferences best: min over r of -E[P_ij logsigmoid(r_i - r_j)].
 
     Args:
-        world: the people.
-        sampling_XYY: how often each ordered pair is shown; default: both drawn from the reference.
+        world: the people's preferences.
+        sampling_XYY: frequency of each ordered pair; default: both drawn from the reference.
         solver: the minimiser.
 
     Returns:
-        The RewardFit; the rewards of each prompt sum to 0, since only differences are seen.
+        The RewardFit; the rewards of each prompt sum to 0, since only differences are identified.
 
     Example:
         >>> from penchant.lab import World, bradley_terry, fit_reward

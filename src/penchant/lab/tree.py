@@ -1,4 +1,4 @@
-"""TokenTree: every token sequence up to a depth, so that a language model is a table too.
+"""TokenTree: every token sequence up to a depth, so that a language model is a finite table.
 
 Shapes: X prompts, Y sequences (leaves of the tree), N prefixes (its inner nodes), V tokens, T steps of a sequence.
 """
@@ -19,14 +19,14 @@ END = 0
 
 
 class TokenTree:
-    """All sequences over V tokens that end with token 0 or are cut after `depth` tokens.
+    """All sequences over V tokens that end with token 0 or are cut off after `depth` tokens.
 
-    A policy is a table of logits (X, N, V), one row a prompt and prefix: what a language model computes. The sequences
-    exclude each other and one of them always happens, so their probabilities sum to 1.
+    A policy is a table of logits (X, N, V), one row per prompt and prefix: as a language model computes. Sequences
+    are mutually exclusive and exhaustive, so their probabilities sum to 1.
 
     Args:
         num_tokens: V, the vocabulary with its end token, at least 2.
-        depth: the number of tokens after which a sequence is cut, at least 1.
+        depth: the number of tokens after which a sequence is cut off, at least 1.
 
     Raises:
         ValueError: either number is too small.
@@ -75,7 +75,7 @@ class TokenTree:
     def log_probs(self, logits_XNV: Tensor) -> Tensor:
         """log pi(y|x) = sum over t = 1 .. |y| of log p(y_t | x, y_1 .. y_(t-1)): the path from root to leaf.
 
-        The product has |y| factors, the last of which is that of the end token where the sequence is not cut.
+        The product has |y| factors, the last for the end token, unless the sequence is cut off.
 
         Args:
             logits_XNV: next-token logits after every prefix, shape (X, N, V).
@@ -94,13 +94,13 @@ class TokenTree:
     def conditionals(self, policy_XY: Tensor) -> Tensor:
         """The next-token probabilities of any distribution over the sequences.
 
-        So nothing is lost by writing a policy token by token: `log_probs` of their logarithm is the policy again.
+        A token-level policy is fully general: `log_probs` of their logarithm gives the policy again.
 
         Args:
             policy_XY: probabilities of the sequences, above 0, shape (X, Y).
 
         Returns:
-            Tensor of shape (X, N, V): of the sequences through a prefix, the share that goes on with each token.
+            Tensor of shape (X, N, V): among sequences through a prefix, the share that continues with each token.
 
         Example:
             >>> import torch
@@ -114,7 +114,7 @@ class TokenTree:
         return mass_XNV / mass_XNV.sum(2, keepdim=True)
 
     def world(self, reference_logits_XNV: Tensor, reward_XY: Tensor) -> World:
-        """The world whose responses are the sequences, with their true lengths and a reference token by token.
+        """The world with the sequences as responses, with their lengths and a token-level reference.
 
         Example:
             >>> import torch

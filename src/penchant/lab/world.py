@@ -1,4 +1,4 @@
-"""World: a handful of prompts and responses, small enough to write every probability down.
+"""World: a handful of prompts and responses, small enough to list every probability.
 
 Shapes: X prompts, Y responses to each. Everything is float64.
 """
@@ -12,11 +12,11 @@ from torch import Tensor
 
 __all__ = ["World", "bradley_terry"]
 
-FLOAT32 = 1e-6  # probabilities written in float32 add up to 1 only this closely; the constructors then scale them
+FLOAT32 = 1e-6  # float32 probabilities sum to 1 only this closely; constructors renormalise them
 
 
 def bradley_terry(reward_XY: Tensor) -> Tensor:
-    """P[x, i, j] = sigmoid(r_i - r_j): how often response i is preferred to response j.
+    """P[x, i, j] = sigmoid(r_i - r_j): the probability that response i is preferred to j.
 
     The same as s_i / (s_i + s_j) with strengths s = exp(r), and as Elo's 1 / (1 + 10^((R_j - R_i) / 400)) with
     R = 400 r / ln 10.
@@ -45,11 +45,11 @@ class World:
     """X prompts, all equally likely, and the same number Y of responses to each.
 
     Args:
-        reference_XY: pi_ref(y | x), every entry above 0. A response the reference never gives has probability 0 under
+        reference_XY: pi_ref(y | x), every entry above 0. A response outside its support has probability 0 under
             every policy of finite KL, so leave it out.
         preference_XYY: P[x, i, j], probability that people prefer i to j; P[x, i, j] + P[x, j, i] = 1.
-        length_XY: number of tokens of each response, at least 1; what objectives that average over tokens divide by.
-        reward_XY: the reward behind the preferences; None where there is none (people may prefer in a circle).
+        length_XY: number of tokens of each response, at least 1; used by objectives that average over tokens.
+        reward_XY: the reward behind the preferences; None if there is none (preferences may be cyclic).
 
     Raises:
         ValueError: a tensor has another shape or dtype, or its numbers are not probabilities as above.
@@ -88,7 +88,7 @@ class World:
                 f"{self.reference_XY.min().item():.3g} and sums {total_X.tolist()}; leave impossible responses out"
             )
         both_XYY = self.preference_XYY + self.preference_XYY.transpose(1, 2)
-        # NaN fails every comparison, so it is asked for what it should be.
+        # NaN fails every comparison, so the valid condition is tested.
         within = ((self.preference_XYY >= 0) & (self.preference_XYY <= 1)).all()
         if not within or (both_XYY - 1).abs().max() > 1e-9:
             raise ValueError("preference_XYY must lie in [0, 1] with P[x, i, j] + P[x, j, i] = 1")
@@ -99,7 +99,7 @@ class World:
 
     @classmethod
     def from_reward(cls, reference_XY: Tensor, reward_XY: Tensor, length_XY: Tensor | None = None) -> World:
-        """People who choose by Bradley-Terry of a reward; lengths are 1 unless given.
+        """A world in which people choose by Bradley-Terry from a reward; lengths are 1 unless given.
 
         Example:
             >>> import torch
@@ -112,7 +112,7 @@ class World:
 
     @classmethod
     def from_preferences(cls, reference_XY: Tensor, preference_XYY: Tensor, length_XY: Tensor | None = None) -> World:
-        """People of whom only the preference matrix is known; there need be no reward that explains it.
+        """A world given by its preference matrix, which no reward needs to explain.
 
         Example:
             >>> import torch
@@ -154,7 +154,7 @@ class World:
 
     @property
     def known_reward_XY(self) -> Tensor:
-        """The reward behind the preferences, shape (X, Y). ValueError where there is none."""
+        """The reward behind the preferences, shape (X, Y). ValueError if there is none."""
         if self.reward_XY is None:
             raise ValueError("this world has preferences but no reward; fit one, or build it with World.from_reward")
         return self.reward_XY

@@ -1,11 +1,11 @@
-"""The life of a model in the lab: experiments on real language models, where `penchant.lab` needs none.
+"""The life of a model in the lab: experiments on real language models, which `penchant.lab` does not need.
 
-experiment.py       the experiment `life`: a small model goes through text, demonstrations and preferences
-stages.py           the three stages: data, training, an exam after each
-untrained.py        the model it begins with: random weights and a tokenizer of its own
+experiment.py       the experiment `life`: a small model learns from text, demonstrations and preferences
+stages.py           the three stages: data, training, and an exam after each
+untrained.py        the initial model: random weights and its own tokenizer
 exam.py             what the model can do after a stage
-catalogue.py        every experiment by its name, those of installed packages too
-completion_tree.py  the experiment `tree`: what a model may answer, and the probability of an answer as a product
+catalogue.py        all experiments by name, including those of installed packages
+completion_tree.py  the experiment `tree`: a model's possible answers, and the probability of an answer as a product
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Every experiment by its name: the exact ones, those on real models, and those that installed packages add."""
+"""All experiments by name: the exact ones, those on real models, and those that installed packages add."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ __all__ = [
 
 GROUP = "penchant.experiments"
 FOLDER = "folder"
-"""The option of an experiment that writes more than figures."""
+"""The option of experiments that write more than figures."""
 OURS: Mapping[str, Callable[..., Result]] = {**EXPERIMENTS, **ON_MODELS}
 
 
 def names_of_experiments() -> tuple[str, ...]:
-    """Ours, then those of installed packages; nothing of these is imported."""
+    """Built-in names, then those of installed packages, which are not imported."""
     return (*OURS, *(name for name in added_names(GROUP) if name not in OURS))
 
 
 def rows_of_experiments() -> Iterator[tuple[str, str, str]]:
-    """Name, what it does, and options of every experiment; in place of what a broken package adds stands its fault."""
+    """Name, description and options of every experiment; for a broken package, its error instead."""
     for name in names_of_experiments():
         try:
             experiment = find_experiment(name)
@@ -49,7 +49,7 @@ def rows_of_experiments() -> Iterator[tuple[str, str, str]]:
 
 
 def find_experiment(name: str) -> Callable[..., Result]:
-    """The experiment of that name. Raises ConfigError where there is none, and for a package that is broken."""
+    """The experiment of that name. Raises ConfigError if there is none, or its package is broken."""
     if name in OURS:
         return OURS[name]
     if (added := find_added(GROUP, name)) is None:
@@ -63,7 +63,7 @@ def find_experiment(name: str) -> Callable[..., Result]:
 
 
 def options_of(experiment: Callable[..., Result]) -> dict[str, inspect.Parameter]:
-    """What may be set; an argument that only a program can give, such as a reporter, is given by name alone."""
+    """The options that users can set; keyword-only arguments, such as a reporter, are for programs."""
     parameters = inspect.signature(experiment).parameters
     return {name: one for name, one in parameters.items() if one.kind is not one.KEYWORD_ONLY}
 
@@ -71,9 +71,9 @@ def options_of(experiment: Callable[..., Result]) -> dict[str, inspect.Parameter
 def read_options(
     name: str, experiments: Mapping[str, Callable[..., Result]], settings: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The options, as `option=value`, of one experiment among those that are to be run.
+    """Parse the options, as `option=value`, that one of several experiments has.
 
-    Says which of them this one does not have; raises ConfigError for one that none has, or a value of another kind.
+    Reports those that this one does not have; raises ConfigError for one that none has, or a value of another type.
     """
     known = {one: options_of(experiment) for one, experiment in experiments.items()}
     options: dict[str, Any] = {}
@@ -99,9 +99,9 @@ def read_options(
 def run_experiment(
     experiment: Callable[..., Result], options: Mapping[str, Any], reporter: Reporter, folder: Path | None = None
 ) -> Result:
-    """The result of an experiment, which shows its progress where it has any to show.
+    """Run an experiment, showing progress if it reports any, and return its result.
 
-    folder: for one that writes more than figures, unless its options name another.
+    folder: for experiments that write more than figures, unless an option names another.
     """
     if folder is not None and FOLDER in options_of(experiment):
         options = {FOLDER: str(folder), **options}

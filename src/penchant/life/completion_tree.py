@@ -1,4 +1,4 @@
-"""The experiment `tree`: what a real model may answer, as a tree, and the probability of an answer as a product."""
+"""The experiment `tree`: a real model's possible answers as a tree, and the probability of an answer as a product."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def tree(
     *,
     reporter: Reporter | None = None,
 ) -> Result:
-    """Grow the likeliest answers of a model as a tree, and hold each path's product against one pass over its text.
+    """Grow the likeliest answers of a model as a tree, and compare each path's product with one pass over its text.
 
     Args:
         model: a starter's name, a Hugging Face folder, a run folder, a .gguf file or a Hub name.
-        prompt: what a person says.
-        depth: most tokens of a path, at least 1.
-        width: most ways on from a node, at least 1.
+        prompt: the user's message.
+        depth: the most tokens of a path, at least 1.
+        width: the most children of a node, at least 1.
         temperature: logits are divided by it, > 0.
-        least: a path of less probability is gone no further, in [0, 1).
-        chat_template: "plain" for a model of raw text; nothing for the model's own.
-        reporter: where progress goes; None for nowhere.
+        least: a path of lower probability is not extended, in [0, 1).
+        chat_template: "plain" for a model of raw text; None for the model's own.
+        reporter: receives progress; None: nobody.
 
     Returns:
         The Result; figure: the tree.
@@ -81,7 +81,7 @@ def _tree(
     language_model = open_model(
         model, device="cpu", dtype="float32", chat_template=chat_template or None, reporter=reporter
     )
-    language_model.network.double()  # in fp32 two ways to compute a path may differ by more than is claimed
+    language_model.network.double()  # in fp32 the two computations may differ by more than the tolerance
     prompt_ids = language_model.encoder.encode_prompt([Message(role="user", content=prompt)])
     room = language_model.context_length - len(prompt_ids)
     require("depth", depth, depth <= room, f"at most {room}, what the prompt leaves of the model's context")
@@ -106,7 +106,7 @@ def _tree(
 
 
 class _Reader:
-    """A model after its prompt, read through its own attention, one pass at a time."""
+    """A model after its prompt, run with its own attention, one pass at a time."""
 
     def __init__(self, model: LanguageModel, prompt_ids: list[int]) -> None:
         self.model, self.prompt_ids = model, prompt_ids
@@ -131,7 +131,7 @@ class _Reader:
             return score_sequences(self.model, [TokenSequence.of(self.prompt_ids, path) for path in paths]).tolist()
 
     def text(self, path: tuple[int, ...], token: int) -> str:
-        """What a token adds to the text; special tokens are spelt out."""
+        """The text of a token; special tokens are spelt out."""
         before, after = [*self.prompt_ids, *path], [*self.prompt_ids, *path, token]
         decode: Callable[..., str] = self.model.tokenizer.decode
         return decode(after, skip_special_tokens=False)[len(decode(before, skip_special_tokens=False)) :]

@@ -1,4 +1,4 @@
-"""What a small model can do at a stage of its life: how surprised it is by stories, and what its answers are like."""
+"""Measure a small model at a stage of its life: its surprisal on stories, and the quality of its answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penchant.data import Message
-from penchant.evaluation.scoring import sequence_logprobs
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.lab import Corpus
 from penchant.lab.corpus import ENDINGS, Fact, Question, Story, ending_of
 from penchant.models.generate import Request, generate
@@ -21,13 +21,13 @@ from penchant.tokens import TokenSequence
 __all__ = ["LONGEST_ANSWER", "QUALITIES", "Exam", "examine", "load_on_cpu", "surprisal_of_stories"]
 
 QUALITIES = ("form", "fact", "cheerful")
-"""Whether an answer is one that a demonstration could show, whether it is true, and whether it ends cheerfully."""
+"""Qualities of an answer: well-formed as in a demonstration, true, and cheerful at the end."""
 LONGEST_ANSWER = 24  # tokens
 
 
 @dataclass(frozen=True)
 class Exam:
-    """Answers to questions that were never demonstrated, `num_answers` to each in turn, sampled at temperature 1."""
+    """Answers to questions without demonstrations, `num_answers` to each, sampled at temperature 1."""
 
     corpus: Corpus
     questions: tuple[Question, ...]
@@ -36,15 +36,15 @@ class Exam:
     def share(self, quality: str) -> WinRate:
         """The share of answers that have a quality, with a 95% interval.
 
-        Answers about one fact go together: whoever knows it gives many right ones.
+        It is clustered by fact, as a model that knows a fact gives many right answers about it.
         """
         return win_rate_of(self._passed(quality), self._facts)
 
     def change(self, quality: str, before: Exam) -> PairedMeans:
-        """How that share has changed since another exam with the same questions, with a 95% interval by fact.
+        """The change of that share since another exam with the same questions, with a 95% interval by fact.
 
-        It is Student's t, as a fact has many answers and its share is any number; where facts are all alike, and so
-        nothing says how far they go together, Tango's.
+        It uses Student's t, as a fact has many answers with any share; Tango's if all facts are equal, so that their
+        correlation is unknown.
         """
         both = before._passed(quality), self._passed(quality)
         found = paired_means(*both, self._facts, are_shares=False)
@@ -68,12 +68,12 @@ class Exam:
 
 
 def load_on_cpu(folder: Path) -> LanguageModel:
-    """A model of this life, on the CPU: a small one is no faster elsewhere."""
+    """Load a model of this life on the CPU, where a small model is as fast as anywhere."""
     return load_model(str(folder), choose_numerics("cpu", "float32"))
 
 
 def examine(model: LanguageModel, corpus: Corpus, num_answers: int, seed: int) -> Exam:
-    """Ask every question whose fact no demonstration shows."""
+    """Ask every question about a fact without demonstrations."""
     questions = corpus.questions(held_out=True)
     requests = [
         Request(tuple(model.encoder.encode_prompt([Message(role="user", content=question.text)])), key=question.text)
@@ -88,7 +88,7 @@ def examine(model: LanguageModel, corpus: Corpus, num_answers: int, seed: int) -
 
 
 def surprisal_of_stories(model: LanguageModel, stories: Sequence[Story]) -> tuple[list[float], int]:
-    """-log p of each story under the model, in nats, and how many tokens were predicted in all."""
+    """-log p of each story under the model, in nats, and the total number of predicted tokens."""
     ids = [model.encoder.encode_document(story.text) for story in stories]
     sequences = [(TokenSequence.of(document[:1], document[1:]),) for document in ids]
     return (-sequence_logprobs(model, sequences)).tolist(), sum(len(document) - 1 for document in ids)

@@ -1,4 +1,4 @@
-"""The experiment `life`: a small model goes from random weights through text, demonstrations and preferences."""
+"""The experiment `life`: a small model with random weights learns from text, demonstrations and preferences."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ CLAIM = (
 )
 SHOWN = 6  # questions in the table
 ANSWER_WIDTH = 56  # characters of an answer in the table
-MORE = 0.25  # of the answers: seven facts are few, and a model that fails at one fails at its three questions
-GUESS = 1 / min(map(len, VALUES.values()))  # the best that can be had without knowing a fact
+MORE = 0.25  # of the answers: there are only seven facts, with three questions each
+GUESS = 1 / min(map(len, VALUES.values()))  # the best share without knowing a fact
 NEAR = 0.05  # of the entropy of the grammar
 
 
@@ -45,25 +45,25 @@ def life(
     *,
     reporter: Reporter | None = None,
 ) -> Result:
-    """Train a newborn on stories, on demonstrations and by DPO, with the code of sft and dpo, and examine it each time.
+    """Train an untrained model on stories, on demonstrations and by DPO, with sft and dpo, and examine it each time.
 
     Args:
         seed: of the world, the weights, the order of the data and the sampling.
         num_stories: texts of the first stage, at least 100.
-        sft_epochs: times through the demonstrations, at least 1.
-        dpo_epochs: times through the preferences, at least 1.
+        sft_epochs: passes over the demonstrations, at least 1.
+        dpo_epochs: passes over the preferences, at least 1.
         beta: of DPO, > 0.
-        folder: where data, runs and models are kept; nothing for a folder that is removed at the end.
-        reporter: where progress goes; None for nowhere.
+        folder: where data, runs and models are kept; None: a folder that is removed at the end.
+        reporter: receives progress; None: nobody.
 
     Returns:
-        The Result. Figures: loss on text and on demonstrations with their entropies, rewards under DPO, and what the
-        answers are like after each stage. Table: answers to the same questions side by side.
+        The Result. Figures: loss on text and on demonstrations with their entropies, rewards under DPO, and quality of
+        answers after each stage. Table: answers to the same questions side by side.
 
     Raises:
         UserError: an option is out of range, or the folder holds something.
     """
-    from penchant.life.stages import Life  # which takes transformers along, and seconds
+    from penchant.life.stages import Life  # imports transformers, which takes seconds
     from penchant.models.numerics import computing, prepare_process
 
     for name, value, least in (
@@ -93,7 +93,7 @@ def life(
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Matrices this small are slower on several threads, and far slower where other programs run too."""
+    """A context with one thread: small matrices are slower on several, far slower on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -132,7 +132,7 @@ def _measured(life: Life) -> dict[str, float]:
 
 
 def checks_of(life: Life) -> dict[str, bool]:
-    """Each is a statement about an interval: what one life shows by chance, another one need not."""
+    """The checks of the claim, each about an interval, as single numbers vary between lives."""
     nats, (_, above_to) = life.nats, _above_entropy(life)
     answers_from, _ = _change(life, "form", "text", "demonstrations")
     cheer_from, _ = _change(life, "cheerful", "demonstrations", "preferences")
@@ -155,13 +155,13 @@ def checks_of(life: Life) -> dict[str, bool]:
 
 
 def _above_entropy(life: Life) -> tuple[float, float]:
-    """By what share of the entropy the loss is above it, a 95% interval over stories."""
+    """The relative excess of the loss over the entropy, with a 95% interval over stories."""
     low, high = _limits(life.excess)
     return low / life.excess.before, high / life.excess.before
 
 
 def _change(life: Life, quality: str, before: str, after: str) -> tuple[float, float]:
-    """By how much a share of answers has changed, a 95% interval over facts."""
+    """The change of a share of answers, with a 95% interval over facts."""
     return _limits(life.exams[after].change(quality, life.exams[before]))
 
 

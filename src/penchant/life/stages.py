@@ -1,4 +1,4 @@
-"""The three stages of a life: ordinary training on generated data, and an exam after each."""
+"""The three stages of a life: standard training on generated data, with an exam after each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NUM_CANDIDATES = 3  # answers to each question, compared two by two
 
 
 class Life:
-    """One life of a model: the world it learns about, and what the model was like after each stage.
+    """One life of a model: the world it learns about, and the model's exam after each stage.
 
     root holds newborn/ (the untrained model), text.jsonl, demonstrations.jsonl, votes.jsonl, and a run folder for each
     stage. The methods are the stages, in their order.
@@ -77,9 +77,9 @@ class Life:
         self._train("demonstrations", SFTConfig, self.root / "text", data, optimiser)
 
     def train_on_preferences(self, epochs: int, beta: float) -> None:
-        """DPO on its own answers, of which the cheerful ones are liked best.
+        """DPO on its own answers, with cheerful ones preferred.
 
-        Raises ConfigError where hardly an answer is preferred to another.
+        Raises ConfigError if hardly any answer is preferred to another.
         """
         data = self._collect_preferences()
         optimiser = OptimiserConfig(learning_rate=5e-5, beta2=0.98, epochs=epochs)
@@ -102,7 +102,7 @@ class Life:
         self.exams[stage] = examine(load_on_cpu(self.root / stage / "model"), self.corpus, NUM_ANSWERS, self.seed)
 
     def _measure_surprisal(self, texts: list[str]) -> None:
-        """Nats a token, of new stories: under the model, under frequencies alone, and under the grammar itself."""
+        """Nats per token on new stories: of the model, of token frequencies, and of the grammar itself."""
         model = load_on_cpu(self.root / "text")
         stories = self.corpus.stories(NUM_TEST_STORIES, part=1)
         surprisals, num_tokens = surprisal_of_stories(model, stories)
@@ -123,7 +123,7 @@ class Life:
         return sum(lengths) / len(lengths)
 
     def _collect_preferences(self) -> Path:
-        """Answers sampled from the model, compared two by two by how much they are liked."""
+        """Sample answers from the model, and compare them pairwise by their liking."""
         asked = [question.text for question in self.corpus.questions(held_out=False)]
         prompts = [Prompt(messages=(Message(role="user", content=text),), id=text) for text in asked]
         params = SamplingParams(temperature=1.0, max_new_tokens=LONGEST_ANSWER, seed=self.seed)

@@ -1,4 +1,4 @@
-"""An untrained model: a small Llama of random weights with a tokenizer of its own, as a Hugging Face folder."""
+"""Write an untrained model: a small Llama with random weights and its own tokenizer, as a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEMPLATE = (
 
 @dataclass(frozen=True)
 class ModelSize:
-    """The size of a Llama whose head is its embedding transposed. Numbers of features, layers and heads."""
+    """The size of a Llama with tied embeddings: numbers of features, layers and heads."""
 
     vocab_size: int = 640
     hidden_size: int = 128
@@ -69,7 +69,7 @@ def write_untrained_model(folder: Path, texts: Iterable[str], seed: int, size: M
 
 
 def _tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Byte-level BPE, so that no text is out of its reach."""
+    """A byte-level BPE tokenizer, which can encode any text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -105,7 +105,7 @@ def _config(size: ModelSize, vocab_size: int, ids: Mapping[str, int | None]) -> 
 
 
 def _weights(size: ModelSize, vocab_size: int, seed: int) -> Iterator[tuple[str, Tensor]]:
-    """Every weight under the name that transformers knows it by: normal numbers, and ones for the norms."""
+    """All weights by transformers' names: normal random numbers, and ones for the norms."""
     generator = torch.Generator().manual_seed(seed)
     wide, inner = size.hidden_size, size.intermediate_size
 

@@ -1,4 +1,4 @@
 """Language models: loading, tree attention, log-probabilities of responses, sampling.
 
-The only room that imports transformers and peft.
+The only package that imports transformers and peft.
 """

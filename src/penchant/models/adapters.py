@@ -1,4 +1,4 @@
-"""LoRA adapters through peft; the reference policy of such a run is the same network with the adapter off."""
+"""LoRA adapters through peft; the reference policy of a LoRA run is the same network with the adapter off."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["attach", "is_adapted", "quiet_peft"]
 
 @contextmanager
 def quiet_peft() -> Iterator[None]:
-    """What peft warns of is not the user's concern: a name that is about to be dropped, weights that are tied."""
-    with BUILDING, warnings.catch_warnings():  # filters are the process's, and the last to leave puts back its own
+    """Silence peft's warnings that do not concern the user: a deprecated name, tied weights."""
+    with BUILDING, warnings.catch_warnings():  # filters are global, and the last to leave restores its own
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         for known in ("tie_word_embeddings", "save_embedding_layers"):  # see merging.py; written with what it changes
             warnings.filterwarnings("ignore", message=f"(?s).*{known}.*", category=UserWarning)
@@ -27,7 +27,7 @@ def quiet_peft() -> Iterator[None]:
 
 
 def is_adapted(module: nn.Module) -> bool:
-    """Whether an adapter, of any of peft's kinds, stands around this very module."""
+    """Whether an adapter, of any of peft's kinds, wraps this very module."""
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
 
@@ -37,8 +37,8 @@ def is_adapted(module: nn.Module) -> bool:
 def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str], seed: int) -> None:
     """Freeze the weights and add an adapter of this rank to `targets` (none: every linear layer but the head).
 
-    The adapter starts as zero, so the policy starts as its reference. A model that came with an adapter goes on
-    training that one. Raises ConfigError for targets the model does not have, and where peft makes no adapter of it.
+    The adapter starts as zero, so the policy starts as its reference. A model that already has an adapter continues
+    training that one. Raises ConfigError for targets that the model does not have, and if peft fails.
     """
     if model.is_adapter:
         raise ConfigError(
@@ -73,6 +73,6 @@ def attach(model: LanguageModel, rank: int, alpha: float, targets: Sequence[str]
                 "lora.targets, or train it whole, without lora"
             ) from error
     for written in model.network.peft_config.values():
-        written.base_model_name_or_path = str(model.path.resolve())  # found from any folder, by peft too
+        written.base_model_name_or_path = str(model.path.resolve())  # absolute, so that peft finds it from any folder
     model.network.eval()
     model.freeze_beyond_text()

@@ -3,10 +3,10 @@
 Shape suffixes: T packed tokens, N query heads, G key/value heads, D head width (of values, it may be another: E).
 
 The model's own code calls `attend` in every layer with the keyword argument `layout` it was given: an object that
-knows who sees whom. `layout_of` is that of a packed forest for training and scoring; the sampler brings another for
-its key/value cache. A call without a layout, and a layer that asks for something the layout
-does not compute (a sliding window shorter than the sequence, soft-capped scores, attention sinks), are refused with
-`CannotShare`, never served wrongly.
+defines which tokens see which. `layout_of` is for a packed forest in training and scoring; the sampler uses another for
+its key/value cache. A call without a layout, and a layer with a feature that the layout does not compute (a sliding
+window shorter than the sequence, soft-capped scores, attention sinks), are refused with `CannotShare`, never computed
+wrongly.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ __all__ = ["NAME", "CannotShare", "Layout", "TreeLayout", "layout_of"]
 
 NAME = "penchant"
 QUERY_BLOCK = 128
-"""Query rows handled at once: large enough for the matrix product, small enough to skip most of the future."""
+"""Query rows processed at once: large enough for matrix products, small enough to skip most masked keys."""
 
 
 class CannotShare(Exception):
-    """This model's attention is not one that shared prefixes compute exactly."""
+    """This model's attention cannot be computed exactly with shared prefixes."""
 
 
 class Layout(Protocol):
-    """Who sees whom. One call a layer."""
+    """Which tokens see which. Called once per layer."""
 
     longest: int
 
@@ -60,7 +60,7 @@ def attend(
 ) -> tuple[Tensor, None]:
     """The function transformers calls; see `transformers.AttentionInterface`. Raises CannotShare."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if layout is None:  # neither padding nor a cache would be seen from here
+    if layout is None:  # padding or a cache would be invisible here
         raise CannotShare("its layers do not pass on to the attention what they are called with")
     if sliding_window is not None and sliding_window < layout.longest:
         raise CannotShare(f"a sliding window of {sliding_window} tokens is shorter than a sequence")
@@ -69,7 +69,7 @@ def attend(
             raise CannotShare(f"its attention uses {name}")
     if dropout:
         raise CannotShare("its attention uses dropout")
-    if attention_mask is not None:  # none is asked for, so the layer made it, and it may hold more than what is seen
+    if attention_mask is not None:  # none was passed, so the layer made it, and it may mask more than causally
         raise CannotShare("its attention has a mask of its own")
     return layout.attend(cast(int, module.layer_idx), query, key, value, scale), None
 
@@ -85,7 +85,7 @@ def layout_of(forest: Forest, device: torch.device) -> Layout:
 class TreeLayout:
     """Attention over a packed forest, exact and with memory linear in T.
 
-    It walks the segments: each block of query rows meets the keys of its ancestors and, causally, its own segment.
+    It walks the segments: each block of query rows attends to its ancestors and, causally, to its own segment.
     """
 
     def __init__(self, forest: Forest, device: torch.device) -> None:
@@ -109,7 +109,7 @@ _Span = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Neighbouring query rows [start, stop) of one tree and the packed spans of the keys that any of them sees.
+    """Adjacent query rows [start, stop) of one tree, and the packed spans of the keys that any of them sees.
 
     hidden_SM: minus infinity where row s does not see key m, else zero. A pair's tree of usual size is one or two
     blocks, its keys one contiguous slice.
@@ -131,7 +131,7 @@ class _Block:
         return torch.cat([x_GTD[:, low:high] for low, high in self.spans], dim=1)
 
     def add_to(self, sum_GTD: Tensor, part_GMD: Tensor) -> None:
-        """Add what belongs to the keys of this block to where they stand."""
+        """Add values for the keys of this block at their packed positions."""
         offset = 0
         for low, high in self.spans:
             sum_GTD[:, low:high] += part_GMD[:, offset : offset + high - low]
@@ -163,7 +163,7 @@ def _blocks(forest: Forest, dtype: torch.dtype, device: torch.device) -> list[_B
 
 
 def _union(spans: list[_Span]) -> tuple[_Span, ...]:
-    """Sorted spans with those that touch or overlap made one."""
+    """Sorted spans, with adjacent and overlapping ones merged."""
     merged: list[_Span] = []
     for low, high in spans:
         if merged and low <= merged[-1][1]:
@@ -174,7 +174,7 @@ def _union(spans: list[_Span]) -> tuple[_Span, ...]:
 
 
 class _TreeAttention(torch.autograd.Function):
-    """softmax(q k^T + mask) v over the blocks of a forest; probabilities are computed again on the way back."""
+    """softmax(q k^T + mask) v over the blocks of a forest; probabilities are recomputed in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, q_NTD: Tensor, k_GTD: Tensor, v_GTD: Tensor, scale: float, blocks: list[_Block]) -> Tensor:

@@ -40,12 +40,12 @@ def read_config(path: Path) -> Any:
     require_types(path / "config.json", read_json(path / "config.json"))
     try:
         return AutoConfig.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong
+    except Exception as error:  # untrusted files fail in many ways; the text says what is wrong
         raise ModelError(f"{path}: its config.json could not be read ({reason_of(error)}); fetch it again") from error
 
 
 def tiny_config() -> Any:
-    """Of a model whose step takes hardly more than its calls."""
+    """The config of a tiny model, whose step time is mostly call overhead."""
     from transformers import LlamaConfig
 
     return LlamaConfig(
@@ -56,9 +56,9 @@ def tiny_config() -> Any:
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a run trains, before it is loaded. rank, targets: of the adapter; rank 0 trains all weights.
+    """The model of a run, before it is loaded. rank, targets: those of the adapter; rank 0 trains all weights.
 
-    is_reward: whether its head gives one number. computes_again: whether activations are computed again.
+    is_reward: whether its head gives one number. computes_again: whether activations are recomputed.
     is_quantised: whether the linear layers under the adapter have 4-bit weights.
     """
 
@@ -78,11 +78,11 @@ class Blueprint:
 
     @property
     def depth(self) -> int:
-        """How many layers there are."""
+        """The number of layers."""
         return int(self.text_config.num_hidden_layers)
 
     def parameters(self) -> tuple[int, int]:
-        """How many there are, and how many of them are trained."""
+        """The numbers of all parameters and of trained ones."""
         return self._parameters
 
     @cached_property
@@ -92,7 +92,7 @@ class Blueprint:
         return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
 
     def quantised(self) -> tuple[float, float]:
-        """Bytes that 4-bit weights take less than in float32, and what the largest layer takes while it is computed."""
+        """Bytes saved by 4-bit weights over float32, and bytes of the largest layer while it is computed."""
         return self._quantised
 
     @cached_property
@@ -103,10 +103,10 @@ class Blueprint:
         return (4.0 - NF4_BYTES) * sum(sizes), 4.0 * max(sizes, default=0)
 
     def gathered(self) -> float:
-        """Bytes that a rank holds at most, where the model lies in slices, of weights that it has gathered to use them.
+        """The most bytes of gathered weights that a rank of a sharded model holds.
 
-        What lies in no layer is there the whole time, in float32, and its gradient, where it is trained, beside it. Of
-        layers there are at most two, in the precision that is computed in, and the gradient of one.
+        Weights outside layers are present the whole time, in float32, with gradients if they are trained. Of layers
+        there are at most two, in the compute precision, and the gradient of one.
         """
         model = self._model(self.depth)
         own = {id(p) for layer in layers_of(model.causal_lm) for p in layer.parameters()}
@@ -120,10 +120,10 @@ class Blueprint:
         return 4.0 * float(sum((1 + p.requires_grad) * p.numel() for p in outside)) + width * float(largest)
 
     def work(self, sequences: Sequence[TokenSequence], balance: float, *, trains: bool = True) -> Work:
-        """Of a forward over these sequences and, where the model `trains`, of the way back; see `tracing`."""
+        """The work of a forward pass over these sequences and, if it `trains`, of the backward pass; see `tracing`."""
         try:
             one, two = (self._work(n, sequences, balance, trains) for n in (1, 2))
-        except FOREIGN_ERRORS as error:  # as where numbers decide what is computed, such as which expert is asked
+        except FOREIGN_ERRORS as error:  # for example if values decide what is computed, such as the choice of experts
             raise ModelError(
                 f"a {type(self.config).__name__} cannot be planned, as what it computes depends on its numbers "
                 f"({reason_of(error)}); begin a run with `max_steps=1` instead"
@@ -131,11 +131,11 @@ class Blueprint:
         return one.at_depth(self.depth, two)
 
     def beside(self, encoder: ChatEncoder) -> LanguageModel:
-        """A model that reads as the one to be trained does, for data to be encoded by."""
+        """A model with the tokenizer and template of the one to train, for encoding data."""
         return replace(self._model(1), encoder=encoder)
 
     def real_step(self, sequences: Sequence[TokenSequence]) -> Callable[[], None]:
-        """A forward and the way back with numbers, to be measured."""
+        """A real forward and backward pass, for measuring."""
         model = self._model(self.depth)
         model.network.to_empty(device="cpu")
         for parameter in model.network.parameters():
@@ -159,7 +159,7 @@ class Blueprint:
         return trace.work
 
     def _model(self, depth: int) -> LanguageModel:
-        """The model with so many of its layers, ready to be trained."""
+        """The model with this many layers, ready for training."""
         from transformers import AutoModelForCausalLM
 
         config = deepcopy(self.config)
@@ -191,7 +191,7 @@ class Blueprint:
         return model
 
     def _choose_attention(self, model: LanguageModel) -> None:
-        """Shared where its code takes an attention; whether that is exact, only numbers would say."""
+        """Use shared attention if the code accepts it; its exactness can only be tested with real numbers."""
         try:
             if not self.share:
                 raise CannotShare("sharing was switched off")
@@ -202,7 +202,7 @@ class Blueprint:
 
 
 def _add_gradients_up_elsewhere(model: LanguageModel) -> None:
-    """Gradients are there before the first forward: what the way back makes is added to them and let go."""
+    """Allocate gradients before the first forward, so that the backward pass accumulates into them."""
     if isinstance(head := getattr(model.head, "weight", None), torch.nn.Parameter) and head.requires_grad:
         head.grad = torch.zeros_like(head)
     model.add_up_vocabulary_gradients(at_once=True)
@@ -213,7 +213,7 @@ def _add_gradients_up_elsewhere(model: LanguageModel) -> None:
 
 
 def _give_sizes(network: torch.nn.Module) -> None:
-    """Put tensors in place of those that lie nowhere; what was one stays one."""
+    """Replace meta tensors by sized tensors, preserving sharing."""
     made: dict[int, Any] = {}
     for module in network.modules():
         for own in (module._parameters, module._buffers):

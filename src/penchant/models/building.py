@@ -1,4 +1,4 @@
-"""What libraries change for the whole process while they build a network: in one thread at a time, and as it was."""
+"""Protect process-wide state that libraries change while building a network: one thread at a time, then restore."""
 
 import threading
 from collections.abc import Iterator
@@ -9,20 +9,20 @@ import torch
 __all__ = ["BUILDING", "NOBODYS", "seeded", "without_bars"]
 
 BUILDING = threading.RLock()
-"""Held while transformers or peft builds a network or an adapter, for which they change their own classes, functions
-of PyTorch and its one generator of random numbers.
+"""Held while transformers or peft builds a network or an adapter, because they patch their own classes, functions of
+PyTorch and its global random generator.
 
-Of two threads that build at once, the second would put back for good what it found changed by the first: networks
-without first numbers, or without tied weights.
+Of two threads building at once, the second would permanently restore the first one's patches: networks without
+initial numbers, or without tied weights.
 """
 
 NOBODYS = -1
-"""A seed that no run has: numbers drawn with it are never those that an adapter began with."""
+"""A seed that no run uses, so that its numbers never equal an adapter's initial ones."""
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, the CPU's global generator begins at `seed`, in one thread at a time; no other device's is touched."""
+    """A context in which the CPU's global generator starts at `seed`, one thread at a time; no other device's does."""
     with BUILDING, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
@@ -30,7 +30,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Inside, transformers draws no progress bars, since Penchant has its own; then the caller's choice holds again."""
+    """A context in which transformers draws no progress bars, as Penchant has its own."""
     from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils import logging
 

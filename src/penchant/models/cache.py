@@ -1,4 +1,4 @@
-"""The cache folder: models fetched or converted, reference log-probs, and what was measured of this machine."""
+"""The cache folder: downloaded or converted models, reference log-probs, and measurements of this machine."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def cache_folder() -> Path:
 
 
 def cache_errors_explained(folder: Path) -> AbstractContextManager[None]:
-    """What the disk refuses in the cache as an OutputError; see `disk_errors_explained`."""
+    """A context that turns disk errors in the cache into an OutputError; see `disk_errors_explained`."""
     return disk_errors_explained(
         folder, again="run the command again", elsewhere="set PENCHANT_CACHE to another folder"
     )
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a cached model was written to its end (its mark is the last file written)."""
+    """Whether a cached model is complete (the mark is the last file written)."""
     return (folder / "complete").is_file()

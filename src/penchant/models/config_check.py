@@ -1,7 +1,7 @@
-"""What a model folder's configuration announces, held against its files before a network is built of it.
+"""Check a model folder's configuration against its weight files before a network is built.
 
-A configuration is foreign text: ten million layers would be built for hours, and none at all is a model too. The
-weights' own headers say how many layers there are and how large anything is.
+A configuration is untrusted: ten million layers would be built for hours, and zero layers would also be a model. The
+headers of the weights tell the number of layers and all sizes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LAYERS = re.compile(r"(num_|n_)?(hidden_|decoder_)?layers?")
 SIZES = re.compile(r"(vocab|hidden|intermediate)_size|n_embd|d_model|(num_)?encoder_layers|\w+_(heads?|experts)")
 IN_A_LIST = re.compile(r"\.(\d{1,9})(?=\.)")
 MOST_LOOPS = 16
-"""Some models run their layers several times, and count each."""
+"""Some models run their layers several times, and count each run."""
 LARGEST = 2**63 - 1
-"""Of the integers that tensors and tokenizers know."""
+"""The largest integer of tensors and tokenizers."""
 
 
 def read_shapes(path: Path) -> Shapes:
@@ -44,7 +44,7 @@ def read_shapes(path: Path) -> Shapes:
 
 
 def require_config_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
-    """Raise ModelError for what no model has, of another type or size, or that announces more than the weights hold."""
+    """Raise ModelError for impossible values, types or sizes, and for more layers than the weights have."""
     num_layers = max((index + 1 for _, index in _listed(shapes)), default=len(shapes))
     for name, value in _numbers(config):
         part, _, key = name.rpartition(".")
@@ -62,7 +62,7 @@ def require_config_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -
 
 
 def require_adapter_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
-    """The same for an adapter: no rank is larger than what is in its file."""
+    """The same for an adapter: no rank exceeds that in its file."""
     require_types(file, config, AdapterTypes)
     require_config_fits(file, {k: v for k, v in config.items() if not LAYERS.fullmatch(k)}, shapes)
     for name, value in _numbers({k: config.get(k) for k in ("r", "rank_pattern")}):
@@ -71,7 +71,7 @@ def require_adapter_fits(file: Path, config: Mapping[str, Any], shapes: Shapes) 
 
 
 def layers_beyond(unexpected: Iterable[str], used: Iterable[str]) -> list[str]:
-    """Weights without a place in the network that belong to a list of layers of which it has the first ones."""
+    """Weights beyond the network's layers, in lists of layers of which it has the first ones."""
     lists = {prefix for prefix, _ in _listed(used)}
     return [name for name in unexpected if any(prefix in lists for prefix, _ in _listed([name]))]
 
@@ -89,14 +89,14 @@ def _largest(shapes: Shapes) -> int:
 
 
 def _listed(names: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """The lists that tensors lie in, and where: "model.layers.7.mlp.weight" is ("model.layers", 7)."""
+    """The lists and indices in tensor names: "model.layers.7.mlp.weight" gives ("model.layers", 7)."""
     for name in names:
         for found in IN_A_LIST.finditer(name):
             yield name[: found.start()], int(found.group(1))
 
 
 def _numbers(config: object, prefix: str = "") -> Iterator[tuple[str, int | float]]:
-    """Every number in a configuration with the way to it, such as "text_config.vocab_size"."""
+    """Every number in a configuration with its path, such as "text_config.vocab_size"."""
     if isinstance(config, int | float) and not isinstance(config, bool):
         yield prefix, config
     elif isinstance(config, dict):

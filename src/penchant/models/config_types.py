@@ -1,7 +1,7 @@
-"""Of which types a model folder's configuration files are, as far as anything here computes with what they say.
+"""The types of fields in a model folder's configuration files, as far as they are used in computations.
 
-Networks of every family are built by transformers, which looks at few types itself: a window of "5" would fail in the
-middle of the first forward.
+Networks are built by transformers, which checks few types itself: a window of "5" would fail in the middle of the first
+forward pass.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _parts(value: object) -> object:
 
 
 def _sizes(value: object) -> object:
-    """Some families have a size for each layer."""
+    """A size, or a list of sizes per layer in some families."""
     if any(isinstance(one, str | bool | dict) for one in (value if isinstance(value, list) else [value])):
         raise ValueError("a number, or one for each layer,")
     return value
@@ -43,7 +43,7 @@ Sizes = Annotated[Any, AfterValidator(_sizes)] | None
 
 
 class RopeTypes(Fields):
-    """Of rotary positions, for all layers or for those of one kind."""
+    """Types of rotary-position settings, for all layers or for one kind."""
 
     rope_type: Text | None = LACKING
     rope_theta: Sizes = LACKING
@@ -52,14 +52,14 @@ class RopeTypes(Fields):
 
 
 class RopesTypes(RopeTypes):
-    """Of rotary positions that may be others in layers of another kind."""
+    """Types of rotary-position settings that differ between kinds of layers."""
 
     full_attention: RopeTypes | None = LACKING
     sliding_attention: RopeTypes | None = LACKING
 
 
 class ConfigTypes(Fields):
-    """Of config.json and generation_config.json."""
+    """Types of config.json and generation_config.json."""
 
     architectures: list[Text] | None = LACKING
     model_type: Text | None = LACKING
@@ -87,7 +87,7 @@ class ConfigTypes(Fields):
 
 
 class AdapterTypes(Fields):
-    """Of adapter_config.json."""
+    """Types of adapter_config.json."""
 
     base_model_name_or_path: Text | None = LACKING
     r: Count = LACKING
@@ -95,6 +95,6 @@ class AdapterTypes(Fields):
 
 
 def require_types(file: Path, config: Mapping[str, Any], schema: type[Fields] = ConfigTypes) -> None:
-    """Raise ModelError for a field of the configuration in `file` that is of another type than `schema` says."""
+    """Raise ModelError for a field of the configuration in `file` whose type violates `schema`."""
     if fault := fault_in(config, schema):
         raise ModelError(f"{file}: {fault}; correct it, or fetch the model again")

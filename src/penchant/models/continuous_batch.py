@@ -1,10 +1,10 @@
-"""The responses being written, side by side: rows that prompts take, that grow by a token a step, and that are freed.
+"""Continuous batching: responses occupy rows, grow by one token per step, and free their rows when finished.
 
 Shape suffixes: R rows (responses being written), T packed tokens of a step, H hidden, V vocabulary.
 
-A prompt is run once, whatever the number of its responses, and only from where it departs from a prompt that is being
-answered or was just before. A finished response leaves its row at once; the rows in use stay side by side, and new
-prompts start as soon as there is room, so no step spends work on anything but tokens that are kept.
+A prompt is run once, whatever the number of its responses, and only from where it departs from a prompt in the cache. A
+finished response leaves its row at once; the rows in use stay contiguous, and new prompts start as soon as there is
+room, so every step computes only tokens that are kept.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from penchant.tokens.forest import shared_prefix_length
 __all__ = ["ContinuousBatch"]
 
 PROMPT_TOKENS = 4096
-"""New prompt tokens run in one step, unless a single prompt has more."""
+"""The most new prompt tokens run in one step, unless a single prompt has more."""
 
 
 class ContinuousBatch:
-    """The responses being written: `rows`, of which number r lies in row r of the cache.
+    """The responses being written: `rows`, where number r uses row r of the cache.
 
-    size: rows that there is room for. cached: the prompt whose keys and values lie in each row of the cache, also after
-    its response is finished.
+    size: the number of rows. cached: the prompt whose keys and values are in each row of the cache, also after its
+    response is finished.
     """
 
     def __init__(self, model: LanguageModel, size: int, longest: int) -> None:
@@ -43,7 +43,7 @@ class ContinuousBatch:
 
     @torch.inference_mode()
     def step(self, waiting: deque[Job]) -> list[Row]:
-        """One more token for every row, and the first ones of prompts that find room; the rows that this finishes."""
+        """Generate one token per row, and start prompts that fit; returns the rows finished."""
         old = len(self.rows)
         new = self._start(waiting)
         draw(self._run(new, old), self.rows)
@@ -55,12 +55,12 @@ class ContinuousBatch:
         return self.drop(lambda row: row.settle(self.model.encoder.end_ids))
 
     def drop(self, is_done: Callable[[Row], bool]) -> list[Row]:
-        """Take out the rows of which this is so; the last rows move into theirs."""
+        """Remove the rows with this property; the last rows take their places."""
         numbers = [number for number, row in enumerate(self.rows) if is_done(row)]
         return [self._close(number) for number in reversed(numbers)]
 
     def _start(self, waiting: deque[Job]) -> list[tuple[Job, NewPrompt]]:
-        """Give rows to as many waiting prompts as fit. What they share with a prompt in the cache is copied."""
+        """Give rows to as many waiting prompts as fit, copying prefixes shared with cached prompts."""
         empty = all(prompt is None for prompt in self.cached)
         new: list[tuple[Job, NewPrompt]] = []
         num_tokens = 0
@@ -77,11 +77,11 @@ class ContinuousBatch:
             self.rows += [Row.of(job, index) for index in job.indices]
             self.cached[first : len(self.rows)] = [None] * len(job.indices)
             if empty:
-                break  # alone in the very first step, so that all others find what they share with it in the cache
+                break  # alone in the first step, so that all others find their shared prefix in the cache
         return new
 
     def _nearest(self, prompt: NDArray[np.int64]) -> tuple[int, int]:
-        """The row of the cache that begins most like this prompt, and how many tokens of it need not be run again."""
+        """The cache row with the longest common prefix, and the number of tokens that need not be rerun."""
         best, length = 0, 0
         for row, cached in enumerate(self.cached):
             shared = 0 if cached is None else shared_prefix_length(prompt, cached)

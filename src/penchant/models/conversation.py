@@ -1,4 +1,4 @@
-"""A conversation with a model, alone or beside its reference: what was said so far, and the answers to what comes."""
+"""A conversation with a model, alone or beside its reference: its history, and replies to new messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Conversation"]
 
 @dataclass
 class Conversation:
-    """What was said so far, and both who answer. reference: None, or the policy itself for its adapter off."""
+    """A history and both models. reference: None, or the policy itself for its adapter off."""
 
     policy: LanguageModel
     reference: LanguageModel | None
@@ -30,11 +30,11 @@ class Conversation:
     def reply(
         self, text: str, say: Callable[[str], None], on_piece: Callable[[str], None] = lambda piece: None
     ) -> dict[str, str]:
-        """The answers to what the user says now, by who gives them. The conversation goes on with the policy's.
+        """Answer the user's message, by model. The conversation continues with the policy's answer.
 
-        on_piece: called with each piece of the policy's answer as it is written. Turns that the context has no room
-        for are forgotten, oldest first; `say` tells how many. Raises ModelError where what was said alone is too long,
-        or the chat template refuses it; it is then as if it had not been said.
+        on_piece: called with each piece of the policy's answer as it is generated. Turns that do not fit the context
+        are dropped, oldest first; `say` reports how many. Raises ModelError if the message alone is too long, or the
+        chat template refuses it; the history is then unchanged.
         """
         asked = self._within_context([*self.messages, Message(role="user", content=text)], say)
         answers = {"policy": self._answer(self.policy, asked, on_piece)}
@@ -46,7 +46,7 @@ class Conversation:
         return answers
 
     def reset(self) -> None:
-        """Forget what was said."""
+        """Clear the history."""
         self.messages.clear()
 
     def _answer(self, model: LanguageModel, messages: list[Message], on_piece: Callable[[str], None]) -> str:
@@ -74,7 +74,7 @@ class Conversation:
         return messages
 
     def _room(self, model: LanguageModel, messages: list[Message]) -> int:
-        """Tokens left when the longest answer has been given."""
+        """Tokens left after the longest possible answer."""
         try:
             num = len(model.encoder.encode_prompt(messages))
         except BoundaryError as error:

@@ -1,4 +1,4 @@
-"""A GGUF file becomes a Hugging Face folder: dequantised once, kept as safetensors."""
+"""Convert a GGUF file to a Hugging Face folder: dequantised once, stored as safetensors."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["convert_gguf", "read_gguf"]
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
-    """Write the model and tokenizer of `gguf` to `folder`, whole or not at all.
+    """Write the model and tokenizer of `gguf` to `folder`, atomically.
 
-    Raises ModelError, OutputError, and WrittenError where what was written is not what was read.
+    Raises ModelError, OutputError, and WrittenError if the written model differs from the file.
     """
     from transformers import AutoTokenizer
 
     with cache_errors_explained(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as place:  # another process may convert it too
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:  # another process may be converting it too
             network = read_gguf(gguf)
             with _reading(gguf) as where:
                 tokenizer = AutoTokenizer.from_pretrained(**where)
@@ -43,7 +43,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 def read_gguf(gguf: Path, beside: Mapping[str, Any] | None = None) -> Any:
     """The network in a GGUF file, dequantised to float32. Raises ModelError.
 
-    beside: settings of the config that transformers does not read out of the file.
+    beside: config settings that transformers does not read from the file.
     """
     from transformers import AutoModelForCausalLM
 
@@ -61,7 +61,7 @@ def read_gguf(gguf: Path, beside: Mapping[str, Any] | None = None) -> Any:
 
 @contextmanager
 def _reading(gguf: Path) -> Iterator[dict[str, Any]]:
-    """How transformers is told of the file; whatever it meets in a foreign file becomes a ModelError."""
+    """A context with transformers' arguments for the file that turns every error into a ModelError."""
     try:
         with without_bars():
             yield {

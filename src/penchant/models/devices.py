@@ -1,7 +1,7 @@
-"""What computes, in five numbers: a table of devices from their makers' data sheets, and this machine as measured.
+"""Performance figures of devices: a table from data sheets, and measurements of this machine.
 
-How much of a data sheet a training run reaches is an assumption, said by REACHED; this machine is measured, and
-the best that was found is kept in the cache folder.
+How much of a data sheet a training run reaches is an assumption, REACHED; this machine is measured, and the best result
+is kept in the cache folder.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ __all__ = [
 ]
 
 REACHED = (0.5, 0.7)
-"""Of the matrix products and of the bandwidth on a data sheet, what training is assumed to reach."""
+"""The assumed shares of a data sheet's matrix-product rate and bandwidth that training reaches."""
 RATES = ("products", "moves", "call")
 CALL_SECONDS = 10e-6
-"""What a call is assumed to take before a GPU begins with it."""
+"""The assumed overhead of a call before a GPU starts on it."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """products: FLOPs of matrix products a second. moves: bytes a second. call: seconds of every call.
+    """products: FLOPs of matrix products per second. moves: bytes per second. call: seconds per call.
 
-    watts: None where nobody says. source: where the numbers are from. waits: whether calls are made one after another
-    with what they compute, or, as on a GPU, beside it.
+    watts: None if unknown. source: the source of the numbers. waits: whether calls block until their work is done, or,
+    as on a GPU, overlap with it.
     """
 
     name: str
@@ -63,11 +63,11 @@ class Device:
 
     @property
     def has_rates(self) -> bool:
-        """Whether anybody knows how fast it is."""
+        """Whether its speed is known."""
         return not math.isnan(self.products)
 
     def seconds(self, products: float, moved: float, calls: float) -> float:
-        """What so much work takes."""
+        """The time for this work."""
         work, calling = products / self.products + moved / self.moves, calls * self.call
         return work + calling if self.waits else max(work, calling)
 
@@ -109,9 +109,9 @@ def device_called(name: str | None) -> Device:
 
 
 def device_of_run(name: str) -> Device:
-    """What a run whose `model.device` has this name computes on: the GPU of this process, or this machine.
+    """The device of a run with this `model.device`: the GPU of this process, or this machine.
 
-    Its memory is what is there; its rates are those of the table, or measured before, or unknown: nothing is measured.
+    Its memory is the actual one; its rates are from the table, measured before, or unknown: nothing is measured now.
     """
     if name not in ("auto", "cuda") or not torch.cuda.is_available():
         rates = _kept_rates(_rates_file()) or dict.fromkeys(RATES, math.nan)
@@ -123,13 +123,13 @@ def device_of_run(name: str) -> Device:
 
 
 def this_machine() -> Device:
-    """The processor of this machine: the best that was measured so far, as another program may be at work now."""
+    """This machine's processor, with the best rates measured so far, as other programs may be running now."""
     file, now = _rates_file(), _measured()
     rates, best = _kept_rates(file), now
     if rates:
         best = {name: (min if name == "call" else max)(now[name], rates[name]) for name in now}
     if best != rates:
-        with suppress(OSError):  # then each measurement stands alone
+        with suppress(OSError):  # without a cache, each measurement is used alone
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(best) + "\n", encoding="utf-8")
     return Device("this machine", memory_of_machine(), **best, watts=None, source="measured", waits=True)
@@ -140,7 +140,7 @@ def _rates_file() -> Path:
 
 
 def _kept_rates(file: Path) -> dict[str, float]:
-    """The best that was measured so far; {} where nothing was."""
+    """The best rates measured so far; {} if none."""
     try:
         rates = {name: float(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, AttributeError, TypeError):
@@ -158,14 +158,14 @@ def memory_of_machine() -> float:
 
 
 def held_bytes() -> float:
-    """What this process holds in memory now; 0 where the system does not say."""
+    """What this process holds in memory now; 0 if unknown."""
     return _kilobytes(Path("/proc/self/status"), "VmRSS:")
 
 
 def free_memory() -> float:
-    """Bytes that this process may still take without swapping; inf where the system does not say.
+    """Bytes that this process can still allocate without swapping; inf if the system does not report it.
 
-    What is free within the limits of its control groups, shared alike by the processes that torchrun started here.
+    The free memory within the limits of its control groups, divided evenly among torchrun's processes on this machine.
     """
     num = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     free = _kilobytes(Path("/proc/meminfo"), "MemAvailable:") or float("inf")
@@ -181,7 +181,7 @@ def _kilobytes(file: Path, name: str) -> float:
 
 
 def _limits() -> list[float]:
-    """Of the control groups of this process, those of its parents included."""
+    """The memory limits of this process's control groups, including parents."""
     found = []
     try:
         groups = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -203,7 +203,7 @@ def _limits() -> list[float]:
 
 @cache
 def _measured() -> dict[str, float]:
-    """Rates of products and of memory, and what a call of a step of a tiny model takes beside them."""
+    """Measured rates of products and memory, and the overhead per call in a step of a tiny model."""
     products, moves = gemm_rate(), 3 * 4 * 2**23 / _best(_adding(2**23))
     network, sequences = Blueprint(tiny_config()), [TokenSequence.of(list(range(1, 9)), list(range(9, 17)))]
     work = network.work(sequences, products / moves)

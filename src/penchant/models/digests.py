@@ -1,4 +1,4 @@
-"""sha256 of the files that make a model what it is: written down when a run ends, compared whenever it is used."""
+"""The sha256 of the files that define a model: recorded when a run ends, compared whenever it is used."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ TEMPLATES = "additional_chat_templates"
 """Transformers reads the templates in this folder too, and a default.jinja there wins over chat_template.jinja."""
 ADAPTER_CONFIG = "adapter_config.json"
 PROVENANCE = "provenance.json"
-"""Where an exported model came from; it is not part of what the model is."""
+"""The origin of an exported model; it is not part of the model."""
 QUANTISATION = "quantisation.json"
-"""Beside an adapter, how its base is quantised, as transformers' `quantization_config` says it."""
+"""Beside an adapter, the quantisation of its base, in the form of transformers' `quantization_config`."""
 GENERATION_CONFIG = "generation_config.json"
 """It says which tokens end an answer."""
 CONFIGS = ("config.json", GENERATION_CONFIG, ADAPTER_CONFIG, QUANTISATION)
 
 
 def file_sha256(file: Path) -> str:
-    """sha256 of a file, hex; read once a process while size and time of change stay. Raises OSError."""
+    """sha256 of a file, hex; cached per process while size and modification time are unchanged. Raises OSError."""
     stat = file.stat()
     return _sha256(str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
@@ -54,7 +54,7 @@ def _sha256(file: str, *_: int) -> str:
 
 
 def weights_digest(*folders: Path) -> str:
-    """sha256 over the sha256 of all weight files, in name order: what the model is, wherever it lies."""
+    """sha256 over the sha256 of all weight files, in name order: the model's identity, independent of its path."""
     digest = hashlib.sha256()
     for folder in dict.fromkeys(folders):
         for file in sorted(folder.glob("*.safetensors")):
@@ -63,7 +63,7 @@ def weights_digest(*folders: Path) -> str:
 
 
 def digest_of_network(network: Any) -> str:
-    """sha256 over the names and numbers of all parameters: what a model in memory is."""
+    """sha256 over the names and numbers of all parameters: the identity of a model in memory."""
     digest = hashlib.sha256()
     for name, parameter in sorted(network.named_parameters()):
         digest.update(name.encode())
@@ -74,8 +74,8 @@ def digest_of_network(network: Any) -> str:
 def digests_of_model(folder: Path) -> dict[str, str]:
     """sha256 of every file of a model folder that a loader may read, by its path in there.
 
-    Of an adapter's config, which says where its base model lies, the digest leaves that out: folders are moved, and
-    what the base model is its own digests say.
+    For an adapter's config, the path of the base model is left out: folders may be moved, and the base model has its
+    own digests.
     """
     files = sorted((*folder.iterdir(), *(folder / TEMPLATES).glob("*.jinja")))
     return {
@@ -103,9 +103,9 @@ def digests_of_base(folder: Path) -> dict[str, str]:
 
 
 def changed_files(written: Mapping[str, str], folder: Path, *, also_new: bool) -> Iterator[str]:
-    """What became of the files that had these digests: "NAME is gone" and so on, in name order.
+    """The changes to files with these digests, as "NAME is gone", in name order.
 
-    also_new: whether a file that was not there then, and which a loader would read, counts too.
+    also_new: whether new files that a loader would read count too.
     """
     there = digests_of_model(folder) if folder.is_dir() else {}
     for name in sorted({*written, *(there if also_new else ())}):
@@ -118,9 +118,9 @@ def changed_files(written: Mapping[str, str], folder: Path, *, also_new: bool) -
 
 
 def require_run_unchanged(run: Path) -> None:
-    """Raise ModelError where the model of a run is no longer what its ledger says was written.
+    """Raise ModelError if the model of a run no longer matches its ledger.
 
-    A run from before digests were recorded is taken as it is.
+    Runs from before digests were recorded are not checked.
     """
     if (written := _ledger(run).get("model_files")) is None:
         return
@@ -132,7 +132,7 @@ def require_run_unchanged(run: Path) -> None:
 
 
 def require_base_unchanged(run: Path, base: Path) -> None:
-    """Raise ModelError where the base model of a run's adapter is no longer the one it was trained on."""
+    """Raise ModelError if the base model of a run's adapter has changed since training."""
     written = base_of_run(_ledger(run))
     if written is not None and (changed := next(changed_files(written["files"], base, also_new=False), None)):
         raise ModelError(
@@ -152,7 +152,7 @@ def run_of(folder: Path) -> Path | None:
 def base_of_run(ledger: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Path and files of the base model of a run that trained an adapter; None for others and for old runs.
 
-    What the adapter's folder has of its own is not read from the base.
+    Files in the adapter's folder replace those of the base.
     """
     origin, own = (ledger.get("origins") or {}).get("model"), ledger.get("model_files") or ()
     if not origin or ADAPTER_CONFIG not in own:

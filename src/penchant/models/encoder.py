@@ -1,4 +1,4 @@
-"""A model's tokenizer and chat format without its weights: all that looking at data needs."""
+"""A model's tokenizer and chat format without its weights: enough for checking data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["TextSide", "load_text_side"]
 
 @dataclass(frozen=True)
 class TextSide:
-    """context_length: the longest sequence the model was built for, in tokens; None where its config does not say."""
+    """context_length: the model's context length in tokens; None if its config does not say."""
 
     encoder: ChatEncoder
     context_length: int | None
@@ -32,7 +32,7 @@ def load_text_side(
     clock: datetime | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> TextSide:
-    """What `load_model` would encode text with, in a fraction of a second; arguments as there. Raises ModelError."""
+    """Load only the encoder of `load_model`, in a fraction of a second; same arguments. Raises ModelError."""
     path = resolve(name, say)
     base = base_of(path, say)
     config = read_json(base / "config.json")
@@ -45,5 +45,5 @@ def load_text_side(
         special_tokens=special_tokens,
         clock=clock or clock_of(path),
     )
-    text = config.get("text_config") or config  # of a model that also sees or hears, one part of its config
+    text = config.get("text_config") or config  # a multimodal model has a text part in its config
     return TextSide(encoder, text.get("max_position_embeddings"))

@@ -1,4 +1,4 @@
-"""Which tokens end an answer: what a model's generation config says, and its config."""
+"""The tokens that end an answer, from a model's generation config and its config."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["end_ids", "end_ids_in", "generation_folder"]
 
 
 def generation_folder(path: Path, base: Path) -> Path:
-    """The folder whose generation config says what ends an answer: an adapter's, where it has one, else its base's."""
+    """The folder with the generation config: an adapter's, if it has one, else its base's."""
     return path if (path / GENERATION_CONFIG).is_file() else base
 
 
 def end_ids(folder: Path, network: Any) -> tuple[int, ...]:
-    """Tokens that end a turn, from the generation config and the model config. Raises ModelError for what is none."""
+    """The tokens that end a turn, from generation config and model config. Raises ModelError for an invalid token."""
     ends: list[int] = []
     of_generation = getattr(network, "generation_config", None)
-    if of_generation is None and (folder / GENERATION_CONFIG).is_file():  # a model that writes nothing reads none
+    if of_generation is None and (folder / GENERATION_CONFIG).is_file():  # classifiers load none
         of_generation = SimpleNamespace(**read_json(folder / GENERATION_CONFIG))
     for config in (of_generation, network.config):
         value = getattr(config, "eos_token_id", None)
@@ -38,9 +38,9 @@ def end_ids(folder: Path, network: Any) -> tuple[int, ...]:
 
 
 def end_ids_in(folder: Path, config: dict[str, object]) -> list[int]:
-    """The same as the folder and a model's config say, where no network is loaded and so none is looked at.
+    """The same from the folder and a model's config, without loading a network.
 
-    Raises ModelError for what is no token.
+    Raises ModelError for an invalid token.
     """
     generation = folder / GENERATION_CONFIG
     of_generation = read_json(generation) if generation.is_file() else {}

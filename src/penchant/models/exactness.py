@@ -1,8 +1,8 @@
-"""Does sharing prefixes give this model exactly what it computes without? Asked of the model itself, not of a list.
+"""Test whether sharing prefixes is exact for this model, on the model itself instead of a list of names.
 
-Two questions. What its config says: a sliding window, LongRoPE, chunked or linear attention only shows on long texts,
-so it is read. What it computes: a small forest is scored shared, and sequence by sequence through the model's own
-attention; anything else that differs (scaled logits, soft-capped scores, unusual positions) shows here.
+There are two tests. The config: a sliding window, LongRoPE, chunked or linear attention only matter for long texts, so
+they are read from it. The computation: a small forest is scored with sharing, and sequence by sequence by the model's
+own attention; any other difference (scaled logits, soft-capped scores, unusual positions) shows here.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ __all__ = ["FOREIGN_ERRORS", "keeps_rightly", "require_language_model", "why_uns
 
 FOREIGN_ERRORS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 WRITTEN = 4
-"""Tokens of a response that is sampled to see whether it is what the model scores."""
+"""Tokens of a sampled response whose log-probs are compared with scoring."""
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 
 
 def require_language_model(model: LanguageModel) -> None:
-    """Raise ModelError for a model that cannot score a text by itself, or that reads what it should predict."""
+    """Raise ModelError for a model that cannot score a text alone, or that is not causal."""
     one, other = _scored_alone(model, _two_endings(model))
     if not _gap(one, other) <= TOLERANCE[model.numerics.compute_dtype]:
         raise ModelError(
@@ -48,7 +48,7 @@ def require_language_model(model: LanguageModel) -> None:
 def why_unshared(model: LanguageModel, longest: int | None = None) -> str:
     """The reason why prefixes cannot be shared exactly in this model, or "" if they can.
 
-    longest: tokens of the longest sequence it will see; by default, the longest it was built for.
+    longest: tokens of the longest sequence it will see; by default, its context length.
     """
     if not isinstance(model, RewardModel) and is_adapted(model.head):
         return "its head has an adapter, which only its own code reads"
@@ -64,7 +64,7 @@ def why_unshared(model: LanguageModel, longest: int | None = None) -> str:
 
 
 def _found_by_trying(model: LanguageModel, apart: Tensor) -> str:
-    """What differs where prefixes are shared, or "". apart: what the model scores through its own code."""
+    """The difference with shared prefixes in words, or "". apart: the scores by the model's own code."""
     model.start_sharing()
     with torch.no_grad():
         shared = _read(model, Forest.plant(_small_family(model), min_shared=2))
@@ -78,7 +78,7 @@ def _found_by_trying(model: LanguageModel, apart: Tensor) -> str:
 
 
 def keeps_rightly(model: LanguageModel) -> bool:
-    """Whether a model that does not share writes from its own cache what it scores."""
+    """Whether a model that does not share generates from its own cache exactly as it scores."""
     try:
         return _written_otherwise(model) <= TOLERANCE[model.numerics.compute_dtype]
     except FOREIGN_ERRORS:
@@ -86,9 +86,9 @@ def keeps_rightly(model: LanguageModel) -> bool:
 
 
 def _read(model: LanguageModel, forest: Forest) -> Tensor:
-    """The log-probs of the scored tokens, (K,); of a reward model the states before them, along a made-up direction.
+    """The log-probs of the scored tokens, (K,); for a reward model, the states before them along a fixed direction.
 
-    Its own head may be new, and read nothing yet.
+    Its own head may be new, and all zeros.
     """
     return model.run(lambda: _read_now(model, forest))
 
@@ -106,7 +106,7 @@ def _gap(ours: Tensor, theirs: Tensor) -> float:
 
 
 def _written_otherwise(model: LanguageModel) -> float:
-    """How far the log-probs of two responses, as they were sampled, are from those of the same tokens scored."""
+    """The difference between log-probs of two responses at sampling and those of the same tokens scored."""
     prompt = tuple(_small_family(model)[0].ids[:12].tolist())
     params = SamplingParams(temperature=1.0, max_new_tokens=WRITTEN)
     ((one, other),) = generate(model, [Request(prompt, "checking")], params, num_responses=2)
@@ -117,7 +117,7 @@ def _written_otherwise(model: LanguageModel) -> float:
 
 
 def _scored_alone(model: LanguageModel, families: Sequence[Sequence[TokenSequence]]) -> list[Tensor]:
-    """What is read of each family's scored tokens through the model's own code, (K,) each. Raises ModelError."""
+    """The readings of each family's scored tokens by the model's own code, (K,) each. Raises ModelError."""
     model.stop_sharing("checking")
     try:
         with torch.no_grad():
@@ -130,7 +130,7 @@ def _scored_alone(model: LanguageModel, families: Sequence[Sequence[TokenSequenc
 
 
 def _two_endings(model: LanguageModel) -> list[list[TokenSequence]]:
-    """Two texts of equal length that differ in their last tokens, all but these scored, each a family of its own."""
+    """Two texts of equal length with different last tokens, all others scored, each its own family."""
     size, random = int(model.text_config.vocab_size), np.random.default_rng(1)
     begin, *ends = (random.integers(0, size, num) for num in (12, 4, 4))
     place = np.arange(16)
@@ -163,11 +163,11 @@ def _longest_and_advice(longest: int, limit: float) -> str:
 
 
 SWITCHES_AT = "original_max_position_embeddings"
-"""Without it, the longest that the model is built for."""
+"""The default: the model's context length."""
 
 
 def _longrope_switches_at(config: Any) -> float:
-    """The length above which transformers takes other frequencies for everything it runs in one call, or infinity."""
+    """The length above which transformers switches frequencies for a whole call, or infinity."""
     rope = getattr(config, "rope_parameters", None) or {}
     kinds = [rope, *(part for part in rope.values() if isinstance(part, dict))]  # some models have one for a layer type
     return min(
@@ -177,7 +177,7 @@ def _longrope_switches_at(config: Any) -> float:
 
 
 def _small_family(model: LanguageModel) -> list[TokenSequence]:
-    """Four made-up sequences: two sharing twelve tokens, one of them shared further, one apart."""
+    """Four synthetic sequences: two share twelve tokens, one shares more with one of them, one is separate."""
     size = int(model.text_config.vocab_size)
     random = np.random.default_rng(0)
 

@@ -24,7 +24,7 @@ __all__ = ["score_forest", "score_pairs", "score_sequences", "score_shared", "sh
 def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
     """Natural-log probability of each scored token, (K,) fp32 in the order of `forest.target_ids_K`; differentiable.
 
-    Only the states that predict a scored token meet the language-model head. A model whose attention cannot be shared
+    Only the states that predict a scored token pass the language-model head. A model whose attention cannot be shared
     exactly (`model.shares` is False) runs sequence by sequence through its own code; the forest must then have been
     planted with share=False.
     """
@@ -34,7 +34,7 @@ def score_forest(model: LanguageModel, forest: Forest) -> Tensor:
 def score_sequences(model: LanguageModel, sequences: Sequence[TokenSequence]) -> Tensor:
     """Summed log-probability of the scored tokens of every sequence, (R,) in nats; differentiable.
 
-    Tokens count with their weights, where a sequence has any. A response that stands in several pairs is run and
+    Tokens are weighted if a sequence has weights. A response in several pairs is run and
     scored once.
     """
     return _score_sequences(model, sequences)[0]
@@ -48,11 +48,11 @@ def score_pairs(
     wpo: bool = False,
     live: LiveReference | None = None,
 ) -> PairBatch:
-    """What an objective reads of these pairs, every tensor (B,).
+    """The objective's inputs for these pairs, every tensor (B,).
 
-    reference_R: the reference's summed log-probs, chosen and rejected in turn, (2B,). wpo: weigh every pair by how
-    likely the policy is to write it itself, see `wpo_weight`. live: the reference itself, of the policy's vocabulary
-    and sharing prefixes where it does, which is run for the sequential KL; without it there is none.
+    reference_R: the reference's summed log-probs, chosen and rejected alternating, (2B,). wpo: weight every pair by its
+    likelihood under the policy, see `wpo_weight`. live: the reference model, with the policy's vocabulary and prefix
+    sharing, which is run for the sequential KL; without it there is none.
     """
     sequences = [sequence for pair in pairs for sequence in pair.sequences]
     policy_R, alignment_R, kl_R = _score_sequences(model, sequences, aligned=wpo, live=live)
@@ -85,7 +85,7 @@ def _score_sequences(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Summed log-probs; if `aligned`, the mean over tokens of log p - log sum p^2; if `live`, summed KLs; (R,) each.
 
-    What is not asked for is 0.
+    Values not requested are 0.
     """
     unique = {sequence.key: sequence for sequence in sequences}
     forest = Forest.plant(list(unique.values()), share=model.shares)
@@ -107,7 +107,7 @@ def _score_sequences(
 def _score(
     model: LanguageModel, forest: Forest, *, collision: bool = False, live: LiveReference | None = None
 ) -> TokenMeasures:
-    """Of each scored token its log-prob and, if asked for, log sum of the squared probabilities and KL from `live`."""
+    """For each scored token its log-prob and, if requested, log sum of squared probabilities and KL from `live`."""
     model.require_words()
     model.num_tokens_run += forest.num_tokens
     with model.numerics.autocast():
@@ -138,7 +138,7 @@ def _scored_states(model: LanguageModel, forest: Forest) -> Tensor:
 def score_shared(
     model: LanguageModel, forest: Forest, *, collision: bool = False, reference: tuple[Tensor, Head] | None = None
 ) -> tuple[TokenMeasures, Tensor]:
-    """What is measured of each scored token, see `token_measures`, and the state that predicts it."""
+    """The measures of each scored token, see `token_measures`, and the state that predicts it."""
     return model.run(lambda: _score_shared(model, forest, collision, reference))
 
 

@@ -1,4 +1,4 @@
-"""Gated feed-forward layers that remember less: the product gate * up is computed again on the way back.
+"""Memory-saving gated feed-forward layers: the product gate * up is recomputed in the backward pass.
 
 A layer down(act(gate(x)) * up(x)) would keep four tensors of its inner width for the backward pass. Two of them,
 act(gate) and the product, follow from the other two by elementwise arithmetic, so they are dropped: a third of all
@@ -22,10 +22,10 @@ PARTS = ("gate_proj", "up_proj", "down_proj", "act_fn")
 
 
 def remember_less(network: nn.Module, *, probe: bool = True) -> int:
-    """Give every gated layer of the network the forward below; returns how many.
+    """Patch the forward of every gated layer of the network; returns their number.
 
-    Only layers with the usual parts that compute, on a probe, exactly what their own code does; probe=False believes
-    it, of a network that has no numbers.
+    Only layers with the usual parts that compute, on a probe, exactly what their own code does; probe=False skips the
+    test, for a network without numbers.
     """
     changed = 0
     for module in network.modules():
@@ -62,7 +62,7 @@ def _down(mlp: Any, product: Tensor) -> Tensor:
 
 @contextmanager
 def _computed_again(compute: Callable[[], Tensor]) -> Iterator[Callable[[Tensor], None]]:
-    """Inside, autograd does not save the tensor that was handed to what this yields; `compute` gives it again."""
+    """A context in which autograd does not save the tensor passed to the yielded function; `compute` recomputes it."""
     storages: set[int] = set()
 
     def pack(saved: Tensor) -> Tensor | _Again:
@@ -89,7 +89,7 @@ class _Again:
 
 
 def _is_exact(mlp: Any) -> bool:
-    weight = mlp.down_proj.weight  # (out, ...), of bytes where it is quantised
+    weight = mlp.down_proj.weight  # (out, ...), of bytes if it is quantised
     generator = torch.Generator().manual_seed(0)
     probe = torch.randn(1, 3, len(weight), generator=generator)
     probe = probe.to(weight.device, weight.dtype if weight.is_floating_point() else None)

@@ -1,7 +1,7 @@
 """Sampling many responses to many prompts.
 
-Models that share prefixes write their responses in a continuous batch; others go through their own code, prompt by
-prompt. Both draw the same tokens from the same probabilities.
+Models that share prefixes generate in a continuous batch; others use their own code, prompt by prompt. Both draw the
+same tokens from the same probabilities.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Progress", "Request", "Response", "Writer", "generate", "open_writer
 
 Progress = Callable[[int, int], None]
 Writer: TypeAlias = ContinuousBatch | OneByOne
-"""Writes responses a step at a time: `step`, `rows` and `drop`."""
+"""Generates responses step by step: `step`, `rows` and `drop`."""
 
 
 def generate(
@@ -33,13 +33,13 @@ def generate(
     batch_size: int = 64,
     on_progress: Progress = lambda num_requests, num_tokens: None,
 ) -> Iterator[list[Response]]:
-    """The responses to each prompt, ordered by index, as soon as all of them are finished.
+    """Yield the responses to each prompt, ordered by index, as soon as all of them are finished.
 
-    batch_size: responses written at a time; all of a prompt's start together, so num_responses of them always fit.
-    on_progress: called after every step with the prompts finished and the tokens sampled so far. Up to the rounding of
+    batch_size: responses generated at a time; all of a prompt's start together, so num_responses of them always fit.
+    on_progress: called after every step with the finished prompts and the tokens sampled so far. Up to rounding in
     matrix products, a response depends on the model, its prompt, key, index and attempt, and on `params`: not on the
-    batch size, nor on the other prompts or their order. Raises ConfigError for a setting that means nothing, and
-    ModelError for a prompt that leaves no room in the model's context, before anything is sampled.
+    batch size, nor on the other prompts or their order. Raises ConfigError for an invalid setting, and ModelError for a
+    prompt that leaves no room in the model's context, before anything is sampled.
     """
     if requests:
         model.require_words()
@@ -51,14 +51,14 @@ def generate(
 
 
 def writer_for(model: LanguageModel, jobs: Sequence[Job], batch_size: int) -> Writer:
-    """What writes the responses of these jobs, `batch_size` at a time and no fewer than one prompt has."""
+    """The generator for these jobs, `batch_size` responses at a time, but at least one prompt's."""
     num_responses = [len(job.indices) for job in jobs]
     size = max(min(batch_size, sum(num_responses)), *num_responses)
     return open_writer(model, size, max(len(job.prompt) + job.limit for job in jobs))
 
 
 def open_writer(model: LanguageModel, size: int, longest: int) -> Writer:
-    """What writes `size` responses at a time, each of at most `longest` tokens with its prompt."""
+    """The generator of `size` responses at a time, each with at most `longest` tokens including the prompt."""
     return ContinuousBatch(model, size, longest) if model.shares else OneByOne(model)
 
 

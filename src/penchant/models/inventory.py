@@ -1,4 +1,4 @@
-"""The models on this machine, found by looking into folders: starters, converted GGUF files, the Hugging Face cache."""
+"""The models on this machine, from their folders: starters, converted GGUF files, the Hugging Face cache."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = ("model", "kind", "parameters", "size", "licence", "where")
 
 @dataclass(frozen=True)
 class FoundModel:
-    """name: what loads it. kind: starter, converted (from GGUF) or hub. size: in bytes. Unknown facts are None."""
+    """name: its name for loading. kind: starter, converted (from GGUF) or hub. size: in bytes. Unknown: None."""
 
     name: str
     kind: str
@@ -38,7 +38,7 @@ class FoundModel:
 
 
 def models_here() -> Iterator[FoundModel]:
-    """Every model found by looking into folders; no network, and no weights are read."""
+    """All models found in known folders; uses no network and reads no weights."""
     installed = installed_starters()
     for name, known in STARTERS.items():
         folder = starter_path(name) if name in installed else None
@@ -52,7 +52,7 @@ def models_here() -> Iterator[FoundModel]:
 
 
 def _hub_models() -> Iterator[FoundModel]:
-    """Whole models in the Hugging Face cache: models--OWNER--NAME/snapshots/COMMIT with a config and safetensors."""
+    """Complete models in the Hugging Face cache: models--OWNER--NAME/snapshots/COMMIT with a config and safetensors."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     for repository in sorted(Path(HF_HUB_CACHE).glob("models--*/")):
@@ -69,7 +69,7 @@ def _size(folder: Path) -> int:
 
 
 def _num_parameters(folder: Path) -> int | None:
-    """Counted in the headers of the safetensors files; None where one cannot be read."""
+    """The number of parameters from safetensors headers; None if one cannot be read."""
     total = 0
     try:
         for file in folder.glob("*.safetensors"):

@@ -3,9 +3,9 @@
 Shape suffixes: R rows (responses being written), G key/value heads, M query heads per key/value head, D head width (of
 values, it may be another: E), L positions, S tokens of one prompt that are new.
 
-A row is one response: its prompt and what it has said so far. Every step packs one token of each row that is being
-written, followed by the new tokens of the prompts that start in this step, into one sequence without padding. Keys
-lie transposed, (D, L), which makes the thin products of decoding twice as fast on CPU.
+A row is one response: its prompt and its tokens so far. Every step packs one token of each active row, followed by the
+new tokens of the prompts that start in this step, into one sequence without padding. Keys are stored transposed,
+(D, L), which makes the thin products of decoding twice as fast on CPU.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from torch import Tensor
 __all__ = ["KeyValueCache", "NewPrompt", "StepLayout"]
 
 QUERY_BLOCK = 256
-"""Rows of a long prompt handled at once, so that its scores need memory linear in its length."""
+"""Rows of a long prompt processed at once, so that its scores need memory linear in its length."""
 
 
 class KeyValueCache:
-    """num_rows rows in every layer; room along the positions grows by doubling, up to what `limit` allows."""
+    """num_rows rows in every layer; capacity along positions grows by doubling, up to `limit`."""
 
     def __init__(self, num_rows: int, limit: int) -> None:
         self.num_rows, self.limit = num_rows, limit
@@ -46,27 +46,27 @@ class KeyValueCache:
             self.values_RGLD[layer][:, :, : old_values.shape[2]] = old_values
 
     def layer(self, index: int, like: Tensor, key_width: int) -> tuple[Tensor, Tensor]:
-        """Keys (R, G, D, L) and values (R, G, L, E) of a layer, made like values (1, G, T, E) when first asked for."""
+        """Keys (R, G, D, L) and values (R, G, L, E) of a layer, allocated like values (1, G, T, E) on first access."""
         while len(self.keys_RGDL) <= index:
             self._allocate(len(self.keys_RGDL), like, key_width)
         return self.keys_RGDL[index], self.values_RGLD[index]
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Row `target` begins with the first `length` tokens of row `source`."""
+        """Copy the first `length` tokens of row `source` to row `target`."""
         for keys, values in zip(self.keys_RGDL, self.values_RGLD, strict=True):
             keys[target, :, :, :length] = keys[source, :, :, :length]
             values[target, :, :length] = values[source, :, :length]
 
     def _allocate(self, layer: int, like: Tensor, key_width: int) -> None:
         groups, width = like.shape[1], like.shape[3]
-        # zeros: what a row has not written yet is masked, but zero times NaN would still be NaN
+        # zeros: unwritten positions are masked, but zero times NaN would still be NaN
         self.keys_RGDL[layer : layer + 1] = [like.new_zeros(self.num_rows, groups, key_width, self.room)]
         self.values_RGLD[layer : layer + 1] = [like.new_zeros(self.num_rows, groups, self.room, width)]
 
 
 @dataclass(frozen=True)
 class NewPrompt:
-    """A prompt that starts in this step in `row`, of which the first `start` tokens are in the cache already."""
+    """A prompt that starts in this step in `row`, with its first `start` tokens already in the cache."""
 
     row: int
     start: int
@@ -74,7 +74,7 @@ class NewPrompt:
 
 
 class StepLayout:
-    """Who sees whom in one step: row r sees the lengths_R[r] tokens it has and its new one; prompts are causal."""
+    """Attention in one step: row r sees its lengths_R[r] cached tokens and its new one; prompts are causal."""
 
     def __init__(
         self, cache: KeyValueCache, lengths_R: NDArray[np.int64], prompts: Sequence[NewPrompt], device: torch.device
@@ -91,7 +91,7 @@ class StepLayout:
         self.future = torch.full((side, side), float("-inf"), device=device).triu_(1)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Query (1, N, T, D), key (1, G, T, D), value (1, G, T, E) to (1, T, N, E); T as `StepLayout` packs it."""
+        """Query (1, N, T, D), key (1, G, T, D), value (1, G, T, E) to (1, T, N, E); T packed as by `StepLayout`."""
         query, key = query.to(value.dtype) * scale, key.to(value.dtype)
         q_TND, k_TGD, v_TGD = (x[0].transpose(0, 1) for x in (query, key, value))
         keys, values = self.cache.layer(layer, value, key.shape[3])
@@ -136,7 +136,7 @@ def _causal(q_SND: Tensor, keys_GDL: Tensor, values_GLD: Tensor, start: int, fut
 
 @contextmanager
 def _thin_products() -> Iterator[None]:
-    """Products of a few rows by BLAS, which is faster there than oneDNN, whatever the large ones are set to."""
+    """A context that uses BLAS for products of a few rows, where it is faster than oneDNN."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

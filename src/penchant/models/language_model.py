@@ -1,4 +1,4 @@
-"""A language model as the rest of Penchant sees it: weights, tokenizer, chat format, precision, and what it can do."""
+"""The language model: weights, tokenizer, chat format, precision, and capabilities."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ T = TypeVar("T")
 class LanguageModel:
     """network: a transformers causal language model, or a peft model around one.
 
-    digest: sha256 of the weights it was loaded from. why_unshared: empty when prefixes are shared exactly, otherwise
-    the reason why every sequence runs by itself. keeps: whether its own code then keeps what it ran of an answer, and
-    rightly; else every token runs the whole text again. num_tokens_run: how many it has run, shared ones once.
-    in_memory: whether its weights were trained since and lie in no folder; `path` is then the one it came from.
-    head_gradient: where the gradient of the head's weight is added up, (V, H); None while autograd does it.
-    task_type: what peft calls what it does. sharded: how its weights lie over the ranks of a run, where they do;
-    skeleton: then the network without its weights, to be written.
+    digest: sha256 of the weights it was loaded from. why_unshared: empty if prefixes are shared exactly, otherwise the
+    reason why every sequence runs alone. keeps: whether its own code then has an exact key/value cache; otherwise every
+    token reruns the whole text. num_tokens_run: tokens run so far, shared ones once.
+    in_memory: whether its weights were trained since loading and have no folder; `path` is then the original one.
+    head_gradient: where the gradient of the head's weight is accumulated, (V, H); None while autograd does it.
+    task_type: peft's task type. sharded: the sharding of its weights over the ranks of a run, if any; skeleton: then
+    the network without its weights, for writing.
     """
 
     network: Any
@@ -62,7 +62,7 @@ class LanguageModel:
 
     @property
     def shares(self) -> bool:
-        """Whether sequences with a common prefix run it once."""
+        """Whether a common prefix of sequences is run once."""
         return not self.why_unshared
 
     @property
@@ -88,7 +88,7 @@ class LanguageModel:
 
     @property
     def text_config(self) -> Any:
-        """The config of what reads and writes text; of a model that also sees or hears, one part of its config."""
+        """The config of what reads and writes text; for a multimodal model, one part of its config."""
         return self.causal_lm.config.get_text_config(decoder=True)
 
     @property
@@ -98,52 +98,52 @@ class LanguageModel:
 
     @property
     def context_length(self) -> int:
-        """The longest sequence the model was built for, in tokens."""
+        """The longest sequence the model supports, in tokens."""
         return int(getattr(self.text_config, "max_position_embeddings", None) or 10**9)
 
     def run(self, work: Callable[[], T]) -> T:
-        """What `work` gives, which runs the network once; where it is sharded, all ranks run theirs then."""
+        """The result of `work`, which runs the network once; if it is sharded, all ranks run theirs then."""
         return work() if self.sharded is None else self.sharded.run(work)
 
     def read_head(self, work: Callable[[Tensor], T], hidden: Tensor) -> T:
-        """What `work` makes of the states with the head's weight, which is there meanwhile where it is sharded."""
+        """The result of `work` on the states with the head's weight, which is gathered if it is sharded."""
         return work(hidden) if self.sharded is None else self.sharded.read_head(work, hidden)
 
     def require_words(self) -> None:
-        """Raise ModelError for a model that gives no probabilities of tokens."""
+        """Raise ModelError for a model without token probabilities."""
 
     def copy(self) -> LanguageModel:
-        """The same model with a network of its own; its weights are this one's until they are trained.
+        """The same model with its own network, which shares this one's weights until they are trained.
 
-        Training the copy leaves this model as it is: whatever trains gives a parameter storage of its own first.
+        Training the copy does not change this model: training first gives each parameter its own storage.
         """
         own = {id(p): nn.Parameter(p.detach(), requires_grad=p.requires_grad) for p in self.network.parameters()}
         return replace(self, network=deepcopy(self.network, own), num_tokens_run=0, head_gradient=None)
 
     def stop_sharing(self, reason: str) -> None:
-        """From now on run every sequence by itself through the model's own attention."""
+        """From now on run every sequence alone with the model's own attention."""
         self.why_unshared = reason
         use_plain_attention(self.causal_lm)
 
     def start_sharing(self) -> None:
-        """Run the model's attention through `penchant.models.attention`. Raises CannotShare where it takes none."""
-        self.causal_lm.set_attn_implementation(NAME)  # which does nothing where the code does not ask for a function
+        """Run the model's attention through `penchant.models.attention`. Raises CannotShare if it accepts none."""
+        self.causal_lm.set_attn_implementation(NAME)  # no effect if the code uses no attention function
         if self.text_config._attn_implementation != NAME:
             raise CannotShare("its code has an attention of its own and takes no other")
         self.why_unshared = ""
 
     def freeze_beyond_text(self) -> None:
-        """What sees or hears gets no gradient from text, so it stays as it is."""
+        """Freeze vision and audio parts, which get no gradient from text."""
         if self.text_config is not self.causal_lm.config:
             text = {id(p) for part in (self.causal_lm.get_decoder(), self.head) for p in part.parameters()}
             for parameter in self.network.parameters():
                 parameter.requires_grad_(parameter.requires_grad and id(parameter) in text)
 
     def checkpoint_activations(self) -> None:
-        """Keep only each layer's input for the way back and compute the rest again: less memory, a third more time.
+        """Keep only each layer's input for the backward pass and recompute the rest: less memory, a third more time.
 
-        The switch that transformers has works in training alone, where layers drop out and forget their cache; here
-        they never are in training. Raises ConfigError for a model without layers that can be run again.
+        transformers' own switch only works in training mode, with dropout and without a cache; here networks are never
+        in training mode. Raises ConfigError for a model without layers that can be rerun.
         """
         from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -157,12 +157,12 @@ class LanguageModel:
             layer.forward = partial(_run_again_on_the_way_back, layer.forward)
 
     def add_up_vocabulary_gradients(self, *, at_once: bool) -> None:
-        """Whether the gradients of head and embedding are added to `weight.grad`, which must be there, as they come.
+        """A context that accumulates the gradients of head and embedding in `weight.grad`, which must be allocated.
 
-        By default autograd makes a dense tensor for each, adds the two where the weight is shared, and adds that to
-        `weight.grad`: for every micro-batch three tensors of the size of the vocabulary. Only on the CPU: elsewhere
-        sparse gradients are missing or not the same twice; and only where prefixes are shared, as a model's own code
-        has a way of its own from embedding to logits.
+        By default autograd makes a dense tensor for each, adds the two if the weight is shared, and adds that to
+        `weight.grad`: three vocabulary-sized tensors a micro-batch. Only on the CPU, as sparse gradients elsewhere are
+        missing or not deterministic; and only with shared prefixes, as a model's own code has its own path from
+        embedding to logits.
         """
         if not self.shares or self.sharded is not None:
             return
@@ -174,14 +174,14 @@ class LanguageModel:
 
     @contextmanager
     def as_reference(self) -> Iterator[None]:
-        """Inside, the model is what it was before its adapter: the reference policy of a LoRA run."""
+        """A context in which the adapter is off: the reference policy of a LoRA run."""
         assert self.is_adapter, "only an adapter can be switched off"
         with self.network.disable_adapter():
             yield
 
     @contextmanager
     def with_weights(self, weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
-        """Inside, the model computes with these weights, by the names of the network's parameters."""
+        """A context in which the model uses these weights, by parameter name."""
         parameters = dict(self.network.named_parameters())
         own = {name: parameters[name].data for name in weights}
         try:
@@ -194,10 +194,10 @@ class LanguageModel:
 
 
 def use_plain_attention(network: Any) -> None:
-    """Let a transformers model run its attention through its own code."""
+    """Make a transformers model use its own attention code."""
     try:
         network.set_attn_implementation("sdpa")
-    except ValueError:  # soft-capped scores and sinks are only in the model's plain code
+    except ValueError:  # soft-capped scores and sinks exist only in the eager code
         network.set_attn_implementation("eager")
 
 

@@ -1,6 +1,6 @@
-"""run.json, the ledger of a run: what is read of it, of which types, and the reading itself.
+"""The schema of run.json, the ledger of a run, and the function that reads it.
 
-A field that an older Penchant did not write may be missing; one that is read nowhere may be anything.
+Fields that older versions did not write may be missing; fields that are never read may be anything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ExportFacts", "Ledger", "read_ledger"]
 
 
 def _name(value: str) -> str:
-    """Of something that may be a file: whatever else it is, asking for it must not fail."""
+    """A name that may be a path; testing whether it exists must not fail."""
     try:
         os.fsencode(value)
         Path(value).expanduser()
@@ -87,7 +87,7 @@ class ObjectiveSection(Fields):
 
 
 class Settings(Fields):
-    """What a run was asked to do, as far as it is read from the ledger."""
+    """The settings of a run, as far as they are read from the ledger."""
 
     output: Place | None = LACKING
     seed: Count = LACKING
@@ -113,7 +113,7 @@ class FileFacts(Fields):
 
 
 class DataFileFacts(FileFacts):
-    """A data file that was read, and who stands behind it."""
+    """A data file that was read, with its annotators."""
 
     votes: VotesFacts = LACKING
     answered_by: dict[Text, Count] = LACKING
@@ -121,7 +121,7 @@ class DataFileFacts(FileFacts):
 
 
 class OriginFacts(PlaceFacts):
-    """A model that a run began with."""
+    """A model that a run started with."""
 
     name: Place
     digest: Text
@@ -131,7 +131,7 @@ class OriginFacts(PlaceFacts):
 
 
 class ExportFacts(Fields):
-    """What the folder of an exported model says of itself."""
+    """The provenance of an exported model."""
 
     exported_at: Text
     dtype: Text
@@ -151,7 +151,7 @@ class AlarmFacts(Fields):
 
 
 class LikenessFacts(Fields):
-    """How alike the sides of the pairs were before training."""
+    """The similarity of the sides of pairs before training."""
 
     num: Count
     median: Number
@@ -160,7 +160,7 @@ class LikenessFacts(Fields):
 
 
 class Ledger(Fields):
-    """What a run computed from, with which settings, and what it took."""
+    """The inputs, settings and cost of a run."""
 
     config: Settings
     command: Text = LACKING
@@ -217,7 +217,7 @@ class Ledger(Fields):
 
 
 def read_ledger(run: Path) -> dict[str, Any]:
-    """run.json of a run folder, as it is there. Raises OutputError, also for a field of another type than `Ledger`."""
+    """Read run.json of a run folder. Raises OutputError, also for a field whose type violates `Ledger`."""
     mend = "correct that, put the file back as the run wrote it, or begin another run"
     try:
         return read_object(run / "run.json", Ledger, OutputError, mend)

@@ -1,4 +1,4 @@
-"""A model from whatever names it: a starter's name, a run folder, a Hugging Face folder, a GGUF file, a Hub name."""
+"""Load a model by name: a starter, a run folder, a Hugging Face folder, a GGUF file, or a Hub name."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def load_model(
 ) -> LanguageModel:
     """Load weights (fp32), tokenizer and chat format. Raises ModelError.
 
-    chat_template: "plain", or a Jinja template's text; None takes the tokenizer's own. share=False never shares
+    chat_template: "plain", or a Jinja template's text; None uses the tokenizer's own. share=False never shares
     prefixes. longest: tokens of the longest sequence the model will see, which decides about sliding windows.
-    special_tokens, clock: see `ChatEncoder`; a run's model has the run's clock where no other is given. cut: how every
-    rank reads and holds a slice of each weight; all must load together; ConfigError for a model that cannot be cut.
-    quantised: hold the weights of linear layers in 4 bits, for an adapter to be trained on; an adapter that was trained
-    so says it itself.
+    special_tokens, clock: see `ChatEncoder`; a run's model uses the run's clock by default. cut: how every rank reads
+    and holds a shard of each weight; all must load together; ConfigError for a model that cannot be sharded.
+    quantised: hold the weights of linear layers in 4 bits, for training an adapter; an adapter trained in this way
+    records it.
     Remote code is never run and only safetensors are read.
     """
     path = resolve(name, say)
@@ -100,11 +100,11 @@ def load_model(
     share_where_exact(model, longest, say, share=share)
     if cut is not None:
         require_sharded(model)
-        give_back_freed_memory()  # what was gathered to try it
+        give_back_freed_memory()  # what was gathered for testing it
     elif not model.shares:
         model.keeps = keeps_rightly(model)
         if not model.keeps:
-            say(f"{name}: its own code keeps no keys and values exactly; sampling runs the whole text for every token")
+            say(f"{name}: its own code has no exact key/value cache; sampling reruns the whole text for every token")
     return model
 
 
@@ -122,9 +122,9 @@ def assemble(
     cut: Cut | None = None,
     quantised: bool = False,
 ) -> AnyModel:
-    """A model of what lies in its folder, before anything is known of what it can share. Raises ModelError.
+    """Build a model from its folder, before it is known what it can share. Raises ModelError.
 
-    read: makes the network of a folder that holds a whole model; cut: cuts it over the ranks as it is read.
+    read: makes the network from a folder with a whole model; cut: how it is sharded over the ranks.
     quantised: see `load_model`.
     """
     base = base_of(path, say)
@@ -173,10 +173,10 @@ def assemble(
 def share_where_exact(
     model: LanguageModel, longest: int | None, say: Callable[[str], None], *, share: bool = True
 ) -> None:
-    """Let the model share prefixes, unless that is not asked for or would change what it computes, which is said."""
+    """Let the model share prefixes, unless not requested or not exact, which is reported."""
     if reason := (why_unshared(model, longest) if share else "sharing was switched off"):
         model.stop_sharing(reason)
-        say(f"{model.name}: prefixes are not shared, each sequence runs by itself: {reason}")
+        say(f"{model.name}: prefixes are not shared, each sequence is run separately: {reason}")
     model.freeze_beyond_text()
 
 
@@ -198,11 +198,11 @@ def read_chat_template(option: str | None) -> str | None:
 
 
 def require_named(name: str) -> None:
-    """Raise ModelError where nothing can be meant by the name, without fetching or loading what is."""
+    """Raise ModelError if the name cannot be a model, without downloading or loading anything."""
     path = Path(name).expanduser()
     if name in starter.STARTERS or path.exists() or _is_hub_name(name):
         return
-    if name.startswith("runs/"):  # where the examples put runs; no owner on the Hub has this name
+    if name.startswith("runs/"):  # the examples' folder of runs; no owner on the Hub has this name
         there = sorted(run.name for run in path.parent.iterdir() if run.is_dir()) if path.parent.is_dir() else []
         listed = f"runs holds {', '.join(there[:8])}" if there else "there are no runs here"
         raise ModelError(f"{name}: there is no such run; {listed}")
@@ -217,7 +217,7 @@ def _is_hub_name(name: str) -> bool:
 
 
 def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder in which the model called `name` lies, fetched or converted first where needed. Raises ModelError."""
+    """The folder of the model `name`, downloaded or converted first if needed. Raises ModelError."""
     if name in starter.STARTERS:
         return starter.pull(name, say)
     path = Path(name).expanduser()
@@ -238,7 +238,7 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
 
 
 def clock_of(path: Path) -> datetime | None:
-    """The time that the run whose model this is began to tell its chat template; None for any other model."""
+    """The chat-template clock of the run that made this model; None for any other model."""
     began = read_ledger(run).get("clock") if (run := run_of(path)) else None
     return datetime.fromisoformat(began) if began else None
 
@@ -249,7 +249,7 @@ def is_adapter_folder(path: Path) -> bool:
 
 
 def base_of(path: Path, say: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of the whole model that an adapter stands on, or `path` itself where it is one. Raises ModelError."""
+    """The folder of an adapter's base model, or `path` itself if it is a whole model. Raises ModelError."""
     if not is_adapter_folder(path):
         return path
     base = resolve(base_of_adapter(path), say)
@@ -272,7 +272,7 @@ def _from_hub(name: str) -> Path:
     wanted = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # the Hub client has a dozen kinds of failure; all mean the same to the user
+    except Exception as error:  # the Hub client raises many kinds of errors with the same meaning for the user
         raise ModelError(
             f"{name}: no such folder, and the Hub did not give it ({reason_of(error)}); check the name, or pass a "
             "local folder"
@@ -284,21 +284,21 @@ def _read_tokenizer(path: Path) -> Any:
 
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise ModelError(f"{path}: holds no tokenizer; copy tokenizer.json and tokenizer_config.json of its base there")
-    if (path / "config.json").is_file():  # which is read for the tokenizer too
+    if (path / "config.json").is_file():  # also read for the tokenizer
         require_types(path / "config.json", read_json(path / "config.json"))
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
     except Exception as error:  # as above
         raise ModelError(f"{path}: the tokenizer could not be read ({reason_of(error)}); save it again") from error
-    # it would log that a text is too long for the model, once; whoever encodes here looks at lengths every time
+    # prevents a log message about texts too long for the model; lengths are checked here
     tokenizer.deprecation_warnings["sequence-length-is-longer-than-the-specified-maximum"] = True
     return tokenizer
 
 
 def _refuse_ids_without_row(path: Path, tokenizer: Any, encoder: ChatEncoder, network: Any) -> None:
-    """Embeddings are often padded beyond the tokenizer; the other way round, what is written cannot be read.
+    """Raise ModelError for token ids without an embedding row; more rows than tokens are fine.
 
-    Special tokens that nothing here writes may lack a row: those of images in text-only models, or of padding.
+    Special tokens that are never used here, such as those of images or padding, may lack a row.
     """
     rows = len(network.get_input_embeddings().weight)
     added = tokenizer.added_tokens_decoder

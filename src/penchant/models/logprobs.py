@@ -1,10 +1,10 @@
-"""Log-probabilities of chosen tokens without ever holding the logits of more than a chunk of rows.
+"""Log-probabilities of given tokens, holding the logits of only one chunk of rows at a time.
 
 Shape suffixes: K scored tokens, V vocabulary, H hidden.
 
-log p(y_k) = z_k[y_k] - logsumexp(z_k),  z_k = W h_k (+ b).  Its gradient needs softmax(z_k), which is computed again on
-the way back from the saved log-sum-exp: four matrix products in all for a trained head, three for a frozen one.
-KL(q_k || p_k) from a reference q has the gradient softmax(z_k) - q_k, and q_k is computed again too: two more.
+log p(y_k) = z_k[y_k] - logsumexp(z_k),  z_k = W h_k (+ b).  Its gradient needs softmax(z_k), which is recomputed in
+the backward pass from the saved log-sum-exp: four matrix products in all for a trained head, three for a frozen one.
+KL(q_k || p_k) from a reference q has the gradient softmax(z_k) - q_k, and q_k is recomputed too: two more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 __all__ = ["Head", "TokenMeasures", "token_entropy", "token_kl", "token_logprobs", "token_measures"]
 
 CHUNK_BYTES = 32 * 2**20
-"""Logits held at once."""
+"""The most logits held at once."""
 
 
 def token_logprobs(
@@ -34,7 +34,7 @@ def token_logprobs(
 
     hidden_KH: the states that predict the tokens. weight_VH, bias_V: the language-model head. softcap: logits become
     softcap * tanh(logits / softcap), as Gemma 2 does. Gradients are exact for hidden, weight and bias; the head's
-    gradient is accumulated in fp32. weight_sum_VH: where the weight's gradient is added up on the way back; autograd
+    gradient is accumulated in fp32. weight_sum_VH: where the weight's gradient is accumulated; autograd
     then gets none for it.
     """
     head = Head(weight_VH, bias_V, softcap)
@@ -42,7 +42,7 @@ def token_logprobs(
 
 
 class Head(NamedTuple):
-    """What makes logits of a state: the weight (V, H), the bias (V,) or None, and the softcap or None."""
+    """A head from states to logits: the weight (V, H), the bias (V,) or None, and the softcap or None."""
 
     weight_VH: Tensor
     bias_V: Tensor | None = None
@@ -50,9 +50,9 @@ class Head(NamedTuple):
 
 
 class TokenMeasures(NamedTuple):
-    """Of every scored token, (K,) each: its log-prob; log sum_v p(v)^2, without a gradient; KL(reference || policy).
+    """Measures of every scored token, (K,) each: log-prob; log sum_v p(v)^2, no gradient; KL(reference || policy).
 
-    The collision probability sum_v p(v)^2 is that of two draws being the same token. What was not asked for is 0.
+    The collision probability sum_v p(v)^2 is that of two equal draws. Values not requested are 0.
     """
 
     logprob_K: Tensor
@@ -69,12 +69,12 @@ def token_measures(
     collision: bool = False,
     reference: tuple[Tensor, Head] | None = None,
 ) -> TokenMeasures:
-    """As `token_logprobs`, and what else is asked of the same logits.
+    """Like `token_logprobs`, with further measures of the same logits.
 
-    collision: whether to measure it, which costs a pass over the logits. reference: states and head of another model of
+    collision: whether to measure it, at the cost of a pass over logits. reference: states and head of a model with
     the same vocabulary; the gradient of the KL from it is exact for the policy, and the reference gets none.
     """
-    apply: Callable[..., tuple[Tensor, ...]] = _TokenLogprobs.apply  # to which torch gives no types
+    apply: Callable[..., tuple[Tensor, ...]] = _TokenLogprobs.apply  # untyped in torch
     return TokenMeasures(
         *apply(hidden_KH, head.weight_VH, head.bias_V, targets_K, head.softcap, weight_sum_VH, collision, reference)
     )
@@ -103,9 +103,9 @@ def token_kl(hidden_KH: Tensor, head: Head, other_hidden_KH: Tensor, other_head:
 
 
 def _kl_less_logsumexp_(z: Tensor, other_z: Tensor) -> Tensor:
-    """KL(p || q) - logsumexp of q's logits, (rows,): sum_v p(v) (z(v) - other_z(v)) - logsumexp(z); `z` is used up.
+    """KL(p || q) - logsumexp of q's logits, (rows,): sum_v p(v) (z(v) - other_z(v)) - logsumexp(z); `z` is overwritten.
 
-    Logits are compared before they are normalised, so that the KL of models that are nearly equal keeps its digits.
+    Logits are subtracted before normalisation, so that the KL of nearly equal models keeps its precision.
     """
     p = z.softmax(dim=-1)
     mean = torch.where(p > 0, p * (z - other_z), 0.0).sum(dim=-1)
@@ -131,7 +131,7 @@ def _logits(h: Tensor, weight: Tensor, bias: Tensor | None, softcap: float | Non
 
 
 def _logsumexp_(z: Tensor, *, collision: bool) -> tuple[Tensor, Tensor | float]:
-    """log sum exp of every row and, if asked for, log sum p^2, each (rows,).
+    """log sum exp of every row and, if requested, log sum p^2, each (rows,).
 
     Computed in the memory of `z`: a second copy of the logits is never held.
     """
@@ -141,7 +141,7 @@ def _logsumexp_(z: Tensor, *, collision: bool) -> tuple[Tensor, Tensor | float]:
 
 
 def _wide(x: Tensor) -> torch.dtype:
-    """The dtype of logits and sums: fp32, or that of `x` where it is wider."""
+    """The dtype of logits and sums: fp32, or that of `x` if wider."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
@@ -218,18 +218,18 @@ class _TokenLogprobs(torch.autograd.Function):
 
 
 def _logits_of(model: tuple[Tensor, Head], rows: slice) -> Tensor:
-    """Of these states by this head, (rows, V), in memory of their own."""
+    """The logits of these states by this head, (rows, V), in new memory."""
     hidden_KH, head = model
     return _logits(hidden_KH[rows], head.weight_VH, head.bias_V, head.softcap, None)
 
 
 def _alike(hidden_KH: Tensor, head: Head, like: Tensor) -> tuple[Tensor, Head]:
-    """States and head in the precision of `like`, and where it is."""
+    """States and head in the precision and on the device of `like`."""
     return hidden_KH.to(like), head._replace(weight_VH=head.weight_VH.to(like))
 
 
 def _chunks(h_KH: Tensor, w_VH: Tensor) -> list[tuple[slice, Tensor | None]]:
-    """Row slices of equal size with one buffer that all of them write their logits to (not in half precision)."""
+    """Row slices of equal size, with a shared buffer for their logits (not in half precision)."""
     size = max(1, CHUNK_BYTES // (4 * len(w_VH)))
     num = max(1, -(-len(h_KH) // size))
     size = -(-len(h_KH) // num)

@@ -1,9 +1,9 @@
-"""Which of the CPU's matrix products is used, measured once on a machine and remembered.
+"""Choose the CPU's matrix product, measured once per machine and stored.
 
 PyTorch has two fp32 products on CPU: BLAS, and oneDNN, which it uses when reduced precision is allowed. On processors
 without bf16 matrix units oneDNN computes in fp32 all the same, and on many it is twice as fast as BLAS. Where it does
-reduce precision, the error shows and BLAS stays. The two round differently, and a measurement on a busy machine may
-choose otherwise: so that a run repeated, or begun again after a crash, gives the same bits, the choice is kept on disk.
+reduce precision, the error is detected and BLAS stays. The two round differently, and a measurement on a busy machine
+may choose differently: so that a repeated or resumed run gives the same bits, the choice is stored on disk.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = ["arithmetic", "choice_file", "gemm_rate", "use_fastest_exact_matmul"]
 
 PRECISIONS = ("highest", "medium")
 _CHOOSING = threading.Lock()
-"""While one thread measures, with either of the two set, no other begins to compute."""
+"""Held while one thread measures and switches products, so that no other computes."""
 
 
 def use_fastest_exact_matmul() -> str:
-    """Set the precision that this machine's choice asks for, measuring it if there is none; returns it."""
+    """Set the precision of this machine's choice, measured if there is none; returns it."""
     with _CHOOSING:
         file = choice_file()
         chosen = _read(file)
@@ -40,12 +40,12 @@ def use_fastest_exact_matmul() -> str:
 
 
 def choice_file() -> Path:
-    """Where the choice of this processor, this version of PyTorch and this number of threads is kept."""
+    """The file with the choice for this processor, PyTorch version and number of threads."""
     return cache_folder() / "matmul" / f"{_machine()}.json"
 
 
 def arithmetic() -> str:
-    """A short name for what decides the last bits of a product on the CPU: the machine and the product chosen."""
+    """A short name for what determines the last bits of CPU products: the machine and the chosen product."""
     return f"{_machine()}-{torch.get_float32_matmul_precision()}"
 
 
@@ -56,7 +56,7 @@ def _machine() -> str:
 
 def gemm_rate(rows: int = 768, inner: int = 576, cols: int = 1536, seconds: float = 0.04) -> float:
     """Measured floating-point operations per second of an fp32 matrix product of this shape; best of many."""
-    generator = torch.Generator().manual_seed(0)  # the caller's random numbers are not touched
+    generator = torch.Generator().manual_seed(0)  # leaves the caller's random state unchanged
     a, b = (torch.randn(num, inner, generator=generator) for num in (rows, cols))
     torch.nn.functional.linear(a, b)
     best, end = float("inf"), time.perf_counter() + seconds
@@ -69,7 +69,7 @@ def gemm_rate(rows: int = 768, inner: int = 576, cols: int = 1536, seconds: floa
 
 @cache
 def _measured(num_threads: int) -> str:
-    """Faster of the two with this many threads, which are those set."""
+    """The faster of the two with the current number of threads."""
     rates = {}
     for precision in PRECISIONS:
         torch.set_float32_matmul_precision(precision)
@@ -109,12 +109,12 @@ def _read(file: Path) -> str | None:
 
 
 def _decided(file: Path, measured: str) -> str:
-    """What the first to finish measured, for all; a cache that cannot be written costs a measurement each time."""
+    """The first process's measurement, for all; without a writable cache each process measures."""
     scratch = file.with_name(f".{os.getpid()}-{file.name}")  # linked, not renamed: the first to finish decides
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         scratch.write_text(json.dumps({"precision": measured}) + "\n", encoding="utf-8")
-        with contextlib.suppress(OSError):  # it is there by now, or the file system has no links
+        with contextlib.suppress(OSError):  # it exists by now, or the file system has no links
             os.link(scratch, file)
         if _read(file) is None:
             scratch.replace(file)

@@ -1,4 +1,4 @@
-"""An adapter folded into its model: one plain model that computes what the two did."""
+"""Merge an adapter into its model, giving one plain model that computes the same."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ def save_merged(
     say: Callable[[str], None] = lambda _: None,
     sign: Callable[[Path], None] = lambda _: None,
 ) -> None:
-    """Write a plain model with the adapter folded into its weights, rounded to `dtype`; a whole model is copied.
+    """Write a plain model with the adapter merged into its weights, rounded to `dtype`; a whole model is copied.
 
-    Afterwards `model` is what was written. The fold and the rounding are each compared with the model before them, and
-    what is on the disk with both; for `sign` see `save_model`. Raises WrittenError, then nothing is left of it, and
-    OSError.
+    Afterwards `model` equals what was written. The merge and the rounding are each compared with the model before, and
+    the files with both; for `sign` see `save_model`. Raises WrittenError, keeping no file, and OSError.
     """
     fold_and_round(model, folder, str(dtype).removeprefix("torch."), lambda weight: weight.to(dtype), dtype, say)
     save_model(model, folder, dtype=dtype, sign=sign)
@@ -45,10 +44,10 @@ def fold_and_round(
     precision: torch.dtype,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Make the model, in place, what is about to be written to `place`, and compare each step with the one before.
+    """Merge and round the model in place for writing to `place`, and compare after each step.
 
-    name: of what the weights are rounded to by `rounded`. precision: the dtype that rounds as coarsely; nothing is
-    rounded for float32. Raises WrittenError where what comes out is another model.
+    name: the target of `rounded`, for messages. precision: a dtype with the same rounding; nothing is rounded for
+    float32. Raises WrittenError if the result computes something else.
     """
     trained = Probe.of(model.network)
     merge_adapter(model, say)
@@ -62,11 +61,11 @@ def fold_and_round(
 
 
 def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: None) -> None:
-    """Fold the adapter into the weights, in place; a model without one stays as it is.
+    """Merge the adapter into the weights, in place; a model without one is unchanged.
 
-    Where embedding and head are one weight and the adapter changes one of them, or each in its own way, they become
-    two, in the config too: folded into the shared weight, a change of one would be a change of both. A quantised model
-    is dequantised first: what comes out is what the adapter was trained on, and the adapter.
+    If embedding and head are tied and the adapter changes them differently, they are untied, in the config too, because
+    a change to the shared weight would affect both. A quantised model is dequantised first: the result is the base that
+    the adapter was trained on, plus the adapter.
     """
     if not model.is_adapter:
         return
@@ -87,14 +86,14 @@ def merge_adapter(model: LanguageModel, say: Callable[[str], None] = lambda _: N
 
 
 def round_weights(network: nn.Module, rounded: Callable[[Tensor], Tensor]) -> None:
-    """Give every weight the value that `rounded` makes of it; they stay float32."""
+    """Round every weight with `rounded`, in float32."""
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(rounded(parameter))
 
 
 def _separate(causal_lm: Any) -> bool:
-    """Whether embedding and head were one weight that an adapter is on; if so, each has its own from now on."""
+    """Whether an adapter is on a tied embedding and head; if so, untie them."""
     embedding, head = causal_lm.get_input_embeddings(), causal_lm.get_output_embeddings()
     if head is None or not (is_adapted(embedding) or is_adapted(head)):
         return False

@@ -1,4 +1,4 @@
-"""The network in a model folder: configuration looked through, weights read, or one sentence that says why not."""
+"""Load the network in a model folder: check the configuration, read the weights, or raise one clear sentence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["base_of_adapter", "is_reward_folder", "read_adapter", "read_json", "
 
 
 def base_of_adapter(path: Path) -> str:
-    """Name of the model that the adapter in this folder changes. Raises ModelError."""
+    """The name of the base model of the adapter in this folder. Raises ModelError."""
     config = read_json(path / "adapter_config.json")
     base = config.get("base_model_name_or_path")
     if not base:
@@ -42,16 +42,16 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_network(
     path: Path, say: Callable[[str], None] = lambda _: None, *, cut: Callable[[Any], None] | None = None
 ) -> Any:
-    """A transformers network in fp32, with an attention of its own code. Raises ModelError.
+    """Load a transformers network in fp32, with its own attention code. Raises ModelError.
 
-    A causal language model; where the folder says that it holds a classifier of texts, that. cut: shards a network that
+    A causal language model or, if the folder holds one, a text classifier. cut: shards a network that
     is built and has no numbers yet, so that only what this process holds of each weight is read.
     """
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     if (path / "adapter_config.json").is_file():
         raise ModelError(
-            f"{path}: is itself an adapter, and an adapter is read over a whole model; write that one whole by "
+            f"{path}: is itself an adapter, and an adapter needs a whole model as its base; merge that one by "
             f"`penchant export {path}` with `merged=FOLDER`, and name FOLDER as base_model_name_or_path of the other"
         )
     if not (path / "config.json").is_file():
@@ -71,14 +71,14 @@ def read_network(
     try:
         with without_bars():
             network, found = _pretrained(kind, path, cut)
-    except Exception as error:  # foreign files fail in foreign ways; the text says what is wrong
+    except Exception as error:  # untrusted files fail in many ways; the text says what is wrong
         raise ModelError(f"{path}: the model could not be read ({reason_of(error)}); fetch or save it again") from error
     _require_all_weights(path, network, found, say)
     return network
 
 
 def _pretrained(kind: Any, path: Path, cut: Callable[[Any], None] | None) -> tuple[Any, dict[str, Any]]:
-    """The network in fp32, and what transformers found missing and left over."""
+    """The network in fp32, and the missing and unexpected weights."""
     if cut is not None:
         kind = _cut_when_built(kind, path, cut)
     reading = partial(
@@ -92,15 +92,15 @@ def _pretrained(kind: Any, path: Path, cut: Callable[[Any], None] | None) -> tup
     )
     try:
         network, found = reading(attn_implementation="sdpa")
-    except ValueError:  # older code has no other attention than its own
+    except ValueError:  # older code supports only its own attention
         network, found = reading(attn_implementation="eager")
     return network, found
 
 
 def _cut_when_built(kind: Any, path: Path, cut: Callable[[Any], None]) -> Any:
-    """The class of the network in this folder, but that what it makes is cut before it has numbers, on the meta device.
+    """A subclass of the folder's network class that shards the network on the meta device, before it has numbers.
 
-    transformers then reads of every weight what the cut one holds here, whatever its files call it.
+    transformers then reads only this rank's shard of every weight.
     """
     from transformers import AutoConfig
 
@@ -111,7 +111,7 @@ def _cut_when_built(kind: Any, path: Path, cut: Callable[[Any], None]) -> Any:
     def make(self: Any, *args: Any, **kwargs: Any) -> None:
         whole.__init__(self, *args, **kwargs)
         self.__class__ = whole
-        for name, source in (self.all_tied_weights_keys or {}).items():  # done only after reading elsewhere
+        for name, source in (self.all_tied_weights_keys or {}).items():  # otherwise done only after reading
             owner, _, last = name.rpartition(".")
             setattr(self.get_submodule(owner), last, self.get_parameter(source))
         cut(self)
@@ -120,7 +120,7 @@ def _cut_when_built(kind: Any, path: Path, cut: Callable[[Any], None]) -> Any:
 
 
 def is_reward_folder(path: Path) -> bool:
-    """Whether the folder says that it holds a classifier of texts, or an adapter of one. Raises ModelError."""
+    """Whether the folder holds a text classifier, or an adapter of one. Raises ModelError."""
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         return read_json(adapter).get("task_type") == "SEQ_CLS"
@@ -133,7 +133,7 @@ def _says_classifier(config: dict[str, Any]) -> bool:
 
 
 def _require_all_weights(path: Path, network: Any, found: dict[str, Any], say: Callable[[str], None]) -> None:
-    """What is missing would be filled at random; what is left over may be half a model."""
+    """Raise ModelError for missing weights, which would be random, and for unexpected ones, perhaps half a model."""
     missing = sorted(found["missing_keys"])
     if any(name.startswith("score.") for name in missing):
         raise ModelError(
@@ -161,9 +161,9 @@ def _names_remote_attention(config: dict[str, Any]) -> bool:
 
 
 def read_adapter(path: Path, network: Any) -> Any:
-    """The network with the adapter of this folder over it, to be trained further. Raises ModelError.
+    """Load the adapter of this folder onto the network, for further training. Raises ModelError.
 
-    Where the folder has a generation config of its own, that is the network's: what the adapter was trained with.
+    A generation config in the folder replaces the network's.
     """
     from peft import PeftModel, get_peft_model_state_dict
 
@@ -172,7 +172,7 @@ def read_adapter(path: Path, network: Any) -> Any:
     shapes = read_shapes(path)
     require_adapter_fits(path / "adapter_config.json", read_json(path / "adapter_config.json"), shapes)
     try:
-        with quiet_peft(), seeded(NOBODYS):  # peft fills an adapter with random numbers before it reads it
+        with quiet_peft(), seeded(NOBODYS):  # peft initialises an adapter randomly before reading it
             network = PeftModel.from_pretrained(network, str(path), is_trainable=True)
     except Exception as error:  # as above
         raise ModelError(
@@ -181,7 +181,7 @@ def read_adapter(path: Path, network: Any) -> Any:
         ) from error
     with quiet_peft():
         trained, most = (set(get_peft_model_state_dict(network, save_embedding_layers=e)) for e in (False, True))
-    if strays := sorted((trained - set(shapes)) | (set(shapes) - most)):  # peft would go on without them
+    if strays := sorted((trained - set(shapes)) | (set(shapes) - most)):  # peft would ignore them
         raise ModelError(
             f"{path}: adapter and model do not have the same places: {len(strays)} of them ({strays[0]}, ...) are in "
             "one alone; use the model it was trained on, or save it again"

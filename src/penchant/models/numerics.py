@@ -1,4 +1,4 @@
-"""How this machine computes: device, precision, and settings that are measured rather than hoped for."""
+"""Numerics: device, precision, and measured performance settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEPT_KERNELS = 64
 
 @dataclass(frozen=True)
 class Numerics:
-    """Where and in which precision a forward runs; `mode` names it in ledgers and cache keys."""
+    """The device and precision of a forward pass; `mode` names it in ledgers and cache keys."""
 
     device: torch.device
     compute_dtype: torch.dtype
@@ -44,7 +44,7 @@ class Numerics:
         return f"{self.device.type}-{str(self.compute_dtype).removeprefix('torch.')}"
 
     def take_up(self) -> None:
-        """Let the fastest exact matrix product be used from now on, where it is the CPU that computes."""
+        """Use the fastest exact matrix product from now on, on the CPU."""
         if self.device.type == "cpu":
             use_fastest_exact_matmul()
 
@@ -56,13 +56,13 @@ class Numerics:
 
 
 def prepare_process() -> None:
-    """Settings of the whole process, where it is a command's own; before any tensor operation, as threads inherit them.
+    """Tune a command's own process; must run before any tensor operation, as threads inherit the settings.
 
-    Denormal numbers count as zero: saturated pairs put them into the backward matrix products, where each costs
-    hundreds of cycles. Freed memory is kept (glibc only): by default every large tensor is asked of the system and
-    given back, and touching its pages anew took longer than computing what goes in them. oneDNN keeps the kernels of
-    one micro-batch, not of a thousand: each kept one lies between activations, where larger ones no longer fit. Large
-    tensors ask for huge pages, where the system gives them to who asks. A variable that the user has set stays.
+    Denormal numbers are flushed to zero: saturated pairs put them into the backward matrix products, where each costs
+    hundreds of cycles. Freed memory is kept (glibc only): by default every large tensor is requested from the system
+    and returned, and touching its pages again took longer than the computation. oneDNN caches the kernels of one
+    micro-batch, not of a thousand, which would fragment memory between activations. Large tensors request huge pages
+    if the system supports it. Environment variables set by the user are respected.
     """
     if not is_own():
         return
@@ -80,10 +80,10 @@ _COMPUTING = threading.RLock()
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """Inside, denormal numbers count as zero and the fastest exact matrix product may be chosen; then all is as before.
+    """A context in which denormals are zero and the fastest exact matrix product may be chosen; then all is restored.
 
-    One thread at a time: PyTorch has one choice of matrix product for the whole process, and sampling and reading back
-    change it for a while, which would change the last bits of what another thread computes. Calls may be nested.
+    Only one thread at a time: PyTorch has one setting for the whole process, and sampling and reading back change it
+    temporarily, which would change the last bits of another thread's results. Calls may be nested.
     """
     with _COMPUTING:
         flushed, precision = _flushes_denormals(), torch.get_float32_matmul_precision()
@@ -96,12 +96,12 @@ def computing() -> Iterator[None]:
 
 
 def _flushes_denormals() -> bool:
-    """Whether this thread takes them for zero, which PyTorch sets and does not tell."""
+    """Whether this thread flushes denormals, which PyTorch can set but not query."""
     return float(torch.full((), 2.0**-126) * 0.5) == 0.0
 
 
 def give_back_freed_memory() -> None:
-    """Hand what `prepare_process` keeps back to the system (glibc only): what comes next is of another size."""
+    """Return memory kept by `prepare_process` to the system (glibc only), as later tensors have other sizes."""
     if (malloc_trim := _of_glibc("malloc_trim")) is not None:
         malloc_trim(0)
 
@@ -130,7 +130,7 @@ def choose_numerics(device: str = "auto", dtype: str = "auto") -> Numerics:
 
 
 def process_peak_bytes() -> int:
-    """The most memory this process has held, in bytes; 0 where the system does not say."""
+    """The peak memory of this process, in bytes; 0 if unknown."""
     try:
         import resource
     except ImportError:

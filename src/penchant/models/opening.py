@@ -1,4 +1,4 @@
-"""A model by its name, on the device and in the precision that are asked for: as whole commands load one."""
+"""Load a model by name on a device and in a precision, as commands do."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def open_model(
     special_tokens: SpecialTokens = "refuse",
     reporter: Reporter,
 ) -> LanguageModel:
-    """The model, in a process that is prepared for it. Raises UserError.
+    """Load a model in a prepared process. Raises UserError.
 
-    device, dtype: None for the best there are. chat_template: "plain", or the path of a Jinja template.
+    device, dtype: None for the best available. chat_template: "plain", or the path of a Jinja template.
     """
-    reporter.say(f"loading {name}")  # before the libraries are: they take some seconds themselves
+    reporter.say(f"loading {name}")  # before importing the libraries, which takes seconds
     from penchant.models.load import load_model
 
     return load_model(name, **_how(device, dtype, chat_template, special_tokens, reporter))
@@ -42,7 +42,7 @@ def open_reward_model(
     special_tokens: SpecialTokens = "refuse",
     reporter: Reporter,
 ) -> RewardModel:
-    """The reward model; else as `open_model`."""
+    """Load a reward model; otherwise like `open_model`."""
     reporter.say(f"loading {name}")
     from penchant.models.reward_folder import load_reward_model
 
@@ -50,7 +50,7 @@ def open_reward_model(
 
 
 def open_any_model(name: str, **how: Any) -> LanguageModel:
-    """The reward model where the folder of this name holds one, else the language model; else as `open_model`."""
+    """Load the reward model if the folder holds one, else the language model; otherwise like `open_model`."""
     from penchant.models.reward_folder import names_reward_model
 
     return open_reward_model(name, **how) if names_reward_model(name) else open_model(name, **how)
@@ -59,7 +59,7 @@ def open_any_model(name: str, **how: Any) -> LanguageModel:
 def _how(
     device: str | None, dtype: str | None, chat_template: str | None, special_tokens: SpecialTokens, reporter: Reporter
 ) -> dict[str, Any]:
-    """The arguments of a loader, in a process that is prepared for it."""
+    """Prepare the process, and return the arguments of a loader."""
     from penchant.models.load import read_chat_template
     from penchant.models.numerics import choose_numerics, prepare_process
 

@@ -1,4 +1,4 @@
-"""Responses that people can compare: those of a prompt that came out the same are sampled again."""
+"""Sample distinct responses for comparison: duplicates to a prompt are sampled again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ResponseGroup", "sample_pairs"]
 
 @dataclass(frozen=True)
 class ResponseGroup:
-    """The responses to one prompt, ordered by index. identical: two of them read the same in spite of all attempts."""
+    """The responses to one prompt, ordered by index. identical: two of them are still equal after all attempts."""
 
     request: Request
     responses: tuple[Response, ...]
@@ -36,11 +36,11 @@ def sample_pairs(
     batch_size: int = 64,
     on_progress: Progress = lambda num_requests, num_tokens: None,
 ) -> Iterator[ResponseGroup]:
-    """Sample `num_responses` to each prompt; what repeats an earlier response's text is sampled again.
+    """Sample `num_responses` to each prompt; duplicates of an earlier response are sampled again.
 
-    attempts: how often at most, each with its own random numbers; the first response of a text is always kept. At
-    temperature 0 responses are identical by definition and nothing is repeated. Keys must differ between requests.
-    Groups come in the order in which they are complete. Raises what `generate` raises.
+    attempts: the most attempts, each with its own random numbers; the first response with a text is always kept. At
+    temperature 0 responses are identical by definition and nothing is repeated. Keys must be unique.
+    Groups are yielded in order of completion. Raises the errors of `generate`.
     """
     todo = list(requests)
     groups = {request.key: _Group(request) for request in todo}
@@ -69,7 +69,7 @@ class _Group:
         return tuple(self.of_index[index] for index in sorted(self.of_index))
 
     def take(self, responses: list[Response], model: LanguageModel) -> tuple[int, ...]:
-        """Put these in place; the indices of responses that repeat the text of one with a lower index."""
+        """Store these responses; returns the indices of those that duplicate one with a lower index."""
         self.of_index |= {response.index: response for response in responses}
         seen: set[str] = set()
         repeats = []

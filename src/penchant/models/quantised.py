@@ -1,8 +1,8 @@
 """Linear layers whose weights are 4-bit numbers: the frozen base under an adapter (QLoRA, arXiv 2305.14314, section 3).
 
-bitsandbytes quantises and multiplies. Its own layer is not used: on some CPUs it computes in bfloat16 where no gradient
-is asked for, so a reference would be other numbers than the policy that starts as it; and peft merges into the rounded
-weights, where `dequantise` gives a plain model that takes the adapter exactly.
+bitsandbytes quantises and multiplies. Its own layer is not used: on some CPUs it computes in bfloat16 without
+gradients, so that reference and initial policy would differ; and peft merges into the rounded weights, whereas
+`dequantise` gives a plain model that takes the adapter exactly.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 BLOCK, BLOCK_OF_SCALES = 64, 256
 NF4_BYTES = 1 / 2 + (1 + 4 / BLOCK_OF_SCALES) / BLOCK
-"""Of a weight: four bits, the eight of its block's scale, and the float32 scale of a block of scales."""
+"""Bytes per weight: four bits, its share of the block's 8-bit scale, and of the float32 scale of scales."""
 NF4 = {
     "quant_method": "bitsandbytes",
     "load_in_4bit": True,
@@ -45,9 +45,9 @@ NF4 = {
 
 
 def bitsandbytes(setting: str) -> Any:
-    """The package, for what `setting` asks of it. Raises ConfigError where it is not installed.
+    """Import the package, required by `setting`. Raises ConfigError if it is not installed.
 
-    On some CPUs it would fetch compiled code from the Hub while it is imported, if it found the package `kernels`.
+    With the package `kernels`, on some CPUs it would download compiled code from the Hub on import.
     """
     with BUILDING, needing("quantised", setting):
         hidden = "kernels" not in sys.modules
@@ -64,12 +64,12 @@ def bitsandbytes(setting: str) -> Any:
 class Nf4Linear(nn.Linear):
     """A frozen linear layer whose weight is NF4 in blocks of 64, with their scales in 8 bits (double quantisation).
 
-    weight: two numbers to a byte, uint8 (out, in / 2). state: bitsandbytes' scales. What it computes is
-    `x @ dequantised().T + bias`, in the precision of x or, within autocast, in that one.
+    weight: two numbers to a byte, uint8 (out, in / 2). state: bitsandbytes' scales. It computes
+    `x @ dequantised().T + bias`, in the precision of x, or that of autocast.
     """
 
     def __init__(self, linear: nn.Linear, device: torch.device) -> None:
-        nn.Module.__init__(self)  # no weight of that size is made
+        nn.Module.__init__(self)  # skips allocating a dense weight
         self._bnb = bitsandbytes("model.quantisation")
         self.in_features, self.out_features = linear.in_features, linear.out_features
         packed, self.state = self._bnb.functional.quantize_4bit(
@@ -86,7 +86,7 @@ class Nf4Linear(nn.Linear):
         return product
 
     def dequantised(self) -> Tensor:
-        """The weight that it computes with, float32 (out, in)."""
+        """The effective weight, float32 (out, in)."""
         weight: Tensor = self._bnb.functional.dequantize_4bit(self.weight.view(-1, 1), self.state)
         return weight
 
@@ -98,15 +98,15 @@ class Nf4Linear(nn.Linear):
         return linear
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Nf4Linear:
-        """The same layer: it is never trained, and copies of a model share what is not."""
+        """The same layer, as it is never trained, and copies of a model share untrained parts."""
         return self
 
 
 def linears(network: Any) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
-    """What is quantised of a network without an adapter: each linear layer but the head, its owner and its name there.
+    """The linear layers to quantise, all except the head, with their owners and names.
 
-    Only layers of that very class: code that has one of its own may read the weight itself. Those of an odd width,
-    whose rows would share a byte, are left out too.
+    Only layers of exactly that class, as other code may read the weight directly. Layers of odd width, whose rows would
+    share a byte, are left out too.
     """
     heads = (network.get_output_embeddings(), getattr(network, "score", None))
     for owner in network.modules():
@@ -116,9 +116,9 @@ def linears(network: Any) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
 
 
 def quantise(network: Any, device: torch.device) -> None:
-    """Put 4-bit weights, which lie on the device, in the place of linear layers, one after another.
+    """Replace linear layers on the device by 4-bit ones, one after another.
 
-    Embeddings, norms and the head stay. Raises ConfigError for a network without such layers, and without the package.
+    Embeddings, norms and the head stay. Raises ConfigError for a network without linear layers, or without the package.
     """
     found = list(linears(network))
     if not found:
@@ -132,7 +132,7 @@ def quantise(network: Any, device: torch.device) -> None:
 
 
 def dequantise(network: nn.Module) -> None:
-    """Put plain float32 layers that compute the same in the place of those with 4-bit weights, under adapters too."""
+    """Replace 4-bit layers by equivalent plain float32 layers, also under adapters."""
     for owner in list(network.modules()):
         for name, child in list(owner.named_children()):
             if isinstance(child, Nf4Linear):
@@ -145,7 +145,7 @@ def is_quantised(network: nn.Module) -> bool:
 
 
 def write_record(folder: Path) -> None:
-    """Say beside an adapter that its base is quantised. Raises OSError."""
+    """Record beside an adapter that its base is quantised. Raises OSError."""
     (folder / QUANTISATION).write_text(json.dumps(NF4, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What sampling is asked for and what it gives back: a prompt, its responses, and the job in between."""
+"""The inputs and outputs of sampling: a prompt, its responses, and the job in between."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Job", "Request", "Response", "refuse_long_prompts"]
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt to be answered.
+    """A prompt to answer.
 
-    key: what the prompt is, for seeding; the same key gives the same responses wherever it stands. indices: which of
-    its responses to write; none means all. attempt: another attempt draws other responses. num_likeliest: how many of
-    the likeliest tokens are recorded beside each that was drawn; None where nobody reads them.
+    key: identifies the prompt for seeding; the same key gives the same responses in any batch. indices: which of its
+    responses to generate; None means all. attempt: another attempt draws other responses. num_likeliest: how many of
+    the likeliest tokens to record beside each one drawn; None if not needed.
     """
 
     prompt_ids: tuple[int, ...]
@@ -38,9 +38,9 @@ class Request:
 class Response:
     """A sampled response.
 
-    token_ids: with the end token, if one was sampled. finished: False where it was cut for its length. logprob: the
-    sum of natural log-probabilities of its tokens under the whole distribution at temperature 1; logprobs: of each.
-    likeliest: beside each token, the likeliest ones with theirs, where the request asks for them.
+    token_ids: with the end token, if sampled. finished: False if it was cut off at the limit. logprob: the sum of
+    natural log-probabilities of its tokens under the full distribution at temperature 1; logprobs: those of each token.
+    likeliest: for each token, the likeliest ones with their log-probs, if requested.
     """
 
     key: str
@@ -53,20 +53,20 @@ class Response:
     likeliest: tuple[tuple[tuple[int, float], ...], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """What `of` takes, as JSON has it; without the likeliest tokens."""
+        """The input of `of`, as JSON values; without the likeliest tokens."""
         return {name: value for name, value in vars(self).items() if name != "likeliest"}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Response:
-        """From `as_dict`, also where that was told from one process to another."""
+        """Restore from `as_dict`, also in another process."""
         return cls(**{**facts, "token_ids": tuple(facts["token_ids"]), "logprobs": tuple(facts["logprobs"])})
 
 
 @dataclass(eq=False)
 class Job:
-    """A request under way, and how it is drawn.
+    """A request in progress, with its sampling parameters.
 
-    limit: the most tokens that a response may get. done: its finished responses.
+    limit: the most tokens per response. done: its finished responses.
     """
 
     request: Request

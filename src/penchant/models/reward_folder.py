@@ -1,4 +1,4 @@
-"""A reward model from whatever names it: the folder of a run of `penchant reward`, or of another tool's reward model.
+"""Load a reward model by name: the folder of a run of `penchant reward`, or another tool's reward model.
 
 A whole model is one that transformers' `AutoModelForSequenceClassification` reads with one label; an adapter is one of
 peft's task type SEQ_CLS, whose base may be a language model.
@@ -23,7 +23,7 @@ __all__ = ["load_reward_model", "names_reward_model"]
 
 
 def names_reward_model(name: str) -> bool:
-    """Whether a reward model lies under this name; nothing is fetched to find out. Raises ModelError."""
+    """Whether this name is a reward model; nothing is downloaded. Raises ModelError."""
     path = Path(name).expanduser()
     return any(is_reward_folder(place) for place in (path, path / "model") if place.is_dir())
 
@@ -68,7 +68,7 @@ def load_reward_model(
 
 
 def _classifier(path: Path, say: Callable[[str], None], *, cut: Callable[[Any], None] | None = None) -> Any:
-    """The classifier in the folder, or a language model with a new head, which an adapter brings its own for."""
+    """The classifier in the folder, or a language model with a new head, which an adapter replaces."""
     network = read_network(path, say, cut=cut)
     if is_reward_folder(path):
         require_scalar_head(network, str(path))

@@ -1,4 +1,4 @@
-"""From a packed forest to one reward a response.
+"""Compute one reward per response from a packed forest.
 
 Shape suffixes: T packed tokens, R responses, U unique responses, H hidden.
 """
@@ -22,8 +22,8 @@ __all__ = ["rewards_of", "rewards_of_sequences"]
 def rewards_of_sequences(model: RewardModel, sequences: Sequence[TokenSequence]) -> Tensor:
     """The reward of every sequence, (R,) float32; differentiable.
 
-    It is read at the last token that is no padding, as transformers does. What sequences have in common is run once,
-    and a response that stands in several pairs too.
+    It is read at the last non-padding token, as in transformers. Shared prefixes are run once, and so is a response in
+    several pairs.
     """
     unique = {sequence.key: sequence for sequence in sequences}
     forest = Forest.plant([_without_padding(one, model.pad_id) for one in unique.values()], share=model.shares)
@@ -49,9 +49,9 @@ def rewards_of(
     token_budget: int = 2048,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[list[float]]:
-    """The rewards of the sequences of every item, in order, without a gradient; those of an item run together.
+    """The rewards of every item's sequences, in order, without gradient; those of an item are run together.
 
-    Ranks share the micro-batches, which do not depend on how many there are.
+    Ranks share the micro-batches, which do not depend on the number of ranks.
     """
     packed = pack(items, token_budget, share=model.shares)
 
@@ -73,7 +73,7 @@ def rewards_of(
 
 
 def _without_padding(sequence: TokenSequence, pad: int | None) -> TokenSequence:
-    """The sequence up to its last token that is no padding; its first where all are."""
+    """The sequence up to its last non-padding token; its first token if all are padding."""
     if pad is None or sequence.ids[-1] != pad:
         return sequence
     return sequence.cut(int(np.flatnonzero(sequence.ids != pad).max(initial=0)) + 1)

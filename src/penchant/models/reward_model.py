@@ -1,6 +1,6 @@
-"""A reward model: a language model whose head gives one number, read where a text ends; transformers' own classifier.
+"""A reward model: a language model with a scalar head, read at the end of a text; transformers' own classifier.
 
-What is trained is the class that `AutoModelForSequenceClassification` loads, so what is written needs no translation.
+It trains the class that `AutoModelForSequenceClassification` loads, so written models need no conversion.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["RewardModel", "classifier_of", "reward_model_of"]
 class RewardModel(LanguageModel):
     """network: a transformers model for sequence classification with one label, or a peft model around one.
 
-    It writes no text. A text is read whole, with what the chat template writes behind the last end-of-turn token.
+    It generates no text. A text is read completely, including the template's text after the last end-of-turn token.
     """
 
     task_type: ClassVar[str] = "SEQ_CLS"
@@ -35,31 +35,31 @@ class RewardModel(LanguageModel):
 
     @property
     def pad_id(self) -> int | None:
-        """The token that transformers takes for padding: the reward is read at the last other one."""
+        """transformers' padding token: the reward is read at the last other token."""
         found = self.text_config.pad_token_id
         return None if found is None else int(found)
 
     def require_words(self) -> None:
-        """A reward model has none."""
+        """Raise ModelError, as a reward model has no token probabilities."""
         raise ModelError(
             f"{self.name}: is a reward model, which scores texts and writes none; give a language model here"
         )
 
     def add_up_vocabulary_gradients(self, *, at_once: bool) -> None:
-        """As of a language model, of the embedding alone: there is no head over the vocabulary."""
+        """As for a language model, for the embedding alone: there is no head over the vocabulary."""
         embedding = self.causal_lm.get_input_embeddings()
         if self.shares and self.sharded is None and isinstance(embedding, nn.Embedding):
             embedding.sparse = at_once and self.numerics.device.type == "cpu"
 
 
 def reward_model_of(model: LanguageModel) -> RewardModel:
-    """The language model with a new head, whose weights are zero: every text has the reward 0. Raises ModelError.
+    """Give the language model a new head with zero weights: every text has reward 0. Raises ModelError.
 
-    The network is taken over, not copied: nobody may use `model` afterwards.
+    The network is reused, not copied: `model` must not be used afterwards.
     """
     if model.is_adapter:
         raise ModelError(
-            f"{model.name}: is an adapter, and a reward model needs a head of its own beside it; write it whole with "
+            f"{model.name}: is an adapter, and a reward model needs its own head besides; merge it with "
             "`penchant export` first, and train that"
         )
     tokenizer = deepcopy(model.tokenizer)
@@ -75,7 +75,7 @@ def reward_model_of(model: LanguageModel) -> RewardModel:
 def classifier_of(network: Any, name: str, pad: int | None = None) -> Any:
     """transformers' classifier around the body of a language model, with a head of zeros. Raises ModelError.
 
-    pad: the token of padding that its config names; None leaves what is there.
+    pad: the padding token for its config; None leaves the existing one.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -103,7 +103,7 @@ def classifier_of(network: Any, name: str, pad: int | None = None) -> Any:
 
 
 def require_scalar_head(network: Any, name: str) -> None:
-    """Raise ModelError where a classifier does not give one number by a linear layer called `score`."""
+    """Raise ModelError if a classifier does not output one number from a linear layer called `score`."""
     score = getattr(network, "score", None)
     if not isinstance(score, nn.Linear) or score.bias is not None:
         raise ModelError(
@@ -121,9 +121,9 @@ def _embedding(model: LanguageModel) -> Any:
 
 
 def _padding(tokenizer: Any, ends: frozenset[int], template: str, num_rows: int) -> int:
-    """A token with which no text ends, for batches of transformers: it reads the reward at the last other token.
+    """A padding token with which no text ends, for transformers' batches, which read the last other token.
 
-    The tokenizer's own where it can be; else one of the special tokens that nothing here writes, or the last of all.
+    It is the tokenizer's own if possible; else one of the special tokens never used here, or the last token.
     """
     special = (i for i, token in tokenizer.added_tokens_decoder.items() if token.special and str(token) not in template)
     choice: Iterator[int | None] = iter(

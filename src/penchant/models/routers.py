@@ -1,9 +1,9 @@
-"""The load-balancing loss of a mixture of experts: what its routers said while something was run.
+"""The load-balancing loss of a mixture of experts, from its routers' logits.
 
     loss = N sum over experts e of (share of the tokens that go to e) x (mean probability of e),
 
 over all layers (Fedus et al. 2021, Switch Transformers, arXiv 2101.03961, eq. 4 to 6), computed by transformers' own
-function of the model's family. Where experts are used alike it is k, the number of experts a token goes to.
+function for the model's family. With uniform use it is k, the number of experts per token.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Routers"]
 
 @dataclass(frozen=True)
 class Routers:
-    """The routers of a model, layer by layer, and where each puts its logits in what it returns."""
+    """The routers of a model, layer by layer, and the index of the logits in each one's output."""
 
     modules: tuple[nn.Module, ...]
     index: int
@@ -50,7 +50,7 @@ class Routers:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear what the routers say; what is run again on the way back is after this, and not heard."""
+        """A context that records the routers' logits; recomputation in the backward pass is not recorded."""
         self.heard.clear()
 
         def hear(layer: int) -> Callable[[nn.Module, Any, Any], None]:
@@ -68,7 +68,7 @@ class Routers:
                 handle.remove()
 
     def loss(self) -> Tensor:
-        """The balance of what was heard, a scalar; differentiable."""
+        """The balance loss of the recorded logits, a differentiable scalar."""
         found = self.balance(tuple(torch.cat(self.heard[layer]) for layer in sorted(self.heard)))
         self.heard.clear()
         return found

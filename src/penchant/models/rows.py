@@ -1,4 +1,4 @@
-"""A response while it is written, and how its next token is drawn.
+"""A response in progress, and the sampling of its next token.
 
 Shape suffixes: R rows (responses being written), V vocabulary, S rows that are drawn in one way.
 """
@@ -21,10 +21,10 @@ __all__ = ["Row", "draw"]
 
 @dataclass(eq=False)
 class Row:
-    """The response of a job with this index, as far as it is written.
+    """The response of a job with this index, as generated so far.
 
-    uniforms: a number in [0, 1) for each of its tokens. length: how many of its tokens the model has run, the prompt's
-    included: all but the last one drawn. likeliest: see `Response`.
+    uniforms: a number in [0, 1) for each of its tokens. length: tokens run by the model, including the prompt: all but
+    the last one drawn. likeliest: see `Response`.
     """
 
     job: Job
@@ -37,12 +37,12 @@ class Row:
 
     @classmethod
     def of(cls, job: Job, index: int) -> Row:
-        """Nothing is written yet."""
+        """A row without tokens yet."""
         random = uniforms(job.params.seed, job.request.key, index, job.request.attempt, job.limit)
         return cls(job, index, random, len(job.prompt))
 
     def settle(self, end_ids: Container[int]) -> bool:
-        """Whether it is whole, by an end token or as long as it may get; then its job has it."""
+        """Whether it is complete, by an end token or its limit; if so, it is added to its job."""
         ended = self.token_ids[-1] in end_ids
         if not ended and len(self.token_ids) < self.job.limit:
             return False
@@ -63,7 +63,7 @@ class Row:
 
 
 def draw(logits_RV: Tensor, rows: Sequence[Row]) -> None:
-    """One more token for every row, in the way that its job asks for. logits_RV: of the rows, in their order."""
+    """Draw one token per row with its job's parameters. logits_RV: those of the rows, in order."""
     ways: dict[tuple[float, float, int], list[int]] = {}
     for place, row in enumerate(rows):
         params = row.job.params

@@ -2,8 +2,8 @@
 
 Shape suffixes: R rows (responses being written), V vocabulary, C candidates, S blocks of the vocabulary.
 
-The uniform numbers of a response come from a counter-based generator keyed by what the response is, so they do not
-depend on which other responses happen to be written beside it.
+The uniform numbers of a response come from a counter-based generator keyed by its identity, so they do not depend on
+which other responses are in the batch.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from penchant.errors import ConfigError
 __all__ = ["SamplingParams", "sample", "uniforms"]
 
 BLOCK = 256
-"""Tokens summed to one number before the search: the search then reads V / 256 sums and one block."""
+"""Tokens per block sum: the search then reads V / 256 sums and one block."""
 
 
 LEAST_TEMPERATURE = 1e-6
-"""Below it, as above its inverse, logits divided by it leave what float32 can hold."""
+"""Below it, and above its inverse, logits divided by it overflow or underflow float32."""
 
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How tokens are drawn. Raises ConfigError for values that mean nothing.
+    """Sampling parameters. Raises ConfigError for invalid values.
 
     temperature: logits are divided by it; 0 takes the likeliest token. top_k: only the k likeliest tokens, 0 for all.
     top_p: only the smallest set of likeliest tokens whose probability reaches it (Holtzman et al. 2020), after top_k.
-    max_new_tokens: a response is cut there. seed: responses differ between seeds and repeat for the same one.
+    max_new_tokens: the most tokens of a response. seed: the same seed gives the same responses.
     """
 
     temperature: float = 1.0
@@ -71,15 +71,15 @@ def uniforms(seed: int, key: str, index: int, attempt: int, num: int) -> NDArray
 
 
 def sample(logits_RV: Tensor, uniform_R: Tensor, params: SamplingParams) -> tuple[Tensor, Tensor]:
-    """Draw one token a row: its id, (R,) int64, and the natural log-probability the model gives it, (R,) fp32.
+    """Draw one token per row: its id, (R,) int64, and its natural log-probability, (R,) fp32.
 
-    The log-probability is that of the whole distribution at temperature 1, whatever was drawn from. uniform_R: float64
+    The log-probability is that of the whole distribution at temperature 1, for any parameters. uniform_R: float64
     in [0, 1), on the CPU. The results are on the device of the logits, or on the CPU where that has no float64.
     """
     logits_RV = (logits_RV.cpu() if logits_RV.device.type == "mps" else logits_RV).float()
     uniform_R = uniform_R.to(logits_RV.device)
     restricted = params.top_k > 0 or params.top_p < 1
-    if params.temperature == 1 and not restricted:  # what is drawn from is what is reported: one pass less
+    if params.temperature == 1 and not restricted:  # the sampled distribution is the reported one: one pass less
         p_RV = torch.softmax(logits_RV, dim=-1)
         token_R = _invert(p_RV, uniform_R)
         return token_R, p_RV.gather(1, token_R[:, None])[:, 0].log()

@@ -1,6 +1,6 @@
-"""A model folder that other tools load: weights, tokenizer, chat template, generation config; whole or not there.
+"""Write a model folder for other tools, atomically: weights, tokenizer, chat template, generation config.
 
-Before it stands under its name it is read back and compared with what is in memory, see `penchant.models.written`.
+Before it gets its name it is read back and compared with the model in memory, see `penchant.models.written`.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ def save_model(
 ) -> None:
     """Write the model, or its adapter, with everything `from_pretrained` needs, its weights as `dtype`.
 
-    The weights must be numbers of that dtype already, see `merging.round_weights`. sign: writes what is to stand beside
-    the files, once they are found to be the model, into the folder in which they still are. Raises OSError, and
-    WrittenError where what was written is not the model: then nothing is left of it, and what `folder` held stays.
+    The weights must already be representable in that dtype, see `merging.round_weights`. sign: writes further files
+    into the temporary folder once the model was verified. Raises OSError, and WrittenError if the written model
+    differs: no file is kept then, and `folder` is unchanged.
     """
     folder = folder.resolve()
-    with replacing_folder(folder, last="config.json") as scratch:  # without which nothing loads it as a model
+    with replacing_folder(folder, last="config.json") as scratch:  # without it, nothing loads the folder as a model
         _write(model, scratch, dtype)
         require_written(model.network, scratch, folder, model.run)
         sign(scratch)
 
 
 def rehearse(model: LanguageModel) -> None:
-    """Write the adapter that was just put on and read it back, so that what cannot be kept is not trained.
+    """Write the new adapter and read it back, so that an adapter that cannot be saved is not trained.
 
     Raises ConfigError.
     """
@@ -55,9 +55,9 @@ def rehearse(model: LanguageModel) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             _write(model, Path(scratch), torch.float32)
             require_same_adapter(model.network, Path(scratch), model.run)
-    except OSError:  # of the place for scratch, which says nothing of the model
+    except OSError:  # an error of the temporary folder, not of the model
         pass
-    except Exception as error:  # the adapter is peft's, the network anybody's
+    except Exception as error:  # peft and custom networks may raise anything
         raise ConfigError(
             f"model.lora: an adapter on a {type(model.causal_lm).__name__} cannot be run, written and read back by "
             f"peft ({reason_of(error)}); name other lora.targets, or train it whole, without lora"
@@ -67,7 +67,7 @@ def rehearse(model: LanguageModel) -> None:
 
 
 def require_written(network: Any, scratch: Path, folder: Path, run: Run = lambda work: work()) -> None:
-    """Compare what was written to `scratch`, which is to become `folder`, with the network. Raises WrittenError.
+    """Compare the files in `scratch`, the future `folder`, with the network. Raises WrittenError.
 
     run: runs the network of an adapter, see `require_same_adapter`.
     """
@@ -98,16 +98,16 @@ def _write(model: LanguageModel, scratch: Path, dtype: torch.dtype) -> None:
     if not (scratch / "generation_config.json").exists() and (says := _generation_config(model)) is not None:
         says.save_pretrained(scratch)
     for file in scratch.iterdir():
-        file.chmod(READABLE)  # safetensors writes for its owner alone; a server often runs as somebody else
+        file.chmod(READABLE)  # safetensors writes files readable only by the owner; a server often runs as another user
 
 
 def _generation_config(model: LanguageModel) -> Any:
-    """Of an adapter and of a reward model too, which transformers writes without: it says which tokens end a turn."""
+    """Write the generation config also for adapters and reward models, as it names the end tokens."""
     return getattr(model.causal_lm, "generation_config", None)
 
 
 def _cast(network: Any, dtype: torch.dtype) -> None:
-    """Parameters alone: what a network computes for itself, such as its frequencies, is not written."""
+    """Cast parameters only; buffers such as frequencies are not written."""
     for parameter in network.parameters():
         if parameter.dtype != dtype and parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)

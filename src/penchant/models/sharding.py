@@ -1,6 +1,6 @@
-"""Sharding a model over the ranks of a run, as it is read or later, and putting it together again to be written.
+"""Shard a model over the ranks of a run, during or after loading, and gather it for writing.
 
-An adapter that is put on a sharded model is small, and whole on every rank.
+An adapter on a sharded model is small and replicated on every rank.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["Cut", "layers_of", "require_sharded", "shard", "to_device", "whole_o
 
 
 class Cut:
-    """Cuts a network: each layer by itself, then the head where it has a weight of its own, then the rest.
+    """Shards a network: each layer separately, then the head if it has its own weight, then the rest.
 
-    The network may lie on the meta device; each rank then gives numbers to its own slices alone. All ranks must make
-    one, which they need not do their cut together. offloads: see `Sharded`. sharded: how the slices lie. skeleton: the
-    network without numbers, to be written.
+    The network may be on the meta device; each rank then fills only its own shards. All ranks must construct one, but
+    need not shard at the same time. offloads: see `Sharded`. sharded: the sharding. skeleton: the network without
+    numbers, for writing.
     """
 
     sharded: Sharded
@@ -46,13 +46,13 @@ class Cut:
         )
 
     def belongs_to(self, model: LanguageModel) -> None:
-        """Let the model run as what it is: one whose network was cut."""
+        """Mark the model as having a sharded network."""
         model.sharded, model.skeleton = self.sharded, self.skeleton
         model.sharded.idle = lambda: _one_token(model)
 
 
 def shard(model: LanguageModel, *, offloads: bool = False) -> None:
-    """From now on every rank holds a slice of each weight. Raises ConfigError for a model that cannot be sharded.
+    """Shard the model's weights over the ranks. Raises ConfigError for a model that cannot be sharded.
 
     offloads: see `Sharded`.
     """
@@ -68,7 +68,7 @@ def shard(model: LanguageModel, *, offloads: bool = False) -> None:
 
 @torch.no_grad()
 def to_device(network: nn.Module, device: torch.device) -> None:
-    """Move all of a network but slices, which stay in the memory of the machine: what is whole on every rank."""
+    """Move the replicated tensors of a network; its shards stay in the machine's memory."""
     for module in network.modules():
         for parameter in module.parameters(recurse=False):
             if own_slice(parameter) is parameter:
@@ -80,15 +80,15 @@ def to_device(network: nn.Module, device: torch.device) -> None:
 def require_sharded(model: LanguageModel) -> None:
     """Raise ConfigError for a model that cannot be sharded."""
     if not (layers := layers_of(model.causal_lm)) or not model.shares:
-        why = "its code has no layers that can be told apart" if not layers else model.why_unshared
+        why = "its code has no layers that can be identified" if not layers else model.why_unshared
         raise ConfigError(f"parallel.mode: {model.name} cannot be sharded ({why}); leave it out")
 
 
 def whole_on_first(model: LanguageModel) -> LanguageModel:
-    """The model with a network of its own in memory, put together weight by weight, on the first rank.
+    """The model with a complete network in memory, gathered weight by weight, on the first rank.
 
-    All ranks must ask for it; on the others, and where nothing is sharded, it is the model as it is. So it is where an
-    adapter is written, which is whole on every rank.
+    All ranks must call this; on the others, and for an unsharded model, it returns the model. The same holds for an
+    adapter, which is replicated on every rank.
     """
     if model.sharded is None or model.is_adapter:
         return model
@@ -115,14 +115,14 @@ def whole_on_first(model: LanguageModel) -> LanguageModel:
 
 
 def layers_of(network: Any) -> list[nn.Module]:
-    """The layers that can be told apart; of other models none."""
+    """The model's layers; empty if they cannot be identified."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
     return [module for module in network.modules() if isinstance(module, GradientCheckpointingLayer)]
 
 
 def _head_of_its_own(network: Any) -> nn.Module | None:
-    """The head, where its weight is no other's and as large as the vocabulary is."""
+    """The head, if its weight is untied and vocabulary-sized."""
     head: nn.Module | None = network.get_output_embeddings()
     if head is None:
         return None
@@ -142,6 +142,6 @@ def _without_numbers(parameter: Any) -> nn.Parameter:
 def _one_token(model: LanguageModel) -> Tensor:
     states = hidden_states(model, Forest.plant([TokenSequence.of([0], [0])]))
     assert model.sharded is not None
-    # by the head alone, as log-probs come: the weights are asked for in the same order on the way back
+    # through the head alone, like log-probs, so that the backward pass gathers weights in the same order
     found: Tensor = model.sharded.read_head(lambda x: model.head.forward(x.float()).sum(), states)
     return found

@@ -1,4 +1,4 @@
-"""How alike the two responses of a pair are to the model: pairs that are alike make both less likely when trained on.
+"""Measure how similar a pair's responses are to the model: training on similar pairs makes both less likely.
 
 Shape suffixes: K scored tokens, H hidden.
 """
@@ -20,16 +20,15 @@ __all__ = ["ches", "ches_of_pairs", "require_states"]
 
 
 def ches(chosen_KH: Tensor, rejected_KH: Tensor) -> Tensor:
-    """Centred hidden embedding similarity, with lengths held equal; a scalar.
+    """Centred hidden embedding similarity, length-normalised; a scalar.
 
         CHES = <mean h+, mean h-> - ||mean h+||^2
 
-    h: the last hidden states that predict the tokens of a response. The higher, the more the states of the rejected
-    response lie along those of the chosen one, and the more the chosen one's probability falls when the pair is
-    trained on.
+    h: the last hidden states that predict the tokens of a response. The higher it is, the more the states of the
+    rejected response align with those of the chosen one, and the more the chosen one's probability falls in training.
 
     Args:
-        chosen_KH, rejected_KH: (K, H), K of each its own, at least 1.
+        chosen_KH, rejected_KH: (K, H), with possibly different K, at least 1.
 
     Example:
         >>> state = torch.tensor([[1.0, 0.0]])
@@ -45,7 +44,7 @@ def ches(chosen_KH: Tensor, rejected_KH: Tensor) -> Tensor:
 
 
 def require_states(model: LanguageModel) -> None:
-    """Raise ConfigError for a model whose own code gives no states."""
+    """Raise ConfigError for a model whose own code returns no states."""
     if not model.shares:
         raise ConfigError(
             f"CHES reads the states of a model that shares prefixes, and {model.name} runs through its own code "
@@ -60,7 +59,7 @@ def ches_of_pairs(
     token_budget: int = 2048,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[float]:
-    """CHES of every pair, in order. Raises ConfigError for a model whose own code gives no states."""
+    """CHES of every pair, in order. Raises ConfigError for a model whose own code returns no states."""
     require_states(model)
     found = [0.0] * len(pairs)
     done = 0

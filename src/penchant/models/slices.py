@@ -1,8 +1,8 @@
-"""Tensors on disk in a file for each rank: all write what they hold, and read what they need, whoever wrote it.
+"""Store tensors in one file per rank: each writes its shards, and reads what it needs from any file.
 
-A file's metadata says where in its tensor each slice begins, as torch.distributed.checkpoint's Hugging Face storage has
-it, which reads these files too. Its own writer is not used: what its ranks say to each other is pickle. What one
-process writes is a plain file of whole tensors, and is read in the same way.
+A file's metadata gives the offset of each shard in its tensor, in the format of torch.distributed.checkpoint's Hugging
+Face storage, which reads these files too. Its writer is not used, as its ranks communicate by pickle. The file of a
+single process contains whole tensors, and is read in the same way.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ BEGINS, BEGIN = "DCP_SHARDING_INFO", "saved_offsets"
 
 
 Fingerprint = list[int | str]
-"""Size and sha256 of a file."""
+"""The size and sha256 of a file."""
 
 
 @dataclass(frozen=True)
 class Slices:
-    """What one rank writes of a group of tensors, on the CPU. file: its name. metadata: what the file says of them."""
+    """One rank's shards of a group of tensors, on the CPU. file: their file name. metadata: of the file's header."""
 
     file: str
     tensors: Mapping[str, Tensor]
@@ -53,10 +53,10 @@ class Slices:
 
 
 def write_together(place: Path | None, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Fingerprint]:
-    """Write groups of tensors, by what their files are called, into the folder that the first rank gives, or nowhere.
+    """Write groups of tensors, by file name, into the folder given by the first rank, if any.
 
-    Where any is sharded all ranks must ask for it, and each writes its own; else the first alone writes. Returns what
-    was written, by name of the file. Raises OSError.
+    If any is sharded all ranks must call this, and each writes its own; else only the first writes. Returns what was
+    written, by file name. Raises OSError.
     """
     if not are_sharded(tensor for tensors in parts.values() for tensor in tensors.values()):
         with ranks.by_itself():
@@ -66,22 +66,22 @@ def write_together(place: Path | None, parts: Mapping[str, Mapping[str, Tensor]]
 
 
 def own_slices(parts: Mapping[str, Mapping[str, Tensor]], *, copied: bool = False) -> list[Slices]:
-    """What this rank holds of groups of tensors, by what their files are called. copied: in memory of its own.
+    """This rank's shards of groups of tensors, by file name; replicated tensors belong to the first rank.
 
-    Of a tensor that is whole on every rank, the first holds it.
+    copied: whether the result is a copy that later steps do not change.
     """
     return [_own_slices(tensors, stem, copied=copied) for stem, tensors in parts.items()]
 
 
 def write_slices(place: Path, slices: Sequence[Slices]) -> dict[str, Fingerprint]:
-    """Write them into a folder; returns what was written, by name of the file. Says nothing to other ranks."""
+    """Write them into a folder; returns what was written, by file name. Does not communicate. Raises OSError."""
     for one in slices:
         save_file(dict(one.tensors), place / one.file, one.metadata)
     return {one.file: fingerprint(place / one.file) for one in slices}
 
 
 def fingerprint(file: Path) -> Fingerprint:
-    """Of a file as it is now. Raises OSError."""
+    """The current size and sha256 of a file. Raises OSError."""
     with file.open("rb") as stream:
         return [file.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest()]
 
@@ -101,7 +101,7 @@ def _own_slices(tensors: Mapping[str, Tensor], stem: str, *, copied: bool) -> Sl
 
 @torch.no_grad()
 def read_slices(into: Mapping[str, Tensor], folder: Path, stem: str) -> None:
-    """Fill tensors, or the slices of them that this rank holds, bit for bit, from the files of any number of ranks."""
+    """Fill tensors, or this rank's shards, bit for bit, from the files of any number of ranks."""
     for file in _files(folder, stem):
         with safe_open(file, "pt") as stored:
             begins = json.loads((stored.metadata() or {}).get(BEGINS, "{}"))
@@ -120,7 +120,7 @@ def names_in_slices(folder: Path, stem: str) -> set[str]:
 
 
 def are_whole(stem: str, files: Iterable[str]) -> bool:
-    """Whether there is, among these files, one of whole tensors or those of all ranks."""
+    """Whether these files include one of whole tensors, or those of all ranks."""
     found = {match["num"] for file in files if (match := _pattern(stem).fullmatch(file))}
     num = sum(_pattern(stem).fullmatch(file) is not None for file in files)
     return len(found) == 1 and num == int(found.pop() or 1)
@@ -135,7 +135,7 @@ def _files(folder: Path, stem: str) -> list[Path]:
 
 
 def _fill(tensor: Tensor, stored: Any, begin: int) -> None:
-    """Copy of a slice, whose first row is number `begin` of its tensor, the rows that are wanted here."""
+    """Copy the needed rows from a shard that starts at row `begin` of its tensor."""
     own, shape = own_slice(tensor), stored.get_shape()
     if not shape:
         own.copy_(stored[...])

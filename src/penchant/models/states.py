@@ -1,4 +1,4 @@
-"""The states of a forest, by themselves or beside the log-probabilities read from them, for heads that read these."""
+"""Hidden states of a forest, alone or with log-probabilities, for additional heads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["hidden_states", "score_with_states"]
 
 
 def score_with_states(model: LanguageModel, forest: Forest) -> tuple[Tensor, Tensor]:
-    """As `score_forest`, and the states that predict the scored tokens, (K, H); of a model that shares prefixes."""
+    """Like `score_forest`, with the states that predict the scored tokens, (K, H); the model must share prefixes."""
     assert model.shares, "its own code gives no states"
     model.num_tokens_run += forest.num_tokens
     with model.numerics.autocast():

@@ -1,7 +1,7 @@
 """Responses to one prompt as text, piece by piece, while they are sampled.
 
-The tokens are those of `generate`: the prompt is run once, the responses are written side by side, and each draws its
-own random numbers. Only what is read is different: after every step, the text that can no longer change.
+The tokens are those of `generate`: the prompt is run once, responses are generated together, and each has its own
+random numbers. Only the output differs: after every step, the text that can no longer change.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from penchant.models.sampler import SamplingParams
 __all__ = ["GrowingText", "stream"]
 
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
-"""The name of a token that is one byte, in vocabularies that spell rare characters by their bytes."""
+"""The name of a single-byte token, in vocabularies that encode rare characters by bytes."""
 LONGEST_CLEANED = 4
-"""Some tokenizers take out spaces such as that of " n't"; none of what they look for is longer."""
+"""Some tokenizers remove spaces, as in " n't"; no such pattern is longer."""
 
 
 def stream(
     model: LanguageModel, request: Request, params: SamplingParams, *, num_responses: int = 1
 ) -> Iterator[tuple[int, str]]:
-    """Pieces of text, each with the index of the response that it continues, as they are sampled.
+    """Yield pieces of text as they are sampled, each with the index of its response.
 
-    The pieces of an index make up the text that `generate` gives for the same request, settings and num_responses (up
-    to the rounding of matrix products, as there). A character comes when all of its bytes have. Closing the iterator
-    stops the sampling. Raises ConfigError and ModelError as `generate` does, before anything is sampled.
+    The pieces of an index form the text of `generate` for the same request, settings and num_responses (up to rounding
+    in matrix products, as there). A character is yielded once all of its bytes are known. Closing the iterator stops
+    the sampling. Raises ConfigError and ModelError like `generate`, before anything is sampled.
     """
     if num_responses < 1:
         raise ConfigError(f"num_responses is at least 1, got {num_responses}; pass how many are wanted")
@@ -53,9 +53,9 @@ def _pieces(model: LanguageModel, job: Job) -> Iterator[tuple[int, str]]:
 
 
 class GrowingText:
-    """What of a response's text has been given out: what its next tokens might still change is held back.
+    """Tracks the emitted text of a response; text that later tokens might change is held back.
 
-    decode: from its tokens to its text.
+    decode: maps its tokens to its text.
     """
 
     def __init__(self, tokenizer: Any, decode: Callable[[Sequence[int]], str]) -> None:
@@ -65,7 +65,7 @@ class GrowingText:
         self.given = ""
 
     def grow(self, token_ids: Sequence[int]) -> str:
-        """What is new and certain; bytes wait for the character that they end, as U+FFFD stands for half of one."""
+        """New text that is final; incomplete characters, decoded as U+FFFD, wait."""
         end = len(token_ids)
         while end and self._is_byte(token_ids[end - 1]):
             end -= 1
@@ -73,7 +73,7 @@ class GrowingText:
         return self._give(text[: max(0, len(text) - self.num_held)])
 
     def finish(self, token_ids: Sequence[int]) -> str:
-        """All that is left."""
+        """The remaining text."""
         return self._give(self.decode(token_ids))
 
     def _is_byte(self, token_id: int) -> bool:

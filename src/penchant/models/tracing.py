@@ -1,8 +1,8 @@
-"""What a computation would hold and do, found out by running it on tensors that have sizes and no numbers.
+"""Estimate a computation's memory and work by running it on tensors with sizes but no numbers.
 
-Every call that reaches PyTorch is seen: the storage it makes is held until nobody needs it, so the most that is held at
-once is what a run would hold, whatever the architecture. Its time is that of its arithmetic or of the memory it moves,
-whichever is longer (the roofline of Williams et al. 2009, doi 10.1145/1498765.1498785), and a fixed time for the call.
+Every call to PyTorch is observed: its storage is tracked until it is freed, so the peak is that of a real run for any
+architecture. The time of a call is that of its arithmetic or of its memory traffic, whichever is longer (the roofline
+of Williams et al. 2009, doi 10.1145/1498765.1498785), plus a fixed overhead.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["Trace", "Work", "tracing", "without_numbers"]
 
 @dataclass(frozen=True)
 class Work:
-    """peak: bytes held at most, beyond what was there. products: FLOPs of matrix products. moved: bytes of the calls
-    that are limited by memory. calls: how many there are."""
+    """peak: the most bytes held, beyond those before. products: FLOPs of matrix products. moved: bytes of
+    memory-bound calls. calls: their number."""
 
     peak: float = 0.0
     products: float = 0.0
@@ -34,27 +34,27 @@ class Work:
     calls: float = 0.0
 
     def at_depth(self, depth: int, deeper: Work) -> Work:
-        """With so many layers, where this is with one and `deeper` with two: each further layer adds the same."""
+        """Extrapolate to this many layers from one (this) and two (`deeper`): each layer adds the same."""
         mine, theirs = vars(self), vars(deeper)
         return Work(**{name: mine[name] + (depth - 1) * (theirs[name] - mine[name]) for name in mine})
 
 
 @contextmanager
 def without_numbers() -> Iterator[None]:
-    """Inside, tensors that are made have a shape, a type and a device, and take no memory."""
+    """A context in which new tensors have shape, dtype and device, but no memory."""
     with torch.random.fork_rng(devices=[]), FakeTensorMode(allow_non_fake_inputs=True):
         yield
 
 
 @contextmanager
 def tracing(balance: float) -> Iterator[Trace]:
-    """What is computed inside; balance: FLOPs that take as long as moving a byte."""
+    """A context that traces the computation; balance: FLOPs that take as long as moving a byte."""
     with Trace(balance) as trace:
         yield trace
 
 
 class Trace(TorchDispatchMode):
-    """Sees every call, and every storage from the call that makes it until it is let go."""
+    """Observes every call, and every storage from its creation until it is freed."""
 
     def __init__(self, balance: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch gives it none
@@ -64,13 +64,13 @@ class Trace(TorchDispatchMode):
 
     @property
     def work(self) -> Work:
-        """What was seen so far."""
+        """The work traced so far."""
         return Work(self._peak, self._products, self._moved, self._calls)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        if func.namespace == "prim":  # asks a tensor for its device
+        if func.namespace == "prim":  # queries a tensor's device
             return out
         used, made = _tensors((args, kwargs)), _tensors(out)
         was_there = {tensor.untyped_storage()._cdata for tensor in used}
@@ -100,5 +100,5 @@ class Trace(TorchDispatchMode):
 
 
 def _tensors(found: Any) -> list[Tensor]:
-    """Those that have a storage of their own."""
+    """Tensors with their own storage."""
     return [t for t in tree_leaves(found) if isinstance(t, Tensor) and t.layout is torch.strided]

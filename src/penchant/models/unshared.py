@@ -1,6 +1,6 @@
-"""A model whose attention cannot be shared runs through its own code: a text scored by itself, answers written alone.
+"""Score and generate with models that cannot share prefixes, by their own code, one text at a time.
 
-Its `forward` is given only what it names: older code takes no `logits_to_keep`, some keeps no keys and values.
+Only arguments in its `forward` are passed: older code has no `logits_to_keep`, some has no cache.
 
 Shape suffixes: T packed tokens, K scored tokens, R responses of one prompt, V vocabulary.
 """
@@ -26,9 +26,9 @@ __all__ = ["OneByOne", "logits_one_by_one", "score_one_by_one"]
 
 
 def score_one_by_one(model: LanguageModel, forest: Forest, reference: Sequence[Tensor] | None = None) -> TokenMeasures:
-    """What is measured of each scored token, all of it whether or not it was asked for.
+    """All measures of each scored token, whether or not requested.
 
-    The forest must have been planted with share=False. reference: for a KL, what `logits_one_by_one` gives.
+    The forest must have been planted with share=False. reference: for a KL, the result of `logits_one_by_one`.
     """
     device = model.numerics.device
     targets_K = torch.from_numpy(forest.target_ids_K).to(device)
@@ -51,7 +51,7 @@ def logits_one_by_one(model: LanguageModel, forest: Forest) -> list[Tensor]:
 
 
 def _logits(model: LanguageModel, forest: Forest) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of each sequence which of the scored tokens are its own, and their logits."""
+    """For each sequence, the indices of its scored tokens, and their logits."""
     device = model.numerics.device
     input_ids_T = torch.from_numpy(forest.input_ids_T).to(device)
     hidden_index_K = torch.from_numpy(forest.hidden_index_K).to(device)
@@ -64,10 +64,10 @@ def _logits(model: LanguageModel, forest: Forest) -> Iterator[tuple[Tensor, Tens
 
 
 class OneByOne:
-    """Writes the responses to one prompt, then those to the next; `step` and `drop` are those of `ContinuousBatch`.
+    """Generates the responses to one prompt, then to the next; `step` and `drop` as in `ContinuousBatch`.
 
-    All responses are equally long at every step, so there is no padding; a finished one runs on unread. What was run is
-    kept in the model's own cache; a model without one, or whose cache is not exact, runs everything again every time.
+    All responses have the same length at every step, so there is no padding; a finished one runs on unused. Keys and
+    values are in the model's own cache; a model without one, or with an inexact one, reruns everything at every step.
     """
 
     def __init__(self, model: LanguageModel) -> None:
@@ -79,7 +79,7 @@ class OneByOne:
 
     @torch.inference_mode()
     def step(self, waiting: deque[Job]) -> list[Row]:
-        """One more token for every row, the first ones of a prompt where none is left; the rows that this finishes."""
+        """Generate one token per row, starting a prompt if none is active; returns the rows finished."""
         model, device = self.model, self.model.numerics.device
         if not self.rows:
             self._start(waiting.popleft())
@@ -96,7 +96,7 @@ class OneByOne:
         return self.drop(lambda row: row.settle(model.encoder.end_ids))
 
     def drop(self, is_done: Callable[[Row], bool]) -> list[Row]:
-        """Take out the rows of which this is so."""
+        """Remove the rows with this property."""
         dropped = [row for row in self.rows if is_done(row)]
         self.rows = [row for row in self.rows if row not in dropped]
         return dropped
@@ -111,7 +111,7 @@ class OneByOne:
 
 
 def _run(model: LanguageModel, input_ids: Tensor, positions: Tensor, **kept: Any) -> tuple[Tensor, Any]:
-    """Logits at some positions of equally long rows, (rows, positions, V), and what of the text was kept, or None."""
+    """Logits at some positions of equally long rows, (rows, positions, V), and the cache, or None."""
     names = inspect.signature(model.causal_lm.forward).parameters
     kept = {name: value for name, value in kept.items() if name in names}
     if "logits_to_keep" in names:

@@ -1,8 +1,8 @@
-"""Is what was written what is in memory? Asked of the folder itself, read back the way any other tool reads it.
+"""Verify a written model: read the folder back like any other tool, and compare it with the model in memory.
 
-Two questions. Do both compute the same: one forward of a few tokens through the networks' own code, compared over the
-whole vocabulary; it shows what a config can get wrong, such as an embedding that is tied to the head and should not
-be. And is every tensor the same, which shows what the disk got wrong, also where the few tokens do not reach.
+There are two comparisons. One forward pass of a few tokens by the networks' own code, compared over the whole
+vocabulary, detects config errors, such as an embedding wrongly tied to the head. Comparing every tensor detects disk
+errors, also where the few tokens do not reach.
 
 Shape suffixes: T probed tokens, V vocabulary.
 """
@@ -28,18 +28,18 @@ from penchant.models.language_model import use_plain_attention
 __all__ = ["Probe", "Run", "require_same_adapter", "require_same_model", "require_same_network"]
 
 Run = Callable[[Callable[[], tuple[Tensor, float]]], tuple[Tensor, float]]
-"""Runs what it is given, as `LanguageModel.run` does."""
+"""Runs its argument, like `LanguageModel.run`."""
 NUM_TOKENS = 24
 WRITTEN = "written"
-"""The name under which an adapter is read back, beside the one that was trained."""
+"""The name of an adapter that is read back, beside the trained one."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a network says of a few tokens, `ids`. said_TV: natural-log probabilities, or rewards (T, 1), in float32.
+    """A network's output for a few tokens, `ids`. said_TV: natural-log probabilities, or rewards (T, 1), in float32.
 
-    largest: of the terms that make one of these numbers. num_matrices: weight matrices of the network, adapters aside.
-    width: of its hidden states.
+    largest: the largest term of these numbers. num_matrices: weight matrices of the network, without adapters. width:
+    that of its hidden states.
     """
 
     ids: tuple[int, ...]
@@ -53,9 +53,8 @@ class Probe:
     def of(cls, network: Any, ids: Sequence[int] = (), run: Run = lambda work: work()) -> Probe:
         """Run the tokens through a transformers network, or a peft one around it, with its own attention.
 
-        By default they are spread evenly over the vocabulary, those that an adapter trains by name among them. Weights
-        must be float32, and so is the arithmetic, whatever the process has chosen for speed. run: see
-        `LanguageModel.run`.
+        By default they are spread evenly over the vocabulary, including tokens that an adapter trains by name. Weights
+        must be float32, and so is the arithmetic, regardless of the process's setting. run: see `LanguageModel.run`.
         """
         ids = tuple(ids or _token_ids(network))
         with _in_full_precision(), _plain(network):
@@ -65,31 +64,31 @@ class Probe:
         return cls(ids, said_TV, largest, len(matrices), width)
 
     def again(self, network: Any, run: Run = lambda work: work()) -> Probe:
-        """What another network says of the same tokens."""
+        """Another network's output for the same tokens."""
         return Probe.of(network, self.ids, run)
 
     def gap(self, other: Probe) -> float:
-        """The largest difference of a log-prob, in nats, or of a reward; infinite where one is not a number."""
+        """The largest difference of a log-prob, in nats, or of a reward; infinite if one is NaN."""
         if self.said_TV.shape != other.said_TV.shape:
             return math.inf
         gap = float((self.said_TV - other.said_TV).abs().max())
         return math.inf if math.isnan(gap) else gap
 
     def tolerance(self, dtype: torch.dtype = torch.float32) -> float:
-        """How far log-probs may move, in nats, where weights are rounded to `dtype` and computed with in float32.
+        """The tolerance of log-probs, in nats, for weights rounded to `dtype` and float32 arithmetic.
 
-        Each of n matrices adds an error of its own, relative to what it gives: rounded weights one of the dtype's
-        precision (the distance from 1 to the next number), and sums of H products one of float32's precision times
-        sqrt(H). Independent errors add up as their squares do, and a log-prob is the difference of two numbers no
-        larger than the largest log-prob, a reward a sum within the product of the lengths of state and head:
-        (precision + precision_32 sqrt(H)) sqrt(n) largest. Some ten times what real models show.
+        Each of n matrices adds a relative error: the dtype's precision (the distance from 1 to the next number) for
+        rounded weights, and float32's precision times sqrt(H) for sums of H products. Independent errors add in
+        quadrature, a log-prob is the difference of two numbers no larger than the largest log-prob, and a reward is a
+        sum bounded by the product of the norms of state and head: (precision + precision_32 sqrt(H)) sqrt(n) largest.
+        This is some ten times the errors of real models.
         """
         precision = torch.finfo(dtype).eps + torch.finfo(torch.float32).eps * math.sqrt(self.width)
         return precision * math.sqrt(self.num_matrices) * self.largest
 
 
 def _said(network: Any, ids: Tensor) -> tuple[Tensor, float]:
-    """Log-probs of every next token, or the reward of every beginning; and the largest of their terms."""
+    """Log-probs of every next token, or the reward of every prefix; and their largest term."""
     whole = network.get_base_model() if hasattr(network, "peft_config") else network
     if whole.get_output_embeddings() is not None or not hasattr(whole, "score"):
         said_TV = torch.log_softmax(network(input_ids=ids, use_cache=False).logits[0].float(), dim=-1)
@@ -100,9 +99,9 @@ def _said(network: Any, ids: Tensor) -> tuple[Tensor, float]:
 
 
 def require_same_model(network: Any, folder: Path) -> None:
-    """Read a whole model back and compare it with the one in memory, float32 both. Raises WrittenError.
+    """Read a whole model back and compare it with the one in memory, both in float32. Raises WrittenError.
 
-    It holds a second copy of the weights meanwhile, mapped from the file where the system can.
+    This needs a second copy of the weights, memory-mapped if possible.
     """
     from penchant.models.network import read_network
 
@@ -114,7 +113,7 @@ def require_same_model(network: Any, folder: Path) -> None:
 
 
 def require_same_network(network: Any, again: Any) -> None:
-    """Compare a network that was read back with the one in memory, float32 both. Raises WrittenError."""
+    """Compare a network that was read back with the one in memory, both in float32. Raises WrittenError."""
     try:
         again = again.to(network.device)
         expected = Probe.of(network)
@@ -126,21 +125,21 @@ def require_same_network(network: Any, again: Any) -> None:
 
 
 def require_same_adapter(network: Any, folder: Path, run: Run = lambda work: work()) -> None:
-    """Read an adapter back into the same base model, beside the one that is there, and compare. Raises WrittenError.
+    """Read an adapter back into the same base model, beside the trained one, and compare. Raises WrittenError.
 
-    run: runs the network, with the other ranks where the base model lies in slices.
+    run: runs the network, with the other ranks if the base model is sharded.
     """
     trained = network.active_adapter
     tensors = {name: tensor.detach() for name, tensor in network.named_parameters()}
     before = Probe.of(network, run=run)
     try:
         try:
-            # what peft fails to read stays random, and must not be what it was made of at the start
+            # weights that peft fails to read stay random, and must differ from the initial ones
             with quiet_peft(), seeded(NOBODYS):
                 network.load_adapter(str(folder), WRITTEN, is_trainable=True)
             network.set_adapter(WRITTEN)
             found = before.again(network, run)
-        except Exception as error:  # whatever a foreign reader meets in a damaged file
+        except Exception as error:  # a damaged file may raise anything
             raise WrittenError(f"it cannot be read back: {error}") from error
         _compare(before, found)
         again = dict(network.named_parameters())
@@ -153,7 +152,7 @@ def require_same_adapter(network: Any, folder: Path, run: Run = lambda work: wor
 
 
 def _of_adapter(adapter: str, name: str, trained: str) -> str:
-    """The name that a tensor of the adapter `trained` has in another."""
+    """The name of a tensor of adapter `trained` in another adapter."""
     return ".".join(adapter if part == trained else part for part in name.split("."))
 
 
@@ -191,7 +190,7 @@ def _in_full_precision() -> Iterator[None]:
 
 @contextmanager
 def _plain(network: Any) -> Iterator[None]:
-    """Inside, the network's own attention instead of the one that shares prefixes."""
+    """A context with the network's own attention instead of the one that shares prefixes."""
     causal_lm = network.get_base_model() if hasattr(network, "peft_config") else network
     shares = causal_lm.config.get_text_config(decoder=True)._attn_implementation == NAME
     if shares:

@@ -1,24 +1,24 @@
 """Preference objectives as pure functions on tensors: no files, no configuration, no device moves.
 
-batch.py      PairBatch: what every objective is computed from
+batch.py      PairBatch: the inputs of every pairwise objective
 pairwise.py   DPO and conservative DPO
 ipo.py        the two IPOs
-margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py   the others, by what they look at
-remembering.py  those that measure a batch by the batches before it
+margin.py, lengths.py, onesided.py, divergences.py, referencefree.py, coupled.py   the others, grouped by their inputs
+remembering.py  objectives with running statistics over earlier batches
 auxiliary.py  the SFT term, and mixtures of weighted terms
 advantages.py, policy_gradient.py, kl_estimators.py   reinforcement learning: rewards to advantages to a loss
-estimators.py   which of these a name leads to
+estimators.py   advantage estimators by name
 labelled.py   KTO and BCO, which read single responses labelled good or bad
 token_level.py   TDPO, which reads the whole distribution at every token
 token_weights.py, weighting.py   weights of tokens within a response, and of pairs
-band.py       the pull on the two sides of a pair, held in proportion
-objective.py  what a row says of an objective: its function, parameters and source; a row stands below its function
-parameters.py  the numbers of a row, read off a signature or settled from what is given
-outside.py    objectives that somebody else wrote
+band.py       the disentanglement band: a bound on the ratio of the two sides' gradients
+objective.py  a row of the table: function, parameters and source; each row is defined below its function
+parameters.py  the parameters of a row: read from a signature, completed with defaults
+outside.py    objectives from outside Penchant
 table.py      all rows, by name
-registry.py   finding one, settling its parameters, refusing data that it would not read
-reward_model.py  what a reward model is trained on
-rewards.py    implicit rewards, the preference they predict, and what a pair counts in an accuracy
+registry.py   look up an objective, set its parameters, refuse data that it would not read
+reward_model.py  the losses of reward models
+rewards.py    implicit rewards, the preference they predict, and a pair's credit in an accuracy
 sequence.py   token log-probs to response log-probs
 """
 

@@ -1,6 +1,6 @@
-"""From rewards to advantages: by how much a response, or a token of it, was better than expected.
+"""Compute advantages from rewards: how much better than expected a response, or a token of it, was.
 
-Shapes: R responses, which may stand in any order, K tokens of theirs.
+Shapes: R responses in any order, K tokens of these responses.
 """
 
 import torch
@@ -21,18 +21,18 @@ __all__ = [
 def rloo_advantages(reward_R: Tensor, group_R: Tensor) -> Tensor:
     """A_i = r_i - mean of r_j over the other responses j to the same prompt.
 
-    The baseline does not depend on the response that it is taken from, so the gradient mean(A_i grad log pi(y_i)) has
-    the right mean, with less spread than without a baseline.
+    The baseline does not depend on the response it is subtracted from, so the gradient mean(A_i grad log pi(y_i)) is
+    unbiased, with less variance than without a baseline.
 
     Args:
-        reward_R: a number a response; a KL penalty in the reward is taken off before.
-        group_R: the prompt of each response, int64 from 0, shape (R,); at least two responses a prompt.
+        reward_R: the reward of each response, shape (R,), with any KL penalty already subtracted.
+        group_R: the prompt of each response, int64 from 0, shape (R,); at least two responses per prompt.
 
     Returns:
         Tensor of shape (R,); each group sums to 0.
 
     Raises:
-        ValueError: a response is the only one to its prompt.
+        ValueError: a prompt has only one response.
 
     Example:
         >>> import torch
@@ -51,20 +51,20 @@ def rloo_advantages(reward_R: Tensor, group_R: Tensor) -> Tensor:
 def grpo_advantages(reward_R: Tensor, group_R: Tensor, *, scale: bool = True, epsilon: float = 1e-4) -> Tensor:
     """A_i = (r_i - mean(r)) / (std(r) + epsilon) over the responses to the same prompt; without `scale`, r_i - mean(r).
 
-    The mean has r_i in it, which shortens the gradient of G responses by (G - 1) / G and leaves its direction. The
-    division turns it: a prompt whose rewards hardly differ counts as much as any other.
+    The mean includes r_i, which scales the gradient of G responses by (G - 1) / G and keeps its direction. The division
+    by std changes the direction: a prompt whose rewards hardly differ counts as much as any other.
 
     Args:
-        reward_R: a number a response.
-        group_R: the prompt of each response, int64 from 0, shape (R,); at least two responses a prompt.
-        scale: whether to divide by the standard deviation (G - 1 in its denominator); Dr. GRPO does not.
+        reward_R: the reward of each response, shape (R,).
+        group_R: the prompt of each response, int64 from 0, shape (R,); at least two responses per prompt.
+        scale: whether to divide by the standard deviation (denominator G - 1); Dr. GRPO does not.
         epsilon: added to the standard deviation, > 0, so that equal rewards give 0.
 
     Returns:
         Tensor of shape (R,); each group sums to 0.
 
     Raises:
-        ValueError: a response is the only one to its prompt.
+        ValueError: a prompt has only one response.
 
     Example:
         >>> import torch
@@ -92,15 +92,15 @@ def generalised_advantages(
 ) -> Tensor:
     """A_t = sum over l of (gamma lam)^l d_(t+l), with d_t = r_t + gamma V_(t+1) - V_t and V = 0 after the last token.
 
-    lam = 1 is the reward to come less V_t, whatever V is worth; lam = 0 is d_t, which trusts V. With V = 0 and
-    gamma = lam = 1 it is the reward that comes with and after each token. What V should have been is A_t + V_t.
+    lam = 1 is the reward-to-go less V_t: unbiased for any V; lam = 0 is d_t, which relies on V. With V = 0 and
+    gamma = lam = 1 it is the reward-to-go of each token. The target for V is A_t + V_t.
 
     Args:
-        reward_K: the reward on each token, as `token_rewards` gives it.
-        value_K: V at each token: what was expected before it was chosen. No gradient passes.
-        response_of_K: the response of each token, int64 in [0, R), shape (K,); the tokens of a response come in their
-            order, but others may stand between them.
-        gamma: the discount from a token to the next, in (0, 1].
+        reward_K: the reward on each token, as returned by `token_rewards`.
+        value_K: V before each token was chosen. No gradient flows through it.
+        response_of_K: the response of each token, int64 in [0, R), shape (K,); the tokens of a response are in order,
+            but tokens of other responses may be between them.
+        gamma: the discount per token, in (0, 1].
         lam: lambda, in [0, 1].
 
     Returns:
@@ -128,7 +128,7 @@ def generalised_advantages(
     reward_RT, value_RT = table_RT
     surprise_RT = reward_RT[:, :-1] + gamma * value_RT[:, 1:] - value_RT[:, :-1]
     advantage_RT = torch.zeros_like(value_RT)
-    for t in range(surprise_RT.shape[1] - 1, -1, -1):  # behind the end of a response all is 0
+    for t in range(surprise_RT.shape[1] - 1, -1, -1):  # after the end of a response all entries are 0
         advantage_RT[:, t] = surprise_RT[:, t] + gamma * lam * advantage_RT[:, t + 1]
     advantage_K = torch.empty_like(value_K, requires_grad=False)
     advantage_K[by_response_K] = advantage_RT[row_K, column_K]
@@ -136,12 +136,12 @@ def generalised_advantages(
 
 
 def token_rewards(reward_R: Tensor, penalty_K: Tensor, response_of_K: Tensor) -> Tensor:
-    """-penalty on every token, and the response's reward on its last one besides: what GAE reads.
+    """The rewards that GAE reads: -penalty on every token, plus the response's reward on its last token.
 
     Args:
         reward_R: the score of each response.
-        penalty_K: what each token costs, such as beta times its KL.
-        response_of_K: as for `generalised_advantages`; every response has a token.
+        penalty_K: the penalty of each token, such as beta times its KL.
+        response_of_K: as for `generalised_advantages`; every response has at least one token.
 
     Returns:
         Tensor of shape (K,), without a gradient; the tokens of a response sum to its reward less its penalties.
@@ -166,10 +166,10 @@ def shaped_rewards(
     """r = min(max(score, -clip), clip) - penalty [the response was cut before it ended].
 
     Args:
-        score_R: what the judge said.
-        ended_R: whether the response ended by itself, boolean, shape (R,).
-        clip: the largest absolute value that a score may have; None leaves scores alone.
-        missing_end_penalty: taken off after clipping, so that a clipped response still pays.
+        score_R: the judge's scores, shape (R,).
+        ended_R: whether the response ended with an end-of-sequence token, boolean, shape (R,).
+        clip: the largest absolute value of a score; None leaves scores unchanged.
+        missing_end_penalty: subtracted after clipping, so that it also applies to clipped scores.
 
     Returns:
         Tensor of shape (R,).
@@ -188,9 +188,9 @@ def shaped_rewards(
 
 
 def whitened(advantage_N: Tensor) -> Tensor:
-    """(A - mean(A)) / std(A) over the batch, for advantages of responses or of tokens; equal ones give 0.
+    """(A - mean(A)) / std(A) over the batch, for advantages of responses or of tokens; equal values give 0.
 
-    Like any scale that depends on the sample it changes the mean of the gradient, by little where the batch is large.
+    Like any sample-dependent scale it biases the gradient, only slightly if the batch is large.
 
     Example:
         >>> import torch
@@ -207,7 +207,7 @@ def whitened(advantage_N: Tensor) -> Tensor:
 
 
 def _size_and_mean(value_R: Tensor, group_R: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each response's group."""
+    """The size and mean of each response's group."""
     num_groups = int(group_R.max()) + 1 if len(group_R) else 0
     size_R = sum_by_response(torch.ones_like(value_R), group_R, num_groups)[group_R]
     if num_alone := int((size_R < 2).sum()):

@@ -1,4 +1,4 @@
-"""A second term beside a preference objective: the SFT term, and weighted mixtures of terms.
+"""Auxiliary terms beside a preference objective: the SFT term, and weighted mixtures of terms.
 
 Shapes: B pairs.
 """
@@ -17,11 +17,11 @@ __all__ = ["ROWS", "mixture", "sft"]
 def sft(batch: PairBatch) -> Tensor:
     """-log pi(chosen) / |w|: mean cross-entropy over the tokens of the chosen response.
 
-    Beside a preference loss it holds up the chosen log-prob, which DPO alone often lets fall together with the
-    rejected one. It looks at the chosen response alone, so it reads neither soft label nor margin.
+    Beside a preference loss it keeps up the chosen log-prob, which DPO alone often lets fall together with the
+    rejected one. It reads only the chosen response, and neither the soft label nor the margin.
 
     Args:
-        batch: B pairs, chosen lengths of at least one token; no reference needed.
+        batch: B pairs, with chosen lengths of at least one token; no reference needed.
 
     Returns:
         Tensor of shape (B,), in nats per token.
@@ -42,7 +42,7 @@ def sft(batch: PairBatch) -> Tensor:
 def mixture(terms: Sequence[tuple[float, PairFunction]]) -> PairFunction:
     """The weighted sum of terms: loss_B = sum over terms of weight * term(batch).
 
-    A term of weight 0 is not computed, so that its infinities cannot turn the sum into NaN. The weights need not add
+    A term of weight 0 is not computed, so that its infinities cannot make the sum NaN. The weights need not add
     up to 1: (1, dpo) with (sft_weight, sft) is the usual case.
 
     Args:
@@ -84,7 +84,7 @@ ROWS = (
         sft,
         formula="-log pi(chosen) / len_w",
         paper=Paper("Iterative Reasoning Preference Optimization", "2404.19733", "eq. 1, NLL term"),
-        when="Added to another objective where the chosen log-prob falls.",
+        when="As an added term, when the chosen log-prob falls.",
         needs_reference=False,
         normalisation="mean",
     ),

@@ -1,4 +1,4 @@
-"""Any objective of pairs, with the pull on its two sides held in proportion: the disentanglement band.
+"""The disentanglement band: rescale the gradients of a pair's two sides for any pairwise objective.
 
 Every objective moves a pair by d_w grad log pi(chosen) - d_l grad log pi(rejected), where d_w = -dL/dlog pi_w and
 d_l = dL/dlog pi_l. The chosen response rises while the rejected one falls where r = d_w / d_l lies within
@@ -19,16 +19,16 @@ __all__ = ["in_band"]
 
 
 def in_band(function: PairFunction, *, ratio: float, rho: float) -> PairFunction:
-    """The same losses with other slopes: those of a pair whose r is outside the band are scaled to bring it inside.
+    """Keep the losses but rescale the gradients of pairs whose r is outside the band, to bring r inside.
 
-    With k = sqrt(clamp(r, rho a, a / rho) / r) the pull on the chosen side becomes k d_w and that on the rejected side
-    d_l / k, so that their product stays. A pair that does not pull its sides apart (d_w or d_l not above 0) is left as
-    it is. The calibration of the paper, for one pair at a time and with a and rho given rather than measured.
+    With k = sqrt(clamp(r, rho a, a / rho) / r) the gradient factor of the chosen side becomes k d_w and that of the
+    rejected side d_l / k, so that their product is unchanged. A pair with d_w or d_l not above 0 is left as it is. This
+    is the paper's calibration, per pair, with a and rho given rather than measured.
 
     Args:
-        function: an objective whose parameters are settled.
+        function: an objective with its parameters set.
         ratio: a, > 0.
-        rho: 0 < rho <= 1; 1 leaves no room beside a.
+        rho: 0 < rho <= 1; 1 forces r = a.
 
     Returns:
         A function from B pairs to losses of shape (B,).

@@ -1,4 +1,4 @@
-"""PairBatch: the numbers every preference objective is computed from, one row a pair.
+"""PairBatch: the inputs of every pairwise preference objective, one entry per pair.
 
 Shapes: B pairs.
 """
@@ -23,15 +23,15 @@ class PairBatch:
         policy_chosen_B: log-prob of the chosen response under the policy, summed over completion tokens, in nats.
         policy_rejected_B: the same for the rejected response.
         reference_chosen_B: the same under the reference; None for objectives that need no reference.
-        reference_rejected_B: the same for the rejected response; None exactly where `reference_chosen_B` is.
+        reference_rejected_B: the same for the rejected response; None exactly if `reference_chosen_B` is.
         length_chosen_B: number of completion tokens summed over, as a float, at least 1.
         length_rejected_B: the same for the rejected response.
-        weight_B: weight of the pair. No objective reads it; whoever reduces the losses does.
+        weight_B: weight of the pair. No objective reads it; the code that averages the losses does.
         probability_B: soft label p(chosen > rejected) in [0, 1]; 1 is a hard label.
         margin_B: how far the chosen reward should exceed the rejected one, in units of reward; 0 asks for no margin.
         kl_chosen_B: sequential KL of the chosen response, in nats: the KL of the reference's next-token distribution
             against the policy's, summed over completion tokens; None for objectives that do not read it.
-        kl_rejected_B: the same for the rejected response; None exactly where `kl_chosen_B` is.
+        kl_rejected_B: the same for the rejected response; None exactly if `kl_chosen_B` is.
 
     Raises:
         ValueError: a tensor is not of shape (B,), or only one side has a reference or a KL.
@@ -126,15 +126,15 @@ class PairBatch:
 
     @property
     def sequential_kl(self) -> tuple[Tensor, Tensor]:
-        """Sequential KL of chosen and rejected, each (B,), in nats. ValueError where it was not measured."""
+        """Sequential KL of chosen and rejected, each (B,), in nats. ValueError if it was not measured."""
         if self.kl_chosen_B is None or self.kl_rejected_B is None:
             raise ValueError("this objective needs the sequential KL but the pairs have none; run the reference beside")
         return self.kl_chosen_B, self.kl_rejected_B
 
     def swap(self) -> PairBatch:
-        """The same preferences with the two sides exchanged: p becomes 1 - p and the margin changes its sign.
+        """The same preferences with the two sides exchanged: p becomes 1 - p and the margin changes sign.
 
-        An objective that reads the soft label gives the same loss for both. To turn the preferences themselves around
+        An objective that reads the soft label gives the same loss for both. To reverse the preferences themselves
         (label noise), restore the label: `dataclasses.replace(batch.swap(), probability_B=batch.probability_B)`.
 
         Example:
@@ -162,7 +162,7 @@ class PairBatch:
 
 
 PairFunction = Callable[[PairBatch], Tensor]
-"""An objective whose parameters are settled: pairs in, a loss of shape (B,) out."""
+"""An objective with its parameters set: maps B pairs to losses of shape (B,)."""
 
 
 def _present(reference_B: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Objectives that look at a whole batch at once: distributions are compared, not single pairs.
+"""Batch-coupled objectives, which compare distributions over a whole batch instead of single pairs.
 
 Notation: e = label smoothing. Shapes: B pairs.
 """
@@ -16,8 +16,8 @@ __all__ = ["ROWS", "aot", "aot_unpaired"]
 def aot(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
     """cdpo with D replaced by sort(w - l under the policy) - sort(w - l under the reference).
 
-    The policy's margins should stochastically dominate the reference's: the k-th smallest is compared with the k-th
-    smallest. Entry k belongs to that rank, not to a pair.
+    The policy's margins should stochastically dominate the reference's: the k-th smallest of one is compared with the
+    k-th smallest of the other. Entry k of the loss belongs to that rank, not to a pair.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -46,8 +46,8 @@ def aot(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
 def aot_unpaired(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
     """cdpo with D replaced by sort(log-ratios of chosen) - sort(log-ratios of rejected).
 
-    Chosen responses as a whole should dominate rejected ones; who stood beside whom does not matter. Entry k
-    belongs to that rank, not to a pair.
+    Chosen responses as a whole should dominate rejected ones; the pairing does not matter. Entry k belongs to that
+    rank, not to a pair.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -81,7 +81,7 @@ ROWS = (
         aot,
         formula="cdpo with D replaced by sort(log pi_w - log pi_l) - sort(the same of the reference), over the batch",
         paper=Paper("Distributional Preference Alignment of LLMs via Optimal Transport", "2406.05882", "paired"),
-        when="The worst margins matter; large batches.",
+        when="When the worst margins matter, with large batches.",
         parameters={
             "beta": BETA,
             "label_smoothing": WRONG_LABELS.at(0.0),
@@ -93,7 +93,7 @@ ROWS = (
         aot_unpaired,
         formula="cdpo with D replaced by sort(s_w) - sort(s_l), over the batch",
         paper=Paper("Distributional Preference Alignment of LLMs via Optimal Transport", "2406.05882", "unpaired"),
-        when="Good and bad responses that do not share prompts; large batches.",
+        when="For good and bad responses without common prompts, with large batches.",
         parameters={
             "beta": BETA,
             "label_smoothing": WRONG_LABELS.at(0.0),

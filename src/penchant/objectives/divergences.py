@@ -1,7 +1,7 @@
-"""DPO under other divergences than the reverse KL: the log-ratio r is replaced by f'(exp r).
+"""DPO under divergences other than the reverse KL: the log-ratio r is replaced by f'(exp r).
 
-Every f-divergence as regulariser gives a reward beta f'(pi / pi_ref) up to a constant of the prompt, and so a DPO of
-its own; the reverse KL's f' is log, which is dpo itself. Notation: r = log pi - log pi_ref of a response, in nats,
+Every f-divergence as regulariser gives the reward beta f'(pi / pi_ref), up to a constant of the prompt, and hence its
+own DPO loss; for the reverse KL f' is log, which gives dpo. Notation: r = log pi - log pi_ref of a response, in nats,
 z = beta (f'(r_w) - f'(r_l)) - m, p = soft label. Shapes: B pairs.
 """
 
@@ -19,14 +19,14 @@ from penchant.objectives.objective import BETA, Objective, Paper, Parameter
 __all__ = ["ROWS", "chi_po", "dpo_alpha", "dpo_forward_kl", "dpo_js"]
 
 CHI_EXPONENT = 20.0
-"""The ratio pi / pi_ref in chi_po stops growing here, in nats: beyond it the exponential swamps every other pair."""
+"""Cap of log(pi / pi_ref) in chi_po, in nats: beyond it the exponential would dominate every other pair."""
 
 
 def dpo_forward_kl(batch: PairBatch, *, beta: float) -> Tensor:
     """dpo with f'(r) = 1 - exp(-r).
 
-    Forward KL covers the reference: a response that loses likelihood pays exponentially, one that gains earns at
-    most beta.
+    Forward KL covers the modes of the reference: a response that loses likelihood is penalised exponentially, one that
+    gains earns at most beta.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
@@ -52,7 +52,7 @@ def dpo_forward_kl(batch: PairBatch, *, beta: float) -> Tensor:
 def dpo_js(batch: PairBatch, *, beta: float) -> Tensor:
     """dpo with f'(r) = log 2 + logsigmoid(r): the Jensen-Shannon divergence.
 
-    Bounded above by beta log 2: a gain in likelihood soon earns nothing more.
+    Bounded above by beta log 2: further gains in likelihood soon earn almost nothing.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
@@ -77,7 +77,7 @@ def dpo_js(batch: PairBatch, *, beta: float) -> Tensor:
 def dpo_alpha(batch: PairBatch, *, beta: float, divergence_alpha: float) -> Tensor:
     """dpo with f'(r) = (1 - exp(-alpha r)) / alpha; at alpha = 0 its limit r, which is dpo.
 
-    alpha = 1 is the forward KL; between 0 and 1 it lies between the two. It is the paper's alpha, and 1 minus TRL's
+    alpha = 1 is the forward KL; values between 0 and 1 interpolate. It is the paper's alpha, and 1 minus TRL's
     f_alpha_divergence_coef.
 
     Args:
@@ -104,10 +104,10 @@ def dpo_alpha(batch: PairBatch, *, beta: float, divergence_alpha: float) -> Tens
 
 
 def chi_po(batch: PairBatch, *, beta: float) -> Tensor:
-    """dpo with f'(r) = exp(r) + r, the ratio itself added to its logarithm.
+    """dpo with f'(r) = exp(r) + r, the sum of the ratio and its logarithm.
 
-    The chi-squared divergence beside KL: pessimism about responses that the data does not cover, which is what DPO
-    lacks when it over-optimises. The exponent is capped at 20 nats.
+    Adds the chi-squared divergence to the KL: pessimism about responses that the data does not cover, which DPO lacks
+    when it over-optimises. The exponent is capped at 20 nats.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
@@ -146,7 +146,7 @@ ROWS = (
         dpo_forward_kl,
         formula="dpo with s replaced by 1 - exp(-s)",
         paper=Paper("Beyond Reverse KL", "2309.16240", "table 1"),
-        when="Variety matters more than the last point of reward.",
+        when="When diversity matters more than the last point of reward.",
         parameters={"beta": BETA},
         reads={"probability", "margin"},
     ),
@@ -155,7 +155,7 @@ ROWS = (
         dpo_js,
         formula="dpo with s replaced by log 2 + logsigmoid(s)",
         paper=Paper("Beyond Reverse KL", "2309.16240", "table 1"),
-        when="Between forward and reverse KL.",
+        when="For a compromise between forward and reverse KL.",
         parameters={"beta": BETA},
         reads={"probability", "margin"},
     ),
@@ -164,7 +164,7 @@ ROWS = (
         dpo_alpha,
         formula="dpo with s replaced by (1 - exp(-divergence_alpha s)) / divergence_alpha",
         paper=Paper("Beyond Reverse KL", "2309.16240", "table 1"),
-        when="To choose the trade between dpo (0) and forward KL (1); TRL's f_alpha_divergence_coef is 1 minus it.",
+        when="To interpolate between dpo (0) and forward KL (1); TRL's f_alpha_divergence_coef is 1 minus it.",
         parameters={
             "beta": BETA,
             "divergence_alpha": Parameter(0.5, "0 is dpo, 1 the forward KL", at_least=0, at_most=1),
@@ -180,7 +180,7 @@ ROWS = (
         chi_po,
         formula="dpo with s replaced by exp(min(s, 20)) + s",
         paper=Paper("Correcting the Mythos of KL-Regularization", "2407.13399", "algorithm 1, without its clipping"),
-        when="Long training on little data, where dpo over-optimises.",
+        when="For long training on little data, where dpo over-optimises.",
         parameters={"beta": BETA},
         reads={"probability", "margin"},
     ),

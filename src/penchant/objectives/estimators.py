@@ -1,4 +1,4 @@
-"""Estimators of advantages by name: ours, those of installed packages, and functions `module:name`.
+"""Advantage estimators by name: built-in ones, those of installed packages, and functions `module:name`.
 
 Shapes: R responses.
 """
@@ -22,19 +22,19 @@ from penchant.wording import kind_and_reason_of
 __all__ = ["ESTIMATORS", "Estimator", "as_estimator", "bind_estimator", "get_estimator"]
 
 GROUP = "penchant.estimators"
-"""Of entry points, by which a package adds estimators."""
+"""The entry-point group by which a package adds estimators."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """One row: how the rewards of responses become their advantages.
+    """One row: how rewards of responses become advantages.
 
     Args:
         name: what users write.
         function: (reward_R, group_R, *, parameters) -> advantages of shape (R,).
         formula: in plain text.
-        paper: the source; None where there is none.
-        when: when to use it, in a line.
+        paper: the source; None if there is none.
+        when: when to use it, in one line.
         parameters: its parameters by name.
 
     Example:
@@ -52,7 +52,7 @@ class Estimator:
 
     @property
     def defaults(self) -> dict[str, float]:
-        """The default values of its parameters, by name."""
+        """Default parameter values, by name."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
 
@@ -62,14 +62,14 @@ ROWS = (
         rloo_advantages,
         formula="r_i - mean of r_j over the other responses j to the prompt",
         paper=Paper("Back to Basics: Revisiting REINFORCE Style Optimization", "2402.14740", "RLOO"),
-        when="By default: the gradient has the right mean.",
+        when="The default: the gradient is unbiased.",
     ),
     Estimator(
         "grpo",
         grpo_advantages,
         formula="(r_i - mean(r)) / (std(r) + epsilon) over the responses to the prompt",
         paper=Paper("DeepSeekMath", "2402.03300", "section 4.1.2"),
-        when="Scores whose spread differs much from prompt to prompt, at the price of a bias.",
+        when="When the spread of scores differs much between prompts; the gradient is biased.",
         parameters={"epsilon": Parameter(1e-4, "added to the standard deviation", above=0)},
     ),
     Estimator(
@@ -77,22 +77,22 @@ ROWS = (
         partial(grpo_advantages, scale=False),
         formula="r_i - mean(r) over the responses to the prompt",
         paper=Paper("Understanding R1-Zero-Like Training", "2503.20783", "section 3"),
-        when="As rloo, but for a factor (G - 1) / G of G responses a prompt.",
+        when="Like rloo, up to a factor (G - 1) / G for G responses per prompt.",
     ),
 )
 ESTIMATORS: Mapping[str, Estimator] = MappingProxyType({row.name: row for row in ROWS})
-"""Ours, by name."""
+"""Built-in estimators, by name."""
 
 
 def get_estimator(name: str) -> Estimator:
-    """Look an estimator up by its name.
+    """Look up an estimator by its name.
 
     A name of the form `module:name` is imported, and a name that an installed package adds (entry points of the group
-    `penchant.estimators`) is loaded, which RUNS THAT CODE; see `as_estimator` for what may stand there.
+    `penchant.estimators`) is loaded, which RUNS THAT CODE; see `as_estimator` for what it may be.
 
     Raises:
-        ValueError: there is none of that name; the message offers the nearest and lists all.
-        ConfigError: what was to be imported cannot be, or is no estimator.
+        ValueError: there is no estimator of that name; the message suggests the nearest and lists all.
+        ConfigError: the import fails, or gives no estimator.
 
     Example:
         >>> from penchant.objectives import get_estimator
@@ -110,17 +110,17 @@ def get_estimator(name: str) -> Estimator:
 
 
 def as_estimator(given: object, name: str | None = None) -> Estimator:
-    """The row of what somebody else wrote: a row as it is, or a function (reward_R, group_R) -> advantages (R,).
+    """Make an Estimator from a function (reward_R, group_R) -> advantages (R,); an Estimator is returned unchanged.
 
-    Its further arguments are parameters, so each needs a number as default. It is called once, on six rewards of
-    three prompts, to see that it answers.
+    Its further arguments are parameters and need a number as default. The function is called once, on six rewards of
+    three prompts, as a check.
 
     Args:
         given: an Estimator, or the function.
-        name: what users write; without it, the function's own.
+        name: what users write; by default the function's name.
 
     Raises:
-        ConfigError: it is neither, it cannot be called so, or what it returns is not one finite number a response.
+        ConfigError: it is neither, the call fails, or it does not return one finite number per response.
 
     Example:
         >>> from penchant.objectives import as_estimator
@@ -153,18 +153,18 @@ def as_estimator(given: object, name: str | None = None) -> Estimator:
 def bind_estimator(
     estimator: str | Estimator | Callable[..., Tensor], /, **parameters: float
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Settle an estimator's parameters, taking defaults for those not given.
+    """Set an estimator's parameters, with defaults for those not given.
 
     Args:
-        estimator: a name, a row of your own, or a function of rewards and groups.
+        estimator: a name, your own Estimator, or a function of rewards and groups.
         parameters: values by name.
 
     Returns:
-        A function from R rewards and the prompt of each to advantages of shape (R,).
+        A function from R rewards and the index of each prompt to advantages of shape (R,).
 
     Raises:
         ValueError: no such estimator, a parameter it does not have, or a value out of range.
-        ConfigError: it is no estimator; see `as_estimator`.
+        ConfigError: it is not an estimator; see `as_estimator`.
 
     Example:
         >>> import torch
@@ -180,7 +180,7 @@ def _try(row: Estimator) -> None:
     reward_R = torch.tensor([1.0, 0.0, 2.5, -1.0, 0.5, 0.5], dtype=torch.float64)
     try:
         advantage_R = row.function(reward_R, torch.tensor([0, 1, 0, 1, 2, 2]), **row.defaults)
-    except Exception as error:  # somebody else's function may fail in any way
+    except Exception as error:  # third-party code may fail in any way
         raise ConfigError(
             f"The estimator {row.name!r} failed on 6 rewards ({kind_and_reason_of(error)}); it is called with rewards "
             "of shape (R,) and the prompt of each, int64 of shape (R,)."

@@ -1,4 +1,4 @@
-"""What is known of an objective, in words: the tables of `penchant objectives`."""
+"""Describe objectives in words, for the tables of `penchant objectives`."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ __all__ = ["every_objective", "facts_of"]
 
 
 def every_objective() -> Iterator[tuple[str, str, str]]:
-    """Name, defaults and use of Penchant's own; by name alone, those that installed packages add.
+    """Yield name, defaults and use of each built-in objective; of those that installed packages add, only the name.
 
     Example:
         >>> from penchant.objectives.facts import every_objective
@@ -24,7 +24,7 @@ def every_objective() -> Iterator[tuple[str, str, str]]:
 
 
 def facts_of(row: Objective) -> dict[str, str]:
-    """Formula, parameters with their ranges, what is read, source, and when to use it.
+    """Formula, parameters with their ranges, the fields it reads, source, and when to use it.
 
     Example:
         >>> from penchant.objectives import get_objective

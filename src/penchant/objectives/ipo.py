@@ -1,4 +1,4 @@
-"""Identity preference optimisation (IPO): D is drawn to a target instead of as far as it will go.
+"""Identity preference optimisation (IPO): a squared loss that draws D to a finite target.
 
 Notation: D = delta, p = soft label, |w| and |l| = completion tokens of the two sides. Shapes: B pairs.
 """
@@ -15,8 +15,8 @@ def ipo_sum(batch: PairBatch, *, beta: float) -> Tensor:
     """p (D - 1/(2 beta))^2 + (1 - p) (D + 1/(2 beta))^2, log-probs summed over tokens.
 
     The loss as printed in the paper, whose tau is beta here: D is a difference of whole-sequence log-ratios, never
-    divided by a length. The minimum over D is at (2 p - 1) / (2 beta): finite, which is what sets IPO apart from DPO.
-    The soft label is the expectation over which side won.
+    divided by a length. The minimum over D is at (2 p - 1) / (2 beta), which is finite, unlike DPO's. A soft label
+    gives the expected loss over which side won.
 
     Args:
         batch: B pairs with a reference; the soft label is read, the margin is not.
@@ -46,7 +46,7 @@ def ipo_mean(batch: PairBatch, *, beta: float) -> Tensor:
 
     The IPO that divides by length: each log-ratio is averaged over the tokens of its response, so the target
     1/(2 beta) is a difference per token and does not depend on how long the responses are. The paper prints the sum
-    (`ipo_sum`); its authors told the maintainers of TRL to average. The same beta means something else in each.
+    (`ipo_sum`); its authors told the maintainers of TRL to average. The same beta has a different meaning in each.
 
     Args:
         batch: B pairs with a reference and lengths of at least one token; the soft label is read, the margin is not.
@@ -89,7 +89,7 @@ ROWS = (
         paper=Paper(
             "A General Theoretical Paradigm to Understand Learning from Human Preferences", "2310.12036", "eq. 17"
         ),
-        when="Few labels, nearly certain, which dpo overfits; as in the paper, for responses of similar length.",
+        when="For few, nearly certain labels, which dpo overfits; the paper's form, for similar lengths.",
         parameters={"beta": BETA},
         reads={"probability"},
     ),
@@ -102,7 +102,7 @@ ROWS = (
             "2310.12036",
             "eq. 17, averaged over tokens",
         ),
-        when="As ipo_sum, for responses of different lengths; this is TRL's ipo.",
+        when="Like ipo_sum, for responses of different lengths; this is TRL's ipo.",
         parameters={"beta": BETA},
         reads={"probability"},
         normalisation="mean",

@@ -1,6 +1,6 @@
-"""KL(policy || reference) estimated from what the policy wrote, and the coefficient that charges for it.
+"""Estimate KL(policy || reference) from the policy's samples, and adapt the coefficient of the KL penalty.
 
-Shapes: N log-ratios, of tokens or of whole responses, whatever the KL is that of.
+Shapes: N log-ratios, of tokens or of whole responses; the KL is that of the same unit.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,9 @@ __all__ = ["KL_ESTIMATORS", "adapted_coefficient", "k1", "k2", "k3"]
 
 
 def k1(log_ratio_N: Tensor) -> Tensor:
-    """k1 = s, s = log pi(y) - log pi_ref(y): its mean is the KL, a single one may be below 0.
+    """k1 = s, s = log pi(y) - log pi_ref(y): unbiased; single values may be below 0.
 
-    In the reward it gives the gradient of the KL. In the loss it gives none: E[grad log pi] = 0.
+    In the reward it gives the gradient of the KL. In the loss its expected gradient is 0: E[grad log pi] = 0.
 
     Example:
         >>> import torch
@@ -30,10 +30,10 @@ def k1(log_ratio_N: Tensor) -> Tensor:
 
 
 def k2(log_ratio_N: Tensor) -> Tensor:
-    """k2 = s^2 / 2: at least 0; its mean is near the KL where the policies are near each other.
+    """k2 = s^2 / 2: at least 0; its mean is close to the KL if the policies are close.
 
-    In the loss it gives the gradient of the KL, s grad log pi, where s is that of a whole response (or of a single
-    decision); token by token it leaves out that a token changes which tokens follow.
+    In the loss it gives the gradient of the KL, s grad log pi, if s is that of a whole response (or of a single
+    decision); per token it ignores that a token changes which tokens follow.
 
     Example:
         >>> import torch
@@ -48,9 +48,9 @@ def k2(log_ratio_N: Tensor) -> Tensor:
 
 
 def k3(log_ratio_N: Tensor) -> Tensor:
-    """k3 = exp(-s) - 1 + s: at least 0, and its mean is the KL.
+    """k3 = exp(-s) - 1 + s: at least 0, and unbiased.
 
-    In the loss its gradient is another one: that of KL(reference || policy), (1 - exp(-s)) grad log pi.
+    In the loss its gradient is that of KL(reference || policy), (1 - exp(-s)) grad log pi.
 
     Example:
         >>> import torch
@@ -65,17 +65,17 @@ def k3(log_ratio_N: Tensor) -> Tensor:
 
 
 KL_ESTIMATORS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({"k1": k1, "k2": k2, "k3": k3})
-"""By name. In the reward they are numbers, so detach the log-ratio; in the loss the gradient passes through it."""
+"""Estimators by name. In the reward, detach the log-ratio; in the loss, the gradient flows through it."""
 
 
 def adapted_coefficient(beta: float, kl: float, target: float, *, gain: float = 0.1) -> float:
-    """beta (1 + gain e), e = min(max((KL - target) / target, -0.2), 0.2): dearer above the target, cheaper below.
+    """beta (1 + gain e), e = min(max((KL - target) / target, -0.2), 0.2): larger above the target, smaller below.
 
     Args:
-        beta: what a nat of KL costs now.
-        kl: the mean KL of the responses since the last change, in nats a response.
-        target: the KL wanted, > 0.
-        gain: how fast beta follows, in [0, 5); responses since the last change / a horizon makes it independent of
+        beta: the current KL coefficient.
+        kl: the mean KL of the responses since the last update, in nats per response.
+        target: the desired KL, > 0.
+        gain: the speed of adaptation, in [0, 5); the responses since the last update / a horizon make it independent of
             the batch size.
 
     Returns:

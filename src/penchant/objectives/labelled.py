@@ -1,4 +1,4 @@
-"""Objectives of responses that are labelled good or bad by themselves, without a partner.
+"""Objectives of single responses that are labelled good or bad.
 
 Notation: s = log pi(y | x) - log pi_ref(y | x), r = beta s the implicit reward. Shapes: R responses.
 """
@@ -25,8 +25,8 @@ class LabelledBatch:
         policy_R: log-prob of the response under the policy, summed over completion tokens, in nats.
         reference_R: the same under the reference.
         desirable_R: True for a good response, False for a bad one.
-        weight_R: weight of the response. No objective reads it; whoever reduces the losses does.
-        baseline: what rewards are measured from, in units of reward, a scalar; see `mean_kl` and `reward_shift`.
+        weight_R: weight of the response. No objective reads it; the code that averages the losses does.
+        baseline: the zero point of rewards, in units of reward, a scalar; see `mean_kl` and `reward_shift`.
 
     Raises:
         ValueError: a tensor is not of shape (R,), the labels are not boolean, or the baseline is no scalar.
@@ -73,24 +73,24 @@ class LabelledBatch:
 
 
 LabelledFunction = Callable[[LabelledBatch], Tensor]
-"""An objective whose parameters are settled: labelled responses in, a loss of shape (R,) out."""
+"""An objective with its parameters set: maps R labelled responses to losses of shape (R,)."""
 
 
 def kto(batch: LabelledBatch, *, beta: float, desirable_weight: float, undesirable_weight: float) -> Tensor:
     """Kahneman-Tversky optimisation: w (1 - sigmoid(+-(r - z))), + for good, - for bad, z the baseline.
 
-    A response is worth what it gains over what the policy says anyway: z estimates beta KL(pi || pi_ref), and no
-    gradient flows through it. Gains and losses saturate, as the value function of prospect theory does.
+    The value of a response is its gain over what the policy gives anyway: z estimates beta KL(pi || pi_ref), and no
+    gradient flows through it. Gains and losses saturate, like the value function of prospect theory.
 
     Args:
         batch: R labelled responses; `baseline` from `mean_kl`.
         beta: strength of the pull to the reference, > 0.
         desirable_weight: weight of good responses, lambda_D, >= 0.
         undesirable_weight: weight of bad responses, lambda_U, >= 0; the paper keeps
-            lambda_D n_D / (lambda_U n_U) between 1 and 3/2 where the labels are unequal in number.
+            lambda_D n_D / (lambda_U n_U) between 1 and 3/2 if the labels are imbalanced.
 
     Returns:
-        Tensor of shape (R,); before the first step each entry is half its weight.
+        Tensor of shape (R,); at initialisation each entry is half its weight.
 
     Example:
         >>> import torch
@@ -109,10 +109,10 @@ def kto(batch: LabelledBatch, *, beta: float, desirable_weight: float, undesirab
 
 
 def bco(batch: LabelledBatch, *, beta: float) -> Tensor:
-    """Binary classifier optimisation: -logsigmoid(+-(r - shift)), + for good, - for bad, the shift being the baseline.
+    """Binary classifier optimisation: -logsigmoid(+-(r - shift)), + for good, - for bad, where shift is the baseline.
 
-    A classifier of good against bad whose logit is the implicit reward. The shift, half-way between the mean rewards
-    of the two kinds, brings the loss close to that of dpo; no gradient flows through it.
+    A classifier of good against bad whose logit is the implicit reward. The shift, the midpoint of the mean rewards of
+    the two classes, brings the loss close to that of dpo; no gradient flows through it.
 
     Args:
         batch: R labelled responses; `baseline` from `reward_shift`.
@@ -136,10 +136,10 @@ def bco(batch: LabelledBatch, *, beta: float) -> Tensor:
 
 
 def mean_kl(reward_R: Tensor, _desirable_R: Tensor) -> Tensor:
-    """The baseline of `kto`: mean reward of responses to other prompts, at least 0, a scalar without a gradient.
+    """The baseline of `kto`: mean reward of mismatched responses, at least 0, a scalar without a gradient.
 
     reward_R: beta times the log-ratio of mismatched prompts and responses, shape (R,). Their mean estimates
-    beta KL(pi || pi_ref), which is not negative. Without any responses it is 0.
+    beta KL(pi || pi_ref), which is not negative. It is 0 if there are no responses.
 
     Example:
         >>> import torch
@@ -154,10 +154,10 @@ def mean_kl(reward_R: Tensor, _desirable_R: Tensor) -> Tensor:
 
 
 def reward_shift(reward_R: Tensor, desirable_R: Tensor) -> Tensor:
-    """The baseline of `bco`: half-way between the mean rewards of good and of bad responses, a scalar.
+    """The baseline of `bco`: the midpoint of the mean rewards of good and bad responses, a scalar.
 
-    reward_R: beta times the log-ratios, shape (R,). desirable_R: their labels. Where one kind is absent its mean is
-    taken to be that of the other. The paper averages over the steps of a training; this is one batch. No gradient.
+    reward_R: beta times the log-ratios, shape (R,). desirable_R: their labels. If one class is absent, the mean of the
+    other is used. The paper averages over training steps; this uses one batch. No gradient.
 
     Example:
         >>> import torch
@@ -183,7 +183,7 @@ ROWS = (
         kto,
         formula="w (1 - sigmoid(beta s - z)) if good, w (1 - sigmoid(z - beta s)) if bad, z = beta max(0, KL)",
         paper=Paper("KTO: Model Alignment as Prospect Theoretic Optimization", "2402.01306", "KTO loss"),
-        when="Single responses with a thumb up or down; noisy or unequal labels.",
+        when="For single responses with a thumbs up or down; noisy or imbalanced labels.",
         parameters={
             "beta": BETA,
             "desirable_weight": Parameter(1.0, "weight of good responses", at_least=0),
@@ -197,7 +197,7 @@ ROWS = (
         bco,
         formula="-logsigmoid(beta s - d) if good, -logsigmoid(d - beta s) if bad, d = (mean good + mean bad) / 2",
         paper=Paper("Binary Classifier Optimization", "2404.04656", "with the shift"),
-        when="Single responses with a thumb up or down, of one kind of prompt.",
+        when="For single responses with a thumbs up or down, to similar prompts.",
         parameters={"beta": BETA},
         baseline=reward_shift,
         mismatched=False,

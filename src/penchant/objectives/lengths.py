@@ -1,4 +1,4 @@
-"""Objectives in which the length of a response counts: the longer answer wins no longer for its length.
+"""Objectives that account for length, so that the longer answer no longer wins for its length.
 
 Notation: D = delta, p = soft label, m = margin, |w| and |l| = completion tokens of the two sides. Shapes: B pairs.
 """
@@ -15,7 +15,7 @@ __all__ = ["ROWS", "dpo_norm", "r_dpo"]
 def dpo_norm(batch: PairBatch, *, beta: float) -> Tensor:
     """dpo with D replaced by log_ratio_w / |w| - log_ratio_l / |l|.
 
-    The reward is an average per token, so beta is of another size than in dpo.
+    The reward is an average per token, so beta has a different scale from dpo's.
 
     Args:
         batch: B pairs with a reference and lengths of at least one token; the soft label and the margin are read.
@@ -42,13 +42,13 @@ def dpo_norm(batch: PairBatch, *, beta: float) -> Tensor:
 def r_dpo(batch: PairBatch, *, beta: float, alpha: float) -> Tensor:
     """dpo with z = beta D + alpha (|w| - |l|) - m.
 
-    The optimum of a reward from which alpha a token is taken off: a chosen response that is longer is partly
-    explained by its length, and its log-ratio is pushed less.
+    The optimum for a reward with a cost of alpha per token: if the chosen response is longer, its length explains part
+    of the preference, and its log-ratio is raised less.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
         beta: strength of the pull to the reference, > 0.
-        alpha: reward taken off for every token, >= 0; 0 is dpo.
+        alpha: reward subtracted per token, >= 0; 0 is dpo.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -73,7 +73,7 @@ ROWS = (
         dpo_norm,
         formula="dpo with D replaced by s_w / len_w - s_l / len_l",
         paper=Paper("Tulu 3", "2411.15124", "eq. 6"),
-        when="Lengths differ much and answers grow longer; beta is larger here.",
+        when="When lengths differ much and answers grow longer; use a larger beta.",
         parameters={"beta": BETA.at(5.0)},
         reads={"probability", "margin"},
         normalisation="mean",
@@ -83,10 +83,10 @@ ROWS = (
         r_dpo,
         formula="dpo with z = beta D + alpha (len_w - len_l) - m",
         paper=Paper("Disentangling Length from Quality in DPO", "2403.19159", "eq. 9"),
-        when="People chose the longer answer too often.",
+        when="When people chose the longer answer too often.",
         parameters={
             "beta": BETA,
-            "alpha": Parameter(0.01, "reward that a token of greater length is worth", at_least=0),
+            "alpha": Parameter(0.01, "reward subtracted per extra token", at_least=0),
         },
         reads={"probability", "margin"},
     ),

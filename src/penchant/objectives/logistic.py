@@ -1,4 +1,4 @@
-"""The cross-entropy between a soft label and a preference that the model predicts.
+"""The cross-entropy between a soft label and the preference that the model predicts.
 
 Shapes: B pairs.
 """
@@ -10,10 +10,10 @@ __all__ = ["preference_cross_entropy"]
 
 
 def preference_cross_entropy(logit_B: Tensor, probability_B: Tensor) -> Tensor:
-    """-p logsigmoid(z) - (1 - p) logsigmoid(-z): every Bradley-Terry objective is this of its own z.
+    """-p logsigmoid(z) - (1 - p) logsigmoid(-z): every Bradley-Terry objective has this form, with its own z.
 
     Args:
-        logit_B: z, the log-odds that the model gives to chosen over rejected, shape (B,).
+        logit_B: z, the model's log-odds of chosen over rejected, shape (B,).
         probability_B: p, the soft label in [0, 1], shape (B,).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Objectives that, like DPO, see a pair only through D, the difference of its log-ratios.
+"""Objectives that, like DPO, depend on a pair only through D, the difference of its log-ratios.
 
 Notation as in pairwise.py: D = delta, p = soft label, m = margin, e = label smoothing. Shapes: B pairs.
 """
@@ -18,7 +18,7 @@ __all__ = ["ROWS", "discopop", "exo_pair", "hinge", "robust"]
 def hinge(batch: PairBatch, *, beta: float) -> Tensor:
     """p relu(1 - z) + (1 - p) relu(1 + z), where z = beta D - m.
 
-    A pair told apart by one unit of reward has no gradient, where the logistic loss pulls for ever.
+    A pair separated by one unit of reward has no gradient, whereas the logistic loss always has one.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
@@ -46,8 +46,7 @@ def robust(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
     """[-(1 - e) logsigmoid(beta D) + e logsigmoid(-beta D)] / (1 - 2e).
 
     If each label was flipped with probability e, the expectation of this over the flips is the DPO loss of the true
-    label: an unbiased estimate, where cdpo changes what is estimated. Single terms may be negative, and the price is
-    variance.
+    label: an unbiased estimate, whereas cdpo is biased. Single terms may be negative, and the variance is larger.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -81,7 +80,7 @@ def exo_pair(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor
     Args:
         batch: B pairs with a reference and hard labels.
         beta: strength of the pull to the reference, > 0.
-        label_smoothing: what the label leaves to the rejected side, 0 < e < 0.5.
+        label_smoothing: probability that the label assigns to the rejected side, 0 < e < 0.5.
 
     Returns:
         Tensor of shape (B,), in nats, >= 0.
@@ -104,13 +103,13 @@ def exo_pair(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor
 def discopop(batch: PairBatch, *, beta: float, tau: float) -> Tensor:
     """(1 - g) (-logsigmoid(z)) + g exp(-z), where z = beta D and g = sigmoid(z / tau).
 
-    Found by a language model that searched for losses: logistic where the pair is wrong, exponential where it is
-    right. It is not convex; near z = 0 it dips.
+    Found by a language model that searched for losses: logistic where the pair is ranked wrongly, exponential where it
+    is ranked right. It is not convex; near z = 0 it dips.
 
     Args:
         batch: B pairs with a reference and hard labels.
         beta: strength of the pull to the reference, > 0.
-        tau: width of the change from one loss to the other, in units of reward, 0 < tau < 1.
+        tau: width of the transition between the two losses, in units of reward, 0 < tau < 1.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -137,7 +136,7 @@ ROWS = (
         robust,
         formula="[-(1-e) logsigmoid(beta D) + e logsigmoid(-beta D)] / (1-2e), e = label_smoothing",
         paper=Paper("Provably Robust DPO", "2403.00409", "rDPO loss"),
-        when="Labels were flipped at a rate you know well, and there are many: unbiased, of larger variance.",
+        when="When labels were flipped at a known rate and there are many: unbiased, with larger variance.",
         parameters={
             "beta": BETA,
             "label_smoothing": WRONG_LABELS,
@@ -148,7 +147,7 @@ ROWS = (
         hinge,
         formula="p relu(1-z) + (1-p) relu(1+z), z = beta D - m",
         paper=Paper("Statistical Rejection Sampling Improves Preference Optimization", "2309.06657", "hinge-norm"),
-        when="Pairs that the model already ranks clearly should no longer count.",
+        when="When pairs that the model already ranks clearly should no longer count.",
         parameters={"beta": BETA},
         reads={"probability", "margin"},
     ),
@@ -157,10 +156,10 @@ ROWS = (
         exo_pair,
         formula="q (log q - log(1-e)) + (1-q) (log(1-q) - log e), q = sigmoid(beta D), e = label_smoothing",
         paper=Paper("Towards Efficient Exact Optimization of Language Model Alignment", "2402.00856", "eq. 16"),
-        when="The policy should seek one mode of the optimum rather than cover it.",
+        when="When the policy should seek one mode of the optimum rather than cover it.",
         parameters={
             "beta": BETA,
-            "label_smoothing": Parameter(0.001, "what the label leaves to the rejected response", above=0, below=0.5),
+            "label_smoothing": Parameter(0.001, "probability of the rejected side under the label", above=0, below=0.5),
         },
     ),
     Objective(
@@ -168,7 +167,7 @@ ROWS = (
         discopop,
         formula="(1-g) (-logsigmoid(z)) + g exp(-z), z = beta D, g = sigmoid(z / tau)",
         paper=Paper("Discovering Preference Optimization Algorithms", "2406.08414", "eq. 5"),
-        when="To compare with a loss that was searched for, not derived.",
+        when="For comparison with a loss found by search, not derived.",
         parameters={
             "beta": BETA.at(0.05),
             "tau": Parameter(

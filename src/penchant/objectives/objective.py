@@ -1,4 +1,4 @@
-"""What a row of the tables holds: an objective, its parameters and where it comes from."""
+"""The rows of the tables: an objective, its parameters, and its source."""
 
 import inspect
 import math
@@ -12,7 +12,7 @@ __all__ = ["BETA", "WRONG_LABELS", "LabelledObjective", "Memory", "Objective", "
 
 
 class Paper(NamedTuple):
-    """Where a formula comes from: title, arXiv number (or address where there is none), equation."""
+    """The source of a formula: title, arXiv number (or address if there is none), equation."""
 
     title: str
     arxiv: str
@@ -21,12 +21,12 @@ class Paper(NamedTuple):
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that an objective has, all that is known of it: settings, checks and docs follow.
+    """A numeric parameter of an objective; settings, checks and docs are derived from it.
 
     Args:
-        default: its value where none is given; that of the paper where it names one.
-        meaning: what it does, in a line.
-        above: its range; of the bounds, `above` and `below` are outside it. Without any, every finite number will do.
+        default: the value if none is given; the paper's, if it names one.
+        meaning: what it does, in one line.
+        above: the range; the bounds `above` and `below` are exclusive. Without bounds, any finite number is valid.
 
     Example:
         >>> from penchant.objectives import Parameter
@@ -43,11 +43,11 @@ class Parameter:
     at_most: float | None = field(default=None, kw_only=True)
 
     def at(self, default: float) -> "Parameter":
-        """The same with another default."""
+        """The same parameter with another default."""
         return replace(self, default=default)
 
     def allows(self, value: object) -> bool:
-        """Whether it may have this value; a truth value is no number, though `beta: yes` in YAML looks like one."""
+        """Whether this value is valid; a truth value is no number (`beta: yes` in YAML is true)."""
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             return False
         return (
@@ -71,14 +71,14 @@ class Parameter:
 
 
 class Memory(NamedTuple):
-    """What an objective remembers of the batches: numbers of one, (PairBatch) -> (S,), and where they start."""
+    """The statistics an objective keeps of batches: (PairBatch) -> (S,) of one batch, and their initial values."""
 
     measure: Callable[..., Tensor]
     start: Sequence[float]
 
 
 BETA = Parameter(0.1, "strength of the KL penalty that keeps the policy close to the reference", above=0)
-"""What most objectives have in common."""
+"""A parameter that most objectives share."""
 WRONG_LABELS = Parameter(0.1, "share of the labels taken to be wrong", at_least=0, below=0.5)
 
 
@@ -90,19 +90,19 @@ class Objective:
         name: what users write.
         function: (PairBatch, *, parameters) -> losses of shape (B,).
         needs_reference: whether it reads the reference log-probs.
-        normalisation: "sum" where log-probs count whole, "mean" where they are divided by the response's length.
+        normalisation: "sum" if log-probs are summed over tokens, "mean" if they are divided by the response's length.
         batch_coupled: whether a pair's loss depends on the other pairs, so that micro-batches change it.
-        reads: which of the optional fields "probability", "margin" and "kl" it reads; for "kl" the reference runs
-            beside the policy in every step.
+        reads: which of the optional fields "probability", "margin" and "kl" it reads; for "kl" the reference is run
+            together with the policy in every step.
         parameters: its parameters by name.
         formula: in plain text.
-        paper: the source; None where there is none.
-        when: when to use it, in a line.
+        paper: the source; None if there is none.
+        when: when to use it, in one line.
         token_weights: (tokens of a response, of the other response, *, parameters) -> weights of its tokens; None
-            where all count 1. The log-probs the function gets are then sums with these weights.
-        memory: what it remembers of earlier batches; its function then is (PairBatch, the same without a gradient, the
-            memory, *, parameters). None for an objective that knows only the batch it is given.
-        retired: parameters it had once, and what to write instead: an old file is refused rather than read otherwise.
+            if all have weight 1. The log-probs passed to the function are then sums with these weights.
+        memory: the statistics it keeps of earlier batches; its function is then (PairBatch, the same without a
+            gradient, the memory, *, parameters). None for an objective that depends only on the current batch.
+        retired: former parameters, and what to write instead: an old file is refused rather than misread.
 
     Example:
         >>> from penchant.objectives import OBJECTIVES
@@ -130,12 +130,12 @@ class Objective:
 
     @property
     def defaults(self) -> dict[str, float]:
-        """The default values of its parameters, by name."""
+        """Default parameter values, by name."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
     @property
     def token_parameters(self) -> frozenset[str]:
-        """Those of its parameters that the token weights take."""
+        """The parameters that the token weights take."""
         if self.token_weights is None:
             return frozenset()
         return frozenset(inspect.signature(self.token_weights).parameters) & self.parameters.keys()
@@ -146,8 +146,8 @@ class LabelledObjective(Objective):
     """One row of the table of objectives that read single labelled responses instead of pairs.
 
     Args:
-        baseline: (rewards of shape (R,), labels of shape (R,)) -> what rewards are measured from, a scalar.
-        mismatched: whether those rewards are of responses put to another prompt, or of the batch itself.
+        baseline: (rewards of shape (R,), labels of shape (R,)) -> the zero point of rewards, a scalar.
+        mismatched: whether those rewards are of mismatched prompts and responses, or of the batch itself.
 
     Example:
         >>> from penchant.objectives import LABELLED_OBJECTIVES

@@ -1,6 +1,6 @@
-"""Objectives that judge each side by itself: the chosen response should rise, not only the difference.
+"""Objectives that treat each side separately: the chosen response should rise, not only the difference.
 
-Notation: s_w and s_l are the log-ratios of chosen and rejected, in nats. All want hard labels. Shapes: B pairs.
+Notation: s_w and s_l are the log-ratios of chosen and rejected, in nats. All need hard labels. Shapes: B pairs.
 """
 
 import torch
@@ -16,8 +16,8 @@ __all__ = ["ROWS", "apo_down", "apo_zero", "bco_pair", "dpo_shift", "dpop", "nca
 def nca_pair(batch: PairBatch, *, beta: float) -> Tensor:
     """-logsigmoid(r_w) - (logsigmoid(-r_w) + logsigmoid(-r_l)) / 2, where r = beta s.
 
-    Noise contrastive: each side is told from a sample of the reference, so that the likelihood of the chosen one
-    itself is held up.
+    Noise contrastive: each side is distinguished from a sample of the reference, which keeps up the likelihood of the
+    chosen response.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -43,8 +43,8 @@ def nca_pair(batch: PairBatch, *, beta: float) -> Tensor:
 def bco_pair(batch: PairBatch, *, beta: float) -> Tensor:
     """-logsigmoid(r_w) - logsigmoid(-r_l), where r = beta s.
 
-    A classifier of good and bad whose logit is the implicit reward. The paper also takes a running mean of the
-    rewards off both; without it the threshold is zero.
+    A classifier of good and bad whose logit is the implicit reward. The paper also subtracts a running mean of the
+    rewards from both; without it the threshold is zero.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -69,7 +69,7 @@ def bco_pair(batch: PairBatch, *, beta: float) -> Tensor:
 def sppo_hard(batch: PairBatch, *, beta: float) -> Tensor:
     """(s_w - 1/(2 beta))^2 + (s_l + 1/(2 beta))^2.
 
-    Self-play with the winner's probability taken to be 1: both log-ratios have a target of their own.
+    Self-play with a winning probability of 1: each log-ratio has its own target.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -93,9 +93,9 @@ def sppo_hard(batch: PairBatch, *, beta: float) -> Tensor:
 
 
 def apo_zero(batch: PairBatch, *, beta: float) -> Tensor:
-    """1 - sigmoid(beta s_w) + sigmoid(beta s_l): up with the chosen, down with the rejected.
+    """1 - sigmoid(beta s_w) + sigmoid(beta s_l): raises the chosen, lowers the rejected.
 
-    For chosen responses that are better than what the model says by itself.
+    For chosen responses that are better than the model's own outputs.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -118,9 +118,9 @@ def apo_zero(batch: PairBatch, *, beta: float) -> Tensor:
 
 
 def apo_down(batch: PairBatch, *, beta: float) -> Tensor:
-    """sigmoid(beta s_w) + 1 - sigmoid(beta D): down with both, with the rejected more.
+    """sigmoid(beta s_w) + 1 - sigmoid(beta D): lowers both, the rejected more.
 
-    For chosen responses that are worse than what the model says by itself.
+    For chosen responses that are worse than the model's own outputs.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -143,16 +143,16 @@ def apo_down(batch: PairBatch, *, beta: float) -> Tensor:
 
 
 def dpo_shift(batch: PairBatch, *, beta: float, shift: float) -> Tensor:
-    """-logsigmoid(beta (s_w - shift s_l)): dpo in which the rejected side counts less.
+    """-logsigmoid(beta (s_w - shift s_l)): dpo with less weight on the rejected side.
 
-    Where a pair is learnt by pushing both responses down, the rejected one further, dpo sees no difference; here the
-    fall of the rejected response is worth `shift` of the chosen one's, so the chosen one keeps its probability, and
-    the margin grows less.
+    DPO is indifferent between raising the chosen response and lowering both, the rejected one further; here a nat of
+    the rejected log-ratio counts only `shift` nats of the chosen one's, so the chosen response keeps its probability
+    and the margin grows less.
 
     Args:
         batch: B pairs with a reference and hard labels.
         beta: strength of the pull to the reference, > 0.
-        shift: what a nat of the rejected log-ratio counts, 0 < shift <= 1; 1 is dpo.
+        shift: weight of the rejected log-ratio, 0 < shift <= 1; 1 is dpo.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -174,7 +174,7 @@ def dpo_shift(batch: PairBatch, *, beta: float, shift: float) -> Tensor:
 def dpop(batch: PairBatch, *, beta: float, penalty: float) -> Tensor:
     """-logsigmoid(beta (D - penalty max(0, -s_w))).
 
-    DPO, with a penalty where the chosen response has become less likely than under the reference.
+    DPO with a penalty if the chosen response has become less likely than under the reference.
 
     Args:
         batch: B pairs with a reference and hard labels.
@@ -204,7 +204,7 @@ ROWS = (
         nca_pair,
         formula="-logsigmoid(beta s_w) - (logsigmoid(-beta s_w) + logsigmoid(-beta s_l)) / 2",
         paper=Paper("Noise Contrastive Alignment", "2402.05369", "NCA, pairs"),
-        when="The likelihood of chosen responses must not fall: reasoning, code.",
+        when="When the likelihood of chosen responses must not fall: reasoning, code.",
         parameters={"beta": BETA.at(0.01)},
     ),
     Objective(
@@ -212,7 +212,7 @@ ROWS = (
         bco_pair,
         formula="-logsigmoid(beta s_w) - logsigmoid(-beta s_l)",
         paper=Paper("Binary Classifier Optimization", "2404.04656", "without the shift"),
-        when="Chosen is good and rejected is bad in themselves, not only beside each other.",
+        when="When chosen responses are good and rejected ones bad in absolute terms.",
         parameters={"beta": BETA},
     ),
     Objective(
@@ -220,7 +220,7 @@ ROWS = (
         sppo_hard,
         formula="(s_w - 1/(2 beta))^2 + (s_l + 1/(2 beta))^2",
         paper=Paper("Self-Play Preference Optimization", "2405.00675", "eq. 4.7"),
-        when="Rounds of self-play on fresh samples.",
+        when="For rounds of self-play on fresh samples.",
         parameters={"beta": BETA.at(0.001)},
     ),
     Objective(
@@ -228,7 +228,7 @@ ROWS = (
         apo_zero,
         formula="1 - sigmoid(beta s_w) + sigmoid(beta s_l)",
         paper=Paper("Anchored Preference Optimization", "2408.06266", "eq. 7"),
-        when="Chosen responses are better than what the model says by itself.",
+        when="When chosen responses are better than the model's own outputs.",
         parameters={"beta": BETA},
     ),
     Objective(
@@ -236,7 +236,7 @@ ROWS = (
         apo_down,
         formula="sigmoid(beta s_w) + 1 - sigmoid(beta D)",
         paper=Paper("Anchored Preference Optimization", "2408.06266", "eq. 8"),
-        when="Chosen responses are worse than what the model says by itself.",
+        when="When chosen responses are worse than the model's own outputs.",
         parameters={"beta": BETA},
     ),
     Objective(
@@ -244,10 +244,10 @@ ROWS = (
         dpo_shift,
         formula="-logsigmoid(beta (s_w - shift s_l))",
         paper=Paper("DPO-Shift", "2502.07599", "DPO-Shift loss, f(lambda) fixed"),
-        when="dpo pulls the chosen responses down with the rejected ones, and a smaller margin is a fair price.",
+        when="When dpo lowers the chosen responses too, and a smaller margin is acceptable.",
         parameters={
             "beta": BETA,
-            "shift": Parameter(0.95, "what a nat of the rejected log-ratio counts; 1 is dpo", above=0, at_most=1),
+            "shift": Parameter(0.95, "weight of the rejected log-ratio; 1 is dpo", above=0, at_most=1),
         },
     ),
     Objective(
@@ -255,10 +255,10 @@ ROWS = (
         dpop,
         formula="-logsigmoid(beta (D - penalty max(0, -s_w)))",
         paper=Paper("Smaug: DPO-Positive", "2402.13228", "eq. 3"),
-        when="The two sides differ in a few tokens, and dpo pulls both down.",
+        when="When the two sides differ in a few tokens, and dpo lowers both.",
         parameters={
             "beta": BETA.at(0.3),
-            "penalty": Parameter(50.0, "weight of what the chosen response has lost in log-prob", at_least=0),
+            "penalty": Parameter(50.0, "weight of the loss in log-prob of the chosen response", at_least=0),
         },
     ),
 )

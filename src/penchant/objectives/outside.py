@@ -1,4 +1,4 @@
-"""Objectives from outside Penchant: a function of pairs becomes a row, and what it reads is found by trying it.
+"""Objectives from outside Penchant: a function of pairs becomes a row; trial calls show what it reads.
 
 Shapes: B pairs.
 """
@@ -20,19 +20,19 @@ __all__ = ["as_objective"]
 
 
 def as_objective(given: object, name: str | None = None) -> Objective:
-    """The row of what somebody else wrote: a row as it is, or a function of a PairBatch that returns losses (B,).
+    """Make an Objective from a function of a PairBatch that returns losses (B,); an Objective is returned unchanged.
 
-    Its further arguments are parameters, so each needs a number as default; `beta` must stay above 0. The function is
-    called on a few pairs to learn whether it reads soft labels, margins, the sequential KL and the reference, and
-    whether the loss of a pair depends on the other pairs. Where that is not enough (two settings of one function, a
-    formula to show), write an `Objective`.
+    Its further arguments are parameters and need a number as default; `beta` must be above 0. The function is called on
+    a few pairs to find out whether it reads soft labels, margins, the sequential KL and the reference, and whether the
+    loss of a pair depends on the other pairs. If that is not enough (two settings of one function, a formula to show),
+    write an `Objective`.
 
     Args:
         given: an Objective, or the function.
-        name: what users write; without it, the function's own.
+        name: what users write; by default the function's name.
 
     Raises:
-        ConfigError: it is neither, it cannot be called so, or what it returns is not one loss a pair.
+        ConfigError: it is neither, the call fails, or it does not return one loss per pair.
 
     Example:
         >>> import torch
@@ -69,7 +69,7 @@ def as_objective(given: object, name: str | None = None) -> Objective:
 
 
 class _Trial:
-    """A function that is tried on six unlike pairs, to see what changes its losses."""
+    """Trial calls of a function on six different pairs, which show what changes its losses."""
 
     def __init__(self, function: Callable[[PairBatch], Tensor], name: str) -> None:
         self._function, self._name = function, name
@@ -87,14 +87,14 @@ class _Trial:
         return frozenset(name for name, other in others.items() if self._changes(replace(self._pairs, **other)))
 
     def needs_reference(self) -> bool:
-        """Whether the losses are others without one, or there are none."""
+        """Whether the losses change, or fail, without a reference."""
         try:
             return self._changes(replace(self._pairs, reference_chosen_B=None, reference_rejected_B=None))
         except ConfigError:
             return True
 
     def is_coupled(self) -> bool:
-        """Whether a pair has another loss alone than in company."""
+        """Whether a pair's loss changes when it is alone in the batch."""
         alone = [
             self._losses(PairBatch(**{key: x[i : i + 1] for key, x in vars(self._pairs).items()})) for i in range(6)
         ]
@@ -107,7 +107,7 @@ class _Trial:
         size = len(pairs.policy_chosen_B)
         try:
             loss_B = self._function(pairs)
-        except Exception as error:  # somebody else's function may fail in any way
+        except Exception as error:  # third-party code may fail in any way
             raise ConfigError(
                 f"The objective {self._name!r} failed on a batch of {size} pairs ({kind_and_reason_of(error)}); "
                 "it is called with a PairBatch."

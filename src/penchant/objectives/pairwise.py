@@ -2,7 +2,7 @@
 
 Notation: D = delta = (log pi - log pi_ref)(chosen) - (log pi - log pi_ref)(rejected), in nats, summed over completion
 tokens; p = soft label p(chosen > rejected); m = margin; |w|, |l| = completion tokens of chosen and rejected.
-No function reads `weight_B`: the caller weighs and averages.
+No function reads `weight_B`: the caller weights and averages.
 """
 
 from torch import Tensor
@@ -17,9 +17,9 @@ __all__ = ["ROWS", "cdpo", "dpo"]
 def dpo(batch: PairBatch, *, beta: float) -> Tensor:
     """-p logsigmoid(z) - (1 - p) logsigmoid(-z), where z = beta D - m.
 
-    With a hard label (p = 1) and no margin this is the loss of the paper; a soft label makes it the cross-entropy
-    between the label and the probability that the model gives it. The margin is the m(r) of Llama 2 and the offset
-    of ODPO: the loss reaches ln 2 where the chosen reward exceeds the rejected one by m.
+    With a hard label (p = 1) and no margin this is the loss of the paper; with a soft label it is the cross-entropy
+    between the label and the model's probability. The margin is the m(r) of Llama 2 and the offset of ODPO: the loss is
+    ln 2 where the chosen reward exceeds the rejected one by m.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
@@ -48,8 +48,8 @@ def dpo(batch: PairBatch, *, beta: float) -> Tensor:
 def cdpo(batch: PairBatch, *, beta: float, label_smoothing: float) -> Tensor:
     """-q logsigmoid(z) - (1 - q) logsigmoid(-z), where z = beta D - m and q = p (1 - e) + (1 - p) e.
 
-    Conservative DPO: each label is taken to be wrong with probability e = label_smoothing. The gradient vanishes at
-    sigmoid(z) = q, so the margin of a pair stops growing instead of running to infinity. e = 0 is `dpo`.
+    Conservative DPO: each label is assumed wrong with probability e = label_smoothing. The gradient vanishes at
+    sigmoid(z) = q, so the margin of a pair stays finite. e = 0 is `dpo`.
 
     Args:
         batch: B pairs with a reference; the soft label and the margin are read.
@@ -83,7 +83,7 @@ ROWS = (
         dpo,
         formula="-p logsigmoid(z) - (1-p) logsigmoid(-z), z = beta D - m",
         paper=Paper("Direct Preference Optimization", "2305.18290", "eq. 7"),
-        when="The place to start: clean labels, or soft labels you trust.",
+        when="The default: clean labels, or soft labels you trust.",
         parameters={"beta": BETA},
         reads={"probability", "margin"},
     ),
@@ -92,7 +92,7 @@ ROWS = (
         cdpo,
         formula="dpo with p replaced by p (1-e) + (1-p) e, e = label_smoothing",
         paper=Paper("A note on DPO with noisy preferences", "https://ericmitchell.ai/cdpo.pdf", "cDPO loss"),
-        when="Annotators err at a known rate, or margins of dpo grow without end.",
+        when="When annotators err at a known rate, or margins of dpo grow without bound.",
         parameters={
             "beta": BETA,
             "label_smoothing": WRONG_LABELS,

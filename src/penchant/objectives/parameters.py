@@ -1,4 +1,4 @@
-"""The parameters of a row: read off a function's signature, and settled from what a user gives and the defaults."""
+"""The parameters of a row: read from a function's signature, and completed with defaults."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,15 +15,15 @@ __all__ = ["parameters_of", "settled_parameters", "suggestion"]
 def parameters_of(
     function: Callable[..., Any], kind: str, name: str, *, data: Sequence[str]
 ) -> Mapping[str, Parameter]:
-    """Every argument behind the data is a parameter; `beta` must stay above 0, the others are finite numbers.
+    """Read parameters from the arguments after the data; `beta` must be above 0, the others finite.
 
     Args:
-        function: somebody else's.
-        kind, name: what it is and is called, for messages.
-        data: what its first arguments are.
+        function: the third-party function.
+        kind, name: what it is and its name, for messages.
+        data: descriptions of its first arguments.
 
     Raises:
-        ConfigError: a parameter has no name, or no number as its default.
+        ConfigError: a parameter has no name or no numeric default.
 
     Example:
         >>> from penchant.objectives.parameters import parameters_of
@@ -56,10 +56,10 @@ def settled_parameters(
     given: Mapping[str, float],
     retired: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, float]:
-    """What is given, and the defaults for the rest.
+    """The given values, completed with defaults.
 
     Raises:
-        ValueError: a parameter that the row does not have (any more), or a value out of range.
+        ValueError: an unknown or retired parameter, or a value out of range.
 
     Example:
         >>> from penchant.objectives import BETA
@@ -80,7 +80,7 @@ def settled_parameters(
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'dpo'?" where a known word is near, else nothing.
+    """ "; did you mean 'dpo'?" if a known word is similar, else an empty text.
 
     Example:
         >>> from penchant.objectives.parameters import suggestion

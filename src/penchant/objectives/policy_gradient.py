@@ -1,6 +1,6 @@
-"""From advantages to a loss: PPO's clipped ratio, the value's loss, and what a token of a response counts.
+"""Compute losses from advantages: PPO's clipped ratio, the value loss, and the weights of tokens.
 
-Shapes: K scored tokens, R responses. A loss is returned for every token; the caller weights and adds them up.
+Shapes: K scored tokens, R responses. A loss is returned for every token; the caller weights and sums them.
 """
 
 from typing import Literal, NamedTuple
@@ -17,7 +17,7 @@ Aggregation = Literal["sum", "mean", "token", "fixed"]
 
 
 class PolicyLoss(NamedTuple):
-    """loss_K: what to weight and add up. clipped_K: where the gradient was stopped; boolean."""
+    """loss_K: losses to weight and sum. clipped_K: where the gradient is clipped to 0; boolean."""
 
     loss_K: Tensor
     clipped_K: Tensor
@@ -35,20 +35,20 @@ def policy_loss(
 ) -> PolicyLoss:
     """-min(u A, min(max(u, 1 - clip), 1 + clip_high) A) of every token; u is a ratio of new to old probability.
 
-    Where the policy is the old one, the losses of a response add up to the same gradient whatever the ratio,
-    -A grad log pi(y): REINFORCE. `ratio` says what is clipped once they part.
+    If the policy equals the old one, the losses of a response have the same total gradient for every ratio,
+    -A grad log pi(y), that of REINFORCE. `ratio` determines what is clipped once they differ.
 
     - token: each token's own, p / p_old (PPO, GRPO);
-    - sequence: the whole response's, the product over its tokens (RLOO); its loss is shared out evenly;
+    - sequence: the whole response's, the product over its tokens (RLOO); its loss is divided evenly over them;
     - sequence_mean: that product to the power of 1 / length (GSPO).
 
     Args:
-        logprob_K: log-probs under the policy; the gradient passes through these alone.
+        logprob_K: log-probs under the policy; only these receive a gradient.
         old_logprob_K: log-probs under the policy that wrote the responses.
-        advantage_K: A of each token. By sequence, the mean over the response's tokens is taken.
+        advantage_K: A of each token. For sequence ratios, the mean over the response's tokens is used.
         response_of_K: the response of each token, int64 from 0, shape (K,).
-        clip: how far below 1 the ratio has a gradient, in (0, 1).
-        clip_high: how far above; `clip` where it is None.
+        clip: how far below 1 the ratio may fall before its gradient is cut, in (0, 1).
+        clip_high: how far above 1; None means `clip`.
         ratio: token, sequence or sequence_mean.
 
     Returns:
@@ -85,20 +85,20 @@ def policy_loss(
 def token_weight(
     length_R: Tensor, aggregation: Aggregation, *, max_length: int | None = None, num_responses: int | None = None
 ) -> Tensor:
-    """What each token of a response counts, so that the loss of a batch is the sum of weight x loss over its tokens.
+    """The weight of each token of a response; the loss of a batch is the sum of weight x loss over its tokens.
 
-    - sum: 1 / R. A response counts by its log-prob, which is what the policy gradient asks for;
-    - mean: 1 / (R length). Every response counts alike, a token of a long one less (GRPO);
-    - token: 1 / K, K the tokens of the batch. Every token counts alike (PPO, DAPO);
-    - fixed: 1 / (R max_length). As sum, but for a constant factor (Dr. GRPO).
+    - sum: 1 / R. A response counts by its summed log-prob, as in the policy gradient;
+    - mean: 1 / (R length). Every response has equal weight, so a token of a long one counts less (GRPO);
+    - token: 1 / K, K the tokens of the batch. Every token has equal weight (PPO, DAPO);
+    - fixed: 1 / (R max_length). Equal to sum up to a constant factor (Dr. GRPO).
 
-    Give the lengths of the whole batch and take of the result what a micro-batch needs.
+    Pass the lengths of the whole batch, and select from the result what a micro-batch needs.
 
     Args:
         length_R: the number of scored tokens of each response.
         aggregation: sum, mean, token or fixed.
         max_length: the longest that a response may be; for `fixed`.
-        num_responses: what stands for R, where it is not the number of lengths.
+        num_responses: R, if it is not the number of lengths.
 
     Returns:
         Tensor of shape (R,), at least float32.
@@ -133,10 +133,10 @@ def value_loss(value_K: Tensor, old_value_K: Tensor, return_K: Tensor, *, clip: 
     """max((V - G)^2, (V_c - G)^2) / 2 with V_c = V_old + min(max(V - V_old, -clip), clip).
 
     Args:
-        value_K: V, what the value head says; the gradient passes through it alone.
-        old_value_K: what it said when the responses were written.
-        return_K: G, what it should have said: advantage plus old value.
-        clip: how far V may go from V_old before its gradient stops; None: without a limit.
+        value_K: V, the value head's output; only this receives a gradient.
+        old_value_K: its output when the responses were sampled.
+        return_K: G, the target: advantage plus old value.
+        clip: how far V may move from V_old before its gradient is cut; None: no limit.
 
     Returns:
         Tensor of shape (K,).

@@ -1,4 +1,4 @@
-"""Objectives that need no reference: the policy's own log-probs are the reward.
+"""Objectives without a reference: the policy's own log-probs are the reward.
 
 Notation: w and l are the log-probs of chosen and rejected, |w| and |l| their completion tokens. Shapes: B pairs.
 """
@@ -17,7 +17,7 @@ __all__ = ["ROWS", "cpo", "orpo", "simper", "simpo", "unlikelihood"]
 def simpo(batch: PairBatch, *, beta: float, gamma: float) -> Tensor:
     """-p logsigmoid(z - gamma) - (1 - p) logsigmoid(-z - gamma), where z = beta (w / |w| - l / |l|) - m.
 
-    The reward is what sampling maximises, the average log-prob of a token, and whoever wins should do so by gamma.
+    The reward is what decoding maximises, the average log-prob per token; the winner should lead by gamma.
 
     Args:
         batch: B pairs, lengths of at least one token; no reference; the soft label and the margin are read.
@@ -45,9 +45,9 @@ def simpo(batch: PairBatch, *, beta: float, gamma: float) -> Tensor:
 
 
 def cpo(batch: PairBatch, *, beta: float, nll_weight: float) -> Tensor:
-    """dpo with the reference taken to be uniform, z = beta (w - l) - m, and nll_weight (-w / |w|) added.
+    """dpo with a uniform reference, z = beta (w - l) - m, and nll_weight (-w / |w|) added.
 
-    Under a soft label the added term is the cross-entropy expected over which side won.
+    With a soft label the added term is the expected cross-entropy over which side won.
 
     Args:
         batch: B pairs, lengths of at least one token; no reference; the soft label and the margin are read.
@@ -77,8 +77,8 @@ def cpo(batch: PairBatch, *, beta: float, nll_weight: float) -> Tensor:
 def simper(batch: PairBatch) -> Tensor:
     """(2 p - 1) (exp(l / |l|) - exp(w / |w|)): the inverse perplexity of the rejected response less that of the chosen.
 
-    No parameter at all, and no logarithm: a response that is already unlikely pulls no more, so a rejected one is not
-    pushed down without end.
+    It has no parameters and no logarithm: an unlikely response has almost no gradient, so a rejected one is not pushed
+    down without bound.
 
     Args:
         batch: B pairs, lengths of at least one token; no reference; the soft label is read.
@@ -96,7 +96,7 @@ def simper(batch: PairBatch) -> Tensor:
     Reference:
         SimPER: A Minimalist Approach to Preference Alignment without Hyperparameters, arXiv 2502.00883.
     """
-    # A mean log-prob is at most 0; the bound keeps numbers that are none from overflowing.
+    # A mean log-prob is at most 0; the bound avoids overflow for invalid inputs.
     chosen_B = (batch.policy_chosen_B / batch.length_chosen_B).clamp(max=0).exp()
     rejected_B = (batch.policy_rejected_B / batch.length_rejected_B).clamp(max=0).exp()
     return (2 * batch.probability_B - 1) * (rejected_B - chosen_B)
@@ -105,8 +105,8 @@ def simper(batch: PairBatch) -> Tensor:
 def orpo(batch: PairBatch, *, odds_weight: float) -> Tensor:
     """-w / |w| - odds_weight logsigmoid(log odds(w) - log odds(l)), odds(x) = q / (1 - q), q = exp(x / |x|).
 
-    Supervised fine-tuning on the chosen response with the odds ratio of the two as the only contrast: one stage
-    where others take two.
+    Supervised fine-tuning on the chosen response, with the odds ratio of the two as the only contrast: a single stage
+    instead of two.
 
     Args:
         batch: B pairs, lengths of at least one token; no reference, hard labels.
@@ -134,7 +134,7 @@ def unlikelihood(batch: PairBatch, *, alpha: float) -> Tensor:
     """-w / |w| - alpha log(1 - exp(l / |l|)): next-token training on the chosen response, against the rejected one.
 
     The baseline of the DPO paper's figures. The term of the rejected response is that of unlikelihood training with the
-    geometric mean of its tokens' probabilities in place of each; it pulls the less, the less likely the response is.
+    geometric mean of its token probabilities; its gradient shrinks as the response becomes less likely.
 
     Args:
         batch: B pairs, lengths of at least one token; no reference, hard labels.
@@ -170,7 +170,7 @@ def _log_complement(mean_logprob_B: Tensor) -> Tensor:
 
 
 def _below_certainty(mean_logprob_B: Tensor) -> Tensor:
-    # A certain response has infinite odds; one rounding step below certainty is as sure as the dtype can say.
+    # A certain response has infinite odds; one rounding step below is the most that the dtype can express.
     return mean_logprob_B.clamp(max=-torch.finfo(mean_logprob_B.dtype).eps)
 
 
@@ -180,10 +180,10 @@ ROWS = (
         simpo,
         formula="-p logsigmoid(z-gamma) - (1-p) logsigmoid(-z-gamma), z = beta (log pi_w/len_w - log pi_l/len_l) - m",
         paper=Paper("SimPO", "2405.14734", "eq. 6"),
-        when="No reference: half the forward passes, and the reward is what sampling maximises.",
+        when="Without a reference: half the forward passes, and the reward is what decoding maximises.",
         parameters={
             "beta": Parameter(2.0, "scale of the reward", above=0),
-            "gamma": Parameter(1.0, "by how much the chosen reward is to exceed the rejected one", at_least=0),
+            "gamma": Parameter(1.0, "target margin of the chosen over the rejected reward", at_least=0),
         },
         reads={"probability", "margin"},
         needs_reference=False,
@@ -194,7 +194,7 @@ ROWS = (
         cpo,
         formula="dpo with z = beta log(pi_w / pi_l) - m, plus nll_weight (-p log pi_w/len_w - (1-p) log pi_l/len_l)",
         paper=Paper("Contrastive Preference Optimization", "2401.08417", "section 3"),
-        when="No reference, chosen responses of high quality: translation.",
+        when="Without a reference, for chosen responses of high quality: translation.",
         parameters={
             "beta": Parameter(0.1, "scale of the reward", above=0),
             "nll_weight": Parameter(1.0, "weight of the next-token loss of the chosen response", at_least=0),
@@ -207,7 +207,7 @@ ROWS = (
         simper,
         formula="(2p-1) (exp(log pi_l / len_l) - exp(log pi_w / len_w))",
         paper=Paper("SimPER", "2502.00883", "SimPER loss"),
-        when="No parameter to choose and no reference; the chosen response should stay likely.",
+        when="Without parameters or a reference, when the chosen response should stay likely.",
         reads={"probability"},
         needs_reference=False,
         normalisation="mean",
@@ -217,9 +217,9 @@ ROWS = (
         orpo,
         formula="-log pi_w / len_w - odds_weight logsigmoid(log odds_w - log odds_l), q = exp(log pi / len)",
         paper=Paper("ORPO", "2403.07691", "eq. 6 and 7"),
-        when="From a base model in one stage, without SFT before.",
+        when="To train a base model in one stage, without SFT first.",
         parameters={
-            "odds_weight": Parameter(0.1, "weight of the ratio of odds", at_least=0),
+            "odds_weight": Parameter(0.1, "weight of the odds-ratio term", at_least=0),
         },
         needs_reference=False,
         normalisation="mean",
@@ -229,7 +229,7 @@ ROWS = (
         unlikelihood,
         formula="-log pi_w / len_w - alpha log(1 - exp(log pi_l / len_l))",
         paper=Paper("Neural Text Generation with Unlikelihood Training", "1908.04319", "eq. 4"),
-        when="A baseline without a reference: imitate the chosen response, and stay away from the rejected one.",
+        when="A baseline without a reference: imitate the chosen response, and avoid the rejected one.",
         parameters={
             "alpha": Parameter(1.0, "weight of the rejected response", at_least=0),
         },

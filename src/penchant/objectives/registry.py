@@ -1,4 +1,4 @@
-"""Find an objective by its name, settle its parameters, refuse data that it would not read."""
+"""Look up an objective by its name, set its parameters, and refuse data that it would not read."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,18 +17,18 @@ from penchant.plugins import added_names, find_added, import_object, is_import_p
 __all__ = ["bind", "bind_token_weights", "get_objective", "refuse_unread", "resolve_objective"]
 
 GROUP = "penchant.objectives"
-"""Of entry points, by which a package adds objectives."""
+"""The entry-point group by which a package adds objectives."""
 
 
 def get_objective(name: str) -> Objective:
-    """Look an objective up by its name, or by TRL's name where TRL defines it the same.
+    """Look up an objective by its name, or by TRL's name if TRL's definition is the same.
 
     A name of the form `module:name` is imported, and a name that an installed package adds (entry points of the group
-    `penchant.objectives`) is loaded, which RUNS THAT CODE; see `as_objective` for what may stand there.
+    `penchant.objectives`) is loaded, which RUNS THAT CODE; see `as_objective` for what it may be.
 
     Raises:
-        ValueError: there is none of that name; the message offers the nearest and lists all.
-        ConfigError: what was to be imported cannot be, or is no objective.
+        ValueError: there is no objective of that name; the message suggests the nearest and lists all.
+        ConfigError: the import fails, or gives no objective.
 
     Example:
         >>> from penchant.objectives import get_objective
@@ -48,11 +48,11 @@ def get_objective(name: str) -> Objective:
 
 
 def resolve_objective(objective: str | Objective | Callable[..., Tensor]) -> Objective:
-    """The row of an objective that is given by name, as a row, or as a function of pairs.
+    """The Objective given by name, as an Objective, or as a function of pairs.
 
     Raises:
-        ValueError: there is none of that name.
-        ConfigError: it is no objective; see `as_objective`.
+        ValueError: there is no objective of that name.
+        ConfigError: it is not an objective; see `as_objective`.
 
     Example:
         >>> import torch
@@ -66,15 +66,15 @@ def resolve_objective(objective: str | Objective | Callable[..., Tensor]) -> Obj
 
 
 def bind(objective: str | Objective | Callable[..., Tensor], /, **parameters: float) -> Callable[[Any], Tensor]:
-    """Settle an objective's parameters, taking defaults for those not given.
+    """Set an objective's parameters, with defaults for those not given.
 
     Args:
-        objective: a name in the table, a row of your own, or a function of pairs.
+        objective: a name in the table, your own Objective, or a function of pairs.
         parameters: values by name.
 
     Returns:
         A function from B pairs to a loss of shape (B,), or from R labelled responses to one of shape (R,); a
-        `Remembering` where the objective has a memory.
+        `Remembering` if the objective has a memory.
 
     Raises:
         ValueError: no such objective, a parameter it does not have, or a value out of range.
@@ -94,11 +94,11 @@ def bind(objective: str | Objective | Callable[..., Tensor], /, **parameters: fl
 def bind_token_weights(
     objective: str | Objective | Callable[..., Tensor], /, **parameters: float
 ) -> Callable[[int, int], Tensor] | None:
-    """Settle the parameters of an objective's token weights; parameters and errors as for `bind`.
+    """Set the parameters of an objective's token weights; parameters and errors as for `bind`.
 
     Returns:
-        A function from the completion tokens of a response and of the one beside it to weights of shape (n,); None for
-        an objective whose tokens all count 1.
+        A function from the number of completion tokens of a response and of its partner to weights (n,); None for
+        an objective without token weights.
 
     Example:
         >>> from penchant.objectives import bind_token_weights
@@ -129,8 +129,8 @@ def _settle(
 def refuse_unread(objective: Objective, batch: PairBatch) -> None:
     """Refuse soft labels or margins that the objective would ignore.
 
-    Call it on the data once, not at every step: on an accelerator the comparison waits for the device. In a mixture,
-    call it with the term that carries the preference; `sft` beside it looks at the chosen response alone.
+    Call it once on the data, not at every step: on an accelerator the comparison synchronises with the device. In a
+    mixture, pass the term that carries the preference; `sft` reads only the chosen response.
 
     Raises:
         ValueError: some p is not 1, or some margin not 0, and the objective does not read it.

@@ -1,6 +1,6 @@
-"""Objectives that measure a batch by those before it: running means that no gradient flows through.
+"""Objectives that compare a batch with earlier ones, by running means without a gradient.
 
-What is remembered is a row of numbers S: memory <- 0.9 memory + 0.1 (numbers of this batch), then the losses are taken
+The memory is a vector of S numbers: memory <- 0.9 memory + 0.1 (statistics of this batch), then the losses are computed
 with it. Shapes: B pairs, S numbers.
 """
 
@@ -19,15 +19,15 @@ from penchant.objectives.objective import BETA, Memory, Objective, Paper, Parame
 __all__ = ["ROWS", "Remembering", "alpha_dpo", "beta_dpo"]
 
 KEPT = 0.9
-"""Of the memory, from batch to batch; both papers' code."""
+"""Decay of the memory per batch, as in both papers' code."""
 
 
 @dataclass
 class Remembering:
-    """An objective with its memory: a function of a batch, which remembers what `keep` tells it to.
+    """An objective with its memory: a function of a batch, whose statistics `keep` stores.
 
-    Calling it changes nothing but `after`, the memory as it is with that batch; before the first `keep` the memory is
-    where it starts.
+    A call changes only `after`, the memory updated with that batch; before the first `keep` the memory has its initial
+    values.
 
     Example:
         >>> import torch
@@ -38,7 +38,7 @@ class Remembering:
         >>> for _ in range(100):
         ...     loss.keep(), loss(batch)  # doctest: +ELLIPSIS
         (None, ...
-        >>> loss(batch) > before  # beta was raised by a batch that was above all before it
+        >>> loss(batch) > before  # the first batch, above the initial mean, raised beta
         tensor([True])
     """
 
@@ -49,7 +49,7 @@ class Remembering:
     after_S: Tensor | None = None
 
     def __call__(self, batch: PairBatch) -> Tensor:
-        """The losses, (B,), with the memory as this batch leaves it."""
+        """The losses, (B,), with the memory updated by this batch."""
         still = without_gradient(batch)
         now_S = self.measure(still)
         before_S = now_S.new_tensor(self.start) if self.memory_S is None else self.memory_S.to(now_S)
@@ -57,13 +57,13 @@ class Remembering:
         return self.function(batch, still, self.after_S)
 
     def keep(self) -> None:
-        """Remember the batch of the last call: it was trained on. One whose numbers are not finite is forgotten."""
+        """Store the memory of the last call, after a training step. Non-finite values are discarded."""
         if self.after_S is not None and bool(self.after_S.isfinite().all()):
             self.memory_S = self.after_S
 
 
 def without_gradient(batch: PairBatch) -> PairBatch:
-    """The same numbers, through which no gradient flows. ValueError without a reference.
+    """The same batch, detached. ValueError without a reference.
 
     Example:
         >>> import torch
@@ -86,17 +86,17 @@ def alpha_dpo(
 ) -> Tensor:
     """-logsigmoid(beta (w / |w| - l / |l| - alpha z) - gamma), z = (d - mean) / sd, d = s_w / |w| - s_l / |l|.
 
-    simpo whose target margin grows with how far the policy has already told the pair apart, beyond the reference: a
-    pair that is ahead of the others is asked for more, one that is behind for less. No gradient flows through z; mean
-    and standard deviation are running ones.
+    simpo with a target margin that grows with how far the policy already separates the pair, relative to the reference:
+    a pair ahead of the others gets a larger margin, one behind a smaller one. No gradient flows through z; mean and
+    standard deviation are running ones.
 
     Args:
         batch: B pairs with a reference, lengths of at least one token, and hard labels.
-        still: the same without a gradient.
+        still: the same batch, detached.
         memory_S: mean and standard deviation of d over the batches.
         beta: scale of the reward, > 0.
         gamma: the target margin in units of reward, >= 0.
-        alpha: how much of a standard deviation of d, in nats a token, is added to the margin, >= 0; 0 is simpo.
+        alpha: what one standard deviation of d adds to the margin, in nats per token, >= 0; 0 is simpo.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -109,8 +109,8 @@ def alpha_dpo(
         tensor([0.2204])
 
     Reference:
-        AlphaDPO: Adaptive Reward Margin for Direct Preference Optimization, arXiv 2410.10148; with the scale of alpha
-        that the authors' code has, and a running standard deviation that starts at 1 rather than 0.
+        AlphaDPO: Adaptive Reward Margin for Direct Preference Optimization, arXiv 2410.10148; with alpha scaled as in
+        the authors' code, and a running standard deviation that starts at 1 instead of 0.
     """
     mean, sd = memory_S.unbind()
     z_B = (_lead_B(still) - mean) / sd
@@ -122,15 +122,15 @@ def alpha_dpo(
 def beta_dpo(batch: PairBatch, still: PairBatch, memory_S: Tensor, *, beta: float, alpha: float) -> Tensor:
     """-logsigmoid(b D), b = max(beta (1 + alpha (mean of D over the batch - running mean)), 0.001).
 
-    A batch whose pairs are told apart more clearly than those before it gets a larger beta and moves the policy less
-    far; one of close pairs a smaller one. No gradient flows through b.
+    A batch whose pairs are separated more clearly than earlier ones gets a larger beta and moves the policy less; a
+    batch of close pairs gets a smaller one. No gradient flows through b.
 
     Args:
         batch: B pairs with a reference and hard labels.
-        still: the same without a gradient.
+        still: the same batch, detached.
         memory_S: the running mean of D over the batches, one number.
-        beta: strength of the pull to the reference where a batch is like those before, > 0.
-        alpha: how much a nat of difference changes beta, as a share of it, >= 0; 0 is dpo.
+        beta: strength of the pull to the reference for an average batch, > 0.
+        alpha: relative change of beta per nat of difference, >= 0; 0 is dpo.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -159,7 +159,7 @@ def _mean(x: Tensor) -> Tensor:
 
 
 def _lead_and_spread(still: PairBatch) -> Tensor:
-    """Mean and standard deviation of d, (2,); of fewer than two pairs the deviation is 0."""
+    """Mean and standard deviation of d, (2,); for fewer than two pairs the deviation is 0."""
     d_B = _lead_B(still)
     mean = _mean(d_B)
     return torch.stack([mean, ((d_B - mean).square().sum() / max(len(d_B) - 1, 1)).sqrt()])
@@ -176,11 +176,11 @@ ROWS = (
         formula="-logsigmoid(beta (log pi_w/len_w - log pi_l/len_l - alpha z) - gamma), "
         "z = (s_w/len_w - s_l/len_l) standardised by running mean and deviation",
         paper=Paper("AlphaDPO", "2410.10148", "adaptive margin, as in the authors' code"),
-        when="simpo, with a margin that asks more of pairs that are already told apart (not dpo_alpha, a divergence).",
+        when="Like simpo, with a larger margin for pairs already separated (unlike dpo_alpha, a divergence).",
         parameters={
             "beta": BETA.at(2.5),
             "gamma": Parameter(1.5, "target margin, in units of reward", at_least=0),
-            "alpha": Parameter(0.2, "what a standard deviation adds to the margin, in nats a token", at_least=0),
+            "alpha": Parameter(0.2, "margin added per standard deviation, in nats per token", at_least=0),
         },
         normalisation="mean",
         batch_coupled=True,
@@ -191,10 +191,10 @@ ROWS = (
         beta_dpo,
         formula="-logsigmoid(b D), b = max(beta (1 + alpha (mean D of the batch - its running mean)), 0.001)",
         paper=Paper("beta-DPO", "2407.08639", "batch-level beta, without the filter"),
-        when="Batches differ much in how clear their pairs are.",
+        when="When batches differ much in how clear their pairs are.",
         parameters={
             "beta": BETA,
-            "alpha": Parameter(0.6, "how much a nat of difference changes beta, as a share of it", at_least=0),
+            "alpha": Parameter(0.6, "relative change of beta per nat of difference", at_least=0),
         },
         batch_coupled=True,
         memory=Memory(_mean_delta, (0.0,)),

@@ -1,4 +1,4 @@
-"""What a reward model is trained on: the likelihood of what people preferred, and a term that centres its rewards.
+"""The losses of reward models: the likelihood of preferences, and a term that centres rewards.
 
 Notation: r = the reward of a response; p = soft label p(chosen > rejected); m = margin.
 Shapes: B pairs.
@@ -16,14 +16,14 @@ def bradley_terry_loss(
 ) -> Tensor:
     """-p logsigmoid(z) - (1 - p) logsigmoid(-z), where z = r(chosen) - r(rejected) - m.
 
-    The negative log-likelihood of the preferences under Bradley and Terry's model. A pair that was found equally good
-    has p = 1/2, and pulls the two rewards together.
+    The negative log-likelihood of the preferences under the Bradley-Terry model. A pair judged equally good has
+    p = 1/2, which pulls the two rewards together.
 
     Args:
         reward_chosen_B: rewards of the chosen responses, shape (B,).
         reward_rejected_B: the same for the rejected responses.
         probability_B: soft label p(chosen > rejected) in [0, 1]; 1 is a hard label.
-        margin_B: by how much the chosen reward should be above the rejected one; 0 asks for no margin.
+        margin_B: the target difference of the chosen and rejected rewards; 0 means no margin.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -42,9 +42,9 @@ def bradley_terry_loss(
 
 
 def centring(reward_chosen_B: Tensor, reward_rejected_B: Tensor) -> Tensor:
-    """(r(chosen) + r(rejected))^2: added with a small weight, it takes rewards to a mean of zero.
+    """(r(chosen) + r(rejected))^2: with a small weight, this term brings the mean reward to zero.
 
-    Preferences say nothing of a constant that is added to all rewards; this does, and changes no difference.
+    Preferences do not determine an additive constant of the rewards; this term does, without favouring a side.
 
     Args:
         reward_chosen_B: rewards of the chosen responses, shape (B,).

@@ -1,4 +1,4 @@
-"""What a policy's log-probs say about reward: the implicit reward, the preference it predicts, whether that is right.
+"""Implicit rewards from a policy's log-probs, the preference they predict, and whether it is right.
 
 Shapes: B pairs.
 """
@@ -12,10 +12,10 @@ __all__ = ["implicit_rewards", "preference_credit", "preference_probability"]
 
 
 def implicit_rewards(batch: PairBatch, beta: float) -> tuple[Tensor, Tensor]:
-    """beta (log pi - log pi_ref) of each side: the reward that the policy is optimal for.
+    """beta (log pi - log pi_ref) of each side: the reward for which the policy is optimal.
 
-    Known up to a constant of the prompt, which cancels between two responses to it. Gradients flow; call `.detach()`
-    on the results where they are only logged.
+    It is known up to a constant of the prompt, which cancels between two responses. Gradients flow; call `.detach()` on
+    the results if they are only logged.
 
     Args:
         batch: B pairs with a reference.
@@ -64,16 +64,16 @@ def preference_probability(reward_chosen_B: Tensor, reward_rejected_B: Tensor) -
 
 
 def preference_credit(margin_B: Tensor, probability_B: Tensor | None = None) -> Tensor:
-    """What each pair counts in an accuracy: 1 where it is ranked as its label says, 0 the other way, 1/2 for a tie.
+    """Each pair's credit in an accuracy: 1 if ranked as labelled, 0 if ranked the other way, 1/2 for a tie.
 
-    A tie is a margin of exactly 0, as every pair has where the policy is its reference, or a label of exactly 1/2.
+    A tie is a margin of exactly 0, as if the policy equals its reference, or a label of exactly 1/2.
 
     Args:
         margin_B: reward of chosen less that of rejected, shape (B,).
-        probability_B: soft label p(chosen > rejected), shape (B,); None: chosen is the better one in every pair.
+        probability_B: soft label p(chosen > rejected), shape (B,); None: chosen is better in every pair.
 
     Returns:
-        0, 1/2 or 1 a pair, shape (B,).
+        0, 1/2 or 1 for each pair, shape (B,).
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""From token log-probs to response log-probs.
+"""Sum token log-probs to response log-probs.
 
 Shapes: K scored tokens, R responses.
 """
@@ -10,10 +10,10 @@ __all__ = ["sum_by_response"]
 
 
 def sum_by_response(token_logprobs_K: Tensor, response_of_K: Tensor, num_responses: int) -> Tensor:
-    """Sum the token log-probs of each response; differentiable, the gradient of a token is that of its response.
+    """Sum the token log-probs of each response; differentiable, each token receives the gradient of its response.
 
-    Tokens may come in any order. A response without tokens sums to 0. Log-probs of half precision are summed in
-    float32, since a long sum in bfloat16 loses whole nats. Summing ones counts the tokens of each response.
+    Tokens may be in any order. A response without tokens sums to 0. Log-probs of half precision are summed in float32,
+    since a long sum in bfloat16 loses whole nats. Summing ones counts the tokens of each response.
 
     Args:
         token_logprobs_K: natural log-prob of every scored token, shape (K,).

@@ -1,4 +1,4 @@
-"""The tables of objectives, gathered from the files that hold the functions: each function has its row below it."""
+"""The tables of all objectives, collected from the modules that define the functions and rows."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -38,16 +38,16 @@ KINDS = (
 )
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType({row.name: row for kind in KINDS for row in kind.ROWS})
-"""Those of pairs, by name."""
+"""Objectives of pairs, by name."""
 LABELLED_OBJECTIVES: Mapping[str, LabelledObjective] = MappingProxyType({row.name: row for row in labelled.ROWS})
-"""Those of single responses labelled good or bad, by name."""
+"""Objectives of single responses labelled good or bad, by name."""
 
 TRL_NAMES = MappingProxyType({"sigmoid": "dpo", "ipo": "ipo_mean", "sigmoid_norm": "dpo_norm"})
-"""What TRL calls differently and defines the same; its other names are the ones above."""
+"""TRL's names for objectives that have another name here; its other names are the same."""
 
 
 def row_in_table(name: object) -> Objective | None:
-    """The row of this name, its own or TRL's; None where there is none. No code of others runs for it.
+    """The row of this name, ours or TRL's; None if there is none. Runs no third-party code.
 
     Example:
         >>> from penchant.objectives import row_in_table

@@ -1,4 +1,4 @@
-"""Token-level DPO: beside the log-ratios, how far the policy's whole distribution has gone at every token.
+"""Token-level DPO, which adds the divergence of the policy's whole distribution at every token.
 
 Notation as in `pairwise.py`, and K_w, K_l = the sequential KL of chosen and rejected, `PairBatch.sequential_kl`: the
 sum over a response's tokens t of KL(pi_ref(. | x, y_<t) || pi(. | x, y_<t)), each over the whole vocabulary.
@@ -17,8 +17,8 @@ __all__ = ["ROWS", "tdpo1", "tdpo2"]
 def tdpo1(batch: PairBatch, *, beta: float) -> Tensor:
     """-p logsigmoid(z) - (1 - p) logsigmoid(-z), where z = beta (D - (K_l - K_w)) - m.
 
-    What the Bradley-Terry model says of a response is its log-ratio plus its sequential KL. The gradient flows through
-    both KLs: that of the chosen response is free to grow.
+    Under the Bradley-Terry model the reward of a response is its log-ratio plus its sequential KL. The gradient flows
+    through both KLs: that of the chosen response is free to grow.
 
     Args:
         batch: B pairs with a reference and its KL; the soft label and the margin are read.
@@ -50,14 +50,14 @@ def tdpo1(batch: PairBatch, *, beta: float) -> Tensor:
 def tdpo2(batch: PairBatch, *, beta: float, alpha: float) -> Tensor:
     """-logsigmoid(beta (D - alpha (K_l - sg(K_w))) - m), where sg lets no gradient through.
 
-    As `tdpo1`, with a weight on the KLs; what is not preferred is held to the reference at every token, and the KL of
-    what is preferred only says how far. alpha = 0 is `dpo`. A soft label gives the loss expected over which side won,
-    whose KL then has no gradient.
+    Like `tdpo1`, with a weight on the KLs; the rejected response is held to the reference at every token, and the KL of
+    the chosen one only sets how closely. alpha = 0 is `dpo`. A soft label gives the expected loss over which side won;
+    the KL of the winner has no gradient.
 
     Args:
         batch: B pairs with a reference and its KL; the soft label and the margin are read.
         beta: strength of the pull to the reference, > 0.
-        alpha: what the sequential KLs count beside the log-ratios, >= 0.
+        alpha: weight of the sequential KLs relative to the log-ratios, >= 0.
 
     Returns:
         Tensor of shape (B,), in nats.
@@ -90,7 +90,7 @@ ROWS = (
         tdpo1,
         formula="dpo with D replaced by D - (K_l - K_w)",
         paper=Paper("Token-level Direct Preference Optimization", "2404.11999", "TDPO1 loss"),
-        when="As tdpo2, at low learning rates; twice a model's weights without an adapter.",
+        when="Like tdpo2, at low learning rates; needs twice the model's weights without an adapter.",
         parameters={"beta": BETA},
         reads={"probability", "margin", "kl"},
     ),
@@ -99,10 +99,10 @@ ROWS = (
         tdpo2,
         formula="dpo with D replaced by D - alpha (K_l - sg(K_w)), sg: without a gradient",
         paper=Paper("Token-level Direct Preference Optimization", "2404.11999", "TDPO2 loss"),
-        when="dpo goes far from the reference on rejected responses; twice a model's weights without an adapter.",
+        when="When dpo drifts far on rejected responses; needs twice the model's weights without an adapter.",
         parameters={
             "beta": BETA,
-            "alpha": Parameter(0.5, "what the sequential KLs count beside the log-ratios", at_least=0),
+            "alpha": Parameter(0.5, "weight of the sequential KLs relative to the log-ratios", at_least=0),
         },
         reads={"probability", "margin", "kl"},
     ),

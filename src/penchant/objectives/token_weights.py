@@ -1,6 +1,6 @@
-"""Weights of single tokens within a response's log-prob: log pi(y) becomes sum over t of w_t log pi(y_t).
+"""Token weights within a response's log-prob: log pi(y) becomes sum over t of w_t log pi(y_t).
 
-An objective with token weights is another objective computed from these sums, under policy and reference alike.
+An objective with token weights is a standard objective computed from these sums, under policy and reference alike.
 Shapes: n completion tokens.
 """
 
@@ -14,12 +14,12 @@ __all__ = ["ROWS", "decaying", "desensitised"]
 
 
 def desensitised(length: int, other_length: int, *, ld_alpha: float) -> Tensor:
-    """LD-DPO: tokens past the length of the shorter response count `ld_alpha`.
+    """LD-DPO: tokens beyond the length of the shorter response have weight `ld_alpha`.
 
     Args:
         length: n, completion tokens of this response.
-        other_length: completion tokens of the response beside it.
-        ld_alpha: 1 is the objective without weights, 0 cuts the longer response to the shorter one's length.
+        other_length: completion tokens of the other response.
+        ld_alpha: 1 is the objective without weights, 0 truncates the longer response to the shorter one's length.
 
     Returns:
         Tensor of shape (n,).
@@ -38,11 +38,11 @@ def desensitised(length: int, other_length: int, *, ld_alpha: float) -> Tensor:
 
 
 def decaying(length: int, _other_length: int, *, gamma: float) -> Tensor:
-    """D2PO: token t (from 0) counts gamma^t, so that early tokens decide.
+    """D2PO: token t (from 0) has weight gamma^t, so that early tokens decide.
 
     Args:
         length: n, completion tokens of this response.
-        gamma: decay a token, 0 < gamma <= 1; 1 is the objective without weights.
+        gamma: decay per token, 0 < gamma <= 1; 1 is the objective without weights.
 
     Returns:
         Tensor of shape (n,).
@@ -64,10 +64,10 @@ ROWS = (
         dpo,
         formula="dpo, where tokens past the shorter response's length count ld_alpha",
         paper=Paper("Length Desensitization in DPO", "2409.06411", "LD-DPO loss"),
-        when="Longer responses win by their length alone; tokens up to the shorter one's length count fully.",
+        when="When longer responses win by length alone; tokens up to the shorter length count fully.",
         parameters={
             "beta": BETA,
-            "ld_alpha": Parameter(0.5, "what a token past the shorter response's length counts", at_least=0, at_most=1),
+            "ld_alpha": Parameter(0.5, "weight of tokens beyond the shorter response's length", at_least=0, at_most=1),
         },
         reads={"probability", "margin"},
         token_weights=desensitised,
@@ -77,10 +77,10 @@ ROWS = (
         dpo,
         formula="dpo, where token t = 0, 1, ... of a response counts gamma^t",
         paper=Paper("Earlier Tokens Contribute More", "2502.14340", "D2PO loss"),
-        when="Long responses that are decided early; answers grow longer.",
+        when="For long responses that are decided early, or answers that grow longer.",
         parameters={
             "beta": BETA,
-            "gamma": Parameter(0.98, "what a token counts of what the one before it counts", above=0, at_most=1),
+            "gamma": Parameter(0.98, "decay of the weight per token", above=0, at_most=1),
         },
         reads={"probability", "margin"},
         token_weights=decaying,

@@ -1,4 +1,4 @@
-"""A weight for each pair from how likely the policy itself is to write it.
+"""Weight each pair by how likely the policy itself would generate it.
 
 Shapes: B pairs.
 """
@@ -13,12 +13,12 @@ def wpo_weight(alignment_chosen_B: Tensor, alignment_rejected_B: Tensor) -> Tens
     """WPO: exp(alignment of chosen) exp(alignment of rejected), without a gradient.
 
     The alignment of a response is the mean over its tokens of log pi(y_t) - log sum_v pi(v)^2: how likely each token
-    was beside a token the policy would have drawn. A pair the policy would hardly write itself counts little, so that
-    training on others' responses comes closer to training on its own. By Jensen's inequality the policy's own draws
-    have an alignment of at most 0 on average; a response of likelier tokens than its draws gets a weight above 1.
+    was compared with a token drawn from the policy. A pair that the policy would hardly generate counts little, which
+    brings off-policy training closer to on-policy training. By Jensen's inequality the policy's own samples have an
+    alignment of at most 0 on average; a response of likelier tokens than its samples gets a weight above 1.
 
     Args:
-        alignment_chosen_B: alignment of the chosen responses, shape (B,), in nats a token.
+        alignment_chosen_B: alignment of the chosen responses, shape (B,), in nats per token.
         alignment_rejected_B: the same for the rejected ones.
 
     Returns:

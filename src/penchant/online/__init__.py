@@ -1,1 +1,1 @@
-"""Training on what the policy itself writes: reinforcement learning from scores, and pairs judged as it learns."""
+"""Online training on the policy's own samples: reinforcement learning from scores, and online DPO."""

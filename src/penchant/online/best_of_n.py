@@ -2,7 +2,7 @@
 
     loss = -log pi(y*|x),   y* = argmax of the score over n draws from pi(.|x)
 
-(Stiennon et al. 2020, arXiv 2009.01325, section 4.3 on best of n; imitating it is expert iteration. The KL of y* from
+(Stiennon et al. 2020, arXiv 2009.01325, section 4.3 on best of n; training on it is expert iteration. The KL of y* from
 the policy that drew it is at most log n - (n - 1) / n.)
 """
 
@@ -29,7 +29,7 @@ __all__ = ["Best", "BestOfN", "best_of_n_kl_bound"]
 
 @dataclass(frozen=True, eq=False)
 class Best:
-    """The best response to a prompt, beside all of them; where several are, the first."""
+    """The best response to a prompt, with all of them; the first if several are best."""
 
     chosen: Written
     among: tuple[Written, ...]
@@ -45,7 +45,7 @@ class Best:
 
 @dataclass
 class BestOfN(Task[Best]):
-    """Imitates the best response to each prompt, every token of them alike. known: of what was written last."""
+    """Trains on the best response to each prompt, all tokens with equal weight. known: latest metrics."""
 
     config: RLHFConfig
     writer: Writer
@@ -91,7 +91,7 @@ class BestOfN(Task[Best]):
 
 
 def best_of_n_kl_bound(num: int) -> float:
-    """The KL in nats of the best of `num` draws from the policy that drew them, at most: log n - (n - 1) / n.
+    """The upper bound log n - (n - 1) / n of the KL, in nats, of the best of `num` samples from the policy.
 
     Example:
         >>> round(best_of_n_kl_bound(4), 3), best_of_n_kl_bound(1)

@@ -1,4 +1,4 @@
-"""Which of the responses that the policy has just written become pairs: by a judge's scores, or by what it prefers."""
+"""Choose pairs among the policy's fresh responses, by a judge's scores or by its preferences."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from penchant.online.writing import Written
 __all__ = ["Chosen", "chosen_of"]
 
 Chosen = tuple[Written, Written]
-"""The better response, the worse."""
+"""The better and the worse response."""
 
 
 def chosen_of(judge: Scorer | Judge, written: Sequence[Written], pairing: Pairing) -> list[Chosen]:
-    """The pairs of every prompt's responses; none of a prompt of which they are equal, or none is preferred.
+    """The pairs of every prompt's responses; none for a prompt whose responses are equal, or none is preferred.
 
-    A judge that gives no scores is asked about the first response and the second, the third and the fourth, and so on.
-    Responses of the same text are one.
+    A judge without scores is asked about the first and the second response, the third and the fourth, and so on.
+    Responses with the same text count once.
     """
     groups: dict[int, dict[str, Written]] = {}
     for one in written:

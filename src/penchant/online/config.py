@@ -21,7 +21,7 @@ DEFAULTS = {
 
 
 class MethodConfig(Section):
-    """What is maximised, score - beta KL(policy || reference), and how."""
+    """The RL method, which maximises score - beta KL(policy || reference)."""
 
     method: Methods = Field(
         "rloo",
@@ -33,12 +33,12 @@ class MethodConfig(Section):
     )
     kl_in: Literal["reward", "loss"] | None = Field(
         None,
-        description="where the KL is charged: in the reward, where k1 gives the gradient of the KL, or in the loss, "
+        description="where the KL is subtracted: in the reward, where k1 gives the gradient of the KL, or in the loss, "
         "where it gives none; left out: reward, and loss for grpo",
     )
     kl: Literal["token", "sequence"] | None = Field(
         None,
-        description="in the reward: each token pays what comes with and after it, or each the whole response's; left "
+        description="in the reward: each token gets the KL from it onwards, or the whole response's; left "
         "out: sequence for rloo and grpo, token for ppo",
     )
     kl_estimator: Literal["k1", "k2", "k3"] | None = Field(
@@ -61,27 +61,27 @@ class MethodConfig(Section):
     )
     aggregation: Aggregation | None = Field(
         None,
-        description="the tokens of a response are added up, averaged, averaged over all tokens of the batch, or added "
-        "up and divided by max_new_tokens (Dr. GRPO); left out: sum for rloo, mean for grpo, token for ppo",
+        description="the tokens' losses are summed per response, averaged per response, averaged per batch, or summed "
+        "and divided by max_new_tokens (Dr. GRPO); left out: sum for rloo, mean for grpo, token for ppo",
     )
     scale_rewards: bool = Field(
-        True, description="of grpo: advantages are divided by the spread of the prompt's scores (off in Dr. GRPO)"
+        True, description="grpo: advantages are divided by the spread of the prompt's scores (off in Dr. GRPO)"
     )
     advantages: str | None = Field(
         None,
         description="an estimator of advantages in place of the method's own: a name that a package adds, or "
-        "module:function; it is given the rewards of responses and the prompt of each",
+        "module:function; its arguments are the rewards of responses and the prompt of each",
     )
     whiten: bool | None = Field(
-        None, description="advantages of a step are given mean 0 and variance 1; left out: of ppo alone"
+        None, description="normalise the advantages of a step to mean 0 and variance 1; left out: only for ppo"
     )
-    gamma: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="of ppo: discount from token to token")
+    gamma: Annotated[float, Field(gt=0, le=1)] = Field(1.0, description="ppo: discount from token to token")
     lam: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.95, description="of ppo: lambda of the generalised advantage; 1: none of the value's bias, most variance"
+        0.95, description="ppo: lambda of the generalised advantage; 1: no bias from the value, highest variance"
     )
-    value_weight: Annotated[float, Field(ge=0)] = Field(0.1, description="of ppo: weight of the value head's loss")
+    value_weight: Annotated[float, Field(ge=0)] = Field(0.1, description="ppo: weight of the value head's loss")
     value_clip: Annotated[float, Field(gt=0)] = Field(
-        0.2, description="of ppo: how far a value may move from its old one before its gradient stops"
+        0.2, description="ppo: how far a value may move from its old one before its gradient stops"
     )
 
     @property
@@ -119,7 +119,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
         ("rloo", "grpo", "ppo"),
     ),
 }
-"""By setting: which methods read it."""
+"""The methods that read each setting."""
 
 
 class RLHFConfig(RunConfig):
@@ -136,7 +136,7 @@ class RLHFConfig(RunConfig):
         return self
 
     def _conflicts(self) -> list[tuple[bool, str]]:
-        """Settings that do not go together, each with the sentence that says so."""
+        """Incompatible settings, each with an error sentence."""
         rlhf, method = self.rlhf, self.rlhf.method
         unread = [name for name, readers in READ_BY.items() if method not in readers and _differs(rlhf, name)]
         return [

@@ -1,4 +1,4 @@
-"""The responses of a step cut into the minibatches of an optimiser step each; those of a prompt stay together."""
+"""Cut the responses of a step into minibatches, one per optimiser step; responses to one prompt stay together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 def minibatches(items: Sequence[Item], group_of: Callable[[Item], Hashable], num: int) -> list[list[Item]]:
-    """At most `num` lists of about equally many groups, in order; none is empty."""
+    """At most `num` non-empty lists of nearly equally many groups, in order."""
     groups: dict[Hashable, list[Item]] = {}
     for item in items:
         groups.setdefault(group_of(item), []).append(item)

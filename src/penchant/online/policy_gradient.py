@@ -1,4 +1,4 @@
-"""Policy gradients as a task of the loop: responses are written, scored and weighed, and the clipped loss is taken.
+"""The training task of policy gradients: sample and score responses, compute advantages, take the clipped loss.
 
 Shape suffixes: K scored tokens, R responses, H hidden.
 """
@@ -33,7 +33,7 @@ __all__ = ["PolicyGradient", "value_head"]
 
 
 def value_head(model: LanguageModel) -> nn.Linear:
-    """States to the score that is still to come; it begins at 0. Raises ConfigError where there are no states."""
+    """A linear head from hidden states to the value, initially 0. Raises ConfigError if there are no states."""
     if not model.shares:
         raise ConfigError(
             f"rlhf.method: ppo reads the states of a model that shares prefixes, and {model.name} runs through its own "
@@ -47,10 +47,10 @@ def value_head(model: LanguageModel) -> nn.Linear:
 
 @dataclass
 class PolicyGradient(Task[Weighed]):
-    """RLOO, GRPO and PPO. beta: the price of a nat now, which follows kl_target where the settings have one.
+    """RLOO, GRPO and PPO. beta: the current KL coefficient, which adapts if the settings have a kl_target.
 
-    head: of PPO alone. known: of what was written last. A step is whole or not taken, so nothing of its responses need
-    be kept from one to the next.
+    head: for PPO only. known: metrics of the latest samples. A step is completed or discarded, so no responses are kept
+    between steps.
     """
 
     config: RLHFConfig
@@ -91,7 +91,7 @@ class PolicyGradient(Task[Weighed]):
         self.beta = float(state["beta"])
 
     def count(self, item: Weighed) -> float:
-        """Terms of the mean loss: responses, or tokens where every token counts alike."""
+        """The number of terms of the mean loss: responses, or tokens if every token has equal weight."""
         return float(len(item)) if self.config.rlhf.aggregated == "token" else 1.0
 
     def losses(self, model: LanguageModel, items: Sequence[Weighed]) -> tuple[Tensor, Metrics]:
@@ -123,7 +123,7 @@ class PolicyGradient(Task[Weighed]):
         return (loss_K * self._weight_of(items).to(logp_K)[owner_K]).sum(), metrics
 
     def _scored(self, model: LanguageModel, forest: Forest) -> tuple[Tensor, Tensor | None]:
-        """Log-probs, and values where there is a head, (K,) each."""
+        """Log-probs, and values if there is a head, (K,) each."""
         if self.head is None:
             return score_forest(model, forest), None
         logp_K, hidden_KH = score_with_states(model, forest)
@@ -137,7 +137,7 @@ class PolicyGradient(Task[Weighed]):
         return weigh(written, references, values, rlhf, self.beta)
 
     def _values(self, model: LanguageModel, written: Sequence[Written], budget: int) -> list[NDArray[np.float64]]:
-        """What the value head expects at every token; 0 without one."""
+        """The value at every token; 0 without a value head."""
         if self.head is None:
             return [np.zeros(len(one.logprobs)) for one in written]
 
@@ -149,7 +149,7 @@ class PolicyGradient(Task[Weighed]):
         return numbers_of_tokens([one.sequence for one in written], values, token_budget=budget, share=model.shares)
 
     def _weight_of(self, items: Sequence[Weighed]) -> Tensor:
-        """What a token of each response counts, (R,); the loop divides by the terms of the whole batch."""
+        """The token weight of each response, (R,); the loop divides by the terms of the whole batch."""
         aggregated = self.config.rlhf.aggregated
         if aggregated == "token":
             return torch.ones(len(items))
@@ -158,7 +158,7 @@ class PolicyGradient(Task[Weighed]):
 
 
 def _known(items: Sequence[Weighed]) -> dict[str, tuple[Tensor, float]]:
-    """Metrics of responses as they were written, by TRL's names."""
+    """Metrics of sampled responses, by TRL's names."""
     columns = {
         "reward": [item.written.score for item in items],
         "reward_std": [item.spread for item in items],

@@ -1,6 +1,6 @@
-"""Online DPO as a task of the loop: pairs of the policy's own responses, judged a moment ago.
+"""The training task of online DPO: pairs of the policy's own fresh responses, judged on the fly.
 
-Any objective of pairs is minimised on them; the reference is asked about responses that did not exist before (Direct
+Any objective of pairs can be used; the reference scores the new responses (Direct
 Language Model Alignment from Online AI Feedback, arXiv 2402.04792).
 """
 
@@ -31,9 +31,9 @@ __all__ = ["OnlinePairs"]
 
 @dataclass
 class OnlinePairs(Task[EncodedPair]):
-    """inner: the objective's own task, which reads `reference`: log-probs by key, those of the responses of a step.
+    """inner: the objective's own task, which reads `reference`: log-probs by key of the responses of a step.
 
-    known: of all responses that were written last, whether or not they came into a pair.
+    known: metrics of all latest samples, whether or not they are in a pair.
     """
 
     config: DPOConfig

@@ -1,4 +1,4 @@
-"""What is trained on responses of the policy's own: which prompts, which judge, which method or objective."""
+"""The recipes of online training: prompts, judge, and method or objective."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["FromPairs", "FromScores"]
 
 @dataclass
 class FromScores:
-    """Reinforcement learning from the scores of a judge. reference: in memory, where the settings name one there."""
+    """Reinforcement learning from the scores of a judge. reference: the one in memory, if any."""
 
     config: RLHFConfig
     judge: Scorer
@@ -46,7 +46,7 @@ class FromScores:
         return 1e-6
 
     def dataset(self, run: RLHFConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
-        """The prompts; the reference is found with them, as the ledger names it by its digest. Raises UserError."""
+        """The prompts; the reference is located too, as the ledger records its digest. Raises UserError."""
         if (named := run.rlhf.advantages) is not None:
             _refuse_unknown(named)
         found = prompt_dataset(run.data, data, model, run.seed, reporter, room=run.sampling.max_new_tokens)
@@ -67,7 +67,7 @@ class FromScores:
 
 
 def _refuse_unknown(estimator: str) -> None:
-    """Raises ConfigError where there is no such estimator, before anything is written or scored."""
+    """Raise ConfigError for an unknown estimator, before anything is sampled or scored."""
     try:
         get_estimator(estimator)
     except ValueError as error:
@@ -76,7 +76,7 @@ def _refuse_unknown(estimator: str) -> None:
 
 @dataclass
 class FromPairs:
-    """Online DPO: an objective of pairs, on pairs that a judge makes of the policy's own responses."""
+    """Online DPO: an objective of pairs, on pairs that a judge chooses among the policy's own responses."""
 
     config: DPOConfig
     objective: Preferences
@@ -84,7 +84,7 @@ class FromPairs:
     reference: LanguageModel | None = None
     live: LiveReference = field(default_factory=LiveReference)
     command = "dpo"
-    needs_reference = False  # none is scored beforehand
+    needs_reference = False  # nothing is scored in advance
     answers_as = "pairs"
     model_kind = LanguageModel
 
@@ -99,7 +99,7 @@ class FromPairs:
 
     @property
     def sampling(self) -> SamplingConfig:
-        """How responses are written."""
+        """The sampling settings."""
         return self.config.sampling or SamplingConfig()
 
     @property
@@ -110,7 +110,7 @@ class FromPairs:
         return self.objective.usual_learning_rate(num_steps)
 
     def dataset(self, run: DPOConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
-        """As `FromScores.dataset`."""
+        """Like `FromScores.dataset`."""
         found = prompt_dataset(run.data, data, model, run.seed, reporter, room=self.sampling.max_new_tokens)
         facts = {**found.facts, "judge": self.judge.name}
         if self.objective.needs_reference:

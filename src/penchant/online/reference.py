@@ -1,4 +1,4 @@
-"""The policy that training is held to, asked token by token about responses that did not exist when it began."""
+"""Score new responses with the reference policy, token by token."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["find_live_reference", "live_logprobs", "numbers_of_tokens"]
 def live_logprobs(
     live: LiveReference, policy: LanguageModel, sequences: Sequence[TokenSequence], token_budget: int
 ) -> list[NDArray[np.float64]]:
-    """The log-prob of every scored token under the reference, an array a sequence, in order; without a gradient.
+    """The log-prob of every scored token under the reference, one array per sequence, in order; without gradient.
 
-    Those that share a prompt share it here too. Ranks share the work.
+    Shared prompts are run once. Ranks share the work.
     """
     with live.in_place_of(policy) as model:
         return numbers_of_tokens(
@@ -38,9 +38,9 @@ def live_logprobs(
 def numbers_of_tokens(
     sequences: Sequence[TokenSequence], work: Callable[[Forest], Tensor], *, token_budget: int, share: bool
 ) -> list[NDArray[np.float64]]:
-    """What `work` makes of every scored token of a forest, (K,), without a gradient: an array a sequence, in order.
+    """Apply `work` to every scored token of a forest, (K,), without gradient: one array per sequence, in order.
 
-    Ranks share the micro-batches, which do not depend on how many there are.
+    Ranks share the micro-batches, which do not depend on the number of ranks.
     """
     packed = pack([(s,) for s in sequences], token_budget, share=share)
 
@@ -60,9 +60,9 @@ def numbers_of_tokens(
 def find_live_reference(
     run: RunConfig, policy: LanguageModel, reporter: Reporter, loaded: LanguageModel | None = None
 ) -> tuple[LiveReference, str]:
-    """The reference that the settings name, or `loaded`, or the policy as it is now; and its digest.
+    """The reference in the settings, or `loaded`, or the current policy; and its digest.
 
-    Raises ConfigError where its tokenizer is not the policy's.
+    Raises ConfigError if its tokenizer is not the policy's.
     """
     if run.model.reference is None:
         return LiveReference() if policy.is_adapter else LiveReference.of(policy), policy.digest

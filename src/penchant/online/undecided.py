@@ -1,4 +1,4 @@
-"""Prompts of which nothing can be learned, as a judge told no two responses to them apart."""
+"""Measure the share of prompts without a training signal, because the judge separated no two responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNDECIDED = "frac_undecided"
 
 
 def undecided(rewards: Iterable[Collection[float]]) -> float:
-    """The share of groups in which all rewards are equal. rewards: of each group of responses that are compared.
+    """The share of groups in which all rewards are equal. rewards: those of each group of compared responses.
 
     Example:
         >>> undecided([(1.0, 1.0), (0.0, 1.0)])
@@ -25,9 +25,9 @@ def undecided(rewards: Iterable[Collection[float]]) -> float:
 
 
 def seen_of(written: Sequence[Written], *, by_prompt: bool = True) -> dict[str, float]:
-    """How much was written, and of what share of it nothing can be learned.
+    """Metrics of the amount sampled, and of the share of it without a training signal.
 
-    by_prompt: responses are compared with the others to their prompt, and else with all others of the step.
+    by_prompt: whether responses are compared with others to their prompt, or with all others of the step.
     """
     groups: defaultdict[int, list[float]] = defaultdict(list)
     for one in written:

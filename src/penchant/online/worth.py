@@ -1,4 +1,4 @@
-"""What each token of the responses of a step is worth: scores, the price of KL, and a baseline.
+"""Compute the advantage of each token of a step's responses: scores, the cost of KL, and a baseline.
 
 Shape suffixes: K scored tokens, R responses.
 """
@@ -31,11 +31,11 @@ __all__ = ["Weighed", "joined", "weigh"]
 
 @dataclass(frozen=True, eq=False)
 class Weighed:
-    """A response with what each of its tokens is worth.
+    """A response with its per-token quantities.
 
-    reference, advantage: (n,). value: (n,), what was expected at each token, 0 where nothing estimates it. outcome:
-    (n,), what should have been expected. spread: standard deviation of the scores
-    of its prompt. is_fresh: drawn from the policy as it is, so that ratios are 1.
+    reference, advantage: (n,). value: (n,), the estimate at each token, 0 without an estimator. outcome: (n,), the
+    target for the value. spread: standard deviation of the scores of its prompt. is_fresh: sampled from the current
+    policy, so that ratios are 1.
     """
 
     written: Written
@@ -56,7 +56,7 @@ class Weighed:
 
     @property
     def kl(self) -> float:
-        """log pi - log pi_ref of the response where it was drawn: an unbiased estimate of the KL, in nats."""
+        """log pi - log pi_ref of the response when sampled: an unbiased estimate of the KL, in nats."""
         return float((self.written.logprobs - self.reference).sum())
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ def weigh(
     rlhf: MethodConfig,
     beta: float,
 ) -> list[Weighed]:
-    """The responses of a step, all of every prompt, with their tokens' advantages."""
+    """The responses of a step, with advantages for their tokens; all responses to a prompt must be included."""
     lengths = [len(one.logprobs) for one in written]
     owner_K = torch.from_numpy(np.repeat(np.arange(len(written)), lengths))
     group_R = torch.tensor([one.group for one in written])
@@ -104,12 +104,12 @@ def weigh(
 
 
 def joined(parts: Sequence[NDArray[np.float64]]) -> Tensor:
-    """One tensor of the numbers of every token, response by response, (K,)."""
+    """Concatenate per-token numbers over responses, (K,)."""
     return torch.from_numpy(np.concatenate(parts))
 
 
 def _spread(score_R: Tensor, group_R: Tensor) -> Tensor:
-    """Standard deviation of the scores of each response's prompt; 0 where it stands alone, (R,)."""
+    """Standard deviation of the scores of each response's prompt; 0 for a single response, (R,)."""
     spread_R = torch.zeros_like(score_R)
     for group in group_R.unique():
         inside = group_R == group

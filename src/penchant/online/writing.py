@@ -1,4 +1,4 @@
-"""The model writes responses to the prompts of a step, and a judge scores them."""
+"""Sample responses to the prompts of a step, and score them with a judge."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["Writer", "Written"]
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A response and its score. group: the place of its prompt in the step. logprobs: (n,) those it was drawn with.
+    """A response and its score. group: the index of its prompt in the step. logprobs: (n,), at sampling time.
 
-    score: as the judge gave it. reward: the same, clipped, less the penalty where the response did not end.
+    score: the judge's. reward: the clipped score, less the penalty if the response did not end.
     """
 
     sequence: TokenSequence
@@ -48,9 +48,9 @@ class Written:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes and has scored. judge: None leaves scores at 0, for who judges pairs.
+    """Samples and scores responses. judge: None leaves scores at 0, for judges of pairs.
 
-    seed: responses repeat for the same seed, prompt and occasion.
+    seed: responses are reproducible for the same seed, prompt and occasion.
     """
 
     config: SamplingConfig
@@ -60,9 +60,9 @@ class Writer:
     def write(
         self, model: LanguageModel, prompts: Sequence[EncodedPrompt], occasion: str, num_responses: int | None = None
     ) -> list[Written]:
-        """Scored responses, prompt by prompt. occasion: other responses are drawn on another. Raises UserError.
+        """Sample and score responses, by prompt. occasion: another value gives other responses. Raises UserError.
 
-        Ranks share the prompts, and each asks the judge about the responses to its own.
+        Ranks share the prompts, and each asks the judge about its own responses.
         """
         config = self.config
         params = SamplingParams(config.temperature, max_new_tokens=config.max_new_tokens, seed=self.seed)

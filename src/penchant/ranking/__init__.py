@@ -1,24 +1,24 @@
-"""Ranking what people compared: abilities with intervals, agreement, cycles. numpy and scipy only, no torch.
+"""Ranking from comparisons: abilities with intervals, agreement, cycles. numpy and scipy only, no torch.
 
-votes.py          Votes: who met whom and who won, as columns
+votes.py          Votes: two items and the outcome of each vote, as columns
 connectivity.py   which items cannot be ranked, and why
 bradley_terry.py  abilities from votes, with position, covariates, phantom votes
-davidson.py       the same with ties as an outcome of their own
+davidson.py       the same, with ties as a separate outcome
 prior.py          phantom votes, or a normal distribution of abilities
 fit.py            Fit: ranking, differences with intervals, votes still missing
-bootstrap.py      intervals from clusters of votes drawn again
+bootstrap.py      intervals from resampled clusters of votes
 elo.py            the Elo scale, and the online rule
 agreement.py      raw agreement, kappas, alpha
-cycles.py         HodgeRank: what no single order explains
-ballots.py        what people answered, both-bad and all, before it is decided what counts
-coded.py          a column of labels kept as numbers
+cycles.py         HodgeRank: the part of the votes that no single order explains
+ballots.py        all answers, including both-bad, before deciding which count as votes
+coded.py          a column of labels stored as numbers
 position.py       how often the side shown first wins
-quantiles.py      how far intervals reach, where clusters are few too
-method.py         the choices of a ranking
+quantiles.py      the width of intervals, also for few clusters
+method.py         the options of a ranking
 group.py          one group of connected items as a table
 standings.py      all of the above in one call, as records and as a plain dict
-design.py, estimate.py   how a fit is made: the votes as a linear model, and Newton's method on its likelihood
-sandwich.py       intervals that do not trust the model
+design.py, estimate.py   how a fit is computed: the votes as a linear model, and Newton's method on its likelihood
+sandwich.py       intervals that are robust to a wrong model
 """
 
 from penchant.ranking.agreement import (

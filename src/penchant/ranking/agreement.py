@@ -1,6 +1,6 @@
-"""How far people agree: raw, Cohen's kappa, Fleiss' kappa, Krippendorff's alpha, all for answers without an order.
+"""Agreement of annotators: raw, Cohen's kappa, Fleiss' kappa, Krippendorff's alpha, all for nominal answers.
 
-A unit is what was judged (one pair of responses); its answers are labels, None where somebody did not answer.
+A unit is what was judged (one pair of responses); its answers are labels, None if a person did not answer.
 """
 
 from collections import Counter
@@ -16,9 +16,9 @@ Units = Sequence[Sequence[Hashable]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """A coefficient, or None and the reason why there is none; 1 is full agreement and, but for raw, 0 is chance.
+    """A coefficient, or None with a reason; 1 is full agreement and, except for raw agreement, 0 is chance.
 
-    num_units and num_answers count what entered: units with at least two answers.
+    num_units and num_answers count units with at least two answers, and their answers.
     """
 
     value: float | None
@@ -28,12 +28,12 @@ class Agreement:
 
 
 def raw_agreement(units: Units) -> Agreement:
-    """Probability that two answers to the same unit are equal; each unit counts alike.
+    """Probability that two answers to the same unit are equal; every unit has equal weight.
 
-    The mean over units of sum_c n_c (n_c - 1) / (n (n - 1)), n_c of its n answers being c. Chance is not taken off.
+    The mean over units of sum_c n_c (n_c - 1) / (n (n - 1)), where n_c of n answers are c. Not corrected for chance.
 
     Args:
-        units: answers of each unit; units with fewer than two answers are passed over.
+        units: answers of each unit; units with fewer than two answers are skipped.
 
     Example:
         >>> raw_agreement([["left", "left"], ["left", "tie"]]).value
@@ -46,13 +46,13 @@ def raw_agreement(units: Units) -> Agreement:
 
 
 def krippendorff_alpha(units: Units) -> Agreement:
-    """1 - D_observed / D_expected for nominal answers; missing answers and any number of people are fine.
+    """1 - D_observed / D_expected for nominal answers; allows missing answers and any number of people.
 
-    D_observed is the share of disagreeing pairs within units, a unit of n answers having weight n; D_expected the same
-    among all answers pooled, drawn without replacement.
+    D_observed is the share of disagreeing pairs within units, where a unit of n answers has weight n; D_expected is the
+    same share among all answers pooled, drawn without replacement.
 
     Args:
-        units: answers of each unit; units with fewer than two answers are passed over.
+        units: answers of each unit; units with fewer than two answers are skipped.
 
     Example:
         >>> round(krippendorff_alpha([["left", "left"], ["right", "right"], ["left", "right", None]]).value, 4)
@@ -72,7 +72,7 @@ def krippendorff_alpha(units: Units) -> Agreement:
 
 
 def alpha_reading(alpha: float) -> str:
-    """What a value of alpha means, in words; votes on responses of language models mostly lie between 0.1 and 0.5.
+    """Interpret alpha in words; votes on language models' responses mostly have values between 0.1 and 0.5.
 
     Example:
         >>> alpha_reading(0.3)
@@ -125,7 +125,7 @@ def fleiss_kappa(units: Units) -> Agreement:
 
 
 def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> Agreement:
-    """(p - p_e) / (1 - p_e): p is how often two people agree, p_e how often they would by each one's own shares.
+    """(p - p_e) / (1 - p_e): p is the observed agreement, p_e the one expected from each person's marginals.
 
     Args:
         first, second: the answers of two people to the same N units, none missing.
@@ -157,7 +157,7 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> Agreem
 
 
 def _counted(units: Units) -> list[Counter[Hashable]]:
-    """Answers of the units that have at least two, counted."""
+    """Counts of the answers of each unit with at least two."""
     counts = [Counter(answer for answer in unit if answer is not None) for unit in units]
     return [count for count in counts if count.total() > 1]
 

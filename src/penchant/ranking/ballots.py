@@ -1,6 +1,6 @@
-"""Ballots: all that people answered, before it is decided what counts as a vote.
+"""Ballots: all answers, before deciding which of them count as votes.
 
-A ballot may say that both are bad, and may know its prompt, its unit, its annotator and which side was shown first.
+A ballot may be both-bad, and may record its prompt, unit, annotator and the side shown first.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -25,23 +25,23 @@ Labels = Sequence[Hashable] | None
 
 @dataclass(frozen=True, eq=False)
 class Ballots:
-    """V answers as columns; a column that nobody recorded is None, and so is a cell of it.
+    """V answers as columns; an unrecorded column is None, and so is an unrecorded cell.
 
-    Columns are kept as `Coded`, whatever sequence they are given as.
+    Columns are stored as `Coded`, whatever sequence they are given as.
 
-    "both_bad" is no tie: a tie says that the two are as good as each other, both_bad that neither is any good. It says
-    nothing about which is better, so by default it does not enter a ranking and is counted apart.
+    "both_bad" is not a tie: a tie says that the two are equally good, both_bad that neither is good. It does not say
+    which is better, so by default it is excluded from the ranking and counted separately.
 
     Attributes:
         left, right: names of items.
         outcome: "left", "right", "tie" or "both_bad".
-        prompt: what was asked.
-        unit: what was judged: two people who compared the same two responses share one, whichever stood left.
+        prompt: the prompt.
+        unit: what was judged: votes on the same two responses share a unit, in either order.
         annotator: who answered.
         shown_first: "left" or "right".
 
     Raises:
-        DataError: columns of different length, an unknown outcome or side, no answer at all.
+        DataError: columns of different length, an unknown outcome or side, no answers.
 
     Example:
         >>> ballots = Ballots(["tea", "tea"], ["coffee", "juice"], ["left", "both_bad"])
@@ -75,7 +75,7 @@ class Ballots:
         return len(self.outcome)
 
     def count(self, answer: str) -> int:
-        """How many ballots say so.
+        """The number of ballots with this outcome.
 
         Example:
             >>> Ballots(["tea"], ["milk"], ["tie"]).count("tie")
@@ -84,7 +84,7 @@ class Ballots:
         return int(_coded(self.outcome).where(answer).sum())
 
     def num_without(self, name: str) -> int:
-        """How many ballots have nothing in this column ("prompt", "annotator", ...).
+        """The number of ballots without a value in this column ("prompt", "annotator", ...).
 
         Example:
             >>> Ballots(["a", "b"], ["b", "a"], ["left", "left"], annotator=["Ann", None]).num_without("annotator")
@@ -95,18 +95,18 @@ class Ballots:
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """Which of prompt and annotator every ballot knows, so that votes can be clustered by it."""
+        """Which of prompt and annotator every ballot records, so that votes can be clustered by it."""
         return tuple(name for name in CLUSTERS if not self.num_without(name))
 
     def votes(self, both_bad: BothBad = "apart") -> Votes:
-        """The ballots that rank, clustered by what is recorded.
+        """The ballots that count as votes, with clusters for the columns recorded.
 
         Args:
-            both_bad: "apart" leaves answers of both_bad out; "tie" takes them for ties, as some leaderboards do.
+            both_bad: "apart" leaves out both_bad answers; "tie" treats them as ties, as some leaderboards do.
 
         Raises:
-            ConfigError: another both_bad.
-            DataError: nothing is left, or an item meets itself.
+            ConfigError: an invalid both_bad.
+            DataError: no votes are left, or an item meets itself.
 
         Example:
             >>> ballots = Ballots(["tea", "tea"], ["milk", "milk"], ["left", "both_bad"], annotator=["Ann", "Bo"])
@@ -135,10 +135,10 @@ class Ballots:
         )
 
     def answers(self) -> list[dict[Hashable, str]]:
-        """Annotator -> answer for each unit, the sides being those of the unit's first ballot.
+        """Annotator -> answer for each unit, with the sides of the unit's first ballot.
 
-        Who answers a unit twice counts with the last answer. Answers that name nobody are not among them: whether two
-        are of one person or of two, nobody knows.
+        If a person answers a unit twice, the last answer counts. Anonymous answers are left out, because it is unknown
+        whether two of them are from the same person.
 
         Example:
             >>> ballots = Ballots(["a", "b"], ["b", "a"], ["left", "left"], unit=[7, 7], annotator=["Ann", "Bo"])
@@ -159,7 +159,7 @@ class Ballots:
         return list(answers.values())
 
     def both_bad_of(self) -> Mapping[str, int]:
-        """How many answers of both_bad each item met with; items without any are there with 0.
+        """The number of both_bad answers on each item, including items with 0.
 
         Example:
             >>> Ballots(["tea", "tea"], ["milk", "juice"], ["both_bad", "left"]).both_bad_of()
@@ -180,7 +180,7 @@ def _coded(column: Sequence[Hashable]) -> Coded:
 
 
 def _of_both(left: Coded, right: Coded, kept_V: NDArray[np.bool_]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The items of both sides as they first appear, and (2, V) the number of each side's in every vote kept."""
+    """The items in order of appearance, and the indices (2, V) of both sides of every vote kept."""
     numbers = {item: number for number, item in enumerate(dict.fromkeys((*left.labels, *right.labels)))}
     sides = [np.array([numbers[item] for item in side.labels])[side.code_N[kept_V]] for side in (left, right)]
     order, place = first_appearance(np.stack(sides, axis=1).ravel(), len(numbers))

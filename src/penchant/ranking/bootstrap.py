@@ -1,4 +1,4 @@
-"""Bootstrap intervals: fit again on clusters of votes drawn with replacement; the point estimate stays the fit's.
+"""Bootstrap intervals: refit on clusters of votes drawn with replacement; the point estimate is that of all votes.
 
 Shapes: V votes, B draws, P parameters, G clusters.
 """
@@ -20,9 +20,9 @@ __all__ = ["Bootstrap", "bootstrap"]
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """The fit of all votes, and the abilities and coefficients (B, P) of B resamples of so many clusters.
+    """The fit of all votes, and the abilities and coefficients (B, P) of B resamples of clusters.
 
-    Limits are percentiles, farther out than the level says where clusters are few: see `expanded_tail`.
+    Limits are percentiles, widened where clusters are few: see `expanded_tail`.
 
     Example:
         >>> from functools import partial
@@ -39,7 +39,7 @@ class Bootstrap:
     num_clusters: float = math.inf
 
     def ability(self, item: str, confidence: float = 0.95) -> Interval:
-        """theta_item of the fit around the mean, with percentiles of the resamples as limits.
+        """theta_item relative to the mean, with percentiles of the resamples as limits.
 
         Example:
             >>> from penchant.ranking import Fit
@@ -103,22 +103,22 @@ def bootstrap(
     num_resamples: int = 1000,
     seed: int = 0,
 ) -> Bootstrap:
-    """Fit all votes, and B resamples in which clusters are drawn with replacement.
+    """Fit all votes, and refit B resamples in which clusters are drawn with replacement.
 
-    One way of clustering: whole clusters are drawn, as often as there are clusters. Two or more ways (prompt and
-    annotator): each is drawn on its own and a vote counts the product of how often its clusters came up, which errs to
-    the wide side. No clustering: single votes are drawn.
+    With one kind of cluster, whole clusters are drawn, as many as there are. With two or more (prompt and annotator),
+    each kind is drawn independently and a vote's weight is the product of its clusters' counts, which errs on the wide
+    side. Without clusters, single votes are drawn.
 
     Args:
         votes: V votes.
-        fit: how to fit; pass `partial(fit_bradley_terry, covariance="model")` to save the sandwich of every resample.
-        clusters: names out of `votes.clusters`; None takes all, () none.
+        fit: how to fit; pass `partial(fit_bradley_terry, covariance="model")` to skip the sandwich of every resample.
+        clusters: names in `votes.clusters`; None means all, () none.
         num_resamples: B.
-        seed: of numpy's generator; the same seed gives the same draws.
+        seed: seed of numpy's generator; the same seed gives the same draws.
 
     Raises:
         ConfigError: an unknown cluster, or fewer than two resamples.
-        DataError: the fit of a resample has no finite answer: leaving it out would make the interval too narrow.
+        DataError: the fit of a resample is not finite: leaving it out would make the interval too narrow.
 
     Example:
         >>> from functools import partial

@@ -29,29 +29,29 @@ def fit_bradley_terry(
 ) -> Fit:
     """Maximise sum of w [s log sigma(eta) + (1 - s) log sigma(-eta)] over the abilities theta.
 
-    eta = theta_left - theta_right + gamma + x . beta, and s is the left's score: 1 won, 0 lost, 1/2 tie, so a tie is
-    half a win for each side. gamma is the advantage of the left (first, home) side and beta the sway of covariates;
-    both only if asked for. Items are sources, such as a checkpoint at a temperature: single responses are hardly ever
-    connected. Memory grows with the square of the number of items.
+    eta = theta_left - theta_right + gamma + x . beta, and s is the left item's score: 1 won, 0 lost, 1/2 tie, so a tie
+    is half a win for each side. gamma is the advantage of the left (first, home) side and beta that of covariates;
+    both are fitted only on request. Items are sources, such as a checkpoint at a temperature: single responses are
+    hardly ever connected. Memory grows with the square of the number of items.
 
     Args:
         votes: V votes.
         position: whether to fit gamma, the coefficient "position".
-        covariates: names of the votes' covariates to fit, which is contextual Bradley-Terry: the abilities are those at
-            covariates of zero, say at equal length.
+        covariates: names of the votes' covariates to fit (contextual Bradley-Terry): the abilities are those at
+            covariates of zero, such as equal length.
         prior: True gives each item half a phantom win and half a phantom loss against an opponent of ability zero;
-            `Gaussian(deviation)` is ridge regression. Every item then has a finite ability, and the notes of the result
-            say which rest on the prior alone. The prior is on abilities, never on coefficients.
-        covariance: "sandwich", which holds where votes of a cluster err together, ties are no coin flips or the model
-            is wrong; or "model", the inverse information, which takes every vote to be an independent draw.
-        clusters: names of the votes' clusters for the sandwich; None takes all the votes carry, () none.
+            `Gaussian(deviation)` is ridge regression. Every item then has a finite ability, and the result's notes
+            name those that rest on the prior alone. The prior is on abilities, never on coefficients.
+        covariance: "sandwich", which is valid if votes of a cluster are correlated, ties are not coin flips or the
+            model is wrong; or "model", the inverse information, which assumes independent votes.
+        clusters: names of the votes' clusters for the sandwich; None means all that the votes have, () none.
 
     Returns:
         A `Fit`; abilities in natural-log units with mean zero.
 
     Raises:
-        DataError: without the prior, items that cannot be ranked (not connected, won or lost every vote), named; a
-            coefficient that the votes do not determine; a fit that does not settle.
+        DataError: without the prior, items that cannot be ranked (not connected, won or lost every vote), by name; a
+            coefficient that the votes do not determine; a fit that does not converge.
         ConfigError: an unknown covariate, cluster, covariance or prior, or clusters with covariance="model".
 
     Example:

@@ -1,9 +1,9 @@
-"""What an interval is to be read with: too few prompts, or none that differs from another."""
+"""Warnings for intervals: from too few prompts, or from prompts that are all the same."""
 
 __all__ = ["FEW", "FEW_PROMPTS", "ONE", "SAME", "warning_of"]
 
 FEW_PROMPTS = 20
-"""Below it, an interval may be too narrow, however it is made: so few prompts may miss what rare ones do."""
+"""Fewer prompts may give too narrow an interval by any method, because they can miss rare cases."""
 
 ONE = "only one prompt: nothing can be said of others"
 FEW = "only {num_prompts} prompts: an interval from fewer than 20 may be too narrow"
@@ -11,9 +11,9 @@ SAME = "every prompt gave the same, so how much others differ is not known"
 
 
 def warning_of(num_prompts: int, *, is_same: bool = False) -> str | None:
-    """What to say beside an interval, or in its place; None where there is nothing to beware of.
+    """The warning beside an interval, or in its place; None if there is none.
 
-    is_same: no prompt differs from another, so that nothing says how wide the interval should be.
+    is_same: all prompts have the same value, so that the width of the interval is unknown.
 
     Example:
         >>> warning_of(1), warning_of(20)

@@ -1,4 +1,4 @@
-"""A column of labels kept as numbers: each label once, and for every cell the number of its label.
+"""A column of labels stored as numbers: each label once, and for every cell the index of its label.
 
 Shapes: N cells.
 """
@@ -33,7 +33,7 @@ class Coded(Sequence[Any]):
 
     @classmethod
     def of(cls, cells: Sequence[Hashable]) -> "Coded":
-        """The column of these cells; labels are numbered as they first appear.
+        """The column of these cells; labels are numbered in order of appearance.
 
         Example:
             >>> Coded.of("abca").code_N.tolist()
@@ -72,7 +72,7 @@ class Coded(Sequence[Any]):
 
 
 def first_appearance(code_N: NDArray[Any], num_labels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The codes that there are, in the order in which they first appear, and (N,) the place of each cell's in it.
+    """The codes in order of first appearance, and (N,) the position of each cell's code in it.
 
     Example:
         >>> order, place_N = first_appearance(np.array([2, 0, 2]), 3)
@@ -81,7 +81,7 @@ def first_appearance(code_N: NDArray[Any], num_labels: int) -> tuple[NDArray[np.
     """
     num = len(code_N)
     first = np.full(num_labels, num)
-    first[code_N[::-1]] = np.arange(num - 1, -1, -1)  # of equal codes the last to be written is the first in the column
+    first[code_N[::-1]] = np.arange(num - 1, -1, -1)  # the last write wins: the first in the column
     there = np.flatnonzero(first < num)
     order = there[np.argsort(first[there], kind="stable")]
     place = np.zeros(num_labels, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Which items the votes can rank against each other, and in words why the others cannot be.
+"""Find which items the votes can rank against each other, and explain in words why the others cannot be.
 
 Shapes: V votes, I items, E edges from a winner to a loser.
 """
@@ -17,7 +17,7 @@ __all__ = ["Unrankable", "components", "refuse_unrankable", "strong_components",
 
 @dataclass(frozen=True)
 class Unrankable:
-    """Items with no finite place beside the largest group of the others, and the reason as a sentence."""
+    """Items without a finite ability relative to the largest group, and the reason as a sentence."""
 
     items: tuple[str, ...]
     reason: str
@@ -26,7 +26,7 @@ class Unrankable:
 def components(votes: Votes) -> list[tuple[str, ...]]:
     """Groups of items that votes connect, directly or through others; largest first.
 
-    Between two groups nothing was ever compared, so no vote says how they relate. Votes of weight 0 do not connect.
+    No votes compare items of two groups, so their relation is unknown. Votes of weight 0 do not connect.
 
     Example:
         >>> from penchant.ranking import Votes, components
@@ -39,7 +39,7 @@ def components(votes: Votes) -> list[tuple[str, ...]]:
 def strong_components(votes: Votes) -> list[tuple[str, ...]]:
     """Groups within which every item has beaten (or tied with) every other through a chain of votes; largest first.
 
-    Finite abilities of maximum likelihood exist exactly when there is one such group.
+    Finite maximum-likelihood abilities exist exactly if there is one such group.
 
     Example:
         >>> from penchant.ranking import Votes, strong_components
@@ -55,7 +55,7 @@ def strong_components(votes: Votes) -> list[tuple[str, ...]]:
 def unrankable(votes: Votes) -> list[Unrankable]:
     """Every group of items without a finite ability relative to the largest group, each with its reason.
 
-    An empty list means that the abilities of Bradley-Terry exist and are unique (up to a shift).
+    An empty list means that the Bradley-Terry abilities exist and are unique (up to a shift).
 
     Example:
         >>> from penchant.ranking import Votes, unrankable
@@ -72,7 +72,7 @@ def unrankable(votes: Votes) -> list[Unrankable]:
         Unrankable(group, f"{_names(group)} met none of the items of the largest connected group")
         for group in _groups(votes, weak_I)[1:]
     ]
-    placed = set()  # the largest strong group of each connected group, against which the others are measured
+    placed = set()  # the largest strong group of each connected group, to which the others are compared
     for group in _groups(votes, strong_I):
         weak, strong = labels_of[group[0]]
         if weak in placed:
@@ -82,10 +82,10 @@ def unrankable(votes: Votes) -> list[Unrankable]:
 
 
 def refuse_unrankable(votes: Votes) -> None:
-    """Nothing where every item can be ranked.
+    """Raise DataError unless every item can be ranked.
 
     Raises:
-        DataError: names the items that cannot be, and why.
+        DataError: some items cannot be ranked; it names them and says why.
 
     Example:
         >>> from penchant.ranking import Votes, refuse_unrankable
@@ -102,7 +102,7 @@ def refuse_unrankable(votes: Votes) -> None:
 
 
 def _why(won: bool, lost: bool) -> str:
-    """What keeps a group from a finite place, by how its votes against the others went: all won, all lost, or some."""
+    """Why a group has no finite ability, by its votes against the others: all won, all lost, or some."""
     if won and lost:
         return "won every vote against some items and lost every vote against the others, so its distance is open"
     end = "high" if won else "low"
@@ -110,7 +110,7 @@ def _why(won: bool, lost: bool) -> str:
 
 
 def _edges(votes: Votes) -> tuple[IntArray, IntArray]:
-    """Winner and loser, each pair once; a tie is half a win for both sides, so an edge each way."""
+    """Edges from winner to loser, each once; a tie is half a win for both sides, so an edge each way."""
     counts, num = votes.weight_V > 0, len(votes.items)
     forward_V, backward_V = votes.left_V * num + votes.right_V, votes.right_V * num + votes.left_V
     won, lost = counts & (votes.outcome_V >= 0), counts & (votes.outcome_V <= 0)
@@ -132,6 +132,6 @@ def _groups(votes: Votes, label_I: IntArray) -> list[tuple[str, ...]]:
 
 
 def _names(items: tuple[str, ...]) -> str:
-    """At most five names; a sentence with fifty cannot be read."""
+    """At most five names in a sentence."""
     shown = ", ".join(repr(item) for item in items[:5])
     return shown if len(items) <= 5 else f"{shown} and {len(items) - 5} more"

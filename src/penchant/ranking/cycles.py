@@ -1,4 +1,4 @@
-"""HodgeRank: how much of what people decided fits one order, and whether any of it runs in circles.
+"""HodgeRank: how much of the decided votes fits one order, and whether preferences are cyclic.
 
 Shapes: I items; matrices (I, I) hold log-odds that the row item beats the column item; N triples.
 """
@@ -21,10 +21,10 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Cycle:
-    """Three items each of which a majority prefers to the next, and the last to the first.
+    """Three items of which a majority prefers each to the next, and the last to the first.
 
-    curl: sum of the log-odds around the cycle. z: how far the three log-odds are from the nearest that one order
-    allows, in standard errors.
+    curl: sum of the log-odds around the cycle. z: distance of the three log-odds from the nearest ones consistent with
+    one order, in standard errors.
     """
 
     items: tuple[str, str, str]
@@ -39,12 +39,12 @@ class HodgeRank:
     Attributes:
         items: I names.
         score_I: the potential, log-odds, mean zero within each group of connected items.
-        flow_II: log-odds of row over column; 0 where nothing was decided between two items.
-        residual_II: flow minus differences of scores, where something was decided between two items.
-        cyclic_share: weighted squares of the residual over those of the flow: 0 one order explains everything, 1 none.
-        p_value: at most how often votes of one order show a circle as sure as the surest here, if votes are
-            independent; 1 where no majorities form a circle, None where no closed path of pairs was decided.
-        cycles: three-item cycles, the surest first.
+        flow_II: log-odds of row over column; 0 if no vote decided between two items.
+        residual_II: flow minus differences of scores, if a vote decided between two items.
+        cyclic_share: weighted squares of the residual over those of the flow: 0 if one order explains all, 1 if none.
+        p_value: upper bound on the probability, under one order and independent votes, of a cycle as significant as the
+            most significant here; 1 if no majorities form a cycle, None if no closed path of pairs was decided.
+        cycles: three-item cycles, the most significant first.
     """
 
     items: tuple[str, ...]
@@ -57,27 +57,27 @@ class HodgeRank:
 
 
 def hodge_rank(votes: Votes, *, num_cycles: int = 10) -> HodgeRank:
-    """Weighted least squares: minimise over s the sum over pairs of w_ij (y_ij - (s_i - s_j))^2, and test for circles.
+    """Weighted least squares: minimise over s the sum over pairs of w_ij (y_ij - (s_i - s_j))^2, and test for cycles.
 
-    y_ij = log((a + 1/2) / (b + 1/2)), a and b the wins of i and of j, is finite also where one side won everything;
+    y_ij = log((a + 1/2) / (b + 1/2)), with a and b the wins of i and of j, is finite even if one side won everything;
     w_ij = 1 / (1 / (a + 1/2) + 1 / (b + 1/2)) is one over its variance. Ties are left out: given that one of two wins,
-    Davidson's model with any number of ties is Bradley-Terry's, and its log-odds add up, where those of scores with
-    half a win for a tie do not. A pair that met as left and right and as right and left is one pair, so a position
-    advantage cancels only if sides were balanced.
+    Davidson's model with any number of ties equals Bradley-Terry's, and its log-odds are additive, whereas those of
+    scores with half a win for a tie are not. A pair that met as (left, right) and as (right, left) is one pair, so a
+    position advantage cancels only if sides were balanced.
 
-    The residual is cycles and noise, and also whatever log-odds do not add up: where everybody always prefers the
-    better of any two, log-odds are equally large for near and for far items, the share is up to 1/3, and there is no
-    cycle. So the test is one of its own: `p_value` supposes only that there is one order, in which whoever is farther
-    apart is at least as surely told apart (strong stochastic transitivity). Bradley-Terry's model is such an order,
-    Davidson's and Thurstone's are, and so are votes in which the better always wins. The statistic is the greatest z^2
-    of all cycles; under one order it exceeds x in one triple with a probability of at most
+    The residual contains cycles and noise, and also any non-additivity of the log-odds: if everybody always prefers the
+    better of any two, log-odds are equally large for near and far items, the share is up to 1/3, and there is no cycle.
+    So the test is separate: `p_value` assumes only that there is one order, in which items farther apart are separated
+    at least as surely (strong stochastic transitivity). The models of Bradley-Terry, Davidson and Thurstone are such
+    orders, and so are votes in which the better item always wins. The statistic is the greatest z^2 of all cycles;
+    under one order it exceeds x in one triple with a probability of at most
     P(chi2_1 > x) / 8 + P(chi2_2 > x) / 2 + P(chi2_3 > x) / 8, whatever the probabilities are, and in some triple with
-    at most so much times the number of triples. Where not all pairs met, longer circles are looked for as well, by the
-    sign test of their least sure pair; each of the two tests then has half the error.
+    at most that probability times the number of triples. If not all pairs met, longer cycles are tested as well, by the
+    sign test of their least significant pair; each of the two tests then has half the error.
 
     Args:
         votes: V votes.
-        num_cycles: greatest length of the list of cycles.
+        num_cycles: the most cycles to list.
 
     Example:
         >>> from penchant.ranking import Votes, hodge_rank
@@ -114,7 +114,7 @@ def hodge_rank(votes: Votes, *, num_cycles: int = 10) -> HodgeRank:
 
 
 def _wins(votes: Votes) -> FloatArray:
-    """Shape (I, I): weight with which row beat column; a tie is no win."""
+    """Shape (I, I): total weight of votes in which row beat column; a tie is no win."""
     num = len(votes.items)
     forward_V, backward_V = votes.left_V * num + votes.right_V, votes.right_V * num + votes.left_V
     won = total(forward_V, votes.weight_V * (votes.outcome_V > 0), num * num)
@@ -125,7 +125,7 @@ def _wins(votes: Votes) -> FloatArray:
 def _majority_cycles(
     items: tuple[str, ...], flow_II: FloatArray, variance_II: FloatArray, num_cycles: int
 ) -> list[Cycle]:
-    """The surest of i > j > k > i by majority, each once: i is its first item in the order of `items`."""
+    """The most significant majority cycles i > j > k > i, each once; i is the first in the order of `items`."""
     found: list[Cycle] = []
     for i in range(len(items)):
         beaten_J = i + 1 + np.flatnonzero(flow_II[i, i + 1 :] > 0)
@@ -141,16 +141,16 @@ def _majority_cycles(
 
 
 def _squared_distance(flow_3N: FloatArray, variance_3N: FloatArray) -> FloatArray:
-    """Weighted squares from the log-odds around each cycle, all positive, to the nearest of one order, shape (N,).
+    """Weighted squared distance (N,) of each cycle's log-odds, all positive, to the nearest of one order.
 
-    Of the three steps around, an order makes two go up: both are 0 at most, and these are the two nearest to 0. Or it
-    makes one go up, by t >= 0 and from the last to the first of it, and then the two others go down by t at most each.
+    Of the three steps around, an order makes two go up: then both are at most 0, and the two nearest to 0 are chosen.
+    Or it makes one go up, by t >= 0 from the last item to the first, and then the two others go down by at most t each.
     """
     square_3N = flow_3N**2 / variance_3N
     nearest_N: FloatArray = square_3N.sum(axis=0) - square_3N.max(axis=0)
     for up in range(3):
         others = [step for step in range(3) if step != up]
-        for turned in (others, others[:1], others[1:]):  # the steps that t turns out to bind
+        for turned in (others, others[:1], others[1:]):  # the steps for which the bound t is active
             weight_N = sum(1 / variance_3N[step] for step in (up, *turned))
             pull_N = sum(flow_3N[step] / variance_3N[step] for step in turned) - flow_3N[up] / variance_3N[up]
             t_N = np.maximum(pull_N / weight_N, 0.0)
@@ -170,18 +170,18 @@ def _p_value(wins_II: FloatArray, met_II: BoolArray, z: float) -> float | None:
     by_chance = np.array([1, 4, 1]) / 8 @ chi2.sf(z**2, [1, 2, 3])
     of_triples = min(1.0, num_triples * float(by_chance)) if z > 0 else 1.0
     if num_pairs == int((sizes * (sizes - 1)).sum()) // 2:
-        return of_triples  # among items that all met, a longer circle holds one of three
+        return of_triples  # among items that all met, a longer cycle contains one of three
     of_circles = _of_longer_circles(wins_II, num_pairs)
     return of_circles if num_triples == 0 else min(1.0, 2 * min(of_triples, of_circles))
 
 
 def _of_longer_circles(wins_II: FloatArray, num_pairs: int) -> float:
-    """Every circle has a step against the order, and a sign test calls it as sure as q with probability q at most."""
+    """Every cycle has a step against the order, whose sign test is significant at q with probability at most q."""
     winner_E, loser_E = np.nonzero(wins_II > wins_II.T)
     sign_E = betainc(wins_II[winner_E, loser_E], wins_II[loser_E, winner_E] + 1, 0.5)
     steps = np.unique(sign_E)
     low, high = 0, len(steps)
-    while low < high:  # the least q at which pairs as sure as q close a circle
+    while low < high:  # the least q at which pairs significant at q close a cycle
         middle = (low + high) // 2
         sure_II = np.zeros(wins_II.shape, dtype=bool)
         sure_E = sign_E <= steps[middle]

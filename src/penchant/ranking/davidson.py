@@ -1,4 +1,4 @@
-"""Davidson's model: Bradley-Terry in which ties are an outcome of their own.
+"""Davidson's model: Bradley-Terry with ties as a separate outcome.
 
 Shapes: V votes, C cells, P parameters (abilities, coefficients, log nu).
 """
@@ -20,10 +20,10 @@ __all__ = ["davidson_probabilities", "fit_davidson"]
 
 
 def davidson_probabilities(difference: float, nu: float) -> tuple[float, float, float]:
-    """Win, tie and loss: e^(d/2), nu and e^(-d/2), divided by their sum.
+    """Win, tie and loss: e^(d/2), nu and e^(-d/2), normalised by their sum.
 
-    With strengths pi = e^theta this is the paper's pi_i : nu sqrt(pi_i pi_j) : pi_j. Between equals a tie is nu times
-    as likely as a win; nu = 0 is Bradley-Terry.
+    With strengths pi = e^theta this is the paper's pi_i : nu sqrt(pi_i pi_j) : pi_j. Between equal items a tie is nu
+    times as likely as a win; nu = 0 gives Bradley-Terry.
 
     Args:
         difference: d = theta - theta_other, natural-log units.
@@ -53,14 +53,14 @@ def fit_davidson(
 ) -> Fit:
     """Maximise sum of w log P(outcome), P as in `davidson_probabilities` with d = eta of `fit_bradley_terry`.
 
-    Arguments and errors are those of `fit_bradley_terry`. At the maximum each item's wins plus half its ties, and the
-    number of all ties, are what the model expects (a prior apart).
+    Arguments and errors are those of `fit_bradley_terry`. At the maximum, the model's expectation of each item's wins
+    plus half its ties, and of the number of ties, equals the observed one (without a prior).
 
     Returns:
         A `Fit` with `nu` and the coefficient "log_nu".
 
     Raises:
-        DataError: also where no vote, or every vote, is a tie: then nu is 0 or infinite.
+        DataError: also if no vote, or every vote, is a tie: then nu is 0 or infinite.
 
     Example:
         >>> from penchant.ranking import Votes, fit_davidson
@@ -90,7 +90,7 @@ def fit_davidson(
 
 
 def _likelihood(design: Design, parameter_P: FloatArray) -> Likelihood:
-    """eta enters a vote's log-probability as s eta, s = 1/2 won, 0 tie, -1/2 lost, and log nu as 1 for a tie."""
+    """A vote's log-probability contains s eta, with s = 1/2 won, 0 tie, -1/2 lost, and log nu for a tie."""
     win_C, tie_C, loss_C, log_total_C = _probabilities(design, parameter_P)
     eta_C, log_nu = design.push(parameter_P[:-1]), parameter_P[-1]
     sign_C = design.score_C - design.weight_C / 2
@@ -99,7 +99,7 @@ def _likelihood(design: Design, parameter_P: FloatArray) -> Likelihood:
     gradient_P = np.append(
         design.pull(sign_C - design.weight_C * expected_C), (design.tie_C - design.weight_C * tie_C).sum()
     )
-    # Variances without cancellation: with w, t, l the probabilities, (w + l) / 4 - (w - l)^2 / 4 is this sum.
+    # Variances without cancellation: with w, t, l the probabilities, (w + l) / 4 - (w - l)^2 / 4 equals this sum.
     variance_C = win_C * loss_C + tie_C * (win_C + loss_C) / 4
     across_P = design.pull(-design.weight_C * expected_C * tie_C)
     tie_variance = design.weight_C @ (tie_C * (win_C + loss_C))
@@ -117,7 +117,7 @@ def _residuals(design: Design, votes: Votes, parameter_P: FloatArray) -> tuple[F
 
 
 def _probabilities(design: Design, parameter_P: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Win, tie and loss, and the log of what divides them, each of shape (C,)."""
+    """Win, tie and loss probabilities, and the log of their normaliser, each of shape (C,)."""
     eta_C, log_nu = design.push(parameter_P[:-1]), parameter_P[-1]
     log_total_C = np.logaddexp(np.logaddexp(eta_C / 2, -eta_C / 2), log_nu)
     return (

@@ -1,7 +1,7 @@
 """Votes as the sufficient statistics of a linear model: eta = theta_left - theta_right + x . gamma.
 
-Without covariates all votes of one (left, right) pair are one cell, so that a step of the fit costs the same for a
-thousand votes and for two million. With covariates a vote is a cell of its own.
+Without covariates all votes of one (left, right) pair form one cell, so that a step of the fit costs the same for a
+thousand votes as for two million. With covariates each vote is its own cell.
 
 Shapes: V votes, C cells, I items, K coefficients (position, covariates), P = I + K parameters.
 """
@@ -29,7 +29,7 @@ def total(group_V: IntArray, value_V: FloatArray, num_groups: int) -> FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """The matrix X of shape (C, P), never written out, and what was observed in each cell.
+    """The implicit matrix X of shape (C, P), and the observations in each cell.
 
     Attributes:
         num_items: I.
@@ -64,11 +64,11 @@ class Design:
 
         Raises:
             ConfigError: a covariate that the votes do not have, or one named twice.
-            DataError: a covariate that is always 0, or that the abilities and the other coefficients explain fully.
+            DataError: a covariate that is always 0, or is collinear with the abilities and other coefficients.
         """
         names = (*(["position"] if position else []), *covariates)
         unknown = [name for name in covariates if name not in votes.covariates]
-        if unknown or len({"log_nu", *names}) <= len(names):  # log_nu is the name of Davidson's own
+        if unknown or len({"log_nu", *names}) <= len(names):  # log_nu is reserved for Davidson's model
             raise ConfigError(
                 f"Covariates must be different names out of {sorted(votes.covariates)}; got {list(covariates)}."
             )
@@ -139,7 +139,7 @@ class Design:
         return gram_PP
 
     def _refuse_collinear(self) -> None:
-        """What the abilities leave of each coefficient's column must not vanish, alone or combined with the others."""
+        """Raise DataError if the coefficients' columns, projected off the abilities, are linearly dependent."""
         if not self.names:
             return
         num = self.num_items
@@ -154,7 +154,7 @@ class Design:
 
 
 def _cells(votes: Votes) -> tuple[IntArray, IntArray]:
-    """The cell of each vote, and one vote of each cell: a cell for every (left, right) that occurs."""
+    """The cell of each vote, and one vote of each cell; one cell per (left, right) that occurs."""
     num = len(votes.items)
     pair_V = votes.left_V * num + votes.right_V
     vote_of_pair = np.full(num * num, -1)

@@ -1,4 +1,4 @@
-"""Elo: the scale every ability is shown on, and the online rule, whose result depends on the order of the votes."""
+"""Elo: the scale on which abilities are shown, and the online rule, whose result depends on the order of votes."""
 
 import math
 from typing import TypeVar
@@ -69,11 +69,11 @@ def expected_score(rating: Number, opponent: Number) -> Number:
 
 
 def online_elo(votes: Votes, *, k: float = 4.0, initial: float = 1000.0) -> dict[str, float]:
-    """Ratings after one pass over the votes in their order: R += K (S - E), for both sides at once.
+    """Ratings after one pass over the votes in order: R += K (S - E), for both sides at once.
 
-    The rule forgets: what a vote did to a rating fades by a factor e in 695 / K even games of that item (174 with
-    K = 4), and the same votes in another order give other ratings. It suits items that change. For items that do not,
-    use `fit_bradley_terry`. Clusters and covariates are not used.
+    The rule forgets: the effect of a vote on a rating decays by a factor e in 695 / K even games of that item (174 with
+    K = 4), and the same votes in another order give other ratings. It suits items that change. For fixed items, use
+    `fit_bradley_terry`. Clusters and covariates are not used.
 
     Args:
         votes: V votes, every weight 1.
@@ -81,11 +81,11 @@ def online_elo(votes: Votes, *, k: float = 4.0, initial: float = 1000.0) -> dict
         initial: rating of every item before the first vote.
 
     Returns:
-        Rating of each item, in the order of `votes.items`. Their sum stays what it was.
+        Rating of each item, in the order of `votes.items`. Their sum is unchanged.
 
     Raises:
         ConfigError: k is not positive.
-        DataError: a weight other than 1, for which the rule has no place.
+        DataError: a weight other than 1, which the rule cannot use.
 
     Example:
         >>> from penchant.ranking import Votes

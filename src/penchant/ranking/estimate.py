@@ -1,4 +1,4 @@
-"""From votes to a `Fit`: maximum likelihood by Newton's method, and its covariance; for Bradley-Terry and Davidson.
+"""Compute a `Fit` from votes: maximum likelihood by Newton's method, and its covariance, for both models.
 
 Shapes: V votes, I items, K coefficients of the design, E parameters outside it, P = I + K + E.
 """
@@ -20,7 +20,7 @@ from penchant.ranking.votes import FloatArray, Votes
 __all__ = ["Likelihood", "PairModel", "estimate", "maximise"]
 
 MAX_STEPS = 50
-"""Of Newton's method."""
+"""The most steps of Newton's method."""
 
 
 class Likelihood(NamedTuple):
@@ -37,7 +37,7 @@ class PairModel(NamedTuple):
     Attributes:
         extra: names of the parameters outside the design; "log_nu" or none.
         likelihood: of all votes, at parameters (P,).
-        residuals: derivatives of each vote's log-likelihood, weight included: in its eta (V,), in the extras (V, E).
+        residuals: derivatives of each vote's weighted log-likelihood in eta (V,) and in the extra parameters (V, E).
     """
 
     extra: tuple[str, ...]
@@ -97,13 +97,13 @@ def estimate(
 
 
 def maximise(likelihood: Callable[[FloatArray], Likelihood], num_parameters: int) -> tuple[FloatArray, Likelihood]:
-    """The parameters (P,) at which a concave function is largest, and the function there.
+    """Return the parameters (P,) that maximise a concave function, and the function there.
 
-    Starts at zero. A step that lowers the value is halved until it does not. Done when no parameter moves by more than
-    1e-8; as the last step of Newton squares the error, what remains is rounding.
+    Starts at zero. A step that lowers the value is halved until it does not. Stops when no parameter moves by more than
+    1e-8; since Newton's last step squares the error, only rounding remains.
 
     Raises:
-        DataError: still moving after 50 steps, because a parameter can grow for ever.
+        DataError: not converged after 50 steps, because a parameter diverges.
 
     Example:
         >>> from penchant.ranking.estimate import Likelihood, maximise
@@ -130,7 +130,7 @@ def maximise(likelihood: Callable[[FloatArray], Likelihood], num_parameters: int
 
 
 def _keep_mean(likelihood: Likelihood, design: Design) -> Likelihood:
-    """A shift of all abilities changes nothing; some information in that direction makes the matrix invertible."""
+    """Add information along the shift of all abilities, to which votes are invariant, for invertibility."""
     num = design.num_items
     information_PP = likelihood.information_PP.copy()
     information_PP[:num, :num] += np.trace(information_PP[:num, :num]) / num**2
@@ -160,12 +160,12 @@ def _middle(
     clusters: Sequence[str],
     prior: Prior | None,
 ) -> tuple[FloatArray, FloatArray]:
-    """The middle of the sandwich, and the least it may be.
+    """The middle of the sandwich, and its lower bound.
 
-    A prior adds its own information: so the covariance is the mean squared error around abilities drawn from the prior,
-    and a direction no vote speaks about keeps the prior's spread. The least is nothing with one way of clustering;
-    votes taken one by one with several; and the model's information where the prior alone keeps an ability finite, as
-    an item that won every vote leaves residuals too small to be believed.
+    A prior adds its own information, so the covariance is the mean squared error around abilities drawn from the prior,
+    and a direction without votes keeps the prior's variance. The lower bound is zero with one kind of cluster; that of
+    unclustered votes with several; and the model's information where only the prior keeps an ability finite, because
+    the residuals of an item that won every vote are too small to trust.
     """
     residuals = model.residuals(design, votes, parameter_P)
     meat_PP = meat(votes, design, *residuals, clusters)
@@ -179,7 +179,7 @@ def _middle(
 
 
 def _to_units(design: Design, num_parameters: int) -> FloatArray:
-    """The linear map from what was fitted to what is reported: abilities around their mean, columns unscaled."""
+    """The linear map from fitted to reported parameters: abilities around their mean, columns unscaled."""
     num_items, num_coefficients = design.num_items, len(design.names)
     unit_PP = np.eye(num_parameters)
     unit_PP[:num_items, :num_items] -= 1 / num_items

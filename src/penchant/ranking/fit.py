@@ -1,4 +1,4 @@
-"""What a fit of abilities says: the ranking, differences with intervals, and how many votes are still missing.
+"""The result of a fit: the ranking, differences with intervals, and the number of votes still missing.
 
 Shapes: I items, K coefficients (position, covariates, log_nu), P = I + K parameters.
 """
@@ -29,19 +29,19 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Abilities in natural-log units with mean zero; only differences mean anything.
+    """Abilities in natural-log units with mean zero; only differences are meaningful.
 
     Attributes:
         items: I names.
         ability_I: abilities theta.
         coefficients: position, covariates and log_nu, each in log-odds for one unit of the covariate.
         covariance_PP: of abilities (around their mean) and coefficients; the intervals come from it.
-        model_covariance_PP: the same if the model were exactly true and votes independent.
-        log_likelihood: in nats, the prior not counted.
+        model_covariance_PP: the same, assuming a correct model and independent votes.
+        log_likelihood: in nats, without the prior.
         nu: tie parameter of Davidson's model; 0 in Bradley-Terry's, where a tie is half a win for each side.
-        notes: sentences a reader of the abilities must know, such as phantom votes or few clusters.
-        degrees: degrees of freedom of the intervals, which are Student's t: the clusters less one, of the way of
-            clustering that has fewest; inf, which is the normal distribution, without clusters.
+        notes: caveats in sentences, such as phantom votes or few clusters.
+        degrees: degrees of freedom of the intervals, which use Student's t: the fewest clusters of any kind, less one;
+            inf, the normal distribution, without clusters.
 
     Example:
         >>> from penchant.ranking import Votes, fit_bradley_terry
@@ -76,12 +76,12 @@ class Fit:
         return tuple(self.items[i] for i in np.argsort(-self.ability_I, kind="stable"))
 
     def ability(self, item: str, confidence: float = 0.95) -> Interval:
-        """theta_item around the mean of all items, with confidence limits, natural-log units.
+        """theta_item relative to the mean of all items, with confidence limits, natural-log units.
 
-        Two such intervals may overlap and the difference of the two be clear all the same: see `difference`.
+        Two such intervals may overlap although the difference is significant: see `difference`.
 
         Raises:
-            ConfigError: an item that is not there, or a confidence outside (0, 1).
+            ConfigError: an unknown item, or a confidence outside (0, 1).
 
         Example:
             >>> from penchant.ranking import Votes, fit_bradley_terry
@@ -98,8 +98,8 @@ class Fit:
         The interval of a difference is not the sum of two intervals around an anchor: abilities are correlated.
 
         Raises:
-            ConfigError: an item that is not there, twice the same one, or a confidence outside (0, 1).
-            DataError: the votes show no spread in this difference, so the sandwich has no width.
+            ConfigError: an unknown item, the same item twice, or a confidence outside (0, 1).
+            DataError: the votes show no variance in this difference, so the sandwich has zero width.
 
         Example:
             >>> from penchant.ranking import Votes, fit_bradley_terry
@@ -147,16 +147,16 @@ class Fit:
         return self._interval(self.coefficients[name], self.covariance_PP[k, k], confidence)
 
     def votes_to_separate(self, item: str, other: str, confidence: float = 0.95) -> float:
-        """How many more votes between these two would put zero outside the interval of their difference.
+        """The number of further votes between two items after which their interval would exclude zero.
 
-        A direct vote carries information p (1 - p) about the difference, divided by d, how much wider than the model's
-        the variance of votes like these has turned out (ties make d smaller, clusters larger); so, with V the variance
-        now and z the quantile of the interval, n = d ((z / difference)^2 - 1 / V) / (p (1 - p)). With Davidson's ties
-        1/4 (1 - P(tie)) - (P(win) - P(loss))^2 / 4 takes the place of p (1 - p).
-        It takes the difference to be as estimated: a plan, not a promise; half of such plans fall short.
+        A direct vote has information p (1 - p) about the difference, divided by d, the ratio of the observed variance
+        of such votes to the model's (ties make d smaller, clusters larger); so, with V the current variance and z the
+        quantile of the interval, n = d ((z / difference)^2 - 1 / V) / (p (1 - p)). With Davidson's ties,
+        1/4 (1 - P(tie)) - (P(win) - P(loss))^2 / 4 replaces p (1 - p).
+        It assumes that the difference is as estimated: half of such plans fall short.
 
         Returns:
-            A whole number, 0 where the two are separated already, and inf where the estimates are equal.
+            A whole number; 0 if the two are already separated, inf if the estimates are equal.
 
         Raises:
             ConfigError: as `difference`.
@@ -199,10 +199,10 @@ class Fit:
 
 
 def position_of(item: str, items: tuple[str, ...]) -> int:
-    """Where an item stands among the items of a fit.
+    """The index of an item among the items of a fit.
 
     Raises:
-        ConfigError: it is not there.
+        ConfigError: the item is unknown.
 
     Example:
         >>> position_of("b", ("a", "b"))
@@ -214,12 +214,12 @@ def position_of(item: str, items: tuple[str, ...]) -> int:
 
 
 def _contrast(covariance_PP: FloatArray, i: int, j: int) -> float:
-    """Variance of parameter i minus parameter j."""
+    """The variance of parameter i minus parameter j."""
     return float(covariance_PP[i, i] + covariance_PP[j, j] - 2 * covariance_PP[i, j])
 
 
 def _information(difference: float, nu: float) -> float:
-    """Of one vote about the difference, nu known; p (1 - p) where nu = 0."""
+    """The information of one vote about the difference, nu known; p (1 - p) if nu = 0."""
     up, down = math.exp(difference / 2), math.exp(-difference / 2)
     total = up + down + nu
     return (up + down) / total / 4 - ((up - down) / total / 2) ** 2

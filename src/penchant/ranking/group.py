@@ -1,4 +1,4 @@
-"""One group of connected items as a table: ratings with intervals, and what would separate neighbours.
+"""One group of connected items as a table: ratings with intervals, and the votes that would separate neighbours.
 
 Shapes: V votes, I items.
 """
@@ -26,9 +26,9 @@ __all__ = ["Group", "Neighbours", "Standing", "rank_group"]
 
 @dataclass(frozen=True)
 class Standing:
-    """One item: rating on the Elo scale around 1000 with its limits, chance against the average item, votes.
+    """One item: its Elo rating around 1000 with limits, win probability against the average item, and votes.
 
-    by_prior: its votes alone would put it infinitely high or low, or leave its place open.
+    by_prior: its votes alone would put it infinitely high or low, or leave it undetermined.
     """
 
     rank: int
@@ -51,10 +51,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Two items next to each other: their difference in Elo points with its limits, and the votes still missing.
+    """Two adjacent items: their difference in Elo points with limits, and the votes still missing.
 
-    votes_missing: votes between these two that would separate them if the difference is as estimated; 0 where they are
-    separated, None where no number is enough because the estimates are equal.
+    votes_missing: votes between these two that would separate them if the difference is as estimated; 0 if they are
+    separated, None if the estimates are equal and no number is enough.
     """
 
     better: str
@@ -69,9 +69,9 @@ class Neighbours:
 class Group:
     """Items that votes connect.
 
-    standings: best first. neighbours: of each two next to each other. problems: items to which the votes alone give no
-    finite place, and why; a prior gives them one, and without it they are unranked. clusters: what votes were clustered
-    by. nu: Davidson's tie parameter, 0 in Bradley-Terry's model. notes: sentences a reader must know.
+    standings: best first. neighbours: every two adjacent items. problems: items without a finite ability from the votes
+    alone, and why; with a prior they have one, without it they are unranked. clusters: the kinds of clusters used.
+    nu: Davidson's tie parameter, 0 in Bradley-Terry's model. notes: caveats in sentences.
     """
 
     standings: tuple[Standing, ...]
@@ -86,16 +86,16 @@ class Group:
 def rank_group(votes: Votes, method: Method, both_bad: Mapping[str, int]) -> Group:
     """Rank items that votes connect.
 
-    With prior "none" the largest group of items that beat each other in circles is ranked, and the others are not.
+    With prior "none", only the largest strongly connected group of items is ranked.
 
     Args:
         votes: of one connected group.
-        method: how.
-        both_bad: how many such answers each item met with.
+        method: the options of the ranking.
+        both_bad: the number of both_bad answers on each item.
 
     Raises:
-        DataError: no finite fit; clusters asked for that are too few.
-        ConfigError: clusters asked for that the votes do not have.
+        DataError: the fit is not finite, or the requested clusters are too few.
+        ConfigError: the votes do not have the requested clusters.
 
     Example:
         >>> votes = Votes.from_counts([("a", "b", 75, 25, 0)])
@@ -124,7 +124,7 @@ def rank_group(votes: Votes, method: Method, both_bad: Mapping[str, int]) -> Gro
 def _fit(
     votes: Votes, fit_votes: partial[Fit], clusters: tuple[str, ...], method: Method
 ) -> tuple[Fit, Fit | Bootstrap, list[str]]:
-    """The fit, where its intervals come from, and a note where the votes show no spread to make them from."""
+    """The fit, the source of its intervals, and a note if the votes show no variance for them."""
     by_model = partial(fit_votes, covariance="model")
     if len(votes) > 1:
         fit = fit_votes(votes, clusters=clusters)

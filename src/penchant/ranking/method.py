@@ -1,4 +1,4 @@
-"""How ratings and intervals are made: the choices, and what each comes to for the votes at hand."""
+"""The options of ratings and intervals, and their effect on given votes."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,24 +17,24 @@ from penchant.ranking.votes import Votes
 __all__ = ["Method"]
 
 FEWEST_CLUSTERS = 10
-"""A way of clustering with fewer clusters says too little about how votes vary to make an interval from."""
+"""The fewest clusters of a kind from which an interval is computed."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """The choices of a ranking.
+    """The options of a ranking.
 
     Attributes:
         ties: "half" (Bradley-Terry, a tie is half a win for each side) or "davidson".
         intervals: "sandwich", or "bootstrap" with num_bootstrap resamples drawn from seed.
-        cluster: what votes are clustered by: "none", "prompt", "annotator" or "both"; "auto" takes what is recorded in
-            ten clusters or more, if one way has as many clusters as there are parameters.
-        prior: "none", "phantom", or `Gaussian(deviation)`; "auto" takes phantom votes where the votes alone do not rank
-            every item, and else none.
-        level: of the intervals.
+        cluster: what votes are clustered by: "none", "prompt", "annotator" or "both"; "auto" takes those recorded in
+            ten clusters or more, if one kind has as many clusters as there are parameters.
+        prior: "none", "phantom", or `Gaussian(deviation)`; "auto" adds phantom votes if the votes alone do not rank
+            every item.
+        level: confidence level of the intervals.
 
     Raises:
-        ConfigError: a word that is not one of these, a level outside (0, 1), or fewer than two resamples.
+        ConfigError: an invalid word, a level outside (0, 1), or fewer than two resamples.
 
     Example:
         >>> Method(ties="davidson").prior
@@ -59,7 +59,7 @@ class Method:
             raise ConfigError(f"num_bootstrap must be at least 2; got {self.num_bootstrap}.")
 
     def prior_for(self, rankable: bool) -> Prior | None:
-        """The prior for votes that do, or do not, rank every item by themselves.
+        """The prior for votes that do, or do not, rank every item on their own.
 
         Example:
             >>> Method().prior_for(rankable=True), Method().prior_for(rankable=False)
@@ -84,7 +84,7 @@ class Method:
         return fit_votes, len(votes.items) + tied, notes if self.ties == "davidson" and not tied else ()
 
     def clusters_for(self, votes: Votes, num_parameters: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the clusters to use, and notes on why others that are recorded are not.
+        """Names of the clusters to use, and notes on why recorded ones are not used.
 
         Example:
             >>> Method(cluster="both").clusters_for(Votes.from_counts([("a", "b", 2, 1, 1)]), 2)

@@ -17,7 +17,7 @@ __all__ = ["Share", "first_shown_share", "wilson"]
 
 @dataclass(frozen=True)
 class Share:
-    """A share, its confidence limits, and of how many; None three times, and why, where there is none."""
+    """A share, its limits and the number of answers; None for the first three, with a reason, if there is none."""
 
     value: float | None
     low: float | None
@@ -27,7 +27,7 @@ class Share:
 
 
 def wilson(share: float, num: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Limits of a share of `num` independent draws; num need not be whole.
+    """Wilson's limits of a share of `num` independent draws; num may be fractional.
 
     Example:
         >>> [round(limit, 4) for limit in wilson(0.5, 100)]
@@ -44,14 +44,14 @@ def wilson(share: float, num: float, confidence: float = 0.95) -> tuple[float, f
 
 
 def first_shown_share(ballots: Ballots, confidence: float = 0.95) -> Share:
-    """Of the decided answers whose order of showing is known, the share that the side shown first won.
+    """The share of decided answers, with known order, that the side shown first won.
 
-    1/2 is no bias if sides were shown at random; if the better items were shown first more often, it is not, and
-    `fit_bradley_terry(position=True)` with the first shown at the left tells the two apart. Ties and both_bad are left
-    out. The limits are Wilson's for N / d answers, where d >= 1 allows for few answers, and for answers by one
-    annotator, or to one prompt, that make the share vary more than N independent ones would (`variance_ratio`). It is
-    the largest d of answers drawn alone, by annotator and by prompt, where these are recorded. Where one person gave
-    all answers, or all are to one prompt, nothing can be said of others, and d is of the other ways alone.
+    Without bias it is 1/2 if sides were shown in random order. If the better items were shown first more often, it is
+    not, and `fit_bradley_terry(position=True)` with the first shown at the left separates the two effects. Ties and
+    both_bad are left out. The limits are Wilson's for N / d answers, where d >= 1 accounts for few answers and for
+    correlated answers of one annotator or to one prompt (`variance_ratio`): the largest d over single answers,
+    annotators and prompts, as far as recorded. If all answers are from one person, or all to one prompt, that kind of
+    cluster is ignored, as nothing can be inferred about others.
 
     Raises:
         ConfigError: a confidence outside (0, 1).

@@ -1,4 +1,4 @@
-"""Priors that keep abilities finite where the votes alone do not: phantom votes, or a normal distribution.
+"""Priors that keep abilities finite if the votes alone do not: phantom votes, or a normal distribution.
 
 Shapes: I items.
 """
@@ -50,16 +50,16 @@ class PhantomVotes:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Abilities drawn from a normal distribution, which is ridge regression.
+    """A normal prior on abilities, which is ridge regression.
 
-    For leaderboards of others: a logistic regression without intercept on log-10 strengths, L2 penalty C = 1, every
+    For other leaderboards: a logistic regression without intercept on log-10 strengths, L2 penalty C = 1, every
     battle counted twice, as in the arena code of FastChat, is `Gaussian(2**0.5 * math.log(10))`.
 
     Args:
-        deviation: standard deviation in natural-log units, from 1e-6 to 1e6, so that its square is a number.
+        deviation: standard deviation in natural-log units, from 1e-6 to 1e6, so that its square is representable.
 
     Raises:
-        ConfigError: another deviation.
+        ConfigError: a deviation out of range.
 
     Example:
         >>> Gaussian(2.0).penalty(np.array([1.0])).gradient_I
@@ -74,7 +74,7 @@ class Gaussian:
 
     @property
     def note(self) -> str:
-        """What a reader of the abilities must know."""
+        """The caveat for readers of the abilities."""
         return f"Abilities are drawn together by a normal prior of standard deviation {self.deviation:.4g}."
 
     def penalty(self, ability_I: FloatArray) -> Penalty:
@@ -92,10 +92,10 @@ Prior = PhantomVotes | Gaussian
 
 
 def as_prior(prior: bool | Prior) -> Prior | None:
-    """True is phantom votes and False no prior.
+    """Convert True to phantom votes, and False to no prior.
 
     Raises:
-        ConfigError: anything else that is no prior.
+        ConfigError: any other value that is not a prior.
 
     Example:
         >>> as_prior(True)
@@ -109,7 +109,7 @@ def as_prior(prior: bool | Prior) -> Prior | None:
 
 
 def prior_of(text: str) -> Literal["auto", "none", "phantom"] | Gaussian:
-    """What is assumed before any vote, from a word, or from the standard deviation of a normal prior in Elo points.
+    """Parse a prior: a word, or the standard deviation of a normal prior in Elo points.
 
     Raises:
         ConfigError: it is neither.
@@ -129,7 +129,7 @@ def prior_of(text: str) -> Literal["auto", "none", "phantom"] | Gaussian:
 
 
 def prior_notes(votes: Votes, prior: Prior | None) -> list[str]:
-    """What a reader must know of abilities that a prior drew together, and which rest on it alone.
+    """Caveats on abilities that a prior shrinks, naming those that rest on it alone.
 
     Example:
         >>> prior_notes(Votes.from_counts([("a", "b", 2, 1, 0)]), None)

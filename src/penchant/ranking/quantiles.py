@@ -1,4 +1,4 @@
-"""How many standard errors an interval reaches: normal, and wider where few clusters say how large an error is.
+"""The number of standard errors an interval reaches: normal, and wider for few clusters.
 
 Shapes: N answers, G clusters.
 """
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def refuse_confidence(confidence: float) -> None:
-    """Nothing where 0 < confidence < 1.
+    """Raise ConfigError unless 0 < confidence < 1.
 
     Raises:
         ConfigError: otherwise.
@@ -36,7 +36,7 @@ def refuse_confidence(confidence: float) -> None:
 
 
 def two_sided_quantile(confidence: float, degrees: float = math.inf) -> float:
-    """z with P(|Z| < z) = confidence; Student's t where the standard error has so many degrees of freedom.
+    """z with P(|Z| < z) = confidence; Student's t if degrees of freedom are given.
 
     Raises:
         ConfigError: a confidence outside (0, 1).
@@ -53,10 +53,10 @@ def two_sided_quantile(confidence: float, degrees: float = math.inf) -> float:
 
 
 def expanded_tail(confidence: float, num_clusters: float) -> float:
-    """The share of bootstrap draws to leave out on each side: less than (1 - confidence) / 2 where clusters are few.
+    """The share of bootstrap draws to leave out on each side: less than (1 - confidence) / 2 for few clusters.
 
-    A bootstrap of G clusters spreads by sqrt((G - 1) / G) too little and knows nothing of Student's t; the normal tail
-    beyond sqrt(G / (G - 1)) t makes up for both.
+    A bootstrap of G clusters underestimates the spread by sqrt((G - 1) / G) and ignores Student's t; the normal tail
+    beyond sqrt(G / (G - 1)) t corrects both.
 
     Example:
         >>> round(expanded_tail(0.95, 10), 4), round(expanded_tail(0.95, math.inf), 4)
@@ -86,15 +86,15 @@ def student_limits(value_G: np.ndarray, confidence: float = 0.95) -> tuple[np.nd
 
 
 def skewed_limits(value_G: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Limits of a mean of few values that may be skewed: on each side the farther of Student's t and of Hall's.
+    """Limits of a mean of few, possibly skewed values: on each side the wider of Student's t and Hall's.
 
-    Student's t misses the mean of skewed values on the side of their long tail. Hall's transformation takes their
-    skewness g out of t = (mean - true mean) / s; with q the quantile of Student's t over sqrt(G),
+    Student's t misses the mean of skewed values on the side of their long tail. Hall's transformation removes the
+    skewness g from t = (mean - true mean) / s; with q the quantile of Student's t over sqrt(G),
 
         q = t + g t^2 / 3 + g^2 t^3 / 27 + g / (6 G),    t = 3 / g ((1 + g (q - g / (6 G)))^(1/3) - 1).
 
-    A few values show too little of their skewness, so g is the one adjusted for their number. The last axis holds the
-    G values, two or more, that do not all agree.
+    Few values underestimate the skewness, so g is adjusted for their number. The last axis holds the
+    G values, two or more, not all equal.
 
     Example:
         >>> low, high = skewed_limits(np.array([[1.0, 2.0, 3.0, 4.0], [1.0, 1.0, 1.0, 5.0]]))
@@ -127,16 +127,16 @@ def variance_ratio(
     *,
     weight_N: np.ndarray | None = None,
 ) -> float:
-    """By how much to divide N in an interval for independent draws from [0, 1], if clusters are what is drawn; >= 1.
+    """The design effect by which to divide N in an interval for N independent draws from [0, 1]; >= 1.
 
-    The design effect, the variance of the mean when clusters are drawn over that when answers are, times (t / z)^2. A
-    design effect from a few clusters that nearly all agree would be too small by chance, so it is estimated with one
-    cluster more, of mean size, half of it all 1 and half all 0; t is Student's with G degrees of freedom. Where no
-    cluster has two answers it is little more than (t / z)^2, without which an interval for a handful of draws may hold
-    a share near 1 nine times in ten; it is inf where there is one cluster only.
+    It is the variance of the mean when clusters are drawn, over that when answers are drawn, times (t / z)^2. A design
+    effect from a few clusters that nearly all agree would be too small by chance, so it is estimated with one further
+    cluster of mean size, half of it all 1 and half all 0; t is Student's with G degrees of freedom. If no cluster has
+    two answers it is little more than (t / z)^2, without which an interval for a handful of draws may cover a share
+    near 1 only nine times in ten; it is inf if there is only one cluster.
 
-    weight_N: how much each draw counts, above 0; None: 1. What is divided is then the sum of the weights w, and the
-    ratio is at least what leaves (sum w)^2 / sum w^2 draws, the effective number of independent ones (Kish).
+    weight_N: weight of each draw, above 0; None: 1. The sum of the weights w is then divided, and the ratio is at least
+    the one that leaves (sum w)^2 / sum w^2 draws, the effective number of independent ones (Kish).
 
     Example:
         >>> values = np.array([1.0, 1, 0, 0, 1, 1, 0, 0])

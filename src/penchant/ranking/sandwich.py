@@ -1,4 +1,4 @@
-"""Covariance of fitted parameters that does not trust the model: the sandwich, clustered where votes err together.
+"""Robust covariance of fitted parameters: the sandwich, clustered where errors of votes are correlated.
 
 Shapes: V votes, C cells, P parameters, E of them outside the design (the tie parameter of Davidson), G clusters.
 """
@@ -19,19 +19,19 @@ __all__ = ["Covariance", "checked_clusters", "cluster_labels", "cluster_notes", 
 Covariance = Literal["sandwich", "model"]
 
 FEW_CLUSTERS = 30
-"""Below so many clusters the interval holds roughly; the result says so."""
+"""Below this many clusters the interval is approximate, and a note says so."""
 
 ROWS_AT_ONCE = 8192
 DENSE_SCORES = 2**24
-"""Scores of all clusters up to so many numbers (128 MB) are summed dense."""
+"""The most numbers (128 MB) for which cluster scores are summed in a dense matrix."""
 
 
 def sandwich(information_PP: FloatArray, meat_PP: FloatArray, least_PP: FloatArray) -> FloatArray:
-    """H^-1 M H^-1, where M is lifted so that no direction has less than the sandwich of `least_PP`.
+    """H^-1 M H^-1, where M is raised so that no direction has less variance than the sandwich of `least_PP`.
 
-    With clusters in two ways M can have negative eigenvalues. The authors set them to zero, which leaves directions
-    without any variance; here the directions in which M - M_least is negative get M_least. Directions are those of
-    L^-1 (M - M_least) L^-T, where H = L L', so that the units of the parameters do not matter.
+    With two kinds of clusters M can have negative eigenvalues. The authors set them to zero, which leaves directions
+    without any variance; here, directions in which M - M_least is negative get M_least. Directions are those of
+    L^-1 (M - M_least) L^-T, where H = L L', so that the parameters' units do not matter.
 
     Args:
         information_PP: H, positive definite.
@@ -60,18 +60,18 @@ def meat(
 ) -> FloatArray:
     """M = sum over clusters g of u_g u_g', u_g = sum over votes v of g of (residual_v x_v, extra_v); shape (P, P).
 
-    Without clusters a vote is a cluster of its own. With several ways of clustering, the sums over every non-empty
-    subset of them are added with alternating sign: M(prompt) + M(annotator) - M(prompt and annotator). Each sum is
-    multiplied by G / (G - 1).
+    Without clusters each vote is its own cluster. With several kinds of clusters, the sums over every non-empty subset
+    of them are added with alternating signs: M(prompt) + M(annotator) - M(prompt and annotator). Each sum is multiplied
+    by G / (G - 1).
 
     Args:
-        votes, design: of the fit.
-        residual_V: derivative of a vote's log-likelihood in its eta, weight included.
-        extra_VE: the same in the parameters outside the design.
-        clusters: names out of `votes.clusters`.
+        votes, design: those of the fit.
+        residual_V: derivative of a vote's log-likelihood with respect to eta, including its weight.
+        extra_VE: the same for the parameters outside the design.
+        clusters: names in `votes.clusters`.
 
     Raises:
-        DataError: all votes that count are in one cluster.
+        DataError: all votes of positive weight are in one cluster.
 
     Example:
         >>> votes = Votes.from_columns(["a"] * 2, ["b"] * 2, ["left", "right"])
@@ -97,7 +97,7 @@ def meat(
 
 
 def cluster_labels(votes: Votes, names: Sequence[str]) -> tuple[IntArray, int]:
-    """Labels (V,) from 0 of the clusters that agree in every name, and how many of them hold a vote that counts.
+    """Labels (V,) of the intersections of the named clusters, and how many have a vote of positive weight.
 
     Example:
         >>> ways = {"prompt": ["p", "p", "q"], "annotator": ["Ann", "Bo", "Bo"]}
@@ -112,10 +112,10 @@ def cluster_labels(votes: Votes, names: Sequence[str]) -> tuple[IntArray, int]:
 
 
 def checked_clusters(votes: Votes, covariance: Covariance, clusters: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of the clusters that are used: those asked for, or all that the votes carry.
+    """Names of the clusters to use: those requested, or all that the votes have.
 
     Raises:
-        ConfigError: another covariance, an unknown cluster or one named twice, or any with covariance="model".
+        ConfigError: an invalid covariance, an unknown or repeated cluster, or any cluster with covariance="model".
 
     Example:
         >>> votes = Votes.from_columns(["a"], ["b"], ["left"], clusters={"prompt": ["p"]})
@@ -135,10 +135,10 @@ def checked_clusters(votes: Votes, covariance: Covariance, clusters: Sequence[st
 
 
 def count_clusters(votes: Votes, clusters: Sequence[str], num_parameters: int) -> dict[str, int]:
-    """How many clusters there are in each way; too few cannot fill a covariance matrix.
+    """The number of clusters of each kind.
 
     Raises:
-        DataError: every way has fewer clusters than there are parameters.
+        DataError: every kind has fewer clusters than there are parameters, so the covariance would be singular.
 
     Example:
         >>> votes = Votes.from_columns(["a"] * 2, ["b"] * 2, ["left"] * 2, clusters={"prompt": ["p", "q"]})
@@ -156,7 +156,7 @@ def count_clusters(votes: Votes, clusters: Sequence[str], num_parameters: int) -
 
 
 def cluster_notes(counts: Mapping[str, int]) -> list[str]:
-    """What a reader must know of intervals from so many clusters.
+    """Caveats on intervals from these numbers of clusters.
 
     Example:
         >>> cluster_notes({"prompt": 500})
@@ -176,7 +176,7 @@ def _corrected(meat_PP: FloatArray, num_clusters: int, name: str) -> FloatArray:
 
 
 def _separate_meat(design: Design, residual_V: FloatArray, extra_VE: FloatArray) -> FloatArray:
-    """Every vote alone: sums of products by cell are enough."""
+    """The meat without clusters, from sums of products by cell."""
     num_cells, num_design = len(design.weight_C), design.num_items + len(design.names)
     meat_PP = np.zeros((num_design + extra_VE.shape[1],) * 2)
     meat_PP[:num_design, :num_design] = design.gram(total(design.cell_V, residual_V**2, num_cells))
@@ -188,7 +188,7 @@ def _separate_meat(design: Design, residual_V: FloatArray, extra_VE: FloatArray)
 
 
 def _clustered_meat(design: Design, residual_V: FloatArray, extra_VE: FloatArray, label_V: IntArray) -> FloatArray:
-    """Votes alone in their cluster are summed by cell, as most are where two ways of clustering cross."""
+    """The clustered meat; singleton clusters, the majority where two kinds cross, are summed by cell."""
     alone_V = np.bincount(label_V)[label_V] == 1
     meat_PP = _separate_meat(design, residual_V * alone_V, extra_VE * alone_V[:, None])
     together = np.flatnonzero(~alone_V)
@@ -201,7 +201,7 @@ def _clustered_meat(design: Design, residual_V: FloatArray, extra_VE: FloatArray
 def _scores(
     design: Design, cell_N: IntArray, residual_N: FloatArray, extra_NE: FloatArray
 ) -> tuple[list[FloatArray], list[IntArray]]:
-    """Each vote's derivative of the log-likelihood, where it is not 0: values and the parameters they are of."""
+    """The nonzero derivatives of each vote's log-likelihood: values and parameter indices."""
     values = [residual_N, -residual_N]
     columns = [design.left_C[cell_N], design.right_C[cell_N]]
     others = [*(residual_N * x_C[cell_N] for x_C in design.x_CK.T), *extra_NE.T]
@@ -214,8 +214,8 @@ def _scores(
 def _gram(values: list[FloatArray], columns: list[IntArray], label_N: IntArray, num_parameters: int) -> FloatArray:
     """S' S, where S (G, P) holds the sum of the scores of each cluster.
 
-    Dense where it is small, else sparse, as a cluster touches few items; clusters that touch many are quicker dense
-    again, some rows at a time.
+    Dense if small, else sparse, as a cluster touches few items; clusters that touch many are faster dense, in blocks of
+    rows.
     """
     shape = (int(label_N.max()) + 1, num_parameters)
     if shape[0] * shape[1] <= DENSE_SCORES:
@@ -234,7 +234,7 @@ def _gram(values: list[FloatArray], columns: list[IntArray], label_N: IntArray, 
 
 
 def _from_zero(code_V: IntArray) -> IntArray:
-    """The same groups numbered from 0 without gaps, in order of their codes; without sorting where codes are small."""
+    """Renumber groups from 0 without gaps, in order of their codes; without sorting if codes are small."""
     if code_V.max() > 8 * len(code_V):
         return np.unique(code_V, return_inverse=True)[1]
     occurs = np.zeros(code_V.max() + 1, dtype=bool)

@@ -1,4 +1,4 @@
-"""The whole analysis of ballots: standings, agreement, position bias, cycles; as records and as a plain dict."""
+"""The complete analysis of ballots: standings, agreement, position bias, cycles; as records and as a plain dict."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,14 +19,14 @@ from penchant.ranking.votes import Votes
 __all__ = ["Circularity", "OnlineElo", "Standings", "standings"]
 
 MOST_ANNOTATORS = 5
-"""Cohen's kappa is for two people; with more than so many, pairs of them are too many to read."""
+"""Cohen's kappa is for two people; beyond this many annotators there are too many pairs to read."""
 MOST_ITEMS = 1000
-"""Circles are looked for among at most so many items: the work grows with the cube of their number."""
+"""The most items among which cycles are searched: the work grows with the cube of their number."""
 
 
 @dataclass(frozen=True)
 class OnlineElo:
-    """Ratings by the online rule in the order of the votes, and with the same votes in reverse order."""
+    """Ratings by the online rule, with the votes in order and in reverse order."""
 
     ratings: Mapping[str, float]
     reversed: Mapping[str, float]
@@ -35,10 +35,10 @@ class OnlineElo:
 
 @dataclass(frozen=True)
 class Circularity:
-    """How much of what was decided no single order explains; see `HodgeRank` for share and p_value, `Cycle` for z.
+    """How much of the decided votes no single order explains; see `HodgeRank` for share and p_value, `Cycle` for z.
 
-    worst: the three items of the surest cycle, each preferred to the next and the last to the first; None where there
-    is no cycle.
+    worst: the three items of the most significant cycle, each preferred to the next and the last to the first; None if
+    there is no cycle.
     """
 
     share: float | None
@@ -50,19 +50,19 @@ class Circularity:
 
 @dataclass(frozen=True)
 class Standings:
-    """Everything that ballots say.
+    """The complete result of ranking ballots.
 
     Attributes:
-        groups: tables of items that votes connect, the largest first; between groups nothing was ever compared.
-        only_both_bad: items without any answer that ranks.
-        num_votes: answers that rank. num_both_bad: answers of both_bad, whether they rank (as ties) or not.
-        agreement: Krippendorff's alpha over units that two people with names answered, and its reading in words.
-        kappas: Cohen's of every two annotators where there are at most five, and Fleiss' where every unit has the same
+        groups: tables of items that votes connect, the largest first; no votes compare two groups.
+        only_both_bad: items with both_bad answers only.
+        num_votes: answers used for the ranking. num_both_bad: both_bad answers, whether used (as ties) or not.
+        agreement: Krippendorff's alpha over units that two named people answered, with an interpretation.
+        kappas: Cohen's for every two annotators if there are at most five, and Fleiss' if every unit has the same
             number of answers.
-        first_shown: share won by the side shown first.
-        circularity: what runs in circles.
-        online: online Elo, if asked for.
-        notes: sentences a reader of all of it must know; each group has its own beside.
+        first_shown: the share won by the side shown first.
+        circularity: cyclic preferences.
+        online: online Elo, if requested.
+        notes: caveats in sentences; each group has further ones.
     """
 
     groups: tuple[Group, ...]
@@ -97,17 +97,17 @@ class Standings:
 def standings(
     ballots: Ballots, method: Method | None = None, *, both_bad: BothBad = "apart", elo: bool = False
 ) -> Standings:
-    """Rank the items of each connected group, and measure all that tells how far the ranking can be trusted.
+    """Rank the items of each connected group, and measure how far the ranking can be trusted.
 
     Args:
         ballots: what people answered.
-        method: how to fit and where intervals come from; None takes the defaults of `Method`.
+        method: how to fit and compute intervals; None means the defaults of `Method`.
         both_bad: "apart" (not a vote) or "tie".
-        elo: whether to run the online rule as well.
+        elo: whether to compute online Elo as well.
 
     Raises:
-        ConfigError: another both_bad, or clusters that are not recorded.
-        DataError: nothing to rank, no finite fit, or too few clusters of the kind asked for.
+        ConfigError: an invalid both_bad, or clusters that are not recorded.
+        DataError: nothing to rank, no finite fit, or too few clusters of the requested kind.
 
     Example:
         >>> from penchant.ranking import Ballots, standings

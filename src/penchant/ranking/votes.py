@@ -1,4 +1,4 @@
-"""Votes as columns: who met whom, who won, and what is known about each vote.
+"""Votes as columns: the two items, the winner, and what is known about each vote.
 
 Shapes: V votes, I items.
 """
@@ -20,12 +20,12 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 OUTCOMES: Mapping[str, int] = MappingProxyType({"left": 1, "tie": 0, "right": -1})
-"""What a vote can say, and the sign it is kept as."""
+"""The outcomes of a vote, and the sign stored for each."""
 
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """V votes between I items, immutable; arrays are copied where needed and locked.
+    """V votes between I items, immutable; arrays are copied if needed and made read-only.
 
     Build it with `from_rows`, `from_columns` or `from_counts`; the plain constructor takes indices.
 
@@ -33,10 +33,10 @@ class Votes:
         items: I different names.
         left_V, right_V: index into `items` of the item shown at the left (or first, or at home) and of the other.
         outcome_V: 1 left won, 0 tie, -1 right won.
-        weight_V: how much a vote counts, >= 0. A vote of weight 3 is one vote that counts three times, not three votes:
-            the difference shows in the intervals.
-        clusters: name -> (V,) labels from 0 of the votes that may err together (one prompt, one annotator).
-        covariates: name -> (V,) finite numbers that may sway a vote, left minus right (a difference in length).
+        weight_V: weight of a vote, >= 0. A vote of weight 3 is one vote that counts three times, not three votes:
+            this matters for the intervals.
+        clusters: name -> (V,) labels from 0 of votes with correlated errors (one prompt, one annotator).
+        covariates: name -> (V,) finite numbers that may affect a vote, left minus right (a difference in length).
 
     Raises:
         DataError: fewer than two items or no vote, a name given twice, columns of different length, an index out of
@@ -73,12 +73,12 @@ class Votes:
         """Votes from rows with the keys left, right and outcome: "left", "right" or "tie"; weight in all rows or none.
 
         Args:
-            rows: one mapping a vote; keys that nobody asked for are passed over.
-            clusters: keys whose values label clusters; any hashable value but None.
+            rows: one mapping per vote; other keys are ignored.
+            clusters: keys whose values label clusters; any hashable value except None.
             covariates: keys whose values are numbers, left minus right.
 
         Raises:
-            DataError: a row lacks a key, or the votes are nonsense (see the class).
+            DataError: a row lacks a key, or the votes are invalid (see the class).
 
         Example:
             >>> rows = [{"left": "a", "right": "b", "outcome": "tie", "annotator": "Ann", "length": 12}]
@@ -115,7 +115,7 @@ class Votes:
         clusters: Mapping[str, Sequence[Hashable]] | None = None,
         covariates: Mapping[str, ArrayLike] | None = None,
     ) -> Self:
-        """Votes from columns of V names and outcomes; items are numbered as they first appear.
+        """Votes from columns of V names and outcomes; items are numbered in order of appearance.
 
         Example:
             >>> Votes.from_columns(["a", "b"], ["b", "c"], ["left", "tie"]).items
@@ -140,7 +140,7 @@ class Votes:
 
     @classmethod
     def from_counts(cls, rows: Iterable[tuple[str, str, int, int, int]]) -> Self:
-        """One vote of weight 1 for every one counted in rows of (left, right, left wins, right wins, ties).
+        """Expand rows of (left, right, left wins, right wins, ties) into votes of weight 1.
 
         Example:
             >>> Votes.from_counts([("a", "b", 2, 1, 0)]).outcome_V
@@ -203,7 +203,7 @@ class Votes:
 
 
 def _locked(column: ArrayLike, dtype: type) -> NDArray[Any]:
-    """A column nobody can write to; a column that is locked already is not copied."""
+    """A read-only column; one that is already read-only is not copied."""
     array: NDArray[Any] = np.asarray(column, dtype=dtype)
     if array.flags.writeable:
         array = array.copy()
@@ -220,7 +220,7 @@ def _labels(name: str, column: Sequence[Hashable]) -> IntArray:
 
 
 def _refuse_nonsense(votes: Votes) -> None:
-    """One sentence for the first thing wrong; see the class for the list."""
+    """Raise DataError with one sentence on the first error; see the class for the list."""
     num_votes, num_items = len(votes.left_V), len(votes.items)
     columns = {"left": votes.left_V, "right": votes.right_V, "outcome": votes.outcome_V, "weight": votes.weight_V}
     for name, column in {**columns, **votes.clusters, **votes.covariates}.items():

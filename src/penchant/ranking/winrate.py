@@ -1,4 +1,4 @@
-"""How often one model beats another, and by how much, each with an interval that says how sure we are."""
+"""Win rates and mean score differences of two models, each with an interval."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -28,8 +28,8 @@ class WinRate:
 class PairedMeans:
     """Mean scores before and after on the same prompts, and their difference with confidence limits.
 
-    `low` and `high` are None where there is one prompt only, or where the difference is the same for every prompt:
-    nothing can be said about other prompts then. warning: why there is no interval, or that it is of few prompts.
+    `low` and `high` are None if there is only one prompt, or if the difference is the same for every prompt: then
+    nothing can be inferred about other prompts. warning: why there is no interval, or that prompts are few.
     """
 
     before: float
@@ -48,18 +48,18 @@ def win_rate(wins: int, losses: int, ties: int = 0, confidence: float = 0.95) ->
     Without ties the interval is Wilson's (1927). With ties, n comparisons are draws from (win, loss, tie) and
     rate = (1 + delta) / 2 with delta = p(win) - p(loss), the same problem as the difference of two paired proportions.
     The interval is Tango's (Statistics in Medicine 17, 1998, pages 891 to 908): every delta that the score test does
-    not reject, with p(tie) estimated anew under each delta. It becomes Wilson's exactly when no tie was seen, gets
-    narrower with ties (they carry less spread), and never has width zero, not even when everything tied.
+    not reject, with p(tie) re-estimated under each delta. It equals Wilson's exactly without ties, gets
+    narrower with ties (they have less variance), and never has width zero, not even if all are ties.
 
-    Comparisons are taken as independent, and the interval is the textbook's; `win_rate_of` allows for several of one
-    prompt, and for few of them.
+    Comparisons are assumed independent, and the interval is the textbook one; `win_rate_of` allows for several
+    comparisons per prompt, and for few prompts.
 
     Args:
-        wins, losses, ties: counts, at least one of them above zero.
-        confidence: coverage asked for, between 0 and 1.
+        wins, losses, ties: counts, at least one above zero.
+        confidence: nominal coverage, between 0 and 1.
 
     Raises:
-        ValueError: a negative count, no comparison at all, or a confidence outside (0, 1).
+        ValueError: a negative count, no comparison, or a confidence outside (0, 1).
 
     Example:
         >>> found = win_rate(wins=8, losses=2)
@@ -79,20 +79,20 @@ def win_rate_of(
     *,
     weights: Sequence[float] | None = None,
 ) -> WinRate:
-    """`win_rate` of comparisons of which those of one prompt go together.
+    """The `win_rate` of comparisons clustered by prompt.
 
-    The interval is that of N / d comparisons, where d >= 1 is how much more the rate varies between sets of prompts
-    than between N independent comparisons, and allows for prompts being few (`penchant.ranking.variance_ratio`), also
-    where each has one comparison; of one prompt alone it is [0, 1], as nothing can be said of others.
+    The interval is that of N / d comparisons, where d >= 1 is the ratio of the rate's variance between sets of prompts
+    to that of N independent comparisons, and accounts for few prompts (`penchant.ranking.variance_ratio`), even if each
+    has one comparison; for a single prompt it is [0, 1], as nothing can be inferred about others.
 
     Args:
-        credits: N times 1 (won), 0 (lost) or 1/2 (tie).
-        prompts: N labels; equal labels are one prompt. None: every comparison has a prompt of its own.
-        confidence: coverage asked for, between 0 and 1.
-        weights: N numbers above 0, how much each comparison counts beside the others; None: all alike.
+        credits: N values 1 (won), 0 (lost) or 1/2 (tie).
+        prompts: N labels; equal labels are one prompt. None: every comparison has its own prompt.
+        confidence: nominal coverage, between 0 and 1.
+        weights: N relative weights above 0; None: equal weights.
 
     Raises:
-        ValueError: another credit, lengths that differ, no comparison at all, a weight that is not above 0, or a
+        ValueError: an invalid credit, different lengths, no comparison, a weight that is not above 0, or a
             confidence outside (0, 1).
 
     Example:
@@ -126,21 +126,21 @@ def paired_means(
 ) -> PairedMeans:
     """Mean score before and after, and the mean difference with an interval clustered by prompt.
 
-    Scores of one prompt move together, so the standard error is the jackknife's that leaves out whole prompts, never
-    single responses. The interval is Student's t with as many degrees of freedom as prompts, less one, and reaches
-    farther to the side of the long tail where prompts are skewed (`penchant.ranking.quantiles.skewed_limits`). Scores
-    of 0 and 1 are shares, of which Student's t is far too sure: the interval is then Tango's (`win_rate_of`).
+    Scores of one prompt are correlated, so the standard error is a jackknife that leaves out whole prompts, never
+    single responses. The interval uses Student's t with the number of prompts less one as degrees of freedom, and is
+    extended on the side of the long tail for skewed prompts (`penchant.ranking.quantiles.skewed_limits`). For scores of
+    0 and 1, which are shares, Student's t is too narrow: the interval is then Tango's (`win_rate_of`).
 
     Args:
         before, after: scores of shape (N,), position i of both for the same prompt.
-        prompts: N labels; equal labels form a cluster. None: every position is a prompt of its own.
-        confidence: coverage asked for, between 0 and 1.
-        are_shares: whether scores can be 0 or 1 and nothing else; None: seen by itself where both occur. False is for
-            many answers to each prompt, whose shares lie between 0 and 1 and have no long tail: Student's t alone.
-        weights: N numbers above 0, how much each position counts beside the others; None: all alike.
+        prompts: N labels; equal labels form a cluster. None: every position has its own prompt.
+        confidence: nominal coverage, between 0 and 1.
+        are_shares: whether scores are only 0 or 1; None: detected if both occur. False is for means of many answers per
+            prompt, whose shares are between 0 and 1 without a long tail: Student's t alone.
+        weights: N relative weights above 0; None: equal weights.
 
     Raises:
-        ValueError: lengths differ, nothing to compare, a score that is not finite, a weight that is not above 0, or a
+        ValueError: different lengths, no scores, a score that is not finite, a weight that is not above 0, or a
             confidence outside (0, 1).
 
     Example:
@@ -197,7 +197,7 @@ def _checked(confidence: float) -> float:
 def _score_interval(
     wins: float, losses: float, num: float, ratio: float, confidence: float
 ) -> tuple[float, float, float]:
-    """The rate, and Tango's limits of `num` / `ratio` comparisons: those of a quantile sqrt(ratio) times as large."""
+    """The rate, and Tango's limits for `num` / `ratio` comparisons: the quantile is multiplied by sqrt(ratio)."""
     if num == 0:
         raise ValueError(NO_COMPARISON)
     rate = (num + wins - losses) / (2 * num)
@@ -209,7 +209,7 @@ def _score_interval(
 
 
 def _lowest_delta(wins: float, losses: float, num: float, z: float) -> float:
-    """Smallest p(win) - p(loss) that the score test keeps, by bisection: the test's statistic falls as delta grows."""
+    """Smallest p(win) - p(loss) that the score test does not reject, by bisection: the statistic decreases in delta."""
     low, high = -1.0, (wins - losses) / num
     while high - low > 1e-13:
         delta = (low + high) / 2

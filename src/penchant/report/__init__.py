@@ -1,4 +1,4 @@
-"""Figures, tables and one offline HTML file, made from plain dicts."""
+"""Reports: figures, tables and one offline HTML file, made from plain dicts."""
 
 from penchant.report.notebook import curves_as_html, samples_as_html
 from penchant.report.page import render_report, write_report

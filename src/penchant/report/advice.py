@@ -1,4 +1,4 @@
-"""What to look at: rules that read a run's numbers and speak up where something usually goes wrong."""
+"""Advice: rules that read a run's numbers and report common problems."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ Comparison = Mapping[str, Any] | None
 
 FALL_NATS = 0.5  # a smaller fall of the chosen log-prob per response is rounding and noise
 SATURATED_MARGIN = 10.0
-MEMORISED = 0.15  # so much more accurate on training pairs is learning by heart
+MEMORISED = 0.15  # a larger gap in accuracy to training pairs means memorisation
 MOVED_LITTLE = 0.02  # nats of loss below ln 2
 RISE = 0.01  # a held-out loss this little above its best is flat
 
 
 SAME_AS = {"not_moving": "nothing_learned"}
-"""Alarms, and the rules that would say the same of the whole run under another name."""
+"""Alarms, and the rules that report the same for the whole run."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ def advise(run: Run, metrics: Rows, comparison: Comparison = None, _: Words = st
 
 
 def _alarms(run: Run, _: Words) -> Iterator[Advice]:
-    """What was raised while training, which may have passed since."""
+    """Alarms raised during training, which may have passed since."""
     for alarm in run.get("alarms") or ():
         name = str(alarm["name"])
         title = _("Alarm at step {step}: {name}").format(step=alarm["step"], name=_(name.replace("_", " ")))
-        sentence, text = str(alarm.get("sentence")), str(alarm["text"])  # an older Penchant noted only the text
+        sentence, text = str(alarm.get("sentence")), str(alarm["text"])  # older versions recorded only the text
         if (translated := _(sentence)) != sentence:
             text = translated.format(**alarm["facts"])
         yield Advice(name, "warning", title, _("{text}.").format(text=text[:1].upper() + text[1:]))
@@ -89,17 +89,17 @@ def chosen_fell(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Ad
 
 
 def alike_pairs(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
-    """Whose sides were most alike to the model before training, where chosen responses then became less likely."""
+    """Pairs with the most similar sides before training, if chosen responses then became less likely."""
     alike = run.get("likeness") or {}
     fell = {alarm.get("name") for alarm in run.get("alarms") or ()} & {"chosen_fell", "both_fell"}
     if not alike.get("most_alike") or not (fell or chosen_fell(run, metrics, comparison, _)):
         return None
     text = _(
-        "Pairs whose two sides the model finds alike make chosen responses fall (CHES, Razin et al. 2024). Of {num} "
-        "pairs measured before the first step the most alike are {rows}. Look at them; `penchant check` "
-        "can measure more, and `penchant pair` can leave out the most alike."
+        "Pairs whose two sides are similar to the model lower chosen responses (CHES, Razin et al. 2024). Of {num} "
+        "pairs measured before the first step the most similar are {rows}. Look at them; `penchant check` "
+        "can measure more, and `penchant pair` can leave out the most similar."
     ).format(num=f"{alike['num']:,}", rows=", ".join(map(str, alike["most_alike"])))
-    return Advice("alike_pairs", "note", _("Pairs most alike to the model"), text)
+    return Advice("alike_pairs", "note", _("Pairs most similar to the model"), text)
 
 
 def saturated(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
@@ -118,7 +118,7 @@ def saturated(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advi
 
 
 def overfit(run: Run, metrics: Rows, comparison: Comparison, _: Words) -> Advice | None:
-    """The held-out loss turned upwards while the training loss went on falling."""
+    """The held-out loss rose while the training loss kept falling."""
     train, held_out = series(metrics, "loss"), series(metrics, "eval_loss")
     if len(train) < 2 or len(held_out) < 2:
         return None

@@ -15,7 +15,7 @@ SOURCES = ("source", "Elo", "95 %", "won", "lost", "tied")
 
 
 def agreement_parts(found: Mapping[str, Any]) -> Iterator[Part]:
-    """How far people agree, what sways them, who wins, and how each does."""
+    """Agreement, biases, the ranking, and figures for each annotator."""
     yield Table(("measured", "value"), _measured(found))
     yield ""
     if found["reliability"]:
@@ -26,7 +26,7 @@ def agreement_parts(found: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def source_notes(sources: Mapping[str, Any]) -> list[str]:
-    """What is to be kept in mind of the ranking of sources, or why there is none."""
+    """Caveats on the ranking of sources, or why there is none."""
     return list(sources["notes"]) if sources["rows"] else [f"no ranking of sources: {sources['reason']}"]
 
 
@@ -65,7 +65,7 @@ def _unnamed(num: int) -> str:
 
 
 def _percent(share: Mapping[str, Any]) -> str:
-    """A share with its interval where it has one."""
+    """A share, with its interval if there is one."""
     if share["value"] is None:
         return "-"
     value = f"{100 * share['value']:.0f} %"

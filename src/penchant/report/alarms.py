@@ -1,4 +1,4 @@
-"""What goes wrong in preference training, measured while it happens: each alarm one number that passes its limit."""
+"""Alarms for common failures of preference training: each is a number compared with its limit."""
 
 import math
 import statistics
@@ -20,7 +20,7 @@ SPIKE_AMONG = 50
 
 @dataclass(frozen=True)
 class Seen:
-    """A run so far.
+    """The state of a run so far.
 
     run: its ledger. rows: of metrics, thinned where there are many. samples: the answers to fixed prompts. norms: of
     the newest gradients, this step's last. margins: for each training pair seen, its row and its margin when it was
@@ -42,7 +42,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number that an alarm compares with its limit, and what it means, in a sentence with what helps.
+    """The number of an alarm, and a sentence on its meaning and remedy.
 
     sentence: with the names of `facts` in braces, by which a report finds it in another language.
     """
@@ -80,7 +80,7 @@ def both_fell(seen: Seen) -> Measured | None:
     line, change = held_out if len(held_out) else train, log_prob_change(seen.run, seen.rows)
     is_own = seen.run.get("reference_digest") and seen.run["reference_digest"] == seen.run.get("model_digest")
     if not is_own or not len(line) or change is None or _too_few(seen) or change.total(change.chosen) > -2:
-        return None  # where chosen responses stay as likely, on average, each falls or rises by chance
+        return None  # if chosen responses do not fall on average, single ones vary by chance
     share = line.mean_of_last()
     sentence = "in {share:.0%} of the pairs both responses became less likely; read the samples"
     return Measured(share, sentence, {"share": share})
@@ -101,7 +101,7 @@ def saturated(seen: Seen) -> Measured | None:
 
 
 def not_moving(seen: Seen) -> Measured | None:
-    """The share of the steps that are done, where the loss still stands at ln 2, at which DPO starts."""
+    """The share of steps done while the loss is still at ln 2, where DPO starts."""
     loss, margin = series(seen.rows, "loss"), series(seen.rows, "rewards/margins")
     if len(loss) < FEWEST_STEPS or not len(margin):
         return None
@@ -116,13 +116,13 @@ def not_moving(seen: Seen) -> Measured | None:
 
 
 def past_best(seen: Seen) -> Measured | None:
-    """How far the held-out accuracy lies below its best, beyond what so many pairs show by chance."""
+    """How far the held-out accuracy is below its best, beyond chance for this number of pairs."""
     accuracy, num = series(seen.rows, "eval_rewards/accuracies"), num_held_out_pairs(seen.run, seen.rows)
     if len(accuracy) < 2 or not num:
         return None
     best = max(range(len(accuracy)), key=accuracy.values.__getitem__)
     fall = accuracy.values[best] - accuracy.values[-1]
-    if fall <= 4 / num:  # two standard errors of a difference of which all pairs that changed went the same way
+    if fall <= 4 / num:  # two standard errors of a difference in which all changed pairs changed alike
         return None
     return Measured(
         fall,
@@ -155,7 +155,7 @@ def kl_over_budget(seen: Seen) -> Measured | None:
     kl = series(seen.rows, "eval_kl")
     if not len(kl):
         return None
-    return Measured(kl.values[-1], "answers of the model lie {kl:.1f} nats from its reference", {"kl": kl.values[-1]})
+    return Measured(kl.values[-1], "the KL of the answers from the reference is {kl:.1f} nats", {"kl": kl.values[-1]})
 
 
 def grew_longer(seen: Seen) -> Measured | None:
@@ -186,7 +186,7 @@ def repeats_itself(seen: Seen) -> Measured | None:
 
 
 def does_not_end(seen: Seen) -> Measured | None:
-    """The share of the answers that are cut rather than ended by the model, over that before training."""
+    """The share of answers cut off rather than ended by the model, over that before training."""
     first, last = _samples(seen)
     if len(first) < 4:
         return None
@@ -268,8 +268,8 @@ def sides_entangled(seen: Seen) -> Measured | None:
     return Measured(
         (falls + rises) / len(seen.places),
         "of {num} pairs measured, the pair's own gradient makes the chosen response less likely in {falls} and the "
-        "rejected one likelier in {rises}: the pull on the two sides is out of proportion for pairs so alike; set "
-        "`dpo.band`, or leave out pairs that are nearly alike",
+        "rejected one likelier in {rises}: the sides' gradients are out of proportion for such similar pairs; set "
+        "`dpo.band`, or leave out pairs of nearly equal sides",
         {"num": len(seen.places), "falls": falls, "rises": rises},
     )
 
@@ -323,7 +323,7 @@ def _too_few(seen: Seen) -> bool:
 
 
 def _samples(seen: Seen) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Answers before the first step and newest ones, to the same prompts; none where training has not begun."""
+    """Answers before the first step and the latest ones, to the same prompts; empty before training."""
     samples = [sample for sample in seen.samples if "num_tokens" in sample]
     steps = [sample["step"] for sample in samples]
     if not steps or min(steps) == max(steps):

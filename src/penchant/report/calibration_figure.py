@@ -1,4 +1,4 @@
-"""The calibration curve as inline SVG: how sure a model is of its preferences, and how often it is right then."""
+"""The calibration curve as inline SVG: a model's confidence in preferences against its accuracy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ SURE, RIGHT = "how sure the model is", "share right"
 
 
 def calibration_figure(comparison: Mapping[str, Any] | None, _: Words = str, of: str = "") -> Figure | None:
-    """Of an evaluation on preferences not trained on; None where there was none. of: whose it is, among several."""
+    """The figure of an evaluation on held-out preferences, or None. of: the model's name, among several."""
     calibration = ((comparison or {}).get("accuracy") or {}).get("calibration") or {}
     bins: Sequence[Mapping[str, Any]] = calibration.get("curve") or ()
     if not bins:

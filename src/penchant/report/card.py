@@ -1,4 +1,4 @@
-"""The model card: README.md beside the weights, with the facts of the run as the Hub reads them."""
+"""The model card: README.md beside the weights, with the facts of the run in the Hub's format."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def model_card(
     *,
     repeat: str = "",
 ) -> str:
-    """Markdown with YAML at its head. repeat: Python that makes the model again."""
+    """Markdown with a YAML header. repeat: Python code that reproduces the model."""
     _ = words_in("en")
     config = run.get("config") or {}
     base = _last((config.get("model") or {}).get("name") or run.get("model") or "")
@@ -80,10 +80,10 @@ def _is_quantised(config: Mapping[str, Any]) -> bool:
 
 
 def _last(path: object) -> str:
-    """A card is for others: of a file or folder of this machine only the name; a name on the Hub is whole."""
+    """The last part of a local path, as a card is public; a name on the Hub is unchanged."""
     return Path(str(path)).name if Path(str(path)).exists() else str(path)
 
 
 def _text(value: object) -> str:
-    """One line that Markdown and HTML take as text: names and judges may come from anywhere."""
+    """Escape a line for Markdown and HTML: names and judges are untrusted."""
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escape(" ".join(str(value).split()), quote=False))

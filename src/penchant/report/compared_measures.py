@@ -1,4 +1,4 @@
-"""What a comparison of two models' answers measured, line by line, each with its interval and of how many."""
+"""The measures of a comparison of two models' answers, each with its interval and sample size."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ UNMEASURED = "–"
 
 
 def compared_measures(comparison: Found, _: Words) -> Iterator[Measure]:
-    """Of `comparison.json`, as far as it holds them: who is preferred, how answers changed, given preferences."""
+    """The measures in `comparison.json`: win rates, changes of answers, and held-out preferences."""
     yield from _preferred(comparison, _)
     yield from _moved(comparison, _)
     yield from _answers(comparison, _)
@@ -46,7 +46,7 @@ def _preferred(comparison: Found, _: Words) -> Iterator[Measure]:
         what = _("of a judge asked in both orders: the place alone decided, and the comparison is a tie")
         yield Measure(_("judge's order bias"), "", *_rate(bias), _comparisons(bias, _), what, group)
     if again := comparison.get("repeatability"):
-        what = _("how often the judge answered the same question alike when asked again")
+        what = _("how often the judge repeated its answer to the same question")
         yield Measure(_("judge's repeatability"), "", *_rate(again), _comparisons(again, _), what, group)
 
 
@@ -93,7 +93,7 @@ def _answers(comparison: Found, _: Words) -> Iterator[Measure]:
 
 
 def _given_pairs(accuracy: Found, _: Words) -> Iterator[Measure]:
-    """Of preferences not trained on. Before: the reference's own reward is 0 for every response, so all is a tie."""
+    """Measures on held-out preferences. Before: the reference's own rewards are all 0, so every pair is a tie."""
     group, whole = _("Preferences not trained on"), accuracy["accuracy"]
     what = _("share of pairs ranked as people did")
     beware = cautioned(accuracy, _)
@@ -157,10 +157,10 @@ def _pairs(found: Found, _: Words) -> str:
 
 
 def _no_interval(found: Found, whole: Found, _: Words) -> str:
-    """Why there is none, where that is not said of all."""
+    """Why there is no interval, unless it applies to all."""
     return _apart(found, whole, _) if found.get("low") is None else ""
 
 
 def _apart(found: Found, whole: Found, _: Words) -> str:
-    """What it alone warns of."""
+    """Its own warning, unless it applies to all."""
     return "" if found.get("warning") == whole.get("warning") else cautioned(found, _)

@@ -1,4 +1,4 @@
-"""comparison.json, what the last evaluation of a run found: of which types what the report shows of it is."""
+"""The schema of comparison.json, the last evaluation of a run, as far as the report shows it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Comparison", "read_comparison"]
 
 
 class Limits(Fields):
-    """The ends of a 95% interval; null where nothing can be said of other prompts."""
+    """The ends of a 95% interval; null if nothing can be inferred about other prompts."""
 
     low: Number | None = LACKING
     high: Number | None = LACKING
 
 
 class Share(Fields):
-    """A rate with the ends of its interval, of how many."""
+    """A rate with the ends of its interval, and its sample size."""
 
     rate: Number
     low: Number
@@ -90,7 +90,7 @@ class Bucket(Fields):
 
 
 class Calibration(Fields):
-    """How sure a model is, and how often it is right then."""
+    """A model's confidence, and its accuracy."""
 
     curve: list[Bucket]
     brier: Estimated
@@ -98,7 +98,7 @@ class Calibration(Fields):
 
 
 class Accuracy(Fields):
-    """On preferences not trained on."""
+    """The accuracy on held-out preferences."""
 
     accuracy: Share
     by_length: dict[Text, Share] = LACKING
@@ -147,7 +147,7 @@ class Comparison(Fields):
 
 
 def read_comparison(run: Path) -> dict[str, Any] | None:
-    """What the last evaluation of a run wrote into its folder; None before the first. Raises OutputError."""
+    """Read the last evaluation in a run's folder; None before the first. Raises OutputError."""
     file, mend = run / "comparison.json", "evaluate the run again by `penchant.evaluate`, or remove it"
     if not file.is_file():
         return None

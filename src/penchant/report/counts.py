@@ -1,4 +1,4 @@
-"""How many of what a run was trained on and measured on: pairs, prompts, responses or texts."""
+"""The numbers of pairs, prompts, responses or texts that a run was trained and measured on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ KINDS = ("pairs", "prompts", "responses", "texts")
 
 @dataclass(frozen=True)
 class Counts:
-    """kind: one of KINDS. train, held_out: how many; None where the ledger does not say."""
+    """kind: one of KINDS. train, held_out: how many; None if not in the ledger."""
 
     kind: str
     train: int | None
     held_out: int | None
 
     def sentence(self, _: Words) -> list[str]:
-        """Both in words, as far as they are known."""
+        """Both numbers in words, as far as known."""
         words = {
             "pairs": (_("{num} training pairs"), _("{num} held-out pairs")),
             "prompts": (_("{num} training prompts"), _("{num} held-out prompts")),
@@ -34,13 +34,13 @@ class Counts:
 
 
 def counts_of(run: Mapping[str, Any]) -> Counts:
-    """What the ledger says; pairs where it says nothing."""
+    """The counts in the ledger; pairs by default."""
     found = [Counts(kind, _whole(run, f"num_train_{kind}"), _whole(run, f"num_held_out_{kind}")) for kind in KINDS]
     return next((one for one in found if (one.train, one.held_out) != (None, None)), found[0])
 
 
 def num_held_out_pairs(run: Mapping[str, Any], metrics: Rows) -> int | None:
-    """Of how many pairs the newest held-out figures are: those that were held out, or made of held-out prompts."""
+    """The number of pairs behind the latest held-out figures: held out, or made from held-out prompts."""
     made, counts = series(metrics, "eval_drawn/pairs"), counts_of(run)
     if len(made):
         return int(made.values[-1])

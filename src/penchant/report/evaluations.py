@@ -35,7 +35,7 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
 
 
 def render_evaluations(found: Sequence[Mapping[str, Any]], language: str = "en") -> str:
-    """The page as a string. found: as `Evaluation.as_dict` has them; rows are measures, columns the models."""
+    """The page as a string. found: as `Evaluation.as_dict` has them; rows are measures, columns are models."""
     from markupsafe import Markup
 
     _ = words_in(language)

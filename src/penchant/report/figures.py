@@ -1,4 +1,4 @@
-"""Training curves as inline SVG that takes its colours and its font from the page, light or dark.
+"""Training curves as inline SVG with the page's colours and font, light or dark.
 
 Lines are drawn in placeholder colours, which become CSS variables in the SVG text, and words stay text. The same
 numbers give the same bytes: no date, fixed identifiers.
@@ -182,11 +182,11 @@ def draw(
             axes.set_ylim(*limits)
 
     svg = svg_of(title, paint, (4.3, 1.7) if small else (5.6, 3.1), _spoken(title, lines, _))
-    return svg.replace(">step</text>", f">{_('step')}</text>")  # of which its font need not know the signs
+    return svg.replace(">step</text>", f">{_('step')}</text>")  # so that the drawing font need not have the glyphs
 
 
 def svg_of(title: str, paint: Callable[[Any], None], size: tuple[float, float], spoken: str) -> str:
-    """The SVG element of what is painted on axes in the placeholder colours. spoken: for who cannot see it."""
+    """The SVG element of what is painted on axes in the placeholder colours. spoken: text for screen readers."""
     import matplotlib  # slow to import, and only a report needs it
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas

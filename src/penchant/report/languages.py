@@ -1,4 +1,4 @@
-"""The words of the report in another language than English, found by the English ones."""
+"""Translations of the report's texts, by the English text."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ Words = Callable[[str], str]
 
 
 def words_in(language: str) -> Words:
-    """A function from English words to those of the language; what it has no words for stays. Raises ConfigError."""
+    """A function that translates English texts; unknown ones are unchanged. Raises ConfigError."""
     if language not in get_args(Language):
         raise ConfigError(f"language: the report is written in {' or '.join(get_args(Language))}, not in {language!r}")
     if language == "en":

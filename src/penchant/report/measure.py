@@ -1,4 +1,4 @@
-"""One line of the table of what changed, and how its numbers and intervals are written."""
+"""One line of the table of changes, and the format of its numbers and intervals."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["Measure", "answered", "cautioned", "percent", "signed", "span"]
 
 @dataclass(frozen=True)
 class Measure:
-    """Empty texts: not known. what: how to read it. group: whose heading it stands under. beware: of its interval."""
+    """Empty texts: unknown. what: how to read it. group: its heading. beware: a warning about its interval."""
 
     name: str
     before: str
@@ -31,20 +31,20 @@ def percent(value: float) -> str:
 
 
 def span(limits: Mapping[str, Any], form: str) -> str:
-    """The limits of a value; nothing where there are none."""
+    """The limits of a value; empty if there are none."""
     low, high = limits.get("low"), limits.get("high")
     return "" if low is None or high is None else f"{form.format(low)} – {form.format(high)}"
 
 
 def cautioned(found: Mapping[str, Any], _: Words) -> str:
-    """What it warns of, in the page's language where the sentence is known; nothing where there is nothing."""
+    """Its warning, in the page's language if translated; empty if there is none."""
     num, said = found.get("num_prompts"), found.get("warning") or ""
     known = [one for one in WARNINGS if one.format(num_prompts=num) == said]
     return _(known[0]).format(num_prompts=num) if known else str(said)
 
 
 def answered(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The comparison as its win rate has it: of the prompts that somebody answered, where not all were."""
+    """The comparison restricted to answered prompts, if not all were answered."""
     return {**comparison, "num_prompts": comparison.get("num_answered", comparison.get("num_prompts"))}
 
 

@@ -1,4 +1,4 @@
-"""What training changed: each measure before and after, its difference with an interval, and of how many."""
+"""The effect of training: each measure before and after, its difference with an interval, and its sample size."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ Samples = Sequence[Mapping[str, Any]]
 def measures(
     run: Mapping[str, Any], metrics: Rows, samples: Samples, comparison: Mapping[str, Any] | None, _: Words
 ) -> list[Measure]:
-    """All that there is data for; first what answers show, then what given pairs show."""
+    """All measures with data; first those of answers, then those of given pairs."""
     in_training = (*_of_samples(samples, _), *_of_scores(run, metrics, _), *_of_pairs(run, metrics, _))
     group = _("While training")
     return [*compared_measures(comparison or {}, _), *(replace(measure, group=group) for measure in in_training)]
@@ -63,7 +63,7 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
     loss, accuracy = series(metrics, "eval_loss"), series(metrics, "eval_rewards/accuracies")
     is_own = run.get("reference_digest") and run.get("reference_digest") == run.get("model_digest")
     objective = ((run.get("config") or {}).get("dpo") or {}).get("objective")
-    if len(loss) and not len(series(metrics, "eval_reward")):  # a policy gradient's loss says nothing by itself
+    if len(loss) and not len(series(metrics, "eval_reward")):  # a policy gradient's loss is not meaningful alone
         start = number(math.log(2)) if is_own and objective == "dpo" else ""
         yield Measure(_("held-out loss"), start, number(loss.values[-1]), "", of_all, _("lower is better"))
     if len(accuracy):
@@ -93,7 +93,7 @@ def _of_pairs(run: Mapping[str, Any], metrics: Rows, _: Words) -> Iterator[Measu
 
 
 def _by_length(metrics: Rows, of: str, _: Words) -> Iterator[Measure]:
-    """The newest accuracy by which response is longer, and how far its certainty is from its accuracy."""
+    """The latest accuracy by which response is longer, and the calibration error."""
     rows = (
         (_("accuracy, chosen longer"), "chosen_longer"),
         (_("accuracy, as long"), "chosen_as_long"),

@@ -1,4 +1,4 @@
-"""What a notebook shows of a run: its curves, and the fixed prompts as they were answered first and last."""
+"""The display of a run in a notebook: its curves, and the first and last answers to the fixed prompts."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

@@ -32,7 +32,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 
 @dataclass(frozen=True)
 class About:
-    """What the ledger does not say by itself. formula: of the loss. lineage: a tree in lines. repeat: Python."""
+    """Facts not in the ledger. formula: that of the loss. lineage: a tree in lines. repeat: Python code."""
 
     formula: str = ""
     lineage: tuple[str, ...] = ()
@@ -48,10 +48,10 @@ def write_report(
     about: About | None = None,
     language: str = "en",
 ) -> None:
-    """Write the report of one run to `path`, whole or not at all.
+    """Write the report of one run to `path`, atomically.
 
     The page is written to a temporary file in the same folder and renamed, so an older report stays until the new one
-    is complete. Everything but `run` may be empty; what is absent is left out.
+    is complete. Everything except `run` may be empty; absent parts are left out.
 
     Args:
         run: the ledger. Read by name: command, model, started_at, finished_at, peak_memory_bytes,
@@ -63,8 +63,8 @@ def write_report(
             "losses", "ties"}, "kl": {"mean", "low", "high"} in nats per response, "pairs": [{"prompt", "before",
             "after", "score_before", "score_after"}]}, or None. num_answered: prompts of the win rate, where not all.
         path: the HTML file; its folder is made where it is missing.
-        about: the formula, where the model came from, and how to repeat it, as far as these are known.
-        language: "en" or "zh"; settings and what a run noted of itself keep their names.
+        about: the formula, the model's origin, and how to repeat the run, as far as known.
+        language: "en" or "zh"; settings and ledger fields keep their names.
 
     Raises:
         OutputError: the file cannot be written.
@@ -116,7 +116,7 @@ def render_report(
 
 
 def filled(name: str, language: str, **parts: Any) -> str:
-    """A page of this room: every value is escaped, a name the template does not know is a fault, nothing is fetched."""
+    """A page of this room: every value is escaped, unknown names in the template are errors, nothing is downloaded."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -1,4 +1,4 @@
-"""What is shown to a person, part by part: lines of text, and tables of text."""
+"""The parts of output for people: lines of text, and tables of text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Line", "Part", "Table"]
 
 
 class Line(NamedTuple):
-    """A line that stands out: as a heading, as a fault, or as something to note."""
+    """A highlighted line: a heading, an error, or a note."""
 
     text: str
     kind: Literal["heading", "fault", "note"]

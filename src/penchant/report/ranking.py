@@ -1,4 +1,4 @@
-"""From votes, in files or in memory, to a ranking with what is known of how it was made."""
+"""Rank votes from files or memory, recording how the ranking was made."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Ranking", "rank_votes"]
 
 @dataclass(frozen=True)
 class Ranking:
-    """standings: what the votes say. votes: they, and how they were read. settings: what decided the ranking."""
+    """standings: the result. votes: the votes, and the report on reading them. settings: the options of the ranking."""
 
     standings: Standings
     votes: Loaded[Vote] = field(repr=False)
     settings: Mapping[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the votes themselves, as JSON holds it."""
+        """Everything except the votes, as JSON values."""
         read = {"format": self.votes.format, "digest": self.votes.digest, "rows": self.votes.verdict_counts}
         return {**read, "settings": dict(self.settings), **self.standings.as_dict()}
 
@@ -44,10 +44,10 @@ def rank_votes(
 ) -> Ranking:
     """Load votes and rank the items of each connected group.
 
-    data, columns, format: as for `load_votes`. method, both_bad, elo: as for `penchant.ranking.standings`. say: is
-    told which rows were left out, at most `most_said` of them by name, and which fields were not read.
+    data, columns, format: as for `load_votes`. method, both_bad, elo: as for `penchant.ranking.standings`. say:
+    receives the rows left out, at most `most_said` of them individually, and the unread fields.
 
-    Raises DataError for votes that cannot be read or ranked, ConfigError for options that do not go together.
+    Raises DataError for votes that cannot be read or ranked, ConfigError for incompatible options.
     """
     loaded, table = load_vote_table(data, on_bad_row=on_bad_row, columns=columns, format=format)
     for line in loaded.left_out(most_said):

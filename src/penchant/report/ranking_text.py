@@ -1,6 +1,6 @@
 """A ranking in words: the rows of its tables, and a line for each thing that holds for all votes together.
 
-Made from the plain dict of a ranking, as `Standings.as_dict` of `penchant.ranking` gives it.
+Made from the plain dict of a ranking, from `Standings.as_dict` of `penchant.ranking`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["ranking_parts"]
 
 
 def ranking_parts(found: Mapping[str, Any], format_name: str, *, most: int) -> Iterator[Part]:
-    """All of a ranking. most: groups, and reasons in each, that are shown."""
+    """A complete ranking. most: the number of groups, and of reasons in each, to show."""
     num_items = sum(len(group["standings"]) + len(group["unranked"]) for group in found["groups"])
     yield f"{found['num_votes']:,} votes on {num_items:,} items ({format_name})"
     yield from found["notes"]
@@ -79,7 +79,7 @@ def _missing(num: int | None) -> str:
 
 
 def _findings(found: Mapping[str, Any]) -> Iterator[str]:
-    """What holds for all votes together, a line each."""
+    """Findings about all votes, one per line."""
     if found["only_both_bad"]:
         yield f"not ranked   only answers that both are bad: {', '.join(found['only_both_bad'])}"
     agreement, shown, circles = found["agreement"], found["first_shown"], found["circularity"]

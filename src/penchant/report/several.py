@@ -1,4 +1,4 @@
-"""Several runs on one page: what each did, what each measure came to, and their curves over one another."""
+"""Several runs on one page: their settings, measures, and overlaid curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from penchant.report.view import what_was_done
 __all__ = ["MOST_DRAWN", "RunData", "in_columns", "render_runs"]
 
 MOST_DRAWN = 6
-"""Runs whose curves are drawn; of more, lines could not be told apart."""
+"""The most runs with curves; more lines would be indistinguishable."""
 
 
 @dataclass(frozen=True)
 class RunData:
-    """One run: its name, and its dicts as `write_report` takes them."""
+    """One run: its name, and its dicts as for `write_report`."""
 
     name: str
     run: Mapping[str, Any]
@@ -31,7 +31,7 @@ class RunData:
 
 
 def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
-    """The page as a string; rows are what was done and what came of it, columns are the runs."""
+    """The page as a string; rows are settings and results, columns are runs."""
     from markupsafe import Markup
 
     _ = words_in(language)
@@ -53,7 +53,7 @@ def render_runs(runs: Sequence[RunData], language: str = "en") -> str:
 
 
 def in_columns(found: Sequence[Sequence[Measure]], _: Words) -> list[tuple[str, list[str]]]:
-    """A row for every measure that any of them has, a cell for each of them."""
+    """One row per measure of any run, with one cell per run."""
     columns = [{measure.name: measure for measure in one} for one in found]
     return [(name, [_cell(one.get(name), _) for one in columns]) for name in _names(columns)]
 

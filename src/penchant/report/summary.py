@@ -1,4 +1,4 @@
-"""What a run changed and what it cost, in sentences."""
+"""The effect and cost of a run, in sentences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ ENOUGH_FOR_PARTS = 20
 
 
 def summary(ledger: Mapping[str, Any], metrics: Rows) -> list[str]:
-    """What held-out data shows, remarks worth a second look, time and memory of a finished run; a sentence each."""
+    """Held-out results, remarks, time and memory of a finished run; one sentence each."""
     last = next((row for row in reversed(metrics) if {"eval_loss", "eval_reward"} & row.keys()), None)
     held_out = [] if last is None else [_held_out(last, ledger), *_by_length(last)]
     remarks = [f"{remark.level}: {remark.title}. {remark.text}" for remark in advise(ledger, metrics)]
@@ -51,7 +51,7 @@ def _held_out(last: Mapping[str, Any], ledger: Mapping[str, Any]) -> str:
 
 
 def _by_length(last: Mapping[str, Any]) -> list[str]:
-    """The accuracy by which response is longer, and calibration, in a sentence; none of few pairs or not measured."""
+    """The accuracy by which response is longer, and calibration, in a sentence; empty if few or not measured."""
     parts, num_pairs = [], 0.0
     for name in LENGTHS:
         key = f"eval_rewards/accuracies/chosen_{name.replace(' ', '_')}"

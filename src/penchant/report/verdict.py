@@ -1,4 +1,4 @@
-"""The run in one sentence: better, worse, or cannot tell, and how sure that is."""
+"""The verdict on a run in one sentence: better, worse, or unclear, with its certainty."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ __all__ = ["Verdict", "verdict"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind: what a reader may believe. title: in a word or two. text: one sentence with its interval."""
+    """kind: the conclusion. title: in a word or two. text: one sentence with its interval."""
 
     kind: Literal["better", "worse", "unclear"]
     title: str
@@ -21,7 +21,7 @@ class Verdict:
 
 
 def verdict(run: Mapping[str, Any], metrics: Rows, comparison: Mapping[str, Any] | None, _: Words) -> Verdict:
-    """Read from a comparison of answers where there is one; preferences over given pairs alone decide nothing."""
+    """The verdict from a comparison of answers, if there is one; preference accuracy alone decides nothing."""
     comparison = answered(comparison or {})
     judge, num = str(comparison.get("judge") or _("the judge")), comparison.get("num_prompts")
     prompts = _("on {num:,} prompts").format(num=num) if isinstance(num, int) else _("on the prompts compared")

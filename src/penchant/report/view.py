@@ -1,4 +1,4 @@
-"""What the page shows, as words: headline numbers, samples and the ledger, from the run's plain dicts."""
+"""The content of the page in words: headline numbers, samples and the ledger, from the run's plain dicts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ class Pair:
 
 
 def tiles(run: Mapping[str, Any], metrics: Rows, comparison: Comparison, _: Words = str) -> list[Tile]:
-    """The headline numbers that there is data for, what the training changed first."""
+    """The headline numbers with data, the effect of training first."""
     found = [
         _win_rate(comparison, _),
         _judge_means(comparison, _),
@@ -106,7 +106,7 @@ def _section(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def how_pairs_are_ordered(_: Words = str) -> str:
-    """What stands above `pairs`."""
+    """The text above `pairs`."""
     return _(
         "Largest gain, middle and largest loss by the judge's score where there is one, then the order of the prompts: "
         "nothing is picked by hand. Words that only one side has are marked."
@@ -114,9 +114,9 @@ def how_pairs_are_ordered(_: Words = str) -> str:
 
 
 def pairs(comparison: Comparison, _: Words = str) -> list[Pair]:
-    """Where a judge gave scores, its largest gain, the middle one and its largest loss; then the others in their order.
+    """Pairs by score: the judge's largest gain, the median and the largest loss; then the others in order.
 
-    A choice of examples by hand would flatter or blame.
+    Examples are chosen by this rule, as a manual choice would be biased.
     """
     found = [(pair, _gain(pair)) for pair in ((comparison or {}).get("pairs") or [])]
     scored = sorted((i for i, (_pair, gain) in enumerate(found) if gain is not None), key=lambda i: -(found[i][1] or 0))
@@ -169,7 +169,7 @@ def training_samples(samples: Sequence[Mapping[str, Any]], _: Words = str) -> li
 
 
 def row_counts(run: Mapping[str, Any], _: Words = str) -> list[tuple[str, str]]:
-    """What became of every row of the data: (verdict, count), kept rows first."""
+    """The verdicts on all rows of the data: (verdict, count), kept rows first."""
     counts = run.get("rows") or {}
     if not isinstance(counts, Mapping):
         return []
@@ -231,7 +231,7 @@ def _kl(comparison: Comparison, _: Words) -> Tile | None:
 
 
 def _accuracy(run: Mapping[str, Any], metrics: Rows, _: Words) -> Tile | None:
-    """At the last evaluation of the held-out pairs, of how many and how sure; else over the last training batches."""
+    """The last held-out accuracy, with sample size and interval; else that of the last training batches."""
     held_out = len(series(metrics, "eval_rewards/accuracies")) > 0
     prefix, share = ("eval_", 0.0) if held_out else ("", 0.1)
     accuracy, margin = (series(metrics, f"{prefix}rewards/{name}") for name in ("accuracies", "margins"))
@@ -250,7 +250,7 @@ def _accuracy(run: Mapping[str, Any], metrics: Rows, _: Words) -> Tile | None:
 def _loss(metrics: Rows, _: Words) -> Tile | None:
     held_out, train = series(metrics, "eval_loss"), series(metrics, "loss")
     if len(series(metrics, "reward")):
-        return None  # a policy gradient's loss says nothing by itself
+        return None  # a policy gradient's loss is not meaningful alone
     line, name = (held_out, _("Held-out loss")) if len(held_out) > 1 else (train, _("Training loss"))
     if not len(line):
         return None

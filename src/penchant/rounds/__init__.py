@@ -1,16 +1,16 @@
-"""Rounds: sample from the current model, have the responses compared, train on the answers, measure, and repeat.
+"""Rounds: sample from the current model, have responses compared, train on the answers, measure, repeat.
 
-run.py              one round in one call, which goes on with what an earlier call left
-plan.py             the plan of a round, fixed when it begins, and the rounds of a folder
-settle.py           the plan of the round that a call is about
-requirements.py     what a round needs is there, before anything is sampled
-begin.py            the prompts are split, and the plan is written down
+run.py              one round in one call, which resumes an interrupted call
+plan.py             the plan of a round, fixed at its start, and the rounds of a folder
+settle.py           build the plan of the round to run
+requirements.py     check that everything needed is available, before sampling
+begin.py            split the prompts, and write down the plan
 stages.py           the stages, in order
-model_stages.py     those that need the model: sample, train, answer
+model_stages.py     stages that need the model: sample, train, answer
 people.py           people's answers, through an annotation project
-finished_stages.py  which stages are finished, and that nothing of them was changed
+finished_stages.py  which stages are finished, and that their files are unchanged
 summary.py          the end of a round: its figures, its lineage, its page
-history.py          what rounds gained: one in words, all as a table
+history.py          the gain of rounds: one in words, all as a table
 """
 
 from penchant.rounds.history import in_words, table_of, table_of_folder

@@ -1,7 +1,7 @@
-"""A round begins: its prompts are split into those to train on and those to measure on, and its plan is written down.
+"""Begin a round: split its prompts into training and held-out ones, and write down its plan.
 
-A prompt that an earlier round had stays on its side, so nothing that was measured on is ever trained on. A round that
-is refused before anything was sampled is taken back.
+A prompt of an earlier round stays on its side, so no held-out prompt is ever trained on. A round that is refused before
+anything is sampled is removed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["begin", "withdrawn_if_refused"]
 
 SIDES = {"train.jsonl": False, "held-out.jsonl": True}
-"""The files of prompts, and whether what they hold is held out."""
+"""The files of prompts, and whether they are held out."""
 
 
 def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
-    """Write down a new round: its prompts, then its plan, which makes it one. Raises UserError."""
+    """Write a new round: its prompts, then its plan, which makes it a round. Raises UserError."""
     from penchant.data import load_prompts
     from penchant.data.prompt_sets import prompt_file
 
@@ -58,9 +58,9 @@ def begin(folder: Path, rounds: Sequence[Round], plan: Plan) -> Round:
 
 @contextmanager
 def withdrawn_if_refused(this: Round) -> Iterator[None]:
-    """Where a UserError comes before anything was sampled in a round that began here, leave nothing of the round.
+    """A context that removes the round if a UserError occurs before anything is sampled in a round that began here.
 
-    Else it would stand in the way of the corrected call.
+    Otherwise it would block the corrected call.
     """
     try:
         yield
@@ -75,7 +75,7 @@ def withdrawn_if_refused(this: Round) -> Iterator[None]:
 
 
 def _refuse_what_is_there(path: Path) -> None:
-    """Only what a call leaves that is killed before plan.json is there may be in the way."""
+    """Raise OutputError unless the folder holds only leftovers of a call killed before plan.json."""
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: is a file where a round should go; move it away")
     left = {*SIDES, "plan.json"}
@@ -86,14 +86,14 @@ def _refuse_what_is_there(path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A prompt as the split wants it."""
+    """A prompt in the form that the split expects."""
 
     prompt: tuple[Message, ...]
     record: Prompt
 
 
 def _split(prompts: Sequence[Prompt], rounds: Sequence[Round], plan: Plan) -> dict[bool, list[Prompt]]:
-    """Each prompt once, by whether it is held out."""
+    """Split the distinct prompts by whether they are held out."""
     from penchant.data import load_prompts, prompt_key, split_by_prompt
 
     asked: dict[str, _Asked] = {}

@@ -1,4 +1,4 @@
-"""Which stages of a round are finished: each is noted, with the digests of its files, in the file .STAGE.done."""
+"""Record which stages of a round are finished, with the digests of their files, in .STAGE.done."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from penchant.rounds.plan import Round
 __all__ = ["has_note", "is_finished", "min_votes_of", "note_finished"]
 
 LEDGER = "run/run.json"
-"""It has to be there; an evaluation of the run, as the stage "compare" is, adds to it."""
+"""A file that must exist but may change: an evaluation of the run, such as stage "compare", adds to it."""
 
 
 def has_note(this: Round, stage: str) -> bool:
@@ -24,11 +24,11 @@ def has_note(this: Round, stage: str) -> bool:
 
 
 def is_finished(this: Round, stage: str) -> bool:
-    """Whether the stage was finished. Raises OutputError where what it wrote has changed since."""
+    """Whether the stage was finished. Raises OutputError if its files have changed since."""
     if not has_note(this, stage):
         return False
     content = _content(this, stage)
-    for name, digest in content.get("files", content).items():  # once a note was its files alone
+    for name, digest in content.get("files", content).items():  # older notes hold only the files
         file = this.path / name
         if not file.is_file() or (name != LEDGER and _digest(file) != digest):
             raise OutputError(
@@ -39,14 +39,14 @@ def is_finished(this: Round, stage: str) -> bool:
 
 
 def note_finished(this: Round, stage: str, patterns: Iterable[str], **facts: Any) -> None:
-    """Note that the stage is finished, with the files that match the patterns and these facts."""
+    """Record that the stage is finished, with the files matching the patterns and these facts."""
     files = sorted(file for pattern in patterns for file in this.path.glob(pattern))
     digests = {file.relative_to(this.path).as_posix(): _digest(file) for file in files}
     write_atomically(_note(this, stage), json.dumps({"files": digests, **facts}, indent=2) + "\n")
 
 
 def min_votes_of(this: Round) -> dict[str, int | None] | None:
-    """The min_votes of each stage that is finished, None for all; without a stage that does not say. Judges: None."""
+    """The min_votes of each finished stage that records one; None means all answers, or a judge."""
     if this.plan.people is None:
         return None
     found = {stage: _content(this, stage) for stage in ("vote", "compare") if has_note(this, stage)}

@@ -1,4 +1,4 @@
-"""What the rounds of a folder gained: one in words, all as a table."""
+"""Show the gain of a folder's rounds: one in words, all as a table."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ COLUMNS = ("round", "parent", "pairs", "win rate", "95% interval", "KL", "folder
 
 
 def table_of(rounds: Sequence[Round]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The names of the columns, and a row for each round; one under way shows its stage instead of figures."""
+    """The column names, and one row per round; an unfinished round shows its stage instead of figures."""
     return COLUMNS, [_row(this) if this.is_finished else _row_under_way(this, next_stage(this)) for this in rounds]
 
 
 def table_of_folder(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The same, of the rounds in a folder. Raises OutputError where there are none."""
+    """The table of the rounds in a folder. Raises OutputError if there are none."""
     rounds = find_rounds(folder)
     if not rounds:
         raise OutputError(
@@ -31,7 +31,7 @@ def table_of_folder(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]
 
 
 def in_words(this: Round) -> str:
-    """What a finished round gained: its win rate over the model before, with its interval, and the KL."""
+    """The gain of a finished round: its win rate over the previous model, with its interval, and the KL."""
     figures = this.record()["figures"]
     rate, kl = figures.get("win_rate"), figures["kl"]
     moved = f"KL {kl['mean']:+.3f} nats a response"

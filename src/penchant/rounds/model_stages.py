@@ -80,7 +80,7 @@ def train_on_votes(this: Round, reporter: Reporter) -> None:
 
 
 def answer_held_out(this: Round, reporter: Reporter) -> None:
-    """answers.jsonl: both models' answers to the held-out prompts side by side, with log pi / pi_ref of each prompt."""
+    """answers.jsonl: both models' answers to the held-out prompts, side by side, with log pi / pi_ref for each."""
     from penchant.data import load_prompts
     from penchant.evaluation.answers import Asked, answer_as_policy, answer_as_reference
     from penchant.evaluation.judges.lines import as_line
@@ -108,13 +108,13 @@ def answer_held_out(this: Round, reporter: Reporter) -> None:
 
 
 def _load(name: str, this: Round, reporter: Reporter, *, chat_template: str | None = None) -> LanguageModel:
-    """A model on the round's device, in its precision."""
+    """Load a model on the round's device, in its precision."""
     device, dtype = this.plan.device, this.plan.dtype
     return open_model(name, device=device, dtype=dtype, chat_template=chat_template, reporter=reporter)
 
 
 def _sampling(this: Round) -> SamplingParams:
-    """How every response of the round is drawn."""
+    """The sampling parameters of the round."""
     from penchant.models.sampler import SamplingParams
 
     plan = this.plan
@@ -122,7 +122,7 @@ def _sampling(this: Round) -> SamplingParams:
 
 
 def _train(config: DPOConfig, reporter: Reporter, *, resume: bool) -> None:
-    """A training run from its configuration to its report."""
+    """Run training, from its configuration to its report."""
     from penchant.models.numerics import prepare_process
     from penchant.training.run import run
 
@@ -132,14 +132,14 @@ def _train(config: DPOConfig, reporter: Reporter, *, resume: bool) -> None:
 
 
 def _source(name: str, model: LanguageModel, params: SamplingParams) -> Source:
-    """Who wrote an answer, by the name the model has among the rounds, wherever their folder lies."""
+    """The source of an answer: the model's name within the rounds, independent of the folder's path."""
     from penchant.evaluation.authors import source_of
 
     return source_of(model, params).model_copy(update={"model": f"{name}@{model.digest[:12]}"})
 
 
 def _settings(this: Round) -> list[str]:
-    """The plan's, of training; an adapter is trained further as it is, so its settings are those of the first round."""
+    """The plan's training settings; an adapter is trained further, so its settings are the first round's."""
     from penchant.models.load import is_adapter_folder, resolve
 
     if this.number > 1 and is_adapter_folder(resolve(this.start)):
@@ -152,7 +152,7 @@ def _settings(this: Round) -> list[str]:
 
 
 def _load_start(this: Round, numerics: Any, template: str, reporter: Reporter) -> LanguageModel:
-    """The model the round started from, which must be what was trained from. Raises ModelError."""
+    """Load the round's start, which must be the model trained from. Raises ModelError."""
     from penchant.models.ledger import read_ledger
     from penchant.models.load import load_model
 

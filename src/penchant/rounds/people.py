@@ -1,8 +1,8 @@
-"""People answer the comparisons of a round: these become tasks of an annotation project, and answers come back.
+"""Have people answer the comparisons of a round, as tasks of an annotation project.
 
 A task is called NAME/round-N-DIGEST/ID, or NAME/round-N-DIGEST/held-out/ID. NAME is in the round's plan, so that a
-folder that is moved keeps it; DIGEST is of the comparisons, so that a round that is begun again and asks something else
-does not meet its old tasks.
+folder that is moved keeps it; DIGEST is that of the comparisons, so that a restarted round with other questions does
+not match its old tasks.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["ask_people", "check_project", "name_of_tasks", "prefix_of_tasks"]
 
 
 def name_of_tasks(folder: Path) -> str:
-    """What the tasks of a folder of rounds are called: no other folder's are, whatever its name."""
+    """The task name of a folder of rounds, unique even among folders of the same name."""
     return f"{folder.name}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
 
 
 def prefix_of_tasks(this: Round, asked: Path, *, is_held_out: bool) -> str:
-    """What the names of a round's tasks begin with. asked: the file of comparisons."""
+    """The prefix of a round's task names. asked: the file of comparisons."""
     name, number = this.plan.tasks, f"round-{this.number}"
-    if name is None:  # the plan is of an older Penchant, and so may be the tasks
+    if name is None:  # an older version's plan, whose tasks may exist
         prefix = f"{this.path.parent.name}/{number}"
     else:
         prefix = f"{name}/{number}-{hashlib.sha256(asked.read_bytes()).hexdigest()[:8]}"
@@ -40,7 +40,7 @@ def prefix_of_tasks(this: Round, asked: Path, *, is_held_out: bool) -> str:
 
 
 def check_project(project: Path) -> None:
-    """Refuse a project that cannot be opened, and a place where none can be made; makes none. Raises UserError."""
+    """Raise UserError for a project that cannot be opened or made; makes none."""
     from penchant.feedback import Project, Store
     from penchant.feedback.project import CONFIG_NAME
 
@@ -57,9 +57,9 @@ def check_project(project: Path) -> None:
 def ask_people(
     comparisons: Sequence[Comparison], project: Path, prefix: str, min_votes: int | None
 ) -> tuple[list[Comparison], int]:
-    """The comparisons that have their answers, and how many more must have before the round goes on.
+    """The answered comparisons, and how many more answers the round needs.
 
-    See `PeopleJudge`, which is asked; `prefix` begins the names of its tasks. min_votes: go on with so many; None: all.
+    See `PeopleJudge`; `prefix` is that of the task names. min_votes: the number that suffices; None: all.
     """
     judge = PeopleJudge(project, prefix)
     found = dict(judge.answers(comparisons))

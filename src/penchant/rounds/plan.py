@@ -1,4 +1,4 @@
-"""The plan of a round: every setting, fixed when it begins; and the rounds of a folder.
+"""The plan of a round: all settings, fixed at its start; and the rounds of a folder.
 
 FOLDER/round-N/ holds plan.json, train.jsonl and held-out.jsonl (the prompts), samples.jsonl, votes.jsonl, run/,
 answers.jsonl, verdicts.jsonl, report.html and round.json. A round is finished when round.json is there.
@@ -23,13 +23,13 @@ __all__ = ["Plan", "Round", "RoundSettings", "find_rounds"]
 
 
 class RoundSettings(TypedDict, total=False):
-    """What may be said of a round when it begins; None, or nothing, is as it was in the round before.
+    """The settings of a new round; None, or omitted, means as in the previous round.
 
-    model: where the first round starts; later ones go on from the last. prompts: a file of prompts, or a set that is
-    shipped. judge: who answers (positivity, module:function, reward:FOLDER, run:FOLDER, http://...), or people: the
-    annotation project in which they are asked. instructions: the text that an endpoint's model is told. held_out: share
-    of the prompts to measure on. settings: of training, each as "dpo.beta=0.05". seed: of the split, and with the
-    round's number of all else.
+    model: where the first round starts; later rounds continue from the last. prompts: a file of prompts, or a named
+    set. judge: what answers (positivity, module:function, reward:FOLDER, run:FOLDER, http://...), or people: the
+    annotation project. instructions: the instructions for an endpoint's model. held_out: share of the prompts to
+    measure on. settings: training settings, each as "dpo.beta=0.05". seed: seeds the split and, with the round's
+    number, everything else.
     """
 
     model: str | Path | None
@@ -56,8 +56,8 @@ class RoundSettings(TypedDict, total=False):
 class Plan(BaseModel):
     """Everything that decides what a round does, each as in `RoundSettings`.
 
-    tasks: what the names of people's tasks begin with, fixed when the round begins; plans of judges, and of an older
-    Penchant, have none.
+    tasks: the prefix of people's task names, fixed when the round begins; absent in plans with a judge, and in those of
+    older versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,7 +86,7 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Round:
-    """One round and where its things lie."""
+    """One round and its paths."""
 
     number: int
     path: Path
@@ -98,27 +98,27 @@ class Round:
 
     @property
     def start(self) -> str:
-        """The model it starts from: the run of the round before, or the one given at first."""
+        """The model it starts from: the previous round's run, or the initial model."""
         return self.plan.model if self.number == 1 else str(self.path.parent / f"round-{self.number - 1}" / "run")
 
     @property
     def parent(self) -> str:
-        """What the model it starts from is called."""
+        """The name of the model it starts from."""
         return self.plan.model if self.number == 1 else f"round-{self.number - 1}"
 
     @property
     def chat_template(self) -> str | None:
-        """What the first round's model needs; what it trained carries its own."""
+        """The chat template for the first round's model; trained models carry their own."""
         return self.plan.chat_template if self.number == 1 else None
 
     @property
     def seed(self) -> int:
-        """Of sampling and training: another one each round, so that the same prompts get new responses."""
+        """The seed of sampling and training, which differs per round, so that prompts get new responses."""
         return self.plan.seed + self.number - 1
 
     @property
     def made_adapter(self) -> bool:
-        """Whether the model it made is an adapter; the next round trains it further."""
+        """Whether the resulting model is an adapter, which the next round trains further."""
         return (self.path / "run" / "model" / "adapter_config.json").is_file()
 
     def record(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Round:
         return _read(self.path / "round.json")
 
     def digest_of(self, which: str) -> str:
-        """The digest of the `model` that a finished round made, or of its `parent`. Raises OutputError."""
+        """The digest of a finished round's `model`, or of its `parent`. Raises OutputError."""
         try:
             return str(self.record()[which]["digest"])
         except (KeyError, TypeError) as error:
@@ -135,9 +135,9 @@ class Round:
 
 
 def find_rounds(folder: Path) -> list[Round]:
-    """The rounds that have begun, in order, each from the model of the one before; only the last may be unfinished.
+    """The rounds of a folder, in order, each from the previous one's model; only the last may be unfinished.
 
-    Raises OutputError for a folder of something else, and where a round is missing or is not what it was.
+    Raises OutputError for another kind of folder, and if a round is missing or was changed.
     """
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; rounds need a folder of their own")

@@ -1,4 +1,4 @@
-"""What a round needs is there: the judge or people, the model, the device; found out before anything is sampled."""
+"""Check that everything a round needs is available (judge or people, model, device) before anything is sampled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_what_it_needs", "check_who_answers", "must_be_named"]
 
 
 def check_who_answers(plan: Plan, judge: str | None, call: Call) -> None:
-    """Refuse what the judge, or people, would not take. judge: as said in this call. Raises ConfigError."""
+    """Raise ConfigError for options that the judge, or people, do not accept. judge: the one in this call."""
     if plan.people is not None:
         options_of_judges = (plan.judge_model, plan.instructions, plan.epsilon, plan.judge_reference)
         if any(value is not None for value in (*options_of_judges, call.concurrency, call.timeout)):
@@ -38,7 +38,7 @@ def check_who_answers(plan: Plan, judge: str | None, call: Call) -> None:
 
 
 def must_be_named(plan: Plan) -> bool:
-    """Whether the judge is one that each call must name."""
+    """Whether each call must name this judge."""
     if plan.judge is None:
         return False
     judge = judge_of(plan)
@@ -46,7 +46,7 @@ def must_be_named(plan: Plan) -> bool:
 
 
 def check_what_it_needs(plan: Plan, rounds: Sequence[Round], say: Callable[[str], None]) -> None:
-    """Refuse a new round, after these, that could not be turned; no model is taken into memory. Raises UserError."""
+    """Raise UserError for a new round, after these, that could not run; no model is loaded."""
     from penchant.models.load import is_adapter_folder, read_chat_template
     from penchant.models.numerics import choose_numerics, computing
     from penchant.training.objective import choose_objective

@@ -1,4 +1,4 @@
-"""One round in one call: the one under way is gone on with, or the next one begins from what the last one made."""
+"""Run one round per call: resume the unfinished one, or begin the next from the last one's model."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = ["RoundInterrupted", "RoundResult", "run_round"]
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What a call of `run_round` came to: a round, and what that waits for; None where the round is finished."""
+    """The result of `run_round`: a round, and what it waits for; None if it is finished."""
 
     round: Round
     waiting: Waiting | None
 
     def __str__(self) -> str:
-        """What it came to in words, and what to do next where the round waits for people."""
+        """The result in words, and what to do next if the round waits for people."""
         if (waiting := self.waiting) is None:
             this = self.round
             return f"round {this.number} is finished: {in_words(this)}\nreport  {this.path / 'report.html'}"
@@ -44,7 +44,7 @@ class RoundResult:
 
 
 class RoundInterrupted(Interrupted):
-    """A call was stopped inside a round. judge: what the next call must name to go on; None where it need not."""
+    """A call was stopped inside a round. judge: what the next call must name to resume; None if it need not."""
 
     def __init__(self, signal_number: int, message: str, this: Round, judge: str | None) -> None:
         super().__init__(signal_number, message)
@@ -60,24 +60,24 @@ def run_round(
     reporter: Reporter | None = None,
     **settings: Unpack[RoundSettings],
 ) -> RoundResult:
-    """Sample from the current model, have the responses compared, train, and measure against the model before.
+    """Sample from the current model, have the responses compared, train, and measure against the previous model.
 
-    The first round needs `model`, `prompts`, and `judge` or `people`. A call that was stopped continues with the same
-    call, and with one without settings; a judge that runs code or is an endpoint must be named in every call.
+    The first round needs `model`, `prompts`, and `judge` or `people`. An interrupted call is resumed by the same call,
+    or by one without settings; a judge that runs code or is an endpoint must be named in every call.
 
     Args:
-        folder: of all rounds; made where there is none.
-        concurrency: comparisons an endpoint is asked at once; None for 4.
-        timeout: seconds an endpoint may stay silent; None for 120.
-        min_votes: of people: go on with so many comparisons answered; None for all.
-        reporter: where progress goes; None for nowhere.
-        settings: of the round, see `RoundSettings`; what is left out is as it was in the round before.
+        folder: the folder of all rounds; created if missing.
+        concurrency: concurrent requests to an endpoint; None: 4.
+        timeout: the most seconds of silence from an endpoint; None: 120.
+        min_votes: for people: the number of answered comparisons that suffices; None: all.
+        reporter: receives progress; None: nobody.
+        settings: those of the round, see `RoundSettings`; omitted ones are as in the previous round.
 
     Returns:
-        The round, in which everything lies that it wrote, and what it waits for.
+        The round, with the paths of all its files, and what it waits for.
 
     Raises:
-        UserError: a setting cannot be, or cannot change now; something needed is missing; another call is at work here.
+        UserError: a setting is invalid, or cannot change now; something is missing; another call is running here.
         RoundInterrupted: stopped by Ctrl-C or SIGTERM.
     """
     if unknown := settings.keys() - RoundSettings.__annotations__.keys():
@@ -102,11 +102,11 @@ def run_round(
 
 @contextmanager
 def _stop_explained(this: Round) -> Iterator[None]:
-    """Where the call is stopped inside, say in which round, and what it takes to go on."""
+    """A context that adds to an interruption the round, and how to resume it."""
     try:
         yield
     except (KeyboardInterrupt, Interrupted) as stop:
         number = stop.exit_code - 128 if isinstance(stop, Interrupted) else signal.SIGINT
-        words = str(stop).partition(";")[0] or "interrupted"  # what follows tells how to go on with a part of the round
+        words = str(stop).partition(";")[0] or "interrupted"  # the rest tells how to resume only a part of the round
         judge = this.plan.judge if must_be_named(this.plan) else None
         raise RoundInterrupted(number, words, this, judge) from None

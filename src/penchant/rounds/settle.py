@@ -1,4 +1,4 @@
-"""The plan of the round that a call is about: what the call says, and for all else what the round before had."""
+"""Build the plan of the round to run from the call's settings and the previous round's."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["settle", "training_config", "with_absolute_paths"]
 
 FIXED = ("model", "chat_template", "seed", "held_out")
-"""What all rounds of a folder share: where they started, and which prompts are never trained on."""
+"""The settings that all rounds of a folder share: the initial model, and the held-out prompts."""
 
 LEAST_SHARE = 0.01
-"""Of prompts to measure on, and to train on."""
+"""The fewest prompts to measure on, and to train on."""
 WHO = ("judge", "judge_model", "instructions", "epsilon", "judge_reference", "people")
 SET_HERE = (
     "output", "seed", "data.files", "model.name", "model.reference", "model.device", "model.dtype",
     "model.chat_template",
 )  # fmt: skip
-"""Settings of training that the round itself gives."""
+"""Training settings that the round itself determines."""
 
 
 def with_absolute_paths(given: RoundSettings) -> RoundSettings:
-    """The same settings, in which a path means the same in every folder; a name that is no path here stays."""
+    """The settings with absolute paths; a name that is no existing path is unchanged."""
     people = given.get("people")
     return given | {
         "model": _absolute(given.get("model")),
@@ -44,9 +44,9 @@ def with_absolute_paths(given: RoundSettings) -> RoundSettings:
 
 
 def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
-    """The plan of the round to run: the one under way, or a new one, which takes what is not given from the last.
+    """The plan of the round to run: the unfinished one, or a new one, which inherits omitted settings from the last.
 
-    given: `RoundSettings`. Raises ConfigError for a setting that cannot change now, or is not what it can be.
+    given: `RoundSettings`. Raises ConfigError for a setting that is invalid or cannot change now.
     """
     said = {name: value for name, value in given.items() if value is not None}
     said_settings = said.pop("settings", ())
@@ -72,7 +72,7 @@ def settle(given: Mapping[str, Any], rounds: Sequence[Round]) -> Plan:
 
 
 def training_config(plan: Plan) -> DPOConfig:
-    """The configuration of a training run that the plan's settings make. Raises ConfigError."""
+    """The configuration of a training run from the plan's settings. Raises ConfigError."""
     from penchant.training.config import DPOConfig
     from penchant.training.settings import build_config
 
@@ -98,7 +98,7 @@ def _plan_of(settings: Mapping[str, Any]) -> Plan:
 
 
 def _merged(before: Sequence[str], said: Sequence[str]) -> tuple[str, ...]:
-    """Settings of before whose key is not said again, then those said; a section said anew replaces all its parts."""
+    """Previous settings not given again, then the new ones; a section given again replaces all its parts."""
     keys = [_key(setting) for setting in said]
     kept = [one for one in before if not any(f"{_key(one)}.".startswith(f"{key}.") for key in keys)]
     return (*kept, *said)
@@ -109,7 +109,7 @@ def _key(setting: str) -> str:
 
 
 def _check_settings(plan: Plan) -> None:
-    """Refuse what training would refuse, before anything is sampled."""
+    """Raise ConfigError for settings that training would refuse, before anything is sampled."""
     from penchant.models.sampler import SamplingParams
 
     SamplingParams(plan.temperature, plan.top_p, plan.top_k, plan.max_new_tokens, plan.seed)
@@ -124,7 +124,7 @@ def _check_settings(plan: Plan) -> None:
 
 
 def _refuse_another_training(plan: Plan, before: Round) -> None:
-    """Refuse settings that would change a round under way, or an adapter; repeating them in any form is fine."""
+    """Raise ConfigError for settings that would change an unfinished round, or an adapter; they may be repeated."""
     new, old = training_config(plan), training_config(before.plan)
     if not before.is_finished:
         if new != old:

@@ -1,4 +1,4 @@
-"""The stages of a round, in order; each is done once, and what it wrote is known by its digest ever after."""
+"""The stages of a round, in order; each runs once, and its files are protected by digests afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Call", "Stage", "Waiting", "judge_of", "next_stage", "run_stages", "
 
 @dataclass(frozen=True)
 class Call:
-    """What one call adds to the plan: where progress goes, how a judge is asked, when enough people have answered."""
+    """The options of one call besides the plan: progress, how to ask a judge, and how many answers suffice."""
 
     reporter: Reporter
     concurrency: int | None = None
@@ -32,9 +32,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a round waits for: num_missing more answers of people to its num_comparisons, in the project of this path.
+    """A round waits for num_missing more of num_comparisons answers of people, in the project at this path.
 
-    tasks: what the names of its tasks there begin with.
+    tasks: the prefix of its task names there.
     """
 
     num_missing: int
@@ -45,9 +45,9 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Stage:
-    """do: writes the files, going on with what a killed call left; what it waits for if it cannot finish now.
+    """do: writes the files, resuming a killed call; returns what it waits for if it cannot finish now.
 
-    asks: whether people may answer, and min_votes says how many answers are enough.
+    asks: whether people may answer, so that min_votes says how many answers suffice.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Stage:
 
 
 def stages() -> tuple[Stage, ...]:
-    """One round, stage by stage. The last stage writes round.json, which ends the round."""
+    """The stages of one round. The last one writes round.json, which ends the round."""
     return (
         Stage("sample", "two responses to every training prompt", ("samples.jsonl",), _sample),
         Stage("vote", "which of the two is better", ("votes.jsonl",), _vote, asks=True),
@@ -70,7 +70,7 @@ def stages() -> tuple[Stage, ...]:
 
 
 def run_stages(this: Round, call: Call) -> Waiting | None:
-    """Do every stage that is not finished, until one has to wait. Raises UserError."""
+    """Run every unfinished stage, until one has to wait. Raises UserError."""
     for stage in stages():
         if finished_stages.is_finished(this, stage.name):
             call.reporter.say(f"round {this.number}, {stage.name}: done already")
@@ -89,7 +89,7 @@ def next_stage(this: Round) -> str:
 
 
 def _computing() -> AbstractContextManager[None]:
-    """See `penchant.models.numerics.computing`, which takes torch along; a list of rounds needs none."""
+    """See `penchant.models.numerics.computing`; imported here, as listing rounds needs no torch."""
     from penchant.models.numerics import computing
 
     return computing()
@@ -123,7 +123,7 @@ def _report(this: Round, call: Call) -> None:
 
 
 def _collect(this: Round, call: Call, asked: str, answered: str, *, is_held_out: bool = False) -> Waiting | None:
-    """Have a file of comparisons answered, by the judge at once or by people as soon as they have."""
+    """Have a file of comparisons answered, by the judge now or by people when they have time."""
     comparisons, output = read_comparisons(this.path / asked), this.path / answered
     if this.plan.people is not None:
         prefix = prefix_of_tasks(this, this.path / asked, is_held_out=is_held_out)

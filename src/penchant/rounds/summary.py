@@ -1,4 +1,4 @@
-"""The end of a round: its figures, its lineage in round.json, and its page."""
+"""Finish a round: write its figures, its lineage in round.json, and its page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["finish_round", "model_digest"]
 
 
 def finish_round(this: Round) -> None:
-    """Write report.html, then round.json, with which the round is finished."""
+    """Write report.html, then round.json, which finishes the round."""
     from penchant.evaluation.judges import read_comparisons, tally
     from penchant.evaluation.side_by_side import summarise_sides
     from penchant.models.ledger import read_ledger
@@ -62,7 +62,7 @@ def finish_round(this: Round) -> None:
 
 
 def model_digest(run: Path) -> str:
-    """The digest under which a run's model is loaded: of its weights, and for an adapter of those it stands on."""
+    """The digest of a run's loaded model: of its weights and, for an adapter, of the base model's."""
     from penchant.models.load import base_of, resolve, weights_digest
 
     path = resolve(str(run))

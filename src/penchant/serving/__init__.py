@@ -1,4 +1,4 @@
-"""A model at an address that speaks OpenAI's API: what is asked, the batch that answers, the server around both."""
+"""Serve a model over OpenAI's API: requests, the batch that answers, and the server."""
 
 from penchant.serving.service import Service, open_service
 

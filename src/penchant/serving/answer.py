@@ -1,4 +1,4 @@
-"""One answer while it is written: its text up to a stop, without what may still change, and what its tokens were."""
+"""One answer in progress: its final text up to a stop sequence, and its tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ending = Literal["stop", "length"]
 
 @dataclass(frozen=True)
 class Token:
-    """A token that was drawn, as text, with its log-probability; likeliest: those that were likeliest in its place."""
+    """A sampled token as text, with its log-probability; likeliest: the likeliest tokens at its position."""
 
     text: str
     logprob: float
@@ -28,7 +28,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Piece:
-    """What is new of an answer. num_tokens: drawn so far, the end token included. ending: None where it goes on."""
+    """New text of an answer. num_tokens: tokens so far, including the end token. ending: None if it continues."""
 
     number: int
     text: str
@@ -38,10 +38,10 @@ class Piece:
 
 
 class Answer:
-    """Takes in what is written of answer `number`, and gives out what of it is certain.
+    """Receives the tokens of answer `number`, and emits the part that is final.
 
-    The text is that of `ChatEncoder.decode_response`: white space at its end waits for what follows. So does the
-    beginning of a stop.
+    The text is that of `ChatEncoder.decode_response`: trailing white space is held back until more follows, and so is
+    the beginning of a stop sequence.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Answer:
         self.ending: Ending | None = None
 
     def take(self, row: Row, *, is_whole: bool) -> Piece | None:
-        """What can be given out now that the row has one more token; None where that is nothing."""
+        """The piece to emit after one more token; None if there is nothing new."""
         if not (is_whole or self.asked.is_live or self.asked.stop):
             return None
         self._text += self._growing.finish(row.token_ids) if is_whole else self._growing.grow(row.token_ids)
@@ -77,24 +77,24 @@ class Answer:
         return Piece(self.number, piece, tokens, len(row.token_ids), self.ending)
 
     def _first_stop(self) -> int | None:
-        """Where the first stop begins."""
+        """The start of the first stop sequence."""
         places = [place for stop in self.asked.stop if (place := self._text.find(stop)) >= 0]
         return min(places, default=None)
 
     def _num_held(self) -> int:
-        """Characters at the end that may be the beginning of a stop."""
+        """The number of trailing characters that may begin a stop sequence."""
         begun = (n for stop in self.asked.stop for n in range(1, len(stop)) if self._text.endswith(stop[:n]))
         return max(begun, default=0)
 
     def _num_within(self, token_ids: Sequence[int], length: int) -> int:
-        """The fewest tokens whose text is at least so long."""
+        """The fewest tokens whose text has at least this length."""
         num = len(token_ids)
         while num and len(self._decode(token_ids[: num - 1])) >= length:
             num -= 1
         return num
 
     def _tokens(self, row: Row, num: int) -> tuple[Token, ...]:
-        """Those up to `num` that were not shown yet."""
+        """The tokens up to `num` that were not emitted yet."""
         if self.asked.num_likeliest is None:
             return ()
         first, self._num_shown = self._num_shown, max(num, self._num_shown)
@@ -109,6 +109,6 @@ class Answer:
         )
 
     def _spelt(self, before: int, token_id: int) -> str:
-        """A token as it is read behind another: many decoders drop the space at the beginning of a text."""
+        """A token's text after another token: many decoders drop the space at the start of a text."""
         both, first = (str(self.tokenizer.decode(ids)) for ids in ([before, token_id], [before]))
         return both[len(first) :]

@@ -33,10 +33,10 @@ MOST_BYTES = 1_000_000
 
 
 def create_app(batch: Batch, *, allowed_hosts: Iterable[str], token: str | None = None) -> ASGIApp:
-    """The app that answers for the model of a batch.
+    """Create the app that serves the model of a batch.
 
-    allowed_hosts: the names under which it is opened; any other is refused, so that no web page can reach a server on
-    its reader's machine by a name of its own. token: what a request must bring; None for a server that asks for none.
+    allowed_hosts: valid host names; any other is refused, so that no web page can reach a server on its reader's
+    machine under its own name. token: what a request must contain; None if the server needs none.
     """
     service = _Service(batch)
     routes = [
@@ -52,7 +52,7 @@ def create_app(batch: Batch, *, allowed_hosts: Iterable[str], token: str | None 
 
 
 class _Service:
-    """What the routes share."""
+    """The state shared by the routes."""
 
     def __init__(self, batch: Batch) -> None:
         self.batch, self.engine = batch, Engine(batch)
@@ -85,7 +85,7 @@ class _Service:
         return JSONResponse(reply.whole(await self._whole(request, ticket)))
 
     async def _whole(self, request: Request, ticket: Ticket) -> list[Piece]:
-        """Every answer to its end; whoever goes before is not waited for."""
+        """Complete answers; if the client disconnects, generation stops."""
 
         async def write() -> list[Piece]:
             return [piece async for piece in self.engine.pieces(ticket)]
@@ -107,11 +107,11 @@ class _Service:
 
 
 class _Stream(StreamingResponse):
-    """The events of a reply; its places are freed however the connection ends, even before the first event."""
+    """A response with a reply's events, which frees its rows however the connection ends."""
 
     def __init__(self, engine: Engine, ticket: Ticket, reply: Reply, asked: Asked) -> None:
         self.engine, self.ticket = engine, ticket
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would keep the events
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # otherwise nginx would buffer the events
         super().__init__(self._events(reply, asked), media_type="text/event-stream", headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,7 +134,7 @@ class _Stream(StreamingResponse):
 
 
 class _Gate:
-    """Outermost: refuses what is not for us, and answers every failure in OpenAI's form."""
+    """The outermost middleware: refuses invalid requests, and reports every error in OpenAI's form."""
 
     def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str], token: str | None) -> None:
         self.app, self.allowed_hosts, self.token = app, allowed_hosts, token
@@ -157,7 +157,7 @@ class _Gate:
         except Refusal as refusal:
             await JSONResponse(refusal.body(), refusal.status)(scope, receive, send)
         except Exception as error:
-            log.error("a request failed: %s", type(error).__name__)  # without its words, which may be somebody's
+            log.error("a request failed: %s", type(error).__name__)  # without its text, which may contain user data
             log.debug("its traceback", exc_info=error)
             if not has_begun:
                 await JSONResponse(Refusal(500, "something went wrong here").body(), 500)(scope, receive, send)

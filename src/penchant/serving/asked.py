@@ -1,4 +1,4 @@
-"""What a request asks for: its fields read together, those that change nothing, and what is refused."""
+"""The content of a request: fields that are read, ignored, and refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from penchant.serving.refusal import Refusal
 __all__ = ["Asked", "read_chat", "read_completion"]
 
 SHORT = 16
-"""Tokens of a completion that does not say how long it may get, as with OpenAI."""
+"""The default token limit of a completion, as in OpenAI's API."""
 
 CHANGES_NOTHING = frozenset(
     ("user", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls")
@@ -36,15 +36,15 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "best_of": (1,),
     "suffix": ("",),
 }
-"""Fields that ask for what is not offered, and the values with which they ask for nothing; null is one for all."""
+"""Unsupported fields, with the values that have no effect; null is always one."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """`num` answers to each prompt. keys: what each prompt is, for seeding. is_raw: text that goes on, no conversation.
+    """`num` answers to each prompt. keys: identify the prompts for seeding. is_raw: text to continue.
 
-    stop: texts before which an answer ends. num_likeliest: None where no log-probabilities are wanted. is_live: the
-    answers are sent as they are written, with the count of tokens at the end where counts is true.
+    stop: texts before which an answer ends. num_likeliest: None without log-probabilities. is_live: the
+    answers are streamed, with the count of tokens at the end if counts is true.
     """
 
     prompts: tuple[tuple[Message, ...], ...]
@@ -62,9 +62,9 @@ T = TypeVar("T", bound=Sampling)
 
 
 def read_chat(body: bytes, model: str, *, longest: int, any_seed: int) -> Asked:
-    """A conversation to be gone on with.
+    """Read a chat request.
 
-    model: the one that is served. longest: the most tokens an answer may get. any_seed: where the request has none.
+    model: the served model. longest: the most tokens of an answer. any_seed: the default seed.
     Raises Refusal.
     """
     chat = _read(Chat, body, model)
@@ -78,7 +78,7 @@ def read_chat(body: bytes, model: str, *, longest: int, any_seed: int) -> Asked:
 
 
 def read_completion(body: bytes, model: str, *, longest: int, any_seed: int) -> Asked:
-    """Texts to be gone on with; else as `read_chat`."""
+    """Read a completion request; otherwise like `read_chat`."""
     asked = _read(Completion, body, model)
     prompts = [(_message("prompt", {"role": "user", "content": text}),) for text in asked.prompt]
     most = min(asked.max_tokens or SHORT, longest)
@@ -111,7 +111,7 @@ def _read(kind: type[T], body: bytes, model: str) -> T:
 
 
 def _is_same(value: object, neutral: object) -> bool:
-    """Equal, and no true or false for a number, which Python has as 1 and 0, nor the other way round."""
+    """Whether values are equal, treating true and false as different from 1 and 0."""
     return value == neutral and isinstance(value, bool) == isinstance(neutral, bool)
 
 

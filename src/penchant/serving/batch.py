@@ -1,4 +1,4 @@
-"""All requests under way in one continuous batch: one thread calls what is here, between two steps of the model."""
+"""All active requests in one continuous batch, used by one thread between two steps of the model."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from penchant.tokens.encoding import ChatEncoder
 __all__ = ["Batch", "Ticket"]
 
 MOST_WAITING = 1024
-"""Prompts; who comes then is told to come again."""
+"""The most waiting prompts; later requests are told to retry."""
 
 SEND_OTHER = "send what the model's chat template writes"
-"""What a client can do about messages that cannot be encoded; the template is the server's."""
+"""The advice to clients whose messages cannot be encoded by the server's template."""
 
 
 @dataclass(eq=False)
 class Ticket:
-    """A request that was taken. answers: by the job that writes them and their index there."""
+    """An accepted request. answers: by their job and index."""
 
     num_prompt_tokens: int
     answers: dict[tuple[Job, int], Answer] = field(default_factory=dict)
@@ -50,13 +50,13 @@ class Batch:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything, as after a failure."""
+        """Drop everything, after a failure."""
         self.writer = open_writer(self.model, self.size, self.longest)
         self.waiting: deque[Job] = deque()
         self.tickets: dict[Job, Ticket] = {}
 
     def take(self, asked: Asked) -> Ticket:
-        """Put a request into the line. Raises Refusal for what cannot be answered."""
+        """Queue a request. Raises Refusal if it cannot be answered."""
         if asked.num > self.size:
             raise Refusal(400, f"n: {asked.num} is more than the {self.size} answers written at a time", param="n")
         if len(self.waiting) + len(asked.prompts) > MOST_WAITING:
@@ -74,14 +74,14 @@ class Batch:
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
-        """Nobody wants its answers any more: their places are free, and it waits no longer."""
+        """Drop a request: free its rows, and remove it from the queue."""
         for job in {job for job, _ in ticket.answers} & self.tickets.keys():
             del self.tickets[job]
         self.writer.drop(lambda row: row.job not in self.tickets)
         self.waiting = deque(job for job in self.waiting if job in self.tickets)
 
     def step(self) -> list[tuple[Ticket, Piece]]:
-        """One more token for every answer under way; what can be told of them."""
+        """Generate one token for every active answer; returns their new pieces."""
         if not self.tickets:
             return []
         with computing():

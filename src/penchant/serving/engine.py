@@ -1,4 +1,4 @@
-"""The batch and those who wait for it: one thread steps the model while there is work, and each is told what is new."""
+"""The engine: one thread steps the model while there is work, and each client receives its new pieces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Called in one event loop; the batch lives in a thread of its own, to which a model's threads belong."""
+    """Used in one event loop; the batch has its own thread, which owns the model's threads."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -29,7 +29,7 @@ class Engine:
         self._work: asyncio.Task[None] | None = None
 
     async def take(self, asked: Asked) -> Ticket:
-        """The request is under way; whoever calls this hears it to its end, or closes `pieces`. Raises Refusal."""
+        """Start a request; the caller must consume `pieces` or close it. Raises Refusal."""
         ticket = await self._run(self._batch.take, asked)
         self._listeners[ticket] = asyncio.Queue()
         if self._work is None or self._work.done():
@@ -37,7 +37,7 @@ class Engine:
         return ticket
 
     async def pieces(self, ticket: Ticket) -> AsyncGenerator[Piece]:
-        """What is written, as it is; closing it frees the places of the rest. Raises Refusal where the model fails."""
+        """Yield pieces as they are generated; closing it frees its rows. Raises Refusal if the model fails."""
         queue, left = self._listeners[ticket], len(ticket.answers)
         try:
             while left:
@@ -50,7 +50,7 @@ class Engine:
             self.leave(ticket)
 
     def leave(self, ticket: Ticket) -> None:
-        """Nobody listens any more; may be called again."""
+        """Stop the request; may be called again."""
         if self._listeners.pop(ticket, None) is not None:
             self._thread.submit(self._batch.leave, ticket)
 
@@ -59,7 +59,7 @@ class Engine:
             try:
                 told = await self._run(self._batch.step)
             except Exception as error:
-                # without its words: they may hold what somebody wrote
+                # without its text, which may contain user data
                 log.error("the model failed: %s; the requests under way are given up", type(error).__name__)
                 log.debug("its traceback", exc_info=error)
                 await self._run(self._batch.clear)

@@ -1,4 +1,4 @@
-"""The fields of OpenAI's API that are read, each by itself; what may be one text or several becomes a list."""
+"""The supported fields of OpenAI's API, each validated; a text or a list of texts becomes a list."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _stops(given: Any) -> Any:
 
 
 def _prompts(given: Any) -> Any:
-    """The same of what is to be gone on with."""
+    """The texts to continue, as a list."""
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list):
         raise _wrong("is no text and no list of texts; give one of them")
@@ -59,14 +59,14 @@ def _prompts(given: Any) -> Any:
 
 
 def _parts(given: Any) -> Any:
-    """What a message says, as a list of parts."""
+    """The content of a message, as a list of parts."""
     if given is not None and not isinstance(given, str | list):
         raise _wrong("is no text and no list of parts of text; give one of them")
     return [{"type": "text", "text": given}] if isinstance(given, str) else given
 
 
 class Sampling(_Read):
-    """What conversations and texts have in common; None is as if it were left out."""
+    """The fields shared by chat and completion requests; None means omitted."""
 
     model: str
     temperature: float | None = None

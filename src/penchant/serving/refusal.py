@@ -1,4 +1,4 @@
-"""A request that is not answered: why, in the form in which OpenAI says it."""
+"""An error response in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["Refusal"]
 
 
 class Refusal(Exception):
-    """status: the HTTP code. param: which field is meant. code: a word for programs."""
+    """status: the HTTP code. param: the field concerned. code: an identifier for programs."""
 
     def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.status, self.param, self.code = status, param, code
 
     def body(self) -> dict[str, Any]:
-        """The JSON that says so."""
+        """The JSON body."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}

@@ -1,4 +1,4 @@
-"""Answers in OpenAI's words: whole, or as the events of a stream; of a conversation, and of a text that goes on."""
+"""Answers in OpenAI's format: complete or as stream events, for chat and completion requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ END = b"data: [DONE]\n\n"
 
 @dataclass
 class Reply:
-    """One reply. num_prompt_tokens: of all prompts. fingerprint: of the model's weights."""
+    """One reply. num_prompt_tokens: those of all prompts. fingerprint: that of the model's weights."""
 
     model: str
     fingerprint: str
@@ -29,21 +29,21 @@ class Reply:
     num_tokens: dict[int, int] = field(default_factory=dict)
 
     def whole(self, pieces: Sequence[Piece]) -> dict[str, Any]:
-        """All answers, each of one piece."""
+        """The reply with all answers complete."""
         for piece in pieces:
             self.num_tokens[piece.number] = piece.num_tokens
         choices = [self._choice(piece) for piece in sorted(pieces, key=lambda piece: piece.number)]
         return self._about(is_chunk=False) | {"choices": choices, "usage": self._usage()}
 
     def events(self, piece: Piece) -> Iterator[bytes]:
-        """A piece of an answer."""
+        """The events of a piece of an answer."""
         first = piece.number not in self.num_tokens
         self.num_tokens[piece.number] = piece.num_tokens
         for choice in self._changes(piece, first):
             yield event(self._about(is_chunk=True) | {"choices": [choice]})
 
     def last_events(self, *, counts: bool) -> Iterator[bytes]:
-        """The end of a stream, with the tokens that it took where counts is true."""
+        """The last events of a stream, with token counts if counts is true."""
         if counts:
             yield event(self._about(is_chunk=True) | {"choices": [], "usage": self._usage()})
         yield END
@@ -68,7 +68,7 @@ class Reply:
 
 
 class ChatReply(Reply):
-    """Of a conversation."""
+    """The reply to a chat request."""
 
     def _about(self, *, is_chunk: bool) -> dict[str, Any]:
         return self._head("chatcmpl", "chat.completion.chunk" if is_chunk else "chat.completion")
@@ -91,7 +91,7 @@ class ChatReply(Reply):
 
 
 class CompletionReply(Reply):
-    """Of texts that go on."""
+    """The reply to a completion request."""
 
     def _about(self, *, is_chunk: bool) -> dict[str, Any]:
         return self._head("cmpl", "text_completion")

@@ -1,4 +1,4 @@
-"""A model at an address: checked, loaded, listening, and served until somebody stops it."""
+"""Serve a model: check the options, load it, listen, and serve until stopped."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["BATCH_SIZE", "HOST", "PORT", "Service", "open_service"]
 HOST, PORT = "127.0.0.1", 8000
 BATCH_SIZE = 32
 MAX_LENGTH = 4096
-"""Tokens of a prompt with its answer, unless somebody says otherwise or the model reads fewer."""
+"""The default limit of tokens of a prompt with its answer."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """base: what clients are given as the address, such as http://127.0.0.1:8000/v1. model: what they call the model.
+    """base: the address for clients, such as http://127.0.0.1:8000/v1. model: the model's name for clients.
 
-    token: what they must bring as their key; None where they need none. max_length: of a prompt with its answer.
+    token: the API key clients need; None if none. max_length: tokens of a prompt with its answer.
     """
 
     base: str
@@ -38,7 +38,7 @@ class Service:
     opened: socket.socket
 
     def in_words(self) -> list[str]:
-        """Where it is, as lines."""
+        """The address, as lines."""
         lines = [f"Serving {self.model} at {self.base}"]
         if self.token is not None:
             lines.append(f"Clients send this as their API key: {self.token}")
@@ -59,17 +59,17 @@ def open_service(
     batch_size: int = BATCH_SIZE,
     max_length: int | None = None,
 ) -> Iterator[Service]:
-    """A model that is ready to be served.
+    """Prepare a model for serving.
 
     Args:
-        load: gives the model; called once all else is known to be right.
-        host: where to listen; others than this machine need a token. port: 0 takes any that is free.
-        token: 32 or more letters and digits, or "new"; what clients then send as their API key.
-        batch_size: answers written at a time.
-        max_length: the most tokens of a prompt with its answer; None: what the model reads, at most 4096.
+        load: loads the model; called after all other checks.
+        host: the address to listen on; any but this machine's own needs a token. port: 0 takes any free port.
+        token: 32 or more letters and digits, or "new"; clients send it as their API key.
+        batch_size: number of answers generated at a time.
+        max_length: the most tokens of a prompt with its answer; None: the model's context length, at most 4096.
 
     Raises:
-        ConfigError: something given is wrong. ModelError: the model gives no text.
+        ConfigError: an argument is invalid. ModelError: the model generates no text.
     """
     for name, value in (("batch_size", batch_size), ("max_length", 2 if max_length is None else max_length)):
         if value < (2 if name == "max_length" else 1):

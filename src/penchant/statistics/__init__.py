@@ -1,23 +1,17 @@
-"""What answers and scores say of a model, each number with an interval. numpy and scipy only, no torch.
+"""Statistics of answers and scores, each number with an interval. numpy and scipy only, no torch.
 
-resampling.py    an interval for any statistic, by prompts drawn again
-crossed.py       a mean over prompts and seeds of training
-controlled.py    win rates with length or style held equal
-buckets.py       accuracy apart by margin, length or any other value
-best_of.py       how well rewards pick the right answers of lists, as RewardBench 2 counts
-calibration.py   whether sigmoid(margin) is right as often as it says
-wording.py       repetition, distinct n-grams, and decoration
+resampling.py    bootstrap intervals for any statistic, by resampling prompts
+crossed.py       means over prompts and training seeds
+controlled.py    win rates controlled for length or style
+buckets.py       accuracy by margin, length or any other value
+best_of.py       how well rewards pick the right answers of lists, as in RewardBench 2
+calibration.py   whether sigmoid(margin) matches the accuracy
+wording.py       repetition, distinct n-grams, and style
 """
 
 from penchant.statistics.best_of import ScoredList, best_of, mean_of_parts, ties_score
 from penchant.statistics.buckets import Bucket, accuracy_by_length, accuracy_by_margin, by_bucket, by_quarters
-from penchant.statistics.calibration import (
-    Calibration,
-    brier_score,
-    calibration,
-    calibration_error,
-    expected_calibration_error,
-)
+from penchant.statistics.calibration import Calibration, calibration, calibration_error
 from penchant.statistics.controlled import controlled_win_rate, fit_controlled, length_controlled_win_rate
 from penchant.statistics.crossed import Crossed, crossed
 from penchant.statistics.resampling import FEW_PROMPTS, WARNINGS, Estimate, resampled
@@ -34,7 +28,6 @@ __all__ = [
     "accuracy_by_length",
     "accuracy_by_margin",
     "best_of",
-    "brier_score",
     "by_bucket",
     "by_quarters",
     "calibration",
@@ -42,7 +35,6 @@ __all__ = [
     "controlled_win_rate",
     "crossed",
     "distinct",
-    "expected_calibration_error",
     "fit_controlled",
     "length_controlled_win_rate",
     "mean_of_parts",

@@ -1,4 +1,4 @@
-"""How well rewards pick the right answers of a list: the best of n, and, where several are right, ties among them.
+"""Score how well rewards pick the right answers of a list: best of n and, if several are right, ties.
 
 The scores of RewardBench 2 (Malik et al. 2025, arXiv 2506.01937), as github.com/allenai/reward-bench counts them in
 rewardbench/utils.py.
@@ -21,14 +21,14 @@ __all__ = ["ScoredList", "best_of", "mean_of_parts", "ties_score"]
 
 @dataclass(frozen=True)
 class ScoredList:
-    """The rewards of the answers to one prompt that are right, and of those that are wrong; at least one of each."""
+    """The rewards of the right and of the wrong answers to one prompt; at least one of each."""
 
     right: tuple[float, ...]
     wrong: tuple[float, ...]
 
     @property
     def credit(self) -> float:
-        """The share of right ones among those with the highest reward: 1, 0, or 1/k where k answers share it.
+        """The share of right answers among those with the highest reward: 1, 0, or 1/k if k answers share it.
 
         Example:
             >>> ScoredList((2.0,), (1.0, 0.0)).credit, ScoredList((1.0,), (1.0, 0.0, 1.0)).credit
@@ -40,17 +40,17 @@ class ScoredList:
 
     @property
     def gap(self) -> float:
-        """By how much the worst right answer beats the best wrong one."""
+        """The reward of the worst right answer less that of the best wrong one."""
         return min(self.right) - max(self.wrong)
 
     @property
     def spread(self) -> float:
-        """By how much right answers, which are as good as each other, differ."""
+        """The range of rewards of right answers, which are equally good."""
         return max(self.right) - min(self.right)
 
 
 def best_of(lists: Sequence[ScoredList], prompts: Sequence[Hashable]) -> Estimate:
-    """The mean credit. Limits by the score interval: undecided lists are lost for the lower, won for the upper.
+    """The mean credit. Score-interval limits: undecided lists are lost for the lower and won for the upper one.
 
     Example:
         >>> found = best_of([ScoredList((1.0,), (0.0, -1.0))] * 8 + [ScoredList((0.0,), (1.0, 0.0))] * 2, range(10))
@@ -66,21 +66,21 @@ def best_of(lists: Sequence[ScoredList], prompts: Sequence[Hashable]) -> Estimat
 
 
 def ties_score(tied: Mapping[str, ScoredList], single: Mapping[str, ScoredList], *, seed: int = 0) -> Estimate | None:
-    """How well rewards treat several right answers as equals and still above every wrong one.
+    """Score how equally rewards treat several right answers while ranking them above every wrong one.
 
         0.3 (share of tied lists with gap > 0) + 0.3 (share of single ones with gap > 0)
         + 0.2 (share with gap > spread) + 0.2 (share with min(gap, gap of its single one) > spread)
         + 0.01 (mean of tanh(min(gap, gap of its single one) / spread - 1), 0 where that is 0 / 0)
 
-    the last three over prompts of both kinds, by id. It lies between -0.01 and 1.01.
+    where the last three are over ids with both kinds of list. It is between -0.01 and 1.01.
 
     Args:
         tied: lists with several right answers ("tied:ID"), by id.
         single: lists with one right answer to a question of the same kind ("ref:ID"), by id.
-        seed: of the resamples of ids.
+        seed: seed of the resamples of ids.
 
     Returns:
-        None where no id is in both. Without limits where every resample of ids scores the same.
+        The score; None if no id is in both. Without limits if every resample of ids has the same score.
     """
     ids = sorted({*tied, *single})
     both_N = np.array([one in tied and one in single for one in ids])
@@ -107,7 +107,7 @@ def ties_score(tied: Mapping[str, ScoredList], single: Mapping[str, ScoredList],
 
 
 def mean_of_parts(parts: Sequence[Estimate]) -> Estimate:
-    """The mean of independent parts, each counted once, with limits recovered from theirs.
+    """The unweighted mean of independent parts, with limits derived from theirs.
 
     Reference:
         Zou and Donner 2008, Construction of confidence limits about effect measures, Statistics in Medicine 27 (MOVER).
@@ -129,5 +129,5 @@ def _of(ids: Sequence[str], lists: Mapping[str, ScoredList], of: Callable[[Score
 
 
 def _mean(value_N: NDArray[Any], weight_N: FloatArray) -> float:
-    """0 where a resample holds none."""
+    """The mean; 0 if a resample is empty."""
     return float(np.average(value_N, weights=weight_N)) if weight_N.sum() else 0.0

@@ -1,4 +1,4 @@
-"""How often predicted preferences are right, apart by how sure they are, by length, or by any other value.
+"""Accuracy of predicted preferences by buckets of confidence, of length, or of any other value.
 
 Shapes: N pairs, M buckets.
 """
@@ -19,7 +19,7 @@ AS_LONG = 0.1
 
 @dataclass(frozen=True)
 class Bucket:
-    """The pairs whose value lies in [start, end): their mean value and the share that is right, with its interval."""
+    """The pairs with a value in [start, end): their mean value and the accuracy, with its interval."""
 
     start: float
     end: float
@@ -33,9 +33,9 @@ def by_bucket(
     edges: Sequence[float] | FloatArray,
     prompts: Sequence[Hashable],
 ) -> tuple[Bucket, ...]:
-    """The share that is right (1, 0, or 1/2 for a tie) by buckets of a value, such as a margin or a length.
+    """The accuracy (1, 0, or 1/2 for a tie) by buckets of a value, such as a margin or a length.
 
-    The last bucket holds its end too; values beyond the edges are in the outer buckets, and empty buckets are left out.
+    The last bucket includes its end; values beyond the edges go to the outer buckets; empty buckets are left out.
 
     Example:
         >>> [(b.start, b.share.rate, b.share.num) for b in by_bucket([1, 2, 9], [0, 1, 1], [0, 5, 10], "abc")]
@@ -55,10 +55,10 @@ def by_bucket(
 def accuracy_by_margin(
     margins: Sequence[float], prompts: Sequence[Hashable], *, num_buckets: int = 4
 ) -> tuple[Bucket, ...]:
-    """The accuracy by quarters of |margin|, the least sure first: what is surer should be right more often.
+    """The accuracy by quartiles of |margin|, least confident first: confident pairs should be right more often.
 
-    margins: N rewards of chosen less those of rejected; above 0 is right, 0 half right. Equal margins lie in one
-    bucket, so that there may be fewer.
+    margins: N rewards of chosen less those of rejected; above 0 is right, 0 half right. Equal margins share a bucket,
+    so there may be fewer buckets.
 
     Example:
         >>> [(b.share.rate, b.share.num) for b in accuracy_by_margin([1, -2, 3, 4], "abcd", num_buckets=2)]
@@ -75,7 +75,7 @@ def by_quarters(
     *,
     num_buckets: int = 4,
 ) -> tuple[Bucket, ...]:
-    """`by_bucket` with edges at the quarters of the values; of few different values each is a bucket.
+    """`by_bucket` with edges at the quartiles; if there are few distinct values, each is a bucket.
 
     Example:
         >>> [(b.start, b.end, b.share.num) for b in by_quarters([1, 1, 1, 2, 2], [1] * 5, "abcde")]  # ranks apart
@@ -92,9 +92,9 @@ def by_quarters(
 def accuracy_by_length(
     right: Sequence[float], lengths: Sequence[tuple[int, int]], prompts: Sequence[Hashable]
 ) -> dict[str, WinRate]:
-    """The accuracy where chosen is the longer response, as long, or the shorter one; see AS_LONG.
+    """The accuracy where the chosen response is longer, equally long, or shorter; see AS_LONG.
 
-    What looks at length alone is right in one bucket and wrong in another. lengths: of chosen and of rejected.
+    A judge of length alone is right in one bucket and wrong in another. lengths: those of chosen and of rejected.
 
     Example:
         >>> found = accuracy_by_length([1, 1, 0], [(20, 10), (30, 10), (10, 20)], "abc")

@@ -1,4 +1,4 @@
-"""Whether a probability that one response is the better one is right as often as it says.
+"""Calibration: whether the predicted probability that a response is better matches how often it is.
 
 Shapes: N pairs, M bins.
 """
@@ -15,7 +15,7 @@ from penchant.ranking.winrate import paired_means
 from penchant.statistics.buckets import Bucket, bins, by_bucket
 from penchant.statistics.resampling import NUM_RESAMPLES, Estimate, times_drawn, warning_of, without_width
 
-__all__ = ["Calibration", "brier_score", "calibration", "calibration_error", "expected_calibration_error"]
+__all__ = ["Calibration", "calibration", "calibration_error"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Calibration:
 def calibration(
     probability: Sequence[float], prompts: Sequence[Hashable] | None = None, *, num_bins: int = 5, seed: int = 0
 ) -> Calibration:
-    """How sigmoid(margin) = p(chosen is better) agrees with what was chosen.
+    """Compare the predicted p(chosen is better) = sigmoid(margin) with the choices.
 
     Args:
-        probability: N probabilities that the chosen response is the better one, 1/2 for a tie.
-        prompts: N labels; None: every pair has a prompt of its own.
+        probability: N probabilities that the chosen response is better, 1/2 for a tie.
+        prompts: N labels; None: every pair has its own prompt.
         num_bins: of equal width, from 1/2 to 1.
-        seed: of the intervals' resamples.
+        seed: seed of the intervals' resamples.
 
     Raises:
-        ValueError: no pair, or a number outside [0, 1].
+        ValueError: no pairs, or a number outside [0, 1].
 
     Example:
         >>> found = calibration([0.9] * 9 + [0.1])  # as sure as it is right
@@ -66,19 +66,19 @@ def calibration(
 
 
 def _brier(p_N: FloatArray, prompts: Sequence[Hashable]) -> Estimate:
-    """A mean over pairs, with limits over prompts (`paired_means`)."""
+    """The Brier score: a mean over pairs, with limits over prompts (`paired_means`)."""
     found = paired_means([0.0] * len(p_N), ((1 - p_N) ** 2).tolist(), prompts)
     low, high = (None if one is None else min(max(one, 0.0), 1.0) for one in (found.low, found.high))
     return Estimate(found.after, low, high, found.num, found.num_prompts, found.warning)
 
 
 def calibration_error(p_N: FloatArray, prompts: Sequence[Hashable], *, num_bins: int = 5, seed: int = 0) -> Estimate:
-    """ECE = sum_m |g_m|, g_m = n_m / n (share right - mean confidence in bin m), with limits from prompts drawn again.
+    """ECE = sum_m |g_m|, g_m = n_m / n (accuracy - mean confidence in bin m), with limits from resampled prompts.
 
-    The sum is above 0 by chance alone, and of a resample farther above, so its percentiles miss the truth where a model
-    is well calibrated. The signed g_m have no such bias, and sum_m |g_m| is never farther from the true sum than
-    D = sum_m |g_m - true g_m|: the lower limit is ECE less the 95th percentile of D, which is 0 where chance explains
-    all, and is cautious where it does not. The upper one is the percentile of the sum.
+    The sum is above 0 by chance alone, and even larger in a resample, so its percentiles miss the truth if a model is
+    well calibrated. The signed g_m have no such bias, and sum_m |g_m| is never farther from the true sum than
+    D = sum_m |g_m - true g_m|: the lower limit is ECE less the 95th percentile of D, which is 0 if chance explains
+    everything, and conservative otherwise. The upper limit is the percentile of the sum.
     """
     clusters = Coded.of(prompts)
     num_prompts = len(clusters.labels)
@@ -98,28 +98,8 @@ def calibration_error(p_N: FloatArray, prompts: Sequence[Hashable], *, num_bins:
     return without_width(Estimate(value, low, high, len(p_N), num_prompts, warning_of(num_prompts)))
 
 
-def brier_score(p_N: FloatArray, weight_N: FloatArray) -> float:
-    """Mean of (1 - p)^2: 0 where every pair is sure and right, 1/4 where every p is 1/2.
-
-    Example:
-        >>> brier_score(np.array([0.5, 1.0]), np.ones(2))
-        0.125
-    """
-    return float(np.average((1 - p_N) ** 2, weights=weight_N))
-
-
-def expected_calibration_error(p_N: FloatArray, weight_N: FloatArray, num_bins: int = 5) -> float:
-    """sum_m n_m / n |share right in bin m - mean confidence in bin m|. It errs upwards where bins hold few pairs.
-
-    Example:
-        >>> expected_calibration_error(np.array([1.0, 0.0]), np.ones(2))  # sure, and right half of the time
-        0.5
-    """
-    return float(np.abs(weight_N @ _gaps(p_N, num_bins)).sum() / weight_N.sum())
-
-
 def _gaps(p_N: FloatArray, num_bins: int) -> FloatArray:
-    """Whether each pair is right less how sure that was, in the column of its bin, (N, M); 0 elsewhere."""
+    """Credit minus confidence of each pair, in the column of its bin, (N, M); 0 elsewhere."""
     sure_N, right_N = np.maximum(p_N, 1 - p_N), 0.5 + 0.5 * np.sign(p_N - 0.5)
     gap_NM = np.zeros((len(p_N), num_bins))
     gap_NM[np.arange(len(p_N)), bins(sure_N, np.linspace(0.5, 1.0, num_bins + 1))] = right_N - sure_N

@@ -1,4 +1,4 @@
-"""The win rate that would be if both answers were as long, or as decorated: a logistic model of what a judge prefers.
+"""The win rate controlled for length or style, by a logistic model of a judge's preferences.
 
 Shapes: N comparisons, F features, G prompts.
 """
@@ -17,7 +17,7 @@ from penchant.statistics.resampling import ALIKE, Estimate, resampled
 __all__ = ["controlled_win_rate", "fit_controlled", "length_controlled_win_rate"]
 
 SD_OF_TERMS, SD_OF_PROMPTS = 3.0, 1.0
-"""Standard deviations of the normal priors: of theta and phi, and of the terms of prompts."""
+"""Standard deviations of the normal priors: that of theta and phi, and that of the prompt terms."""
 
 
 def length_controlled_win_rate(
@@ -39,8 +39,8 @@ def length_controlled_win_rate(
         0.5
 
     Reference:
-        Length-Controlled AlpacaEval, arXiv 2404.04475, eq. 1. Its difficulty of a prompt is learned from many models;
-        of two models it is a term of the prompt's own with a normal prior.
+        Length-Controlled AlpacaEval, arXiv 2404.04475, eq. 1. Its prompt difficulty is learned from many models; for
+        two models it is a term per prompt with a normal prior.
     """
     difference = np.asarray(lengths, dtype=np.float64) - np.asarray(other_lengths, dtype=np.float64)
     spread = difference.std()
@@ -62,19 +62,19 @@ def controlled_win_rate(
 
         p(win) = sigmoid(theta + phi . f + gamma_x),    theta, phi ~ N(0, 3^2),  gamma_x ~ N(0, 1),
 
-    fitted anew on every resample of prompts. f is 0 where both answers are alike. The interval also holds that of
-    `win_rate_of`, moved by what controlling changed: a bootstrap of few prompts, or of a share near 1, is too narrow.
+    refitted on every resample of prompts. f is 0 if both answers are equal in it. The interval also contains that of
+    `win_rate_of`, shifted by the control's effect: a bootstrap of few prompts, or for a share near 1, is too narrow
 
     Args:
-        credits: N times 1 (won), 0 (lost) or 1/2 (tie); or, with `plain`, a comparison's mean over several verdicts.
-        feature_NF: answer less other answer, scaled to about 1.
+        credits: N values 1 (won), 0 (lost) or 1/2 (tie); or, with `plain`, the mean of a comparison's verdicts.
+        feature_NF: the answer's features minus the other answer's, scaled to about 1.
         prompts: N labels.
-        confidence: coverage asked for, between 0 and 1.
+        confidence: nominal coverage, between 0 and 1.
         num_resamples, seed: see `resampled`.
-        plain: the win rate of the verdicts themselves; None: `win_rate_of` the credits.
+        plain: the uncontrolled win rate; None: `win_rate_of` the credits.
 
     Raises:
-        ValueError: as `win_rate_of`, or other shapes.
+        ValueError: as for `win_rate_of`, or mismatched shapes.
 
     Reference:
         arXiv 2404.04475, section 3; Does Style Matter?, lmsys.org/blog/2024-08-28-style-control.
@@ -104,9 +104,9 @@ def controlled_win_rate(
 def fit_controlled(
     credit_N: FloatArray, feature_NF: FloatArray, prompt_N: np.ndarray, weight_N: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
-    """theta, phi (F,) and gamma (G,) at the mode of the posterior; see `controlled_win_rate`.
+    """theta, phi (F,) and gamma (G,) at the posterior mode; see `controlled_win_rate`.
 
-    Newton's method; the Hessian's block of the prompts is diagonal, so that a step costs O(N F^2).
+    Newton's method; the Hessian's prompt block is diagonal, so that a step costs O(N F^2).
 
     Example:
         >>> credit, feature = np.array([1.0, 1.0, 0.0, 0.0]), np.array([[1.0], [-1.0], [1.0], [-1.0]])
@@ -128,7 +128,7 @@ def fit_controlled(
         step_P = np.linalg.solve(a_PP - (b_GP / d_G[:, None]).T @ b_GP, slope_P - b_GP.T @ (slope_G / d_G))
         step_G = (slope_G - b_GP @ step_P) / d_G
         longest = max(float(np.abs(step_P).max()), float(np.abs(step_G).max()))
-        scale = min(1.0, 2.0 / longest) if longest > 0 else 1.0  # far steps overshoot where p is near 0 or 1
+        scale = min(1.0, 2.0 / longest) if longest > 0 else 1.0  # large steps overshoot if p is near 0 or 1
         beta_P, gamma_G = beta_P + scale * step_P, gamma_G + scale * step_G
         if longest < 1e-9:
             break

@@ -1,4 +1,4 @@
-"""A mean over prompts and seeds, when every seed of training answers every prompt: both are drawn, so both vary.
+"""The mean over prompts and training seeds when every seed answers every prompt: both factors are random.
 
 Shapes: S seeds, G prompts.
 """
@@ -16,10 +16,10 @@ __all__ = ["Crossed", "crossed"]
 
 @dataclass(frozen=True)
 class Crossed:
-    """A mean, the variance of its error, and how far its interval reaches to each side.
+    """A mean, the variance of its error, and the half-width of its interval.
 
-    over_prompts: how far it would reach if these seeds were all there are; over_seeds: if these prompts were. Of one
-    prompt all three are infinite, and the variance NaN; of one seed over_seeds is 0.
+    over_prompts: the half-width if these seeds were all there are; over_seeds: if these prompts were. For one prompt
+    all three are infinite and the variance is NaN; for one seed over_seeds is 0.
     """
 
     mean: float
@@ -30,16 +30,16 @@ class Crossed:
 
 
 def crossed(value_SG: FloatArray, confidence: float = 0.95) -> Crossed:
-    """The mean of (S, G) values, with an interval that speaks of other prompts and of other seeds.
+    """The mean of (S, G) values, with an interval that generalises to other prompts and other seeds.
 
-    The error has two parts: v_G, the variance of the prompts' means over seeds, by G; and v_S, that of the seeds' means
-    over prompts, by S, less v_SG, the part of it that is particular to a prompt in a seed. Each reaches as far as
-    Student's t of its own degrees of freedom says, and they are added as squares:
+    The error has two parts: v_G, the variance of the prompts' means over seeds, divided by G; and v_S, that of the
+    seeds' means over prompts, divided by S, less v_SG, the part due to the interaction of prompt and seed. Each is
+    multiplied by Student's t with its own degrees of freedom, and they are added in quadrature:
 
         reach^2 = t(G - 1)^2 v_G + t(S - 1)^2 max(v_S - v_SG, 0)
 
-    so that two seeds that differ make a wide interval (t(1) = 12.7). Of one seed nothing is known of others, and the
-    interval is that over prompts.
+    so that two seeds that differ give a wide interval (t(1) = 12.7). One seed gives no information on others, and the
+    interval is then that over prompts.
 
     Example:
         >>> one, two = crossed(np.array([[1.0, 2.0, 3.0, 4.0]])), crossed(np.array([[1.0, 2, 3, 4], [3.0, 4, 5, 6]]))
@@ -49,7 +49,7 @@ def crossed(value_SG: FloatArray, confidence: float = 0.95) -> Crossed:
         (3.5, 1.417, 12.9)
 
     Reference:
-        The variances are those of a crossed design of two random factors: S. R. Searle, G. Casella and C. E. McCulloch,
+        The variances of a crossed design with two random factors: S. R. Searle, G. Casella and C. E. McCulloch,
         Variance Components, 1992, chapter 4. Limits of a sum from those of its terms: G. Y. Zou and A. Donner,
         Construction of confidence limits about effect measures, Statistics in Medicine 27, 2008.
     """

@@ -1,4 +1,4 @@
-"""An interval for any statistic of answers: computed again on prompts drawn with replacement.
+"""Bootstrap intervals for any statistic of answers, by resampling prompts with replacement.
 
 Shapes: N answers, G prompts.
 """
@@ -27,17 +27,17 @@ __all__ = [
 
 NUM_RESAMPLES = 500
 
-ALIKE = "every comparison came out alike: nothing can be said of what length or style does"
+ALIKE = "all comparisons had the same result, so the effect of length or style is unknown"
 WARNINGS = (ONE, FEW, SAME, ALIKE)
-"""What an estimate may warn of."""
+"""The possible warnings of an estimate."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95% limits, what it is made of, and what to beware of.
+    """A number with its 95% limits, its sample sizes, and a warning.
 
-    low, high: None where there is one prompt only, or all gave the same, as nothing can be said of others.
-    warning: None where there is none.
+    low, high: None if there is only one prompt, or if all prompts have the same value, as nothing can be inferred about
+    others. warning: None if there is none.
     """
 
     value: float
@@ -56,15 +56,15 @@ def resampled(
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
-    """The statistic of all answers, and percentiles of it over resamples of whole prompts.
+    """The statistic of all answers, with percentiles over resamples of whole prompts as limits.
 
-    Limits are farther out than the level says where prompts are few (`expanded_tail`), and always hold the estimate.
+    Limits are widened for few prompts (`expanded_tail`), and always contain the estimate.
 
     Args:
-        statistic: from how often each answer counts, (N,), to a number; the whole fit, where it is one.
+        statistic: a function from the count of each answer, (N,), to a number; if it is a fit, it is refitted.
         prompts: N labels; equal labels are one prompt.
-        confidence: coverage asked for, between 0 and 1.
-        num_resamples: how often to draw.
+        confidence: nominal coverage, between 0 and 1.
+        num_resamples: the number of resamples.
         seed: of numpy's generator; the same seed gives the same limits.
 
     Example:
@@ -90,14 +90,14 @@ def resampled(
 
 
 def times_drawn(num_prompts: int, num_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each prompt is in a resample, (G,), for every resample."""
+    """Yield, for every resample, the count of each prompt, (G,)."""
     rng = np.random.default_rng(seed)
     for _ in range(num_resamples):
         yield np.bincount(rng.integers(num_prompts, size=num_prompts), minlength=num_prompts)
 
 
 def without_width(found: Estimate) -> Estimate:
-    """The same without limits where they coincide, which is what resamples of prompts that are all alike give."""
+    """The same estimate, without limits if they coincide, as they do if all prompts have the same value."""
     if found.low is None or found.high is None or found.high > found.low:
         return found
     return replace(found, low=None, high=None, warning=warning_of(found.num_prompts, is_same=True))

@@ -1,4 +1,4 @@
-"""How answers are written: their length, what they repeat, how varied they are together, and how they are decorated."""
+"""Measures of how answers are written: length, repetition, diversity, and style."""
 
 import re
 from collections.abc import Hashable, Sequence
@@ -14,7 +14,7 @@ DECORATIONS = (r"(?m)^#{1,6}\s", r"(?m)^\s*(?:[-*+]|\d+[.)])\s", r"\*\*[^*\n]+\*
 
 
 def distinct(answers: Sequence[Sequence[Hashable]], n: int = 2) -> float:
-    """distinct-n: different n-grams over all n-grams of these answers, in [0, 1]; 0 where there is none.
+    """distinct-n: distinct n-grams over all n-grams of these answers, in [0, 1]; 0 if there are none.
 
     It falls with the number of answers and their length, so compare equal numbers.
 
@@ -30,7 +30,7 @@ def distinct(answers: Sequence[Sequence[Hashable]], n: int = 2) -> float:
 
 
 def repetition(answer: Sequence[Hashable], n: int = 4) -> float:
-    """Share of an answer's n-grams that it had before, in [0, 1): 1 - distinct-n of the one answer; 0 if it is short.
+    """Share of an answer's n-grams that occurred before, in [0, 1): 1 - its distinct-n; 0 if it is short.
 
     Example:
         >>> repetition([1, 2, 1, 2, 1, 2], n=2), repetition([1, 2, 3])
@@ -43,9 +43,9 @@ def repetition(answer: Sequence[Hashable], n: int = 4) -> float:
 
 
 def style_features(answers: Sequence[str], others: Sequence[str]) -> FloatArray:
-    """(a - b) / (a + b) of words, headings, list items and bold, each over its standard deviation: (N, 4).
+    """(a - b) / (a + b) of words, headings, list items and bold, each divided by its standard deviation: (N, 4).
 
-    What `controlled_win_rate` takes to control for style as Chatbot Arena does; 0 where both have none.
+    The features for `controlled_win_rate` that control for style as Chatbot Arena does; 0 if both have none.
 
     Example:
         >>> style_features(["# A title", "no"], ["plain", "no"])[:, 1].tolist()

@@ -1,25 +1,25 @@
-"""Studies: many training runs from one start, each measured alike, and what they say together of reward against KL.
+"""Studies: many training runs from one start, measured alike, and their combined result: reward against KL.
 
-settings.py   what a file may say
-reading.py    the file, read strictly: a typo is a sentence with its line
-methods.py    the methods by name: what each is trained on, and which setting is its strength
-points.py     one run of many: its name, its settings, and what was measured of it
-own_data.py   preferences and demonstrations of one's own, without prompts that are measured on
-remembered.py what the ground is made of, kept and compared
-ground.py     what all runs share: start, prompts, sampled answers, preferences, learned reward
-training.py   a point trained in its folder
-measuring.py  a point's answers to the held-out prompts: rewards, wins, KL
-going.py      through all points, each written whole as it is done
-curves.py     means and intervals by method and strength
-at_one_kl.py  what lies between strengths, and how methods differ there
-picking.py    of a sweep: the best within a budget of KL
-matched.py    the methods at the same KLs, as numbers and as a table
-shown.py      tables, figures and JSON of it
-run.py        `frontier` and `sweep`
+settings.py           the settings of a study's file
+reading.py            read the file strictly: a typo gives a sentence with its line
+methods.py            the methods by name: training data, strength setting, and fixed settings
+points.py             one run of many: its name, settings, and measurements
+own_data.py           the user's preferences and demonstrations, without held-out prompts
+remembered.py         the inputs of the ground, stored and compared
+ground.py             what all runs share: start, prompts, sampled answers, preferences, learned reward
+train_point.py        train a point in its folder
+measuring.py          measure a point's answers to the held-out prompts: rewards, wins, KL
+going.py              run all points, saving each as it is finished
+curves.py             means and intervals by method and strength
+at_one_kl.py          interpolate between strengths, and compare methods at one KL
+picking.py            pick the best of a sweep within a budget of KL
+matched.py            the methods at equal KLs, as numbers and as a table
+tables_and_figures.py tables, figures and JSON of a study
+study.py              `frontier` and `sweep`
 """
 
 from penchant.studies.methods import METHODS, Method
-from penchant.studies.run import Frontier, Sweep, frontier, sweep
 from penchant.studies.settings import FrontierConfig, SweepConfig
+from penchant.studies.study import Frontier, Sweep, frontier, sweep
 
 __all__ = ["METHODS", "Frontier", "FrontierConfig", "Method", "Sweep", "SweepConfig", "frontier", "sweep"]

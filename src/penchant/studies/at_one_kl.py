@@ -1,4 +1,4 @@
-"""Methods at one KL: what lies on a curve between its strengths, and how sure that is.
+"""Compare methods at one KL: interpolate a curve between its strengths, with an interval.
 
 Shapes: S seeds, G prompts.
 """
@@ -21,11 +21,10 @@ __all__ = ["AtKL", "at_kl"]
 
 @dataclass(frozen=True)
 class AtKL:
-    """A curve at one KL. found: its value there, with limits. between: the strengths before and behind, None for the
-    start itself; one alone where the KL is its own.
+    """A curve at one KL. found: its value there, with limits. between: the neighbouring strengths, None for the start;
+    a single one if the KL is its own.
 
-    value_SG: values whose mean is the estimate, or that of what is measured nearest, and whose spread is the
-    estimate's.
+    value_SG: values with the mean of the estimate, or of the nearest measured point, and the spread of the estimate.
     """
 
     found: Estimate
@@ -33,13 +32,13 @@ class AtKL:
     value_SG: FloatArray
 
     def less(self, other: AtKL) -> Estimate:
-        """The difference to another curve on the same prompts, with limits recovered from those of both.
+        """The difference to another curve on the same prompts, with limits derived from both curves' limits.
 
             low = d - sqrt(a^2 - 2 r a b + b^2),    d the difference,
 
-        a from this curve down to its lower limit, b from the other up to its upper one, r the correlation of the two
-        errors; and likewise above. It needs no limits of shares to lie even to both sides, and has width where all
-        answers of both came out alike. Where both differ alike in every prompt there are no limits.
+        where a reaches from this curve to its lower limit, b from the other to its upper limit, r is the correlation
+        of the two errors; and likewise above. It allows asymmetric limits of shares, and has width even if all answers
+        of both are equal. If the difference is the same for every prompt there are no limits.
 
         Reference:
             G. Y. Zou and A. Donner, Construction of confidence limits about effect measures, Statistics in Medicine
@@ -52,26 +51,26 @@ class AtKL:
         r = _correlation(self.value_SG, other.value_SG)
         down = _apart(one.value - one.low, two.high - two.value, r)
         up = _apart(one.high - one.value, two.value - two.low, r)
-        if not down + up > math.sqrt(ROUNDING) * (one.high - one.low):  # of squares: rounding is that of its root
+        if not down + up > math.sqrt(ROUNDING) * (one.high - one.low):  # squares: hence the root
             alike = warning_of(one.num_prompts, is_same=True)
             return Estimate(value, None, None, one.num, one.num_prompts, alike)
         return Estimate(value, value - down, value + up, one.num, one.num_prompts, one.warning)
 
 
 def at_kl(places: Sequence[Place], kl: float, what: str, start_G: FloatArray) -> AtKL | None:
-    """A curve's `win` rate over the start or mean `true` reward at a KL above 0; None where the curve ends before.
+    """A curve's `win` rate over the start or mean `true` reward at a KL above 0; None if the curve ends before.
 
-    Linear in sqrt(KL) between its strengths, and from the start, whose KL is 0: what training gains grows with sqrt(KL)
-    at first, as of all policies at a small KL from the reference the best one's expected reward lies
-    sqrt(2 KL Var[r]) above the reference's. To first order that is a mean over prompts, in which the answers' own KLs
-    move the place along the line, so the interval is that of `crossed`. Between the start and a first strength the
-    line itself is an assumption: the interval there is no narrower than that strength's, and there is none where the
-    strength has none. That of a win rate is nowhere narrower than what the score intervals of both strengths become on
-    the line, and so never without width. Between strengths whose KLs cannot be told apart no line can be drawn: the
-    interval holds those of both.
+    Interpolation is linear in sqrt(KL) between strengths, and from the start, whose KL is 0: gains grow with sqrt(KL)
+    at first, since the best policy at a small KL from the reference has an expected reward of sqrt(2 KL Var[r]) above
+    the reference's. To first order the estimate is a mean over prompts, in which the answers' own KLs move the position
+    along the line, so the interval is that of `crossed`. Between the start and the first strength the line itself is an
+    assumption: the interval there is no narrower than that strength's, and there is none if the strength has none. The
+    interval of a win rate is nowhere narrower than the interpolated score intervals of both strengths, and so never
+    without width. Between strengths whose KLs are not significantly different no line can be drawn: the interval covers
+    those of both.
 
     Args:
-        kl: nats a response; of one that is not above 0 nothing is said.
+        kl: nats per response, above 0.
         what: `win` or `true`.
         start_G: the start's values by prompt.
 
@@ -104,7 +103,7 @@ def at_kl(places: Sequence[Place], kl: float, what: str, start_G: FloatArray) ->
 
 
 def _is_farther(above: Place, below: Place | None) -> bool:
-    """Whether the KLs of two strengths can be told apart, prompt by prompt."""
+    """Whether the KLs of two strengths differ significantly, paired by prompt."""
     if below is None:
         return True
     found = crossed(above.kl_SG - below.kl_SG)
@@ -116,13 +115,13 @@ def _values(place: Place, what: str) -> FloatArray:
 
 
 def _moved(place: Place, what: str, slope: float) -> FloatArray:
-    """The place's values as if each prompt's answers were as far as all are, to first order; their mean is its own."""
+    """The place's values, corrected to first order for each prompt's KL; the mean is unchanged."""
     farther_SG = (place.kl_SG - place.kl.mean) / (2 * math.sqrt(place.kl.mean))
     return _values(place, what) - slope * farther_SG
 
 
 def _no_narrower(below: Place | None, above: Place, what: str, share: float, value: float) -> list[tuple[float, float]]:
-    """How far down and up from the value an interval reaches at least, as `at_kl` says."""
+    """The minimal distances of the lower and upper limit from the value, see `at_kl`."""
     last, down, up = _reaches(above, what)
     if below is None:
         return [(down, up)]
@@ -134,7 +133,7 @@ def _no_narrower(below: Place | None, above: Place, what: str, share: float, val
 
 
 def _reaches(place: Place, what: str) -> tuple[float, float, float]:
-    """The mean at a strength, and how far its limits lie below and above: infinitely where it has none."""
+    """The mean at a strength, and the distances of its limits below and above; infinite if there are none."""
     found, mean = getattr(place, what), float(_values(place, what).mean())
     return (mean, math.inf, math.inf) if found.low is None else (mean, mean - found.low, found.high - mean)
 

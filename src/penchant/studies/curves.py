@@ -1,4 +1,4 @@
-"""What the points say: means with intervals by method and strength.
+"""Summarise points: means with intervals by method and strength.
 
 Shapes: N answers of one seed, S seeds, G prompts.
 """
@@ -22,7 +22,7 @@ from penchant.studies.points import Measured, Point
 __all__ = ["ROUNDING", "Place", "Run", "by_prompt", "curves_of", "mean_over", "place_of", "true_mean"]
 
 ROUNDING = 1e-12
-"""Of the largest value: what differs by less is the same."""
+"""Relative to the largest value: smaller differences count as equal."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Place:
-    """All seeds of one strength. true, learned: mean rewards. gain: of the true one over the start's answers.
+    """All seeds of one strength. true, learned: mean rewards. gain: mean true reward minus that of the start's answers.
 
-    learned_gain: the same of the learned one. win: over the start's answers. tokens: of an answer. accuracy: on the
-    preferences that each run held out, of several seeds without limits, as these are of one seed each; num_pairs: how
-    many the run with the fewest held out. why_no_exact_kl: empty where the KL is exact in every token.
-    Intervals are over prompts and, where there are several, over seeds of training (`mean_over`). kl_SG, true_SG,
-    win_SG: means of each prompt by seed.
+    learned_gain: the same for the learned reward. win: win rate over the start's answers. tokens: per answer. accuracy:
+    on each run's held-out preferences; no limits for several seeds, whose limits are per seed; num_pairs: the smallest
+    held-out number of any run. why_no_exact_kl: empty if the KL is exact per token.
+    Intervals are over prompts and, with several seeds, over training seeds (`mean_over`). kl_SG, true_SG, win_SG: means
+    of each prompt by seed.
     """
 
     curve: str
@@ -65,7 +65,7 @@ class Place:
 
 
 def place_of(point: Point, seeds: Mapping[int, Measured], start: Measured) -> Place:
-    """All seeds of a point's curve and place together."""
+    """Combine all seeds of a point's curve and place."""
     all_of = list(seeds.values())
     credits = [one.win_credits(start) for one in all_of]
     kl_SG, true_SG, learned_SG = (
@@ -108,9 +108,9 @@ def curves_of(points: Sequence[Point], measured: Sequence[Measured], start: Meas
 
 
 def mean_over(value_SG: FloatArray) -> Mean:
-    """Their mean with its limits; without where all prompts are alike, as nothing then says how far others may be.
+    """The mean with its limits; without limits if all prompts are equal, as nothing is known about others then.
 
-    Over prompts they reach as far as `skewed_limits`, as KLs have a long tail; what seeds differ is added as squares.
+    Over prompts they are those of `skewed_limits`, as KLs have a long tail; the spread of seeds is added in quadrature.
     """
     found, num_prompts = crossed(value_SG), value_SG.shape[1]
     if not ROUNDING * np.abs(value_SG).max() < found.over_prompts < math.inf:
@@ -121,7 +121,7 @@ def mean_over(value_SG: FloatArray) -> Mean:
 
 
 def true_mean(seeds: Sequence[Measured], start: Measured) -> Mean:
-    """Their mean true reward; of a judge that says 0 or 1 it is a share, with the limits of one."""
+    """The mean true reward; for a judge of 0 and 1 it is a share, with a share's limits."""
     if set(start.true).union(*(one.true for one in seeds)) != {0.0, 1.0}:
         return mean_over(np.array([by_prompt(one.true, one.prompts) for one in seeds]))
     found = _share([one.true for one in seeds], start.prompts)
@@ -144,7 +144,7 @@ def _accuracy(seeds: Sequence[Measured]) -> Mean | None:
 
 
 def _share(credits: Sequence[Sequence[float]], prompts: Sequence[str]) -> WinRate:
-    """The score interval over prompts, in which a prompt's answers go together, and what seeds differ, as squares."""
+    """The score interval clustered by prompt, with the spread of seeds added in quadrature."""
     found = win_rate_of([one for seed in credits for one in seed], list(prompts) * len(credits))
     over_seeds = crossed(np.array([by_prompt(seed, prompts) for seed in credits])).over_seeds
     down, up = (math.hypot(reach, over_seeds) for reach in (found.rate - found.low, found.high - found.rate))

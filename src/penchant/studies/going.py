@@ -1,4 +1,4 @@
-"""Through all points in order: each is done once, and what was measured of it is written before the next begins."""
+"""Run all points in order: each runs once, and its measurements are saved before the next begins."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def go_through(
     file: Path,
     on_done: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Measured]:
-    """What was measured of each point. One that stands in the file is not done again; points of others stay there.
+    """Return the measurements of each point. A point already in the file is not run again; other points are kept.
 
-    facts_of: what decides on a point's result, as JSON can hold it. Raises OutputError where the file's point of the
-    same name was another one.
+    facts_of: what determines a point's result, as JSON values. Raises OutputError if the file's point of the same name
+    has other facts.
     """
     found = read_points(file)
     for done, point in enumerate(points):
@@ -48,7 +48,7 @@ def go_through(
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs first, in words; settings one by one."""
+    """The first difference, in words; settings are compared individually."""
     old, new = ({**facts, **facts.get("settings", {})} for facts in (before, now))
     key = next(key for key in [*new, *old] if key != "settings" and old.get(key) != new.get(key))
     return f"{key}: {old.get(key)!r} then, {new.get(key)!r} now"

@@ -1,9 +1,9 @@
-"""What all runs of a study stand on: one start, one split of the prompts, one pool of answers, one learned reward.
+"""The ground of a study, shared by all runs: one start, one split of prompts, one pool of answers, one learned reward.
 
-OUTPUT/ground.json holds what decided on it, train.jsonl and held-out.jsonl the prompts, demonstrations.jsonl and start/
-what the start was trained on here and what came of it, pool.jsonl the answers, pairs.jsonl the preferences,
-chosen.jsonl their better sides, reward/ the reward model. Each is made once, and found again; none but held-out.jsonl
-holds a prompt that is measured on.
+OUTPUT/ground.json records its inputs, train.jsonl and held-out.jsonl the prompts, demonstrations.jsonl and start/ the
+data and result of training the start, pool.jsonl the answers, pairs.jsonl the preferences, chosen.jsonl their better
+sides, reward/ the reward model. Each is made once and reused; only held-out.jsonl contains prompts that are measured
+on.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ __all__ = ["AnyJudge", "Ground", "begun", "make_ground"]
 
 AnyJudge = str | Scorer | Callable[..., Any]
 SPLIT = 2**62
-"""Seed of the split: that of no run, whose own split of what is left would else fall on the same prompts."""
+"""Seed of the split; no run uses it, as its own split of the rest would then coincide."""
 OF_READING = {"data.columns": "columns", "data.format": "format"}
-"""Settings of a file of demonstrations that what is written of it needs no more."""
+"""Settings for reading demonstrations that do not apply to the file written from them."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """start: the model in memory, and called so where it is loaded again. judge: as it was given, and opened.
+    """start: the model in memory, with the name to load it again. judge: as given, and opened.
 
-    learned: the reward model as a judge, and what it is called.
+    learned: the reward model as a judge, and its name.
     """
 
     folder: Path
@@ -64,12 +64,12 @@ class Ground:
 
     @property
     def chat_template(self) -> str | None:
-        """What a loader of the start needs; a start that was trained here carries its own."""
+        """The chat template for loading the start; a start trained here carries its own."""
         return None if self.config.demonstrations else self.config.chat_template
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """What each kind of training reads."""
+        """The data of each kind of training."""
         prompts = self.folder / "train.jsonl"
         return {
             "pairs": self.folder / "pairs.jsonl",
@@ -84,7 +84,7 @@ class Ground:
 
 
 def make_ground(config: StudyConfig, folder: Path, judge: AnyJudge | None, reporter: Reporter) -> Ground:
-    """The ground of a study in this folder, made where it is missing. judge: in place of the one in the settings.
+    """The ground of a study in this folder, made if missing. judge: overrides the one in the settings.
 
     Raises UserError.
     """
@@ -124,7 +124,7 @@ def make_ground(config: StudyConfig, folder: Path, judge: AnyJudge | None, repor
 
 
 def begun(run: Path) -> bool:
-    """Whether a training run was begun in this folder, so that it can be gone on with."""
+    """Whether a training run was started in this folder, so that it can be resumed."""
     return (run / "run.json").is_file()
 
 
@@ -133,7 +133,7 @@ def _is_finished(run: Path) -> bool:
 
 
 def _own_data(config: StudyConfig) -> dict[str, Loaded[Any]]:
-    """What the study is given beside prompts, by setting. Raises DataError."""
+    """The user's data besides prompts, by setting. Raises DataError."""
     own: dict[str, Loaded[Any]] = {}
     if config.demonstrations is not None:
         given = config.demonstration_settings
@@ -145,7 +145,7 @@ def _own_data(config: StudyConfig) -> dict[str, Loaded[Any]]:
 
 
 def _start(config: StudyConfig, folder: Path, reporter: Reporter) -> str:
-    """What the start is called; trained on demonstrations, where there are some."""
+    """The name of the start, which is trained on demonstrations if there are any."""
     if config.demonstrations is None:
         return config.model
     run = folder / "start"
@@ -188,7 +188,7 @@ def _sample_pairs(
 
 
 def _write(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Where it is not there yet."""
+    """Write a file if it does not exist."""
     if not file.exists():
         with disk_errors_explained(file, again="run it again"):
             write_atomically(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

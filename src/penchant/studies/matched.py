@@ -1,4 +1,4 @@
-"""Every method at the same KLs: the numbers, and the table that says what lies behind each."""
+"""Compare every method at the same KLs: the numbers, and a table with the strengths behind each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from penchant.statistics import Estimate
 from penchant.studies.at_one_kl import at_kl
 from penchant.studies.curves import by_prompt
 from penchant.studies.points import START, Measured
-from penchant.studies.shown import Curves, in_words
+from penchant.studies.tables_and_figures import Curves, in_words
 
 __all__ = ["Matched", "matched", "matched_table"]
 
@@ -21,17 +21,17 @@ Matched = list[dict[str, Any]]
 VALUES = ("win", "win_less", "true", "true_less")
 ASSUMED = "between the start and a first strength nothing was measured: the line from it is an assumption"
 ENDS = "a method without values ends before this KL"
-NO_KL = "the method that goes the least far has a mean KL that is not above 0, so there is none to compare methods at"
+NO_KL = "the method with the lowest KL has a mean KL that is not above 0, so there is no KL to compare methods at"
 
 
 def matched(curves: Curves, start: Measured, kls: Sequence[float]) -> Matched:
-    """Every curve at each KL: win rate over the start, true reward, and by how much these differ from the first one's.
+    """Each curve at each KL: win rate over the start, true reward, and the differences to the first curve.
 
-    A row has kl, method, less_of (the first curve), and: between, the strengths that its values lie between, None in it
-    for the start, one alone where the KL is its own; win, true; win_less and true_less, the differences, None for the
-    first curve itself. Where a curve ends before, or the KL is not above 0, all of these are None.
+    A row has kl, method, less_of (the first curve), and: between, the neighbouring strengths, with None for the start,
+    a single one if the KL is its own; win, true; win_less and true_less, the differences, None for the first curve
+    itself. All of these are None if a curve ends before, or the KL is not above 0.
 
-    kls: none for the farthest that all reach.
+    kls: empty means the largest KL that all curves reach.
     """
     reached = [max(place.kl.mean for place in places) for places in curves.values()]
     first = next(iter(curves))
@@ -50,7 +50,7 @@ def matched(curves: Curves, start: Measured, kls: Sequence[float]) -> Matched:
 
 
 def matched_table(rows: Matched) -> list[Part]:
-    """The same as text: the table, and what it is to be read with."""
+    """The comparison as text: the table, and notes for reading it."""
     less = f"less that of {rows[0]['less_of']}"
     win, true = "win rate over the start", "true reward"
     heads = ("KL", "method", "between", win, f"{win}, {less}, in points", true, f"{true}, {less}")

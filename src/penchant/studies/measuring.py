@@ -1,4 +1,4 @@
-"""A model's answers to the held-out prompts, the same for every point: both rewards, and how far it is from the start.
+"""Measure a model's answers to the held-out prompts, alike for every point: both rewards, and the KL from the start.
 
 Shapes: N answers.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from penchant.evaluation.answers import Asked, answer_as_policy
 from penchant.evaluation.exact_kl import exact_kl_from
 from penchant.evaluation.judges import scores_of
-from penchant.evaluation.scoring import sequence_logprobs
+from penchant.evaluation.pair_scores import sequence_logprobs
 from penchant.models.language_model import LanguageModel
 from penchant.models.sampler import SamplingParams
 from penchant.progress import Reporter, counted
@@ -29,9 +29,9 @@ def measure(
     facts: Mapping[str, Any],
     held_out: Mapping[str, Any] | None = None,
 ) -> Measured:
-    """What the model's own answers come to, at temperature 1. Raises UserError where a judge fails.
+    """Measure the model's own answers at temperature 1. Raises UserError if a judge fails.
 
-    held_out: what is known of preferences that its training held out (`held_out_accuracy`).
+    held_out: the accuracy on preferences that its training held out (`held_out_accuracy`).
     """
     config, prompts = ground.config, ground.held_out
     asked = Asked(prompts, SamplingParams(max_new_tokens=config.max_new_tokens), config.measured_responses)

@@ -1,4 +1,4 @@
-"""The methods by name: what each is trained on, which setting is its strength, and what else makes it what it is."""
+"""The methods by name: training data, the setting that is the strength, and fixed settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TrainsOn = Literal["pairs", "chosen", "prompts", "own pairs"]
 class Method:
     """trains_on: the preferences, their chosen side, scores of its own answers, or pairs of its own answers.
 
-    strength: the setting that decides how far it goes. fixed: settings that make it this method.
+    strength: the setting that controls the distance from the start. fixed: settings that define the method.
     """
 
     name: str
@@ -30,13 +30,13 @@ class Method:
 
     @property
     def schema(self) -> type[BaseModel]:
-        """The settings it takes."""
+        """The schema of its settings."""
         schemas: dict[TrainsOn, type[BaseModel]] = {"chosen": SFTConfig, "prompts": RLHFConfig}
         return schemas.get(self.trains_on, DPOConfig)
 
     @property
     def samples(self) -> bool:
-        """Whether it is trained on answers of its own, which a reward must score."""
+        """Whether it trains on its own answers, which a reward must score."""
         return self.trains_on in ("prompts", "own pairs")
 
 

@@ -1,4 +1,4 @@
-"""Preferences and demonstrations of one's own, without what they hold of prompts that are measured on."""
+"""Remove held-out prompts from the user's own preferences and demonstrations."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ Record = TypeVar("Record", bound=PreferencePair | Demonstration | Document)
 def without_held_out(
     loaded: Loaded[Record], held_out: Sequence[Prompt], name: str, say: Callable[[str], None]
 ) -> list[Record]:
-    """The records that answer no held-out prompt; how many do is said. Raises DataError where none is left.
+    """The records that answer no held-out prompt; reports how many do. Raises DataError if none is left.
 
-    A conversation answers every prompt that stands before a turn of the assistant's; a document, one that it begins
-    with.
+    A conversation answers every prompt before one of the assistant's turns; a document, a prompt that it begins with.
     """
     for line in loaded.left_out(most=3):
         say(f"{name}: {line}")

@@ -1,4 +1,4 @@
-"""Of a grid: the place with the highest win rate on held-out prompts among those surely within a budget of KL."""
+"""Pick the best place of a grid: the highest win rate on held-out prompts among those within a budget of KL."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["at_most", "pick"]
 
 
 def pick(places: Sequence[Place], kl_budget: float) -> Place | None:
-    """None where none is surely within. What preferences a model gets right decides nothing.
+    """The best place; None if none is reliably within the budget. Preference accuracy plays no role.
 
-    Surely: the upper limit of the KL's 95% interval is within. A place that lies beyond the budget passes by chance in
-    about 2.5% of measurements at most, or somewhat more where few prompts show too little of a long tail
-    (docs/frontier.md). Where two win as often, the one that stayed nearer to the start.
+    A place is within if the upper limit of its KL's 95% interval is. A place beyond the budget passes by chance in at
+    most about 2.5% of measurements, somewhat more if few prompts underestimate a long tail (docs/frontier.md). Of two
+    places with equal win rates, the one closer to the start is picked.
     """
     within = [place for place in places if at_most(place.kl) <= kl_budget]
     return max(within, key=lambda place: (place.win.rate, -place.kl.mean), default=None)
 
 
 def at_most(kl: Mean) -> float:
-    """Its upper limit; itself where it has none, as where all prompts have the same."""
+    """The upper limit; the value itself if there is none because all prompts are equal."""
     return kl.mean if kl.high is None else kl.high

@@ -1,4 +1,4 @@
-"""One run of many: its name, its settings, and the file in which what was measured of all of them stands."""
+"""One run of many: its name, its settings, and the file with the measurements of all runs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from penchant.wording import reason_of
 __all__ = ["START", "Measured", "Point", "frontier_points", "read_points", "sweep_points", "write_points"]
 
 START = "start"
-"""What the model is called that all runs begin with."""
+"""The name of the initial model of all runs."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A run. curve: what it belongs to. place: its strength, or its place in a grid, as it is written. scores: see
+    """A run. curve: the curve it belongs to. place: its strength, or its position in a grid, as text. scores: see
     `Curve`; settings: its own, by dotted name."""
 
     curve: str
@@ -41,17 +41,17 @@ class Point:
 
     @property
     def how(self) -> Method:
-        """The row of its method."""
+        """Its method."""
         return METHODS[self.method]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a point's answers to the held-out prompts came to, response by response: N entries each.
+    """The measurements of a point's answers to the held-out prompts: N entries each.
 
-    prompts: whose answer it is. true, learned: the rewards; learned is empty where there is no reward model. kl: nats
-    from the start, exact in every token, or, where why_no_exact_kl says why, log pi(y|x) - log pi_start(y|x). tokens:
-    of the answer. accuracy: on preferences that its training held out, where it did, with 95% limits and their number.
+    prompts: the prompt of each answer. true, learned: the rewards; learned is empty without a reward model. kl: nats
+    from the start, exact per token or, if why_no_exact_kl gives a reason, log pi(y|x) - log pi_start(y|x). tokens: per
+    answer. accuracy: on held-out preferences of its training, if any, with 95% limits and their number.
     """
 
     point: str
@@ -68,9 +68,9 @@ class Measured:
     why_no_exact_kl: str = ""
 
     def win_credits(self, start: Measured) -> list[float]:
-        """1, 1/2 or 0 for each answer, beside the start's answer of the same place to the same prompt.
+        """1, 1/2 or 0 for each answer, compared with the start's answer of the same index to the same prompt.
 
-        Raises OutputError where the two answered other prompts.
+        Raises OutputError if the two answered different prompts.
         """
         if self.prompts != start.prompts:
             raise OutputError(
@@ -106,7 +106,7 @@ def _in_words(chosen: Mapping[str, Any]) -> str:
 
 
 def read_points(file: Path) -> dict[str, Measured]:
-    """What was measured until now, by name; nothing where there is no file. Raises OutputError."""
+    """The measurements so far, by name; empty if there is no file. Raises OutputError."""
     return {found.point: found for found in _lines(file)} if file.is_file() else {}
 
 
@@ -123,6 +123,6 @@ def _lines(file: Path) -> Iterator[Measured]:
 
 
 def write_points(file: Path, points: Sequence[Measured]) -> None:
-    """All of them, whole or not at all. Raises OutputError."""
+    """Write all measurements atomically. Raises OutputError."""
     with disk_errors_explained(file, again="run it again"):
         write_atomically(file, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in points))

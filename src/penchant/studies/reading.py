@@ -1,4 +1,4 @@
-"""The settings of a study from a file or a mapping, checked; what is wrong is one sentence with file and line."""
+"""Read and check the settings of a study from a file or a mapping; errors are one sentence with file and line."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Config = TypeVar("Config", bound=StudyConfig)
 
 
 def read_study(schema: type[Config], given: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[Config, str]:
-    """The settings, and what messages call them. Raises ConfigError.
+    """The settings, and their source's name in messages. Raises ConfigError.
 
-    A file may come from anywhere: it names no code that would run. A mapping is its caller's own.
+    A file may be untrusted and must name no code to run. A mapping is trusted.
     """
     if isinstance(given, Mapping):
         return _checked(schema, given, "settings", None), "settings"
@@ -43,9 +43,9 @@ def _checked(schema: type[Config], content: Mapping[str, Any], name: str, text: 
         return schema.model_validate(content)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-    problem = min(problems, key=lambda one: one["type"] != "extra_forbidden")  # a typo explains what is missing
+    problem = min(problems, key=lambda one: one["type"] != "extra_forbidden")  # a typo explains a missing key
     path, message = problem["loc"], str(problem["msg"]).removeprefix("Value error, ")
-    is_sentence = not path  # of ours, which begins with its place
+    is_sentence = not path  # our own sentences begin with their place
     path = path or _path_in(content, message)
     line = None if text is None else line_of(text, path)
     where, key = f"{name}:{line}" if line else name, ".".join(map(str, path))
@@ -74,14 +74,14 @@ def _path_in(content: object, sentence: str) -> tuple[str, ...]:
 
 
 def _names_beside(schema: type[StudyConfig], path: tuple[Any, ...]) -> list[str]:
-    """The settings that a section has, of which the last part of the path is none."""
+    """The valid settings of a section, for a path whose last part is unknown."""
     sections: dict[str, type[Checked]] = {"pool": Pool, "methods": Curve}
     section = sections.get(str(path[0]), schema) if len(path) > 1 else schema
     return list(section.model_fields)
 
 
 def _refuse_code(config: StudyConfig, file: Path) -> None:
-    """Raises ConfigError where a file names a judge or a setting whose code would run, or an endpoint."""
+    """Raise ConfigError if a file names a judge or a setting that would run code, or an endpoint."""
     if config.judge is not None:
         kind = JudgeOptions(config.judge).kind
         if kind == "endpoint" or (kind == "function" and is_import_path(config.judge)):

@@ -1,4 +1,4 @@
-"""What the ground of a study is made of, as ground.json keeps it: settings, and digests of what files and code held."""
+"""Record the inputs of a study's ground in ground.json: settings, and digests of files and code."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from penchant.studies.settings import StudyConfig
 __all__ = ["code_digest", "prompts_digest", "remember"]
 
 OF_POINTS = {"seeds", "settings", "device", "dtype", "methods", "matched_kl", "method", "scores", "grid", "kl_budget"}
-"""Settings that decide on points, or on what is made of them, and not on what they stand on."""
+"""Settings that affect only points or their presentation, not the ground."""
 
 
 def remember(folder: Path, config: StudyConfig, judge: str, digests: Mapping[str, str | None]) -> None:
-    """Note what the ground is made of. Raises OutputError where that in the folder was made of something else.
+    """Record the inputs of the ground. Raises OutputError if the folder's ground has other inputs.
 
-    digests: by the setting whose content they are of; a reward model's is in its name.
+    digests: by the setting whose content they describe; a reward model's name contains its digest.
     """
     file = folder / "ground.json"
     made_of = {**config.model_dump(mode="json", exclude=OF_POINTS), "judge": judge, "digests": dict(digests)}
@@ -47,15 +47,15 @@ def remember(folder: Path, config: StudyConfig, judge: str, digests: Mapping[str
 
 
 def prompts_digest(prompts: Iterable[Prompt]) -> str:
-    """sha256 of the prompts and what they are called, in order."""
+    """The sha256 of the prompts and their ids, in order."""
     keys = [[prompt.id, prompt_key(prompt.messages)] for prompt in prompts]
     return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
 
 
 def code_digest(judge: Scorer) -> str | None:
-    """sha256 of the source file of a judge that is code of one's own; None for one of Penchant's, or without source.
+    """The sha256 of the source of a judge that is user code; None for built-in judges, or without source.
 
-    Of what the script or the notebook that runs defines, its own lines alone: the rest of that may be settings.
+    For code in the running script or notebook, only the function's own lines, as the rest may be settings.
     """
     code: Any = judge.function if isinstance(judge, FunctionJudge) else judge
     while isinstance(code, partial):
@@ -66,5 +66,5 @@ def code_digest(judge: Scorer) -> str | None:
         return None
     try:
         return hashlib.sha256(inspect.getsource(code if module.__name__ == "__main__" else module).encode()).hexdigest()
-    except (OSError, TypeError):  # built in, or typed at a prompt
+    except (OSError, TypeError):  # built-in or interactive code
         return None

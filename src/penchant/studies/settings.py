@@ -1,4 +1,4 @@
-"""What a file of `penchant frontier` or `penchant sweep` may say: everything checked before anything is computed."""
+"""The settings of `penchant frontier` and `penchant sweep`, all checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Scores = Literal["judge", "learned"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 OF_GROUND = ("demonstration_settings", "reward_settings")
 SAID_OF_GROUND = ("output", "model.name", "data.files")
-"""Settings that the study itself decides for every training; it decides more of them for points."""
+"""Training settings that the study itself determines; for points there are more."""
 SAID_OF_POINTS = ("seed", "sampling.judge")
 
 
 class Pool(Checked):
-    """The answers of the start to the training prompts, of which the preferences are made."""
+    """The start's answers to the training prompts, from which the preferences are made."""
 
     num_responses: Annotated[int, Field(ge=2)] = Field(4, description="answers to each training prompt")
     temperature: Annotated[float, Field(gt=0)] = Field(1.0, description="sampling temperature")
@@ -34,21 +34,21 @@ class Pool(Checked):
 class Curve(Checked):
     """One method at several strengths."""
 
-    method: str | None = Field(None, description="its name in the table of methods; left out: what the curve is called")
-    strengths: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="a run, or one a seed, for each")
+    method: str | None = Field(None, description="its name in the table of methods; left out: the name of the curve")
+    strengths: Annotated[tuple[float, ...], Field(min_length=1)] = Field(description="one run per value and seed")
     scores: Scores = Field("judge", description="what scores its own answers: the judge, or a reward model")
-    settings: dict[str, Any] = Field({}, description="of its training, beside those of all")
+    settings: dict[str, Any] = Field({}, description="further settings of its training runs")
 
 
 class StudyConfig(Checked):
-    """What all runs of a study share."""
+    """The settings shared by all runs of a study."""
 
-    model: str = Field(description="where all runs start, or, with demonstrations, what the start is trained from")
+    model: str = Field(description="the initial model of all runs; with demonstrations, the start is trained from it")
     chat_template: str | None = Field(None, description="'plain' for a model trained on raw text, or a Jinja file")
     device: str | None = Field(None, description="device; left out: the best available")
     dtype: str | None = Field(None, description="precision; left out: the best available")
-    demonstrations: str | None = Field(None, description="a file on which the start is trained first, by next tokens")
-    demonstration_settings: dict[str, Any] = Field({}, description="of that training")
+    demonstrations: str | None = Field(None, description="a file for supervised fine-tuning of the start")
+    demonstration_settings: dict[str, Any] = Field({}, description="settings of that training")
     prompts: str = Field(description="a file of prompts, or a set that comes with Penchant")
     max_prompts: Annotated[int, Field(ge=4)] | None = Field(
         None, description="maximum number of prompts; left out: all"
@@ -61,10 +61,10 @@ class StudyConfig(Checked):
     pairs: str | None = Field(None, description="a file of preferences; left out: the judge's, on sampled answers")
     pool: Pool = Pool()
     measured_responses: Annotated[int, Field(ge=1)] = Field(4, description="answers to each held-out prompt")
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field((0,), description="one run of each point for each")
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field((0,), description="one run of each point per seed")
     keep_models: bool = Field(True, description="whether each run keeps its model once it is measured")
-    settings: dict[str, Any] = Field({}, description="of every training run")
-    reward_settings: dict[str, Any] = Field({}, description="of the training of the reward model")
+    settings: dict[str, Any] = Field({}, description="settings of every training run")
+    reward_settings: dict[str, Any] = Field({}, description="settings of the reward model's training")
 
     @model_validator(mode="after")
     def _settings_have_dotted_names(self) -> StudyConfig:
@@ -86,7 +86,7 @@ class StudyConfig(Checked):
         return self
 
     def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
-        """The settings of trainings in it, by where they stand."""
+        """All training settings in it, by their location."""
         names = ("settings", *OF_GROUND)
         return {(name,): getattr(self, name) for name in names}
 
@@ -94,9 +94,9 @@ class StudyConfig(Checked):
 class FrontierConfig(StudyConfig):
     """`penchant frontier`: methods at several strengths."""
 
-    methods: Annotated[dict[str, Curve], Field(min_length=1)] = Field(description="curves by what they are called")
+    methods: Annotated[dict[str, Curve], Field(min_length=1)] = Field(description="curves by name")
     matched_kl: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (), description="KLs at which methods are compared, nats a response; left out: the farthest that all reach"
+        (), description="KLs at which methods are compared, in nats per response; left out: the largest that all reach"
     )
 
     def all_settings(self) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -128,10 +128,10 @@ class FrontierConfig(StudyConfig):
 
 
 class SweepConfig(StudyConfig):
-    """`penchant sweep`: one method on a grid of settings, of which the best within a budget of KL is picked."""
+    """`penchant sweep`: one method on a grid of settings, to pick the best place within a budget of KL."""
 
     method: str = Field("dpo", description="its name in the table of methods")
-    scores: Scores = Field("judge", description="as of a method of `penchant frontier`")
+    scores: Scores = Field("judge", description="as for a method of `penchant frontier`")
     grid: Annotated[dict[str, tuple[Any, ...]], Field(min_length=1)] = Field(
         description="values of settings, {dpo.beta: [0.05, 0.1]}; every combination is run"
     )
@@ -161,7 +161,7 @@ class SweepConfig(StudyConfig):
 
 
 def _refuse_another_method(where: str, settings: Mapping[str, Any], method: Method) -> None:
-    """Raises ValueError where settings say otherwise than what makes the method what it is."""
+    """Raise ValueError if settings contradict the fixed settings of the method."""
     for key, value in method.fixed.items():
         if key in settings and settings[key] != value:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Records become token ids with completion masks, prefix trees and packed forests."""
+"""Encode records as token ids with completion masks, prefix trees and packed forests."""
 
 from penchant.tokens.demonstrations import EncodedExample, tokenise_demonstrations
 from penchant.tokens.encoding import ChatEncoder

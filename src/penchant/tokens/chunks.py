@@ -1,4 +1,4 @@
-"""Records become ids a chunk at a time: one is encoded, by threads of the tokenizer, while the next is written out."""
+"""Encode records in chunks: one is encoded by tokenizer threads while the next is rendered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["encoded_in_chunks"]
 
 CHUNK = 512
 NUM_AHEAD = 2
-"""Chunks that the tokenizer has before it while those before them are gone on with, so that it never waits."""
+"""Chunks queued for the tokenizer while earlier ones are processed, so that it never waits."""
 Record = TypeVar("Record")
 Written = list[Text | BoundaryError]
 Ids = list[list[int]]
@@ -26,10 +26,10 @@ Ids = list[list[int]]
 def encoded_in_chunks(
     encoder: ChatEncoder, records: Iterable[Record], write: Callable[[Record], Iterable[Text]]
 ) -> Iterator[tuple[Record, Ids, BoundaryError | None]]:
-    """Every record in order with the ids of the texts that `write` gives for it.
+    """Yield every record in order, with the ids of the texts that `write` renders for it.
 
-    Where one cannot be written or encoded, the ids are those of the texts before it, and its BoundaryError stands
-    beside them. A Text that several records of a chunk share is encoded once.
+    If a text cannot be rendered or encoded, the ids are those of the texts before it, with its BoundaryError beside
+    them. A Text shared by several records of a chunk is encoded once.
     """
     rest = iter(records)
     with ThreadPoolExecutor(1) as beside:
@@ -44,7 +44,7 @@ def encoded_in_chunks(
 
 @dataclass(frozen=True)
 class _Chunk(Generic[Record]):
-    """Records of which the tokenizer has the texts: the rest of the work, which is Python's, comes when it is done."""
+    """Records whose texts are being tokenised; the remaining Python work follows when that is done."""
 
     records: list[Record]
     written: list[Written]
@@ -71,7 +71,7 @@ class _Chunk(Generic[Record]):
 
 
 def _written(write: Callable[[Record], Iterable[Text]], record: Record) -> Written:
-    """The texts of a record; the error in place of the first that cannot be written, and none behind it."""
+    """The texts of a record, up to the first that cannot be rendered, which is replaced by its error."""
     texts: Written = []
     try:
         texts.extend(write(record))  # keeps what came before an error

@@ -1,4 +1,4 @@
-"""The time that a chat template is told: that of the run, in any format, not of the day on which it is read."""
+"""The time given to chat templates: that of the run's start, in any format."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MACRO = (
     "{%- if format not in penchant_clock -%}{{- raise_exception('" + ASKED + "' ~ format) -}}{%- endif -%}"
     "{{- penchant_clock[format] -}}{%- endmacro %}\n"
 )
-"""Stands before a template that asks for the time, in the place of transformers' function of that name.
+"""A macro prepended to a template that uses the time, replacing transformers' function of that name.
 
-transformers passes no functions to a template, so the macro looks formats up and says which one is not there. It ends
-with a line break, which transformers takes off behind a block: what follows is still read as the start of a text, and
-no white space of the template is lost.
+transformers passes no functions to a template, so the macro looks up formats and reports a missing one. It ends with a
+line break, which transformers removes after a block: the text after it is still at the start, and no white space of
+the template is lost.
 """
 EPOCH = re.compile(r"%%|%[-_0^#]*s")
 
 
 class Clock:
-    """Tells one template the time `now`. source: the template as it is to be rendered."""
+    """Gives one template the time `now`. source: the template to render."""
 
     def __init__(self, now: datetime, source: str) -> None:
         self.is_asked = "strftime_now" in source
@@ -36,16 +36,16 @@ class Clock:
 
     @property
     def num_lines_before(self) -> int:
-        """Lines of `source` that are not the template's."""
+        """The number of lines of `source` before the template."""
         return int(self.is_asked)
 
     @property
     def told(self) -> str | None:
-        """All that the template can know of the time; None for one that does not ask."""
+        """The time as known to the template; None if it does not use the time."""
         return self._now.isoformat() if self.is_asked else None
 
     def rendered(self, render: Callable[..., str]) -> str:
-        """What `render`, given variables for the template, returns once it is told all that it asks for."""
+        """The result of `render`, given the template's variables, once all requested formats are known."""
         if not self.is_asked:
             return render()
         while True:
@@ -59,9 +59,9 @@ class Clock:
                 self._told = told | {wanted: self._written(wanted)}
 
     def _written(self, wanted: str) -> str:
-        """As `strftime` of the local time writes it, of which transformers' function knows no zone.
+        """The local time as formatted by `strftime`; transformers' function has no time zone.
 
-        Seconds since 1970 would be read off the zone of the machine that renders.
+        Seconds since 1970 would depend on the rendering machine's time zone.
         """
         seconds = str(int(self._now.timestamp()))
         wanted = EPOCH.sub(lambda found: found[0] if found[0] == "%%" else seconds, wanted)

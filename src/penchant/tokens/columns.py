@@ -1,7 +1,7 @@
-"""Flat columns of numbers about rows, in memory or in the files of a folder, from which items are built when asked for.
+"""Flat columns of numbers, in memory or in a folder's files, from which items are built on access.
 
-A folder is written whole or not at all, with the size and the sha256 of every column, and its columns are mapped into
-memory, so that what is held does not grow with what is stored.
+A folder is written atomically, with the size and the sha256 of every column, and its columns are memory-mapped, so that
+memory does not grow with what is stored.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from penchant.files.whole import replacing_folder
 __all__ = ["Columns", "ColumnsWriter", "DamagedStore", "Layout"]
 
 Layout = Mapping[str, tuple[type[np.generic], int]]
-"""Of every column its type, and its width where that is above one number."""
+"""The type of every column, and its width if above one number."""
 FACTS = "facts.json"
 ROWS_AT_ONCE = 4096
 
 
 class DamagedStore(Exception):
-    """A folder that does not hold what was written there."""
+    """The content of a folder has changed since it was written."""
 
 
 class Columns:
-    """facts: what was written beside the columns, as JSON has it. Files and lines tell where each row came from."""
+    """facts: JSON values stored beside the columns. Files and lines give the origin of each row."""
 
     layout: ClassVar[Layout]
 
@@ -49,7 +49,7 @@ class Columns:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """What a folder holds. Raises DamagedStore where it is not what was written, FileNotFoundError for none."""
+        """Open a folder. Raises DamagedStore if its content has changed, FileNotFoundError if there is none."""
         text = (folder / FACTS).read_bytes()
         try:
             facts = json.loads(text)
@@ -78,16 +78,16 @@ class Columns:
         return len(self.columns["lines"])
 
     def origin(self, row: int) -> Origin:
-        """Where the row came from."""
+        """The origin of the row."""
         kind, file = self._kinds[int(self.columns["files"][row])]
         return kind(file=file, line=int(self.columns["lines"][row]))
 
     def num_bytes(self) -> int:
-        """What the columns take."""
+        """The size of the columns."""
         return sum(column.nbytes for column in self.columns.values())
 
     def release(self) -> None:
-        """Give back the memory in which parts of the files lie that were read; they are read anew where asked for."""
+        """Release the memory of file parts that were read; they are reread on access."""
         if hasattr(mmap, "MADV_DONTNEED"):
             for file in self._mapped:
                 file.madvise(mmap.MADV_DONTNEED)
@@ -97,7 +97,7 @@ Store = TypeVar("Store", bound=Columns)
 
 
 class ColumnsWriter(Generic[Store]):
-    """Takes rows in order, keeping no more of them than a few thousand where it writes to files."""
+    """Writes rows in order; for files, at most a few thousand rows are kept in memory."""
 
     kind: type[Store]
 
@@ -114,7 +114,7 @@ class ColumnsWriter(Generic[Store]):
     @classmethod
     @contextmanager
     def into(cls, folder: Path) -> Iterator[Self]:
-        """A writer whose rows are in `folder` when the block ends, after `finish`; else nothing is. Raises OSError."""
+        """A context with a writer; the rows are in `folder` if `finish` was called, otherwise none. Raises OSError."""
         with replacing_folder(folder, last=FACTS) as scratch, ExitStack() as stack:
             files = {name: stack.enter_context((scratch / f"{name}.bin").open("wb")) for name in cls.kind.layout}
             writer = cls(files)
@@ -124,7 +124,7 @@ class ColumnsWriter(Generic[Store]):
     _scratch: Path | None = None
 
     def _put(self, origin: Origin, **values: Any) -> None:
-        """One row: for every column a number, a tuple of them, or an array as long as it likes."""
+        """Add a row: for every column a number, a tuple of numbers, or an array of any length."""
         source = isinstance(origin, RowOrigin), origin.file
         values |= {"files": self._sources.setdefault(source, len(self._sources)), "lines": origin.line}
         for name, value in values.items():
@@ -133,7 +133,7 @@ class ColumnsWriter(Generic[Store]):
             self._flush()
 
     def finish(self, facts: Mapping[str, Any]) -> Store | None:
-        """The store where it is in memory; else None, and it is opened once the block of `into` has ended."""
+        """Return the store if it is in memory; else None, to be opened after the block of `into`."""
         self._flush()
         facts = {**facts, "files": [[in_memory, file] for in_memory, file in self._sources]}
         if self._files is None:

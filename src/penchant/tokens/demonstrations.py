@@ -1,4 +1,4 @@
-"""Demonstrations as token sequences for next-token training: conversations, and plain text."""
+"""Encode demonstrations for next-token training: conversations and plain text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class EncodedExample:
 def tokenise_demonstrations(
     encoder: ChatEncoder, records: Iterable[Demonstration | Document], limits: Limits
 ) -> Tokenised[EncodedExample]:
-    """Encode conversations, of which the assistant's turns are scored, and documents, scored everywhere.
+    """Encode conversations, with the assistant's turns scored, and documents, with all tokens scored.
 
     A conversation is cut at max_length; a document is cut into pieces of max_length, none of it lost.
     """
@@ -46,7 +46,7 @@ def encoded_demonstrations(
     limits: Limits,
     lengths: Lengths | None = None,
 ) -> Iterator[Outcome[EncodedExample]]:
-    """What becomes of every conversation and document, in order. lengths: what is told how long everything was."""
+    """Yield the result for every conversation and document, in order. lengths: records their lengths."""
 
     def write(record: Demonstration | Document) -> Iterator[Text]:
         if isinstance(record, Document):
@@ -81,7 +81,7 @@ def encoded_demonstrations(
 def _within(
     turns: Sequence[TokenSequence], encoder: ChatEncoder, limits: Limits, origin: Origin
 ) -> tuple[TokenSequence, ...] | Verdict:
-    """What is left of a conversation's sequences at max_length, or why nothing can be learned from it."""
+    """A conversation's sequences cut at max_length, or the reason why nothing is left to learn."""
     if not turns:
         return Verdict("nothing_scored", origin, "no turn of the assistant has a weight above 0", "drop the row")
     kept = tuple(cut for turn in turns if (cut := turn.cut(limits.max_length)).scored.any())

@@ -1,8 +1,8 @@
-"""Records become token ids: a prompt, a response as its continuation, and a conversation from these two.
+"""Encode records as token ids: a prompt, a response as its continuation, and conversations from these two.
 
-There is one answer to how a conversation is read. The ids of an assistant's turn are those of `encode_prompt` for what
-stands before it, which is what sampling gives the model, followed by those of `encode_response`. A conversation is its
-turns; where the template writes the earlier ones as they were, they are one sequence, else each turn is its own.
+There is a single definition of how a conversation is read. The ids of an assistant's turn are those of `encode_prompt`
+for the messages before it, as in sampling, followed by those of `encode_response`. If the template renders earlier
+turns unchanged, a conversation is one sequence; otherwise each turn is its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["ChatEncoder", "Text"]
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A prompt, a response or a document as it is rendered. finish: what is done to its ids."""
+    """A rendered prompt, response or document. finish: post-processing of its ids."""
 
     pieces: tuple[Piece, ...]
     finish: Callable[[list[int]], list[int]]
@@ -39,10 +39,10 @@ class ChatEncoder:
     """Messages to token ids for one tokenizer and one chat template.
 
     template: a Jinja chat template, "plain" for none, or None for the tokenizer's own. end_ids: tokens that end a
-    turn, the model's end-of-text tokens. special_tokens: see `SpecialTokens`. clock: the time that a template is told
-    which asks for it, now by default. whole_turns: whether a response has what the template writes behind its
-    end-of-turn token too, such as a line break: nobody writes it, but who reads a finished conversation sees it. Raises
-    ModelError where there is no template.
+    turn, the model's end-of-text tokens. special_tokens: see `SpecialTokens`. clock: the time for templates that use
+    it, by default now. whole_turns: whether a response includes the template's text after its end-of-turn token, such
+    as a line break: it is never generated, but it is in a finished conversation. Raises ModelError if there is no
+    template.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class ChatEncoder:
             )
         self.tokenizer = tokenizer
         self.clock = clock or datetime.now().astimezone()
-        self.end_ids = frozenset(i for i in (*end_ids, tokenizer.eos_token_id) if i is not None)
+        self._bos_id, self._eos_id = tokenizer.bos_token_id, tokenizer.eos_token_id  # which it looks up anew each time
+        self.end_ids = frozenset(i for i in (*end_ids, self._eos_id) if i is not None)
         self.special_tokens = special_tokens
         self.whole_turns = whole_turns
         self._spelt = SpeltTokens(tokenizer, special_tokens)
@@ -81,18 +82,18 @@ class ChatEncoder:
 
     @property
     def is_plain(self) -> bool:
-        """Whether contents are written without roles."""
+        """Whether contents are rendered without roles."""
         return self.template == PLAIN
 
     def fingerprint(self) -> str | None:
-        """sha256 (hex) of all that ids depend on; None for a tokenizer that cannot be written down.
+        """The sha256 (hex) of everything that ids depend on; None for a tokenizer that cannot be serialised.
 
-        That is the tokenizer itself, the chat template with the time it is told, and what is done with special tokens.
+        That is the tokenizer, the chat template with its time, and the treatment of special tokens.
         """
         fast = getattr(self.tokenizer, "backend_tokenizer", None)
         if fast is None:
             return None
-        ends = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, sorted(self.end_ids)
+        ends = self._bos_id, self._eos_id, sorted(self.end_ids)
         told = self._template.told_of_time
         parts = [
             type(self.tokenizer).__name__,
@@ -107,13 +108,13 @@ class ChatEncoder:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def prompt_text(self, prompt: Sequence[Message]) -> str:
-        """The prompt as the model reads it, up to where its answer begins. Raises BoundaryError."""
+        """The prompt as the model reads it, up to the start of its answer. Raises BoundaryError."""
         return self._spelt.without_marks(self._rendered(prompt))
 
     def encode_prompt(self, prompt: Sequence[Message]) -> list[int]:
-        """Ids of the prompt; a chat template writes its own special tokens, "plain" has the tokenizer's.
+        """Ids of the prompt; a chat template renders its own special tokens, "plain" uses the tokenizer's.
 
-        Raises BoundaryError for messages that the template cannot write or that spell a special token.
+        Raises BoundaryError for messages that the template cannot render or that spell a special token.
         """
         return self._encoded(self.write_prompt(prompt))
 
@@ -121,59 +122,54 @@ class ChatEncoder:
         """Ids of the response up to and including the end-of-turn token. Raises BoundaryError."""
         return self._encoded(self.write_response(prompt, response))
 
-    def encode_conversation(self, messages: Sequence[Message]) -> tuple[TokenSequence, ...]:
-        """The assistant's turns of a conversation, each scored up to its end-of-turn token with the message's weight.
-
-        One sequence where every turn continues the one before; where the template rewrites what was said (as those that
-        take earlier thinking out), one for each turn, as the model will see it. A turn of weight 0 is read only. Raises
-        BoundaryError; there is no sequence where no turn has a weight.
-        """
-        texts = [text for turn in self.turns(messages) for text in self.write_turn(messages, turn)]
-        return self.join_turns(messages, [self._encoded(text) for text in texts])
-
     def encode_document(self, text: str) -> list[int]:
-        """Ids of plain text, opened and closed by the tokenizer's special tokens where it has them."""
+        """Ids of plain text, with the tokenizer's special tokens at start and end, if any."""
         return self._encoded(self.write_document(text))
 
     def write_prompt(self, prompt: Sequence[Message]) -> Text:
-        """The prompt as text that `encode` makes ids of. Raises BoundaryError, as `encode_prompt` does."""
+        """Render the prompt as input for `encode`. Raises BoundaryError like `encode_prompt`."""
         return Text(self._spelt.pieces(self._rendered(prompt), "opened" if self.is_plain else "as written"), self._open)
 
     def write_response(self, prompt: Sequence[Message], response: Response) -> Text:
-        """The response as text that `encode` makes ids of. Raises BoundaryError, as `encode_response` does."""
+        """Render the response as input for `encode`. Raises BoundaryError like `encode_response`."""
         asked = self._spelt.guarded(prompt)
         continuation = self._template.continuation(asked, self._spelt.guard(as_message(response)))
         return Text(self._spelt.pieces(continuation, "continuing"), self._close)
 
     def write_document(self, text: str) -> Text:
-        """Plain text that `encode` makes ids of. Raises BoundaryError."""
+        """Render plain text as input for `encode`. Raises BoundaryError."""
         guarded = self._spelt.guard(Message(role="user", content=text))
         return Text(self._spelt.pieces(guarded.content, "opened"), self._enclose)
 
     def turns(self, messages: Sequence[Message]) -> list[int]:
-        """Which messages are the assistant's and have a weight."""
+        """The indices of the assistant's messages with a weight."""
         return [i for i, message in enumerate(messages) if message.role == "assistant" and message.weight > 0]
 
     def write_turn(self, messages: Sequence[Message], turn: int) -> Iterator[Text]:
-        """What stands before message `turn`, then that message, as text. Raises BoundaryError."""
+        """Render the messages before `turn`, then that message. Raises BoundaryError."""
         yield self.write_prompt(messages[:turn])
         yield self.write_response(messages[:turn], messages[turn])
 
     def join_turns(self, messages: Sequence[Message], ids: Sequence[list[int]]) -> tuple[TokenSequence, ...]:
-        """The sequences of a conversation from the ids of what `write_turn` gave for each of its turns."""
+        """The sequences of a conversation from the ids of each turn's `write_turn`.
+
+        Each turn is scored up to its end-of-turn token with the message's weight; a turn of weight 0 is context only.
+        It is one sequence if every turn continues the one before; if the template rewrites earlier turns (for example
+        removes earlier thinking), one per turn, as the model will see it. There is no sequence if no turn has a weight.
+        """
         weights = (messages[turn].weight for turn in self.turns(messages))
         return joined_turns(zip(ids[::2], ids[1::2], weights, strict=True))
 
     def encode(self, texts: Sequence[Text]) -> list[Encoded]:
-        """The ids of each text, or the BoundaryError that says why it has none; many texts at once are faster."""
+        """The ids of each text, or its BoundaryError; many texts at once are faster."""
         return self.joined(texts, self.split(texts))
 
     def split(self, texts: Sequence[Text]) -> Split:
-        """The first part of `encode`, which a fast tokenizer does outside of Python, so that a thread may run it."""
+        """The first part of `encode`, which a fast tokenizer runs outside Python, so that it can run in a thread."""
         return self._encoder.split([text.pieces for text in texts])
 
     def joined(self, texts: Sequence[Text], split: Split) -> list[Encoded]:
-        """The rest of `encode`, from what `split` gave for these texts."""
+        """The rest of `encode`, from the result of `split`."""
         found = self._encoder.joined([text.pieces for text in texts], split)
         return [
             ids if isinstance(ids, BoundaryError) else text.finish(ids) for text, ids in zip(texts, found, strict=True)
@@ -184,28 +180,28 @@ class ChatEncoder:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
     def decode_response(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
-        """Text of a sampled response as it is kept, so that `encode_response` finds the tokens again.
+        """The text of a sampled response, such that `encode_response` gives its tokens again.
 
-        Where contents are written one after the other, the space before a word belongs to the response; many decoders
-        drop it at the beginning of a text, so the response is what it adds to the prompt.
+        With a plain template, the space before a word belongs to the response; many decoders drop it at the start of a
+        text, so the response is decoded as what it adds to the prompt.
         """
         return self.trimmed(self.decode_added(prompt_ids, ids))
 
     def decode_added(self, prompt_ids: Sequence[int], ids: Sequence[int]) -> str:
-        """What a response adds to the text of its prompt, with the white space around it."""
+        """The text that a response adds to its prompt, including white space."""
         if not self.is_plain:
             return self.decode(ids)
         before, whole = self.decode(prompt_ids), self.decode([*prompt_ids, *ids])
         return whole[len(commonprefix([before, whole])) :]  # noqa: RUF071  a decoder may tidy the seam
 
     def trimmed(self, text: str) -> str:
-        """A response's text as it is kept: no white space at its end; nor at its beginning, but where it goes on."""
+        """A response's text without white space at its end, or at its start unless it continues a text."""
         return text.rstrip() if self.is_plain else text.strip()
 
     def cuts_thinking(self, ids: Sequence[int], num_kept: int) -> bool:
-        """Whether the first `num_kept` tokens end in the midst of a thinking that all would close, or right behind one.
+        """Whether the first `num_kept` tokens end inside thinking that the full response closes, or right after it.
 
-        A response may begin in its thinking, where the template opens it in the prompt.
+        A response may begin inside thinking, if the template opens it in the prompt.
         """
         if num_kept >= len(ids):
             return False
@@ -228,28 +224,28 @@ class ChatEncoder:
 
     def _open(self, ids: list[int]) -> list[int]:
         while self.is_plain and ids and ids[-1] in self.end_ids:
-            ids.pop()  # some tokenizers close every text with an end token; a prompt goes on
-        start = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
-        return ids or ([] if start is None else [start])  # something must stand before the first token of a response
+            ids.pop()  # some tokenizers append an end token to every text, but a prompt continues
+        start = self._bos_id if self._bos_id is not None else self._eos_id
+        return ids or ([] if start is None else [start])  # a response's first token needs a preceding one
 
     def _enclose(self, ids: list[int]) -> list[int]:
-        if self.tokenizer.bos_token_id is not None and ids[:1] != [self.tokenizer.bos_token_id]:
-            ids = [self.tokenizer.bos_token_id, *ids]
-        if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
-            ids = [*ids, self.tokenizer.eos_token_id]
+        if self._bos_id is not None and ids[:1] != [self._bos_id]:
+            ids = [self._bos_id, *ids]
+        if self._eos_id is not None and ids[-1:] != [self._eos_id]:
+            ids = [*ids, self._eos_id]
         return ids
 
     def _close(self, ids: list[int]) -> list[int]:
-        """Cut behind the end-of-turn token that closes the turn, but for whole turns; add one where there is none.
+        """Cut after the turn's end-of-turn token, except for whole turns; add one if missing.
 
-        Only white space may follow it: an end token in the middle of a text closes nothing.
+        Only white space may follow it: an end token inside a text ends nothing.
         """
         for index in range(len(ids) - 1, -1, -1):
             if ids[index] in self.end_ids:
                 return ids if self.whole_turns else ids[: index + 1]
             if not self._blank(ids[index]):
                 break
-        return ids if self.tokenizer.eos_token_id is None else [*ids, self.tokenizer.eos_token_id]
+        return ids if self._eos_id is None else [*ids, self._eos_id]
 
     def _blank(self, token: int) -> bool:
         if token not in self._is_blank:

@@ -1,4 +1,4 @@
-"""What is wrong, or worth a word, in texts that have become tokens: end tokens, special tokens, lengths."""
+"""Find problems in encoded texts: end tokens, special tokens, lengths."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from penchant.tokens.shown import scored_runs
 __all__ = ["Remark", "TokenFaults", "length_remarks"]
 
 LONGER = 1.2
-"""Chosen responses this much longer than rejected ones are worth a remark."""
+"""Chosen responses this much longer than rejected ones are reported."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """A fault, or a habit, of the tokens: in how many sequences, and where first (None: it is not of a row)."""
+    """A problem or tendency of the tokens: the number of sequences, and the first place (None if not of a row)."""
 
     code: str
     text: str
@@ -33,24 +33,26 @@ class Remark:
 
 
 class TokenFaults:
-    """Every kind of fault in the tokens of items that come a few at a time: how many have it, and the first of them."""
+    """Counts every kind of problem in a stream of items, with the first occurrence."""
 
     def __init__(self, encoder: ChatEncoder, limits: Limits) -> None:
         self._encoder, self._limits = encoder, limits
-        self._special = _special_ids(encoder)
-        self._bos = encoder.tokenizer.bos_token_id  # which a tokenizer looks up anew each time
+        special = _special_ids(encoder)
+        self._is_special = np.zeros(max(special, default=-1) + 2, dtype=np.bool_)  # the last for all ids above
+        self._is_special[[*special]] = True
+        self._bos = encoder.tokenizer.bos_token_id  # cached, as a tokenizer looks it up each time
         self._found: dict[str, tuple[int, str]] = {}
         self._inside: Counter[int] = Counter()
 
     def add(self, item: EncodedPair | EncodedLabelled | EncodedExample) -> None:
-        """Look at a further item."""
+        """Check a further item."""
         for sequence in item.sequences:
             for code in self._codes(sequence):
                 number, first = self._found.get(code) or (0, str(item.origin))
                 self._found[code] = number + 1, first
 
     def remarks(self) -> Iterator[Remark]:
-        """What was found so far."""
+        """The findings so far."""
         decode = self._encoder.tokenizer.decode
         shown = ", ".join(repr(decode([i], skip_special_tokens=False)) for i, _ in self._inside.most_common(3))
         texts = {
@@ -65,26 +67,27 @@ class TokenFaults:
             yield Remark(code, texts[code], number, first)
 
     def _codes(self, sequence: TokenSequence) -> set[str]:
-        """Codes of what is wrong with one sequence; special tokens out of place are counted."""
+        """The codes of problems in one sequence; misplaced special tokens are counted."""
         codes = set()
         end_ids = self._encoder.end_ids
         if self._bos is not None and sequence.ids[:2].tolist() == [self._bos, self._bos]:
             codes.add("double_bos")
         runs = (ids for scored, ids in scored_runs(sequence) if scored)
         for ids in runs:
-            ends_well = ids[-1] in end_ids
-            if ends_well and len(ids) > 1 and ids[-2] in end_ids:
+            ends_well = int(ids[-1]) in end_ids
+            body = ids[: -1 if ends_well else None]
+            if ends_well and len(body) and int(body[-1]) in end_ids:
                 codes.add("double_end")
-            elif not self._special.isdisjoint(body := ids[: -1 if ends_well else None]):
+            elif (is_special := self._is_special.take(body, mode="clip")).any():
                 codes.add("special_inside")
-                self._inside.update(i for i in body if i in self._special)
+                self._inside.update(body[is_special].tolist())
             if not ends_well and len(sequence) < self._limits.max_length:
                 codes.add("missing_end")
         return codes
 
 
 def length_remarks(lengths: Mapping[str, Sequence[int]], encoder: ChatEncoder) -> Iterator[Remark]:
-    """What the tokenizer and the lengths of chosen and rejected responses give to think about."""
+    """Remarks on the tokenizer and on the lengths of chosen and rejected responses."""
     pad = getattr(encoder.tokenizer, "pad_token_id", None)
     if pad is not None and pad == encoder.tokenizer.eos_token_id:
         text = "the pad token is the end token; Penchant never pads, but trainers that mask by pad forget the end token"

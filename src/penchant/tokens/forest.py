@@ -1,11 +1,11 @@
-"""A forest: token sequences folded into prefix trees, so that what they share is run once.
+"""A forest: token sequences merged into prefix trees, so that shared prefixes are run once.
 
 Shape suffixes: T packed tokens, K scored tokens, R responses (sequences), S segments.
 
-Every sequence is a path from a root to a node of a compressed prefix tree. What several sequences have in common (a
-system prompt, a prompt with two responses, the earlier turns of a conversation) is one segment, whatever its depth;
-there is no special case for any of them. Segments are packed one after the other in depth-first order, without
-padding, and a token sees exactly the tokens of its own path:
+Every sequence is a path from a root to a node of a compressed prefix tree. A common prefix of several sequences (a
+system prompt, a prompt with two responses, the earlier turns of a conversation) is one segment, at any depth, without
+special cases. Segments are packed one after the other in depth-first order, without padding, and a token sees exactly
+the tokens of its own path:
 
     i sees j   iff   j <= i  and  enter[j] <= enter[i] < exit[j]
 
@@ -19,23 +19,26 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Forest", "Segment", "TokenSequence", "behind", "shared_prefix_length"]
+__all__ = ["Forest", "Segment", "TokenSequence", "as_array", "behind", "shared_prefix_length"]
 
 MIN_SHARED = 8
 """A split that saves fewer tokens than this costs more in bookkeeping than it saves in arithmetic."""
 
+Ids: TypeAlias = Sequence[int] | NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class TokenSequence:
-    """One response in its whole context.
+    """One response with its full context.
 
-    ids: (n,) int64, prompt and completion. scored: (n,) bool, True where the token's log-probability counts. The
+    ids: (n,) int64, prompt and completion. scored: (n,) bool, True for tokens whose log-probability counts. The
     first token can never be scored, as nothing predicts it. weights: one factor for each scored token's log-prob, in
-    order; None where all count 1.
+    order; None if all are 1.
     """
 
     ids: NDArray[np.int64]
@@ -49,9 +52,9 @@ class TokenSequence:
         assert self.weights is None or len(self.weights) == self.scored.sum(), "one weight for each scored token"
 
     @classmethod
-    def of(cls, prompt: Sequence[int], completion: Sequence[int]) -> TokenSequence:
-        """A prompt that is only read, followed by a completion of which every token is scored."""
-        ids = np.array([*prompt, *completion], dtype=np.int64)
+    def of(cls, prompt: Ids, completion: Ids) -> TokenSequence:
+        """A prompt as context, followed by a completion with all tokens scored."""
+        ids = np.concatenate([as_array(prompt), as_array(completion)], dtype=np.int64)
         return cls(ids, behind(len(prompt), len(ids)))
 
     def __len__(self) -> int:
@@ -69,17 +72,17 @@ class TokenSequence:
 
     @property
     def total_weight(self) -> float:
-        """Sum of the weights of the scored tokens, their number where all count 1."""
+        """Sum of the weights of the scored tokens, their number if all are 1."""
         return float(self.scored.sum() if self.weights is None else self.weights.sum())
 
     @property
     def context(self) -> bytes:
-        """What identifies the tokens that are only read; equal for all responses to a prompt."""
+        """The identity of the context tokens; equal for all responses to a prompt."""
         return self.ids[~self.scored].tobytes()
 
     @cached_property
     def key(self) -> bytes:
-        """What identifies a response in its context: its tokens, which of them are scored, and their weights."""
+        """The identity of a response in its context: tokens, scored positions, and weights."""
         parts = [self.ids.tobytes(), self.scored.tobytes()]
         if self.weights is not None and not (self.weights == 1).all():
             parts.append(self.weights.astype(np.float32).tobytes())
@@ -88,7 +91,7 @@ class TokenSequence:
 
 @dataclass(frozen=True)
 class Segment:
-    """A run of packed tokens [start, stop) whose first token stands at `position`; parent is an index or -1."""
+    """A run of packed tokens [start, stop) whose first token has position `position`; parent is an index or -1."""
 
     start: int
     stop: int
@@ -104,8 +107,8 @@ class Forest:
     """One packed micro-batch of prefix trees.
 
     input_ids_T, position_ids_T: the packed tokens and their positions. hidden_index_K, target_ids_K, response_of_K:
-    the packed state that predicts each scored token, the token, and the sequence it belongs to. last_index_R: where
-    each sequence ends. weight_K: factors on the tokens' log-probs, None where all are 1.
+    the packed state that predicts each scored token, the token, and the sequence it belongs to. last_index_R: end of
+    each sequence. weight_K: factors on the tokens' log-probs, None where all are 1.
     """
 
     input_ids_T: NDArray[np.int64]
@@ -120,7 +123,7 @@ class Forest:
 
     @classmethod
     def plant(cls, sequences: Sequence[TokenSequence], *, share: bool = True, min_shared: int = MIN_SHARED) -> Forest:
-        """Fold `sequences` into prefix trees; with share=False every sequence is a tree of its own."""
+        """Merge `sequences` into prefix trees; with share=False every sequence is its own tree."""
         assert sequences, "a forest has at least one sequence"
         ids = [sequence.ids for sequence in sequences]
         chunks, segments, leaf_of = _fold(ids, min_shared) if share else _lay_side_by_side(ids)
@@ -160,7 +163,7 @@ class Forest:
         return path[::-1]
 
     def spans(self, index: int) -> list[tuple[int, int]]:
-        """Packed [start, stop) ranges that segment `index` sees, in path order; neighbours are merged."""
+        """Packed [start, stop) ranges that segment `index` sees, in path order; adjacent ones are merged."""
         merged: list[tuple[int, int]] = []
         for ancestor in self.lineage(index):
             segment = self.segments[ancestor]
@@ -180,16 +183,14 @@ class Forest:
         lengths = [len(segment) for segment in self.segments]
         return np.repeat(np.arange(len(self.segments)), lengths), np.repeat(exits, lengths)
 
-    def visible(self) -> NDArray[np.bool_]:
-        """The attention rule written out densely, (T, T): row i is True where token i sees token j."""
-        enter, leave = self.enter_exit()
-        index = np.arange(self.num_tokens)
-        inside = (enter[None, :] <= enter[:, None]) & (enter[:, None] < leave[None, :])
-        return inside & (index[None, :] <= index[:, None])
+
+def as_array(ids: Ids) -> NDArray[np.int64]:
+    """Token ids as (n,) int64."""
+    return ids if isinstance(ids, np.ndarray) else np.fromiter(ids, dtype=np.int64, count=len(ids))
 
 
 def behind(num_prompt: int, length: int) -> NDArray[np.bool_]:
-    """Which of `length` tokens are scored where all are but those of the prompt."""
+    """The mask over `length` tokens with all scored except those of the prompt."""
     scored = np.ones(length, dtype=np.bool_)
     scored[:num_prompt] = False
     return scored

@@ -1,7 +1,7 @@
-"""What tools and calls say, leaf by leaf, and the spellings in which a chat template may write all of it.
+"""The content of tools and calls, leaf by leaf, and the spellings in which a chat template may render it.
 
-A leaf is a text, a number, true, false or null of a function's schema or of a call's arguments, or a name that the row
-gave there: that of a parameter or of an argument. Keywords of a schema are none.
+A leaf is a text, a number, true, false or null of a function's schema or of a call's arguments, or a name given by the
+row: that of a parameter or of an argument. Keywords of a schema are no leaves.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = [
 Field: TypeAlias = Literal["tools", "tool_calls"]
 
 NAMING = frozenset(("properties", "patternProperties", "$defs", "definitions"))
-"""Keywords of a JSON schema whose keys are names that the row gave."""
+"""Keywords of a JSON schema whose keys are names given by the row."""
 NOTES = frozenset(("strict", "additionalProperties", "$schema", "title"))
-"""Keywords for what checks a call, not for who makes it."""
+"""Keywords for validating a call rather than for making one."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One thing said. place: its number in the function. keyword: that of a schema whose value it is, "" for none."""
+    """One leaf. place: its index in the function. keyword: that of a schema whose value it is, "" for none."""
 
     place: int
     value: Any
@@ -42,11 +42,11 @@ class Leaf:
 
     @property
     def is_free(self) -> bool:
-        """Whether it may be anything, as a description may; else it is one of few words, as a type is."""
+        """Whether any value is possible, as for a description, rather than one of few words, as for a type."""
         return _is_text_or_number(self.value) and self.keyword != "type"
 
     def other(self) -> Any:
-        """What it might be instead."""
+        """A possible alternative value."""
         match self.value:
             case bool():
                 return not self.value
@@ -59,14 +59,14 @@ class Leaf:
         return "" if self.value is None else 1
 
     def marked(self) -> Any:
-        """Something of its kind that stands nowhere else; itself where there are few of its kind."""
+        """A unique value of its kind; itself if there are few values of its kind."""
         mark = 774_100_077 + 1000 * self.place
         if not _is_text_or_number(self.value):
             return self.value
         return f"zq{mark}qz" if isinstance(self.value, str) else mark
 
     def spelt(self) -> tuple[str, ...]:
-        """In JSON and in Python, of which a template writes one."""
+        """Its spellings in JSON and in Python; a template uses one of them."""
         return (self.value,) if isinstance(self.value, str) else (json.dumps(self.value), str(self.value))
 
 
@@ -88,7 +88,7 @@ def functions_of(value: str) -> tuple[dict[str, Any], ...]:
 
 @lru_cache(maxsize=256)
 def spellings(value: str, field: Field) -> tuple[tuple[str, ...], ...]:
-    """For each function ways to write all of it, or of a call all arguments: where one stands, every leaf does."""
+    """For each function, complete spellings of it, or of a call's arguments, which contain every leaf."""
     wholes = [one if field == "tools" else one.get("arguments") for one in functions_of(value)]
     return tuple(
         (json.dumps(whole, ensure_ascii=False), json.dumps(whole), str(whole)) if isinstance(whole, dict) else ()
@@ -104,7 +104,7 @@ def with_function(value: str, index: int, function: dict[str, Any]) -> str:
 
 
 def leaves(function: dict[str, Any], field: Field) -> list[Leaf]:
-    """All that the function says, in the order in which it stands there."""
+    """All leaves of the function, in order."""
     found: list[Leaf] = []
 
     def keep(leaf: Leaf) -> Any:
@@ -116,18 +116,18 @@ def leaves(function: dict[str, Any], field: Field) -> list[Leaf]:
 
 
 def structure(function: dict[str, Any], field: Field) -> str:
-    """What decides how a template writes the function, whatever texts and numbers stand in it."""
+    """The structure of the function, independent of its texts and numbers, which determines its rendering."""
     kinds = _Rebuilding(lambda leaf: type(leaf.value).__name__ if leaf.is_free else leaf.value, has_names=False)
     return json.dumps(kinds.function(function, field), ensure_ascii=False)
 
 
 def rebuilt(function: dict[str, Any], field: Field, change: Callable[[Leaf], Any]) -> dict[str, Any]:
-    """The function with every leaf as `change` has it."""
+    """The function with every leaf replaced by `change`."""
     return _Rebuilding(change, has_names=True).function(function, field)
 
 
 class _Rebuilding:
-    """Goes through one function. has_names: whether names that the row gave are leaves too."""
+    """Traverses one function. has_names: whether names given by the row are leaves too."""
 
     def __init__(self, change: Callable[[Leaf], Any], *, has_names: bool) -> None:
         self._change = change
@@ -172,5 +172,5 @@ class _Rebuilding:
 
 
 def _is_note(keyword: str, value: Any) -> bool:
-    """Whether it is for what checks a call, or, as null is in columns of a table, not there."""
+    """Whether it is only for validating a call, or absent, as null in a table's columns."""
     return value is None or (keyword in NOTES and not isinstance(value, dict | list))

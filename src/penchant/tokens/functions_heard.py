@@ -1,8 +1,7 @@
-"""Does a chat template write all that tools and calls say? Most write them whole, as JSON, and need not be tried.
+"""Check that a chat template renders all content of tools and calls; most render complete JSON.
 
-Where it does not, every leaf of a function is given another value: a mark that must stand in what is then written, or
-else must make it another text. That is tried once for each structure of a function; then the leaves of every row are
-looked for in what was written.
+Otherwise, every leaf of a function is replaced by another value: a mark that must occur in the rendering, or else must
+change it. This is done once per structure of a function; the leaves of every row are then searched in its rendering.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ __all__ = ["HeardFunctions"]
 MOST_REMEMBERED = 4096
 
 Render: TypeAlias = Callable[[str], str | None]
-"""What the template writes for another value of the field; None where it refuses that."""
+"""The template's rendering for another value of the field; None if it refuses it."""
 
 
 class HeardFunctions:
-    """What is known of how one template writes functions."""
+    """What is known about one template's rendering of functions."""
 
     def __init__(self) -> None:
         self._tried: set[Hashable] = set()
 
     def left_out(self, value: str, field: Field, text: str, begin: int, render: Render, shape: Hashable) -> str | None:
-        """What the functions in the field `value` say and the template does not write; None where it writes all.
+        """A leaf of the functions in the field `value` that the template omits; None if it renders all.
 
-        text: what is written for `value`, where it stands behind `begin`. shape: what else decides how it is written.
+        text: the rendering of `value`, after `begin`. shape: everything else that determines the rendering.
         """
         for place, wholes in enumerate(spellings(value, field)):
             if not _has_one(wholes, text[begin:]):
@@ -43,7 +42,7 @@ class HeardFunctions:
         return None
 
     def _never_written(self, one: _Written, shape: Hashable) -> Leaf | None:
-        """A leaf that makes no difference, in any function of this structure."""
+        """A leaf without effect on the rendering, for any function of this structure."""
         known = shape, one.field, one.place, structure(one.function, one.field)
         if known in self._tried:
             return None
@@ -57,7 +56,7 @@ class HeardFunctions:
 
 @dataclass(frozen=True)
 class _Written:
-    """One of the functions in a field, and what was written for them; see `HeardFunctions.left_out`."""
+    """One function in a field, and its rendering; see `HeardFunctions.left_out`."""
 
     value: str
     field: Field
@@ -71,7 +70,7 @@ class _Written:
         return functions_of(self.value)[self.place]
 
     def without_difference(self) -> Leaf | None:
-        """A leaf of which no mark is written, and no other value makes another text."""
+        """A leaf whose mark does not occur, and whose change does not change the rendering."""
         with_marks = (self._with(Leaf.marked) or "").casefold()
         for leaf in leaves(self.function, self.field):
             mark = leaf.marked()
@@ -80,7 +79,7 @@ class _Written:
         return None
 
     def not_found(self) -> Leaf | None:
-        """A text of which words do not stand in what was written, or a number that is not written in any way."""
+        """A text with words missing from the rendering, or a number missing in every spelling."""
         said = self.text[self.begin :]
         for leaf in leaves(self.function, self.field):
             if not leaf.is_free or any(has_words(spelt, said) for spelt in leaf.spelt()):
@@ -93,7 +92,7 @@ class _Written:
         return self._with(lambda one: other if one.place == leaf.place else one.value) != self.text
 
     def _with(self, change: Callable[[Leaf], Any]) -> str | None:
-        """What is written where every leaf is as `change` has it."""
+        """The rendering with every leaf replaced by `change`."""
         changed = rebuilt(self.function, self.field, change)
         return self.render(with_function(self.value, self.place, changed))
 

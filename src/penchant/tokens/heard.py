@@ -1,8 +1,8 @@
-"""Does a chat template write all that the messages say? Asked of every conversation, not of the template once.
+"""Check that a chat template renders all content of the messages, for every conversation.
 
-Nearly always the answer is a comparison of texts: what was rendered is what the template writes around the texts of
-such a conversation, filled with these (see `penchant.tokens.skeleton`). Where it is not, the template is tried: words
-of the texts must stand in what it wrote, and a text that is changed must be written otherwise.
+Nearly always this is a comparison of texts: the rendering must equal the template's skeleton for such a conversation
+(see `penchant.tokens.skeleton`) filled with its texts. Otherwise the template is tested: words of the texts must occur
+in the rendering, and a changed text must change it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FUNCTIONS: dict[Field, str] = {"tools": "the tools of", "tool_calls": "the tool 
 
 
 class Hearing:
-    """What is known of one template. render(messages, is_answered): how it writes a conversation, or a prompt."""
+    """What is known about one template. render(messages, is_answered): renders a conversation, or a prompt."""
 
     def __init__(self, render: Callable[[Sequence[Message], bool], str]) -> None:
         self._render = render
@@ -35,48 +35,49 @@ class Hearing:
         self._filled: tuple[Sequence[Message], Written] | None = None
 
     def fill(self, messages: Sequence[Message], is_answered: bool) -> str | None:
-        """What a template that writes texts unseen makes of the messages; None where it must be asked."""
+        """The rendering of the messages, if the template writes texts without inspecting them; None: it must be run."""
         skeleton = self.skeleton(messages, is_answered)
         written = None if skeleton is None else skeleton.filled_with(messages)
         self._filled = None if written is None else (messages, written)
         return None if written is None else written.text
 
     def require(self, messages: Sequence[Message], text: str, *, is_answered: bool, response_at: int = 0) -> Written:
-        """What was rendered as `text`, read back. Raises NotWrittenError where it says less than the messages.
+        """Read back the rendering `text`. Raises NotWrittenError if it omits content of the messages.
 
-        is_answered: the last is the response, of which alone it is asked, and stands in the text behind `response_at`;
-        else they are a prompt.
+        is_answered: the last message is the response; only it is checked, in the text after `response_at`; else the
+        messages are a prompt.
         """
         start = len(messages) - 1 if is_answered else 0
         self._require_fields(messages, text, start, response_at, is_answered)
-        skeleton, is_whole, fillings = self._read_back(messages, text, is_answered)
+        written, is_whole = self._read_back(messages, text, is_answered)
         for index, message in enumerate(messages[start:], start):
-            is_written = is_whole and skeleton is not None and not skeleton.lacks(index)
+            is_written = is_whole and written.skeleton is not None and not written.skeleton.lacks(index)
             if message.content and not is_written and not self._finds(messages, index, text, response_at, is_answered):
                 raise NotWrittenError(f"the chat template leaves out {_whose(messages, index)}, or a part of it")
-        return Written(text, skeleton, fillings)
+        return written
 
     def hears_thinking(self, messages: Sequence[Message]) -> bool:
-        """Whether the response's thinking is written, not only words that stand elsewhere too, as in a call."""
+        """Whether the response's thinking is rendered, not only words that also occur elsewhere, as in a call."""
         skeleton = self.skeleton(messages, True)
         return skeleton is None or skeleton.writes_thinking(len(messages) - 1)
 
-    def _read_back(
-        self, messages: Sequence[Message], text: str, is_answered: bool
-    ) -> tuple[Skeleton | None, bool, tuple[str, ...] | None]:
-        """The skeleton of such messages, whether it with their texts is what was rendered, and these as they stand."""
-        last = self._filled  # another thread may put its own in its place
+    def _read_back(self, messages: Sequence[Message], text: str, is_answered: bool) -> tuple[Written, bool]:
+        """The rendering with the skeleton of such messages, and whether filling the skeleton gives that rendering."""
+        last = self._filled  # another thread may replace it
         if last is not None and last[0] is messages and last[1].text is text:
-            return last[1].skeleton, True, last[1].fillings
+            return last[1], True
         skeleton = self.skeleton(messages, is_answered)
-        return (skeleton, False, None) if skeleton is None else (skeleton, *skeleton.read(text, messages))
+        if skeleton is None:
+            return Written(text), False
+        is_whole, fillings = skeleton.read(text, messages)
+        return Written(text, skeleton, fillings), is_whole
 
     def skeleton(self, messages: Sequence[Message], is_answered: bool) -> Skeleton | None:
-        """What the template writes around the texts of such messages; None where it refuses the marks for them."""
+        """The template's text around such messages' contents; None if it refuses the marks."""
         shape = (is_answered, *shape_of(messages))
         if shape not in self._skeletons:
             if len(self._skeletons) >= MOST_REMEMBERED:
-                self._skeletons.clear()  # calls and tools make every conversation one of its own
+                self._skeletons.clear()  # with calls and tools every conversation differs
             try:
                 self._skeletons[shape] = Skeleton.of(self._render(marked(messages), is_answered))
             except BoundaryError:  # a template that refuses texts it does not know
@@ -84,7 +85,7 @@ class Hearing:
         return self._skeletons[shape]
 
     def _finds(self, messages: Sequence[Message], index: int, text: str, begin: int, is_answered: bool) -> bool:
-        """Whether the content's words stand in the text, and each part of it makes a difference to what is written."""
+        """Whether the content's words occur in the text, and each part of it affects the rendering."""
         said, answer = messages[index], answer_of(messages[index])
         if not has_words(answer, text[begin:]):
             return False
@@ -95,7 +96,7 @@ class Hearing:
     def _require_fields(
         self, messages: Sequence[Message], text: str, start: int, response_at: int, is_answered: bool
     ) -> None:
-        """The same for tools, calls and names, of which nothing is known from the skeleton."""
+        """The same for tools, calls and names, which the skeleton does not cover."""
         if not any(message.tool_calls or message.tools or message.name for message in messages[start:]):
             return
         shape = (is_answered, *map(_fields_of, messages))
@@ -122,7 +123,7 @@ class Hearing:
         is_answered: bool,
         shape: tuple[object, ...],
     ) -> str | None:
-        """What the tools or calls of a message say and the template does not."""
+        """Content of a message's tools or calls that the template omits."""
         message = messages[index]
         if (value := getattr(message, field)) is None:
             return None
@@ -133,11 +134,11 @@ class Hearing:
         return self._functions.left_out(value, field, *written, render, (*shape, index))
 
     def _differs(self, messages: Sequence[Message], index: int, changed: Message, text: str, is_answered: bool) -> bool:
-        """Whether the template writes something else when message `index` is another, or refuses it."""
+        """Whether replacing message `index` changes the rendering, or is refused."""
         return self._with(messages, index, changed, is_answered) != text
 
     def _with(self, messages: Sequence[Message], index: int, changed: Message, is_answered: bool) -> str | None:
-        """What the template writes when message `index` is another; None where it refuses that."""
+        """The rendering with message `index` replaced; None if the template refuses it."""
         try:
             return self._render([*messages[:index], changed, *messages[index + 1 :]], is_answered)
         except BoundaryError:
@@ -154,11 +155,11 @@ def _whose(messages: Sequence[Message], index: int) -> str:
 
 
 def _changes(messages: Sequence[Message], start: int) -> Iterator[tuple[int, str, Message]]:
-    """A message with one thing said otherwise, and what that is; each must make another text."""
+    """Yield copies of a message with one change each, and its name; each must change the rendering."""
     for index, message in enumerate(messages[start:], start):
         whose = _whose(messages, index)
         fields = [("tool_calls", f"the tool calls of {whose}"), ("tools", "the tools")]
-        if message.role != "tool":  # which call a result is of, its place says too
+        if message.role != "tool":  # the position also tells which call a result belongs to
             fields.append(("name", f"the name in {whose}"))
         for field, what in fields:
             for other in _others(field, getattr(message, field)):
@@ -166,14 +167,14 @@ def _changes(messages: Sequence[Message], start: int) -> Iterator[tuple[int, str
 
 
 def _fields_of(message: Message) -> tuple[Any, ...]:
-    """What decides how a template writes tools, calls and names, whatever their words are."""
+    """The structure of tools, calls and names, independent of their words, that determines their rendering."""
     calls = [bool(function_of(call).get("arguments")) for call in json.loads(message.tool_calls or "[]")]
     num_tools = len(json.loads(message.tools or "[]"))
     return message.role, bool(message.content), bool(message.name), tuple(calls), num_tools
 
 
 def _others(field: str, value: str | None) -> Iterator[str]:
-    """What a field might say instead: another name, or the list with one function called or calling otherwise."""
+    """Alternative values of a field: another name, or the list with one function's name or call changed."""
     if not value:
         return
     if field == "name":
@@ -191,7 +192,7 @@ def _others(field: str, value: str | None) -> Iterator[str]:
 
 
 def _names_in(message: Message) -> Iterator[tuple[str, str]]:
-    """Names that must stand in what is written, and whose: the message's own, those of tools and calls."""
+    """Names that must occur in the rendering, and their owners: the message, tools and calls."""
     if message.name and message.role != "tool":
         yield "the name in", message.name
     for field, what in FUNCTIONS.items():

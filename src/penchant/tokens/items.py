@@ -1,7 +1,6 @@
-"""Encoded demonstrations and labelled responses in flat columns: items of any number of sequences, with their weights.
+"""Store encoded demonstrations and labelled responses in flat columns, with any number of sequences per item.
 
-Pairs have a store of their own (`store.py`), in which the two responses share a prompt and their order is found without
-building them.
+Pairs have their own store (`store.py`), in which the two responses share a prompt and are sorted without being built.
 """
 
 from __future__ import annotations

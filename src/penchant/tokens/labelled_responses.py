@@ -1,7 +1,7 @@
-"""Labelled responses as token sequences, each with a response to another prompt put to its own.
+"""Encode labelled responses, each with a mismatched response to its prompt.
 
 The policy's mean log-ratio on such mismatched sequences estimates how far it has moved (arXiv 2402.01306, section
-4.1). Who lends whom a response is settled here, once, so that the reference is scored once too.
+4.1). The mismatches are chosen here, once, so that the reference is also scored once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["EncodedLabelled", "encoded_labelled", "tokenise_labelled"]
 
 @dataclass(frozen=True, eq=False)
 class EncodedLabelled:
-    """A labelled response ready for the model, and the same prompt with the response of another one."""
+    """An encoded labelled response, and its prompt with another item's response."""
 
     sequence: TokenSequence
     mismatch: TokenSequence
@@ -36,12 +36,12 @@ class EncodedLabelled:
 
     @property
     def referenced(self) -> tuple[TokenSequence, TokenSequence]:
-        """What the reference policy may be asked for."""
+        """The sequences to be scored by the reference policy."""
         return self.sequence, self.mismatch
 
 
 def tokenise_labelled(encoder: ChatEncoder, records: Iterable[Labelled], limits: Limits) -> Tokenised[EncodedLabelled]:
-    """Encode every response. The rule of truncation is that of pairs."""
+    """Encode every response. Truncated like pairs."""
     return Tokenised.of(encoded_labelled(encoder, records, limits, among=None))
 
 
@@ -53,9 +53,9 @@ def encoded_labelled(
     *,
     among: int | None = 8192,
 ) -> Iterator[Outcome[EncodedLabelled]]:
-    """What becomes of every response, in order. lengths: what is told how long everything was.
+    """Yield the result for every response, in order. lengths: records their lengths.
 
-    among: how many are held at a time, and lend each other their responses; all of them by None.
+    among: the number of items held at a time, which exchange responses; None: all.
     """
     texts = PromptAndResponses[Labelled](encoder, limits, lambda one: (one.prompt, (one.response,)), lengths)
     encoded = texts.encode(records)
@@ -79,9 +79,9 @@ def encoded_labelled(
 
 
 def _lenders(prompts: Sequence[tuple[Message, ...]]) -> list[int]:
-    """For every item another whose response it borrows: each lends once, to another prompt where there are enough.
+    """For every item, another one whose response it borrows; each lends once, to another prompt if possible.
 
-    In an order where equal prompts are neighbours, a step as long as the longest run of neighbours always leaves it.
+    With equal prompts adjacent, a shift by the longest run always gives another prompt.
     """
     place = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompts))}
     order = sorted(range(len(prompts)), key=lambda i: place[prompts[i]])

@@ -1,4 +1,4 @@
-"""How many tokens everything has before training's rule cuts it."""
+"""Record token lengths before truncation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANYWHERE = Origin(file="", line=1)
 
 
 class Lengths:
-    """Told by the tokeniser how long everything was, since training's own rule cuts it afterwards.
+    """Records lengths during encoding, before truncation.
 
     by_part: tokens of prompts, each counted once, of responses by their side or label, and of whole texts.
     """

@@ -1,7 +1,7 @@
-"""The order of token sequences, as lists of numbers have it: of few by sorting them, of many without holding them.
+"""Sort token sequences lexicographically, without holding many of them in memory.
 
-Neighbours in this order share their prefixes. Many sequences are split by two tokens at a time, which takes a few
-numbers a sequence, until a group is small enough to be sorted as it is.
+Adjacent sequences in this order share prefixes. Many sequences are split by two tokens at a time, with a few numbers
+per sequence, until a group is small enough to be sorted directly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 __all__ = ["groups_in_order", "in_token_order", "order_key"]
 
 MOST = 4096
-"""Sequences that are held at a time."""
+"""The most sequences in memory at a time."""
 STEP = 2
 
 
@@ -24,21 +24,21 @@ Item = TypeVar("Item")
 
 @runtime_checkable
 class Ordered(Protocol):
-    """Items that know an order of theirs without being built."""
+    """Items that can be sorted without being built."""
 
     def in_token_order(self) -> Iterator[int]:
-        """The indices of all, in the order of their tokens."""
+        """The indices of all items, in token order."""
 
 
 def in_token_order(items: Sequence[Item], key: Callable[[Item], Any]) -> Iterable[int]:
-    """Indices of the items in the order of their tokens; key: what that is decided by where they are not `Ordered`."""
+    """Indices of the items in token order; key: their sequences, unless they are `Ordered`."""
     if isinstance(items, Ordered):
         return items.in_token_order()
     return sorted(range(len(items)), key=lambda i: key(items[i]))
 
 
 def order_key(ids: NDArray[np.integer]) -> bytes:
-    """Compares as the list of the ids does, and faster."""
+    """A key that compares like the list of ids, but faster."""
     return ids.astype(">u4").tobytes()
 
 

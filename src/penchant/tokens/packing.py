@@ -1,4 +1,4 @@
-"""Which items go to which process, and into one micro-batch: as many as a token budget holds, shared tokens once."""
+"""Distribute items over processes, and pack them into micro-batches by a token budget, counting shared tokens once."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from penchant.tokens.order import order_key
 __all__ = ["deal", "pack", "pack_ordered"]
 
 TRUNKS = 4
-"""A micro-batch may hold so many times the prefix that all its items share: cut smaller, it would be run too often."""
+"""A micro-batch may reach this many times its common prefix, which smaller ones would rerun too often."""
 
 
 def pack(items: Sequence[Sequence[TokenSequence]], token_budget: int, *, share: bool = True) -> list[list[int]]:
     """Split `items` (a pair is an item of two sequences) into micro-batches of at most `token_budget` unique tokens.
 
-    Items that share a prefix are put side by side. Every index appears exactly once. Two exceptions to the budget: an
-    item larger than it is a micro-batch of its own, and a micro-batch whose items all share a long prefix may hold
-    TRUNKS times that prefix. A common prefix counts as shared whatever its length, so what a forest finds too short
-    to share may exceed the budget a little. With share=False every token counts.
+    Items that share a prefix are adjacent. Every index appears exactly once. There are two exceptions to the budget: a
+    larger item is its own micro-batch, and a micro-batch with a long common prefix may hold TRUNKS times that prefix. A
+    common prefix counts as shared at any length, so what a forest finds too short to share may exceed the budget a
+    little. With share=False every token counts.
     """
     order = sorted(range(len(items)), key=lambda i: order_key(items[i][0].ids)) if share else range(len(items))
     return list(pack_ordered(((i, items[i]) for i in order), token_budget, share=share))
 
 
 def deal(items: Sequence[Sequence[TokenSequence]], num: int) -> list[list[int]]:
-    """Split `items` into `num` parts of about as many tokens; items of one prompt stay together, as they share it.
+    """Split `items` into `num` parts with similar token counts; items of one prompt stay together.
 
-    The largest tree goes first, each to the part that has fewest tokens yet. A part keeps the order of the items, and
-    has none where there are fewer trees than parts.
+    The largest tree goes first, each to the part with the fewest tokens so far. A part keeps the order of the items,
+    and is empty if there are fewer trees than parts.
     """
     if num == 1:
         return [list(range(len(items)))]
@@ -53,7 +53,7 @@ def deal(items: Sequence[Sequence[TokenSequence]], num: int) -> list[list[int]]:
 def pack_ordered(
     items: Iterable[tuple[int, Sequence[TokenSequence]]], token_budget: int, *, share: bool = True
 ) -> Iterator[list[int]]:
-    """The same of items with their numbers that come in the order of the tokens of their first sequences."""
+    """The same for numbered items sorted by their first sequences' tokens."""
     assert token_budget > 0, "a token budget is positive"
     batch: list[int] = []
     firsts: list[TokenSequence] = []
@@ -76,7 +76,7 @@ def pack_ordered(
 def _added(
     item: Sequence[TokenSequence], firsts: Sequence[TokenSequence], others: Sequence[TokenSequence], trunk: int
 ) -> tuple[int, int]:
-    """Tokens that the item adds to a micro-batch, and how many leading ones all sequences then share.
+    """The tokens that an item adds to a micro-batch, and the length of the then common prefix.
 
     firsts, others: the sequences in it, of which `trunk` leading tokens are shared. In their order none of the firsts
     shares more with the item's own first than the latest does.

@@ -1,7 +1,7 @@
-"""Preference pairs as token sequences, and what other records share with them: one truncation rule, one way to be told.
+"""Encode preference pairs, with the truncation rule and the reporting shared by other records.
 
 A prompt is never cut: one longer than its limit is a bad row. A response is cut at the end of the length limit, by the
-same rule on both sides, and then has no end-of-turn token; how many were cut is counted.
+same rule on both sides, and then has no end-of-turn token; cuts are counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from penchant.data import Labelled, Message, Origin, PreferencePair, Response, Verdict
 from penchant.tokens.chunks import encoded_in_chunks
 from penchant.tokens.encoding import ChatEncoder, Text
-from penchant.tokens.forest import TokenSequence
+from penchant.tokens.forest import TokenSequence, as_array
 from penchant.tokens.measuring import Lengths
 from penchant.tokens.refusals import OpenThinkingError
 
@@ -35,14 +35,14 @@ __all__ = [
 
 NOWHERE = Origin(file="<memory>", line=1)
 MOST_REMEMBERED = 4096
-"""Prompts whose text is kept, as the next records may have them too."""
+"""The number of recent prompts whose text is cached, as the next records may share them."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """max_length: tokens of prompt and response together. max_prompt_length: tokens of the prompt alone.
 
-    context_length: what the model was built for, if known; a prompt that fills it fits under no other limits.
+    context_length: the model's, if known; a prompt that fills it fits no other limits either.
     """
 
     max_length: int
@@ -52,9 +52,9 @@ class Limits:
 
 @dataclass(frozen=True, eq=False)
 class EncodedPair:
-    """A pair ready for the model; the two sequences begin with the same prompt.
+    """An encoded pair; the two sequences begin with the same prompt.
 
-    gap, name: those of the record; None too where the tokens come from the cache, which does not keep them.
+    gap, name: those of the record; also None if the tokens are from the cache, which does not store them.
     """
 
     chosen: TokenSequence
@@ -72,11 +72,11 @@ class EncodedPair:
 
     @property
     def referenced(self) -> tuple[TokenSequence, TokenSequence]:
-        """What the reference policy is asked for."""
+        """The sequences to be scored by the reference policy."""
         return self.sequences
 
     def weigh_tokens(self, weights_of: Callable[[int, int], NDArray[np.float32]]) -> EncodedPair:
-        """The pair with weights for its scored tokens, from the number of them on its own and on the other side."""
+        """The pair with token weights, computed from the numbers of scored tokens of both sides."""
         num_chosen, num_rejected = (int(side.scored.sum()) for side in self.sequences)
         return replace(
             self,
@@ -88,12 +88,12 @@ class EncodedPair:
 Item = TypeVar("Item")
 Row = TypeVar("Row", PreferencePair, Labelled)
 Outcome: TypeAlias = tuple[tuple[Item, ...] | Verdict, int]
-"""What became of a record: its items, or why it cannot be used; and how many of its responses were cut."""
+"""The result for a record: its items, or why it cannot be used; and the number of cut responses."""
 
 
 @dataclass(frozen=True)
 class Tokenised(Generic[Item]):
-    """What became of the records: items, verdicts of those that could not be used, responses that were cut."""
+    """The results for records: items, verdicts of unusable ones, cut responses."""
 
     items: Sequence[Item]
     problems: tuple[Verdict, ...]
@@ -101,7 +101,7 @@ class Tokenised(Generic[Item]):
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome[Item]]) -> Tokenised[Item]:
-        """All of them, from what became of one after the other."""
+        """Collect the results of records."""
         items: list[Item] = []
         problems: list[Verdict] = []
         num_truncated = 0
@@ -115,9 +115,9 @@ class Tokenised(Generic[Item]):
 
 
 class PromptAndResponses(Generic[Row]):
-    """Prompts and responses under the limits; a prompt that comes again soon is written once.
+    """Encodes prompts and responses within limits; a prompt repeated soon is rendered once.
 
-    parts: the prompt and the responses of a record. lengths: what is told how long everything was.
+    parts: returns a record's prompt and responses. lengths: records their lengths.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class PromptAndResponses(Generic[Row]):
         self._prompts: dict[tuple[Message, ...], tuple[tuple[Message, ...], Text]] = {}
 
     def encode(self, records: Iterable[Row]) -> Iterator[tuple[Row, tuple[list[int], list[list[int]]] | Verdict]]:
-        """For every record the ids of the prompt and of its responses, not cut yet, or why it cannot be used."""
+        """Yield for every record the ids of prompt and responses, untruncated, or why it cannot be used."""
         for record, ids, error in encoded_in_chunks(self.encoder, records, self._write):
             if self._lengths is not None:
                 self._lengths.add(record, ids)
@@ -147,12 +147,12 @@ class PromptAndResponses(Generic[Row]):
 
     def _write(self, record: Row) -> Iterator[Text]:
         prompt, responses = self._parts(record)
-        if prompt not in self._prompts:
-            written = self.encoder.write_prompt(prompt)
+        if (known := self._prompts.get(prompt)) is None:
+            known = prompt, self.encoder.write_prompt(prompt)
             if len(self._prompts) >= MOST_REMEMBERED:
                 self._prompts.clear()
-            self._prompts[prompt] = prompt, written
-        prompt, written = self._prompts[prompt]
+            self._prompts[prompt] = known
+        prompt, written = known
         yield written
         for response in responses:
             yield self.encoder.write_response(prompt, response)
@@ -166,14 +166,14 @@ class PromptAndResponses(Generic[Row]):
         return None
 
     def sequence(self, prompt: list[int], response: list[int]) -> TokenSequence:
-        """The response after the prompt, as far as there is room."""
+        """The prompt and the response, cut at the limit."""
         return TokenSequence.of(prompt, response[: self.limits.max_length - len(prompt)])
 
 
 def encoded_pairs(
     encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits: Limits, lengths: Lengths | None = None
 ) -> Iterator[Outcome[EncodedPair]]:
-    """What becomes of every pair, in order. lengths: what is told how long everything was."""
+    """Yield the result for every pair, in order. lengths: records their lengths."""
     texts = PromptAndResponses[PreferencePair](encoder, limits, lambda p: (p.prompt, (p.chosen, p.rejected)), lengths)
     for pair, found in texts.encode(pairs):
         if isinstance(found, Verdict):
@@ -181,12 +181,15 @@ def encoded_pairs(
             continue
         origin = pair.origin or NOWHERE
         prompt, responses = found
-        chosen, rejected = (texts.sequence(prompt, response) for response in responses)
-        if np.array_equal(chosen.ids, rejected.ids):
+        room = limits.max_length - len(prompt)
+        kept = [response[:room] for response in responses]
+        if kept[0] == kept[1]:
             reason = f"within {limits.max_length} tokens both responses are the same"
             yield Verdict("equal_after_truncation", origin, reason, _raise_or_drop(limits)), 0
             continue
-        num_cut = sum(len(prompt) + len(response) > limits.max_length for response in responses)
+        num_cut = sum(len(response) > room for response in responses)
+        read = as_array(prompt)
+        chosen, rejected = (TokenSequence.of(read, response) for response in kept)
         labels = pair.weight, pair.probability, pair.margin
         yield (EncodedPair(chosen, rejected, *labels, origin, pair.gap, pair.name),), num_cut
 
@@ -197,7 +200,7 @@ def tokenise_pairs(encoder: ChatEncoder, pairs: Iterable[PreferencePair], limits
 
 
 def thinking_cut(limits: Limits, origin: Origin) -> Verdict:
-    """The verdict for a response that would be cut before its answer."""
+    """The verdict on a response that would be cut before its answer."""
     reason = f"at {limits.max_length} tokens the response is cut before its answer, in its thinking or behind it"
     return Verdict(OpenThinkingError.code, origin, reason, _raise_or_drop(limits))
 
@@ -210,6 +213,6 @@ def _raise_or_drop(limits: Limits) -> str:
 def prompt_too_long(length: int, limit: int, origin: Origin, context_length: int | None = None) -> Verdict:
     """The verdict for a prompt, or what stands before the first scored token, over the limit."""
     fix = "shorten the prompt, or raise `max_length=...` or `max_prompt_length=...` where the model takes more tokens"
-    if context_length is not None and length >= context_length:  # one token at least is the response's
+    if context_length is not None and length >= context_length:  # at least one token is left for the response
         fix = f"the model takes {context_length} tokens, prompt and response together; shorten the prompt"
     return Verdict("prompt_too_long", origin, f"the prompt has {length} tokens, the limit is {limit}", fix)

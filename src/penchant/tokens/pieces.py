@@ -1,4 +1,4 @@
-"""Rendered texts to token ids: one piece at a time, or many at once through the fast tokenizer, with the same ids."""
+"""Tokenise rendered texts piece by piece, or many at once with the fast tokenizer, with the same ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Encoded = list[int] | BoundaryError
 
 
 class HasIds(Protocol):
-    """A piece as the tokenizer leaves it, whose ids become Python's when they are asked for."""
+    """A tokenised piece, whose ids are converted to Python on access."""
 
     @property
     def ids(self) -> list[int]: ...
@@ -30,20 +30,18 @@ class _Ids(NamedTuple):
 
 
 Split = dict[Manner, Sequence[HasIds]]
-"""Pieces of many texts by how they are read, each kind in the order of the texts."""
+"""Pieces of many texts by what the tokenizer is told of them, see OPTIONS, each kind in the order of the texts."""
 
 
 OPTIONS: dict[Manner, dict[str, bool]] = {
     "as written": {"add_special_tokens": False},
     "opened": {"add_special_tokens": True},
-    "continuing": {"add_special_tokens": False},
     "spelt": {"add_special_tokens": False, "split_special_tokens": True},
-    "spelt on": {"add_special_tokens": False, "split_special_tokens": True},
 }
-GOES_ON: tuple[Manner, ...] = ("continuing", "spelt on")
-"""What stands behind a text, before which a tokenizer must write nothing."""
+GOES_ON: dict[Manner, Manner] = {"continuing": "as written", "spelt on": "spelt"}
+"""Continuations, before which a tokenizer must not add anything, and how each is read otherwise."""
 PROBES = ("Hello there", " two  spaces\n\n", "\tÉté, naïve: 天气 ☀️ e\u0301", "x" * 40 + "<|y|>", "ＡＢ１ fi", "")
-"""Texts on which the fast tokenizer must agree with what is wrapped around it before it is asked alone."""
+"""Texts on which the fast tokenizer must agree with its wrapper before it is used directly."""
 
 
 class PieceEncoder:
@@ -56,23 +54,26 @@ class PieceEncoder:
         self._agrees: dict[Manner, bool] = {}
 
     def encode(self, texts: Sequence[Sequence[Piece]]) -> list[Encoded]:
-        """The ids of each text, or why it has none: its pieces' one after the other."""
+        """The ids of each text, concatenated over its pieces, or its error."""
         return self.joined(texts, self.split(texts))
 
     def split(self, texts: Sequence[Sequence[Piece]]) -> Split:
-        """The tokenizer's part of `encode`, nearly all of which a fast one does outside of Python."""
+        """The tokenizer's part of `encode`, which a fast one runs almost entirely outside Python."""
         found: Split = {}
         for manner in OPTIONS:
-            of_manner = [text for pieces in texts for how, text in pieces if how == manner]
-            found[manner] = self._many(
-                manner, [self._glue + text for text in of_manner] if manner in GOES_ON else of_manner
-            )
+            of_manner = [
+                self._glue + text if how in GOES_ON else text
+                for pieces in texts
+                for how, text in pieces
+                if GOES_ON.get(how, how) == manner
+            ]
+            found[manner] = self._many(manner, of_manner)
         return found
 
     def joined(self, texts: Sequence[Sequence[Piece]], split: Split) -> list[Encoded]:
-        """The rest of `encode`: what `split` gave for these texts, as their ids."""
+        """The rest of `encode`: the ids from the result of `split`."""
         queues = {manner: iter(pieces) for manner, pieces in split.items()}
-        return [self._joined((how, next(queues[how]).ids) for how, _ in pieces) for pieces in texts]
+        return [self._joined((how, next(queues[GOES_ON.get(how, how)]).ids) for how, _ in pieces) for pieces in texts]
 
     def _joined(self, pieces: Iterable[tuple[Manner, list[int]]]) -> Encoded:
         joined: list[int] = []
@@ -89,7 +90,7 @@ class PieceEncoder:
         return self._tokenizer.encode(text, **OPTIONS[manner])
 
     def _many(self, manner: Manner, texts: Sequence[str]) -> Sequence[HasIds]:
-        """The tokens of each; at once where the tokenizer is a fast one that needs nothing around it."""
+        """The tokens of each text; in one call if the tokenizer is fast and needs no wrapper."""
         fast: Any = getattr(self._tokenizer, "backend_tokenizer", None)
         if fast is None or len(texts) < 2 or not self._is_enough(fast, manner):
             return [_Ids(self._one(manner, text)) for text in texts]

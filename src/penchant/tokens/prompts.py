@@ -1,4 +1,4 @@
-"""Prompts as token sequences, to be answered while a model is trained."""
+"""Encode prompts, to be answered during training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["EncodedPrompt", "tokenise_prompts"]
 
 @dataclass(frozen=True, eq=False)
 class EncodedPrompt:
-    """A prompt ready to be answered; no token of its sequence is scored. id: what its responses are drawn by."""
+    """An encoded prompt; no token of its sequence is scored. id: seeds its responses."""
 
     sequence: TokenSequence
     messages: tuple[Message, ...]

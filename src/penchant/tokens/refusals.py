@@ -1,4 +1,4 @@
-"""Why a text cannot become tokens; each error names the verdict of its row."""
+"""Errors of texts that cannot be encoded; each has the verdict for its row."""
 
 from penchant.tokens.skeleton import THINK_CLOSE
 
@@ -6,21 +6,21 @@ __all__ = ["BoundaryError", "NotWrittenError", "OpenThinkingError", "SpecialToke
 
 
 class BoundaryError(ValueError):
-    """These messages cannot be written so that it is known which tokens are the response's; code, fix: its verdict."""
+    """The boundary of the response's tokens is unknown for these messages; code, fix: its verdict."""
 
     code = "template_boundary"
     fix = "use another chat template or drop the row"
 
 
 class NotWrittenError(BoundaryError):
-    """The template leaves out something that the messages say."""
+    """The template omits content of the messages."""
 
     code = "not_written"
     fix = "use a chat template that writes it, or remove it from the row"
 
 
 class OpenThinkingError(BoundaryError):
-    """A response that thinks and never comes to its answer."""
+    """A response with thinking but without an answer."""
 
     code = "thinking_open"
     fix = f"close it with {THINK_CLOSE} and an answer, or drop the row"

@@ -1,4 +1,4 @@
-"""Tokenised items as a person reads them: their parts, what is scored in them, and where they end."""
+"""Show encoded items to people: their parts, scored tokens, and ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penchant.tokens.encoding import ChatEncoder
 from penchant.tokens.forest import TokenSequence
@@ -21,7 +22,7 @@ Kind = Literal["context", "scored", "end", "left_out"]
 
 @dataclass(frozen=True)
 class Span:
-    """Text of neighbouring tokens that are alike. end: the token that ends a turn. left_out: says how many more."""
+    """The text of consecutive tokens of one kind. end: the token that ends a turn. left_out: the number omitted."""
 
     kind: Kind
     text: str
@@ -37,17 +38,18 @@ class Part:
     runs: tuple[tuple[Span, ...], ...]
 
 
-def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, list[int]]]:
+def scored_runs(sequence: TokenSequence) -> Iterator[tuple[bool, NDArray[np.int64]]]:
     """The sequence cut where the loss mask changes: (scored, ids), in order."""
     changes = np.flatnonzero(sequence.scored[1:] != sequence.scored[:-1]) + 1
     for begin, end in pairwise([0, *changes.tolist(), len(sequence)]):
-        yield bool(sequence.scored[begin]), sequence.ids[begin:end].tolist()
+        yield bool(sequence.scored[begin]), sequence.ids[begin:end]
 
 
 def parts_of(item: Any, encoder: ChatEncoder) -> Iterator[Part]:
     """Prompt, chosen and rejected of an encoded pair; every text of any other encoded item."""
     if not hasattr(item, "chosen"):
-        yield from (_part("text", list(scored_runs(sequence)), encoder) for sequence in item.sequences)
+        for sequence in item.sequences:
+            yield _part("text", [(scored, run.tolist()) for scored, run in scored_runs(sequence)], encoder)
         return
     yield _part("prompt", [(False, item.chosen.ids[~item.chosen.scored].tolist())], encoder)
     for name, sequence in (("chosen", item.chosen), ("rejected", item.rejected)):
@@ -64,7 +66,7 @@ def _part(name: str, runs: list[tuple[bool, list[int]]], encoder: ChatEncoder) -
 
 
 def _spans(scored: bool, run: list[int], encoder: ChatEncoder) -> Iterator[Span]:
-    """A run of tokens as text; a long one is shortened in its midst."""
+    """A run of tokens as text; a long one is shortened in the middle."""
 
     def text(part: list[int]) -> str:
         return sanitise(encoder.tokenizer.decode(part, skip_special_tokens=False))

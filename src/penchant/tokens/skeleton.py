@@ -1,7 +1,7 @@
-"""What a chat template writes around the texts of a conversation: its own words, as rendering marks shows them.
+"""The skeleton of a chat template: its own text around a conversation's contents, found by rendering marks.
 
-With it a rendered conversation can be read back: filled with the texts it must be what was rendered, else the template
-cut, changed or left out something; and a special token that stands across two texts is none that the template wrote.
+With it a rendered conversation can be verified: it must equal the skeleton filled with the contents, otherwise the
+template cut, changed or omitted something; and a special token spanning two texts was not written by the template.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ __all__ = [
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 MARK = re.compile("\ue0fc([0-9]+)\ue0fd")
 THOUGHT, ANSWER, REASONING = range(3)
-"""The texts of a message: thinking inside its content, the content without it, and reasoning in a field of its own."""
+"""The texts of a message: thinking inside its content, the content without it, and reasoning in its own field."""
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """own: what the template writes before, between and behind the texts. slots: which text stands in each gap."""
+    """own: the template's text before, between and after the contents. slots: the content of each gap."""
 
     own: tuple[str, ...]
     slots: tuple[int, ...]
@@ -46,22 +46,22 @@ class Skeleton:
         return cls(tuple(parts[::2]), tuple(map(int, parts[1::2])))
 
     def filled_with(self, messages: Sequence[Message]) -> Written | None:
-        """The messages in the places of the marks; None where a text is not all content, or has white space around."""
+        """The skeleton filled with the messages; None if a text is not only content, or has surrounding white space."""
         if not all(message.content == message.content.strip() and _is_bare(message) for message in messages):
             return None
-        texts = _texts(messages)
-        return Written(self._filled(texts), self, tuple(texts[slot] for slot in self.slots))
+        texts = [text for message in messages for text in ("", message.content, "")]
+        return Written(self._filled(texts), self, tuple([texts[slot] for slot in self.slots]))
 
     def lacks(self, index: int) -> bool:
-        """Whether the content of message `index` is written nowhere."""
+        """Whether the content of message `index` is not rendered."""
         return len(_KINDS) * index + ANSWER not in self.slots
 
     def writes_thinking(self, index: int) -> bool:
-        """Whether the thinking of message `index` is written, in its content or of its field."""
+        """Whether the thinking of message `index` is rendered, from its content or its field."""
         return bool({len(_KINDS) * index + kind for kind in (THOUGHT, REASONING)} & set(self.slots))
 
     def read(self, text: str, messages: Sequence[Message]) -> tuple[bool, tuple[str, ...] | None]:
-        """Whether `text` holds all texts of the messages, and how they are spelt in it where that is known exactly.
+        """Whether `text` contains all texts of the messages, and their exact spelling in it if known.
 
         White space around them and within may be the template's own; results of tools may be written as JSON.
         """
@@ -80,18 +80,18 @@ class Skeleton:
 
 @dataclass(frozen=True)
 class Written:
-    """A rendered conversation. fillings: the texts in the gaps of the skeleton, where these are known exactly."""
+    """A rendered conversation. fillings: the texts in the skeleton's gaps, if known exactly."""
 
     text: str
     skeleton: Skeleton | None = None
     fillings: tuple[str, ...] | None = None
 
     def strays(self, pattern: re.Pattern[str]) -> list[tuple[int, int]] | None:
-        """Where `pattern` stands that is not in the template's own words; None where it stands at an unknown place."""
+        """The places of `pattern` outside the template's own text; None if a place is unknown."""
         found = [match.span() for match in pattern.finditer(self.text)]
         if not found or self.skeleton is None:
             return []
-        if len(found) == _num_found(pattern, self.skeleton.own):
+        if len(found) == _num_found(pattern.pattern, self.skeleton.own):
             return []
         if self.fillings is None:
             return None
@@ -108,8 +108,8 @@ class Written:
 
 
 @lru_cache(maxsize=4096)
-def _num_found(pattern: re.Pattern[str], texts: tuple[str, ...]) -> int:
-    return sum(len(pattern.findall(text)) for text in texts)
+def _num_found(pattern: str, texts: tuple[str, ...]) -> int:
+    return sum(len(re.findall(pattern, text)) for text in texts)
 
 
 def marked(messages: Sequence[Message]) -> list[Message]:
@@ -118,18 +118,26 @@ def marked(messages: Sequence[Message]) -> list[Message]:
 
 
 def shape_of(messages: Sequence[Message]) -> tuple[object, ...]:
-    """All that a skeleton is made from: what the messages hold besides their texts, and which texts there are."""
+    """The key of a skeleton: everything in the messages besides their texts, and which texts are present."""
     return tuple(
-        (
-            *(message.role, message.tool_calls, message.tools, message.name, message.tool_call_id),
-            *(bool(message.content), bool(message.reasoning), _thinking(message) is not None),
-        )
-        for message in messages
+        [
+            (
+                message.role,
+                message.tool_calls,
+                message.tools,
+                message.name,
+                message.tool_call_id,
+                bool(message.content),
+                bool(message.reasoning),
+                _thinking(message) is not None,
+            )
+            for message in messages
+        ]
     )
 
 
 def _is_bare(message: Message) -> bool:
-    """Whether there is nothing to a message but its role and a content without thinking."""
+    """Whether a message has only its role and a content without thinking."""
     more = message.tool_calls or message.tools or message.name or message.tool_call_id or message.reasoning
     return more is None and THINK_CLOSE not in message.content
 
@@ -161,7 +169,7 @@ def _texts(messages: Sequence[Message]) -> list[str]:
 
 
 def _thinking(message: Message) -> tuple[str, str, str] | None:
-    """What opens the thinking in the assistant's content, the thinking and what follows it; None where none stands."""
+    """The opening tag, thinking and rest of the assistant's content; None if there is no thinking."""
     if message.role != "assistant" or THINK_CLOSE not in message.content:
         return None
     before, _, answer = message.content.rpartition(THINK_CLOSE)
@@ -170,7 +178,7 @@ def _thinking(message: Message) -> tuple[str, str, str] | None:
 
 
 def spelt_in_json(text: str, *, only_ascii: bool = False) -> str:
-    """The text as it stands between the quotes of JSON."""
+    """The text as spelt inside JSON quotes."""
     return json.dumps(text, ensure_ascii=only_ascii).removeprefix('"').removesuffix('"')
 
 

@@ -1,4 +1,4 @@
-"""Texts that spell a special token of the tokenizer: refused, read as the characters they are, or as the token."""
+"""Texts that spell a special token of the tokenizer: refuse them, or encode them as characters or as the token."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from penchant.tokens.template import Tokenizer
 __all__ = ["SpecialTokens", "SpeltTokens", "special_tokens_of"]
 
 SpecialTokens = Literal["refuse", "text", "control"]
-"""What becomes of a text that spells a special token: refused, read as the characters it is, or as the token."""
+"""The treatment of a text that spells a special token: refuse it, encode it as characters, or as the token."""
 
 
 def special_tokens_of(option: str | None) -> SpecialTokens:
-    """What is asked for, "refuse" by default. Raises ConfigError."""
+    """The requested treatment, by default "refuse". Raises ConfigError."""
     found: dict[str | None, SpecialTokens] = {None: "refuse", "refuse": "refuse", "text": "text", "control": "control"}
     if option not in found:
         raise ConfigError(f"special_tokens is refuse, text or control, got {option!r}; choose one of them")
@@ -28,13 +28,13 @@ def special_tokens_of(option: str | None) -> SpecialTokens:
 
 
 MARK = re.compile("\ue0fe([0-9]+)\ue0ff")
-"""Stands for a spelt special token while the template is rendered."""
+"""A placeholder for a spelt special token during rendering."""
 
 
 class SpeltTokens:
-    """The special tokens of a tokenizer, found where texts spell them.
+    """Finds special tokens of a tokenizer in texts.
 
-    tokens: how each is spelt, longest first. pattern: finds one; None where nothing is looked for.
+    tokens: their spellings, longest first. pattern: matches one; None if disabled.
     """
 
     def __init__(self, tokenizer: Tokenizer, manner: SpecialTokens) -> None:
@@ -45,13 +45,13 @@ class SpeltTokens:
         self._guarded_before: tuple[Sequence[Message], list[Message]] = (), []
 
     def guarded(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages with every special token that they spell refused, marked as text, or left to become one."""
+        """The messages with every spelt special token refused, marked as text, or left to become a token."""
         if self._guarded_before[0] is not messages or not isinstance(messages, tuple):  # a list may have changed
             self._guarded_before = messages, [self.guard(message) for message in messages]
-        return self._guarded_before[1]  # every response asks for its prompt again
+        return self._guarded_before[1]  # every response requests its prompt again
 
     def guard(self, message: Message) -> Message:
-        """One message, so. Raises SpecialTokenError."""
+        """The same for one message. Raises SpecialTokenError."""
         if self.pattern is None:
             return message
         changed = {}
@@ -66,7 +66,7 @@ class SpeltTokens:
         return message.model_copy(update=changed) if changed else message
 
     def in_rendered(self, written: Written) -> str:
-        """A rendered prompt with every special token that is none of the template's refused, marked or left."""
+        """A rendered prompt with every special token not from the template refused, marked or left."""
         text, strays = written.text, written.strays(self.pattern) if self.pattern else []
         if strays is None or (strays and self.manner == "refuse"):
             which = "a special token" if strays is None else f"the special token {text[slice(*strays[0])]}"
@@ -76,11 +76,11 @@ class SpeltTokens:
         return text
 
     def without_marks(self, text: str) -> str:
-        """Rendered text with what its marks stand for."""
+        """Rendered text with its placeholders resolved."""
         return MARK.sub(lambda mark: self.tokens[int(mark[1])], text) if self.manner == "text" else text
 
     def pieces(self, text: str, manner: Manner) -> tuple[Piece, ...]:
-        """Rendered text, of which what stands for a spelt special token is to be encoded as characters."""
+        """Split rendered text, so that placeholders of special tokens are encoded as characters."""
         if self.manner != "text":
             return ((manner, text),)
         first, *rest = MARK.split(text)
@@ -99,7 +99,7 @@ class SpeltTokens:
 
 
 def _special_spellings(tokenizer: Tokenizer) -> tuple[str, ...]:
-    """Texts that the tokenizer turns into special tokens, longest first; thinking has none here, it is read."""
+    """Texts that the tokenizer turns into special tokens, longest first; thinking tags are excluded."""
     tokens: Any = getattr(tokenizer, "added_tokens_decoder", {}).values()
     found = {str(token) for token in tokens if token.special} - {THINK_OPEN, THINK_CLOSE}
     return tuple(sorted((text for text in found if text.strip()), key=lambda text: (-len(text), text)))

@@ -1,4 +1,4 @@
-"""Encoded pairs in flat columns, of which a pair is built when it is asked for."""
+"""Store encoded pairs in flat columns, building a pair on access."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ labels: weight, probability, margin. keys: those of the two sequences. prompts: 
 which of the records that were read the pair is of. places: of every record, where its prompt stands for the split."""
 ROWS_AT_ONCE = 4096
 ROWS_RELEASED = 1 << 18
-"""After so many rows that were read in order, the memory in which their files lie is given back."""
+"""The number of rows read in order after which the files' memory is released."""
 
 
 class PairStore(Columns, Sequence[EncodedPair]):
@@ -57,7 +57,7 @@ class PairStore(Columns, Sequence[EncodedPair]):
         return EncodedPair(*sides, weight, probability, margin, self.origin(row))
 
     def distinct_labels(self) -> NDArray[np.float64]:
-        """Weight, probability and margin of each kind of pair that there is, (n, 3)."""
+        """The distinct (weight, probability, margin) of pairs, (n, 3)."""
         labels, found = self.columns["labels"], np.empty((0, 3))
         for start in range(0, len(labels), ROWS_RELEASED):
             found = np.unique(np.concatenate([found, labels[start : start + ROWS_RELEASED]]), axis=0)
@@ -66,7 +66,7 @@ class PairStore(Columns, Sequence[EncodedPair]):
     def in_order(self, numbers: NDArray[np.int64], tie: Callable[[int], Any]) -> Iterator[int]:
         """Indices of `numbers`, which name sequences (2 * row, and 1 more for the rejected one), in token order.
 
-        tie: of an index, what decides between sequences of equal tokens.
+        tie: the order of equal sequences, by index.
         """
         where = np.arange(len(numbers))
         for group in groups_in_order(where, lambda which, depth: self._tokens_at(numbers[which], depth)):
@@ -75,7 +75,7 @@ class PairStore(Columns, Sequence[EncodedPair]):
             yield from (i for *_, i in sorted(found))
 
     def _ids(self, row: int, side: int) -> tuple[NDArray[np.int64], int]:
-        """The ids of a sequence, and how many of them are its prompt's."""
+        """The ids of a sequence, and the length of its prompt."""
         begin = int(self.columns["ends"][row - 1, 2]) if row else 0
         prompt, chosen, rejected = (int(end) for end in self.columns["ends"][row])
         ids = self.columns["ids"]
@@ -114,7 +114,7 @@ class PairStore(Columns, Sequence[EncodedPair]):
 
 
 class SomePairs(Sequence[EncodedPair]):
-    """Some pairs of a store, in order. rows: which. change: what is made of a pair when it is asked for."""
+    """Some pairs of a store, in order. rows: their indices. change: a function applied to a pair on access."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class SomePairs(Sequence[EncodedPair]):
         return self[index].sequences[side].key
 
     def changed(self, change: Callable[[EncodedPair], EncodedPair]) -> SomePairs:
-        """The same pairs, each as `change` makes it."""
+        """The same pairs with `change` applied to each."""
         return SomePairs(self.store, self.rows, change)
 
     @property
@@ -170,18 +170,18 @@ class SomePairs(Sequence[EncodedPair]):
         return self.store.in_order(2 * self.rows, lambda i: i)
 
     def keys(self) -> Iterator[bytes]:
-        """The keys of the sequences, chosen and rejected in turn, many at once."""
+        """The keys of the sequences, chosen and rejected alternating, in bulk."""
         for start in range(0, len(self.rows), ROWS_AT_ONCE):
             yield self.store.columns["keys"][self.rows[start : start + ROWS_AT_ONCE]].tobytes()
 
     def response_lengths(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tokens of the chosen and of the rejected response of every pair."""
+        """The numbers of tokens of the chosen and the rejected response of every pair."""
         ends = np.asarray(self.store.columns["ends"][self.rows])
         return ends[:, 1] - ends[:, 0], ends[:, 2] - ends[:, 1]
 
 
 class Responses(Sequence[TokenSequence]):
-    """The sequences of some pairs of one store, chosen and rejected in turn, each built when it is asked for."""
+    """The sequences of some pairs of one store, chosen and rejected alternating, each built on access."""
 
     def __init__(self, *sides: SomePairs) -> None:
         self._sides = sides
@@ -216,19 +216,19 @@ class Responses(Sequence[TokenSequence]):
         return self._sides[which], pair - int(self._starts[which]), side
 
     def in_token_order(self) -> Iterator[int]:
-        """Indices in the order of their tokens; equal sequences stand together."""
+        """Indices in token order; equal sequences are adjacent."""
         numbers = np.repeat(2 * self._rows, 2)
         numbers[1::2] += 1
         return self._sides[0].store.in_order(numbers, self.key)
 
 
 class StoreWriter(ColumnsWriter[PairStore]):
-    """Takes pairs in order."""
+    """Writes pairs in order."""
 
     kind = PairStore
 
     def place(self, place: float) -> None:
-        """The place of the next record that is read, see `penchant.data.split`."""
+        """Add the place of the next record, see `penchant.data.split`."""
         self._waiting["places"].append(place)
 
     def add(self, pair: EncodedPair, record: int) -> None:

@@ -1,7 +1,7 @@
-"""Messages become text under a chat template: what the model will read, and what it is to write after it.
+"""Render messages with a chat template: the prompt that the model reads, and the continuation to generate.
 
-A template decides how a conversation is written, and some write less than the messages say: no tools, no reasoning,
-no system. What a template leaves out is never left out in silence; the messages are refused with a BoundaryError.
+Some templates omit content of the messages: tools, reasoning, or the system message. Omissions are never silent: the
+messages are refused with a BoundaryError.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ __all__ = [
 ]
 
 PLAIN = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-"""The template of a model that knows no roles: the contents, one after the other."""
+"""The template of a model without roles: the concatenated contents."""
 
 THINKING = re.compile(rf"\s*{THINK_OPEN}(.*?){THINK_CLOSE}(.*)", re.DOTALL)
 
 MOST_SECONDS = 30.0
-"""That a template may take to write one conversation; it is foreign code, and may loop without an end."""
+"""The most seconds for rendering one conversation; templates are untrusted code, and may loop forever."""
 
 Spelling = tuple[str, Sequence[Message], str]
-"""A continuation, the conversation that was rendered for it, and the text of that, which ends as it does."""
+"""A continuation, the conversation rendered for it, and that rendering, which ends with it."""
 
 
 class Tokenizer(Protocol):
-    """What is used of a transformers tokenizer."""
+    """The part of a transformers tokenizer that is used."""
 
     chat_template: Any
     bos_token_id: int | None
@@ -58,9 +58,9 @@ class Tokenizer(Protocol):
 
 
 class ChatTemplate:
-    """One Jinja template. clock: what `strftime_now` tells it, the time of the run.
+    """One Jinja template. clock: the time returned by `strftime_now`, that of the run.
 
-    spelling: special tokens that only the template may write, never two texts beside each other; None for all.
+    spelling: special tokens that only the template may produce, not two adjacent texts; None for all.
     """
 
     def __init__(
@@ -76,28 +76,28 @@ class ChatTemplate:
 
     @property
     def told_of_time(self) -> str | None:
-        """The time that the template is told, as ISO 8601 writes it; None for one that does not ask."""
+        """The template's time in ISO 8601; None if it does not use the time."""
         return self._clock.told
 
     def prompt(self, messages: Sequence[Message]) -> Written:
-        """The messages as the model reads them, up to where its answer begins. Raises BoundaryError."""
+        """The messages as the model reads them, up to the start of its answer. Raises BoundaryError."""
         if self._latest is None or not _same(self._latest[0], messages):
             text = self._render(messages, is_answered=False)
             written = self._hearing.require(messages, text, is_answered=False)
-            self._latest = tuple(messages), written  # every response to it asks for it again
+            self._latest = tuple(messages), written  # every response to it requests it again
         return self._latest[1]
 
     def continuation(self, prompt: Sequence[Message], response: Response) -> str:
-        """What the model is to write after `prompt`: the response and whatever ends its turn. Raises BoundaryError.
+        """The text to generate after `prompt`: the response and the end of its turn. Raises BoundaryError.
 
-        Some templates drop the assistant's thinking when they write a finished answer, or open it in the prompt; the
-        response then begins with the thinking as the model writes it.
+        Some templates drop the assistant's thinking from a finished answer, or open it in the prompt; the response then
+        begins with the thinking as the model generates it.
         """
         before = self.prompt(prompt).text
         message = _with_thinking_opened(as_message(response), before)
         self._require_answer(message)
         thought, answer = _parted(message)
-        for continued, conversation, text in self._spellings(prompt, message, answer, before):
+        for continued, conversation, text in self._spellings(prompt, message, thought, answer, before):
             if not thought or (
                 continued.count(thought) > answer.content.count(thought)
                 and (conversation[-1] is answer or self._hearing.hears_thinking(conversation))
@@ -112,7 +112,7 @@ class ChatTemplate:
         raise BoundaryError(f"the chat template does not continue its own prompt when the response is added{opened}")
 
     def _require_answer(self, message: Message) -> None:
-        """Raises OpenThinkingError for reasoning that is not closed, or has neither an answer nor a call after it."""
+        """Raise OpenThinkingError for unclosed reasoning, or reasoning without an answer or a call after it."""
         is_thinking = _is_said(message.reasoning) or message.content.lstrip().startswith(THINK_OPEN)
         if not is_thinking and not self._knows_thinking:
             return  # the tags are words of the answer
@@ -128,12 +128,14 @@ class ChatTemplate:
             raise SpecialTokenError("the response spells a special token together with what is written beside it")
 
     def _spellings(
-        self, prompt: Sequence[Message], message: Message, answer: Message, before: str
+        self, prompt: Sequence[Message], message: Message, thought: str, answer: Message, before: str
     ) -> Iterator[Spelling]:
-        """Ways to write the message after the prompt, from the template's own to our last resort."""
-        thought, _ = _parted(message)
+        """Yield spellings of the message after the prompt, from the template's own to a last resort.
+
+        thought, answer: the two parts of the message.
+        """
         conversations = [[*prompt, message]]
-        if thought and self._knows_thinking:  # the thinking as text, where the template writes none of its own
+        if thought and self._knows_thinking:  # the thinking as text, if the template renders none
             inline = f"{THINK_OPEN}\n{thought}\n{THINK_CLOSE}\n\n{answer.content}"
             conversations.append([*prompt, answer.model_copy(update={"content": inline})])
         for conversation in conversations:
@@ -143,7 +145,7 @@ class ChatTemplate:
         if thought and self._knows_thinking:
             header = before[: before.rindex(THINK_OPEN)] if _opens_thinking(before) else before
             text = self._render([*prompt, answer], is_answered=True)
-            if text.startswith(header):  # of which the thinking is ours
+            if text.startswith(header):  # the thinking is ours
                 opening = "" if header != before else f"{THINK_OPEN}\n"
                 yield f"{opening}{thought}\n{THINK_CLOSE}\n\n{text[len(header) :]}", [*prompt, answer], text
         # A template may write a finished conversation otherwise than its prompt (a system that stands before the last
@@ -170,7 +172,7 @@ class ChatTemplate:
             raise BoundaryError("the conversation begins with the assistant, so its first answer has no prompt")
         first: Exception | None = None
         has_calls = any(message.tool_calls for message in messages)
-        for as_text in (False, True) if has_calls else (False,):  # some templates want the arguments of a call as text
+        for as_text in (False, True) if has_calls else (False,):  # some templates expect a call's arguments as text
             try:
                 return self._apply(messages, not is_answered, arguments_as_text=as_text)
             except jinja2.TemplateSyntaxError as error:
@@ -178,7 +180,7 @@ class ChatTemplate:
                 raise ModelError(f"the chat template is not Jinja ({error}, line {line}); fix it") from error
             except TimeoutError as error:
                 raise ModelError(f"the chat template writes without an end ({error}); fix it") from error
-            except Exception as error:  # its own raise_exception, or foreign code that fails in any way
+            except Exception as error:  # its own raise_exception, or untrusted code that fails in any way
                 first = first or error
         assert first is not None
         raise BoundaryError(f"the chat template refuses these messages ({reason_of(first)})") from first
@@ -204,7 +206,7 @@ def _same(some: Sequence[Message], others: Sequence[Message]) -> bool:
 
 
 def _row(message: Message, arguments_as_text: bool) -> dict[str, Any]:
-    """A message as templates know it."""
+    """A message in the templates' format."""
     row: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.reasoning is not None:
         row["reasoning_content"] = message.reasoning
@@ -219,7 +221,7 @@ def _row(message: Message, arguments_as_text: bool) -> dict[str, Any]:
 
 
 def _parted(message: Message) -> tuple[str, Message]:
-    """What a message thinks ("" for nothing), and the message without it; thinking may stand in its content."""
+    """A message's thinking ("" if none), and the message without it; thinking may be inside the content."""
     if message.reasoning and _is_said(message.reasoning):
         return message.reasoning.strip(), message.model_copy(update={"reasoning": None})
     if (found := THINKING.fullmatch(message.content)) and found[1].strip():
@@ -232,7 +234,7 @@ def _is_said(text: str | None) -> bool:
 
 
 def _with_thinking_opened(message: Message, prompt: str) -> Message:
-    """A response sampled after a prompt that opens the thinking ends it without having begun it."""
+    """Add the opening tag to a response whose prompt already opened the thinking."""
     if not _opens_thinking(prompt) or message.reasoning or THINK_CLOSE not in message.content:
         return message
     opened = message.content.lstrip().startswith(THINK_OPEN)

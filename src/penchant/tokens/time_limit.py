@@ -1,6 +1,6 @@
-"""A limit on the time that foreign code may compute, where this process can be woken: in its main thread, by SIGALRM.
+"""A time limit for untrusted code in the main thread, by SIGALRM.
 
-A loop that ends never gives nothing back to look at a clock by, so only a signal ends it.
+An infinite loop never returns control, so only a signal can end it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ __all__ = ["time_limit"]
 
 
 class _OutOfTime(BaseException):
-    """Not an Exception, so that nothing inside swallows it."""
+    """Not an Exception, so that no code inside catches it."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError where what is inside takes longer than `seconds`, by the clock on the wall.
+    """Raise TimeoutError if the body takes longer than `seconds` of wall-clock time.
 
-    In another thread, on Windows, and where somebody else uses the alarm, there is no limit. It takes hold between two
-    instructions of Python: a single long operation is waited for.
+    In other threads, on Windows, and if the alarm is in use, there is no limit. It takes effect between two bytecode
+    instructions: a single long operation is not interrupted.
     """
     if not _is_free():
         yield

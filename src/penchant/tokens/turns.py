@@ -1,4 +1,4 @@
-"""Turns of a conversation as token sequences: one where every turn continues what came before, else one for each."""
+"""Join turns of a conversation into token sequences: one if every turn continues the text before, else one per turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["joined_turns"]
 
 
 def joined_turns(turns: Iterable[tuple[list[int], list[int], float]]) -> tuple[TokenSequence, ...]:
-    """The sequences of turns, each given as the ids of what stands before it, its own, and its weight."""
+    """The sequences of turns, each given as the preceding ids, its own ids, and its weight."""
     chains: list[_Chain] = []
     for prompt, answer, weight in turns:
         if not chains or not chains[-1].grow(prompt, answer, weight):
@@ -21,7 +21,7 @@ def joined_turns(turns: Iterable[tuple[list[int], list[int], float]]) -> tuple[T
 
 
 class _Chain:
-    """Turns of a conversation of which each continues the one before."""
+    """Turns of a conversation that each continue the one before."""
 
     def __init__(self, prompt: list[int], answer: list[int], weight: float) -> None:
         self.ids: list[int] = []
@@ -29,7 +29,7 @@ class _Chain:
         self._add(prompt, answer, weight)
 
     def grow(self, prompt: list[int], answer: list[int], weight: float) -> bool:
-        """Take in a turn, unless what stands before it is not what is here."""
+        """Add a turn, unless its preceding ids differ from this chain."""
         if prompt[: len(self.ids)] != self.ids:
             return False
         self._add(prompt[len(self.ids) :], answer, weight)

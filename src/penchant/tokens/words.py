@@ -1,4 +1,4 @@
-"""Do the words of a text stand in what a template wrote, and what might the text have been instead?"""
+"""Check that a text's words occur in a rendering, and generate changed versions of a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NUM_PARTS = 3
 
 
 def has_words(said: str, text: str) -> bool:
-    """Whether the words stand in the text in their order, whatever their case and their spelling in JSON."""
+    """Whether the words occur in the text in order, ignoring case and JSON escapes."""
     folded, at = text.casefold(), 0
     for word in said.casefold().split():
         once = spelt_in_json(word)
@@ -26,7 +26,7 @@ def has_words(said: str, text: str) -> bool:
 
 
 def with_a_part_changed(content: str) -> Iterator[str]:
-    """The content with one part after another covered, no longer and no shorter than it was."""
+    """Yield the content with one part after another masked, of unchanged length."""
     size = max(-(-len(content) // NUM_PARTS), 1)
     for start in range(0, len(content), size):
         part = content[start : start + size]

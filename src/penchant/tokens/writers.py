@@ -1,8 +1,8 @@
-"""Chat templates that write the texts of messages where they stand and never look at them.
+"""Detect chat templates that insert the texts of messages without inspecting them.
 
-What such a template writes for one conversation it writes for every other of the same shape, with other texts in their
-places, so it need be rendered once for each shape. Whether a template is one is read off its syntax: a text may be
-joined, written, trimmed and asked whether it is there, and nothing else. For any other template nothing is concluded.
+The output of such a template for one conversation determines that for every other of the same shape, so it is rendered
+only once per shape. A template's syntax decides: texts may only be joined, written, trimmed and tested for presence.
+For any other template nothing is concluded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jinja2 import nodes
 __all__ = ["writes_texts_unseen"]
 
 Kind = Literal["messages", "message", "text", "other"]
-"""What an expression may hold: all messages, one, (a part of) what is written of a text, or what no text decides."""
+"""The possible values of an expression: all messages, one, (part of) a text, or something independent of texts."""
 
 KEYS = frozenset(
     ("role", "content", "tool_calls", "reasoning_content", "thinking", "reasoning", "name", "tool_call_id")
@@ -28,11 +28,11 @@ MOST_PASSES = 8
 
 
 def writes_texts_unseen(source: str) -> bool:
-    """Whether the template's output depends on a text only by the place where it writes it, white space cut off."""
+    """Whether the template only inserts texts, stripped, so that its output depends on them in no other way."""
     try:
         tree = jinja2.Environment(extensions=["jinja2.ext.loopcontrols"]).parse(source)
         reader = _Reader()
-        for _ in range(MOST_PASSES):  # until what every name may hold is known
+        for _ in range(MOST_PASSES):  # until the possible values of all names are known
             before = dict(reader.names)
             reader.all_of(tree.body)
             if reader.names == before:
@@ -43,11 +43,11 @@ def writes_texts_unseen(source: str) -> bool:
 
 
 class _Seen(Exception):
-    """The template may look at a text here."""
+    """The template may inspect a text here."""
 
 
 class _Reader:
-    """Goes through a template's statements. names: what each variable may hold, wherever it is assigned."""
+    """Traverses a template's statements. names: the possible values of each variable over all assignments."""
 
     def __init__(self) -> None:
         self.names: dict[str, Kind] = {"messages": "messages"}
@@ -163,7 +163,7 @@ class _Reader:
         return self._given_others(node, self._kind(called))
 
     def _given_others(self, node: Any, base: Kind) -> Kind:
-        """What is computed from things that no text decides."""
+        """A value computed from parts independent of texts."""
         for one in (*node.args, *node.kwargs, node.dyn_args, node.dyn_kwargs):
             self._require(one, "other")
         if base != "other":

@@ -1,1 +1,1 @@
-"""The training loop and what it keeps: checkpoints, ledger, reference cache, metrics."""
+"""Training: the loop and what it records: checkpoints, ledger, reference cache, metrics."""

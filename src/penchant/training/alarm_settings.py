@@ -1,4 +1,4 @@
-"""The alarms of a run: the limit of each, and what it does."""
+"""The settings of a run's alarms: the limit and the action of each."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ AlarmName = Literal[
 
 
 class AlarmsConfig(Section):
-    """What is watched while training: a limit for each alarm, null to switch it off; docs/alarms.md explains them."""
+    """The limits of the alarms during training, null to switch one off; docs/alarms.md explains them."""
 
     chosen_fell: Limit = Field(
         5.0, description="average log-prob in nats that the chosen responses may lose, beyond noise"
     )
-    both_fell: Limit = Field(0.6, description="share of the pairs of which both responses may become less likely")
+    both_fell: Limit = Field(0.6, description="share of pairs whose responses may both become less likely")
     saturated: Limit = Field(10.0, description="mean margin of training pairs that are all ranked correctly")
     not_moving: Limit = Field(0.5, description="share of the steps after which a loss still at ln 2 raises the alarm")
-    past_best: Limit = Field(0.05, description="how far the held-out accuracy may lie below its best")
+    past_best: Limit = Field(0.05, description="how far the held-out accuracy may fall below its best")
     overfit: Limit = Field(0.02, description="how far the held-out loss may rise above its lowest")
     kl_over_budget: Limit = Field(
         None,
-        description="nats a response that the policy may lie from its reference, on answers of its own; "
+        description="maximum KL from the reference in nats per response, on the policy's own answers; "
         "measuring it keeps the reference's weights in memory; left out: not measured",
     )
     grew_longer: Limit = Field(
@@ -59,8 +59,8 @@ class AlarmsConfig(Section):
     )
     few_pairs_decide: Limit = Field(
         0.6,
-        description="share of the gradient that a twentieth of the pairs may have, or those with nearly the same "
-        "sides, or those ranked clearly the other way round",
+        description="share of the gradient that a twentieth of the pairs may have, or pairs with nearly the same "
+        "sides, or pairs that are clearly ranked the wrong way round",
     )
     sides_entangled: Limit = Field(
         0.7, description="share of measured pairs whose own gradient may move both sides the same way"
@@ -71,15 +71,15 @@ class AlarmsConfig(Section):
     alike_pairs: int = Field(
         256,
         ge=0,
-        description="pairs whose sides' likeness to the model (CHES) is measured before the first step, at most 3% of "
-        "those trained on; the report names the most alike where chosen responses fall; 0: none",
+        description="number of pairs whose similarity of sides (CHES) is measured before the first step, at most 3% of "
+        "those trained on; the report names the most similar if chosen responses fall; 0: none",
     )
     actions: dict[AlarmName, Literal["note", "stop", "lower_rate", "keep_best"]] = Field(
         {},
-        description="what an alarm does beside being said, {saturated: stop}: note (nothing), stop, lower_rate (the "
-        "learning rate is halved) or keep_best (stop, and write the model of the lowest held-out loss)",
+        description="what an alarm does besides its message, {saturated: stop}: note (nothing), stop, lower_rate (the "
+        "learning rate is halved) or keep_best (stop, and keep the model of the lowest held-out loss)",
     )
 
 
 NOT_BY_LOSS: dict[str, Any] = {"not_moving": None, "overfit": None}
-"""Alarms that read the loss, off where it is measured on responses that change."""
+"""Alarms that read the loss, off if it is measured on responses that change."""

@@ -1,7 +1,7 @@
-"""Alarms while training: measured from what the run records anyway, said once each, and followed by an action.
+"""Raise alarms while training: computed from recorded values, each reported once, and followed by an action.
 
-What is measured lies in `report/alarms.py`, the limits and actions in the settings. Everything here follows from the
-rows of metrics, the samples and the pairs' margins, so a run that goes on raises what it would have raised.
+The measures are in `report/alarms.py`, the limits and actions in the settings. Everything here is derived from the rows
+of metrics, the samples and the pairs' margins, so a resumed run raises the same alarms.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from penchant.training.task import Task
 __all__ = ["Alarms", "nearly_the_same"]
 
 MOST_ROWS = 2000
-"""Of training steps, that are remembered; of a longer run every second one, or third, and so on."""
+"""The most training steps remembered; of a longer run, every second, third, ... one."""
 MOST_PAIRS = 20_000
-"""That are followed one by one; of more, the first that were trained on."""
+"""The most pairs tracked individually; the first ones trained on."""
 MOST_UNLIKE = 0.1
-"""The share of the tokens in which the sides of a pair differ that are called nearly the same."""
+"""The largest share of differing tokens at which the sides of a pair count as nearly the same."""
 PAIRS_BETWEEN = 100
-"""Pairs that are trained on between two of which the gradients of both sides are measured: under 2% of the time."""
+"""Training pairs between two measurements of both sides' gradients: under 2% of the time."""
 MOST_PLACES = 40
-"""Of the newest pairs that were measured so."""
+"""The number of latest measurements that are used."""
 
 
 class Watched(Protocol):
-    """The loop that is watched."""
+    """What alarms read of the loop."""
 
     model: LanguageModel
     task: Task[Any]
@@ -52,11 +52,11 @@ class Watched(Protocol):
 
 @dataclass
 class Alarms:
-    """What was seen of a run, and which alarms it raised.
+    """The observations of a run, and the alarms it raised.
 
-    raised: of each its name, step, value, limit, action and text, and the sentence and facts that it is made of. rate:
-    what the learning rate is multiplied by.
-    best: the lowest held-out loss and its step, where an action asks for it.
+    raised: for each alarm its name, step, value, limit, action and text, with the sentence and facts behind it. rate:
+    the factor on the learning rate.
+    best: the lowest held-out loss and its step, if an action needs it.
     """
 
     config: AlarmsConfig
@@ -78,7 +78,7 @@ class Alarms:
         self.places: deque[str] = deque(maxlen=MOST_PLACES)
 
     def saw_update(self, loop: Watched, items: Sequence[Any]) -> None:
-        """What was just trained on, while gradients are free to be written over; now and then a pair is measured."""
+        """Observe an update, while gradients may be overwritten; a pair is measured now and then."""
         if self.config.few_pairs_decide is not None and len(self.margins) < MOST_PAIRS:
             new = (item for item in items if len(item.sequences) == 2 and str(item.origin) not in self.margins)
             self.alike.update(str(item.origin) for item in new if nearly_the_same(*item.sequences))
@@ -87,7 +87,7 @@ class Alarms:
             self.places.extend([] if place is None else [place])
 
     def saw_step(self, loop: Watched, row: Mapping[str, Any], margins: Sequence[tuple[str, float]]) -> None:
-        """A step of training, and the margins of its pairs."""
+        """Observe a training step and the margins of its pairs."""
         self._remember(row)
         for origin, margin in margins:
             if origin in self.margins or len(self.margins) < MOST_PAIRS:
@@ -96,20 +96,20 @@ class Alarms:
         self._look(loop, names)
 
     def saw_evaluation(self, loop: Watched, row: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> None:
-        """An evaluation, and the answers to the fixed prompts."""
+        """Observe an evaluation and the answers to the fixed prompts."""
         self.rows.append(row)
         self.samples = [*self.samples[: len(samples)], *samples]
         self._look(loop, ALARMS)
 
     def keep_if_best(self, loop: Watched, row: Mapping[str, Any]) -> None:
-        """Keep the weights of an evaluation that is the best so far, where an action may ask for them."""
+        """Keep the weights of the best evaluation so far, if an action may need them."""
         loss = row.get("eval_loss")
         if "keep_best" in self.config.actions.values() and loss is not None and (not self.best or loss < self.best[0]):
             self.best = (loss, loop.step)
             loop.record.keep_best(loop.parameters)
 
     def take_best(self, loop: Watched) -> dict[str, Any]:
-        """Put the kept weights into the model where an alarm asked for it; returns what the ledger says of it."""
+        """Restore the kept weights if an alarm requested it; returns the ledger's entry."""
         if self.best is None or not any(alarm["action"] == "keep_best" for alarm in self.raised):
             return {}
         loop.record.take_best(loop.parameters)
@@ -117,7 +117,7 @@ class Alarms:
         return {"model_of_step": self.best[1]}
 
     def resume(self, record: RunRecord, state: Mapping[str, Any]) -> None:
-        """Take up what a run had recorded when it was saved."""
+        """Restore the state from what a run had recorded when it was saved."""
         for row in record.metrics_rows():
             if "loss" in row:
                 self._remember(row)
@@ -133,12 +133,12 @@ class Alarms:
         record.note(alarms=self.raised)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the rows."""
+        """The state in a checkpoint besides the rows."""
         kept = {"raised": self.raised, "rate": self.rate, "margins": self.margins, "best": self.best}
         return {**kept, "alike": sorted(self.alike), "places": list(self.places)}
 
     def _look(self, loop: Watched, names: Iterable[str]) -> None:
-        """Say the alarms that are raised now, each once, and do what the settings say."""
+        """Report new alarms, each once, and take the configured actions."""
         told = {alarm["name"] for alarm in self.raised}
         limits = {n: limit for n in names if n not in told and (limit := getattr(self.config, n)) is not None}
         pairs = list(self.margins.items()) if "few_pairs_decide" in limits else []
@@ -172,7 +172,7 @@ class Alarms:
 
 
 def nearly_the_same(chosen: TokenSequence, rejected: TokenSequence) -> bool:
-    """Whether two responses differ in at most a tenth of their tokens, wherever these stand."""
+    """Whether two responses differ in at most a tenth of their tokens, at any position."""
     in_chosen, in_rejected = (Counter(side.ids[side.scored].tolist()) for side in (chosen, rejected))
     longer = max(in_chosen.total(), in_rejected.total())
     return longer - (in_chosen & in_rejected).total() <= MOST_UNLIKE * longer

@@ -1,4 +1,4 @@
-"""One training command at a time in a run folder; where it is stopped, a sentence says how to go on."""
+"""Allow one training command at a time in a run folder; if it is stopped, say how to resume."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["alone_in_run"]
 
 @contextmanager
 def alone_in_run(path: Path, command: str) -> Iterator[None]:
-    """Hold the run folder, made where it is missing, and remove what a killed command was writing in it.
+    """Hold the run folder, created if missing, and remove partial files of a killed command.
 
-    Raises OutputError where another command holds it, and Interrupted with words where one was raised without.
+    Raises OutputError if another command holds it; adds a message to an Interrupted raised without one.
     """
     with alone_in(path, f"`penchant {command}`", option="another `output=...`"):
         if (path / "run.json").is_file():

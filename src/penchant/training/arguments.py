@@ -1,4 +1,4 @@
-"""Settings by other names: the arguments of functions and commands, and the words of other tools."""
+"""Map other names to settings: the arguments of functions and commands, and the names in other tools."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ __all__ = ["ARGUMENTS_ELSEWHERE", "PARTS", "SETTING_OF", "Arguments", "dotted", 
 
 
 class Arguments(TypedDict, total=False):
-    """The settings that `penchant.dpo`, `sft` and `reward` take by name; None, or left out: the setting's default.
+    """Settings that `penchant.dpo`, `sft` and `reward` take as arguments; None, or omitted, means the default.
 
-    learning_rate: the peak. epochs: times through the data. max_steps: optimiser steps, at most. batch_size: pairs, or
-    texts, an optimiser step. max_rows: records used. subset: which, "head"
-    or "random". max_length, max_prompt_length: in
-    tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields. on_bad_row: "drop" or "error". columns:
-    {a column of the data: the name by which it is read}. format: the format to read rows by, where they fit several.
-    pairing, min_gap: which answers of a ranked or scored list become pairs.
+    learning_rate: peak learning rate. epochs: passes over the data. max_steps: the most optimiser steps. batch_size:
+    pairs, or texts, per optimiser step. max_rows: the most records to use. subset: which ones, "head" or "random".
+    max_length, max_prompt_length: in tokens. held_out: share of the prompts. lora: True, or LoraConfig's fields.
+    on_bad_row: "drop" or "error". columns: {a column of the data: the name by which it is read}. format: the format to
+    read rows by, if several fit. pairing, min_gap: which answers of a ranked or scored list become pairs.
     """
 
     learning_rate: float | None
@@ -74,7 +73,7 @@ SETTING_OF = {
         for name in ("max_rows", "subset", "max_length", "max_prompt_length", "held_out", "special_tokens")
     },
 }
-"""Arguments of commands and functions, and the settings they set."""
+"""Arguments of commands and functions, with the settings they set."""
 ELSEWHERE = {
     "lr": "learning_rate",
     "num_epochs": "epochs",
@@ -84,7 +83,7 @@ ELSEWHERE = {
     "max_seq_length": "max_length",
     "dataset": "data",
 }
-"""Arguments by the names that other tools have for them, whether functions, commands or files of settings take them."""
+"""Arguments by their names in other tools, for functions, commands and settings files."""
 ARGUMENTS_ELSEWHERE = ELSEWHERE | {
     "output_dir": "output",
     "out": "output",
@@ -96,7 +95,7 @@ ARGUMENTS_ELSEWHERE = ELSEWHERE | {
     "max_tokens": "max_new_tokens",
     "resume_from_checkpoint": "resume",
 }
-"""The same, of commands."""
+"""The same, for commands."""
 PARTS = ELSEWHERE | {
     "optimizer": "optimiser",
     "lr_scheduler_type": "schedule",
@@ -106,11 +105,11 @@ PARTS = ELSEWHERE | {
     "adam_epsilon": "epsilon",
     "training": "optimiser",
 }
-"""Parts of settings by the names that other tools have for them."""
+"""Parts of setting names by their names in other tools."""
 
 
 def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments as settings: {"epochs": 2} is {"optimiser.epochs": 2}. Raises ConfigError for one that is none."""
+    """Convert arguments to settings: {"epochs": 2} is {"optimiser.epochs": 2}. Raises ConfigError for unknown ones."""
     for name in arguments:
         if name not in SETTING_OF:
             meant = PARTS.get(name) or nearest(name, SETTING_OF)
@@ -123,5 +122,5 @@ def dotted(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def setting_meant(key: str) -> str:
-    """A setting's name with every part that another tool calls otherwise as it is called here."""
+    """Translate the parts of a setting's name that other tools call differently."""
     return ".".join(PARTS.get(part, part) for part in key.replace("-", "_").split("."))

@@ -1,4 +1,4 @@
-"""Work that a thread of its own does while its caller goes on, and what became of it."""
+"""Run one piece of work in a thread while the caller continues."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ T = TypeVar("T")
 
 
 class Background(Generic[T]):
-    """One piece of work, which begins at once. What it raises is kept for whoever asks for its result.
+    """One piece of work, started at once. Its exception is raised where its result is asked for.
 
-    The thread ends with the process, so that a second Ctrl-C waits for nobody. It is of no rank: `work` says nothing to
-    other ranks.
+    The thread ends with the process, so a second Ctrl-C does not wait. `work` must not communicate with other ranks.
     """
 
     def __init__(self, work: Callable[[], T]) -> None:
@@ -32,13 +31,13 @@ class Background(Generic[T]):
             self._future.set_result(found)
 
     def is_done(self) -> bool:
-        """Whether it has come to its end, a good one or not."""
+        """Whether the work has ended, with or without success."""
         return self._future.done()
 
     def wait(self) -> None:
-        """Until it has come to its end; raises nothing of it."""
+        """Wait until the work has ended; does not raise its exception."""
         self._future.exception()
 
     def finish(self) -> T:
-        """What it gave, once it is there. Raises what it raised."""
+        """Wait for the result of the work. Raises its exception."""
         return self._future.result()

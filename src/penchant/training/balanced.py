@@ -1,4 +1,4 @@
-"""Any task on a mixture of experts, with the loss that keeps its experts in use."""
+"""Train any task on a mixture of experts, with the loss that balances the use of its experts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Balanced"]
 
 @dataclass(frozen=True)
 class Balanced(Task[Item]):
-    """Another task's mean loss plus `weight` times the routers' balance in each micro-batch, by its share of the items.
+    """Another task's mean loss plus `weight` times the balance loss of each micro-batch, by its share of items.
 
-    An evaluation measures the balance and adds nothing.
+    An evaluation measures the balance but does not add it.
     """
 
     inner: Task[Item]

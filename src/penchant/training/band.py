@@ -1,9 +1,9 @@
-"""Whether the loss tells the two sides of a pair apart, or moves both the same way: the disentanglement band.
+"""Measure whether the loss separates the two sides of a pair or moves both the same way: the disentanglement band.
 
 A small step along the gradient of a pair's loss, d_w grad log pi(w) - d_l grad log pi(l), makes the chosen response
-likelier and the rejected one less likely where r = d_w / d_l lies within [rho a, a / rho], with
+likelier and the rejected one less likely if r = d_w / d_l lies within [rho a, a / rho], with
 a = |grad log pi(l)| / |grad log pi(w)| and rho the cosine of the two (arXiv 2604.18239). `objectives/band.py` holds an
-objective to a band that is given; here the band of one pair is measured, for any objective.
+objective to a given band; this module measures the band of one pair, for any objective.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def place_in_band(
     model: LanguageModel, task: Task[Any], item: Any, parameters: Iterable[torch.nn.Parameter]
 ) -> str | None:
     """Which sides of the pair its own gradient moves the right way: "inside" for both, "chosen_falls" or
-    "rejected_rises" for one of them, None for what is no pair, is not pulled apart, or is moved by a KL besides.
+    "rejected_rises" if one is wrong; None if it is no pair, has no separating gradient, or also depends on a KL.
 
-    It costs one pass forward and two back over a single pair, writes the gradients of `parameters` over and leaves
+    It costs one forward and two backward passes over a single pair, overwrites the gradients of `parameters` and leaves
     them zero.
     """
     task = task.for_batch(model, [[item]])
-    while hasattr(task, "inner"):  # of tasks that add to another's loss
+    while hasattr(task, "inner"):  # unwrap tasks that add to another's loss
         task = task.inner
     if not isinstance(task, PreferenceTask) or task.live is not None:
         return None

@@ -1,4 +1,4 @@
-"""What a caller adds to training: metrics of its own, a place to send them, a reason to stop."""
+"""Callbacks: a caller's own metrics, trackers, and reasons to stop."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Callback", "Training", "begin_one", "closing", "own_metrics"]
 
 
 class Training(Protocol):
-    """The training that a callback is called from.
+    """The state of training that a callback receives.
 
-    model: as it is now, to be looked at and not changed. step: optimiser steps taken. num_steps: of the whole run.
-    record: the run's folder or what stands for it in memory; `record.ledger["config"]` has the settings. reporter: says
-    a line to whoever watches.
+    model: the current model, not to be changed. step: optimiser steps taken. num_steps: those of the whole run.
+    record: the run's folder, or its counterpart in memory; `record.ledger["config"]` has the settings. reporter: shows
+    a line to the user.
     """
 
     model: LanguageModel
@@ -33,36 +33,36 @@ class Training(Protocol):
 
 
 class Callback:
-    """Subclass it and override what is wanted; every method does nothing by default.
+    """Subclass it and override methods; every method does nothing by default.
 
-    An exception raised here ends the run, as one of the run's own would.
+    An exception raised here ends the run.
     """
 
     def on_begin(self, training: Training) -> None:
-        """Before the first step, also where a run is resumed."""
+        """Called before the first step, also of a resumed run."""
 
     def on_step(self, training: Training, row: Mapping[str, Any]) -> None:
-        """After an optimiser step. row: its line of metrics.jsonl (loss, rewards/margins, learning_rate, ...)."""
+        """Called after an optimiser step. row: its metrics (loss, rewards/margins, learning_rate, ...)."""
 
     def on_evaluation(self, training: Training, row: Mapping[str, Any]) -> Mapping[str, float] | None:
-        """After an evaluation. row: `eval_` metrics of what is held out. Returns metrics to record beside them."""
+        """Called after an evaluation. row: `eval_` metrics of held-out items. Returns metrics to record beside them."""
 
     def on_samples(self, training: Training, rows: Sequence[Mapping[str, Any]]) -> None:
-        """What the model answered to the same held-out prompts, before the first step and at every evaluation.
+        """Called with the answers to the fixed held-out prompts, before the first step and at every evaluation.
 
         rows: lines of samples.jsonl (step, prompt, response, ...).
         """
 
     def on_end(self, training: Training) -> None:
-        """After the last step and its evaluation; not where training was interrupted or failed."""
+        """Called after the last step and its evaluation; not if training was interrupted or failed."""
 
     def on_close(self, finished: bool) -> None:
-        """Last of all, also where training was interrupted or failed, which `finished` tells."""
+        """Called last, also if training was interrupted or failed; `finished` tells which."""
 
 
 @contextmanager
 def closing(callbacks: Sequence[Callback]) -> Iterator[None]:
-    """Around training: every callback hears `on_close`, however it ends."""
+    """A context around training that calls `on_close` of every callback, however training ends."""
     finished = False
     try:
         yield
@@ -73,16 +73,16 @@ def closing(callbacks: Sequence[Callback]) -> Iterator[None]:
 
 
 def begin_one(callback: Callback, training: Training, samples: Sequence[Mapping[str, Any]]) -> None:
-    """Training begins; before its first step, samples of the model as it was are there too."""
+    """Call `on_begin`, and before the first step `on_samples` with the untrained model's answers."""
     callback.on_begin(training)
     if training.step == 0:
         callback.on_samples(training, samples)
 
 
 def own_metrics(callback: Callback, training: Training, row: Mapping[str, Any]) -> dict[str, float]:
-    """What the callback measures at an evaluation. Raises ConfigError for a name that is taken, or what is no number.
+    """The callback's metrics at an evaluation. Raises ConfigError for a name that is taken, or a non-number.
 
-    row: what is recorded already.
+    row: the metrics recorded so far.
     """
     found = dict(callback.on_evaluation(training, row) or {})
     for name, value in found.items():

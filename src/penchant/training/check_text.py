@@ -1,4 +1,4 @@
-"""What a check found, in words and tables."""
+"""Show the result of a data check in words and tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUM_ALIKE = 5
 
 
 def check_parts(report: CheckReport, *, num_problems: int | None) -> Iterator[Part]:
-    """Rows by verdict, the first problems, lengths and remarks. num_problems: how many of them; None for all."""
+    """Rows by verdict, the first problems, lengths and remarks. num_problems: the number to show; None for all."""
     yield from _rows(report, num_problems)
     for line in report.remarks_on_rows:
         yield Line(line, "note")
@@ -48,7 +48,7 @@ def _rows(report: CheckReport, limit: int | None) -> Iterator[Part]:
 def _ches(found: Sequence[tuple[str, float]]) -> Iterator[Part]:
     middle = statistics.median(value for _, value in found)
     highest = ", ".join(f"{where} ({value:.3g})" for where, value in found[:NUM_ALIKE])
-    yield f"CHES of {len(found):,} pairs, how alike both sides are to the model: median {middle:.3g}; training may make"
+    yield f"CHES of {len(found):,} pairs, similarity of both sides to the model: median {middle:.3g}; training may make"
     yield f"both sides less likely where it is highest: {highest}"
 
 

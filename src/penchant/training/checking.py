@@ -1,4 +1,4 @@
-"""Data looked at before training on it: formats, verdicts, lengths, what sharing saves, and faults in the tokens."""
+"""Check data before training on it: formats, verdicts, lengths, savings by prefix sharing, and token problems."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from penchant.training.failures import FailuresSoFar
 __all__ = ["CheckReport", "check_data", "check_tokens"]
 
 NUM_SAMPLED = 512
-"""Items from which the share of tokens saved by sharing is measured."""
+"""The most items from which the share of tokens saved by prefix sharing is measured."""
 
 Item: TypeAlias = EncodedPair | EncodedLabelled | EncodedExample
 _ENCODING: dict[Kind, tuple[Callable[..., Iterator[Outcome[Any]]], tuple[str, ...]]] = {
@@ -58,19 +58,19 @@ _ENCODING: dict[Kind, tuple[Callable[..., Iterator[Outcome[Any]]], tuple[str, ..
     "labelled": (encoded_labelled, ("prompt", "good", "bad")),
     "demonstrations": (encoded_demonstrations, ("text",)),
 }
-"""By kind of record: what makes items of them, and the parts whose lengths are told."""
+"""By kind of record: the function that makes items, and the parts whose lengths are reported."""
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in files of data.
+    """The findings about data files.
 
-    kind: "pairs", "labelled" or "demonstrations". format: names of the importers that matched. rows: how many by
-    verdict. problems: every row that is not plainly kept. left_out: pairs, or responses, that training would leave out
-    of rows of which it reads others. items: the first of what training would read. lengths: by part, the tokens of
-    every one before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that need not be run.
-    fits: see `Loaded`. remarks_on_rows: what of them was not read, in words. votes: what became of the votes, for every
-    file that came from a project. ches: where it was asked for, the row and the similarity of each of `items`, highest
+    kind: "pairs", "labelled" or "demonstrations". format: names of the importers that matched. rows: counts by verdict.
+    problems: every row with a verdict other than keep. left_out: pairs, or responses, that training would leave out
+    although others of their row are used. items: the first items that training would read. lengths: by part, token
+    counts before any cut. num_cut: items cut at the limits. saved_by_sharing: share of tokens that prefix sharing
+    saves. fits: see `Loaded`. remarks_on_rows: unread fields and formats, in words. votes: for every file from a
+    project, the facts about its votes. ches: if requested, the row and the similarity of each of `items`, highest
     first (`penchant.models.similarity`).
     """
 
@@ -99,7 +99,7 @@ class CheckReport:
 
     @property
     def statistics(self) -> dict[str, dict[str, float]]:
-        """By part of the rows: how many there are, and mean, 95th percentile and maximum of their tokens."""
+        """By part of the rows: the count, and mean, 95th percentile and maximum of their tokens."""
         return {
             name: {
                 "num": len(lengths),
@@ -112,7 +112,7 @@ class CheckReport:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the tokens, as JSON holds it."""
+        """Everything except the tokens, as JSON values."""
         return {
             "kind": self.kind,
             "format": self.format,
@@ -158,16 +158,16 @@ def check_data(
     ches: bool = False,
     reporter: Reporter,
 ) -> CheckReport:
-    """Read and tokenise files, or rows in memory, as training on `model` would; its weights are read for `ches` alone.
+    """Read and tokenise files, or rows in memory, as training on `model` would; weights are read only for `ches`.
 
-    max_length, max_prompt_length: in tokens, and never more than the model takes; the second is by default all but one
-    of the first. columns, format, pairing, min_gap: see `penchant.data.load_pairs`. most_items: how many are kept to
-    be shown, or 512. ches: how alike the two sides of these are to the model.
+    max_length, max_prompt_length: in tokens, at most the model's context; the second is by default the first less one.
+    columns, format, pairing, min_gap: see `penchant.data.load_pairs`. most_items: the number of items to keep for
+    inspection, or 512. ches: measure how similar the two sides of these are to the model.
 
-    Raises DataError for what cannot be read at all, ModelError for a model that has no tokenizer.
+    Raises DataError for data that cannot be read at all, ModelError for a model that has no tokenizer.
     """
     sources = ReadOptions(columns=columns, format=format).sources(data)
-    guess_kind(sources)  # what cannot be read is said before a model is looked for
+    guess_kind(sources)  # data errors come before model errors
     side = load_text_side(
         model, chat_template=read_chat_template(chat_template), special_tokens=special_tokens, say=reporter.say
     )
@@ -181,7 +181,7 @@ def check_data(
 
 
 def with_ches(report: CheckReport, model: str, chat_template: str | None, reporter: Reporter) -> CheckReport:
-    """The report with the similarity of its first pairs. Raises ConfigError where they are none, and ModelError."""
+    """The report with the similarity of its first pairs. Raises ConfigError for other kinds, and ModelError."""
     pairs = [item for item in report.items if isinstance(item, EncodedPair)]
     if not pairs:
         raise ConfigError(f"ches: these are {report.kind}, and it compares the sides of pairs; leave it out")
@@ -203,10 +203,10 @@ def check_tokens(
     most_items: int = NUM_SAMPLED,
     reporter: Reporter,
 ) -> CheckReport:
-    """As `check_data`, with the encoder of a model that is loaded. token_budget: of a micro-batch.
+    """Like `check_data`, with the encoder of a loaded model. token_budget: that of a micro-batch.
 
-    Records are tokenised as they are read, so that memory does not grow with them but for what is reported. Raises
-    DataError, as training would, for a file of another kind beside pairs and for rows that all have the weight 0.
+    Records are tokenised as they are read, so that memory grows only with what is reported. Raises DataError, like
+    training, for a file of another kind beside pairs and if all rows have weight 0.
     """
     sources = sources_of(data)
     kind = guess_kind(sources)
@@ -262,7 +262,7 @@ def check_tokens(
 
 
 def _saved_by_sharing(items: Sequence[Item], token_budget: int) -> float:
-    """Share of tokens that need not be run, as every shared prefix of a micro-batch is run once."""
+    """The share of tokens saved by running every shared prefix of a micro-batch once."""
     total = unique = 0
     for batch in pack([item.sequences for item in items], token_budget):
         sequences = [sequence for i in batch for sequence in items[i].sequences]

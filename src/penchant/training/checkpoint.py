@@ -1,9 +1,9 @@
-"""Checkpoints that are whole or absent: written aside, synced, listed in a manifest, then renamed into place.
+"""Atomic checkpoints: written to a temporary folder, synced, listed in a manifest, then renamed into place.
 
 A checkpoint is a folder `step-N` with `weights.safetensors` (the trained parameters), `optimiser.safetensors`,
-`task.safetensors` (what the task keeps beside them), `state.json` and `manifest.json` (size and sha256 of the others).
-Of a model in slices every rank writes its own, `weights-00001-of-00002.safetensors` and so on, into the folder that the
-first one makes and renames. Never pickle. `checkpoint_writer.py` says who writes them, and when.
+`task.safetensors` (further state of the task), `state.json` and `manifest.json` (size and sha256 of the others). For a
+sharded model every rank writes its own, `weights-00001-of-00002.safetensors` and so on, into the folder that the first
+rank creates and renames. Never pickle. `checkpoint_writer.py` decides which rank writes, and when.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ STEP = re.compile(r"step-[0-9]{1,18}")
 IN_SLICES = ("weights", "optimiser")
 WRITTEN = {"task.safetensors", "state.json"}
 CONSTANT = {"qmap1", "qmap2"}
-"""What the numbers of 8-bit moments stand for, one table for all parameters; it is there before anything is read."""
+"""The lookup table of 8-bit moments, shared by all parameters; it exists before anything is read."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint. state: what the loop wrote."""
+    """A verified checkpoint. state: the loop's state."""
 
     folder: Path
     state: dict[str, Any]
@@ -63,10 +63,10 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Content:
-    """What a rank writes of the checkpoint of a step.
+    """One rank's part of the checkpoint of a step.
 
-    slices: of weights and moments. task: tensors of the task beside them, such as a reference that moves; often none.
-    state: of the loop, as JSON.
+    slices: weights and moments. task: tensors of the task besides the weights, such as a moving reference; often none.
+    state: the loop's state, as JSON.
     """
 
     step: int
@@ -85,7 +85,7 @@ class Content:
         *,
         copied: bool = False,
     ) -> Content:
-        """As it is now. copied: in memory of its own, so that it stays so; else training changes it on the CPU."""
+        """The current content. copied: whether it is a copy; otherwise later steps may change it."""
         parts = {"weights": parameters, "optimiser": _optimiser_tensors(parameters, optimiser)}
         return cls(
             step,
@@ -96,14 +96,14 @@ class Content:
 
 
 def tensors_of(parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer) -> list[Tensor]:
-    """All that a checkpoint keeps of these, weights and moments."""
+    """The weights and moments that a checkpoint keeps."""
     return [*parameters.values(), *_optimiser_tensors(parameters, optimiser).values()]
 
 
 def save_checkpoint(folder: Path, content: Content, *, keep: int) -> Path:
     """Write `folder/step-N` and remove all but the `keep` newest. Raises OSError when the disk is full.
 
-    For one process that has all of it; several, each of which has slices, fill a `new_checkpoint` and `complete` it.
+    For a single writer. Ranks that each hold shards fill a `new_checkpoint` and `complete` it.
     """
     with new_checkpoint(folder, content.step, keep=keep) as scratch:
         if scratch is not None:
@@ -113,10 +113,10 @@ def save_checkpoint(folder: Path, content: Content, *, keep: int) -> Path:
 
 @contextmanager
 def new_checkpoint(folder: Path, step: int, *, keep: int) -> Iterator[Path | None]:
-    """A folder to fill, which becomes `folder/step-N` at the end; all but the `keep` newest are removed then.
+    """A folder to fill; at the end it becomes `folder/step-N`, and all but the `keep` newest are removed.
 
-    None where that step is saved already, and so has the same content. An interrupted write leaves only a folder that
-    starts with a dot, which is never read and is removed next time. Raises OSError.
+    None if that step is already saved, as its content is the same. An interrupted write leaves only a folder starting
+    with a dot, which is never read and is removed later. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(SCRATCH):
@@ -128,13 +128,13 @@ def new_checkpoint(folder: Path, step: int, *, keep: int) -> Iterator[Path | Non
     with replacing_folder(target) as scratch:
         yield scratch
     found = _by_step(folder)
-    newest = found.index(target)  # what is of a later step was damaged, or this run would have begun there
+    newest = found.index(target)  # later checkpoints were damaged, or this run would have started there
     for stale in (*found[:newest], *found[newest + keep :]):
         shutil.rmtree(stale)
 
 
 def complete(scratch: Path, content: Content, slices: Mapping[str, Fingerprint]) -> None:
-    """Add to all slices, which are written, what one process writes, and the manifest. Raises OSError."""
+    """Add the task's tensors, the state and the manifest to the written slices. Raises OSError."""
     save_file(dict(content.task), scratch / "task.safetensors")
     (scratch / "state.json").write_text(content.state, encoding="utf-8")
     manifest = {**slices, **{name: fingerprint(scratch / name) for name in WRITTEN}}
@@ -142,12 +142,12 @@ def complete(scratch: Path, content: Content, slices: Mapping[str, Fingerprint])
 
 
 def checkpoint_faults(folder: Path) -> dict[str, str]:
-    """What is wrong with each checkpoint in the folder, by name, newest first; "" for one that verifies."""
+    """The fault of each checkpoint in the folder, by name, newest first; "" if it verifies."""
     return {checkpoint.name: _fault(checkpoint) for checkpoint in _by_step(folder)}
 
 
 def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
-    """The newest checkpoint that verifies; says so for each it had to skip. None where there is none."""
+    """The newest checkpoint that verifies; reports each one skipped. None if there is none."""
     for candidate in _by_step(folder):
         fault = _fault(candidate)
         if not fault:
@@ -157,7 +157,7 @@ def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda _: None)
 
 
 def _fault(checkpoint: Path) -> str:
-    """What is wrong with a checkpoint folder, or "" if it verifies."""
+    """The fault of a checkpoint folder, or "" if it verifies."""
     try:
         manifest = json.loads((checkpoint / "manifest.json").read_text(encoding="utf-8"))
         damaged = [name for name, expected in manifest.items() if fingerprint(checkpoint / name) != expected]
@@ -171,7 +171,7 @@ def _fault(checkpoint: Path) -> str:
 def restore(
     checkpoint: Checkpoint, parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    """Put a checkpoint's tensors into the parameters and the optimiser, bit for bit; returns those of the task."""
+    """Load a checkpoint's tensors into the parameters and the optimiser, bit for bit; returns the task's."""
     assert names_in_slices(checkpoint.folder, "weights") == set(parameters), "exactly the trained parameters"
     read_slices(parameters, checkpoint.folder, "weights")
     moments: dict[str, Tensor] = {}
@@ -180,7 +180,7 @@ def restore(
         name, slot = key.rsplit("/", 1)
         parameter = parameters[name]
         kept = optimiser.state[parameter].get(slot)
-        if isinstance(kept, Tensor):  # of a shape and precision of its own, where moments are 8-bit
+        if isinstance(kept, Tensor):  # 8-bit moments have their own shape and dtype
             moments[key] = kept
         elif isinstance(kept, int):
             moments[key] = counts[parameter, slot] = torch.zeros((), dtype=torch.int64)

@@ -1,7 +1,7 @@
-"""Checkpoints written while training goes on: copied at the end of a step, written by a thread, whole or absent.
+"""Checkpoints written during training: copied at the end of a step, written by a thread, complete or absent.
 
-Several ranks agree where all of them are in training, never in the thread: each writes what it holds of a model in
-slices, and the checkpoint gets its name when they next meet and all have written.
+Ranks communicate only in the training thread, never in the writing one. Each rank writes its own shards; the checkpoint
+gets its name between two later steps, once all ranks have written.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from penchant.training.checkpoint import Content, complete, new_checkpoint, save
 __all__ = ["CheckpointWriter"]
 
 SHARE_OF_FREE = 0.5
-"""Of the memory that is free, what a copy may take; the rest is left to training and to other programs."""
+"""The share of the free memory that a copy may take; the rest is for training and other programs."""
 PATIENCE_SECONDS = 5.0
-"""That the first rank of a run that has failed waits for the slices of the others."""
+"""How long the first rank of a failed run waits for the shards of the others."""
 
 
 class CheckpointWriter:
     """Writes the checkpoints of one run, at most one at a time.
 
-    Every rank has one and asks it for the same at the same point of the run; of a model that is whole on every rank
-    the first writes alone.
+    Every rank has one, and all call its methods at the same points of the run. Only the first rank writes a replicated
+    model.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,11 +54,10 @@ class CheckpointWriter:
         *,
         keep: int,
     ) -> None:
-        """Begin to write the checkpoint of this step, of which `keep` are kept; later steps do not change it.
+        """Start writing the checkpoint of this step; later steps do not change it. keep: how many stay on disk.
 
-        Waits for the one before. Where there is no room for a copy, this one is written before it returns.
-
-        Raises OSError, of the one before too.
+        Waits for the previous one first. If the free memory is too small for a copy, returns only once this one is
+        written. Raises OSError, also for the previous one.
         """
         self.settle()
         in_slices = are_sharded(parameters.values())
@@ -76,18 +75,19 @@ class CheckpointWriter:
             self._writing.wait()
 
     def settle(self, *, wait: bool = True) -> None:
-        """Be done with the checkpoint that is being written, if there is one. Raises what its writing failed with.
+        """Finish the checkpoint being written, if any. Raises OSError if it could not be written.
 
-        wait: whether to wait for it; else it is left to go on, unless all ranks have written.
+        wait: whether to wait for it; otherwise it is finished only if all ranks have written.
         """
         if self._writing is not None and (wait or self._writing.is_done()):
             writing, self._writing = self._writing, None
             writing.finish()
 
     def let_go(self) -> None:
-        """Wait for what this rank is writing, and say nothing of it: for a run that has failed.
+        """Wait for what this rank is writing, without raising its exception: for a run that has failed.
 
-        One in slices is whole if the others have written theirs within some seconds; they cannot be asked any more.
+        The other ranks can no longer be asked, so a sharded checkpoint is completed only if their files appear within
+        some seconds.
         """
         writing, self._writing = self._writing, None
         if isinstance(writing, _InSlices):
@@ -97,7 +97,7 @@ class CheckpointWriter:
 
 
 class _InSlices:
-    """A checkpoint of which every rank writes its own part; all make one together, and finish it together."""
+    """A checkpoint of which every rank writes its own part; all ranks must construct and finish it together."""
 
     def __init__(self, folder: Path, content: Content, keep: int) -> None:
         self._content, self._open = content, ExitStack()
@@ -123,7 +123,7 @@ class _InSlices:
             self._complete(ranks.gather(self._own.finish()))
 
     def finish_unasked(self) -> None:
-        """Make it whole where that can be seen on the disk, else leave nothing of it; the other ranks do nothing."""
+        """Complete it if all parts are on disk, or else remove it; only the first rank acts."""
         self._own.wait()
         if self._place is None or not ranks.is_first():
             return
@@ -142,7 +142,7 @@ class _InSlices:
             complete(self._place, self._content, {name: mark for part in written for name, mark in part.items()})
 
     def _write(self) -> dict[str, Fingerprint]:
-        if self._place is None:  # it is there already
+        if self._place is None:  # already saved
             return {}
         written = write_slices(self._place, self._content.slices)
         for name in written:
@@ -152,4 +152,4 @@ class _InSlices:
 
 
 class _GivenUp(Exception):
-    """How a checkpoint ends that is never whole."""
+    """Raised to remove a checkpoint that cannot be completed."""

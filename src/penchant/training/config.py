@@ -1,4 +1,4 @@
-"""Every setting of a run, checked once: frozen, no unknown key, each read by something."""
+"""Every setting of a run, validated once: frozen, no unknown keys, each with an effect."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class LoraConfig(Section):
 
 
 class ModelConfig(Section):
-    """Which model, in which precision, on which device."""
+    """The model, its precision and its device."""
 
     name: str = Field(
         "smollm2-135m",
         description="a starter model's name, a Hugging Face folder, a run folder, a .gguf file, a Hub name",
     )
     reference: str | None = Field(
-        None, description="the reference policy, named like the model; left out: the model as it is before training"
+        None, description="the reference policy, named like the model; left out: the model before training"
     )
     chat_template: str | None = Field(
         None,
@@ -69,15 +69,15 @@ class ModelConfig(Section):
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="precision of the matrix products; auto: bfloat16 on a CUDA GPU that has it, float32 elsewhere; "
-        "weights are float32 either way",
+        description="precision of the matrix products; auto: bfloat16 on a CUDA GPU with support, float32 elsewhere; "
+        "weights are float32 in both cases",
     )
     share_prefixes: bool = Field(
         True,
-        description="compute common beginnings of sequences (a prompt, a system message) once; the result is the same",
+        description="compute shared prefixes of sequences (a prompt, a system message) once; the result is the same",
     )
     gradient_checkpointing: bool = Field(
-        False, description="compute activations again in the backward pass: less memory, about a third more time"
+        False, description="recompute activations in the backward pass: less memory, about a third more time"
     )
     lora: LoraConfig | None = Field(
         None, description="train a low-rank adapter instead of all weights; left out: all weights are trained"
@@ -86,7 +86,7 @@ class ModelConfig(Section):
     quantisation: Literal["nf4"] | None = Field(
         None,
         description="nf4: hold the weights of linear layers under an adapter in 4 bits (QLoRA, arXiv 2305.14314; by "
-        "bitsandbytes), those of embeddings, norms and head as they are; left out: all in float32",
+        "bitsandbytes), others in float32; left out: all in float32",
     )
 
     @field_validator("chat_template")
@@ -96,20 +96,20 @@ class ModelConfig(Section):
 
 
 def _in_one_word(file: object) -> object:
-    """A part of a mixture as text, checked; anything else as it is."""
+    """A part of a mixture as text, checked; anything else unchanged."""
     if isinstance(file, Mapping):
         return str(Part.read(file))
     return str(Part.of(file)) if isinstance(file, str) else file
 
 
 class DataConfig(Section):
-    """Which rows, how long, and what is held out."""
+    """The rows to use, length limits, and what is held out."""
 
     files: tuple[Place, ...] = Field(
         (),
         description="data, read one after another: files, folders, patterns, hub:owner/name, projects; as "
         "{path: pairs.jsonl, weight: 0.5, max_rows: 1000} or 'pairs.jsonl::weight=0.5,max_rows=1000' with a factor on "
-        "the loss and a cap of its own, as well as subset, kind, columns, format, pairing and min_gap",
+        "the loss and a row limit, and optionally subset, kind, columns, format, pairing and min_gap",
     )
     columns: dict[str, str] = Field(
         {},
@@ -142,7 +142,7 @@ class DataConfig(Section):
     pairing: PairingRule | None = Field(
         None,
         description="which answers of a ranked or scored list become pairs: all, best_worst, best_random (the best and "
-        "one of the others) or adjacent; left out: all, and best_worst where an objective labels responses one by one",
+        "one of the others) or adjacent; left out: all, or best_worst if the objective labels single responses",
     )
     min_gap: Annotated[float, Field(ge=0)] = Field(
         0.0,
@@ -167,9 +167,9 @@ class DataConfig(Section):
         return columns_of(columns) if isinstance(columns, str) else columns
 
     def read_options(self, seed: int) -> ReadOptions:
-        """How the loaders are to read; bad rows come back as such, as those that fail as tokens are counted with them.
+        """The options of the loaders; bad rows are returned, and counted with those that fail as tokens.
 
-        What columns and format say, sources heed that have been made.
+        Columns and format are applied when the sources are opened.
         """
         return ReadOptions(
             "drop", self.max_rows, self.subset, seed, self.columns, self.format, self.pairing, self.min_gap
@@ -185,7 +185,7 @@ class DataConfig(Section):
 
 
 class OptimiserConfig(Section):
-    """AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101), its schedule, and how a batch is cut."""
+    """AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101), its schedule, and the size of batches."""
 
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         None,
@@ -197,12 +197,12 @@ class OptimiserConfig(Section):
     )
     warmup_ratio: Share = Field(0.1, description="share of the steps over which the learning rate warms up from zero")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="AdamW's: each step reduces every weight by the learning rate times this share"
+        0.0, description="AdamW: each step reduces every weight by the learning rate times this share"
     )
-    beta1: Share = Field(0.9, description="AdamW's: decay rate of the running mean of the gradient")
-    beta2: Share = Field(0.999, description="AdamW's: decay rate of the running mean of the squared gradient")
+    beta1: Share = Field(0.9, description="AdamW: decay rate of the running mean of the gradient")
+    beta2: Share = Field(0.999, description="AdamW: decay rate of the running mean of the squared gradient")
     epsilon: Annotated[float, Field(gt=0)] = Field(
-        1e-8, description="AdamW's: added to the denominator, for numerical stability"
+        1e-8, description="AdamW: added to the denominator, for numerical stability"
     )
     moments: Literal["float32", "8bit"] = Field(
         "float32",
@@ -214,7 +214,7 @@ class OptimiserConfig(Section):
     )
     router_loss: Annotated[float, Field(ge=0)] = Field(
         0.0,
-        description="of a mixture of experts: weight of the loss that keeps its experts in use (Switch Transformers; "
+        description="for a mixture of experts: weight of the load-balancing loss (Switch Transformers; "
         "0.001 to 0.02 are usual); 0: none",
     )
     epochs: Positive = Field(1, description="passes over the data")
@@ -224,8 +224,8 @@ class OptimiserConfig(Section):
     )
     order: Literal["random", "given"] = Field(
         "random",
-        description="of the records in an epoch: drawn anew each time, those of one prompt together, or as the data "
-        "gives them, as from easy to hard",
+        description="order of the records in an epoch: shuffled each time, keeping those of one prompt together, or as "
+        "in the data, for example from easy to hard",
     )
     batch_size: Positive = Field(8, description="pairs (sft: texts) per optimiser step")
     token_budget: Positive = Field(
@@ -242,18 +242,17 @@ class ParallelConfig(Section):
 
     mode: Literal["replicated", "sharded", "auto"] = Field(
         "replicated",
-        description="every process holds the whole model, or a slice of each weight, gradient and moment (FSDP); auto: "
-        "slices where weights, gradients and moments fill most of the memory that a process has",
+        description="every process holds the whole model, or a shard of each weight, gradient and moment (FSDP); auto: "
+        "sharded if weights, gradients and moments would fill most of a process's memory",
     )
     offload: bool = Field(
         False,
-        description="of slices on a GPU: keep them in the memory of the machine, and let the optimiser step there "
-        "(mode sharded)",
+        description="keep the shards of a GPU in the machine's memory and step the optimiser there (mode sharded)",
     )
 
 
 class SaveConfig(Section):
-    """When to measure and when to save."""
+    """When to evaluate and when to save."""
 
     eval_every: Positive | None = Field(
         None, description="optimiser steps between evaluations on the held-out prompts; left out: after every epoch"
@@ -277,29 +276,29 @@ class SaveConfig(Section):
     )
 
     def is_due(self, step: int, seconds: float) -> bool:
-        """Whether a checkpoint is, after this step and so many seconds since the last."""
+        """Whether a checkpoint is due after this step, given the seconds since the last."""
         at_this_step = self.checkpoint_every is not None and step % self.checkpoint_every == 0
         return at_this_step or seconds >= 60 * self.checkpoint_minutes
 
 
 class SamplingConfig(Section):
-    """How responses are written and scored while a model is trained."""
+    """How responses are sampled and scored during training."""
 
     judge: str | None = Field(
         None,
         description="what scores responses: positivity, a judge of an installed package, module:function, "
         "reward:FOLDER, or the address of an endpoint",
     )
-    judge_model: str | None = Field(None, description="of an endpoint: the model that scores")
-    instructions: str | None = Field(None, description="of an endpoint: what it is told instead of Penchant's own text")
+    judge_model: str | None = Field(None, description="for an endpoint: the model that scores")
+    instructions: str | None = Field(None, description="for an endpoint: instructions that replace Penchant's own")
     num_responses: Annotated[int, Field(ge=1)] = Field(4, description="responses per prompt in each step")
     max_new_tokens: Positive = Field(128, description="maximum tokens of a response")
     temperature: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="divides the logits while sampling; other than 1, what is written is not the policy's own"
+        1.0, description="divides the logits while sampling; at values other than 1, samples are not the policy's own"
     )
     at_once: Positive = Field(64, description="responses sampled in one batch; changes memory and speed only")
     passes: Positive = Field(1, description="passes over the responses of a step before new ones are sampled")
-    minibatches: Positive = Field(1, description="optimiser steps into which a pass is cut, prompt by prompt")
+    minibatches: Positive = Field(1, description="optimiser steps per pass, split by prompt")
     missing_end_penalty: Annotated[float, Field(ge=0)] = Field(
         0.0, description="subtracted from the score of a response that reached max_new_tokens without an end of turn"
     )
@@ -318,13 +317,13 @@ class MovingReferenceConfig(Section):
 
 
 class BandConfig(Section):
-    """The disentanglement band (arXiv 2604.18239): the pull on the chosen side beside that on the rejected one."""
+    """The disentanglement band (arXiv 2604.18239): bounds on the ratio of the two sides' gradients."""
 
     ratio: Annotated[float, Field(gt=0)] = Field(
         1.0, description="centre of the band: the gradient norm of the rejected log-prob over that of the chosen"
     )
     rho: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.9, description="its width: from rho times the ratio to the ratio over rho; the cosine of the two gradients"
+        0.9, description="width of the band: from rho times the ratio to the ratio over rho; the gradients' cosine"
     )
 
 
@@ -333,10 +332,10 @@ def _with_parameters(schema: dict[str, Any]) -> None:
 
 
 class ObjectiveConfig(Section):
-    """What is minimised; parameters left out take the objective's own defaults.
+    """The objective; parameters left out have the objective's defaults.
 
-    Every key that is not one of the fields is a parameter of the objective: those that `penchant objectives` lists, and
-    for an objective from outside those that its function has.
+    Every other key is a parameter of the objective: one that `penchant objectives` lists or, for an objective from
+    outside, one of its function's.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_with_parameters)
@@ -352,10 +351,10 @@ class ObjectiveConfig(Section):
         "none", description="wpo: weight pairs by how likely their responses are under the policy"
     )
     band: BandConfig | None = Field(
-        None, description="hold the pull on the two sides of a pair in proportion; left out: as the objective has it"
+        None, description="bound the ratio of the two sides' gradients; left out: the objective's own ratio"
     )
     moving_reference: MovingReferenceConfig | None = Field(
-        None, description="the reference follows the policy (TR-DPO); left out: it stays"
+        None, description="the reference follows the policy (TR-DPO); left out: it is fixed"
     )
 
     @classmethod
@@ -381,12 +380,12 @@ class ObjectiveConfig(Section):
 
     @property
     def beta(self) -> float | None:
-        """The parameter that rewards are shown with; None where it was not set."""
+        """The beta with which rewards are shown; None if it was not set."""
         return self.parameters.get("beta")
 
 
 class RunConfig(Section):
-    """What every training command shares."""
+    """The settings that all training commands share."""
 
     output: Place | None = Field(None, description="the run folder that is written; a command needs one")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
@@ -402,7 +401,7 @@ class RunConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _sections_begin_as_the_command_has_them(cls, given: Any) -> Any:
-        """What a command sets otherwise than its section does stays so where something else of the section is set."""
+        """A command's own defaults of a section are kept if another setting of that section is given."""
         if not isinstance(given, Mapping):
             return given
         usual = {name: field.default for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
@@ -428,7 +427,7 @@ class RunConfig(Section):
         return self
 
     def with_learning_rate(self, rate: float) -> Self:
-        """The same with the peak that is used, so that config.yaml and run.json say it."""
+        """A copy with the peak learning rate in use, so that config.yaml and run.json record it."""
         return self.model_copy(update={"optimiser": self.optimiser.model_copy(update={"learning_rate": rate})})
 
 
@@ -437,28 +436,28 @@ class DPOConfig(RunConfig):
 
     preset: str | None = Field(
         None,
-        description="a published recipe whose settings are taken where nothing else is said: "
+        description="a published recipe, whose settings apply unless others are given: "
         f"{', '.join(PRESETS)}; left out: none",
     )
     dpo: ObjectiveConfig = ObjectiveConfig()
     sampling: SamplingConfig | None = Field(
-        None, description="pairs are made while training, of responses of its own; left out: of the data"
+        None, description="pairs are made during training from the policy's responses; left out: from the data"
     )
 
     @model_validator(mode="before")
     @classmethod
     def _loss_of_own_responses_raises_no_alarm(cls, given: Any) -> Any:
-        """Of pairs that change as the policy does, a loss says nothing of how good it is."""
+        """If pairs change with the policy, the loss does not measure its quality."""
         alarms = given.get("alarms", {}) if isinstance(given, Mapping) and given.get("sampling") is not None else None
         return {**given, "alarms": NOT_BY_LOSS | {**alarms}} if isinstance(alarms, Mapping) else given
 
 
 class RewardObjectiveConfig(Section):
-    """What a reward model minimises beside the negative log-likelihood of the preferences."""
+    """The terms of a reward model's loss besides the negative log-likelihood of the preferences."""
 
     centring: Annotated[float, Field(ge=0)] = Field(
         0.0,
-        description="weight of the squared sum of a pair's two rewards, which takes their mean to zero (arXiv "
+        description="weight of the squared sum of a pair's two rewards, which brings their mean to zero (arXiv "
         "2312.09244, eq. 2); 0.01 is usual",
     )
 

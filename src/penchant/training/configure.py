@@ -1,4 +1,4 @@
-"""The checked configuration of a run that a caller of the library asks for."""
+"""Build the checked configuration of a run from a library caller's arguments."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def configure(
     given: Given,
     own: Mapping[str, Any] | None = None,
 ) -> AnyRun:
-    """The checked configuration: `config`, then `settings`, then `arguments`. Raises ConfigError.
+    """Merge `config`, then `settings`, then `arguments` into a checked configuration. Raises ConfigError.
 
-    own: arguments of one command alone, by the settings they set.
+    own: arguments of a single command, with the settings they set.
     """
     flags = {key: value for key, value in {**dotted(arguments), **(own or {})}.items() if value is not None}
     if isinstance(config, RunConfig):

@@ -1,8 +1,8 @@
-"""Objectives that compare all pairs of a batch, cut into micro-batches all the same, with the exact gradient.
+"""Train batch-coupled objectives in micro-batches, with the exact gradient.
 
-The loss of a batch depends on the model through two numbers a pair, its log-probs. They are computed for the whole
-batch first, without a graph; the derivative of the loss in each of them is then a constant. A micro-batch's share of
-the gradient is its log-probs times these constants (the two passes of Gao et al. 2021, arXiv 2101.06983, section 3).
+The loss of a batch depends on the model through two numbers per pair, its log-probs. They are first computed for the
+whole batch without a graph; the derivatives of the loss with respect to them are then constants. A micro-batch's share
+of the gradient is its log-probs times these constants (the two passes of Gao et al. 2021, arXiv 2101.06983, section 3).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["CoupledTask"]
 
 @dataclass(frozen=True)
 class CoupledTask(PreferenceTask):
-    """A preference objective of whole batches. terms: by item, its loss and its derivatives in the two log-probs.
+    """A batch-coupled preference objective. terms: for each item, its loss and derivatives in the two log-probs.
 
-    memory: what the objective remembers of the batches that were trained on; None for one that remembers none.
+    memory: the objective's statistics of the batches trained on; None if it has none.
     """
 
     memory: Remembering | None = None
@@ -74,10 +74,10 @@ def _only_gradient(x: Tensor) -> Tensor:
 
 
 def _joined(batches: Sequence[PairBatch]) -> tuple[PairBatch, slice]:
-    """The whole batch, also what other ranks run of it, and where this rank's own pairs lie in it."""
+    """The whole batch over all ranks, and the position of this rank's pairs in it."""
     own, where = {}, slice(None)
     for f in fields(PairBatch):
-        if f.name.startswith("kl_"):  # which no objective of whole batches reads
+        if f.name.startswith("kl_"):  # no batch-coupled objective reads the KL
             continue
         of_B = [getattr(batch, f.name) for batch in batches] or [torch.empty(0)]
         own[f.name], where = ranks.concatenate(torch.cat(of_B))

@@ -1,4 +1,4 @@
-"""What is said of a run's data, on the terminal and in its ledger, and what is refused as a whole."""
+"""Report facts about a run's data, on the terminal and in its ledger, and refuse unusable data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def facts_of(
     num_truncated: int,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """What the ledger says of rows and files; what is left out of them is said. Raises DataError, as `_check_rows`."""
+    """The ledger's facts about rows and files; reports what is left out. Raises DataError like `_check_rows`."""
     num_rows = sum(loaded.verdict_counts.values())
     _check_rows([*loaded.problems, *failures.rows], num_rows, config, say)
     if failures.parts and config.on_bad_row == "error":
@@ -56,7 +56,7 @@ def facts_of(
 def _sources(
     sources: Sequence[Source], loaded: Any, failures: Failures, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """What was given, one by one: name, weight, rows by verdict, and the revision of what was read from the Hub."""
+    """Each source: name, weight, rows by verdict, and the revision of data from the Hub."""
     parts = {part.name: part for part in map(part_of, sources)}
     names = {str(source): part_of(source).name for source in sources}
     failed = {name: [one for one in failures.rows if names.get(one.origin.file) == name] for name in parts}
@@ -75,7 +75,7 @@ def _sources(
 
 
 def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None:
-    """Sound rows that hold nothing to train on, by why, and fields that nobody reads."""
+    """Report valid rows without training content, by reason, and unread fields."""
     aside = Counter(verdict.code for verdict in loaded.problems if verdict.severity == "no_pair")
     for code, number in aside.items():
         say(f"{number} {'row is' if number == 1 else 'rows are'} not trained on: {CODES[code].meaning} ({code})")
@@ -84,18 +84,18 @@ def _say_what_is_not_trained_on(loaded: Any, say: Callable[[str], None]) -> None
 
 
 def require_items(num_items: int, sources: Sequence[Source]) -> None:
-    """Raise DataError where no item is left."""
+    """Raise DataError if no item is left."""
     if not num_items:
         raise DataError(f"{_named(sources)}: nothing is left to train on; lower data.held_out or add rows")
 
 
 def has_weight(items: Iterable[Any]) -> bool:
-    """Whether one of them counts; a demonstration that does not is none."""
+    """Whether any record has a weight above 0; demonstrations without one are dropped."""
     return any(getattr(item, "weight", 1.0) for item in items)
 
 
 def require_weight(is_there: bool, sources: Sequence[Source]) -> None:
-    """Raise DataError where no row to train on has a weight above 0."""
+    """Raise DataError if no training row has a weight above 0."""
     if not is_there:
         raise DataError(
             f"{_named(sources)}: every row to train on has weight 0, so there is nothing to learn; "
@@ -108,7 +108,7 @@ def _named(sources: Sequence[Source]) -> str:
 
 
 def require_pairs(data: Data) -> None:
-    """Raise DataError where one of several sources holds something else."""
+    """Raise DataError if one of several sources does not hold pairs."""
     kinds = kinds_of(data)
     if labelled := next((name for name, kind in kinds.items() if kind == "labelled"), None):
         raise DataError(
@@ -122,7 +122,7 @@ def require_pairs(data: Data) -> None:
 
 
 def facts_of_sides(what: str, *sides: tuple[Iterable[bytes], int]) -> dict[str, Any]:
-    """How many items are on a side, `what` as they are called, and sha256 over these numbers and all keys in order."""
+    """The number of items on a side, named `what`, and the sha256 over these numbers and all keys in order."""
     digest = hashlib.sha256()
     for keys, number in sides:
         digest.update(number.to_bytes(8, "big"))
@@ -137,7 +137,7 @@ def facts_of_sides(what: str, *sides: tuple[Iterable[bytes], int]) -> dict[str, 
 
 
 def _check_rows(problems: Sequence[Verdict], num_rows: int, config: DataConfig, say: Callable[[str], None]) -> None:
-    """Say which rows are left out, and why; stop where the user asked for it or too many are bad. Raises DataError."""
+    """Report rows left out, with reasons. Raises DataError if the user asked for it or too many are bad."""
     bad = [verdict for verdict in problems if verdict.severity == "error"]
     if not bad:
         return

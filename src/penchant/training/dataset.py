@@ -1,4 +1,4 @@
-"""From files to what the loop trains on: rows, verdicts, tokens, and the side that is held out."""
+"""Build the items of the training loop from files: rows, verdicts, tokens, and the held-out split."""
 
 from __future__ import annotations
 
@@ -53,22 +53,22 @@ __all__ = [
 ]
 
 COUNTED_AS = {"labelled": "responses", "demonstrations": "texts", "prompts": "prompts"}
-"""What items of each kind are called where they are counted."""
+"""Names of items of each kind, for counts."""
 Read: TypeAlias = tuple[Loaded[Any], tuple[Sequence[Any], Sequence[Any]]]
-"""How rows were read, and their records: those to train on, and those held out."""
+"""A report on reading, and the records for training and those held out."""
 Item = TypeVar("Item", EncodedPair, EncodedLabelled, EncodedExample, EncodedPrompt)
 
 
 @dataclass(frozen=True)
 class Dataset(Generic[Item]):
-    """Encoded items, and what the ledger says about them."""
+    """Encoded items, and the ledger's facts about them."""
 
     train: Sequence[Item]
     held_out: Sequence[Item]
     facts: dict[str, Any]
 
     def referenced(self) -> Sequence[TokenSequence]:
-        """All sequences that a reference scores."""
+        """All sequences to be scored by a reference."""
         sides = self.train, self.held_out
         if isinstance(self.train, SomePairs) and isinstance(self.held_out, SomePairs):
             return Responses(self.train, self.held_out)
@@ -78,9 +78,9 @@ class Dataset(Generic[Item]):
 def pair_dataset(
     config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, folder: Path | None = None
 ) -> Dataset[EncodedPair]:
-    """Preference pairs, split by prompt. Raises DataError, also when nothing is left to train on.
+    """Read preference pairs, split by prompt. Raises DataError, also if nothing is left to train on.
 
-    folder: where tokens are kept from one run to the next; None holds them in memory.
+    folder: where tokens are cached between runs; None keeps them in memory.
     """
     require_pairs(data)
     sources, limits = sources_of(data), limits_of(config, model)
@@ -90,7 +90,7 @@ def pair_dataset(
     is_held_out = is_out[store.columns["records"]]
     train = SomePairs(store, np.flatnonzero(~is_held_out))
     held_out = SomePairs(store, np.flatnonzero(is_held_out))
-    late = sorted(read.problems, key=lambda problem: bool(is_out[problem[0]]))  # those of training come first
+    late = sorted(read.problems, key=lambda problem: bool(is_out[problem[0]]))  # those of the training side first
     so_far = FailuresSoFar()
     so_far.add((verdict for _, verdict in late), read.in_part)
     facts = facts_of(config, sources, limits, read.loaded, so_far.found(), read.num_truncated, reporter.say)
@@ -103,7 +103,7 @@ def pair_dataset(
 def labelled_dataset(
     config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, folder: Path | None = None
 ) -> Dataset[EncodedLabelled]:
-    """Labelled responses, or pairs taken apart, split by prompt; folder: see `pair_dataset`. Raises DataError."""
+    """Read labelled responses, or pairs as such, split by prompt; folder: see `pair_dataset`. Raises DataError."""
 
     def read() -> Read:
         loaded = load_labelled(
@@ -123,7 +123,7 @@ def labelled_dataset(
 def demonstration_dataset(
     config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, folder: Path | None = None
 ) -> Dataset[EncodedExample]:
-    """Conversations, split by prompt, or plain text, by text; folder: see `pair_dataset`. Raises DataError."""
+    """Read conversations, split by prompt, or plain text, by text; folder: see `pair_dataset`. Raises DataError."""
 
     def read() -> Read:
         loaded = load_demonstrations(data, on_bad_row="drop", limit=config.max_rows, subset=config.subset, seed=seed)
@@ -135,7 +135,7 @@ def demonstration_dataset(
 def prompt_dataset(
     config: DataConfig, data: Data, model: LanguageModel, seed: int, reporter: Reporter, *, room: int
 ) -> Dataset[EncodedPrompt]:
-    """Prompts, split by prompt, of which each leaves `room` for a response. Raises DataError, ConfigError."""
+    """Read prompts, split by prompt, each leaving `room` tokens for a response. Raises DataError, ConfigError."""
     longest = min(config.max_length, model.context_length)
     if room >= longest:
         raise ConfigError(
@@ -162,7 +162,7 @@ def _encoded(
     reporter: Reporter,
     folder: Path | None = None,
 ) -> Dataset[Item]:
-    """Both sides, train and held out, as tokens, with what the ledger says of them."""
+    """Encode both sides, train and held out, with the ledger's facts about them."""
     sources, limits = sources_of(data), limits_of(config, model)
 
     def make() -> BothSides:
@@ -192,18 +192,18 @@ def _encoded(
 
 
 def groups_of(items: Sequence[Any], group_of: Callable[[Any], Hashable]) -> Iterable[Hashable]:
-    """The group of every item; for pairs of a store, what tells their prompts apart there."""
+    """The group of every item; for stored pairs, the store's number of the prompt."""
     return items.prompts if isinstance(items, SomePairs) else (group_of(item) for item in items)
 
 
 def _share_of_longer(pairs: SomePairs) -> float | None:
-    """How often the chosen response has more tokens, equal lengths counted half: what looking at length alone gives."""
+    """The share of pairs with more chosen tokens, equal lengths counted half: the accuracy of length alone."""
     chosen, rejected = pairs.response_lengths()
     return float((0.5 + 0.5 * np.sign(chosen - rejected)).sum()) / len(pairs) if len(pairs) else None
 
 
 def limits_of(config: DataConfig, model: LanguageModel) -> Limits:
-    """The length limits, within what the model was built for."""
+    """The length limits, within the model's context."""
     max_length = min(config.max_length, model.context_length)
     prompt = min(config.max_prompt_length or max_length - 1, max_length - 1)
     return Limits(max_length, prompt, model.context_length)

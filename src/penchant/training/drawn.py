@@ -1,4 +1,4 @@
-"""Of a run whose data the model writes itself: what was written in all, and whether any of it taught anything."""
+"""Summarise the sampled data of a run that generates its own: totals, and whether any of it was informative."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ IN_LEDGER = {"drawn/responses": "num_responses_written", "drawn/pairs": "num_pai
 
 
 def drawn_in_all(rows: Rows) -> dict[str, int]:
-    """What the ledger says of all steps together; nothing of a run on data that were there."""
+    """The ledger's totals over all steps; empty for a run on existing data."""
     columns = {ours: [row[name] for row in rows if name in row] for name, ours in IN_LEDGER.items()}
     return {name: int(sum(values)) for name, values in columns.items() if values}
 
 
 def require_decided(rows: Rows, judge: str) -> None:
-    """Raise TrainingError where the judge told no two responses apart in any step, so that nothing can be learned."""
+    """Raise TrainingError if the judge never separated two responses, so that nothing can be learned."""
     shares = [row["frac_undecided"] for row in rows if "frac_undecided" in row]
     if shares and min(shares) == 1:
         num = int(sum(row.get("drawn/responses", 0) for row in rows))

@@ -1,4 +1,4 @@
-"""The end of training: the model is written, and the ledger says what it took."""
+"""The end of training: write the model, and record what it took in the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["finish"]
 
 
 def finish(loop: Loop[Any], num_trained: int) -> None:
-    """Write the model of a loop that has run, the best one where an alarm asks for it. num_trained: parameters."""
+    """Write the model of a finished loop, the best one if an alarm requested it. num_trained: trained parameters."""
     rows = loop.record.metrics_rows()
     require_decided(rows, str(loop.record.ledger.get("judge")))
     kept = loop.alarms.take_best(loop)

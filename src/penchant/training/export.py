@@ -1,4 +1,4 @@
-"""A run, or any model, for other tools: one plain folder, one GGUF file, a repository on the Hub."""
+"""Export a run, or any model, for other tools: a plain folder, a GGUF file, a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CARD = "README.md"
 
 @dataclass(frozen=True)
 class Exported:
-    """place: a folder, a file, or an address. kind: what lies there, in words. num_bytes: of all that was written."""
+    """place: a folder, a file, or an address. kind: its content, in words. num_bytes: total size written."""
 
     place: Path | str
     kind: str
@@ -52,10 +52,10 @@ def export(
     chat_template: str | None = None,
     reporter: Reporter,
 ) -> list[Exported]:
-    """Write the model in one form or several; what cannot be is said before the first is begun. Raises as they do.
+    """Write the model in one form or several; errors of all forms are raised before the first is begun.
 
-    merged, dtype: see `export_model`. gguf, gguf_type, ollama: see `export_gguf`. push: a repository on the Hub that is
-    sent the folder, private unless that is False, see `Destination`. What is left out is float32, f16, private.
+    merged, dtype: see `export_model`. gguf, gguf_type, ollama: see `export_gguf`. push: a repository on the Hub to
+    upload the folder to, private unless that is False, see `Destination`. The defaults are float32, f16, private.
     """
     if merged is None and gguf is None:
         raise ConfigError(
@@ -102,15 +102,15 @@ def export_model(
     chat_template: str | None = None,
     reporter: Reporter,
 ) -> Exported:
-    """Write the trained weights, tokenizer and chat template to the folder `merged`, an adapter folded into its model.
+    """Write the trained weights, tokenizer and chat template to the folder `merged`, with any adapter merged in.
 
-    model: a run folder, or whatever else names a model; or one in memory, which stays as it is. dtype: one of DTYPES,
-    of the written weights.
-    chat_template: "plain", or the path of a Jinja template, to be written instead of the tokenizer's own. Beside them
-    stand the card of a run's model, and where the model came from, see `penchant.training.provenance`.
+    model: a run folder, or another name of a model; or one in memory, which is not changed. dtype: one of DTYPES, of
+    the written weights.
+    chat_template: "plain", or the path of a Jinja template, to write instead of the tokenizer's own. The folder also
+    gets the model card of a run, and the model's origin, see `penchant.training.provenance`.
 
-    Raises ConfigError, ModelError, OutputError where `merged` is not empty or cannot be made, and WrittenError where
-    what was read back computes anything else than the model; then nothing is left of it.
+    Raises ConfigError, ModelError, OutputError if `merged` is not empty or cannot be made, and WrittenError if the
+    written model computes different values; no file is kept then.
     """
     _require_new_folder(merged, dtype)
     loaded, origin, card = _loaded(model, chat_template, reporter)
@@ -137,13 +137,13 @@ def export_gguf(
     chat_template: str | None = None,
     reporter: Reporter,
 ) -> list[Exported]:
-    """Write one GGUF file, tokenizer and chat template inside, which llama.cpp reads; an adapter is folded in.
+    """Write one GGUF file for llama.cpp, including tokenizer and chat template, with any adapter merged in.
 
-    gguf_type: of the weights, one of `penchant.models.gguf.TYPES`. ollama: whether a Modelfile is written beside it.
+    gguf_type: that of the weights, one of `penchant.models.gguf.TYPES`. ollama: write a Modelfile beside it.
     model, chat_template: see `export_model`.
 
-    Raises ConfigError, also for a family or a tokenizer that is not written, ModelError, OutputError where `gguf` is
-    there already or cannot be made, and WrittenError; then nothing is left of it.
+    Raises ConfigError, also for an unsupported family or tokenizer, ModelError, OutputError if `gguf` already exists or
+    cannot be made, and WrittenError; no file is kept then.
     """
     from penchant.models.gguf import modelfile, save_gguf
 
@@ -173,7 +173,7 @@ def export_gguf(
 def _loaded(
     model: str | LanguageModel, chat_template: str | None, reporter: Reporter
 ) -> tuple[LanguageModel, dict[str, Any], Path | None]:
-    """A model of one's own to change, where it came from, and the card of a run's model."""
+    """A private copy of the model, its origin, and the card of a run's model."""
     if isinstance(model, LanguageModel):
         return model.copy(), origin_of_loaded(model.name, model), None
     reporter.say(f"loading {model}")

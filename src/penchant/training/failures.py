@@ -1,6 +1,6 @@
-"""What fails only once it is tokens: a row of which nothing is left, or a pair of a row of which others are trained on.
+"""Track failures of tokenisation: rows of which nothing is left, and single pairs of rows that are otherwise used.
 
-A row may make several pairs, as a list of answers does, or several responses. It is a bad row if none of them is left.
+A row may make several pairs, such as a list of answers, or several responses. It is a bad row if none of them is left.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ __all__ = ["Failures", "FailuresSoFar"]
 
 @dataclass(frozen=True)
 class Failures:
-    """rows: why nothing is left of a row, once for each. parts: why a pair, or a response, of any other row failed."""
+    """rows: for each row without anything left, the reason. parts: for other rows, the reason of each failed part."""
 
     rows: tuple[Verdict, ...] = ()
     parts: tuple[Verdict, ...] = ()
 
     def counted(self, counts: Mapping[str, int], early: Sequence[Verdict]) -> dict[str, int]:
-        """Rows by verdict; one that failed as tokens gives up the verdict, among `early`, that it had as text."""
+        """Rows by verdict; a row that failed as tokens loses its earlier verdict, among `early`."""
         rows = Counter(counts)
         before = {verdict.origin: verdict.code for verdict in early}
         for verdict in self.rows:
@@ -31,7 +31,7 @@ class Failures:
         return {code: number for code, number in rows.items() if number}
 
     def parts_by_code(self) -> dict[str, int]:
-        """How many parts failed, by why."""
+        """The number of failed parts, by reason."""
         return dict(Counter(verdict.code for verdict in self.parts))
 
     def of_parts(self) -> Iterator[str]:
@@ -42,9 +42,9 @@ class Failures:
 
 
 class FailuresSoFar:
-    """Tells the two apart while items are encoded, in memory that grows with the failures alone.
+    """Separates the two while items are encoded, in memory that grows only with the failures.
 
-    Those of a row come one after the other, or its failures are told before what was kept of it.
+    The items of a row come consecutively, or its failures are reported before the ones kept.
     """
 
     def __init__(self) -> None:
@@ -53,30 +53,30 @@ class FailuresSoFar:
         self._kept: Origin | None = None
 
     def failed(self, verdict: Verdict) -> None:
-        """One could not become tokens."""
+        """Record an item that could not be encoded."""
         self._verdicts.setdefault(verdict.origin, []).append(verdict)
         if verdict.origin == self._kept:
             self._in_part.add(verdict.origin)
 
     def kept(self, origin: Origin) -> None:
-        """One became tokens."""
+        """Record an encoded item."""
         self._kept = origin
         if self._verdicts and origin in self._verdicts:
             self._in_part.add(origin)
 
     def add(self, problems: Iterable[Verdict], kept: Iterable[Origin]) -> None:
-        """What became of many."""
+        """Record the results of many items."""
         for verdict in problems:
             self.failed(verdict)
         for origin in kept:
             self.kept(origin)
 
     def in_part(self) -> frozenset[Origin]:
-        """The rows of which something failed and something was kept."""
+        """The rows with both failed and kept items."""
         return frozenset(self._in_part)
 
     def found(self) -> Failures:
-        """What there is so far."""
+        """The failures so far."""
         rows = tuple(found[0] for origin, found in self._verdicts.items() if origin not in self._in_part)
         parts = tuple(one for origin, found in self._verdicts.items() if origin in self._in_part for one in found)
         return Failures(rows, parts)

@@ -1,4 +1,4 @@
-"""Numbers that must be right: rewards of zero before the first step, gradients and weights that are finite."""
+"""Check numbers during training: zero rewards before the first step, finite gradients and weights."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["require_finite", "require_gradient", "require_rewards_of_zero", "say
 
 
 def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
-    """Raise TrainingError where a trained parameter holds an infinity or what is no number.
+    """Raise TrainingError if a trained parameter is infinite or NaN.
 
-    A step whose gradient is not finite is skipped, but a step that is too long can still leave the range of numbers.
+    A step with a non-finite gradient is skipped, but too large a step can still overflow.
     """
     bad = [name for name, parameter in parameters.items() if not torch.isfinite(own_slice(parameter.detach())).all()]
     if bad:
@@ -30,13 +30,13 @@ def require_finite(parameters: Mapping[str, torch.nn.Parameter]) -> None:
 
 
 def require_gradient(loss: Tensor) -> None:
-    """Raise ConfigError where a loss has none to give."""
+    """Raise ConfigError if the loss has no gradient."""
     if not loss.requires_grad:
         raise ConfigError("the loss does not depend on the model, so there is nothing to learn; detach nothing in it")
 
 
 def require_rewards_of_zero(result: StepResult[Any]) -> None:
-    """Before its first step a policy is its own reference: rewards are zero and the loss is that of a coin toss."""
+    """Check that rewards are zero and the loss is that of a coin toss while the policy equals its reference."""
     worst, size = (
         [abs(result.means.get(f"{of}/{side}", 0.0)) for side in ("chosen", "rejected")] for of in ("rewards", "logps")
     )
@@ -51,9 +51,9 @@ def require_rewards_of_zero(result: StepResult[Any]) -> None:
 def say_not_finite(
     step: int, result: StepResult[Any], num_in_a_row: int, most: int, say: Callable[[str], None]
 ) -> None:
-    """A non-finite gradient never reaches the weights, which is said; TrainingError where `most` came in a row.
+    """Report a non-finite gradient, which never reaches the weights; TrainingError after `most` in a row.
 
-    step: those taken before.
+    step: the number of steps taken before.
     """
     rows = ", ".join(str(item.origin) for item in result.bad_items[:8])
     what = f"step {step + 1}: loss or gradient is not finite in a batch with {rows}"

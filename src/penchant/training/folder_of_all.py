@@ -1,4 +1,4 @@
-"""The run folder that several processes have in common: the first writes it, the others read there alone."""
+"""The run folder of several processes: the first process writes it, the others only read it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["OthersRunFolder", "first_alone_in_run", "record_of"]
 
 @contextmanager
 def first_alone_in_run(place: Path, command: str) -> Iterator[None]:
-    """Inside, no other run writes in this folder: the first process has locked it, before any other looks into it."""
+    """A context in which the first process has locked the folder before any other process reads it."""
     with ExitStack() as stack:
         with ranks.first_goes_ahead():
             if ranks.is_first():
@@ -34,7 +34,7 @@ def first_alone_in_run(place: Path, command: str) -> Iterator[None]:
 
 
 def record_of(config: RunConfig, command: str, *, resume: bool) -> RunRecord:
-    """What the run is written down in: in memory or in its folder, which the first process alone writes."""
+    """The record of the run: in memory or in its folder, which only the first process writes."""
     if config.output is None:
         return RunRecord.begin(config, command)
     with ranks.first_goes_ahead():
@@ -42,11 +42,11 @@ def record_of(config: RunConfig, command: str, *, resume: bool) -> RunRecord:
 
 
 class OthersRunFolder(RunFolder):
-    """The folder as all processes but the first have it: they find there what the first has written."""
+    """The read-only view of the folder for all processes but the first."""
 
     @classmethod
     def create(cls, config: RunConfig, command: str, *, resume: bool) -> RunFolder:
-        """What the first process has made by now."""
+        """Open the folder that the first process has created."""
         assert config.output is not None, "a run without an output is a RunRecord"
         folder = cls(Path(config.output))
         folder.ledger = read_ledger(folder.path)

@@ -1,4 +1,4 @@
-"""What a process of a run holds in memory, part by part: counted from the model's blueprint, before it is loaded."""
+"""Estimate the memory of a run's process, part by part, from the model's blueprint, before it is loaded."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from penchant.models.devices import Device, held_bytes
 from penchant.models.logprobs import CHUNK_BYTES
 from penchant.training.config import DPOConfig, RunConfig
 from penchant.training.live import reads_kl
-from penchant.training.plan import Counts
+from penchant.training.size_of_run import Counts
 
 __all__ = ["footprint", "offloaded", "state_of"]
 
 CONTEXT_BYTES = 0.6e9
-"""What a GPU's context and libraries are assumed to take."""
+"""The assumed memory of a GPU's context and libraries."""
 MOMENT_BYTES = {"float32": 8.0, "8bit": 2 + 2 * 4 / 256}
-"""Of AdamW's two moments of a parameter; those of 8 bits have a float32 scale for 256 of each."""
+"""Bytes of AdamW's two moments per parameter; 8-bit moments have a float32 scale per 256 values."""
 
 
 def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str, processes: int) -> dict[str, float]:
-    """Bytes that each process holds whatever the data are, by part.
+    """Bytes per process that do not depend on the data, by part.
 
-    mode: "replicated" or "sharded"; of a model in slices, an adapter and what belongs to it is whole in each process.
-    Slices that are kept in the memory of the machine are not among them.
+    mode: "replicated" or "sharded"; an adapter of a sharded model, with its state, is replicated. Offloaded shards are
+    not included.
     """
     total, trained = blueprint.parameters()
     saved, dequantised = blueprint.quantised()
@@ -33,7 +33,7 @@ def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str,
         "gradients": 4.0 * trained,
         "moments": MOMENT_BYTES[config.optimiser.moments] * trained,
         "a dequantised layer": dequantised,
-        "reading": saved if device.waits else 0.0,  # on its way to another device it lies in this machine's memory
+        "reading": saved if device.waits else 0.0,  # loaded through this machine's memory to another device
     }
     if mode == "replicated":
         return held
@@ -43,7 +43,7 @@ def state_of(config: RunConfig, blueprint: Blueprint, device: Device, mode: str,
 
 
 def offloaded(config: RunConfig, blueprint: Blueprint, device: Device, mode: str, processes: int) -> float:
-    """Bytes of slices that each process keeps in the memory of the machine beside its device; 0 where it keeps none."""
+    """Bytes of shards that each process keeps in the machine's memory instead of its device's; 0 without offloading."""
     if mode == "replicated" or not _offloads(config, device):
         return 0.0
     on_device = config.model_copy(update={"parallel": config.parallel.model_copy(update={"offload": False})})
@@ -54,7 +54,7 @@ def offloaded(config: RunConfig, blueprint: Blueprint, device: Device, mode: str
 def footprint(
     config: RunConfig, blueprint: Blueprint, state: Mapping[str, float], counts: Counts, passing: float
 ) -> dict[str, float]:
-    """The same with what the data add. passing: the most that a micro-batch holds beside the state, in bytes."""
+    """The total including data-dependent parts. passing: the most bytes of a micro-batch besides the state."""
     text, samples = blueprint.text_config, config.save.num_samples
     scored = sum(int(sequence.scored.sum()) for sequence in counts.largest)
     logits = 0 if blueprint.is_reward else min(CHUNK_BYTES, 4.0 * scored * text.vocab_size)
@@ -64,13 +64,13 @@ def footprint(
     return {
         **state,
         "activations": passing - logits,
-        "logits": logits * (1 + 2 * reads_kl(config)),  # those of the reference too, and its probabilities
+        "logits": logits * (1 + 2 * reads_kl(config)),  # also the reference's logits and probabilities
         "cache": 4.0 * 2 * samples * longest * blueprint.depth * heads * width,
     }
 
 
 def _keeps_another(config: RunConfig, blueprint: Blueprint) -> bool:
-    """Whether a second model is held beside the one that is trained."""
+    """Whether a second model is in memory besides the trained one."""
     if isinstance(config, DPOConfig) and config.dpo.moving_reference is not None:
         return True
     another = reads_kl(config) and (not blueprint.rank or config.model.reference is not None)
@@ -78,11 +78,11 @@ def _keeps_another(config: RunConfig, blueprint: Blueprint) -> bool:
 
 
 def _slices(held: Mapping[str, float], blueprint: Blueprint, processes: int) -> dict[str, float]:
-    """Of what is cut over the processes, what each of them holds."""
+    """Bytes of the sharded parts that each process holds."""
     cut = ("weights",) if blueprint.rank else ("weights", "gradients", "moments")
     return {part: held[part] / processes for part in cut}
 
 
 def _offloads(config: RunConfig, device: Device) -> bool:
-    """Whether slices lie elsewhere than on the device; of a processor, the memory of the machine is its own."""
+    """Whether shards are kept off the device; a CPU's memory is the machine's, so nothing changes there."""
     return config.parallel.offload and not device.waits

@@ -1,4 +1,4 @@
-"""What a caller hands over in memory, and what stands for it in the settings of the run."""
+"""Objects that a caller passes in memory, and what replaces them in the settings of the run."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ ModelLike = str | os.PathLike[str] | LanguageModel | Run
 
 
 class Online(Protocol):
-    """Pairs that are made while training, of what the policy writes; `penchant.Online` is one."""
+    """Pairs built during training from the policy's samples; `penchant.Online` is one."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the run's settings say of it, by dotted name."""
+        """Its settings, by dotted name."""
 
     def data(self, prompts: Any) -> Any:
-        """Prompts as a caller gives them, as data."""
+        """The caller's prompts, as data."""
 
     def prepare(self, config: Any, given: Given) -> tuple[Any, Given]:
-        """The recipe that makes the pairs, and what it is given."""
+        """The recipe that makes the pairs, and its inputs."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """In place of what settings name: model, reference, data, objective and callbacks, each where it is in memory."""
+    """Objects in memory that replace names in settings: model, reference, data, objective and callbacks."""
 
     model: LanguageModel | None = None
     reference: LanguageModel | None = None
@@ -55,7 +55,7 @@ class Given:
         objective: str | Callable[[Any], Tensor] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> Given:
-        """Those of the arguments that are in memory. Raises ConfigError for callbacks that are none."""
+        """Collect the arguments that are in memory. Raises ConfigError for invalid callbacks."""
         own = objective if callable(objective) else None
         if isinstance(callbacks, Callback) or not all(isinstance(one, Callback) for one in callbacks):
             raise ConfigError("callbacks is a list of penchant.Callback objects; give [MyCallback()]")
@@ -70,7 +70,7 @@ class Given:
         reference: ModelLike | None = None,
         objective: str | Callable[[Any], Tensor] | None = None,
     ) -> dict[str, Any]:
-        """The same arguments as settings hold them: names and paths, none for data in memory. Raises ConfigError."""
+        """The arguments as settings: names and paths, none for data in memory. Raises ConfigError."""
         return {
             "model": name_of_model(model),
             "reference": name_of_model(reference),
@@ -81,14 +81,14 @@ class Given:
 
 
 def loaded_of(model: ModelLike | None) -> LanguageModel | None:
-    """The model where it is in memory and lies in no folder of its own, or was loaded by the caller."""
+    """The model if it is in memory and has no folder, or was loaded by the caller."""
     if isinstance(model, Run):
         return model.model if model.path is None else None
     return model if isinstance(model, LanguageModel) else None
 
 
 def name_of_model(model: ModelLike | None) -> str | None:
-    """What it is called where it is loaded or recorded."""
+    """Its name for loading and in records."""
     if isinstance(model, Run):
         return model.model.name if model.path is None else str(model.path)
     if isinstance(model, LanguageModel):
@@ -97,14 +97,14 @@ def name_of_model(model: ModelLike | None) -> str | None:
 
 
 def path_of(value: str | os.PathLike[str] | None, argument: str, words: str = "a path") -> str | None:
-    """A path as text, None for None. Raises ConfigError for what is none; `words` says what was wanted."""
+    """A path as text, None for None. Raises ConfigError for anything else; `words` names the expected value."""
     if value is None or isinstance(value, str | os.PathLike):
         return None if value is None else os.fspath(value)
     raise ConfigError(f"{argument} is of type {type(value).__name__}; give {words}")
 
 
 def _are_paths(data: Any) -> bool:
-    """Whether this names files: a path, or a list or tuple of nothing else; None names none and is none."""
+    """Whether this is a path, or a list or tuple of paths."""
     if isinstance(data, list | tuple):
         return bool(data) and all(isinstance(one, str | os.PathLike) for one in data)
     return data is None or isinstance(data, str | os.PathLike)

@@ -1,4 +1,4 @@
-"""Metrics on held-out items, measured the same way as in training, without a gradient."""
+"""Evaluate held-out items, measured as in training but without a gradient."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ ACCURACY, MARGIN = "rewards/accuracies", "rewards/margins"
 def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], token_budget: int) -> dict[str, float]:
     """Mean loss and metrics over all items, each under its training name with the prefix `eval_`.
 
-    To an objective that compares the pairs of a batch, all items are one batch. Of the accuracy, the limits of its 95%
-    interval too, as `eval_rewards/accuracies_low` and `_high`; pairs of one prompt go together. The same by
-    which response is longer, as `eval_rewards/accuracies/chosen_longer`, `_as_long` and `_shorter`, with `_num` pairs,
-    and `eval_rewards/ece`, how far sigmoid(margin) is from being right as often as it says, with its
-    limits. Ranks share the micro-batches.
+    For a batch-coupled objective, all items form one batch. The accuracy also has the limits of its 95% interval, as
+    `eval_rewards/accuracies_low` and `_high`, clustered by prompt. It is also split by which response is longer, as
+    `eval_rewards/accuracies/chosen_longer`, `_as_long` and `_shorter`, with `_num` pairs. `eval_rewards/ece` is the
+    expected calibration error of sigmoid(margin), with its limits. Ranks share the micro-batches.
     """
     tally = Tally()
     pairs: dict[str, list[Any]] = {"right": [], "prompts": [], "margins": [], "lengths": []}
@@ -60,7 +59,7 @@ def evaluate_task(model: LanguageModel, task: Task[Any], items: Sequence[Any], t
 def _of_pairs(
     right: Sequence[float], prompts: Sequence[str], margins: Sequence[float], lengths: Sequence[Sequence[int]]
 ) -> dict[str, float]:
-    """The accuracy's limits, the accuracy by which response is longer with its own, and how well it is calibrated."""
+    """The accuracy's limits, the accuracy by which response is longer with its limits, and the calibration."""
     rate = win_rate_of(right, prompts)
     found: dict[str, float] = {f"eval_{ACCURACY}_low": rate.low, f"eval_{ACCURACY}_high": rate.high}
     for name, share in accuracy_by_length(right, [(a, b) for a, b in lengths], prompts).items():
@@ -85,7 +84,7 @@ def _first_tokens(item: Any) -> bytes:
 
 @dataclass(frozen=True)
 class _MicroBatches(Sequence[list[Any]]):
-    """The items of each micro-batch that falls to this rank, put together when it is asked for."""
+    """The micro-batches of this rank, each assembled on access."""
 
     items: Sequence[Any]
     packed: Sequence[Sequence[int]]

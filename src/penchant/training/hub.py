@@ -1,4 +1,4 @@
-"""A written model folder, sent to the Hugging Face Hub; who may is found out before anything is written."""
+"""Upload a model folder to the Hugging Face Hub; access is checked before anything is written."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 class Destination:
-    """A repository of models on the Hub, by its name `owner/name`. Nobody else reads a private one.
+    """A model repository on the Hub, by its name `owner/name`.
 
     The Hub's own login is used: `hf auth login`, or HF_TOKEN.
     """
 
     def __init__(self, name: str, *, private: bool = True) -> None:
-        """Raises ConfigError for what is no name."""
+        """Raises ConfigError for an invalid name."""
         if not NAME.fullmatch(name):
             raise ConfigError(f"`push=...` is a repository on the Hub, as owner/name, got '{name}'; write it so")
         self.name, self.private = name, private
 
     def require_ready(self) -> None:
-        """Raise OutputError where nothing could be sent: not logged in, no network, or readable by others already."""
+        """Raise OutputError if an upload would fail: not logged in, no network, or the repository is public."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import LocalTokenNotFoundError, RepositoryNotFoundError
 
@@ -49,7 +49,7 @@ class Destination:
             )
 
     def send(self, folder: Path) -> str:
-        """Make the repository where it is not there, and put all files of the folder in; returns its address."""
+        """Create the repository if missing, upload all files of the folder, and return its address."""
         from huggingface_hub import HfApi
 
         with self._explained():
@@ -66,7 +66,7 @@ class Destination:
             yield
         except OutputError:
             raise
-        except Exception as error:  # the Hub client has a dozen kinds of failure
+        except Exception as error:  # the Hub client raises many kinds of errors
             raise OutputError(
                 f"{self.name}: the Hub did not take it ({reason_of(error)}); check the network, the name, and the "
                 "rights of your token"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a step is finished and saved first, anything else stops; a second signal stops at once."""
+"""Handle Ctrl-C and SIGTERM: finish and save a step first, stop anything else; a second signal stops at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Interrupted", "StopRequest", "listening", "stopping"]
 class Interrupted(BaseException):
     """The run was asked to stop; not an Exception, so that nothing swallows it.
 
-    An empty message leaves the words to whoever knows how to go on. at_once: asked twice, so nothing is saved any more.
+    An empty message is filled in by a caller that knows how to resume. at_once: a second request, so nothing is saved.
     """
 
     def __init__(self, signal_number: int, message: str = "", *, at_once: bool = False) -> None:
@@ -24,9 +24,9 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """What a signal has asked for. Inside `finishing` it waits for the next `check`, elsewhere it interrupts.
+    """The request of a signal. Inside `finishing` it waits for the next `check`, elsewhere it interrupts.
 
-    Of several ranks each waits for the next `check`, where all stop that any of them was asked to.
+    With several ranks it always waits for the next `check`, where all stop if any was asked to.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class StopRequest:
         self.waits = self.meets = ranks.size() > 1
 
     def receive(self, number: int) -> None:
-        """Take in a signal."""
+        """Receive a signal."""
         if self.signal_number is not None:
             raise Interrupted(number, at_once=True)
         self.signal_number = number
@@ -48,7 +48,7 @@ class StopRequest:
 
     @contextmanager
     def finishing(self) -> Iterator[None]:
-        """What is done inside is done to its end, and then looked whether it was the last."""
+        """A context whose body is completed before a request is checked."""
         before, self.waits = self.waits, True
         try:
             yield
@@ -60,7 +60,7 @@ class StopRequest:
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Inside, SIGINT and SIGTERM make a request; outside of the main thread nothing is changed."""
+    """A context in which SIGINT and SIGTERM make a request; no effect outside the main thread."""
     request = StopRequest()
     with _handled({signal.SIGINT, signal.SIGTERM}, request.receive):
         yield request
@@ -68,7 +68,7 @@ def listening() -> Iterator[StopRequest]:
 
 @contextmanager
 def stopping() -> Iterator[None]:
-    """Inside, SIGTERM ends a command as Ctrl-C does, through every `finally`, and a second one at once."""
+    """A context in which SIGTERM ends a command like Ctrl-C, running every `finally`; a second one ends at once."""
     with _handled({signal.SIGTERM}, StopRequest().receive):
         yield
 

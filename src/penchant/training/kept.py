@@ -1,8 +1,8 @@
-"""Tokens kept in the cache folder from one run to the next: the name they are found by, and who makes them, when.
+"""Cache tokens between runs: the cache key, and who creates an entry, when.
 
-The name is a digest of the data, of the settings that decide which rows are read and how they are cut, of the
-tokenizer, the chat template, and the files of Penchant that read and encode. So tokens of another tokenizer are never
-taken; those that are damaged are made again.
+The key is a digest of the data, of the settings that decide which rows are read and how they are cut, of the tokenizer,
+the chat template, and the Penchant files that read and encode. So tokens of another tokenizer are never used; damaged
+entries are rebuilt.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from penchant.training.config import RunConfig
 __all__ = ["MOST_BYTES", "found_or_made", "key_of", "tokens_folder"]
 
 MOST_BYTES = 20 * 1000**3
-"""What all stores of the cache folder may take; those used longest ago are removed beyond it."""
+"""The most bytes of all stores in the cache folder; the least recently used ones are removed."""
 
 Found = TypeVar("Found")
 
 
 def tokens_folder(run: RunConfig) -> Path | None:
-    """Where a run keeps tokens; None for one that writes nothing."""
+    """The folder in which a run caches tokens; None for a run that writes nothing."""
     return cache_folder() / "tokens" if run.output else None
 
 
 def key_of(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, read_as: str) -> str | None:
-    """The name of the tokens of these data; None where what they depend on cannot be told.
+    """The cache key of these data; None if what they depend on is unknown.
 
-    read_as: all else that decides what is read of them, and what becomes of it.
+    read_as: everything else that decides what is read of them and how it is processed.
     """
     encoder_is = encoder.fingerprint()
     files = [one.source if isinstance(one, ReadAs) else one for one in sources]
@@ -63,9 +63,9 @@ def key_of(sources: Sequence[Source], encoder: ChatEncoder, limits: Limits, read
 def found_or_made(
     place: Path, read: Callable[[Path], Found], make: Callable[[Path], object], say: Callable[[str], None]
 ) -> Found:
-    """What `read` finds at `place`; where there is nothing, or what is damaged, `make` writes it first, in one run.
+    """Return what `read` finds at `place`; if it is missing or damaged, `make` writes it first, in one process.
 
-    Raises OSError where the folder takes no files.
+    Raises OSError if the folder is not writable.
     """
     lock = place.with_name(f".{place.name}.lock")
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def found_or_made(
 
 
 def _opened(place: Path, read: Callable[[Path], Found], say: Callable[[str], None]) -> Found | None:
-    """What is kept there; None for nothing, and for what is damaged."""
+    """The cached entry; None if it is missing or damaged."""
     try:
         found = read(place)
         os.utime(place)
@@ -104,7 +104,7 @@ def _wait_while(lock: Path) -> None:
 
 
 def _remove_oldest(folder: Path, keep: Path) -> None:
-    """Until the rest is within MOST_BYTES; a store that another process has open stays readable to it."""
+    """Remove the oldest stores until the rest is within MOST_BYTES; open ones stay readable."""
     stores = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
     total = 0
     with suppress(OSError):
@@ -116,7 +116,7 @@ def _remove_oldest(folder: Path, keep: Path) -> None:
 
 @cache
 def _code() -> str:
-    """sha256 of the files that read and encode, and the versions of what they use."""
+    """The sha256 of the files that read and encode, and the versions of their dependencies."""
     digest = hashlib.sha256("".join(version(name) for name in ("transformers", "tokenizers", "jinja2")).encode())
     for room in (penchant.data, penchant.tokens):
         for file in sorted(Path(str(room.__file__)).parent.rglob("*.py")):

@@ -1,4 +1,4 @@
-"""What would make a run fit that does not: settings that take less memory, each tried in a plan of its own."""
+"""Propose settings that reduce memory for a run that does not fit, each verified by its own plan."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from penchant.training.config import DPOConfig, LoraConfig, RunConfig
-from penchant.training.planned import Plan
+from penchant.training.cost_of_run import Plan
 from penchant.training.shareable import why_not_sharded
 from penchant.wording import bytes_in_words
 
@@ -19,24 +19,24 @@ NOTHING_FITS = "a smaller model, or a device with more memory"
 
 
 def proposals(config: RunConfig, plan: Plan, replan: Callable[[RunConfig], Plan | None]) -> Iterator[str]:
-    """Settings under which the run would fit, the least costly first, with the memory that it would then take.
+    """Settings under which the run would fit, least costly first, with the memory it would then take.
 
-    Pairs of levers are tried where none is enough. replan: the plan of a run with other settings; None for one whose
-    weights, gradients and moments alone are too much.
+    Pairs of changes are tried if none is enough alone. replan: returns the plan of a run with other settings; None if
+    its weights, gradients and moments alone do not fit.
     """
     levers = list(_levers(config, plan))
     singly = [(lever,) for lever in levers]
-    in_pairs = sorted(combinations(range(len(levers)), 2), key=sum)  # the cost of a lever is its place
+    in_pairs = sorted(combinations(range(len(levers)), 2), key=sum)  # the cost of a change is its position
     found = list(_that_fit(config, singly, replan))
     found = found or list(_that_fit(config, [(levers[i], levers[j]) for i, j in in_pairs], replan))
     yield from found or [NOTHING_FITS]
 
 
 def _levers(config: RunConfig, plan: Plan) -> Iterator[Lever]:
-    """What could be changed, in the order of what it costs: time, then what a process says to others, then the result.
+    """The possible changes, by cost: first time, then communication, then the result.
 
-    First come those under which the same is trained, then moments that are rounded, then an adapter in place of all
-    weights, and last an adapter on weights that are rounded.
+    First come those that do not change the result, then 8-bit moments, then an adapter instead of full fine-tuning, and
+    last an adapter on quantised weights.
     """
     for smaller in (2, 4):
         if (budget := config.optimiser.token_budget // smaller) >= 1:
@@ -64,7 +64,7 @@ def _that_fit(
     for levers in tried:
         settings = {name: value for lever in levers for name, value in lever.items()}
         if len(settings) < sum(map(len, levers)):
-            continue  # two of the same setting
+            continue  # both change the same setting
         changed = _with(config, settings)
         if changed.parallel.mode == "sharded" and why_not_sharded(changed, 2):
             continue

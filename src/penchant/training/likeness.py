@@ -1,7 +1,7 @@
-"""How alike the sides of training pairs are to the model before its first step: CHES, of so few that it costs little.
+"""Measure CHES, how similar the sides of training pairs are to the untrained model, on a few pairs.
 
-Pairs of the highest CHES make their chosen response less likely (Razin et al. 2024, arXiv 2410.08847): where that
-happens, the report names them. It orders the pairs of one model, and its size says nothing across models.
+Pairs of the highest CHES make their chosen response less likely (Razin et al. 2024, arXiv 2410.08847): if that happens,
+the report names them. CHES orders the pairs of one model; its values are not comparable across models.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from penchant.training.out_of_memory import TokenBudget
 __all__ = ["likeness_at_start"]
 
 SHARE = 0.03
-"""Of the pairs that are trained on: one is run forward once, a third of what a step takes of it: 1% of the time."""
+"""The share of training pairs measured: one forward pass each, a third of a training step, is 1% of the time."""
 FEWEST, NUM_NAMED = 10, 5
 
 
 class Beginning(Protocol):
-    """The loop that is about to begin."""
+    """What this module reads of the loop before it starts."""
 
     model: LanguageModel
     data: Dataset[Any]
@@ -35,10 +35,10 @@ class Beginning(Protocol):
 
 
 def likeness_at_start(loop: Beginning, most: int) -> dict[str, Any]:
-    """`likeness` of at most so many pairs as a fact of the ledger; CHES's median and highest, and whose it is.
+    """Measure CHES of a few pairs, as a fact of the ledger: its median and maximum, and the latter's pair.
 
-    None are measured where fewer than `FEWEST` may be, of items that are no pairs, of a model whose own code gives no
-    states, and in a run of several processes.
+    Nothing is measured if fewer than `FEWEST` pairs would be, for items that are not pairs, for a model with custom
+    code that returns no hidden states, and in a run of several processes.
     """
     items: Sequence[Any] = loop.data.train
     num_trained = len(items) * loop.num_steps / loop.steps_per_epoch

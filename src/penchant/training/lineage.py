@@ -1,7 +1,7 @@
-"""Where a run's model came from, as a tree: the models before it, the data, and who judged the data.
+"""Trace a run's model as a tree: earlier models, data, and the judges of the data.
 
-It is read from the ledgers alone, so it stands also where a file is gone; whether the files are still the ones that
-were read, `penchant.training.verify` says.
+It is read from the ledgers alone, so it is available even if files are gone; `penchant.training.verify` checks whether
+the files are still those that were read.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ NOT_RECORDED = "from before this was recorded"
 
 @dataclass(frozen=True)
 class Origin:
-    """kind: run, model, reference, base, data, votes, answers or responses. name: what it is called. facts: what is
-    known of it, in words; of: what it came from."""
+    """A node. kind: run, model, reference, base, data, votes, answers or responses. name: its name. facts: what is
+    known about it, in words; of: its own origins."""
 
     kind: str
     name: str
@@ -40,11 +40,11 @@ class Origin:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """The tree as text, a line a node."""
+        """The tree as text, one line per node."""
         return [self._line(), *_branches(self.of)]
 
     def __str__(self) -> str:
-        """The tree as text that is safe to show: names may come from somebody else's folder."""
+        """The tree as text that is safe to print: names may come from an untrusted folder."""
         return sanitise("\n".join(self.lines()))
 
     def _line(self) -> str:
@@ -52,7 +52,7 @@ class Origin:
 
 
 def lineage(folder: Path) -> Origin:
-    """The tree under a run folder, or under a model that was exported. Raises OutputError where it holds no ledger."""
+    """The lineage of a run folder or an exported model. Raises OutputError if it holds no ledger."""
     exported = None if (folder / "run.json").is_file() else read_provenance(folder)
     if exported is None:
         return _run(folder, "run", ())
@@ -92,18 +92,18 @@ def _models(ledger: Mapping[str, Any], above: tuple[Path, ...]) -> Iterator[Orig
 
 
 def _with_base(kind: str, origin: Mapping[str, Any], above: tuple[Path, ...]) -> Iterator[Origin]:
-    """A model, and beside an adapter that is not a run's the model that it stands on."""
+    """A model, and the base model of an adapter that is not from a run."""
     yield _model(kind, origin, above)
     if "base" in origin and not origin["run"]:
         yield _model("base", {"name": origin["base"]["path"], **origin["base"]}, above)
 
 
 OLD = {"model": "name", "reference": "reference"}
-"""Where the settings of a run from before origins were recorded name its models."""
+"""Settings that name the models of old runs, which recorded no origins."""
 
 
 def _moved(origin: Mapping[str, Any], run: Path, ledger: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The origin as it is found now, where it was moved together with the run that began with it."""
+    """The current path of an origin that was moved together with its run."""
     if lies_nowhere(origin) or Path(origin["path"]).exists() or origin["name"] in STARTERS:
         return origin
     found = found_from(run, ledger, origin["name"])
@@ -144,7 +144,7 @@ def _model(kind: str, origin: Mapping[str, Any], above: tuple[Path, ...]) -> Ori
 
 
 def _differs(origin: Mapping[str, Any], run: Path) -> str:
-    """Whether the run that lies there now is the one that was trained from, by what both ledgers say."""
+    """Whether the run now at that path differs from the one recorded, according to both ledgers."""
     written, read = read_ledger(run).get("model_files"), origin.get("files")
     if not written or not read or all(written.get(name) == digest for name, digest in read.items()):
         return ""
@@ -167,7 +167,7 @@ def _votes(votes: Mapping[str, Any]) -> Origin:
 
 
 def _authors(facts: Mapping[str, Any]) -> Iterator[Origin]:
-    """Who answered and who wrote what they chose from, most first."""
+    """Annotators and authors of the responses, most frequent first."""
     for kind, key in (("answers", "answered_by"), ("responses", "written_by")):
         for name, number in (facts.get(key) or {}).items():
             yield Origin(f"{kind} by", name, (f"{number:,}",))

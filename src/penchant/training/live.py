@@ -1,4 +1,4 @@
-"""A reference that runs beside the policy in every step, for objectives that read its whole distribution."""
+"""A reference that runs beside the policy in every step, for objectives that need its full distribution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["live_beside", "reads_kl"]
 
 
 def reads_kl(config: RunConfig) -> bool:
-    """Whether the objective that the settings name reads the sequential KL; of one that cannot be found, no."""
+    """Whether the objective in the settings reads the sequential KL; False if it is unknown."""
     try:
         return isinstance(config, DPOConfig) and "kl" in resolve_objective(config.dpo.objective).reads
     except (ConfigError, ValueError):
@@ -20,10 +20,10 @@ def reads_kl(config: RunConfig) -> bool:
 
 
 def live_beside(model: LanguageModel, live: LiveReference | None) -> LiveReference:
-    """The reference, ready for every step: the one given, or the policy as it is now.
+    """The reference for use in every step: the given one, or the current policy.
 
     Raises:
-        ConfigError: its distributions cannot be compared with the policy's, token by token, or neither is whole here.
+        ConfigError: its distributions cannot be compared with the policy's per token, or a model is sharded.
     """
     if model.sharded is not None:
         raise ConfigError(

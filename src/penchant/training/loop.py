@@ -1,6 +1,6 @@
 """The loop: epochs of batches, optimiser steps, evaluations, checkpoints. The same for every task and device.
 
-A step runs micro-batches by token budget and adds up one gradient, whatever the split.
+A step runs micro-batches by token budget and sums one gradient that does not depend on the split.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def accumulate(
     max_grad_norm: float,
     before_micro_batch: Callable[[], None] = lambda: None,
 ) -> StepResult[Item]:
-    """Put the gradient of the batch's mean loss into `parameters`, clipped to `max_grad_norm`.
+    """Compute the gradient of the batch's mean loss in `parameters`, clipped to `max_grad_norm`.
 
-    Every micro-batch's summed loss is divided by the count of the whole batch, so that how items are split into
-    micro-batches, and these among ranks, never changes the gradient. With several ranks each has the whole batch, runs
-    what it is dealt of it, and needs `grad` allocated; what is returned is of the whole batch on each.
+    Every micro-batch's summed loss is divided by the count of the whole batch, so that the split of items into
+    micro-batches, and of these among ranks, never changes the gradient. With several ranks each receives the whole
+    batch, runs its share, and needs `grad` allocated; the result on each is that of the whole batch.
     """
     total = sum(task.count(item) for item in batch)
     part, lack, tokens_before = Part(), Lack(model.sharded is not None), model.num_tokens_run
@@ -70,12 +70,12 @@ def accumulate(
             require_gradient(loss)
             (loss / total).backward()
             part.add(indices, items, sum(task.count(item) for item in items), loss, metrics)
-            # nodes of a spent graph would lie between the next activations, and memory would not be reused
+            # freed graph nodes would fragment memory between the next activations
             del loss, metrics
     lack.tell()
     part.num_tokens = model.num_tokens_run - tokens_before
     whole = part.of_all()
-    # of slices FSDP has added up; and those that have run out take part here in what others still run
+    # FSDP has summed sharded gradients; ranks without work left take part here in the others' collectives
     ranks.add_up([p.grad for p in parameters if p.grad is not None and not are_sharded([p])])
     norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
     grad_norm = float(whole_of_all({"": norm})[""])
@@ -86,10 +86,10 @@ def accumulate(
 
 @dataclass
 class Loop(Generic[Item]):
-    """Everything one run of training needs; `run` does it.
+    """Everything that one training run needs; `run` trains.
 
-    config: with a learning rate. group_of: items of equal group stay neighbours, as they share a prompt. on_first_step:
-    looks at the first result and may raise. callbacks: the first rank alone has them; what they decide holds for all.
+    config: with a learning rate. group_of: items of a group stay adjacent, as they share a prompt. on_first_step:
+    checks the first result and may raise. callbacks: on the first rank only; their decisions apply to all.
     """
 
     config: RunConfig
@@ -134,13 +134,13 @@ class Loop(Generic[Item]):
         self.num_steps, self.stopped_early = self.step, why
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint, bit for bit as if never stopped; in as many processes as it was written in."""
+        """Resume from a checkpoint, bit for bit as if never stopped, in the same number of processes."""
         ranks.require_same({"a newest checkpoint": checkpoint.state["step"]})
         self.task.restore(restore(checkpoint, self.parameters, self.optimiser))
         take_up(self, checkpoint.state)
 
     def run(self, stop: StopRequest) -> None:
-        """Train to the end. Raises Interrupted after saving, TrainingError when going on would hide a fault."""
+        """Train to the end. Raises Interrupted after saving, TrainingError if continuing would hide a fault."""
         last_save = time.monotonic()
         self.reporter.progress("training", self.step, self.num_steps, {})
         try:
@@ -149,7 +149,7 @@ class Loop(Generic[Item]):
                 self.record.record((), self.alarms.samples)
             was_due = self.step > 0 and self._evaluation_is_due()
             self._call(lambda callback: begin_one(callback, self, self.alarms.samples))
-            if self.stopped_early and not was_due:  # asked for there: the step before is the last
+            if self.stopped_early and not was_due:  # requested there: the step before was the last
                 self.owes_evaluation = True
             self._evaluate_if_owed(stop)
             while self.step < self.num_steps:
@@ -167,17 +167,17 @@ class Loop(Generic[Item]):
                         self.record.settle(wait=False)
                         self._take_step(batch, stop)
                     self._evaluate_if_owed(stop)
-                    elapsed = ranks.gather(time.monotonic() - last_save)[0]  # a clock would say otherwise on each
+                    elapsed = ranks.gather(time.monotonic() - last_save)[0]  # clocks differ between ranks
                     if self.step < self.num_steps and self.config.save.is_due(self.step, elapsed):
                         with stop.finishing():
                             self._save()
                         last_save = time.monotonic()
-                    if self.step >= self.num_steps:  # a callback asked for it
+                    if self.step >= self.num_steps:  # requested by a callback
                         break
             with stop.finishing():
                 self.record.settle()
             self._call(lambda callback: callback.on_end(self))
-        except UserError as error:  # such as a judge that fails: what was computed so far is kept
+        except UserError as error:  # such as a failing judge: results so far are kept
             if self.model.sharded is not None:
                 self.reporter.say(f"stopped after step {self.step}; not saved, as all processes save together")
             elif self.step and not isinstance(error, OutputError):
@@ -197,7 +197,7 @@ class Loop(Generic[Item]):
         self.num_steps, self.stopped_early = ranks.gather((self.num_steps, self.stopped_early))[0]
 
     def _evaluate_if_owed(self, stop: StopRequest) -> None:
-        """After a step that asks for it; where a signal comes between, the resumed run does it first."""
+        """Evaluate after a step if due; if a signal comes in between, the resumed run does it first."""
         if self.owes_evaluation:
             row: dict[str, Any] = {"step": self.step, "epoch": self._epochs(), **self._evaluated()}
             self._call(lambda callback: row.update(own_metrics(callback, self, row)))
@@ -242,7 +242,7 @@ class Loop(Generic[Item]):
         self.reporter.progress("training", self.step, self.num_steps, row)
 
     def _update(self, items: Sequence[Item], stop: StopRequest, *, first: bool) -> StepResult[Item]:
-        """One step of the optimiser; a task may ask for several in a step of the loop."""
+        """One optimiser step; a task may request several per loop step."""
         config = self.config.optimiser
         result = None
         while result is None:
@@ -279,7 +279,7 @@ class Loop(Generic[Item]):
             self.record.settle()
 
     def _evaluated(self) -> dict[str, float]:
-        """Metrics of what is held out."""
+        """The metrics of the held-out items."""
         if not self.data.held_out:
             return {}
         items = self.task.measured(self.model, self.data.held_out)

@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of the loop beside weights, moments and what the task remembers, and how it is taken up."""
+"""Save and restore the state of the loop in a checkpoint, besides weights, moments and the task's state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT = ("bad_in_a_row", "owes_evaluation", "num_tokens", "seconds", "num_steps",
 
 
 def state_of(loop: Any) -> dict[str, Any]:
-    """As JSON holds it."""
+    """The state as JSON values."""
     return {
         **{name: getattr(loop, name) for name in KEPT},
         "token_budget": loop.token_budget.now,
@@ -25,12 +25,12 @@ def state_of(loop: Any) -> dict[str, Any]:
 
 
 def take_up(loop: Any, state: Mapping[str, Any]) -> None:
-    """Go on from there; what an older version did not keep stays as it is."""
+    """Restore the state; entries that an older version did not save are left unchanged."""
     loop.step = state["step"]
     for name in KEPT:
         setattr(loop, name, state.get(name, getattr(loop, name)))
     loop.token_budget.now = min(loop.token_budget.now, state.get("token_budget", loop.token_budget.now))
-    torch.set_float32_matmul_precision(state["matmul_precision"])  # measured anew, it might differ in the last bit
+    torch.set_float32_matmul_precision(state["matmul_precision"])  # remeasuring might change the last bit
     with ranks.first_goes_ahead():
         loop.record.keep_until(loop.step, loop.reporter.say, evaluated=not loop.owes_evaluation)
     loop.alarms.resume(loop.record, state.get("alarms", {}))

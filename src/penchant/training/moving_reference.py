@@ -1,9 +1,9 @@
-"""TR-DPO: a reference policy that follows the policy, every few steps by a share of the way.
+"""TR-DPO: a reference that is moved towards the policy every few steps.
 
     pi_ref <- mixup * pi + (1 - mixup) * pi_ref, in the weights, every `every` optimiser steps
 
 (Gorbatovski et al. 2024, arXiv 2404.09656: mixup < 1 is its soft update, mixup 1 its hard one.) Until the
-first move the reference is the model as it was, and its cached log-probs serve; then every batch asks it anew.
+first move the reference is the initial model, with cached log-probs; afterwards every batch runs it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["MovingReference"]
 
 
 class Referenced(Encoded, Protocol):
-    """An item some of whose sequences a reference scores too."""
+    """An item with sequences that a reference scores."""
 
     @property
     def referenced(self) -> tuple[TokenSequence, ...]: ...
@@ -36,7 +36,7 @@ Item = TypeVar("Item", bound=Referenced)
 
 @dataclass
 class MovingReference(Task[Item]):
-    """Another task, with a reference that moves. weights: those of the reference, empty until it has moved."""
+    """Another task with a moving reference. weights: those of the reference, empty until it has moved."""
 
     inner: Task[Item]
     start: Mapping[str, Tensor]
@@ -63,7 +63,7 @@ class MovingReference(Task[Item]):
                 sequences = [sequence for item in items for sequence in item.referenced]
                 values = score_sequences(model, sequences).tolist()
                 reference |= {s.key: value for s, value in zip(sequences, values, strict=True)}
-        inner = cast(Any, self.inner)  # whatever class of task it is
+        inner = cast(Any, self.inner)  # any class of task
         live = {"live": LiveReference(start=self.weights)} if getattr(inner, "live", None) else {}
         asked_anew: Task[Item] = replace(inner, reference=reference, **live)
         return asked_anew.for_batch(model, micro_batches)

@@ -1,4 +1,4 @@
-"""Next-token training as a task of the loop."""
+"""The training task of next-token prediction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["NextTokenTask"]
 
 @dataclass(frozen=True)
 class NextTokenTask(Task[EncodedExample]):
-    """Cross-entropy of the scored tokens, in nats a token: the mean over all of them, by their weights."""
+    """The cross-entropy of the scored tokens, in nats per token: their weighted mean."""
 
     def count(self, item: EncodedExample) -> float:
         return item.total_weight

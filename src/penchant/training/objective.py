@@ -1,4 +1,4 @@
-"""From the settings to what is minimised: which rows are read, which task is trained, and what is refused, why."""
+"""Choose the recipe from the settings: which rows are read, which task is trained, and which settings conflict."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from penchant.training.config import DPOConfig, ObjectiveConfig, OptimiserConfig
 from penchant.training.coupled import CoupledTask
 from penchant.training.dataset import Dataset, demonstration_dataset, labelled_dataset, pair_dataset
 from penchant.training.kept import tokens_folder
-from penchant.training.labelled import LabelledTask
 from penchant.training.live import live_beside
 from penchant.training.moving_reference import MovingReference
 from penchant.training.next_token import NextTokenTask
 from penchant.training.preferences import PreferenceTask
 from penchant.training.rewards import Rewards
 from penchant.training.schedule import num_steps, preference_peak
+from penchant.training.single_responses import LabelledTask
 from penchant.training.task import Encoded, Task
 
 __all__ = ["NextTokens", "Preferences", "Recipe", "choose_recipe", "usual_learning_rate"]
@@ -51,9 +51,9 @@ NO_MEAN = (
 
 
 class Recipe(Protocol):
-    """What one command trains. command: its name in the ledger. beta: what rewards are shown with; None has none.
+    """The recipe of one command. command: its name in the ledger. beta: the scale of reported rewards, if any.
 
-    model_kind: what its model is made into, where it is not that already.
+    model_kind: the kind to which its model is converted if necessary.
     """
 
     command: str
@@ -69,18 +69,18 @@ class Recipe(Protocol):
 
     @property
     def answers_as(self) -> str:
-        """What is made of a project of people's answers: pairs, kto or sft."""
+        """The export of a project of people's answers: pairs, kto or sft."""
 
     def usual_learning_rate(self, num_steps: int) -> float:
-        """The peak of a whole model where none is set."""
+        """The default peak learning rate for full fine-tuning."""
 
     def dataset(self, run: Any, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]: ...
 
     def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
-        """What the loop trains. reference: log-probs by key. live: the reference, where it is another model."""
+        """The task to train. reference: log-probs by key. live: the reference, if it is another model."""
 
     def group_of(self, item: Any) -> Hashable:
-        """Items of an equal group stay neighbours in the batches of an epoch."""
+        """The group of an item; items of the same group stay adjacent in an epoch."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ class NextTokens:
         return NextTokenTask()
 
     def group_of(self, item: Any) -> Hashable:
-        return object()  # none is of another's group
+        return object()  # every item is its own group
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """An objective of preferences with settled parameters."""
+    """An objective of preferences with its parameters set."""
 
     config: ObjectiveConfig
     row: Objective
@@ -137,7 +137,7 @@ class Preferences:
         return item.sequences[0].context
 
     def dataset(self, run: DPOConfig, data: Data, model: LanguageModel, reporter: Reporter) -> Dataset[Any]:
-        """The items it is trained on. Raises DataError, and ConfigError for labels that it would not read."""
+        """The items to train on. Raises DataError, and ConfigError for labels that it would not read."""
         if self.config.moving_reference is not None and model.is_adapter:
             raise ConfigError(f"{NO_MEAN}; leave it out, or merge the adapter first with `penchant export`")
         if isinstance(self.row, LabelledObjective):
@@ -151,7 +151,7 @@ class Preferences:
         return replace(found, train=weighed[0], held_out=weighed[1])
 
     def task(self, reference: Mapping[bytes, float], model: LanguageModel, live: LiveReference | None) -> Task[Any]:
-        """What the loop trains. Raises ConfigError for a reference that cannot run beside the policy."""
+        """The task to train. Raises ConfigError for a reference that cannot run beside the policy."""
         task: Task[Any]
         beside = live_beside(model, live) if "kl" in self.row.reads else None
         if isinstance(self.row, LabelledObjective):
@@ -167,9 +167,9 @@ class Preferences:
 
 
 def choose_recipe(run: RunConfig, own: Callable[[PairBatch], Tensor] | None = None) -> Recipe:
-    """What the settings train. Raises ConfigError for what does not go together.
+    """The recipe for the settings. Raises ConfigError for incompatible settings.
 
-    own: the objective itself where the settings name one that is a function in memory.
+    own: the objective itself if the settings name a function in memory.
     """
     if isinstance(run, RewardConfig):
         return Rewards(run.reward.centring)
@@ -181,7 +181,7 @@ def choose_recipe(run: RunConfig, own: Callable[[PairBatch], Tensor] | None = No
 
 
 def choose_objective(run: DPOConfig, own: Callable[[PairBatch], Tensor] | None = None) -> Preferences:
-    """The bound objective with its auxiliary term. Raises ConfigError for what does not go together."""
+    """The bound objective with its auxiliary term. Raises ConfigError for incompatible settings."""
     config = run.dpo
     try:
         row = resolve_objective(own or config.objective)
@@ -201,7 +201,7 @@ def choose_objective(run: DPOConfig, own: Callable[[PairBatch], Tensor] | None =
 
 
 def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
-    """Settings that do not go together, each with the sentence that says so."""
+    """Incompatible settings, each with an error sentence."""
     labelled, moving = isinstance(row, LabelledObjective), run.dpo.moving_reference is not None
     return [
         (
@@ -214,7 +214,7 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
         ),
         (
             bool(run.dpo.sft_weight) and row.token_weights is not None,
-            f"dpo.sft_weight is a mean over tokens that count alike, and {row.name} weighs them; leave it out",
+            f"dpo.sft_weight is an unweighted mean over tokens, and {row.name} weights them; leave it out",
         ),
         (
             bool(run.dpo.sft_weight) and row.name == "sft",
@@ -260,9 +260,9 @@ def _conflicts(run: DPOConfig, row: Objective) -> list[tuple[bool, str]]:
 
 
 def _refuse_unread_labels(row: Objective, labels: NDArray[np.float64]) -> None:
-    """Soft labels, margins and weights that the objective would ignore are an error, never a silence.
+    """Raise an error for soft labels, margins and weights that the objective would ignore.
 
-    labels: weight, probability and margin, of each kind of pair that there is.
+    labels: weight, probability and margin of each kind of pair present.
     """
     weights, probabilities, margins = torch.from_numpy(labels).float().T
     batch = replace(
@@ -282,6 +282,6 @@ def _refuse_unread_labels(row: Objective, labels: NDArray[np.float64]) -> None:
 
 
 def usual_learning_rate(recipe: Recipe, optimiser: OptimiserConfig, num_items: int, *, adapter: bool) -> float:
-    """The peak where none is set; an adapter takes ten times what a whole model does."""
+    """The default peak learning rate; ten times as high for an adapter."""
     steps = num_steps(num_items, optimiser.batch_size, optimiser.epochs, optimiser.max_steps)
     return float(f"{recipe.usual_learning_rate(steps) * (10 if adapter else 1):.6g}")

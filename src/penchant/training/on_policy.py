@@ -1,4 +1,4 @@
-"""How far the policy has gone from its reference, measured on answers of its own."""
+"""Measure the KL of the policy from its reference on the policy's own answers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from penchant.training.config import RunConfig
 __all__ = ["OnPolicyKL"]
 
 NUM_ANSWERS = 8
-"""Of each prompt: the mean of its log-ratios has the standard error of one over the root of these."""
+"""Samples per prompt: the standard error of its mean log-ratio falls with their square root."""
 
 
 @dataclass(frozen=True)
 class OnPolicyKL:
     """KL(policy || reference) by Monte Carlo: the mean of log pi(y|x) - log pi_ref(y|x) over y drawn from the policy.
 
-    reference: the weights before training; empty for an adapter, which can be switched off. The same draws at every
-    evaluation, so that what changes is the policy.
+    reference: the weights before training; empty for an adapter, which can be switched off. Every evaluation uses the
+    same random numbers, so that only the policy changes.
     """
 
     requests: Sequence[Request]
@@ -35,7 +35,7 @@ class OnPolicyKL:
 
     @classmethod
     def of(cls, config: RunConfig, model: LanguageModel, requests: Sequence[Request]) -> OnPolicyKL | None:
-        """None where no budget of KL is set, or there is no prompt to answer."""
+        """The measure of a run; None if no KL budget is set, or there is no prompt to answer."""
         if config.alarms.kl_over_budget is None or not requests:
             return None
         start = {} if model.is_adapter else dict(model.network.named_parameters())
@@ -45,7 +45,7 @@ class OnPolicyKL:
         return cls(fitting, params, {name: weight.detach().clone() for name, weight in start.items()})
 
     def measure(self, model: LanguageModel) -> float:
-        """In nats a response, of at most so many tokens as the answers to the fixed prompts have."""
+        """The KL in nats per response, limited to as many tokens as the answers to the fixed prompts."""
         prompts = {request.key: request.prompt_ids for request in self.requests}
         reference = model.with_weights(self.reference) if self.reference else model.as_reference()
         sequences = [

@@ -1,4 +1,4 @@
-"""AdamW, its moments in float32 or in 8 bits, with its memory laid out before the first activation."""
+"""AdamW with float32 or 8-bit moments, whose memory is allocated before the first activation."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["adamw", "release", "require_moments"]
 def adamw(
     model: LanguageModel, parameters: Mapping[str, torch.nn.Parameter], config: OptimiserConfig, learning_rate: float
 ) -> torch.optim.Optimizer:
-    """The optimiser of these parameters of the model, with gradients and moments allocated.
+    """Make the optimiser of these parameters, with gradients and moments allocated.
 
-    They come before the first activation, so that long-lived memory lies together. Weights move out of the file they
-    were mapped from: the first step would do it page by page, in five times the time, and whoever writes to that file
-    would end the run. A model whose weights are another's too gets its own here. Moments in 8 bits are those of
+    They are allocated before the first activation, so that long-lived memory is contiguous. Weights are copied out of
+    the memory-mapped file: the first step would do it page by page, in five times the time, and a write to that file
+    would crash the run. A model that shares its weights with another gets its own copy. 8-bit moments are those of
     Dettmers et al. 2021 (arXiv 2110.02861), by bitsandbytes.
     """
     device = model.numerics.device.type
@@ -53,7 +53,7 @@ def adamw(
 
 
 def require_moments(config: OptimiserConfig, device: torch.device) -> None:
-    """Raise ConfigError where moments are to be in 8 bits and bitsandbytes, or its part for the device, is absent."""
+    """Raise ConfigError for 8-bit moments if bitsandbytes, or its backend for the device, is missing."""
     if config.moments == "8bit":
         bitsandbytes("optimiser.moments")
         if device.type not in ("cpu", "cuda"):
@@ -63,7 +63,7 @@ def require_moments(config: OptimiserConfig, device: torch.device) -> None:
 def release(
     model: LanguageModel, parameters: Mapping[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
 ) -> None:
-    """Let go of gradients and moments; what is left is the model."""
+    """Free gradients and moments, keeping the model."""
     model.add_up_vocabulary_gradients(at_once=False)
     optimiser.state.clear()
     for parameter in parameters.values():

@@ -1,4 +1,4 @@
-"""Where a run came from, as its ledger keeps it: the models it began with, by place and digest, and its data files."""
+"""The origins of a run in its ledger: the initial models, by path and digest, and the data files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ __all__ = ["files_read", "lies_nowhere", "origin_of", "origin_of_loaded", "origi
 
 
 def origins_of(config: ModelConfig, model: LanguageModel, reference: LanguageModel | None = None) -> dict[str, Any]:
-    """The model that is trained, and its reference where that is another one; `reference` where it is in memory.
+    """The trained model, and its reference if it is another model; `reference`: the one in memory, if any.
 
-    Each has its name as given, path, digest as `LanguageModel.digest` has it, sha256 of the files that decide what it
-    computes, and the run it is the model of, or null. An adapter has its base, a GGUF file its own sha256, and an
-    exported model what its folder says of where it came from. Of one that lies in no folder only name and digest are
-    known.
+    Each has its name as given, path, digest as in `LanguageModel.digest`, sha256 of the files that decide what it
+    computes, and the run whose model it is, or null. An adapter also has its base, a GGUF file its own sha256, and an
+    exported model the origin that its folder records. A model without a folder has only name and digest.
     """
     origins = {"model": origin_of_loaded(config.name, model)}
     if config.reference is not None:
@@ -37,9 +36,9 @@ def origins_of(config: ModelConfig, model: LanguageModel, reference: LanguageMod
 
 
 def files_read(files: Sequence[FileSource]) -> list[dict[str, Any]]:
-    """Path, absolute, and sha256 of every data file; what became of the votes in it, and who answered, where known.
+    """Absolute path and sha256 of every data file, with facts about its votes and annotators if known.
 
-    What was piped in lies nowhere once the process ends, and is `<stdin>`.
+    Standard input is gone once the process ends, and is named `<stdin>`.
     """
     return [_piped(file) if file.is_piped else _file(file.path) for file in files]
 
@@ -56,7 +55,7 @@ def _file(file: Path) -> dict[str, Any]:
 
 
 def origin_of_loaded(name: str, model: LanguageModel) -> dict[str, Any]:
-    """The same of a loaded model; where it lies in no folder, its name and digest, and the base of an adapter."""
+    """The origin of a loaded model; without a folder, its name and digest, and the base of an adapter."""
     if not model.in_memory:
         return origin_of(name, model.path)
     origin: dict[str, Any] = {"name": name, "digest": model.digest, "path": None, "run": None, "files": {}}
@@ -66,12 +65,12 @@ def origin_of_loaded(name: str, model: LanguageModel) -> dict[str, Any]:
 
 
 def lies_nowhere(origin: Mapping[str, Any]) -> bool:
-    """Whether this origin, as a ledger has it, was in memory alone, so that no folder can be looked into."""
+    """Whether this origin in a ledger was only in memory, so that no folder can be checked."""
     return origin["path"] is None
 
 
 def origin_of(name: str, path: Path) -> dict[str, Any]:
-    """What a ledger keeps of the model called `name`, which lies in the folder `path`; see `origins_of`."""
+    """The ledger's entry for the model `name` in the folder `path`; see `origins_of`."""
     base = base_of(path)
     origin = {"name": name, "digest": weights_digest(path, base), **_place(path)}
     if base != path:

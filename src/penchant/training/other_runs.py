@@ -1,4 +1,4 @@
-"""Runs that differ from `penchant.dpo` in what they train: next tokens, or a reward model."""
+"""Training functions besides `penchant.dpo`: supervised fine-tuning, and reward models."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def reward(
     progress: bool | Reporter = True,
     **arguments: Unpack[Arguments],
 ) -> Run:
-    """Train a reward model on preferences: the model with a head that gives one number for a text.
+    """Train a reward model on preferences: the model with a head that outputs one number per text.
 
-    It is trained by the negative log-likelihood of the preferences under Bradley and Terry's model (`penchant.
-    objectives.bradley_terry_loss`), and judges by `judge="reward:FOLDER"`.
+    The loss is the negative log-likelihood of the preferences under the Bradley-Terry model (`penchant.
+    objectives.bradley_terry_loss`); the result is used as `judge="reward:FOLDER"`.
 
     Args:
         model: a language model, which gets a new head, or a reward model, which is trained further.
         pairs: as `data` of `dpo`.
-        centring: weight of the squared sum of a pair's rewards, which takes their mean to zero; None: 0.
+        centring: weight of the squared sum of a pair's rewards, which brings their mean to zero; None: 0.
 
     Other arguments and errors as for `dpo`.
     """

@@ -1,8 +1,8 @@
-"""A micro-batch that finds no memory is named, and the batch is tried once more in micro-batches of half the size.
+"""Handle a micro-batch that runs out of memory: name it, and retry the batch once with half the micro-batch size.
 
-The gradient does not depend on how a batch is cut, so only its last bits change. Where several processes each hold the
-model, all hear of it before gradients are added up, and all try again; one that holds a slice cannot, as the others
-are in the midst of its sums.
+The gradient does not depend on the split of a batch, so only its last bits change. If several processes each hold the
+model, all are notified before gradients are summed, and all retry; a sharded model cannot retry, as the other ranks are
+inside its collectives.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ADVICE = (
 
 
 class OutOfMemory(ConfigError):
-    """No memory for a micro-batch. what: which, without advice. can_be_cut: whether it holds more than one item."""
+    """No memory for a micro-batch. what: its description, without advice. can_be_cut: it holds more than one item."""
 
     def __init__(self, what: str, *, can_be_cut: bool) -> None:
         super().__init__(f"{what}; {ADVICE}")
@@ -36,7 +36,7 @@ class OutOfMemory(ConfigError):
 
 @contextmanager
 def naming(number: int, of: int, items: Sequence[Any], token_budget: int) -> Iterator[None]:
-    """Inside, an error that says that there is no memory left becomes an OutOfMemory that names the micro-batch."""
+    """A context that turns an out-of-memory error into an OutOfMemory that names the micro-batch."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -52,9 +52,9 @@ def naming(number: int, of: int, items: Sequence[Any], token_budget: int) -> Ite
 
 @dataclass
 class Lack:
-    """Memory that was lacking on some rank in its part of a batch.
+    """A lack of memory on some rank in its part of a batch.
 
-    sharded: whether the model lies in slices, so that the run ends. here: of this rank, what and whether it can be cut.
+    sharded: whether the model is sharded, so that the run ends. here: this rank's failure, and whether it can be cut.
     """
 
     sharded: bool
@@ -62,17 +62,17 @@ class Lack:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Inside, an OutOfMemory waits until all ranks meet; alone, and of a sharded model, it is raised at once."""
+        """A context in which an OutOfMemory waits until all ranks meet; raised at once if alone or sharded."""
         try:
             yield
         except OutOfMemory as error:
             error.can_be_cut = error.can_be_cut and not self.sharded
             if ranks.size() == 1 or self.sharded:
                 raise
-            self.here = error.what, error.can_be_cut  # not the error, which holds what was computed
+            self.here = error.what, error.can_be_cut  # not the error, which references activations
 
     def tell(self) -> None:
-        """Raise the first rank's OutOfMemory on all of them, before what they computed is put together."""
+        """Raise the first rank's OutOfMemory on all of them, before their results are combined."""
         found = [(number, *one) for number, one in enumerate(ranks.gather(self.here), 1) if one is not None]
         if found:
             number, what, _ = found[0]
@@ -84,7 +84,7 @@ class Lack:
 
 @dataclass
 class TokenBudget:
-    """Most tokens run at once: as given, and as it is `now`."""
+    """The most tokens run at once: as given, and as reduced `now`."""
 
     given: int
     now: int = field(init=False)
@@ -94,9 +94,9 @@ class TokenBudget:
 
     @contextmanager
     def halved_once(self, where: str, say: Callable[[str], None]) -> Iterator[None]:
-        """Inside, a lack of memory halves the budget, which is said, and is forgotten, so that one can try again.
+        """A context in which a lack of memory halves the budget, reports it, and is suppressed, so that one can retry.
 
-        Raises OutOfMemory where it was halved before, and where smaller micro-batches would be the same ones.
+        Raises OutOfMemory if the budget was halved before, and if smaller micro-batches would be the same.
         """
         try:
             yield
@@ -109,4 +109,4 @@ class TokenBudget:
             )
         else:
             return
-        give_back_freed_memory()  # here, where no error holds what was computed any more
+        give_back_freed_memory()  # here, where no error references activations

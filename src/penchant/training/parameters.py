@@ -1,4 +1,4 @@
-"""Settings for the parameters of objectives, made from what their rows say: name, range and meaning."""
+"""Build settings for the parameters of objectives from their rows: name, range and meaning."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NUMBERS = TypeAdapter(dict[str, Annotated[FiniteFloat | None, BeforeValidator(pa
 
 
 def check_parameters(objective: object, given: Mapping[str, Any]) -> dict[str, float | None]:
-    """The parameters that were set, and None for every other one of the table. Raises ValidationError.
+    """The parameters that were set, and None for all others of the table. Raises ValidationError.
 
-    Those of an objective from outside may have any name: which it has, its code says, and no code runs for a setting.
+    Parameters of an outside objective may have any name: only its code knows them, and settings run no code.
     """
     known = ParameterSettings.model_fields
     strange = {} if row_in_table(objective) else {key: value for key, value in given.items() if key not in known}
@@ -29,7 +29,7 @@ def check_parameters(objective: object, given: Mapping[str, Any]) -> dict[str, f
 
 
 def _setting(rows: Mapping[str, Parameter]) -> Any:
-    """The field for a parameter of these objectives: it takes what one of them takes, and each checks its own range."""
+    """The field for a parameter of these objectives: it accepts the union of their ranges; each checks its own."""
     bounds = _loosest(min, [(one.above, one.at_least) for one in rows.values()], ("gt", "ge"))
     bounds |= _loosest(max, [(one.below, one.at_most) for one in rows.values()], ("lt", "le"))
     number = Annotated[Annotated[float, Field(**bounds)] | None, BeforeValidator(partial(no_boolean, float))]
@@ -41,9 +41,9 @@ def _loosest(
     ends: Sequence[tuple[float | None, float | None]],
     names: tuple[str, str],
 ) -> dict[str, Any]:
-    """The bound by pydantic's name that lets everything pass which one of them lets pass; none where one has none.
+    """The loosest bound, by pydantic's name, over several ranges; none if one range has none.
 
-    ends: of each, the bound that is outside its range and the one that is inside; one of them, or neither.
+    ends: for each range, the exclusive and the inclusive bound; at most one is set.
     """
     outside = [end for end, _ in ends if end is not None]
     if len(outside) == len(ends):
@@ -53,7 +53,7 @@ def _loosest(
 
 
 def _meaning(rows: Mapping[str, Parameter]) -> str:
-    """What it means, and to which objectives, unless it is so to most."""
+    """Its meaning, with the objectives it applies to, unless that is most."""
     names_of: dict[str, list[str]] = {}
     for name, parameter in rows.items():
         names_of.setdefault(parameter.meaning, []).append(name)
@@ -69,7 +69,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _parameters() -> dict[str, dict[str, Parameter]]:
-    """The parameters of all objectives by their names, and within a name by objective."""
+    """The parameters of all objectives, by name and then by objective."""
     found: dict[str, dict[str, Parameter]] = {}
     for row in ROWS:
         for name, parameter in row.parameters.items():

@@ -1,4 +1,4 @@
-"""A rank's part of a batch: the micro-batches that it runs, and what they came to, with those of all other ranks."""
+"""One rank's part of a batch: its micro-batches and their results, combined with those of all other ranks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Part", "micro_batches_of"]
 
 
 def micro_batches_of(batch: Sequence[Item], token_budget: int, *, share: bool) -> list[list[int]]:
-    """The micro-batches that this rank runs of a batch, as indices; on every rank as many, so some may be empty."""
+    """The micro-batches of this rank, as indices; the same number on every rank, so some may be empty."""
     sequences = [item.sequences for item in batch]
     packed = [
         [[part[i] for i in indices] for indices in pack([sequences[i] for i in part], token_budget, share=share)]
@@ -28,7 +28,7 @@ def micro_batches_of(batch: Sequence[Item], token_budget: int, *, share: bool) -
 
 @dataclass
 class Part:
-    """What micro-batches came to. bad: indices of items whose loss is not finite. margins: see `StepResult`."""
+    """The results of micro-batches. bad: indices of items with a non-finite loss. margins: see `StepResult`."""
 
     tally: Tally = field(default_factory=Tally)
     bad: list[int] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Part:
     num_tokens: int = 0
 
     def add(self, indices: Sequence[int], items: Sequence[Item], count: float, loss: Tensor, metrics: Metrics) -> None:
-        """Take in a micro-batch: the items with these indices, their summed loss, and of how many terms it is."""
+        """Add a micro-batch: the indices of its items, their summed loss, and its number of terms."""
         self.tally.add(loss, count, metrics)
         if not torch.isfinite(loss.detach()):
             self.bad += indices
@@ -44,7 +44,7 @@ class Part:
             self.margins += zip((str(item.origin) for item in items), of_items[0].tolist(), strict=True)
 
     def of_all(self) -> Part:
-        """The whole: the parts of all ranks."""
+        """The sum over all ranks."""
         if ranks.size() == 1:
             return self
         parts = ranks.gather([self.tally.as_dict(), self.bad, self.margins, self.num_tokens])

@@ -1,7 +1,7 @@
-"""A run planned before it runs, from the model's config and the data alone: memory, tokens, time, and what would fit.
+"""Plan a run from the model's config and the data alone: memory, tokens, time, and what would make it fit.
 
 Memory is counted by running the largest micro-batch on tensors without numbers (`penchant.models.tracing`); weights
-are never read. Whether prefixes are shared exactly, and how much of a device's rates is reached, only a run can say.
+are never read. The exact prefix sharing and the achieved speed are known only from a run.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from penchant.models.tracing import Work
 from penchant.progress import Reporter
 from penchant.tokens import Forest, TokenSequence
 from penchant.training.config import DPOConfig, ModelConfig, RewardConfig, RunConfig, SFTConfig
+from penchant.training.cost_of_run import Plan
 from penchant.training.footprint import footprint, offloaded, state_of
 from penchant.training.given import Given
 from penchant.training.levers import proposals
 from penchant.training.live import reads_kl
 from penchant.training.objective import Recipe, choose_recipe
-from penchant.training.plan import Counts, plan_of
-from penchant.training.planned import Plan
 from penchant.training.shareable import require_shareable, settled_mode
+from penchant.training.size_of_run import Counts, plan_of
 
 __all__ = ["SCHEMAS", "blueprint_of", "plan_of_loaded", "plan_of_recipe", "plan_run"]
 
 SCHEMAS: Mapping[str, type[RunConfig]] = {"dpo": DPOConfig, "sft": SFTConfig, "reward": RewardConfig}
-"""What can be planned, by the command that trains it."""
+"""The configurations that can be planned, by training command."""
 STEP_BYTES = 40
-"""Moved by an optimiser step for each trained parameter: zeroing, norm, and AdamW's reads and writes in fp32."""
+"""Bytes moved by an optimiser step per trained parameter: zeroing, norm, and AdamW's reads and writes in fp32."""
 
 
 def plan_run(
@@ -56,15 +56,15 @@ def plan_run(
     processes: int = 1,
     watts: float | None = None,
 ) -> Plan:
-    """What the run would take; nothing is trained, and no weights are read. Raises UserError.
+    """Estimate a run's cost; nothing is trained, and no weights are read. Raises UserError.
 
-    device: see `device_called`. processes: one to a device. watts: what a device draws, where it is known.
+    device: see `device_called`. processes: one per device. watts: the power draw of a device, if known.
     """
     given = given or Given()
     require_shareable(config.model_copy(update={"output": config.output or "run"}), processes)
     recipe = choose_recipe(config, given.objective)
     with computing():
-        choose_numerics("cpu")  # its product is what is measured
+        choose_numerics("cpu")  # its matrix product is measured
         on = device_called(device)
         on = on if watts is None else replace(on, watts=watts)
         files = resolve_projects(config.data.files, recipe.answers_as, labels=None, begun_with=(), say=reporter.say)
@@ -85,9 +85,9 @@ def plan_of_recipe(
     beside: int,
     clock: datetime | None = None,
 ) -> Plan:
-    """The plan of a run that trains this recipe on these data, whose tokens are kept where the run has a folder.
+    """The plan of a run that trains this recipe on these data, whose tokens are cached if the run has a folder.
 
-    beside: how many of the processes share the device's memory. clock: the time that the chat template is told.
+    beside: the number of processes that share the device's memory. clock: the time given to the chat template.
     """
     blueprint = blueprint_of(config.model, reporter, reward=isinstance(config, RewardConfig), gpu=not device.waits)
     side = load_text_side(
@@ -104,7 +104,7 @@ def plan_of_recipe(
     def count(config: RunConfig) -> Counts:
         return plan_of(config, found, recipe.group_of, share=model.shares)
 
-    config = config.model_copy(update={"output": config.output or "run"})  # which it would have, and slices need
+    config = config.model_copy(update={"output": config.output or "run"})  # sharding needs an output
     return _Planner(blueprint, count, device, processes, beside, recipe.needs_reference).plan(config)
 
 
@@ -119,7 +119,7 @@ def plan_of_loaded(
     reward: bool,
     needs_reference: bool,
 ) -> Plan:
-    """The plan of a run whose model lies in memory already, in so many processes."""
+    """The plan of a run whose model is already in memory, in this many processes."""
     blueprint = Blueprint(
         model.causal_lm.config,
         model.numerics.compute_dtype,
@@ -135,7 +135,7 @@ def plan_of_loaded(
 
 
 def blueprint_of(model: ModelConfig, reporter: Reporter, *, reward: bool, gpu: bool) -> Blueprint:
-    """The model that the settings name, as it would be trained. Raises ModelError."""
+    """The blueprint of the model in the settings, as it would be trained. Raises ModelError."""
     path = resolve(model.name, reporter.say)
     base = base_of(path, reporter.say)
     rank, targets = (model.lora.rank, model.lora.targets) if model.lora else (0, ())
@@ -158,9 +158,9 @@ def blueprint_of(model: ModelConfig, reporter: Reporter, *, reward: bool, gpu: b
 
 @dataclass(frozen=True)
 class _Planner:
-    """All that plans of one run under several settings have in common.
+    """The state shared by all plans of one run under several settings.
 
-    count: what a run with these settings does. beside: see `Plan`. there: bytes of weights that the process holds now.
+    count: counts the work under given settings. beside: see `Plan`. there: bytes of weights in the process now.
     """
 
     base: Blueprint
@@ -174,26 +174,26 @@ class _Planner:
     blueprints: dict[Any, Blueprint] = field(default_factory=dict)
 
     def plan(self, config: RunConfig) -> Plan:
-        """Memory and time, and proposals where it does not fit."""
+        """Memory and time, and proposals if it does not fit."""
         blueprint, plan = self._blueprint(config.model), self._memory(config)
-        if self.device.has_rates and not plan.offloaded:  # nobody knows how fast slices move
+        if self.device.has_rates and not plan.offloaded:  # the speed of offloading is unknown
             trained = plan.num_trained
             training, scoring = (self._work(blueprint, plan.counts, trains=one) for one in (True, False))
             seconds = _seconds(
                 config, blueprint, plan.counts, self.device, trained, training, scoring, self.needs_reference
             )
-            if not self.device.waits:  # of one machine, the processes share its cores
+            if not self.device.waits:  # processes of one machine share its cores
                 seconds = {part: taken / self.processes for part, taken in seconds.items()}
             plan = replace(plan, seconds=seconds)
         return plan if plan.fits else replace(plan, proposals=tuple(proposals(config, plan, self._replanned)))
 
     def _replanned(self, config: RunConfig) -> Plan | None:
-        """The memory alone under other settings; None where they cannot be had, or the state alone is too much."""
+        """The memory under other settings; None if they are impossible, or the state alone does not fit."""
         try:
             _, state = self._state(config, self._blueprint(config.model))
             is_too_much = sum(state.values()) * self.beside > self.device.memory
             return None if is_too_much else self._memory(config)
-        except UserError:  # as where an adapter finds no place in this architecture
+        except UserError:  # such as an adapter without target modules in this architecture
             return None
 
     def _state(self, config: RunConfig, blueprint: Blueprint) -> tuple[str, dict[str, float]]:
@@ -221,14 +221,14 @@ class _Planner:
         )
 
     def _blueprint(self, model: ModelConfig) -> Blueprint:
-        """The model as the settings have it, where they say more than its own folder; built once."""
+        """The model with the settings' changes to its own config; built once."""
         rank, targets = (model.lora.rank, model.lora.targets) if model.lora else (self.base.rank, self.base.targets)
         again, quantised = model.gradient_checkpointing, self.base.is_quantised or model.quantisation is not None
         changed = replace(self.base, rank=rank, targets=targets, computes_again=again, is_quantised=quantised)
         return self.blueprints.setdefault((rank, again, quantised), changed)
 
     def _work(self, blueprint: Blueprint, counts: Counts, *, trains: bool) -> Work:
-        """What a largest micro-batch does; moments and slices change nothing of it."""
+        """The work of a largest micro-batch; moments and sharding do not change it."""
         key = blueprint.rank, blueprint.computes_again, tuple(sequence.key for sequence in counts.largest), trains
         if key not in self.works:
             balance = self.device.products / self.device.moves
@@ -246,7 +246,7 @@ def _seconds(
     scoring: Work,
     needs_reference: bool,
 ) -> dict[str, float]:
-    """A micro-batch of fewer tokens than the largest makes as many calls, and does its share of the rest."""
+    """A micro-batch smaller than the largest makes as many calls, and a proportional share of the rest."""
     whole = counts.run / counts.micro_batches / _tokens_of(counts)
     epochs = counts.num_steps / counts.steps_per_epoch
 

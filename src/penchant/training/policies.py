@@ -1,4 +1,4 @@
-"""The models of a run: the policy and the reference it is held to, loaded as the settings say."""
+"""Load the models of a run as the settings specify: the policy and its reference."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def load_policy(
     *,
     sharded: bool = False,
 ) -> tuple[LanguageModel, str | None]:
-    """The model called `name` as the run's settings say, and the text of its chat template. Raises UserError.
+    """Load the model `name` with the run's settings, and return the text of its chat template. Raises UserError.
 
-    loaded: a model in memory to take instead, with how it reads and computes; it stays as it is, a copy is trained.
-    kind: whether a reward model may lie under the name. sharded: whether all ranks read it together, each its slices.
+    loaded: a model in memory to use instead, with its own reading and precision; it is not changed, a copy is trained.
+    kind: whether a reward model may have this name. sharded: whether all ranks read it together, each its shards.
     """
     if loaded is not None:
         if isinstance(loaded, RewardModel) and kind is not RewardModel:
@@ -84,14 +84,14 @@ def load_trainee(
     loaded: LanguageModel | None = None,
     kind: type[LanguageModel] = LanguageModel,
 ) -> tuple[LanguageModel, str | None]:
-    """The model that is trained, with the adapter that the settings ask for; else as `load_policy`.
+    """Load the model to train, with the adapter in the settings; otherwise like `load_policy`.
 
-    kind: RewardModel gives a language model a head of rewards. All ranks must ask for it.
+    kind: RewardModel adds a reward head to a language model. Must be called on all ranks.
     """
     cut = run.parallel.mode == "sharded" and loaded is None
-    # a head that is new belongs to no layer, so the model under it is read whole, and sharded afterwards
+    # a new head belongs to no layer, so the model is read completely and sharded afterwards
     cut = cut and (kind is not RewardModel or names_reward_model(run.model.name))
-    with ranks.first_goes_ahead():  # it fetches or converts what the others then find
+    with ranks.first_goes_ahead():  # it downloads or converts files that the others then find
         if cut:
             base_of(resolve(run.model.name, reporter.say), reporter.say)
         else:
@@ -101,7 +101,7 @@ def load_trainee(
     require_moments(run.optimiser, model.numerics.device)
     if run.model.reference is not None and is_quantised(model.network):
         raise ConfigError(
-            "model.reference: the policy has a quantised base, whose reference is itself as it was before training; "
+            "model.reference: the policy has a quantised base, and its reference is the policy before training; "
             "leave it out"
         )
     if kind is RewardModel and not isinstance(model, RewardModel):
@@ -110,7 +110,7 @@ def load_trainee(
         shard(model, offloads=run.parallel.offload)
     if (lora := run.model.lora) is not None:
         adapters.attach(model, lora.rank, lora.alpha, lora.targets, run.seed)
-        if run.parallel.offload:  # peft has put it beside the slices
+        if run.parallel.offload:  # peft put it where the shards are
             to_device(model.network, model.numerics.device)
         if run.output is not None:
             saving.rehearse(model)
@@ -124,10 +124,10 @@ def score_reference(
     reporter: Reporter,
     loaded: LanguageModel | None = None,
 ) -> tuple[Mapping[bytes, float], LanguageModel]:
-    """Log-probs of all responses under the reference policy by key, and the model that it is.
+    """Log-probs of all responses under the reference by key, and the reference model.
 
-    That is the one given, without the adapter that is trained on it, or another that the settings name, or `loaded`
-    where that is in memory. Values are kept in the cache folder only for a run that has a folder.
+    That is the given model, without the adapter trained on it, or another named in the settings, or `loaded` if it is
+    in memory. Values are cached only for a run that has a folder.
     """
     is_itself = config.model.reference is None
     if config.model.reference is not None:
@@ -171,26 +171,26 @@ def reference_of(
     reporter: Reporter,
     loaded: LanguageModel | None,
 ) -> tuple[Mapping[bytes, float], dict[str, Any], LiveReference | None]:
-    """The reference's log-probs by key, what the ledger says of it, and itself where it is another model."""
+    """The reference's log-probs by key, its ledger entry, and the model if it is a different one."""
     if not isinstance(config, DPOConfig):
         return {}, {}, None
     facts = {"reference_digest": "", "beta": recipe.beta}
     if not recipe.needs_reference:
-        return defaultdict(float), facts, None  # nobody asks it
+        return defaultdict(float), facts, None  # never used
     reference, asked = score_reference(config, model, found.referenced(), reporter, loaded)
     return reference, {**facts, "reference_digest": asked.digest}, None if asked is model else LiveReference(asked)
 
 
 def share_out(model: LanguageModel) -> None:
-    """From now on ranks run a model in slices also where only some of them have something to run."""
+    """Let ranks run a sharded model even if only some of them have work."""
     if model.sharded is not None:
         ranks.when_others_work(model.sharded.take_part)
 
 
 def make_ready(model: LanguageModel, run: RunConfig) -> None:
-    """Give the model forwards that remember less for the way back. Raises ConfigError.
+    """Patch the model's forward passes to save memory for the backward pass. Raises ConfigError.
 
-    One of the two: what a gated layer remembers by its own rule would not be computed again by that of its layer.
+    Only one of the two is used: the gated layers' own rule does not work inside a checkpointed layer.
     """
     if run.model.gradient_checkpointing:
         model.checkpoint_activations()
@@ -199,7 +199,7 @@ def make_ready(model: LanguageModel, run: RunConfig) -> None:
 
 
 def _refuse_what_a_loaded_model_brings(run: RunConfig, loaded: LanguageModel) -> None:
-    """Raise ConfigError for settings of how a model is loaded, where it is loaded already."""
+    """Raise ConfigError for loading settings if the model is already loaded."""
     standard, brought = ModelConfig(), ("chat_template", "device", "dtype", "share_prefixes")
     given = [f"model.{name}" for name in brought if getattr(run.model, name) != getattr(standard, name)]
     if run.data.special_tokens not in (DataConfig().special_tokens, loaded.encoder.special_tokens):
@@ -210,6 +210,6 @@ def _refuse_what_a_loaded_model_brings(run: RunConfig, loaded: LanguageModel) ->
         )
     if loaded.in_memory and run.model.lora is not None and run.output is not None:
         raise ConfigError(
-            "model.lora: an adapter that is written names the folder of its base model, and this model lies in none; "
+            "model.lora: a saved adapter names the folder of its base model, and this model has none; "
             "write it with `run.export` first, or leave out the output"
         )

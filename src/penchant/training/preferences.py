@@ -1,4 +1,4 @@
-"""Training on preference pairs as a task of the loop. Shape suffixes: B pairs of a micro-batch, R responses (2B)."""
+"""The training task of preference pairs. Shape suffixes: B pairs of a micro-batch, R responses (2B)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FELL = 0.01  # nats; less is rounding
 class PreferenceTask(Task[EncodedPair]):
     """A preference objective; reference: summed log-prob of every response by the sequence's key.
 
-    wpo: whether a pair counts by how likely the policy is to write it itself. live: the reference itself, for an
+    wpo: whether pairs are weighted by their likelihood under the policy. live: the reference model, for an
     objective that reads its KL, see `score_pairs`.
     """
 
@@ -35,11 +35,11 @@ class PreferenceTask(Task[EncodedPair]):
     live: LiveReference | None = None
 
     def reference_of(self, items: Sequence[EncodedPair]) -> Tensor:
-        """Reference log-probs of chosen and rejected in turn, (R,)."""
+        """Reference log-probs, chosen and rejected alternating, (R,)."""
         return torch.tensor([self.reference[s.key] for pair in items for s in pair.sequences])
 
     def batch_of(self, model: LanguageModel, items: Sequence[EncodedPair]) -> PairBatch:
-        """What the objective reads of these pairs."""
+        """The objective's inputs for these pairs."""
         return score_pairs(model, items, self.reference_of(items), wpo=self.wpo, live=self.live)
 
     def losses(self, model: LanguageModel, items: Sequence[EncodedPair]) -> tuple[Tensor, Metrics]:
@@ -61,5 +61,5 @@ class PreferenceTask(Task[EncodedPair]):
             return loss, {name: (value_B, float(len(items))) for name, value_B in metrics.items()}
 
     def loss(self, batch: PairBatch, items: Sequence[EncodedPair]) -> Tensor:
-        """Summed loss of the items, whose numbers are in `batch`."""
+        """Summed loss of the items, whose inputs are in `batch`."""
         return (batch.weight_B * self.objective(batch)).sum()

@@ -1,6 +1,6 @@
-"""Recipes that others have published, by name: the settings they trained with, and where that is written.
+"""Published recipes by name: their training settings, and the source.
 
-A preset says how to train, not what: no model and no data. It stands beneath everything that is set beside it.
+A preset says how to train, not what: no model and no data. Any setting given beside it overrides it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["PRESETS", "Preset", "preset_named"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A recipe. source: where its numbers stand. trained: what it was made for. settings: dotted keys to values."""
+    """A recipe. source: its publication. trained: what it was made for. settings: dotted keys to values."""
 
     name: str
     source: str
@@ -26,7 +26,7 @@ class Preset:
     settings: Mapping[str, Any]
 
     def in_words(self) -> str:
-        """The settings in a line, as they are given.
+        """The settings in one line, in the form in which they are given.
 
         Example:
             >>> PRESETS["zephyr"].in_words().partition(", optimiser.learning_rate")[0]
@@ -49,7 +49,7 @@ def _preset(
     epochs: int = 1,
     **objective: Any,
 ) -> Preset:
-    """All of these trained on batches of 128 pairs, with a tenth of the steps as warm-up and no weight decay."""
+    """A preset; all used batches of 128 pairs, a tenth of the steps as warm-up and no weight decay."""
     settings = {
         **{f"dpo.{key}": value for key, value in objective.items()},
         "optimiser.learning_rate": learning_rate,
@@ -152,7 +152,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({one.name: one for one in ALL})
 
 
 def preset_named(name: object) -> Preset:
-    """The preset of this name. Raises ConfigError that offers the nearest and lists all.
+    """The preset of this name. Raises ConfigError, which suggests the nearest name and lists all.
 
     Example:
         >>> preset_named("tulu3").settings["dpo.objective"]

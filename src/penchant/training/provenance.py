@@ -1,4 +1,4 @@
-"""provenance.json in the folder of an exported model: where it came from, so that the way back does not end there."""
+"""Write and read provenance.json in the folder of an exported model, which records the model's origin."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["provenance_writer", "read_provenance"]
 
 
 def provenance_writer(of: Mapping[str, Any], dtype: str) -> Callable[[Path], None]:
-    """Writes the file into a folder that holds the model of origin `of` (see `origin_of`) in weights of `dtype`.
+    """Return a function that writes the file to a folder with the model of origin `of` (see `origin_of`) in `dtype`.
 
-    It has when and by which Penchant it was written, the dtype, the digest of the weights, the sha256 of every file
-    that a loader reads, and the origin.
+    The file has the time and Penchant's version, the dtype, the digest of the weights, the sha256 of every file that a
+    loader reads, and the origin.
     """
 
     def write(folder: Path) -> None:
@@ -41,7 +41,7 @@ def provenance_writer(of: Mapping[str, Any], dtype: str) -> Callable[[Path], Non
 
 
 def read_provenance(folder: Path) -> dict[str, Any] | None:
-    """What an exported folder says of itself; None for one that says nothing. Raises OutputError for damage."""
+    """The provenance of an exported folder; None if it has none. Raises OutputError if it is damaged."""
     file = folder / PROVENANCE
     if not file.is_file():
         return None

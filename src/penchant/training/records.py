@@ -1,4 +1,4 @@
-"""metrics.jsonl and samples.jsonl: one JSON line a row, appended; what cannot be read again is said, with its line."""
+"""Append to and read metrics.jsonl and samples.jsonl, one JSON row per line; unreadable lines are reported."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["append_rows", "keep_rows", "plain", "read_rows_written", "row_in"]
 
 Say = Callable[[str], None]
 NAMED = 5
-"""Lines or steps named in one message; the others are counted."""
+"""The most lines or steps named in one message; others are counted."""
 
 
 class MetricsRow(Fields):
-    """A line of metrics.jsonl: numbers, null for one that was not finite."""
+    """A line of metrics.jsonl: numbers, null if not finite."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Number | None]
@@ -32,7 +32,7 @@ class MetricsRow(Fields):
 
 
 class SampleRow(Fields):
-    """A line of samples.jsonl. Those of an older Penchant lack length and end of the response."""
+    """A line of samples.jsonl. Older versions did not record the response's length and end."""
 
     step: Count
     prompt: Text = LACKING
@@ -54,9 +54,9 @@ def append_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_rows_written(path: Path, say: Say = lambda _: None) -> list[dict[str, Any]]:
-    """Rows in order. A torn last line is left out, as a kill leaves one; any other that is no row is said, with why.
+    """Rows in order. A torn last line, as a kill leaves it, is ignored; any other invalid line is reported.
 
-    Only a line feed ends a row: answers may hold what else Python takes for the end of a line, such as U+2028.
+    Only a line feed ends a row: answers may contain other characters that Python treats as line ends, such as U+2028.
     """
     *whole, torn = path.read_text(encoding="utf-8", errors="replace").split("\n")
     rows, damaged = [], {}
@@ -78,14 +78,14 @@ def read_rows_written(path: Path, say: Say = lambda _: None) -> list[dict[str, A
 
 
 def row_in(line: str, path: Path) -> dict[str, Any]:
-    """The row that a line of this file spells. Raises ValueError, which says why it is none."""
+    """Parse a line of this file. Raises ValueError with the reason."""
     return object_in(line, SampleRow if path.name == "samples.jsonl" else MetricsRow)
 
 
 def keep_rows(path: Path, step: int, say: Say = lambda _: None, *, evaluated: bool = True) -> None:
-    """Leave the rows of steps up to `step` in the file, none for 0, and say which steps have none in metrics.jsonl.
+    """Keep the rows of steps up to `step` in the file, none for 0, and report steps missing from metrics.jsonl.
 
-    evaluated: whether rows that were written after that step, which have no gradient, are left too.
+    evaluated: whether rows written after that step without a gradient are kept too.
     """
 
     def stays(row: dict[str, Any]) -> bool:
@@ -105,8 +105,8 @@ def _some(numbers: Sequence[int]) -> str:
 
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no word for a number that is not finite; null keeps the line readable for other tools.
+    """Replace non-finite numbers by null, as JSON cannot express them.
 
-    Nor can figures and means be made of numbers that are as good as infinite.
+    Absurdly large numbers become null as well, as no figure or mean can use them.
     """
     return {k: None if isinstance(v, float) and not abs(v) <= LARGEST else v for k, v in row.items()}

@@ -1,11 +1,11 @@
-"""Log-probabilities of responses under the reference policy, computed once for each response and kept on disk.
+"""Compute log-probabilities of responses under the reference once, and cache them on disk.
 
-A value is found by all that its bits depend on: the weights, the arithmetic, the tokens of prompt and response, and the
-responses that it was computed beside, as sums of a matrix product may round otherwise in other company. Who keeps whom
-company is decided by the texts alone, and mostly by those nearby in the order of their tokens, so a value is the same
-bits with a cold cache, a warm one, or one that another run fills meanwhile, and appended rows cost little
-(docs/adr/0010). It cannot outlive a model that was trained again at the same path. Sequences are built where they are
-scored, and what is held of each is a few numbers (docs/adr/0013).
+The cache key includes all that a value's bits depend on: the weights, the arithmetic, the tokens of prompt and
+response, and the other responses in its micro-batch, because matrix products may round differently in other batches.
+The composition of micro-batches depends only on the texts, mostly on those adjacent in token order, so a value has the
+same bits with a cold cache, a warm one, or one that another run is filling, and appended rows cost little
+(docs/adr/0010). A value is not reused if the model at the same path was retrained. Sequences are built where they are
+scored, and only a few numbers are stored for each (docs/adr/0013).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["Plan", "companies", "reference_logprobs"]
 NUM_VERIFIED = 4
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 NEIGHBOURS = 32
-"""A stretch of sequences that is packed by itself has so many on average."""
+"""The mean number of sequences in a segment that is packed separately."""
 
 
 Numbered = tuple[int, TokenSequence]
@@ -40,11 +40,11 @@ Numbered = tuple[int, TokenSequence]
 
 
 def companies(sequences: Sequence[TokenSequence], token_budget: int, *, share: bool = True) -> Iterator[list[Numbered]]:
-    """Distinct sequences in the micro-batches that they are scored in; their order changes nothing.
+    """Arrange distinct sequences in micro-batches, independently of their order.
 
-    In the order of their tokens they are cut before every sequence whose digest says so, about one of NEIGHBOURS, and
-    each stretch is packed by itself. So a sequence more or less changes the company of those in its own stretch alone.
-    With share=False each is run by itself anyway.
+    Sorted by tokens, they are cut before every sequence whose digest says so, about one in NEIGHBOURS, and each segment
+    is packed separately. So adding or removing a sequence changes only the micro-batches of its own segment. With
+    share=False each sequence is run alone anyway.
     """
     for stretch in _stretches(sequences):
         if share:
@@ -81,9 +81,9 @@ def reference_logprobs(
 ) -> Mapping[bytes, float]:
     """Summed log-prob of every sequence under `model`, by its key, in nats.
 
-    Values found in the cache are used after those of the smallest few micro-batches were computed again and agreed; if
-    they do not, the cache is dropped, aloud, and everything is computed. Ranks share the micro-batches; those that the
-    first has a cache for are found by all, and it alone keeps what is new.
+    Cached values are used after those of the smallest few micro-batches were recomputed and agreed; if they do not
+    agree, the cache is dropped with a warning, and everything is computed. Ranks share the micro-batches; the first
+    rank reads the cache for all, and only it writes new values.
     """
     cache = ReferenceCache(None, "", "") if cache is None else cache
     plan = Plan(sequences, companies(sequences, token_budget, share=model.shares), cache)
@@ -108,10 +108,10 @@ def reference_logprobs(
 
 
 class Plan:
-    """Which sequences are run beside which, as numbers, and the values that the cache has for them.
+    """Which sequences are run together, as numbers, and their cached values.
 
     members, keys, values: index, key and value (NaN: none yet) of every sequence, one micro-batch after another.
-    starts: where each begins there, and the last ends. lengths: how many tokens each has.
+    starts: the offset of each micro-batch, and the end of the last. lengths: the number of tokens of each sequence.
     """
 
     def __init__(
@@ -137,13 +137,13 @@ class Plan:
         return [self._sequences[i] for i in self._members[self.starts[number] : self.starts[number + 1]]]
 
     def found(self) -> list[int]:
-        """The micro-batches whose values the cache has, the smallest first."""
+        """The micro-batches with cached values, smallest first."""
         found = [number for number in range(len(self.lengths)) if not np.isnan(self.values[self.starts[number]])]
         return sorted(found, key=lambda number: self.lengths[number])
 
 
 def _places(batch: Sequence[TokenSequence]) -> list[bytes]:
-    """Where the value of each sequence of a micro-batch is kept: a digest of the sequence and of its company."""
+    """The cache key of each sequence of a micro-batch: a digest of the sequence and of the micro-batch."""
     company = b"".join(s.key for s in batch)
     return [hashlib.blake2b(s.key + company, digest_size=16).digest() for s in batch]
 
@@ -154,7 +154,7 @@ def _scores(model: LanguageModel, batch: Sequence[TokenSequence]) -> list[float]
 
 
 def _scored(model: LanguageModel, batch: Sequence[TokenSequence]) -> tuple[list[str], list[float]]:
-    """Where each value of a micro-batch is kept, in hexadecimal digits, and the values."""
+    """The cache keys of a micro-batch, in hexadecimal, and the values."""
     return [place.hex() for place in _places(batch)], _scores(model, batch)
 
 

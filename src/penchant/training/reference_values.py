@@ -1,7 +1,7 @@
-"""Numbers found by keys of 16 bytes: in sorted arrays, and in files of a folder that further ones are appended to.
+"""A store of numbers by 16-byte keys: sorted arrays in memory, and append-only files in a folder.
 
-Every run appends to a file of its own, so that no other writes between; one that was cut short ends with part of an
-entry, which is not read.
+Every run appends to its own file, so that writers do not interfere; a truncated file ends with a partial entry, which
+is ignored.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ ENTRY = np.dtype([("key", "V16"), ("value", "<f8")])
 
 
 class Values(Mapping[bytes, float]):
-    """A value for each of many keys, in 24 bytes a key."""
+    """A value for each of many keys, in 24 bytes per key."""
 
     def __init__(self, keys: NDArray[np.void], values: NDArray[np.float64]) -> None:
-        """keys: of 16 bytes each; the first value of a key counts."""
+        """keys: 16 bytes each; the first value of a key counts."""
         first, second = _halves(keys)
         order = np.argsort(first, kind="stable")
         self._first, self._second, self._values = first[order], second[order], values[order]
 
     def find(self, keys: Sequence[bytes]) -> NDArray[np.float64] | None:
-        """The value of each key; None where one has none."""
+        """The value of each key; None if a key has none."""
         first, second = _halves(np.frombuffer(b"".join(keys), dtype="V16"))
         begins, ends = (np.searchsorted(self._first, first, side=side) for side in ("left", "right"))
         found = np.empty(len(keys))
@@ -56,7 +56,7 @@ class Values(Mapping[bytes, float]):
 
 
 class ReferenceCache:
-    """What is kept for one set of weights in one numerics mode; folder: where its files lie, None keeps nothing."""
+    """The cache for one set of weights and numerics mode; folder: its location, None disables it."""
 
     def __init__(self, folder: Path | None, digest: str, mode: str) -> None:
         self._folder, self._stem = folder, f"{digest[:32]}-{mode}."
@@ -66,22 +66,22 @@ class ReferenceCache:
         self._values = Values(np.ascontiguousarray(entries["key"]), np.ascontiguousarray(entries["value"]))
 
     def files(self) -> list[Path]:
-        """The files that hold its values."""
+        """Its files."""
         if self._folder is None or not self._folder.is_dir():
             return []
         return sorted(path for path in self._folder.iterdir() if path.name.startswith(self._stem))
 
     @property
     def has_values(self) -> bool:
-        """Whether there were any at the beginning."""
+        """Whether there were any values at the start."""
         return bool(self._values)
 
     def find(self, keys: Sequence[bytes]) -> NDArray[np.float64] | None:
-        """The values that were there at the beginning; None where one of them was not."""
+        """The values that existed at the start; None if one is missing."""
         return self._values.find(keys)
 
     def add(self, keys: Sequence[bytes], values: Sequence[float]) -> None:
-        """Keep values; a process that is killed from now on has them kept. Raises OSError."""
+        """Store values so that they survive a kill of the process. Raises OSError."""
         if self._folder is None:
             return
         if self._file is None:
@@ -92,14 +92,14 @@ class ReferenceCache:
         self._file.write(entries.tobytes())
 
     def close(self) -> None:
-        """What was added is on the disk when this returns."""
+        """Sync the added values to disk."""
         if self._file is not None:
             os.fsync(self._file.fileno())
             self._file.close()
             self._file = None
 
     def forget(self) -> None:
-        """Drop everything, on disk too."""
+        """Delete all values, also on disk."""
         self.close()
         for path in self.files():
             path.unlink(missing_ok=True)
@@ -112,6 +112,6 @@ def _entries_of(path: Path) -> NDArray[np.void]:
 
 
 def _halves(keys: NDArray[np.void]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """The keys as two numbers each, which order as they do."""
+    """The keys as two numbers each, which sort in the same order."""
     halves = np.ascontiguousarray(keys).view(">u8").reshape(-1, 2)
     return halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)

@@ -1,4 +1,4 @@
-"""Training a reward model on preference pairs as a task of the loop. Shape suffixes: B pairs of a micro-batch."""
+"""The training task of reward models on preference pairs. Shape suffixes: B pairs of a micro-batch."""
 
 from __future__ import annotations
 

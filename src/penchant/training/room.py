@@ -1,7 +1,7 @@
-"""Whether there is memory for a run, said in a line before its model is loaded; what cannot fit is refused.
+"""Check whether there is memory for a run before its model is loaded, report it in a line, and refuse the impossible.
 
-Refused is only what weights, gradients and moments alone make impossible, in all memory that the device has: of a GPU
-its own, elsewhere that of the machine with its swap. Whether the rest fits a plan says, which may be wrong.
+A run is refused only if weights, gradients and moments alone exceed the device's total memory: a GPU's own, or the
+machine's including swap. Whether the rest fits is the plan's estimate, which may be wrong.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from penchant.models.numerics import choose_numerics
 from penchant.models.reward_model import RewardModel
 from penchant.progress import Reporter, Silent
 from penchant.training.config import RewardConfig, RunConfig
+from penchant.training.cost_of_run import Plan
 from penchant.training.footprint import offloaded, state_of
 from penchant.training.objective import Recipe
-from penchant.training.plan import Counts
-from penchant.training.planned import Plan
 from penchant.training.planning import SCHEMAS, blueprint_of, plan_of_loaded, plan_of_recipe
 from penchant.training.shareable import settled_mode
+from penchant.training.size_of_run import Counts
 from penchant.wording import bytes_in_words
 
 __all__ = ["foresee", "say_work", "with_mode"]
 
 WORTH_SAYING = 0.02
-"""Share of the memory below which weights, gradients and moments are not worth a second of planning."""
+"""The share of memory below which weights, gradients and moments need no planning."""
 MOST_PROPOSALS = 3
-"""Of what would fit, the least costly, that are named in a sentence; a plan lists all."""
+"""The number of proposals named in a sentence, least costly first; a plan lists all."""
 
 
 def foresee(config: RunConfig, recipe: Recipe, data: Sequence[Source], clock: datetime, reporter: Reporter) -> None:
-    """Say the plan of a run in a line, before its model is loaded, where it is large to the device that it runs on.
+    """Report the plan of a run in a line before its model is loaded, if the run is large for its device.
 
-    The first rank plans, by its own device. What cannot be planned is not said: its faults are found when it is loaded.
+    The first rank plans for its own device. Planning errors are ignored: loading will report them.
 
-    Raises ConfigError for what cannot fit, with what would.
+    Raises ConfigError for a run that cannot fit, with proposals.
     """
     processes = ranks.size()
     if line := ranks.first(lambda: _foreseen(config, recipe, data, clock, processes, reporter)):
@@ -52,9 +52,9 @@ def foresee(config: RunConfig, recipe: Recipe, data: Sequence[Source], clock: da
 
 
 def with_mode(config: RunConfig, reporter: Reporter, *, loaded: bool) -> RunConfig:
-    """The settings with how the ranks hold the model decided, where they leave it open; the same on all.
+    """The settings with the ranks' mode decided if it is left open; the same on all ranks.
 
-    loaded: whether the model is in memory already, so whole in each process.
+    loaded: whether the model is already in memory, so replicated in each process.
     """
     if config.parallel.mode != "auto":
         return config
@@ -83,7 +83,7 @@ def say_work(
     needs_reference: bool,
     foreseen: bool,
 ) -> None:
-    """What a run does, which `count` counts; and for a model that was in memory already the same line as `foresee`."""
+    """Report the work of a run, from `count`; for a model already in memory also the line of `foresee`."""
     reporter.say(str(count(config)))
     if foreseen:
         return
@@ -109,13 +109,13 @@ def say_work(
 def _foreseen(
     config: RunConfig, recipe: Recipe, data: Sequence[Source], clock: datetime, processes: int, reporter: Reporter
 ) -> str | None:
-    choose_numerics(config.model.device, config.model.dtype)  # rates are known for the product that it chooses
+    choose_numerics(config.model.device, config.model.dtype)  # rates are known for the matrix product that it chooses
     device = device_of_run(config.model.device)
     beside = _beside(device, processes)
     base = base_of(resolve(config.model.name, reporter.say), reporter.say)
     little = WORTH_SAYING * device.memory / beside
     if math.isinf(device.memory) or 16.0 * sum(map(math.prod, read_shapes(base).values())) < little:
-        return None  # as far as the files' headers say; only what seems large is counted
+        return None  # according to the files' headers; only large runs are planned
     quiet = _Quiet(reporter)
     try:
         blueprint = blueprint_of(config.model, quiet, reward=isinstance(config, RewardConfig), gpu=not device.waits)
@@ -145,26 +145,26 @@ def _foreseen(
 
 
 def _require_memory_aside(num_bytes: float, processes: int) -> None:
-    """Raise ConfigError where this machine cannot keep the slices of so many processes beside their devices."""
+    """Raise ConfigError if this machine's memory cannot hold the offloaded shards of its processes."""
     if num_bytes * processes > memory_of_machine():
         raise ConfigError(
-            f"parallel.offload: the slices of {processes} processes take {bytes_in_words(num_bytes * processes)} of "
-            f"this machine's memory, which is {bytes_in_words(memory_of_machine())}; try `lora=True`, or more machines"
+            f"parallel.offload: the slices of {processes} processes need {bytes_in_words(num_bytes * processes)}, but "
+            f"this machine has {bytes_in_words(memory_of_machine())} of memory; try `lora=True`, or more machines"
         )
 
 
 def _beside(device: Device, processes: int) -> int:
-    """How many of the processes share the device's memory."""
+    """The number of processes that share the device's memory."""
     return _on_this_machine(processes) if device.waits else 1
 
 
 def _on_this_machine(processes: int) -> int:
-    """How many of the processes this machine has; of several machines, each has its own memory."""
+    """The number of processes on this machine; several machines do not share memory."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", processes))
 
 
 def _is_planned(config: RunConfig) -> bool:
-    """Whether it is known what such a run computes, which is not so where responses are written in it."""
+    """Whether the run's computation is known in advance, which it is not if it samples responses."""
     return type(config) in SCHEMAS.values() and getattr(config, "sampling", None) is None
 
 
@@ -174,7 +174,7 @@ def _in_a_line(plan: Plan) -> str:
 
 
 class _Quiet(Silent):
-    """Shows how far reading the data is; what is said of them is said when they are read for the run."""
+    """Shows the progress of reading; messages are suppressed until the run reads the data."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._shown = reporter

@@ -1,7 +1,7 @@
 """A whole run: load, split, score the reference, train, write the model.
 
-`dpo` takes settings by name, from Python, as those of `other_runs.py` do; `run` takes a checked configuration. They
-differ in their recipe: which data, which task (`objective.py`); the rest is the same.
+`dpo` takes settings by name, from Python, like the functions of `other_runs.py`; `run` takes a checked configuration.
+They differ in their recipe: which data and which task (`objective.py`); the rest is the same.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from penchant.training.likeness import likeness_at_start
 from penchant.training.loop import Loop
 from penchant.training.objective import Recipe, choose_recipe, usual_learning_rate
 from penchant.training.origins import origins_of
-from penchant.training.plan import plan_of
 from penchant.training.policies import load_trainee, make_ready, reference_of, share_out
 from penchant.training.room import foresee, say_work, with_mode
 from penchant.training.run_folder import RunFolder, clock_of_run, require_usable
 from penchant.training.run_record import RunRecord, require_same_on_all
 from penchant.training.shareable import require_shareable
+from penchant.training.size_of_run import plan_of
 from penchant.training.trackers import open_tracker
 from penchant.training.trained import Run, settle
 
@@ -72,26 +72,26 @@ def dpo(
     """Train a model on preferences by Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290, eq. 7).
 
     Args:
-        model: a loaded model, which stays as it is (a copy is trained), or what `penchant.load` takes.
+        model: a loaded model, which is not changed (a copy is trained), or a name or path for `penchant.load`.
         data: paths, rows (dicts, a DataFrame, a datasets.Dataset), or records such as PreferencePair.
         output: the run folder to write; None keeps the run in memory and writes nothing.
-        objective: a name (`penchant.objectives`), "module:function", or a function of a PairBatch that returns one
-            loss a pair, shape (B,).
+        objective: a name (`penchant.objectives`), "module:function", or a function of a PairBatch that returns losses
+            of shape (B,).
         beta: strength of the pull to the reference; None: the objective's own.
-        preset: a published recipe, as "tulu3" (`penchant.training.presets.PRESETS`); what is given beside it wins.
-        reference: the reference policy; None: the model as it is before training.
-        labels: "majority" or "soft": how the votes of a project of people's answers become pairs.
-        online: a `penchant.Online`; `data` are then prompts, and pairs are made of the policy's own responses.
-        callbacks: metrics of one's own, trackers, reasons to stop.
+        preset: a published recipe, as "tulu3" (`penchant.training.presets.PRESETS`); other arguments override it.
+        reference: the reference policy; None: the model before training.
+        labels: "majority" or "soft": how to combine the votes of an annotation project into pairs.
+        online: a `penchant.Online`; `data` then holds prompts, and pairs are built from the policy's own responses.
+        callbacks: custom metrics, trackers, reasons to stop.
         config: a YAML file, such as config.yaml of an earlier run, or a checked configuration.
         settings: any setting by its dotted name, {"optimiser.weight_decay": 0.1}; wins over `config`.
-        resume: go on with the run in `output`, bit for bit.
+        resume: continue the run in `output`, bit for bit.
         progress: True for bars, False for none, or a Reporter.
         arguments: see `penchant.training.arguments.Arguments`; they win over `settings`.
 
     Raises:
-        UserError: what the caller can fix: data, model, settings, or a place that takes no files.
-        TrainingError: training stopped itself, as going on would have hidden a fault.
+        UserError: an error that the caller can fix: data, model, settings, or an output that cannot be written.
+        TrainingError: training stopped because continuing would have hidden a fault.
         Interrupted: Ctrl-C or SIGTERM; a run with a folder was saved first.
     """
     data = data if online is None else online.data(data)
@@ -112,10 +112,10 @@ def run(
     given: Given | None = None,
     recipe: Recipe | None = None,
 ) -> Run:
-    """Train as the configuration says; with an output, alone in its folder, with a report at the end.
+    """Train with this configuration; with an output, alone in its folder, with a report at the end.
 
-    recipe: what is trained; None for what the configuration says, which knows nothing of judges. In a process that
-    torchrun started, this is one rank of the run: the first alone writes and reports.
+    recipe: what to train; None: the configuration's, which has no judges. In a process started by torchrun, this is one
+    rank of the run: only the first writes and reports.
 
     Raises UserError, TrainingError and Interrupted, see `dpo`.
     """
@@ -150,14 +150,14 @@ def run(
 def train(
     config: RunConfig, recipe: Recipe, reporter: Reporter, *, resume: bool = False, given: Given | None = None
 ) -> Run:
-    """What `run` does between its lock and its report."""
+    """The part of `run` between its lock and its report."""
     given = given or Given()
     data = config.data.files if given.data is None else given.data
     if config.output is not None:
         require_usable(Path(config.output), resume=resume)
     elif resume:
         raise ConfigError("resume continues a run in a folder; name it: `output=...`")
-    data = config.data.read_options(config.seed).sources(data)  # read once, where it can be read but once
+    data = config.data.read_options(config.seed).sources(data)  # iterators can be read only once
     for name, loaded in ((config.model.name, given.model), (config.model.reference, given.reference)):
         if name is not None and loaded is None:
             require_named(name)
@@ -187,7 +187,7 @@ def train(
             **facts | known,
         )
         task = recipe.task(reference, model, live)
-        del live  # another model goes, unless the task has it
+        del live  # free another model, unless the task uses it
         if weight := config.optimiser.router_loss:
             task = Balanced(task, Routers.of(model), weight)
         make_ready(model, config)

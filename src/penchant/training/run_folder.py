@@ -46,7 +46,7 @@ __all__ = [
 
 
 class RunFolder(RunRecord):
-    """One run's folder. Ledger and metrics are written so that a crash leaves what was there."""
+    """One run's folder. Ledger and metrics are written so that a crash loses nothing."""
 
     path: Path
     how_to_go_on = ", saved; continue with `resume=True`"
@@ -65,7 +65,7 @@ class RunFolder(RunRecord):
 
     @classmethod
     def create(cls, config: RunConfig, command: str, *, resume: bool) -> RunFolder:
-        """Begin a run, or go on with the one that is there. Raises OutputError."""
+        """Start a run, or resume the existing one. Raises OutputError."""
         assert config.output is not None, "a run without an output is a RunRecord"
         folder = cls(Path(config.output))
         began = require_usable(folder.path, resume=resume)
@@ -85,10 +85,9 @@ class RunFolder(RunRecord):
 
     @contextmanager
     def withdrawn_if_refused(self) -> Iterator[None]:
-        """Where a UserError comes before the first step of a run that began here, leave nothing of the run.
+        """A context that removes the run if a UserError occurs before the first step of a run that began here.
 
-        Else the folder would stand in the way of the corrected command. A full disk is another matter: what is there
-        goes on.
+        Otherwise the folder would block the corrected command. A full disk is an exception: the run can be resumed.
         """
         try:
             yield
@@ -114,9 +113,9 @@ class RunFolder(RunRecord):
 
     @classmethod
     def lacking_its_report(cls, config: RunConfig) -> RunFolder | None:
-        """The run in the output that finished but for its report; None where there is none.
+        """The run in the output if only its report is missing; otherwise None.
 
-        Raises OutputError where it was begun with other settings.
+        Raises OutputError if it was started with other settings.
         """
         assert config.output is not None, "a run without an output has no report to lack"
         folder = cls(Path(config.output))
@@ -132,7 +131,7 @@ class RunFolder(RunRecord):
 
     @classmethod
     def files_of(cls, path: str | None) -> Sequence[str]:
-        """The data that the run in this folder began with; none where there is no run."""
+        """The data of the run in this folder; empty if there is no run."""
         if path is None or not (Path(path) / "run.json").is_file():
             return ()
         files: Sequence[str] = read_ledger(Path(path))["config"].get("data", {}).get("files", ())
@@ -140,14 +139,14 @@ class RunFolder(RunRecord):
 
     @classmethod
     def learning_rate_of(cls, path: str | None) -> float | None:
-        """The peak that the run in this folder began with; None where there is no run."""
+        """The peak learning rate of the run in this folder; None if there is no run."""
         if path is None or not (Path(path) / "run.json").is_file():
             return None
         rate: float | None = read_ledger(Path(path))["config"].get("optimiser", {}).get("learning_rate")
         return rate
 
     def remove_leftovers(self) -> None:
-        """Remove what a killed process was writing here; nothing half-written is ever used."""
+        """Remove partial files of a killed process; they are never used."""
         for where in (self.path, self.model, self.checkpoints):
             for leftover in (*where.glob(SCRATCH), *where.glob(".writing*"), *where.glob(".report.html.*.tmp")):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -163,7 +162,7 @@ class RunFolder(RunRecord):
         super().finish(run_files={file.name: file_sha256(file) for file in files}, **facts)
 
     def note_written(self, name: str) -> None:
-        """Note the sha256 of a file that was written here once the run was finished; of one that goes on, nothing."""
+        """Record the sha256 of a file written after the run finished; no effect during the run."""
         self.ledger = read_ledger(self.path)
         if self.is_finished:
             self.note(run_files={**self.ledger.get("run_files", {}), name: file_sha256(self.path / name)})
@@ -224,15 +223,15 @@ class RunFolder(RunRecord):
             return digests_of_model(self.model)
 
     def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:
-        """Forget metrics and samples of steps after `step`, and all for 0: a resumed run computes them again.
+        """Drop metrics and samples of steps after `step`, all for 0: a resumed run computes them again.
 
-        evaluated: whether what was measured after that step stays. What of them cannot be read is said.
+        evaluated: whether evaluations after that step are kept. Unreadable rows are reported.
         """
         for path in (self.metrics, self.samples):
             keep_rows(path, step, say, evaluated=evaluated)
 
     def require_space(self, num_bytes: int) -> None:
-        """Refuse to begin what the disk cannot hold. Raises OutputError."""
+        """Raise OutputError if the disk has too little space."""
         free = shutil.disk_usage(self.path).free
         if free < num_bytes:
             raise OutputError(
@@ -248,7 +247,7 @@ class RunFolder(RunRecord):
 
 
 def require_usable(path: Path, *, resume: bool) -> bool:
-    """Whether a run began in this folder. Raises OutputError where one can neither begin nor go on."""
+    """Whether a run exists in this folder. Raises OutputError if one can neither start nor resume."""
     began = (path / "run.json").is_file()
     if began and not resume:
         raise OutputError(f"{path}: already holds a run; give `resume=True` to continue it, or another `output=...`")
@@ -260,9 +259,10 @@ def require_usable(path: Path, *, resume: bool) -> bool:
 
 
 def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
-    """A path in the settings of a run, as it is found from any folder: they were relative to where the run began.
+    """Resolve a path in a run's settings, which was relative to the working directory of the run.
 
-    Where that was, the run's own place tells by its output, also after all of it was moved. A name that is no path,
+    That directory is derived from the run's own place and its output setting, also if everything was moved. A name that
+    is no path, and a path that is not found, are returned unchanged.
     and a path that is not found there, stay as they are.
     """
     output = Path(ledger["config"].get("output") or "")
@@ -275,7 +275,7 @@ def found_from(run: Path, ledger: Mapping[str, Any], name: str) -> str:
 
 
 def clock_of_run(run: Path | None, *, resume: bool) -> datetime.datetime:
-    """What a chat template is told that asks for the time: when the run began, also when it goes on another day."""
+    """The time given to chat templates: the start of the run, also if it is resumed another day."""
     began = read_ledger(run).get("clock") if resume and run else None
     now = datetime.datetime.now().astimezone().replace(microsecond=0)
     clock = datetime.datetime.fromisoformat(began) if began else now
@@ -284,6 +284,6 @@ def clock_of_run(run: Path | None, *, resume: bool) -> datetime.datetime:
 
 
 def _is_fresh(path: Path) -> bool:
-    """Whether the folder is empty but for what a run leaves that was killed while it began, and its lock."""
+    """Whether the folder is empty, except for a lock and leftovers of a run killed while starting."""
     leftovers = {".run.json.writing", LOCK}
     return path.is_dir() and all(p.name in leftovers for p in path.iterdir())

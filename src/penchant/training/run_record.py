@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: facts, metrics, samples; here in memory, in `run_folder.py` on disk."""
+"""The record of a run: facts, metrics, samples; here in memory, in `run_folder.py` on disk."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ BEGUN_WITH = {
 
 
 def require_same_on_all(facts: Mapping[str, Any]) -> None:
-    """Raise ConfigError where a rank's run computes from something else than the first's; facts: those known so far."""
+    """Raise ConfigError if a rank's inputs differ from the first's; facts: those known so far."""
     ranks.require_same({what: facts.get(name) for name, what in BEGUN_WITH.items()})
 
 
 class RunRecord:
-    """A run that leaves no file: its ledger, metrics and samples are kept in memory, and nothing is saved."""
+    """A run without files: its ledger, metrics and samples are in memory, and nothing is saved."""
 
     path: Path | None = None
     how_to_go_on = ""
@@ -60,15 +60,15 @@ class RunRecord:
         self.ledger.update(facts)
 
     def begin_with(self, **facts: Any) -> None:
-        """Note what the run computes from; it must be what it was when the run began, and the same on all ranks.
+        """Record the inputs of the run; they must equal those at its start, and be the same on all ranks.
 
-        A fact that an older Penchant did not note is taken as it is now. Raises OutputError, and ConfigError of ranks.
+        Facts that an older version did not record are taken as they are now. Raises OutputError; ConfigError for ranks.
         """
         require_same_on_all(facts)
         for name, what in BEGUN_WITH.items():
             if self.ledger.get(name, facts.get(name)) != facts.get(name):
                 raise OutputError(
-                    f"{self.path}: the run was begun with {what} other than what is there now; put that back, or "
+                    f"{self.path}: the run was started with {what} other than the present one; restore it, or "
                     "leave out `resume=True` and begin in another `output=...`"
                 )
         self.note(**facts)
@@ -100,53 +100,53 @@ class RunRecord:
         *,
         keep: int,
     ) -> None:
-        """Write a checkpoint, where the record is on disk: of what there is now, while training goes on.
+        """Write a checkpoint of the current state during training, if the record is on disk.
 
-        Raises OutputError, also of the one before, which it waits for.
+        Waits for the previous one first. Raises OutputError, also for the previous one.
         """
 
     def settle(self, *, wait: bool = True) -> None:
-        """Be done with the checkpoint that is being written, if all have written it, or wait for it. All ranks do.
+        """Finish the checkpoint being written, if all ranks have written it, or wait for it. All ranks must call this.
 
-        Raises OutputError where it could not be written.
+        Raises OutputError if it could not be written.
         """
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Inside, checkpoints are written; what ends it early, but for a second Ctrl-C, waits for the last."""
+        """Write checkpoints inside; on an early end the last is waited for, except after a second Ctrl-C."""
         yield
 
     def newest_checkpoint(self, say: Callable[[str], None]) -> Checkpoint | None:
-        """The checkpoint to go on from, if there is one."""
+        """The checkpoint to resume from, if there is one."""
         return None
 
     def keep_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
-        """Keep these weights, those of the best evaluation so far."""
+        """Store these weights, those of the best evaluation so far."""
         self.best = {name: parameter.detach().clone() for name, parameter in parameters.items()}
 
     def take_best(self, parameters: Mapping[str, torch.nn.Parameter]) -> None:
-        """Put the weights that were kept into the parameters."""
+        """Load the stored weights into the parameters."""
         for name, parameter in parameters.items():
             put(parameter, self.best[name])
 
     def keep_until(self, step: int, say: Callable[[str], None] = lambda _: None, *, evaluated: bool = True) -> None:
-        """Forget metrics and samples of steps after `step`, where a run is resumed."""
+        """Drop metrics and samples of steps after `step`, when a run is resumed."""
 
     def require_space(self, num_bytes: int) -> None:
-        """Refuse to begin what the disk cannot hold."""
+        """Raise OutputError if the disk has too little space."""
 
     def write_model(self, model: LanguageModel) -> dict[str, str]:
-        """Write the trained model, where the record is on disk; sha256 of its files by name."""
+        """Write the trained model, if the record is on disk; returns the sha256 of its files by name."""
         return {}
 
     @contextmanager
     def withdrawn_if_refused(self) -> Iterator[None]:
-        """Where a UserError comes before the first step of a run that began here, leave nothing of the run."""
+        """A context that removes the run if a UserError occurs before the first step of a run that began here."""
         yield
 
 
 def facts_of_begin(config: RunConfig, command: str) -> dict[str, Any]:
-    """What the ledger says of a run that begins now."""
+    """The ledger's first facts about a run that starts now."""
     return {
         "command": command,
         "config": config.model_dump(mode="json"),
@@ -157,5 +157,5 @@ def facts_of_begin(config: RunConfig, command: str) -> dict[str, Any]:
 
 
 def now() -> str:
-    """The time, in ISO 8601, UTC."""
+    """The current time, in ISO 8601, UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

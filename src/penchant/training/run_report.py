@@ -1,4 +1,4 @@
-"""The report of a run, its model's card, and pages of several runs or of evaluations, made of what files hold."""
+"""Write the report of a run, its model card, and pages of several runs or of evaluations, from files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Say = Callable[[str], None]
 
 
 def write_page(of: Sequence[Path], output: Path | None = None, say: Say = lambda _: None, language: str = "en") -> Path:
-    """The page of a run folder, of several beside one another, or of a file of evaluations. Raises UserError.
+    """Write the page of a run folder, of several side by side, or of a file of evaluations. Raises UserError.
 
-    output: the page; None: report.html in the run, runs-compared.html here, or beside the file with its name.
+    output: the page; None: report.html in the run, runs-compared.html here, or beside the file under its name.
     """
     if len(of) > 1:
         return write_runs_report(of, output or Path("runs-compared.html"), say, language)
@@ -40,7 +40,7 @@ def write_page(of: Sequence[Path], output: Path | None = None, say: Say = lambda
 def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en", output: Path | None = None) -> Path:
     """Write `report.html` into a run folder, and the model's card; returns the report's path. Raises UserError.
 
-    say: told what could not be read. output: another page to write, and nothing else.
+    say: receives what could not be read. output: writes only this page instead.
     """
     found, about = _read(run, say), about_run(run)
     facts = (found.run, found.metrics, found.samples, found.comparison)
@@ -54,7 +54,7 @@ def write_run_report(run: Path, say: Say = lambda _: None, language: str = "en",
 
 
 def write_runs_report(runs: Sequence[Path], path: Path, say: Say = lambda _: None, language: str = "en") -> Path:
-    """Write several runs beside one another as one page. Raises UserError."""
+    """Write several runs side by side as one page. Raises UserError."""
     return _written(path, page_of_runs([_read(run, say) for run in runs], language))
 
 
@@ -66,7 +66,7 @@ def page_of_runs(runs: Sequence[RunData], language: str = "en") -> str:
 
 
 def about_run(run: Path) -> About:
-    """Formula, lineage and the command that repeats a run, as far as its ledger says."""
+    """Formula, lineage and the command that repeats a run, as far as its ledger records them."""
     ledger = read_ledger(run)
     row = row_in_table((ledger["config"].get("dpo") or {}).get("objective", ""))
     try:

@@ -1,4 +1,4 @@
-"""config.yaml of a run, and whether a run that goes on has the settings that it began with."""
+"""Write config.yaml of a run, and check that a resumed run has the settings it started with."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ __all__ = ["require_same_settings", "write_settings"]
 
 
 def write_settings(file: Path, settings: Mapping[str, Any]) -> None:
-    """Written after run.json, so that a config.yaml without one is the user's own."""
+    """Write config.yaml, after run.json, so that a config.yaml alone is known to be the user's."""
     write_atomically(file, _as_text(settings))
 
 
 def require_same_settings(file: Path, began_with: Mapping[str, Any], config: RunConfig) -> None:
-    """Raise OutputError where config.yaml, or what the run is to go on with, says anything else than it began with.
+    """Raise OutputError if config.yaml, or the resumed run's settings, differ from those at its start.
 
-    file: the run's config.yaml, which is written where a process was killed before it was. began_with: of run.json.
+    file: the run's config.yaml, which is written if a process was killed before it was. began_with: from run.json.
     """
     if not file.exists():
         write_settings(file, began_with)
     as_written = yaml.safe_load(_as_text(began_with))
     if edited := sorted(_differences(_filled_in(as_written, config), _filled_in(_settings_in(file), config))):
         raise OutputError(
-            f"{file}: says another {', '.join(edited)} than the run was begun with, and a run goes on as it began "
-            "(run.json holds how); put it back, or delete the file, or begin again in another `output=...`"
+            f"{file}: {', '.join(edited)} changed since the start of the run, and a resumed run keeps its settings "
+            "(see run.json); restore the file, or delete it, or start again in another `output=...`"
         )
     if changed := sorted(_differences(_filled_in(began_with, config), config.model_dump(mode="json"))):
         raise OutputError(
@@ -47,7 +47,7 @@ def _as_text(settings: Mapping[str, Any]) -> str:
 
 
 def _settings_in(file: Path) -> dict[str, Any]:
-    """What config.yaml says; an OutputError where it cannot be read."""
+    """The settings in config.yaml. Raises OutputError if it cannot be read."""
     try:
         settings = yaml.safe_load(file.read_text(encoding="utf-8"))
         if not isinstance(settings, dict):
@@ -60,7 +60,7 @@ def _settings_in(file: Path) -> dict[str, Any]:
 
 
 def _filled_in(settings: Mapping[str, Any], config: RunConfig) -> Mapping[str, Any]:
-    """The settings of a run that may have begun before some setting was there, which then had its default."""
+    """The settings of an older run, with defaults for settings that did not exist yet."""
     try:
         return type(config).model_validate(settings).model_dump(mode="json")
     except ValidationError:

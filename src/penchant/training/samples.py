@@ -1,4 +1,4 @@
-"""The same few held-out prompts answered at every evaluation, so that one can read what training does."""
+"""Answer the same few held-out prompts at every evaluation, so that one can read the effect of training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FixedPrompts:
         self.params = SamplingParams(temperature=0.0, max_new_tokens=max_new_tokens)
 
     def answer(self, model: LanguageModel, step: int) -> list[dict[str, Any]]:
-        """One row a prompt: step, prompt, response, its tokens, and whether the model ended it. Ranks share them."""
+        """One row per prompt: step, prompt, response, its tokens, and whether the model ended it. Ranks share them."""
         room = model.context_length - self.params.max_new_tokens
         requests = ranks.dealt([r for r in self.requests if len(r.prompt_ids) <= room])
         answered = {r.key: r for rs in generate(model, requests, self.params, num_responses=1) for r in rs}
@@ -47,5 +47,5 @@ class FixedPrompts:
 
 
 def _prompt_length(sequence: TokenSequence) -> int:
-    """Tokens before the first scored one; all, where none is."""
+    """The number of tokens before the first scored one; all if none is scored."""
     return int(np.argmax(sequence.scored)) if sequence.scored.any() else len(sequence)

@@ -22,7 +22,7 @@ __all__ = [
 Item = TypeVar("Item")
 
 FEW_STEPS, MANY_STEPS = (60, 1e-5), (5600, 5e-7)
-"""Steps and a peak: measured on a model of 135M parameters (docs/defaults.md), and zephyr's (arXiv 2310.16944)."""
+"""(steps, peak): measured on a model of 135M parameters (docs/defaults.md), and zephyr's (arXiv 2310.16944)."""
 
 
 def learning_rate_factor(step: int, num_steps: int, warmup_ratio: float, schedule: str) -> float:
@@ -41,10 +41,10 @@ def learning_rate_factor(step: int, num_steps: int, warmup_ratio: float, schedul
 
 
 def preference_peak(num_steps: int) -> float:
-    """The peak learning rate of a direct method for so many optimiser steps, to one digit; an adapter takes ten times.
+    """The peak learning rate of preference training for a number of steps, to one digit; ten times for an adapter.
 
-    On a line in the logarithms of both, between rates that are known to work: few steps need a high one to move at all,
-    many bear only a low one.
+    A log-log line through two rates known to work: few steps need a high rate to have an effect, many steps need a low
+    one.
 
     Example:
         >>> preference_peak(25), preference_peak(500), preference_peak(5600)
@@ -56,18 +56,18 @@ def preference_peak(num_steps: int) -> float:
 
 
 def num_batches(num_items: int, batch_size: int) -> int:
-    """Batches of an epoch; the last may be smaller."""
+    """The number of batches of an epoch; the last may be smaller."""
     return -(-num_items // batch_size)
 
 
 def num_steps(num_items: int, batch_size: int, epochs: int, max_steps: int | None) -> int:
-    """Optimiser steps of a run: one a batch, and no more than max_steps."""
+    """The optimiser steps of a run: one per batch, at most max_steps."""
     steps = epochs * num_batches(num_items, batch_size)
     return steps if max_steps is None else min(steps, max_steps)
 
 
 class Batches(Sequence[list[Item]]):
-    """The batches of an epoch, of which each is put together when it is asked for."""
+    """The batches of an epoch, each assembled on access."""
 
     def __init__(self, items: Sequence[Item], order: NDArray[np.int64], batch_size: int) -> None:
         self._items, self._order, self._size = items, order, batch_size
@@ -92,7 +92,7 @@ class Batches(Sequence[list[Item]]):
 
 
 def group_numbers(groups: Iterable[Hashable]) -> NDArray[np.int64]:
-    """A number for the group of every item; equal groups have equal numbers, in the order they first appear."""
+    """The number of every item's group; groups are numbered in order of appearance."""
     if not isinstance(groups, np.ndarray):
         known: dict[Hashable, int] = {}
         return np.array([known.setdefault(group, len(known)) for group in groups], dtype=np.int64)
@@ -105,10 +105,10 @@ def group_numbers(groups: Iterable[Hashable]) -> NDArray[np.int64]:
 def batches_of_epoch(
     items: Sequence[Item], groups: NDArray[np.int64], *, batch_size: int, epoch: int, seed: int, as_given: bool = False
 ) -> Batches[Item]:
-    """The epoch's batches: groups (the pairs of one prompt) in an order drawn from seed and epoch, kept together.
+    """The epoch's batches: groups (the pairs of one prompt) kept together, in an order drawn from seed and epoch.
 
-    groups: of every item, see `group_numbers`. Neighbours share their prompt, so it is run once. as_given: the items
-    one by one in their own order instead.
+    groups: of every item, see `group_numbers`. Adjacent items share their prompt, so it is run once. as_given: single
+    items in their given order instead.
     """
     if as_given:
         return Batches(items, np.arange(len(groups)), batch_size)

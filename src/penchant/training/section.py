@@ -1,4 +1,4 @@
-"""What every section of settings is: frozen, without unknown keys, true and false no numbers; and kinds of values."""
+"""The base of all settings sections: frozen, no unknown keys, booleans are not numbers; and types of values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 class Checked(BaseModel):
-    """What a file or a caller gives, by name."""
+    """Values given by a file or a caller, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -31,9 +31,9 @@ class Checked(BaseModel):
 
 
 class Section(Checked):
-    """Settings that belong together."""
+    """A group of settings."""
 
     @classmethod
     def settings(cls, given: Mapping[str, Any]) -> dict[str, FieldInfo]:
-        """Every setting it takes, by name, where `given` is what was set in it."""
+        """Every setting it accepts, by name, where `given` holds the settings that were given."""
         return cls.model_fields

@@ -1,4 +1,4 @@
-"""One configuration from four places: defaults < YAML file < environment < arguments, or the command line."""
+"""Merge one configuration from four sources: defaults < YAML file < environment < arguments or command line."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 REQUIRED = ("output", "data.files")
-"""Settings that a command does not run without; from Python a run may be in memory, and so may its data."""
+"""Settings that a command requires; from Python, a run and its data may be in memory."""
 RUN_CODE = {
     "dpo.objective": 'objective="{}"',
     "save.trackers": 'track="{}"',
     "sampling.judge": 'judge="{}"',
     "rlhf.advantages": 'set="rlhf.advantages={}"',
 }
-"""Settings that can name code of one's own, and how a caller names it."""
+"""Settings that can name custom code, and the argument that does."""
 PREFIX = "PENCHANT_"
 NOTHING = ("null", "~")
 NOT_SETTINGS = {"PENCHANT_CACHE", "PENCHANT_JUDGE_KEY", "PENCHANT_ENDPOINT_KEY", RESTARTS}
@@ -47,11 +47,11 @@ def build_config(
     required: Sequence[str] = (),
     flags_are: str = "the arguments",
 ) -> Config:
-    """The validated configuration. Raises ConfigError that names the key, what it got and what to do.
+    """Build the validated configuration. Raises ConfigError with the key, its value and what to do.
 
     file: YAML. settings: "section.key=value", values in YAML, or dotted keys to values. flags: dotted keys to
     values; None means the flag was not given. environment: PENCHANT_SECTION__KEY=value; None: none is read. required:
-    keys that must be there. flags_are: what messages call the place of the flags.
+    keys that must be set. flags_are: the name of the flags' source in messages.
     """
     keys, texts = known_keys(schema), _text_keys(schema)
     merged: dict[str, tuple[Any, str]] = {}
@@ -82,7 +82,7 @@ def build_config(
 
 
 def known_keys(schema: type[BaseModel], given: Mapping[str, Any] | None = None, prefix: str = "") -> dict[str, bool]:
-    """Dotted keys of a schema, where `given` is what was set; True where the key is a section."""
+    """Dotted keys of a schema, where `given` holds what was set; True if the key is a section."""
     keys: dict[str, bool] = {}
     for name, field in settings_of(schema, given).items():
         section = _section_of(field.annotation)
@@ -94,7 +94,7 @@ def known_keys(schema: type[BaseModel], given: Mapping[str, Any] | None = None, 
 
 
 def settings_of(schema: type[BaseModel], given: Mapping[str, Any] | None = None) -> dict[str, FieldInfo]:
-    """The settings of a section by name: its fields, and what else it takes where `given` was set in it."""
+    """The settings of a section by name: its fields, and further ones that it accepts for `given`."""
     settings: Callable[..., dict[str, FieldInfo]] | None = getattr(schema, "settings", None)
     return schema.model_fields if settings is None else settings(given or {})
 
@@ -111,7 +111,7 @@ def _text_keys(schema: type[BaseModel], prefix: str = "") -> set[str]:
 
 
 def _refuse_code_named_in(file: str, merged: Mapping[str, tuple[Any, str]]) -> None:
-    """A file of settings may come from anywhere: it names no code that would run. Raises ConfigError."""
+    """Raise ConfigError if a settings file, which may be untrusted, names code to run."""
     for key, argument in RUN_CODE.items():
         value, where = merged.get(key, ("", ""))
         names = value if isinstance(value, list | tuple) else [value]
@@ -133,10 +133,10 @@ def _add_environment(
 
 
 def _add_preset(merged: dict[str, tuple[Any, str]], keys: Mapping[str, bool], file: str) -> None:
-    """What a published recipe says, beneath all that was said beside it. Raises ConfigError for one that is none.
+    """Add the settings of a published recipe beneath all that are given. Raises ConfigError for an unknown one.
 
-    A preset that the file itself names lies beneath the file; one that is named now lies above it, so that the settings
-    of an earlier run can be taken with another recipe.
+    A preset named in the file is below the file's settings; one given in the call is above them, so that the settings
+    of an earlier run can be used with another recipe.
     """
     name, named_in = merged.get("preset", (None, ""))
     if name is None or "preset" not in keys:
@@ -144,7 +144,7 @@ def _add_preset(merged: dict[str, tuple[Any, str]], keys: Mapping[str, bool], fi
     preset = preset_named(name)
     free = {key for key in preset.settings if key not in merged or (merged[key][1] == file and named_in != file)}
     if "dpo.objective" not in free and merged["dpo.objective"][0] != preset.settings["dpo.objective"]:
-        free = {key for key in free if not key.startswith("dpo.")}  # another objective has parameters of its own
+        free = {key for key in free if not key.startswith("dpo.")}  # another objective has its own parameters
     for key in free:
         merged[key] = (preset.settings[key], f"the preset {preset.name}")
 
@@ -174,7 +174,7 @@ def _add_settings(
 
 
 def _put(merged: dict[str, tuple[Any, str]], key: str, value: Any, where: str) -> None:
-    """Let a later setting win; a section that is set to nothing takes what was said about its parts with it."""
+    """Apply a later setting; setting a section to null also drops earlier settings of its parts."""
     for inner in [known for known in merged if value is None and known.startswith(f"{key}.")]:
         del merged[inner]
     merged[key] = (value, where)
@@ -196,7 +196,7 @@ def _flatten(content: Mapping[str, Any], keys: Mapping[str, bool], prefix: str =
 
 
 def _parts(key: str, value: Any, keys: Mapping[str, bool]) -> Iterator[tuple[str, Any]]:
-    """A setting by itself, or what a section says about its parts; an empty section is there, with its defaults."""
+    """A single setting, or the settings of a section's parts; an empty section means its defaults."""
     if isinstance(value, Mapping) and value and keys.get(key, False):
         yield from _flatten(value, keys, f"{key}.")
     else:

@@ -1,4 +1,4 @@
-"""What several processes cannot share of a run is refused, before anything is computed."""
+"""Refuse runs that several processes cannot share, before anything is computed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from penchant.training.live import reads_kl
 __all__ = ["require_prompts", "require_shareable", "settled_mode", "why_not_sharded"]
 
 SHARE_OF_STATE = 0.7
-"""Of a process's memory, what weights, gradients and moments may take before auto cuts them into slices."""
+"""The share of a process's memory for weights, gradients and moments above which auto shards them."""
 
 
 def require_shareable(config: RunConfig, processes: int) -> None:
-    """Raise ConfigError for settings that so many processes cannot share."""
+    """Raise ConfigError for settings that this many processes cannot share."""
     if config.parallel.mode == "sharded" and (words := why_not_sharded(config, processes)):
         raise ConfigError(f"parallel.mode: {words}")
     if config.parallel.offload and config.parallel.mode != "sharded":
         raise ConfigError(
-            f"parallel.offload: says where slices lie, and parallel.mode is {config.parallel.mode}; set "
+            f"parallel.offload: only a sharded model is offloaded, but parallel.mode is {config.parallel.mode}; set "
             "parallel.mode=sharded, or leave parallel.offload out"
         )
     if processes > config.optimiser.batch_size:
@@ -33,9 +33,9 @@ def require_shareable(config: RunConfig, processes: int) -> None:
 
 
 def settled_mode(config: RunConfig, processes: int, total: int, trained: int, memory: float) -> str:
-    """How the processes hold the model: as the settings say or, by auto, in slices where they must and can.
+    """The ranks' mode: as set or, for auto, sharded if necessary and possible.
 
-    total, trained: parameters. memory: bytes that each process has; a part is left to activations and libraries.
+    total, trained: parameters. memory: bytes per process; a part is reserved for activations and libraries.
     """
     if config.parallel.mode != "auto":
         return config.parallel.mode
@@ -44,7 +44,7 @@ def settled_mode(config: RunConfig, processes: int, total: int, trained: int, me
 
 
 def why_not_sharded(config: RunConfig, processes: int) -> str:
-    """Why this run cannot be sharded, and what to do; "" where it can."""
+    """Why this run cannot be sharded, and what to do; "" if it can."""
     moving = getattr(getattr(config, "dpo", None), "moving_reference", None)
     reasons = (
         (processes == 1, "one process has nobody to share a model with; start several, or leave it out"),
@@ -96,7 +96,7 @@ def why_not_sharded(config: RunConfig, processes: int) -> str:
 
 
 def require_prompts(groups: NDArray[np.int64]) -> None:
-    """Raise ConfigError where there are fewer prompts, of which each item has the number, than processes."""
+    """Raise ConfigError if there are fewer distinct prompts, numbered per item, than processes."""
     if ranks.size() > (num := int(groups.max(initial=-1)) + 1):
         raise ConfigError(
             f"{ranks.size()} processes cannot share {num} prompt{'s' * (num != 1)}, each of which is run in one; "

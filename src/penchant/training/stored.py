@@ -1,6 +1,6 @@
-"""The tokens of pairs, found again in the cache folder, or made while the data are read.
+"""The tokens of pairs, read from the cache folder or made while the data is read.
 
-For another seed than they were made with, the rows are read again for their places in the split, and not tokenised.
+For a seed other than the one they were made with, rows are read again for the split, but not tokenised.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _ORIGINS: TypeAdapter[list[Origin]] = TypeAdapter(list[Origin])
 
 @dataclass(frozen=True)
 class ReadPairs:
-    """store: the pairs as tokens. loaded: how the rows were read, without the records.
+    """store: the pairs as tokens. loaded: the report on reading, without the records.
 
-    places: of every record, where its prompt stands for the split by this seed. problems: pairs that could not become
-    tokens: of which record each is, and its verdict. in_part: rows of which others did. num_truncated: responses.
+    places: for every record, its prompt's place in the split by this seed. problems: pairs that could not be encoded:
+    the record's index, and its verdict. in_part: rows of which others could. num_truncated: cut responses.
     """
 
     store: PairStore
@@ -55,7 +55,7 @@ class ReadPairs:
 
 
 _Told: TypeAlias = tuple[Loaded[Any], tuple[tuple[int, Verdict], ...], frozenset[Origin], int]
-"""What `ReadPairs` says beside the store."""
+"""The fields of `ReadPairs` besides the store."""
 
 
 def stored_pairs(
@@ -67,15 +67,15 @@ def stored_pairs(
     folder: Path | None,
     reporter: Reporter,
 ) -> ReadPairs:
-    """Every pair of the sources as tokens. folder: where stores are kept; None holds them in memory.
+    """Encode every pair of the sources. folder: where stores are cached; None keeps them in memory.
 
-    Raises what `load_pairs` raises, and OutputError where the tokens cannot be written anywhere.
+    Raises the errors of `load_pairs`, and OutputError where the tokens cannot be written anywhere.
     """
     make = _Making(sources, encoder, limits, options, reporter)
     if folder is None:
         return make.in_memory()
     if "random" not in (options.subset, *(part_of(one).subset for one in sources)):
-        options = replace(options, seed=0)  # which then decides the split alone
+        options = replace(options, seed=0)  # the seed then affects only the split
     key = key_of(sources, encoder, limits, repr(options))
     if key is None:
         return make.for_now()
@@ -88,7 +88,7 @@ def stored_pairs(
 
 @dataclass(frozen=True)
 class _Making:
-    """Reads and encodes, into one place or another."""
+    """Reads and encodes pairs into a given folder."""
 
     sources: Sequence[Source]
     encoder: ChatEncoder
@@ -106,7 +106,7 @@ class _Making:
             return self._write(writer)[1]
 
     def for_now(self) -> ReadPairs:
-        """In a temporary folder, which goes with the store."""
+        """Make the store in a temporary folder, which is deleted with it."""
         folder = Path(tempfile.mkdtemp(prefix="penchant-tokens-"))
         try:
             with cache_errors_explained(folder):
@@ -116,11 +116,11 @@ class _Making:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         weakref.finalize(store, shutil.rmtree, folder, ignore_errors=True)
-        # not what was read back: it names rows of a file, and these may be in memory
+        # not the version read back: it names rows of a file, but these may be in memory
         return ReadPairs(store, *told, store.columns["places"])
 
     def read(self, place: Path) -> ReadPairs:
-        """What is kept there. Raises DamagedStore, FileNotFoundError."""
+        """Read the cached pairs. Raises DamagedStore, FileNotFoundError."""
         store = PairStore.open(place)
         facts = store.facts
         problems = _PROBLEMS.validate_python(facts["problems"])
@@ -129,14 +129,14 @@ class _Making:
         return ReadPairs(store, loaded, tuple(problems), in_part, facts["num_truncated"], self.places(store))
 
     def places(self, store: PairStore) -> NDArray[np.float64]:
-        """Where the prompts of a store stand by this seed, for which the rows are read again, but not tokenised."""
+        """The places of a store's prompts by this seed; rows are read again, but not tokenised."""
         if store.facts["seed"] == self.options.seed:
             return store.columns["places"]
         reading = read_pairs(self.sources, self.options)
         found = (place_of(prompt_key(pair.prompt), self.options.seed) for pair in reading)
         places = np.fromiter(found, dtype=np.float64)
         if len(places) != len(store.columns["places"]):
-            raise DamagedStore("the data are no longer those that it was made of")
+            raise DamagedStore("the data have changed since it was made")
         return places
 
     def _write(self, writer: StoreWriter) -> tuple[PairStore | None, _Told]:

@@ -1,7 +1,7 @@
-"""The tokens of demonstrations and of labelled responses, both sides of the split, from the cache folder or made.
+"""The tokens of demonstrations and labelled responses, both sides of the split, from the cache or newly made.
 
-Which response lends itself to another prompt is settled within a side, so what is kept is of one split: the seed and
-the share that is held out are in its name.
+Mismatched responses for the KL baseline are chosen within a side, so an entry belongs to one split: the seed and the
+held-out share are part of its key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PROBLEMS: TypeAdapter[tuple[Verdict, ...]] = TypeAdapter(tuple[Verdict, ...])
 
 @dataclass(frozen=True)
 class BothSides:
-    """loaded: how the rows were read. train, held_out: what became of the records of each side."""
+    """loaded: the report on reading. train, held_out: the encoded records of each side."""
 
     loaded: Loaded[Any]
     train: Tokenised[Any]
@@ -46,9 +46,9 @@ def stored_items(
     folder: Path | None,
     say: Callable[[str], None],
 ) -> BothSides:
-    """What `make` gives, kept in the folder; None holds it in memory, as is done where it could not be found again.
+    """The result of `make`, cached in the folder; None, or an unknown cache key, keeps it in memory.
 
-    kind: as `ItemStore` names it. read_as: all that decides what is made, beside the sources, the encoder and limits.
+    kind: its name in `ItemStore`. read_as: all that decides the result besides sources, encoder and limits.
     """
     key = None if folder is None else key_of(sources, encoder, limits, f"{kind} {read_as}")
     if folder is None or key is None:

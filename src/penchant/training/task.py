@@ -1,4 +1,4 @@
-"""What is learned from an item, and the sums that its losses and metrics are gathered in."""
+"""Define a training task: the losses of items, and the sums of losses and metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Encoded", "Item", "Metrics", "StepResult", "Tally", "Task"]
 
 
 class Encoded(Protocol):
-    """What the loop needs of an item: its token sequences, and where it came from."""
+    """An item of the loop: its token sequences, and its origin."""
 
     @property
     def sequences(self) -> tuple[TokenSequence, ...]: ...
@@ -28,19 +28,19 @@ class Encoded(Protocol):
 
 Item = TypeVar("Item", bound=Encoded)
 Metrics = Mapping[str, tuple[Tensor, float]]
-"""By name: a sum or its terms, and of how many terms."""
+"""By name: a sum, or its terms, and the number of terms."""
 
 
 class Task(ABC, Generic[Item]):
-    """What is learned from an item. A subclass gives `losses`, and the rest where it needs it."""
+    """A training task. A subclass defines `losses`, and overrides the rest if needed."""
 
     @property
     def knows_items(self) -> bool:
-        """Whether what `for_batch` gives knows items by their identity, so that a whole batch of them must be held."""
+        """Whether the task of `for_batch` tells items apart by identity, so that the batch must stay in memory."""
         return False
 
     def count(self, item: Item) -> float:
-        """How many terms of the mean loss this item contributes."""
+        """The number of terms of the mean loss that this item contributes."""
         return 1.0
 
     @abstractmethod
@@ -48,40 +48,40 @@ class Task(ABC, Generic[Item]):
         """Summed loss of the items, differentiable, and metrics."""
 
     def for_batch(self, model: LanguageModel, micro_batches: Sequence[Sequence[Item]]) -> Task[Item]:
-        """The task whose `losses` are right for micro-batches of this batch.
+        """The task whose `losses` apply to micro-batches of this batch.
 
-        Where an item's loss depends on the others of its batch, what it depends on is computed here.
+        If an item's loss depends on the others of its batch, the dependence is computed here.
         """
         return self
 
     def updates(self, model: LanguageModel, drawn: Sequence[Any], step: int) -> Iterable[Sequence[Item]]:
-        """The items of each optimiser step that is made of what was drawn; by default one, of the items themselves.
+        """Yield the items of each optimiser step made from a batch; by default one step, with the items themselves.
 
-        step: steps of the loop taken before. A task whose items are written by the model makes them here.
+        step: loop steps taken before. A task whose items the model generates makes them here.
         """
         yield drawn
 
     def measured(self, model: LanguageModel, held_out: Sequence[Any]) -> Sequence[Item]:
-        """What an evaluation measures, made of what is held out; by default that itself."""
+        """The items that an evaluation measures, made from the held-out ones; by default the same."""
         return held_out
 
     def seen(self) -> Mapping[str, float]:
-        """Metrics of what the newest `updates` or `measured` was made of, whether or not any item came of it."""
+        """Metrics of the inputs of the latest `updates` or `measured`, whether or not they made any item."""
         return {}
 
     def parameters(self) -> Mapping[str, torch.nn.Parameter]:
-        """What is trained beside the model's own parameters, by names that these have not."""
+        """Parameters trained besides the model's own, by names that do not clash with them."""
         return {}
 
     def after_step(self, model: LanguageModel, step: int) -> None:
-        """Called when optimiser step number `step` (from 1) is done."""
+        """Called after optimiser step number `step` (from 1)."""
 
     def state(self) -> dict[str, Tensor]:
-        """Tensors that a checkpoint must hold beside the weights."""
+        """Tensors that a checkpoint must contain besides the weights."""
         return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `state` gave."""
+        """Restore the result of `state`."""
 
 
 @dataclass
@@ -97,12 +97,12 @@ class Tally:
             self.counts[name] = self.counts.get(name, 0.0) + number
 
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """What `together` takes, as JSON has it."""
+        """The input of `together`, as JSON values."""
         return {"sums": self.sums, "counts": self.counts}
 
     @classmethod
     def together(cls, parts: Iterable[Mapping[str, Mapping[str, float]]]) -> Tally:
-        """The sums over the items of all parts, such as those of several ranks."""
+        """Combine the sums of several parts, such as ranks."""
         whole = cls()
         for part in parts:
             for name, value in part["sums"].items():
@@ -111,7 +111,7 @@ class Tally:
         return whole
 
     def means(self) -> dict[str, float]:
-        """Mean of everything that has terms."""
+        """The mean of everything that has terms."""
         return {name: value / self.counts[name] for name, value in self.sums.items() if self.counts[name]}
 
 
@@ -119,7 +119,7 @@ class Tally:
 class StepResult(Generic[Item]):
     """means: loss and metrics over the batch. num_tokens: tokens run, shared ones once. finite: safe to step on.
 
-    margins: where the task measures one for each item, the item's origin and its margin.
+    margins: if the task measures one per item, the item's origin and its margin.
     """
 
     means: dict[str, float]
@@ -131,7 +131,7 @@ class StepResult(Generic[Item]):
 
     @classmethod
     def together(cls, results: Sequence[StepResult[Item]]) -> StepResult[Item]:
-        """What several updates came to: the mean of each metric over those that have it; one alone stays as it is."""
+        """Combine several updates: the mean of each metric over those that have it; a single one is unchanged."""
         if len(results) == 1:
             return results[0]
         names = dict.fromkeys(name for result in results for name in result.means)

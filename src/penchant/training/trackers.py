@@ -1,7 +1,7 @@
 """Trackers by name: metrics, settings and samples of a run in TensorBoard, Weights & Biases, Trackio or MLflow.
 
-Each library keeps the names that TRL's runs have in it, so that runs of both lie on the same charts, and is imported
-only where it is asked for. Where it writes, and to whom, is said to it by its own environment variables.
+Each library gets the metric names of TRL's runs, so that runs of both share charts, and is imported only if requested.
+Its own environment variables determine where it writes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def open_tracker(name: str) -> Callback:
-    """The callback that a setting names: one of TRACKERS, one of an installed package, or `module:name` of your own.
+    """Open the callback that a setting names: one of TRACKERS, of an installed package, or your own `module:name`.
 
-    What is named is a Callback, or makes one when it is called with nothing. Raises ConfigError.
+    The name must refer to a Callback, or to a function without arguments that makes one. Raises ConfigError.
     """
     if name in TRACKERS:
         with needing(name, "save.trackers"):
@@ -45,18 +45,18 @@ def open_tracker(name: str) -> Callback:
 
 
 class Tracker(Callback):
-    """What the trackers have in common: a library that cannot begin refuses the run, one that fails later is left out.
+    """The base of all trackers: if a library fails at the start the run is refused, if later it is dropped.
 
-    A subclass imports its library where it is made, and says what `begin`, `log`, `table` and `close` are in it.
+    A subclass imports its library when constructed, and implements `begin`, `log`, `table` and `close`.
     """
 
     name: str
     begun = False
 
     def begin(self, title: str, settings: Mapping[str, Any], known_as: str | None, step: int) -> str | None:
-        """Open the run, or go on with it after `step`; returns what the library finds it by, to go on later.
+        """Open the run, or resume it after `step`; returns the library's id of the run, for resuming.
 
-        known_as: what `begin` returned when the run began; None: it begins now.
+        known_as: the id that `begin` returned at the start; None: a new run.
         """
         raise NotImplementedError
 
@@ -76,7 +76,7 @@ class Tracker(Callback):
         self.folder = training.record.path
         try:
             found = self.begin(title, ledger["config"], known.get(self.name), training.step)
-        except Exception as error:  # somebody else's library, and its network, may fail in any way
+        except Exception as error:  # a third-party library, and its network, may fail in any way
             raise ConfigError(
                 f"save.trackers: {self.name} cannot begin ({kind_and_reason_of(error)}); fix that, or leave it out"
             ) from error
@@ -96,7 +96,7 @@ class Tracker(Callback):
 
     def on_close(self, finished: bool) -> None:
         if self.begun:
-            with suppress(Exception):  # the run has ended, and what it made is not lost for this
+            with suppress(Exception):  # the run has ended, and its results are safe
                 self.close(finished)
 
     def _tell(self, training: Training, how: Callable[[Any, int], None], what: Any, step: int) -> None:
@@ -104,7 +104,7 @@ class Tracker(Callback):
             return
         try:
             how(what, step)
-        except Exception as error:  # hours of training do not end because a server is away
+        except Exception as error:  # an unreachable server must not end hours of training
             self.begun = False
             training.reporter.say(
                 f"{self.name} failed at step {step} ({kind_and_reason_of(error)}) and is switched off; "
@@ -113,7 +113,7 @@ class Tracker(Callback):
 
 
 class TensorBoard(Tracker):
-    """Events in the folder `tensorboard` of the run, samples as text; a resumed run hides what it computes again."""
+    """Events in the folder `tensorboard` of the run, samples as text; a resumed run hides what it recomputes."""
 
     name = "tensorboard"
 
@@ -234,7 +234,7 @@ class MLflow(Tracker):
 
 
 TRACKERS: dict[str, Callable[[], Tracker]] = {made.name: made for made in (TensorBoard, WandB, Trackio, MLflow)}
-"""By the name that a setting gives; the extra of the same name has its library."""
+"""Trackers by their name in settings; the extra of the same name installs the library."""
 
 
 def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
@@ -243,7 +243,7 @@ def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def grouped(row: Mapping[str, float]) -> dict[str, float]:
-    """Names as TRL's runs have them there: `eval_loss` is eval/loss, and `loss` is train/loss."""
+    """Metric names as in TRL's runs: `eval_loss` becomes eval/loss, and `loss` becomes train/loss."""
     return {
         f"eval/{name.removeprefix('eval_')}" if name.startswith("eval_") else f"train/{name}": value
         for name, value in row.items()

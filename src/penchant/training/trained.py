@@ -1,4 +1,4 @@
-"""A finished run as Python holds it: its metrics, samples, report and model, on disk or in memory."""
+"""A finished run in Python: its metrics, samples, report and model, on disk or in memory."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Say = Callable[[str], None]
 
 
 class Rows(list[dict[str, Any]]):
-    """Rows of metrics or samples: a list of dicts that a notebook shows as what it is."""
+    """Rows of metrics or samples: a list of dicts that a notebook shows as a table."""
 
     def __init__(self, rows: Iterable[dict[str, Any]], show: Callable[[list[dict[str, Any]]], str]) -> None:
         super().__init__(rows)
         self._show = show
 
     def column(self, name: str) -> list[Any]:
-        """The values of one column, of the rows that have it, in order."""
+        """The values of one column, in order, from the rows that have it."""
         return [row[name] for row in self if name in row]
 
     def _repr_html_(self) -> str:
@@ -50,7 +50,7 @@ class Report(str):
     __slots__ = ()
 
     def save(self, path: str | Path) -> Path:
-        """Write the page to a file, whole or not at all. Raises OSError."""
+        """Write the page to a file, atomically. Raises OSError."""
         write_atomically(Path(path), str(self))
         return Path(path)
 
@@ -62,9 +62,9 @@ class Report(str):
 
 
 class Run:
-    """What `penchant.dpo` and `penchant.sft` return, and `Run.open` of a run folder.
+    """A finished run, as returned by `penchant.dpo` and `penchant.sft`, and by `Run.open` for a run folder.
 
-    A notebook shows the curves and, of the fixed prompts, the first and the last answer.
+    A notebook shows the curves, and the first and last answers to the fixed prompts.
     """
 
     def __init__(
@@ -80,34 +80,34 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
-        """The run in a folder. Raises OutputError where there is none."""
+        """Open the run in a folder. Raises OutputError if there is none."""
         record = RunFolder(Path(folder).expanduser())
         record.ledger = read_ledger(record.path)
         return cls(record)
 
     @property
     def record(self) -> RunRecord:
-        """What it wrote down; a RunFolder where it has one."""
+        """Its record; a RunFolder if it has a folder."""
         return self._record
 
     @property
     def path(self) -> Path | None:
-        """The run folder; None where the run is in memory alone."""
+        """The run folder; None if the run is only in memory."""
         return self._record.path
 
     @property
     def ledger(self) -> dict[str, Any]:
-        """What the run computed from, with which settings, and what it took: the content of run.json."""
+        """The content of run.json: inputs, settings, and cost of the run."""
         return self._record.ledger
 
     @property
     def metrics(self) -> Rows:
-        """A row a step and one an evaluation, whose names begin with `eval_`; TRL's names (docs/from-trl.md)."""
+        """One row per step, and one per evaluation with names in `eval_`; TRL's names (docs/from-trl.md)."""
         return Rows(self._record.metrics_rows(), lambda rows: curves_as_html(self.ledger, rows))
 
     @property
     def samples(self) -> Rows:
-        """The same few held-out prompts answered at every evaluation: step, prompt, response."""
+        """The answers to a few fixed held-out prompts at every evaluation: step, prompt, response."""
         return Rows(self._record.samples_rows(), samples_as_html)
 
     @property
@@ -117,13 +117,13 @@ class Run:
         return Report(render_report(self.ledger, self.metrics, self.samples, self._comparison(), about))
 
     def data(self, name: str = "run") -> RunData:
-        """What a report is made of; a run in a folder has the folder's name."""
+        """The data of a report; a run in a folder has the folder's name."""
         called = self.path.resolve().name if self.path else name
         return RunData(called, self.ledger, self.metrics, self.samples, self._comparison())
 
     @property
     def model(self) -> LanguageModel:
-        """The trained model; that of a folder is loaded when it is first asked for. Raises ModelError."""
+        """The trained model; a folder's is loaded on first access. Raises ModelError."""
         if self._model is None:
             settings = self.ledger["config"].get("model") or {}
             with computing():
@@ -134,7 +134,7 @@ class Run:
 
     @property
     def reference(self) -> str | LanguageModel | None:
-        """The reference policy: in memory where it was given so, else its name; None for a run without one."""
+        """The reference policy: the object if it was given in memory, else its name; None for a run without one."""
         if not self.ledger.get("reference_digest"):
             return None
         settings = self.ledger["config"]["model"]
@@ -142,20 +142,20 @@ class Run:
 
     @property
     def summary(self) -> list[str]:
-        """What the training changed and cost, in sentences."""
+        """The effect and cost of training, in sentences."""
         return summary(self.ledger, self.metrics)
 
     def in_words(self) -> list[str]:
-        """The summary, and where model and report lie."""
+        """The summary, with the paths of model and report."""
         if self.path is None:
             return self.summary
         return [*self.summary, f"model   {self.path / 'model'}", f"report  {self.path / 'report.html'}"]
 
     def export(self, output: str | Path, *, dtype: str = "float32", progress: bool = False) -> Path:
-        """Write the model as one plain folder that transformers and others load, an adapter folded in.
+        """Write the model as one plain folder that transformers and others load, with any adapter merged in.
 
-        dtype: "float32", "bfloat16" or "float16", of the written weights. Raises UserError, and WrittenError where
-        what was written is not what was trained; then nothing is left of it.
+        dtype: "float32", "bfloat16" or "float16", of the written weights. Raises UserError, and WrittenError if the
+        written model differs from the trained one; no file is kept then.
         """
         from penchant.training.export import export_model
 
@@ -165,7 +165,7 @@ class Run:
         return Path(output)
 
     def with_report(self, say: Say = lambda _: None) -> Run:
-        """The run, with report.html in its folder, which the first process writes when none reads there any more."""
+        """Write report.html into the run's folder, by the first process once no other reads there; returns the run."""
         if self.path is None:
             raise ConfigError("the run is in memory and has no folder; `run.report.save(...)` writes its report")
         ranks.gather(None)
@@ -186,7 +186,7 @@ class Run:
 
 
 def settle(model: LanguageModel, record: RunRecord) -> None:
-    """Let a trained model be what it is now: that of the run's folder, or one that lies in none."""
+    """Set a trained model's identity: that of the run's folder, or none."""
     if isinstance(record, RunFolder):
         model.name, model.path = str(record.path), record.model
         model.digest = weights_digest(model.path, base_of(model.path))

@@ -1,4 +1,4 @@
-"""Is a run folder still what its ledger says? Everything that can be compared is, one finding a thing."""
+"""Verify that a run folder still matches its ledger: everything comparable is compared, one finding each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Finding", "verify_run"]
 
 @dataclass(frozen=True)
 class Finding:
-    """what: the thing. status: "same" as recorded, "differs", or "unknown" where nothing can be compared."""
+    """what: the object checked. status: "same" as recorded, "differs", or "unknown" if it cannot be compared."""
 
     what: str
     status: Literal["same", "differs", "unknown"]
@@ -34,9 +34,9 @@ class Finding:
 
 
 def verify_run(run: Path) -> list[Finding]:
-    """Compare a run folder, and what it was made from, with its ledger. Raises OutputError where there is none.
+    """Compare a run folder, and its origins, with its ledger. Raises OutputError if there is none.
 
-    A model that was exported is compared with what its own folder says.
+    An exported model is compared with its folder's provenance.
     """
     if not (run / "run.json").is_file() and (exported := read_provenance(run)) is not None:
         return [_compared("model", exported["files"], run, also_new=True), _origin("exported from", exported["of"])]
@@ -92,7 +92,7 @@ def _base(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _origins(ledger: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the run began with may be gone by now, as long as it is not needed."""
+    """Check the run's origins, which may be gone as long as they are not needed."""
     names = {"model": "began with", "reference": "reference"}
     if "origins" not in ledger:
         yield Finding("began with", "unknown", "this run is from before what it began with was recorded")
@@ -102,7 +102,7 @@ def _origins(ledger: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _origin(what: str, origin: Mapping[str, Any]) -> Finding:
     if lies_nowhere(origin):
-        return Finding(what, "unknown", f"{origin['name']} was in memory and lies in no folder")
+        return Finding(what, "unknown", f"{origin['name']} was in memory and has no folder")
     folder = Path(origin["path"])
     if folder.is_dir():
         return _compared(what, origin["files"], folder, also_new=False)
@@ -150,7 +150,7 @@ def _rows(run: Path, ledger: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _as_recorded(path: Path, ledger: Mapping[str, Any], text: str) -> Finding:
-    """A file of the run folder that is there. text: what it holds, in words."""
+    """Check an existing file of the run folder. text: its content, in words."""
     written = _run_files(ledger).get(path.name)
     if written is None:
         return Finding(path.name, "unknown", f"{text}, of which no digest was recorded")

@@ -1,4 +1,4 @@
-"""The tables of formats: an importer is a row, and the first that matches a data row reads it."""
+"""Tables of importers by kind of record: the first importer that matches a row reads it."""
 
 from functools import cache
 
@@ -68,7 +68,7 @@ CHOSEN_IMPORTERS: tuple[OneOrMore[PreferencePair], ...] = (
     OPENAI_PAIR,
     *ANSWERED,
 )
-"""Pairs of which one side is named the chosen one."""
+"""Pairs with a named chosen side."""
 
 JUDGED_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
     COMPARISON,
@@ -82,7 +82,7 @@ JUDGED_IMPORTERS: tuple[OneOrMore[Comparison], ...] = (
     SAFE_RLHF,
     PANDALM,
 )
-"""Two answers of which somebody may have preferred one."""
+"""Two answers, one of which may have been preferred."""
 
 LIST_IMPORTERS: tuple[OneOrMore[AnswerList], ...] = (
     OASST_TREE,
@@ -98,7 +98,7 @@ LIST_IMPORTERS: tuple[OneOrMore[AnswerList], ...] = (
 
 @cache
 def pair_importers(pairing: Pairing) -> tuple[OneOrMore[PreferencePair], ...]:
-    """What holds pairs, and lists of answers, which become pairs by a rule."""
+    """The importers of pairs, and of answer lists that become pairs by a rule."""
     return (*PAIRS, *(pairs_by(one, pairing) for one in LIST_IMPORTERS))
 
 

@@ -1,4 +1,4 @@
-"""Importers that installed packages add; what an importer's own example becomes says what it imports."""
+"""Find importers that installed packages add; the records made from an importer's example tell its kind."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ GROUP = "penchant.importers"
 
 
 def added_importers(*records: type) -> tuple[Importer[Any], ...]:
-    """Those of which the example becomes one of these records, by their names.
+    """The added importers, by name, whose example becomes one of these records.
 
-    They are asked for a row that no importer of Penchant's own matches. Raises ConfigError, which names the package,
-    for one that cannot be loaded or does not read its own example.
+    They are tried on a row that no importer of Penchant matches. Raises ConfigError, naming the package, for one that
+    cannot be loaded or does not read its own example.
     """
     return tuple(importer for name in added_names(GROUP) if _becomes(importer := _importer(name), name, records))
 
@@ -33,5 +33,5 @@ def _becomes(importer: Importer[Any], name: str, records: tuple[type, ...]) -> b
             raise ValueError("it does not match it")
         found = importer.convert(importer.example)
         return isinstance(found[0] if isinstance(found, tuple) and found else found, records)
-    except Exception as error:  # somebody else's code may fail in any way
+    except Exception as error:  # third-party code may fail in any way
         raise blame(GROUP, name, f"does not read its own example ({kind_and_reason_of(error)})") from error

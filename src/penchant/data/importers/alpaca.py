@@ -1,4 +1,4 @@
-"""instruction, input, output: the form of the Alpaca data, with the history that LLaMA-Factory adds."""
+"""Import instruction, input, output: the form of the Alpaca data, with the history that LLaMA-Factory adds."""
 
 import json
 from typing import Any
@@ -16,16 +16,16 @@ NEEDS = ("instruction", "output")
 
 
 def convert(row: Row) -> Demonstration:
-    """`system` comes first, then the turns of `history`, which are imitated like the answer."""
+    """`system` comes first, then the turns of `history`, which are trained on like the answer."""
     messages = question_of(row)
     answer = text_message("assistant", text_field(row, "output"))
     return Demonstration(messages=(*require_question(opened(row, messages)), answer))
 
 
 def question_of(row: Row) -> tuple[Message, ...]:
-    """The user says the instruction and, after a blank line, the input where there is one.
+    """The user's message: the instruction and, after a blank line, the input if there is one.
 
-    Before it stand the turns of `history`, [[user, assistant], ...].
+    The turns of `history`, [[user, assistant], ...], precede it.
     """
     question = text_field(row, "instruction")
     if not says_nothing(row.get("input")):

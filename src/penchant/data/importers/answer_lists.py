@@ -1,9 +1,9 @@
-"""A prompt with a list of scored answers: objects, as in Nectar and the Stack Exchange data, or lists side by side.
+"""Import a prompt with a list of scored answers: objects, as in Nectar and Stack Exchange data, or parallel lists.
 
 The names are those of public data. Nectar: answers of {answer, model, rank}. Stack Exchange: answers of
-{text, pm_score}, whose score grows with the votes and with being the accepted one. Distilabel: generations beside
-ratings. UltraFeedback: completions of {response, model, annotations}, of which the mean of the ratings by aspect is the
-score: its `overall_score` is wrong in some rows, so that public versions were made again from the ratings.
+{text, pm_score}, whose score grows with the votes and with acceptance. Distilabel: generations beside ratings.
+UltraFeedback: completions of {response, model, annotations}; the score is the mean of the ratings by aspect, because
+its `overall_score` is wrong in some rows, so that public versions were rebuilt from the ratings.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +45,7 @@ _HARMLESS_INSIDE = """
     role overall_score fine-grained_score source index correctness coherence complexity verbosity helpfulness
 """
 HARMLESS_INSIDE = frozenset(_HARMLESS_INSIDE.split())
-"""Of one answer: who wrote it, how it was asked for, and what else was said of it."""
+"""Fields inside an answer: its author, how it was requested, and further remarks on it."""
 OF_RATING = frozenset(("rating", "rationale", "type", "rationale for rating"))
 _HARMLESS_BESIDE = """
     turns num_responses good_natured models correct_answers incorrect_answers generation_models scores ratings
@@ -58,12 +58,12 @@ def _name(row: Row, names: Iterable[str]) -> str | None:
 
 
 def _ratings(held: list[Row], where: str) -> Column:
-    """The mean of the ratings by aspect of each answer; None for one that has none."""
+    """The mean of the ratings by aspect of each answer; None for an answer without ratings."""
     return f"{where}[].annotations", [_mean_rating(one, f"{where}[{index}]") for index, one in enumerate(held)]
 
 
 def _mean_rating(one: Row, where: str) -> float | None:
-    """Raises BadRow for annotations in which no rating is found."""
+    """The mean rating. Raises BadRow for annotations without a rating."""
     aspects = spelt(one.get("annotations"))
     if says_nothing(aspects):
         return None
@@ -88,7 +88,7 @@ def _unread(where: str, got: str) -> BadRow:
 
 
 def _ratings_or_scores(held: list[Row], where: str) -> list[Column]:
-    """UltraFeedback's kinds; the last, which is wrong in some rows, only where there is no other."""
+    """UltraFeedback's kinds of scores; the last, wrong in some rows, only if there is no other."""
     found = [_ratings(held, where), *columns_inside(held, where, ("fine-grained_score", *SCORES, *RANKS))]
     if any(score is not None for _, scores in found for score in scores):
         return found
@@ -96,7 +96,7 @@ def _ratings_or_scores(held: list[Row], where: str) -> list[Column]:
 
 
 def _prompt(row: Row) -> tuple[Message, ...]:
-    """The prompt in the one field that asks, or an instruction with its input. Raises BadRow for two questions."""
+    """The prompt, from the only prompt field, or an instruction with its input. Raises BadRow for two prompts."""
     asking = [name for name in QUESTIONS if not says_nothing(row.get(name))]
     if not asking:
         raise BadRow("empty_prompt", "the prompt is empty", "write one")
@@ -111,7 +111,7 @@ def _prompt(row: Row) -> tuple[Message, ...]:
 
 
 def _answers(row: Row) -> tuple[str, list[Any]]:
-    """The one field that holds a list of answers, and these. Raises BadRow for two."""
+    """The only field that holds a list of answers, and the answers. Raises BadRow if there are two."""
     lists = [name for name in LISTS if not says_nothing(row.get(name))]
     if not lists:
         raise BadRow("one_answer", "its list holds no answers, and a pair needs two", "nothing to fix")
@@ -166,7 +166,7 @@ def _of_columns(row: Row) -> AnswerList:
 
 
 def _matches_objects(row: Row, *, marks: tuple[str, ...]) -> bool:
-    """Whether answers stand in it as objects, of which one has a text and one of these marks."""
+    """Whether it holds answers as objects, one of them with a text and one of these marks."""
     name = _name(row, LISTS) if _name(row, QUESTIONS) else None
     held = row.get(name) if name else None
     return (
@@ -198,7 +198,7 @@ def _inside(row: Row, *, harmless: frozenset[str]) -> Iterator[tuple[str, Row]]:
 
 
 def _inside_annotations(one: Row, where: str) -> Iterator[tuple[str, Row]]:
-    """What stands beside the rating of an aspect."""
+    """The fields beside the rating of an aspect."""
     aspects = spelt(one.get("annotations"))
     for aspect, said in aspects.items() if isinstance(aspects, dict) else ():
         for each in said if isinstance(said, list) else [said]:
@@ -214,7 +214,7 @@ def _inside_columns(row: Row) -> Iterator[tuple[str, Row]]:
 
 
 def _inside_messages(answer: Any, where: str) -> Iterator[tuple[str, Row]]:
-    """What the messages of an answer hold that is not read."""
+    """The fields of an answer's messages that are not read."""
     answer = messages_spelt(answer, where) if isinstance(answer, str) else answer
     for message in answer if isinstance(answer, list) else [answer]:
         if isinstance(message, dict):

@@ -1,4 +1,4 @@
-"""ms-swift's pairs: messages that end with the chosen answer, and the rejected one beside them.
+"""Import ms-swift's pairs: messages that end with the chosen answer, with the rejected one beside them.
 
 rejected_response is a text; rejected_messages is the whole conversation with the other answer at its end.
 """
@@ -16,7 +16,7 @@ __all__ = ["ANSWERED"]
 
 ANSWER = "A star, the nearest one."
 OTHER_SIDES = ("chosen", "chosen_response", "rejected")
-"""Fields with which `messages` is something else than the chosen side."""
+"""Fields in whose presence `messages` is not the chosen side."""
 
 
 def convert(row: Row, *, rejected: str) -> PreferencePair:

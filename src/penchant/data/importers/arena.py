@@ -1,9 +1,9 @@
-"""Battles of Chatbot Arena: two conversations with two models, and which of them somebody liked better.
+"""Import battles of Chatbot Arena: two conversations with two models, and which one a user preferred.
 
-Read are the shapes of its published data sets: of 33,000, 100,000 and 140,000 battles and of MT-bench's judgements, two
-lists of messages, and of 55,000, texts or lists of turns (kept as text). What is compared is the last answer, of the
-turn that `turn` names. Where earlier answers differ, as nearly always where there are some, the conversations share no
-prompt: the battle is a vote on the models, and no pair. Data: Chiang et al. 2024, "Chatbot Arena" (arXiv 2403.04132);
+It reads the forms of the published data sets: those of 33,000, 100,000 and 140,000 battles and MT-bench's judgements
+(two lists of messages), and that of 55,000 (texts or lists of turns, kept as text). The last answers, of the turn that
+`turn` names, are compared. Where earlier answers differ, as they nearly always do, the conversations share no prompt:
+the battle is a vote on the models and not a pair. Data: Chiang et al. 2024, "Chatbot Arena" (arXiv 2403.04132);
 Zheng et al. 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arXiv 2306.05685).
 """
 
@@ -40,11 +40,11 @@ OF_SESSION = frozenset(("full_conversation", "evaluation_order"))
 KNOWN_OF_BATTLE = frozenset(
     ("question_id", "anony", "language", "tstamp", "openai_moderation", "toxic_chat_tag", "judge_hash", "dedup_tag")
 ).union(("conv_metadata", "category_tag", "occupational_tags", "is_code", "is_refusal", "evaluation_session_id"))
-"""Fields of the published battles that say nothing of what was preferred."""
+"""Fields of the published battles that do not concern the preference."""
 
 
 def convert(row: Row) -> Comparison:
-    """Two conversations that are the same but for their last message; a was on the left."""
+    """A comparison of two conversations that differ only in their last message; a was on the left."""
     given = [judged_part(field(row, name), row) for name in CONVERSATIONS]
     conversations = [read_messages(raw, name) for name, raw in zip(CONVERSATIONS, given, strict=True)]
     prompt = _shared(row, *(conversation[:-1] for conversation in conversations))
@@ -65,7 +65,7 @@ def convert(row: Row) -> Comparison:
 
 
 def _shared(row: Row, left: tuple[Message, ...], right: tuple[Message, ...]) -> tuple[Message, ...]:
-    """What both last answers reply to. Raises BadRow where they reply to different things."""
+    """The messages that both last answers reply to. Raises BadRow where they reply to different things."""
     asked = [message.content for message in left if message.role == "user"]
     if asked != [message.content for message in right if message.role == "user"]:
         raise BadRow("prompts_differ", "the conversations do not ask the same", "give both the same questions")
@@ -82,7 +82,7 @@ def _shared(row: Row, left: tuple[Message, ...], right: tuple[Message, ...]) -> 
 
 
 def _num_turns(row: Row) -> int:
-    """The turns of the whole session, of which a vote may have seen only the last."""
+    """The number of turns of the whole session; a vote may have judged only the last."""
     whole = spelt(row.get("full_conversation"))
     if not says_nothing(whole):
         if not isinstance(whole, list):
@@ -92,7 +92,7 @@ def _num_turns(row: Row) -> int:
 
 
 def _whole_number(row: Row, name: str) -> int | None:
-    """A number of turns; None where nobody says. Raises BadRow."""
+    """A number of turns; None if it is not recorded. Raises BadRow."""
     number = None if says_nothing(row.get(name)) else number_in(row[name], name)
     if number is not None and (number != int(number) or number < 1):
         raise BadRow("bad_type", f"'{name}' is {shown(row[name])}, which is not a turn", "write a number from 1 up")
@@ -100,7 +100,7 @@ def _whole_number(row: Row, name: str) -> int | None:
 
 
 def is_asked(message: object) -> bool:
-    """Whether it is a message of the user's, in either spelling."""
+    """Whether this is the user's message, in either spelling."""
     if not isinstance(message, dict):
         return False
     role = message.get("role") if message.get("from") is None else message["from"]
@@ -108,7 +108,7 @@ def is_asked(message: object) -> bool:
 
 
 def judged_part(conversation: Any, row: Row) -> Any:
-    """A conversation up to the answer of the turn that was judged; all of it where `turn` is its number of turns."""
+    """A conversation up to the answer of the turn that was judged; all of it if `turn` equals its number of turns."""
     if not isinstance(conversation, list) or (turn := _whole_number(row, "turn")) is None:
         return conversation
     asked = [i for i, message in enumerate(conversation) if is_asked(message)]
@@ -119,7 +119,7 @@ def judged_part(conversation: Any, row: Row) -> Any:
 
 
 def of_turns(row: Row) -> Row:
-    """A battle of one prompt and two responses, each a text or a list of turns, as one of two conversations."""
+    """Convert a battle of one prompt and two responses (texts or lists of turns) to one of two conversations."""
     asked, *answers = _turns([field(row, name) for name in TURNS])
     if any(len(one) != len(asked) for one in answers):
         reason = f"'prompt' has {len(asked)} turns and the responses have {len(answers[0])} and {len(answers[1])}"
@@ -136,7 +136,7 @@ def of_turns(row: Row) -> Row:
 
 
 def winner_of(row: Row, items: tuple[object, object]) -> str | None:
-    """The outcome that `winner` and the columns of flags say. Raises BadRow where they differ."""
+    """The outcome given by `winner` and the flag columns. Raises BadRow where they differ."""
     said = outcome_field(row, "winner", items) if "winner" in row else None
     flagged = _flagged(row)
     if said is None:
@@ -145,7 +145,7 @@ def winner_of(row: Row, items: tuple[object, object]) -> str | None:
         if says_nothing(row.get(name)):
             continue
         alike = OUTCOMES[word] == said
-        both_bad = word == "tie" and said == "both_bad"  # which the column of ties may contain
+        both_bad = word == "tie" and said == "both_bad"  # the column of ties may include both_bad
         if not both_bad and truth(row[name], name) != alike:
             reason = f"'winner' is {shown(row['winner'])} and '{name}' is {shown(row[name])}, which differ"
             raise BadRow("bad_type", reason, "keep the one that says who won")
@@ -153,7 +153,7 @@ def winner_of(row: Row, items: tuple[object, object]) -> str | None:
 
 
 def _flagged(row: Row) -> str | None:
-    """The outcome of which the column holds 1."""
+    """The outcome whose column holds 1."""
     won = [word for name, word in WINNERS.items() if not says_nothing(row.get(name)) and truth(row[name], name)]
     if len(won) > 1:
         reason = f"the columns {', '.join(WINNERS)} name {len(won)} outcomes"
@@ -162,7 +162,7 @@ def _flagged(row: Row) -> str | None:
 
 
 def _turns(values: list[Any]) -> list[list[str | None]]:
-    """Lists of texts, or what spells them as JSON, in all of them; else one turn each. null is no answer."""
+    """The turns, if all are lists of texts or JSON of such lists; else one turn each. null is no answer."""
     found = [spelt(value) for value in values]
     lists = found if all(isinstance(value, list) for value in found) else [[value] for value in values]
     for name, texts in zip(TURNS, lists, strict=True):

@@ -1,4 +1,4 @@
-"""What an importer is, and the few readers of fields that all of them share."""
+"""Define an importer, and the field readers that all importers share."""
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
@@ -39,24 +39,22 @@ Record_co = TypeVar("Record_co", covariant=True)
 New = TypeVar("New")
 
 BESIDE = frozenset(("system", "tools", "functions"))
-"""What every format of conversations reads beside them, see `opened`."""
+"""Fields that every conversation format reads besides the conversation, see `opened`."""
 NUMBERS = frozenset(("weight", "probability", "margin", "gap"))
-"""What every format of pairs with a chosen and a rejected response reads beside them."""
+"""Fields that every format of chosen and rejected responses reads besides them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Importer(Generic[Record_co]):
-    """One format: how to know it and how to read it.
+    """One format: how to recognise and read it.
 
-    name: as it is reported. description: the shape, in words, for error messages. example: a row of the format.
-    needs: the fields without which a row is not of it, none where they have several names. matches: whether a row
-    looks like this format; it never raises. convert: the row as a record, or as a tuple of several, empty where
-    nobody has answered yet; raises BadRow. reads: every field that convert reads. harmless: fields that change
-    nothing here though they might elsewhere; `data/fields.py` knows those that are harmless everywhere. annotator_in:
-    fields of which the first that is filled says who voted, and nothing else. inside: of each object within the fields
-    that are read, what it holds that is neither read nor known to be harmless, and where that stands, as
-    ("answers[].", {"field": value}). needs_one_of: groups of names that stand for one another, of each of which a row
-    has one.
+    name: as reported. description: the shape, in words, for error messages. example: a row of the format. needs: the
+    required fields, empty if they have several names. matches: whether a row looks like this format; it never raises.
+    convert: the row as a record, or as a tuple of several (empty if unanswered); raises BadRow. reads: every field that
+    convert reads. harmless: fields that change nothing in this format; `data/fields.py` knows those that are harmless
+    everywhere. annotator_in: fields that only name the voter; the first filled one counts. inside: for each object
+    within the fields that are read, its unknown entries and their place, as ("answers[].", {"field": value}).
+    needs_one_of: groups of synonymous names; a row has one of each group.
     """
 
     name: str
@@ -73,16 +71,16 @@ class Importer(Generic[Record_co]):
 
 
 OneOrMore: TypeAlias = Importer[Record_co] | Importer[tuple[Record_co, ...]]
-"""An importer of which a row becomes one record or several."""
+"""An importer that makes one record or several of a row."""
 
 
 def as_tuple(found: New | tuple[New, ...]) -> tuple[New, ...]:
-    """One record or several, as several."""
+    """One record or several, as a tuple."""
     return found if isinstance(found, tuple) else (found,)
 
 
 def converting(one: Importer[Any], convert: Callable[[Row], New]) -> Importer[New]:
-    """An importer of the same rows, of which `convert` makes something else."""
+    """A copy of an importer with another `convert`."""
     return Importer(
         name=one.name,
         description=one.description,
@@ -98,12 +96,12 @@ def converting(one: Importer[Any], convert: Callable[[Row], New]) -> Importer[Ne
 
 
 def beyond(held: Row, known: Container[str]) -> Row:
-    """What an object holds that is not known."""
+    """The entries of an object whose names are not known."""
     return {name: value for name, value in held.items() if name not in known}
 
 
 def filled(row: Row, *names: str) -> bool:
-    """Whether the row has all of these fields; a null is none."""
+    """Whether the row has all of these fields; null counts as absent."""
     for name in names:  # noqa: SIM110  every row of every file passes here several times, and all(...) is slower
         if row.get(name) is None:
             return False
@@ -127,11 +125,11 @@ def text_field(row: Row, name: str) -> str:
 
 
 def prompt_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message, ...]:
-    """A prompt: a text, which is one user message or a transcript of Anthropic's form, or a list of messages.
+    """A prompt: a text (one user message, or a transcript of Anthropic's form) or a list of messages.
 
-    With what stands beside it.
+    The row's system message and tools are included, see `opened`.
 
-    trained: whether its answers are imitated too, so that their weights count; see `read_messages`.
+    trained: whether its answers are trained on too, so that their weights matter; see `read_messages`.
     """
     value = field(row, name)
     if isinstance(value, str):
@@ -140,12 +138,12 @@ def prompt_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message
 
 
 def conversation_field(row: Row, name: str, *, trained: bool = False) -> tuple[Message, ...]:
-    """A list of messages, not empty, with what stands beside it; for `trained` see `read_messages`."""
+    """A non-empty list of messages, with the row's system message and tools; for `trained` see `read_messages`."""
     return opened(row, read_messages(field(row, name), name, trained=trained))
 
 
 def opened(row: Row, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The conversation with the row's `system` before it and its `tools` (or `functions`) on its first message."""
+    """The conversation, with the row's `system` first and its `tools` (or `functions`) on the first message."""
     if not BESIDE.isdisjoint(row):
         if not says_nothing(row.get("system")):
             messages = _after_system(text_field(row, "system"), messages)
@@ -179,13 +177,13 @@ def _with_tools(tools: list[dict[str, Any]], name: str, messages: tuple[Message,
 
 
 def numbers(row: Row) -> dict[str, Any]:
-    """The weight, soft label, margin and gap of a pair, where the row has them."""
+    """The weight, soft label, margin and gap of a pair, as far as the row has them."""
     if NUMBERS.isdisjoint(row):
         return {}
     found = {name: row[name] for name in NUMBERS & row.keys() if not says_nothing(row[name])}
     if truths := [name for name, value in found.items() if isinstance(value, bool)]:
         raise BadRow("bad_type", f"'{truths[0]}' is {found[truths[0]]}, and not a number", "write the number")
-    if "gap" in found:  # which no loss reads, so it keeps no row out
+    if "gap" in found:  # no loss reads the gap, so a bad one excludes no row
         found["gap"] = gap_between(found["gap"], 0)
     return found
 
@@ -193,7 +191,7 @@ def numbers(row: Row) -> dict[str, Any]:
 def response_field(row: Row, name: str, prompt: tuple[Message, ...]) -> Response:
     """A response to `prompt`: a text, one assistant message, or a list that ends with it.
 
-    A list holds the assistant message alone, or repeats the whole prompt before it, with or without what the row adds.
+    A list holds only the assistant message, or repeats the prompt first, with or without the row's additions.
     """
     value = field(row, name)
     if isinstance(value, str):
@@ -210,25 +208,25 @@ def response_field(row: Row, name: str, prompt: tuple[Message, ...]) -> Response
 
 
 def last_response(messages: tuple[Message, ...], raw: list[Any], name: str) -> Response:
-    """The last message, which must be the assistant's: its text, or itself where it says more."""
+    """The last message, which must be the assistant's: its text, or the message if it holds more."""
     last = messages[-1]
     if last.role != "assistant":
         raise BadRow(
             "bad_type", f"the last message of '{name}' is the {last.role}'s", "end it with the assistant's response"
         )
     if len(raw[-1]) > 2 and (weight := weight_of(raw[-1], name)) != 1:
-        reason = f"the response in '{name}' has the weight {weight:g}, and a response is learned whole"
+        reason = f"the response in '{name}' has the weight {weight:g}, and a response is trained on as a whole"
         raise BadRow("unread_field", reason, "remove the row, or the weight")
     return only_text(last)
 
 
 def only_text(message: Message) -> Response:
-    """The assistant's message as its text, where it says nothing more."""
+    """The assistant's message, or only its text if it holds nothing more."""
     return message.content if message.model_fields_set <= {"role", "content"} else message
 
 
 def require_question(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The prompt, which is not empty and which no answer ends yet. Raises BadRow."""
+    """Return the prompt if it is not empty and does not end with an answer. Raises BadRow."""
     if not messages:
         raise BadRow("empty_prompt", "the prompt holds no messages", "add at least one")
     last = messages[-1]

@@ -1,4 +1,4 @@
-"""weight and reasoning_content of a row: what demonstrations say of their answers, beside them."""
+"""Read `weight` and `reasoning_content` of a row: fields of demonstrations that belong to their answers."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ REASONING = ("reasoning_content", "thinking")
 
 
 def with_weight(one: Importer[Demonstration]) -> Importer[Demonstration]:
-    """The importer whose rows may have a `weight`, a factor on that of every answer in them."""
+    """Extend an importer to rows with a `weight`, a factor on the weight of every answer."""
 
     def convert(row: Row) -> Demonstration:
         record, factor = one.convert(row), factor_in(row, "the row")
@@ -27,7 +27,7 @@ def with_weight(one: Importer[Demonstration]) -> Importer[Demonstration]:
 
 
 def with_reasoning(one: Importer[Demonstration]) -> Importer[Demonstration]:
-    """The importer whose rows may have `reasoning_content` (`thinking`): what was thought before the only answer."""
+    """Extend an importer to rows with `reasoning_content` (`thinking`): the reasoning before the only answer."""
 
     def convert(row: Row) -> Demonstration:
         record = one.convert(row)
@@ -42,7 +42,7 @@ def with_reasoning(one: Importer[Demonstration]) -> Importer[Demonstration]:
 def _thought(messages: tuple[Message, ...], reasoning: str, name: str) -> tuple[Message, ...]:
     *before, answer = messages
     if any(message.role == "assistant" for message in before):
-        reason = f"the field '{name}' stands beside several answers, and it is not said whose it is"
+        reason = f"the field '{name}' is beside several answers, and does not say which one it belongs to"
         raise BadRow("unread_field", reason, f"write it in the assistant's message, as '{name}'")
     if answer.reasoning is not None and answer.reasoning.strip() != reasoning.strip():
         raise BadRow("bad_type", f"the answer has another reasoning than the field '{name}'", "keep one of them")

@@ -1,9 +1,9 @@
-"""Calls of tools, and the tools themselves, in the one spelling that chat templates read: OpenAI's.
+"""Normalise tool calls and tools to the spelling that chat templates read: OpenAI's.
 
 A call: {"type": "function", "id"?, "function": {"name", "arguments": {...}}}. A tool: {"type": "function", "function":
-{"name", "description"?, "parameters"?}}. Read are these, the bare inner object (as OpenAI's older `function_call` and
-`functions` have it), one of them or a list, and JSON text of any of them; arguments may be JSON text as well. A null in
-an object says nothing; one in JSON text is kept.
+{"name", "description"?, "parameters"?}}. It also reads the bare inner object (as in OpenAI's older `function_call` and
+`functions`), one or a list, and JSON text of any of these; arguments may be JSON text as well. A null in an object is
+ignored; one in JSON text is kept.
 """
 
 import json
@@ -17,7 +17,7 @@ __all__ = ["read_calls", "read_tools"]
 AROUND = frozenset(("type", "id", "index", "function"))
 """Keys beside the inner object."""
 OF_CALL = frozenset(("name", "arguments", "parameters"))
-"""Keys of the inner object of a call; that of a tool reaches the template whole."""
+"""Keys of the inner object of a call; that of a tool is passed to the template unchanged."""
 
 
 def read_calls(value: object, name: str) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def _tool(tool: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _function(value: dict[str, Any], what: str, keys: frozenset[str] | None) -> dict[str, Any]:
-    """The inner object, which has a name. keys: those that it may have, None for any."""
+    """The inner object, which must have a name. keys: allowed keys, None for any."""
     if value.get("type") not in (None, "function"):
         raise BadRow("unread_field", f"{what} is of type {value['type']!r}", "only functions are read; remove the row")
     function = value.get("function", value)
@@ -80,7 +80,7 @@ def _objects(value: object, what: str) -> list[dict[str, Any]]:
 
 
 def _filled(value: Any) -> Any:
-    """The value without the nulls in its objects: parquet gives every object of a column the fields of all of them."""
+    """The value without nulls in its objects: parquet gives each object of a column the union of all fields."""
     if isinstance(value, dict):
         return {key: _filled(item) for key, item in value.items() if item is not None}
     return [_filled(item) for item in value] if isinstance(value, list) else value

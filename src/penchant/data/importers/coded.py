@@ -1,9 +1,9 @@
-"""A prompt, two answers, and a field whose code says which is better: AlpacaEval, LLMBar, Auto-J, SHP, HelpSteer.
+"""Import a prompt, two answers and a coded preference: AlpacaEval, LLMBar, Auto-J, SHP, HelpSteer.
 
-A format is a row of FORMS. Sources: AlpacaEval (Li et al. 2023), preference 1 or 2, 0 or 1.5 for a draw, between them
-for a weighted judge; LLMBar (Zeng et al. 2023), label 1 or 2; Auto-J (Li et al. 2023), label 0, 1 or 2 for a tie;
-Stanford Human Preferences (Ethayarajh et al. 2022), labels 1 for A and 0 for B; the preferences of HelpSteer 2 and 3
-(Wang et al. 2024, 2025), from -3, the first is much better, to 3, the second is.
+Each format is a row of FORMS. Sources: AlpacaEval (Li et al. 2023), preference 1 or 2, 0 or 1.5 for a draw, values in
+between for a weighted judge; LLMBar (Zeng et al. 2023), label 1 or 2; Auto-J (Li et al. 2023), label 0, 1 or 2 for a
+tie; Stanford Human Preferences (Ethayarajh et al. 2022), labels 1 for A and 0 for B; the preferences of HelpSteer 2 and
+3 (Wang et al. 2024, 2025), from -3 (the first is much better) to 3 (the second is much better).
 """
 
 from collections.abc import Callable
@@ -25,15 +25,15 @@ __all__ = ["ALPACA_EVAL", "CODED"]
 
 MOST_STEPS = 3
 Verdict = tuple[Outcome | None, int | None]
-"""The outcome, and how strong the preference is where that is said."""
+"""The outcome, and the strength of the preference if recorded."""
 
 
 @dataclass(frozen=True)
 class Form:
     """One format: its name, the fields of the prompt, of the two answers and of the code, and how the code is read.
 
-    models: the fields that name who wrote the answers. scores: those of what each was given. harmless: what else the
-    data set writes in a row. asks: how the prompt is read.
+    models: the fields that name the authors of the answers. scores: those of the answers' scores. harmless: further
+    fields of the data set. asks: how the prompt is read.
     """
 
     name: str
@@ -54,7 +54,7 @@ def _of(codes: dict[str, Outcome | None]) -> Callable[[Row, str], Verdict]:
 
 
 def _weighted(row: Row, name: str) -> Verdict:
-    """The number of the better answer, 0 or 1.5 for a draw; a weighted judge's lies between, nearer to the likelier."""
+    """The number of the better answer, 0 or 1.5 for a draw; a weighted judge's value lies between."""
     number = _number(row, name, "0, 1, 1.5, 2 or what lies between 1 and 2")
     if number is None or number in (0, 1.5):
         return (None if number is None else "tie"), None
@@ -64,7 +64,7 @@ def _weighted(row: Row, name: str) -> Verdict:
 
 
 def _signed(row: Row, name: str) -> Verdict:
-    """Below 0 the first answer is better, above it the second, by so many steps."""
+    """Below 0 the first answer is better, above 0 the second; the magnitude is the strength."""
     number = _number(row, name, "a whole number from -3 to 3")
     if number is None:
         return None, None
@@ -159,7 +159,7 @@ FORMS = (
 ANNOTATOR = "annotator"
 TEXTS = ("A star, the nearest one.", "A lamp.")
 OF_INSTRUCTION = {"instruction": ("input", "history")}
-"""What is read beside an instruction, as Alpaca's form has it."""
+"""Fields read besides an instruction, as in Alpaca's form."""
 
 
 def _convert(row: Row, *, form: Form) -> Comparison:

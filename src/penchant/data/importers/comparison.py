@@ -1,4 +1,4 @@
-"""Comparisons in Penchant's own form, as annotation writes them: one `Comparison` a row."""
+"""Import comparisons in Penchant's own form, as annotation writes them: one `Comparison` per row."""
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer

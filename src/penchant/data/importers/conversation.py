@@ -1,4 +1,4 @@
-"""messages, or ShareGPT's conversations: a whole conversation that ends with the assistant."""
+"""Import messages, or ShareGPT's conversations: a whole conversation that ends with the assistant."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ def matches(row: Row, *, name: str) -> bool:
 
 
 def convert(row: Row, *, name: str) -> Demonstration:
-    """Every answer is imitated but those of weight 0."""
+    """A demonstration; every answer is trained on except those of weight 0."""
     messages = conversation_field(row, name, trained=True)
     if messages[-1].role != "assistant":
         reason = f"the last message of '{name}' is the {messages[-1].role}'s"

@@ -1,4 +1,4 @@
-"""prompt, chosen, rejected: the prompt has a field of its own, or one that ShareGPT or OpenAI names otherwise."""
+"""Import prompt, chosen, rejected: the prompt has its own field, also under ShareGPT's or OpenAI's names."""
 
 from penchant.data.files import Row
 from penchant.data.importers.base import (
@@ -26,7 +26,7 @@ OF_INPUT = frozenset(("messages", "tools", "parallel_tool_calls"))
 
 
 def convert_openai(row: Row) -> PreferencePair:
-    """The prompt's messages and tools stand in `input`."""
+    """Convert a row of OpenAI's form, with the prompt's messages and tools in `input`."""
     given = spelt(field(row, "input"))
     given = {"messages": given} if isinstance(given, list) else given
     if not isinstance(given, dict):

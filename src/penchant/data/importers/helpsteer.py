@@ -1,6 +1,6 @@
-"""HelpSteer and HelpSteer 2: neighbouring rows with the same prompt, each a response rated by five measures.
+"""Import HelpSteer and HelpSteer 2: consecutive rows with the same prompt, each a response with five ratings.
 
-The score is `helpfulness`, the overall judgement; the other four say why. Later turns of a prompt are marked as in
+The score is `helpfulness`, the overall judgement; the other four explain it. Later turns of a prompt are marked as in
 NVIDIA's own templates, by `<extra_id_1>User` or `<extra_id_1>Assistant` on a line of its own.
 """
 
@@ -19,24 +19,24 @@ __all__ = ["HELPSTEER", "MEASURES", "RATED", "marked_turns"]
 
 MEASURES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 RATED = "rated responses"
-"""The field that holds the rows of one prompt once they are put together."""
+"""The field that holds the rows of one prompt after merging."""
 READ_OF_RESPONSE = BESIDE.union(("prompt", "response", "domain", "language", "split"), MEASURES)
 TURN = re.compile(r"\n*<extra_id_1>(User|Assistant)\n")
 ROLES: dict[str, Role] = {"User": "user", "Assistant": "assistant"}
 
 
 def _turns(text: str) -> tuple[Message, ...]:
-    """The prompt by its turns, the first of which is the user's."""
+    """The turns of the prompt; the first is the user's."""
     first, *later = TURN.split(text)
     turns = [text_message("user", first)] if first.strip() or not later else []
     turns += [text_message(ROLES[role], said) for role, said in zip(later[::2], later[1::2], strict=True)]
     if len(turns) > 1 and turns[-1].role == "assistant" and not turns[-1].content.strip():
-        turns.pop()  # where the response goes
+        turns.pop()  # the place of the response
     return tuple(turns)
 
 
 def marked_turns(row: Row, name: str) -> tuple[Message, ...]:
-    """The prompt in the field of this name, with what stands beside it."""
+    """The prompt in the field of this name, with the row's system message and tools."""
     return opened(row, _turns(text_field(row, name)))
 
 

@@ -1,4 +1,4 @@
-r"""chosen, rejected as transcripts in the form of Anthropic's HH data: "\n\nHuman: ...\n\nAssistant: ...".
+r"""Import chosen, rejected as transcripts of Anthropic's HH data: "\n\nHuman: ...\n\nAssistant: ...".
 
 A marker counts only after a blank line: "Human:" inside a turn is text. The response is what follows the last
 "\n\nAssistant:"; what precedes it is the prompt and must be the same text on both sides. White space around a turn is

@@ -1,6 +1,6 @@
-"""instruction, instances: a task with its inputs and outputs, as self-instruct writes its seeds and its test set.
+"""Import instruction, instances: a task with its inputs and outputs, as in self-instruct's seeds and test set.
 
-Each instance is a demonstration of its own, or a prompt where answers are wanted. Source: Wang et al. 2022,
+Each instance becomes a demonstration, or a prompt where prompts are read. Source: Wang et al. 2022,
 "Self-Instruct" (arXiv 2212.10560).
 """
 
@@ -19,7 +19,7 @@ OF_INSTANCE = frozenset(("input", "output"))
 
 
 def instances_of(row: Row) -> list[Row]:
-    """The row once for every instance, its input and output beside the instruction. Raises BadRow."""
+    """One row per instance, with its input and output beside the instruction. Raises BadRow."""
     found = field(row, "instances")
     if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
         raise BadRow("bad_type", f"'instances' is {kind_of(found)}", 'write [{"input": ..., "output": ...}]')
@@ -29,7 +29,7 @@ def instances_of(row: Row) -> list[Row]:
 
 
 def prompt_of(row: Row, number: int, of: int) -> Prompt:
-    """What one instance asks; where a row has several, each has the row's id with its number behind it."""
+    """The prompt of one instance; if a row has several, each id is the row's id with a number appended."""
     if of > 1 and row.get("id") is not None:
         row = {**row, "id": f"{row['id']}-{number}"}
     text_field(row, "instruction")

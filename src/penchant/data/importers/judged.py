@@ -1,7 +1,7 @@
-"""Two answers that were judged: a format of them is written once, and read as pairs, as votes and as tasks.
+"""Read two judged answers: each format is defined once, and read as pairs, as votes and as annotation tasks.
 
-The format is an importer of comparisons, one a row, or several where several people answered. `pairs_from` and
-`votes_from` make of it what `penchant dpo` and `penchant rank` read; `penchant votes import` takes the comparisons.
+The format is an importer of comparisons: one per row, or several if several people answered. `pairs_from` and
+`votes_from` derive what `penchant dpo` and `penchant rank` read; `penchant votes import` reads the comparisons.
 """
 
 from dataclasses import replace
@@ -39,16 +39,16 @@ __all__ = [
 Record = TypeVar("Record")
 
 HUMAN = "human"
-"""What stands for the model of a text that a person wrote."""
+"""The model name for a text that a person wrote."""
 NOBODY = ("unknown_a", "unknown_b")
-"""What stands for two models of which nobody knows either, so that a ranking can tell the sides apart."""
+"""Names for two unknown models, so that a ranking can tell the sides apart."""
 
 SIDES: dict[str | None, Outcome | None] = {"left": "a", "right": "b", "tie": "tie", "both_bad": "both_bad", None: None}
-"""The outcomes of votes as those of comparisons."""
+"""Outcomes of comparisons by the outcomes of votes."""
 
 
 def asked(text: str) -> tuple[Message, ...]:
-    """A prompt that is one text."""
+    """A prompt of one text."""
     return (text_message("user", text),)
 
 
@@ -69,12 +69,12 @@ def compared(
 
 
 def source_of(model: Any) -> Source | None:
-    """Who wrote a text, by the name of the model; None for a person, and where nobody says."""
+    """The source of a text by the name of its model; None for a person, or if unknown."""
     return None if model is None or model in (HUMAN, *NOBODY) else _named(str(model))
 
 
 def judge_of(row: Row, name: str = "judge") -> str | None:
-    """Who judged: a name or a number, 0 as well, or the list of a model and its prompt, as FastChat writes it.
+    """The judge: a name or a number (0 is valid), or FastChat's list of a model and its prompt.
 
     Raises BadRow for an object, and for true and false.
     """
@@ -88,13 +88,13 @@ def judge_of(row: Row, name: str = "judge") -> str | None:
 
 @lru_cache(maxsize=1024)
 def _named(model: str) -> Source:
-    return Source(model=model)  # few models write many texts
+    return Source(model=model)  # cached: few models write many texts
 
 
 def coded(row: Row, name: str, codes: dict[str, Outcome | None]) -> Outcome | None:
-    """The outcome that a field spells as one of `codes`, in lower case, a number with or without ".0"; None for none.
+    """The outcome by `codes` of a field, in lower case; a number may end in ".0". None if unanswered.
 
-    Raises BadRow where the field is not there at all, or spells something else.
+    Raises BadRow where the field is absent or holds anything else.
     """
     value = row[name] if name in row else field(row, name)
     if says_nothing(value):
@@ -108,7 +108,7 @@ def coded(row: Row, name: str, codes: dict[str, Outcome | None]) -> Outcome | No
 
 
 def by_score(row: Row, first: str, second: str) -> Outcome | None:
-    """Which of two numbers is the higher one; None where one is missing."""
+    """The outcome by the higher of two numbers; None if one is missing."""
     a, b = (None if says_nothing(row.get(name)) else number_in(row[name], name) for name in (first, second))
     if a is None or b is None:
         return None
@@ -116,7 +116,7 @@ def by_score(row: Row, first: str, second: str) -> Outcome | None:
 
 
 def agreeing(said: Outcome | None, row: Row, name: str, scores: tuple[str, str]) -> Outcome | None:
-    """The outcome that `name` says beside two scores: a tie where they are equal. Raises BadRow where they differ."""
+    """The outcome in field `name`, checked against two scores (equal is a tie). Raises BadRow where they disagree."""
     scored = by_score(row, *scores)
     if None in (said, scored) or said == scored:
         return said
@@ -144,7 +144,7 @@ def two_of(row: Row, name: str, kind: type[Record]) -> tuple[Record, Record]:
 
 
 def text_of(response: Response) -> str:
-    """A response as what is compared. Raises BadRow for one that is more than a text."""
+    """The text of a response. Raises BadRow for one that is more than a text."""
     if isinstance(response, str):
         return response
     reason = "the response holds reasoning or a call of a tool, and only texts are compared"
@@ -152,12 +152,12 @@ def text_of(response: Response) -> str:
 
 
 def all_of(found: Record | tuple[Record, ...]) -> tuple[Record, ...]:
-    """What one row became, as a tuple."""
+    """The records of one row, as a tuple."""
     return found if isinstance(found, tuple) else (found,)
 
 
 def pairs_from(one: OneOrMore[Comparison]) -> Importer[tuple[PreferencePair, ...]]:
-    """The importer of pairs, one for each answer that prefers a side; a row with none is a tie, or both bad."""
+    """The importer of pairs: one for each vote that prefers a side; a row without one is a tie, or both bad."""
 
     def convert(row: Row) -> tuple[PreferencePair, ...]:
         comparisons = all_of(one.convert(row))
@@ -172,7 +172,7 @@ def pairs_from(one: OneOrMore[Comparison]) -> Importer[tuple[PreferencePair, ...
 
 
 def votes_from(one: OneOrMore[Comparison], *models: str) -> Importer[tuple[Vote, ...]]:
-    """The importer of votes on the models that these fields name, without which a row is none of it."""
+    """The importer of votes on the models in these fields; rows without them do not match."""
 
     def convert(row: Row) -> tuple[Vote, ...]:
         votes = [_vote_of(comparison) for comparison in all_of(one.convert(row))]
@@ -189,7 +189,7 @@ def votes_from(one: OneOrMore[Comparison], *models: str) -> Importer[tuple[Vote,
 
 
 def _vote_of(comparison: Comparison) -> Vote | None:
-    """Who won; None where nobody has answered. Raises BadRow for a model against itself."""
+    """Who won; None if unanswered. Raises BadRow for a model against itself."""
     left, right = refuse_same(_item(comparison.a), _item(comparison.b))
     if comparison.outcome is None:
         return None
@@ -207,7 +207,7 @@ def _vote_of(comparison: Comparison) -> Vote | None:
 
 
 def _item(candidate: Candidate) -> str:
-    """The model, and how it was sampled where that is known and not neutral; the seed makes no other item."""
+    """The model with its sampling settings if they are known and not neutral; the seed is ignored."""
     source = candidate.source
     if source is None:
         return HUMAN

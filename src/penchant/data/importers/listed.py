@@ -1,4 +1,4 @@
-"""Lists of scored answers: a format of them is written once, and read as pairs by a rule, or as votes on its models."""
+"""Read lists of scored answers: each format is defined once, and read as pairs by a rule, or as votes on models."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,7 +20,7 @@ __all__ = ["comparisons_by", "pairs_by", "votes_by_score"]
 
 
 def pairs_by(one: OneOrMore[AnswerList], pairing: Pairing) -> Importer[tuple[PreferencePair, ...]]:
-    """The importer of the pairs that a rule makes."""
+    """The importer of the pairs that a rule chooses."""
     return converting(
         one, lambda row: from_lists(all_of(one.convert(row)), lambda found: pairs_of_list(found, pairing))
     )
@@ -29,7 +29,7 @@ def pairs_by(one: OneOrMore[AnswerList], pairing: Pairing) -> Importer[tuple[Pre
 def comparisons_by(one: OneOrMore[AnswerList], pairing: Pairing) -> Importer[tuple[Comparison | PreferencePair, ...]]:
     """The importer of the same pairs as comparisons, which hold the scores and the models of both answers.
 
-    An answer that is more than a text has no place in a comparison; its pairs are pairs.
+    A comparison cannot hold an answer that is more than a text; such pairs stay pairs.
     """
     return converting(
         one, lambda row: from_lists(all_of(one.convert(row)), lambda found: _comparisons_of(found, pairing))
@@ -56,9 +56,9 @@ def _comparisons_of(one: AnswerList, pairing: Pairing) -> Iterable[Comparison | 
 
 
 def votes_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Vote, ...]]:
-    """The importer of votes: of every two models of a list the one of the higher score wins, equal scores are a tie.
+    """The importer of votes: of every two models in a list, the higher score wins and equal scores tie.
 
-    A row of which nobody names the models is none of it.
+    Rows that do not name the models do not match.
     """
 
     def convert(row: Row) -> tuple[Vote, ...]:
@@ -70,7 +70,7 @@ def votes_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Vote, ...]]:
         try:
             return any(answer.model for found in all_of(one.convert(row)) for answer in found.answers)
         except (BadRow, ValueError):
-            return True  # which is said where it is read
+            return True  # the error is raised when the row is converted
 
     return replace(converting(one, convert), matches=matches)
 

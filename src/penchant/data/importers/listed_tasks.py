@@ -1,4 +1,4 @@
-"""Lists of answers as tasks: every two answers, also those of the same score and those that nobody has judged."""
+"""Read lists of answers as annotation tasks: every two answers, including equal scores and unjudged ones."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -16,9 +16,9 @@ __all__ = ["tasks_by_score"]
 
 
 def tasks_by_score(one: OneOrMore[AnswerList]) -> Importer[tuple[Comparison, ...]]:
-    """The importer of comparisons: of every two answers the one of the higher score won, equal scores are a tie.
+    """The importer of comparisons: of every two answers, the higher score won and equal scores tie.
 
-    Where a score is missing, nobody has answered.
+    Where a score is missing, the comparison is unanswered.
     """
 
     def convert(row: Row) -> tuple[Comparison, ...]:

@@ -1,6 +1,6 @@
-"""Messages as rows spell them: OpenAI's role and content, ShareGPT's from and value, with calls, reasoning and weights.
+"""Read messages as rows spell them: OpenAI's role and content, ShareGPT's from and value, calls, reasoning, weights.
 
-Every field of a message is read, or the row is refused; what is neither known nor harmless is listed (data/fields.py).
+Each field of a message is read, or the row is refused; unknown fields that may matter are listed (data/fields.py).
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ HOLD_MESSAGES = HOLD_A_PROMPT.union(_HOLD_MESSAGES.split())
 """Fields of rows that may hold messages."""
 
 READ_OF_PART = frozenset(("type", "text", "annotations", "cache_control", "index"))
-"""Keys of a part of text that are read, or say nothing of what is to be learned."""
+"""Keys of a part of text that are read, or do not affect training."""
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -48,21 +48,21 @@ ROLES: dict[str, Role] = {
     "observation": "tool",
 }
 PLAIN_ROLES = {spelled: role for spelled, role in ROLES.items() if spelled != "function_call"}
-"""Those whose messages say what their text says."""
+"""Fields whose messages repeat their text."""
 PLAIN = frozenset(("role", "content", "from", "value"))
 REASONING = ("reasoning", "reasoning_content", "thinking")
 CALLS = ("tool_calls", "function_call")
 TOOLS = ("tools", "functions")
 FLAGS = ("train", "training", "trainable", "loss_mask", "loss")
 NOT_TEXT = ("image", "images", "audio", "audios", "video", "videos", "refusal", "train_detail")
-"""Fields of messages that change what they say and are not read."""
+"""Fields of messages that change their meaning and cannot be read."""
 READ_OF_MESSAGE = PLAIN.union(REASONING, CALLS, TOOLS, FLAGS, NOT_TEXT, ("name", "tool_call_id", "weight"))
 
 
 def read_messages(value: object, name: str, *, trained: bool = False) -> tuple[Message, ...]:
     """Messages from [{"role", "content"}, ...] or the ShareGPT form [{"from", "value"}, ...].
 
-    trained: whether they are a demonstration, whose weights count; elsewhere they say nothing and are not kept.
+    trained: whether they are a demonstration, whose weights count; elsewhere weights are dropped.
     Raises BadRow.
     """
     if not isinstance(value, list):
@@ -106,7 +106,7 @@ def _read_message(value: object, name: str, trained: bool) -> Message:
 
 
 def _plain_message(value: object) -> Message | None:
-    """A message of role and content alone, as nearly every one is; None for all others."""
+    """A message of role and content alone, the most common case; None for all others."""
     if type(value) is dict and len(value) == 2:
         spelled, text = value.get("role"), value.get("content")
         role = PLAIN_ROLES.get(spelled) if type(spelled) is str else None
@@ -123,7 +123,7 @@ def _filled(message: dict[str, Any], name: str) -> Any:
 
 
 def _joined(content: object, name: str) -> str:
-    """Content in parts, joined as chat templates join them: with nothing between. Only parts of text are read."""
+    """The content of text parts, joined without a separator as chat templates do. Other parts are refused."""
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         raise BadRow("bad_type", f"'{name}' must be text, got {kind_of(content)}", f"write '{name}' as a string")
     for part in content:
@@ -139,7 +139,7 @@ def _joined(content: object, name: str) -> str:
 
 
 def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained: bool) -> dict[str, Any]:
-    """What a message says beside its text, as fields of Message."""
+    """Everything in a message besides its text, as fields of Message."""
     said = {key: item for key, item in value.items() if not says_nothing(item)}
     for key in NOT_TEXT:
         if key in said:
@@ -157,7 +157,7 @@ def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained
     if tools := _one_of({key: read_tools(said[key], name) for key in TOOLS if key in said}, TOOLS, name):
         more["tools"] = tools
     for key in ("name", "tool_call_id"):
-        if key in said and role != "assistant":  # who wrote an answer changes nothing of it
+        if key in said and role != "assistant":  # the author of an answer does not affect training
             more[key] = str(said[key])
     if trained and (weight := weight_of(value, name)) != 1:
         more["weight"] = weight
@@ -165,7 +165,7 @@ def _more(value: dict[str, Any], role: Role, name: str, role_field: str, trained
 
 
 def _one_of(said: dict[str, Any], names: Iterable[str], where: str) -> Any:
-    """The value of the only field among `names` that is filled, or of several that say the same."""
+    """The value of the only field among `names` that is filled, or of several that agree."""
     values = [said[name] for name in names if name in said]
     if any(value != values[0] for value in values):
         found = " and ".join(f"'{name}'" for name in names if name in said)
@@ -174,9 +174,9 @@ def _one_of(said: dict[str, Any], names: Iterable[str], where: str) -> Any:
 
 
 def weight_of(message: dict[str, Any], name: str) -> float:
-    """The factor on the loss of a message: its `weight`, and 0 where `train` or another of FLAGS is 0.
+    """The factor on the loss of a message: its `weight`, or 0 if `train` or another of FLAGS is 0.
 
-    A message that nobody would train on, as the user's, has 1; one that asks to be trained on is refused.
+    A message that is never trained on, such as the user's, has 1; one that asks to be trained on is refused.
     """
     flags = {key: truth(message[key], f"{name}.{key}") for key in FLAGS if not says_nothing(message.get(key))}
     if ROLES.get(message.get("role") or message.get("from") or "") != "assistant":
@@ -189,7 +189,7 @@ def weight_of(message: dict[str, Any], name: str) -> float:
 
 
 def factor_in(holder: dict[str, Any], whose: str) -> float:
-    """The number in `weight`, 1 where there is none. Raises BadRow for what is no factor on a loss."""
+    """The number in `weight`, 1 if there is none. Raises BadRow for an invalid factor on a loss."""
     weight: Any = holder.get("weight")
     try:
         number = 1.0 if says_nothing(weight) else -1.0 if isinstance(weight, bool) else float(weight)

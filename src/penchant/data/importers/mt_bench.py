@@ -1,7 +1,7 @@
-"""MT-bench's judgements by a model, as FastChat writes them: each pair was judged twice, in both orders.
+"""Import MT-bench's judgements by a model, as FastChat writes them: each pair was judged twice, in both orders.
 
-g1_winner and g2_winner are model_1, model_2, tie or error. The two agree, or it is a tie, as FastChat counts it; an
-error is no answer. The texts stand in other files, so that these rows are votes and no pairs. Source: Zheng et al.
+g1_winner and g2_winner are model_1, model_2, tie or error. If the two disagree it is a tie, as FastChat counts it; an
+error counts as unanswered. The texts are in other files, so these rows are votes and not pairs. Source: Zheng et al.
 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (arXiv 2306.05685).
 """
 

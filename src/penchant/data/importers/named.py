@@ -1,6 +1,6 @@
-"""Pairs that name their chosen side, with a question and two responses under other names than prompt, chosen, rejected.
+"""Import pairs whose question, chosen and rejected response have other names than prompt, chosen, rejected.
 
-A format is a row of NAMES: the fields of the question, the chosen and the rejected response. They are those of public
+Each format is a row of NAMES: the fields of the question, the chosen and the rejected response, from public
 data: Intel's Orca pairs (question), LLaMA-Factory's (instruction with input, history and system), Distilabel's (input),
 Argilla's UltraFeedback (chosen_response), pairs from Stack Exchange (response_j is the better one),
 ms-swift's (rejected_response), the edits of HelpSteer 3 (an edited response over the original, a good edit over a bad).
@@ -43,9 +43,9 @@ NAMES = (
     ("context", "edited_response", "original_response"),
 )
 OF_INSTRUCTION = frozenset(("input", "history"))
-"""What is read beside an instruction, as Alpaca's form has it."""
+"""Fields read besides an instruction, as in Alpaca's form."""
 STATUSES = ("tie", "unchanged", "swapped")
-"""What Distilabel found when it rated a pair of Intel's again; swapped pairs are written the right way round."""
+"""Distilabel's new ratings of Intel's pairs; swapped pairs are already in the right order."""
 
 
 def prompt_of(row: Row, name: str) -> tuple[Message, ...]:
@@ -69,7 +69,7 @@ def matches(row: Row, *, names: tuple[str, str, str]) -> bool:
 
 
 def _repeats(row: Row, question: str, chosen: str) -> bool:
-    """Messages beside two whole conversations repeat one of them, and are no question."""
+    """Whether the messages beside two whole conversations repeat one of them, and so are no question."""
     return question == "messages" and is_conversation(row[chosen])
 
 

@@ -1,7 +1,7 @@
-"""OpenAssistant's message trees: a prompt, its replies, theirs in turn, with the ranks that people gave to siblings.
+"""Import OpenAssistant's message trees: a prompt, its replies, their replies, and people's ranks of siblings.
 
-A tree is a row, as in the files of trees, or was put together from a row for each message (data/gathering.py). A
-message that was deleted, or failed its review, is left out with all that follows it. Rank 0 is the best.
+A tree is one row, as in the files of trees, or was merged from one row per message (data/gathering.py). A message
+that was deleted or failed its review is left out, with all its replies. Rank 0 is the best.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from penchant.wording import shown
 __all__ = ["LINE", "OASST_PROMPTS", "OASST_THREADS", "OASST_TREE"]
 
 LINE = "line of the file"
-"""Where a message of a tree that was put together stood."""
+"""The row of a message in a merged tree."""
 ROLES: dict[str, Role] = {"prompter": "user", "assistant": "assistant"}
 _READ_OF_NODE = """
     text role replies rank deleted review_result model_name message_id parent_id parent_message_id
@@ -39,14 +39,14 @@ def _message(node: Row) -> Message:
 
 
 def _replies(node: Row) -> list[Row]:
-    """Those that were neither deleted nor failed their review. Raises BadRow for what is no reply to it."""
+    """The replies that were neither deleted nor failed review. Raises BadRow for an invalid reply."""
     replies = [] if says_nothing(node.get("replies")) else node["replies"]
     if not isinstance(replies, list) or not all(isinstance(one, dict) for one in replies):
         raise BadRow("bad_type", f"'replies' must be a list of messages, got {kind_of(replies)}", "write [] for none")
     for one in replies:
         if one.get("role") == node.get("role"):
             name = one.get("message_id") or one.get("user_message_id")
-            reason = f"the reply {shown(name)} is by the {one['role']}, as what it replies to"
+            reason = f"the reply {shown(name)} has the role {one['role']}, like the message that it replies to"
             raise BadRow("bad_type", reason, "correct the roles, or remove it")
     return [one for one in replies if _is_sound(one)]
 
@@ -62,7 +62,7 @@ def _rank(node: Row) -> float | None:
 
 
 def _nodes(row: Row) -> Iterator[tuple[Thread, Row, list[Row]]]:
-    """Every sound message of the tree, depth first: (the thread up to it and with it, itself, its sound replies)."""
+    """Every sound message of the tree, depth first: (the thread including it, the message, its valid replies)."""
     root = row["prompt"]
     if not isinstance(root, dict):
         reason = f"'prompt' must be the message that the tree begins with, got {kind_of(root)}"
@@ -78,7 +78,7 @@ def _nodes(row: Row) -> Iterator[tuple[Thread, Row, list[Row]]]:
 
 
 def _lists(row: Row) -> tuple[AnswerList, ...]:
-    """The replies to every message of the prompter that has several. Raises BadRow for a tree without."""
+    """The replies to each prompter's message with several replies. Raises BadRow for a tree without any."""
     found = [
         AnswerList(
             prompt=thread,
@@ -99,9 +99,9 @@ def _lists(row: Row) -> tuple[AnswerList, ...]:
 
 
 def _threads(row: Row) -> tuple[Demonstration, ...]:
-    """The conversations along the best answers, to their last answer; what an earlier one imitates has weight 0.
+    """The conversations along the best answers, to their last answer; answers shared with an earlier one have weight 0.
 
-    Where the answers to a message are ranked, the best is followed; where none is, each.
+    Where the answers to a message are ranked, only the best is followed; otherwise each is.
     """
     kept: list[tuple[Thread, GatheredOrigin | None]] = []
     waiting: list[tuple[Thread, Row]] = [((), row["prompt"])] if next(_nodes(row), None) else []
@@ -117,7 +117,7 @@ def _threads(row: Row) -> tuple[Demonstration, ...]:
 
 
 def _root(row: Row) -> Prompt:
-    """What the tree begins with; later questions are asked after answers, and a model gives its own."""
+    """The first message of the tree; later questions follow recorded answers, and a model gives its own."""
     first = next(_nodes(row), None)
     if first is None:
         raise BadRow("empty_prompt", "its first message was deleted, or failed its review", "nothing to fix")
@@ -125,7 +125,7 @@ def _root(row: Row) -> Prompt:
 
 
 def _followed(node: Row) -> list[Row]:
-    """The replies that threads go on with: to the prompter the best one, of the ranked; to the assistant each."""
+    """The replies that threads follow: the best ranked reply to the prompter; every reply to the assistant."""
     replies = _replies(node)
     ranked = [(rank, one) for one in replies if (rank := _rank(one)) is not None]
     if node["role"] == "assistant" or not ranked:
@@ -144,7 +144,7 @@ def _inside(row: Row) -> Iterator[tuple[str, Row]]:
     waiting: list[Any] = [row["prompt"]]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, dict):  # what stands below a deleted message was not looked at
+        if isinstance(node, dict):  # replies to a deleted message were not checked
             yield "prompt.replies[].", beyond(node, READ_OF_NODE | HARMLESS_OF_NODE)
             waiting += node["replies"] if isinstance(node.get("replies"), list) else []
 
@@ -178,6 +178,6 @@ OASST_TREE = Importer(
     inside=_inside,
 )
 OASST_THREADS = converting(OASST_TREE, _threads)
-"""The same trees, to imitate."""
+"""The same trees, as demonstrations."""
 OASST_PROMPTS = converting(OASST_TREE, _root)
-"""Their first messages, to be asked again."""
+"""Their first messages, as prompts."""

@@ -1,9 +1,9 @@
-"""Messages and lists kept as text in a column, as csv and some parquet files hold them: JSON, or Python's repr.
+"""Parse messages and lists kept as text in a column, as in csv and some parquet files: JSON, or Python's repr.
 
-Only a text that is such a list (or one message) from its first character to its last is taken for one; a text that
-begins as messages and cannot be read, as of numpy arrays and of cells that were cut, is refused and not learned by
-heart. A list of texts may be an answer as well, so only columns that hold lists in every format are read as lists, and
-those beside a column that says so.
+A text is parsed only if it is such a list (or one message) from its first character to its last. A text that begins
+like messages but cannot be parsed, such as numpy arrays or truncated cells, is refused rather than trained on. A list
+of texts may also be an answer, so lists are parsed only in columns that hold lists in every format, and in those that
+a neighbouring column marks.
 """
 
 import ast
@@ -22,17 +22,17 @@ from penchant.data.verdicts import BadRow
 __all__ = ["messages_spelt", "spelt", "unpacked"]
 
 MAX_LITERAL = 1_000_000
-"""Characters of the longest text that is read as Python's repr, whose parser needs much memory."""
+"""Characters of the longest text that is parsed as Python's repr; the parser needs much memory."""
 BEGINS = re.compile(
     r"""\s*(?:\[\s*)?\{\s*(?:["'](?:role|content|from|value)["']\s*:"""
     r"""|(?=.*["'](?:role|from)["']\s*:.*)(?=.*["'](?:content|value)["']\s*:)["']\w+["']\s*:)""",
     re.DOTALL,
 )
-"""Messages, of which the first key is one of theirs or both of theirs follow soon."""
+"""The start of messages: the first key is one of a message's, or both keys follow soon."""
 BEGINS_AS_A_LIST = re.compile(r"""[\s"']*\[[\s"']*\{\s*["'](?:role|content)["']\s*:""")
 HAS_BOTH = re.compile(r"""(?=.*["'](?:role|from)["']\s*:)(?=.*["'](?:content|value)["']\s*:)""", re.DOTALL)
 MAY_BE_TEXT = HOLD_A_PROMPT - {"prompt"} | {"text"}
-"""Columns of which a text may begin with any object, as a question about one: to be messages it must have both keys."""
+"""Columns whose text may begin with any object, such as a question about one: messages must have both keys."""
 
 LITERAL = re.compile(r"""\s*(?:\[\s*)?\{?\s*["']""")
 _OPENING = frozenset("[{\"' \t\r\n")
@@ -42,15 +42,15 @@ _LISTS = """
 """
 HOLD_LISTS = frozenset(_LISTS.split())
 LISTS_BESIDE = {"num_correct": ("chosen", "rejected"), "message_tree_id": ("prompt",)}
-"""Of RewardBench 2 and of OpenAssistant's trees: a column, and those that hold lists or an object where it stands."""
+"""For RewardBench 2 and OpenAssistant's trees: a column, and the columns that hold lists or objects beside it."""
 TEXT_BESIDE = {"response_a": "prompt", "instruction": "input"}
-"""Of lists of turns, one for each column, and of Alpaca's form: a column, and the one that is text where it stands."""
+"""For lists of turns and for Alpaca's form: a column, and the column that is text beside it."""
 HEAD = 200
-"""Characters of a text that tell whether it begins as messages, however often it was quoted."""
+"""Characters of a text that are enough to see whether it begins like messages, however often it was quoted."""
 
 
 def unpacked(row: Row) -> Row:
-    """The row with messages and lists in place of the texts that spell them. Raises BadRow for messages damaged."""
+    """The row with its packed messages and lists parsed. Raises BadRow for damaged messages."""
     found: dict[str, Any] = {}
     for name, value in row.items():
         if not isinstance(value, str) or value[:1] not in _OPENING:
@@ -59,23 +59,23 @@ def unpacked(row: Row) -> Row:
             found[name] = spelt(value)
         elif name in HOLD_MESSAGES and not any(name == text and mark in row for mark, text in TEXT_BESIDE.items()):
             found[name] = messages_spelt(value, name)
-    if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # its answers are lists of texts too
+    if isinstance(found.get("prompt"), str) and found["prompt"] != row["prompt"]:  # answers are lists of texts too
         for name in found.keys() & {"chosen", "rejected", "completion"}:
             found[name] = _single(found[name], name)
     return row | found if found else row
 
 
 def spelt(value: Any) -> Any:
-    """What a text spells as JSON or Python's repr, a list or an object; anything else as it is.
+    """The list or object that a text spells as JSON or Python's repr; anything else unchanged.
 
-    Raises BadRow for a list of texts that numpy printed.
+    Raises BadRow for a list of texts printed by numpy.
     """
     found = _value_of(value) if isinstance(value, str) else None
     return found if isinstance(found, list | dict) else value
 
 
 def _may_spell(text: str) -> bool:
-    """Whether it begins as a list or an object, or as messages that were written as text more than once."""
+    """Whether it begins like a list or an object, or like messages that were quoted more than once."""
     head = text[:HEAD].lstrip()
     return head[:1] in ("[", "{") or (head[:1] in ("'", '"') and _begins(head))
 
@@ -88,7 +88,7 @@ def _begins(text: str, name: str = "") -> bool:
 
 
 def messages_spelt(text: str, name: str) -> Any:
-    """The messages that a text spells, else the text itself. Raises BadRow for messages damaged."""
+    """The messages that a text spells, else the text itself. Raises BadRow for damaged messages."""
     return _messages_in(text, name) if text[:1] in _OPENING and _may_spell(text) else text
 
 
@@ -105,7 +105,7 @@ def _messages_in(text: str, name: str) -> Any:
 
 
 def _unquoted(text: str) -> Any:
-    """What a text spells, texts that spell another value read again: all of it, or each message of a list."""
+    """Parse a text, and again if the result, or each message of a list, is a quoted value."""
     value = _value_of(text)
     while isinstance(value, str):
         value = _value_of(value)
@@ -116,7 +116,7 @@ def _unquoted(text: str) -> Any:
 
 
 def _single(text: Any, name: str) -> Any:
-    """The one text of a list of texts that is kept as text; anything else as it is. Raises BadRow for several."""
+    """The only text of a packed list of texts; anything else unchanged. Raises BadRow for several texts."""
     value = _value_of(text) if isinstance(text, str) else None
     if not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
         return text
@@ -127,7 +127,7 @@ def _single(text: Any, name: str) -> Any:
 
 
 def _value_of(text: str) -> Any:
-    """The list or object that a text spells; None where it spells none. Raises BadRow, see `spelt`."""
+    """The list or object that a text spells; None if there is none. Raises BadRow, see `spelt`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -136,7 +136,7 @@ def _value_of(text: str) -> Any:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a backslash in the text is no fault of it
+            warnings.simplefilter("ignore")  # an invalid escape in the text is harmless
             value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
@@ -147,7 +147,7 @@ def _value_of(text: str) -> Any:
 
 
 def _has_texts_side_by_side(literal: str) -> bool:
-    """Whether two texts of a Python literal follow each other with nothing but white space between."""
+    """Whether two strings of a Python literal are separated by white space alone."""
     kinds = [token.type for token in generate_tokens(StringIO(literal.strip()).readline)]
     kinds = [kind for kind in kinds if kind not in (NL, COMMENT)]
     return any(one == other == STRING for one, other in pairwise(kinds))

@@ -1,8 +1,8 @@
-"""PandaLM's test set: an instruction with its input, two responses, and what each of several annotators says of them.
+"""Import PandaLM's test set: an instruction with its input, two responses, and the votes of several annotators.
 
-cmp_key names the two models with an underscore between; annotatorN says 1 (the first), 2 (the second) or 0 (a tie).
-What a model said of the same rows, `gpt_result`, is read as one annotator more where it was joined to them: "1", "2",
-"Tie", or "garbage" where it gave no answer. Data: Wang et al. 2023, "PandaLM" (arXiv 2306.05087).
+cmp_key names the two models, joined by an underscore; annotatorN is 1 (the first), 2 (the second) or 0 (a tie). A
+model's verdict on the same rows, `gpt_result`, is read as a further annotator if present: "1", "2", "Tie", or
+"garbage" for no answer. Data: Wang et al. 2023, "PandaLM" (arXiv 2306.05087).
 """
 
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ CODES_OF_RESULT: dict[str, Outcome | None] = {"tie": "tie", "1": "a", "2": "b", 
 
 
 def convert(row: Row) -> tuple[Comparison, ...]:
-    """One comparison for each annotator."""
+    """One comparison per annotator."""
     texts = text_field(row, RESPONSES[0]), text_field(row, RESPONSES[1])
     prompt, models = question_of(row), _models(row) if filled(row, "cmp_key") else (None, None)
     return tuple(compared(prompt, texts, said, models=models, annotator=name) for name, said in _answers(row))
 
 
 def convert_votes(row: Row) -> tuple[Vote, ...]:
-    """The answers alone; a table of them needs no texts."""
+    """The votes alone; a table of votes needs no texts."""
     left, right = refuse_same(*_models(row))
     prompt = digest_of_parts(row.get("instruction"), row.get("input"))
     unit = unit_of(prompt, (left, row.get(RESPONSES[0])), (right, row.get(RESPONSES[1])))

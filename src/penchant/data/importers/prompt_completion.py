@@ -1,8 +1,9 @@
-"""prompt, completion: one question and its answer."""
+"""Import prompt, completion: one question and its answer."""
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, Importer, filled, prompt_field, require_question, response_field
-from penchant.data.records import Demonstration, as_message
+from penchant.data.quickly import as_message
+from penchant.data.records import Demonstration
 
 __all__ = ["PROMPT_COMPLETION"]
 
@@ -10,7 +11,7 @@ NEEDS = ("prompt", "completion")
 
 
 def convert(row: Row) -> Demonstration:
-    """The completion is imitated; so are the answers in a prompt of several turns."""
+    """A demonstration; the completion is trained on, and so are the answers in a multi-turn prompt."""
     prompt = require_question(prompt_field(row, "prompt", trained=True))
     return Demonstration(messages=(*prompt, as_message(response_field(row, "completion", prompt))))
 

@@ -1,4 +1,4 @@
-"""prompt, messages, instruction, turns, or a line of a .txt file: what a model is asked."""
+"""Import prompts: prompt, messages, instruction, turns, or a line of a .txt file."""
 
 from penchant.data.files import Row
 from penchant.data.importers.alpaca import question_of
@@ -15,17 +15,17 @@ ANSWERS = NUMBERS.union(
     ("chosen", "rejected", "completion", "response", "response_a", "response_b", "answer", "output", "reference"),
     ("a", "b", "outcome", "strength", "shown_first", "label", "train", "trainable", "text"),
 )
-"""What rows of training say of answers, which nobody needs who asks for new ones."""
+"""Fields of training rows that concern answers, which prompts do not need."""
 
 
 def make_prompt(row: Row, messages: tuple[Message, ...]) -> Prompt:
-    """The id is the row's own, or else that of `prompt_id`."""
+    """A prompt; its id is the row's `id`, or else `prompt_id`."""
     given = row.get("id")
     return Prompt(messages=messages, id=prompt_id(messages) if given is None else str(given))
 
 
 def first_turn(row: Row) -> Prompt:
-    """The first turn of the user; a later one is asked after an answer, of which there is none yet. Raises BadRow."""
+    """The user's first turn; a later turn would need an answer that does not exist yet. Raises BadRow."""
     turns = field(row, "turns")
     if not isinstance(turns, list) or not turns or not all(isinstance(turn, str) for turn in turns):
         raise BadRow("bad_type", f"'turns' is {kind_of(turns)}", "write the user's turns as a list of texts")
@@ -87,4 +87,4 @@ PROMPT_TURNS = Importer(
     reads=BESIDE | {"turns", "id", "question_id"},
     harmless=ANSWERS,
 )
-"""The questions of MT-bench and Vicuna-bench, as FastChat writes them."""
+"""Questions of MT-bench and Vicuna-bench, as FastChat writes them."""

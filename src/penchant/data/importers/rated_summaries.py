@@ -1,7 +1,7 @@
-"""OpenAI's ratings of summaries: a post and one summary a row, with what a worker gave it from 1 to 7 on each axis.
+"""Import OpenAI's ratings of summaries: one post and summary per row, rated by a worker from 1 to 7 on each axis.
 
-The rows of one post are a list of its summaries (data/gathering.py). The score is the axis `overall`; what several
-workers gave the same summary counts as its mean. Data: Stiennon et al. 2020, "Learning to summarize from human
+The rows of one post become a list of its summaries (data/gathering.py). The score is the axis `overall`; several
+workers' ratings of the same summary are averaged. Data: Stiennon et al. 2020, "Learning to summarize from human
 feedback" (arXiv 2009.01325), the part "axis".
 """
 
@@ -18,11 +18,11 @@ from penchant.data.importers.values import number_in, says_nothing
 __all__ = ["RATED_SUMMARIES", "SUMMARIES_OF_POST"]
 
 SUMMARIES_OF_POST = "rated summaries"
-"""The field that holds the rows of one post once they are put together."""
+"""The field that holds the rows of one post after merging."""
 READ_OF_ROW = frozenset(("info", "summary", "worker", "batch", "split"))
 OF_SUMMARY = frozenset(("text", "policy", "note", "axes"))
 AXES = frozenset(("overall", "accuracy", "coverage", "coherence", "compatible"))
-"""What a summary is rated by, of which the first is the judgement of it all."""
+"""The axes of a rating; the first is the overall judgement."""
 
 
 def _list(row: Row) -> AnswerList:

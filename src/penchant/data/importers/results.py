@@ -1,8 +1,8 @@
-"""The results of calls that were made at once, in the order of their calls, which most chat templates take for granted.
+"""Reorder the results of parallel tool calls to the order of their calls, which most chat templates assume.
 
-A result says whose it is by the id of its call or by the function's name. One that says neither stands where its call
-does; beside others that are out of order it belongs to the call that they leave, and where they leave several the row
-is refused.
+A result names its call by id or by the function's name. A result that names neither keeps the position of its call;
+beside others that are out of order it belongs to the only call they leave, and if they leave several the row is
+refused.
 """
 
 import json
@@ -16,7 +16,7 @@ __all__ = ["in_order_of_calls"]
 
 
 def in_order_of_calls(messages: Sequence[Message], name: str) -> list[Message]:
-    """The same messages, the results behind each message of several calls in the order of these. Raises BadRow."""
+    """The same messages, with the results after each message of several calls in call order. Raises BadRow."""
     ordered: list[Message] = []
     start = 0
     for index, message in enumerate(messages):
@@ -45,10 +45,10 @@ def _ordered(calls: str, results: Sequence[Message], name: str) -> Sequence[Mess
 
 
 def _assigned(theirs: Sequence[set[int]], num_calls: int) -> list[int] | None:
-    """For each result one of the calls that it says; None where they leave a choice.
+    """The call of each result, where the results name them; None where a choice remains.
 
-    Results of the same function, as many as it was called, keep their order. One that says nothing has what the others
-    leave, if that is one call.
+    Results of the same function keep their order if there are as many as calls to it. A result that names nothing
+    takes the call left over, if there is exactly one.
     """
     places: dict[int, int] = {}
     while len(places) < len(theirs):
@@ -64,9 +64,9 @@ def _assigned(theirs: Sequence[set[int]], num_calls: int) -> list[int] | None:
 
 
 def _of(result: Message, called: Sequence[tuple[str | None, str]]) -> set[int]:
-    """The calls that it may be the result of by what it says; none where it says nothing that they know.
+    """The calls that a result may belong to by what it names; empty if it names no known call.
 
-    Raises BadRow where its id and its name say different calls.
+    Raises BadRow where its id and its name point to different calls.
     """
     by_id = {place for place, (own, _) in enumerate(called) if own is not None and own == result.tool_call_id}
     by_name = {place for place, (_, function) in enumerate(called) if function == result.name}

@@ -1,7 +1,7 @@
-"""Pairs that name the models of their two responses, which makes a vote of each: RewardBench's and their like.
+"""Import pairs that name the models of both responses, so that each is a vote too: RewardBench's and similar ones.
 
-Training reads the rows as the pairs that they are; this reads who won, of the same pair. Two responses of the same
-score are a tie. The models are `chosen_model` and `rejected_model`, or `chosen-model` and `rejected-model`, as Argilla
+Training reads the rows as pairs; this importer reads the winner of the same pair. Two responses of the same score
+are a tie. The models are `chosen_model` and `rejected_model`, or `chosen-model` and `rejected-model`, as Argilla
 writes them. Source: Lambert et al. 2024, "RewardBench" (arXiv 2403.13787).
 """
 
@@ -31,7 +31,7 @@ HOLD_SCORES = NAMES_OF_SCORES.union(OF_BOTH, ["meta"])
 
 
 def models_of_sides(row: Row) -> tuple[str, str] | None:
-    """The models of the chosen and the rejected response; None where nobody names both."""
+    """The models of the chosen and the rejected response; None unless both are named."""
     for chosen, rejected in MODELS:
         if not says_nothing(row.get(chosen)) and not says_nothing(row.get(rejected)):
             return str(row[chosen]), str(row[rejected])
@@ -39,7 +39,7 @@ def models_of_sides(row: Row) -> tuple[str, str] | None:
 
 
 def convert(row: Row, *, one: Importer[PreferencePair]) -> Comparison:
-    # without their scores, as two of the same are no pair and yet a vote
+    # without scores: two equal scores are no pair, but they are a vote
     said = (name for name in row if name not in HOLD_SCORES and not names_winner(name))
     pair = one.convert({name: row[name] for name in said})
     scores, outcome = _judged(row, (pair.chosen, pair.rejected))
@@ -53,7 +53,7 @@ def matches(row: Row, *, one: Importer[PreferencePair]) -> bool:
 
 
 def _judged(row: Row, responses: tuple[Response, Response]) -> tuple[tuple[float, float] | None, Outcome]:
-    """The scores of the two, where there are any, and the outcome, which a word may say as well."""
+    """The two scores, if any, and the outcome, which a word may state as well."""
     try:
         scores = scores_of_sides(row, responses)
     except BadRow as bad:
@@ -82,5 +82,5 @@ WITH_MODELS = tuple(
     for one in (EXPLICIT_PROMPT, SHAREGPT_PAIR, HH, *NAMED, SHARED_PREFIX)
     if one.needs[-2].startswith("chosen")
 )
-"""Formats of which the sides are called chosen and rejected, with the models beside them."""
+"""Formats with sides called chosen and rejected, and the models beside them."""
 REWARD_BENCH = WITH_MODELS[0]

@@ -1,7 +1,7 @@
-"""PKU-SafeRLHF: two answers to a prompt that asks for trouble, which is the better one, and which of them are safe.
+"""Import PKU-SafeRLHF: two answers to a harmful prompt, which one is better, and which of them are safe.
 
-An answer that is marked unsafe is never chosen: of two safe ones the better one wins (`better_response_id`), of a safe
-and an unsafe one the safe one does, and two unsafe ones are both bad. Where the marks are absent, the better one wins.
+An answer marked unsafe is never chosen: of two safe answers the better one wins (`better_response_id`), a safe answer
+beats an unsafe one, and two unsafe answers are both bad. Without the marks, the better one wins.
 Data: Ji et al. 2024, "PKU-SafeRLHF" (arXiv 2406.15513).
 """
 

@@ -1,8 +1,8 @@
-"""How good each of several answers is: scores (higher is better) and ranks (lower is), in the answers or beside them.
+"""Read how good each of several answers is: scores (higher is better) and ranks (lower is better).
 
-All that a row says of it is read. One kind of score is taken for a whole list, as two kinds have no common scale; where
-another puts two answers in the opposite order, the row is refused. Where two kinds differ in ties alone, the one that
-is taken decides: what it calls equal is a tie.
+Scores may be inside the answers or beside them, and all of them are read. One kind of score is used for a whole list,
+as two kinds have no common scale; if another kind puts two answers in the opposite order, the row is refused. If two
+kinds differ only in ties, the one used decides.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,27 +26,27 @@ __all__ = [
 
 SCORES = ("score", "pm_score", "rating", "reward")
 RANKS = ("rank", "ranking")
-"""What an answer may say of itself."""
+"""Score fields inside an answer."""
 COLUMNS_OF_SCORES = ("scores", "ratings", "rating", "rewards")
 COLUMNS_OF_RANKS = ("ranks", "rank", "ranking")
 COLUMNS = frozenset((*COLUMNS_OF_SCORES, *COLUMNS_OF_RANKS))
-"""What may stand beside a list of answers, a value for each."""
+"""Score fields beside a list of answers, with a value for each."""
 
 Column = tuple[str, list[float | None]]
-"""A name, and how good each answer is by it, higher for the better; None where it does not say."""
+"""A name, and each answer's score by it, higher is better; None if missing."""
 
 
 def columns_inside(held: Sequence[Row], where: str, names: Iterable[str] = (*SCORES, *RANKS)) -> list[Column]:
-    """The kinds of scores that answers hold, in this order. Raises BadRow for what is no number."""
+    """The kinds of scores inside the answers, in this order. Raises BadRow for a value that is not a number."""
     return [
         (f"{where}[].{name}", _column([one.get(name) for one in held], f"{where}[].{name}", name)) for name in names
     ]
 
 
 def columns_beside(row: Row, number: int) -> list[Column]:
-    """The lists of scores and of ranks beside so many answers; a single number is none, and not read.
+    """The lists of scores and of ranks beside this many answers; a single number is ignored.
 
-    Raises BadRow for a list of another length, an object, and what is no number.
+    Raises BadRow for a list of another length, an object, or a value that is not a number.
     """
     found = []
     for name in (*COLUMNS_OF_SCORES, *COLUMNS_OF_RANKS):
@@ -64,7 +64,7 @@ def columns_beside(row: Row, number: int) -> list[Column]:
 
 
 def numbers_beside(row: Row) -> Row:
-    """Columns of scores that are one value and no list, which say nothing of the single answers."""
+    """Score columns that hold one value and no list, and so nothing about the individual answers."""
     return {name: row[name] for name in sorted(COLUMNS & row.keys()) if not isinstance(row[name], list)}
 
 
@@ -80,7 +80,7 @@ _ALL_RANKS = frozenset((*RANKS, *COLUMNS_OF_RANKS))
 
 
 def agreed(columns: Iterable[Column], number: int) -> list[float | None]:
-    """How good each of so many answers is by the first column that says anything of them.
+    """The score of each answer by the first column that has any value.
 
     Raises BadRow where a later one puts two answers in the opposite order.
     """
@@ -97,7 +97,7 @@ def agreed(columns: Iterable[Column], number: int) -> list[float | None]:
 
 def _opposed(one: list[float | None], other: list[float | None]) -> bool:
     both = sorted((a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None)
-    lower = float("-inf")  # the highest of those that the first column puts lower
+    lower = float("-inf")  # the highest among those that the first column ranks lower
     for _, group in groupby(both, key=lambda pair: pair[0]):
         values = [value for _, value in group]
         if min(values) < lower:

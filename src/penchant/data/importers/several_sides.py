@@ -1,6 +1,6 @@
-"""RewardBench 2: a prompt, a list of right answers and a list of wrong ones; each right one is better than each wrong.
+"""Import RewardBench 2: a prompt, a list of right answers and a list of wrong ones; right ones beat wrong ones.
 
-Four answers of which one is right, and, in the part "Ties", several right ones that are as good as each other.
+Usually one of four answers is right; in the part "Ties", several right answers are equally good.
 Source: Malik et al. 2025, "RewardBench 2" (arXiv 2506.01937).
 """
 

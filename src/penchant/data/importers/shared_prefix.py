@@ -1,4 +1,4 @@
-"""chosen, rejected as two whole conversations: the prompt is what they share, the last message is the response."""
+"""Import chosen, rejected as two conversations: the prompt is their shared part, the response is the last message."""
 
 from penchant.data.files import Row
 from penchant.data.importers.base import BESIDE, NUMBERS, Importer, field, last_response, opened

@@ -1,11 +1,11 @@
-"""What a judge gave the two sides of a pair: a field for each, a list or an object for both, or a word for a tie.
+"""Read a judge's scores of the two sides of a pair: a field for each, a list or object, or a word for a tie.
 
-Which fields may hold that word `winners` knows; what they say of one side is compared once the row is read.
+`winners` knows which fields may hold that word; whether they name a side is checked once the row is read.
 
-A list is in the order of the row's `generations`, in that which its `order` names (of the sides as they were before a
-row of Distilabel's was swapped), or, where the row has neither, chosen first. A list that puts the rejected response
-above the chosen one refuses the row. Single scores of the sides do not: they may be another judge's, as a reward
-model's beside what people preferred.
+A list is in the order of the row's `generations`, in that of its `order` (of the sides before a row of Distilabel's
+was swapped), or, if the row has neither, chosen first. A row whose list scores the rejected response above the chosen
+one is refused. Single scores of the sides refuse no row: they may come from another judge, such as a reward model
+beside people's preferences.
 """
 
 from collections.abc import Iterator
@@ -33,16 +33,16 @@ SCORES = (
     ("chosen_avg_rating", "rejected_avg_rating"),
     ("chosen_reward", "rejected_reward"),
 )
-"""What a judge gave the two sides, by the names that public data has for it."""
+"""Fields of a judge's scores of the two sides, by their names in public data."""
 OF_BOTH = ("rating", "ratings", "score", "scores", "reward", "rewards")
-"""What may hold it for both: a list, or {"chosen": ..., "rejected": ...}."""
+"""Fields that may hold both scores: a list, or {"chosen": ..., "rejected": ...}."""
 ANSWERS = ("generations", "responses", "completions", "candidates", "outputs", "all_generated_responses")
-"""What may hold the texts of the answers, in the order of what they were given."""
+"""Fields that may hold the texts of the answers, in the order of the scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """Those of these fields that a row has."""
+    """Which of these fields a row has."""
 
     scores: tuple[tuple[str, str], ...]
     of_both: tuple[str, ...]
@@ -50,9 +50,9 @@ class _Beside:
 
 
 def scores_of_sides(row: Row, responses: tuple[Response, Response]) -> tuple[float, float] | None:
-    """What a judge gave chosen and rejected, in the row itself or in its `meta`; None where nobody says.
+    """A judge's scores of chosen and rejected, from the row itself or its `meta`; None if not recorded.
 
-    Raises BadRow, of no severity, for a word that says that neither is better, and for a list in the opposite order.
+    Raises BadRow, of no severity, for a word for a tie, and for a list in the opposite order.
     """
     meta = row.get("meta")
     for place in (row, meta) if isinstance(meta, dict) else (row,):
@@ -74,7 +74,7 @@ def scores_of_sides(row: Row, responses: tuple[Response, Response]) -> tuple[flo
 
 @lru_cache(maxsize=1000)
 def _beside(names: tuple[str, ...]) -> _Beside:
-    """The rows of a file have the same names."""
+    """The score fields among these names; cached, as the rows of a file share names."""
     return _Beside(
         tuple(both for both in SCORES if set(both) <= set(names)),
         tuple(name for name in OF_BOTH if name in names),
@@ -103,7 +103,7 @@ def _of_both(
 
 
 def _places(row: Row, number: int, responses: tuple[Response, Response]) -> tuple[int, int] | None:
-    """Where in a list of so many the values of chosen and rejected stand; None where it is not said."""
+    """The positions of chosen and rejected in a list of this length; None if unknown."""
     lists = (spelt(row.get(name)) for name in ANSWERS)
     written, order = next((one for one in lists if isinstance(one, list)), None), spelt(row.get("order"))
     if written is not None:

@@ -1,8 +1,8 @@
-"""The two responses of a pair, each a text, a message, or a conversation that ends with it, and the prompt they answer.
+"""Read the two responses of a pair (a text, a message, or a conversation that ends with it) and their prompt.
 
-Where both sides are conversations, they may say more of the prompt than the field beside them, which in some public
-data repeats the last question alone: then the conversation is the prompt. They may also go on where the prompt ends, as
-with a call of a tool and its result: what both say is prompt too, and the response is the last message.
+Where both sides are conversations, they may hold more of the prompt than the field beside them, which in some public
+data repeats only the last question: then the conversation is the prompt. They may also continue the prompt, for
+instance with a tool call and its result: what both share is prompt too, and the response is the last message.
 """
 
 import re
@@ -29,7 +29,7 @@ __all__ = [
 
 SIDES = ("chosen", "rejected")
 BESIDE_CONTENT = ("reasoning", "tool_calls", "name", "tool_call_id")
-"""What a turn may say beside its text."""
+"""Fields of a turn besides its text."""
 _JUDGEMENT = """
     generations order labelling_model labelling_prompt raw_labelling_response rationale original_chosen
     original_rejected in_gsm8k_train generation_prompt raw_generation_responses new_generations original_response
@@ -37,13 +37,13 @@ _JUDGEMENT = """
     chosen-rating rejected-rating feedback change_summary
 """
 JUDGEMENT = frozenset(_JUDGEMENT.split())
-"""How a data set came to prefer the chosen response: what else was generated, and what a judge said of it."""
+"""Fields on how a data set chose the preferred response: other generations, and the judge's remarks."""
 
 
 def numbers_of_pair(row: Row, responses: tuple[Response, Response]) -> dict[str, Any]:
-    """What the row says of a pair in numbers: those of NUMBERS, and by how much chosen was scored higher than rejected.
+    """The numeric fields of a pair: those of NUMBERS, and the difference of the scores of chosen and rejected.
 
-    Raises BadRow, of no severity, for two sides of the same score: one was picked among equals; see `scores_of_sides`.
+    Raises BadRow, of no severity, if both sides have the same score: the choice was arbitrary; see `scores_of_sides`.
     """
     found = numbers(row)
     if (scores := scores_of_sides(row, responses)) is None:
@@ -63,7 +63,7 @@ WORDS_OF_TEMPLATES = frozenset(_WORDS.split())
 
 
 def are_texts(value: object) -> bool:
-    """Whether it is a list of texts, which is several responses and not one."""
+    """Whether it is a list of texts: several responses, not one."""
     return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
 
 
@@ -77,7 +77,7 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
 
     sides: the fields of the chosen and the rejected one. Raises BadRow.
     """
-    chosen, rejected = (field(row, name) for name in sides)
+    chosen, rejected = field(row, sides[0]), field(row, sides[1])
     if not (isinstance(chosen, str) and isinstance(rejected, str)) or (
         is_transcript(chosen) and is_transcript(rejected)
     ):
@@ -90,12 +90,12 @@ def pair_of(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDE
 
 
 def _are_transcripts(*answers: object) -> bool:
-    """Whether all of them are, so that none is an answer which goes on as if it were one."""
+    """Whether all are transcripts, which excludes an answer that merely continues like one."""
     return all(isinstance(answer, str) and is_transcript(answer) for answer in answers)
 
 
 def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
-    """The messages before the response, and the response."""
+    """Split a side into the messages before the response, and the response."""
     if isinstance(value, str):
         return split_transcript(value, name) if is_transcript(value) else ((), value)
     raw = [value] if isinstance(value, dict) else value
@@ -104,7 +104,7 @@ def _apart(value: object, name: str) -> tuple[tuple[Message, ...], Response]:
 
 
 def prompt_of_pair(row: Row, prompt: tuple[Message, ...], sides: tuple[str, str] = SIDES) -> tuple[Message, ...]:
-    """The prompt that `pair_of` makes of the one beside two responses, whatever else these are. Raises BadRow."""
+    """The prompt that `pair_of` builds from the prompt field and the two responses. Raises BadRow."""
     answers = [row.get(name) for name in sides]
     if any(map(are_texts, answers)) or not (all(map(is_conversation, answers)) or _are_transcripts(*answers)):
         return prompt
@@ -126,7 +126,7 @@ def _common(
 
 
 def _whole(row: Row, prompt: tuple[Message, ...], before: tuple[Message, ...], name: str) -> tuple[Message, ...]:
-    """The prompt that a conversation before both responses makes with the prompt beside them: the one that says all."""
+    """The complete prompt, given the conversation before both responses and the prompt field beside them."""
     if before[0].role in ("assistant", "tool"):
         return prompt + before
     first = prompt[0]
@@ -140,7 +140,7 @@ def _whole(row: Row, prompt: tuple[Message, ...], before: tuple[Message, ...], n
 
 
 def _ends_with(more: tuple[Message, ...], less: tuple[Message, ...]) -> bool:
-    """Whether all that `less` says stands at the end of `more`, its system message and its tools at the beginning."""
+    """Whether `more` ends with all of `less`, and begins with its system message and tools."""
     (opening, turns), (other, last) = _opening_and_turns(more), _opening_and_turns(less)
     return (
         len(last) <= len(turns)
@@ -152,22 +152,22 @@ def _ends_with(more: tuple[Message, ...], less: tuple[Message, ...]) -> bool:
 def _opening_and_turns(
     messages: tuple[Message, ...],
 ) -> tuple[tuple[str | None, str | None], tuple[Message, ...]]:
-    """What is told of a conversation before it, a system message and tools, and its turns."""
+    """The system message and tools of a conversation, and its turns."""
     begins = messages[0].role == "system"
     return (messages[0].content.strip() if begins else None, messages[0].tools), messages[begins:]
 
 
 def _says(one: Message, other: Message) -> bool:
-    """Whether a turn says all that another one does."""
+    """Whether a turn contains everything that another one does."""
     if (one.role, one.content.strip()) != (other.role, other.content.strip()):
         return False
     return all(getattr(other, name) in (None, getattr(one, name)) for name in BESIDE_CONTENT)
 
 
 def _tells(prompt: tuple[Message, ...], whole: tuple[Message, ...]) -> bool:
-    """Whether a prompt is one of a conversation's questions, or all of the conversation, one turn after the other.
+    """Whether a prompt text is one of a conversation's questions, or the whole conversation, turn after turn.
 
-    Between the turns stands no more than the words that transcripts and chat templates write there.
+    Between turns it may hold only words that transcripts and chat templates write there.
     """
     (told, turns), (heard, said) = _opening_and_turns(prompt), _opening_and_turns(whole)
     if len(turns) != 1 or told not in ((None, None), heard):

@@ -1,6 +1,6 @@
-"""OpenAI's comparisons of summaries: a post or an article, two summaries, and the number of the better one.
+"""Import OpenAI's comparisons of summaries: a post or an article, two summaries, and the number of the better one.
 
-The prompt is the form of the paper's own models: SUBREDDIT, TITLE and POST of a post (ARTICLE of an article), and
+The prompt follows the format of the paper's models: SUBREDDIT, TITLE and POST of a post (ARTICLE of an article), and
 TL;DR: at its end. White space around the texts is removed: summaries begin with a blank. Data: Stiennon et al. 2020,
 "Learning to summarize from human feedback" (arXiv 2009.01325).
 """
@@ -18,11 +18,11 @@ from penchant.data.verdicts import BadRow
 __all__ = ["OF_INFO", "SUMMARIES", "asked_for_summary"]
 
 HEADS = {"subreddit": "SUBREDDIT: r/", "title": "TITLE: ", "post": "POST: ", "article": "ARTICLE: "}
-"""What stands before each part of what is summarised, in this order."""
+"""The label before each part of the text to summarise, in this order."""
 
 
 def asked_for_summary(row: Row) -> tuple[Message, ...]:
-    """The prompt of the paper's models, of what stands in `info`."""
+    """The prompt in the format of the paper's models, from the fields of `info`."""
     info = object_field(row, "info")
     said = [name for name in HEADS if not says_nothing(info.get(name))]
     if not {"post", "article"} & set(said):

@@ -1,4 +1,4 @@
-"""text: a plain document, from a row or from a .txt file."""
+"""Import text: a plain document, from a row or from a .txt file."""
 
 from penchant.data.files import Row
 from penchant.data.importers.base import Importer, text_field
@@ -29,5 +29,5 @@ TEXT = Importer(
     matches=matches,
     convert=convert,
     reads=frozenset(("text",)),
-    harmless=frozenset(("label",)),  # the class of a text, as of a review, and no judgement of a response
+    harmless=frozenset(("label",)),  # the class of a text, such as a review, not a judgement of a response
 )

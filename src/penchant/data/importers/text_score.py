@@ -1,4 +1,4 @@
-"""text, score: whole transcripts and how good each is, the form of the DSP data sets.
+"""Import text, score: whole transcripts and their scores, the form of the DSP data sets.
 
 A transcript is a conversation, "## Human:\\n...\\n\\n## Assistant:\\n...", or one in the form of Anthropic's data. The
 answer with the higher score is the better one; equal scores are a tie. White space around the texts is removed. Data:
@@ -38,7 +38,7 @@ def _matches(row: Row) -> bool:
     if isinstance(texts, str) and isinstance(scores, str) and scores.startswith("["):  # lists kept as text
         try:
             texts = spelt(texts)
-        except BadRow:  # which is said where the row is converted
+        except BadRow:  # the error is raised when the row is converted
             return True
     return (
         scores is not None and isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)

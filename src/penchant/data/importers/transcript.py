@@ -1,4 +1,4 @@
-r"""A transcript in the form of Anthropic's HH data, "\n\nHuman: ...\n\nAssistant: ...", as turns."""
+r"""Split a transcript of Anthropic's HH form, "\n\nHuman: ...\n\nAssistant: ...", into turns."""
 
 import re
 
@@ -10,21 +10,21 @@ __all__ = ["DSP_MARKER", "MARKER", "is_transcript", "split_transcript", "turns_b
 
 MARKER = re.compile(r"\n\n(Human|Assistant):")
 DSP_MARKER = re.compile(r"\n\n## (Human|Assistant):\n")
-"""The same, as the DSP data sets write it."""
+"""The same marker as the DSP data sets write it."""
 AT_ONE_LINE_END = re.compile(r"[^\n]\n(Human|Assistant):")
 SPEAKERS: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 
 def is_transcript(text: str) -> bool:
-    """Whether it begins with a speaker and has the assistant's turn behind it."""
-    transcript = "\n\n" + text.lstrip()
-    return MARKER.match(transcript) is not None and "\n\nAssistant:" in transcript[2:]
+    """Whether it begins with a speaker and has an assistant's turn later."""
+    transcript = text.lstrip()
+    return transcript.startswith(("Human:", "Assistant:")) and "\n\nAssistant:" in transcript
 
 
 def split_transcript(text: str, name: str, marker: re.Pattern[str] = MARKER) -> tuple[tuple[Message, ...], str]:
     """A transcript as (the turns before the last answer, that answer). Raises BadRow.
 
-    marker: what stands before a turn, the speaker in its first group.
+    marker: the pattern before a turn, with the speaker in its first group.
     """
     transcript = "\n\n" + text.lstrip()
     markers = list(marker.finditer(transcript))

@@ -1,4 +1,4 @@
-"""The values of a row as any file spells them: whether one says anything, what it is, is it true, and what number."""
+"""Interpret the values of a row as any file spells them: empty values, truth values, and numbers."""
 
 from math import isinf, isnan
 
@@ -13,7 +13,7 @@ NO_NUMBER = ("", "n/a", "na", "none", "null", "nan")
 
 
 def says_nothing(value: object) -> bool:
-    """Whether a value is none: null, not a number, empty, or a list or object of nothing else."""
+    """Whether a value is empty: null, NaN, empty, or a list or object of only such values."""
     held = [value]
     while held:
         one = held.pop()
@@ -28,7 +28,7 @@ def says_nothing(value: object) -> bool:
 
 
 def is_truth(value: object) -> bool:
-    """Whether it may be a truth value, by any spelling; 1 and 0 may be numbers as well."""
+    """Whether it may be a truth value in any spelling; 1 and 0 may be numbers as well."""
     return isinstance(value, bool | int | float | str) and str(value).strip().lower() in TRUTH
 
 
@@ -41,7 +41,7 @@ def truth(value: object, name: str) -> bool:
 
 
 def number_in(value: object, name: str) -> float | None:
-    """A score as json, csv or parquet spell it; None for "N/A" and what else stands for none. Raises BadRow."""
+    """A score as json, csv or parquet spell it; None for "N/A" and other marks of a missing value. Raises BadRow."""
     if value is None or (isinstance(value, str) and value.strip().lower() in NO_NUMBER):
         return None
     try:
@@ -58,6 +58,6 @@ def number_in(value: object, name: str) -> float | None:
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in a word."""
+    """The type of a value, in a word."""
     names = {dict: "an object", list: "a list", bool: "a truth value", int: "a number", float: "a number", str: "text"}
     return names.get(type(value), type(value).__name__)

@@ -1,4 +1,4 @@
-"""What the rows of votes have in common: items, outcomes, counts, and what was judged; see `vote_formats`."""
+"""Read the fields that all vote formats share: items, outcomes, counts, and the unit judged; see `vote_formats`."""
 
 import json
 from collections.abc import Sequence
@@ -40,17 +40,17 @@ OUTCOMES = {
     **dict.fromkeys(("both_bad", "bothbad", "tie (bothbad)"), "both_bad"),
 }
 POSITIONS = {"0": "left", "1": "left", "2": "right"}
-"""What a number may mean that is the name of an item as well."""
+"""Outcomes of numbers that may also be names of items."""
 UNANSWERED = (None, "", "na", "none", "null")
 MAX_COUNT = 1_000_000
-"""Most votes a row of counts may stand for; a larger number is nearly always not a count."""
+"""The most votes that a row of counts may represent; a larger number is nearly always not a count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One answer. outcome: left, right, tie or both_bad. None stands for what the file does not record.
+    """One vote. outcome: left, right, tie or both_bad. None means not recorded.
 
-    unit: what was judged: the same prompt, the same two items and, where recorded, the same two texts, in any order.
+    unit: identifies what was judged: the prompt, the two items and, if recorded, the two texts, in either order.
     """
 
     left: str
@@ -68,17 +68,17 @@ def vote_columns(votes: Sequence[Vote]) -> dict[str, list[Any]]:
 
 
 def keeps_order(formats: str) -> bool:
-    """Whether votes of these formats stand in the order in which they were cast, as counts do not."""
+    """Whether these formats keep the order in which votes were cast; counts do not."""
     return "counts" not in formats
 
 
 def digest_of_parts(*parts: Any) -> str:
-    """A prompt or a unit is only ever compared, so a short digest stands for it."""
+    """A short digest of a prompt or unit, which is only ever compared."""
     return blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
 
 
 def unit_of(prompt: str | None, left: tuple[str, Any], right: tuple[str, Any]) -> str | None:
-    """None without a prompt: two items that met twice then met over different things."""
+    """The unit of a vote; None without a prompt, as two votes on the same items may then be on different texts."""
     return None if prompt is None else digest_of_parts(prompt, sorted((left, right), key=str))
 
 
@@ -108,10 +108,10 @@ def refuse_same(left: str, right: str) -> tuple[str, str]:
 
 
 def outcome_field(row: Row, name: str, items: tuple[object, object] = (None, None)) -> str | None:
-    """left, right, tie, both_bad, or None where nobody has answered.
+    """left, right, tie, both_bad, or None if unanswered.
 
-    items: the two that were compared, which the field may name. Raises BadRow where a name is also a word for another
-    outcome, as "a" is for the left one.
+    items: the two items compared, which the field may name. Raises BadRow where a name is also a word for another
+    outcome, as "a" is for left.
     """
     if name not in row:
         raise BadRow("missing_field", f"the field '{name}' is missing", f"add '{name}' to the row")
@@ -131,7 +131,7 @@ def outcome_field(row: Row, name: str, items: tuple[object, object] = (None, Non
 
 
 def _named(value: object, items: tuple[object, object]) -> Side | None:
-    """The side whose item this is the name of; None where it names neither."""
+    """The side whose item has this name; None if neither has."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     sides: tuple[Side, Side] = ("left", "right")
@@ -149,7 +149,7 @@ def first_filled(row: Row, *names: str) -> str | None:
 
 
 def shown_first_field(row: Row, items: tuple[object, object] = (None, None)) -> Side | None:
-    """The side that was shown first, by a word or by its item."""
+    """The side that was shown first, given as a word or by its item."""
     value = first_filled(row, "shown_first")
     if value is None:
         return None

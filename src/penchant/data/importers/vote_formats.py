@@ -1,6 +1,6 @@
-"""Votes: who met whom and who won, from comparisons, arena battles, tables of winners and tables of counts.
+"""Import votes (two items and the winner) from comparisons, arena battles, tables of winners and tables of counts.
 
-A row of a file is one vote, or none (nobody has answered yet), or several (counts, several annotators).
+A row yields one vote, none (unanswered), or several (counts, several annotators).
 """
 
 import json
@@ -51,11 +51,11 @@ SAID_IN_BATTLE = KNOWN_OF_BATTLE.union(
     ("response_a", "response_b", "system", "tools", "functions", "model_x", "model_y"),
     ("full_conversation", "evaluation_order"),
 )
-"""What a ranking by outcomes does not ask for."""
+"""Fields that a ranking by outcomes does not need."""
 
 
 def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
-    """One winner a row: an arena's battles, with or without conversations, or a table."""
+    """One vote per row: an arena's battles, with or without conversations, or a table of winners."""
     items = side_items(row, left, right)
     outcome = winner_of(row, items)
     if outcome is None:
@@ -69,14 +69,14 @@ def _battle(row: Row, *, left: str, right: str) -> tuple[Vote, ...]:
 
 
 def _questions(conversation: object) -> str | None:
-    """What the person asked, turn by turn: the prompt of a conversation with an arena's model."""
+    """The user's turns: the prompt of a conversation with an arena's model."""
     turns = conversation if isinstance(conversation, list) else []
     asked = [turn.get("value" if turn.get("from") else "content") for turn in turns if is_asked(turn)]
     return json.dumps(asked) if asked else None
 
 
 def _counts(row: Row, *, left: str, right: str, counts: tuple[str, ...]) -> tuple[Vote, ...]:
-    """Wins of the left, wins of the right (none in a table of winner, loser, count), ties."""
+    """Votes from counts: wins of the left, wins of the right (none in a table of winner, loser, count), ties."""
     items = side_items(row, left, right)
     if all(is_blank(row.get(name)) for name in counts):
         return ()
@@ -91,7 +91,7 @@ def _has(row: Row, *, names: tuple[str, ...]) -> bool:
 
 
 def _table(name: str, left: str, right: str, *counts: str, example: tuple[Any, ...]) -> Importer[tuple[Vote, ...]]:
-    """A table of counts under the spellings that real tables have."""
+    """The importer of a table of counts under its common spellings."""
     names = (left, right, *counts)
     return Importer(
         name=name,

@@ -1,9 +1,9 @@
-"""OpenAI's WebGPT comparisons: a question, two answers, and how much better each is, the sum of the two being 0.
+"""Import OpenAI's WebGPT comparisons: a question, two answers, and a score for each; the two scores sum to 0.
 
-They are published as rows of question, answer_0, score_0, answer_1, score_1, and as lines of two records, one for each
-answer. The answer with the positive score is the better one; 0 is a tie. White space around the texts is removed:
-answers often begin with a blank and questions end with the empty body of a post. Citations, as [1], stay, and so does a
-body that says [removed]. Data: Nakano et al. 2021, "WebGPT" (arXiv 2112.09332), appendix K.
+They are published as rows of question, answer_0, score_0, answer_1, score_1, and as lines of two records, one per
+answer. The answer with the positive score is better; 0 is a tie. White space around the texts is removed: answers often
+begin with a space, and questions end with the empty body of a post. Citations such as [1] are kept, and so is a body
+that reads [removed]. Data: Nakano et al. 2021, "WebGPT" (arXiv 2112.09332), appendix K.
 """
 
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ OF_QUESTION = frozenset(("full_text", "dataset", "id"))
 
 
 def convert(row: Row) -> Comparison:
-    """The row of the data set's page."""
+    """Convert a row of the data set as published on the Hub."""
     texts = text_field(row, ANSWERS[0]).strip(), text_field(row, ANSWERS[1]).strip()
     return compared(asked(_question(row)), texts, by_score(row, *SCORES))
 
 
 def convert_line(row: Row) -> Comparison:
-    """The two records of a line of the original file, which ask the same."""
+    """Convert the two records of a line of the original file, which share a question."""
     records = two_of(row, LISTED, dict)
     first, second = (_question(record) for record in records)
     if first != second:
@@ -41,7 +41,7 @@ def convert_line(row: Row) -> Comparison:
 
 
 def _question(row: Row) -> str:
-    """The text of a question, which is an object with where it was found, or the text alone."""
+    """The text of a question: an object that includes its source, or only the text."""
     value = spelt(field(row, "question"))
     return text_field(value, "full_text").strip() if isinstance(value, dict) else text_field(row, "question").strip()
 

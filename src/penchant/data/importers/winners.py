@@ -1,10 +1,10 @@
-"""A field that names the better of two answers, where the format of the row has said already which that is.
+"""Read a field that names the better of two answers, where the row's format has already read which is better.
 
-It may name a side (chosen, rejected), one of the row's own answers by its field or the end of it (`response_b`,
-`model_b` and `B` for what stands in `response_b`, `first`), the model that wrote it, or the answer's text. Beside a
-chosen and a rejected response alone, no other field of which is named for a side, the first side is the chosen one;
-`label: true` says that of every such pair. A number is a place where the answers are numbered so, and else no more than
-a code or a strength, which only the format of the row could read.
+It may name a side (chosen, rejected), one of the row's answers by its field or the end of the field's name
+(`response_b`, `model_b`, `B` or `first`), the model that wrote it, or the answer's text. If only a chosen and a
+rejected response are present and no other field is named after a side, the first side is the chosen one; `label: true`
+says that of every such pair. A number is a place where the answers are numbered, and otherwise a code or a strength
+that only the row's format could read.
 """
 
 import re
@@ -24,19 +24,19 @@ _WHAT = "_(?:side|model|response|answer|output|completion|candidate|option|one|i
 _PLAIN = "winner|winning|better|preferred"
 WINNER = re.compile(rf"(?:{_WHO})?(?:{_PLAIN}|best|preference|pref|verdict|outcome|choice)(?:{_WHAT})?|status|labels?")
 FIRST_IS_CHOSEN = re.compile(rf"(?:{_WHO})?(?:{_PLAIN}|preference|pref)(?:{_WHAT})?")
-"""Fields of which a letter means a side; elsewhere it may be that of a question with several answers to choose from."""
+"""Fields where a letter names a side; elsewhere it may be the option of a multiple-choice question."""
 CODED = re.compile(r".*(?:preference|pref|verdict|outcome|status)(?:_.*)?")
-"""Fields of which a number may be a strength, or a place on a scale."""
+"""Fields where a number may be a strength, or a place on a scale."""
 LABELS = ("label", "labels")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 SIDE = r"(a|b|j|k|left|right|first|second|chosen|rejected|\d)"
 END = re.compile(rf"(?:.*[_\- ])?{SIDE}|.*[a-z](\d)", re.DOTALL)
-"""How the name of a field ends that tells one side from the other."""
+"""Endings of field names that tell one side from the other."""
 ANSWER = (
     "side|model|system|assistant|response|answer|output|completion|candidate|option|choice|conversation|summary|text"
 )
 PLACE = re.compile(rf"(?:the_)?(?:{ANSWER})?_?{SIDE}")
-"""The whole of a value that means a side: any other that ends in a letter or a digit names a model, as qwen2."""
+"""A complete value that names a side; any other that ends in a letter or digit names a model, as qwen2."""
 FAMILIES = (("a", "b"), ("1", "2"), ("0", "1"), ("left", "right"), ("j", "k"))
 ENDS = frozenset(end for family in FAMILIES for end in family)
 PLACES = (("a", "left", "first"), ("b", "right", "second"))
@@ -52,12 +52,12 @@ def names_winner(name: str) -> bool:
 
 
 def names_chosen(row: Row) -> bool:
-    """Whether the row itself calls an answer chosen or rejected, and does not leave it to a judgement of two."""
+    """Whether the row itself calls an answer chosen or rejected, rather than leaving it to a judgement of two."""
     return any(not CHOSEN.isdisjoint(_plain(name).split("_")) for name, value in row.items() if not says_nothing(value))
 
 
 def preferred(record: object) -> tuple[str, str] | None:
-    """The better and the worse answer of a pair or comparison, or the two items of a vote; None where none is better.
+    """The better and the worse answer of a pair or comparison, or the two items of a vote; None if neither is better.
 
     Example:
         >>> preferred(Vote("tea", "coffee", "right"))
@@ -75,9 +75,9 @@ def preferred(record: object) -> tuple[str, str] | None:
 
 
 def says_preferred(row: Row, name: str, record: object, sides: tuple[str, str]) -> bool | None:
-    """Whether the field names the better one of two sides, which the record prefers; None where it names neither.
+    """Whether the field names the side that the record prefers; None if it names neither side.
 
-    A word for a tie is False as well, as it denies what the record says.
+    A word for a tie gives False as well, as it contradicts the record.
     """
     if not isinstance(row[name], str | int | float):
         return None
@@ -95,14 +95,14 @@ def says_preferred(row: Row, name: str, record: object, sides: tuple[str, str]) 
 
 
 def says_tie(value: object) -> bool:
-    """Whether it is a word for two answers that are as good, or as bad, as each other."""
+    """Whether it is a word for two equally good, or equally bad, answers."""
     return isinstance(value, str) and OUTCOMES.get(value.strip().lower()) in ("tie", "both_bad")
 
 
 def _is_chosen(name: str, word: str, row: Row) -> bool | None:
     """Whether a word means the chosen one of a chosen and a rejected response that have no other names.
 
-    Where a further field is named for a side, as `model_b` is, a place means that one, and nobody says which it is.
+    If a further field is named after a side, such as `model_b`, a place refers to it, and its side is unknown.
     """
     if word in ("true", "false"):
         return TRUTH[word] if name in LABELS else None
@@ -115,7 +115,7 @@ def _is_chosen(name: str, word: str, row: Row) -> bool | None:
 
 
 def _words(row: Row, record: object, better: str, worse: str) -> dict[str, bool]:
-    """What the row calls its answers, in lower case, with whether that is the better one."""
+    """The row's names for its answers, in lower case, each with whether it is the better answer."""
     found: dict[str, set[bool]] = {}
     for word, is_better in _called(row, record, better, worse):
         found.setdefault(word, set()).add(is_better)
@@ -155,7 +155,7 @@ def _called(row: Row, record: object, better: str, worse: str) -> Iterator[tuple
 
 
 def last_text(value: Any) -> str | None:
-    """The text of an answer: itself, or what the last message says."""
+    """The text of an answer: itself, or the content of the last message."""
     value = value[-1] if isinstance(value, list) and value else value
     if isinstance(value, dict):
         value = next((value[name] for name in TEXTS if name in value), None)
@@ -163,12 +163,12 @@ def last_text(value: Any) -> str | None:
 
 
 def _sides_in(name: str) -> set[str]:
-    """What in the name of a field may tell one side from the other, as in `score_b` and `response_0_source`."""
+    """The parts of a field's name that may tell the sides apart, as in `score_b` and `response_0_source`."""
     return {_side(END, name), *name.split("_")}
 
 
 def _side(form: re.Pattern[str], word: str) -> str:
-    """The side that a word of this form ends with; empty where it is not of it."""
+    """The side at the end of a word of this form; empty if it has another form."""
     found = form.fullmatch(word)
     return next(filter(None, found.groups()), "") if found else ""
 

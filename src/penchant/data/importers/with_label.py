@@ -1,6 +1,6 @@
-"""label, or kto_tag: whether the last answer of a conversation is good, beside every form of conversation.
+"""Read label, or kto_tag: whether the last answer of a conversation is good, beside every conversation format.
 
-Objectives of labels read both kinds; imitation takes the good ones and leaves the others out.
+Objectives of labels read good and bad answers; supervised fine-tuning takes only the good ones.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from penchant.data.verdicts import BadRow
 __all__ = ["LABELS", "heeding_label", "with_label"]
 
 LABELS = ("label", "kto_tag")
-"""What says whether a response is good: the name that TRL and most data give it, and that of LLaMA-Factory."""
+"""Fields that say whether a response is good: TRL's and most data's name, and LLaMA-Factory's."""
 
 NAMES = {
     "prompt_completion": "labelled",
@@ -22,18 +22,18 @@ NAMES = {
     "sharegpt": "labelled_sharegpt",
     "alpaca": "labelled_alpaca",
 }
-"""Formats of labelled responses, by that of the same rows without a label."""
+"""Formats of labelled responses, by the format of the same rows without a label."""
 
 
 def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
-    """The importer of labelled responses: rows of `one` with a label, in the field `name`, and perhaps a weight."""
+    """The importer of labelled responses: rows of `one` with a label in field `name`, and optionally a weight."""
 
     def convert(row: Row) -> Labelled:
         desirable = truth(field(row, name), name)
         _refuse_other(row, name, desirable)
         *prompt, last = one.convert(row).messages
         if last.weight != 1:
-            reason = f"the labelled response has the weight {last.weight:g}, and a response is learned whole"
+            reason = f"the labelled response has the weight {last.weight:g}, and a response is trained on as a whole"
             raise BadRow("unread_field", reason, "write 'weight' beside the label")
         weight = {} if says_nothing(row.get("weight")) else {"weight": row["weight"]}
         return Labelled(
@@ -56,7 +56,7 @@ def with_label(one: Importer[Demonstration], name: str) -> Importer[Labelled]:
 
 
 def _refuse_other(row: Row, name: str, desirable: bool) -> None:
-    """Raise BadRow where the last message itself has a label that says otherwise."""
+    """Raise BadRow where the last message has a label that disagrees."""
     for held in ("messages", "conversations", "completion"):
         messages = row.get(held)
         last: object = messages[-1] if isinstance(messages, list) and messages else None
@@ -69,7 +69,7 @@ def _refuse_other(row: Row, name: str, desirable: bool) -> None:
 
 
 def heeding_label(one: Importer[Demonstration]) -> Importer[Demonstration]:
-    """The importer without the rows that a label calls bad: what somebody disliked is not imitated."""
+    """The importer without rows labelled bad: disliked answers are not imitated."""
 
     def convert(row: Row) -> Demonstration:
         for name in LABELS:

@@ -1,19 +1,19 @@
-"""Whatever answers comparisons, people or what stands in for them, behind one protocol.
+"""Judges: people, or models and functions that stand in for them, behind one protocol.
 
-protocol.py            what a judge is, and what it says of one comparison
-function.py            a function that scores or prefers; positivity, the one that comes with Penchant
-reward.py              the reward that a trained run holds
+protocol.py            what a judge is, and its judgement of one comparison
+function.py            a function that scores or prefers; positivity, the built-in one
+implicit_reward.py     the implicit reward of a trained run
 reward_model.py        a reward model
 scoring.py             the scores of many answers by any judge that gives scores
 endpoint.py            a language model behind an endpoint, asked in both orders
 people.py              people, asked through an annotation project
-chat_completions.py    one question to an OpenAI-compatible endpoint
-concurrent_calls.py    several questions at once
-options.py             which judge it is: `open_judge`
+chat_completions.py    one request to an OpenAI-compatible endpoint
+concurrent_calls.py    several requests at once
+options.py             choose the judge: `open_judge`
 judging.py             comparisons in, answered comparisons out, in memory or to a file
 lines.py               answers as lines of a file
-tally.py               what a judge answered, counted
-agreement.py           how far it agrees with people
+counts.py              counts of a judge's answers
+agreement.py           agreement with people
 """
 
 from penchant.evaluation.judges.counts import Tally, tally

@@ -1,7 +1,7 @@
-"""How far a judge agrees with people who answered some of the same comparisons.
+"""Measure how far a judge agrees with people who answered some of the same comparisons.
 
-Three answers are told apart: a, b, and neither of the two; tie and both_bad are the last, as no judge of scores can say
-that both are bad, and neither makes a training pair. A comparison is known by its texts, whatever its id is and
+Three answers are distinguished: a, b, and neither; tie and both_bad count as neither, as a judge of scores cannot say
+that both are bad, and neither makes a training pair. Comparisons are matched by their texts, whatever their ids and
 whichever response was called a. Each person's answer counts.
 """
 
@@ -27,7 +27,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95% limits; None three times, and why, where there is none."""
+    """A number with its 95% limits; all None, with a reason, if there is none."""
 
     value: float | None
     low: float | None = None
@@ -37,10 +37,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class JudgeAgreement:
-    """share: of people's answers that are the judge's. kappa: Cohen's, which takes off what chance would give.
+    """share: of people's answers that equal the judge's. kappa: Cohen's, corrected for chance.
 
-    decided: of the answers where both the judge and the person preferred a side, the share that preferred the same;
-    None where there is none.
+    decided: among answers where both the judge and the person preferred a side, the share that preferred the same one;
+    None if there are none.
     """
 
     num_comparisons: int
@@ -62,12 +62,12 @@ def shared_answers(judged: Sequence[Comparison], people: Sequence[Comparison]) -
 
 
 def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: int = 0) -> JudgeAgreement:
-    """Agreement of `shared_answers`, with intervals for which whole comparisons are what is drawn.
+    """Agreement of `shared_answers`, with intervals that treat whole comparisons as the sampling unit.
 
-    That of the share is `win_rate_of`'s. That of kappa is of the percentiles of a bootstrap, farther out where
-    comparisons are few (`penchant.ranking.expanded_tail`). A resample in which kappa is not defined, as all answers are
-    alike, counts as the lowest value for the lower limit and as the highest for the upper. Raises ValueError where
-    nothing is shared.
+    The share's interval is that of `win_rate_of`. Kappa's is from bootstrap percentiles, widened for few comparisons
+    (`penchant.ranking.expanded_tail`). A resample in which kappa is undefined, because all answers are the same, counts
+    as the lowest value for the lower limit and as the highest for the upper. Raises ValueError if no answers are
+    shared.
     """
     pairs = [pair for group in shared for pair in group]
     if not pairs:
@@ -90,7 +90,7 @@ def agreement_with_people(shared: Sequence[Sequence[tuple[str, str]]], *, seed: 
 
 
 def agreement_in_words(judged: Sequence[Comparison], people: Sequence[Comparison]) -> list[str]:
-    """How far they agree, as lines. Raises ValueError where nothing is shared."""
+    """The agreement in words, as lines. Raises ValueError if no answers are shared."""
     found = agreement_with_people(shared_answers(judged, people))
     lines = [
         f"people gave {found.num_answers} answers to {found.num_comparisons} of these comparisons",
@@ -114,12 +114,12 @@ def _in_words(of: Estimate, form: str) -> str:
 
 
 def _rate(answers: Sequence[tuple[float, int]]) -> WinRate:
-    """answers: of each, whether the two are the same (1 or 0), and the number of its comparison."""
+    """answers: for each, whether the two agree (1 or 0), and the index of its comparison."""
     return win_rate_of([same for same, _ in answers], [number for _, number in answers])
 
 
 def _kappa(tables_DLL: np.ndarray) -> np.ndarray:
-    """Cohen's kappa of D tables of counts, judge by person; nan where it is 0 / 0."""
+    """Cohen's kappa of D tables of counts, judge by person; NaN if it is 0 / 0."""
     share_DLL = tables_DLL / tables_DLL.sum((1, 2), keepdims=True)
     same_D = np.trace(share_DLL, axis1=1, axis2=2)
     chance_D = (share_DLL.sum(1) * share_DLL.sum(2)).sum(1)

@@ -1,10 +1,10 @@
-"""One question to an OpenAI-compatible endpoint: POST {base}/chat/completions, tried again when the trouble may pass.
+"""Send one request to an OpenAI-compatible endpoint, POST {base}/chat/completions, and retry transient failures.
 
-Passing trouble is a server that cannot be reached or says so (429, any 5xx), and an answer that broke off or is no
-chat completion: whatever stands between us and the model may have written that.
+Transient failures are an unreachable server, a status 429 or 5xx, and a response that is incomplete or is no chat
+completion: a proxy may have written it.
 
-The key goes into one header of one request and nowhere else: what a server says is shown without it, and a redirect,
-which would carry it to another server, is not followed.
+The key goes into one header of one request and nowhere else: server messages are shown without it, and redirects, which
+would carry it to another server, are not followed.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ __all__ = ["JUDGE", "KEY_VARIABLE", "SAMPLED", "Endpoint", "Named", "Refused", "
 KEY_VARIABLE = "PENCHANT_JUDGE_KEY"
 ATTEMPTS = 5
 FIRST_PAUSE = 1.0
-"""Seconds before the second attempt; each later pause is twice as long, or what the server asks for."""
+"""Seconds before the second attempt; each later pause is twice as long, or as long as the server requests."""
 
 LONGEST_PAUSE = 60.0
 MAX_TOKENS = 2048
-"""One word is asked for; the room is for models that think aloud first."""
+"""The answer is one word; the rest is for models that reason first."""
 
 MAX_BYTES = 4_000_000
 PASSING = {408, 409, 425, 429, *range(500, 600)}
-"""HTTP codes that another attempt may not meet."""
+"""HTTP codes of transient failures."""
 
 OF_THE_QUESTION = {400, 413, 422}
-"""HTTP codes that may mean this one question, such as one that is too long, where others are answered."""
+"""HTTP codes that may concern only this request, such as one that is too long."""
 
 
 class Refused(ConfigError):
-    """The server will not take this question. why: such as HTTP 400: too long."""
+    """The server refuses this request. why: such as "HTTP 400: too long"."""
 
     def __init__(self, message: str, why: str) -> None:
         super().__init__(message)
@@ -53,15 +53,15 @@ class Refused(ConfigError):
 
 
 class Stopped(Exception):
-    """Whoever asked has stopped listening, so nothing more is sent."""
+    """The caller has stopped listening, so nothing more is sent."""
 
 
 class Textless(ConfigError):
-    """The model answered without a text, as with calls of tools alone; asked again it would do so again."""
+    """The model answered without text, for example with tool calls only; a retry would give the same."""
 
 
 class _Unreadable(Exception):
-    """A 200 that is no chat completion, or not all of one."""
+    """A response with status 200 that is no complete chat completion."""
 
 
 class _NoText(Exception):
@@ -70,7 +70,7 @@ class _NoText(Exception):
 
 @dataclass(frozen=True)
 class Named:
-    """What a caller names an endpoint by: the arguments for its address and its model, and the key's variable."""
+    """The names, for messages, of the arguments for address and model and of the key's variable."""
 
     address: str
     model: str
@@ -83,7 +83,7 @@ SAMPLED = Named("endpoint", "endpoint_model", "PENCHANT_ENDPOINT_KEY")
 
 @dataclass(frozen=True)
 class Reply:
-    """finished: not cut at the limit. num_tokens: None where nobody says."""
+    """finished: not cut off at the limit. num_tokens: None if not reported."""
 
     text: str
     finished: bool
@@ -92,13 +92,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to ask which model.
+    """The address, model and key of an endpoint.
 
-    base: such as http://localhost:8000/v1. key: None for a server that asks for none. timeout: seconds a server may
-    stay silent. named: what messages call these.
+    base: such as http://localhost:8000/v1. key: None if the server needs none. timeout: the most seconds of silence
+    from the server. named: the names of these in messages.
 
     Raises:
-        ConfigError: `base` is no http address, or holds a password; `key` cannot stand in a header.
+        ConfigError: `base` is no http address, or contains a password; `key` is not valid in a header.
     """
 
     base: str
@@ -114,7 +114,7 @@ class Endpoint:
             raise ConfigError(f"{self.named.key}: holds characters that no key has; set it again")
 
     def complete(self, messages: Sequence[Mapping[str, str]], stop: threading.Event | None = None) -> str:
-        """The model's reply at temperature 0; "" where it holds no text; else as `ask`."""
+        """The model's reply at temperature 0; "" if it holds no text; otherwise like `ask`."""
         try:
             return self.ask(messages, {"temperature": 0, "max_tokens": MAX_TOKENS}, stop).text
         except Textless:
@@ -123,10 +123,10 @@ class Endpoint:
     def ask(
         self, messages: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], stop: threading.Event | None = None
     ) -> Reply:
-        """The model's reply, drawn by these settings of the API.
+        """The model's reply, sampled with these API settings.
 
-        stop: once it is set nothing more is sent, and this raises Stopped. Raises Refused where the server will not
-        take this question, Textless where the reply holds no text, another ConfigError where there is none to be had.
+        stop: once it is set nothing more is sent, and this raises Stopped. Raises Refused if the server refuses this
+        request, Textless if the reply holds no text, and another ConfigError if there is no reply.
         """
         stop = stop or threading.Event()
         body = {"model": self.model, "messages": list(messages), **settings}
@@ -163,7 +163,7 @@ class Endpoint:
                 reply = bytes(response.read(MAX_BYTES))
             except http.client.IncompleteRead as error:
                 raise _Unreadable("its answer broke off") from error
-            if response.length:  # what is missing; read(amount) does not say so itself
+            if response.length:  # bytes are missing; read(amount) does not report it
                 raise _Unreadable(f"of its answer {len(reply)} of {len(reply) + response.length} bytes could be read")
         return reply
 
@@ -202,7 +202,7 @@ class Endpoint:
         return ConfigError(f"{self.base}: {why} ({said}); {then}")
 
     def _said(self, error: urllib.error.HTTPError) -> str:
-        """What the server gave as its reason, in short."""
+        """The server's reason, shortened."""
         try:
             text = error.read(MAX_BYTES).decode("utf-8", "replace")
         except (OSError, http.client.HTTPException):
@@ -216,7 +216,7 @@ class Endpoint:
 
     def _in_short(self, text: str) -> str:
         text = " ".join(self._without_key(text).split())[:200]
-        return text.encode("utf-8", "replace").decode()  # JSON can spell half a surrogate pair, which no file takes
+        return text.encode("utf-8", "replace").decode()  # JSON can spell a lone surrogate, which no file accepts
 
     def _without_key(self, text: str) -> str:
         return text.replace(self.key, "***") if self.key else text
@@ -231,7 +231,7 @@ def _checked(base: str, named: Named) -> str:
     try:
         parts = urlsplit(base)
         is_address = parts.scheme in ("http", "https") and parts.port != 0 and bool(parts.hostname)
-        (parts.hostname or "").encode("idna")  # what will be looked up; an empty label raises
+        (parts.hostname or "").encode("idna")  # the name to resolve; an empty label raises
     except ValueError:
         is_address = False
     if not is_address or not (base.isascii() and base.isprintable()) or " " in base:
@@ -258,7 +258,7 @@ def _reply(body: bytes) -> Reply:
 
 
 def _text(message: Mapping[str, Any]) -> str:
-    """What it says, in one piece or in several parts of text. Raises _NoText."""
+    """The text of a message, from a string or from text parts. Raises _NoText."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -270,7 +270,7 @@ def _text(message: Mapping[str, Any]) -> str:
 
 
 def _asked_pause(header: str | None) -> float:
-    """Seconds that a Retry-After header asks for, as a number or by a date; 0 where it asks for none."""
+    """The seconds in a Retry-After header, given as a number or a date; 0 if there is none."""
     try:
         seconds = float(header or 0)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Several calls at once in threads, each result as soon as it is known; whoever stops listening waits for none of them.
+"""Make several calls at once in threads, yield each result as soon as it is known, and never wait after stopping.
 
 The threads are daemons. Those of concurrent.futures are not: the interpreter joins them before it ends
 (`_python_exit` in concurrent/futures/thread.py), and Ctrl-C would wait for a silent server.
@@ -22,9 +22,9 @@ R = TypeVar("R")
 def call_concurrently(
     call: Callable[[T, threading.Event], R], items: Sequence[T], num_threads: int
 ) -> Generator[tuple[int, R], None, None]:
-    """(place, call(item, stop)) for every item, as they come; raises the first error, after what had come by then.
+    """Yield (place, call(item, stop)) as calls finish; raises the first error after the results before it.
 
-    stop: is set once this has ended in any way. No item is begun after that, and what is under way is abandoned.
+    stop: set once this ends in any way. No item is started after that, and running calls are abandoned.
     """
     stop = threading.Event()
     todo = deque(enumerate(items))
@@ -39,7 +39,7 @@ def call_concurrently(
             future: Future[R] = Future()
             try:
                 future.set_result(call(item, stop))
-            except BaseException as error:  # is raised where it is heard
+            except BaseException as error:  # is re-raised in the caller's thread
                 future.set_exception(error)
             done.put((place, future))
 

@@ -1,4 +1,4 @@
-"""What a judge answered, counted, and in words."""
+"""Count a judge's answers, and put the counts in words."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from penchant.ranking.winrate import WinRate, win_rate_of
 __all__ = ["Tally", "in_words", "tally"]
 
 ORDERS = ("agreed", "first", "second", "disagreed")
-"""What came of a comparison whose replies in both orders could be read."""
+"""Results of comparisons whose replies in both orders could be read."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What a judge answered. num_first and num_second: asked in both orders, it named the same place twice.
+    """Counts of a judge's answers. num_first and num_second: asked in both orders, it chose the same position twice.
 
-    num_identical: comparisons of a response with itself, word by word, whether the judge was asked or not.
-    num_disagreed: the orders disagreed in another way, such as a tie in one. All of these, and what could not be read,
-    are ties in `outcomes`. num_refused: of those that could not be read, how many the server would not take.
-    num_in_both_orders: comparisons whose two replies could be read. position_bias: the share of these that the place
-    decided, its interval clustered by prompt; None where there is none.
+    num_identical: comparisons of two identical texts, whether the judge was asked or not. num_disagreed: the orders
+    disagreed in another way, such as a tie in one. All of these, and unreadable replies, are ties in `outcomes`.
+    num_refused: unreadable ones that the server refused. num_in_both_orders: comparisons whose two replies could be
+    read. position_bias: the share of these that the position decided, with an interval clustered by prompt; None if
+    there are none.
     """
 
     outcomes: dict[str, int]
@@ -39,7 +39,7 @@ class Tally:
 
 
 def tally(comparisons: Iterable[Comparison]) -> Tally:
-    """Count what a judge answered, from the details beside each answer."""
+    """Count a judge's answers, from the details beside each."""
     outcomes: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     by_place: list[tuple[float, str]] = []
@@ -66,7 +66,7 @@ def tally(comparisons: Iterable[Comparison]) -> Tally:
 
 
 def in_words(counts: Tally, name: str) -> list[str]:
-    """What a judge answered, as lines."""
+    """The counts in words, as lines."""
     shown = ", ".join(f"{num} {outcome}" for outcome, num in counts.outcomes.items() if num)
     lines = [f"{sum(counts.outcomes.values())} comparisons answered by the stand-in '{name}': {shown}"]
     if counts.num_identical:
@@ -86,10 +86,10 @@ def in_words(counts: Tally, name: str) -> list[str]:
 
 
 def _how(comparison: Comparison) -> str:
-    """How a judgement came about, in one word."""
+    """The kind of a judgement, in one word."""
     details = details_of(comparison)
     orders = details.get("orders")
-    if comparison.a.text == comparison.b.text:  # judges that score, and people, do not say so
+    if comparison.a.text == comparison.b.text:  # judges that score, and people, do not mark it
         return "identical"
     if "unreadable" in details or (orders and None in orders):
         return "unreadable"

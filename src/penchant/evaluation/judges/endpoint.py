@@ -1,8 +1,8 @@
 """A language model behind an endpoint as a judge: every comparison is asked in both orders.
 
-A model that prefers a place, not a response, names the same place twice. Where the two orders disagree the answer is a
-tie, and how often that happens is the judge's position bias (L. Zheng and others, Judging LLM-as-a-Judge with MT-Bench
-and Chatbot Arena, arXiv 2306.05685, section 3.4).
+A model with a position bias chooses the same position twice. If the two orders disagree the answer is a tie, and the
+rate of disagreement is the judge's position bias (L. Zheng and others, Judging LLM-as-a-Judge with MT-Bench and Chatbot
+Arena, arXiv 2306.05685, section 3.4).
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ IN_FIRST_ORDER: dict[Place, Outcome] = {"first": "a", "second": "b", "tie": "tie
 IN_SECOND_ORDER: dict[Place, Outcome] = {"first": "b", "second": "a", "tie": "tie", "both_bad": "both_bad"}
 
 REFUSED_AT_FIRST = 8
-"""So many comparisons refused or answered unreadably, and none otherwise, are not the comparisons' fault."""
+"""If this many comparisons are refused or unreadable and none is answered, the comparisons are not to blame."""
 
 MAX_SHOWN = 200
 """Characters of an unreadable reply that are shown."""
 
 
 def shipped_instructions() -> str:
-    """What the judge is told unless the user says otherwise."""
+    """The default instructions of the judge."""
     return files("penchant").joinpath("assets", "judge.txt").read_text(encoding="utf-8")
 
 
@@ -57,19 +57,19 @@ class EndpointJudge:
 
     @property
     def name(self) -> str:
-        """Model, address and, where they are the user's own, a digest of the instructions."""
+        """Model, address and, for custom instructions, their digest."""
         own = "" if self.instructions is None else f", instructions {_digest(self.instructions)[:8]}"
         return f"{self.endpoint.model} at {self.endpoint.base}{own}"
 
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
-        """(place, judgement) of each comparison, in the order in which the endpoint answers.
+        """Yield (place, judgement) of each comparison, in the order in which the endpoint answers.
 
-        A question that the server refuses, or a reply that cannot be read, is a tie, as others may be answered. That
-        holds once one was: until then (`has_answered` says that it was, in an earlier call) comparisons are asked one
-        at a time, in order. Raises ConfigError where REFUSED_AT_FIRST comparisons came to nothing before any was
-        answered, or all there are were refused, and where the endpoint gives no answer.
+        A question that the server refuses, or a reply that cannot be read, is a tie, as others may be answered. This
+        holds only once one was: until then (`has_answered` says that an earlier call got answers) comparisons are asked
+        one at a time, in order. Raises ConfigError if REFUSED_AT_FIRST comparisons fail before any is answered, if all
+        are refused, and if the endpoint does not answer.
         """
         first = [] if has_answered else self._until_one_is_answered(comparisons)
         yield from enumerate(first)
@@ -106,13 +106,13 @@ class EndpointJudge:
         return judgements
 
     def _shown(self, reply: str) -> str:
-        """The beginning of a reply, without the key and as characters that can be seen."""
+        """The beginning of a reply, without the key and with control characters escaped."""
         text = reply.strip().replace(self.endpoint.key, "***") if self.endpoint.key else reply.strip()
         seen = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MAX_SHOWN])
         return f"'{''.join(seen)}{'...' if len(text) > MAX_SHOWN else ''}'" if text else "empty"
 
     def _answer(self, comparison: Comparison, stop: threading.Event, unreadable: list[str] | None = None) -> Judgement:
-        """unreadable: takes the replies that cannot be read."""
+        """unreadable: collects the replies that cannot be read."""
         a, b = comparison.a.text, comparison.b.text
         if a == b:
             return Judgement("tie", {"identical": True})
@@ -143,9 +143,9 @@ class EndpointJudge:
 
 
 def question(comparison: Comparison, first: str, second: str) -> str:
-    """The user's message: conversation and responses, each between marks that stand nowhere in them.
+    """The user's message: conversation and responses, each between marks that occur nowhere in them.
 
-    The marks hold a digest of the texts, so whoever wrote one of them could not know it.
+    The marks contain a digest of the texts, so that the author of a text could not know them.
     """
     conversation = "\n\n".join(f"{message.role}: {shown(message)}" for message in comparison.prompt)
     texts = {"CONVERSATION": conversation, "FIRST RESPONSE": first, "SECOND RESPONSE": second}
@@ -159,7 +159,7 @@ def question(comparison: Comparison, first: str, second: str) -> str:
 
 
 def read_reply(reply: str) -> Place | None:
-    """The place that a reply prefers: its last line is one of four words; None for anything else.
+    """Parse the preferred position from a reply: its last line is one of four words; None for anything else.
 
     Example:
         >>> read_reply("The second one is wrong about the sun.\\n\\n**FIRST**")
@@ -173,14 +173,14 @@ def read_reply(reply: str) -> Place | None:
 
 
 def _has_answer(judgement: Judgement) -> bool:
-    """Whether a reply could be read in one order at least."""
+    """Whether the reply could be read in at least one order."""
     orders = judgement.details.get("orders")
     return isinstance(orders, list) and any(orders)
 
 
 def _mark(*texts: str) -> str:
     mark = _digest("\0".join(texts))[:16]
-    while any(mark in text for text in texts):  # nobody can plan this, but nothing forbids it
+    while any(mark in text for text in texts):  # nobody can arrange this, but it is possible
         mark = _digest(mark)[:16]
     return mark
 

@@ -1,4 +1,4 @@
-"""Judges made of a function: one that scores a response, or one that names the better of two."""
+"""Judges made from a function: one that scores a response, or one that compares two."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 @dataclass(frozen=True)
 class FunctionJudge:
-    """A judge, and a scorer, made of a function `(prompt, response) -> float`; the prompt is its last message.
+    """A judge and scorer made from a function `(prompt, response) -> float`; the prompt is the last message.
 
-    epsilon: scores that differ by at most this tie.
+    epsilon: scores that differ by at most this are a tie.
 
     Raises:
         ConfigError: from `score` and `answers`, when the function fails or returns something that is not a finite
@@ -43,7 +43,7 @@ class FunctionJudge:
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
-        """The side with the higher score, in order."""
+        """Yield the side with the higher score, in order."""
         for place, comparison in enumerate(comparisons):
             yield place, self.judgement(comparison)
 
@@ -56,7 +56,7 @@ class FunctionJudge:
 
 @dataclass(frozen=True)
 class PreferenceFunctionJudge:
-    """A judge made of a function `(prompt, a, b) -> "a", "b", "tie" or "both_bad"`; the prompt is its last message.
+    """A judge made from a function `(prompt, a, b) -> "a", "b", "tie" or "both_bad"`; the prompt is the last message.
 
     Raises:
         ConfigError: from `answers`, when the function fails or returns anything else.
@@ -69,7 +69,7 @@ class PreferenceFunctionJudge:
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
-        """What the function says, in order."""
+        """Yield the function's answers, in order."""
         for place, comparison in enumerate(comparisons):
             prompt, a, b = shown(comparison.prompt[-1]), comparison.a.text, comparison.b.text
             said = _called(self.name, self.function, prompt, a, b)
@@ -82,17 +82,17 @@ class PreferenceFunctionJudge:
 
 
 def positivity() -> FunctionJudge:
-    """How positive the words of a response are: VADER's compound score, from -1 (gloomy) to 1 (sunny).
+    """How positive the words of a response are: VADER's compound score, from -1 (negative) to 1 (positive).
 
-    VADER is a lexicon of rated words with rules for negation and emphasis (Hutto and Gilbert, ICWSM 2014). It reads no
-    meaning: irony, facts and the prompt are lost on it, and a model can learn to please it with cheerful words alone.
-    It is a stand-in for a person that anybody can run, not a measure of quality.
+    VADER is a lexicon of rated words with rules for negation and emphasis (Hutto and Gilbert, ICWSM 2014). It does not
+    understand meaning: it ignores irony, facts and the prompt, and a model can learn to please it with cheerful words
+    alone. It is a free stand-in for a person, not a measure of quality.
 
     Raises:
         ConfigError: the package vaderSentiment is not installed.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package reads its lexicon in a way that newer Pythons deprecate
+        warnings.simplefilter("ignore")  # the package uses a function that newer Pythons deprecate
         try:
             from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
         except ImportError as error:
@@ -105,14 +105,14 @@ def positivity() -> FunctionJudge:
 
 
 JUDGES: dict[str, Callable[[], FunctionJudge]] = {"positivity": positivity}
-"""What comes with Penchant, by name."""
+"""The built-in judges, by name."""
 
 
 def prefer(judge: Scorer, prompt: str, a: str, b: str) -> Literal["a", "b", "tie"]:
-    """Which of two responses the scorer puts higher; equal scores tie.
+    """The response with the higher score; equal scores tie.
 
     Raises:
-        ConfigError: a score is not a finite number, which would otherwise pass for a tie.
+        ConfigError: a score is not a finite number, which would otherwise count as a tie.
     """
     score_a = finite_score(judge.name, judge.score(prompt, a), a)
     score_b = finite_score(judge.name, judge.score(prompt, b), b)
@@ -124,7 +124,7 @@ def prefer(judge: Scorer, prompt: str, a: str, b: str) -> Literal["a", "b", "tie
 def _called(name: str, function: Callable[..., Any], prompt: str, *responses: str) -> Any:
     try:
         return function(prompt, *responses)
-    except Exception as error:  # the user's own function may fail in any way
+    except Exception as error:  # the user's function may fail in any way
         of = f"the response {responses[0][:60]!r}" if len(responses) == 1 else f"the responses {list(responses)!r:.120}"
         raise ConfigError(
             f"The judge {name!r} failed ({kind_and_reason_of(error)}) on {of}; fix the function."

@@ -1,4 +1,4 @@
-"""A language model behind an endpoint that grades single responses: a number from 0 to 10, as a score."""
+"""A language model behind an endpoint as a scorer: it grades single responses from 0 to 10."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ MAX_SHOWN = 120
 
 @dataclass(frozen=True)
 class EndpointScorer:
-    """instructions: the system message; None for GRADING. concurrency: responses asked about at once.
+    """instructions: the system message; None for GRADING. concurrency: concurrent requests.
 
-    Raises ConfigError from what scores, where the endpoint gives no answer, or one without a grade: what is learned
-    from has no default.
+    The scoring methods raise ConfigError if the endpoint does not answer, or answers without a grade: training signals
+    have no default.
     """
 
     endpoint: Endpoint
@@ -40,12 +40,12 @@ class EndpointScorer:
 
     @property
     def name(self) -> str:
-        """Model and address, and a digest of the user's own instructions."""
+        """Model and address, and a digest of custom instructions."""
         own = "" if self.instructions is None else f", instructions {_digest(self.instructions)[:8]}"
         return f"grades of {self.endpoint.model} at {self.endpoint.base}{own}"
 
     def score(self, prompt: str, response: str) -> float:
-        """The grade of the answer to one message of the user."""
+        """The grade of an answer to a single user message."""
         return self.scores([((Message(role="user", content=prompt),), response)])[0]
 
     def scores(self, asked: Sequence[Asked]) -> list[float]:
@@ -80,7 +80,7 @@ class EndpointScorer:
 
 
 def read_grade(reply: str) -> float | None:
-    """The number in the last line of a reply, which holds nothing else; None for any other reply.
+    """Parse the grade from a reply whose last line is only a number; None for any other reply.
 
     Example:
         >>> read_grade("It is right, but long.\\n\\n**7/10**"), read_grade("8.5"), read_grade("about 7, I think")

@@ -1,4 +1,4 @@
-"""What a judge behind an endpoint is told: the text of a file."""
+"""Read the instructions of a judge behind an endpoint from a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["read_instructions"]
 
 
 def read_instructions(path: str | os.PathLike[str] | None) -> str | None:
-    """Its text; None where there is no file. Raises ConfigError where it cannot be read, or says nothing."""
+    """The text of the file; None if none is given. Raises ConfigError if it is unreadable or empty."""
     text = read_given(path, "instructions", "a text file")
     if text is not None and not text.strip():
         raise ConfigError(f"`instructions=...` {path}: is empty; write what the judge should weigh, or leave it out")

@@ -1,8 +1,8 @@
-"""Comparisons in, answered comparisons out, by any judge: written as they come, taken up again, never half-written.
+"""Answer comparisons with any judge, in memory or into a file that can be resumed.
 
-Answers are appended to a file with a leading dot as they come and brought to the disk every few seconds. Once every
+Answers are appended as they arrive to a file with a leading dot, which is synced every few seconds. Once every
 comparison is answered they become the output, in order. Each line is checked against the comparison and the judge
-before it is believed. One process at a time answers into an output.
+before it is reused. One process at a time writes an output.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def judge_comparisons(
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Comparison]:
-    """The comparisons with the judge's answers, in order. Raises UserError where the judge fails."""
+    """Return the comparisons with the judge's answers, in order. Raises UserError if the judge fails."""
     found: dict[int, Comparison] = {}
     with closing(judge.answers(comparisons)) as judgements:
         for place, judgement in judgements:
@@ -75,11 +75,11 @@ def judge_to_file(
     resume: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Comparison]:
-    """Answer every comparison and write one JSON line for each, in order; returns them.
+    """Answer every comparison, write one JSON line for each, in order, and return them.
 
-    resume: go on with what an interrupted call left; a finished file is read and checked. Raises OutputError where
-    something is in the way, or was answered by another judge or about other comparisons, and where another process is
-    answering into `output`; that is not noticed where there are no locks (see `files/lock.py`).
+    resume: continue an interrupted call; a finished file is read and checked. Raises OutputError if the output exists,
+    was answered by another judge or for other comparisons, or if another process is writing it; the last goes unnoticed
+    on systems without file locks (see `files/lock.py`).
     """
     if output.exists():
         return _finished(judge, comparisons, output, resume)
@@ -87,7 +87,7 @@ def judge_to_file(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(lock, f"{output}: another process is answering into it; wait for it"):
-            if output.exists():  # by now
+            if output.exists():  # created meanwhile
                 return _finished(judge, comparisons, output, resume)
             scratch = unfinished(output)
             if scratch.exists() and not resume:
@@ -111,12 +111,12 @@ def judge_to_file(
 
 
 def unfinished(output: Path) -> Path:
-    """Where answers lie until all are there."""
+    """The path of the unfinished answers."""
     return output.with_name(f".{output.name}.answering")
 
 
 def num_kept(output: Path) -> int:
-    """How many answers are there, finished or not; to be called after `judge_to_file` has ended."""
+    """The number of answers so far, finished or not; call it after `judge_to_file` has ended."""
     file = output if output.exists() else unfinished(output)
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
@@ -141,7 +141,7 @@ def _all_of(found: Mapping[int, Comparison], comparisons: Sequence[Comparison], 
 def _judged(
     judge: Judge, comparisons: Sequence[Comparison], found: Mapping[int, Comparison], scratch: Path
 ) -> Generator[tuple[int, Comparison], None, None]:
-    """(place, answered) of what was not found; it is on the disk some seconds later, or when this ends in any way."""
+    """Yield (place, answered) for missing answers; each is synced to disk within seconds, or when this ends."""
     missing = [place for place in range(len(comparisons)) if place not in found]
     has_answered = any(any(details_of(comparison).get("orders") or ()) for comparison in found.values())
     pending: list[str] = []

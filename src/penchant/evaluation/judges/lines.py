@@ -1,7 +1,7 @@
-"""Answers as lines of a file: appended as they come, each with its place, and checked before they are believed.
+"""Write and read answers as lines of a file, each checked before it is reused.
 
-While answers come, a line names the place of its comparison, from 0. In a finished file the places are gone: every line
-is in its own.
+In an unfinished file, a line names the place of its comparison, from 0. In a finished file every line is in its place
+and has no number.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ __all__ = [
 ]
 
 JUDGE_FIELD = "judge"
-"""The field of a comparison's meta that holds the details of a judgement."""
+"""The field of a comparison's meta for the details of a judgement."""
 
 PEOPLE_FIELD = "people"
-"""The field of a comparison's meta that counts what people answered."""
+"""The field of a comparison's meta for the counts of people's answers."""
 
 PLACE = "place"
-"""The field of a line, beside those of the comparison, that says which one it answers."""
+"""The field of a line, besides those of the comparison, for its place."""
 
 
 def answered(comparison: Comparison, judgement: Judgement, judge: str) -> Comparison:
-    """The comparison with the judge's answer: of the people who gave it, or marked as one that no person gave."""
+    """The comparison with the judge's answer: naming the people who gave it, or marked as not given by a person."""
     if judgement.people is not None:
         meta = comparison.meta | ({PEOPLE_FIELD: dict(judgement.details)} if judgement.details else {})
         who = ", ".join(judgement.people) or comparison.annotator
@@ -50,7 +50,7 @@ def answered(comparison: Comparison, judgement: Judgement, judge: str) -> Compar
 
 
 def details_of(comparison: Comparison) -> Mapping[str, Any]:
-    """How the judge came to its answer; nothing where no judge gave it."""
+    """The details of the judge's answer; empty if no judge gave it."""
     details = comparison.meta.get(JUDGE_FIELD)
     return details if isinstance(details, dict) else {}
 
@@ -63,25 +63,25 @@ def append(path: Path, lines: list[str]) -> None:
 
 
 def as_line(comparison: Comparison, place: int | None = None) -> str:
-    """The comparison in JSON; place: where answers are written as they come."""
+    """The comparison in JSON; place: its number, in an unfinished file."""
     beside = {} if place is None else {PLACE: place}
     return json.dumps(beside | comparison.model_dump(mode="json", exclude_none=True), ensure_ascii=False) + "\n"
 
 
 def put_in_order(scratch: Path, votes: Sequence[Comparison]) -> None:
-    """Answers in order and without their places, which stand for themselves now; one file takes the other's place."""
+    """Replace an unfinished file by the finished one: in order, without place numbers."""
     write_atomically(scratch, "".join(map(as_line, votes)))
 
 
 def without_torn_line(path: Path) -> Path:
-    """The file, cut where its last whole line ends."""
+    """Cut the file after its last complete line."""
     written = path.read_bytes()
     os.truncate(path, written.rfind(b"\n") + 1)
     return path
 
 
 def found_in(path: Path, comparisons: Sequence[Comparison], judge: str) -> dict[int, Comparison]:
-    """The answers in a file by their places, each checked; a line that names none is in its own, a torn one is none."""
+    """The answers in a file by place, each checked; a line without a number is in its place, a torn one is ignored."""
     found: dict[int, Comparison] = {}
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1]):
         where = f"{path}:{number + 1}"

@@ -1,4 +1,4 @@
-"""Which judge it is: made of what a user names, with the options that this kind of judge reads."""
+"""Choose and open a judge from the user's name for it, and check that its options apply."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ READ_BY: dict[str, tuple[Kind, ...]] = {
     "device": ("run", "reward"),
     "dtype": ("run", "reward"),
 }
-"""By option: which kinds of judge read it."""
+"""The kinds of judge that read each option."""
 
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """What says which judge it is, and so how it answers.
+    """The name and options of a judge.
 
-    judge: a name of JUDGES or of an installed package's judge; `module:function`, which runs that code; run:FOLDER for
-    the reward of a run; reward:FOLDER for a reward model; or the address of an endpoint. judge_model: which model to
-    ask there. instructions: what that model is told instead of Penchant's own text. epsilon: scores that differ by no
-    more tie. judge_reference: what a run's reward is measured against, instead of its own reference.
+    judge: a name in JUDGES or of an installed package's judge; `module:function`, which runs that code; run:FOLDER for
+    the implicit reward of a run; reward:FOLDER for a reward model; or the address of an endpoint. judge_model: the
+    model at the endpoint. instructions: replaces Penchant's default text for that model. epsilon: scores that differ by
+    at most this are a tie. judge_reference: replaces the reference of a run's reward.
     """
 
     judge: str
@@ -64,18 +64,18 @@ class JudgeOptions:
 
     @property
     def takes_memory(self) -> bool:
-        """Whether it is a model that is loaded here."""
+        """Whether it is a model loaded in this process."""
         return self.kind in ("run", "reward")
 
     @property
     def comes_with_penchant(self) -> bool:
-        """Whether it is one of Penchant's own functions, which runs no other code and sends no text anywhere."""
+        """Whether it is a built-in function, which runs no other code and sends no text anywhere."""
         return self.judge in JUDGES
 
     def check(self, **settings: object) -> None:
-        """Refuse options that the judge does not read. Raises ConfigError.
+        """Raise ConfigError for options that the judge does not read.
 
-        settings: concurrency and timeout; device and dtype only where nothing but the judge would read them.
+        settings: concurrency and timeout; device and dtype only if nothing but the judge would read them.
         """
         for name, kinds in READ_BY.items():
             if settings.get(name, getattr(self, name, None)) is not None and self.kind not in kinds:
@@ -93,16 +93,16 @@ class JudgeOptions:
         device: str | None = None,
         dtype: str | None = None,
     ) -> Judge:
-        """The judge, ready to be asked. Raises UserError.
+        """Open the judge. Raises UserError.
 
-        concurrency: comparisons that an endpoint is asked at once, 4 unless given. timeout: seconds that it may stay
-        silent, 120 unless given. device, dtype: of the model of a run, the best there are unless given.
+        concurrency: concurrent requests to an endpoint, default 4. timeout: the most seconds of silence, default 120.
+        device, dtype: those of a run's model, by default the best available.
         """
         self.check(concurrency=concurrency, timeout=timeout)
         if self.kind == "function":
             return _of_function(_named(self.judge), self.judge, self.epsilon)
         if self.kind == "run":
-            from penchant.evaluation.judges.reward import open_reward_judge
+            from penchant.evaluation.judges.implicit_reward import open_reward_judge
 
             run = self.judge.removeprefix("run:")
             return open_reward_judge(
@@ -133,14 +133,14 @@ def open_judge(
     dtype: str | None = None,
     reporter: Reporter | None = None,
 ) -> Judge:
-    """A judge, made of what names it, with options that it must read; see `JudgeOptions` and its `open`.
+    """Open a judge by name; every option given must apply to it; see `JudgeOptions` and its `open`.
 
     A function of Python is called as `function(prompt, response)` and returns a number, higher for better, or as
     `function(prompt, a, b)` and returns "a", "b", "tie" or "both_bad". The prompt is the conversation's last message.
-    A judge is returned as it is.
+    A judge is returned unchanged.
 
     Raises:
-        UserError: there is no such judge, it cannot be opened, or does not read an option.
+        UserError: there is no such judge, it cannot be opened, or an option does not apply to it.
 
     Example:
         >>> def brevity(prompt, response):
@@ -169,10 +169,10 @@ def open_scorer(
     dtype: str | None = None,
     reporter: Reporter | None = None,
 ) -> Scorer:
-    """What gives scores under this name, or the function or scorer itself. Raises UserError where it gives none.
+    """Open a scorer by name; a function or scorer may be passed. Raises UserError if it gives no scores.
 
-    judge_model, instructions: of an endpoint, which is then asked for grades. device, dtype: of a reward model, the
-    best there are unless given.
+    judge_model, instructions: for an endpoint, which is then asked for grades. device, dtype: those of a reward model,
+    by default the best available.
     """
     is_endpoint = isinstance(judge, str) and JudgeOptions(judge).kind == "endpoint"
     if (judge_model or instructions) and not is_endpoint:
@@ -207,9 +207,9 @@ def open_any(
     beside_models: bool = False,
     reporter: Reporter | None = None,
 ) -> Judge | Scorer:
-    """What names a judge, opened as by `open_judge`; a judge or a scorer as it is.
+    """Open a judge as `open_judge` does; a judge or a scorer is returned unchanged.
 
-    beside_models: device and dtype are read by the models that are judged, whether or not the judge reads them.
+    beside_models: device and dtype also apply to the models that are judged, whether or not the judge reads them.
     """
     computes: dict[str, Any] = {"device": device, "dtype": dtype}
     if isinstance(judge, str):
@@ -224,7 +224,7 @@ def open_any(
 
 
 def _named(spec: str) -> Any:
-    """The function or judge called `spec`: Penchant's own, an installed package's, or `module:function`."""
+    """The function or judge called `spec`: a built-in one, an installed package's, or `module:function`."""
     if spec in JUDGES:
         return JUDGES[spec]()
     if is_import_path(spec):
@@ -238,7 +238,7 @@ def _named(spec: str) -> Any:
 
 
 def _of_function(function: Any, name: str, epsilon: float | None) -> Judge:
-    """A judge of the function, or the judge itself where it is one."""
+    """A judge made from the function; a judge is returned unchanged."""
     if isinstance(function, Judge) and not isinstance(function, type):
         judge: Judge = function
     elif not callable(function):
@@ -257,7 +257,7 @@ def _of_function(function: Any, name: str, epsilon: float | None) -> Judge:
 
 
 def _num_arguments(function: Callable[..., Any]) -> int | None:
-    """How many arguments it must be given; None where it does not say."""
+    """The number of required arguments; None if the signature is unknown."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

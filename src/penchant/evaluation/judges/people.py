@@ -1,4 +1,4 @@
-"""People as a judge: comparisons become tasks of an annotation project, and come back as people have answered them."""
+"""People as a judge: comparisons become tasks of an annotation project, and return with people's answers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["PeopleJudge"]
 
 @dataclass(frozen=True)
 class PeopleJudge:
-    """project: its folder, which is made where there is none. tasks: what the names of its tasks begin with.
+    """project: its folder, created if missing. tasks: the prefix of its task names.
 
-    People answer in their own time, so `answers` gives what is there and has the rest asked: call it again later.
+    People answer in their own time, so `answers` returns those that exist and adds the rest as tasks: call it again.
     """
 
     project: Path
@@ -31,14 +31,14 @@ class PeopleJudge:
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
-        """(place, judgement) of each comparison that has its answers, in order.
+        """Yield (place, judgement) of each comparison that has its answers, in order.
 
-        Each is a task `tasks/ID` of the project; asking twice changes nothing. One is answered when it has as many
-        answers as the project wants of each (`overlap`), or an adjudicator's; most votes decide, and where two outcomes
-        have as many it is a tie. Identical responses tie unasked; an empty response cannot be asked.
+        Each is a task `tasks/ID` of the project; adding it twice changes nothing. A task is answered when it has the
+        project's number of answers (`overlap`), or an adjudicator's; the majority decides, and a tied vote is a tie.
+        Identical responses are a tie without asking; an empty response cannot be asked about.
 
-        Raises ConfigError or DataError for a project that cannot be used, or holds another task under one of these
-        names; then none is added.
+        Raises ConfigError or DataError for a project that cannot be used, or that holds another task under one of these
+        names; then no task is added.
         """
         votes, overlap = self._votes([one for one in comparisons if self.can_answer(one)])
         for place, comparison in enumerate(comparisons):
@@ -49,7 +49,7 @@ class PeopleJudge:
                 yield place, _settled(given)
 
     def can_answer(self, comparison: Comparison) -> bool:
-        """Whether people can be asked: both responses say something, and not the same."""
+        """Whether people can be asked: both responses are non-empty and different."""
         a, b = comparison.a.text.strip(), comparison.b.text.strip()
         return bool(a) and bool(b) and a != b
 
@@ -57,7 +57,7 @@ class PeopleJudge:
         return f"{self.tasks}/{comparison.id}"
 
     def _votes(self, comparisons: Sequence[Comparison]) -> tuple[dict[str, list[Comparison]], int]:
-        """The votes on each task, which are asked where they were not, and how many the project wants of each."""
+        """The votes on each task, adding missing tasks, and the project's number of answers per task."""
         from penchant.feedback import Store
         from penchant.feedback.training import votes_by_task
 

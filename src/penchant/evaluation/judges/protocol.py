@@ -1,8 +1,7 @@
-"""What a judge is: anything with a name that answers comparisons, and says how it came to each answer.
+"""The protocol of judges: a judge has a name, answers comparisons, and explains each answer.
 
-Most judges stand in for a person. The DPO paper does the same in its controlled sentiment experiment, where a
-classifier gives the true reward (arXiv 2305.18290, section 6): cheap, the same every time, and as narrow as its one
-number.
+Most judges stand in for people. The DPO paper does the same in its controlled sentiment experiment, where a classifier
+gives the true reward (arXiv 2305.18290, section 6): cheap and reproducible, but as narrow as its one number.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ __all__ = ["Judge", "Judgement", "Scorer", "decide"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a judge says of one comparison, and in `details` how it came to it, as it is written beside the answer.
+    """A judge's answer to one comparison; `details` explains it and is written beside it.
 
-    scores: [of a, of b], of judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], the place
-    that was preferred with a in the first place and with b there, None where the reply could not be read. identical:
-    both texts are the same, so nobody was asked. unreadable: why there is no score, or no reply (HTTP 400: ...). Of
-    people: how many gave which answer.
+    scores: [of a, of b], from judges that score. orders: ["first" | "second" | "tie" | "both_bad" | None, ...], the
+    position that was preferred with a in the first position and with b there, None if the reply could not be read.
+    identical: both texts are the same, so nobody was asked. unreadable: why there is no score, or no reply (HTTP
+    400: ...). For people: the number of each answer.
 
-    people: who answered, none where nobody needed to be asked; None for a stand-in.
+    people: who answered, empty if nobody needed to be asked; None for a stand-in.
     """
 
     outcome: Outcome
@@ -42,18 +41,18 @@ class Judge(Protocol):
 
     @property
     def name(self) -> str:
-        """What the ledger, the report and every answer call this judge: another name, another judge."""
+        """The judge's unique name in the ledger, the report and every answer."""
 
     @property
     def price(self) -> str:
-        """What an answer costs, in words."""
+        """The price of an answer, in words."""
 
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
-        """(place, judgement) of each comparison, each as soon as it is known, in any order; places count from 0.
+        """Yield (place, judgement) of each comparison as soon as it is known, in any order; places count from 0.
 
-        has_answered: an earlier call had answers from it.
+        has_answered: whether an earlier call got answers.
         """
 
 
@@ -63,14 +62,14 @@ class Scorer(Protocol):
 
     @property
     def name(self) -> str:
-        """What the ledger and the report call it."""
+        """Its name in the ledger and the report."""
 
     def score(self, prompt: str, response: str) -> float:
         """A finite number for one response; the scale is the scorer's own."""
 
 
 def decide(score_a: float, score_b: float, epsilon: float = 0.0) -> Judgement:
-    """The side with the higher score; a tie where they differ by at most `epsilon`.
+    """The side with the higher score; a tie if they differ by at most `epsilon`.
 
     Example:
         >>> decide(1.0, 0.5).outcome, decide(1.0, 0.5, epsilon=0.5).outcome

@@ -1,4 +1,4 @@
-"""A reward model as a judge: it prefers the response with the higher reward, and scores any response by itself."""
+"""A reward model as a judge: it prefers the response with the higher reward, and can score single responses."""
 
 from __future__ import annotations
 
@@ -23,22 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["EPSILON", "RewardModelJudge", "longest_of", "open_reward_model_judge"]
 
 EPSILON = 1e-4
-"""Rewards that differ by no more are a tie: in other company a sum of 32 bits rounds otherwise."""
+"""Rewards closer than this are a tie: 32-bit sums round differently in other micro-batches."""
 LONGEST = 4096
-"""Tokens of prompt and response that a model of no run of ours reads, unless its context is shorter."""
+"""The token limit of a model that is not from a Penchant run, unless its context is shorter."""
 CHUNK = 128
-"""Responses scored at a time: enough to fill micro-batches, few enough that answers come while one waits."""
+"""Responses scored at a time: enough to fill micro-batches, few enough for frequent answers."""
 
 
 @dataclass(frozen=True)
 class RewardModelJudge:
-    """max_length: tokens of prompt and response; a longer response is cut there, as in training.
+    """max_length: tokens of prompt and response; a longer response is cut, as in training.
 
-    In comparisons, what cannot be scored, such as a prompt that is too long, is a tie whose details say why.
+    A comparison that cannot be scored, such as one with too long a prompt, is a tie; its details say why.
 
     Raises:
-        ConfigError: from what scores, where a reward is not a finite number, or an answer that stands by itself cannot
-            be read.
+        ConfigError: from the scoring methods, if a reward is not a finite number, or a single answer cannot be read.
     """
 
     name: str
@@ -49,7 +48,7 @@ class RewardModelJudge:
     price: ClassVar[str] = "a forward pass a response"
 
     def score(self, prompt: str, response: str) -> float:
-        """The reward of the answer to one message of the user."""
+        """The reward of an answer to a single user message."""
         return self.scores([((Message(role="user", content=prompt),), response)])[0]
 
     def scores(self, answers: Sequence[Asked]) -> list[float]:
@@ -66,7 +65,7 @@ class RewardModelJudge:
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
-        """The side with the higher reward, in order, both sides of a comparison in one micro-batch."""
+        """Yield the side with the higher reward, in order; both sides of a comparison share a micro-batch."""
         for start in range(0, len(comparisons), CHUNK // 2):
             yield from enumerate(self._chunk(comparisons[start : start + CHUNK // 2]), start)
 
@@ -90,7 +89,7 @@ class RewardModelJudge:
         for start in range(0, len(answers), CHUNK):
             read = self._encoded(answers[start : start + CHUNK])
             sequences = [(one,) for one in read if isinstance(one, TokenSequence)]
-            with computing():  # between two chunks the process is the caller's
+            with computing():  # between chunks the process state is the caller's
                 self.model.numerics.take_up()
                 rewards = iter(rewards_of(self.model, sequences, token_budget=self.token_budget))
             found += [one if isinstance(one, Verdict) else next(rewards)[0] for one in read]
@@ -123,7 +122,7 @@ def open_reward_model_judge(
     dtype: str | None = None,
     reporter: Reporter,
 ) -> RewardModelJudge:
-    """The judge made of the reward model called `name`; else as `open_reward_judge`. Raises UserError."""
+    """Open the reward model `name` as a judge; otherwise like `open_reward_judge`. Raises UserError."""
     from penchant.models.numerics import computing
 
     with computing():
@@ -138,6 +137,6 @@ def open_reward_model_judge(
 
 
 def longest_of(name: str, model: RewardModel) -> int:
-    """Tokens of prompt and response that the reward model called `name` was trained on, or LONGEST."""
+    """The token limit with which the reward model `name` was trained, or LONGEST."""
     trained_with = (ledger_of(name) or {}).get("config", {}).get("data", {})
     return min(int(trained_with.get("max_length", LONGEST)), model.context_length)

@@ -1,4 +1,4 @@
-"""A judge's scores of many responses: at once where it can, else one by one; each is a finite number, or an error."""
+"""Score many responses with any judge, in one call if it can; each score is a finite number, or an error."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Asked = tuple[Sequence[Message], str]
 
 @runtime_checkable
 class ManyScorer(Protocol):
-    """A scorer that is asked about many responses at once, such as a model that runs them together.
+    """A scorer of many responses at once, such as a model that batches them.
 
-    It reads whole conversations; any other scorer is given the last message alone.
+    It reads whole conversations; any other scorer gets only the last message.
     """
 
     def scores(self, asked: Sequence[Asked]) -> Sequence[float]:
@@ -28,7 +28,7 @@ class ManyScorer(Protocol):
 
 
 def scores_of(judge: Scorer, asked: Sequence[Asked]) -> list[float]:
-    """The score of every response. Raises ConfigError where one is missing or is not a finite number."""
+    """The score of every response. Raises ConfigError if one is missing or is not a finite number."""
     if isinstance(judge, ManyScorer):
         found: list[Any] = list(judge.scores(asked))
         if len(found) != len(asked):
@@ -42,7 +42,7 @@ def scores_of(judge: Scorer, asked: Sequence[Asked]) -> list[float]:
 
 
 def finite_score(name: str, value: Any, response: str) -> float:
-    """What a judge gave for a response, as a number. Raises ConfigError where it is none, or not finite."""
+    """A judge's score as a float. Raises ConfigError if it is not a finite number."""
     try:
         score = float(value)
     except (TypeError, ValueError):

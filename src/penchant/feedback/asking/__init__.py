@@ -1,8 +1,8 @@
 """Who is asked what, decided in memory: no database, no files, no web.
 
-board.py      who has which pair, which may be asked of whom, and how far each person is
-choosing.py   which pair next, with which probability, and about how many are left
-desk.py       what people do with their pairs: one is given, answered, skipped, taken back
+board.py      the state: who has which pair, which may be given to whom, and progress
+choosing.py   which pair is next, with which probability, and about how many are left
+desk.py       a person's actions: get a pair, answer, skip, undo
 """
 
 from penchant.feedback.asking.board import Board, Given, Said

@@ -1,6 +1,6 @@
-"""Who has which pair, which may be asked of whom, and how far each person is: told of each task and assignment.
+"""The state of all pairs in memory: who has which, which may be given to whom, and everyone's progress.
 
-One thread uses a board, and keeps it in step with the database.
+One thread uses a board, and keeps it in sync with the database.
 """
 
 from collections import Counter, defaultdict
@@ -18,9 +18,9 @@ DECIDED = ("a", "b", "tie", "both_bad")
 
 
 class Said(NamedTuple):
-    """The current answer to an assignment; outcome None: there was none yet, or it was withdrawn.
+    """The current answer to an assignment; outcome None: there is none yet, or it was withdrawn.
 
-    seconds: on a board, what the first answer took, whatever came after it; None where that was a skip.
+    seconds: on a board, the time of the first answer, whatever followed; None if that was a skip.
     """
 
     answer_id: int | None = None
@@ -45,7 +45,7 @@ class Given(NamedTuple):
 
     @property
     def outcome(self) -> str | None:
-        """Of the current answer."""
+        """The outcome of the current answer."""
         return self.said.outcome
 
     @property
@@ -55,12 +55,12 @@ class Given(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """Whether its person was given its task: not where it ran out unanswered; a skip counts."""
+        """Whether it counts as given to its person: not if it expired unanswered; a skip counts."""
         return self.released_at is None or self.outcome is not None
 
     @property
     def began(self) -> datetime:
-        """When its lease began."""
+        """The start of its lease."""
         return self.renewed_at or self.created_at
 
 
@@ -75,16 +75,16 @@ class _Task:
 
 @dataclass(slots=True)
 class _Person:
-    given: defaultdict[Kind, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # those that count
+    given: defaultdict[Kind, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # that count
     open: dict[int, Given] = field(default_factory=dict)
-    said: dict[int, Given] = field(default_factory=dict)  # by assignment, in the order of the current answers
+    said: dict[int, Given] = field(default_factory=dict)  # by assignment, in order of the current answers
     num_answered: int = 0
 
 
 class Board:
-    """Knows of all assignments but verdicts on others' answers.
+    """Tracks all assignments except verdicts on others' answers.
 
-    overlap: how many people are given a task; where it is 1, a private one is given to nobody.
+    overlap: how many people are given a task; if it is 1, a private task is given to nobody.
     """
 
     def __init__(self, overlap: int) -> None:
@@ -97,7 +97,7 @@ class Board:
         self._askable = AskableTasks()
 
     def put_task(self, task_id: str, gold: str | None, uncertainty: float | None, is_private: bool) -> None:
-        """A task as it is now; `gold` and `is_private` stay what they were."""
+        """Update a task; `gold` and `is_private` never change."""
         task = self._tasks.setdefault(task_id, _Task(gold, uncertainty, is_private))
         task.uncertainty = uncertainty
         if gold is not None:
@@ -105,12 +105,12 @@ class Board:
         self._place(task_id, task)
 
     def put(self, given: Given) -> None:
-        """An assignment as it is now, without its answer, which stays what it was."""
+        """Update an assignment, but not its answer."""
         old = self._given.get(given.id)
         self._replace(old, given if old is None else given._replace(said=old.said))
 
     def put_answer(self, assignment_id: int, said: Said) -> None:
-        """The current answer to an assignment; answers come in the order of their ids."""
+        """Update the current answer to an assignment; answers arrive in order of their ids."""
         old = self._given.get(assignment_id)
         if old is None:
             return  # a verdict
@@ -138,34 +138,34 @@ class Board:
     # What a person may be given
 
     def pool(self, annotator_id: int) -> Pool:
-        """Main tasks with fewer than `overlap` live assignments, of which this person was given none."""
+        """Main tasks with fewer than `overlap` live assignments, none of them this person's."""
         return self._askable.without(self._people[annotator_id].given["main"])
 
     def gold_for(self, annotator_id: int) -> list[str]:
-        """Gold tasks this person has not been given."""
+        """Gold tasks not yet given to this person."""
         given = list(self._people[annotator_id].given.values())
         return [task_id for task_id in self._gold if not any(task_id in tasks for tasks in given)]
 
     def repeats_for(self, annotator_id: int) -> list[str]:
-        """Main tasks this person answered, with at least ten answers of theirs after it, and not repeated yet."""
+        """Main tasks this person answered, with at least ten answers of theirs after it, and not yet repeated."""
         person = self._people[annotator_id]
         own = list(person.said.values())[:-ANSWERS_BEFORE_REPEAT]
         repeated = person.given["repeat"]
         return [g.task_id for g in own if g.kind == "main" and g.outcome != "skip" and g.task_id not in repeated]
 
     def free_slot(self, task_id: str) -> int | None:
-        """The lowest slot nobody has; None once `overlap` are taken, whatever their numbers."""
+        """The lowest free slot; None once `overlap` slots are taken, whatever their numbers."""
         taken = self._tasks[task_id].holders
         return next(slot for slot in range(self.overlap) if slot not in taken) if len(taken) < self.overlap else None
 
     def was_given_again(self, given: Given) -> bool:
-        """Whether its person got the same task another time, after this assignment had run out."""
+        """Whether its person was given the same task again after this assignment expired."""
         return self._people[given.annotator_id].given[given.kind][given.task_id] > given.counts
 
     # What is known of assignments
 
     def assignment(self, assignment_id: int, annotator_id: int) -> Given | None:
-        """A person's own; None for another's."""
+        """A person's own assignment; None for another's."""
         given = self._given.get(assignment_id)
         return given if given is not None and given.annotator_id == annotator_id else None
 
@@ -175,15 +175,15 @@ class Board:
         return [own[number] for number in sorted(own)]
 
     def expired(self, before: datetime, annotator_id: int) -> list[Given]:
-        """Open assignments of others whose lease began before then."""
+        """Open assignments of others with a lease that began before that time."""
         return [g for g in self._open.values() if g.began < before and g.annotator_id != annotator_id]
 
     def latest(self, annotator_id: int) -> Given | None:
-        """The assignment that a person answered last."""
+        """The assignment with the person's latest answer."""
         return next(reversed(self._people[annotator_id].said.values()), None)
 
     def progress(self, annotator_id: int) -> Progress:
-        """Of one person: answered, and that with what they have or could be given."""
+        """One person's progress: answered, and answered plus what they have or could be given."""
         person = self._people[annotator_id]
         total = person.num_answered + self.pool(annotator_id).num + len(person.open)
         recent = [g.said for g in islice(reversed(person.said.values()), RECENT) if g.outcome != "skip"]
@@ -191,7 +191,7 @@ class Board:
         return Progress(answered=person.num_answered, total=total, **speed)
 
     def extent(self, annotator_id: int) -> Extent:
-        """What there is for one person, in numbers from which no kind of their pairs can be told."""
+        """What is available to one person, in numbers that do not reveal the kinds of their pairs."""
         person, num_askable = self._people[annotator_id], self.pool(annotator_id).num
         return Extent(
             reach=len(person.given["main"]) + num_askable,
@@ -227,7 +227,7 @@ def _add(given: Given, person: _Person, task: _Task) -> None:
 
 
 def _take_away(given: Given, person: _Person, task: _Task) -> None:
-    """The opposite of `_add`, but for the place in `said`."""
+    """The inverse of `_add`, except for the position in `said`."""
     person.open.pop(given.id, None)
     person.num_answered -= given.outcome not in (None, "skip")
     if given.counts:

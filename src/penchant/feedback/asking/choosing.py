@@ -1,7 +1,7 @@
-"""Which pair a person is asked next and with exactly which probability, and about how many are left for them.
+"""Choose the next pair for a person, with its exact probability, and estimate how many are left.
 
-Main tasks come from a mixture: a share drawn evenly, so that every task can come up and the answers can stand for all
-of them, and the rest the most uncertain first, so that few answers say much.
+Main tasks come from a mixture: a share drawn uniformly, so that every task can occur and the answers represent all of
+them, and the rest most uncertain first, so that few answers are informative.
 """
 
 import random
@@ -26,11 +26,11 @@ __all__ = [
 ]
 
 ANSWERS_BEFORE_REPEAT = 10
-"""A person is not asked a pair again before so many other answers."""
+"""The fewest other answers before a person is asked a pair again."""
 
 
 class Choice(NamedTuple):
-    """The task, why it, and the probability with which this call had to choose it for this reason's kind."""
+    """The task, the reason, and the probability of this choice within the reason's kind."""
 
     task_id: str
     kind: Kind
@@ -49,15 +49,15 @@ def choose(
     repeat_share: float,
     rng: random.Random,
 ) -> Choice | None:
-    """Choose the next task, and which side is first: either with probability one half.
+    """Choose the next task, and the side shown first, each with probability one half.
 
-    With probability gold_share a gold task, repeat_share a repeat, each evenly among those there are; a kind of which
-    there is none leaves its share to main. Where no main task is left the person is done, unless everything is gold
-    or a repeat by intent (the shares of those there are add up to 1): then None.
+    A gold task is chosen with probability gold_share, a repeat with repeat_share, uniformly among those available; the
+    share of a kind without tasks goes to main. If no main task is left the person is done, unless the project has only
+    gold tasks and repeats by intent (the available kinds' shares sum to 1): then None.
 
     Args:
-        main: tasks to answer. gold: tasks with a known answer. repeats: own earlier tasks to ask again.
-        random_share: probability that a main task is drawn evenly. rng: everything random is drawn from it.
+        main: tasks to answer. gold: tasks with a known answer. repeats: the person's earlier tasks to ask again.
+        random_share: probability that a main task is drawn uniformly. rng: the only source of randomness.
 
     Example:
         >>> pool = AskableTasks({"sure": 0.0, "unsure": 0.5}).without({})
@@ -86,7 +86,7 @@ def choose(
 
 
 def main_probabilities(num: int, num_highest: int, random_share: float) -> tuple[float, float]:
-    """Probability of a task below the highest score, r / N, and of one of the M at it, r / N + (1 - r) / M.
+    """Probability of a task below the highest score, r / N, and of one of the M with it, r / N + (1 - r) / M.
 
     Example:
         >>> main_probabilities(4, 2, 0.5)
@@ -97,7 +97,7 @@ def main_probabilities(num: int, num_highest: int, random_share: float) -> tuple
 
 
 def disagreement(outcomes: Sequence[str]) -> float:
-    """Share of the answers that are not the commonest one; 0 where there is none.
+    """Share of the answers other than the most common one; 0 if there are none.
 
     Example:
         >>> disagreement(["a", "a", "b", "tie"])
@@ -109,11 +109,11 @@ def disagreement(outcomes: Sequence[str]) -> float:
 
 
 class Extent(NamedTuple):
-    """What there is for one person.
+    """What is available to one person.
 
-    reach: main tasks they were given or could be given; neither fetching a pair nor answering it changes that.
-    done: current answers of every kind, skips too. num_gold: gold tasks of the project. is_over: they have no open
-    pair, and there is no main task for them.
+    reach: main tasks they were given or could be given; fetching or answering a pair does not change it.
+    done: current answers of every kind, including skips. num_gold: gold tasks of the project. is_over: they have no
+    open pair, and there is no main task for them.
     """
 
     reach: int
@@ -123,11 +123,10 @@ class Extent(NamedTuple):
 
 
 def about_left(extent: Extent, gold_share: float, repeat_share: float) -> int:
-    """Pairs left, rounded up to tens: main tasks, less those among the answers if the kinds came in their shares.
+    """Pairs left, rounded up to tens: main tasks, less the expected number of them among the answers.
 
-    0 where nothing is left, and only there. Where some pairs are known ones or repeats, an exact number would give
-    them away: it moves when an ordinary pair is answered and stays when another is. So what is told depends on how
-    many were answered, whatever they were.
+    0 only if nothing is left. With gold tasks or repeats, an exact number would reveal them: it changes after an
+    ordinary pair and not after another. So the estimate depends only on the number of answers, whatever their kind.
 
     Example:
         >>> about_left(Extent(reach=100, done=50, num_gold=20, is_over=False), gold_share=0.1, repeat_share=0.0)
@@ -142,9 +141,9 @@ def about_left(extent: Extent, gold_share: float, repeat_share: float) -> int:
 
 
 class AskableTasks:
-    """Main tasks that may be given to somebody, each with its score: how uncertain its answer is, higher for more.
+    """Main tasks that may be assigned, each with its uncertainty as a score, higher for more uncertain.
 
-    One is added, removed or drawn in the same time however many there are.
+    Adding, removing and drawing take constant time.
 
     Example:
         >>> AskableTasks({"sure": 0.0, "unsure": 0.5}).without({"unsure": 1}).num
@@ -160,7 +159,7 @@ class AskableTasks:
             self.put(task_id, score)
 
     def put(self, task_id: str, score: float) -> None:
-        """A task may be asked, or its score has changed."""
+        """Add a task, or change its score."""
         if self._score_of.get(task_id) == score:
             return
         self.discard(task_id)
@@ -172,7 +171,7 @@ class AskableTasks:
         self._score_of[task_id] = score
 
     def discard(self, task_id: str) -> None:
-        """A task may not be asked any more, if it might."""
+        """Remove a task, if present."""
         if task_id not in self._score_of:
             return
         score = self._score_of.pop(task_id)
@@ -183,7 +182,7 @@ class AskableTasks:
             del self._scores[bisect_left(self._scores, score)]
 
     def without(self, given: Mapping[str, Any]) -> "Pool":
-        """The tasks for a person who was given these; good until the next change."""
+        """The tasks for a person who was given these; valid until the next change."""
         highest, num_highest = _Urn(), 0
         for score in reversed(self._scores):
             highest = self._with_score[score]
@@ -195,7 +194,7 @@ class AskableTasks:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The tasks that one person may be given: `num` of them, of which `num_highest` have the highest score."""
+    """The tasks available to one person: `num`, including `num_highest` with the highest score."""
 
     _given: Mapping[str, Any]
     _all: "_Urn"
@@ -204,11 +203,11 @@ class Pool:
     num_highest: int
 
     def draw(self, rng: random.Random) -> str:
-        """One of them, each as likely."""
+        """Draw one uniformly."""
         return self._all.draw(rng, self._given, self.num)
 
     def draw_highest(self, rng: random.Random) -> str:
-        """One of those with the highest score, each as likely."""
+        """Draw one with the highest score, uniformly."""
         return self._highest.draw(rng, self._given, self.num_highest)
 
     def is_highest(self, task_id: str) -> bool:
@@ -217,7 +216,7 @@ class Pool:
 
 
 class _Urn:
-    """A set that one can draw from: a list, and where in it each element is."""
+    """A set to draw from: a list, and the index of each element."""
 
     __slots__ = ("items", "places")
 
@@ -235,14 +234,14 @@ class _Urn:
     def discard(self, item: str) -> None:
         place, last = self.places.pop(item), self.items.pop()
         if last != item:
-            self.items[place] = last  # the last one takes its place
+            self.items[place] = last  # replaced by the last one
             self.places[last] = place
 
     def num_without(self, others: Mapping[str, Any]) -> int:
         return len(self.items) - len(self.places.keys() & others.keys())
 
     def draw(self, rng: random.Random, others: Mapping[str, Any], num: int) -> str:
-        """One of the `num` that are not among the others: tried for, or listed where trying would take long."""
+        """Draw one of the `num` not among the others: by rejection, or from a list if that would take long."""
         if num * 8 < len(self.items):
             return rng.choice([item for item in self.items if item not in others])
         while (item := rng.choice(self.items)) in others:

@@ -1,7 +1,7 @@
-"""What people do with their pairs, decided in memory: one is given, answered, skipped, taken back.
+"""A person's actions on pairs, decided in memory: get a pair, answer, skip, undo.
 
-Whoever keeps the votes lends a desk what it needs for one transaction, and stores what `rows` add up to. A change that
-raises Refused has changed nothing.
+The store passes a desk what it needs for one transaction, and stores the resulting `rows`. A change that raises Refused
+has changed nothing.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ __all__ = ["Desk", "Ids", "People", "Rows", "hashed", "require_enabled"]
 
 
 class Ids(NamedTuple):
-    """Of new rows, ascending and higher than all that are stored."""
+    """Ids of new rows, ascending and higher than all stored ones."""
 
     assignments: Iterator[int]
     answers: Iterator[int]
@@ -28,7 +28,7 @@ class Ids(NamedTuple):
 
 @dataclass(slots=True)
 class Rows:
-    """To be stored in this order: new assignments, new answers, and the leases of assignments as they are now."""
+    """Rows to store in this order: new assignments, new answers, and current leases of assignments."""
 
     assignments: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
@@ -36,9 +36,9 @@ class Rows:
 
 
 class Desk:
-    """Where people are served; each method that a person calls returns a `Reply`, or raises Refused.
+    """Serves people; each method that a person calls returns a `Reply`, or raises Refused.
 
-    stored: the answers that are stored already under the keys that may come. rows: what to store, one after the other.
+    stored: stored answers under the keys that may arrive. rows: what to store, in order.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Desk:
         self._by_key = dict(stored)
 
     def wake(self) -> Reply[Given]:
-        """Nothing; it is there so that the board is read before somebody waits for it."""
+        """Do nothing; calling it loads the board before somebody waits for it."""
         return Reply()
 
     def next_pair(self, annotator_id: int, ahead: int = 0, seed: int | None = None) -> Reply[Given]:
@@ -65,14 +65,14 @@ class Desk:
         return Reply(current=self._next(annotator_id, ahead, seed))
 
     def turn(self, token: str) -> Reply[Given]:
-        """What the person of this token is asked now, and the pair after it."""
+        """The current pair of the person with this token, and the next pair."""
         annotator_id = self.people.find(token).id
         current = self._next(annotator_id, 0)
         then = self._next(annotator_id, 1) if current else None
         return Reply(current=current, then=then, progress=self._progress(annotator_id))
 
     def vote(self, token: str, assignment_id: int, answer: Callable[[int, Side], NewAnswer]) -> Reply[Given]:
-        """Take an answer and give one pair more; `answer` is called with the person's id and the side shown first."""
+        """Record an answer and give one more pair; `answer` is called with the person's id and the side shown first."""
         annotator_id = self.people.find(token).id
         given = self.board.assignment(assignment_id, annotator_id)
         taken = self._record(answer(annotator_id, (given and given.shown_first) or "a"))
@@ -80,11 +80,11 @@ class Desk:
         return Reply(answer=taken, then=then, progress=self._progress(annotator_id))
 
     def record(self, new: NewAnswer) -> Reply[Given]:
-        """Take an answer."""
+        """Record an answer."""
         return Reply(answer=self._record(new))
 
     def undo(self, annotator_id: int, key: str) -> Reply[Given]:
-        """Withdraw the person's latest current answer, which opens its assignment again; no answer: there was none."""
+        """Withdraw the person's latest current answer, which reopens its assignment; no answer: none existed."""
         self.people.require(annotator_id)
         known = self._by_key.get(key)
         if known is not None:
@@ -100,12 +100,12 @@ class Desk:
         return Reply(answer=self._say(given, nothing | {"key": key, "outcome": "withdrawn"}, now))
 
     def progress(self, annotator_id: int) -> Reply[Given]:
-        """How far the person is."""
+        """The person's progress."""
         self.people.require(annotator_id)
         return Reply(progress=self._progress(annotator_id))
 
     def _record(self, new: NewAnswer) -> Answer:
-        """The new answer, or the one that was stored under its key: nothing is changed and nothing is deleted."""
+        """The new answer, or the one stored under its key: nothing is changed or deleted."""
         self.people.require(new.annotator_id)
         if (known := self._by_key.get(new.key)) is not None:
             return new.require_same(known)
@@ -118,17 +118,17 @@ class Desk:
             self._release(given, now)
         elif given.released_at is not None:
             self._lease_again(given, now)
-        is_first = given.said.answer_id is None  # what is put right was read before: its time says nothing
+        is_first = given.said.answer_id is None  # the time of a correction means nothing, as the pair was read before
         return self._say(given, new.row(too_fast_seconds=self._config.too_fast_seconds if is_first else 0.0), now)
 
     def _next(self, annotator_id: int, ahead: int, seed: int | None = None) -> Given | None:
-        """Leases of others that ran out go back first; that of this pair, and of those before it, begins anew."""
+        """Release expired leases of others first; renew the leases of this pair and of those before it."""
         now, lasts = self._now(), timedelta(minutes=self._config.lease_minutes)
         for expired in self.board.expired(now - lasts, annotator_id):
             self._release(expired, now)
         mine = self.board.open_of(annotator_id)
         for given in mine[: ahead + 1]:
-            if now - given.began > lasts / 10:  # asking again and again need not write
+            if now - given.began > lasts / 10:  # repeated requests need not write
                 self._lease_again(given, now)
         return mine[ahead] if len(mine) > ahead else self._give(annotator_id, seed, now)
 
@@ -159,7 +159,7 @@ class Desk:
         return given
 
     def _lease_again(self, given: Given, now: datetime) -> None:
-        """Begin a lease anew; raises Refused where others have its slots, or its person was given it anew."""
+        """Renew a lease; raises Refused if others have its slots, or its person was given the task again."""
         slot, is_taken = given.slot, False
         if given.released_at is not None:
             is_taken = self.board.was_given_again(given)
@@ -171,7 +171,7 @@ class Desk:
         self._lease(given._replace(slot=slot, renewed_at=now, released_at=None))
 
     def _release(self, given: Given, now: datetime) -> None:
-        """Give back what a person had."""
+        """Release a person's assignment."""
         if given.released_at is None:
             self._lease(given._replace(released_at=now))
 
@@ -181,7 +181,7 @@ class Desk:
         self.board.put(given)
 
     def _say(self, given: Given, what: dict[str, Any], now: datetime) -> Answer:
-        """A new answer. It supersedes the current one of its assignment, a withdrawn one too: no gap and no fork."""
+        """Add an answer, superseding the assignment's current one, even if withdrawn, so that the chain is linear."""
         same = {"annotator_id": given.annotator_id, "task_id": given.task_id, "shown_first": given.shown_first}
         links = {"assignment_id": given.id, "supersedes": given.said.answer_id, "created_at": now}
         row = what | same | links | {"id": next(self._ids.answers)}
@@ -191,12 +191,12 @@ class Desk:
         return answer
 
     def _rows_for_new(self) -> Rows:
-        if self.rows[-1].leases:  # a lease that ended makes room for what is new
+        if self.rows[-1].leases:  # an ended lease frees a slot for new rows
             self.rows.append(Rows())
         return self.rows[-1]
 
     def _progress(self, annotator_id: int) -> Progress:
-        """As its person may know it: in a project with known pairs or repeats, nothing of it tells them."""
+        """Progress as shown to its person: it does not reveal gold pairs or repeats."""
         progress = self.board.progress(annotator_id)
         shares = self._config.gold_share, self._config.repeat_share
         if not any(shares):
@@ -206,7 +206,7 @@ class Desk:
 
 
 class People:
-    """Who may answer, by id and by token. visitors: hashes of tokens that are kept nowhere else, and whose they are."""
+    """People who may answer, by id and by token. visitors: hashes of tokens stored nowhere else, with their owners."""
 
     def __init__(self, visitors: Mapping[str, int]) -> None:
         self._visitors = visitors
@@ -215,14 +215,14 @@ class People:
         self._id_of: dict[str | None, int] = {}
 
     def put(self, person: Annotator, token_hash: str | None) -> None:
-        """A person as they are now."""
+        """Update a person."""
         self._id_of.pop(self._hash_of.get(person.id), None)
         self._annotators[person.id] = person
         self._hash_of[person.id] = token_hash
         self._id_of[token_hash] = person.id
 
     def find(self, token: str) -> Annotator:
-        """Whose token it is; raises Refused for nobody's, and for that of one who is disabled."""
+        """The owner of a token; raises Refused for an unknown token, and for a disabled person's."""
         key = hashed(token)
         if key in self._visitors:
             return self.require(self._visitors[key])
@@ -232,12 +232,12 @@ class People:
         return found
 
     def require(self, annotator_id: int) -> Annotator:
-        """The person; raises Refused for one who is not there or disabled."""
+        """The person; raises Refused if unknown or disabled."""
         return require_enabled(self._annotators.get(annotator_id), annotator_id)
 
 
 def require_enabled(annotator: Annotator | None, annotator_id: int) -> Annotator:
-    """The person with this id; raises Refused for one who is not there or disabled."""
+    """The person with this id; raises Refused if unknown or disabled."""
     if annotator is None:
         raise Refused("unknown", f"there is no annotator {annotator_id}; ask for an invitation")
     if annotator.disabled_at is not None:
@@ -246,5 +246,5 @@ def require_enabled(annotator: Annotator | None, annotator_id: int) -> Annotator
 
 
 def hashed(token: str) -> str:
-    """What is kept of a token, which is 256 random bits: nothing slower is needed against guessing."""
+    """The stored hash of a token; 256 random bits need no slower hash against guessing."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

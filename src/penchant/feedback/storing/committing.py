@@ -1,8 +1,8 @@
-"""Group commit: changes asked for by many at once are made one after another in one transaction.
+"""Group commit: concurrent changes are made one after another in one transaction.
 
-Bringing a transaction to the disk takes longer than making a change, and the disk takes twenty changes in the time of
-one. So a thread takes all that wait, makes them in memory (at a `Desk`), writes each kind of row at once, commits, and
-only then tells each that its change is stored. A hundred votes are about ten statements.
+Syncing a transaction to disk takes longer than making a change, and the disk syncs twenty changes in the time of one.
+So a thread takes all waiting changes, makes them in memory (at a `Desk`), writes each kind of row at once, commits, and
+only then reports to each caller that its change is stored. A hundred votes are about ten statements.
 """
 
 import threading
@@ -26,9 +26,9 @@ __all__ = ["GroupCommit", "Mirror"]
 
 Ts = TypeVarTuple("Ts")
 MAX_CHANGES = 100
-"""In one transaction."""
+"""The most changes in one transaction."""
 
-# a statement that is built once costs half of one that is built each time
+# statements are built once, which halves their cost
 SINCE: BindParameter[int] = bindparam("since")
 NUMBERS = (tasks.c.changed, annotators.c.changed, assignments.c.changed, answers.c.id)
 LAST = select(*(select(func.coalesce(func.max(number), -1)).scalar_subquery() for number in NUMBERS))
@@ -58,11 +58,11 @@ LEASE = update(assignments).where(assignments.c.id == bindparam("of"))
 
 
 class Mirror:
-    """What asking needs of the database, in memory: read once, then only what has changed since.
+    """An in-memory copy of the state needed for asking: read once, then updated incrementally.
 
-    Rows are numbered by their changes (schema.py), so what other threads and processes wrote is seen as well. All of it
-    can be forgotten and read again at any time: the database alone is the truth. One thread uses it, within
-    transactions that write. visitors: see `People`.
+    Rows are numbered by their changes (schema.py), so changes of other threads and processes are seen too. It can be
+    dropped and reread at any time: only the database is authoritative. One thread uses it, within writing transactions.
+    visitors: see `People`.
     """
 
     def __init__(self, overlap: int, visitors: dict[str, int]) -> None:
@@ -70,12 +70,12 @@ class Mirror:
         self.forget()
 
     def forget(self) -> None:
-        """Know nothing any more: what was read of a transaction was rolled back."""
+        """Drop all state, because a transaction was rolled back."""
         self.board, self.people = Board(self._overlap), People(self._visitors)
         self._seen = (-1, -1, -1, -1)
 
     def sync(self, connection: Connection) -> None:
-        """Read what has changed since the last time, whoever changed it."""
+        """Read all changes since the last time."""
         task, annotator, given, answer = self._seen
         self._seen = last = tuple(connection.execute(LAST).one())
         if last[0] > task:
@@ -101,11 +101,11 @@ class _Job:
 
 
 class GroupCommit:
-    """Makes changes in a thread of its own, which begins with the first.
+    """Makes changes in its own thread, which starts with the first change.
 
-    A change that raises Refused must have changed nothing by then; the others of its transaction are stored. Where the
-    database cannot be used, nothing of the transaction is stored and each is told so. Any other exception rolls all
-    back, and each change is made again in a transaction of its own, so that one which cannot be made stops no other.
+    A change that raises Refused must have changed nothing; the others of its transaction are stored. If the database
+    cannot be used, nothing of the transaction is stored and each caller gets the error. Any other exception rolls all
+    back, and each change is made again in its own transaction, so that a failing one does not stop the others.
     """
 
     def __init__(self, database: Database, config: ProjectConfig, clock: Callable[[], datetime]) -> None:
@@ -119,9 +119,9 @@ class GroupCommit:
     def submit(
         self, change: Callable[[Desk, *Ts], Reply[Given]], *arguments: *Ts, key: str | None = None
     ) -> Future[Reply[Assignment]]:
-        """Have a method of `Desk` called; the future has its reply once it is committed, or raises Refused.
+        """Call a method of `Desk`; the future returns its reply once committed, or raises Refused.
 
-        key: of the answer that may be recorded.
+        key: that of an answer to record.
         """
         job = _Job(change, arguments, key, Future())
         with self._lock:
@@ -132,7 +132,7 @@ class GroupCommit:
         return job.future
 
     def close(self) -> None:
-        """Make what waits, and end the thread."""
+        """Make all waiting changes, and end the thread."""
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is not None:
@@ -207,7 +207,7 @@ def _write(connection: Connection, rows: Rows) -> None:
 
 
 def _shown(connection: Connection, made: list[Reply[Given] | Refused]) -> list[Reply[Assignment] | Refused]:
-    """The replies with the texts of their pairs."""
+    """Add the texts of their pairs to replies."""
     told = [reply for reply in made if isinstance(reply, Reply)]
     wanted = {given.task_id for reply in told for given in (reply.current, reply.then) if given}
     rows = connection.execute(TEXTS, {"some": sorted(wanted)}) if wanted else ()

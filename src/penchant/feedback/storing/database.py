@@ -1,10 +1,10 @@
-"""Where SQLite and PostgreSQL differ: how a connection is made, and how one writer at a time is had.
+"""The differences between SQLite and PostgreSQL: connections, and how to have one writer at a time.
 
 SQLite writes through one connection behind a lock, in BEGIN IMMEDIATE, with a rollback journal and synchronous=EXTRA: a
-commit that returned is on the disk, and so is the end of its journal, which after a power cut could otherwise come back
-and roll it back. Reads go through connections of their own that cannot write. PostgreSQL writes in ordinary
-transactions that hold an advisory lock, so that a choice sees every earlier choice; the unique constraints of the
-schema stand behind both. SQLite forgets the zone of a time.
+commit that returned is on disk, and so is the end of its journal, which after a power cut could otherwise come back
+and undo it. Reads use their own read-only connections. PostgreSQL writes in ordinary transactions that hold an advisory
+lock, so that a choice sees every earlier choice; the schema's unique constraints protect both. SQLite drops the zone of
+a time.
 """
 
 import threading
@@ -33,9 +33,9 @@ ADVISORY_LOCK = 0x50454E43  # any number, the same in every process; advisory lo
 
 
 class Database:
-    """Transactions to read and to write in.
+    """Transactions for reading and writing.
 
-    Raises ConfigError for a URL that names no database we can open, and DataError where what is there is not one;
+    Raises ConfigError for a URL that cannot be opened, and DataError if it is no database;
     passwords are not shown.
     """
 
@@ -60,13 +60,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database."""
+        """A read transaction with a consistent view of the database."""
         with self._translated(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """The one transaction that writes at this moment; committed on leaving, rolled back by an exception."""
+        """The only write transaction at a time; committed on leaving, rolled back by an exception."""
         with self._translated():
             if self._lock is not None:
                 with self._lock, self._writer.begin() as connection:
@@ -100,7 +100,7 @@ class Database:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Faults of the database itself as the user's errors; a broken constraint stays ours."""
+        """Convert errors of the database to user errors; a violated constraint remains a bug."""
         try:
             yield
         except DatabaseError as error:
@@ -118,9 +118,9 @@ class Database:
 
 
 def new_ids(connection: Connection, table: str, num: int) -> Iterator[int]:
-    """Ids for new rows, ascending and higher than all before, fetched `num` at a time.
+    """Yield ids for new rows, ascending and higher than all before, fetched `num` at a time.
 
-    Nobody else has them while this transaction writes.
+    They are unique while this transaction writes.
     """
     given = 0
     while True:
@@ -129,14 +129,14 @@ def new_ids(connection: Connection, table: str, num: int) -> Iterator[int]:
             ids = sorted(connection.scalars(text(query), {"table": table, "num": num}))
         else:
             last = connection.exec_driver_sql(f"SELECT coalesce(max(id), 0) FROM {table}").scalar_one()
-            first = max(last, given) + 1  # what was given may not be stored yet
+            first = max(last, given) + 1  # ids already given may not be stored yet
             ids = list(range(first, first + num))
         yield from ids
         given = ids[-1]
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """Aware datetimes, stored as UTC; SQLite forgets the zone, so it is put back on reading."""
+    """Aware datetimes, stored as UTC; SQLite drops the zone, so it is restored on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -149,17 +149,17 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 def _keep_file_private(url: URL) -> None:
-    """SQLite's file and what lies beside it are for their owner alone; a new journal takes its mode."""
+    """Make SQLite's files readable by their owner only; a new journal inherits the mode."""
     if not url.database or url.database.startswith((":memory:", "file:")):
         return
-    with suppress(OSError):  # it is there already, or SQLite says why it cannot be
+    with suppress(OSError):  # it exists, or SQLite will report the error
         create_private(Path(url.database), "")
     for end in ("", "-journal", "-wal", "-shm"):
         keep_private(Path(url.database + end))
 
 
 def _prepare_sqlite(engine: Engine, begin: str, *, read_only: bool) -> None:
-    """Transactions are begun by us: the driver's own way begins them late, and never immediately."""
+    """Begin transactions ourselves: the driver begins them late, and never IMMEDIATE."""
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:

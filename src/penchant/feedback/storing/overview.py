@@ -1,4 +1,4 @@
-"""What the store holds, read back: comparisons, progress, disagreements, counts."""
+"""Read back the store: comparisons, progress, disagreements, counts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -41,9 +41,9 @@ class Disagreement(Record):
 
 
 class Counts(Record):
-    """What is in the store. tasks leaves gold out; answered counts current answers that are no skip, of every kind.
+    """The content of the store. tasks excludes gold; answered counts current answers of every kind except skips.
 
-    open: assignments that wait for an answer. by_outcome and by_annotator count what `answered` counts.
+    open: assignments without an answer. by_outcome and by_annotator split `answered`.
     """
 
     tasks: int
@@ -58,9 +58,9 @@ class Counts(Record):
 
 
 def comparisons(database: Database, *, current: bool) -> Iterator[Comparison]:
-    """Answers as comparisons, in the order in which they came; skips and withdrawn answers are not among them.
+    """Yield answers as comparisons, in order of arrival, without skips and withdrawn answers.
 
-    Read in pages, so that a slow reader locks nobody out; answers that come in meanwhile are left out.
+    They are read in pages, so that a slow reader blocks nobody; answers that arrive meanwhile are left out.
     """
     with database.read() as connection:
         last = connection.scalar(select(func.max(answers.c.id))) or 0
@@ -111,9 +111,9 @@ def _comparison(row: Any) -> Comparison:
 
 
 def progress(connection: Connection, config: ProjectConfig) -> Progress:
-    """Of the project: what counts is main answers, `overlap` of them a task.
+    """The progress of the project: main answers, out of `overlap` per task.
 
-    With an overlap of 1 nobody is asked about what another said in the chat: it counts where it is answered.
+    With an overlap of 1, chat tasks are asked of nobody else: they count only if answered.
     """
     query = select_current().where(answers.c.outcome != "skip")
     query = query.where(answers.c.assignment_id.in_(select(assignments.c.id).where(assignments.c.kind == "main")))
@@ -138,7 +138,7 @@ def progress(connection: Connection, config: ProjectConfig) -> Progress:
 
 
 def disagreements(connection: Connection) -> list[Disagreement]:
-    """Tasks whose current main answers are not all the same, in the order of the tasks."""
+    """Tasks with differing current main answers, in task order."""
     split = (
         _decided("main")
         .with_only_columns(answers.c.task_id)
@@ -159,7 +159,7 @@ def disagreements(connection: Connection) -> list[Disagreement]:
 
 
 def counts(connection: Connection) -> Counts:
-    """Everything counted."""
+    """Count everything."""
     query = (
         select_current()
         .with_only_columns(answers.c.outcome, answers.c.flags, assignments.c.kind, annotators.c.name)
@@ -196,9 +196,9 @@ def _count(connection: Connection, query: Select[Any]) -> int:
 
 
 def held(url: str) -> str:
-    """What is in a database, such as "12 pairs, 3 people, 40 answers"; "" where no project has used it.
+    """What is in a database, such as "12 pairs, 3 people, 40 answers"; "" if no project has used it.
 
-    A second project there would ask and count the same pairs. Raises ConfigError where it cannot be reached.
+    A second project there would ask and count the same pairs. Raises ConfigError if it cannot be reached.
     """
     with closing(Database(url)) as database, database.read() as connection:
         there = inspect(connection).get_table_names()

@@ -1,4 +1,4 @@
-"""Annotators and the tokens that let them in; of a token only its hash is stored."""
+"""Annotators and their access tokens; only the hash of a token is stored."""
 
 import secrets
 from datetime import datetime
@@ -22,14 +22,14 @@ __all__ = [
 ]
 
 OWNER_NAME = "me"
-"""Whoever starts `penchant annotate`: they have its link, and no invitation."""
+"""The person who starts `penchant annotate`, who has its link and no invitation."""
 
 MAX_NAME = 100
 COLUMNS = [annotators.c[name] for name in Annotator.model_fields]
 
 
 def invite(connection: Connection, name: str, role: Role, now: datetime) -> Invitation:
-    """A new person, or a new token for one who is there: the old one stops working, and a disabled person is let in."""
+    """Add a person, or give an existing one a new token: the old one stops working, a disabled person is enabled."""
     name = name.strip()
     if not name or len(name) > MAX_NAME or not name.isprintable() or name == UNKNOWN:
         raise ConfigError(f"a name is 1 to {MAX_NAME} printable characters, not {UNKNOWN}; got {name!r}")
@@ -46,20 +46,20 @@ def invite(connection: Connection, name: str, role: Role, now: datetime) -> Invi
 
 
 def enabled_annotator(connection: Connection, who: str | int) -> Annotator | None:
-    """The person of a token, or with this id, who may answer; a token's search is by hash: its time says nothing."""
+    """The enabled person with a token or id; tokens are looked up by hash, so timing reveals nothing."""
     is_it = annotators.c.id == who if isinstance(who, int) else annotators.c.token_hash == hashed(who)
     row = connection.execute(select(*COLUMNS).where(is_it)).first()
     return None if row is None or row.disabled_at is not None else Annotator(**row._mapping)
 
 
 def all_annotators(connection: Connection) -> list[Annotator]:
-    """Everybody, in the order in which they came; those who gave imported answers too."""
+    """All annotators, in order of creation, including those of imported answers."""
     rows = connection.execute(select(*COLUMNS).order_by(annotators.c.id))
     return [Annotator(**row._mapping) for row in rows]
 
 
 def disable(connection: Connection, annotator_id: int, now: datetime) -> None:
-    """Let a person in no more; their open pairs go back to the others, their answers stay."""
+    """Disable a person; their open pairs are released to others, their answers stay."""
     if _read(connection, annotator_id).disabled_at is not None:
         return
     connection.execute(update(annotators).where(annotators.c.id == annotator_id).values(disabled_at=now))
@@ -71,12 +71,12 @@ def disable(connection: Connection, annotator_id: int, now: datetime) -> None:
 
 
 def require(connection: Connection, annotator_id: int) -> Annotator:
-    """The person; raises Refused for one who is not there or disabled."""
+    """The person; raises Refused if unknown or disabled."""
     return require_enabled(_find(connection, annotator_id), annotator_id)
 
 
 def find_or_add(connection: Connection, name: str, now: datetime) -> int:
-    """The id of the person of this name, who is added without a token if need be."""
+    """The id of the person with this name, added without a token if necessary."""
     found = connection.scalar(select(annotators.c.id).where(annotators.c.name == name))
     if found is not None:
         return int(found)

@@ -1,10 +1,10 @@
-"""The tables, for SQLite and PostgreSQL alike, and what many queries on them share.
+"""The tables, for both SQLite and PostgreSQL, and the parts shared by many queries.
 
 Tasks and answers are only ever added. A change or an undo is a new answer that supersedes an older
 one; the current answer is the one that nothing supersedes. An assignment is a lease: `released_at` gives its slot back.
 
-Each insert and update of a task, a person or an assignment numbers the row anew in `changed`, higher than any before:
-who has read the tables up to a number finds by an index what is new since.
+Each insert and update of a task, a person or an assignment renumbers the row in `changed`, higher than any before: a
+reader up to a number finds later changes by an index.
 """
 
 from typing import Any
@@ -53,11 +53,11 @@ __all__ = [
 ]
 
 CHAT = "chat"
-"""The origin of what a person said to the model: where one answer a pair is wanted, nobody else is asked about it."""
+"""The origin of chat tasks: if one answer per pair is wanted, nobody else is asked about them."""
 MAX_ID = 2**31 - 1
-"""Of both databases; a larger number from outside is nobody's."""
+"""The largest id of both databases; a larger number from outside is invalid."""
 DECIDED = ("a", "b", "tie", "both_bad")
-"""The outcomes that say something of the pair."""
+"""The outcomes that judge the pair."""
 
 
 def _changed(table: str) -> Column[int]:
@@ -163,28 +163,28 @@ _later, _held = answers.alias("later"), answers.alias("held")
 
 
 def is_current(table: FromClause = answers) -> ColumnElement[bool]:
-    """The condition on answers, or an alias of them, that nothing supersedes one."""
+    """The condition on answers, or an alias of them, that an answer is not superseded."""
     return ~exists(select(1).where(_later.c.supersedes == table.c.id))
 
 
 def select_current() -> Select[Any]:
-    """Current answers that are not withdrawn."""
+    """Select current answers that are not withdrawn."""
     return select(answers).where(answers.c.outcome != "withdrawn", is_current())
 
 
 def has_answer() -> ColumnElement[bool]:
-    """The condition on assignments that one has a current answer; a skip is one, a withdrawn is none."""
+    """The condition on assignments of having a current answer; a skip counts, a withdrawn one does not."""
     held = select(1).where(_held.c.assignment_id == assignments.c.id, _held.c.outcome != "withdrawn")
     return exists(held.where(is_current(_held)))
 
 
 def read_answer(row: Any) -> Answer:
-    """A row that has all columns of answers."""
+    """Read an answer from a row with all columns of answers."""
     return Answer(**{name: row._mapping[answers.c[name]] for name in Answer.model_fields})
 
 
 def insert_row(connection: Connection, table: Table, values: dict[str, Any]) -> int:
-    """Store a row of a table whose ids are numbers; returns its id."""
+    """Insert a row into a table with numeric ids; returns its id."""
     key = connection.execute(insert(table), values).inserted_primary_key
     assert key is not None, "both databases return the key of a row"
     return int(key[0])

@@ -11,13 +11,13 @@ from penchant.data.records import Comparison
 from penchant.feedback.asking import Desk, hashed
 from penchant.feedback.project import Project
 from penchant.feedback.records import Annotator, Answer, Assignment, Invitation, NewAnswer, Progress, Role
-from penchant.feedback.storing import answers, overview, people, tasks
-from penchant.feedback.storing.answers import Answered
+from penchant.feedback.storing import overview, people, tasks, verdicts_and_history
 from penchant.feedback.storing.committing import GroupCommit
 from penchant.feedback.storing.database import Database
 from penchant.feedback.storing.migrations import upgrade
 from penchant.feedback.storing.overview import Counts, Disagreement
 from penchant.feedback.storing.tasks import TasksAdded
+from penchant.feedback.storing.verdicts_and_history import Answered
 
 __all__ = ["Store"]
 
@@ -26,12 +26,12 @@ utc_now = partial(datetime.now, UTC)
 
 
 class Store:
-    """What people are asked and what they answered, in SQLite or PostgreSQL; any number of threads may use one.
+    """Tasks and answers in SQLite or PostgreSQL; thread-safe.
 
-    submit: have a method of `Desk` called; the future has its `Reply` once all of it is on the disk, or raises Refused.
+    submit: call a method of `Desk`; the future returns its `Reply` once it is on disk, or raises Refused.
 
-    Methods raise Refused (a UserError with a `code`) for what a person may not do, and ConfigError or DataError for a
-    database that cannot be used.
+    Methods raise Refused (a UserError with a `code`) for an action that the person may not take, and ConfigError or
+    DataError for a database that cannot be used.
     """
 
     def __init__(self, project: Project, database: Database, clock: Callable[[], datetime]) -> None:
@@ -44,9 +44,9 @@ class Store:
 
     @classmethod
     def open(cls, project: Project, *, clock: Callable[[], datetime] = utc_now) -> Self:
-        """The project's store, its schema brought up to date.
+        """Open the project's store, upgrading its schema.
 
-        Raises DataError for a database written by a newer Penchant, or one that is none; ConfigError where it cannot
+        Raises DataError for a newer version's database, or another kind of file; ConfigError if it cannot
         be reached.
         """
         database = Database(project.url)
@@ -60,10 +60,10 @@ class Store:
 
     @classmethod
     def of(cls, folder: str | os.PathLike[str], *, create: bool = False) -> Self:
-        """The store of the project in a folder; `create`: also where there is none yet, or its answers are gone.
+        """Open the store of the project in a folder; `create`: also if there is none, or its answers are missing.
 
-        Raises ConfigError where the folder is no project, DataError where the file of its answers is missing: an empty
-        one in its place would hide that. And what `open` raises.
+        Raises ConfigError if the folder is no project, DataError if the file of its answers is missing: creating an
+        empty one would hide the loss. Also raises the errors of `open`.
         """
         project = Project.open(folder, create=create)
         if not create:
@@ -71,7 +71,7 @@ class Store:
         return cls.open(project)
 
     def close(self) -> None:
-        """Store what is under way and close every connection."""
+        """Store pending changes and close every connection."""
         self._group.close()
         self._database.close()
 
@@ -88,12 +88,12 @@ class Store:
     def add_tasks(
         self, comparisons: Iterable[Comparison], *, origin: str, gold: bool = False, all_or_none: bool = False
     ) -> TasksAdded:
-        """Add comparisons to ask; none where an exception is raised on the way.
+        """Add comparisons as tasks; none if an exception is raised.
 
-        The comparison's id is the task's. One that is answered brings its answer too, as its annotator's; with `gold`
-        its outcome is the right answer, against which annotators are checked. Adding the same twice changes nothing.
-        What a person said to the model, under the origin `schema.CHAT`, is given to nobody else where overlap is 1.
-        all_or_none: where one is refused, none is added.
+        The comparison's id is the task's. An answered one also adds its answer, under its annotator; with `gold` its
+        outcome is the right answer, for checking annotators. Adding the same twice changes nothing. With an overlap of
+        1, chat tasks, of the origin `schema.CHAT`, are given to nobody else.
+        all_or_none: if one is refused, none is added.
         """
         with self._database.write() as connection:
             added = tasks.add_tasks(connection, comparisons, origin=origin, gold=gold, now=self._now())
@@ -103,10 +103,10 @@ class Store:
             return added
 
     def set_uncertainty(self, values: Mapping[str, float]) -> int:
-        """How uncertain the answers to tasks are, by id; returns how many of the ids are tasks.
+        """Set the uncertainty of tasks, by id; returns how many of the ids are tasks.
 
-        Any scale will do where every task has a value; beside tasks without one, which count by the disagreement of
-        their answers so far, use 0 to 1. Raises DataError for a value that is not finite.
+        Any scale works if every task has a value; beside tasks without one, which use the disagreement of their answers
+        so far, use 0 to 1. Raises DataError for a value that is not finite.
         """
         with self._database.write() as connection:
             return tasks.set_uncertainty(connection, values)
@@ -114,7 +114,7 @@ class Store:
     # People
 
     def invite(self, name: str, role: Role = "annotator") -> Invitation:
-        """A person, new or known by name, with a new token; an older token of theirs stops working.
+        """Give a person, new or known by name, a new token; their old one stops working.
 
         Raises ConfigError for a name that is empty, longer than 100 characters or not printable.
         """
@@ -122,57 +122,57 @@ class Store:
             return people.invite(connection, name, role, self._now())
 
     def let_in(self, token: str, annotator_id: int) -> None:
-        """Take this token as one of that person, for as long as the store is open; it is kept in memory alone."""
+        """Accept this token for a person while the store is open; it is kept only in memory."""
         self._group.visitors[hashed(token)] = annotator_id
 
     def annotator_by_token(self, token: str) -> Annotator | None:
-        """Whose token it is; None for no one's, and for a disabled person's."""
+        """The owner of a token; None for an unknown token, and for a disabled person's."""
         visitor = self._group.visitors.get(hashed(token))
         with self._database.read() as connection:
             return people.enabled_annotator(connection, token if visitor is None else visitor)
 
     def annotators(self) -> list[Annotator]:
-        """Everybody, also who answered elsewhere and was imported."""
+        """All annotators, including those of imported answers."""
         with self._database.read() as connection:
             return people.all_annotators(connection)
 
     def disable(self, annotator_id: int) -> None:
-        """Let a person answer no more; their answers stay, their open pairs go to others."""
+        """Disable a person; their answers stay, their open pairs go to others."""
         with self._database.write() as connection:
             people.disable(connection, annotator_id, self._now())
 
     # Asking and answering
 
     def prepare(self) -> None:
-        """Read what is needed to give pairs, so that nobody waits for it later."""
+        """Load the state for assigning pairs, so that nobody waits for it later."""
         self.submit(Desk.wake).result()
 
     def next_assignment(
         self, annotator_id: int, *, seed: int | None = None, ahead: Literal[0, 1] = 0
     ) -> Assignment | None:
-        """The open assignment of this person if there is one, else a new one; None: nothing is left for them.
+        """The person's open assignment, else a new one; None if nothing is left for them.
 
-        ahead: 1 for the one after the current one, to fetch it before it is needed. seed: of what is drawn.
+        ahead: 1 for the assignment after the current one, to prefetch it. seed: seeds the draw.
         """
         return self.submit(Desk.next_pair, annotator_id, ahead, seed).result().current
 
     def assignment(self, assignment_id: int, annotator_id: int) -> Assignment | None:
         """A person's own assignment, open or not; None for another's."""
         with self._database.read() as connection:
-            return answers.own_assignment(connection, assignment_id, annotator_id)
+            return verdicts_and_history.own_assignment(connection, assignment_id, annotator_id)
 
     def record(self, answer: NewAnswer) -> Answer:
-        """Store an answer; when this returns, it is on the disk.
+        """Store an answer; when this returns, it is on disk.
 
-        The same answer under the same key is stored once and returned again. On an assignment that is answered
-        already, the new answer supersedes the current one. A skip gives the slot to others.
+        The same answer under the same key is stored once and returned again. On an assignment that is already answered
+        the new answer supersedes the current one. A skip releases the slot to others.
         """
         recorded = self.submit(Desk.record, answer, key=answer.key).result().answer
         assert recorded is not None, "what is recorded is in the reply"
         return recorded
 
     def undo(self, annotator_id: int, key: str) -> Answer | None:
-        """Withdraw that person's latest current answer, so that its pair is open again; None where there is none."""
+        """Withdraw that person's latest current answer, so that its pair is open again; None if there is none."""
         return self.submit(Desk.undo, annotator_id, key, key=key).result().answer
 
     def adjudicate(
@@ -187,21 +187,21 @@ class Store:
         comment: str = "",
         seconds: float = 0.0,
     ) -> Answer:
-        """Store an admin's verdict on a task whose answers differ; it supersedes an earlier verdict."""
+        """Store an admin's verdict on a task with differing answers; it supersedes an earlier verdict."""
         new = {"annotator_id": annotator_id, "key": key, "outcome": outcome, "strength": strength}
         new |= {"reasons": reasons, "comment": comment, "seconds": seconds}
         with self._database.write() as connection:
-            return answers.adjudicate(connection, self._config, task_id, new, self._now())
+            return verdicts_and_history.adjudicate(connection, self._config, task_id, new, self._now())
 
     # Reading back
 
     def history(self, annotator_id: int, limit: int = 50, before: int | None = None) -> list[Answered]:
-        """A person's own current answers, newest first; `before`: the answer id at which the page before ended."""
+        """A person's own current answers, newest first; `before`: the last answer id of the previous page."""
         with self._database.read() as connection:
-            return answers.history(connection, annotator_id, limit, before)
+            return verdicts_and_history.history(connection, annotator_id, limit, before)
 
     def progress(self, annotator_id: int | None = None) -> Progress:
-        """Of one person, as they may know it, or of the project."""
+        """The progress of one person, as shown to them, or of the project."""
         if annotator_id is None:
             with self._database.read() as connection:
                 return overview.progress(connection, self._config)
@@ -210,7 +210,7 @@ class Store:
         return own
 
     def comparisons(self, *, current: bool = True) -> Iterator[Comparison]:
-        """Every current answer as a Comparison whose id is the task's; `current=False`: superseded ones too.
+        """Yield every current answer as a Comparison with the task's id; `current=False`: superseded ones too.
 
         meta is the task's own, and under "answer": key, kind, chosen_by, probability, seconds, flags, reasons, comment
         and, for a gold task, gold (the right answer).
@@ -218,11 +218,11 @@ class Store:
         return overview.comparisons(self._database, current=current)
 
     def disagreements(self) -> list[Disagreement]:
-        """Tasks whose current main answers differ, with the answers and the verdict if there is one."""
+        """Tasks with differing current main answers, the answers, and the verdict if there is one."""
         with self._database.read() as connection:
             return overview.disagreements(connection)
 
     def counts(self) -> Counts:
-        """What is in the store."""
+        """The counts of the store's content."""
         with self._database.read() as connection:
             return overview.counts(connection)

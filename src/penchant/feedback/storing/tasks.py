@@ -1,4 +1,4 @@
-"""Comparisons into the store: new tasks, gold tasks, and answers that were given elsewhere."""
+"""Add comparisons to the store: new tasks, gold tasks, and answers given elsewhere."""
 
 import json
 import uuid
@@ -26,9 +26,9 @@ STORED = select(tasks.c.id, tasks.c.prompt, tasks.c.a, tasks.c.b, tasks.c.gold)
 
 
 class TasksAdded(Record):
-    """What became of comparisons: tasks and answers that are new, tasks known before, and why others were refused.
+    """The result of adding comparisons: new tasks and answers, known tasks, and refused ones with reasons.
 
-    unread: the fields of the file that nobody reads, in how many rows, and where first.
+    unread: unread fields of the file, with the number of rows and the first place.
     """
 
     added: int
@@ -38,7 +38,7 @@ class TasksAdded(Record):
     unread: tuple[str, ...] = ()
 
     def left_out(self, most: int) -> Iterator[str]:
-        """What could not be taken, in words: `most` rows with their reasons, and the fields that nobody reads."""
+        """What was refused, in words: `most` rows with their reasons, and unread fields."""
         yield from (f"left out: {reason}" for reason in self.refused[:most])
         if len(self.refused) > most:
             yield f"and {len(self.refused) - most} more were left out"
@@ -49,7 +49,7 @@ class TasksAdded(Record):
 def add_tasks(
     connection: Connection, comparisons: Iterable[Comparison], *, origin: str, gold: bool, now: datetime
 ) -> TasksAdded:
-    """Store what is new; what is there already is counted, and what cannot be taken is refused with its reason."""
+    """Store new comparisons, count existing ones, and refuse invalid ones with a reason."""
     counts: Counter[str] = Counter()
     seen: Counter[str] = Counter()
     refused: list[str] = []
@@ -84,13 +84,13 @@ def add_tasks(
 
 
 def _stored(connection: Connection, comparisons: Sequence[Comparison]) -> dict[str, dict[str, Any]]:
-    """The tasks that are there under the ids of these."""
+    """The stored tasks with these ids."""
     ids = {comparison.id for comparison in comparisons if "\x00" not in comparison.id}
     return {row.id: dict(row._mapping) for row in connection.execute(STORED.where(tasks.c.id.in_(ids)))}
 
 
 def set_uncertainty(connection: Connection, values: Mapping[str, float]) -> int:
-    """Set how uncertain tasks are; returns how many of the ids are tasks."""
+    """Set the uncertainty of tasks; returns how many of the ids are tasks."""
     for task_id, value in values.items():
         if not (isinstance(value, int | float) and abs(value) < float("inf")):
             raise DataError(f"the uncertainty of {task_id} must be a finite number, got {value!r}")
@@ -101,7 +101,7 @@ def set_uncertainty(connection: Connection, values: Mapping[str, float]) -> int:
 
 
 def fault(comparison: Comparison, *, gold: bool) -> str | None:
-    """Why nobody could be asked this, or the answer not be stored; None where there is nothing against it."""
+    """Why the task cannot be asked, or the answer not stored; None if it is valid."""
     a, b = comparison.a.text.strip(), comparison.b.text.strip()
     faults = {
         "the id is empty; write one": not comparison.id,
@@ -116,7 +116,7 @@ def fault(comparison: Comparison, *, gold: bool) -> str | None:
 
 
 def _conflict(there: Mapping[str, Any] | None, row: Mapping[str, Any], *, gold: bool) -> str | None:
-    """Why the task cannot be the one that is stored under its id."""
+    """Why the task conflicts with the one stored under its id."""
     if there is None:
         return None
     if any(there[name] != row[name] for name in ("prompt", "a", "b")):
@@ -128,7 +128,7 @@ def _conflict(there: Mapping[str, Any] | None, row: Mapping[str, Any], *, gold: 
 
 
 def _task_row(comparison: Comparison, origin: str, gold: bool, now: datetime) -> dict[str, Any]:
-    """A row of tasks, but for its position."""
+    """A row of tasks, without its position."""
     return {
         "id": comparison.id,
         **comparison.model_dump(mode="json", include={"prompt", "a", "b"}),
@@ -142,7 +142,7 @@ def _task_row(comparison: Comparison, origin: str, gold: bool, now: datetime) ->
 def _add_answer(
     connection: Connection, comparison: Comparison, seen: Counter[str], ids: dict[str, int], now: datetime
 ) -> bool:
-    """Store the answer of a comparison unless it is there; with an assignment that says where it came from."""
+    """Store the answer of a comparison unless it exists, with an assignment that records its origin."""
     details = details_of(comparison)
     key = details.key or _made_key(comparison, seen)
     if connection.scalar(select(answers.c.id).where(answers.c.key == key)) is not None:
@@ -171,7 +171,7 @@ def _add_answer(
 
 
 def _made_key(comparison: Comparison, seen: Counter[str]) -> str:
-    """The same row of the same file gets the same key each time; equal rows are counted, so that each is an answer."""
+    """A reproducible key for a row of a file; equal rows are numbered, so that each is an answer."""
     content = comparison.model_dump_json(exclude={"prompt", "a", "b"})
     seen[content] += 1
     return str(uuid.uuid5(NAMESPACE, json.dumps([content, seen[content]])))

@@ -1,4 +1,4 @@
-"""The web pages on which people compare responses, and on which the owner of a project watches and invites."""
+"""The web pages on which people compare responses, and on which the owner monitors a project and invites people."""
 
 from penchant.feedback.web.app import create_app
 

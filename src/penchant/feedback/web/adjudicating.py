@@ -1,7 +1,7 @@
-"""Where people disagree, an admin decides: the page with their answers, and the verdicts it sends.
+"""Adjudication: the admin's page of disagreeing answers, and the verdicts it sends.
 
-The two responses stand in an order drawn from the task's id, not in the file's, and their sources stay hidden: whoever
-decides is as blind as those who answered.
+The two responses are in an order derived from the task's id, not the file's, and their sources are hidden, so that the
+admin is as blind as the annotators.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUM_A_PAGE = 20
 
 
 class SentVerdict(BaseModel):
-    """A verdict as the page sends it: a place, not a side."""
+    """A verdict as the page sends it: a position, not a side."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key: str = Field(min_length=8, max_length=100)
@@ -36,7 +36,7 @@ class SentVerdict(BaseModel):
 
 @router.get("/admin/adjudicate")
 def adjudicate(request: Request, person: Admin, page: Annotated[int, Query(ge=1, le=100_000)] = 1) -> Response:
-    """Tasks whose answers differ, those without a verdict first."""
+    """Tasks with differing answers, those without a verdict first."""
     room = room_of(request)
     found = sorted(room.store.disagreements(), key=lambda task: task.adjudication is not None)
     first = (page - 1) * NUM_A_PAGE

@@ -1,4 +1,4 @@
-"""The pages of the people who run a project: what came in, who answers and how well, invitations, exports."""
+"""The admin pages: answers received, annotators and their reliability, invitations, exports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ExportFormat = Literal["pairs", "kto", "sft", "arena", "raw"]
 
 
 class SentInvitation(BaseModel):
-    """A person to invite; inviting one who is there makes a new link, and the old one stops working."""
+    """A person to invite; inviting an existing one makes a new link, and the old one stops working."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str = Field(min_length=1, max_length=100)
@@ -33,7 +33,7 @@ class SentInvitation(BaseModel):
 
 @router.get("/admin")
 def admin(request: Request, person: Admin) -> Response:
-    """The page; it renews its figures by `/admin/figures`."""
+    """The page; it refreshes its figures with `/admin/figures`."""
     return _figures_page(request, person, "admin.html")
 
 
@@ -55,7 +55,7 @@ def download(request: Request, person: Admin, to: ExportFormat) -> Response:
     from penchant.feedback.exports import export
 
     room = room_of(request)
-    folder = tempfile.TemporaryDirectory(prefix="penchant-")  # no other user of this machine can look into it
+    folder = tempfile.TemporaryDirectory(prefix="penchant-")  # readable only by this user
     file = Path(folder.name) / f"{to}.jsonl"
     try:
         export(room.store, to, file)
@@ -73,7 +73,7 @@ def download(request: Request, person: Admin, to: ExportFormat) -> Response:
 
 @router.post("/api/admin/invitations")
 def invite(request: Request, person: Admin, sent: SentInvitation) -> dict[str, Any]:
-    """A link for a person. It is shown this once; only its hash is kept."""
+    """A link for a person. It is shown only once; only its hash is stored."""
     room = room_of(request)
     if room.sessions.is_owner(sent.name):
         raise HTTPException(409, f"{sent.name} has the link that penchant annotate prints; choose another name")
@@ -93,7 +93,7 @@ def invite(request: Request, person: Admin, sent: SentInvitation) -> dict[str, A
 def disable(
     request: Request, person: Admin, annotator_id: Annotated[int, InPath(ge=1, le=2**31 - 1)]
 ) -> dict[str, int]:
-    """Let a person in no more; their answers stay."""
+    """Disable a person; their answers stay."""
     room = room_of(request)
     if annotator_id == person.id or (room.sessions.owner and annotator_id == room.sessions.owner.annotator_id):
         raise HTTPException(409, "neither yourself nor whoever started the server can be disabled")

@@ -27,7 +27,7 @@ AssignmentId = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
 class SentAnswer(BaseModel):
-    """An answer as the page sends it: a place, not a side. key: made by the page; sent twice, it is one answer."""
+    """An answer as the page sends it: a position, not a side. key: made by the page; sent twice, it counts once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key: Text = Field(min_length=8, max_length=100)
@@ -39,7 +39,7 @@ class SentAnswer(BaseModel):
     seconds: float = Field(ge=0, le=10_000_000, allow_inf_nan=False)
 
     def at(self, annotator_id: int, shown_first: Side) -> NewAnswer:
-        """The answer of this person, to whom that side was shown first."""
+        """The answer of a person to whom that side was shown first."""
         outcome = outcome_at(self.outcome, shown_first)
         said = self.model_dump(exclude={"outcome", "strength"})
         strength = self.strength if outcome in ("a", "b") else None
@@ -71,12 +71,12 @@ def annotate(request: Request, person: Person) -> Response:
 
 
 def _queue_name(project: Project, person: Annotator) -> str:
-    """Under what a browser keeps answers that wait: this person's in this project, also after a new link."""
+    """The browser's storage key for unsent answers of this person in this project, also after a new link."""
     return hashlib.sha256(f"{project.path.resolve()}\0{person.id}".encode()).hexdigest()[:16]
 
 
 async def next_pairs(request: Request) -> Response:
-    """The pair to answer now, the one after it where it could be had, and how far it is."""
+    """The pair to answer now, the next one if available, and the progress."""
     turn = await wrap_future(request.app.state.room.store.submit(Desk.turn, request.state.session))
     return _json(
         current=turn.current and assignment_view(turn.current),
@@ -86,7 +86,7 @@ async def next_pairs(request: Request) -> Response:
 
 
 async def record(request: Request) -> Response:
-    """Save an answer; the reply means that it is on disk. It brings one pair more, so that one is always ahead."""
+    """Save an answer; the reply means that it is on disk. It contains one more pair, to have one prefetched."""
     sent = SentAnswer.model_validate_json(await request.body())
     vote = (Desk.vote, request.state.session, sent.assignment_id, sent.at)
     voted = await wrap_future(request.app.state.room.store.submit(*vote, key=sent.key))
@@ -100,12 +100,12 @@ async def record(request: Request) -> Response:
 
 
 often = [Route("/api/next", next_pairs), Route("/api/answers", record, methods=["POST"])]
-"""Routes that are asked a hundred times as often as all others, without the machinery that those afford."""
+"""The most frequent routes by far, without the overhead of the others."""
 
 
 @router.post("/api/undo")
 def undo(request: Request, person: Person, sent: SentUndo) -> dict[str, Any]:
-    """Take back one's latest answer; the pair waits for an answer again. withdrawn: what one had said of it."""
+    """Take back one's latest answer; the pair is open again. withdrawn: the answer it had."""
     room = room_of(request)
     latest = room.store.history(person.id, 1)
     undone = room.store.undo(person.id, sent.key)
@@ -142,7 +142,7 @@ def assignment(request: Request, person: Person, assignment_id: AssignmentId) ->
 
 @router.get("/api/assignments/{assignment_id}/text/{place}")
 def whole_text(request: Request, person: Person, assignment_id: AssignmentId, place: str) -> dict[str, Any]:
-    """The whole of a text that the view has cut, as written, in pieces."""
+    """The full text of a truncated view, as written, in pieces."""
     text = text_at(_own(request, person, assignment_id), place)
     if text is None:
         raise HTTPException(404, "there is no such text")
@@ -151,7 +151,7 @@ def whole_text(request: Request, person: Person, assignment_id: AssignmentId, pl
 
 @router.get("/api/progress")
 def progress(request: Request, person: Person) -> dict[str, Any]:
-    """How far one is."""
+    """One's own progress."""
     return progress_view(room_of(request).store.progress(person.id))
 
 

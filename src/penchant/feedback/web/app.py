@@ -42,7 +42,7 @@ STATUS_OF_REFUSED = {
 
 @dataclass(frozen=True)
 class Room:
-    """What the routes share."""
+    """The objects shared by the routes."""
 
     store: Store
     project: Project
@@ -61,9 +61,9 @@ def create_app(
 ) -> FastAPI:
     """The annotation app for one project.
 
-    allowed_hosts: the names under which it is opened, any other Host is refused. secure: whether the cookie is for
-    https alone. owner: a token kept outside the store that opens one annotator's session. chat: a router with more
-    pages, served behind the same guard.
+    allowed_hosts: its host names, any other Host is refused. secure: whether the cookie is for https only. owner: a
+    token, stored outside the store, that opens one annotator's session. chat: a router with more pages, served behind
+    the same guard.
     """
     app = FastAPI(title="Penchant", docs_url=None, redoc_url=None, openapi_url=None)
     store.prepare()
@@ -99,7 +99,7 @@ async def _refuse_answer(request: Request, error: Any) -> Response:
 
 
 async def _report(request: Request, error: Any) -> Response:
-    """What the store could not do. To an admin in its words; to others without them, since they may name files."""
+    """Report an error of the store: in full to admins, without details to others, as these may name files."""
     if request.url.path.startswith(("/api/admin", "/admin")):
         return JSONResponse({"error": str(error)}, 422)
     log.error("%s", error)

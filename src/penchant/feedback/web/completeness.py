@@ -1,4 +1,4 @@
-"""Whether HTML says all that the text did from which it was made: no word and no letter may vanish."""
+"""Check that rendered HTML keeps all of its source text: no word and no letter may vanish."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["loses"]
 
 
 def loses(text: str, html: str, told: list[str]) -> bool:
-    """Whether a letter or a word of the text is not in what a reader of the HTML sees.
+    """Whether a letter or a word of the text is missing from the visible HTML.
 
-    told: what is there in another way: formulas that are drawn, and addresses that are the text of their link. A
+    told: text shown in another way: rendered formulas, and addresses that are the text of their link. A
     character that the text names (`&copy;`) counts as itself.
     """
     numbers = " ".join(re.findall(r'<li value="(\d+)">', html))

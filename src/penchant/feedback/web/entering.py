@@ -1,4 +1,4 @@
-"""The way in and out: a link with a token becomes a session, which ends; and a sign of life for who watches us."""
+"""Sign in and out: a link with a token starts a session; and a health check."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ router = APIRouter()
 
 @router.get("/join/{token}")
 def join(request: Request, token: str) -> Response:
-    """Give the browser its session and go on to the first page; where somebody else's lives there, ask before.
+    """Start the browser's session and continue to the first page; ask first if another person's session exists.
 
-    The page goes on by itself instead of by a redirect: a browser that came from another site (a mail, a chat) would
-    not send a SameSite=Strict cookie along a redirect, and the person would stand before a closed door.
+    The page continues by itself instead of by a redirect: a browser coming from another site (a mail, a chat) would not
+    send a SameSite=Strict cookie along a redirect, and the person would be refused.
     """
     room, person = room_of(request), _owner_of(request, token)
     there = _who_is_there(request)
@@ -30,13 +30,13 @@ def join(request: Request, token: str) -> Response:
 
 @router.post("/join/{token}")
 def join_instead(request: Request, token: str) -> Response:
-    """Put this session in the place of another person's: they said yes on our page."""
+    """Replace another person's session, after a confirmation on our page."""
     return _let_in(request, token, _owner_of(request, token), JSONResponse({}))
 
 
 @router.post("/api/sign-out")
 def sign_out(request: Request) -> Response:
-    """Forget the session in this browser; the person's link opens it again."""
+    """End the session in this browser; the person's link opens it again."""
     response = JSONResponse({})
     end_session(response, request.headers["host"])
     return response
@@ -50,7 +50,7 @@ def _owner_of(request: Request, token: str) -> Annotator:
 
 
 def _who_is_there(request: Request) -> str:
-    """The name of whoever has a session in this browser; "" where nobody has, or it works no more."""
+    """The name of the person with a session in this browser; "" if there is none, or it is invalid."""
     if session := request.state.session:
         person = room_of(request).sessions.annotator(session)
         return person.name if person else ""
@@ -65,6 +65,6 @@ def _let_in(request: Request, token: str, person: Annotator, response: Response)
 
 @router.get("/healthz")
 def healthz(request: Request) -> dict[str, str]:
-    """That the server answers and its database can be read."""
+    """Report that the server answers and its database can be read."""
     room_of(request).store.annotators()
     return {"status": "ok"}

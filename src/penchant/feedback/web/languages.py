@@ -1,4 +1,4 @@
-"""The words of the pages in English and Chinese: which language a request wants, and its words."""
+"""The texts of the pages in English and Chinese, and the choice of a request's language."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COOKIE = "penchant_language"
 
 
 def choose(request: Request) -> str:
-    """The language asked for by `?lang=`, else by the cookie, else by the browser; English where none is ours."""
+    """The language from `?lang=`, else from the cookie, else from the browser; English if none is supported."""
     for asked in (request.query_params.get("lang"), request.cookies.get(COOKIE)):
         if asked in LANGUAGES:
             return asked
@@ -23,7 +23,7 @@ def choose(request: Request) -> str:
 
 
 def _best(header: str) -> str:
-    """Of an Accept-Language header such as `zh-CN,zh;q=0.9,en;q=0.8`, the first of ours with the highest weight."""
+    """The supported language of highest weight in an Accept-Language header, as `zh-CN,zh;q=0.9,en;q=0.8`."""
     found: list[tuple[float, str]] = []
     for part in header[:500].split(","):
         tag, _, weight = part.strip().partition(";q=")
@@ -38,12 +38,12 @@ def _best(header: str) -> str:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def words(language: str) -> dict[str, str]:
-    """Every sentence of the pages in one language, by its key."""
+    """All texts of the pages in one language, by key."""
     return _read(language)["annotators"] | _read(language)["admins"]
 
 
 def words_for(language: str, role: str | None) -> dict[str, str]:
-    """The sentences that the scripts of a page may say: those of the admin's pages only to admins."""
+    """The texts for a page's scripts; those of the admin pages only for admins."""
     return words(language) if role == "admin" else _read(language)["annotators"]
 
 

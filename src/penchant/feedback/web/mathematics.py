@@ -1,9 +1,8 @@
-"""LaTeX as MathML, which browsers draw themselves: no script, no fonts to fetch, nothing to click.
+"""LaTeX as MathML, which browsers render natively: no scripts, no font downloads.
 
-latex2mathml reads the formula, and what it makes of it is not trusted: only elements and attributes of the tables below
-are written, with every character through `escape`. A formula is left as it was written when it cannot be read, needs
-another element, holds a command that is not known, defines one (which could grow without bound), or would lose a letter
-or a digit on the way.
+latex2mathml parses the formula, and its output is not trusted: only elements and attributes of the tables below are
+written, with every character through `escape`. A formula is left as written if it cannot be parsed, needs another
+element, has an unknown command, defines one (which could grow without bound), or would lose a letter or a digit.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ ATTRIBUTES = {
     "lspace": SMALL,
     "rspace": SMALL,
 }
-SAME_AS_A_ROW = frozenset({"mpadded"})  # moves what it holds, which may hide it
+SAME_AS_A_ROW = frozenset({"mpadded"})  # moves its content, which may hide it
 DEFINITION = re.compile(r"\\((re|provide)?newcommand|[egx]?def|let|DeclareMathOperator|newenvironment)(?![a-z])")
 COMMAND = re.compile(r"\\(begin|end)\s*\{[a-zA-Z]+\*?\}|\\operatorname\*?|\\[a-zA-Z]+")
 PROSE = re.compile(r"[A-Za-z]{3,}[,;]?\s+[A-Za-z]{2,}")
@@ -54,14 +53,14 @@ REFERENCE = re.compile(r"&#x[0-9A-Fa-f]{1,6};")
 
 
 def mathml(latex: str, is_block: bool, escape: Callable[[str], str]) -> str | None:
-    """The formula as an element `math`, or None where it is better shown as it was written."""
+    """The formula as an element `math`, or None if it is better shown as written."""
     if len(latex) > LONGEST or "%" in latex or DEFINITION.search(latex) or PROSE.search(TEXT.sub("", latex)):
         return None
-    from latex2mathml.converter import convert_to_element  # reads a table of symbols: only where there is a formula
+    from latex2mathml.converter import convert_to_element  # loads a table of symbols, so import it only for a formula
 
     try:
         tree = convert_to_element(latex, display="block" if is_block else "inline")
-    except Exception:  # whatever a model wrote; the library has no one class for what it cannot read
+    except Exception:  # arbitrary input; the library has no common class for parse errors
         return None
     return _written(tree, escape, DEEPEST) if _says_all(latex, tree) else None
 
@@ -91,7 +90,7 @@ def _text(element: Element) -> str:
 
 
 def _says_all(latex: str, tree: Element) -> bool:
-    """Whether commands and references were understood, and each letter and digit stands there, in whatever alphabet."""
+    """Whether all commands and references were understood, and every letter and digit is present, in any alphabet."""
     drawn = "".join(map(_text, tree.iter()))
     return not re.search(r"\\|&#", drawn) and _alphanumerics(COMMAND.sub("", latex)) <= _alphanumerics(drawn)
 

@@ -20,7 +20,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 
 class Pages:
-    """Renders templates for one project. title: of the project, shown at the top of every page."""
+    """Renders templates for one project. title: the project's, shown at the top of every page."""
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -37,7 +37,7 @@ class Pages:
         self.environment.filters["marked"] = lambda text: Markup(escape(text))
 
     def render(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """The page; `?lang=` is remembered."""
+        """Render a page; `?lang=` is remembered."""
         language = languages.choose(request)
         session: str = request.state.session
         role = getattr(values.get("person"), "role", None)
@@ -57,5 +57,5 @@ class Pages:
         return response
 
     def message(self, request: Request, message: str, status: int = 200) -> HTMLResponse:
-        """A plain page with one title and one sentence: `message` names both in the languages' files."""
+        """A plain page with one title and one sentence: `message` is the key of both in the language files."""
         return self.render(request, "message.html", status, message=message)

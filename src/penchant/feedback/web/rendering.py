@@ -1,11 +1,11 @@
-"""Text that a model wrote, as HTML that can do nothing: no scripts, no requests, no hidden characters.
+"""Render untrusted model text as inert HTML: no scripts, no requests, no hidden characters.
 
-Nothing vanishes: addresses and titles of links, all that follows the marks of a code block and the numbers of a list
-are shown, and a text of which a word would be lost all the same is shown as it was written.
+Nothing vanishes: addresses and titles of links, the info string of a code block and the numbers of a list are shown,
+and a text that would still lose a word is shown as written.
 
-Three rules carry the safety. Raw HTML in the text is text (markdown-it's `html` is off). A link leads to http, https or
-mailto and nowhere else, and an image is never loaded: it is shown as a link. Every character of the text passes through
-`escape`, which also makes characters visible that steer a terminal, reverse what follows or cannot be seen at all.
+Three rules ensure safety. Raw HTML in the text is text (markdown-it's `html` is off). Links lead only to http, https or
+mailto, and images are never loaded: they are shown as links. Every character of the text passes through `escape`, which
+also makes characters visible that control a terminal, reverse text or are invisible.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from penchant.feedback.web.mathematics import mathml
 __all__ = ["VIEW_CHARACTERS", "View", "escape", "mark", "pieces", "view"]
 
 VIEW_CHARACTERS = 12_000
-"""Longer texts are cut in the view; the whole is fetched in pieces when somebody asks."""
+"""Longer texts are truncated in the view; the full text is fetched in pieces on request."""
 PIECE_CHARACTERS = 16_000
 MAX_NESTING = 20
 SCHEMES = frozenset({"http", "https", "mailto"})
@@ -44,9 +44,9 @@ LINK_ATTRIBUTES = ' rel="noopener noreferrer nofollow" target="_blank"'
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-# Paragraphs of ordinary writing, in which Markdown finds nothing: no mark, no space of an unusual kind, and each line
-# begins with a letter or a number (not that of a list) and ends without a space. That is most of what people and models
-# write, and the parser takes fifty times as long to the same result.
+# Paragraphs of ordinary text without any Markdown: no mark, no unusual space, and each line begins with a letter or a
+# number (not of a list) and ends without a space. This is most text, and the parser takes fifty times as long for the
+# same result.
 MARKS = r"\\`*_\[\]<>&~$|"
 SPACES = r"\x00-\x1f\x7f-\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 LINE = rf"(?!\d+[.)])[^\W_][^{MARKS}{SPACES}]*(?<! )"
@@ -71,13 +71,13 @@ class View:
 
     @property
     def is_cut(self) -> bool:
-        """Whether there is more than is shown."""
+        """Whether the text is truncated."""
         return self.length > VIEW_CHARACTERS
 
 
 @lru_cache(maxsize=2048)
 def view(text: str) -> View:
-    """The text as HTML and as written, both cut at VIEW_CHARACTERS."""
+    """The text as HTML and as written, both truncated at VIEW_CHARACTERS."""
     head = text[:VIEW_CHARACTERS]
     return View(html=_render(head), raw=mark(head), length=len(text))
 
@@ -94,7 +94,7 @@ def _parse(text: str) -> str:
     env: dict[str, Any] = {}
     tokens = parser.parse(text.replace("\x00", "<U+0000>"), env)
     if max((token.level for token in tokens), default=0) >= MAX_NESTING - 2:
-        return _as_written(text)  # the parser leaves out what is nested deeper, and nothing may be left out
+        return _as_written(text)  # the parser drops deeper nesting, but nothing may be lost
     html = str(parser.renderer.render(tokens, parser.options, env))
     return _as_written(text) if loses(text, html, env.get("told", [])) else html
 
@@ -104,17 +104,17 @@ def _as_written(text: str) -> str:
 
 
 def pieces(text: str) -> list[str]:
-    """The whole text as written, in parts small enough for a browser to lay out one at a time."""
+    """Split the full text, as written, into parts small enough for a browser to lay out."""
     return [mark(text[i : i + PIECE_CHARACTERS]) for i in range(0, len(text), PIECE_CHARACTERS)]
 
 
 def mark(text: str) -> str:
-    """Plain text in which characters that cannot be seen are spelt out, as `<U+202E>`."""
+    """Plain text with invisible characters spelt out, as `<U+202E>`."""
     return UNSEEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text.replace("\r\n", "\n"))
 
 
 def escape(text: str) -> str:
-    """HTML of a plain text; characters that cannot be seen become visible marks."""
+    """Escape plain text for HTML; invisible characters become visible marks."""
     return re.sub(r"&lt;(U\+[0-9A-F]{4,6})&gt;", r'<span class="unseen">&lt;\1&gt;</span>', escape_html(mark(text)))
 
 
@@ -146,7 +146,7 @@ def _mathematics(state: StateInline, silent: bool) -> bool:
 
 
 def _whole_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Block rule: a table, unless a row has more cells than there are columns: the rule would leave them out."""
+    """Block rule: a table, unless a row has more cells than columns, which the original rule would drop."""
     num_before = len(state.tokens)
     if not table(state, start, end, silent):
         return False
@@ -164,7 +164,7 @@ def _num_cells(line: str) -> int:
 
 
 class _Renderer(RendererHTML):
-    """Writes every character of the text through `escape`; nothing of it becomes an attribute but a checked link."""
+    """Writes every character of the text through `escape`; only checked links become attributes."""
 
     def text(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return escape(tokens[index].content)
@@ -221,7 +221,7 @@ class _Renderer(RendererHTML):
         return "</table></div>\n"
 
     def th_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-        return "<th>"  # without the style attribute that aligns it, which the policy of the page would refuse
+        return "<th>"  # without the style attribute that aligns it, which the page's CSP would refuse
 
     def td_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         return "<td>"

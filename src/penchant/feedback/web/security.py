@@ -1,4 +1,4 @@
-"""What every request must pass before a page sees it, and what every response carries.
+"""Security checks of every request, and security headers of every response.
 
 `Guard` wraps the whole app, so that no route can forget a check: the Host is one we serve (against DNS rebinding); a
 request that may change something comes from our own page (Origin), proves that its page belongs to this session
@@ -47,9 +47,9 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware, outermost: refuses what is not ours and puts the headers on every response.
+    """The outermost ASGI middleware: refuses invalid requests and adds headers to every response.
 
-    allowed_hosts: names (or name:port) under which we are opened; anything else is refused with 421.
+    allowed_hosts: valid host names (or name:port); anything else is refused with 421.
     """
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str]) -> None:
@@ -78,7 +78,7 @@ class Guard:
         try:
             await self.app(scope, receive, answer.send)
         except Exception:
-            log.exception("%s failed", scope["method"])  # without the path: it may hold the token of an invitation
+            log.exception("%s failed", scope["method"])  # without the path, which may contain an invitation's token
             if not answer.started:
                 await answer.refuse(500, "something went wrong here; reload the page")
 
@@ -94,7 +94,7 @@ class Guard:
         is_ours = origin in (f"http://{host}", f"https://{host}")
         if not is_ours or headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return 403, "the request does not come from a page of this server"
-        if not scope["path"].startswith(JOIN):  # who joins has no session yet, and proves themselves by the link
+        if not scope["path"].startswith(JOIN):  # joining has no session yet; the link authenticates it
             if not session:
                 return 401, "there is no session; open your link again"
             given = headers.get("x-csrf-token", "")
@@ -111,7 +111,7 @@ class Guard:
 
 
 class _Answer:
-    """The response on its way out: adds the headers, remembers whether it has begun."""
+    """Sends the response: adds the headers, and remembers whether it has started."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope, self._send, self.started = scope, send, False
@@ -127,7 +127,7 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, status: int, reason: str) -> None:
-        """One sentence; a person who meets it sees text, a script sees JSON."""
+        """Refuse with one sentence, as text for people and as JSON for scripts."""
         if self._scope["path"].startswith("/api/"):
             response = Response(json.dumps({"error": reason}), status, media_type="application/json")
         else:

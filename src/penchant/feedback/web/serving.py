@@ -1,4 +1,4 @@
-"""What a project's folder knows of its server: the owner's token, and where it listens now."""
+"""The state of a project's server in its folder: the owner's token, and its current address."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ANNOUNCED = "serving.json"
 
 
 def read_token(folder: Path, given: str | None) -> str:
-    """The owner's token: the one given, a fresh one for "new", else the one kept in the project folder.
+    """The owner's token: the one given, a fresh one for "new", else the one stored in the project folder.
 
-    Raises ConfigError for one that is too short or has other characters, OutputError where none can be kept.
+    Raises ConfigError for one that is too short or has invalid characters, OutputError if none can be stored.
     """
     if given is not None:
         return token_of(given)
@@ -41,7 +41,7 @@ def read_token(folder: Path, given: str | None) -> str:
 
 @contextmanager
 def announced(folder: Path, base: str, listening: socket.socket) -> Iterator[None]:
-    """While inside, `where_it_serves` knows where this project can be opened."""
+    """A context in which `where_it_serves` returns this project's address."""
     file = folder / ANNOUNCED
     file.write_text(json.dumps({"base": base, "listens": list(listening.getsockname()[:2])}), encoding="utf-8")
     try:
@@ -51,7 +51,7 @@ def announced(folder: Path, base: str, listening: socket.socket) -> Iterator[Non
 
 
 def where_it_serves(folder: Path) -> str | None:
-    """What links to the project begin with, where a server of it runs; one that was killed leaves only its file."""
+    """The prefix of the project's links if its server is running; a killed one leaves only its file."""
     try:
         found = json.loads((folder / ANNOUNCED).read_text(encoding="utf-8"))
         socket.create_connection(tuple(found["listens"]), timeout=1).close()

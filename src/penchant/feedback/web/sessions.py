@@ -1,8 +1,8 @@
-"""Who is asking: the cookie of a session, and whose it is.
+"""Sessions: the cookie, and the person it belongs to.
 
 The session is the token of an invitation in a cookie that scripts cannot read and other sites cannot send; the store
-keeps only the token's hash. The CSRF token is an HMAC under that token: who does not have the cookie cannot make it,
-and nothing has to be stored.
+stores only the token's hash. The CSRF token is an HMAC under that token: it cannot be made without the cookie, and
+nothing has to be stored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 COOKIE = "penchant_session"
-"""And the port, where the address has one: a browser sends a machine's cookies to all its ports."""
+"""The port is added, as a browser sends a machine's cookies to all its ports."""
 
 NAME_SUFFIX = "_name"
 MONTH_SECONDS = 30 * 24 * 3600
@@ -43,7 +43,7 @@ MONTH_SECONDS = 30 * 24 * 3600
 
 @dataclass(frozen=True)
 class Owner:
-    """The person who started the server: their token is kept outside the store."""
+    """The person who started the server: their token is stored outside the store."""
 
     token: str
     annotator_id: int
@@ -54,7 +54,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Sessions:
-    """Knows people by their token. secure: whether their cookies are for https alone."""
+    """Finds people by their token. secure: whether their cookies are for https only."""
 
     store: Store
     secure: bool
@@ -65,7 +65,7 @@ class Sessions:
             self.store.let_in(self.owner.token, self.owner.annotator_id)
 
     def annotator(self, token: str) -> Annotator | None:
-        """Whose token this is; None for nobody's and for one who was disabled."""
+        """The owner of this token; None for an unknown token and for a disabled person."""
         return self.store.annotator_by_token(token)
 
     def is_owner(self, name: str) -> bool:
@@ -86,7 +86,7 @@ def _person(request: Request) -> Annotator:
 
 
 Person = Annotated[Annotator, Depends(_person)]
-"""In a route's arguments: whoever has a session. 401 without one."""
+"""Route argument: the person with the session. 401 without one."""
 
 
 def _admin(person: Person) -> Annotator:
@@ -96,7 +96,7 @@ def _admin(person: Person) -> Annotator:
 
 
 Admin = Annotated[Annotator, Depends(_admin)]
-"""In a route's arguments: an admin. 401 without a session, 403 for anybody else."""
+"""Route argument: an admin. 401 without a session, 403 for anybody else."""
 
 
 def csrf_token(session: str) -> str:
@@ -110,28 +110,28 @@ def session_of(connection: HTTPConnection) -> str:
 
 
 def name_of(connection: HTTPConnection) -> str:
-    """The name that the browser was given along with its session; "" without one.
+    """The name that the browser received with its session; "" without one.
 
-    It is sent along a link from another site too, where the session itself is not, and opens nothing.
+    It is also sent along links from other sites, unlike the session itself, and grants no access.
     """
     return unquote(connection.cookies.get(cookie_name(connection.headers.get("host", "")) + NAME_SUFFIX, ""))
 
 
 def set_session(response: Response, token: str, name: str, host: str, *, secure: bool) -> None:
-    """Give the browser its session at this host: not for scripts, not sent from other sites. name: whose it is."""
+    """Set the session cookie for this host: HttpOnly and SameSite. name: the person's."""
     kept: dict[str, Any] = {"max_age": MONTH_SECONDS, "path": "/", "httponly": True, "secure": secure}
     response.set_cookie(cookie_name(host), token, samesite="strict", **kept)
     response.set_cookie(cookie_name(host) + NAME_SUFFIX, quote(name), samesite="lax", **kept)
 
 
 def end_session(response: Response, host: str) -> None:
-    """Take the session from the browser; the link that gave it opens a new one."""
+    """Delete the session cookie; the link opens a new session."""
     for cookie in (cookie_name(host), cookie_name(host) + NAME_SUFFIX):
         response.delete_cookie(cookie, path="/")
 
 
 def cookie_name(host: str) -> str:
-    """What the session's cookie is called at this host, so that two servers on one machine do not log each other out.
+    """The name of the session cookie at this host, so that two servers on one machine do not log each other out.
 
     Example:
         >>> cookie_name("127.0.0.1:8765"), cookie_name("votes.example.org")

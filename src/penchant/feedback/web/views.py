@@ -1,7 +1,7 @@
-"""What an annotator's browser is told: rendered texts on the left and on the right, and nothing else.
+"""The data sent to an annotator's browser: only the rendered texts, left and right.
 
-Sources, kinds (gold, repeat), others' answers and task ids stay here. Nor does a browser learn which side is `a`: files
-of pairs put the better response first, so the letter alone could be the answer. Browsers speak of left and right only.
+Sources, kinds (gold, repeat), others' answers and task ids stay here, and so does which side is `a`: files often
+put the better response first, so the letter could reveal the answer. Browsers know only left and right.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def assignment_view(assignment: Assignment) -> dict[str, Any]:
 
 
 def text_view(text: str) -> dict[str, Any]:
-    """html, raw (both cut where the text is very long), length in characters, cut."""
+    """html, raw (both truncated if the text is very long), length in characters, and whether it is cut."""
     shown: View = view(text)
     return {"html": shown.html, "raw": shown.raw, "length": shown.length, "cut": shown.is_cut}
 
 
 def text_at(assignment: Assignment, place: str) -> str | None:
-    """The whole text at `left`, `right` or `prompt-N`, N counted from 0; None for any other place."""
+    """The full text at `left`, `right` or `prompt-N`, N counted from 0; None for any other position."""
     left, right = _sides(assignment)
     texts = {"left": left, "right": right}
     texts |= {f"prompt-{i}": shown(message) for i, message in enumerate(assignment.prompt)}
@@ -47,7 +47,7 @@ def progress_view(progress: Progress) -> dict[str, Any]:
 
 
 def answer_view(answer: Answer, shown_first: str) -> dict[str, Any]:
-    """What its author said; for nobody else."""
+    """An answer as shown to its author only."""
     return {
         "outcome": place_of(answer.outcome, shown_first),
         "strength": answer.strength,

@@ -1,16 +1,16 @@
-"""The experiments of the lab: each a function from a few options to a Result, in seconds and reproducible.
+"""The experiments of the lab: each a function from a few options to a Result, fast and reproducible.
 
 optimum.py       three routes to the same policy
 identities.py    the derivation of DPO, line by line
 cycles.py        preferences that no reward explains
-overfitting.py   a preference that is certain
-finite_data.py   preferences that only look certain, and what helps
+overfitting.py   a certain preference
+finite_data.py   preferences that only look certain, and remedies
 displacement.py  the chosen response becomes less likely
-temperature.py   what T does to a distribution
+temperature.py   the effect of T on a distribution
 frontier.py      reward against KL
 policy_gradients.py   which policy gradients are unbiased, by enumeration
-reinforcement.py      RLOO, GRPO, PPO, online DPO and best-of-n held against the known optimum
-elo.py           Elo's formula and its online rule beside Bradley-Terry
+reinforcement.py      RLOO, GRPO, PPO, online DPO and best-of-n compared with the known optimum
+elo.py           Elo's formula and its online rule, compared with Bradley-Terry
 """
 
 from collections.abc import Callable, Mapping

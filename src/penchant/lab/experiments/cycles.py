@@ -1,4 +1,4 @@
-"""Cycles: people who prefer A to B, B to C and C to A, whom no reward explains.
+"""Cycles: people prefer A to B, B to C and C to A, which no reward explains.
 
 Shapes: X = 1 prompt, Y = 3 responses.
 """
@@ -28,15 +28,15 @@ TOLERANCE = 1e-6
 
 
 def cyclic_share(preference_XYY: Tensor) -> Tensor:
-    """The share of the log-odds that runs in circles: |logit P - (r_i - r_j)|^2 / |logit P|^2, r the best reward.
+    """The cyclic share of the log-odds: |logit P - (r_i - r_j)|^2 / |logit P|^2, r the best reward.
 
-    All pairs count alike, so the best reward in least squares is the row mean. 0 is Bradley-Terry, 1 a pure cycle.
+    All pairs have equal weight, so the least-squares reward is the row mean. 0 is Bradley-Terry, 1 a pure cycle.
 
     Args:
         preference_XYY: probabilities strictly between 0 and 1 off the diagonal, shape (X, Y, Y).
 
     Returns:
-        Tensor of shape (X,), in [0, 1]; 0 where all preferences are 1/2.
+        Tensor of shape (X,), in [0, 1]; 0 if all preferences are 1/2.
 
     Example:
         >>> import torch
@@ -55,18 +55,18 @@ def cyclic_share(preference_XYY: Tensor) -> Tensor:
 
 
 def cycles(strength: float = 0.8, beta: float = 0.5) -> Result:
-    """Let DPO, RLHF with a fitted reward, and IPO learn a cycle, once per way of choosing the pairs to show.
+    """Let DPO, RLHF with a fitted reward, and IPO learn a cycle, for each way of choosing the pairs to show.
 
-    No reward comes nearer to the cycle than strength - 1/2: the differences r_A - r_B, r_B - r_C and r_C - r_A sum to
-    0, so one of them is at most 0 and its pair is predicted at most 1/2. The control has the same strengths in a line.
+    No reward comes closer to the cycle than strength - 1/2: the differences r_A - r_B, r_B - r_C and r_C - r_A sum to
+    0, so one of them is at most 0 and its pair is predicted at most 1/2. The control has the same strengths in a chain.
 
     Args:
         strength: probability of A > B, of B > C and of C > A, above 0.5 and below 1.
         beta: of DPO and RLHF, and of IPO, > 0.
 
     Returns:
-        The Result; nothing in it is random. Figures: what each route predicts, how far off it is against the
-        strength of the cycle, and the policies.
+        The Result, without randomness. Figures: each route's predictions, their error against the strength of the
+        cycle, and the policies.
 
     Raises:
         ConfigError: an option is out of range.
@@ -140,7 +140,7 @@ def _world(strength: float, is_cycle: bool) -> World:
 
 
 def _land(world: World, sampling_XYY: Tensor, beta: float) -> dict[str, Tensor]:
-    """The policy each route ends at."""
+    """The final policy of each route."""
     reward_XY = fit_reward(world, sampling_XYY=sampling_XYY).reward_XY
     return {
         "dpo": fit_objective(world, "dpo", sampling_XYY=sampling_XYY, beta=beta).policy_XY,
@@ -150,7 +150,7 @@ def _land(world: World, sampling_XYY: Tensor, beta: float) -> dict[str, Tensor]:
 
 
 def _predicted(world: World, name: str, policy_XY: Tensor, beta: float) -> Tensor:
-    """The preferences a policy stands for, by the link its objective has: a sigmoid, or IPO's straight line."""
+    """The preferences that a policy implies, by its objective's link: a sigmoid, or IPO's straight line."""
     log_ratio_XY = (policy_XY / world.reference_XY).log()
     if name != "ipo":
         return bradley_terry(beta * log_ratio_XY)

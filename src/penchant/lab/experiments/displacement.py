@@ -1,4 +1,4 @@
-"""Displacement: the chosen response becomes less likely while it beats the rejected one by more and more.
+"""Displacement: the chosen response becomes less likely while its margin over the rejected one grows.
 
 Shapes: X = 1 prompt, Y responses, D features, S snapshots.
 """
@@ -36,7 +36,7 @@ def chosen_slope(features_YD: Tensor, policy_Y: Tensor, chosen: int, rejected: i
 
     Args:
         features_YD: features of every response.
-        policy_Y: probabilities of every response now.
+        policy_Y: current probabilities of every response.
         chosen: index of the chosen response.
         rejected: index of the rejected response.
 
@@ -59,12 +59,12 @@ def displacement(seed: int = 0, beta: float = 0.5, sft_weight: float = 1.0) -> R
     """Train a softmax of four responses and two shared features to prefer "No" to "Never".
 
     Args:
-        seed: of the random models that the first-order rule is tried on.
+        seed: of the random models on which the first-order rule is tested.
         beta: of DPO, > 0.
-        sft_weight: weight of the SFT term in the run that has one, > 0.
+        sft_weight: weight of the SFT term, in the run with one, > 0.
 
     Returns:
-        The Result. Figures: log pi(chosen) during training, and where the probability goes.
+        The Result. Figures: log pi(chosen) during training, and where its probability goes.
 
     Raises:
         ConfigError: an option is out of range.
@@ -120,7 +120,7 @@ def displacement(seed: int = 0, beta: float = 0.5, sft_weight: float = 1.0) -> R
 
 
 def _world(reference_Y: Tensor) -> World:
-    """One pair is ever shown, and the chosen response always wins it."""
+    """Only one pair is shown, and its chosen response always wins."""
     preference_XYY = torch.full((1, len(reference_Y), len(reference_Y)), 0.5, dtype=torch.float64)
     preference_XYY[0, CHOSEN, REJECTED], preference_XYY[0, REJECTED, CHOSEN] = 1.0, 0.0
     return World.from_preferences(reference_Y[None], preference_XYY)
@@ -152,7 +152,7 @@ def _slope(features_YD: Tensor) -> float:
 
 
 def _first_order_rule(seed: int, beta: float) -> tuple[float, float]:
-    """On random models: how often the rule has the sign of a small step, and how far it is from the true gradient."""
+    """On random models: how often the rule predicts the sign of a small step, and its error in the gradient."""
     generator = torch.Generator().manual_seed(seed)
     dpo, right, error, step_size = bind("dpo", beta=beta), 0, 0.0, 1e-7
     for _ in range(NUM_RANDOM):

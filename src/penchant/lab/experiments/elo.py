@@ -1,4 +1,4 @@
-"""Elo: Bradley-Terry on a scale of 400 points for odds of ten, and its online rule beside maximum likelihood.
+"""Elo: Bradley-Terry on a scale of 400 points for odds of ten, and its online rule compared with maximum likelihood.
 
 Shapes: I players, V games, O orders of the same games, S snapshots.
 """
@@ -30,7 +30,7 @@ CLAIM = (
     "log-likelihood: a constant K ends where the order of the games leaves it, a falling K at the Bradley-Terry fit."
 )
 KS = (4.0, 16.0, 64.0)
-SPREAD = 200.0  # true ratings lie evenly within so many points of 1000
+SPREAD = 200.0  # true ratings are evenly spaced within this distance of 1000
 NUM_ORDERS = 24
 NUM_PASSES = 8
 SHOWN = 4
@@ -41,12 +41,12 @@ def elo(seed: int = 0, num_players: int = 8, num_games: int = 4000, k: float = 3
 
     Args:
         seed: of the games and of the orders.
-        num_players: at least 4; their true ratings lie evenly between 800 and 1200.
-        num_games: at least 100 a player.
+        num_players: at least 4; their true ratings are evenly spaced between 800 and 1200.
+        num_games: at least 100 per player.
         k: of the ratings in the first two figures, > 0.
 
     Returns:
-        The Result. Figures: ratings over games, where different orders of the same games end, and the distance from
+        The Result. Figures: ratings over games, final ratings for different orders of the games, and the distance from
         the fit over games for several K.
 
     Raises:
@@ -131,7 +131,7 @@ def _identities(rating_I: FloatArray) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Study:
-    """One set of games, rated in every way; distances are root mean squares over orders and players."""
+    """One set of games, rated by all methods; distances are root mean squares over orders and players."""
 
     truth_I: FloatArray
     games: Games
@@ -147,7 +147,7 @@ class _Study:
 
     @property
     def snapshots(self) -> list[int]:
-        """About forty, evenly apart on a logarithmic axis."""
+        """About forty, evenly spaced on a logarithmic axis."""
         return sorted({0, *np.geomspace(8, self.num_games, 40).round().astype(int).tolist()})
 
     def _fit(self, order_V: IntArray) -> FloatArray:
@@ -158,7 +158,7 @@ class _Study:
         return float(np.abs(self._fit(self._orders(1)[0]) - self.fit_I).max())
 
     def _orders(self, num_passes: int) -> IntArray:
-        """Every row another order, or several one after the other; shape (O, V * passes)."""
+        """Each row is one order, or several concatenated; shape (O, V * passes)."""
         random = np.random.default_rng(self.seed + 1)
         passes = [[random.permutation(self.num_games) for _ in range(num_passes)] for _ in range(NUM_ORDERS)]
         return np.array(passes).reshape(NUM_ORDERS, -1)
@@ -180,7 +180,7 @@ class _Study:
         return [_rms(run_OSI[:, s] - self.fit_I) for s in range(run_OSI.shape[1])]
 
     def games_to_halve(self, run_OSI: FloatArray) -> float:
-        """After how many games the mean over orders has come half the way; noise is averaged out of it."""
+        """The number of games that halve the mean distance over orders, which averages out noise."""
         left_S = np.array([_rms(mean_I - self.fit_I) for mean_I in run_OSI.mean(axis=0)])
         done = [games for games, left in zip(self.snapshots, left_S, strict=True) if left <= left_S[0] / 2]
         return float(min(done, default=self.num_games))
@@ -201,7 +201,7 @@ class _Study:
         return Figure(title, "games", "rating, Elo points", tuple(lines))
 
     def _where_orders_end(self, runs: Mapping[str, FloatArray], k: float) -> Figure:
-        """Around the fit, so that players of every rating can be compared."""
+        """Final ratings minus the fit, so that players of every rating are comparable."""
         names = (_name(k), _name(None))
         fit = np.tile(self.fit_I, NUM_ORDERS).tolist()
         dots = [Series.of(name, fit, (runs[name][:, -1] - self.fit_I).ravel().tolist(), points=True) for name in names]

@@ -1,4 +1,4 @@
-"""Finite data: with few comparisons a pair looks certain by chance, and four remedies compared.
+"""Finite data: few comparisons make a pair look certain by chance; four remedies compared.
 
 Shapes: X prompts, Y = 3 responses, S snapshots.
 """
@@ -27,22 +27,22 @@ CLAIM = (
 NUM_RESPONSES = 3
 STEPS = (0, 1, 3, 10, 30, 100, 300, 1000)
 COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-MANY = 2000  # prompts that the share without an optimum is counted on
+MANY = 2000  # prompts for counting the share without an optimum
 SFT_WEIGHT = 0.2
 
 
 def finite_data(seed: int = 0, num_prompts: int = 24, num_comparisons: int = 3, beta: float = 0.5) -> Result:
-    """Train on a few answers a pair with DPO and its remedies, and judge by what people truly prefer.
+    """Train on a few answers per pair with DPO and its remedies, and evaluate by people's true preferences.
 
-    The numbers to judge by: `objective`, the true E[R] - beta KL (beta log Z at best), and `worst ratio`, the smallest
-    pi / pi_ref of any response. Which remedy is best by the first depends on the world and the number of answers, and
-    is measured but not claimed; which of them has an optimum follows from the answers alone.
+    The measures are `objective`, the true E[R] - beta KL (at most beta log Z), and `worst ratio`, the smallest
+    pi / pi_ref of any response. Which remedy is best by the first depends on the world and the number of answers, so it
+    is measured but not claimed; whether a remedy has an optimum follows from the answers alone.
 
     Args:
         seed: of the world and of the answers.
         num_prompts: prompts, at least 4.
-        num_comparisons: answers a pair, at least 1.
-        beta: of DPO and of the objective to judge by, > 0.
+        num_comparisons: answers per pair, at least 1.
+        beta: of DPO and of the true objective, > 0.
 
     Returns:
         The Result. Figures: worst ratio and true objective during training, and how often there is no optimum.
@@ -104,12 +104,12 @@ def finite_data(seed: int = 0, num_prompts: int = 24, num_comparisons: int = 3, 
 
 
 def _losses(beta: float) -> dict[str, tuple[PairFunction, float]]:
-    """Each objective with a step size in keeping with its curvature: at most beta^2 / 4 a prompt for DPO, 2 for IPO."""
+    """Each objective with a step size for its curvature: at most beta^2 / 4 per prompt for DPO, 2 for IPO."""
     dpo = bind("dpo", beta=beta)
     return {
         "dpo": (dpo, 3 / beta**2),
         "cdpo": (bind("cdpo", beta=beta, label_smoothing=0.1), 3 / beta**2),
-        # Near p = 1/2 DPO asks for a margin of 4 (p - 1/2) / beta and IPO for (p - 1/2) / its beta.
+        # Near p = 1/2 DPO's target margin is 4 (p - 1/2) / beta and IPO's (p - 1/2) / its beta.
         "ipo": (bind("ipo_sum", beta=beta / 4), 0.4),
         "dpo + sft": (mixture([(1.0, dpo), (SFT_WEIGHT, bind("sft"))]), 1 / (beta**2 / 4 + SFT_WEIGHT)),
     }
@@ -117,7 +117,7 @@ def _losses(beta: float) -> dict[str, tuple[PairFunction, float]]:
 
 @dataclass(frozen=True, eq=False)
 class _Study:
-    """One set of answers to train on, one held out, and the truth to judge by."""
+    """Answers to train on, held-out answers, and the truth for evaluation."""
 
     world: World
     answers: World
@@ -139,8 +139,8 @@ class _Study:
         return torch.softmax(points_SXY, 2)
 
     def settled(self, loss: PairFunction) -> Tensor:
-        """Whether Newton's method has come to rest, for each prompt: without a minimum it goes on by the same step."""
-        # One prompt that runs away must not shorten the step of the others.
+        """Whether Newton's method has converged, per prompt: without a minimum its steps do not shrink."""
+        # A diverging prompt must not shorten the steps of the others.
         longest = 10 / min(self.beta, 1)
         near_XY = newton(self.loss(loss), self.world.reference_XY.log(), max_steps=20, longest=longest).parameters
         later_XY = newton(self.loss(loss), near_XY, max_steps=2, longest=longest).parameters

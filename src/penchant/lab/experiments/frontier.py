@@ -25,10 +25,10 @@ BETAS = (0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 5.0)
 NUMS = (1, 2, 3, 4, 6, 8, 16, 32)
 NUM_RANDOM = 200
 TOLERANCE = 1e-6
-SMALLEST = 1e-9  # where the axis of a figure begins
+SMALLEST = 1e-9  # the start of a figure's axis
 
 Curves = Mapping[str, list[tuple[float, float]]]
-"""(KL, reward) of policies, by the way they were found."""
+"""(KL, reward) of policies, by method."""
 
 
 def best_of_n(reference_XY: Tensor, reward_XY: Tensor, n: int) -> Tensor:
@@ -67,9 +67,9 @@ def best_of_n(reference_XY: Tensor, reward_XY: Tensor, n: int) -> Tensor:
 
 
 def largest_reward(world: World, kl: float) -> float:
-    """The most expected reward of any policy whose KL to the reference is at most `kl`, both averaged over prompts.
+    """The largest expected reward of any policy with a KL of at most `kl`, both averaged over prompts.
 
-    Found by halving: the KL of the optimum falls as beta rises, and one beta serves all prompts.
+    Found by bisection: the KL of the optimum decreases in beta, and one beta applies to all prompts.
 
     Args:
         world: the reference and the reward.
@@ -94,12 +94,12 @@ def largest_reward(world: World, kl: float) -> float:
 
 
 def frontier(seed: int = 0, num_prompts: int = 3, num_responses: int = 5) -> Result:
-    """Trace reward against KL by beta (DPO, RLHF, IPO) or n (best-of-n), and hold each policy against the frontier.
+    """Trace reward against KL by beta (DPO, RLHF, IPO) or n (best-of-n), and compare each policy with the frontier.
 
     Args:
         seed: of the world and of the random policies.
         num_prompts: prompts, at least 1.
-        num_responses: responses to each, at least 3 (of two, every policy is on the frontier of its prompt).
+        num_responses: responses to each, at least 3 (with two, every policy is on the frontier of its prompt).
 
     Returns:
         The Result. Figure: expected reward against KL.

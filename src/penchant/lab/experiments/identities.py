@@ -1,4 +1,4 @@
-"""Identities: the algebra from the KL-regularised objective to the DPO loss, each line as two numbers that agree.
+"""Identities: the algebra from the KL-regularised objective to the DPO loss, each line checked numerically.
 
 Shapes: X prompts, Y responses, B pairs.
 """
@@ -29,13 +29,13 @@ __all__ = ["identities"]
 
 CLAIM = "Every step from the KL-regularised objective to the DPO loss and its gradient is an identity."
 TOLERANCE = 1e-9
-SMALLEST = 1e-17  # where the axis begins
+SMALLEST = 1e-17  # the start of the axis
 
 Errors = Iterator[tuple[str, float]]
 
 
 def identities(seed: int = 0, num_prompts: int = 3, num_responses: int = 4, beta: float = 0.3) -> Result:
-    """Compute both sides of each line on a random world, at a policy that is not optimal, and report how far apart.
+    """Compute both sides of each line on a random world, at a policy that is not optimal, and report the difference.
 
     Args:
         seed: of rewards, reference and policy.
@@ -110,7 +110,7 @@ def _preferences(world: World) -> Errors:
 
 
 def _objective(world: World, policy_XY: Tensor, beta: float) -> Errors:
-    """The derivation of pi*, one line after the other; J is the objective before it is maximised."""
+    """The derivation of pi*, line by line; J is the objective before maximisation."""
     reference_XY, reward_XY = world.reference_XY, world.known_reward_XY
     log_ratio_XY = (policy_XY / reference_XY).log()
     objective_X = regularised_reward(policy_XY, reference_XY, reward_XY, beta)

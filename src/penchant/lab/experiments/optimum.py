@@ -1,4 +1,4 @@
-"""Optimum: DPO, RLHF with the true reward, and RLHF with a fitted reward end at the same policy.
+"""Optimum: DPO, RLHF with the true reward, and RLHF with a fitted reward reach the same policy.
 
 Shapes: X prompts, Y responses, S snapshots.
 """
@@ -27,8 +27,8 @@ STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 def optimum(seed: int = 0, num_prompts: int = 3, num_responses: int = 4, beta: float = 0.5) -> Result:
     """Run the three routes to their minimum and compare each with pi* = pi_ref exp(R / beta) / Z.
 
-    Two controls: the same with a policy written token by token, and comparisons that leave the responses in two groups
-    that never meet, where preferences do not settle the policy and DPO ends wherever it began.
+    There are two controls: the same with a token-level policy, and comparisons that leave the responses in two groups
+    that never meet, so that preferences do not determine the policy and DPO's result depends on its start.
 
     Args:
         seed: of rewards and reference.

@@ -1,4 +1,4 @@
-"""Overfitting: two responses of which one always wins, and the pull to the reference that DPO then loses.
+"""Overfitting: one of two responses always wins, and DPO loses its pull to the reference.
 
 Shapes: X = 1 prompt, Y = 2 responses, S snapshots.
 """
@@ -26,22 +26,22 @@ BETAS = (0.1, 0.5, 1.0, 5.0)
 CERTAINTIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 STEPS = (0, 1, 3, 10, 30, 100, 300, 1000)
 GONE = 1e-6
-VISIBLE = (1e-6, 1.5)  # of a probability, in the figures: below it DPO's go on to 1e-60
+VISIBLE = (1e-6, 1.5)  # of a probability, in the figures: DPO's continue below to 1e-60
 PACE = 0.1  # beta^2 times the step size
 
 
 def overfitting(reference_winner: float = 0.3) -> Result:
     """Follow DPO and IPO at p* = 1, and their exact optima as p* rises to 1.
 
-    With h the log-ratio of the winner less that of the loser, the loss of DPO is least at h = logit(p*) / beta, which
-    has no end as p* goes to 1; that of IPO at h = (2 p* - 1) / (2 beta), at most 1 / (2 beta). Gradient descent at
-    p* = 1 gets there slowly: in the limit of small steps u = beta h obeys u + exp(u) - 1 = 2 beta^2 t.
+    With h the log-ratio of the winner less that of the loser, the minimum of DPO's loss is at h = logit(p*) / beta,
+    which diverges as p* goes to 1; that of IPO at h = (2 p* - 1) / (2 beta), at most 1 / (2 beta). Gradient descent at
+    p* = 1 diverges slowly: in the limit of small steps u = beta h obeys u + exp(u) - 1 = 2 beta^2 t.
 
     Args:
         reference_winner: pi_ref of the winner, above 0 and below 1.
 
     Returns:
-        The Result; nothing in it is random. Figures: the loser's probability against p*, and against time.
+        The Result, without randomness. Figures: the loser's probability against p*, and against time.
 
     Raises:
         ConfigError: an option is out of range.
@@ -63,7 +63,7 @@ def overfitting(reference_winner: float = 0.3) -> Result:
         beta: ipo_optimum(world.reference_XY, world.preference_XYY, from_reference(world), beta) for beta in BETAS
     }
     formula = {beta: _loser(reference_winner, 1 / (2 * beta)) for beta in BETAS}
-    # A step size that makes u go at the same pace for every beta.
+    # A step size with which u grows equally fast for every beta.
     margins = {beta: _margins(world, "dpo", beta, PACE / beta**2, STEPS) for beta in BETAS}
     flow_error = max(_flow_error(beta, margins[beta]) for beta in BETAS)
 
@@ -118,7 +118,7 @@ def _loss(world: World, name: str, beta: float) -> Loss:
 
 
 def _run_away(world: World, beta: float) -> tuple[Tensor, Tensor]:
-    """The policy after steps of the same length down the loss of DPO, and the loss after each."""
+    """The policy after fixed-length steps down DPO's loss, and the loss after each."""
     loss = _loss(world, "dpo", beta)
     points_SXY = descend(loss, world.reference_XY.log(), step_size=0.5, steps=range(81), same_length=True)
     losses_S = torch.stack([loss(point_XY) for point_XY in points_SXY])

@@ -1,4 +1,4 @@
-"""Policy gradients: which estimators have the gradient of E[R] - beta KL as their mean, and by how much others miss it.
+"""Policy gradients: which estimators of the gradient of E[R] - beta KL are unbiased, and the bias of others.
 
 Shapes: N prefixes, V tokens, Y sequences.
 """
@@ -28,7 +28,7 @@ CLAIM = (
     "pairs, and k1, k2 or k3 in other places make it another one."
 )
 EXACT = 1e-9
-SHOWN = 1e-6  # all is summed in float64, so that this is no rounding; how large a bias is, the table says
+SHOWN = 1e-6  # sums are in float64, so this is not rounding; the table gives the size of a bias
 AGGREGATIONS: Mapping[Aggregation, str] = {
     "mean": "mean over a response's tokens",
     "token": "mean over all tokens",
@@ -40,7 +40,7 @@ PLACES: tuple[Literal["reward", "loss"], ...] = ("reward", "loss")
 PARTS: tuple[Literal["response", "token"], ...] = ("response", "token")
 
 Cases = Mapping[str, tuple[Tensor, Tensor]]
-"""By what was done: the mean of the estimates and the exact gradient."""
+"""By name of the estimator: the mean of the estimates and the exact gradient."""
 
 
 def policy_gradients(seed: int = 0, beta: float = 0.5, num_samples: int = 3, estimator: str = "") -> Result:
@@ -50,11 +50,11 @@ def policy_gradients(seed: int = 0, beta: float = 0.5, num_samples: int = 3, est
         seed: of the policy, the reference and the reward.
         beta: strength of the pull to the reference, > 0.
         num_samples: responses in a group, 2 to 4.
-        estimator: one more estimator of advantages to look at, by name or as `module:name`.
+        estimator: a further estimator of advantages, by name or as `module:name`.
 
     Returns:
         The Result. Figures: the bias of each estimator of the KL, in the reward and in the loss; that of advantages and
-        aggregations. Table: all of it, with PPO and online DPO, and the cosine between the two gradients.
+        aggregations. Table: all estimators, with PPO and online DPO, and the cosine between the two gradients.
 
     Raises:
         ConfigError: an option is out of range, or there is no such estimator.
@@ -107,7 +107,7 @@ def _another_policy(problem: Problem, seed: int) -> Tensor:
 
 
 def _rewarded(problem: Problem, logits_NV: Tensor, names: list[str], num_samples: int) -> Cases:
-    """Estimators of advantages and ways to add tokens up, with k1 in the reward."""
+    """Estimators of advantages, and token aggregations, with k1 in the reward."""
     world = (problem.tree, logits_NV, problem.reference_NV, problem.reward_Y, problem.beta)
     exact_NV = exact_gradient(*world)
     plain = Recipe(num_samples=num_samples)
@@ -117,7 +117,7 @@ def _rewarded(problem: Problem, logits_NV: Tensor, names: list[str], num_samples
 
 
 def _stepped(problem: Problem, logits_NV: Tensor, num_samples: int) -> Cases:
-    """PPO on new responses and on old ones, with k1 in the reward, and online DPO."""
+    """PPO on new and on old responses, with k1 in the reward, and online DPO."""
     exact_NV, values, moved_NV = (
         _exact(problem, logits_NV),
         exact_values(problem, logits_NV),
@@ -152,7 +152,7 @@ def _exact(problem: Problem, logits_NV: Tensor) -> Tensor:
 
 
 def _moved(problem: Problem, logits_NV: Tensor) -> Tensor:
-    """The policy a step up the exact gradient later."""
+    """The policy after one step up the exact gradient."""
     gradient_NV = _exact(problem, logits_NV)
     return logits_NV + MOVED * gradient_NV / gradient_NV.abs().max()
 
@@ -162,7 +162,7 @@ def _better_wins(gap_B: Tensor) -> Tensor:
 
 
 def _charged(problem: Problem, logits_NV: Tensor) -> Cases:
-    """Estimators of the KL, by where they are charged and of what, with no reward beside them."""
+    """Estimators of the KL, in the reward or the loss, per token or response, without a reward."""
     world = (problem.tree, logits_NV, problem.reference_NV, torch.zeros_like(problem.reward_Y), problem.beta)
     exact_NV = exact_gradient(*world)
     return {
@@ -189,7 +189,7 @@ def _bound(name: str) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _miss(found_NV: Tensor, exact_NV: Tensor) -> float:
-    """The length of the bias as a share of the gradient's."""
+    """The norm of the bias relative to the gradient's."""
     return float((found_NV - exact_NV).norm() / exact_NV.norm())
 
 
@@ -268,7 +268,7 @@ def _checks_of_steps(steps: Mapping[str, Cases], bandit: Problem, logits_NV: Ten
 
 
 def _turned(found_NV: Tensor, exact_NV: Tensor) -> float:
-    """The bias that is left when the estimate is made as long as suits it best."""
+    """The bias that remains after optimally scaling the estimate."""
     scale = (found_NV * exact_NV).sum() / found_NV.square().sum()
     return _miss(scale * found_NV, exact_NV)
 

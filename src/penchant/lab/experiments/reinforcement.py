@@ -1,4 +1,4 @@
-"""Reinforcement: every method learns from samples and is held against the policy that it ought to find."""
+"""Reinforcement: every method learns from samples and is compared with the known optimal policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOKS = 11
 
 
 def reinforcement(seed: int = 0, beta: float = 1.0, num_steps: int = 120) -> Result:
-    """Learn by every method in a bandit of four arms and in a tree of seven sequences, from 192 responses a step.
+    """Learn by every method in a bandit of four arms and in a tree of seven sequences, from 192 responses per step.
 
     Args:
         seed: of the worlds and of the samples.
@@ -30,7 +30,7 @@ def reinforcement(seed: int = 0, beta: float = 1.0, num_steps: int = 120) -> Res
         num_steps: steps of each method, at least 50.
 
     Returns:
-        The Result. Figures: distance from the policy to be found, over steps, in the bandit and in the tree.
+        The Result. Figures: distance from the optimal policy, over steps, in the bandit and in the tree.
 
     Raises:
         ConfigError: an option is out of range.

@@ -1,4 +1,4 @@
-"""Temperature: what dividing the logits by T does to a distribution, and to two samples from it.
+"""Temperature: the effect of dividing the logits by T on a distribution, and on two samples from it.
 
 Shapes: Y responses (or tokens).
 """
@@ -27,7 +27,7 @@ def tempered(logits_Y: Tensor, temperature: float) -> Tensor:
 
     Args:
         logits_Y: z, finite.
-        temperature: T, at least 0. At 0 the largest logits share all, which is the limit; at infinity all are alike.
+        temperature: T, at least 0. At 0 the largest logits share all probability, the limit; at infinity all are equal.
 
     Returns:
         Tensor of shape (Y,).
@@ -65,14 +65,14 @@ def entropy(policy_Y: Tensor) -> Tensor:
 
 
 def temperature(seed: int = 0, num_responses: int = 8) -> Result:
-    """Heat and cool a random distribution.
+    """Apply a range of temperatures to a random distribution.
 
     Args:
         seed: of the logits.
-        num_responses: how many there are, at least 2.
+        num_responses: the number of responses, at least 2.
 
     Returns:
-        The Result. Figures: the distribution at some temperatures; entropy and how often two samples differ against T.
+        The Result. Figures: the distribution at some T; entropy, and the rate at which two samples differ.
 
     Raises:
         ConfigError: an option is out of range.
@@ -134,7 +134,7 @@ def _rate_error(logits_Y: Tensor, value: float) -> float:
 
 
 def _odds_error(plain_Y: Tensor, policy_Y: Tensor, value: float) -> float:
-    """In the logarithm and relative to it, since at low T the odds themselves are beyond all bounds."""
+    """The relative error of log-odds, since at low T the odds themselves overflow."""
     log_odds_YY = plain_Y.log()[:, None] - plain_Y.log()[None, :]
     return _gap(value * (policy_Y.log()[:, None] - policy_Y.log()[None, :]), log_odds_YY)
 

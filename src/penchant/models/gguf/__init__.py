@@ -1,10 +1,10 @@
-"""A model as one GGUF file, for llama.cpp, Ollama and what is built on them.
+"""Write a model as one GGUF file, for llama.cpp, Ollama and tools built on them.
 
-families.py    which architectures can be written, and what their metadata says
-types.py       the types of the weights: f32, f16, q8_0
-vocabulary.py  the tokenizer: its tokens, and by which rule a text is cut before they are looked for
-modelfile.py   what Ollama wants beside it
-writing.py     the file itself, read back and compared before it stands under its name
+families.py    supported architectures, and their metadata
+types.py       weight types: f32, f16, q8_0
+vocabulary.py  the tokenizer: its tokens, and its pre-tokenisation rule
+modelfile.py   the Modelfile for Ollama
+writing.py     the file itself, read back and compared before it gets its name
 """
 
 from penchant.models.gguf.modelfile import modelfile

@@ -1,6 +1,6 @@
-"""The architectures that are written to GGUF: what their file says of them, and how their weights lie in it.
+"""The architectures that can be written to GGUF: their metadata, and the layout of their weights.
 
-A family is here once llama.cpp and transformers both read what is written, and compute what the model computes.
+A family is listed once llama.cpp and transformers both read the file and compute the same as the model.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["Family", "family_of"]
 
 @dataclass(frozen=True)
 class Family:
-    """architecture: what llama.cpp calls it. turned: whether queries and keys lie in pairs, see `turned_for_rope`.
+    """architecture: llama.cpp's name. turned: whether queries and keys are permuted, see `turned_for_rope`.
 
-    unread: settings of the config that llama.cpp reads out of the file, and transformers does not.
+    unread: config settings that llama.cpp reads from the file, but transformers does not.
     """
 
     architecture: str
@@ -31,12 +31,12 @@ class Family:
     unread: tuple[str, ...] = ()
 
     def beside(self, config: Any) -> dict[str, Any]:
-        """What transformers has to be told beside the file to read back the model that is in it."""
+        """Config settings that transformers needs besides the file to read the model back."""
         scaled = () if rope_factors(config) is None else ("rope_parameters",)
         return {name: getattr(config, name) for name in (*self.unread, *scaled)}
 
     def describe(self, writer: gguf.GGUFWriter, config: Any) -> None:
-        """Write the sizes and numbers without which the weights mean nothing."""
+        """Write the hyperparameters that the weights need."""
         head_dim = _head_dim(config)
         writer.add_context_length(_context_length(config))
         writer.add_block_count(config.num_hidden_layers)
@@ -52,9 +52,9 @@ class Family:
         writer.add_vocab_size(config.vocab_size)
 
     def tensors(self, network: Any) -> Iterator[tuple[str, Tensor]]:
-        """Every weight under its name in the file, as it is to lie there. Raises ConfigError for one without a name.
+        """Yield every weight under its name and in its layout in the file. Raises ConfigError for an unknown name.
 
-        A head that is the embedding is left out, and readers take the embedding.
+        A head tied to the embedding is left out; readers use the embedding.
         """
         config = network.config
         names = gguf.get_tensor_name_map(_architecture(self.architecture), config.num_hidden_layers)
@@ -72,7 +72,7 @@ class Family:
 
 
 def family_of(config: Any) -> Family:
-    """The family of a config. Raises ConfigError for one that GGUF files are not written of."""
+    """The family of a config. Raises ConfigError for an unsupported one."""
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise ConfigError(
@@ -89,19 +89,19 @@ def family_of(config: Any) -> Family:
 
 
 def turned_for_rope(weight: Tensor, num_heads: int) -> Tensor:
-    """Rows of a head from (first half, second half), as transformers rotates them, to llama.cpp's neighbouring pairs.
+    """Permute rows of a head from transformers' layout (first half, second half) to llama.cpp's adjacent pairs.
 
-    Row i of a half of d/2 becomes row 2i or 2i + 1. Queries and keys are both turned, so their products stay.
+    Row i of a half of d/2 becomes row 2i or 2i + 1. Queries and keys are both permuted, so products are unchanged.
     """
     rows = weight.shape[0]
     return weight.reshape(num_heads, 2, rows // num_heads // 2, -1).transpose(1, 2).reshape(weight.shape).contiguous()
 
 
 def rope_factors(config: Any) -> Tensor | None:
-    """What llama.cpp divides each frequency of the positions by, (head_dim / 2,); None where nothing is scaled.
+    """The divisors of llama.cpp's rotary frequencies, (head_dim / 2,); None if they are not scaled.
 
-    Of Llama 3: wavelengths shorter than old / high_freq_factor stay, longer than old / low_freq_factor are stretched by
-    `factor`, and between them 1 / result goes straight from 1 to 1 / factor in old / wavelength.
+    For Llama 3: wavelengths shorter than old / high_freq_factor are unchanged, longer than old / low_freq_factor are
+    stretched by `factor`, and in between 1 / result is linear in old / wavelength, from 1 to 1 / factor.
     """
     rope = config.rope_parameters
     if rope.get("rope_type") != "llama3":
@@ -119,7 +119,7 @@ def _head_dim(config: Any) -> int:
 
 
 def _context_length(config: Any) -> int:
-    """Attention through a window is not in these files; up to its length it is the attention of all tokens."""
+    """The context length; windowed attention is not in these files, and is equal up to the window's length."""
     windowed = getattr(config, "use_sliding_window", True) and getattr(config, "sliding_window", None)
     return int(min(config.max_position_embeddings, windowed or config.max_position_embeddings))
 
@@ -134,4 +134,4 @@ FAMILIES = {
     "qwen2": Family("qwen2"),
     "qwen3": Family("qwen3", unread=("head_dim",)),
 }
-"""By transformers' `model_type`."""
+"""Families by transformers' `model_type`."""

@@ -1,8 +1,8 @@
-"""An Ollama Modelfile for a GGUF file: where the weights are, how turns are written, and what ends an answer.
+"""An Ollama Modelfile for a GGUF file: the path of the weights, the format of turns, and the stop tokens.
 
-Ollama reads Go templates, not Jinja. A chat template is translated where it writes each turn by itself, between two
-texts that depend on the role alone; that is tried out, so no list of templates is needed. Any other is left to Ollama,
-which looks into the GGUF file.
+Ollama reads Go templates, not Jinja. A chat template is translated if it writes each turn independently, between two
+texts that depend only on the role; this is tested, so no list of templates is needed. Otherwise Ollama reads the GGUF
+file's template.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ TRIED = (
     ("system", "user"),
     ("system", "user", "assistant", "user", "assistant", "user"),
 )
-"""The roles of conversations that must come out as the template writes them."""
+"""The roles of test conversations that must be rendered exactly as by the template."""
 
 
 @dataclass(frozen=True)
 class Turns:
-    """around: by role, the texts before and after the content. opening: what the answer follows.
+    """around: by role, the texts before and after the content. opening: the text before the answer.
 
-    start: what stands before all turns. system: what the template itself says first where nobody gives a system
-    message, or None.
+    start: the text before all turns. system: the template's default system message, or None.
     """
 
     around: dict[str, tuple[str, str]]
@@ -43,7 +42,7 @@ class Turns:
     system: str | None = None
 
     def text(self, messages: Sequence[Message]) -> str:
-        """A conversation as Ollama writes it, up to where the answer begins."""
+        """A conversation as Ollama renders it, up to the start of the answer."""
         if self.system is not None and messages[0].role != "system":
             messages = [Message(role="system", content=self.system), *messages]
         turns = (f"{self.around[m.role][0]}{m.content}{self.around[m.role][1]}" for m in messages)
@@ -57,9 +56,9 @@ class Turns:
 
 
 def turns_of(encoder: ChatEncoder) -> Turns | None:
-    """How the chat template writes turns; None where that is not one turn after another.
+    """The format of turns in the chat template; None if turns are not independent.
 
-    A token that begins every sequence is left out where the reader of the GGUF file puts it there by itself.
+    A beginning-of-sequence token is left out if the GGUF file's reader adds it.
     """
     tokenizer: Any = encoder.tokenizer
     begins = tokenizer.bos_token if encloses(tokenizer)[0] else ""
@@ -71,7 +70,7 @@ def turns_of(encoder: ChatEncoder) -> Turns | None:
         found = _taken_apart(written("user"), written("user", "assistant", "user"), _or_none(written, "system", "user"))
         tried = [roles for roles in TRIED if "system" in found.around or "system" not in roles]
         holds = all(found.text(_conversation(*roles)) == written(*roles) for roles in tried)
-    except Exception:  # a template may refuse any conversation, in words of its own
+    except Exception:  # a template may refuse any conversation, with any error
         return None
     texts = (found.start, found.opening, found.system or "", *sum(found.around.values(), ()))
     return found if holds and not any(mark in text for text in texts for mark in ("{{", '"""')) else None
@@ -92,7 +91,7 @@ def modelfile(weights: Path, encoder: ChatEncoder) -> tuple[str, bool]:
 
 
 def _conversation(*roles: str) -> list[Message]:
-    """A content of its own for every turn, which no template writes of its own accord."""
+    """A test conversation with unique contents that no template contains."""
     return [Message(role=role, content=f"q{number}q") for number, role in enumerate(roles)]
 
 
@@ -104,9 +103,9 @@ def _or_none(written: Callable[..., str], *roles: str) -> str | None:
 
 
 def _taken_apart(plain: str, answered: str, told: str | None) -> Turns:
-    """Turns that may explain three conversations. Raises ValueError where contents are not there, or more than once.
+    """Derive a format of turns from three rendered conversations. Raises ValueError if contents do not occur once.
 
-    What stands between two contents is before the second, save what does not stand before it elsewhere.
+    The text between two contents is assigned to the second turn, except what does not precede it elsewhere.
     """
     first, opening = plain.split("q0q")
     _, before_answer, before_next, _ = re.split("q[012]q", answered)
@@ -115,7 +114,7 @@ def _taken_apart(plain: str, answered: str, told: str | None) -> Turns:
     around = {"user": (before_user, ""), "assistant": (before_answer, before_next.removesuffix(before_user))}
     if told is not None:
         before_system, after_system, _ = re.split("q[01]q", told)
-        if not before_system.startswith(start):  # what comes first is a message that only another one replaces
+        if not before_system.startswith(start):  # the template starts with a default message that another replaces
             system, start = first.removeprefix(before_system).removesuffix(after_system), ""
         around["system"] = (before_system.removeprefix(start), after_system.removesuffix(before_user))
     return Turns(around, opening, start, system)

@@ -1,4 +1,4 @@
-"""The types that weights have in a GGUF file: which there are, and what rounding to one makes of a weight."""
+"""The weight types of GGUF files, and the rounding of weights to them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ FILE_TYPES = {
     "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0,
 }
 PRECISION = {"f32": torch.float32, "f16": torch.float16, "q8_0": torch.bfloat16}
-"""The dtype that rounds as coarsely: q8_0 has 127 steps up to the largest of 32 weights, bfloat16 128 from 1 to 2."""
+"""A dtype of the same precision: q8_0 has 127 steps up to the largest of 32 weights, bfloat16 128 from 1 to 2."""
 
 
 def stored(weight: Tensor, kind: str) -> tuple[np.ndarray[Any, Any], Type]:
-    """A weight as it lies in the file, and its type: vectors float32, and f16 where rows are no whole blocks of q8_0.
+    """A weight as stored, with its type: vectors are float32, and f16 is used if rows are no whole q8_0 blocks.
 
-    llama.cpp's own converter chooses so too.
+    llama.cpp's own converter does the same.
     """
     array = np.ascontiguousarray(weight.detach().to("cpu", torch.float32).numpy())
     of = OF_MATRICES[kind] if weight.ndim > 1 else Type.F32
     if array.shape[-1] % gguf.GGML_QUANT_SIZES[of][0]:
         of = Type.F16
-    with np.errstate(over="ignore"):  # too large for f16 becomes infinite, which the comparison finds
+    with np.errstate(over="ignore"):  # values too large for f16 become infinite, which the comparison detects
         return gguf.quantize(array, of), of
 
 

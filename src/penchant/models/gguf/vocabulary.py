@@ -1,9 +1,9 @@
-"""A tokenizer in the terms of GGUF: its tokens with their kinds, and how llama.cpp is to cut a text as it does.
+"""Write a tokenizer to GGUF: its tokens with their kinds, and llama.cpp's matching pre-tokenisation rule.
 
-Two sorts are known. Byte-level BPE: a text is cut by a rule, and the pieces are merged. llama.cpp has these rules by
-name (`tokenizer.ggml.pre`); the one that fits is found by what the tokenizer itself says of its rule, and a rule that
-is not in the table is refused, as the same text would become other tokens. And SentencePiece's BPE: nothing is cut,
-bytes stand in for what has no token, and a score per token stands for the order of merges.
+Two kinds are supported. Byte-level BPE: a text is split by a rule, and the pieces are merged. llama.cpp has these rules
+by name (`tokenizer.ggml.pre`); the name is looked up by the tokenizer's own rule, and a rule missing from the table is
+refused, as tokens would differ. And SentencePiece's BPE: nothing is split, bytes replace characters without a token,
+and a score per token gives the order of merges.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ CUTS = {
     (QWEN2,): {False: "qwen2"},
     (TEKKEN,): {True: "tekken"},
 }
-"""By what cuts a text, in turn, and by whether a piece that is a token is taken whole: llama.cpp's name for both."""
+"""llama.cpp's names, by the sequence of splitting rules and by whether a piece that is a token skips merging."""
 
 
 def describe_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, num_rows: int, end_ids: frozenset[int]) -> None:
-    """Write everything that llama.cpp needs to make the tokenizer's ids of a text. Raises ConfigError.
+    """Write everything that llama.cpp needs to tokenise like the tokenizer. Raises ConfigError.
 
-    num_rows: of the embedding, which may have more than the tokenizer has tokens. end_ids: tokens that end a turn.
+    num_rows: rows of the embedding, which may exceed the number of tokens. end_ids: tokens that end a turn.
     """
     says = json.loads(tokenizer.backend_tokenizer.to_str())
     model = says["model"]
@@ -73,7 +73,7 @@ def describe_tokenizer(writer: gguf.GGUFWriter, tokenizer: Any, num_rows: int, e
 
 
 def _tokens(vocabulary: Mapping[str, int], added: Sequence[Mapping[str, Any]], num_rows: int) -> list[str]:
-    """One a row of the embedding; rows without a token get a name that no text has."""
+    """One token per row of the embedding; rows without a token get a name that no text contains."""
     by_id = {number: token for token, number in vocabulary.items()}
     by_id |= {one["id"]: one["content"] for one in added}
     return [by_id.get(row, f"[PAD{row}]") for row in range(num_rows)]
@@ -98,13 +98,13 @@ def _types(tokens: Sequence[str], says: Mapping[str, Any], tokenizer: Any) -> li
 
 
 def _merges(model: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """In their order; older files have each as one text."""
+    """The merges in order; older files store each as one text."""
     pairs = (merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model["merges"])
     return [(first, second) for first, second in pairs]
 
 
 def _cut_of(says: Mapping[str, Any]) -> str:
-    """llama.cpp's name for how the tokenizer cuts a text. Raises ConfigError where it has none."""
+    """llama.cpp's name for the tokenizer's splitting rule. Raises ConfigError if it has none."""
     if (normalizer := says.get("normalizer")) and normalizer != {"type": "NFC"}:
         raise _unknown(f"normalises by {normalizer}")
     outer = says["pre_tokenizer"] or {"type": "none"}
@@ -117,7 +117,7 @@ def _cut_of(says: Mapping[str, Any]) -> str:
 
 
 def _cut(part: Mapping[str, Any]) -> str | None:
-    """One pre-tokenizer as CUTS has it; None for one that only spells bytes."""
+    """One pre-tokenizer in the form used in CUTS; None for one that only maps bytes."""
     if part["type"] == "ByteLevel" and not part.get("add_prefix_space"):
         return GPT2 if part.get("use_regex", True) else None
     if part["type"] == "Digits" and part.get("individual_digits"):
@@ -135,9 +135,9 @@ def _unknown(what: str) -> ConfigError:
 
 
 def _scores(tokens: Sequence[str], merges: Sequence[tuple[str, str]]) -> list[float]:
-    """The higher the earlier a token is merged; what is never merged comes last.
+    """Scores, higher for tokens merged earlier; tokens that are never merged come last.
 
-    Raises ConfigError where no scores give these merges: those of one token must follow one another.
+    Raises ConfigError if no scores reproduce these merges: those of one token must be consecutive.
     """
     rank: dict[str, int] = {}
     last = ""
@@ -150,7 +150,7 @@ def _scores(tokens: Sequence[str], merges: Sequence[tuple[str, str]]) -> list[fl
 
 
 def _prefixes_space(says: Mapping[str, Any]) -> bool:
-    """Whether a text begins as if a space came before it. Raises ConfigError where it is changed in another way."""
+    """Whether a space is prefixed to a text. Raises ConfigError for any other normalisation."""
     outer = says.get("normalizer") or {"type": "Sequence", "normalizers": []}
     parts = outer["normalizers"] if outer["type"] == "Sequence" else [outer]
     space = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
@@ -167,6 +167,6 @@ def _prefixes_space(says: Mapping[str, Any]) -> bool:
 
 
 def encloses(tokenizer: Any) -> tuple[bool, bool]:
-    """Whether a text gets the token that begins, and the one that ends a sequence."""
+    """Whether a text gets a beginning-of-sequence token, and an end-of-sequence token."""
     ids = tokenizer("a").input_ids
     return ids[0] == tokenizer.bos_token_id, ids[-1] == tokenizer.eos_token_id

@@ -1,6 +1,6 @@
-"""One GGUF file of a model: weights rounded to the type asked for, tokenizer and chat template inside.
+"""Write a GGUF file: weights rounded to the requested type, with tokenizer and chat template.
 
-Before it stands under its name it is read back by transformers, and compared with what is in memory.
+Before it gets its name it is read back by transformers and compared with the model in memory.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = ["save_gguf"]
 
 
 def save_gguf(model: LanguageModel, file: Path, kind: str, say: Callable[[str], None] = lambda _: None) -> None:
-    """Write the model with its adapter folded in, its weights of one of TYPES; afterwards `model` is what was written.
+    """Write the model with its adapter merged, weights in one of TYPES; `model` then equals what was written.
 
-    Raises ConfigError for a family or a tokenizer that is not written, WrittenError where the type cannot hold the
-    model or what was read back is not what was written, and OSError; then nothing is left of it.
+    Raises ConfigError for an unsupported family or tokenizer, WrittenError if the type cannot represent the model or
+    the file read back differs, and OSError; no file is kept then.
     """
     if model.head is None:
         raise ConfigError("reward models are not written as GGUF files; export a folder")

@@ -1,4 +1,4 @@
-"""Steps from one schema to the next, run by alembic when a store is opened."""
+"""Schema migrations, run by alembic when a store is opened."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ __all__ = ["configuration", "upgrade"]
 
 
 def configuration(connection: Connection) -> Config:
-    """Alembic's configuration for an open connection, without a file."""
+    """Alembic's configuration for an open connection, without a config file."""
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     return config
@@ -23,7 +23,7 @@ def configuration(connection: Connection) -> Config:
 def upgrade(connection: Connection, name: str) -> None:
     """Bring the database to the newest schema within the connection's transaction.
 
-    Raises DataError for a database written by a newer version; `name` says which database in the message.
+    Raises DataError for a database written by a newer version; `name` names it in the message.
     """
     config = configuration(connection)
     script = ScriptDirectory.from_config(config)

@@ -1,4 +1,4 @@
-"""How alembic runs a migration: on the connection it was given, in the transaction that is open there."""
+"""Alembic's environment: run migrations on the given connection, in its open transaction."""
 
 from alembic import context
 

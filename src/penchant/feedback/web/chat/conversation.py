@@ -1,8 +1,8 @@
-"""One person's conversation: what was said, and what it waits for. It lives in memory; choices live in the store.
+"""One person's conversation: its messages and its state. It is in memory; choices are in the store.
 
-It waits for a message (`idle`), for the model (`writing`), for a choice between two whole answers (`choosing`), or for
-the person to say with which of two answers it goes on (`picking`: both were bad, or they were not written to the end).
-Every change of hands has a new `version`, so that a second window cannot act on what is no longer there.
+It waits for a message (`idle`), for the model (`writing`), for a choice between two complete answers (`choosing`), or
+for the person to pick the answer to continue with (`picking`: both were bad, or they are incomplete). Every state
+change gives a new `version`, so that a second window cannot act on an outdated state.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ MAX_CONVERSATIONS = 200
 State = Literal["idle", "writing", "choosing", "picking"]
 Ending = Literal["whole", "stopped", "failed"]
 VERSIONS = itertools.count(secrets.randbelow(2**40))
-"""Numbers that no two states share, nor a state from before a restart."""
+"""Version numbers, unique even across restarts."""
 SIDES: tuple[Side, Side] = ("a", "b")
 
 
 class Outdated(Exception):
-    """The conversation is no longer where the request believes it to be."""
+    """The request refers to an outdated state of the conversation."""
 
 
 @dataclass(eq=False)
 class Turn:
-    """One or two answers under way or waiting for a choice; side a is number 0.
+    """One or two answers in progress or waiting for a choice; side a is number 0.
 
-    id: of the task, if it becomes one. shown_first: the side on the left. has_stopped: the person wants no more of it.
+    id: of the task, if it becomes one. shown_first: the side on the left. has_stopped: the person stopped it.
     """
 
     num: int
@@ -52,21 +52,21 @@ class Turn:
         self.texts = self.texts or [""] * self.num
 
     def place(self, number: int) -> str:
-        """Where an answer stands: left, right, or alone."""
+        """The position of an answer: left, right, or alone."""
         if self.num == 1:
             return "alone"
         return "left" if SIDES[number] == self.shown_first else "right"
 
     def text_at(self, place: str) -> str:
-        """The answer that stands there."""
+        """The answer at this position."""
         return next(text for number, text in enumerate(self.texts) if self.place(number) == place)
 
 
 class Conversation:
-    """What was said so far. Methods raise Outdated where the state or the version is another.
+    """The conversation so far. Methods raise Outdated if the state or the version differs.
 
-    turn: what is written, or waits for a choice. is_voted: whether the choice between its answers is recorded already.
-    draft: a message that got no answer, given back to its writer. last_key: of the last recorded choice.
+    turn: the answers in progress or waiting for a choice. is_voted: whether the choice between them is already
+    recorded. draft: a message without an answer, returned to its author. last_key: that of the last recorded choice.
     """
 
     def __init__(self) -> None:
@@ -82,11 +82,11 @@ class Conversation:
 
     @property
     def num_turns(self) -> int:
-        """How often the person has spoken."""
+        """The number of the person's messages."""
         return sum(message.role == "user" for message in self.messages)
 
     def begin(self, version: int, text: str | None, turn: Turn) -> None:
-        """The person said `text`, or with None asks for other answers to what they said; the model is to answer."""
+        """Start a turn: the person said `text`, or with None requests other answers."""
         with self.lock:
             self._check(version, "idle" if text is not None else "picking")
             self._before = None if text is not None else self.turn
@@ -96,7 +96,7 @@ class Conversation:
             self._become("writing", turn)
 
     def settle(self, turn: Turn, ending: Ending) -> None:
-        """The model has written as much as it will; does nothing for a turn that is over."""
+        """Finish the model's writing; no effect for a turn that is over."""
         with self.lock:
             if self.state != "writing" or self.turn is not turn:
                 return
@@ -104,20 +104,20 @@ class Conversation:
             written = list(dict.fromkeys(filter(None, turn.texts)))
             if ending == "failed" or not written:
                 self._withdraw()
-            elif len(written) == 1:  # the two came out the same, or one of them is empty: there is nothing to choose
+            elif len(written) == 1:  # the two are equal, or one is empty: no choice
                 self.go_on_with(written[0])
             else:
                 self.is_voted = False
                 self._become("choosing" if ending == "whole" else "picking", turn)
 
     def check_choice(self, version: int, state: Literal["choosing", "picking"]) -> Turn:
-        """The turn between whose answers the person may decide now."""
+        """The turn whose answers the person may choose between now."""
         self._check(version, state)
         assert self.turn is not None, "whoever chooses has a turn"
         return self.turn
 
     def decide(self, outcome: str, key: str) -> None:
-        """A recorded choice: the conversation goes on with the better answer, with a for a tie, or asks what to do."""
+        """Apply a recorded choice: continue with the better answer, with a for a tie, or ask which to pick."""
         with self.lock:
             assert self.turn is not None, "whoever chooses has a turn"
             self.last_key, self.is_voted = key, True
@@ -127,13 +127,13 @@ class Conversation:
                 self.go_on_with(self.turn.texts[outcome == "b"])
 
     def go_on_with(self, text: str) -> None:
-        """The answer that counts as said."""
+        """Continue with this answer."""
         with self.lock:
             self.messages.append(Message(role="assistant", content=text))
             self._become("idle", None)
 
     def _withdraw(self) -> None:
-        """As if it had not been asked; the answers from before stay to be picked."""
+        """Undo the request; earlier answers can still be picked."""
         if self._before is not None:
             self._become("picking", self._before)
             return
@@ -149,14 +149,14 @@ class Conversation:
 
 
 class Conversations:
-    """One for each person, by their id; of more than MAX_CONVERSATIONS, that which rested longest is forgotten."""
+    """Conversations by person; beyond MAX_CONVERSATIONS, the least recently used is dropped."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._of: OrderedDict[int, Conversation] = OrderedDict()
 
     def of(self, person_id: int) -> Conversation:
-        """The person's conversation, an empty one to begin with."""
+        """The person's conversation, initially empty."""
         with self._lock:
             found = self._of.setdefault(person_id, Conversation())
             self._of.move_to_end(person_id)
@@ -165,7 +165,7 @@ class Conversations:
             return found
 
     def forget(self, person_id: int) -> None:
-        """The person begins anew; what is still being written for them is told to stop."""
+        """Start over for a person; answers still being written are stopped."""
         with self._lock:
             found = self._of.pop(person_id, None)
         if found is not None and found.turn is not None:

@@ -1,4 +1,4 @@
-"""The page of the chat, its own style and scripts, and its sentences in the languages of the other pages."""
+"""The page of the chat, its own style and scripts, and its texts in all languages of the pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from penchant.feedback.web.sessions import Person, room_of
 __all__ = ["MAX_CHARACTERS", "router", "words"]
 
 MAX_CHARACTERS = 8000
-"""Of one message."""
+"""The most characters of one message."""
 STATIC = Path(str(files("penchant.feedback.web.chat") / "static"))
 
 router = APIRouter()
@@ -47,7 +47,7 @@ def static(name: str) -> Response:
 
 @lru_cache(maxsize=len(languages.LANGUAGES))
 def words(language: str) -> dict[str, str]:
-    """Every sentence that the page of the chat and its scripts may say, by its key."""
+    """All texts of the chat page and its scripts, by key."""
     text = files("penchant.feedback.web.chat").joinpath("languages", f"{language}.json").read_text(encoding="utf-8")
     own: dict[str, str] = json.loads(text)
     return languages.words_for(language, None) | own

@@ -1,4 +1,4 @@
-"""A choice made in the chat as a comparison with its answer, in the store of votes."""
+"""Store a choice made in the chat as a comparison with its answer."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def record_choice(
 ) -> None:
     """Store the task and its answer in one transaction; when this returns, both are on the disk.
 
-    The task is as if it had been drawn with certainty: nobody else was in its place. The same choice stored twice is
-    one. Raises OutputError where the store will not take it.
+    The task counts as drawn with certainty, as no other task could have been. The same choice stored twice counts once.
+    Raises OutputError if the store refuses it.
     """
     details = {
         "key": key,

@@ -1,8 +1,8 @@
-"""One reply on its way to one browser: a line of JSON for every piece, and what became of it at the end.
+"""Stream a reply to a browser: one line of JSON for every piece, and the result at the end.
 
-Lines: {"kind": "waiting", "before": 1} while others are served; "begin" with the places of the answers; "piece" with
-its place and plain text; "end" with the whole conversation, and where something went wrong with the "problem": the key
-of one sentence.
+Lines: {"kind": "waiting", "before": 1} while others are served; "begin" with the positions of the answers; "piece" with
+its position and plain text; "end" with the whole conversation and, after an error, the "problem": the key of one
+sentence.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ POLL_SECONDS = 0.05
 
 
 class Reply:
-    """Writes the answers of `turn`, which its conversation has begun. view: the conversation as its page shows it."""
+    """Writes the answers of `turn`, which its conversation has started. view: the conversation as shown."""
 
     def __init__(self, queue: ModelQueue, talker: Talker, conversation: Conversation, view: Callable[[], Any]) -> None:
         assert conversation.turn is not None, "begin comes first"
@@ -42,7 +42,7 @@ class Reply:
         self.problem: str | None = None
 
     async def lines(self) -> AsyncGenerator[bytes]:
-        """Everything the browser is told; it stops where the person, or nobody, listens any more."""
+        """Yield the lines for the browser; ends if the person stops it or the browser disconnects."""
         self.queue.join(self)
         told = 0
         while (before := self.queue.num_before(self)) and not self.turn.has_stopped:
@@ -55,7 +55,7 @@ class Reply:
                 async for line in written:
                     yield line
         except Exception as error:
-            # without its words: they may hold what the person wrote
+            # without the error's text, which may contain what the person wrote
             log.error("the model failed in a chat: %s", type(error).__name__)
             log.debug("its traceback", exc_info=error)
             self.ending, self.problem = "failed", "chat_failed"
@@ -82,21 +82,21 @@ class Reply:
             yield _line(kind="piece", place=turn.place(number), text=mark(text))
 
     def close(self) -> None:
-        """The model is free for the next one, and the conversation knows how it ended. May be called again."""
+        """Release the model and finish the conversation's turn. May be called again."""
         pieces, self.pieces = self.pieces, None
         close = getattr(pieces, "close", None)
         if close is not None:
-            self.queue.run_later(close)  # behind the piece that may be written just now
+            self.queue.run_later(close)  # after a piece that may be in progress
         self.queue.leave(self)
         self.conversation.settle(self.turn, self.ending)
 
 
 class ReplyResponse(StreamingResponse):
-    """The lines of a reply, which is closed however the connection ends, even before its first line."""
+    """A response with a reply's lines, which closes the reply however the connection ends."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
-        headers = {"X-Accel-Buffering": "no"}  # nginx would keep the lines until there are many
+        headers = {"X-Accel-Buffering": "no"}  # otherwise nginx would buffer the lines
         super().__init__(reply.lines(), media_type="application/x-ndjson", headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""What the page of the chat asks for: a reply, a stop, a choice, and how the conversation stands."""
+"""The API of the chat page: reply, stop, choice, and the state of the conversation."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ Version = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class _Sent(BaseModel):
-    """version: of the conversation that the page shows."""
+    """version: that of the conversation on the page."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     version: Version
 
 
 class SentMessage(_Sent):
-    """What the person says; None asks for other answers in place of two that are not good."""
+    """The person's message; None requests other answers in place of two bad ones."""
 
     text: Text | None
 
 
 class SentChoice(_Sent):
-    """Which answer is better, by its place. key: made by the page; sent twice, it is one choice."""
+    """Which answer is better, by its position. key: made by the page; a choice sent twice counts once."""
 
     key: Text = Field(min_length=8, max_length=100)
     outcome: Literal["left", "right", "tie", "both_bad"]
@@ -50,13 +50,13 @@ class SentChoice(_Sent):
 
 
 class SentPick(_Sent):
-    """The answer with which to go on; no vote."""
+    """The answer to continue with; no vote."""
 
     place: Literal["left", "right"]
 
 
 def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None = None) -> APIRouter:
-    """Routes for `create_app(chat=...)`. share: of the replies that are two answers to choose from. rng: for tests."""
+    """Routes for `create_app(chat=...)`. share: that of replies with two answers to choose from. rng: for tests."""
     router = APIRouter()
     router.include_router(page_router)
     queue, conversations = ModelQueue(), Conversations()
@@ -64,12 +64,12 @@ def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None
 
     @router.get("/api/chat")
     def conversation(person: Person) -> dict[str, Any]:
-        """How one's conversation stands."""
+        """The state of one's conversation."""
         return conversation_view(conversations.of(person.id))
 
     @router.post("/api/chat/replies")
     def reply(request: Request, person: Person, sent: SentMessage) -> Response:
-        """Say something; the answers come a line of JSON at a time."""
+        """Send a message; the answers are streamed as lines of JSON."""
         talk = conversations.of(person.id)
         text = _checked(request, talk, sent.text)
         num = 2 if rng.random() < share else 1
@@ -80,7 +80,7 @@ def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None
 
     @router.post("/api/chat/stop")
     def stop(person: Person) -> dict[str, Any]:
-        """Write no more of the answers; what is there stays."""
+        """Stop writing the answers; the text so far stays."""
         talk = conversations.of(person.id)
         with talk.lock:
             if talk.state == "writing" and talk.turn is not None:
@@ -103,7 +103,7 @@ def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None
 
     @router.post("/api/chat/picks")
     def pick(request: Request, person: Person, sent: SentPick) -> dict[str, Any]:
-        """Go on with one of two answers without saying that it is better."""
+        """Continue with one of two answers without voting for it."""
         talk = conversations.of(person.id)
         with _as_it_stands(request), talk.lock:
             talk.go_on_with(talk.check_choice(sent.version, "picking").text_at(sent.place))
@@ -117,7 +117,7 @@ def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None
 
     @router.get("/api/chat/texts/{place}")
     def whole_text(person: Person, place: str) -> dict[str, Any]:
-        """The whole of a text that the view has cut, as written, in pieces."""
+        """The full text of a truncated view, as written, in pieces."""
         text = text_at(conversations.of(person.id), place)
         if text is None:
             raise HTTPException(404, "there is no such text")
@@ -127,7 +127,7 @@ def chat_router(talker: Talker, *, share: float = 0.3, rng: random.Random | None
 
 
 def _checked(request: Request, talk: Conversation, text: str | None) -> str | None:
-    """The message without the blanks around it; refused with one sentence where it cannot be said."""
+    """The stripped message; refused with one sentence if it is invalid."""
     if text is None:
         return None
     text = text.strip()

@@ -13,7 +13,7 @@ __all__ = ["conversation_view", "text_at"]
 def conversation_view(talk: Conversation) -> dict[str, Any]:
     """version, state, messages; left and right while two answers wait; is_voted: whether they have been compared.
 
-    draft: a message that got no answer. turns_left: how often the person may speak.
+    draft: a message without an answer. turns_left: the messages the person may still send.
     """
     with talk.lock:
         turn = talk.turn if talk.state in ("choosing", "picking") else None
@@ -30,7 +30,7 @@ def conversation_view(talk: Conversation) -> dict[str, Any]:
 
 
 def text_at(talk: Conversation, place: str) -> str | None:
-    """The whole text at `left`, `right` or `message-N`, N counted from 0; None for any other place."""
+    """The full text at `left`, `right` or `message-N`, N counted from 0; None for any other position."""
     with talk.lock:
         texts = {f"message-{i}": message.content for i, message in enumerate(talk.messages)}
         if talk.turn is not None and talk.state in ("choosing", "picking"):

@@ -1,6 +1,6 @@
 """Tasks, annotators, assignments and answers.
 
-The tables are written out here and not taken from the schema: a revision must stay what it was.
+The tables are spelt out here instead of imported from the schema, because a revision must not change.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""An open assignment that is shown to its person again begins its lease anew."""
+"""Showing an open assignment to its person again renews its lease."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Each change to a task, a person or an assignment is numbered, so that whoever has read them reads what is new."""
+"""Each change to a task, a person or an assignment is numbered, so that readers can fetch only what is new."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """What is there already has number 0."""
+    """Existing rows have number 0."""
     for table in ("tasks", "annotators", "assignments"):
         op.add_column(table, sa.Column("changed", sa.BigInteger, nullable=False, server_default="0"))
         op.create_index(f"changes_of_{table}", table, ["changed"])

@@ -1,4 +1,4 @@
-"""`penchant.rlhf`, a run of reinforcement learning, and `penchant.Online`, by which `penchant.dpo` makes its pairs."""
+"""`penchant.rlhf`, a run of reinforcement learning, and `penchant.Online`, the online pairs of `penchant.dpo`."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ def rlhf(
     progress: bool | Reporter = True,
     **arguments: Unpack[Arguments],
 ) -> Run:
-    """Train a model by reinforcement learning on a judge's scores, held to a reference: max E[score] - beta KL.
+    """Train a model by reinforcement learning on a judge's scores: maximise E[score] - beta KL(policy || reference).
 
     Args:
         model: see `penchant.dpo`.
         prompts: a list of texts, paths, "everyday-train", or records.
         judge: "positivity", "reward:FOLDER", "module:function", a function of (prompt, response) that returns a
-            number, or the address of an endpoint, of which `settings` name the model: {"sampling.judge_model": "m"}.
+            number, or an endpoint's address, with its model in `settings`: {"sampling.judge_model": "m"}.
         method: "rloo", "grpo", "ppo" or "best_of_n".
-        beta: the price of a nat of KL in units of the score.
-        num_responses, max_new_tokens: of each prompt and step.
+        beta: the cost of one nat of KL, in units of the score.
+        num_responses, max_new_tokens: responses per prompt in each step, and the most tokens of each.
         output, reference, callbacks, config, settings, resume, progress, arguments: see `penchant.dpo`.
 
     Raises:
-        UserError: what the caller can fix; a judge that fails too, and what was computed until then is kept.
+        UserError: an error that the caller can fix, or a failing judge; results so far are kept.
         TrainingError, Interrupted: see `penchant.dpo`.
     """
     data = _rows(prompts)
@@ -84,7 +84,7 @@ def run_rlhf(
     given: Given | None = None,
     judge: AnyJudge | None = None,
 ) -> Run:
-    """As the configuration says; judge: where it is in memory."""
+    """Run with a configuration; judge: the one in memory, if any."""
     named = judge if judge is not None else config.sampling.judge
     if named is None:
         raise ConfigError("sampling.judge: no judge scores the responses; give `judge=...`")
@@ -97,10 +97,10 @@ def run_rlhf(
 
 @dataclass(frozen=True)
 class Online:
-    """`penchant.dpo(model, prompts, online=Online(judge))`: pairs are made of the policy's own responses as it learns.
+    """Options of `penchant.dpo(model, prompts, online=Online(judge))`: pairs of the policy's own responses.
 
-    judge: what `penchant.judge` takes; one that gives scores takes the best and the worst response of a prompt, another
-    is asked about two at a time. judge_model, instructions: of an endpoint. How much is written, `settings` say:
+    judge: as for `penchant.judge`; a judge with scores pairs the best and the worst response to a prompt, any other is
+    asked about two at a time. judge_model, instructions: for an endpoint. `settings` control the sampling:
     {"sampling.num_responses": 4, "sampling.max_new_tokens": 128, "sampling.minibatches": 1}.
     """
 
@@ -110,7 +110,7 @@ class Online:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the run's settings say of it."""
+        """Its values in the run's settings."""
         return {
             "sampling.judge": self.judge if isinstance(self.judge, str) else _called(self.judge),
             "sampling.judge_model": self.judge_model,
@@ -118,18 +118,18 @@ class Online:
         }
 
     def data(self, prompts: Any) -> Any:
-        """Prompts as data; a list of texts becomes rows."""
+        """Prompts as data; a list of texts is converted to rows."""
         return _rows(prompts)
 
     def prepare(self, config: DPOConfig, given: Given) -> tuple[Recipe, Given]:
-        """What is trained, and on which prompts. Raises UserError."""
+        """The recipe and its inputs. Raises UserError."""
         judge = open_judge(self.judge, judge_model=self.judge_model, instructions=self.instructions)
         recipe = FromPairs(config, choose_objective(config, given.objective), judge, given.reference)
         return recipe, _with_prompts(given, config)
 
 
 def run_online(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -> Run:
-    """`penchant.dpo` as a configuration with a judge in its `sampling` says."""
+    """Run `penchant.dpo` with a configuration that has a judge in `sampling`."""
     sampling = config.sampling
     if sampling is None or sampling.judge is None:
         raise ConfigError("sampling.judge: no judge compares the responses; give `judge=...`")
@@ -138,7 +138,7 @@ def run_online(config: DPOConfig, reporter: Reporter, *, resume: bool = False) -
 
 
 def _with_prompts(given: Given, config: RunConfig) -> Given:
-    """The same with the prompts that the settings name, a line each of a text."""
+    """A copy with the prompts named in the settings, one per line of a text file."""
     if given.data is not None:
         return given
     files = [str(prompt_file(name)) for name in config.data.files]
@@ -146,7 +146,7 @@ def _with_prompts(given: Given, config: RunConfig) -> Given:
 
 
 def _rows(prompts: Data | Sequence[str] | None) -> Data | None:
-    """Prompts as data; a list of texts becomes rows."""
+    """Prompts as data; a list of texts is converted to rows."""
     if isinstance(prompts, list | tuple) and all(isinstance(one, str) for one in prompts):
         return [{"prompt": text} for text in prompts]
     return prompts

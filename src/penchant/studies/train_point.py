@@ -1,4 +1,4 @@
-"""A point trained in its folder, by the functions that anybody trains with; one that was begun is gone on with."""
+"""Train a point in its folder with the public training functions; an interrupted point is resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from penchant.errors import ConfigError
-from penchant.online.run import Online, rlhf
+from penchant.online.rlhf import Online, rlhf
 from penchant.progress import Reporter
 from penchant.reading import read_text
 from penchant.strict_yaml import line_of
@@ -27,8 +27,8 @@ __all__ = ["check_points", "held_out_accuracy", "train_point"]
 
 
 def check_points(points: Sequence[Point], config: StudyConfig, where: str) -> None:
-    """Refuse a setting that the training of a point, of the start or of the reward model would refuse, before anything
-    is computed. Raises ConfigError.
+    """Raise ConfigError for a setting that the training of a point, of the start or of the reward model would refuse,
+    before anything is computed.
     """
     trainings: list[tuple[str, type[BaseModel], Mapping[str, Any]]] = [
         ("demonstration_settings", SFTConfig, config.demonstration_settings),
@@ -45,7 +45,7 @@ def check_points(points: Sequence[Point], config: StudyConfig, where: str) -> No
 
 
 def _place(where: str, config: StudyConfig, message: str) -> str:
-    """The file with the line of the setting that a message names, where the file says that setting."""
+    """The file and line of the setting that a message names, if the file contains it."""
     file = Path(where)
     text = read_text(file) if file.is_file() else ""
     for path, settings in config.all_settings().items():
@@ -80,7 +80,7 @@ def train_point(point: Point, ground: Ground, reporter: Reporter) -> Run:
 
 
 def held_out_accuracy(run: Run) -> dict[str, Any]:
-    """Of the run's last evaluation: the accuracy, its limits, and of how many pairs; empty where it held out none."""
+    """The last evaluation's accuracy, limits and number of pairs; empty if nothing was held out."""
     name = "eval_rewards/accuracies"
     last = next((row for row in reversed(list(run.metrics)) if name in row), None)
     if last is None:
@@ -91,7 +91,7 @@ def held_out_accuracy(run: Run) -> dict[str, Any]:
 
 
 def _settings(point: Point, config: StudyConfig) -> Mapping[str, Any]:
-    """Ours, where the study says nothing else; the study's; and those that make it the method that it is."""
+    """Default settings, overridden by the study's, overridden by those that define the method."""
     usual: dict[str, Any] = {"save.num_samples": 0}
     if point.how.samples:
         usual |= {"data.held_out": 0.0, "sampling.max_new_tokens": config.max_new_tokens}

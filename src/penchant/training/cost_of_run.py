@@ -1,4 +1,4 @@
-"""What a plan says of a run: bytes by part, seconds by what is done, whether it fits, and what would make it fit."""
+"""The plan of a run: bytes by part, seconds by activity, whether it fits, and what would make it fit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penchant.models.devices import Device
-from penchant.training.plan import Counts
+from penchant.training.size_of_run import Counts
 from penchant.wording import bytes_in_words
 
 __all__ = ["Plan"]
@@ -15,11 +15,11 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """memory: bytes by part, of each process. seconds: by what is done. proposals: what would make it fit.
+    """memory: bytes per process, by part. seconds: by activity. proposals: settings under which it would fit.
 
-    mode: "replicated" where each process holds the whole model, "sharded" where it holds a slice. beside: how many
-    of the processes share the device's memory. offloaded: bytes that each process keeps in the memory of the machine
-    beside its device. seconds is empty where nobody knows how fast the device is.
+    mode: "replicated" if each process holds the whole model, "sharded" if it holds a shard. beside: the number of
+    processes that share the device's memory. offloaded: bytes that each process keeps in the machine's memory instead
+    of its device's. seconds is empty if the device's speed is unknown, or nothing is known of the speed of offloading.
     """
 
     counts: Counts
@@ -36,7 +36,7 @@ class Plan:
 
     @property
     def peak(self) -> float:
-        """Bytes held at once by each process: no activations while samples are written, or weights quantised."""
+        """Peak bytes per process: there are no activations during sampling or quantisation."""
         passing = {"activations", "logits", "cache", "reading"}
         held = sum(size for part, size in self.memory.items() if part not in passing)
         training = self.memory["activations"] + self.memory["logits"]
@@ -44,28 +44,28 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the device has so much, for all processes that share it."""
+        """Whether the device has enough memory for all processes that share it."""
         return self.peak * self.beside <= self.device.memory
 
     @property
     def total_seconds(self) -> float:
-        """Of everything but loading and writing the model."""
+        """The time of everything except loading and writing the model."""
         return sum(self.seconds.values())
 
     @property
     def watt_hours(self) -> float | None:
-        """Of all devices at their full power; None where nobody says what that is."""
+        """The energy of all devices at full power; None if the power is unknown."""
         watts = self.device.watts
         return None if watts is None or not self.seconds else watts * self.processes * self.total_seconds / 3600
 
     def in_words(self) -> list[str]:
-        """The same as lines: parts of the memory and of the time, what it comes to, and what would make it fit."""
+        """The plan as lines: parts of memory and time, totals, and what would make it fit."""
         energy = "" if self.watt_hours is None else f", {self.watt_hours:,.3g} Wh at full power"
         return [
             str(self.counts),
             f"{self.num_parameters:,} parameters, {self.num_trained:,} of them trained",
             *(f"{size / 1e9:>10.3f} GB  {part}" for part, size in self.memory.items() if size),
-            *(f"{size / 1e9:>10.3f} GB  in the memory of the machine" for size in (self.offloaded,) if size),
+            *(f"{size / 1e9:>10.3f} GB  in the machine's memory" for size in (self.offloaded,) if size),
             *(f"{taken:>10.1f} s   {part}" for part, taken in self.seconds.items() if taken),
             f"{self.device.name} ({self.device.source}): {self}{energy}",
             *(f"  {proposal}" for proposal in self.proposals),
@@ -77,13 +77,13 @@ class Plan:
             f"of {bytes_in_words(self.device.memory)}" if self.device.memory < float("inf") else "(how much is there?)"
         )
         each = f" on each of {self.processes}" * (self.processes > 1) + ", in slices" * (self.mode == "sharded")
-        each += f", {bytes_in_words(self.offloaded)} in the memory of the machine" if self.offloaded else ""
+        each += f", {bytes_in_words(self.offloaded)} in the machine's memory" if self.offloaded else ""
         verdict = "" if self.fits else "; it does not fit"
         time = f", {_duration(self.total_seconds)}" if self.seconds else ""
         return f"needs about {bytes_in_words(self.peak)} {room}{each}{time}{verdict}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the sequences, as JSON holds it."""
+        """Everything except the sequences, as JSON values."""
         return {
             "items": self.counts.items,
             "num_train": self.counts.num_train,

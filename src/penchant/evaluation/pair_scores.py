@@ -1,4 +1,4 @@
-"""A language model as the reward model it secretly is (arXiv 2305.18290, eq. 5): rewards of both responses of a pair.
+"""The implicit rewards of a language model for both responses of a pair (arXiv 2305.18290, eq. 5).
 
     reward = beta (log pi(y|x) - log pi_ref(y|x)),    p(chosen > rejected) = sigmoid(reward_chosen - reward_rejected)
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from penchant import ranks
 from penchant.data import Origin
-from penchant.evaluation.list_scores import scores_of_parts
+from penchant.evaluation.scores_of_lists import scores_of_parts
 from penchant.models.forward import score_sequences
 from penchant.models.language_model import LanguageModel
 from penchant.objectives import PairBatch, implicit_rewards, preference_probability, row_in_table
@@ -48,7 +48,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PairScore:
-    """What the model thinks of one pair. Log-probs in nats, summed over the response; num_tokens: of the response.
+    """A model's scores of one pair. Log-probs in nats, summed over the response; num_tokens: those of the response.
 
     correct: whether chosen has the higher reward; None for a tie, which counts half in an accuracy. A reward model has
     no log-probs: they are None.
@@ -70,16 +70,15 @@ class PairScore:
 
 @dataclass(frozen=True)
 class Summary:
-    """accuracy: share of pairs with a margin above 0, one of exactly 0 counted half, with its 95% interval.
+    """accuracy: share of pairs with a margin above 0, with margins of exactly 0 counted half, and its 95% interval.
 
-    num_prompts: distinct prompts; where there are fewer than pairs, the interval allows for pairs of one prompt going
-    together. by_length: the accuracy by which response is the longer one. by_margin: by quarters of |margin|.
-    by_gap: by quarters of how much better the data says that chosen is (scores, strength or margin); empty where it
-    does not say, or always the same.
-    calibration: whether sigmoid(margin) is right as often as it says. lists: of the data's rows that made several
-    pairs, such as one right answer and three wrong ones (RewardBench 2), how often every pair is right; None without.
-    parts: their score as RewardBench 2 counts it, by its parts; see `scores_of_parts`. warning: that these are too few
-    prompts for intervals to be trusted.
+    num_prompts: distinct prompts; if there are fewer than pairs, the interval is clustered by prompt. by_length: the
+    accuracy by which response is longer. by_margin: by quartiles of |margin|. by_gap: by quartiles of how much better
+    the data rates the chosen response (scores, strength or margin); empty if not recorded or constant. calibration:
+    whether sigmoid(margin) matches the accuracy. lists: for rows of the data that made several pairs, such as one right
+    answer and three wrong ones (RewardBench 2), how often every pair is right; None if there are none. parts: their
+    score by part, as RewardBench 2 counts it; see `scores_of_parts`. warning: that prompts are too few for reliable
+    intervals.
     """
 
     accuracy: WinRate
@@ -102,9 +101,9 @@ def sequence_logprobs(
     token_budget: int = 2048,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Tensor:
-    """Summed log-prob of every sequence of every item, float64 on the CPU, in order; items hold equally many.
+    """Summed log-prob of every sequence of every item, float64 on the CPU, in order; all items have equally many.
 
-    Ranks share the micro-batches, which do not depend on how many there are.
+    Ranks share the micro-batches, which do not depend on the number of ranks.
     """
     width = len(items[0]) if items else 1
     packed = pack(items, token_budget, share=model.shares)
@@ -137,19 +136,19 @@ def response_logprobs(
 
 
 def beta_of(ledger: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> float:
-    """The beta with which the run of this ledger was trained; 0.1, which is said, for a model of no such run."""
+    """The beta of the run with this ledger; 0.1, which is reported, for a model of no such run."""
     settings = ledger.get("config", {}).get("dpo")
     if settings is None:
         say("beta is 0.1: this is no run of `penchant dpo`, and no `beta=...` was given")
         return 0.1
-    row = row_in_table(settings["objective"])  # no code runs that only a run's record names
+    row = row_in_table(settings["objective"])  # runs no code that only a ledger names
     return float(settings.get("beta") or ledger.get("beta") or (row.defaults.get("beta", 1.0) if row else 1.0))
 
 
 def score_rewards(
     pairs: Sequence[EncodedPair], policy_B2: Tensor, reference_B2: Tensor, beta: float
 ) -> list[PairScore]:
-    """The implicit reward of both sides of every pair, from two results of `response_logprobs`; order is kept."""
+    """The implicit rewards of both sides of every pair, in order, from two results of `response_logprobs`."""
     lengths_B2 = torch.tensor([[int(s.scored.sum()) for s in pair.sequences] for pair in pairs], dtype=torch.float64)
     batch = PairBatch.hard(*policy_B2.unbind(1), *reference_B2.unbind(1), *lengths_B2.unbind(1))
     chosen_B, rejected_B = implicit_rewards(batch, beta)
@@ -174,12 +173,12 @@ def score_rewards(
 
 
 def ranked(margin: float) -> bool | None:
-    """Whether a pair of this margin is ranked as people did; None for a tie."""
+    """Whether a pair with this margin is ranked as people did; None for a tie."""
     return None if margin == 0 else margin > 0
 
 
 def summarise(pairs: Sequence[EncodedPair], scores: Sequence[PairScore]) -> Summary:
-    """How often, and how surely, the model prefers what people preferred. Raises ValueError where there is no pair."""
+    """Summarise the model's agreement with people. Raises ValueError if there are no pairs."""
     margins = [score.margin for score in scores]
     prompts = [pair.chosen.ids[~pair.chosen.scored].tobytes() for pair in pairs]
     right = [0.5 + 0.5 * ((m > 0) - (m < 0)) for m in margins]

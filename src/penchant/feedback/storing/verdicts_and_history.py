@@ -1,6 +1,6 @@
-"""Answers outside the rush: an admin's verdict, and what a person said before.
+"""Answers outside the high-volume path: an admin's verdicts, and a person's earlier answers.
 
-Each answer is a new row that may supersede an older one; nothing is changed and nothing is deleted.
+Each answer is a new row that may supersede an older one; nothing is changed or deleted.
 """
 
 from datetime import datetime
@@ -40,7 +40,7 @@ def adjudicate(
         raise Refused("not_admin", "only an admin can settle a disagreement; ask one")
     if connection.scalar(select(tasks.c.position).where(tasks.c.id == task_id)) is None:
         raise Refused("unknown", f"there is no task {task_id}; reload the page")
-    answer = NewAnswer(assignment_id=0, **new)  # checked like any other answer before it has an assignment
+    answer = NewAnswer(assignment_id=0, **new)  # validated like any answer, before it has an assignment
     row = connection.execute(select(answers).where(answers.c.key == answer.key)).first()
     if row is not None:
         stored = read_answer(row)
@@ -66,9 +66,9 @@ def own_assignment(connection: Connection, assignment_id: int, annotator_id: int
 
 
 def history(connection: Connection, annotator_id: int, limit: int, before: int | None) -> list[Answered]:
-    """A person's current answers, newest first; `before` is the id of the last answer of the page before.
+    """A person's current answers, newest first; `before` is the id of the last answer on the previous page.
 
-    Verdicts on the answers of others are not among them.
+    Verdicts on others' answers are not included.
     """
     verdict = select(assignments.c.id).where(assignments.c.kind == "adjudication")
     own = select_current().where(answers.c.annotator_id == annotator_id, answers.c.assignment_id.not_in(verdict))

@@ -1,7 +1,7 @@
-"""Rewards of pairs put together again as the lists that the pairs were made of, and scored part by part.
+"""Regroup the rewards of pairs into the lists that the pairs were made from, and score them by part.
 
-Parts and ids are those of RewardBench 2 (`penchant.data.importers.several_sides`): a list named "PART/ID"; in its part
-"Ties" the ids are "tied:N", of several right answers, and "ref:N", of the question with one.
+Parts and ids are those of RewardBench 2 (`penchant.data.importers.several_sides`): lists are named "PART/ID"; in part
+"Ties" the ids are "tied:N", with several right answers, and "ref:N", the question with one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ TIED, SINGLE = "tied:", "ref:"
 def scores_of_parts(
     pairs: Sequence[EncodedPair], rewards: Sequence[tuple[float, float]], prompts: Sequence[bytes]
 ) -> dict[str, Estimate]:
-    """The score of every part, "" where lists have no name, and of several the mean; empty where there are no lists.
+    """The score of every part ("" for unnamed lists) and, if several, their mean; empty if there are no lists.
 
-    pairs, prompts: in order. rewards: of chosen and rejected. A row that made one pair is no list.
+    pairs, prompts: in order. rewards: those of chosen and rejected. A row that made a single pair is not a list.
     """
     rows: defaultdict[tuple[Origin, bytes], list[int]] = defaultdict(list)
     for place, pair in enumerate(pairs):
-        rows[pair.origin, prompts[place]].append(place)  # a row may hold a tree, of several prompts
+        rows[pair.origin, prompts[place]].append(place)  # a row may hold a tree with several prompts
     parts: defaultdict[str, list[tuple[str, ScoredList, bytes]]] = defaultdict(list)
     for places in rows.values():
         if len(places) > 1:
@@ -40,7 +40,7 @@ def scores_of_parts(
 
 
 def _list_of(places: Sequence[int], pairs: Sequence[EncodedPair], rewards: Sequence[tuple[float, float]]) -> ScoredList:
-    """Right are the answers of which none is better: of a list with more than two grades, the best alone."""
+    """Right answers are those without a better one: in a list with more than two grades, only the best."""
     wrong = {pairs[i].rejected.key: rewards[i][1] for i in places}
     right = {pairs[i].chosen.key: rewards[i][0] for i in places if pairs[i].chosen.key not in wrong}
     return ScoredList(tuple(right.values()), tuple(wrong.values()))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from penchant.data import Comparison, Origin, PreferencePair
 from penchant.evaluation.judges.protocol import Judgement, decide
+from penchant.evaluation.pair_scores import PairScore, beta_of, response_logprobs, score_rewards
 from penchant.evaluation.references import find_reference, ledger_of, require_reference
-from penchant.evaluation.scoring import PairScore, beta_of, response_logprobs, score_rewards
 from penchant.models.opening import open_model
 from penchant.progress import Reporter
 from penchant.tokens import EncodedPair, Limits, tokenise_pairs
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["EPSILON", "RewardJudge", "open_reward_judge"]
 
 EPSILON = 1e-3
-"""Rewards, in nats, that differ by no more are a tie: log-probs of hundreds of tokens in 32 bits are no surer."""
+"""Rewards, in nats, closer than this are a tie: the precision of 32-bit log-probs of hundreds of tokens."""
 
 CHUNK = 64
-"""Comparisons scored at a time: enough to fill micro-batches, few enough that answers come while one waits."""
+"""Comparisons scored at a time: enough to fill micro-batches, few enough for frequent answers."""
 
 
 @dataclass(frozen=True)
 class RewardJudge:
-    """reference: None is the policy itself with its adapter off. max_length: tokens of prompt and response, cut there.
+    """reference: None means the policy with its adapter off. max_length: tokens of prompt and response, then cut.
 
-    Both models are in memory at once, so that answers can be given as they come. What cannot be scored, such as a
-    prompt that is too long, is a tie whose details say why.
+    Both models are in memory at once, so that answers can be streamed. A comparison that cannot be scored, such as a
+    prompt that is too long, is a tie; its details say why.
     """
 
     name: str
@@ -51,7 +51,7 @@ class RewardJudge:
     def answers(
         self, comparisons: Sequence[Comparison], *, has_answered: bool = False
     ) -> Generator[tuple[int, Judgement], None, None]:
-        """The side with the higher reward, in order, both sides of a comparison in one micro-batch."""
+        """Yield the side with the higher reward, in order; both sides of a comparison share a micro-batch."""
         for start in range(0, len(comparisons), CHUNK):
             yield from enumerate(self._chunk(comparisons[start : start + CHUNK]), start)
 
@@ -76,7 +76,7 @@ class RewardJudge:
 
         if not items:
             return []
-        with computing():  # between two chunks the process is the caller's
+        with computing():  # between chunks the process state is the caller's
             self.policy.numerics.take_up()
             policy_B2 = self._logprobs(self.policy, items)
             if self.reference is not None:
@@ -99,9 +99,9 @@ def open_reward_judge(
     dtype: str | None = None,
     reporter: Reporter,
 ) -> RewardJudge:
-    """The reward that a run holds, measured against `reference` or, without one, against the run's own.
+    """Open the implicit reward of a run, relative to `reference` or, by default, to the run's own.
 
-    epsilon: see EPSILON, which it is unless given. device, dtype: the best there are unless given. Raises UserError.
+    epsilon: default EPSILON. device, dtype: by default the best available. Raises UserError.
     """
     from penchant.models.numerics import computing
 

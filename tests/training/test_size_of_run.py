@@ -5,7 +5,7 @@ import json
 import pytest
 
 import penchant as pt
-from penchant.training import plan
+from penchant.training import size_of_run
 
 
 class Listening:
@@ -74,7 +74,7 @@ def test_without_sharing_every_token_is_run(planned):
 @pytest.mark.slow(threads=1)
 def test_a_plan_of_many_batches_is_told_by_some(planned, monkeypatch):
     exact, _ = planned(**{"save.num_samples": 0, "optimiser.max_steps": 1, "optimiser.batch_size": 1})
-    monkeypatch.setattr(plan, "NUM_BATCHES", 3)
+    monkeypatch.setattr(size_of_run, "NUM_BATCHES", 3)
     about, _ = planned(**{"save.num_samples": 0, "optimiser.max_steps": 1, "optimiser.batch_size": 1})
     assert about.split("; ")[2].startswith("about ")
     assert number(about.split("; ")[2].split(" tokens")[0]) == pytest.approx(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from penchant.studies.curves import curves_of
-from penchant.studies.shown import as_plain, figures, places_table, sizes
+from penchant.studies.tables_and_figures import as_plain, figures, places_table, sizes
 
 
 @pytest.fixture

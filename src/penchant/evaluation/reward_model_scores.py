@@ -1,10 +1,10 @@
-"""The rewards that a reward model gives both responses of a pair, as pairs are scored by any other reward."""
+"""Score pairs with a reward model, in the same form as with an implicit reward."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from penchant.evaluation.scoring import PairScore, ranked
+from penchant.evaluation.pair_scores import PairScore, ranked
 from penchant.models.reward_forward import rewards_of
 from penchant.models.reward_model import RewardModel
 from penchant.objectives import preference_probability
@@ -20,7 +20,7 @@ def reward_scores(
     token_budget: int,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[PairScore]:
-    """The rewards of every pair, in order."""
+    """The rewards of both responses of every pair, in order."""
     import torch
 
     found = rewards_of(model, [pair.sequences for pair in pairs], token_budget=token_budget, on_progress=on_progress)

@@ -1,4 +1,4 @@
-"""What a run is about to do: items, steps, tokens with and without sharing; a line before its first step."""
+"""Count what a run will do: items, steps, tokens with and without prefix sharing; one line before its first step."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from penchant.training.schedule import batches_of_epoch, group_numbers, num_step
 __all__ = ["Counts", "plan_of"]
 
 NUM_BATCHES = 16
-"""So many of the first epoch tell how many tokens it has; fewer are all of it."""
+"""Batches of the first epoch from which its tokens are estimated."""
 NAMES = {EncodedPair: "pairs", EncodedLabelled: "responses", EncodedExample: "texts", EncodedPrompt: "prompts"}
 
 
 @dataclass(frozen=True)
 class Counts:
-    """items: what they are called. written, run: tokens of an epoch, and those of them that are run once; is_exact:
-    whether all of it was counted. micro_batches: of an epoch, about. largest: the sequences of the largest one seen.
+    """items: their name. written, run: tokens of an epoch, without and with prefix sharing; is_exact: whether the whole
+    epoch was counted. micro_batches: of an epoch, approximately. largest: the sequences of the largest one seen.
     """
 
     items: str
@@ -53,7 +53,7 @@ class Counts:
 
 
 def plan_of(config: RunConfig, data: Dataset[Any], group_of: Callable[[Any], Hashable], *, share: bool) -> Counts:
-    """What is counted of a run. group_of, share: as the loop and the model have them."""
+    """Count the tokens of a run. group_of, share: as in the loop and the model."""
     train, optimiser = data.train, config.optimiser
     groups = group_numbers(groups_of(train, group_of))
     as_given = optimiser.order == "given"
@@ -85,7 +85,7 @@ def plan_of(config: RunConfig, data: Dataset[Any], group_of: Callable[[Any], Has
 def _micro_batches(
     batch: Sequence[Any], token_budget: int, share: bool
 ) -> Iterator[tuple[tuple[int, int], list[TokenSequence]]]:
-    """Of each of the batch: the tokens of all sequences, those that are run, and the sequences."""
+    """For each micro-batch: all tokens, tokens run, and the sequences."""
     for micro_batch in pack([item.sequences for item in batch], token_budget, share=share):
         sequences = [sequence for i in micro_batch for sequence in batch[i].sequences]
         yield (sum(map(len, sequences)), Forest.plant(sequences, share=share).num_tokens), sequences

@@ -6,7 +6,7 @@ import pytest
 
 import penchant as pt
 from penchant.ranking.winrate import paired_means, win_rate_of
-from penchant.training.proposing import Facts, facts_of, propose
+from penchant.training.propose_settings import Facts, facts_of, propose
 
 PLAIN = {"num_pairs": 800, "batch_size": 8, "is_adapter": False, "noise": None}
 

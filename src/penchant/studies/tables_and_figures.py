@@ -1,4 +1,4 @@
-"""A study as tables, as figures and as plain dicts for JSON."""
+"""Show a study as tables, as figures, and as plain dicts for JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Curves", "as_plain", "facts_of_start", "figures", "in_words", "place
 
 Curves = Mapping[str, Sequence[Place]]
 DIFFERENT = 6
-"""Curves that have a colour of their own; later ones are dashed too."""
+"""The number of curves with their own colour; later ones are dashed."""
 COLUMNS = (
     "method",
     "strength",
@@ -36,7 +36,7 @@ PLAIN = "KLs called plain are means of log pi(y|x) - log pi_start(y|x), not exac
 
 
 def places_table(curves: Curves, start: Measured) -> list[Part]:
-    """A row of the start and one for every strength, by KL; and of how much they are, and what intervals speak of."""
+    """One row for the start and one per strength, by KL; with sample sizes and the meaning of the intervals."""
     places = [place for one in curves.values() for place in sorted(one, key=lambda place: place.kl.mean)]
     begin = facts_of_start(start)
     at_start = (START, "-", "0", in_words(begin["true"]), "-", "-", "-", in_words(begin["tokens"], ".1f"), "-")
@@ -60,7 +60,7 @@ def _sizes_in_words(prompts: int, responses: int, seeds: int) -> str:
 
 
 def sizes(curves: Curves, start: Measured) -> dict[str, int]:
-    """How many prompts were measured on, answers to each (of one seed), and seeds of a strength, at least."""
+    """The numbers of prompts, of answers to each (per seed), and the fewest seeds of any strength."""
     prompts = len(set(start.prompts))
     seeds = min(len(place.runs) for places in curves.values() for place in places)
     return {"prompts": prompts, "responses": len(start.prompts) // prompts, "seeds": seeds}
@@ -82,7 +82,7 @@ def _row(place: Place) -> tuple[str, ...]:
 
 
 def in_words(mean: Mean | Estimate, form: str = ".3f") -> str:
-    """A number and its limits."""
+    """A number with its limits."""
     value = mean.mean if isinstance(mean, Mean) else mean.value
     if mean.low is None or mean.high is None:
         return f"{value:{form}}"
@@ -142,6 +142,6 @@ def _figure(title: str, x_label: str, y_label: str, series: Sequence[Mapping[str
 
 
 def as_plain(place: Place) -> dict[str, Any]:
-    """Without what is known of single prompts."""
+    """A plain dict, without values of single prompts."""
     kind = {"kl_estimator": "plain" if place.why_no_exact_kl else "exact"}
     return kind | {name: value for name, value in asdict(place).items() if not name.endswith("_SG")}

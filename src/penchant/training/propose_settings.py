@@ -1,6 +1,6 @@
-"""What to train with, proposed from the data and the model: each setting with its reason, and nothing trained.
+"""Propose settings from the data and the model, each with its reason; nothing is trained.
 
-Rules of thumb, not laws: a run and a comparison decide. Each reason names what was measured, so one can disagree.
+They are rules of thumb: a run and a comparison decide. Each reason names what was measured, so that one can disagree.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ __all__ = ["Facts", "Proposal", "facts_of", "proposals", "propose"]
 NUM_SCORED = 48
 NUM_SAMPLED = 16
 NUM_TOKENS = 32
-"""Of an answer that is sampled, at most."""
+"""The most tokens of a sampled answer."""
 NOISY, BY_LENGTH, OTHER_WORDS = 0.05, 0.65, 1.0
-"""A share of outvoted labels, a share of pairs that length decides, and nats a token between the model's words and the
-pairs': what is proposed for them is proposed where the limit of the 95% interval lies beyond, so not for chance."""
+"""Thresholds: share of outvoted labels, share of pairs that length decides, and nats per token between the model's
+words and the pairs'. A setting is proposed only if the 95% interval lies beyond the threshold."""
 FEW_STEPS = 60
-"""As many move a model little in one epoch, see `schedule.preference_peak`."""
+"""This few steps move a model little in one epoch, see `schedule.preference_peak`."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Of the pairs that are trained on.
+    """Facts about the training pairs.
 
-    noise: of the labels of pairs that were judged more than once, the share that the others outvote; all labels of a
-    pair go together. longer: share whose chosen response has more tokens, of the pairs whose two differ; all pairs of
-    a prompt go together. Both with their 95% limits, and None where there are none such. words: mean log-prob of a
-    token in a pair's responses to a prompt (before) and in an answer that the model samples to it (after), over a few
-    prompts; None where none could be sampled.
+    noise: among labels of pairs judged more than once, the share outvoted by the others, clustered by pair. longer:
+    among pairs of different lengths, the share whose chosen response has more tokens, clustered by prompt. Both have
+    95% limits, and are None if there are no such pairs. words: mean log-prob per token of a pair's responses (before)
+    and of an answer sampled from the model to the same prompt (after), over a few prompts; None if none could be
+    sampled.
     """
 
     num_pairs: int
@@ -62,7 +62,7 @@ class Facts:
     words: PairedMeans | None
 
     def steps(self, epochs: int) -> int:
-        """Optimiser steps of so many epochs."""
+        """The optimiser steps of this many epochs."""
         return epochs * -(-self.num_pairs // self.batch_size)
 
 
@@ -80,7 +80,7 @@ class Proposal:
 
 
 def propose(facts: Facts) -> list[Proposal]:
-    """The settings that the facts speak for."""
+    """The settings that the facts suggest."""
     epochs = 2 if facts.steps(1) < FEW_STEPS else 1
     return [
         *_objective(facts),
@@ -90,7 +90,7 @@ def propose(facts: Facts) -> list[Proposal]:
 
 
 def proposals(config: DPOConfig, reporter: Reporter, given: Given | None = None) -> list[Proposal]:
-    """What to set for this model and these data; nothing is trained or written. Raises UserError."""
+    """Propose settings for this model and these data; nothing is trained or written. Raises UserError."""
     if num_processes() > 1:
         raise ConfigError("`advise=True` proposes settings in one process, and several were asked for; start one")
     given = given or Given()
@@ -104,7 +104,7 @@ def proposals(config: DPOConfig, reporter: Reporter, given: Given | None = None)
 
 
 def facts_of(model: LanguageModel, pairs: Sequence[EncodedPair], batch_size: int, *, is_adapter: bool) -> Facts:
-    """Measured from the pairs, and from the model on a few of them. pairs: at least one."""
+    """Measure the facts on the pairs, and with the model on a few of them. pairs: at least one."""
     every = max(1, len(pairs) // NUM_SCORED)
     few = [pairs[i] for i in range(0, len(pairs), every)][:NUM_SCORED]
     return Facts(len(pairs), batch_size, is_adapter, _noise(pairs), _longer(pairs), _words(model, few))
@@ -153,7 +153,7 @@ def _repeated(noise: WinRate | None) -> str:
 
 
 def _learning_rate(facts: Facts, steps: int) -> tuple[float, str]:
-    """What training takes where none is set."""
+    """The default learning rate of training."""
     rate = preference_peak(steps) * (10 if facts.is_adapter else 1)
     return rate, f"for {steps:,} steps: fewer steps need a higher rate to move at all, more steps bear only a lower one"
 
@@ -165,9 +165,9 @@ def _why_epochs(facts: Facts, epochs: int) -> str:
 
 
 def _noise(pairs: Sequence[EncodedPair]) -> WinRate | None:
-    """From pairs that stand there again, or the other way round; a soft label says its doubt itself.
+    """The noise from repeated or reversed pairs; a soft label states its own doubt.
 
-    Where as many say the one as the other, half of them are outvoted.
+    If both labels are equally frequent, half of them count as outvoted.
     """
     votes: Counter[tuple[bytes, bytes]] = Counter()
     for pair in pairs:
@@ -190,7 +190,7 @@ def _longer(pairs: Sequence[EncodedPair]) -> WinRate | None:
 
 
 def _words(model: LanguageModel, pairs: Sequence[EncodedPair]) -> PairedMeans | None:
-    """Of as many prompts of these pairs as are sampled: both responses of a pair, and one answer to each."""
+    """Measure `words` on a few prompts: both responses of a pair, and one sampled answer per prompt."""
     asked = {pair.chosen.context: pair for pair in pairs if len(_prompt(pair)) + NUM_TOKENS <= model.context_length}
     some = list(asked.values())[:NUM_SAMPLED]
     if not some:
@@ -210,9 +210,9 @@ def _given(model: LanguageModel, pair: EncodedPair) -> float:
 
 
 def _own(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> list[float]:
-    """The mean log-prob of a token of one answer to each."""
+    """The mean log-prob per token of one sampled answer to each prompt."""
     requests = [Request(tuple(ids), key=str(i)) for i, ids in enumerate(prompts)]
     params = SamplingParams(temperature=1.0, max_new_tokens=NUM_TOKENS, seed=0)
     answers = {answer.key: answer for [answer] in generate(model, requests, params, num_responses=1)}
-    in_order = [answers[request.key] for request in requests]  # they come as they are finished
+    in_order = [answers[request.key] for request in requests]  # they arrive as they are finished
     return [answer.logprob / max(1, len(answer.token_ids)) for answer in in_order]

@@ -1,4 +1,4 @@
-"""Scores and comparisons in words and tables."""
+"""Show scores and comparisons in words and tables."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from penchant.evaluation.changes import Change
 from penchant.evaluation.compared import Evaluation, Mean
+from penchant.evaluation.pair_scores import Summary
 from penchant.evaluation.score import Scores
-from penchant.evaluation.scoring import Summary
 from penchant.ranking.cautions import ONE
 from penchant.ranking.winrate import WinRate
 from penchant.report.parts import Line, Part, Table
@@ -20,7 +20,7 @@ CORRECT = {True: "yes", False: "no", None: "tie"}
 
 
 def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
-    """At most so many pairs, and what holds for all of them."""
+    """A table of at most `limit` pairs, and the summary of all."""
     rows = [
         (
             str(s.origin),
@@ -40,7 +40,7 @@ def score_parts(found: Scores, *, most: int) -> Iterator[Part]:
 
 
 def accuracy_lines(of: Summary, scale: str = "") -> Iterator[str]:
-    """How often, and how surely, a model prefers what people preferred."""
+    """The accuracy of a model on people's preferences, as lines."""
     rate = of.accuracy
     yield f"accuracy  {rate.rate:.1%}  (95% interval {rate.low:.1%} to {rate.high:.1%}, {rate.num} pairs)"
     yield f"margin    {of.mean_margin:+.4f} on average, p(chosen) {of.mean_probability:.3f}{scale}"
@@ -79,7 +79,7 @@ def _limits(of: Estimate) -> str:
 
 
 def evaluation_parts(found: Evaluation, *, most: int) -> Iterator[Part]:
-    """At most so many answers beside each other, and what holds for all of them."""
+    """A table of some answers side by side, and the summary of all."""
     yield Line(f"{found.policy} (after) beside {found.reference} (before)", "heading")
     for side in found.pairs[:most]:
         yield f"prompt       {_flat(side.prompt)}"
@@ -101,7 +101,7 @@ def _flat(text: str) -> str:
 
 
 def evaluation_lines(found: Evaluation) -> Iterator[str]:
-    """What changed, a line each."""
+    """The changes, one per line."""
     rate = found.win_rate
     num = f"{found.num_prompts} prompts"
     yield f"judge        {found.judge} (a stand-in for a person), {num}"
@@ -144,11 +144,11 @@ CHANGES = {
     "entropy": "entropy",
 }
 FORMS = {"tokens": "{:.1f}", "entropy": "{:.3f}"}
-"""Of what is no share."""
+"""Units of values that are not shares."""
 
 
 def _changed(of: Change) -> str:
-    """Before, after, and the change in the same unit: of shares, percentage points."""
+    """Before, after, and the change in the same unit; for shares, percentage points."""
     means, form = of.means, FORMS.get(of.name)
     before, after = ((form or "{:.1%}").format(one) for one in (means.before, means.after))
     scale, signed, unit = (1, form.replace(":", ":+"), "") if form else (100, "{:+.1f}", " points")
@@ -163,7 +163,7 @@ def _of_the_judge(found: Evaluation) -> Iterator[str]:
     if (bias := found.position_bias) is not None:
         yield f"order bias   {_rate(bias)} decided by the place alone: ties"
     if (again := found.repeatability) is not None:
-        yield f"repeatable   {_rate(again)} of the same questions were answered alike when asked again"
+        yield f"repeatable   {_rate(again)} of repeated questions got the same answer"
 
 
 def _rate(of: WinRate) -> str:
@@ -187,5 +187,5 @@ def _interval(of: Mean) -> str:
 
 
 def _no_interval(why: str | None) -> str:
-    """The reason, but for one that is said of all."""
+    """The reason for a missing interval, unless it applies to all."""
     return f", no interval: {why}" if why not in (None, ONE) else ""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penchant.data import load_pairs
-from penchant.evaluation.list_scores import MEAN, scores_of_parts
+from penchant.evaluation.scores_of_lists import MEAN, scores_of_parts
 from penchant.statistics import ScoredList, ties_score
 from penchant.tokens import EncodedPair, TokenSequence
 

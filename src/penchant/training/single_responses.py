@@ -1,6 +1,6 @@
-"""Training on single responses labelled good or bad (KTO, BCO) as a task of the loop.
+"""The training task of objectives on single responses labelled good or bad (KTO, BCO).
 
-Rewards are measured from a baseline that the whole batch has in common, so it is computed before the micro-batches.
+Rewards are relative to a baseline of the whole batch, which is computed before the micro-batches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["LabelledTask"]
 class LabelledTask(Task[EncodedLabelled]):
     """An objective of labelled responses; reference: log-prob of every response by the sequence's key.
 
-    row: says what the baseline is. baseline: its value for the batch at hand, in units of reward.
+    row: defines the baseline. baseline: its value for the current batch, in units of reward.
     """
 
     objective: LabelledFunction

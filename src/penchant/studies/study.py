@@ -1,4 +1,4 @@
-"""`penchant.frontier` and `penchant.sweep`: a study from its settings to its figures, gone on with where it stopped."""
+"""`penchant.frontier` and `penchant.sweep`: a study from its settings to its figures, resumable."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from penchant.studies.picking import at_most, pick
 from penchant.studies.points import START, Measured, Point, frontier_points, sweep_points
 from penchant.studies.reading import read_study
 from penchant.studies.settings import FrontierConfig, StudyConfig, SweepConfig
-from penchant.studies.shown import Curves, as_plain, facts_of_start, figures, in_words, places_table, sizes
-from penchant.studies.training import check_points, held_out_accuracy, train_point
+from penchant.studies.tables_and_figures import Curves, as_plain, facts_of_start, figures, in_words, places_table, sizes
+from penchant.studies.train_point import check_points, held_out_accuracy, train_point
 
 __all__ = ["Frontier", "Sweep", "frontier", "sweep"]
 
@@ -35,9 +35,9 @@ Settings = str | os.PathLike[str] | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Frontier:
-    """Reward against KL. curves: by method, a place for each strength. matched: the methods at one KL.
+    """Reward against KL. curves: by method, one place per strength. matched: the methods at one KL.
 
-    files: numbers as JSON and figures as SVG and PNG, as they were written.
+    files: the numbers as JSON and the figures as SVG and PNG.
     """
 
     judge: str
@@ -54,7 +54,7 @@ class Frontier:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid. picked: the place that won most often among those surely within the budget of KL; None where none is."""
+    """A grid. picked: the place with the highest win rate reliably within the KL budget; None if there is none."""
 
     judge: str
     start: Measured
@@ -64,7 +64,7 @@ class Sweep:
     files: tuple[Path, ...]
 
     def parts(self) -> list[Part]:
-        """The table, and the pick in words."""
+        """The table, and the picked place in words."""
         table = places_table({place.place: [place] for place in self.places}, self.start)
         if self.picked is None:
             nearest = min(self.places, key=lambda place: at_most(place.kl))
@@ -94,13 +94,13 @@ def frontier(
     """Train by several methods at several strengths from one start, and measure the true reward against the KL.
 
     Args:
-        settings: a YAML file, or the same as a mapping; docs/frontier.md has all of it.
-        output: the folder of all runs; where some are in it, they are kept and the others done.
-        judge: the true reward, in place of the one in the settings: what `penchant.rlhf` takes.
+        settings: a YAML file, or the same as a mapping; see docs/frontier.md.
+        output: the folder of all runs; existing runs are kept, missing ones added.
+        judge: the true reward, overriding the settings: as for `penchant.rlhf`.
         progress: see `penchant.dpo`.
 
     Raises:
-        UserError: what the caller can fix; what was computed until then is kept.
+        UserError: an error that the caller can fix; results so far are kept.
         TrainingError, Interrupted: see `penchant.dpo`.
     """
     config, name = read_study(FrontierConfig, settings)
@@ -126,7 +126,7 @@ def sweep(
 ) -> Sweep:
     """Train one method on a grid of settings, and pick by the win rate on held-out prompts within a budget of KL.
 
-    A place is within where the upper limit of its KL's 95% interval is: what lies beyond is not picked by chance.
+    A place is within if the upper limit of its KL's 95% interval is, so that none beyond is picked by chance.
 
     Arguments and errors as for `frontier`.
     """
@@ -153,7 +153,7 @@ def _go(
     judge: AnyJudge | None,
     reporter: Reporter,
 ) -> tuple[Ground, Measured, list[Measured]]:
-    """The ground, the start as it was measured, and every point."""
+    """The ground, the measurements of the start, and every point."""
     if len({point.name for point in points}) < len(points):
         raise ConfigError(f"{name}: two runs have the same name; let curves, strengths and seeds differ")
     check_points(points, config, name)
@@ -170,7 +170,7 @@ def _go(
             return measure(point.name, run.model, ground, reporter, _facts(point), held_out_accuracy(run))
 
         def went_on(done: int, total: int) -> None:
-            num_runs = max(done - 1, 0)  # the first that is done is the start
+            num_runs = max(done - 1, 0)  # the first one done is the start
             for point in [] if config.keep_models else points[:num_runs]:
                 shutil.rmtree(output / point.name / "model", ignore_errors=True)
             reporter.progress("points", done, total, {})

@@ -1,0 +1,49 @@
+"""Load a model by its name."""
+
+from __future__ import annotations
+
+from penchant.errors import ConfigError
+from penchant.models.language_model import LanguageModel
+from penchant.models.load import load_model, read_chat_template
+from penchant.models.numerics import choose_numerics, computing
+from penchant.progress import Reporter, reporter_of
+from penchant.tokens import SpecialTokens
+from penchant.training.given import ModelLike, path_of
+from penchant.training.trained import Run
+
+__all__ = ["load"]
+
+
+def load(
+    model: ModelLike,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    chat_template: str | None = None,
+    special_tokens: SpecialTokens = "refuse",
+    progress: bool | Reporter = True,
+) -> LanguageModel:
+    """Load a language model: a starter model, a Hugging Face folder, a run, a .gguf file or a Hub name.
+
+    Args:
+        model: its name or path; a loaded model is returned unchanged.
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "auto", "float32" or "bfloat16": precision of matrix products; weights are fp32.
+        chat_template: "plain" for a model of raw text, or the path of a Jinja template; None: the tokenizer's own.
+        special_tokens: "refuse", "text" or "control": how to treat text that spells a special token.
+        progress: see `penchant.dpo`.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be used. ConfigError: an option has an invalid value.
+    """
+    if isinstance(model, Run):
+        return model.model
+    if isinstance(model, LanguageModel):
+        return model
+    reporter, template = reporter_of(progress), read_chat_template(chat_template)
+    with computing():
+        numerics = choose_numerics(device, dtype)
+        name = path_of(model, "model", "the name or path of a model")
+        if name is None:
+            raise ConfigError("model is None; give the name or path of a model")
+        return load_model(name, numerics, chat_template=template, special_tokens=special_tokens, say=reporter.say)
